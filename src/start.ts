@@ -15,23 +15,27 @@ import { measureProcess } from './operations/health/process-metrics.ts'
 import type { Log } from './runtime/log.ts'
 import { openParts } from './parts.ts'
 
-/** A broker that serves: its parts, where it listens, and how it ends. */
+/** A running broker: its parts, its addresses, and how to stop it. */
 export interface Broker {
   deps: Deps
-  /** Where it really listens (a port 0 is resolved). Workers alone have no public listener. */
+  /**
+   * The actual address, with the assigned port if the configured one is 0. A process that only does
+   * background work has no public listener.
+   */
   listen: Address | undefined
   opsListen: Address
   queueEngine: string
   /**
-   * Drains: no new requests, requests and deliveries under way finish (bounded), the rest goes
-   * back; then everything is closed.
+   * Drains and closes the broker: it accepts no new requests, lets running requests and deliveries
+   * finish up to a limit, returns the rest to the store, and closes everything.
    */
   stop(): Promise<void>
 }
 
 /**
- * Opens the parts and listens last, so that a broker that answers is ready.
- * @throws what keeps it from serving, after closing what was opened
+ * Starts a broker. It opens the parts first and listens last, so that a broker that answers is
+ * ready.
+ * @throws the error that keeps it from serving, after closing what was opened
  */
 export async function startBroker(
   config: Config,
@@ -66,17 +70,18 @@ export async function startBroker(
       ? await listen(app, config.listen, 'BROKER_LISTEN', requestsOf(deps, 'public', observe))
       : undefined
     if (server !== undefined) closing.add('listener', () => server.close())
-    // No request is kept waiting for what follows.
+    // Closed before the listeners, which would otherwise wait for these streams to end.
     closing.add('streams', () => {
       closeConsole()
       deps.feed.close()
     })
-    // First, while requests and feed streams still go on: a target that hangs delays no other.
+    // Workers are closed before that, while requests and feed streams continue, so that a target
+    // that hangs does not delay them.
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the
-    // port is closed.
+    // Closed first of all: load balancers see the 503 at /readyz and send further requests
+    // elsewhere before the port is closed.
     closing.add('readiness', async () => {
       ending = true
       await handOver(ops, server, config.drainSeconds)
@@ -95,8 +100,8 @@ export async function startBroker(
 }
 
 /**
- * While load balancers send the next requests elsewhere, each connection is closed with its next
- * answer, so that no proxy has one in reserve when the port closes.
+ * Closes each connection with its next answer while load balancers redirect further requests, so
+ * that no proxy holds an open connection when the port closes.
  */
 async function handOver(
   ops: Listener,
@@ -104,15 +109,15 @@ async function handOver(
   drainSeconds: number,
 ): Promise<void> {
   for (const listener of [ops, server]) listener?.drain()
-  // Without it no load balancer is in front.
+  // With 0 there is no load balancer.
   if (drainSeconds === 0) return
   await sleep(drainSeconds * 1_000)
   await server?.quiet()
 }
 
 /**
- * Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence
- * delays the start by no more than this.
+ * The longest wait for Microsoft's clock at the start. A machine may start with a wrong clock, so
+ * the clocks are compared before anything depends on the time.
  */
 const COMPARE_MS = 1_000
 
@@ -122,8 +127,8 @@ const compareClocks = (checks: Checks): Promise<unknown> =>
   )
 
 /**
- * After the broker listens, because it reads the whole file. A damaged database is served from no
- * longer.
+ * Checks the data file for damage, and logs it. The store then rejects every act. This runs after
+ * the start, because it reads the whole file.
  */
 function checkDatabase({ store, log }: Deps): void {
   store.checkIntegrity().then(

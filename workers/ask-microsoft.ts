@@ -6,20 +6,23 @@ import { doMicrosoftWork } from '../src/signals/received/microsoft-work.ts'
 import { graphTenants } from '../src/signals/received/subscription.ts'
 
 /**
- * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a
- * gap, and where signing out everywhere goes on to Microsoft. A row goes when it is done. It does
- * not drop a request early, and does not press a Graph that is not well.
+ * Sends the pending requests to Microsoft Graph, which are rows in the store: after a notification,
+ * after a gap, and if signing out everywhere includes Microsoft. A row is deleted when its request
+ * is done. A request that fails is retried for a day, more slowly while Graph has problems.
  */
 
 const BATCH = 40
 const CONCURRENCY = 8
 const MOST_DELAY_MS = 10 * 60_000
-/** A permission or credential that is missing is not there a second later either. */
+/** The delay after a missing permission or credential, which an operator has to add. */
 const SET_UP_DELAY_MS = 5 * 60_000
-/** Then it is dead, and shown as such. */
+/** The age at which a request fails for good. Operators see it as failed. */
 const GIVE_UP_MS = 24 * 3600_000
 
-/** @returns how often it tried */
+/**
+ * Sends the requests of all tenants.
+ * @returns the number of attempts
+ */
 export async function askMicrosoft(deps: Deps, going: () => boolean = () => true): Promise<number> {
   const { tenants } = deps.connection.current()
   const tried = await Promise.all(tenants.map((tid) => askOf(deps, tid, going)))
@@ -43,7 +46,10 @@ async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<num
   }
 }
 
-/** @returns how many of the first it has attempted, and whether all went well */
+/**
+ * Sends a batch of requests, and stops at the first problem.
+ * @returns the number of attempted requests, counted from the first, and whether all succeeded
+ */
 async function askBatch(
   deps: Deps,
   claimed: readonly QueuedMicrosoftWork[],
@@ -67,7 +73,10 @@ async function askBatch(
 const isHeld = ({ clock }: Deps, { leasedUntilMs }: QueuedMicrosoftWork): boolean =>
   clock.nowMs() < leasedUntilMs
 
-/** @returns false where Graph, or what we prove ourselves with, is not well */
+/**
+ * Sends one request, and deletes or postpones its row.
+ * @returns false if Graph or the broker's credential has a problem
+ */
 async function attempt(deps: Deps, work: QueuedMicrosoftWork): Promise<boolean> {
   try {
     await doMicrosoftWork(deps, work)
@@ -112,9 +121,9 @@ function delayMs({ attempts }: QueuedMicrosoftWork, problem: GraphProblem | unde
 }
 
 /**
- * Asks for the renewal of each tenant's subscription: at the start of this process, when something
- * may have been missed, and by a timer. The work itself is a row like any other, so that it is
- * retried until it is done.
+ * Returns a function that requests the renewal of each tenant's subscription, with `start` at the
+ * start of this process, when changes may have been missed, and with `timer` later. The renewal is
+ * a row like any other work, so that it is retried.
  */
 export function subscriptionCare(
   deps: Pick<Deps, 'config' | 'connection' | 'store' | 'clock'>,
@@ -123,7 +132,7 @@ export function subscriptionCare(
   return async () => {
     for (const tid of graphTenants(deps)) {
       const why = begun.has(tid) ? 'timer' : 'start'
-      // Not asked for again while it is pending: that would undo its backoff.
+      // Not requested again while it is pending, because that would reset its backoff.
       const pending = await deps.store.hasPendingMicrosoftWork({
         kind: 'tend_subscription',
         tid,

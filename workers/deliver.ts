@@ -15,22 +15,22 @@ import { parseTraceparent } from '../src/runtime/request-context.ts'
 import { tracedAttempt } from '../src/runtime/telemetry.ts'
 
 /**
- * One attempt at one delivery: the row is leased, the message minted and posted, the outcome
- * recorded. Run twice it does nothing the second time; killed between the POST and the record it is
- * done again, and the receiver gets a message with an id it has not seen.
+ * Makes one attempt at one delivery: leases the row, mints and posts the message, and records the
+ * outcome. Run twice, it does nothing the second time. If the process is killed between the POST
+ * and the record, the attempt is repeated, and the receiver gets a logout token with a new id.
  */
 
 type DeliverDeps = Pick<
   Deps,
   'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'
 > & {
-  /** Aborted when the process ends: the attempt under way is given back. */
+  /** Aborted when the process ends. The running attempt is then returned to the store. */
   ending?: AbortSignal | undefined
 }
 
 /**
- * How long a receiver has to answer. A probe of a target that was down is shorter, so that the next
- * one is not late.
+ * The time for a receiver's answer. It is shorter for a probe of a target that was down, so that
+ * the next probe is not late.
  */
 const TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 2_000
@@ -49,7 +49,7 @@ interface Attempted {
   ref: DeliveryRef
   attempt: DeliveryAttempt
   verdict: Verdict
-  /** For the log: whose address, and what went wrong there. */
+  /** The fields of log lines: the target's address and the delivery. */
   where: {
     delivery: string
     client_id: string
@@ -60,7 +60,9 @@ interface Attempted {
 }
 
 /**
- * @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt
+ * Attempts a delivery and records the outcome.
+ * @param how unless it is `due`, the delivery need not be due, and a failure is not counted as an
+ * attempt
  */
 export async function deliver(
   deps: DeliverDeps,
@@ -94,7 +96,7 @@ export async function deliver(
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
   else await giveBack(deps, attempted)
-  // A target that answers is not down, whatever it says of this message.
+  // A target that answers is not down, even if it rejects this message.
   if (verdict.answered === true) return { outcome: 'passed' }
   return {
     outcome: 'failed',
@@ -110,8 +112,8 @@ const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({
 })
 
 /**
- * A token by `sub` would end a session that was opened since: each session that is to end gets a
- * token of its own.
+ * Replaces a delivery by `sub`, which would end a session opened since, by one delivery for each
+ * session to end.
  */
 async function split(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
   const attempt: DeliveryAttempt = {
@@ -191,7 +193,7 @@ const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
   )
 }
 
-/** A receiver logs these, and an operator finds the delivery by them. */
+/** Headers that a receiver may log, by which an operator finds the delivery. */
 const correlation = (
   { delivery, attempt }: Sending,
   traceparent: string,
@@ -227,11 +229,14 @@ async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string
   }
 }
 
-/** For logs. The path of a webhook or of a stream may be a secret of its receiver. */
+/**
+ * Returns the target's address for logs. For a webhook or stream it is only the origin, because the
+ * path may be a secret of the receiver.
+ */
 const addressOf = ({ kind, uri }: Delivery): string =>
   kind === 'webhook' || kind === 'set' ? new URL(uri).origin : uri
 
-/** What an operator does next. */
+/** The operator's next step, by kind of message and outcome. */
 const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
   set: {
     rejected:
@@ -303,7 +308,10 @@ async function countFailure(
   })
 }
 
-/** An early attempt that failed is not counted, and leaves the schedule as it was. */
+/**
+ * Returns an early attempt that failed to the store. It is not counted, and the schedule does not
+ * change.
+ */
 async function giveBack(deps: DeliverDeps, { delivery, ref }: Attempted): Promise<void> {
   await deps.store.releaseDelivery({
     id: ref.id,

@@ -6,8 +6,8 @@ import { maxAuthenticationSeconds } from '../src/clients/session/lifetimes.ts'
 import { lockTargetName } from '../src/protocol/lock-target.ts'
 
 /**
- * Ends sessions and grants whose time has passed, each through the log, so that instances get it as
- * any other end.
+ * Ends expired sessions and grants through the log, so that instances learn of it like of any other
+ * revocation.
  */
 
 const LIMITS = { most: 25 }
@@ -17,12 +17,12 @@ type SweepDeps = Pick<Deps, 'store' | 'clock'> & {
 }
 type Going = () => boolean
 
-/** How often Microsoft is asked for the time while the clocks disagree. */
+/** The interval at which Microsoft's time is requested while the clocks disagree. */
 const COMPARE_AGAIN_MS = 2_000
 
 /**
- * The sweep, as the worker turns it: not before Microsoft's clock was compared, where it answers,
- * and never by a clock that is wrong.
+ * Returns the repeating sweep. It first compares the clock with Microsoft's, if that answers, and
+ * ends nothing while the clock is wrong.
  */
 export function sweepingExpired(
   deps: SweepDeps,
@@ -49,7 +49,7 @@ export const sweepExpired = (
 ): Promise<void> =>
   inPages(pacing(LIMITS), going, async (limit) => {
     const now = clock.now()
-    // After the clock was read, so that no step comes in between.
+    // Checked after the clock was read, so that it cannot be set in between.
     if (clockWatch.disagrees()) return false
     const committed = await store.expireSessions({ now, limit })
     const grants = await store.expireGrants({ now, limit })
@@ -57,9 +57,9 @@ export const sweepExpired = (
   })
 
 /**
- * Applies the limits on the age of an authentication to what was open when they were set: those of
- * tenants to sessions, those of clients to grants. It compares what is set with what is applied, so
- * a change counts however it was made, and after a restart.
+ * The page size for applying limits on the age of an authentication to what was open when they were
+ * set: tenants' limits to sessions, clients' limits to grants. The configured limits are compared
+ * with the applied ones, so that every change takes effect, even across a restart.
  */
 
 const AGE_LIMITS = { most: 250 }
@@ -91,12 +91,12 @@ export async function applyLimits(deps: LimitDeps, going: Going = () => true): P
 }
 
 /**
- * Lifts locks whose end has come. Each batch is one act of the store, so that of several brokers
- * one lifts each. While the clock is wrong it lifts none: a lock lasts longer then, and never
- * shorter.
+ * Lifts locks that have ended. Each batch is one act of the store, so that only one of several
+ * brokers lifts a lock. While the clock is wrong no lock is lifted, so that it may last longer but
+ * never shorter.
  */
 
-/** How many locks one act lifts. */
+/** The most locks lifted by one act. */
 const BATCH = 20
 
 type Needs = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'log' | 'metrics'>
@@ -107,7 +107,7 @@ export async function liftLocks(
 ): Promise<void> {
   for (let more = true; more && going();) {
     const now = clock.now()
-    // After the clock was read, so that no step comes in between.
+    // Checked after the clock was read, so that it cannot be set in between.
     if (clockWatch.disagrees()) return
     const lifted = await store.liftDueLocks({ now, limit: BATCH })
     for (const { id, target, endsAt } of lifted) {

@@ -3,15 +3,20 @@ import type { Deps } from './deps.ts'
 import { inPages } from './repeat.ts'
 
 /**
- * Writes the deliveries of wide revocations, a batch a transaction, so that sign-ins and refreshes
- * go on between. The cutoff has been effective since its commit; after a crash it goes on where the
- * last batch ended.
+ * Writes the deliveries of wide revocations, one batch per transaction, so that sign-ins and
+ * refreshes continue in between. The revocation itself has been effective since its commit. After a
+ * crash the work continues after the last batch.
  */
 
-/** Deliveries are written faster than they can be sent all the same. */
+/**
+ * The page size. It is small because deliveries are written faster than they can be sent anyway.
+ */
 const LIMITS = { most: 50 }
 
-/** @param going false: the process is ending, the rest is written by the next */
+/**
+ * Writes the deliveries of all wide revocations that are pending.
+ * @param going false when the process is ending; the next process writes the rest
+ */
 export async function fanOutDeliveries(
   deps: Pick<Deps, 'store' | 'queue' | 'clock'>,
   going: () => boolean = () => true,

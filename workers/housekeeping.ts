@@ -4,11 +4,11 @@ import type { Deps } from './deps.ts'
 import { inPages } from './repeat.ts'
 
 /**
- * Deletes what retention no longer wants, in small acts with pauses, so that sign-ins, refreshes
- * and sign-outs go on as without it.
+ * Deletes rows whose retention has ended, in small acts with pauses, so that sign-ins, refreshes
+ * and sign-outs are not delayed.
  */
 
-/** A busy or slow disk makes the pauses longer. */
+/** The page size and the pauses, which are longer if the disk is busy or slow. */
 const LIMITS = { most: 100, pause: 3, mostPauseMs: 500 }
 
 type Needs = Pick<Deps, 'store' | 'clock' | 'config'>
@@ -26,19 +26,21 @@ async function purge(
 }
 
 /**
- * What lives for a day at most: expired codes, pushed requests, used ids and idempotency keys.
- * Requests make them, so they go soon.
+ * Deletes rows with a lifetime of at most a day: expired codes, pushed requests, consumed ids and
+ * idempotency keys. Requests create many of them, so they are deleted soon.
  */
 export const purgeOneTime = (deps: Needs, going: () => boolean = () => true): Promise<void> =>
   purge(deps, PURGED_SOON, going)
 
-/** What is kept for weeks: ended sessions, the log and its deliveries, the audit log. */
+/**
+ * Deletes rows that are kept for weeks: ended sessions, the log and its deliveries, the audit log.
+ */
 export const purgeOld = (deps: Needs, going: () => boolean = () => true): Promise<void> =>
   purge(deps, PURGED_LATE, going)
 
 /**
- * Forgets what ended sessions of erased users still say of them: page by page over all sessions,
- * which have no index by user once they ended.
+ * The page size for erasing what ended sessions still contain about erased users. The pages go
+ * through all sessions, because ended ones have no index by user.
  */
 
 const FORGET_LIMITS = { most: 1_000 }

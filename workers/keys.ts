@@ -1,11 +1,11 @@
 import type { Deps } from './deps.ts'
 import { signHead } from '../src/operations/acts/evidence.ts'
 
-/** The signing keys' and the logs' regular work: rotating keys, signing the heads of the logs. */
+/** Rotates the signing keys and signs the heads of the logs. */
 
 /**
- * Lets the key ring do what is due: publish the next key, let it sign, stop publishing an old one.
- * Guards are notified that the JWKS has changed.
+ * Does the scheduled rotation of keys: publishes the next key, activates it, stops publishing an
+ * old one. Guards are notified if the JWKS changed.
  */
 export async function rotateKeys(
   deps: Pick<Deps, 'keys' | 'clock' | 'feed' | 'log'>,
@@ -24,9 +24,8 @@ const kids = (deps: Pick<Deps, 'keys'>): string =>
     .join(' ')
 
 /**
- * Signs the heads of the logs' chains: once an hour, and sooner where many rows were appended, so
- * that the stretch of a log between two signed heads stays short. It rejects nothing: a head that
- * has not moved is signed already.
+ * The longest interval between two signatures of a log's head. Below, the number of new rows after
+ * which it is signed sooner, so that the part of a log between two signed heads stays short.
  */
 
 const HOUR = 3600

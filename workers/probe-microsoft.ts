@@ -6,35 +6,35 @@ import { createProbeAlarm, probeSession } from '../src/signals/received/probe-se
 import { allEnded } from '../src/runtime/concurrency.ts'
 
 /**
- * Asks Microsoft about every live session once in so many minutes. Each session has its place in
- * the round for life, and a hand goes round like a clock's: so the load is even, a restart goes on
- * where the time is, and what an outage kept from being asked is asked in the next round and not
- * all at once. The hand is in the store: of several brokers, one asks about each session. It
- * refuses to go on asking a Microsoft that is not well.
+ * Probes every live session at Microsoft once in each round. A session has a fixed place, and a
+ * cursor advances through the places with the time. So the load is even, a restart continues at the
+ * current time, and probes missed during an outage are spread over the next round. The cursor is in
+ * the store, so that only one of several brokers probes each session. While Microsoft has problems,
+ * the probe backs off.
  */
 
 const PLACES = 65_536
 const CONCURRENCY = 16
 /**
- * 90,000 sessions in a round of 15 minutes, of one broker, and few enough that Microsoft does not
- * throttle the application.
+ * The most probes per second of one broker: enough for 90,000 sessions in 15 minutes, and few
+ * enough that Microsoft does not throttle the application.
  */
 const PER_SECOND = 100
 const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
-/** A turn that comes late does not make up for more than this. */
+/** The longest time for which a late turn makes up. */
 const MOST_SECONDS_A_TURN = 10
-/** Of each tenant. */
+/** The most requested sessions of a tenant. */
 const MOST_WANTED = 5_000
 
 interface Lane {
-  /** When this broker began to ask, or could not ask last. */
+  /** The time at which this broker began to probe, or was last unable to. */
   begunMs: number
-  /** Asked for by name. */
+  /** Sessions to probe out of turn, by `sid`. */
   wanted: Set<string>
-  /** In a row. */
+  /** The number of consecutive problems at Microsoft. */
   troubles: number
-  /** No user is probed before. */
+  /** The end of the backoff, before which no session is probed. */
   untilMs: number
   paused: boolean
 }
@@ -58,7 +58,7 @@ export class Probing {
     for (const tid of deps.connection.current().tenants) this.#laneOf(tid, deps.clock.nowMs())
   }
 
-  /** What is due since the last turn, and what was wanted. */
+  /** Probes the sessions that have become due since the last turn, and those requested. */
   async turn(): Promise<void> {
     const nowMs = this.#deps.clock.nowMs()
     const seconds = Math.min(Math.max((nowMs - this.#lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
@@ -72,13 +72,13 @@ export class Probing {
   }
 
   /**
-   * A session was refreshed: if it has not been vouched for in more than a round, it is looked at
-   * now.
+   * Called when a session was refreshed. If it has not been vouched for in more than a round, it is
+   * probed in the next turn.
    */
   refreshed({ sid, user, probedAt }: Session): void {
     const { clock } = this.#deps
     if (this.#everySeconds === 0) return
-    // The hand itself comes a little late now and then.
+    // The tolerance covers a cursor that is a little late.
     if (clock.now() - probedAt <= this.#everySeconds + Math.min(60, this.#everySeconds / 10)) return
     want(sid, this.#laneOf(user.tid, clock.nowMs()))
   }
@@ -106,13 +106,14 @@ export class Probing {
       lane.begunMs = nowMs
       return
     }
-    // After trouble, one asks for all.
+    // After a problem a single probe tests whether Microsoft works again.
     const limit = lane.troubles > 0 ? 1 : allowance
     const wanted = [...lane.wanted].slice(0, Math.ceil(limit / 2))
     const asked = await this.#find(wanted)
     const taken =
       limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : undefined
-    // Not before: what the store could not read is still wanted in the next turn.
+    // Removed only now, so that sessions which the store could not read are still requested in the
+    // next turn.
     for (const sid of wanted) lane.wanted.delete(sid)
     await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) =>
       this.#probe(tid, lane, one),
@@ -120,7 +121,10 @@ export class Probing {
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
 
-  /** An alarm lasts until an operator resumes the probe; then counting starts from zero. */
+  /**
+   * Returns whether the tenant may be probed. An alarm lasts until an operator resumes the probe;
+   * then counting restarts.
+   */
   async #mayAsk(tid: string, lane: Lane): Promise<boolean> {
     const paused = (await probePause(this.#deps.store, tid)) !== undefined
     if (lane.paused && !paused) this.#alarm.reset(tid)
@@ -128,7 +132,7 @@ export class Probing {
     return !paused && lane.untilMs <= this.#deps.clock.nowMs()
   }
 
-  /** The next sessions beneath the hand, at most `limit`: this broker's until they are finished. */
+  /** Leases the next sessions up to the cursor, at most `limit`, for this broker. */
   #take(
     tid: string,
     { begunMs }: Lane,
@@ -175,7 +179,7 @@ export class Probing {
 
   #backOff(tid: string, lane: Lane, guidance: string, retryAfterSeconds: number | undefined): void {
     const nowMs = this.#deps.clock.nowMs()
-    // Others that were under way say the same: once is enough.
+    // Concurrent probes report the same problem, which counts once.
     if (lane.untilMs > nowMs) return
     const backOff = Math.min(LEAST_BACK_OFF_MS * 2 ** Math.min(lane.troubles, 10), MOST_BACK_OFF_MS)
     lane.untilMs = nowMs + Math.max(backOff, (retryAfterSeconds ?? 0) * 1000)

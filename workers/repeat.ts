@@ -3,11 +3,14 @@ import type { Log } from '../src/runtime/log.ts'
 import type { Checks } from '../src/operations/checks/checks.ts'
 import type { Deps } from './deps.ts'
 
-/** Work that repeats: never two at a time; a fault is logged, and the next turn retries. */
+/**
+ * Work that repeats at an interval, never twice at a time. A failure is logged, and the next turn
+ * retries.
+ */
 export interface Repeating {
-  /** Does it now; where it is under way, once more after that. */
+  /** Runs the work now or, if it is running, once more after that. */
   wake(): void
-  /** Waits for what is under way. */
+  /** Stops the repetition and waits for the running work. */
   stop(): Promise<void>
 }
 
@@ -37,7 +40,8 @@ export function repeat(
     if (running === undefined) running = run()
     else again = true
   }
-  // The timer does not press: what takes longer than its turn is not done twice in a row.
+  // The timer does not queue another run, so that work that takes longer than its interval does not
+  // run twice in a row.
   const timer = setInterval(() => {
     if (running === undefined) wake()
   }, everyMs)
@@ -52,7 +56,9 @@ export function repeat(
   }
 }
 
-/** Runs the checks regularly, and logs each failure when it begins and when it ends. */
+/**
+ * Returns a function that runs the checks and logs each failure when it begins and when it ends.
+ */
 export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => Promise<void> {
   let before = new Map<string, string>()
   return async () => {
@@ -71,8 +77,8 @@ export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => P
 }
 
 /**
- * Does page after page, with a pause after each, while there is more and the process goes on.
- * @param page returns whether there is more
+ * Processes page after page, with a pause after each, until there are no more or the process ends.
+ * @param page processes one page and returns whether there are more
  */
 export async function inPages(
   pace: ReturnType<typeof pacing>,

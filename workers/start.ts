@@ -15,9 +15,8 @@ import { tendSignalStreams } from './tend-signal-streams.ts'
 import { tendStreams } from './tend-streams.ts'
 
 /**
- * The background work of a broker: deliveries, what time ends, what is old. All of it starts again
- * from the store's rows, so that a process may die at any point. It refuses to hold anything that
- * only it knows.
+ * Starts the background work of a process. All of it resumes from the store's rows, so the process
+ * may end at any point. No work keeps state that exists only in this process.
  */
 
 const RELAY_MS = 5_000
@@ -36,18 +35,17 @@ const PURGE_ONE_TIME_MS = 60_000
 const HEADS_MS = 60_000
 const KEYS_MS = 60 * 60_000
 /**
- * Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's
- * server full.
+ * The most jobs processed at a time. A job only passes its deliveries on to the lanes; this number
+ * keeps the round trips to the queue's server full.
  */
 const JOBS_AT_A_TIME = 50
 /**
- * What an attempt under way has left at the end of the process; then it is cut off, and not
- * counted.
+ * The time in which running attempts may finish when the process ends. Then they are aborted and
+ * not counted.
  */
 const DRAIN_MS = 1_000
 const CUT_OFF_MS = 1_000
 
-/** One piece of work, until it is stopped. */
 interface Running {
   stop(): Promise<void>
 }
@@ -88,8 +86,8 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
 }
 
 /**
- * Starts the kinds of work of BROKER_WORK.
- * @param checks are watched, if given: by each process, whatever it does
+ * Starts the kinds of work in BROKER_WORK.
+ * @param checks if given, every process runs them regularly, whatever its work
  */
 export async function startWorkers(
   deps: Deps,
@@ -108,7 +106,10 @@ export async function startWorkers(
   }
 }
 
-/** What is not begun has its first turn after its interval: the start has enough to do. */
+/**
+ * Runs the work at once. Work that is not passed here first runs after its interval, to relieve the
+ * start.
+ */
 function begun(work: Repeating): Repeating {
   work.wake()
   return work
@@ -125,15 +126,15 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const fanOut = begun(
     repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)),
   )
-  // It finds deliveries that are due and that no process has: the queue was down, its data was
-  // lost, a process was killed. It goes straight to the lanes of this process: the queue may be
-  // down, and a delayed job of the same id would silently swallow a second one.
+  // Finds due deliveries that no process has: the queue was down, its data was lost, or a process
+  // was killed. They go directly to the lanes of this process, because the queue may be down, and a
+  // delayed job with the same id would silently replace a new one.
   const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => lanes.look()))
   const streams = repeat(deps.log, 'tend-streams', STREAMS_MS, () => tendStreams(deps, stillGoing))
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
   })
-  // Of a process that does not write them.
+  // Called for wide revocations by processes that do not write their deliveries.
   deps.store.onElsewhere((what) => {
     if (what === 'wide') fanOut.wake()
   })
@@ -179,13 +180,13 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
   ]
 }
 
-/** What is deleted or replaced by time waits while the clock is wrong. */
+/** Wraps work that deletes or replaces by time, so that it waits while the clock is wrong. */
 const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
   deps.clockWatch.disagrees() ? undefined : work()
 
 /**
- * Waiting deliveries are due in the store. Attempts under way may finish; an attempt at a target
- * that hangs is cut off and stays due.
+ * Ends the lanes. Waiting deliveries stay due in the store. Running attempts may finish; an attempt
+ * at a target that hangs is aborted and stays due.
  */
 async function drainLanes(deps: Deps, lanes: Lanes, ending: AbortController): Promise<void> {
   if (await lanes.drain(DRAIN_MS)) return

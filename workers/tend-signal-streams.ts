@@ -6,8 +6,8 @@ import { createTransmitter } from '../src/signals/received/transmitter.ts'
 import { repeat, type Repeating } from './repeat.ts'
 
 /**
- * The broker's own streams at transmitters of security events. Each has its own timers, so that a
- * transmitter that hangs delays no other.
+ * Maintains the broker's own streams at transmitters of security events. Each has its own timers,
+ * so that a transmitter that hangs delays no other.
  */
 
 const TEND_MS = 5_000
@@ -30,7 +30,7 @@ export function tendSignalStreams(deps: Deps): Repeating[] {
   })
 }
 
-/** Aborts a request that the transmitter holds open when the process ends. */
+/** Returns the work with a `stop` that first aborts a request that the transmitter holds open. */
 const endingAtOnce = ({ wake, stop }: Repeating, ending: AbortController): Repeating => ({
   wake,
   async stop() {

@@ -3,14 +3,14 @@ import type { Deps } from './deps.ts'
 import { releaseStream } from '../src/outbox/security-event-message.ts'
 
 /**
- * Releases the events that push streams kept while they were paused or not verified. Disables a
+ * Releases the events that push streams held while they were paused or not verified. Disables a
  * stream with too many pending events: its receiver gets `stream-updated`, and operators get an
  * alert. Run twice, it does nothing the second time.
  */
 
 /**
- * A stream with more pending events, or with a held one that is older, is disabled
- * (docs/shared-signals.md).
+ * The most pending events of a stream and, below, the greatest age of one. Beyond either, the
+ * stream is disabled (docs/shared-signals.md).
  */
 const MOST_KEPT = 1_000
 const KEPT_SECONDS = 7 * 86_400

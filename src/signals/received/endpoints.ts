@@ -18,9 +18,9 @@ import { securityEvent } from './security-event.ts'
 import { upstreamLogout } from './upstream-logout.ts'
 
 /**
- * What others tell us about users who are signed in here: Microsoft by front-channel logout and by
- * Graph, and configured issuers by security events and logout tokens. It rejects whatever is not
- * proved to come from them; what is not configured is not there.
+ * Endpoints for signals about users who are signed in here: from Microsoft by front-channel logout
+ * and Graph, and from configured issuers by security events and logout tokens. Signals whose sender
+ * is not proved are rejected. Endpoints for issuers exist only if one is configured.
  */
 
 const later: Answer = [

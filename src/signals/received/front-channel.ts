@@ -4,9 +4,10 @@ import { canBeStored } from '../../protocol/stored-text.ts'
 import type { InTurn } from './queue.ts'
 
 /**
- * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of
- * Microsoft's sign-out page, by `sid`, often without `iss`. It never looks at a cookie: whose
- * browser asks says nothing about whose session is meant. What it answers tells nothing either.
+ * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): loaded in an iframe of
+ * Microsoft's sign-out page, with a `sid`, often without `iss`. Cookies are ignored, because the
+ * browser that sends the request says nothing about the session that is meant. The answer is always
+ * the same and reveals nothing.
  */
 
 const MOST = 200
@@ -67,6 +68,6 @@ async function end(deps: Deps, meant: Meant): Promise<'ended' | 'nothing'> {
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 
-/** Of a tenant that is connected, as its tokens name it. */
+/** Returns the connected tenant whose tokens have this issuer. */
 const tenantOf = ({ config, connection }: Deps, issuer: string): string | undefined =>
   connection.current().tenants.find((tid) => issuer === `${config.entra.authority}/${tid}/v2.0`)

@@ -10,10 +10,9 @@ import type { InTurn } from './queue.ts'
 import { clientStateOf, graphTenants } from './subscription.ts'
 
 /**
- * Where Microsoft Graph notifies the broker that a user has changed. It answers within
- * milliseconds, because Graph waits three seconds: what is said is kept, and looked into later. It
- * believes nothing but that there is something to look into, and that only with the right
- * `clientState`.
+ * Receives Microsoft Graph's notifications that a user changed. It answers within milliseconds,
+ * because Graph waits only three seconds: the notification is stored as work for later. It proves
+ * only that a check is needed, and only with the right `clientState`.
  */
 
 const MOST_BYTES = 512 * 1024
@@ -45,8 +44,8 @@ export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context):
 }
 
 /**
- * Graph wants its token back, decoded, as plain text. What could be read as anything else is not
- * repeated.
+ * Returns the validation token decoded, as plain text, which Graph requires. A token that could be
+ * read as another content type is rejected.
  */
 function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Response {
   if (more.length > 0 || token.length > 1024 || !/^[\x20-\x3b\x3d\x3f-\x7e]+$/.test(token))
@@ -65,8 +64,8 @@ function rejected(deps: Deps, c: Context, status: 400 | 413, description: string
 }
 
 /**
- * Those of an attacker are ignored with the usual answer: another answer would show how far they
- * have come.
+ * Returns the work of notifications with the right `clientState`. Others, which may be an
+ * attacker's, get the usual answer, because another one would reveal how far the attacker has come.
  */
 async function believable(deps: Deps, value: readonly unknown[]): Promise<MicrosoftWork[]> {
   const states = new Map<string, string | undefined>()
@@ -94,8 +93,8 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
 }
 
 /**
- * Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a
- * row that is there is asked for again.
+ * Stores the work, only for users who have signed in here. Whatever is sent, there are at most as
+ * many rows as subjects; an existing row is renewed.
  */
 async function keep(deps: Deps, believed: readonly MicrosoftWork[]): Promise<void> {
   const work: MicrosoftWork[] = []

@@ -1,23 +1,23 @@
 import { sha256 } from '../../runtime/compare.ts'
 import type { Deps } from '../deps.ts'
 
-/**
- * Marks of what happened once in an interval. Any broker sets a mark in the store, and every broker
- * sees it.
- */
+/** A mark in the store that something happened once in an interval. Every broker sees it. */
 
 export interface Interval {
   /**
-   * `signal-heard`: a transmitter sent something that was accepted. The others are work that one of
-   * all brokers does.
+   * The subject of the mark. `signal-heard`: a transmitter sent an event that was accepted. The
+   * others are work that only one of all brokers does.
    */
   purpose: 'signal-heard' | 'signal-stream' | 'signal-verification' | 'signal-poll'
-  /** Another value is another mark. */
+  /** Further values that identify the mark. */
   about: readonly unknown[]
   seconds: number
 }
 
-/** @param at epoch seconds: in which of the intervals */
+/**
+ * Returns the mark's key in the store.
+ * @param at epoch seconds: selects the interval
+ */
 export const intervalMark = (
   { purpose, about, seconds }: Interval,
   at: number,
@@ -27,8 +27,8 @@ export const intervalMark = (
 })
 
 /**
- * SSF 1.0 §8.1.4: a transmitter sends verification events of its own, so that its silence is a
- * fault.
+ * The interval in which an issuer must send an event. A transmitter sends verification events by
+ * itself (SSF 1.0 §8.1.4), so its silence is a fault.
  */
 export const heardInterval = (issuer: string, seconds: number): Interval => ({
   purpose: 'signal-heard',
@@ -36,7 +36,7 @@ export const heardInterval = (issuer: string, seconds: number): Interval => ({
   seconds,
 })
 
-/** The first broker that claims an interval in the store does its work, and no other. */
+/** The first broker that claims an interval in the store does its work; the others do not. */
 
 type ClaimDeps = Pick<Deps, 'store'>
 
@@ -47,8 +47,8 @@ export const isClaimed = (
 ): Promise<boolean> => store.wasConsumed(intervalMark(interval, now))
 
 /**
- * @returns whether this call is the first of the interval. It reads first: brokers that lose write
- * nothing.
+ * Claims an interval. It reads first, so that brokers that are too late write nothing.
+ * @returns whether this call is the first of the interval
  */
 export async function claim(deps: ClaimDeps, interval: Interval, now: number): Promise<boolean> {
   if (await isClaimed(deps, interval, now)) return false

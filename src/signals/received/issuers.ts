@@ -5,7 +5,7 @@ import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * The issuers that may send signals besides Microsoft, each with its keys. Only those in
+ * The issuers other than Microsoft that may send signals, each with its keys. They are those of
  * BROKER_SIGNAL_ISSUERS_FILE.
  */
 
@@ -59,7 +59,7 @@ function keysOf(
   })
 }
 
-/** The `iss` of a token, read before it is believed: only to know whose keys to ask. */
+/** Returns the `iss` of a token before its verification, only to select the keys. */
 export function issuerOf(token: string): string | undefined {
   const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
   const { iss } = (claims ?? {}) as { iss?: unknown }

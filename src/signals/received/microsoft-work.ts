@@ -5,25 +5,25 @@ import type { Reason } from '../../protocol/revocation.ts'
 import { tendSubscription, chosen, graphTenants } from './subscription.ts'
 
 /**
- * What is asked of Microsoft Graph, one piece of work at a time. Done twice, the second time does
- * nothing. A call that fails says nothing about the user.
+ * Executes requests to Microsoft Graph, one piece of work at a time. Work that is executed twice
+ * does nothing the second time. A failed request says nothing about the user.
  */
 
-/** @throws GraphProblem: retry later */
+/**
+ * Executes one piece of work.
+ * @throws GraphProblem if it must be retried later
+ */
 export async function doMicrosoftWork(deps: Deps, work: MicrosoftWork): Promise<void> {
   if (work.kind === 'revoke_sessions' || work.kind === 'revoke_reported')
     return revokeAtMicrosoft(deps, work)
-  // Switched off since.
+  // Graph was switched off for the tenant in the meantime.
   if (!graphTenants(deps).includes(work.tid)) return undefined
   return work.kind === 'check_user'
     ? checkUser(deps, work)
     : tendSubscription(deps, work.tid, work.oid)
 }
 
-/**
- * Graph said that a user has changed; this reads what it means. A user who is not signed in here is
- * not asked about.
- */
+/** Reads from Graph how a user has changed. A user who is not signed in here is not requested. */
 async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
   const live =
@@ -38,15 +38,16 @@ async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void>
 }
 
 /**
- * A failure is counted and the work goes on: the next probe of the user reads the risk again, and
- * no account's check waits for it.
+ * Reads the risk of a user and ends their sessions if it is high. A failure is only counted,
+ * because the next probe of the user reads the risk again and the check of the account must not
+ * wait for it.
  */
 async function checkRisk(deps: Deps, { tid, oid }: User, sub: string): Promise<boolean> {
   if (!chosen(deps.config.signals.risk, deps).includes(tid)) return false
   try {
     const since = await deps.microsoft.graph.riskSince(tid, oid)
     if (since === 'paused') count(deps, 'risk_paused')
-    // Microsoft's own policies judged a sign-in at that second or later.
+    // Sign-ins from that second on are kept, because Microsoft's own policies have judged them.
     return (
       typeof since === 'number' &&
       (await end(deps, sub, { reason: 'microsoft_user_at_risk', until: since - 1 }))
@@ -64,8 +65,8 @@ async function checkRisk(deps: Deps, { tid, oid }: User, sub: string): Promise<b
 }
 
 /**
- * What Graph's answer ends: all sessions of the user, or those that were authenticated up to a
- * moment.
+ * The sessions that an answer of Graph ends: all of the user, or those authenticated up to `until`.
+ * A sign-in during which the moment `sparing` falls is kept, because the change was part of it.
  */
 interface Word {
   reason: Reason
@@ -78,12 +79,12 @@ function wordsOf(found: Awaited<ReturnType<Graph['user']>>): Word[] {
   if (!found.enabled) return [{ reason: 'microsoft_account_disabled' }]
   const { sessionsValidFrom: from, passwordChangedAt: changed } = found
   return [
-    // A sign-in before that moment is revoked; one at that second or later is not.
+    // Sign-ins before that second are revoked; those from that second on are not.
     ...(from === undefined
       ? []
       : [{ reason: 'microsoft_session_revoked' as const, until: from - 1 }]),
-    // They rest on the old password. Microsoft keeps the tokens of confidential clients alive where
-    // the user changes it.
+    // Earlier sessions are based on the old password. When a user changes it, Microsoft keeps the
+    // tokens of confidential clients valid.
     ...(changed === undefined
       ? []
       : [{ reason: 'microsoft_password_changed' as const, until: changed - 1, sparing: changed }]),
@@ -105,9 +106,9 @@ const count = (deps: Deps, outcome: string): void =>
   deps.metrics.signals.inc({ kind: 'graph_user', outcome })
 
 /**
- * Signs a user out at Microsoft too. A user who signed out everywhere, and has signed in here again
- * meanwhile, is left alone; one who reported a sign-in that was not theirs never is, because the
- * live session may be the attacker's.
+ * Signs a user out at Microsoft. A user who signed out everywhere and has since signed in here
+ * again is skipped. A user who reported a sign-in is never skipped, because the live session may be
+ * the attacker's.
  */
 async function revokeAtMicrosoft(deps: Deps, { kind, tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
@@ -115,8 +116,8 @@ async function revokeAtMicrosoft(deps: Deps, { kind, tid, oid }: MicrosoftWork):
     subject === undefined || kind === 'revoke_reported'
       ? []
       : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
-  // Where Microsoft dates no sign-in, none has proved that it is the user's: no fresh one could be
-  // demanded.
+  // If Microsoft gives no time of the sign-in, no fresh one could be required, so the live session
+  // may not be the user's.
   const isBack = since.length > 0 && since.every(({ session }) => session.authTime > 0)
   const outcome = isBack ? 'superseded' : await deps.microsoft.graph.revokeSessions(tid, oid)
   deps.metrics.signals.inc({ kind: 'revoke_at_microsoft', outcome })

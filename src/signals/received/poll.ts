@@ -9,25 +9,28 @@ import { TransmitterProblem } from './transmitter-calls.ts'
 
 /**
  * Polls a transmitter for security events (RFC 8936). An event is acknowledged only after its
- * effect is committed. One that is not acknowledged comes again, and ends nothing a second time.
- * One of all brokers polls, by a claim in the store.
+ * effect is committed. An unacknowledged event is sent again and ends nothing a second time. One of
+ * all brokers polls, by a claim in the store.
  */
 
-/** A broker's claim lasts this long. */
+/** The duration of a broker's claim to poll. */
 const TURN_SECONDS = 30
 /** A request that the transmitter holds open longer is aborted, and counts as a fault. */
 const LONG_POLL_MS = 25_000
 const MOST_EVENTS = 25
 const MOST_CHARACTERS = 64 * 1024
 const MOST_BYTES = MOST_EVENTS * MOST_CHARACTERS + 64 * 1024
-/** In one turn. A transmitter that has more is polled again in the next turn. */
+/**
+ * The most answers read in one turn. If a transmitter has more events, they are read in the next
+ * turn.
+ */
 const MOST_ANSWERS = 40
-/** How often it looks for a stream that is not created yet. */
+/** The interval at which the broker looks for a stream that is not created yet. */
 const NO_STREAM_MS = 5_000
 const MOST_DELAY_MS = 60_000
 
 interface Polling {
-  /** Polls, and settles all available events. */
+  /** Polls if this broker has the turn, and settles all available events. */
   turn(): Promise<void>
 }
 
@@ -58,8 +61,8 @@ export function createPolling(
 }
 
 /**
- * The stream, read once in each turn of this broker, and again after a fault. `not_mine`: it is
- * another broker's turn.
+ * Returns a function that reads the stream, once in each turn of this broker and again after a
+ * fault. `not_mine`: another broker has the turn.
  */
 function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter) {
   let turn = -1
@@ -81,7 +84,7 @@ function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitte
     }
     if (anew) kept = undefined
     kept ??= await transmitter.find()
-    // While the stream is still pushed, its endpoint_url is this broker's own.
+    // A stream that is still pushed is not polled: its endpoint_url is this broker's own.
     return kept?.delivery.method === DELIVERY.poll ? kept : (kept = undefined)
   }
 }
@@ -94,8 +97,9 @@ const requests =
     transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES })
 
 /**
- * @param careful after a fault: asks for one event, without waiting, so that an answer that is too
- * long does not fail forever
+ * Polls until no events are left.
+ * @param careful true after a fault: requests one event without waiting, so that an answer that is
+ * too long does not fail forever
  */
 async function pollAll(
   deps: Deps,
@@ -109,14 +113,17 @@ async function pollAll(
     const settled = await settle(deps, issuer, answer.sets)
     const isMore = answer.moreAvailable === true && count < MOST_ANSWERS
     answer = await ask({ maxEvents: isMore ? maxEvents : 0, returnImmediately: true, ...settled })
-    // This request asked for no events. Any that it returns come again in the next turn.
+    // This request asked for no events. Any that it returns are sent again in the next turn.
     if (!isMore) return
   }
 }
 
 type Settled = Required<Pick<Poll, 'ack' | 'setErrs'>>
 
-/** @throws TransmitterProblem if no event could be judged, because the keys cannot be read */
+/**
+ * Applies each event and returns what to acknowledge.
+ * @throws TransmitterProblem if no event could be judged because the keys cannot be read
+ */
 async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): Promise<Settled> {
   const settled: Settled = { ack: [], setErrs: {} }
   for (const [jti, token] of Object.entries(sets)) {

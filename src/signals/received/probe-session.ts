@@ -9,9 +9,9 @@ import { openFromSession, sealForSession } from '../../clients/session/sealed.ts
 import { graphTenants } from './subscription.ts'
 
 /**
- * One probe: Microsoft's refresh token of one session is redeemed, and the outcome is applied. Our
- * own outage, our own bad credentials and a policy that rejects this machine say nothing about the
- * user, and end nothing.
+ * Probes one session: redeems its refresh token at Microsoft and applies the result. An outage or
+ * wrong credential of the broker, or a policy that rejects the broker's machine, says nothing about
+ * the user and ends nothing.
  */
 
 type ProbeDeps = Pick<
@@ -31,34 +31,31 @@ type ProbeDeps = Pick<
 
 type Probed =
   /**
-   * Microsoft gave an answer about this user. `look` names other sessions of theirs of which it is
-   * not known yet.
+   * Microsoft answered about this user. `look` names their other sessions that must be probed now.
    */
   | { kind: 'answered'; look: string[] }
-  /**
-   * Microsoft, or what we prove ourselves with, is not well: leave the tenant alone for a while.
-   */
+  /** Microsoft or the broker's credential has a problem: the tenant is not probed for a while. */
   | { kind: 'trouble'; guidance: string; retryAfterSeconds: number | undefined }
   | { kind: 'nothing' }
 
-/** With a mark, what a session still has lasts so long. */
+/** The time for which a marked session remains valid. */
 const MARK_SECONDS = 3600
-/** As far as Microsoft's clock and ours may be apart: an ID token is believed within it. */
+/** The accepted difference between Microsoft's clock and the broker's, as for an ID token. */
 const SKEW_SECONDS = 60
 const REVOKED = 50173
 const DISABLED = 50057
-/** The tenant's policy has a sign-in frequency, and it was reached. */
+/** The number for a sign-in frequency of the tenant's policy that was reached. */
 const FREQUENCY_REACHED = 70043
 /**
- * What an answer about one session says of its user: no account in the tenant, no assignment to the
- * application.
+ * The reason for ending a session by Microsoft's error: the account is not in the tenant, or is not
+ * assigned to the application.
  */
 const SESSION_REASON: ReadonlyMap<number, Reason> = new Map([
   [50034, 'microsoft_account_deleted'],
   [51004, 'microsoft_account_deleted'],
   [50105, 'microsoft_access_removed'],
 ])
-/** Without it no user of the tenant gets in again. */
+/** Rejections for missing consent, without which no user of the tenant can sign in. */
 const CONSENT = new Set(['consent', 'admin_consent'])
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 
@@ -90,8 +87,8 @@ export async function probeSession(
 }
 
 /**
- * As at a sign-in: what a directory role is worth, the tenant's setting says. Undefined: no ID
- * token came, and the roles stay.
+ * Returns the session's roles as at a sign-in: the tenant's setting decides about directory roles.
+ * Undefined if there was no ID token; the roles then stay.
  */
 async function rolesOf(
   { store }: ProbeDeps,
@@ -105,8 +102,8 @@ async function rolesOf(
 }
 
 /**
- * A refresh token outlives a password change by the user, and Graph need not notify of it: the
- * account is read too, where Graph is used.
+ * Requests a check of the account if Graph is used for the tenant: a refresh token stays valid
+ * after the user changes the password, and Graph's notification may be missing.
  */
 async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): Promise<void> {
   const work = { kind: 'check_user', tid, oid } as const
@@ -121,8 +118,9 @@ async function judge(
   alarm: ProbeAlarm,
 ): Promise<Probed> {
   const { guidance, code, retryAfterSeconds } = refusal
-  // Microsoft's answer to us, not one that a browser brought. A policy may refuse this machine's
-  // address alone: that is the probe's own alarm.
+  // This is Microsoft's direct answer, not one that a browser delivered, so it counts as a failed
+  // sign-in. Rejections by a policy do not, because a policy may reject only this machine's
+  // address; the probe has its own alarm for that.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)
@@ -147,13 +145,13 @@ async function judge(
   return record(deps, due, finding, guidance)
 }
 
-/** What the check of periodic re-entry tells operators. */
+/** Records that the tenant has a sign-in frequency, for the check of periodic re-entry. */
 async function sawSignInFrequency({ store }: ProbeDeps, tid: string, now: number): Promise<void> {
   const name = signInFrequencySetting(tid)
   if ((await store.setting(name)) === undefined) await store.setSettingOnce(name, String(now))
 }
 
-/** Undefined: it says nothing about the session. */
+/** Returns what to record for the session, or undefined if the rejection says nothing about it. */
 function findingOf(
   due: ProbeDue,
   { effect, code, guidance }: MicrosoftRejection,
@@ -173,9 +171,9 @@ function findingOf(
     return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }
   }
   if (code === DISABLED) return { outcome: 'end_user', reason: 'microsoft_account_disabled' }
-  // Revoked after Microsoft last vouched for this session: sessions authenticated before that, by
-  // Microsoft's clock, end too. A later one is probed by itself, for it may have come after the
-  // revocation.
+  // The user was revoked after Microsoft last vouched for this session. Other sessions
+  // authenticated before that, by Microsoft's clock, end too. A later one may be from after the
+  // revocation, so it is probed by itself.
   return {
     outcome: 'end_user',
     reason: 'microsoft_session_revoked',
@@ -230,9 +228,10 @@ function nothing(deps: ProbeDeps, outcome: string): Probed {
 }
 
 /**
- * Whether the results of a tenant's probes are credible as a whole. If more than 5 % of its users
- * would be signed out within ten minutes, a policy probably blocks the broker's own address. An
- * answer that a user was revoked or disabled always counts; it is counted apart.
+ * The window of the alarm that decides whether a tenant's probes are credible as a whole. If more
+ * than 5 % of its users would be signed out within ten minutes, a policy probably blocks the
+ * broker's own address. Answers that a user was revoked or disabled always take effect and are
+ * counted separately.
  */
 
 const WINDOW_SECONDS = 600
@@ -241,8 +240,8 @@ const SHARE = 0.05
 const FEWEST_USERS = 5
 
 /**
- * `revoked` (50173) and `disabled` (50057) are Microsoft's answers about the user; `ending` is
- * everything else that would end a session.
+ * The result of a probe. `revoked` (50173) and `disabled` (50057) are Microsoft's answers about the
+ * user; `ending` is any other result that would end a session.
  */
 type ProbeVerdict = 'good' | 'ending' | 'revoked' | 'disabled'
 
@@ -253,9 +252,12 @@ interface Slice {
 }
 
 interface ProbeAlarm {
-  /** @returns true where this one makes it too many */
+  /**
+   * Counts a result.
+   * @returns true if there are now too many
+   */
   count(tid: string, sub: string, verdict: ProbeVerdict, now: number): boolean
-  /** An operator has looked: counting starts from zero. */
+  /** Restarts the counting after an operator resumed the probe. */
   reset(tid: string): void
 }
 

@@ -5,27 +5,30 @@ import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
 
 /**
- * Bounds the work that senders of signals cause, without a rate limit that could drop the end of a
- * session. Signals of one kind are processed a few at a time, each source in its turn. A repeat
- * joins the equal signal that still waits. A full queue rejects: the sender has no acknowledgment,
- * and sends again.
+ * Limits the work that senders of signals cause, without a rate limit that could drop the end of a
+ * session. A few signals of one kind are processed at a time; sources take turns. A repeat joins
+ * the equal signal that still waits. A full queue rejects a signal: its sender gets no
+ * acknowledgment and sends it again.
  */
 
 export const AT_ONCE = 8
-/** Waiting in all, and of one source: no source fills the queue for the others. */
+/**
+ * The most waiting signals, in total and, below, of one source, so that no source fills the queue
+ * for the others.
+ */
 export const MOST_WAITING = 1_000
 export const MOST_OF_ONE = 250
 const RETRY_AFTER_SECONDS = 2
 
 interface Signal {
-  /** Equal for signals that end the same. */
+  /** A key that signals with the same effect share. */
   key: string
   source: string
 }
 
 export class SignalQueue {
   readonly #limiter = new FairLimiter(AT_ONCE, AT_ONCE)
-  /** What waits, by key. */
+  /** Waiting signals by key. */
   readonly #waiting = new Map<string, Promise<unknown>>()
 
   get size(): number {
@@ -33,14 +36,15 @@ export class SignalQueue {
   }
 
   /**
-   * @returns what `work` returns, and whether it is done for an equal signal that came before;
-   * undefined where the queue is full
+   * Adds a signal.
+   * @returns the result of `work`, and whether an equal earlier signal does it; undefined if the
+   * queue is full
    */
   add<T>(
     { key, source }: Signal,
     work: () => Promise<T>,
   ): { done: Promise<T>; merged: boolean } | undefined {
-    // Never with one that runs: it may have read the sessions before this signal came.
+    // Never merged with a running signal, which may have read the sessions before this one arrived.
     const equal = this.#waiting.get(key)
     if (equal !== undefined) return { done: equal as Promise<T>, merged: true }
     if (this.size >= MOST_WAITING || this.#limiter.waitingOf(source) >= MOST_OF_ONE)
@@ -58,8 +62,8 @@ export class SignalQueue {
 type SignalKind = 'front_channel' | 'graph' | 'security_event' | 'upstream_logout'
 
 /**
- * Does `work` for a request in its turn.
- * @throws OAuthError 503 with Retry-After where the queue is full
+ * Does `work` for a request when its turn comes.
+ * @throws OAuthError 503 with Retry-After if the queue is full
  */
 export type InTurn = <T>(c: Context, key: string, work: () => Promise<T>) => Promise<T>
 
@@ -91,8 +95,8 @@ export function inTurn(
 }
 
 /**
- * The issuer's keys cannot be read at the moment: its signal is neither accepted nor rejected, and
- * comes again.
+ * The answer if the issuer's keys cannot be read at the moment: the signal is neither accepted nor
+ * rejected, and its sender repeats it.
  */
 export function later({ metrics }: Pick<Deps, 'metrics'>, c: Context, kind: SignalKind): Response {
   metrics.signals.inc({ kind, outcome: 'keys_unavailable' })

@@ -16,10 +16,10 @@ import { type InTurn, later } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
 
 /**
- * Security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A token is
- * acknowledged only after its effect is committed. An event ends only sessions authenticated before
- * it. It acts once: a session that single sign-on has opened since stays, although its
- * authentication is older.
+ * Receives security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A
+ * token is acknowledged only after its effect is committed. An event ends only sessions
+ * authenticated before it. It takes effect once, so a repeat does not end a session that single
+ * sign-on has opened since.
  */
 
 const MOST_BYTES = 64 * 1024
@@ -29,12 +29,12 @@ const REMEMBERED_SECONDS = 30 * 86_400
 type Payload = Record<string, unknown>
 
 /**
- * The reason for which an event ends sessions; undefined: it ends none. Other types are
- * acknowledged and ignored.
+ * Returns the reason for which an event of a type ends sessions, or undefined if it ends none.
+ * Other types are acknowledged and ignored.
  */
 const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>> = {
   [STREAM_EVENT.sessionRevoked]: () => 'security_event',
-  // A further credential takes nothing from what was proved with the others.
+  // An additional credential does not affect what was proved with the others.
   [`${CAEP}credential-change`]: ({ change_type: type }) =>
     type === 'create' ? undefined : 'security_event',
   [STREAM_EVENT.assuranceLevelChange]: ({ change_direction: direction }) =>
@@ -42,7 +42,7 @@ const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>>
   [STREAM_EVENT.accountDisabled]: () => 'security_event',
   [STREAM_EVENT.accountPurged]: () => 'security_event',
 }
-/** What a stream that the broker creates asks for. */
+/** The event types that a stream of the broker requests. */
 export const EVENT_TYPES = Object.keys(EVENTS)
 
 export async function securityEvent(
@@ -71,12 +71,12 @@ export async function securityEvent(
     : reject(deps, c, answer.error, answer.description)
 }
 
-/** `invalid_state`: SSF 1.0 §8.1.4.1. */
+/** A rejection of RFC 8935 §2.4, or `invalid_state` of SSF 1.0 §8.1.4.1. */
 export type Rejection = { error: SetError | 'invalid_state'; description: string }
 
 /**
- * A token, pushed or polled. `keys_unavailable`: it is not judged, and the transmitter must send it
- * again.
+ * Verifies and applies a token, pushed or polled. `keys_unavailable`: it was not judged, and the
+ * transmitter must send it again.
  */
 export async function receive(
   deps: Deps,
@@ -105,8 +105,8 @@ export async function receive(
     }
     if (!(await deps.store.wasConsumed(once))) {
       await obey(deps, issuer, verified.claims, now)
-      // Consumed after its effect is committed: if this is interrupted before, the token comes
-      // again and does the rest.
+      // Consumed after the effect is committed. After an interruption before that, the token is
+      // sent again and its effect completed.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
     if (issuer.heardEverySeconds !== undefined)
@@ -119,8 +119,9 @@ export async function receive(
 }
 
 /**
- * On a stream that the broker manages, a state must be the broker's own. A verification event that
- * the transmitter sends unasked has none.
+ * Returns whether the token's verification state, if it has one, is acceptable. On a stream that
+ * the broker manages it must be the broker's own. A verification event that was not requested has
+ * no state.
  */
 function mayBeVerification(
   deps: Deps,
@@ -131,7 +132,7 @@ function mayBeVerification(
   return state === undefined || isOwnState(deps, issuer.issuer, state)
 }
 
-/** RFC 8935 §2.4 */
+/** The error answer of RFC 8935 §2.4. */
 function reject(deps: Deps, c: Context, err: Rejection['error'], description: string): Response {
   deps.metrics.signals.inc({ kind: 'security_event', outcome: err })
   return c.json({ err, description }, 400, {
@@ -177,8 +178,8 @@ async function end(
 }
 
 /**
- * When it happened; some send milliseconds. Never later than its token was issued, nor than now: an
- * event must not end future sessions.
+ * Returns the time of the event; some senders use milliseconds. It is never later than the token's
+ * issue or now, because an event must not end later sessions.
  */
 function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): number {
   const said = [payload.event_timestamp, claims.toe, claims.iat].find(
@@ -189,8 +190,8 @@ function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): n
 }
 
 /**
- * The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every
- * broker recognizes it and none stores it.
+ * The place for which the `state` of a requested verification is sealed (SSF 1.0 §8.1.4). Sealing
+ * it lets every broker recognize it without storing it.
  */
 
 const place = (issuer: string): string => `signal-verification/${issuer}`
@@ -199,7 +200,7 @@ const MOST_CHARACTERS = 1000
 export const newState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, now: number): string =>
   sealer.seal(place(issuer), String(now))
 
-/** Whether this broker, or one beside it, asked that issuer with this state. */
+/** Returns whether this broker, or another one on the same store, sent this state to the issuer. */
 const isOwnState = ({ sealer }: Pick<Deps, 'sealer'>, issuer: string, state: unknown): boolean =>
   typeof state === 'string' &&
   state.length <= MOST_CHARACTERS &&

@@ -6,13 +6,13 @@ import { TransmitterProblem } from './transmitter-calls.ts'
 import { newState } from './security-event.ts'
 
 /**
- * Keeps the broker's stream at a transmitter as the settings want it, and asks for a verification
- * event twice in each interval in which the transmitter must send an event. One of all brokers does
- * it, by a claim in the store. A fault is logged and ends no session. Without events the check
+ * Keeps the broker's stream at a transmitter as configured, and requests a verification event twice
+ * in each interval in which the transmitter must send an event. One of all brokers does this, by a
+ * claim in the store. A fault is logged and ends no session; without events the check
  * `signal-issuers` fails.
  */
 
-/** A failed attempt is retried after this time. */
+/** The time after which a failed attempt is retried. */
 const RETRY_SECONDS = 60
 const LEAST_SECONDS = 60
 
@@ -40,7 +40,7 @@ export async function tendStream(
     ))
   )
     return
-  // Claimed when it is done: a fault leaves it to the next attempt.
+  // Claimed only after success, so that a fault leaves the work to the next attempt.
   if (await isTended(deps, issuer, transmitter, now)) await claim(deps, asked, now)
 }
 
@@ -67,7 +67,8 @@ async function isTended(
       )
     return true
   } catch (error) {
-    // Too soon after the last one (SSF 1.0 §8.1.4.2): it is asked again after RETRY_SECONDS.
+    // Requested too soon after the last one (SSF 1.0 §8.1.4.2). It is requested again after
+    // RETRY_SECONDS.
     if (!(error instanceof TransmitterProblem && error.status === 429))
       logProblem(deps, issuer, transmitter, error)
     return false
@@ -75,8 +76,8 @@ async function isTended(
 }
 
 /**
- * As it is there, once the settings' word is set. A stream that was created or changed a moment ago
- * may not be verified yet: its status says nothing.
+ * Returns the stream's status after setting the configured one. The status of a stream that was
+ * just created or changed is ignored, because it may not be verified yet.
  */
 async function statusOf(
   transmitter: Transmitter,

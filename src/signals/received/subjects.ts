@@ -3,14 +3,14 @@ import { canBeStored } from '../../protocol/stored-text.ts'
 import type { KnownIssuer } from './issuers.ts'
 
 /**
- * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its
- * issuer may name them. An issuer names users in the one way that it is configured with, and only
+ * Finds the user or session that a security event names (RFC 9493, or the older `subject` inside an
+ * event), as far as its issuer may name them: in the format configured for the issuer, and only
  * users of its own tenants.
  */
 
 interface Meant {
   sub: string
-  /** That session alone. */
+  /** The session, if only that one is meant. */
   sid?: string | undefined
 }
 
@@ -19,14 +19,15 @@ type SubjectDeps = Pick<Deps, 'store' | 'config' | 'connection' | 'clock'>
 
 const isObject = (value: unknown): value is Identifier =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-/** A text that can be a user's or a session's name in the store. */
+/** Returns the value if it can be the name of a user or session in the store. */
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' && value.length <= 512 && canBeStored(value)
     ? value
     : undefined
 
 /**
- * @returns undefined if the broker does not know the user, or the issuer has no right to name them
+ * Returns the user or session that a subject identifier names, or undefined if the broker does not
+ * know the user or the issuer must not name them.
  */
 export async function whoIsMeant(
   deps: SubjectDeps,
@@ -35,7 +36,7 @@ export async function whoIsMeant(
 ): Promise<Meant | undefined> {
   if (!isObject(identifier)) return undefined
   const { user, session } = identifier
-  // A complex subject: its `session` is one of ours, its `user` a user.
+  // A complex subject names one of the broker's sessions as `session` or a user as `user`.
   const sid = isObject(session) ? text(session.id) : undefined
   if (sid !== undefined) return ofSession(deps, issuer, sid)
   return isObject(user)
@@ -43,17 +44,17 @@ export async function whoIsMeant(
     : ofAliases(deps, issuer, identifier, {})
 }
 
-/** A transmitter may name one user in several ways at once. */
+/** The most identifiers by which a transmitter may name one user at once. */
 const MOST_ALIASES = 10
 /**
- * Formats by which the broker looks up no user: an address or a number can be another user's by
- * now.
+ * Formats that are not used to find a user, because an address or number may belong to another user
+ * by now.
  */
 const NOT_LOOKED_UP: readonly unknown[] = ['email', 'phone_number']
 
 /**
- * RFC 9493 §3.2.8: every identifier in `aliases` must name the same user, and none is `aliases` or
- * a complex subject itself.
+ * Returns the user that all `aliases` name (RFC 9493 §3.2.8). Each must name the same user, and
+ * none may be `aliases` or a complex subject itself.
  */
 async function ofAliases(
   deps: SubjectDeps,
@@ -145,7 +146,7 @@ export const maySpeakOf = (
   tid: string,
 ): boolean => (issuer.tenants ?? connection.current().tenants).includes(tid)
 
-/** By the claims of an upstream provider's logout token. */
+/** Returns the user that the logout token of an upstream provider names. */
 export const whoIsLoggedOut = (
   deps: SubjectDeps,
   issuer: KnownIssuer,

@@ -4,14 +4,14 @@ import { resealed } from '../../keys/resealed.ts'
 import type { Tenants } from '../../config/config.ts'
 
 /**
- * The one subscription of a tenant on `/users`: made, renewed long before its end, made again when
- * it is lost; and after any gap the list of who has changed meanwhile. It refuses to have two, and
- * to take a notification's absence for a sign that nothing happened.
+ * Maintains the one subscription of a tenant to `/users`: creates it, renews it long before it
+ * expires, creates it again when it is lost, and reads all changes after any gap. There is never a
+ * second one, and a missing notification never counts as proof that nothing changed.
  */
 
-/** 41,760 minutes are the most that Graph gives. */
+/** The lifetime of a subscription. Graph allows at most 41,760 minutes. */
 const LIFE_SECONDS = 41_000 * 60
-/** Renewing is also how it is noticed that it was lost. */
+/** The interval of renewals. They are also how a lost subscription is noticed. */
 const RENEW_SECONDS = 600
 const RECONCILE_SECONDS = 3600
 const MOST_PAGES = 10_000
@@ -33,8 +33,8 @@ const setting = (
 ): string => `graph/${tid}/${name}`
 
 /**
- * What notifications of this tenant have to bring. Undefined until the first subscription was asked
- * for.
+ * Returns the `clientState` that this tenant's notifications must contain. Undefined before the
+ * first subscription was requested.
  */
 export async function clientStateOf(
   { store, sealer }: Pick<Deps, 'store' | 'sealer'>,
@@ -58,8 +58,8 @@ async function newClientState(
 }
 
 /**
- * Looks after it. `why`: a timer, the start of this process (something may have been missed), or
- * what Graph's lifecycle notification said.
+ * Renews the subscription if due and reads missed changes. `why`: `timer`, `start` of this process
+ * (changes may have been missed), or an event of Graph's lifecycle notification.
  * @throws GraphProblem
  */
 export async function tendSubscription(
@@ -78,7 +78,10 @@ export async function tendSubscription(
     await reconcile(deps, tid)
 }
 
-/** @returns whether it had to be made again */
+/**
+ * Renews the subscription if it is due.
+ * @returns whether it had to be created again
+ */
 async function renewIfDue(
   deps: SubscriptionDeps,
   tid: string,
@@ -86,7 +89,8 @@ async function renewIfDue(
   why: string,
   now: number,
 ): Promise<boolean> {
-  // What was sealed under a secret that is gone cannot be read: no notification could be believed.
+  // If `clientState` was sealed with a removed secret, it cannot be read, and no notification could
+  // be verified.
   const readable =
     why === 'start'
       ? await resealed(deps, setting(tid, 'client_state'))
@@ -111,7 +115,8 @@ async function make(deps: SubscriptionDeps, tid: string, now: number): Promise<t
   const { graph } = deps.microsoft
   const address = `${deps.config.issuer}/signal/microsoft/graph`
   const former = await graph.subscriptions(tid, address)
-  // New with each subscription; kept first, for the first notification may come before the answer.
+  // New for each subscription. Saved first, because the first notification may arrive before the
+  // answer.
   const clientState = await newClientState(deps, tid)
   const made = await graph.subscribe(tid, { address, clientState, until: now + LIFE_SECONDS })
   await keep(deps, tid, made, now)
@@ -136,7 +141,7 @@ const keep = (
   )
 
 /**
- * Asks about the users who changed since the last notification; if that is unknown, about every
+ * Requests a check of the users who changed since the last time or, if that is unknown, of every
  * user who is signed in.
  */
 async function reconcile(deps: SubscriptionDeps, tid: string): Promise<void> {
@@ -151,14 +156,14 @@ async function reconcile(deps: SubscriptionDeps, tid: string): Promise<void> {
       break
     }
     asked += await ask(deps, tid, changes.oids)
-    // Each page's end is kept, so that a process that ends here goes on there.
+    // The link is saved after each page, so that the next process continues there.
     const further = changes.next ?? changes.link
     if (further !== undefined) await store.setSetting(setting(tid, 'delta'), further)
     if (changes.next === undefined) break
     link = changes.next
   }
   if (link === undefined) {
-    // First subscribe, then ask about every user: no change is missed in between.
+    // The new link is read before all users are requested, so that no change in between is missed.
     await store.setSetting(setting(tid, 'delta'), await graph.deltaFromNow(tid))
     asked = await store.askAboutEverybody({ tid, now: clock.now(), nowMs: clock.nowMs() })
   }
@@ -180,7 +185,7 @@ async function ask(
   return work.length
 }
 
-/** The connected tenants among those that a setting names. */
+/** Returns the connected tenants among those of a setting. */
 export function chosen(
   which: Tenants,
   { connection }: Pick<Deps, 'connection'>,

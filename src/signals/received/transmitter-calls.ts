@@ -3,13 +3,13 @@ import type { StreamSettings } from '../../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * Requests to a transmitter, with the broker's authorization there: a token of the file, or one by
- * client_credentials (RFC 6749 §4.4).
+ * Sends requests to a transmitter, authorized by a configured token or one by client_credentials
+ * (RFC 6749 §4.4).
  */
 
 /**
- * A transmitter cannot be reached, or its answer is not valid. The texts are for operators and
- * contain no token.
+ * Thrown if a transmitter cannot be reached or its answer is not valid. The texts are for operators
+ * and contain no token.
  */
 export class TransmitterProblem extends Error {
   readonly next: string
@@ -24,7 +24,10 @@ export class TransmitterProblem extends Error {
 
 const TIMEOUT_MS = 10_000
 const MOST_BYTES = 256 * 1024
-/** A token is not used in its last seconds. A token without expires_in is used for 30 s. */
+/**
+ * The seconds before its expiry in which a token is no longer used. Below, the assumed lifetime of
+ * a token without expires_in, which is therefore used for 30 s.
+ */
 const SPARE_SECONDS = 30
 const UNKNOWN_SECONDS = 60
 
@@ -32,20 +35,27 @@ interface Request {
   method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   url: string
   body?: object
-  /** Without authorization. */
+  /** True for a request without authorization. */
   open?: boolean
   timeoutMs?: number
   maxBytes?: number
 }
 
-/** @returns the JSON of the answer, undefined where it has none. @throws TransmitterProblem */
+/**
+ * Sends a request.
+ * @returns the JSON of the answer, or undefined if it has none
+ * @throws TransmitterProblem
+ */
 export type Call = (request: Request) => Promise<unknown>
 
 interface CallDeps extends Pick<Deps, 'clock' | 'outbound'> {
   signal: AbortSignal | undefined
 }
 
-/** @param signal aborts every request */
+/**
+ * Returns a function that sends authorized requests.
+ * @param signal aborts every request
+ */
 export function authorizedCalls(
   { clock, outbound }: Pick<Deps, 'clock' | 'outbound'>,
   { authorization }: StreamSettings,
@@ -116,7 +126,7 @@ function answerOf(
   throw new TransmitterProblem(`${method} ${url} answered ${status}${codeOf(json)}.`, next, status)
 }
 
-/** Only the error code: a description may repeat the token that was sent. */
+/** Returns only the error code, because a description may repeat the token that was sent. */
 function codeOf(json: unknown): string {
   const { error, err } = (typeof json === 'object' && json !== null ? json : {}) as {
     error?: unknown
@@ -128,7 +138,10 @@ function codeOf(json: unknown): string {
 
 interface Tokens {
   get(): Promise<string>
-  /** @returns whether another token can be asked for */
+  /**
+   * Discards the token.
+   * @returns whether another one can be requested
+   */
   forget(): boolean
 }
 
@@ -136,7 +149,7 @@ function tokensOf(deps: CallDeps, authorization: StreamSettings['authorization']
   if (authorization.kind === 'token')
     return { get: async () => authorization.token, forget: () => false }
   let kept: { token: string; until: number } | undefined
-  // Tending and polling need a token at the same time: one request is made for both.
+  // Tending and polling may need a token at the same time, and share one request.
   let asked: ReturnType<typeof askToken> | undefined
   return {
     async get() {
@@ -161,7 +174,7 @@ async function askToken(
   now: number,
 ): Promise<{ token: string; until: number }> {
   const { tokenEndpoint: url, clientId, secret, scope } = authorization
-  // RFC 6749 §2.3.1: both parts are form-encoded first.
+  // The id and the secret are form-encoded first (RFC 6749 §2.3.1).
   const basic = Buffer.from(
     `${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`,
   ).toString('base64')

@@ -6,9 +6,8 @@ import { type Call, TransmitterProblem, authorizedCalls } from './transmitter-ca
 import type { Deps } from '../deps.ts'
 
 /**
- * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and
- * deleted there, never here. It changes no stream but its own: the one that is pushed to this
- * broker, or has its description.
+ * The broker's stream at a transmitter (SSF 1.0 §8.1). It exists only there. The broker changes no
+ * stream but its own: the one that is pushed to this broker or has its description.
  */
 
 const stream = z.object({
@@ -24,7 +23,7 @@ export type Stream = z.output<typeof stream>
 type Own = ReturnType<typeof ownAt>
 type Wanted = ReturnType<typeof wantedOf>
 
-/** By what the broker knows its stream. */
+/** The values by which the broker recognizes its stream. */
 const ownAt = (issuer: string) => ({
   endpointUrl: `${issuer}/signal/events`,
   description: `Case Manager Identity Broker ${issuer}`,
@@ -51,17 +50,17 @@ const withId = (endpoint: string, id: string): string => {
   return url.href
 }
 
-/** SSF 1.0 §8.1.1.5 */
+/** Deletes a stream (SSF 1.0 §8.1.1.5). */
 const remove = (call: Call, url: string, { stream_id: id }: Stream): Promise<unknown> =>
   call({ method: 'DELETE', url: withId(url, id) })
 
 /**
- * A transmitter of the CAEP Interoperability Profile need not change streams (1.0 §2.3.8): there
- * the stream is deleted and created again.
+ * Changes a stream. A transmitter of the CAEP Interoperability Profile need not support this (1.0
+ * §2.3.8); then the stream is deleted and created again.
  */
 async function change(call: Call, url: string, found: Stream, wanted: Wanted): Promise<unknown> {
-  // Of another delivery, or of a stream that was created by hand, nothing may be left: e.g. no
-  // header for its endpoint.
+  // A stream with another delivery, or one created by hand, is replaced as a whole, so that nothing
+  // of it remains, for example a header for its endpoint.
   const isOwn =
     found.delivery.method === wanted.delivery.method && found.description === wanted.description
   const method = isOwn ? 'PATCH' : 'PUT'
@@ -89,7 +88,7 @@ function isAsWanted(
   )
 }
 
-/** How long a transmitter's configuration is cached. */
+/** The time for which a transmitter's configuration is cached. */
 const CONFIGURATION_SECONDS = 600
 
 const configuration = z.object({
@@ -118,22 +117,25 @@ export interface Poll {
 export interface Transmitter {
   /** Aborts every request when the process ends. A failure after that is not a fault. */
   readonly ending: AbortSignal | undefined
-  /** The broker's stream, as it is there. */
+  /** Reads the broker's stream from the transmitter. */
   find(): Promise<Stream | undefined>
-  /** The same stream, created or changed where it differs from the settings. */
+  /** Creates the stream, or changes it if it differs from the settings. */
   ensure(): Promise<{ stream: Stream; isNew: boolean }>
-  /** Deletes it, if there is one. */
+  /** Deletes the stream if it exists. */
   remove(): Promise<void>
-  /** Undefined: the transmitter has no endpoint for it. */
+  /** Reads the status of the stream. Undefined if the transmitter has no endpoint for it. */
   status(stream: Stream): Promise<string | undefined>
   setStatus(stream: Stream, status: string): Promise<void>
-  /** Asks for a verification event (SSF 1.0 §8.1.4.2). */
+  /** Requests a verification event (SSF 1.0 §8.1.4.2). */
   verify(stream: Stream, state: string): Promise<void>
-  /** RFC 8936 §2.2 */
+  /** Polls for events and acknowledges earlier ones (RFC 8936 §2.2). */
   poll(stream: Stream, body: Poll, limits: { timeoutMs: number; maxBytes: number }): Promise<Polled>
 }
 
-/** Every method throws TransmitterProblem if the transmitter's answer is not valid. */
+/**
+ * Creates the client of a transmitter. Each of its methods throws TransmitterProblem if an answer
+ * is not valid.
+ */
 export function createTransmitter(
   deps: Pick<Deps, 'config' | 'clock' | 'outbound'>,
   issuer: ManagedIssuer,
@@ -184,7 +186,7 @@ export function createTransmitter(
   }
 }
 
-/** SSF 1.0 §8.1.2 */
+/** Read and set the status of a stream (SSF 1.0 §8.1.2). */
 const statusCalls = (
   call: Call,
   configured: () => Promise<Configuration>,
@@ -206,7 +208,10 @@ const statusCalls = (
   },
 })
 
-/** By its id once that is known (SSF 1.0 §8.1.1.2), else in the list. */
+/**
+ * Returns a function that finds the stream by its id if known (SSF 1.0 §8.1.1.2), otherwise in the
+ * list.
+ */
 function finding(
   call: Call,
   configured: () => Promise<Configuration>,
@@ -220,7 +225,7 @@ function finding(
     try {
       return await read(withId(url, id))
     } catch (error) {
-      // Deleted there meanwhile.
+      // The stream was deleted at the transmitter.
       if (error instanceof TransmitterProblem && error.status === 404) return undefined
       throw error
     }
@@ -234,8 +239,8 @@ function finding(
 }
 
 /**
- * The operator sets the audience, never the transmitter: a token for another receiver must not
- * count here.
+ * Verifies issuer and audience of a stream. The operator sets the audience, never the transmitter,
+ * so that a token for another receiver is not accepted.
  */
 function checked({ issuer, audience }: ManagedIssuer, found: Stream): Stream {
   if (found.iss !== issuer)
@@ -263,7 +268,7 @@ function readConfiguration(
     const now = clock.now()
     if (kept !== undefined && now < kept.until) return kept.configuration
     const read = parsed(configuration, await call({ method: 'GET', url, open: true }), url)
-    // SSF 1.0 §7.2.3: the configuration of another issuer would receive our token.
+    // The configuration of another issuer would direct the broker's token there (SSF 1.0 §7.2.3).
     if (read.issuer !== issuer)
       throw new TransmitterProblem(
         'Its ssf-configuration names another issuer.',

@@ -10,9 +10,9 @@ import { type InTurn, later } from './queue.ts'
 import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
 
 /**
- * Logout tokens of an upstream provider that has back-channel logout (OpenID Connect Back-Channel
- * Logout 1.0); Entra does not. `sid` is its own session, `sub` a user as it is configured to name
- * them. Who was authenticated after the token was issued stays.
+ * Receives logout tokens of an upstream provider with back-channel logout (OpenID Connect
+ * Back-Channel Logout 1.0); Entra has none. `sid` is the provider's session, `sub` a user in the
+ * configured format. Sessions authenticated after the token was issued are not affected.
  */
 
 const MOST_BYTES = 64 * 1024
@@ -52,7 +52,7 @@ async function receive(
       now,
       toleranceSeconds: TOLERANCE_SECONDS,
       maxAgeSeconds: MAX_AGE_SECONDS,
-      // What an issuer signs by is its own choice; nothing is registered there.
+      // The issuer chooses the algorithm, because none is registered for it.
       algorithms: ['RS256', 'ES256'] as const,
     }
     const verified = await verifyLogoutToken(token, issuer.keys, expected)
@@ -62,8 +62,8 @@ async function receive(
       idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`),
       now,
     }
-    // Sent again it ends nothing, not even for a user who has come back since by single sign-on,
-    // whose authentication is older.
+    // A repeated token ends nothing. Otherwise it could end a session that single sign-on has
+    // opened since, because its authentication is older.
     const committed = (await deps.store.wasConsumed(once))
       ? []
       : await end(deps, issuer, verified.claims, now)
@@ -78,7 +78,7 @@ async function receive(
   }
 }
 
-/** §2.8 */
+/** The error answer of Back-Channel Logout 1.0 §2.8. */
 function reject(deps: Deps, c: Context, description: string): Response {
   deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: 'invalid_request' })
   return c.json({ error: 'invalid_request', error_description: description }, 400, {
@@ -86,7 +86,7 @@ function reject(deps: Deps, c: Context, description: string): Response {
   })
 }
 
-/** Where both are named it is that session alone (§2.4). */
+/** Ends the sessions that the token names. With both `sid` and `sub`, only that session (§2.4). */
 async function end(
   deps: Deps,
   issuer: KnownIssuer,

@@ -22,7 +22,7 @@ import type { Caller } from '../../clients/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'
 
-/** What a receiver does to its stream: each act recorded in the audit log. */
+/** The acts of a receiver on its stream. Each is recorded in the audit log. */
 
 const noSuchStream = (): OAuthError =>
   new OAuthError(
@@ -31,7 +31,10 @@ const noSuchStream = (): OAuthError =>
     { status: 404 },
   )
 
-/** @throws OAuthError 404, also for a stream of another client */
+/**
+ * Returns the client's own stream.
+ * @throws OAuthError 404, also for a stream of another client
+ */
 export async function ownStream(
   { store }: Pick<Deps, 'store'>,
   client: Client,
@@ -47,7 +50,10 @@ export async function ownStream(
 const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void =>
   void (refs.length > 0 && queue.addUrgent(refs))
 
-/** @throws OAuthError 429: a receiver does not decide how much the audit log keeps */
+/**
+ * Records an act in the audit log.
+ * @throws OAuthError 429, so that a receiver cannot fill the audit log
+ */
 function record<T>(
   deps: Deps,
   client: Client,
@@ -69,7 +75,7 @@ function record<T>(
   )
 }
 
-/** For the audit log: never the header of the endpoint. */
+/** Returns the stream's properties for the audit log, without the header of the endpoint. */
 const noted = ({
   method,
   endpointUrl,
@@ -84,7 +90,10 @@ const noted = ({
   status,
 })
 
-/** A client has one stream (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
+/**
+ * Creates a stream. A client can have only one (SSF 1.0 §8.1.1.1).
+ * @throws OAuthError 409
+ */
 export async function createStream(
   deps: Deps,
   client: Client,
@@ -120,7 +129,7 @@ export async function createStream(
 type Change = Parameters<Deps['store']['changeStream']>[0]['change']
 
 /**
- * PATCH changes only the members that are sent. A header that is not sent is kept while the
+ * Changes only the members that were sent (PATCH). A header that was not sent is kept if the
  * endpoint stays the same.
  */
 export async function updateStream(
@@ -145,7 +154,7 @@ export async function updateStream(
   return applied(deps, client, stream, change)
 }
 
-/** PUT deletes what is not sent (SSF 1.0 §8.1.1.4). */
+/** Replaces the stream (PUT): members that were not sent are deleted (SSF 1.0 §8.1.1.4). */
 export async function replaceStream(
   deps: Deps,
   client: Client,
@@ -181,7 +190,10 @@ const applied = (
     },
   )
 
-/** A disabled stream keeps no events. Enabling a paused one pushes the events that it kept. */
+/**
+ * Sets the status. Disabling a stream closes its pending events; enabling a paused one pushes the
+ * held events.
+ */
 export async function setStatus(
   deps: Deps,
   client: Client,
@@ -212,7 +224,10 @@ export async function deleteStream(
   })
 }
 
-/** SSF 1.0 §8.1.4.2. @throws OAuthError 429 */
+/**
+ * Queues a verification event (SSF 1.0 §8.1.4.2).
+ * @throws OAuthError 429
+ */
 export async function askVerification(
   deps: Deps,
   { id }: SignalStream,
@@ -242,7 +257,7 @@ export async function askVerification(
   enqueue(deps, answer.refs)
 }
 
-/** Who calls the Shared Signals API: a registered client with an access token of its own for it. */
+/** The caller of the Shared Signals API: a registered client with an access token for it. */
 
 type Scope = (typeof SSF_SCOPES)[number]
 
@@ -251,7 +266,8 @@ const challenge = (error: string, scope: readonly Scope[]): Record<string, strin
 })
 
 /**
- * @param scopes any of them is enough (CAEP Interoperability Profile 1.0 §2.7.3)
+ * Returns the client that the request's access token was issued to.
+ * @param scopes any one of these is sufficient (CAEP Interoperability Profile 1.0 §2.7.3)
  * @throws OAuthError invalid_token (401), insufficient_scope (403)
  */
 export async function receiverOf(
@@ -283,7 +299,7 @@ export async function receiverOf(
   return found.client
 }
 
-/** For the audit log. */
+/** Returns the client as the audit log names it. */
 const callerOf = ({ clientId }: Client): Caller => ({
   actor: { kind: 'client', id: clientId },
   source: 'api',

@@ -212,7 +212,7 @@ export function ssfEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** SSF 1.0 §8.1.1 */
+/** Adds the endpoints of a stream's configuration (SSF 1.0 §8.1.1). */
 function configuration(deps: Deps, on: On): void {
   const path = '/ssf/streams'
   on('POST', path, CREATE, MAY_MANAGE, async (c, client) =>
@@ -236,7 +236,10 @@ function configuration(deps: Deps, on: On): void {
   })
 }
 
-/** SSF 1.0 §8.1.2 to §8.1.4, RFC 8936 */
+/**
+ * Adds the endpoints of status, subjects, verification (SSF 1.0 §8.1.2 to §8.1.4) and polling (RFC
+ * 8936).
+ */
 function control(deps: Deps, on: On): void {
   on('GET', '/ssf/status', READ_STATUS, MAY_READ, async (c, client) =>
     c.json(shownStatus(await ownStream(deps, client, c.req.query('stream_id')))),
@@ -254,7 +257,7 @@ function control(deps: Deps, on: On): void {
     await askVerification(deps, await ownStream(deps, client, id), state)
     return c.body(null, 204)
   })
-  // The subject is neither looked up nor stored: the answer does not tell whether a user exists,
+  // The subject is neither looked up nor stored: the answer does not reveal whether a user exists,
   // and a removal hides no ended session.
   for (const [path, description, status] of [
     ['/ssf/subjects/add', ADD_SUBJECT, 200],
@@ -273,7 +276,10 @@ function control(deps: Deps, on: On): void {
 
 const MOST_BYTES = 64 * 1024
 
-/** @throws OAuthError 400, 413, 415 */
+/**
+ * Returns the validated JSON body.
+ * @throws OAuthError 400, 413, 415
+ */
 async function bodyOf<T extends z.ZodType>(c: Context, schema: T): Promise<z.output<T>> {
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json')

@@ -7,14 +7,16 @@ import { mintSet } from '../../outbox/security-event-message.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 
 /**
- * Security event tokens by polling (RFC 8936). An event is returned again until the receiver
- * acknowledges it.
+ * Delivers security event tokens by polling (RFC 8936). An event is returned again until the
+ * receiver acknowledges it.
  */
 
-/** In one answer: the broker signs each event for each answer. */
+/** The most events in one answer, because the broker signs each event for each answer. */
 const MOST_EVENTS = 20
 const LONG_POLL_MS = 20_000
-/** A request that waits looks this often for events that any broker has written. */
+/**
+ * The interval at which a waiting request looks for new events, which any broker may have written.
+ */
 const LOOK_MS = 500
 
 export const polling = z.object({
@@ -36,8 +38,8 @@ export const polled = z.object({
 type Answer = z.output<typeof polled>
 
 /**
- * A client has one waiting request: a later one ends the earlier one, which is answered without
- * events.
+ * Answers polls. A client has one waiting request: a later one ends it, and the earlier one is
+ * answered without events.
  */
 export class Polls {
   readonly #waiting = new Map<string, AbortController>()
@@ -47,7 +49,11 @@ export class Polls {
     this.#deps = deps
   }
 
-  /** @param gone aborted when the client closes the connection */
+  /**
+   * Settles the acknowledged events and answers with new ones, waiting for them unless
+   * `returnImmediately`.
+   * @param gone aborted when the client closes the connection
+   */
   async poll(
     stream: SignalStream,
     asked: z.output<typeof polling>,
@@ -110,7 +116,9 @@ export class Polls {
   }
 }
 
-/** A paused or disabled stream sends only events about itself. */
+/**
+ * Returns whether an event may be sent: a paused or disabled stream sends only events about itself.
+ */
 const mayGo = (stream: SignalStream | undefined, { type }: SetPayload): boolean =>
   stream !== undefined &&
   stream.method === 'poll' &&

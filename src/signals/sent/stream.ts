@@ -9,9 +9,9 @@ import { DELIVERY, STREAM_EVENTS } from '../../protocol/stream-event.ts'
 import { authorizationPlace, endpointProblem } from '../../outbox/security-event-message.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 
-/** The wire form of a stream's configuration (SSF 1.0 §8.1.1): read, compared and shown. */
+/** The wire form of a stream's configuration (SSF 1.0 §8.1.1): parsed, compared and shown. */
 
-/** A receiver may ask for a verification event this often. */
+/** The shortest interval between two verification events that a receiver requests. */
 export const VERIFICATION_SECONDS = 60
 
 const printable = z.string().regex(/^[\x20-\x7e]+$/, 'printable ASCII')
@@ -29,7 +29,7 @@ const receiverSupplied = {
   description: storedText().max(500).optional(),
 }
 export const creating = z.object(receiverSupplied)
-/** A receiver may send back what the transmitter supplies, unchanged. */
+/** Members that the transmitter supplies. A receiver may send them back unchanged. */
 const transmitterSupplied = {
   iss: z.unknown().optional(),
   aud: z.unknown().optional(),
@@ -87,8 +87,8 @@ export function shownStream(
 }
 
 /**
- * SSF 1.0 §8.1.1.3, §8.1.1.4.
- * @throws OAuthError if a property that the broker supplies has another value
+ * Compares the members that the broker supplies with those sent back (SSF 1.0 §8.1.1.3, §8.1.1.4).
+ * @throws OAuthError if one has another value
  */
 export function mustMatch(
   deps: Pick<Deps, 'config'>,
@@ -109,8 +109,8 @@ export function mustMatch(
 type Delivery = Pick<SignalStream, 'method' | 'endpointUrl' | 'authorizationSealed'>
 
 /**
- * A stream without `delivery` is polled (SSF 1.0 §8.1.1.1).
- * @throws OAuthError if the broker may not push to that address
+ * Returns the delivery of a stream. Without `delivery` it is polled (SSF 1.0 §8.1.1.1).
+ * @throws OAuthError if the broker must not push to that address
  */
 export function deliveryOf(
   deps: Pick<Deps, 'config' | 'sealer'>,
@@ -143,7 +143,7 @@ export function deliveryOf(
 }
 
 /**
- * The status that the receiver reads: `paused` also while the endpoint has not accepted a
+ * Returns the status that the receiver reads. It is also `paused` until the endpoint has accepted a
  * verification event.
  */
 export function shownStatus({ id, method, status, statusReason, verifiedAt }: SignalStream): {
