@@ -65,7 +65,7 @@ export interface Facts {
   issuer: string
   /** The operators' listener: metrics, `/ops`, `/admin/v1`. */
   operators: string
-  /** The simulated Microsoft. */
+  /** The address of the simulated Microsoft. */
   microsoft: string
   /** The address of `POST /_control/…` and the header that every request there needs. */
   control: { url: string; header: 'X-Control-Secret'; secret: string }

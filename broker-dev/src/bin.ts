@@ -33,7 +33,10 @@ interface Asked extends BrokerOptions {
   stdin: boolean
 }
 
-/** @throws Error with a message for the developer if an option is not valid */
+/**
+ * Parses the command line.
+ * @throws Error with a message for the developer if an option is not valid
+ */
 function readOptions(args: string[]): Asked {
   const { values } = parseArgs({
     args,

@@ -41,6 +41,7 @@ const OPTION = 'The option clients'
 const POLL_MS = 300
 
 /**
+ * Reads the developer's clients, writes the broker's copy, and follows edits of the file.
  * @param dir the directory of the broker's copy
  * @param say receives the problems of a later edit; the previous clients stay registered
  * @throws Error with every problem, each with its line

@@ -35,6 +35,7 @@ interface Ports {
 const TRIES = 5
 
 /**
+ * Starts the broker, the simulated Microsoft and the control listener.
  * @param say receives problems while the broker runs, and the clients that changed
  * @throws Error with a message for the developer
  */

@@ -20,6 +20,7 @@ interface Place {
 }
 
 /**
+ * Signs a user in and, if a client is given, redeems the code.
  * @throws ControlError if the broker or Microsoft rejects the sign-in, with the text of the page
  */
 export async function signIn(

@@ -64,7 +64,10 @@ export const usersJsonSchema = (): Record<string, unknown> => ({
   title: 'Users file of @case-manager/broker-dev',
 })
 
-/** @throws Error with every problem and its line */
+/**
+ * Reads a users file.
+ * @throws Error with every problem and its line
+ */
 export function readUsersFile(file: string): Directory {
   let text: string
   try {
@@ -89,7 +92,10 @@ export function readUsersFile(file: string): Directory {
   return directoryOf(value)
 }
 
-/** @throws Error with every problem if the option is not valid */
+/**
+ * Reads the users that were passed as the option `users`.
+ * @throws Error with every problem if the option is not valid
+ */
 export function readUsers(users: unknown): Directory {
   const { value, problems } = examined(users)
   if (value === undefined)

@@ -7,7 +7,7 @@ import type { Metrics } from '../runtime/metrics.ts'
 import type { Outbound } from '../runtime/outbound.ts'
 import type { ClientRegistry } from './interface.ts'
 
-/** What the clients and the sessions of browsers need from outside. */
+/** The dependencies of this module: clients, and the sessions of browsers. */
 export interface Deps extends PageDeps {
   /** The wall clock, corrected if it is wrong by more than a minute. */
   clock: SteadyClock

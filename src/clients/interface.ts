@@ -18,7 +18,7 @@ export interface FetchedKeys {
 export interface FetchedLogo {
   uri: string
   image?: Image | undefined
-  /** Epoch seconds. */
+  /** The time of the latest fetch in epoch seconds. */
   triedAt: number
 }
 
@@ -42,6 +42,6 @@ export interface ClientCredentialsInput {
   now: number
   /** The address of the sender, for the log and the limit of failures. */
   address?: string | undefined
-  /** If `false`, every failure is answered with 401 and never with 429. */
+  /** False at endpoints where every failure is answered with 401 and never with 429. */
   limited?: boolean | undefined
 }

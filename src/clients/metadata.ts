@@ -22,7 +22,7 @@ export interface MetadataOptions {
   /** The client's id if it is known from elsewhere. The default audience is derived from it. */
   clientId?: string | undefined
   /**
-   * Whether addresses on this machine are accepted, http included: for development and the demo.
+   * True if addresses on this machine are accepted, http included: for development and the demo.
    */
   allowLoopback?: boolean | undefined
 }
@@ -60,6 +60,7 @@ const shownToUsers = (loopback: boolean) => ({
 })
 
 /**
+ * Returns the schema of the wire form.
  * @param loopback whether addresses on this machine are accepted, http included
  * @param isNative whether a redirect address may be one of RFC 8252 §7.3
  */
@@ -146,6 +147,7 @@ const wireSchema = (loopback: boolean, isNative = false) =>
 type Wire = z.output<ReturnType<typeof wireSchema>>
 
 /**
+ * Validates the wire form of a registration.
  * @returns the metadata, with `clientId` if the wire form or the options have one; or every
  * problem, each as `path: what is wrong, with an example`
  */
@@ -180,7 +182,7 @@ function describe(issue: z.core.$ZodIssue): string[] {
   return [`${at || 'registration'}: ${issue.message}`]
 }
 
-/** Returns the contradictions between fields. */
+/** Returns the problems that concern several fields. */
 function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const problems: string[] = []
   const grants = new Set<string>(wire.grant_types)

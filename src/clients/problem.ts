@@ -11,7 +11,7 @@ import type { Log } from '../runtime/log.ts'
 export class Problem extends Error {
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 500 | 503
   readonly title: string
-  /** One sentence for each problem, if there is more than one. */
+  /** The problems, a sentence for each, if there is more than one. */
   readonly problems: string[]
 
   constructor(status: Problem['status'], title: string, detail: string, problems: string[] = []) {

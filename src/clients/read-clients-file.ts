@@ -22,7 +22,7 @@ type ClientsFile =
   | { ok: true; clients: FileClient[]; fingerprint: string; secretFiles: string[] }
   | { ok: false; problems: string[]; fingerprint: string; secretFiles: string[] }
 
-/** base64url of 32 bytes. */
+/** The form of a SHA-256 in base64url: 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/
 /**
  * The shortest accepted secret. SHA-256 without a salt protects only random secrets, so short ones,

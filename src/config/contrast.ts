@@ -24,7 +24,10 @@ export function contrast(one: string, other: string): number {
   return (light + 0.05) / (dark + 0.05)
 }
 
-/** @param share the share of `other`, 0 to 1 */
+/**
+ * Mixes two colors.
+ * @param share the share of `other`, 0 to 1
+ */
 function mixed(color: string, other: string, share: number): string {
   const [from, to] = [rgbOf(color), rgbOf(other)]
   return hexOf(from.map((value, at) => value + ((to[at] ?? 0) - value) * share) as unknown as Rgb)
@@ -32,7 +35,10 @@ function mixed(color: string, other: string, share: number): string {
 
 /** The minimum contrast of text (WCAG 1.4.3, level AA). */
 export const READABLE = 4.5
-/** The darkest background of light pages with text in the accent color. */
+/**
+ * The darkest background of light pages and, below, the lightest one of dark pages that has text in
+ * the accent color.
+ */
 export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 

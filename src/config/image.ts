@@ -11,7 +11,10 @@ export const LARGEST_IMAGE = 100_000
 
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
-/** @param add receives a problem, which completes the sentence "The setting …" */
+/**
+ * Reads an image file. Returns undefined if there is none or it has a problem.
+ * @param add receives a problem, which completes the sentence "The setting …"
+ */
 export function readImage(
   file: string | undefined,
   add: (problem: string) => void,
@@ -34,6 +37,7 @@ function typed(file: string): Image | string {
 }
 
 /**
+ * Reads the type of an image from its bytes.
  * @returns the image, or the problem with its bytes, which completes a sentence after "which" or
  * "it"
  */

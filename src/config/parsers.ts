@@ -150,7 +150,10 @@ export const yes = z.string().transform((value, c) => {
   return value === 'yes'
 })
 
-/** @param unit the unit in the message, such as `seconds` */
+/**
+ * A whole number from `least` to `most`.
+ * @param unit the unit in the message, such as `seconds`
+ */
 export const whole = (least: number, most: number, unit?: string) =>
   z.string().transform((value, c) => {
     const number = Number(value)

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** One row of the table of settings, and the types that a table parses to. */
+/** The type of one row of the table of settings, and the types that a table parses to. */
 
 export type Section =
   | 'broker'

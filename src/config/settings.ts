@@ -392,7 +392,7 @@ const feedStreams = {
   }),
 }
 
-/** What users' pages show about the organization that runs the broker. */
+/** The organization that runs the broker, and the look of users' pages. */
 const look = {
   product: setting({
     name: 'BROKER_PRODUCT_NAME',

@@ -61,7 +61,10 @@ const shape = z.strictObject({
   ),
 })
 
-/** @param add receives each problem, which completes the sentence "The setting …" */
+/**
+ * Reads the file of issuers.
+ * @param add receives each problem, which completes the sentence "The setting …"
+ */
 export function readSignalIssuers(
   file: string,
   {

@@ -47,7 +47,10 @@ export const streamShape = z.strictObject({
 type Given = z.output<typeof streamShape>
 type Add = (problem: string) => void
 
-/** @param add receives each problem of this stream */
+/**
+ * Validates the member `stream` of an issuer and reads its secrets.
+ * @param add receives each problem of this stream
+ */
 export function readStream(
   given: Given,
   issuer: string,

@@ -74,8 +74,8 @@ export interface KeyRing {
    */
   tick(now: number): Promise<void>
   /**
-   * Reads the keys again after another broker changed them, and announces those retired at once to
-   * guards.
+   * Reads the keys again after another broker changed them, and announces to guards those that were
+   * retired at once.
    */
   reload(): Promise<void>
   /** Returns the ids of keys that guards must drop at once (emergency retirement), for the feed. */

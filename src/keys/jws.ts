@@ -28,7 +28,10 @@ export const sameType = (typ: unknown, expected: string): boolean =>
   typeof typ === 'string' &&
   typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
 
-/** @throws Error if the JWK is not a public key for that algorithm */
+/**
+ * Imports a public key.
+ * @throws Error if the JWK is not a public key for that algorithm
+ */
 export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
   const key = await importJWK(jwk as JWK, alg)
   if (key instanceof Uint8Array || key.type !== 'public')

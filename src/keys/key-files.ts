@@ -10,6 +10,7 @@ export type KeyStore = Pick<Store, 'listKeys' | 'addKey' | 'activateKey' | 'reti
 /** Loads signing keys from an operator's files. The store has only their public parts. */
 
 /**
+ * Reads the key files.
  * @returns the keys by `kid`, in the given order
  * @throws Error that names every unusable file and the reason
  */

@@ -60,6 +60,8 @@ interface KeyRingInput {
 }
 
 /**
+ * Opens the key ring: publishes the keys of files, loads the stored ones, and makes those that are
+ * missing.
  * @throws Error with a message for the operator if a key file is unusable or a sealed key cannot be
  * opened
  */

@@ -52,6 +52,7 @@ const purposeOf = (where: string): string => where.split('/', 1)[0] ?? where
 const bind = (head: Buffer, where: string): Buffer => Buffer.concat([head, Buffer.from(where)])
 
 /**
+ * Creates a sealer.
  * @param secrets raw values, current first: the first seals, each of them opens
  * @param random the source of nonces
  * @throws Error if a secret is shorter than 32 bytes

@@ -4,7 +4,6 @@ import { promisify } from 'node:util'
 import type { SigningAlg } from '../protocol/names.ts'
 import { sha256 } from '../runtime/compare.ts'
 
-/** One key pair for signatures. */
 export interface SigningKey {
   kid: string
   alg: SigningAlg
@@ -34,6 +33,7 @@ export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
 }
 
 /**
+ * Returns a private key with its algorithm, `kid` and public JWK.
  * @throws Error with a message for the operator if the key is neither P-256 nor RSA of at least
  * 2048 bits
  */

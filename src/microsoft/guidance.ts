@@ -6,7 +6,7 @@ import type { ErrorCode } from '../protocol/error.ts'
  * helps an attacker.
  */
 
-/** What a page offers in addition to returning to the instance. */
+/** The links of a page in addition to the one back to the instance. */
 export type Offer = 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
 
 export interface Guidance {

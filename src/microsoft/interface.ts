@@ -45,7 +45,7 @@ export interface MicrosoftIdentity {
   sid: string | undefined
   loginHint: string | undefined
   /**
-   * Whether the user chose "Stay signed in"; undefined if unknown, and then no limit is extended.
+   * True if the user chose "Stay signed in"; undefined if unknown, and then no limit is extended.
    */
   staySignedIn: boolean | undefined
   /** MSAL's cache as text. It is a secret, and the caller seals it at once. */
@@ -68,7 +68,7 @@ export interface Renewal {
 interface Account {
   state: 'there'
   enabled: boolean
-  /** Earlier sign-ins are revoked. */
+  /** The time before which all sign-ins are revoked. */
   sessionsValidFrom: number | undefined
   passwordChangedAt: number | undefined
 }
@@ -126,8 +126,8 @@ export interface Graph {
 export interface FederatedDomain {
   domain: string
   /**
-   * How the domain's identity provider treats `prompt=login`: it asks for the password, Entra does
-   * not pass the parameter on, or Graph does not say.
+   * The treatment of `prompt=login` by the domain's identity provider: it asks for the password,
+   * Entra does not pass the parameter on, or Graph does not say.
    */
   promptLogin: 'asked' | 'ignored' | 'unknown'
 }
@@ -196,17 +196,17 @@ export interface Examination {
    */
   metadata: { ok: true; skewSeconds: number | undefined } | { ok: false; problem: string }
   /**
-   * Whether the sign-in page answers, with the guidance and code of the error that it shows for the
-   * broker's request. Undefined if it was not requested.
+   * The check of the sign-in page: if it answers, and the guidance and code of the error that it
+   * shows for the broker's request. Undefined if it was not requested.
    */
   authorize:
     | { ok: true; shown?: { guidance: string; code: number } }
     | { ok: false; problem: string }
     | undefined
   /**
-   * Whether Entra accepts the broker's credential, tested by a token for the application itself,
-   * with its Graph permissions there. `outage`: Microsoft gave no usable answer. `guidance`: a key
-   * of the guidance table. Undefined if it was not tested.
+   * The check of the broker's credential, by requesting a token for the application itself, with
+   * the Graph permissions in that token. `outage`: Microsoft gave no usable answer. `guidance`: a
+   * key of the guidance table. Undefined if it was not tested.
    */
   credential:
     | { ok: true; graphRoles: string[] }

@@ -3,9 +3,8 @@ import { guidanceKey, type GuidanceKey } from './guidance.ts'
 
 /**
  * Detects whether the users of a tenant can no longer sign in at Microsoft. It counts only users
- * whom Microsoft has authenticated in the same browser before, each once, and forgets a tenant's
- * failures at its next successful sign-in. An attacker can therefore neither raise nor hide the
- * alarm.
+ * whom Microsoft has authenticated for this broker, each once, and forgets a tenant's failures at
+ * its next successful sign-in. An attacker can therefore neither raise nor hide the alarm.
  */
 
 interface WhoTries {

@@ -2,7 +2,7 @@ import type { Deps as ClientDeps } from '../clients/deps.ts'
 import type { Outbound } from '../runtime/outbound.ts'
 import type { DeliveryQueue } from './interface.ts'
 
-/** What the delivery of messages needs from outside. */
+/** The dependencies of this module, the delivery of messages. */
 export interface Deps extends ClientDeps {
   queue: DeliveryQueue
   /**

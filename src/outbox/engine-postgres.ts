@@ -38,6 +38,7 @@ export interface PostgresAddress {
 
 const PORT = 5432
 /**
+ * Describes the Postgres server, for `keepRunning` to start.
  * @param dir the directory of data and socket, owned by another user if this process is root
  * @param database the name of the database and of the role that owns it
  */

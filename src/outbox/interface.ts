@@ -22,8 +22,8 @@ export interface TargetState {
   breaker: 'unknown' | 'closed' | 'failing' | 'open'
   failuresInARow: number
   /**
-   * Why the last delivery failed or, with a closed breaker, was rejected: connection refused, a
-   * certificate, HTTP 500. Undefined after a success.
+   * The cause of the last delivery's failure or, with a closed breaker, its rejection: connection
+   * refused, a certificate, HTTP 500. Undefined after a success.
    */
   lastFailure?: string | undefined
   waiting: number

@@ -26,7 +26,7 @@ export interface QueueEngine {
   /** False if the server is the one at BROKER_QUEUE_URL. */
   own: boolean
   address: EngineAddress
-  /** Which server runs and where, for operators. Without a password. */
+  /** A description of the server and its address for operators, without a password. */
   description: string
   /**
    * Calls the listener now and after each restart of the broker's own server, which may have lost
@@ -43,6 +43,7 @@ export interface QueueEngine {
 const MAX_SOCKET_DIR = 107 - '/.s.PGSQL.5432.lock'.length
 
 /**
+ * Starts the broker's own queue server, unless the operator has one at `url`.
  * @param path the directories to search for servers, in the form of PATH
  * @throws Error with a message for the operator
  */

@@ -7,7 +7,10 @@ import type { Context } from 'hono'
  * start. `scripts/build.mjs` copies them to dist.
  */
 
-/** @param module `import.meta.url` of the module beside the file */
+/**
+ * Reads a file beside a module.
+ * @param module `import.meta.url` of that module
+ */
 export const readAsset = (module: string, name: string): string =>
   readFileSync(new URL(name, module), 'utf8')
 

@@ -4,7 +4,7 @@ import type { Random } from '../runtime/ids.ts'
 import type { Log } from '../runtime/log.ts'
 import type { RateLimits } from '../runtime/rate-limits.ts'
 
-/** What pages need from outside. */
+/** The dependencies of this module, the pages. */
 export interface Deps {
   config: Config
   random: Random

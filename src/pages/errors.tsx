@@ -15,8 +15,8 @@ interface Unchanged {
 
 interface Options {
   /**
-   * Returns the app that sent the user to the endpoint, or undefined if it is not registered. Set
-   * for endpoints to which apps send users.
+   * Returns the app that sent the user here, or undefined if it is not registered. Only endpoints
+   * to which apps send users have this option.
    */
   asker?: (c: Context) => Client | undefined
 }

@@ -28,7 +28,7 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   status?: ContentfulStatusCode | undefined
   /** The severity, shown by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
-  /** True for a wider page, for tables and long values. */
+  /** True for a page wide enough for tables and long values. */
   wide?: boolean | undefined
   /** Links between the pages of an account, above the heading. */
   nav?: Child | undefined
@@ -40,7 +40,7 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   /** A script for this page only. It must be a constant. */
   script?: string | undefined
   /**
-   * How parts with `data-live` are updated: by an event stream, or by requests for that many
+   * The source of updates of parts with `data-live`: an event stream, or requests for that many
    * seconds.
    */
   live?: { events: string } | { seconds: number } | undefined

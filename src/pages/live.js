@@ -1,6 +1,7 @@
-// Keeps the parts of a page that are marked data-live current: fetches the page again and replaces
-// the parts that changed. A part in which the reader is at work is left alone. The script's
-// attributes say when: data-events names a stream of changes, data-seconds for how long to look.
+// Updates the parts of a page that have the attribute data-live: fetches the page again and
+// replaces the parts that changed. A part that has the focus is not replaced. Attributes of the
+// script say when: data-events is the address of a stream of changes, data-seconds how long to
+// repeat.
 {
   const { events, seconds } = document.currentScript.dataset
   const state = document.getElementById('live-state')
@@ -9,8 +10,8 @@
   }
 
   /**
-   * @returns the page as it is now, and whether a part was left as it was; undefined where the page
-   * could not be had
+   * Fetches the page and replaces the parts that changed.
+   * @returns the new page, and whether a part was skipped; undefined if the page was not available
    */
   const renew = async () => {
     const answer = await fetch(location.href).catch(() => undefined)
@@ -28,10 +29,7 @@
     return { next, skipped }
   }
 
-  /**
-   * @returns the act, not begun while it is under way: what is asked for meanwhile is one more
-   * afterwards
-   */
+  /** Returns a function that runs the act once at a time. A call while it runs causes one more. */
   const oneAtATime = (act) => {
     let busy = false
     let again = false
@@ -74,14 +72,14 @@
       connected = false
       sayHow()
     })
-    // A part that was left alone is made current as soon as the reader leaves it.
+    // A part that was skipped is updated as soon as it loses the focus.
     document.addEventListener('focusout', ({ target, relatedTarget }) => {
       if (skipped && !target.closest?.('[data-live]')?.contains(relatedTarget))
         setTimeout(() => void renewOnce(), 0)
     })
   }
 
-  /** Once a second, while a part still shows something that waits. */
+  /** Updates once a second until no part contains a `.wait`, or until `end`. */
   const followUntil = async (end) => {
     const renewed = await renew()
     const done = renewed && !renewed.next.querySelector('[data-live] .wait')

@@ -2,7 +2,7 @@ import type { ClientMetadata } from '../protocol/client-metadata.ts'
 
 /** Addresses that pages link to. */
 
-/** Starts a sign-in with another account for a user who is signed in. */
+/** The address that starts a sign-in with another account for a user who is signed in. */
 export const ANOTHER_ACCOUNT = '/signin/start?return_to=/&account=another'
 
 /** The console of one tenant, for its own administrators. */

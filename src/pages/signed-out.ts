@@ -8,7 +8,7 @@ import type { ReasonClass } from '../protocol/revocation.ts'
  */
 
 export interface Done {
-  /** What was signed out; `none` if the browser had no live session. */
+  /** The sessions that were signed out; `none` if the browser had no live session. */
   scope: 'device' | 'everywhere' | 'none'
   /**
    * The sign-out at Microsoft. `next`: the user requested it and it follows. `left`: the browser

@@ -1,5 +1,5 @@
-// What users' pages do where scripts run; each works without them. Times in the reader's own zone,
-// references to copy, and a sign that a click was taken.
+// The script of users' pages, which also work without it. It shows times in the reader's time zone,
+// copies references, and shows that a click was accepted.
 {
   const MOMENT = {
     weekday: 'long',
@@ -36,7 +36,7 @@
     link.addEventListener('click', (event) => {
       if (!event.ctrlKey && !event.metaKey && !event.shiftKey) busy(link)
     })
-  // Back shows the page as it was left.
+  // The Back button shows the page from the cache, with the button still busy.
   addEventListener('pageshow', ({ persisted }) => {
     if (!persisted) return
     for (const element of document.querySelectorAll('.busy')) {

@@ -119,7 +119,7 @@ export interface SecretHash {
 export interface FormerTenant {
   /** Absent if the registration had named no tenants and so allowed every one. */
   tid?: string
-  /** Epoch seconds. */
+  /** The time of the removal in epoch seconds. */
   removedAt: number
 }
 
@@ -148,6 +148,7 @@ export const DOMAIN = /^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/
 const ADDRESS = /^([^\s\p{Cc}@<>,;:"]{1,64})@([a-z0-9.-]{1,255})$/iu
 
 /**
+ * Checks an email address.
  * @returns the address with its domain in lower case, or undefined if the domain is not in the list
  */
 export function addressIn(address: string, domains: readonly string[]): string | undefined {

@@ -5,7 +5,7 @@
 
 /** The error codes, each with the HTTP status of its answer if that is not a redirect. */
 const STATUS = {
-  // RFC 6749 §4.1.2.1 and §5.2
+  // Codes of RFC 6749 §4.1.2.1 and §5.2.
   invalid_request: 400,
   invalid_client: 401,
   invalid_grant: 400,
@@ -16,23 +16,23 @@ const STATUS = {
   access_denied: 403,
   server_error: 500,
   temporarily_unavailable: 503,
-  // OpenID Connect Core 1.0 §3.1.2.6
+  // Codes of OpenID Connect Core 1.0 §3.1.2.6.
   login_required: 400,
   interaction_required: 400,
   consent_required: 400,
   request_not_supported: 400,
   request_uri_not_supported: 400,
   registration_not_supported: 400,
-  // RFC 9126 §2.3
+  // Code of RFC 9126 §2.3.
   invalid_request_uri: 400,
-  // RFC 8707 §2
+  // Code of RFC 8707 §2.
   invalid_target: 400,
-  // RFC 6750 §3.1
+  // Codes of RFC 6750 §3.1.
   invalid_token: 401,
   insufficient_scope: 403,
-  // RFC 7009 §2.2.1
+  // Code of RFC 7009 §2.2.1.
   unsupported_token_type: 400,
-  // OpenID Connect Core, unmet_authentication_requirements 1.0
+  // Code of OpenID Connect Core, unmet_authentication_requirements 1.0.
   unmet_authentication_requirements: 400,
 } as const
 

@@ -8,6 +8,7 @@ import { canBeStored } from './stored-text.ts'
 export type Params = ReadonlyMap<string, string>
 
 /**
+ * Reads the parameters of a request.
  * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC
  * 8693 §2.1 `audience`); their values are joined by a space
  * @throws OAuthError invalid_request if a parameter is repeated or contains a NUL character

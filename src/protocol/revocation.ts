@@ -1,7 +1,8 @@
 /** The vocabulary of revocation: selectors, reasons and actors. */
 
 /**
- * What a revocation covers, as far as it was opened or authorized before the revocation's `seq`.
+ * The sessions and tokens that a revocation covers, as far as they were opened or authorized before
+ * its `seq`.
  */
 export type Selector =
   | { kind: 'session'; sid: string }
@@ -48,7 +49,7 @@ export type Reason = (typeof REASONS)[number]
 export type RaisesFloor = false | 'plain' | 'security'
 
 /**
- * Whether a revocation for this reason raises the floor, so that the affected users need a fresh
+ * The effect of each reason on the floor. If it raises the floor, the affected users need a fresh
  * sign-in at Microsoft in every browser. False if the user ended their own session in that browser,
  * if time ended it, or if Microsoft only requires another sign-in (a mark). `security`: an attacker
  * may hold a device of the user, so a tenant can require more than the password

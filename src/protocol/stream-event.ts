@@ -101,7 +101,7 @@ interface Revoked {
   selector: Selector
   reason: Reason
   actor: Actor
-  /** Epoch seconds. */
+  /** The time of the revocation in epoch seconds. */
   at: number
 }
 

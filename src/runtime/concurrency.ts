@@ -8,7 +8,10 @@ export class Readings {
   #begun = 0
   #applied = 0
 
-  /** @param apply stores the value; not called for a read that was dropped */
+  /**
+   * Reads the state and applies the result, unless a later read was applied first.
+   * @param apply stores the value; not called for a read that was dropped
+   */
   async take<T>(read: () => Promise<T>, apply: (value: T) => void): Promise<void> {
     const mine = ++this.#begun
     const value = await read()

@@ -62,6 +62,7 @@ const MOST_QUIETS = 10
 const DRAIN_MS = 5_000
 
 /**
+ * Starts an HTTP listener for the app.
  * @param observe called for each request, with a function that answers it
  * @throws Error that names the setting to change if the address cannot be used
  */
@@ -112,7 +113,11 @@ export async function listen(
   }
 }
 
-/** @param begun returns the number of requests so far */
+/**
+ * Waits until an interval passes without a request, at most MOST_QUIETS intervals.
+ * @param begun returns the number of requests so far
+ * @param pass waits for one interval
+ */
 async function untilQuiet(begun: () => number, pass: () => Promise<unknown>): Promise<void> {
   for (let before = -1, passed = 0; before !== begun() && passed < MOST_QUIETS; passed++) {
     before = begun()

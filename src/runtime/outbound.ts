@@ -52,14 +52,14 @@ interface Validity {
  */
 
 export interface OutboundOptions {
-  /** Whether loopback addresses are allowed, for the demo and for development on one machine. */
+  /** True if loopback addresses are allowed, for the demo and for development on one machine. */
   allowLoopback: boolean
   /**
    * The private addresses that are allowed, for webhooks. Default: all, because instances run
    * there.
    */
   privateRanges?: BlockList
-  /** Whether plain http is allowed. Default: if loopback is. */
+  /** True if plain http is allowed. Default: the value of `allowLoopback`. */
   allowHttp?: boolean
   connectTimeoutMs?: number
   /** A certificate authority to trust in addition to the system's. */

@@ -10,6 +10,7 @@ import type { Context } from 'hono'
 export type TrustedProxies = BlockList
 
 /**
+ * Builds a list of address ranges.
  * @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`)
  * @throws Error that names the range that is not valid
  */

@@ -101,7 +101,10 @@ interface Needs {
 }
 const MOST_OF_PATH = 200
 
-/** @param within another observer, which runs inside this one */
+/**
+ * Returns the observer of a listener's requests, which sets ids and writes the access log.
+ * @param within another observer, which runs inside this one
+ */
 export function requestsOf(
   deps: Needs,
   listener: 'public' | 'operators',

@@ -2,7 +2,10 @@
 export class Topic<T> {
   readonly #subscribers = new Set<(value: T) => void>()
 
-  /** @returns a function that ends the subscription */
+  /**
+   * Calls `subscriber` for each further value.
+   * @returns a function that ends the subscription
+   */
   subscribe(subscriber: (value: T) => void): () => void {
     this.#subscribers.add(subscriber)
     return () => void this.#subscribers.delete(subscriber)

@@ -16,7 +16,10 @@ export async function currentStanding(
     : deps.store.standingByCookie(cookieHash, now)
 }
 
-/** The session, while it is live. One that Microsoft's word has marked lives on until its end. */
+/**
+ * Returns the session while it is live. A session marked by Microsoft's answer is live until its
+ * end.
+ */
 export const liveSession = (standing: Standing): Session | undefined =>
   standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
 

@@ -3,10 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { administratorRole } from '../../protocol/tenant-administrators.ts'
 
-/**
- * An administrator of a customer's tenant. This is decided at each request, from the store's rows
- * only.
- */
+/** An administrator of a customer's tenant, as found at each request from the store's rows only. */
 
 export interface TenantAdministrator {
   session: Session

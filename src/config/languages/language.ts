@@ -62,7 +62,10 @@ const shape = z.object(
 
 type Add = (problem: string) => void
 
-/** @param add receives each problem, which completes the sentence "The setting …" */
+/**
+ * Reads a translation file. Returns undefined if it is not valid.
+ * @param add receives each problem, which completes the sentence "The setting …"
+ */
 export function readLanguage(file: string, add: Add): Language | undefined {
   let content: unknown
   try {

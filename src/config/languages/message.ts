@@ -28,7 +28,10 @@ export function messageOf(text: string, english: string, language: string): Mess
   }
 }
 
-/** @throws SyntaxError whose message names the fault */
+/**
+ * Parses a message.
+ * @throws SyntaxError whose message names the fault
+ */
 const parse = (text: string, language: string): IntlMessageFormat =>
   new IntlMessageFormat(text, language, undefined, { ignoreTag: true })
 
@@ -64,7 +67,10 @@ function placeholdersOf(text: string): ReadonlyMap<string, Kind> {
 /** The placeholder for the product name, which every text may use. */
 export const PRODUCT = 'product'
 
-/** @returns why a text cannot replace the English one, or undefined */
+/**
+ * Compares a translated message with the English one.
+ * @returns why the text cannot replace the English one, or undefined
+ */
 export function messageProblem(text: string, english: string): string | undefined {
   const wanted = placeholdersOf(english)
   try {

@@ -94,7 +94,7 @@ export const en = {
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
     destination: 'You’ll be taken to {host}.',
-    /** Why the user has to sign in again. */
+    /** Reasons for which the user has to sign in again. */
     ended: {
       ended_elsewhere: 'Your earlier sign-in on this browser was ended from elsewhere.',
       administrator: 'An administrator ended your earlier sign-in on this browser.',
@@ -111,7 +111,7 @@ export const en = {
     },
   },
 
-  /** A user whom Microsoft, or the broker, did not let in. */
+  /** Pages for a sign-in that Microsoft or the broker rejected. */
   guidance: {
     sign_in_again: {
       title: 'Please sign in again',
@@ -314,7 +314,7 @@ export const en = {
     startAtApp: 'Go back to {product} by the address you know, and sign in from there.',
   },
 
-  /** Read by the operator who opens the broker for the first time, where users sign in. */
+  /** The sign-in page before the connection to Microsoft, for the operator who opens it first. */
   notConnected: {
     title: 'Sign-in is not set up yet',
     missing:
@@ -404,7 +404,7 @@ export const en = {
     tooLongNext: 'Sign out here instead.',
   },
 
-  /** Why the question is put again. */
+  /** Reasons for which the sign-out page asks again. */
   signOutAgain: {
     forged: {
       title: 'Please confirm again',
@@ -420,7 +420,7 @@ export const en = {
     },
   },
 
-  /** A sign-out request of an app that cannot be used. */
+  /** An app's sign-out request that is not valid. */
   signOutRefused: {
     noticeTitle: 'Something went wrong on the previous site',
     notice: '{why} You can still sign out, but you will not be taken back.',
