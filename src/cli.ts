@@ -10,8 +10,6 @@ if (major < 22 || (major === 22 && minor < 14)) {
   )
   process.exit(1)
 }
-const { resolveQuickly } = await import('../db/resolve-quickly.ts')
-resolveQuickly()
 const { run } = await import('./program.ts')
 const { terminal, written } = await import('./operations/command/terminal.ts')
 const code = await run(process.argv.slice(2), terminal())

@@ -5,7 +5,6 @@ import { serveAdminSocket } from './operations/api/socket.ts'
 import { answerTimes, requestsOf } from './runtime/requests.ts'
 import { createApp } from './app.ts'
 import { type Checks, createChecks } from './operations/checks/checks.ts'
-import { watchClientsFile } from './clients/clients-file.ts'
 import type { Config } from './config/config.ts'
 import { type Address, listen, type Listener } from './runtime/listener.ts'
 import { within } from './runtime/concurrency.ts'
@@ -49,6 +48,7 @@ export async function startBroker(
     const { app, opsApp, closeConsole } = createApp(deps, checks, () => ending)
     const isBroker = config.kind === 'broker'
     if (isBroker && config.clientsFile !== undefined) {
+      const { watchClientsFile } = await import('./clients/clients-file.ts')
       const watcher = await watchClientsFile(deps, config.clientsFile)
       closing.add('clients file', () => watcher.close())
     }

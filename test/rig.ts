@@ -370,7 +370,8 @@ export async function createRig(options: RigOptions = {}) {
   }
   const { deps, closing } = await openParts({ config, log }, overrides)
   const { store, keys, clients, metrics, feed, random } = deps
-  const { app, opsApp, closeConsole } = createApp(deps)
+  const { app, operators, closeConsole } = createApp(deps)
+  const { opsApp, tenantApp } = await operators()
   answer = getRequestListener(app.fetch)
   const onEnd = options.onEnd ?? onTestFinished
   const stop = async () => {
@@ -518,6 +519,7 @@ export async function createRig(options: RigOptions = {}) {
     metrics,
     app,
     opsApp,
+    tenantApp,
     closeConsole,
     lines,
     register,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parse, YAMLParseError } from 'yaml'
+import { createRequire } from 'node:module'
 import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
 import { readStream, streamShape, type StreamSettings } from './signal-stream.ts'
@@ -73,6 +73,8 @@ export function readSignalIssuers(
     add,
   }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
 ): SignalIssuer[] {
+  // Few brokers have such a file, and settings are read without a turn of the event loop.
+  const { parse, YAMLParseError } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   let content: unknown
   try {
     content = parse(readFileSync(file, 'utf8'))

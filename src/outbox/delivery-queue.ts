@@ -1,13 +1,12 @@
-import { Queue, createPostgresBackend, runMigrations, type Job, type Worker } from 'bullmq'
+import { Queue, type Job, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
-import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
 import { within } from '../runtime/concurrency.ts'
 import type { Deps } from './deps.ts'
 import type { Log } from '../runtime/log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
-import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worker.ts'
+import { type JobData, keepWorking, PacedWorker } from './queue-worker.ts'
 
 /**
  * The work queue of deliveries. Only this module uses BullMQ. A job says that an attempt may be
@@ -16,16 +15,10 @@ import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worke
  */
 
 const QUEUE_NAME = 'logout-delivery'
-const SCHEMA = 'bullmq'
-/** The most jobs that wait in memory for the server. Further jobs are dropped. */
+/** Jobs that wait to be handed to the server; more are dropped. */
 const MAX_WAITING = 50_000
 const BATCH = 500
 const ANSWER_MS = 3_000
-/**
- * The attempts to open the queue on the broker's own Postgres, which may be restarting. They take
- * about 3 s.
- */
-const OPENINGS = 6
 
 /**
  * The most deliveries in one urgent job. It is low enough that several processes share the
@@ -53,7 +46,7 @@ export async function openDeliveryQueue(
   const outages = createOutageLog(log)
   const server =
     engine.address.kind === 'postgres'
-      ? await openPostgres(engine, outages)
+      ? await (await import('./postgres-queue.ts')).openPostgres(engine, outages, ON_POSTGRES)
       : openRedis(engine, outages)
   const bull = server.queue
   const adding = new Adding(bull, outages)
@@ -233,6 +226,8 @@ const WORKER = {
   runRetryDelay: 1_000,
 }
 
+const ON_POSTGRES = { name: QUEUE_NAME, answerMs: ANSWER_MS, worker: WORKER, eachOf }
+
 function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   const at = engine.address as { url: string } | { socket: string }
   const common: RedisOptions = {
@@ -289,68 +284,6 @@ async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability
   return evictionPolicy === undefined || aof === undefined
     ? undefined
     : { appendOnly: aof === '1', evictionPolicy }
-}
-
-async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
-  const pool = openPool(engine, 4, outages)
-  const workers = new Set<Pool>()
-  await engine.onOpened(() => migrate(pool))
-  const openQueue = (): Queue => {
-    const queue: Queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
-    queue.on('error', outages.down)
-    return queue
-  }
-  const queue = await openReady(openQueue, OPENINGS)
-  return {
-    queue,
-    worker(perform, concurrency) {
-      const own = openPool(engine, 10, outages)
-      workers.add(own)
-      const options = {
-        ...WORKER,
-        drainDelay: 1,
-        connection: own,
-        concurrency: Math.min(concurrency, 20),
-      }
-      const worker = new PacedWorker(
-        QUEUE_NAME,
-        eachOf(perform),
-        options,
-        createPostgresBackend as never,
-      )
-      return worker.once('closed', () => {
-        workers.delete(own)
-        own.end().catch(() => {})
-      })
-    },
-    ping: () => pool.query('SELECT 1'),
-    durability: async () => undefined,
-    async close() {
-      for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
-    },
-  }
-}
-
-function openPool(engine: QueueEngine, max: number, outages: OutageLog): Pool {
-  const { address } = engine.address as { address: object }
-  const pool = new Pool({
-    ...address,
-    max,
-    options: `-c search_path=${SCHEMA}`,
-    connectionTimeoutMillis: ANSWER_MS,
-  })
-  pool.on('error', outages.down)
-  pool.on('connect', (client) => client.on('error', () => {}))
-  return pool
-}
-
-async function migrate(pool: Pool): Promise<void> {
-  const client = await pool.connect()
-  try {
-    await runMigrations(client, SCHEMA)
-  } finally {
-    client.release()
-  }
 }
 
 type OutageLog = ReturnType<typeof createOutageLog>

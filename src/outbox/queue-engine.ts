@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { connect } from 'node:net'
 import type { Log } from '../runtime/log.ts'
-import { othersReach, postgresServer, type PostgresAddress } from './engine-postgres.ts'
+import type { PostgresAddress } from './engine-postgres.ts'
 import { keepRunning, type OwnServer } from './engine-process.ts'
 
 /**
@@ -117,6 +117,9 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
   }
 }
 
+/** With its driver: few brokers use it. */
+const embedded = () => import('./engine-postgres.ts')
+
 /**
  * Prepares an embedded Postgres with one empty database, without starting it.
  * @returns `temporary`: the directory to remove afterwards
@@ -126,7 +129,7 @@ export async function placePostgres(dir: string, database: string) {
   const at =
     as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
   return {
-    server: await postgresServer({ dir: at, as, database }),
+    server: await (await embedded()).postgresServer({ dir: at, as, database }),
     at,
     temporary: at === dir ? join(dir, 'pg') : at,
   }
@@ -193,6 +196,7 @@ async function baseDir(as: { uid: number; gid: number } | undefined): Promise<st
     (base) => Buffer.byteLength(base) <= MAX_BASE,
   )
   if (as === undefined) return bases[0] ?? '/tmp'
+  const { othersReach } = await embedded()
   for (const base of bases) if (await othersReach(base).catch(() => false)) return base
   throw new Error(
     `The embedded Postgres does not run as root. It runs as user ${as.uid}, and that user cannot enter ${bases.join(' or ')}. Set TMPDIR to a directory that every user can enter (mode 1777), install valkey-server or redis-server, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).`,

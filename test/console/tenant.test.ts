@@ -658,7 +658,7 @@ describe('everything else of the broker is invisible to the administrator of a t
     const values = await contoso()
     await administered('app_role')
     const browser = await tina()
-    const pages = rig.app.routes.filter(
+    const pages = rig.tenantApp.routes.filter(
       ({ method, path }) =>
         method === 'GET' && path.startsWith('/tenant') && !path.includes('/assets/'),
     )

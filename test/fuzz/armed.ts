@@ -76,6 +76,7 @@ export async function openTargets(
     rig,
     apps: [
       { of: 'public', app: rig.app, origin: rig.config.issuer },
+      { of: 'public', app: rig.tenantApp, origin: rig.config.issuer },
       { of: 'operators', app: rig.opsApp, origin: rig.config.opsOrigin },
     ],
   }

@@ -1,5 +1,5 @@
 import { getRequestListener } from '@hono/node-server'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import {
   chmod,
   lstat,
@@ -17,10 +17,9 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Deps } from '../deps.ts'
-import { adminApi } from './api.ts'
 import type { AdminEnv } from './route.ts'
 import { pointer, socketPath } from '../acts/socket-path.ts'
-import { type Checks, createChecks } from '../checks/checks.ts'
+import { createChecks } from '../checks/checks.ts'
 import { secretSince } from '../checks/secrets.ts'
 
 /**
@@ -43,7 +42,10 @@ export async function serveAdminSocket(
     throw new Error(
       `Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`,
     )
-  const listener = getRequestListener(localApi(deps, checks).fetch)
+  let loading: Promise<Hono<AdminEnv>> | undefined
+  const api = (): Promise<Hono<AdminEnv>> =>
+    (loading ??= import('./local-api.ts').then(({ localApi }) => localApi(deps, checks)))
+  const listener = getRequestListener(async (request, env) => (await api()).fetch(request, env))
   const server = createServer((request, response) => void listener(request, response))
   await listenPrivately(server, at)
   const { ino } = await lstat(at)
@@ -109,25 +111,4 @@ function answers(path: string): Promise<boolean> {
     })
     socket.once('error', () => done(false))
   })
-}
-
-/**
- * Only the broker's own user and root can open the socket. Node does not tell the peer's uid
- * (SO_PEERCRED), so the name that `cmb` sends (SUDO_USER, or the user's own) is a claim, and the
- * logs say so.
- */
-function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
-  const app = new Hono<AdminEnv>()
-  app.use('*', async (c, next) => {
-    const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
-    c.set('caller', {
-      actor: { kind: 'operator', id: `cmb@${user} (unverified)` },
-      source: 'command',
-      via: 'command',
-      may: 'administer',
-    })
-    return next()
-  })
-  app.route('/', adminApi(deps, checks))
-  return app
 }

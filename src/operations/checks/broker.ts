@@ -1,4 +1,3 @@
-import { readClientsFile } from '../../clients/read-clients-file.ts'
 import type { Config } from '../../config/config.ts'
 import type { Deps } from '../deps.ts'
 import type { Sealer } from '../../keys/interface.ts'
@@ -307,6 +306,7 @@ export async function examineClientsFile(
   running: boolean,
 ): Promise<Found[]> {
   if (config.clientsFile === undefined) return []
+  const { readClientsFile } = await import('../../clients/read-clients-file.ts')
   const read = await readClientsFile(config.clientsFile, {
     allowLoopback: config.allowLoopbackTargets,
   })

@@ -1,0 +1,47 @@
+import { type Context, Hono } from 'hono'
+import { answerHead, current, withErrors } from './answers.ts'
+import type { Deps } from './deps.ts'
+import { adminEndpoints } from './operations/api/api.ts'
+import type { Checks } from './operations/checks/checks.ts'
+import { administratorAt } from './operations/console/console-session.ts'
+import { consoleEndpoints } from './operations/console/endpoints.tsx'
+import { LivePages } from './operations/console/live.ts'
+import { tenantConsole } from './operations/console/tenant/endpoints.tsx'
+import { setupEndpoints } from './operations/setup/endpoints.tsx'
+import { invitationAddress } from './operations/setup/invitation.tsx'
+import { pageAssets } from './pages/look.ts'
+import { inEnglish } from './pages/texts.ts'
+import { provesMfa } from './provider/authorize/mfa.ts'
+import { type Document, openApiDocument } from './provider/discovery/openapi.ts'
+
+/** What operators and the administrators of tenants use. */
+export interface Operators {
+  opsApp: Hono
+  /** Of the public listener: /tenant. */
+  tenantApp: Hono
+  document(app: Hono): Promise<Document>
+  close(): void
+}
+
+export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]): Operators {
+  const live = new LivePages(deps)
+  const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
+  for (const endpoints of health) opsApp.route('/', endpoints)
+  opsApp.use(current(deps.followed))
+  opsApp.route('/', adminEndpoints(deps, checks))
+  opsApp.route('/', consoleEndpoints(deps, checks, live))
+  const administrator = (c: Context, now: number) => administratorAt(deps, c, now)
+  opsApp.route('/', setupEndpoints(deps, { administrator, proves: provesMfa, checks }))
+  opsApp.route('/', pageAssets(deps.config))
+  const tenantApp = withErrors(new Hono(), deps)
+  tenantApp.route(
+    '/',
+    tenantConsole(deps, (tid, now) => invitationAddress(deps, tid, now)),
+  )
+  return {
+    opsApp,
+    tenantApp,
+    document: (app) => openApiDocument(deps.config, { app, opsApp }),
+    close: () => live.close(),
+  }
+}
