@@ -121,7 +121,7 @@ function pagesOf(sub: string, sid: string): string[] {
       '/ops/revoke',
     ],
     `/ops/revoke/users?q=user7`,
-    `/ops/revoke/users/check?user=${sub}&seen=1`,
+    `/ops/revoke/check?kind=users&user=${sub}&seen=1`,
     `/ops/revoke/check?kind=subject&value=${sub}&seen=1`,
   ].filter((path) => path.includes(values.page))
 }

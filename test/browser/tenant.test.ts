@@ -113,12 +113,12 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     await window.page.request.get(`${base}/tenant/${list}.csv`)
   const pages = [
     ['overview', '/tenant'],
-    ['users', '/tenant/users?q=u'],
+    ['users', '/tenant/search?q=u'],
     ['user', `/tenant/users/${phone.sub}?session=${phone.sid}`],
-    ['user-none', '/tenant/users?q=zzz'],
+    ['user-none', '/tenant/search?q=zzz'],
     ['sessions', '/tenant/sessions'],
-    ['revoke', `/tenant/revoke?user=${phone.sub}`],
-    ['lock', `/tenant/lock?user=${phone.sub}`],
+    ['revoke', `/tenant/revoke/check?kind=subject&value=${phone.sub}`],
+    ['lock', `/tenant/lock/check?user=${phone.sub}`],
     ['locks', '/tenant/locks'],
     ['lift', `/tenant/locks/lift?id=${lock}`],
     ['revocations', '/tenant/revocations'],
@@ -153,23 +153,23 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await using window = await open('/tenant')
   const { page } = window
   const said = (words: string) => page.getByRole('status').filter({ hasText: words }).waitFor()
-  await pressAt(page, /^Users$/)
-  await page.waitForURL('**/tenant/users')
-  await tabTo(page, /^User$/)
-  await page.keyboard.type('uma')
-  await page.keyboard.press('Enter')
-  await page.waitForURL('**/tenant/users?q=uma')
-  await pressAt(page, /^Uma User/)
-  await page.waitForURL(`**/tenant/users/${phone.sub}`)
+  const findUma = async () => {
+    await tabTo(page, /^Search users and sessions/)
+    await page.keyboard.type('uma')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`**/tenant/users/${phone.sub}`)
+  }
+  await findUma()
   await pressAt(page, /^Revoke this session of Uma User.*Safari on iPhone/)
-  await page.getByText('1 session, at 2 instances').waitFor()
+  await page.getByText('1 session of 1 user, at 2 instances').waitFor()
   await tabTo(page, /^Case reference/)
   await page.keyboard.type('FAB-7')
   await pressAt(page, /^Revoke now$/)
   await said('Revoked.')
   expect((await rig.store.standingBySid(phone.sid, rig.clock.now())).state).toBe('ended')
+  await findUma()
   await pressAt(page, /^Lock this user$/)
-  await page.getByText('1 session, at 1 instance').waitFor()
+  await page.getByText('1 session of 1 user, at 1 instance').waitFor()
   await tabTo(page, /^For how long/)
   await page.keyboard.type('Until')
   await pressAt(page, /^Lock now$/)
@@ -178,8 +178,7 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   const openLocks = () =>
     rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })
   expect(await openLocks()).toMatchObject([{ endsAt: undefined, target: { oid: user.oid } }])
-  await pressAt(page, /^Locks of your tenant$/)
-  await page.waitForURL('**/tenant/locks')
+  await page.waitForURL('**/tenant/locks?done=locked')
   await pressAt(page, /^Lift/)
   await page.waitForURL('**/tenant/locks/lift?**')
   await pressAt(page, /^Lift the lock$/)

@@ -82,9 +82,9 @@ describe('the page of a user', () => {
     )
     expect(page.html).not.toMatch(/192\.0\.2|203\.0\.113/)
     for (const href of [
-      `/ops/revoke?kind=subject&amp;value=${carol.sub}`,
-      `/ops/revoke?kind=session&amp;value=${again.session.sid}`,
-      `/ops/lock?user=${carol.sub}`,
+      `/ops/revoke/check?kind=subject&amp;value=${carol.sub}`,
+      `/ops/revoke/check?kind=session&amp;value=${again.session.sid}`,
+      `/ops/lock/check?user=${carol.sub}`,
     ])
       expect(page.html).toContain(href)
     const { oid } = carol.user

@@ -18,7 +18,7 @@ describe('/ops/locks', () => {
     const sub = sessions[0]?.sub ?? ''
     const olga = await atConsole(rig, 'operator')
     const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
-    expect(sessionsPage.html).toContain(`/ops/lock?user=${sub}`)
+    expect(sessionsPage.html).toContain(`/ops/lock/check?user=${sub}`)
     const check = await olga.get(
       `/ops/lock/check?${new URLSearchParams({ user: sub, hours: '24' })}`,
     )
@@ -28,7 +28,7 @@ describe('/ops/locks', () => {
       case_reference: 'INC-9',
       comment: 'phone lost',
     })
-    expect(locked.text).toContain('The user is locked and signed out everywhere.')
+    expect(locked.text).toContain('The user is locked and signed out.')
     expect(locked.text).toContain('INC-9')
     expect((await rig.store.standingBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
       'ended',
@@ -65,7 +65,7 @@ describe('/ops/locks', () => {
     const late = await adam.get(
       `/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
     )
-    expect(late.text).toContain('Locking needs a sign-in that is no older than 5 minutes')
+    expect(late.text).toContain('This needs a sign-in that is no older than 5 minutes')
     expect((await adam.submitTo(late, '/ops/lock', {})).status).toBe(422)
     expect((await adam.get('/ops/lock/check?user=u_none&hours=1')).status).toBe(422)
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])

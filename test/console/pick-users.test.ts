@@ -17,6 +17,7 @@ const ticks = (html: string): { sub: string; ticked: boolean }[] =>
   )
 const naming = (subs: readonly string[], more: Record<string, string> = {}): URLSearchParams =>
   new URLSearchParams([
+    ['kind', 'users'],
     ...subs.map((sub): [string, string] => ['user', sub]),
     ...Object.entries(more),
   ])
@@ -48,15 +49,15 @@ describe('revoking several users', () => {
     const subs = sessions.slice(0, 2).map(({ sub }) => sub)
     await rig.openSession({ user: carol.user })
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.get(`/ops/revoke/users/check?${naming(subs).toString()}`)
+    const check = await adam.get(`/ops/revoke/check?${naming(subs).toString()}`)
     expect(check.text).toMatch(
       /Everything of 2 users Would end 3 sessions of 2 users, at 1 instance; 2 logout tokens.*Carol.*2 1.*Dave.*1 1/,
     )
     expect(check.text).not.toContain('Erin')
-    const form = check.forms.find(({ action }) => action === '/ops/revoke/users')?.fields ?? {}
+    const form = check.forms.find(({ action }) => action === '/ops/revoke')?.fields ?? {}
     const send = (typed: string) =>
       adam.post(
-        '/ops/revoke/users',
+        '/ops/revoke',
         naming(subs, {
           csrf: form['csrf'] ?? '',
           seen: form['seen'] ?? '',
@@ -72,8 +73,8 @@ describe('revoking several users', () => {
     expect(wrong.html).toContain('INC-9')
     expect(await rig.store.listRevocations({ limit: 9 })).toEqual([])
     expect([(await send('2')).title, (await send('2')).title]).toEqual([
-      '2 users revoked',
-      '2 users revoked',
+      'This was revoked',
+      'This was revoked',
     ])
     expect(
       (await rig.store.listRevocations({ limit: 9 })).map(({ selector, caseReference }) => [
@@ -85,7 +86,7 @@ describe('revoking several users', () => {
       'live',
     )
     const back = await adam.get(check.url)
-    expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke/users')
+    expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
     expect(back.html).toContain('href="/ops/revocations/2"')
   })
 
@@ -104,15 +105,15 @@ describe('revoking several users', () => {
     const sub = sessions[0]?.sub ?? ''
     const adam = await atConsole(rig, 'administrator')
     for (const subs of [[], ['u_unknown'], ['../x']]) {
-      const page = await adam.get(`/ops/revoke/users/check?${naming(subs).toString()}`)
+      const page = await adam.get(`/ops/revoke/check?${naming(subs).toString()}`)
       expect([page.status, page.text]).toEqual([
         422,
         expect.stringContaining('Tick at least one user.'),
       ])
     }
-    const check = await adam.get(`/ops/revoke/users/check?${naming([sub]).toString()}`)
+    const check = await adam.get(`/ops/revoke/check?${naming([sub]).toString()}`)
     rig.clock.advance(301)
-    expect((await adam.submitTo(check, '/ops/revoke/users')).text).toContain('sign in again first')
+    expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('sign in again first')
     expect(await rig.store.listRevocations({ limit: 9 })).toEqual([])
     const olga = await atConsole(rig, 'operator')
     const csrf =
@@ -120,7 +121,7 @@ describe('revoking several users', () => {
         .csrf ?? ''
     const [page, deed] = [
       await olga.get('/ops/revoke/users'),
-      await olga.post('/ops/revoke/users', naming([sub], { csrf })),
+      await olga.post('/ops/revoke', naming([sub], { csrf })),
     ]
     expect([page.status, deed.status]).toEqual([403, 403])
     expect(deed.text).toContain('Broker.Administrator')

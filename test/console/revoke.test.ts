@@ -59,7 +59,7 @@ describe('revoking', () => {
     const back = await adam.get(check.url)
     expect([back.title, back.text]).toEqual([
       'This was revoked',
-      expect.stringContaining('revocation 1 in the log'),
+      expect.stringContaining('1 Every user of Case Manager Sydney'),
     ])
     expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
     const second = await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })
@@ -217,12 +217,25 @@ describe('revoking', () => {
     [{ kind: 'grant', value: 's_1' }, 'Choose the instance'],
     [{ kind: 'client', client: 'nowhere' }, 'Choose the instance'],
     [{ kind: 'tenant', value: 'contoso' }, 'is a GUID'],
-    [{ kind: 'session', value: 's_1', comment: 'x'.repeat(2001) }, 'at most 2000'],
   ])('what is missing is said, and nothing done: %o', async (fields, words) => {
     const adam = await atConsole(rig, 'administrator')
     const answer = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
     expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
   })
+
+  test.each([
+    [{ comment: 'x'.repeat(2001) }, 'at most 2000'],
+    [{ case_reference: 'x'.repeat(201) }, 'at most 200'],
+  ])(
+    'a case or a comment that is too long is not cut off, and nothing done: %#',
+    async (said, words) => {
+      const adam = await atConsole(rig, 'administrator')
+      const check = await adam.get(`/ops/revoke/check?kind=session&value=${adam.sid}`)
+      const answer = await adam.submitTo(check, '/ops/revoke', said)
+      expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
+      expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+    },
+  )
 
   test('an unknown id is reported', async () => {
     const adam = await atConsole(rig, 'administrator')

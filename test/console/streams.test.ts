@@ -68,12 +68,12 @@ test('its pending events make no instance of it, and its deliveries have its nam
 test('an administrator disables it with a reason that the receiver gets and the audit log keeps, and then removes it', async () => {
   const { id, call } = await polledStream()
   const adam = await atConsole(made.rig, 'administrator')
-  const page = await adam.get('/ops/clients/sydney')
-  expect((await adam.submitTo(page, '/ops/streams', { reason: ' ' })).text).toContain(
-    'Nothing was changed: choose what to do',
+  const page = await adam.press(await adam.get('/ops/clients/sydney'), 'Disable the stream')
+  expect((await adam.submitTo(page, '/ops/streams', { comment: ' ' })).text).toContain(
+    'Nothing was done: give a reason.',
   )
   const done = await adam.submitTo(page, '/ops/streams', {
-    reason: 'moved',
+    comment: 'moved',
     case_reference: 'INC-7',
   })
   expect(done.text).toMatch(
@@ -86,12 +86,14 @@ test('an administrator disables it with a reason that the receiver gets and the 
   expect(await made.rig.store.deliveryCounts()).toContainEqual(
     expect.objectContaining({ clientId: id, state: 'closed', count: 1 }),
   )
-  expect((await adam.submitTo(page, '/ops/streams', { reason: 'again' })).text).toContain(
+  expect((await adam.submitTo(page, '/ops/streams', { comment: 'again' })).text).toContain(
     'disabled already',
   )
-  const removed = await adam.submitTo(done, '/ops/streams', { reason: 'no longer used' })
+  expect(done.text).not.toContain('Disable the stream')
+  const last = await adam.press(done, 'Remove the stream')
+  const removed = await adam.submitTo(last, '/ops/streams', { comment: 'no longer used' })
   expect(removed.text).toMatch(/The stream is removed\..*It has not created one\./)
-  expect((await adam.submitTo(done, '/ops/streams', { reason: 'again' })).status).toBe(404)
+  expect((await adam.submitTo(last, '/ops/streams', { comment: 'again' })).status).toBe(404)
   expect(await made.rig.store.findStream(id)).toBeUndefined()
   expect(await made.rig.store.listAudit({ limit: 10 })).toEqual(
     expect.arrayContaining([
@@ -114,19 +116,18 @@ test('operators and auditors have no form for it, and a request made by hand cha
   for (const who of ['operator', 'auditor'] as const) {
     const browser = await atConsole(made.rig, who)
     const page = await browser.get('/ops/clients/sydney')
-    expect(page.forms.map(({ action }) => action)).not.toContain('/ops/streams')
+    expect(page.html).not.toContain('/ops/streams')
+    expect((await browser.get(`/ops/streams?id=${id}&act=remove`)).status).toBe(403)
     const { csrf = '' } = page.forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
     expect(
-      (await browser.post('/ops/streams', { csrf, id, act: 'remove', reason: 'x' })).status,
+      (await browser.post('/ops/streams', { csrf, id, act: 'remove', comment: 'x' })).status,
     ).toBe(403)
   }
   const adam = await atConsole(made.rig, 'administrator')
-  const page = await adam.get('/ops/clients/sydney')
+  const page = await adam.press(await adam.get('/ops/clients/sydney'), 'Remove the stream')
   made.rig.clock.advance(20 * 60)
-  const late = await adam.submitTo(page, '/ops/streams', { reason: 'x' })
-  expect([late.status, late.text]).toEqual([403, expect.stringContaining('sign in again')])
-  expect((await adam.get('/ops/clients/sydney')).text).toContain(
-    'This needs a sign-in that is no older than',
-  )
+  const late = await adam.submitTo(page, '/ops/streams', { comment: 'x' })
+  expect([late.status, late.text]).toEqual([422, expect.stringContaining('sign in again')])
+  expect(late.text).toContain('This needs a sign-in that is no older than')
   expect((await made.rig.store.findStream(id))?.status).toBe('enabled')
 })

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
-import { csvResponse } from '../../src/operations/console/tenant/lists.tsx'
+import { csvResponse } from '../../src/operations/console/list.tsx'
 import {
   administratorRole,
   isAdministratorsSetting,
@@ -151,19 +151,20 @@ describe('in their own tenant', () => {
 
   test('they find a user, sign out one session, and read what became of it; the log’s number is not shown', async () => {
     const { browser, uma, carol } = await scene()
-    const found = await browser.get('/tenant/users?q=uma')
-    expect(found.links).toContain(`/tenant/users/${uma.sub}`)
-    expect((await browser.get('/tenant/users?q=carol')).text).toContain('No user of your tenant')
-    const user = await browser.get(`/tenant/users/${uma.sub}`)
+    expect((await browser.get('/tenant/search?q=carol')).text).toContain('No entry matches.')
+    const user = await browser.get('/tenant/search?q=uma')
+    expect(user.path).toBe(`/tenant/users/${uma.sub}`)
     expect(user.text).toContain('Safari on iPhone')
-    const check = await browser.get(`/tenant/revoke?session=${uma.sid}`)
-    expect(check.text).toContain('1 session, at 1 instance')
+    const check = await browser.get(`/tenant/revoke/check?kind=session&value=${uma.sid}`)
+    expect(check.text).toContain('1 session of 1 user, at 1 instance')
+    const { number } = await rig.store.chainHead('audit')
+    expect(new URL(check.url).searchParams.get('seen')).not.toBe(String(number))
     const done = await browser.submitTo(check, '/tenant/revoke', {
       case_reference: 'FAB-1',
       comment: 'lost telephone',
     })
     expect([done.path, done.text.includes('Revoked.')]).toEqual([
-      `/tenant/users/${uma.sub}?done=revoked`,
+      '/tenant/revocations?done=yes',
       true,
     ])
     expect([await isLive(uma.sid), await isLive(carol.sid)]).toEqual([false, true])
@@ -188,7 +189,7 @@ describe('in their own tenant', () => {
     )
     expect(log.html).not.toContain('/revocations/')
     expect((await browser.get('/tenant/audit')).text).toMatch(
-      /Tina Tenant.*revoke.*done FAB-1 lost telephone/,
+      /Tina Tenant.*revoke.*“lost telephone” FAB-1 done/,
     )
     expect((await browser.get('/tenant/revocations.csv')).html).toContain(
       '"One session of Uma User · uma@fabrikam.example, Safari on iPhone",administrator',
@@ -237,22 +238,22 @@ describe('in their own tenant', () => {
   test('an address or a form with a NUL character is rejected, as the operators’ console rejects it', async () => {
     const { browser, uma } = await scene()
     for (const path of [
-      '/tenant/users?q=u%00ma',
-      '/tenant/sessions?q=%00',
+      '/tenant/search?q=u%00ma',
+      '/tenant/sessions?user=%00',
       '/tenant/users/%00',
-      '/tenant/revoke?user=%00',
+      '/tenant/revoke/check?kind=subject&value=%00',
     ]) {
       const page = await browser.get(path)
       expect([path, page.status, page.text.includes('NUL')]).toEqual([path, 400, true])
     }
-    const check = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    const check = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
     expect((await browser.submitTo(check, '/tenant/revoke', { comment: 'a\0b' })).status).toBe(400)
     expect(await isLive(uma.sid)).toBe(true)
   })
 
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
-    const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
+    const page = await browser.get(`/tenant/lock/check?user=${uma.sub}`)
     expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain(
       'The user is locked and signed out.',
     )
@@ -267,7 +268,7 @@ describe('in their own tenant', () => {
       'The lock is lifted.',
     )
     expect(await locksOf(OTHER_TENANT)).toEqual([])
-    const self = await browser.get(`/tenant/lock?user=${browser.sub}`)
+    const self = await browser.get(`/tenant/lock/check?user=${browser.sub}`)
     expect((await browser.submitTo(self, '/tenant/lock')).text).toContain(
       'You cannot lock your own account',
     )
@@ -319,23 +320,39 @@ describe('in their own tenant', () => {
     })
     const id = locked.outcome === 'locked' ? locked.lock.id : ''
     const before = await rig.store.head()
-    const own = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    const own = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
     const csrf = own.forms.find(({ action }) => action === '/tenant/revoke')?.fields.csrf ?? ''
     for (const [path, theirs, none] of [
       ['/tenant/users/', carol.sub, 'u_none'],
+      ['/tenant/search?q=', carol.sub, 'u_none'],
+      ['/tenant/search?q=', carol.sid, 's_none'],
+      ['/tenant/sessions?user=', carol.sid, 's_none'],
       ['/tenant/revocations?user=', carol.sub, 'u_none'],
-      ['/tenant/revoke?user=', carol.sub, 'u_none'],
-      ['/tenant/revoke?session=', carol.sid, 's_none'],
-      ['/tenant/lock?user=', carol.sub, 'u_none'],
+      ['/tenant/revoke/check?kind=subject&value=', carol.sub, 'u_none'],
+      ['/tenant/revoke/check?kind=session&value=', carol.sid, 's_none'],
+      ['/tenant/revoke/check?kind=tenant&value=', TENANT, OTHER_TENANT],
+      ['/tenant/lock/check?user=', carol.sub, 'u_none'],
+      ['/tenant/lock/check?client=', 'sydney', 'nowhere'],
       ['/tenant/locks/lift?id=', id, 'l_none'],
     ] as const) {
       const [theirPage, noPage] = [await browser.get(path + theirs), await browser.get(path + none)]
-      expect([path, theirPage.status, theirPage.text]).toEqual([path, 404, noPage.text])
-      const [to = '', field = ''] = path.split(/[?=]/)
-      if (field === '' || to === '/tenant/revocations') continue
+      const words = (page: { text: string }) => page.text.replaceAll(theirs, none)
+      const isList = /search|sessions|revocations/.test(path)
+      expect([path, theirPage.status, words(theirPage)]).toEqual([
+        path,
+        isList ? 200 : 404,
+        noPage.text,
+      ])
+      if (isList || path === '/tenant/users/') continue
+      const body = (value: string) => {
+        const form = new URLSearchParams(`${path.split('?')[1]}${value}`)
+        form.set('csrf', csrf)
+        return form
+      }
+      const to = path.replace(/(?:\/check)?\?.*/, '')
       const [theirAnswer, noAnswer] = [
-        await browser.post(to, { csrf, [field]: theirs }),
-        await browser.post(to, { csrf, [field]: none }),
+        await browser.post(to, body(theirs)),
+        await browser.post(to, body(none)),
       ]
       expect([to, theirAnswer.status, theirAnswer.text]).toEqual([to, 404, noAnswer.text])
     }
@@ -345,12 +362,12 @@ describe('in their own tenant', () => {
   test('an act needs a recent sign-in, and a form that came from this browser’s page', async () => {
     const { browser, uma } = await scene()
     rig.clock.advance(301)
-    const page = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    const page = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
     expect(page.text).toContain('no older than 5 minutes')
     expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
-    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain(
-      'does not come from a page',
-    )
+    expect(
+      (await browser.post('/tenant/revoke', { kind: 'subject', value: uma.sub })).text,
+    ).toContain('does not come from a page')
     expect(await isLive(uma.sid)).toBe(true)
   })
 
@@ -432,7 +449,7 @@ describe('lists of a large tenant', () => {
     )
     expect(log[1]?.text).toMatch(/Uma User0/)
     expect(log[1]?.text).not.toContain('Searched back to')
-    const found = await searched(browser, '/tenant/sessions?q=uma')
+    const found = await searched(browser, '/tenant/sessions?user=uma')
     expect(found[0]?.text).toMatch(
       /Searched back to sessions that began [\d:]*09:18:00\sUTC\. Older entries are not searched yet\./,
     )
@@ -490,13 +507,13 @@ describe('lists of a large tenant', () => {
     const ended = new Promise<void>((resolve) => (end = resolve))
     async function* endless() {
       try {
-        for (let n = 0; ; n++) yield [[n]]
+        for (let n = 0; ; n++) yield [n]
       } finally {
         end()
       }
     }
     const base = await rig.serve(
-      new Hono().get('/', () => csvResponse('numbers', ['n'], endless())),
+      new Hono().get('/', () => csvResponse('numbers', [['n', (n: number) => n]], endless())),
     )
     const leaving = new AbortController()
     const { body } = await fetch(base, { signal: leaving.signal })

@@ -57,19 +57,21 @@ export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }:
 /**
  * Who would be signed out, and the lock that is there already. Refuses a target that nothing has
  * the name of.
+ * @param tid the lock does not reach the user's accounts in other tenants
  * @throws Problem 404, 409
  */
-export async function previewedLock(deps: Deps, target: LockTarget, now: number) {
+export async function previewedLock(deps: Deps, target: LockTarget, now: number, tid?: string) {
   const human =
     target.kind === 'user' ? await deps.store.findHuman(target) : { sub: undefined, others: [] }
-  const subs = human.sub === undefined ? human.others : [human.sub, ...human.others]
+  const others = tid === undefined ? human.others : []
+  const subs = human.sub === undefined ? others : [human.sub, ...others]
   if (subs.length === 0) await mustBeKnown(deps, target)
   mustNotBeProtected(deps, target)
   const [open] = await deps.store.listLocks({ state: 'open', ...lockKey(target), limit: 1 })
   const what =
     target.kind === 'user' ? subs.map((sub) => ({ kind: 'subject' as const, sub })) : target
   return {
-    wouldEnd: { ...(await deps.store.previewRevocation(what, now)), otherSubjects: human.others },
+    wouldEnd: { ...(await deps.store.previewRevocation(what, now)), otherSubjects: others },
     open,
   }
 }

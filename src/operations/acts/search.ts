@@ -8,6 +8,7 @@ import type {
   Subject,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { sessionIn } from './scope.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'
@@ -39,29 +40,32 @@ export interface Hits {
 export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
   users.length + clients.length + sessions.length + revocations.length + cases.length
 
+/** @param tid only users and sessions of this tenant: all else is the operators' own */
 export async function searched(
   deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
   text: string,
   now: number,
+  tid?: string,
 ): Promise<Hits> {
   // Postgres takes no text with a NUL.
   const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
-  if (wanted === '')
-    return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
-  const [found, sessions, revocations, cases] = await Promise.all([
-    usersFor(deps, wanted),
-    sessionsFor(deps, wanted, now),
+  const none = { clients: [], revocations: [], cases: [] }
+  if (wanted === '') return { ...none, users: [], moreUsers: false, sessions: [] }
+  const [found, session] = await Promise.all([
+    usersFor(deps, wanted, tid),
+    sessionIn(deps, { tid }, wanted, now),
+  ])
+  const own = {
+    users: found.users,
+    moreUsers: found.more,
+    sessions: session === undefined ? [] : [session],
+  }
+  if (tid !== undefined) return { ...none, ...own }
+  const [revocations, cases] = await Promise.all([
     revocationsFor(deps, wanted),
     casesFor(deps, wanted),
   ])
-  return {
-    users: found.users,
-    moreUsers: found.more,
-    clients: clientsFor(deps, wanted),
-    sessions,
-    revocations,
-    cases,
-  }
+  return { ...own, clients: clientsFor(deps, wanted), revocations, cases }
 }
 
 /** By an id, whole; else by the words of a name. @param tid only users of this tenant */
@@ -124,16 +128,6 @@ async function sessionsOfNamed(
       (a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1),
     )
   return { found: found.slice(0, limit), searchedTo: undefined }
-}
-
-async function sessionsFor(
-  { store }: Pick<Deps, 'store'>,
-  text: string,
-  now: number,
-): Promise<Hits['sessions']> {
-  if (!/^[\w-]{1,100}$/.test(text)) return []
-  const standing = await store.standingBySid(text, now)
-  return standing.state === 'unknown' ? [] : [{ session: standing.session, state: standing.state }]
 }
 
 async function revocationsFor(

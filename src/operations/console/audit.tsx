@@ -1,18 +1,16 @@
 import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../../db/types.ts'
-import { Button } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
-import { consolePage, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
-import { count, plural, when } from './format.ts'
-import { MomentField, momentOf } from './moments.tsx'
-import { NUMBER, pageOfSearch, Pages, placeOf } from './pages.tsx'
-import { asked, linkOf } from './links.ts'
+import { consolePage, Panel } from './layout.tsx'
+import { actorWords, count, plural, when } from './format.ts'
+import { Filters, listOf, MOMENT, momentOf } from './list.tsx'
+import { numberedPlace, numberText, pageOfSearch } from './pages.tsx'
+import { asked, type ConsoleRequest, linkOf, type Mounted, pageLink, tidOf } from './request.ts'
 
 /**
  * The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a
- * whole.
+ * whole by operators. The administrator of a tenant reads what administrators of it did.
  */
 
 const PAGE = 50
@@ -69,102 +67,111 @@ const ACTS = [
 
 async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
-  const filter = readFilter(request)
-  const place = placeOf(request, NUMBER)
-  const before = place.before === undefined ? undefined : Number(place.before)
+  const isOperator = tidOf(request) === undefined
+  const { place, before } = numberedPlace(request)
   const found = await deps.store.pageOfAudit({
     before,
-    ...wantedBy(filter),
+    ...filterOf(request),
+    tid: tidOf(request),
     limit: PAGE + 1,
     most: MOST_ENTRIES,
   })
-  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => String(id))
-  const names = await namesOf(request, shown)
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => numberText(request, id))
+  const list = await listOf<AuditEntry>(request, {
+    label: 'Audit log',
+    columns: [
+      isOperator && ['Number', ({ id }) => id],
+      ['When', ({ atMs }) => when(atMs, deps.clock.nowMs())],
+      ['Who', (one) => whoOf(request, one)],
+      isOperator && ['Via', ({ via }) => via],
+      ['What', ({ act }) => act],
+      ['Target', (one) => <Target entry={one} />],
+      ['Case', ({ caseReference }) => caseReference ?? ''],
+      ['Outcome', (one) => <Outcome entry={one} isOperator={isOperator} />],
+    ],
+    entries: shown,
+    none: 'No entry matches.',
+    pages: {
+      of: 'the audit log',
+      place,
+      next,
+      searchedTo:
+        searchedTo &&
+        `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`,
+    },
+  })
   return consolePage(
     request,
-    { title: 'Audit log', at: '/ops/audit' },
+    { title: 'Audit log', at: '/audit' },
     <>
       <Panel>
-        <Filters filter={filter} />
-        <p>
-          <a href={linkOf('/ops/audit.jsonl', sent(request))} download="broker-audit.jsonl">
-            Download as JSON lines
-          </a>
-        </p>
-      </Panel>
-      <Panel>
-        <Table
-          label="Audit log"
-          head={['Number', 'When', 'Who', 'Via', 'What', 'Target', 'Case', 'Outcome']}
-          rows={shown.map((one) => row(request, one, names))}
-          none={searchedTo === undefined ? 'No entry matches.' : 'No match so far.'}
-        />
-        <Pages
+        <Filters
           request={request}
-          of="the audit log"
-          place={place}
-          next={next}
-          searchedTo={
-            searchedTo &&
-            `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`
-          }
+          path="/audit"
+          fields={[
+            isOperator && ['actor', 'Who', 'sub, client or cmb@user (unverified)'],
+            isOperator && [
+              'act',
+              'What',
+              [['', 'Anything'], ...ACTS.map((one) => [one, ACT_WORDS[one] ?? one] as const)],
+            ],
+            isOperator && ['target', 'Target'],
+            isOperator && ['case', 'Case'],
+            ['since', 'From (UTC)', MOMENT],
+            ['until', 'Before (UTC)', MOMENT],
+          ]}
         />
+        {isOperator ? (
+          <p>
+            <a href={linkOf('/ops/audit.jsonl', sent(request))} download="broker-audit.jsonl">
+              Download as JSON lines
+            </a>
+          </p>
+        ) : null}
       </Panel>
+      <Panel>{list}</Panel>
     </>,
   )
 }
 
-const auditDownload = (request: ConsoleRequest): Response =>
-  auditLines(request.deps, wantedBy(readFilter(request)))
-
-interface Filter {
-  actor: string | undefined
-  act: string | undefined
-  target: string | undefined
-  caseReference: string | undefined
-  since: number | undefined
-  until: number | undefined
-}
-
-const readFilter = (request: ConsoleRequest): Filter => ({
-  actor: asked(request, 'actor'),
-  act: asked(request, 'act'),
-  target: asked(request, 'target'),
-  caseReference: asked(request, 'case'),
-  since: momentOf(request, 'since'),
-  until: momentOf(request, 'until'),
-})
-
-const wantedBy = ({ actor: actorId, since, until, ...rest }: Filter) => ({
-  ...rest,
-  actorId,
-  sinceMs: since === undefined ? undefined : since * 1000,
-  untilMs: until === undefined ? undefined : until * 1000,
-})
+const FILTERS = ['actor', 'act', 'target', 'case', 'since', 'until'] as const
 
 /** The same filter, for the download. */
-const sent = (request: ConsoleRequest): Record<string, string> =>
-  Object.fromEntries(
-    ['actor', 'act', 'target', 'case', 'since', 'until'].flatMap((name) => {
-      const value = asked(request, name)
-      return value === undefined ? [] : [[name, value]]
-    }),
-  )
+const sent = (request: ConsoleRequest) =>
+  Object.fromEntries(FILTERS.map((name) => [name, asked(request, name)]))
 
-async function namesOf(
-  { deps }: ConsoleRequest,
-  entries: readonly AuditEntry[],
-): Promise<Map<string, string>> {
-  const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
-  const found = await Promise.all(
-    subs.map(async (sub) => [sub, await deps.store.findSubject(sub)] as const),
-  )
-  return new Map(
-    found.flatMap(([sub, subject]) =>
-      subject === undefined ? [] : [[sub, subject.name ?? subject.username ?? sub] as const],
-    ),
+function filterOf(request: ConsoleRequest) {
+  const { actor, act, target, case: caseReference } = sent(request)
+  const atMs = (name: string): number | undefined => {
+    const at = momentOf(request, name)
+    return at === undefined ? undefined : at * 1000
+  }
+  return {
+    actorId: actor,
+    act,
+    target,
+    caseReference,
+    sinceMs: atMs('since'),
+    untilMs: atMs('until'),
+  }
+}
+
+async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Child> {
+  const words = await actorWords(request, actor)
+  return tidOf(request) === undefined ? (
+    <a href={pageLink(request, '/audit', { actor: actor.id })}>{words}</a>
+  ) : (
+    words
   )
 }
+
+const Target = ({ entry }: { entry: AuditEntry }) => (
+  <>
+    <span class="small">{entry.target}</span>
+    {entry.comment === undefined ? null : <div class="small soft">“{entry.comment}”</div>}
+    <Changes entry={entry} />
+  </>
+)
 
 const OUTCOME = {
   done: { words: 'done', tag: 'tag' },
@@ -172,55 +179,21 @@ const OUTCOME = {
   failed: { words: 'failed', tag: 'tag bad' },
 } as const
 
-function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string>): Child[] {
+/** The log's numbers count what happens in every tenant. */
+function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean }) {
+  const { ended } = entry
   const { words, tag } =
-    one.ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[one.ended.outcome]
-  const seq = one.ended?.result.seq
-  return [
-    one.id,
-    when(one.atMs, request.deps.clock.nowMs()),
-    <a href={linkOf('/ops/audit', { actor: one.actor.id })}>
-      {names.get(one.actor.id) ?? one.actor.id}
-    </a>,
-    one.via,
-    one.act,
-    <>
-      <span class="small">{one.target}</span>
-      {one.comment === undefined ? null : <div class="small soft">“{one.comment}”</div>}
-      <Changes entry={one} />
-    </>,
-    one.caseReference ?? '',
+    ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[ended.outcome]
+  const seq = ended?.result.seq
+  const reason = reasonOf(entry)
+  return (
     <>
       <span class={tag}>{words}</span>
-      {reasonOf(one) === undefined ? null : <div class="small">{reasonOf(one)}</div>}
-      {typeof seq === 'number' ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : null}
-    </>,
-  ]
+      {reason === undefined ? null : <div class="small">{reason}</div>}
+      {isOperator && typeof seq === 'number' ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : null}
+    </>
+  )
 }
-
-const Filters = ({ filter }: { filter: Filter }) => (
-  <form class="search" method="get" action="/ops/audit">
-    <TextField
-      name="actor"
-      label="Who"
-      value={filter.actor}
-      maxlength={200}
-      placeholder="sub, client or cmb@user (unverified)"
-      literal
-    />
-    <SelectField
-      name="act"
-      label="What"
-      options={[['', 'Anything'], ...ACTS.map((one) => [one, ACT_WORDS[one] ?? one] as const)]}
-      chosen={filter.act}
-    />
-    <TextField name="target" label="Target" value={filter.target} maxlength={200} literal />
-    <TextField name="case" label="Case" value={filter.caseReference} maxlength={200} literal />
-    <MomentField name="since" label="From (UTC)" value={filter.since} />
-    <MomentField name="until" label="Before (UTC)" value={filter.until} />
-    <Button kind="quiet">Show</Button>
-  </form>
-)
 
 const ACT_WORDS: Readonly<Record<string, string>> = {
   'api.denied': 'api.denied: requests and forms that were denied',
@@ -272,7 +245,10 @@ function reasonOf({ ended }: AuditEntry): string | undefined {
   return typeof title === 'string' ? title : typeof why === 'string' ? why : undefined
 }
 
-export const auditRoutes: readonly Mounted<ConsoleRequest>[] = [
-  { path: '/ops/audit', page: auditPage },
-  { path: '/ops/audit.jsonl', page: auditDownload },
+export const auditRoutes: readonly Mounted[] = [
+  { path: '/audit', tenant: true, page: auditPage },
+  {
+    path: '/audit.jsonl',
+    page: (request) => auditLines(request.deps, filterOf(request)),
+  },
 ]

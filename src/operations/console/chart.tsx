@@ -1,6 +1,6 @@
 import type { RevocationTime } from '../../../db/types.ts'
 import { plural, span, when } from './format.ts'
-import { linkOf } from './links.ts'
+import { linkOf } from './request.ts'
 
 /**
  * Time from revoke to the last instance delivered, and applied: each revocation a mark, on a

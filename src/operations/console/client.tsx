@@ -3,34 +3,26 @@ import type { DeliveryState } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
-import {
-  consolePage,
-  isAdministrator,
-  Live,
-  Panel,
-  Table,
-  type ConsoleRequest,
-  nothingHere,
-} from './layout.tsx'
-import { count, span, STATE, when } from './format.ts'
+import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
+import { count, span, STATE, untilOf, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
-import { untilOf } from './locks.tsx'
 import { SOURCE } from './registered.tsx'
-import { linkOf } from './links.ts'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
+import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
 /**
  * One client: everything that is registered, how old its secrets are, which addresses answer and
  * why not, its guards, deliveries and stream.
  */
 
-export async function clientPage(request: ConsoleRequest, clientId: string): Promise<Response> {
-  const { deps } = request
+async function clientPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c } = request
+  const clientId = c.req.param('id') ?? ''
   const client = deps.clients.find(clientId)
   const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
   if (client === undefined && now === undefined)
-    return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
+    return nothingHere(request, 'No client of that ID is registered.', '/clients')
   const [lock] = await deps.store.listLocks({
     state: 'open',
     kind: 'client',
@@ -41,7 +33,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
   const stream = await streamNow(request, clientId)
   return consolePage(
     request,
-    { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/ops/clients', live: true },
+    { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/clients', live: true },
     <>
       <StreamDone request={request} />
       {lock === undefined ? null : (
@@ -181,3 +173,5 @@ function valueOf(value: unknown): Child {
 
 const textOf = (value: unknown): string =>
   typeof value === 'string' ? value : JSON.stringify(value)
+
+export const clientRoutes: readonly Mounted[] = [{ path: '/clients/:id', page: clientPage }]

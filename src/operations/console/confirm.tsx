@@ -1,74 +1,109 @@
 import type { Child } from 'hono/jsx'
-import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
+import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
+import { readAsset } from '../../pages/assets.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { Panel } from './layout.tsx'
+import { consolePage, Hidden, Panel } from './layout.tsx'
+import { type ConsoleRequest, linkOf, pageLink } from './request.ts'
 
 /**
- * The last page before an act, in both consoles: what it would end, a fresh sign-in where it needs
- * one, the case, and the button.
+ * The one way to act in the console: a page that says what the act would change, a fresh sign-in,
+ * the case and a comment, and a word to type where many users are concerned. Nothing that was
+ * filled in is lost by signing in again: that happens in another tab.
  */
 
-interface ConfirmProps {
-  problem?: string | undefined
-  notices?: Child
+const AGAIN = readAsset(import.meta.url, './again.js')
+
+interface Act {
+  title: string
+  at: Parameters<typeof consolePage>[1]['at']
+  /** The form that was sent and not carried out, and why. */
+  sent?: { form: URLSearchParams; problem: string } | undefined
   facts: Parameters<typeof Facts>[0]['items']
-  /** What follows the facts: warnings, and the demand for a fresh sign-in. */
+  /** What comes before the facts, and after them. */
+  notices?: Child
   after?: Child
+  /** The path of the form, and the fields that name what it is about. */
   action: string
-  /** The fields of the form. */
-  children: Child
-  button: string
-  kind?: 'danger'
+  fields: Record<string, string | undefined>
+  /** Fields to fill in, beside case and comment. */
+  more?: Child
+  /** The comment is demanded: it tells others why. */
+  reason?: string
+  typed?: TypedProps | undefined
+  /** Left out: nothing is left to be done. */
+  button?: string
   back: { href: string; label?: string }
 }
-export const Confirm = ({
-  problem,
-  notices,
-  facts,
-  after,
-  action,
-  children,
-  button,
-  kind,
-  back,
-}: ConfirmProps) => (
-  <Panel class="narrow">
-    {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-    {notices}
-    <Facts items={facts} />
-    {after}
-    <form class="stack" method="post" action={action}>
-      {children}
-      <div class="row">
-        <Button kind={kind}>{button}</Button>
-        <LinkButton kind="quiet" href={back.href}>
-          {back.label ?? 'Back'}
-        </LinkButton>
-      </div>
-    </form>
-  </Panel>
-)
 
-export const NOT_FRESH = 'Nothing was done yet: sign in again first.'
+export function confirmPage(request: ConsoleRequest, act: Act): Response {
+  const { title, at, sent, facts, notices, after, button, back } = act
+  return consolePage(
+    request,
+    { title, at, status: sent === undefined ? 200 : 422, script: AGAIN },
+    <Panel class="narrow">
+      {sent === undefined ? null : <Notice kind="bad" title={sent.problem} />}
+      {notices}
+      <Facts items={facts} />
+      {after}
+      {button === undefined || isFresh(request.viewer.session, request.now) ? null : (
+        <SignInAgain request={request} />
+      )}
+      <form class="stack" method="post" action={pageLink(request, act.action)}>
+        {button === undefined ? null : (
+          <>
+            <Hidden request={request} fields={act.fields} />
+            {act.more}
+            <CaseAndCommentFields said={sent && caseAndCommentIn(sent.form)} reason={act.reason} />
+            {act.typed === undefined ? null : <TypedWord {...act.typed} />}
+          </>
+        )}
+        <div class="row">
+          {button === undefined ? null : <Button kind="danger">{button}</Button>}
+          <LinkButton kind="quiet" href={back.href}>
+            {back.label ?? 'Back'}
+          </LinkButton>
+        </div>
+      </form>
+    </Panel>,
+  )
+}
+
+/** Why the form may not be carried out yet; undefined where it may. */
+export function problemOf(
+  { viewer, now }: ConsoleRequest,
+  form: URLSearchParams,
+  { typed, reason }: Pick<Act, 'typed' | 'reason'> = {},
+): string | undefined {
+  if (!isFresh(viewer.session, now)) return 'Nothing was done yet: sign in again first.'
+  if (typed !== undefined && form.get(NAME)?.trim() !== typed.word)
+    return `Nothing was done: what was typed is not ${typed.word}.`
+  const { caseReference = '', comment = '' } = caseAndCommentIn(form)
+  if (caseReference.length > LONGEST_CASE)
+    return `Nothing was done: the case reference has at most ${LONGEST_CASE} characters.`
+  if (comment.length > LONGEST_COMMENT)
+    return `Nothing was done: the comment has at most ${LONGEST_COMMENT} characters.`
+  return reason !== undefined && comment === '' ? 'Nothing was done: give a reason.' : undefined
+}
 
 /**
  * What an attacker at an open console must not do needs a recent sign-in: it happens in another
  * tab, so that nothing filled in is lost.
  */
-export const SignInAgain = ({
-  what,
-  href = '/ops/sign-in?fresh=yes&return_to=/ops/fresh',
-}: {
-  what: string
-  href?: string
-}) => (
+const SignInAgain = ({ request }: { request: ConsoleRequest }) => (
   <Notice
     kind="warn"
-    title={`${what} needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
+    title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
   >
     <p>
-      <a href={href} target="_blank" rel="noopener">
+      <a
+        href={linkOf(request.viewer.tenant === undefined ? '/ops/sign-in' : '/signin/start', {
+          return_to: pageLink(request, '/fresh'),
+          fresh: 'yes',
+        })}
+        target="_blank"
+        rel="noopener"
+      >
         Sign in again (in a new tab)
       </a>
       , then come back here and go on. What you filled in stays.
@@ -76,14 +111,26 @@ export const SignInAgain = ({
   </Notice>
 )
 
+/** Where the other tab ends. */
+export const freshPage = (request: ConsoleRequest): Response =>
+  consolePage(
+    request,
+    { title: 'You have signed in again' },
+    <Panel class="narrow">
+      <p>Close this tab and continue in the other tab. You have {FRESH_SECONDS / 60} minutes.</p>
+    </Panel>,
+  )
+
 const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
 
 /** @param said what was typed before */
-export const CaseAndCommentFields = ({
+const CaseAndCommentFields = ({
   said = {},
+  reason,
 }: {
-  said?: { caseReference?: string | undefined; comment?: string | undefined } | undefined
+  said?: ReturnType<typeof caseAndCommentIn> | undefined
+  reason: string | undefined
 }) => (
   <>
     <TextField
@@ -96,32 +143,32 @@ export const CaseAndCommentFields = ({
     />
     <TextField
       name="comment"
-      label="Comment"
+      label={reason === undefined ? 'Comment' : 'Reason'}
+      hint={reason}
       lines={3}
       value={said.comment}
       maxlength={LONGEST_COMMENT}
+      required={reason !== undefined}
     />
   </>
 )
 
-/** A text that is too long is cut off. */
 export function caseAndCommentIn(form: URLSearchParams): {
-  caseReference: string | undefined
-  comment: string | undefined
+  caseReference?: string | undefined
+  comment?: string | undefined
 } {
-  const words = (name: string, most: number): string | undefined =>
-    (form.get(name) ?? '').trim().slice(0, most) || undefined
-  return {
-    caseReference: words('case_reference', LONGEST_CASE),
-    comment: words('comment', LONGEST_COMMENT),
-  }
+  const words = (name: string): string | undefined => (form.get(name) ?? '').trim() || undefined
+  return { caseReference: words('case_reference'), comment: words('comment') }
 }
 
 /** A word that the reader types before an act that signs many users out. */
 const NAME = 'typed'
-
-/** @param meaning follows the word in the label */
-export const TypedWord = ({ word, meaning = '' }: { word: string; meaning?: string }) => (
+interface TypedProps {
+  word: string
+  /** Follows the word in the label. */
+  meaning?: string
+}
+const TypedWord = ({ word, meaning = '' }: TypedProps) => (
   <TextField
     name={NAME}
     label={
@@ -134,26 +181,3 @@ export const TypedWord = ({ word, meaning = '' }: { word: string; meaning?: stri
     required
   />
 )
-
-/**
- * Returns what the page says where the form does not hold the word, and undefined where it does or
- * no word is asked for.
- */
-export const notTyped = (form: URLSearchParams, word: string | undefined): string | undefined =>
-  word === undefined || form.get(NAME)?.trim() === word
-    ? undefined
-    : `Nothing was done: what was typed is not ${word}.`
-
-/** For how long a user is locked, as the forms of both consoles offer it. */
-const HOURS = ['1', '8', '24'] as const
-
-export const HOUR_CHOICES = HOURS.map(
-  (hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const,
-)
-export const UNTIL_LIFTED = ['', 'Until an administrator lifts it'] as const
-
-/** @returns undefined: until it is lifted */
-export function endOf(hours: string | null, now: number): number | undefined {
-  const known = HOURS.find((one) => one === hours)
-  return known === undefined ? undefined : now + Number(known) * 3600
-}

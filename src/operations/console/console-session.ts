@@ -29,7 +29,7 @@ export interface Pass {
   until: number
 }
 
-export interface Operator {
+interface Operator {
   session: Session
   pass: Pass
   /** What they may do, as the admin API has it. */

@@ -3,37 +3,34 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { messagePage } from '../../pages/message.tsx'
-import { allows, READ_ONLY } from '../../clients/caller.ts'
+import { TENANT_CONSOLE } from '../../pages/places.ts'
+import { inEnglish } from '../../pages/texts.ts'
+import { allows, READ_ONLY, type Right } from '../../clients/caller.ts'
+import { sessionCookieHash } from '../../clients/session/cookie.ts'
+import { currentStanding } from '../../clients/session/current.ts'
+import { administratorOf } from '../../clients/session/tenant-administrator.ts'
+import { recordActor } from '../acts/scope.ts'
 import type { Checks } from '../checks/checks.ts'
 import { auditRoutes } from './audit.tsx'
-import { clientPage } from './client.tsx'
+import { clientRoutes } from './client.tsx'
+import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
-import {
-  CONSOLE_SHEET,
-  formHolds,
-  NOT_OURS,
-  type ConsoleRequest,
-  type Mounted,
-  nothingHere,
-} from './layout.tsx'
+import { CONSOLE_SHEET, formHolds, NEEDS_ADMINISTRATOR, NOT_OURS, nothingHere } from './layout.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
-import { liftRoutes } from './lift.tsx'
 import type { LivePages } from './live.ts'
-import { lockRoutes } from './lock.tsx'
-import { locksPage } from './locks.tsx'
+import { lockRoutes } from './locks.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
 import { BOARD, queueBoard } from './queue-board.ts'
 import { registeredRoutes } from './registered.tsx'
 import { revocationRoutes } from './revocations.tsx'
-import { freshPage } from './revoke.tsx'
-import { revokeRoutes } from './revoke-check.tsx'
-import { revokeUsersRoutes } from './revoke-users.tsx'
-import { searchPage } from './search.tsx'
-import { sessionsPage } from './sessions.tsx'
-import { changeStream } from './stream.tsx'
-import { userPage } from './user.tsx'
+import { revokeRoutes } from './revoke.tsx'
+import { searchRoutes } from './search.tsx'
+import { sessionRoutes } from './sessions.tsx'
+import { streamRoutes } from './stream.tsx'
+import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
+import { userRoutes } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import {
   closedPage,
@@ -47,6 +44,25 @@ import {
 } from './sign-in.tsx'
 import { parseForm } from '../../protocol/params.ts'
 import { hasNul, NUL_IN_ADDRESS } from '../../protocol/stored-text.ts'
+import { type ConsoleRequest, linkOf, type Mounted } from './request.ts'
+
+const ROUTES: readonly Mounted[] = [
+  ...auditRoutes,
+  ...clientRoutes,
+  ...deliveryRoutes,
+  ...lockRoutes,
+  ...registeredRoutes,
+  ...revocationRoutes,
+  ...revokeRoutes,
+  ...searchRoutes,
+  ...sessionRoutes,
+  ...streamRoutes,
+  ...userRoutes,
+  { path: '/fresh', tenant: true, page: freshPage },
+  { path: '/guards', page: guardsPage },
+  { path: '/webhooks', page: webhooksPage },
+  { path: '/microsoft/redrive', form: redriveFailed },
+]
 
 /**
  * The operators' console, /ops: what is pending, delivered, enforced and revoked, seen by operators
@@ -57,13 +73,11 @@ import { hasNul, NUL_IN_ADDRESS } from '../../protocol/stored-text.ts'
  */
 export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): Hono {
   const endpoints = new Hono()
-  const unchanged = {
-    title: 'Nothing was changed',
-    what: 'The audit log could not be written, so nothing was done.',
-  }
-  endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
   endpoints.use('/ops/*', async (c, next) =>
-    deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next(),
+    c.req.path === CONSOLE_SHEET['/ops'].path ||
+    deps.connection.current().operatorTenant !== undefined
+      ? next()
+      : closedPage(deps, c),
   )
   endpoints.get('/ops/sign-in', (c) =>
     goSignIn(
@@ -75,110 +89,139 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
   )
   endpoints.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
-  mountPages(endpoints, deps, checks)
-  mountForms(endpoints, deps)
+  const signOut: Mounted = {
+    path: '/sign-out',
+    need: 'audit',
+    form: ({ c, viewer, now }) => leave(deps, c, viewer, now),
+  }
+  mount(endpoints, deps, '/ops', (c) => operatorAt(deps, c), [
+    { path: '', page: (request) => overviewPage(request, checks) },
+    signOut,
+    ...ROUTES,
+  ])
   mountLive(endpoints, deps, live)
   mountBoard(endpoints, deps)
-  endpoints.onError(pageErrors(deps, unchanged))
   return endpoints
 }
 
-/** Who asks, or the page that says why not. */
-async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleRequest | Response> {
+/**
+ * The same console for the administrators of one tenant, /tenant on the public listener. A page or
+ * a form is open to them by its flag in the routes, and by nothing else; each takes their `tid` to
+ * the store, which narrows what is read and done. No request can name another tenant. It refuses
+ * every other user.
+ */
+export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
+  const endpoints = new Hono().use(`${TENANT_CONSOLE}/*`, inEnglish)
+  const home = (request: ConsoleRequest) =>
+    request.viewer.tenant === undefined
+      ? nothingHere(request, NOT_OURS, '')
+      : tenantHome(request, request.viewer.tenant, invitation)
+  mount(endpoints, deps, TENANT_CONSOLE, (c) => administratorAt(deps, c), [
+    { path: '', page: home },
+    ...ROUTES.filter(({ tenant }) => tenant),
+  ])
+  return endpoints
+}
+
+type Entering = (c: Context) => Promise<ConsoleRequest | Response>
+
+/** Which operator asks, or the page that says why not. */
+async function operatorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
-  const visitor = await visitorOf(deps, c, now, touch)
+  const visitor = await visitorOf(deps, c, now, true)
   if (visitor.is === 'nobody') return notSignedInPage(deps, c, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
-  const request = { deps, c, operator: visitor.operator, now }
-  return hasNul(c.req.url) ? nothingHere(request, NUL_IN_ADDRESS, '/ops', 400) : request
+  return withoutNul({ deps, c, viewer: visitor.operator, now })
 }
 
-const ROUTES: readonly Mounted<ConsoleRequest>[] = [
-  ...auditRoutes,
-  ...deliveryRoutes,
-  ...liftRoutes,
-  ...lockRoutes,
-  ...registeredRoutes,
-  ...revocationRoutes,
-  ...revokeRoutes,
-  ...revokeUsersRoutes,
-  { path: '/ops/sessions', page: sessionsPage },
-  { path: '/ops/locks', page: locksPage },
-  { path: '/ops/fresh', page: freshPage },
-  {
-    path: '/ops/clients/:id',
-    page: (request) => clientPage(request, request.c.req.param('id') ?? ''),
-  },
-  {
-    path: '/ops/users/:sub',
-    page: (request) => userPage(request, request.c.req.param('sub') ?? ''),
-  },
-  { path: '/ops/search', page: searchPage },
-  { path: '/ops/guards', page: guardsPage },
-  { path: '/ops/webhooks', page: webhooksPage },
-  { path: '/ops/microsoft/redrive', form: redriveFailed },
-  { path: '/ops/streams', form: changeStream },
-]
-
-function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
-  const overview: Mounted<ConsoleRequest> = {
-    path: '/ops',
-    page: (request) => overviewPage(request, checks),
-  }
-  for (const { path, page, need = 'audit' } of [overview, ...ROUTES]) {
-    if (page === undefined) continue
-    endpoints.get(path, async (c) => {
-      const request = await enter(deps, c)
-      if (request instanceof Response) return request
-      return allows(request.operator.caller.may, need)
-        ? page(request)
-        : nothingHere(request, READ_ONLY, '/ops', 403)
-    })
-  }
+/** Which administrator of a tenant asks; or the way to sign in, or the page that says why not. */
+async function administratorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
+  const now = deps.clock.now()
+  const standing = await currentStanding(deps, sessionCookieHash(c), now)
+  if (standing.state !== 'live')
+    return c.redirect(linkOf('/signin/start', { return_to: TENANT_CONSOLE }), 303)
+  const found = await administratorOf(deps, standing.session)
+  if (found === undefined) return notYours(deps, c)
+  const { session, tenant, actor } = found
+  const caller = { actor, source: 'broker', via: 'console', may: 'administer' } as const
+  return withoutNul({ deps, c, viewer: { session, tenant, caller }, now })
 }
 
-const bodyLimitOf = ({ config }: Deps) =>
-  bodyLimit({
+const withoutNul = (request: ConsoleRequest): ConsoleRequest | Response =>
+  hasNul(request.c.req.url) ? nothingHere(request, NUL_IN_ADDRESS, '', 400) : request
+
+/** The same to every user without the role, whatever their tenant has set. */
+const notYours = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'This page is not open to you',
+    status: 403,
+    what: 'It is for users who administer their organization’s tenant here. You do not have the role that makes one, or none is set for your tenant.',
+    next: 'If you administer your tenant, ask the operators of Case Manager which role they have set for it, and sign in again after it was assigned to you.',
+    links: [
+      { href: '/signin/start?return_to=/tenant&fresh=yes', label: 'Sign in again' },
+      { href: '/account', label: 'Your account' },
+    ],
+    config: deps.config,
+  })
+
+function mount(
+  endpoints: Hono,
+  deps: Deps,
+  base: keyof typeof CONSOLE_SHEET,
+  enter: Entering,
+  routes: readonly Mounted[],
+): void {
+  const limit = bodyLimit({
     maxSize: 64 * 1024,
     onError: (c) =>
       messagePage(c, {
         title: 'This request is not valid',
         status: 413,
         what: 'The request is too long. Nothing was changed.',
-        config,
+        config: deps.config,
       }),
   })
+  endpoints.get(CONSOLE_SHEET[base].path, CONSOLE_SHEET[base].serve)
+  for (const { path, page, form: act, need } of routes) {
+    if (page !== undefined)
+      endpoints.get(base + path, async (c) => {
+        const request = await enter(c)
+        if (request instanceof Response) return request
+        return rejection(request, need ?? 'audit') ?? page(request)
+      })
+    if (act !== undefined)
+      endpoints.post(base + path, limit, async (c) => {
+        const request = await enter(c)
+        if (request instanceof Response) return request
+        const rejected = rejection(request, need ?? 'operate')
+        if (rejected !== undefined) return rejected
+        const form = parseForm(await c.req.text())
+        if (!formHolds(request, form)) return nothingHere(request, NOT_OURS, '', 403)
+        await recordActor(deps, request.viewer.caller, request.now)
+        return act(request, form)
+      })
+  }
+  endpoints.onError(
+    pageErrors(deps, {
+      title: 'Nothing was changed',
+      what: 'The audit log could not be written, so nothing was done.',
+    }),
+  )
+}
 
-function mountForms(endpoints: Hono, deps: Deps): void {
-  const limit = bodyLimitOf(deps)
-  const signOut: Mounted<ConsoleRequest> = {
-    path: '/ops/sign-out',
-    need: 'audit',
-    form: ({ c, operator, now }) => leave(deps, c, operator, now),
-  }
-  for (const { path, form: act, need = 'operate' } of [signOut, ...ROUTES]) {
-    if (act === undefined) continue
-    endpoints.post(path, limit, async (c) => {
-      const request = await enter(deps, c)
-      if (request instanceof Response) return request
-      if (!allows(request.operator.caller.may, need))
-        return nothingHere(request, READ_ONLY, '/ops', 403)
-      const form = parseForm(await c.req.text())
-      if (!formHolds(request, form)) return nothingHere(request, NOT_OURS, '/ops', 403)
-      return act(request, form)
-    })
-  }
+function rejection(request: ConsoleRequest, need: Right): Response | undefined {
+  const { may } = request.viewer.caller
+  if (allows(may, need)) return undefined
+  return nothingHere(request, may === 'audit' ? READ_ONLY : NEEDS_ADMINISTRATOR, '', 403)
 }
 
 function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
   endpoints.get('/ops/live', async (c) => {
-    const request = await enter(deps, c, false)
-    if (request instanceof Response)
-      return c.json({ error: 'not_signed_in' }, 401, { 'Cache-Control': 'no-store' })
-    return (
-      pages.open(c, request.operator.pass) ??
-      c.json({ error: 'too_many' }, 503, { 'Cache-Control': 'no-store' })
-    )
+    const visitor = await visitorOf(deps, c, deps.clock.now(), false)
+    c.header('Cache-Control', 'no-store')
+    return visitor.is === 'operator'
+      ? (pages.open(c, visitor.operator.pass) ?? c.json({ error: 'too_many' }, 503))
+      : c.json({ error: 'not_signed_in' }, 401)
   })
 }
 
@@ -189,12 +232,12 @@ function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
 function mountBoard(endpoints: Hono, deps: Deps): void {
   const board = queueBoard(deps)
   const guard = async (c: Context): Promise<Response | undefined> => {
-    const request = await enter(deps, c)
+    const request = await operatorAt(deps, c)
     if (request instanceof Response) return request
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
       return c.json({ error: 'The queue is read-only here.' }, 405, { Allow: 'GET, HEAD' })
     if (board === undefined)
-      return nothingHere(request, 'This broker has no page for its queue.', '/ops')
+      return nothingHere(request, 'This broker has no page for its queue.', '')
     return undefined
   }
   endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())

@@ -1,9 +1,9 @@
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
-import { Hidden, Panel, Table, type ConsoleRequest } from './layout.tsx'
+import { Hidden, Panel, Table } from './layout.tsx'
 import { plural, when } from './format.ts'
-import { linkOf } from './links.ts'
+import { type ConsoleRequest, linkOf } from './request.ts'
 
 /** Requests to Microsoft that failed for a day; nothing where there is none. */
 
@@ -48,8 +48,8 @@ export function FailedWork({
   )
 }
 
-export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Promise<Response> {
-  const asked = await redriveWorkAs(deps, operator.caller, undefined)
+export async function redriveFailed({ deps, c, viewer }: ConsoleRequest): Promise<Response> {
+  const asked = await redriveWorkAs(deps, viewer.caller, undefined)
   return c.redirect(linkOf('/ops', { asked: String(asked) }), 303)
 }
 

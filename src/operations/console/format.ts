@@ -1,6 +1,8 @@
 import type { Delivery, Session } from '../../../db/types.ts'
+import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
-import type { Reason, Selector } from '../../protocol/revocation.ts'
+import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
+import { type ConsoleRequest } from './request.ts'
 
 /**
  * How the console says times, numbers and causes. Operators compare with logs: every time is UTC,
@@ -131,3 +133,45 @@ async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string
     ? ''
     : ` of ${whoIs(standing.session)}, ${standing.session.device}`
 }
+
+const BY: Record<Actor['kind'], string> = {
+  user: 'The user',
+  client: 'An app',
+  operator: 'An operator',
+  microsoft: 'Microsoft',
+  broker: 'The broker',
+}
+
+/**
+ * Who acted: users by their name, where the store still knows it. Which operator it was is the
+ * operators' own.
+ */
+export async function actorWords(
+  { deps, viewer }: Pick<ConsoleRequest, 'deps' | 'viewer'>,
+  actor: Actor,
+): Promise<string> {
+  if (!(await isOwn(deps, viewer.caller.actor, actor))) return BY[actor.kind]
+  if (actor.kind === 'client') return nameOf(deps, actor.id)
+  if (actor.kind === 'broker' || actor.kind === 'microsoft') return BY[actor.kind]
+  const subject = actor.id.startsWith('u_') ? await deps.store.findSubject(actor.id) : undefined
+  return subject?.name ?? subject?.username ?? actor.id
+}
+
+/** An end with its day, to the minute. */
+export const untilOf = ({ endsAt }: { endsAt?: number | undefined }): string =>
+  endsAt === undefined
+    ? 'an administrator lifts it'
+    : `${new Date(endsAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+export const howMany = (end: {
+  sessions: number
+  subjects: number
+  clients: number
+  deliveries: number
+  otherSubjects: string[]
+}): string =>
+  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
+const othersWords = ({ length }: string[]): string =>
+  length === 0
+    ? ''
+    : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`

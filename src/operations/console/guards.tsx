@@ -1,9 +1,10 @@
 import type { Child } from 'hono/jsx'
 import { guardsNow, stalenessWords, type GuardState } from '../acts/guards.ts'
-import { consolePage, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
+import { consolePage, Live, Panel, Table } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { Guard } from './instance-cells.tsx'
 import { pageOf, Pages, placeOf, type Place } from './pages.tsx'
+import { type ConsoleRequest } from './request.ts'
 
 /** All guards, page by page. */
 
@@ -39,7 +40,7 @@ export async function guardsPage(request: ConsoleRequest): Promise<Response> {
     request,
     {
       title: clientId === undefined ? 'Guards' : `Guards of ${nameOf(deps, clientId)}`,
-      at: '/ops/clients',
+      at: '/clients',
       live: true,
     },
     <Live id="guards">

@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
 import { count, plural, when } from './format.ts'
 import type { InstanceNow, TargetNow } from './instances.ts'
-import { linkOf } from './links.ts'
+import { linkOf } from './request.ts'
 
 /**
  * What the tables of instances say of one: which logout addresses answer, and how far its guards

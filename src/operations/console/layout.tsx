@@ -1,70 +1,52 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
-import type { Right } from '../../clients/caller.ts'
-import type { Deps } from '../deps.ts'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page, type PageOptions } from '../../pages/layout.tsx'
-import type { Operator } from './console-session.ts'
 import { whoIs } from './format.ts'
+import { baseOf, type ConsoleRequest, pageLink } from './request.ts'
 
 /** What the console's pages share: the ways between them, who is at it, panels and tables. */
 
-export const CONSOLE_SHEET = styleSheet(
-  '/ops/assets/console.css',
-  readAsset(import.meta.url, './console.css'),
-)
-
-/** One request of an operator's. */
-export interface ConsoleRequest {
-  deps: Deps
-  c: Context
-  operator: Operator
-  now: number
-}
-
-/**
- * Pages and forms of the console, by their paths. `Request`: who asks, in this console or in that
- * of a tenant.
- */
-export interface Mounted<Request> {
-  path: string
-  /** Left out: a page is open to auditors, a form to operators. */
-  need?: Right
-  page?: (request: Request) => Response | Promise<Response>
-  form?: (request: Request, form: URLSearchParams) => Promise<Response>
-}
-
-/** Whether they may change anything at all. */
-export const mayAct = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean =>
-  operator.caller.may !== 'audit'
-export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean =>
-  operator.caller.may === 'administer'
+/** Each listener has an address of its own for it. */
+const sheetAt = (base: string) =>
+  styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
+export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
 const WAYS = [
-  ['/ops', 'Overview'],
-  ['/ops/sessions', 'Sessions'],
-  ['/ops/revoke', 'Revoke'],
-  ['/ops/locks', 'Locks'],
-  ['/ops/revocations', 'Revocations'],
-  ['/ops/deliveries', 'Deliveries'],
-  ['/ops/clients', 'Instances'],
-  ['/ops/webhooks', 'Webhooks'],
-  ['/ops/keys', 'Keys'],
-  ['/ops/audit', 'Audit'],
-  ['/ops/queue', 'Queue'],
+  ['', 'Overview'],
+  ['/sessions', 'Sessions'],
+  ['/revoke', 'Revoke'],
+  ['/locks', 'Locks'],
+  ['/revocations', 'Revocations'],
+  ['/deliveries', 'Deliveries'],
+  ['/clients', 'Instances'],
+  ['/webhooks', 'Webhooks'],
+  ['/keys', 'Keys'],
+  ['/audit', 'Audit'],
+  ['/queue', 'Queue'],
   ['/setup', 'Set-up'],
 ] as const
 type Way = (typeof WAYS)[number][0]
-const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
+const ADMINISTRATORS: readonly Way[] = ['/revoke', '/setup']
+const TENANTS: readonly Way[] = ['', '/sessions', '/locks', '/revocations', '/audit']
 
-/** What a form of the console is made for: this operator, on this browser. */
-const purpose = ({ session }: Operator): string => `ops ${session.sid}`
-const formToken = ({ deps, c, operator }: ConsoleRequest): string =>
-  csrfToken(deps, c, purpose(operator))
-export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): boolean =>
-  csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
+const wayLink = (request: ConsoleRequest, way: Way): string =>
+  way === '/setup' ? way : pageLink(request, way)
+const mayGo = ({ viewer }: ConsoleRequest, way: Way): boolean =>
+  viewer.tenant === undefined
+    ? viewer.caller.may === 'administer' || !ADMINISTRATORS.includes(way)
+    : TENANTS.includes(way)
+
+/** What a form of the console is made for: this user, on this browser. */
+const purpose = (request: ConsoleRequest): string =>
+  `${baseOf(request)} ${request.viewer.session.sid}`
+export const formHolds = (request: ConsoleRequest, form: URLSearchParams): boolean => {
+  const { deps, c, viewer } = request
+  const own = viewer.tenant === undefined ? deps.config.opsOrigin : deps.config.issuer
+  return csrfHolds(deps, c, purpose(request), form.get(CSRF_FIELD) ?? undefined, own)
+}
 
 /** Fields that a form carries unseen, with its proof of origin. */
 export const Hidden = ({
@@ -72,11 +54,18 @@ export const Hidden = ({
   fields,
 }: {
   request: ConsoleRequest
-  fields?: Record<string, string>
-}) => <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fields }} />
+  fields?: Record<string, string | undefined>
+}) => (
+  <HiddenFields
+    fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, purpose(request)), ...fields }}
+  />
+)
 
 export const NOT_OURS =
   'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
+
+export const NEEDS_ADMINISTRATOR =
+  'This needs the app role Broker.Administrator. Operators may redrive deliveries, and lock one user for at most 24 hours.'
 
 const ROLE_WORDS = {
   audit: 'auditor, read only',
@@ -85,25 +74,34 @@ const ROLE_WORDS = {
 } as const
 
 /** From anywhere in the console. */
-const Find = ({ text }: { text: string | undefined }) => (
-  <form class="find" role="search" method="get" action="/ops/search">
-    <label class="unseen" for="find">
-      Search users, instances, cases, revocations and sessions
-    </label>
-    <input
-      id="find"
-      type="search"
-      name="q"
-      value={text}
-      maxlength={200}
-      placeholder="User, instance, case, number, session"
-      autocomplete="off"
-    />
-    <Button kind="quiet" small>
-      Search
-    </Button>
-  </form>
-)
+function Find({ request, text }: { request: ConsoleRequest; text: string | undefined }) {
+  const [label, placeholder] =
+    request.viewer.tenant === undefined
+      ? [
+          'Search users, instances, cases, revocations and sessions',
+          'User, instance, case, number, session',
+        ]
+      : ['Search users and sessions', 'User or session']
+  return (
+    <form class="find" role="search" method="get" action={pageLink(request, '/search')}>
+      <label class="unseen" for="find">
+        {label}
+      </label>
+      <input
+        id="find"
+        type="search"
+        name="q"
+        value={text}
+        maxlength={200}
+        placeholder={placeholder}
+        autocomplete="off"
+      />
+      <Button kind="quiet" small>
+        Search
+      </Button>
+    </form>
+  )
+}
 
 /**
  * The links twice: in a row, and behind a button on a narrow screen, without a script. The style
@@ -118,37 +116,61 @@ function Nav({
   at: Way | undefined
   search: string | undefined
 }) {
-  const { session, caller } = request.operator
-  const links = WAYS.filter(
-    ([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href),
+  const links = WAYS.filter(([way]) => mayGo(request, way)).map(
+    ([way, name]) => [wayLink(request, way), name] as const,
   )
+  const here = at === undefined ? undefined : wayLink(request, at)
   return (
     <>
-      <Find text={search} />
+      <Find request={request} text={search} />
       <nav aria-label="Console">
         <div class="across">
-          <PageLinks links={links} at={at} />
+          <PageLinks links={links} at={here} />
         </div>
         <details class="menu">
           <summary>Menu</summary>
-          <PageLinks links={links} at={at} />
+          <PageLinks links={links} at={here} />
         </details>
       </nav>
-      <form class="who" method="post" action="/ops/sign-out">
-        <Hidden request={request} />
-        <span>
-          {session.user.name ?? whoIs(session)}
-          <small>{ROLE_WORDS[caller.may]}</small>
-        </span>
-        <Button kind="quiet" small>
-          Sign out
-        </Button>
-      </form>
+      <Who request={request} />
     </>
   )
 }
 
-/** @param live the page has parts (`Live`) that follow what happens while it is open */
+/** The tenant's administrator signs out on the page of their account. */
+function Who({ request }: { request: ConsoleRequest }) {
+  const { session, caller, tenant } = request.viewer
+  const who = (
+    <span>
+      {session.user.name ?? whoIs(session)}
+      <small>
+        {tenant === undefined
+          ? ROLE_WORDS[caller.may]
+          : `administrator of ${tenant.name ?? 'your organization'}`}
+      </small>
+    </span>
+  )
+  return tenant === undefined ? (
+    <form class="who" method="post" action="/ops/sign-out">
+      <Hidden request={request} />
+      {who}
+      <Button kind="quiet" small>
+        Sign out
+      </Button>
+    </form>
+  ) : (
+    <div class="who">
+      {who}
+      <LinkButton href="/account" kind="quiet" small>
+        Your account
+      </LinkButton>
+    </div>
+  )
+}
+
+/**
+ * @param live the page has parts (`Live`) that follow what happens while an operator has it open
+ */
 export function consolePage(
   request: ConsoleRequest,
   options: Pick<PageOptions, 'title' | 'status' | 'script'> & {
@@ -159,6 +181,7 @@ export function consolePage(
   children: Child,
 ): Response {
   const { deps, c } = request
+  const live = options.live === true && request.viewer.tenant === undefined
   const paused = isPaused(c)
   const nav = <Nav request={request} at={options.at} search={options.search} />
   return page(
@@ -167,12 +190,12 @@ export function consolePage(
       title: options.title,
       status: options.status,
       script: options.script,
-      desk: { nav, sheet: CONSOLE_SHEET.href },
+      desk: { nav, sheet: CONSOLE_SHEET[baseOf(request)].href },
       config: deps.config,
-      live: options.live === true && !paused ? { events: '/ops/live' } : undefined,
+      live: live && !paused ? { events: '/ops/live' } : undefined,
     },
     <>
-      {options.live === true ? <LiveState c={c} paused={paused} /> : null}
+      {live ? <LiveState c={c} paused={paused} /> : null}
       {children}
     </>,
   )
@@ -241,7 +264,7 @@ export const Panel = ({
   </section>
 )
 
-type Column = string | { name: string; end: true }
+export type Column = string | { name: string; end: true }
 const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
 const columnClass = (column: Column): string | undefined =>
   typeof column === 'string' ? undefined : 'end'
@@ -316,7 +339,7 @@ export const nothingHere = (
   what: string,
   back: Way,
   status: 400 | 403 | 404 | 422 = 404,
-  href: string = back,
+  href: string = wayLink(request, back),
 ): Response =>
   consolePage(
     request,

@@ -1,108 +1,355 @@
 import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
-import { LinkButton, Notice } from '../../pages/components.tsx'
+import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
+import { isOwn, lockIn, userIn } from '../acts/scope.ts'
+import { Problem } from '../../clients/problem.ts'
+import { Button, LinkButton, Notice } from '../../pages/components.tsx'
+import { SelectField, TextField } from '../../pages/fields.tsx'
+import { isGuid } from '../../protocol/guid.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
-import { consolePage, isAdministrator, Panel, Table, type ConsoleRequest } from './layout.tsx'
-import { nameOf, when, whoIs } from './format.ts'
-import { pageOf, Pages, placeOf } from './pages.tsx'
-import { linkOf } from './links.ts'
+import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
+import { consolePage, NEEDS_ADMINISTRATOR, Panel, nothingHere } from './layout.tsx'
+import { actorWords, howMany, nameOf, untilOf, when, whoIs } from './format.ts'
+import { listOf } from './list.tsx'
+import { pageOf, placeOf } from './pages.tsx'
+import {
+  actAt,
+  asked,
+  clientLink,
+  type ConsoleRequest,
+  isAdministrator,
+  mayAct,
+  type Mounted,
+  pageLink,
+  queried,
+  tidOf,
+  userLink,
+} from './request.ts'
 
-/** Open locks. */
+/**
+ * Open locks; the lock of a user or an instance, after a dry run that says how many sessions end;
+ * and the lifting of one.
+ */
 
 const PAGE = 50
 const LOCK_ID = /^l_[\w-]{1,60}$/
 
 const DONE: Readonly<Record<string, string>> = {
-  locked: 'The user is locked and signed out everywhere.',
+  locked: 'The user is locked and signed out.',
   already: 'The user was locked already. Nothing was changed.',
   client_locked: 'The instance is locked. It gets no code and no token.',
   client_already: 'The instance was locked already. Nothing was changed.',
   lifted: 'The lock is lifted. Sign-ins are possible again.',
-  lifted_before: 'Another operator had lifted this lock already.',
+  lifted_before: 'The lock had been lifted already.',
 }
 
-export async function locksPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c } = request
+async function locksPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, viewer } = request
+  const tid = tidOf(request)
   const place = placeOf(request, LOCK_ID)
-  const found = await deps.store.listLocks({ state: 'open', before: place.before, limit: PAGE + 1 })
+  const found = await deps.store.listLocks({
+    state: 'open',
+    ...(tid !== undefined && { kind: 'user', key: tid }),
+    before: place.before,
+    limit: PAGE + 1,
+  })
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
-  const done = DONE[c.req.query('done') ?? '']
+  const ownOnly = async (lock: Lock, words: () => Child): Promise<Child> =>
+    (await isOwn(deps, viewer.caller.actor, lock.actor)) ? words() : ''
+  const list = await listOf<Lock>(request, {
+    label: 'Open locks',
+    columns: [
+      [
+        'What',
+        async (lock) => (
+          <>
+            <strong>{await targetLink(request, lock.target)}</strong>
+            {await ownOnly(lock, () =>
+              lock.comment === undefined ? '' : <div class="small soft">“{lock.comment}”</div>,
+            )}
+          </>
+        ),
+      ],
+      ['Since', ({ at }) => when(at * 1000, deps.clock.nowMs())],
+      ['By', ({ actor }) => actorWords(request, actor)],
+      ['Until', untilOf],
+      ['Case', (lock) => ownOnly(lock, () => lock.caseReference ?? '')],
+      isAdministrator(request) && [
+        'Lift',
+        async (lock) => {
+          const { words } = await targetWords(request, lock.target)
+          return ownOnly(lock, () => (
+            <a
+              href={pageLink(request, '/locks/lift', { id: lock.id })}
+              aria-label={`Lift the lock of ${words}`}
+            >
+              Lift
+            </a>
+          ))
+        },
+      ],
+    ],
+    entries: shown,
+    none: 'Nothing is locked.',
+    pages: { place, next },
+  })
+  const done = DONE[asked(request, 'done') ?? '']
   return consolePage(
     request,
-    { title: 'Locks', at: '/ops/locks' },
+    { title: 'Locks', at: '/locks' },
     <>
-      {done === undefined ? null : <Notice title={done} />}
+      {done === undefined ? null : <Notice kind="good" title={done} />}
       <Panel>
-        <Table
-          label="Open locks"
-          head={[
-            'What',
-            'Since',
-            'By',
-            'Until',
-            'Case',
-            ...(isAdministrator(request) ? ['Lift'] : []),
-          ]}
-          rows={await Promise.all(shown.map((one) => lockRow(request, one)))}
-          none="Nothing is locked."
-        />
-        <Pages request={request} of="open locks" place={place} next={next} />
-        <div class="row">
-          <LinkButton href="/ops/lock">Lock a user</LinkButton>
-        </div>
-        <p class="soft small">
-          An administrator locks an instance on its page, and a tenant with cmb lock or the API.
-        </p>
+        {list}
+        {tid === undefined ? <OtherLocks request={request} /> : null}
       </Panel>
     </>,
   )
 }
 
-/** Whom or what, as an operator knows it. */
-export async function targetWords(
-  { deps }: Pick<ConsoleRequest, 'deps'>,
+const OtherLocks = ({ request }: { request: ConsoleRequest }) => (
+  <>
+    {mayAct(request) ? (
+      <div class="row">
+        <LinkButton href="/ops/lock">Lock a user</LinkButton>
+      </div>
+    ) : null}
+    <p class="soft small">
+      An administrator locks an instance on its page, and a tenant with cmb lock or the API.
+    </p>
+  </>
+)
+
+/** Whom or what, as an operator knows it; and the user's sub, where the broker knows them. */
+async function targetWords(
+  { deps }: ConsoleRequest,
   target: LockTarget,
-): Promise<string> {
-  if (target.kind === 'client') return `The instance ${nameOf(deps, target.clientId)}`
+): Promise<{ words: string; sub?: string }> {
+  if (target.kind === 'client') return { words: `The instance ${nameOf(deps, target.clientId)}` }
   if (target.kind === 'tenant')
-    return `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}`
-  const subject = await deps.store.findSubjectByUser(target.tid, target.oid)
-  return subject === undefined
-    ? `The user ${target.oid} of tenant ${target.tid}`
-    : whoIs({ user: subject })
+    return { words: `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}` }
+  const user = await deps.store.findSubjectByUser(target.tid, target.oid)
+  return user === undefined
+    ? { words: `The user ${target.oid} of tenant ${target.tid}` }
+    : { words: whoIs({ user }), sub: user.sub }
 }
 
-async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
-  const subject = id.startsWith('u_') ? await deps.store.findSubject(id) : undefined
-  return subject?.name ?? subject?.username ?? id
+async function targetLink(request: ConsoleRequest, target: LockTarget): Promise<Child> {
+  const { words, sub } = await targetWords(request, target)
+  return sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>
 }
 
-/** Its end with the day, to the minute. */
-export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>): string =>
-  endsAt === undefined
-    ? 'an administrator lifts it'
-    : `${new Date(endsAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-
-async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
-  const words = await targetWords(request, lock.target)
-  return [
-    <>
-      <strong>{words}</strong>
-      {lock.comment === undefined ? null : <div class="small soft">“{lock.comment}”</div>}
-    </>,
-    when(lock.at * 1000, request.deps.clock.nowMs()),
-    await byWords(request, lock.actor.id),
-    untilOf(lock),
-    lock.caseReference ?? '',
-    ...(isAdministrator(request)
-      ? [
-          <a
-            href={linkOf('/ops/locks/lift', { id: lock.id })}
-            aria-label={`Lift the lock of ${words}`}
-          >
-            Lift
-          </a>,
-        ]
-      : []),
-  ]
+/** What is to be locked, as an address or a form names it. */
+interface Draft {
+  user: string
+  /** Empty for the lock of a user. */
+  client: string
 }
+const readDraft = (source: URLSearchParams): Draft => ({
+  user: (source.get('user') ?? '').trim(),
+  client: (source.get('client') ?? '').slice(0, 200),
+})
+
+/**
+ * Reads a client id, a sub, or tenant and object id with a space between. The administrator of a
+ * tenant names a user of it by the sub.
+ */
+async function targetOf(
+  { deps, viewer }: ConsoleRequest,
+  { user, client }: Draft,
+): Promise<LockTarget | undefined> {
+  const { actor } = viewer.caller
+  if (actor.tid === undefined) {
+    if (client !== '') return { kind: 'client', clientId: client }
+    const [tid = '', oid = '', more] = user.toLowerCase().split(/\s+/)
+    if (more === undefined && isGuid(tid) && isGuid(oid)) return { kind: 'user', tid, oid }
+  }
+  const found = await userIn(deps, actor, user)
+  return found && { kind: 'user', tid: found.tid, oid: found.oid }
+}
+
+/** The form that chooses a user: operators may know one whom the broker does not know yet. */
+const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Response =>
+  consolePage(
+    request,
+    { title: 'Lock a user', at: '/locks', status: problem === undefined ? 200 : 422 },
+    <Panel class="narrow">
+      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+      <form class="stack" method="get" action="/ops/lock/check">
+        <TextField
+          name="user"
+          label="User"
+          hint="The user’s id (sub), which begins with u_; the page of the user leads on with it. Or the tenant id and the object id, with a space between them."
+          value={draft.user}
+          maxlength={200}
+          literal
+          required
+        />
+        <div class="row">
+          <Button>See what the lock ends</Button>
+        </div>
+        <p class="soft small">Nothing changes yet.</p>
+      </form>
+    </Panel>,
+  )
+
+/** For how long a user is locked. */
+const HOURS = ['1', '8', '24'] as const
+
+/** Until lifted, for administrators alone. */
+const choices = (request: ConsoleRequest) => [
+  ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
+  ...(isAdministrator(request) ? [['', 'Until an administrator lifts it'] as const] : []),
+]
+
+/** @returns undefined: until it is lifted */
+function endOf(hours: string | null, now: number): number | undefined {
+  const known = HOURS.find((one) => one === hours)
+  return known === undefined ? undefined : now + Number(known) * 3600
+}
+
+/** The dry run; or what was sent again, with why it was not done. */
+async function lockCheck(
+  request: ConsoleRequest,
+  source: URLSearchParams,
+  problem?: string,
+): Promise<Response> {
+  const { deps, now } = request
+  const draft = readDraft(source)
+  const target = await targetOf(request, draft)
+  if (target === undefined) return unknown(request, draft)
+  if (!mayLock(request, draft)) return notAllowed(request)
+  const isClient = draft.client !== ''
+  try {
+    const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
+    return confirmPage(request, {
+      title: 'Check before you lock',
+      at: '/locks',
+      sent: problem === undefined ? undefined : { form: source, problem },
+      notices:
+        open === undefined ? null : (
+          <Notice kind="warn" title={`This ${isClient ? 'instance' : 'user'} is locked already.`} />
+        ),
+      facts: [
+        ['What', (await targetWords(request, target)).words],
+        ['Ends now', howMany(wouldEnd)],
+        [
+          'Then',
+          isClient
+            ? 'The instance gets no code and no token, until the lock is lifted.'
+            : 'The user cannot sign in, until the lock is lifted.',
+        ],
+      ],
+      action: '/lock',
+      fields: { ...draft },
+      more: (
+        <SelectField
+          name="hours"
+          label="For how long?"
+          options={choices(request)}
+          chosen={source.get('hours') ?? (isClient ? '' : '24')}
+        />
+      ),
+      typed: isClient ? { word: draft.client } : undefined,
+      button: 'Lock now',
+      back: { href: isClient ? clientLink(draft.client) : pageLink(request, '/locks') },
+    })
+  } catch (error) {
+    return rejected(request, draft, error)
+  }
+}
+
+const mayLock = (request: ConsoleRequest, { client }: Draft): boolean =>
+  client === '' || isAdministrator(request)
+const notAllowed = (request: ConsoleRequest): Response =>
+  nothingHere(request, NEEDS_ADMINISTRATOR, '/clients', 403)
+
+const GONE = 'There is no such user or open lock here. Nothing was changed.'
+const UNKNOWN =
+  'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
+const unknown = (request: ConsoleRequest, draft: Draft): Response =>
+  tidOf(request) === undefined
+    ? draftPage(request, draft, UNKNOWN)
+    : nothingHere(request, GONE, '/locks')
+
+/** The page has no addresses of the API to send an operator to. @throws what is not a Problem */
+function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Response {
+  if (!(error instanceof Problem)) throw error
+  const isUnknown = error.status === 404
+  if (draft.client === '' && isUnknown) return unknown(request, draft)
+  const words = isUnknown
+    ? 'No client of that ID is registered.'
+    : `${error.title}. ${error.message}`
+  return nothingHere(request, words, draft.client === '' ? '/locks' : '/clients', 422)
+}
+
+async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, viewer, now } = request
+  const draft = readDraft(form)
+  const target = await targetOf(request, draft)
+  if (target === undefined) return unknown(request, draft)
+  if (!mayLock(request, draft)) return notAllowed(request)
+  const typed = draft.client === '' ? undefined : { word: draft.client }
+  const problem = problemOf(request, form, { typed })
+  if (problem !== undefined) return lockCheck(request, form, problem)
+  try {
+    const { outcome } = await lockAs(deps, viewer.caller, {
+      target,
+      endsAt: endOf(form.get('hours'), now),
+      ...caseAndCommentIn(form),
+      now,
+    })
+    const done = draft.client === '' ? outcome : `client_${outcome}`
+    return c.redirect(pageLink(request, '/locks', { done }), 303)
+  } catch (error) {
+    return rejected(request, draft, error)
+  }
+}
+
+/** @param sent the form; left out: its check page */
+async function lift(
+  request: ConsoleRequest,
+  source: URLSearchParams,
+  sent?: URLSearchParams,
+): Promise<Response> {
+  const { deps, c, viewer, now } = request
+  const lock = await lockIn(deps, viewer.caller.actor, source.get('id') ?? '')
+  if (lock === undefined) return nothingHere(request, GONE, '/locks')
+  const problem = sent && problemOf(request, sent)
+  if (sent === undefined || problem !== undefined)
+    return confirmPage(request, {
+      title: 'Lift a lock',
+      at: '/locks',
+      sent: sent && problem ? { form: sent, problem } : undefined,
+      facts: [
+        ['Locked', (await targetWords(request, lock.target)).words],
+        ['Case', lock.caseReference],
+        ['Comment', lock.comment],
+      ],
+      action: '/locks/lift',
+      fields: { id: lock.id },
+      button: 'Lift the lock',
+      back: { href: pageLink(request, '/locks') },
+    })
+  const asked = { id: lock.id, ...caseAndCommentIn(sent), now }
+  const { outcome } = await liftAs(deps, viewer.caller, asked)
+  const done = outcome === 'lifted' ? 'lifted' : 'lifted_before'
+  return c.redirect(pageLink(request, '/locks', { done }), 303)
+}
+
+export const lockRoutes: readonly Mounted[] = [
+  { path: '/locks', tenant: true, page: locksPage },
+  {
+    path: '/lock',
+    need: 'operate',
+    page: (request) => draftPage(request, readDraft(queried(request))),
+  },
+  {
+    path: '/lock/check',
+    need: 'operate',
+    tenant: true,
+    page: (request) => lockCheck(request, queried(request)),
+  },
+  { path: '/lock', tenant: true, form: lockNow },
+  { ...actAt('/locks/lift', lift), tenant: true },
+]

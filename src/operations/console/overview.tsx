@@ -5,7 +5,7 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { consolePage, Figures, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
+import { consolePage, Figures, Live, Panel, Table } from './layout.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import {
@@ -17,9 +17,9 @@ import {
   worstFirst,
 } from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
-import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
+import { revocationList } from './revocations.tsx'
 import { count, span } from './format.ts'
-import { clientLink, linkOf } from './links.ts'
+import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
 
 /**
  * Where operators look first: what is wrong, which instances are unwell, what is pending, how fast
@@ -41,10 +41,9 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   ])
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
-  const rows = await revocationRows(request, latest)
   return consolePage(
     request,
-    { title: 'Overview', at: '/ops', live: true },
+    { title: 'Overview', at: '', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
       <Problems
@@ -64,7 +63,14 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
         </Live>
         <Parts ready={ready} brokers={brokers} nowMs={nowMs} />
       </div>
-      <Latest rows={rows} />
+      <Live id="latest">
+        <Panel title="Latest revocations">
+          {await revocationList(request, 'Latest revocations', latest, NONE_YET, ONE_PAGE)}
+          <p>
+            <a href="/ops/revocations">All revocations</a>
+          </p>
+        </Panel>
+      </Live>
     </>,
   )
 }
@@ -128,21 +134,8 @@ const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
     </Panel>
   )
 
-const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
-  <Live id="latest">
-    <Panel title="Latest revocations">
-      <Table
-        label="Latest revocations"
-        head={REVOCATION_HEAD}
-        rows={rows}
-        none="Nothing has been revoked yet."
-      />
-      <p>
-        <a href="/ops/revocations">All revocations</a>
-      </p>
-    </Panel>
-  </Live>
-)
+const NONE_YET = 'Nothing has been revoked yet.'
+const ONE_PAGE = { place: { before: undefined, back: [] }, next: undefined }
 
 const partsOf = (ready: Readiness) => [
   ['Store', ready.parts.store] as const,

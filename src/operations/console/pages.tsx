@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
-import type { ConsoleRequest } from './layout.tsx'
+import { type ConsoleRequest, tidOf } from './request.ts'
 
 /**
  * Pages of a list by cursor. The address holds where this page begins, and where those before it
@@ -11,8 +11,40 @@ import type { ConsoleRequest } from './layout.tsx'
 /** How far "Previous" leads; from farther on it leads to the first page. */
 const MOST_BACK = 40
 
-/** The cursor of a list that is in the order of a log's numbers. */
-export const NUMBER = /^\d{1,15}$/
+/**
+ * A log's number in an address. The numbers count what happens in every tenant: for the
+ * administrator of one tenant they are sealed.
+ */
+const NUMBER = { open: /^\d{1,15}$/, sealed: /^[\w-]{1,200}$/ }
+type Numbering = Pick<ConsoleRequest, 'deps' | 'viewer'>
+const placeFor = (tid: string): string => `tenant/cursor/${tid}`
+
+export function numberText(request: Numbering, number: number): string {
+  const tid = tidOf(request)
+  return tid === undefined
+    ? String(number)
+    : request.deps.sealer.seal(placeFor(tid), String(number))
+}
+
+/** Undefined where it is no number of this viewer's. */
+export function numberIn(request: Numbering, text = ''): number | undefined {
+  const tid = tidOf(request)
+  if (tid === undefined) return NUMBER.open.test(text) ? Number(text) : undefined
+  const opened = NUMBER.sealed.test(text)
+    ? request.deps.sealer.open(placeFor(tid), text)
+    : undefined
+  return opened === undefined ? undefined : Number(opened.toString('utf8'))
+}
+
+/** Where a page of a log begins, and its number; the first page where the cursor is no number. */
+export function numberedPlace(request: ConsoleRequest): {
+  place: Place
+  before: number | undefined
+} {
+  const place = placeOf(request, tidOf(request) === undefined ? NUMBER.open : NUMBER.sealed)
+  const before = numberIn(request, place.before)
+  return before === undefined ? { place: FIRST, before } : { place, before }
+}
 
 /** Of deliveries: the id of the last one. */
 export const DELIVERY = /^[\w-]{1,100}$/
@@ -24,10 +56,12 @@ export interface Place {
   back: readonly string[]
 }
 
+const FIRST: Place = { before: undefined, back: [] }
+
 /** @param list names the list where a page has two */
 export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
   const before = c.req.query(`${list}before`)
-  if (before === undefined || !shape.test(before)) return { before: undefined, back: [] }
+  if (before === undefined || !shape.test(before)) return FIRST
   return {
     before,
     back: (c.req.queries(`${list}back`) ?? []).filter((one) => shape.test(one)).slice(-MOST_BACK),
@@ -61,10 +95,9 @@ export function pageOfSearch<T, P>(
   return { shown, next: searchedTo === undefined ? next : cursorOf(searchedTo), searchedTo }
 }
 
-/** A request to either console. */
 type Asking = Pick<ConsoleRequest, 'c'>
 
-interface PagesProps {
+export interface PagesProps {
   request: Asking
   /** What is listed: for screen readers. */
   of: string
@@ -117,4 +150,4 @@ export function Pages({
 }
 
 /** What a page says once, after an act. */
-const ONCE = ['done', 'closed', 'redriven', 'tried', 'again']
+const ONCE = ['done', 'closed', 'redriven', 'tried']

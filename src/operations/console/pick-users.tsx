@@ -2,10 +2,9 @@ import type { Subject } from '../../../db/types.ts'
 import { firstUsers } from '../acts/revocations.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { consolePage, isAdministrator, Panel, type ConsoleRequest } from './layout.tsx'
+import { consolePage, Panel } from './layout.tsx'
 import { whoIs } from './format.ts'
-import { asked } from './links.ts'
-import { notAllowed, queried } from './revoke.tsx'
+import { asked, type ConsoleRequest, queried } from './request.ts'
 
 /**
  * Picking the users of one revocation, by a form without a script: each search keeps those that are
@@ -24,7 +23,6 @@ export const pickedIn = (source: URLSearchParams): string[] =>
 
 export async function pickUsersPage(request: ConsoleRequest, problem?: string): Promise<Response> {
   const { deps } = request
-  if (!isAdministrator(request)) return notAllowed(request)
   const text = asked(request, 'q')
   const picked = await firstUsers(deps, pickedIn(queried(request)))
   const { users, more } =
@@ -35,7 +33,7 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
   const tenants = await tenantNames(request, [...found, ...picked])
   return consolePage(
     request,
-    { title: 'Pick users to revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422 },
+    { title: 'Pick users to revoke', at: '/revoke', status: problem === undefined ? 200 : 422 },
     <Panel class="narrow">
       {problem === undefined ? null : <p role="alert">{problem}</p>}
       <form class="stack" method="get" action="/ops/revoke/users">
@@ -65,7 +63,7 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
         />
         {picked.length + found.length === 0 ? null : (
           <div class="row">
-            <button class="button" type="submit" formaction="/ops/revoke/users/check">
+            <button class="button" name="kind" value="users" formaction="/ops/revoke/check">
               See whom it would sign out
             </button>
           </div>

@@ -2,10 +2,10 @@ import type { Child } from 'hono/jsx'
 import type { Check } from '../checks/check.ts'
 import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
-import { Live, Panel, type ConsoleRequest } from './layout.tsx'
+import { Live, Panel } from './layout.tsx'
 import { plural, span, when } from './format.ts'
 import { healthOf, type InstanceNow } from './instances.ts'
-import { clientLink } from './links.ts'
+import { clientLink, type ConsoleRequest } from './request.ts'
 
 /**
  * What is wrong now, the worst first: each finding of the one list of checks, and each instance

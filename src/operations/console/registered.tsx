@@ -1,11 +1,11 @@
 import type { Child } from 'hono/jsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import { consolePage, Live, Panel, Table, type ConsoleRequest, type Mounted } from './layout.tsx'
+import { consolePage, Live, Panel, Table } from './layout.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
 import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
-import { clientLink } from './links.ts'
+import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
 
 /**
  * Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the
@@ -21,7 +21,7 @@ async function clientsPage(request: ConsoleRequest): Promise<Response> {
     .map((client) => clientRow(client, instances.get(client.clientId), nowMs))
   return consolePage(
     request,
-    { title: 'Instances', at: '/ops/clients', live: true },
+    { title: 'Instances', at: '/clients', live: true },
     <Live id="clients">
       <Panel>
         <Table
@@ -109,7 +109,7 @@ async function keysPage(request: ConsoleRequest): Promise<Response> {
   ])
   return consolePage(
     request,
-    { title: 'Signing keys', at: '/ops/keys' },
+    { title: 'Signing keys', at: '/keys' },
     <Panel>
       <Table
         label="Signing keys"
@@ -125,7 +125,7 @@ async function keysPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-export const registeredRoutes: readonly Mounted<ConsoleRequest>[] = [
-  { path: '/ops/clients', page: clientsPage },
-  { path: '/ops/keys', page: keysPage },
+export const registeredRoutes: readonly Mounted[] = [
+  { path: '/clients', page: clientsPage },
+  { path: '/keys', page: keysPage },
 ]

@@ -1,69 +1,95 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
+import type {
+  Delivery,
+  DeliveryAttempt,
+  LoggedRevocation,
+  Revocation,
+  RevocationFilter,
+} from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
-import {
-  consolePage,
-  Live,
-  Panel,
-  Table,
-  type ConsoleRequest,
-  nothingHere,
-  type Mounted,
-} from './layout.tsx'
+import { REASONS } from '../../protocol/revocation.ts'
+import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
-import { DELIVERY, NUMBER, pageOf, pageOfSearch, Pages, placeOf, type Place } from './pages.tsx'
 import {
-  filterOf,
-  isNarrowed,
-  NoSuchUser,
-  readFilter,
-  RevocationFilters,
-} from './revocation-filter.tsx'
+  DELIVERY,
+  numberedPlace,
+  numberText,
+  pageOf,
+  pageOfSearch,
+  Pages,
+  placeOf,
+  type Place,
+} from './pages.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
-import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
-import { caseLink } from './links.ts'
+import { exportAs, isOwn, userIn } from '../acts/scope.ts'
+import {
+  actorWords,
+  count,
+  covered,
+  instances,
+  isReason,
+  nameOf,
+  REASON,
+  span,
+  STATE,
+  when,
+} from './format.ts'
+import {
+  csvResponse,
+  CsvLink,
+  everyPage,
+  Filters,
+  isoTime,
+  listOf,
+  MOMENT,
+  momentOf,
+} from './list.tsx'
+import { asked, caseLink, type ConsoleRequest, type Mounted, pageLink, tidOf } from './request.ts'
 
-/** The log of revocations, and each with its deliveries and their proof. */
+/** The log of revocations, as a list and as CSV, and each with its deliveries and their proof. */
 
 const PAGE = 50
 const PROOF_OF = 100
 
-const end = (name: string) => ({ name, end: true }) as const
-export const REVOCATION_HEAD = [
-  'Number',
-  'When',
-  'What',
-  'Why',
-  'By',
-  end('Sessions'),
-  end('Delivered'),
-  'Case',
-]
-
-export const revocationRows = (
+/** For the administrator of a tenant without numbers, which count those of every tenant. */
+export const revocationList = (
   request: ConsoleRequest,
-  revocations: readonly LoggedRevocation[],
-): Promise<Child[][]> =>
-  Promise.all(
-    revocations.map(async (one) => [
-      <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
-      when(one.at * 1000, request.deps.clock.nowMs()),
-      await covered(request.deps, one.selector),
-      REASON[one.reason],
-      await actor(request, one),
-      one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
-      delivered(one),
-      one.caseReference === undefined ? (
-        ''
-      ) : (
-        <a href={caseLink(one.caseReference)}>{one.caseReference}</a>
-      ),
-    ]),
-  )
+  label: string,
+  entries: readonly LoggedRevocation[],
+  none: string,
+  pages: Parameters<typeof listOf>[1]['pages'],
+): Promise<Child> =>
+  listOf<LoggedRevocation>(request, {
+    label,
+    columns: [
+      tidOf(request) === undefined && [
+        'Number',
+        ({ seq }) => <a href={`/ops/revocations/${seq}`}>{seq}</a>,
+      ],
+      ['When', ({ at }) => when(at * 1000, request.deps.clock.nowMs())],
+      ['What', ({ selector }) => covered(request.deps, selector)],
+      ['Why', ({ reason }) => REASON[reason]],
+      ['By', ({ actor }) => actorWords(request, actor)],
+      [
+        { name: 'Sessions', end: true },
+        (one) =>
+          one.fanOut === 'pending' ? (
+            <span class="tag wait">{soFar(one)}</span>
+          ) : (
+            count(one.sessions)
+          ),
+      ],
+      [{ name: 'Delivered', end: true }, delivered],
+      ['Case', (one) => caseOf(request, one)],
+    ],
+    entries,
+    none,
+    pages,
+  })
 
 /** Not yet counted is not none. */
 const soFar = ({ sessions }: Revocation): string =>
@@ -76,21 +102,53 @@ function delivered({ totals }: LoggedRevocation): Child {
   return totals.failed + totals.rejected > 0 ? <span class="hurt">{words}</span> : words
 }
 
-/** Users by their name, where the store still knows it. */
-async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promise<string> {
-  if (by.kind === 'client') return nameOf(deps, by.id)
-  if (by.kind === 'broker' || by.kind === 'microsoft')
-    return by.kind === 'broker' ? 'The broker' : 'Microsoft'
-  const subject = by.id.startsWith('u_') ? await deps.store.findSubject(by.id) : undefined
-  return subject?.name ?? subject?.username ?? by.id
+const mayRead = ({ deps, viewer }: ConsoleRequest, { actor }: Revocation): Promise<boolean> =>
+  isOwn(deps, viewer.caller.actor, actor)
+
+async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> {
+  const { caseReference } = one
+  if (caseReference === undefined || !(await mayRead(request, one))) return ''
+  return tidOf(request) === undefined ? (
+    <a href={caseLink(caseReference)}>{caseReference}</a>
+  ) : (
+    caseReference
+  )
+}
+
+/**
+ * What the list is narrowed to; undefined where the words fit no user, or several. Cases, actors and
+ * instances are the operators' own: the administrator of a tenant does not ask for one.
+ */
+async function filterOf(request: ConsoleRequest): Promise<RevocationFilter | undefined> {
+  const { deps, viewer } = request
+  const tid = tidOf(request)
+  const [text, reason] = [asked(request, 'user'), asked(request, 'reason')]
+  const filter = {
+    tid,
+    reason: reason !== undefined && isReason(reason) ? reason : undefined,
+    since: momentOf(request, 'since'),
+    until: momentOf(request, 'until'),
+    ...(tid === undefined && {
+      clientId: asked(request, 'client'),
+      caseReference: asked(request, 'case'),
+      actorId: asked(request, 'actor'),
+    }),
+  }
+  if (text === undefined) return filter
+  const { users, more } = text.startsWith('u_')
+    ? { users: [await userIn(deps, viewer.caller.actor, text)], more: false }
+    : await deps.store.searchUsers({ text, tid, limit: 2 })
+  const [only] = users
+  return users.length === 1 && !more && only !== undefined
+    ? { ...filter, sub: only.sub }
+    : undefined
 }
 
 async function revocationsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
-  const place = placeOf(request, NUMBER)
-  const before = place.before === undefined ? undefined : Number(place.before)
-  const asked = readFilter(request)
-  const filter = await filterOf(request, asked)
+  const isOperator = tidOf(request) === undefined
+  const { place, before } = numberedPlace(request)
+  const [filter, user = ''] = [await filterOf(request), asked(request, 'user')]
   const found =
     filter === undefined
       ? { found: [], searchedTo: undefined }
@@ -100,61 +158,101 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
           limit: PAGE + 1,
           most: MOST_ENTRIES,
         })
-  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) => String(seq))
-  const rows = await revocationRows(request, shown)
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) =>
+    numberText(request, seq),
+  )
+  const reached =
+    searchedTo &&
+    when(searchedTo.at * 1000, deps.clock.nowMs()) +
+      (isOperator ? ` (revocation ${count(searchedTo.seq)})` : '')
   return consolePage(
     request,
-    { title: 'Revocations', at: '/ops/revocations', live: before === undefined },
+    { title: 'Revocations', at: '/revocations', live: before === undefined },
     <>
+      <Done said={asked(request, 'done')} />
       <Panel>
-        <RevocationFilters request={request} asked={asked} />
+        <Filters
+          request={request}
+          path="/revocations"
+          fields={[
+            ['user', 'User', 'Name or sub'],
+            isOperator && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+            isOperator && ['case', 'Case'],
+            [
+              'reason',
+              'Why',
+              [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)],
+            ],
+            isOperator && ['actor', 'By', 'sub, client or cmb@user (unverified)'],
+            ['since', 'From (UTC)', MOMENT],
+            ['until', 'Before (UTC)', MOMENT],
+          ]}
+        />
+        <CsvLink request={request} list="revocations" />
       </Panel>
-      {filter === undefined ? <NoSuchUser user={asked.user ?? ''} /> : null}
+      {filter === undefined ? (
+        <Notice kind="warn" title="These words do not match exactly one user.">
+          <a href={pageLink(request, '/search', { q: user })}>Search for them</a>, and follow
+          “Revocations of this user”.
+        </Notice>
+      ) : null}
       <Live id="log">
         <Panel>
-          <Table
-            label="Revocations"
-            head={REVOCATION_HEAD}
-            rows={rows}
-            none={
-              searchedTo !== undefined
-                ? 'No match so far.'
-                : isNarrowed(asked)
-                  ? 'No revocation matches.'
-                  : 'Nothing has been revoked yet.'
-            }
-          />
+          {await revocationList(request, 'Revocations', shown, 'No revocation matches.', {
+            place,
+            next,
+            searchedTo: reached,
+          })}
         </Panel>
       </Live>
-      <Pages
-        request={request}
-        of="revocations"
-        place={place}
-        next={next}
-        searchedTo={
-          searchedTo &&
-          `${when(searchedTo.at * 1000, deps.clock.nowMs())} (revocation ${count(searchedTo.seq)})`
-        }
-      />
     </>,
   )
 }
 
+async function revocationsCsv(request: ConsoleRequest): Promise<Response> {
+  const { deps, viewer, now } = request
+  await exportAs(deps, viewer.caller, 'revocations', now)
+  const tid = tidOf(request)
+  const pages = everyPage<LoggedRevocation, { seq: number; at: number }>(
+    PAGE,
+    ({ before, ...bounds }) =>
+      deps.store.pageOfRevocations({ tid, before: before?.seq, ...bounds }),
+    ({ seq, at }) => ({ seq, at }),
+  )
+  const own = async (one: Revocation, text: string | undefined) =>
+    (await mayRead(request, one)) ? text : undefined
+  return csvResponse<LoggedRevocation>(
+    'revocations',
+    [
+      ['at', ({ at }) => isoTime(at)],
+      ['what', ({ selector }) => covered(deps, selector)],
+      ['reason', ({ reason }) => reason],
+      ['by', ({ actor }) => actorWords(request, actor)],
+      ['sessions', ({ fanOut, sessions }) => (fanOut === 'pending' ? undefined : sessions)],
+      ['delivered', ({ totals }) => totals.delivered],
+      ['deliveries', ({ totals }) => totalOf(totals)],
+      ['case_reference', (one) => own(one, one.caseReference)],
+      ['comment', (one) => own(one, one.comment)],
+    ],
+    pages,
+  )
+}
+
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
-  const { deps, c } = request
+  const { deps } = request
   const revocation = await deps.store.findRevocation(seq)
   if (revocation === undefined)
-    return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
+    return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
   const guards = await guardProof(deps, revocation)
   const proof = await deliveriesOf(request, seq)
   const nowMs = deps.clock.nowMs()
   const what = await covered(deps, revocation.selector)
-  const by = await actor(request, revocation)
+  const by = await actorWords(request, revocation.actor)
   return consolePage(
     request,
-    { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
+    { title: `Revocation ${seq}`, at: '/revocations', live: true },
     <>
-      <Done said={c.req.query('done')} />
+      <Done said={asked(request, 'done')} />
       <Live id="facts">
         <RevocationFacts revocation={revocation} what={what} by={by} nowMs={nowMs} />
       </Live>
@@ -178,7 +276,7 @@ const Done = ({ said = '' }: { said: string | undefined }) =>
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const revocation = await request.deps.store.findRevocation(seq)
   if (revocation === undefined)
-    return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
+    return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
   const response = linesResponse(evidenceOf(request.deps, revocation))
   response.headers.set(
     'Content-Disposition',
@@ -328,24 +426,12 @@ function proofRow(
   ]
 }
 
-export const howMany = (end: {
-  sessions: number
-  subjects: number
-  clients: number
-  deliveries: number
-  otherSubjects: string[]
-}): string =>
-  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
-const othersWords = ({ length }: string[]): string =>
-  length === 0
-    ? ''
-    : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`
-
-const ONE = '/ops/revocations/:seq{[0-9]{1,15}}'
+const ONE = '/revocations/:seq{[0-9]{1,15}}'
 const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))
 
-export const revocationRoutes: readonly Mounted<ConsoleRequest>[] = [
-  { path: '/ops/revocations', page: revocationsPage },
+export const revocationRoutes: readonly Mounted[] = [
+  { path: '/revocations', tenant: true, page: revocationsPage },
+  { path: '/revocations.csv', tenant: true, page: revocationsCsv },
   { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
   { path: `${ONE}/evidence.jsonl`, page: (request) => evidenceDownload(request, seqOf(request)) },
 ]

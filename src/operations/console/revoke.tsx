@@ -1,13 +1,33 @@
-import { Button, Choices, LinkButton, Notice } from '../../pages/components.tsx'
+import type { Child } from 'hono/jsx'
+import type { RevocationPreview, Subject } from '../../../db/types.ts'
+import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { sessionIn, userIn } from '../acts/scope.ts'
+import { Problem } from '../../clients/problem.ts'
+import { Button, Choices, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
-import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
-import { consolePage, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
-import { instances } from './format.ts'
-import { type Draft, readDraft } from './revoke-wanted.ts'
+import { isGuid } from '../../protocol/guid.ts'
+import type { Selector } from '../../protocol/revocation.ts'
+import { decodeSelector } from '../../protocol/selector.ts'
+import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
+import { consolePage, Panel, Table, nothingHere } from './layout.tsx'
+import { covered, howMany, instances, plural, REASON, whoIs } from './format.ts'
+import { numberIn, numberText } from './pages.tsx'
+import { PickedFields, pickedIn, pickUsersPage } from './pick-users.tsx'
+import {
+  type ConsoleRequest,
+  linkOf,
+  type Mounted,
+  pageLink,
+  queried,
+  tidOf,
+  userLink,
+} from './request.ts'
 
 /**
- * What is to be revoked: a form that leads to the dry run (revoke-check.tsx), for administrators
- * alone.
+ * Revoking, for administrators: a form that says what; a dry run that says how many; and the deed,
+ * which for several users is one revocation each. The dry run has an address of its own, so that
+ * the browser's Back loads it again: once its revocation was carried out it says so, and its form
+ * is gone. Its address holds ids only: an operator's words do not belong in one.
  */
 
 const CHOICES = [
@@ -27,17 +47,31 @@ const CHOICES = [
   { value: 'everything', label: 'Every user, everywhere', hint: 'This includes you.' },
 ] as const
 
-export const queried = ({ c }: ConsoleRequest): URLSearchParams => new URL(c.req.url).searchParams
+/** The form as it was sent, valid or not: what the page shows again. */
+interface Draft {
+  kind: (typeof CHOICES)[number]['value'] | 'users'
+  value: string
+  client: string
+  /** For the kind `users`: the subs of those who were picked by name. */
+  users: string[]
+}
 
-export function revokePage(
-  request: ConsoleRequest,
-  draft: Draft = readDraft(queried(request)),
-  problems: readonly string[] = [],
-): Response {
-  if (!isAdministrator(request)) return notAllowed(request)
+function readDraft(source: URLSearchParams): Draft {
+  const text = (name: string): string => (source.get(name) ?? '').trim()
+  const kind = source.get('kind')
+  return {
+    kind:
+      kind === 'users' ? kind : (CHOICES.find(({ value }) => value === kind)?.value ?? 'session'),
+    value: text('value'),
+    client: text('client'),
+    users: pickedIn(source),
+  }
+}
+
+function draftPage(request: ConsoleRequest, draft: Draft, problems: readonly string[] = []) {
   return consolePage(
     request,
-    { title: 'Revoke', at: '/ops/revoke', status: problems.length > 0 ? 422 : 200 },
+    { title: 'Revoke', at: '/revoke', status: problems.length > 0 ? 422 : 200 },
     <Panel class="narrow">
       {problems.length === 0 ? null : (
         <Notice kind="bad" title="Nothing was done yet.">
@@ -49,64 +83,316 @@ export function revokePage(
       <p>
         <a href="/ops/revoke/users">Pick several users by name</a>
       </p>
-      <DraftForm request={request} draft={draft} />
+      <form class="stack" method="get" action="/ops/revoke/check">
+        <Choices
+          legend="What do you want to revoke?"
+          name="kind"
+          options={CHOICES}
+          chosen={draft.kind}
+        />
+        <TextField
+          name="value"
+          label="Its id"
+          hint="Of the session, the user or the tenant. The page of a user and the list of sessions lead on with it."
+          value={draft.value}
+          maxlength={200}
+          literal
+        />
+        <SelectField
+          name="client"
+          label="Instance"
+          options={[['', 'None'], ...instances(request)]}
+          chosen={draft.client}
+        />
+        <div class="row">
+          <Button>See whom it would sign out</Button>
+        </div>
+        <p class="soft small">Nothing changes yet.</p>
+      </form>
     </Panel>,
   )
 }
 
-function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }) {
+/** What is revoked, or the page that says why it cannot be. */
+async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector[] | Response> {
+  const { deps, viewer, now } = request
+  const { kind, value, client } = draft
+  const { actor } = viewer.caller
+  if (actor.tid !== undefined) {
+    const isTheirs =
+      (kind === 'subject' && (await userIn(deps, actor, value)) !== undefined) ||
+      (kind === 'session' && (await sessionIn(deps, actor, value, now)) !== undefined)
+    if (!isTheirs) return nothingHere(request, GONE, '/sessions')
+  } else if (kind === 'users') {
+    const users = await firstUsers(deps, draft.users)
+    return users.length === 0
+      ? pickUsersPage(request, 'Tick at least one user.')
+      : users.map(({ sub }) => ({ kind: 'subject', sub }))
+  }
+  const clientId = deps.clients.find(client)?.clientId
+  const problems: string[] = []
+  if (
+    ['session', 'grant', 'subject', 'tenant'].includes(kind) &&
+    (value === '' || value.length > 200)
+  )
+    problems.push('Say which one: its id is missing.')
+  if ((kind === 'client' || kind === 'grant') && clientId === undefined)
+    problems.push('Choose the instance.')
+  if (kind === 'tenant' && value !== '' && !isGuid(value.toLowerCase()))
+    problems.push('A tenant’s id is a GUID, for example 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11.')
+  const selector = decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
+  return selector === undefined || problems.length > 0
+    ? draftPage(request, draft, problems)
+    : [selector]
+}
+
+const GONE = 'There is no such user or session here. Nothing was changed.'
+
+/** What has to be typed before many are signed out; nothing for one user. */
+function typedFor(selectors: readonly Selector[]): { word: string; meaning?: string } | undefined {
+  const [only] = selectors
+  if (selectors.length > 1)
+    return { word: String(selectors.length), meaning: ', the number of users,' }
+  if (only?.kind === 'client') return { word: only.clientId }
+  if (only?.kind === 'tenant') return { word: only.tid }
+  return only?.kind === 'everything' ? { word: 'everything' } : undefined
+}
+
+/** The viewer's own revocation of the same since the page was opened, by the audit log. */
+async function carriedOut(
+  { deps, viewer }: ConsoleRequest,
+  selector: Selector,
+  seen: number,
+): Promise<number | undefined> {
+  const entries = await deps.store.listAudit({
+    after: seen,
+    act: 'revoke',
+    target: revokeTarget(selector),
+    actorId: viewer.caller.actor.id,
+    limit: 5,
+  })
+  const seq = entries.find(
+    ({ ended }) => ended?.outcome === 'done' && ended.result.seq !== undefined,
+  )?.ended?.result.seq
+  return typeof seq === 'number' ? seq : undefined
+}
+
+const numbersOf = (request: ConsoleRequest, selectors: readonly Selector[], seen: number) =>
+  Promise.all(selectors.map((one) => carriedOut(request, one, seen)))
+
+async function checkPage(request: ConsoleRequest): Promise<Response> {
+  const source = queried(request)
+  const seen = numberIn(request, source.get('seen') ?? '')
+  if (seen !== undefined) return check(request, source, seen)
+  // The address says how far the audit log had come, so that it knows later what was done since.
+  const { number } = await request.deps.store.chainHead('audit')
+  source.set('seen', numberText(request, number))
+  return request.c.redirect(`${pageLink(request, '/revoke/check')}?${source.toString()}`, 303)
+}
+
+/** The dry run; or what was sent again, with why it was not done. */
+async function check(
+  request: ConsoleRequest,
+  source: URLSearchParams,
+  seen: number,
+  problem?: string,
+): Promise<Response> {
+  const { deps, now } = request
+  const draft = readDraft(source)
+  const selectors = await wantedBy(request, draft)
+  if (selectors instanceof Response) return selectors
+  const before = await numbersOf(request, selectors, seen)
+  const done = before.filter((one) => one !== undefined)
+  if (done.length === selectors.length) return donePage(request, done)
+  const [only] = selectors.length === 1 ? selectors : []
+  try {
+    const end =
+      only === undefined
+        ? await deps.store.previewRevocation(
+            selectors.filter((one) => one.kind === 'subject'),
+            now,
+          )
+        : await previewed(deps, only, now)
+    const first = await firstUsers(deps, end.firstSubjects)
+    const { kind, value, client, users } = draft
+    return confirmPage(request, {
+      title: 'Check before you revoke',
+      at: '/revoke',
+      sent: problem === undefined ? undefined : { form: source, problem },
+      facts: [
+        [
+          'What',
+          only === undefined
+            ? `Everything of ${plural(selectors.length, 'user')}`
+            : await covered(deps, only),
+        ],
+        ['Would end', howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })],
+        ...(only === undefined
+          ? []
+          : [
+              [
+                end.subjects > first.length ? 'The first users' : 'Users',
+                first.length === 0 ? '' : first.map((user) => <div>{whoIs({ user })}</div>),
+              ] as const,
+            ]),
+        ['Reason', REASON.administrator],
+      ],
+      after:
+        only === undefined ? (
+          await usersTable(request, selectors, before)
+        ) : (
+          <Warnings request={request} end={end} />
+        ),
+      action: '/revoke',
+      fields: { kind, value, client, seen: numberText(request, seen) },
+      more: <PickedFields subs={users} />,
+      typed: typedFor(selectors),
+      button: 'Revoke now',
+      back:
+        tidOf(request) !== undefined
+          ? { href: pageLink(request, '/sessions') }
+          : kind === 'users'
+            ? { href: `/ops/revoke/users?${userQuery(users)}`, label: 'Change' }
+            : { href: linkOf('/ops/revoke', { kind, value, client }), label: 'Change' },
+    })
+  } catch (error) {
+    return unknown(request, draft, error)
+  }
+}
+
+const userQuery = (subs: readonly string[]): string =>
+  new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
+
+/** The form has no addresses of the API to send an operator to. @throws what is not a Problem */
+function unknown(request: ConsoleRequest, draft: Draft, error: unknown): Response {
+  if (!(error instanceof Problem)) throw error
+  return tidOf(request) === undefined
+    ? draftPage(request, draft, [
+        `Nothing here has the ID ${draft.value || 'that was chosen'}. Search the sessions to find it.`,
+      ])
+    : nothingHere(request, GONE, '/sessions')
+}
+
+/** Each of several users, with the revocation that was carried out since the page was opened. */
+async function usersTable(
+  request: ConsoleRequest,
+  selectors: readonly Selector[],
+  before: readonly (number | undefined)[],
+): Promise<Child> {
+  const { deps, now } = request
+  const rows = selectors.map(async (one, index) => {
+    const [{ sessions, clients }, user] = await Promise.all([
+      deps.store.previewRevocation(one, now),
+      one.kind === 'subject' ? deps.store.findSubject(one.sub) : undefined,
+    ])
+    const seq = before[index]
+    return [
+      userCell(request, user),
+      sessions,
+      clients,
+      seq === undefined ? '' : <a href={`/ops/revocations/${seq}`}>{seq}</a>,
+    ]
+  })
+  const isBegun = before.some((seq) => seq !== undefined)
   return (
-    <form class="stack" method="get" action="/ops/revoke/check">
-      <Choices
-        legend="What do you want to revoke?"
-        name="kind"
-        options={CHOICES}
-        chosen={draft.kind}
+    <Table
+      label="Users"
+      head={[
+        'User',
+        { name: 'Sessions', end: true },
+        { name: 'Instances', end: true },
+        ...(isBegun ? ['Revocation'] : []),
+      ]}
+      rows={(await Promise.all(rows)).map((row) => (isBegun ? row : row.slice(0, 3)))}
+      none=""
+    />
+  )
+}
+const userCell = (request: ConsoleRequest, user: Subject | undefined): Child =>
+  user === undefined ? '' : <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>
+
+/** The act of a tenant's administrator demands no fresh sign-in of its user. */
+const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPreview }) => (
+  <>
+    {end.sessions === 0 ? (
+      <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." />
+    ) : null}
+    {end.withoutFreshSignIn === 0 || tidOf(request) !== undefined ? null : (
+      <Notice
+        kind="warn"
+        title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}
+      >
+        Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
+      </Notice>
+    )}
+  </>
+)
+
+/** One revocation a selector, each with its audit entry. A form sent again does what is left. */
+async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, viewer, now } = request
+  const draft = readDraft(form)
+  const selectors = await wantedBy(request, draft)
+  if (selectors instanceof Response) return selectors
+  const seen = numberIn(request, form.get('seen') ?? '') ?? Number.MAX_SAFE_INTEGER
+  const before = await numbersOf(request, selectors, seen)
+  const isLeft = before.includes(undefined)
+  const problem = isLeft ? problemOf(request, form, { typed: typedFor(selectors) }) : undefined
+  if (problem !== undefined) return check(request, form, seen, problem)
+  const done: number[] = []
+  try {
+    for (const [index, selector] of selectors.entries()) {
+      const answer =
+        before[index] === undefined
+          ? await revokeAs(deps, viewer.caller, selector, { ...caseAndCommentIn(form), now })
+          : undefined
+      const seq = answer?.outcome === 'revoked' ? answer.committed.revocation.seq : before[index]
+      if (seq !== undefined) done.push(seq)
+    }
+  } catch (error) {
+    return unknown(request, draft, error)
+  }
+  const [seq] = done
+  if (seq === undefined)
+    return nothingHere(request, 'It had already ended. Nothing was revoked.', '/revocations', 422)
+  if (done.length > 1) return donePage(request, done)
+  const page = tidOf(request) === undefined ? `/revocations/${seq}` : '/revocations'
+  return c.redirect(pageLink(request, page, { done: isLeft ? 'yes' : 'before' }), 303)
+}
+
+/** The result page. Back leads to it too, so that nothing is revoked twice. */
+async function donePage(request: ConsoleRequest, done: readonly number[]): Promise<Response> {
+  const { deps } = request
+  const found = await Promise.all(done.map((seq) => deps.store.findRevocation(seq)))
+  const rows = found
+    .filter((one) => one !== undefined)
+    .map(async ({ seq, selector }) => [
+      tidOf(request) === undefined ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : '',
+      await covered(deps, selector),
+    ])
+  return consolePage(
+    request,
+    { title: 'This was revoked', at: '/revoke' },
+    <Panel class="narrow">
+      <p>You have revoked this. Nothing more is sent from here.</p>
+      <Table
+        label="Revocations"
+        head={['Revocation', 'What']}
+        rows={await Promise.all(rows)}
+        none=""
       />
-      <TextField
-        name="value"
-        label="Its id"
-        hint="Of the session, the user or the tenant. The search for sessions leads here with it filled in."
-        value={draft.value}
-        maxlength={200}
-        literal
-      />
-      <SelectField
-        name="client"
-        label="Instance"
-        options={[['', 'None'], ...instances(request)]}
-        chosen={draft.client}
-      />
-      <div class="row">
-        <Button>See whom it would sign out</Button>
-      </div>
-      <p class="soft small">Nothing changes yet.</p>
-    </form>
+      <a href={pageLink(request, '/revocations')}>All revocations</a>
+    </Panel>,
   )
 }
 
-export const notAllowed = (request: ConsoleRequest): Response =>
-  nothingHere(
-    request,
-    'Revoking needs the app role Broker.Administrator. Operators see everything here, and may redrive deliveries.',
-    '/ops',
-    403,
-  )
-
-/** Where the other tab ends. */
-export const freshPage = (request: ConsoleRequest): Response =>
-  consolePage(
-    request,
-    { title: 'You are freshly signed in' },
-    <Panel class="narrow">
-      <p>
-        Close this tab, go back to the one before and go on there. It holds for {FRESH_SECONDS / 60}{' '}
-        minutes.
-      </p>
-      <div class="row">
-        <LinkButton kind="quiet" href="/ops/revoke">
-          Or start again here
-        </LinkButton>
-      </div>
-    </Panel>,
-  )
+export const revokeRoutes: readonly Mounted[] = [
+  {
+    path: '/revoke',
+    need: 'administer',
+    page: (request) => draftPage(request, readDraft(queried(request))),
+  },
+  { path: '/revoke', need: 'administer', tenant: true, form: revokeNow },
+  { path: '/revoke/check', need: 'administer', tenant: true, page: checkPage },
+  { path: '/revoke/users', need: 'administer', page: (request) => pickUsersPage(request) },
+]

@@ -1,24 +1,35 @@
 import type { Child } from 'hono/jsx'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
-import { consolePage, Panel, Table, type ConsoleRequest } from './layout.tsx'
+import { consolePage, Panel, Table } from './layout.tsx'
 import { covered, plural, REASON, when, whoIs } from './format.ts'
-import { caseLink, clientLink, linkOf, sessionLink, userLink } from './links.ts'
 import { SessionState } from './sessions.tsx'
+import {
+  caseLink,
+  clientLink,
+  type ConsoleRequest,
+  linkOf,
+  type Mounted,
+  sessionLink,
+  tidOf,
+  userLink,
+} from './request.ts'
 
 /** What the box in the header finds: by kind; a single hit leads straight there. */
 
-export async function searchPage(request: ConsoleRequest): Promise<Response> {
+async function searchPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request
   const text = (c.req.query('q') ?? '').trim().slice(0, LONGEST_SEARCH)
-  const hits = await searched(deps, text, now)
-  const only = hitCount(hits) === 1 && !hits.moreUsers ? addressOf(hits) : undefined
+  const hits = await searched(deps, text, now, tidOf(request))
+  const only = hitCount(hits) === 1 && !hits.moreUsers ? addressOf(request, hits) : undefined
   if (only !== undefined) return c.redirect(only, 303)
   return consolePage(
     request,
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>
       <p role="status">{text === '' ? 'Enter a search in the box above.' : foundWords(hits)}</p>
-      {text === '' || hitCount(hits) === 0 ? <Hints /> : null}
+      {text === '' || hitCount(hits) === 0 ? (
+        <Hints isOperator={tidOf(request) === undefined} />
+      ) : null}
       {(await groupsOf(request, hits)).map(({ title, head, rows }) =>
         rows.length === 0 ? null : (
           <Panel title={title}>
@@ -31,11 +42,14 @@ export async function searchPage(request: ConsoleRequest): Promise<Response> {
 }
 
 /** Of the only hit. */
-const addressOf = ({ users, clients, sessions, revocations, cases }: Hits): string | undefined =>
+const addressOf = (
+  request: ConsoleRequest,
+  { users, clients, sessions, revocations, cases }: Hits,
+): string | undefined =>
   [
-    ...users.map(({ sub }) => userLink(sub)),
+    ...users.map(({ sub }) => userLink(request, sub)),
     ...clients.map(({ clientId }) => clientLink(clientId)),
-    ...sessions.map(({ session }) => sessionLink(session.sub, session.sid)),
+    ...sessions.map(({ session }) => sessionLink(request, session.sub, session.sid)),
     ...revocations.map(({ seq }) => `/ops/revocations/${seq}`),
     ...cases.map((one) =>
       one.revocations > 0
@@ -49,16 +63,20 @@ const foundWords = (hits: Hits): string =>
     ? 'No entry matches.'
     : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
 
-const Hints = () => (
+const Hints = ({ isOperator }: { isOperator: boolean }) => (
   <Panel title="What can be found">
     <ul class="bullets">
       <li>
         A user: the beginnings of words of their name, username or address, in any order. Or their
         whole sub or object id.
       </li>
-      <li>An instance: a part of its name or its id.</li>
       <li>A session, live or ended: its whole id, which begins with s_.</li>
-      <li>A revocation: its number. A case: its whole reference.</li>
+      {isOperator ? (
+        <>
+          <li>An instance: a part of its name or its id.</li>
+          <li>A revocation: its number. A case: its whole reference.</li>
+        </>
+      ) : null}
     </ul>
   </Panel>
 )
@@ -79,7 +97,7 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
     when(at * 1000, nowMs),
   ])
   return [
-    usersOf(hits),
+    usersOf(request, hits),
     {
       title: 'Instances',
       head: ['Instance', 'ID'],
@@ -88,7 +106,7 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
         <code>{clientId}</code>,
       ]),
     },
-    sessionsOf(hits, nowMs),
+    sessionsOf(request, hits),
     {
       title: 'Revocations',
       head: ['Number', 'What', 'Why', 'When'],
@@ -98,25 +116,25 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
   ]
 }
 
-const usersOf = ({ users }: Hits): Group => ({
+const usersOf = (request: ConsoleRequest, { users }: Hits): Group => ({
   title: 'Users',
   head: ['User', 'Tenant', 'Object ID'],
   rows: users.map((user) => [
-    <a href={userLink(user.sub)}>{whoIs({ user })}</a>,
+    <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>,
     <span class="small">{user.tid}</span>,
     <span class="small">{user.oid}</span>,
   ]),
 })
 
-const sessionsOf = ({ sessions }: Hits, nowMs: number): Group => ({
+const sessionsOf = (request: ConsoleRequest, { sessions }: Hits): Group => ({
   title: 'Sessions',
   head: ['Session', 'State', 'User', 'Device', 'Signed in'],
   rows: sessions.map(({ session, state }) => [
-    <a href={sessionLink(session.sub, session.sid)}>{session.sid}</a>,
+    <a href={sessionLink(request, session.sub, session.sid)}>{session.sid}</a>,
     <SessionState state={state} />,
     whoIs(session),
     session.device,
-    when(session.openedAt * 1000, nowMs),
+    when(session.openedAt * 1000, request.deps.clock.nowMs()),
   ]),
 })
 
@@ -135,3 +153,7 @@ const casesOf = ({ cases }: Hits): Group => ({
     </a>,
   ]),
 })
+
+export const searchRoutes: readonly Mounted[] = [
+  { path: '/search', tenant: true, page: searchPage },
+]

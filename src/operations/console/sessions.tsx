@@ -1,119 +1,138 @@
-import type { Session, Standing } from '../../../db/types.ts'
-import { Button } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
-import { consolePage, isAdministrator, Panel, type ConsoleRequest } from './layout.tsx'
-import { instances, plural, whoIs } from './format.ts'
-import { asked, linkOf, userLink } from './links.ts'
-import { findSessions, type SessionsPage, SessionsTable } from './live-sessions.tsx'
+import type { Child } from 'hono/jsx'
+import type { Participant, Session, SessionPlace, Standing } from '../../../db/types.ts'
+import { exportAs } from '../acts/scope.ts'
+import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
+import type { Deps } from '../deps.ts'
+import { consolePage, Panel } from './layout.tsx'
+import { instances, nameOf, plural, when, whoIs } from './format.ts'
+import { csvResponse, CsvLink, everyPage, Filters, isoTime, listOf } from './list.tsx'
+import { pageOfSearch, placeOf } from './pages.tsx'
+import {
+  asked,
+  type ConsoleRequest,
+  isAdministrator,
+  mayAct,
+  type Mounted,
+  pageLink,
+  tidOf,
+  userLink,
+} from './request.ts'
+
+/** Live sessions by user, instance and device, newest first, as a list and as CSV. */
+
+const PAGE = 100
+type Found = { session: Session; participants: Participant[] }
 
 /** Whether a session is live; one with a mark to end soon counts as live. */
 export const SessionState = ({ state }: { state: Standing['state'] }) =>
   state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
-/** Live sessions by user, instance and device. The page lists none before a search. */
-
-export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
-  const [text, clientId, device] = [
-    asked(request, 'user'),
-    asked(request, 'client'),
-    asked(request, 'device'),
-  ]
-  const searched = text !== undefined || clientId !== undefined || device !== undefined
-  const sent = ['user', 'client', 'device'].some((name) => request.c.req.query(name) !== undefined)
-  const page = searched ? await findSessions(request, { text, clientId, device }) : undefined
+async function sessionsPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, now } = request
+  const tid = tidOf(request)
+  const place = placeOf(request, SESSION_CURSOR)
+  const found = await sessionsBy(deps, {
+    tid,
+    text: asked(request, 'user'),
+    // The names of instances are the operators' own.
+    clientId: tid === undefined ? asked(request, 'client') : undefined,
+    device: asked(request, 'device'),
+    before: readSessionCursor(place.before),
+    now,
+    limit: PAGE + 1,
+  })
+  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, (one) =>
+    sessionCursor('session' in one ? one.session : one),
+  )
+  const list = await listOf<Found>(request, {
+    label: 'Live sessions',
+    columns: [
+      ['User', ({ session }) => <User request={request} session={session} />],
+      ['Device', ({ session }) => session.device],
+      ['Signed in', ({ session }) => when(session.openedAt * 1000, deps.clock.nowMs())],
+      ['Last used', ({ session }) => when(session.lastActiveAt * 1000, deps.clock.nowMs())],
+      ['Instances', ({ participants }) => instanceNames(deps, participants)],
+      isAdministrator(request) && [
+        'Revoke',
+        ({ session }) => <Revoke request={request} session={session} />,
+      ],
+      mayAct(request) && ['Lock', ({ session }) => <Lock request={request} session={session} />],
+    ],
+    entries: shown,
+    none: 'No live session matches.',
+    pages: {
+      of: 'sessions',
+      place,
+      next,
+      searchedTo:
+        searchedTo && `sessions that began ${when(searchedTo.openedAt * 1000, deps.clock.nowMs())}`,
+    },
+  })
+  const isWhole = place.before === undefined && next === undefined
   return consolePage(
     request,
-    { title: 'Sessions', at: '/ops/sessions' },
+    { title: 'Sessions', at: '/sessions' },
     <>
       <Panel>
-        <Search request={request} text={text} clientId={clientId} device={device} />
+        <Filters
+          request={request}
+          path="/sessions"
+          fields={[
+            ['user', 'User', 'Name, username, sub or sid'],
+            tid === undefined && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+            ['device', 'Device', 'iPhone'],
+          ]}
+        />
+        <CsvLink request={request} list="sessions" />
       </Panel>
-      {page === undefined ? (
-        <Panel>
-          <p>{sent ? 'Fill in at least one field.' : 'Search by user, instance or device.'}</p>
-        </Panel>
-      ) : (
-        <Found request={request} page={page} />
-      )}
+      <Panel title={isWhole ? plural(shown.length, 'live session') : 'Live sessions, newest first'}>
+        {list}
+      </Panel>
     </>,
   )
 }
 
-function Found({ request, page }: { request: ConsoleRequest; page: SessionsPage }) {
-  const whole = page.place.before === undefined && page.next === undefined
-  const revoke = { name: 'Revoke', act: (session: Session) => <Revoke session={session} /> }
-  const lock = { name: 'Lock', act: (session: Session) => <Lock session={session} /> }
-  return (
-    <Panel
-      title={whole ? plural(page.shown.length, 'live session') : 'Live sessions, newest first'}
-    >
-      <SessionsTable
-        request={request}
-        page={page}
-        user={(session) => <User session={session} />}
-        acts={isAdministrator(request) ? [revoke, lock] : [lock]}
-      />
-    </Panel>
-  )
-}
+/** Nothing where there is none: a phone's list leaves the line out. */
+export const instanceNames = (
+  deps: Pick<Deps, 'clients'>,
+  participants: readonly Participant[],
+): Child =>
+  participants.length === 0
+    ? ''
+    : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)
 
-interface Asked {
+interface Row {
   request: ConsoleRequest
-  text: string | undefined
-  clientId: string | undefined
-  device: string | undefined
+  session: Session
 }
-
-const Search = ({ request, text, clientId, device }: Asked) => (
-  <form class="search" method="get" action="/ops/sessions">
-    <TextField
-      name="user"
-      label="User"
-      value={text}
-      maxlength={200}
-      placeholder="Name, username, sub or sid"
-      literal
-    />
-    <SelectField
-      name="client"
-      label="Instance"
-      options={[['', 'Any'], ...instances(request)]}
-      chosen={clientId}
-    />
-    <TextField
-      name="device"
-      label="Device"
-      value={device}
-      maxlength={200}
-      placeholder="iPhone"
-      literal
-    />
-    <Button>Search</Button>
-  </form>
-)
-
-const User = ({ session }: { session: Session }) => (
+const User = ({ request, session }: Row) => (
   <>
     <strong>
-      <a href={userLink(session.sub)}>{session.user.name ?? session.user.oid}</a>
+      <a href={userLink(request, session.sub)}>{session.user.name ?? session.user.oid}</a>
     </strong>
     <div class="small soft">{session.user.username}</div>
   </>
 )
 
-const Revoke = ({ session }: { session: Session }) => (
+export const RevokeSession = ({ request, session, children }: Row & { children: Child }) => (
+  <a
+    href={pageLink(request, '/revoke/check', { kind: 'session', value: session.sid })}
+    aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}
+  >
+    {children}
+  </a>
+)
+
+const Revoke = ({ request, session }: Row) => (
   <>
     <div>
-      <a
-        href={link({ kind: 'session', value: session.sid })}
-        aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}
-      >
+      <RevokeSession request={request} session={session}>
         This session
-      </a>
+      </RevokeSession>
     </div>
     <div>
       <a
-        href={link({ kind: 'subject', value: session.sub })}
+        href={pageLink(request, '/revoke/check', { kind: 'subject', value: session.sub })}
         aria-label={`Revoke the user ${whoIs(session)}, everywhere`}
       >
         The user
@@ -122,13 +141,46 @@ const Revoke = ({ session }: { session: Session }) => (
   </>
 )
 
-const Lock = ({ session }: { session: Session }) => (
+const Lock = ({ request, session }: Row) => (
   <a
-    href={linkOf('/ops/lock', { user: session.sub })}
+    href={pageLink(request, '/lock/check', { user: session.sub })}
     aria-label={`Lock the user ${whoIs(session)}`}
   >
     The user
   </a>
 )
 
-const link = (query: Record<string, string>): string => linkOf('/ops/revoke', query)
+/** The CSV is written so many at a time: an export holds no more in memory. */
+const SESSIONS_IN_A_READ = 100
+
+async function sessionsCsv(request: ConsoleRequest): Promise<Response> {
+  const { deps, now, viewer } = request
+  await exportAs(deps, viewer.caller, 'sessions', now)
+  const tid = tidOf(request)
+  const pages = everyPage<Found, SessionPlace>(
+    SESSIONS_IN_A_READ,
+    (bounds) => deps.store.pageOfSessions({ tid, now, ...bounds }),
+    ({ session: { openedAt, sid } }) => ({ openedAt, sid }),
+  )
+  return csvResponse<Found>(
+    'sessions',
+    [
+      ['sid', ({ session }) => session.sid],
+      ['sub', ({ session }) => session.sub],
+      ['oid', ({ session }) => session.user.oid],
+      ['name', ({ session }) => session.user.name],
+      ['username', ({ session }) => session.user.username],
+      ['device', ({ session }) => session.device],
+      ['opened_at', ({ session }) => isoTime(session.openedAt)],
+      ['last_active_at', ({ session }) => isoTime(session.lastActiveAt)],
+      ['absolute_at', ({ session }) => isoTime(session.absoluteAt)],
+      ['clients', ({ participants }) => participants.map(({ clientId }) => clientId).join(' ')],
+    ],
+    pages,
+  )
+}
+
+export const sessionRoutes: readonly Mounted[] = [
+  { path: '/sessions', tenant: true, page: sessionsPage },
+  { path: '/sessions.csv', tenant: true, page: sessionsCsv },
+]

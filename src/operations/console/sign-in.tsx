@@ -10,17 +10,16 @@ import { newId, newSecret } from '../../runtime/ids.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
-import { linkOf } from './links.ts'
 import {
   setConsoleCookie,
   judge,
-  type Operator,
   PASS_SECONDS,
   type Pass,
   type Rejection,
   clearConsoleCookie,
 } from './console-session.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
+import { linkOf, type Viewer } from './request.ts'
 
 /**
  * Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC
@@ -146,7 +145,7 @@ async function denied(deps: Deps, c: Context, session: Session, why: Rejection):
 export async function leave(
   deps: Deps,
   c: Context,
-  { session, caller }: Operator,
+  { session, caller }: Viewer,
   now: number,
 ): Promise<Response> {
   const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const

@@ -1,24 +1,27 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState, SignalStream } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { disableStream, knownStream, removeStream } from '../acts/streams.ts'
-import { Button, Facts, Notice } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
+import { disableStream, removeStream } from '../acts/streams.ts'
+import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { SSF_SCOPES } from '../../protocol/names.ts'
-import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
-import { SignInAgain } from './confirm.tsx'
-import { Hidden, isAdministrator, Panel, type ConsoleRequest, nothingHere } from './layout.tsx'
-import { count, plural, STATE, when } from './format.ts'
-import { clientLink, linkOf } from './links.ts'
+import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
+import { Panel, nothingHere } from './layout.tsx'
+import { count, nameOf, plural, STATE, when } from './format.ts'
+import {
+  actAt,
+  asked,
+  clientLink,
+  type ConsoleRequest,
+  isAdministrator,
+  linkOf,
+  type Mounted,
+} from './request.ts'
 
 /**
  * The Shared Signals stream of a client on its page: how its events fare; administrators disable
  * and remove it, as with `cmb streams`.
  */
-
-const LONGEST_REASON = 200
-const LONGEST_CASE = 200
 
 interface StreamNow {
   stream: SignalStream
@@ -148,110 +151,97 @@ function Deliveries({
   )
 }
 
-const DISABLE = [
-  'disable',
-  'Disable: close what is pending, and send the receiver the reason. It may enable the stream again',
-] as const
-const REMOVE = [
-  'remove',
-  'Remove: close what is pending, and delete the stream. The receiver may create another one',
-] as const
+const ACTS = {
+  disable: {
+    button: 'Disable the stream',
+    then: 'What is pending is closed. The receiver is sent the reason, and may enable the stream again.',
+    done: 'The stream is disabled. The receiver is sent the reason.',
+  },
+  remove: {
+    button: 'Remove the stream',
+    then: 'What is pending is closed, and the stream is deleted. The receiver may create another one.',
+    done: 'The stream is removed.',
+  },
+} as const
+const isAct = (act: string): act is keyof typeof ACTS => Object.hasOwn(ACTS, act)
 
-/** Not a live part: what an administrator types stays. */
 export function ChangeStream({
   request,
-  stream,
+  stream: { id, status },
 }: {
   request: ConsoleRequest
   stream: SignalStream
 }): Child {
   if (!isAdministrator(request)) return null
   return (
-    <Panel title="Disable or remove the stream">
-      <p class="soft">
-        The receiver learns of no further revocation from this stream. To keep it out, also remove{' '}
-        <code>ssf.read</code> and <code>ssf.manage</code> from the client.
-      </p>
-      {isFresh(request.operator.session, request.now) ? null : <SignInAgain what="This" />}
-      <form class="stack" method="post" action="/ops/streams">
-        <Hidden request={request} fields={{ id: stream.id }} />
-        <SelectField
-          name="act"
-          label="What do you want to do?"
-          options={stream.status === 'disabled' ? [REMOVE] : [DISABLE, REMOVE]}
-        />
-        <TextField
-          name="reason"
-          label="Reason"
-          hint="For the audit log, and for the receiver of a disabled stream."
-          maxlength={LONGEST_REASON}
-          required
-        />
-        <TextField
-          id="stream-case"
-          name="case_reference"
-          label="Case (optional)"
-          maxlength={LONGEST_CASE}
-          literal
-        />
-        <Button kind="danger">Change the stream</Button>
-      </form>
-    </Panel>
+    <div class="row">
+      {Object.entries(ACTS).map(([act, { button }]) =>
+        act === 'disable' && status === 'disabled' ? null : (
+          <LinkButton href={linkOf('/ops/streams', { id, act })} kind="danger">
+            {button}
+          </LinkButton>
+        ),
+      )}
+    </div>
   )
-}
-
-const DONE: Record<string, string> = {
-  disabled: 'The stream is disabled. The receiver is sent the reason.',
-  removed: 'The stream is removed.',
 }
 
 /** What was done a moment ago. */
 export function StreamDone({ request }: { request: ConsoleRequest }) {
-  const words = DONE[request.c.req.query('stream') ?? '']
-  return words === undefined ? null : <Notice kind="good" title={words} />
+  const act = asked(request, 'stream') ?? ''
+  return isAct(act) ? <Notice kind="good" title={ACTS[act].done} /> : null
 }
 
-export async function changeStream(
+/** @param sent the form; left out: its check page */
+async function changeStream(
   request: ConsoleRequest,
-  form: URLSearchParams,
+  source: URLSearchParams,
+  sent?: URLSearchParams,
 ): Promise<Response> {
-  const { deps, c, operator, now } = request
-  const rejected = (what: string, status: 403 | 404 | 422, href?: string) =>
-    nothingHere(request, what, '/ops/clients', status, href)
-  if (!isAdministrator(request))
-    return rejected('Disabling or removing a stream needs the app role Broker.Administrator.', 403)
-  const [id, act] = [form.get('id') ?? '', form.get('act')]
-  const [reason, caseReference] = [
-    (form.get('reason') ?? '').trim(),
-    (form.get('case_reference') ?? '').trim() || undefined,
-  ]
-  try {
-    const { clientId } = await knownStream(deps, id)
-    const back = clientLink(clientId)
-    if (!isFresh(operator.session, now))
-      return rejected(`Nothing was changed: sign in again. ${NEEDS_FRESH}`, 403, back)
-    if (
-      (act !== 'disable' && act !== 'remove') ||
-      reason === '' ||
-      reason.length > LONGEST_REASON ||
-      (caseReference ?? '').length > LONGEST_CASE
+  const { deps, c, viewer } = request
+  const [id, act] = [source.get('id') ?? '', source.get('act') ?? '']
+  const stream = await deps.store.findStream(id)
+  if (stream === undefined || !isAct(act))
+    return nothingHere(
+      request,
+      'Nothing was changed: the stream is not there any more. Its receiver or another administrator removed it.',
+      '/clients',
     )
-      return rejected(
-        `Nothing was changed: choose what to do, and give a reason of at most ${LONGEST_REASON} characters.`,
-        422,
-        back,
-      )
-    if (act === 'disable') await disableStream(deps, operator.caller, id, { reason, caseReference })
-    else await removeStream(deps, operator.caller, id, { comment: reason, caseReference })
-    return c.redirect(linkOf(back, { stream: act === 'disable' ? 'disabled' : 'removed' }), 303)
+  const back = clientLink(stream.clientId)
+  const reason = 'For the audit log, and for the receiver of a disabled stream.'
+  const problem = sent && problemOf(request, sent, { reason })
+  if (sent === undefined || problem !== undefined)
+    return confirmPage(request, {
+      title: ACTS[act].button,
+      at: '/clients',
+      sent: sent && problem ? { form: sent, problem } : undefined,
+      facts: [
+        ['Stream', <code>{id}</code>],
+        ['Receiver', nameOf(deps, stream.clientId)],
+        ['Then', ACTS[act].then],
+      ],
+      after: (
+        <p class="soft">
+          The receiver learns of no further revocation from this stream. To keep it out, also remove{' '}
+          <code>ssf.read</code> and <code>ssf.manage</code> from the client.
+        </p>
+      ),
+      action: '/streams',
+      fields: { id, act },
+      reason,
+      button: ACTS[act].button,
+      back: { href: back },
+    })
+  const { caseReference, comment = '' } = caseAndCommentIn(sent)
+  try {
+    if (act === 'disable')
+      await disableStream(deps, viewer.caller, id, { reason: comment, caseReference })
+    else await removeStream(deps, viewer.caller, id, { comment, caseReference })
+    return c.redirect(linkOf(back, { stream: act }), 303)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
-    const gone =
-      'Nothing was changed: the stream is not there any more. Its receiver or another administrator removed it.'
-    return error.status === 404
-      ? rejected(gone, 404)
-      : rejected(`Nothing was changed: the stream is disabled already.`, 422)
+    return nothingHere(request, `Nothing was changed: ${error.message}`, '/clients', 422, back)
   }
 }
 
-const NEEDS_FRESH = `Disabling or removing a stream needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes.`
+export const streamRoutes: readonly Mounted[] = [actAt('/streams', changeStream)]

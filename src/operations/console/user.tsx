@@ -7,25 +7,25 @@ import type {
   Standing,
   Subject,
 } from '../../../db/types.ts'
+import { isOwn, sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
+import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
+import { isReason, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
+import { listOf } from './list.tsx'
+import { pageOf, placeOf } from './pages.tsx'
+import { instanceNames, RevokeSession, SessionState } from './sessions.tsx'
 import {
-  consolePage,
-  isAdministrator,
-  Live,
-  mayAct,
-  Panel,
-  Table,
+  asked,
   type ConsoleRequest,
-  nothingHere,
-} from './layout.tsx'
-import { nameOf, REASON, when, whoIs } from './format.ts'
-import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from './history.ts'
-import { instanceNames, sessionTimes } from './live-sessions.tsx'
-import { untilOf } from './locks.tsx'
-import { pageOf, Pages, placeOf } from './pages.tsx'
-import { linkOf, sessionLink } from './links.ts'
-import { SessionState } from './sessions.tsx'
+  isAdministrator,
+  linkOf,
+  mayAct,
+  type Mounted,
+  pageLink,
+  sessionLink,
+  tidOf,
+} from './request.ts'
 
 /**
  * One user: who they are, whether they are locked, where they are signed in, and what happened
@@ -33,59 +33,46 @@ import { SessionState } from './sessions.tsx'
  */
 
 const MOST_LOCKS = 20
+const HISTORY = 30
+/** The cursor of a page of the history: time and id of its last entry. */
+const CURSOR = /^(\d{1,12})\.([\w-]{1,60})$/
 
-export async function userPage(request: ConsoleRequest, sub: string): Promise<Response> {
-  const { deps, c, now } = request
-  const user = sub.length > 200 ? undefined : await deps.store.findSubject(sub)
+async function userPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, now, viewer } = request
+  const { actor } = viewer.caller
+  const user = await userIn(deps, actor, c.req.param('sub') ?? '')
   if (user === undefined)
     return nothingHere(
       request,
-      'The broker knows no user of that ID. Search for a name in the box above.',
-      '/ops',
+      'The broker knows no user of that ID here. Search for a name in the box above.',
+      '',
     )
-  const place = placeOf(request, HISTORY_CURSOR, 'history_')
-  const asked = c.req.query('session')
-  const [live, locks, found, standing] = await Promise.all([
+  const { sub, tid, oid } = user
+  const sid = asked(request, 'session')
+  const [live, locks, looked, history] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({
       state: 'all',
-      ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }),
+      ...lockKey({ kind: 'user', tid, oid }),
       limit: MOST_LOCKS,
     }),
-    deps.store.securityHistory({ sub, before: beforeOf(place.before), limit: HISTORY_ENTRIES + 1 }),
-    asked === undefined ? undefined : deps.store.standingBySid(asked, now),
+    sid === undefined ? undefined : sessionIn(deps, actor, sid, now),
+    historyOf(request, sub),
   ])
-  const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
   return consolePage(
     request,
-    { title: whoIs({ user }), at: '/ops/sessions', live: true },
+    { title: whoIs({ user }), at: '/sessions', live: true },
     <>
       <Live id="state">
-        <LockNotice request={request} locks={locks} />
-        {standing === undefined ? null : (
-          <OneSession request={request} standing={standing} sub={sub} />
-        )}
+        {await lockNotice(request, locks)}
+        {looked?.session.sub === sub ? <OneSession request={request} {...looked} /> : null}
       </Live>
       <Who request={request} user={user} />
       <Live id="sessions">
-        <Sessions request={request} live={live} user={user} />
+        <Sessions request={request} live={live} />
       </Live>
-      <Locks request={request} locks={locks} />
-      <Panel title="Security history">
-        <Table
-          label="Security history"
-          head={HISTORY_HEAD}
-          rows={history.shown.map((one) => eventRow(request, one))}
-          none="The broker has no entry about this user."
-        />
-        <Pages
-          request={request}
-          of="the security history"
-          place={place}
-          next={history.next}
-          list="history_"
-        />
-      </Panel>
+      {await locksPanel(request, locks)}
+      <Panel title="Security history">{history}</Panel>
     </>,
   )
 }
@@ -106,33 +93,39 @@ const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
     <div class="row">
       {isAdministrator(request) ? (
         <LinkButton
-          href={linkOf('/ops/revoke', { kind: 'subject', value: user.sub })}
+          href={pageLink(request, '/revoke/check', { kind: 'subject', value: user.sub })}
           kind="danger"
         >
           Revoke everything
         </LinkButton>
       ) : null}
       {mayAct(request) ? (
-        <LinkButton href={linkOf('/ops/lock', { user: user.sub })} kind="quiet">
+        <LinkButton href={pageLink(request, '/lock/check', { user: user.sub })} kind="quiet">
           Lock this user
         </LinkButton>
       ) : null}
-      <a href={linkOf('/ops/revocations', { user: user.sub })}>Revocations of this user</a>
-      <a href={linkOf('/ops/audit', { target: `subject ${user.sub}` })}>
-        Exports and erasures in the audit log
-      </a>
+      <a href={pageLink(request, '/revocations', { user: user.sub })}>Revocations of this user</a>
+      {tidOf(request) === undefined ? (
+        <a href={linkOf('/ops/audit', { target: `subject ${user.sub}` })}>
+          Exports and erasures in the audit log
+        </a>
+      ) : null}
     </div>
   </Panel>
 )
 
-function LockNotice({ request, locks }: { request: ConsoleRequest; locks: readonly Lock[] }) {
+const mayRead = ({ deps, viewer }: ConsoleRequest, { actor }: Lock): Promise<boolean> =>
+  isOwn(deps, viewer.caller.actor, actor)
+
+async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> {
   const open = locks.find(({ lifted }) => lifted === undefined)
   if (open === undefined) return null
+  const mayLift = isAdministrator(request) && (await mayRead(request, open))
   return (
     <Notice kind="warn" title="This user is locked.">
       <p>Until: {untilOf(open)}.</p>
-      {isAdministrator(request) ? (
-        <a href={linkOf('/ops/locks/lift', { id: open.id })}>Lift the lock</a>
+      {mayLift ? (
+        <a href={pageLink(request, '/locks/lift', { id: open.id })}>Lift the lock</a>
       ) : null}
     </Notice>
   )
@@ -141,15 +134,13 @@ function LockNotice({ request, locks }: { request: ConsoleRequest; locks: readon
 /** The session that a search led to, live or ended. */
 function OneSession({
   request,
-  standing,
-  sub,
+  session,
+  state,
 }: {
   request: ConsoleRequest
-  standing: Standing
-  sub: string
+  session: Session
+  state: Standing['state']
 }) {
-  if (standing.state === 'unknown' || standing.session.sub !== sub) return null
-  const { session, state } = standing
   const nowMs = request.deps.clock.nowMs()
   const { ended } = session
   return (
@@ -163,37 +154,26 @@ function OneSession({
           ['Last used', when(session.lastActiveAt * 1000, nowMs)],
           ['Ended', ended === undefined ? undefined : when(ended.at * 1000, nowMs)],
           ['Why', ended === undefined ? undefined : REASON[ended.reason]],
-          [
-            'Revocation',
-            ended === undefined ? undefined : (
-              <a href={`/ops/revocations/${ended.seq}`}>{ended.seq}</a>
-            ),
-          ],
+          ['Revocation', ended === undefined ? undefined : revocation(request, ended.seq)],
         ]}
       />
     </Panel>
   )
 }
 
-type Found = { session: Session; participants: Participant[] }
+/** The log's numbers count what happens in every tenant. */
+const revocation = (request: ConsoleRequest, seq: number): Child =>
+  tidOf(request) === undefined ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : undefined
 
 function Sessions({
   request,
   live,
-  user,
 }: {
   request: ConsoleRequest
-  live: readonly Found[]
-  user: Subject
+  live: readonly { session: Session; participants: Participant[] }[]
 }) {
-  const revoke = ({ sid, device }: Session): Child => (
-    <a
-      href={linkOf('/ops/revoke', { kind: 'session', value: sid })}
-      aria-label={`Revoke this session of ${whoIs({ user })}, ${device}`}
-    >
-      Revoke
-    </a>
-  )
+  const nowMs = request.deps.clock.nowMs()
+  const mayRevoke = isAdministrator(request)
   return (
     <Panel title="Live sessions">
       <Table
@@ -205,15 +185,20 @@ function Sessions({
           'Ends',
           'Instances',
           'Session',
-          ...(isAdministrator(request) ? ['Revoke'] : []),
+          ...(mayRevoke ? ['Revoke'] : []),
         ]}
         rows={live.map(({ session, participants }) => [
           <strong>{session.device}</strong>,
-          ...sessionTimes(request.deps, session),
-          when(session.absoluteAt * 1000, request.deps.clock.nowMs()),
+          ...[session.openedAt, session.lastActiveAt, session.absoluteAt].map((at) =>
+            when(at * 1000, nowMs),
+          ),
           instanceNames(request.deps, participants),
           <code>{session.sid}</code>,
-          ...(isAdministrator(request) ? [revoke(session)] : []),
+          mayRevoke ? (
+            <RevokeSession request={request} session={session}>
+              Revoke
+            </RevokeSession>
+          ) : undefined,
         ])}
         none="This user is not signed in. Ended sessions are in the history below."
       />
@@ -221,45 +206,89 @@ function Sessions({
   )
 }
 
-const Locks = ({ request, locks }: { request: ConsoleRequest; locks: readonly Lock[] }) => {
+async function locksPanel(request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> {
   if (locks.length === 0) return null
   const nowMs = request.deps.clock.nowMs()
+  const rows = locks.map(async (one) => {
+    const { caseReference, comment } = (await mayRead(request, one))
+      ? one
+      : { caseReference: '', comment: '' }
+    return [
+      <span class={one.lifted === undefined ? 'tag bad' : 'tag calm'}>
+        {one.lifted === undefined ? 'locked' : 'lifted'}
+      </span>,
+      when(one.at * 1000, nowMs),
+      untilOf(one),
+      one.lifted === undefined ? '' : when(one.lifted.at * 1000, nowMs),
+      caseReference ?? '',
+      comment ?? '',
+    ]
+  })
   return (
     <Panel title="Locks">
       <Table
         label="Locks of this user"
         head={['State', 'Since', 'Until', 'Lifted', 'Case', 'Comment']}
-        rows={locks.map((one) => [
-          <span class={one.lifted === undefined ? 'tag bad' : 'tag calm'}>
-            {one.lifted === undefined ? 'locked' : 'lifted'}
-          </span>,
-          when(one.at * 1000, nowMs),
-          untilOf(one),
-          one.lifted === undefined ? '' : when(one.lifted.at * 1000, nowMs),
-          one.caseReference ?? '',
-          one.comment ?? '',
-        ])}
+        rows={await Promise.all(rows)}
         none=""
       />
     </Panel>
   )
 }
 
-const HISTORY_HEAD = ['When', 'What', 'Device', 'Instance', 'Why', 'Revocation']
+const KIND: Record<SecurityEvent['kind'], string> = {
+  signed_in: 'Signed in',
+  renewed: 'Signed in again',
+  sign_in_rejected: 'Sign-in rejected',
+  ended: 'Session ended',
+  reported: 'Reported by the user',
+}
+const happened = ({ kind, clientId }: SecurityEvent): string =>
+  kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : KIND[kind]
+const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
 
 /** Without the address: only its user sees it. */
-const eventRow = (request: ConsoleRequest, one: SecurityEvent): Child[] => [
-  when(one.at * 1000, request.deps.clock.nowMs()),
-  happened(one),
-  <>
-    {one.device}
-    {one.sid === undefined ? null : (
-      <div class="small">
-        <a href={sessionLink(one.sub, one.sid)}>{one.sid}</a>
-      </div>
-    )}
-  </>,
-  one.clientId === undefined ? '' : nameOf(request.deps, one.clientId),
-  whyOf(one),
-  one.seq === undefined ? '' : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
+  const { deps } = request
+  const place = placeOf(request, CURSOR, 'history_')
+  const [, at, id = ''] = CURSOR.exec(place.before ?? '') ?? []
+  const found = await deps.store.securityHistory({
+    sub,
+    before: at === undefined ? undefined : { at: Number(at), id },
+    limit: HISTORY + 1,
+  })
+  const { shown, next } = pageOf(found, HISTORY, (last) => `${last.at}.${last.id}`)
+  return listOf<SecurityEvent>(request, {
+    label: 'Security history',
+    columns: [
+      ['When', (one) => when(one.at * 1000, deps.clock.nowMs())],
+      ['What', happened],
+      [
+        'Device',
+        (one) => (
+          <>
+            {one.device}
+            {one.sid === undefined ? null : (
+              <div class="small">
+                <a href={sessionLink(request, one.sub, one.sid)}>{one.sid}</a>
+              </div>
+            )}
+          </>
+        ),
+      ],
+      ['Instance', ({ clientId }) => (clientId === undefined ? '' : nameOf(deps, clientId))],
+      ['Why', whyOf],
+      tidOf(request) === undefined && [
+        'Revocation',
+        ({ seq }) => (seq === undefined ? '' : revocation(request, seq)),
+      ],
+    ],
+    entries: shown,
+    none: 'The broker has no entry about this user.',
+    pages: { of: 'the security history', place, next, list: 'history_' },
+  })
+}
+
+export const userRoutes: readonly Mounted[] = [
+  { path: '/users/:sub', tenant: true, page: userPage },
 ]

@@ -1,8 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState, WebhookEndpoint } from '../../../db/types.ts'
-import { consolePage, Live, Panel, Table, type ConsoleRequest } from './layout.tsx'
+import { consolePage, Live, Panel, Table } from './layout.tsx'
 import { count, STATE, when } from './format.ts'
-import { linkOf } from './links.ts'
+import { type ConsoleRequest, linkOf } from './request.ts'
 
 /**
  * The endpoints of webhooks and how their messages fare, to look at: they are changed by cmb and
@@ -17,7 +17,7 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
   const rows = endpoints.map((one) => row(one, counts, clock.nowMs()))
   return consolePage(
     request,
-    { title: 'Webhooks', at: '/ops/webhooks', live: true },
+    { title: 'Webhooks', at: '/webhooks', live: true },
     <Live id="webhooks">
       <Panel>
         <Table

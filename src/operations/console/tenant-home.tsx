@@ -1,37 +1,29 @@
-import { assertedByTenantSetting } from '../../../microsoft/tenants.ts'
-import { Facts, LinkButton, Notice } from '../../../pages/components.tsx'
-import { FRESH_SECONDS } from '../../../clients/session/lifetimes.ts'
-import { Panel } from '../layout.tsx'
-import { when } from '../format.ts'
-import { TENANT_HOME, tenantPage, type TenantRequest } from './layout.tsx'
-import { FindUser } from './users.tsx'
+import type { Tenant } from '../../../db/types.ts'
+import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
+import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
+import { consolePage, Panel } from './layout.tsx'
+import { when } from './format.ts'
+import { type ConsoleRequest } from './request.ts'
 
 /** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
 
 /** The page on which an administrator of that tenant asserts its proof of MFA. */
 export type InvitationAddress = (tid: string, now: number) => string
 
-export async function homePage(
-  request: TenantRequest,
+export async function tenantHome(
+  request: ConsoleRequest,
+  tenant: Tenant,
   invitation: InvitationAddress,
 ): Promise<Response> {
-  const { deps, administrator, now } = request
-  const { tid, name, connectedAt, proofAssertedAt } = administrator.tenant
+  const { deps, now } = request
+  const { tid, name, connectedAt, proofAssertedAt } = tenant
   // Which operator asserted it is the operators' own.
   const isTheirs =
     (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
-  return tenantPage(
+  return consolePage(
     request,
-    { title: name ?? 'Your organization', at: TENANT_HOME },
+    { title: name ?? 'Your organization', at: '' },
     <>
-      {name === undefined ? (
-        <p class="soft">
-          <code>{tid}</code>
-        </p>
-      ) : null}
-      <Panel title="Find a user">
-        <FindUser />
-      </Panel>
       <Panel title="Your tenant">
         <Facts
           items={[
@@ -40,25 +32,31 @@ export async function homePage(
           ]}
         />
       </Panel>
-      <ProofOfMfa request={request} isTheirs={isTheirs} href={invitation(tid, now)} />
+      <ProofOfMfa
+        request={request}
+        tenant={tenant}
+        isTheirs={isTheirs}
+        href={invitation(tid, now)}
+      />
     </>,
   )
 }
 
-const momentOf = ({ deps }: TenantRequest, seconds: number | undefined) =>
+const momentOf = ({ deps }: ConsoleRequest, seconds: number | undefined) =>
   seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
 
 /** @param isTheirs an administrator of the tenant asserted it */
 function ProofOfMfa({
   request,
+  tenant: { mfaProof, proofAssertedBy, proofAssertedAt },
   isTheirs,
   href,
 }: {
-  request: TenantRequest
+  request: ConsoleRequest
+  tenant: Tenant
   isTheirs: boolean
   href: string
 }) {
-  const { mfaProof, proofAssertedBy, proofAssertedAt } = request.administrator.tenant
   return (
     <Panel title="Proof of MFA">
       <Facts
@@ -96,13 +94,3 @@ const PROOF: Readonly<Record<string, string>> = {
 }
 const proofWords = (proof: string): string =>
   PROOF[proof] ?? `Authentication context ${proof.replace('auth_context:', '')}, bound to a policy`
-
-/** Where the other tab ends, in which the administrator signed in again. */
-export const freshPage = (request: TenantRequest): Response =>
-  tenantPage(
-    request,
-    { title: 'You have signed in again', at: TENANT_HOME },
-    <Panel class="narrow">
-      <p>Close this tab and continue in the other tab. You have {FRESH_SECONDS / 60} minutes.</p>
-    </Panel>,
-  )
