@@ -23,7 +23,7 @@ export async function listOf<T>(
   { label, columns, entries, none, pages }: ListProps<T>,
 ): Promise<Child> {
   const shown = columns.filter((one) => one !== false)
-  const rows = entries.map((one) => Promise.all(shown.map(([, cell]) => cell(one))))
+  const rows = entries.map((one) => Promise.all(shown.map(async ([, cell]) => cell(one))))
   return (
     <>
       <Table
@@ -152,7 +152,7 @@ export function csvResponse<T>(
 ): Response {
   const lines = (rows: readonly (readonly Cell[])[]) =>
     new TextEncoder().encode(rows.map((row) => `${row.map(cellText).join(',')}\r\n`).join(''))
-  const rowOf = (one: T) => Promise.all(columns.map(([, cell]) => cell(one)))
+  const rowOf = (one: T) => Promise.all(columns.map(async ([, cell]) => cell(one)))
   const body = new ReadableStream<Uint8Array>({
     start: (out) => out.enqueue(lines([columns.map(([head]) => head)])),
     async pull(out) {

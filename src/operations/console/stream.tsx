@@ -154,12 +154,14 @@ function Deliveries({
 const ACTS = {
   disable: {
     button: 'Disable the stream',
-    then: 'What is pending is closed. The receiver is sent the reason, and may enable the stream again.',
+    means:
+      'What is pending is closed. The receiver is sent the reason, and may enable the stream again.',
     done: 'The stream is disabled. The receiver is sent the reason.',
   },
   remove: {
     button: 'Remove the stream',
-    then: 'What is pending is closed, and the stream is deleted. The receiver may create another one.',
+    means:
+      'What is pending is closed, and the stream is deleted. The receiver may create another one.',
     done: 'The stream is removed.',
   },
 } as const
@@ -218,7 +220,7 @@ async function changeStream(
       facts: [
         ['Stream', <code>{id}</code>],
         ['Receiver', nameOf(deps, stream.clientId)],
-        ['Then', ACTS[act].then],
+        ['Then', ACTS[act].means],
       ],
       after: (
         <p class="soft">
