@@ -226,9 +226,9 @@ const WRITES = {
   concludeAudit,
   addSignedHead,
 }
-/** One page of a bulk act: it shares no commit with acts that are waiting. */
+/** Acts that write one page of a bulk act, in a transaction that they share with no waiting act. */
 const PAGES = { purge, forgetErased }
-/** Acts that need several transactions, or know by a read that there is nothing to write. */
+/** Acts that need several transactions, or first read whether there is anything to write. */
 const OF_SEVERAL = {
   searchSessions,
   pageOfSessions,
@@ -255,13 +255,13 @@ const OF_SEVERAL = {
   liveSessionCount,
 }
 
-/** A table of acts as callers of the store see it. */
+/** A table of acts with the signatures that callers of the store see. */
 type Offered<T> = {
   [K in keyof T]: T[K] extends (...input: infer I) => Act<infer A>
     ? (...input: I) => Promise<A>
     : never
 }
-/** The same of acts that run their transactions themselves. */
+/** The same for acts that run their transactions themselves. */
 type Bound<T> = {
   [K in keyof T]: T[K] extends (engine: Engine, ...input: infer I) => infer A
     ? (...input: I) => A
@@ -271,7 +271,10 @@ type Bound<T> = {
 const mapped = <F>(table: Record<string, F>, wrap: (one: F) => unknown): unknown =>
   Object.fromEntries(Object.entries(table).map(([name, one]) => [name, wrap(one)]))
 
-/** @param run in one transaction */
+/**
+ * Wraps each act so that a call runs it in one transaction.
+ * @param run runs an act in one transaction
+ */
 const offered = <T extends Record<string, (...input: never[]) => Act<unknown>>>(
   run: Engine['read'],
   acts: T,
@@ -294,7 +297,7 @@ const bound = <T extends Record<string, (engine: Engine, ...input: never[]) => u
         act(engine, ...input),
   ) as Bound<T>
 
-/** Every act of the store: the same on both engines. */
+/** Returns every act of the store, bound to an engine. Both engines have the same acts. */
 export const allActs = (engine: Engine) => ({
   ...offered(engine.read, READS),
   ...offered(engine.write, WRITES),

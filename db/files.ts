@@ -1,8 +1,8 @@
 import { chownSync, closeSync, existsSync, fsyncSync, openSync, statSync } from 'node:fs'
 
-/** What the store does with files, whichever engine it has. */
+/** Work on files that both engines need. */
 
-/** Syncs a file, or what a directory says of its files. */
+/** Syncs a file or directory to disk. For a directory that makes its list of files durable. */
 export function syncFile(path: string): void {
   const file = openSync(path, 'r')
   try {
@@ -13,8 +13,7 @@ export function syncFile(path: string): void {
 }
 
 /**
- * Gives files that root has written to the owner of their directory, so that the broker can open
- * them.
+ * Gives files that root has written the owner of their directory, so that the broker can open them.
  */
 export function ownedAsItsDirectory(files: string[], directory: string): void {
   if (process.getuid?.() !== 0) return

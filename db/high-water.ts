@@ -4,11 +4,11 @@ import { syncFile } from './files.ts'
 import { StoreUnavailable } from './types.ts'
 
 /**
- * How far the log of a data directory has come, in a file of its own: what a database that was
- * restored to an earlier state does not know.
+ * The high-water mark of a data directory, in a file beside the database: a database that was
+ * restored to an earlier state does not know how far its log had come.
  */
 
-/** How far the log has come that a broker served from. */
+/** The furthest point of the log from which a broker has served. */
 export interface HighWater {
   epoch: string
   seq: number
@@ -34,8 +34,8 @@ export function readHighWater(file: string): HighWater | undefined {
 }
 
 /**
- * Synced, file and folder: after a power failure neither an older file nor an empty one may be
- * there.
+ * Writes the mark durably. File and directory are synced, so that a power failure leaves neither an
+ * older nor an empty file.
  */
 export function writeHighWater(file: string, { epoch, seq }: HighWater): void {
   const part = `${highWaterFile(file)}.new`

@@ -5,18 +5,17 @@ import type { Actor, Reason } from '../src/protocol/revocation.ts'
 import type { AuditWay } from './types.ts'
 
 /**
- * The tables of the store: the one source of `db/migrations` (`npm run db:generate`), and of the
- * tables of Postgres (db/postgres/schema.ts). Acts name them in Drizzle statements, which both
+ * The tables of the store. `db/migrations` (`npm run db:generate`) and the tables of Postgres
+ * (db/postgres/schema.ts) are generated from them. Acts name them in Drizzle statements, which both
  * engines render.
- *
  * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under
- * `BROKER_SECRET`; lists and objects are JSON. No foreign keys: every act keeps its rows together,
- * and retention deletes in batches.
+ * `BROKER_SECRET`; lists and objects are JSON. There are no foreign keys: every act keeps its rows
+ * together, and retention deletes in batches.
  */
 
 /**
- * One row. `seq` only ever rises by one inside a transaction that appends, so it is commit-ordered;
- * `epoch` is new after a restore.
+ * A table of one row. An act that appends to the log raises `seq` by one in its transaction, so
+ * `seq` is in the order of commits. A restore sets a new `epoch`.
  */
 export const logHead = sqliteTable('log_head', {
   id: integer().primaryKey(),
@@ -46,7 +45,10 @@ export const revocations = sqliteTable(
     /** The last sid whose deliveries are written, while the fan-out is pending. */
     fanOutCursor: text('fan_out_cursor').notNull().default(''),
     sessions: integer().notNull(),
-    /** When a guard last said that it enforces it: what operators' times are made of. */
+    /**
+     * The time of the latest guard report that reached this revocation. Operators see enforcement
+     * times computed from it.
+     */
     enforcedAtMs: integer('enforced_at_ms'),
     /**
      * The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the
@@ -56,8 +58,8 @@ export const revocations = sqliteTable(
     personalHash: text('personal_hash').notNull(),
     salt: text(),
     /**
-     * W3C Trace Context of the request that caused it: its logout tokens are sent in that trace. No
-     * part of the chain.
+     * W3C Trace Context of the request that caused the revocation. Its logout tokens are sent in
+     * that trace. The chain's hash does not cover it.
      */
     traceparent: text(),
   },
@@ -82,14 +84,14 @@ export const revocations = sqliteTable(
 )
 
 /**
- * The latest wide revocation of each selector: what makes validity one look-up, whatever was
- * revoked.
+ * The latest wide revocation of each selector. With it a validity check is one look-up, however
+ * much was revoked.
  */
 export const cutoffs = sqliteTable(
   'cutoffs',
   {
     kind: text({ enum: ['subject', 'client', 'tenant', 'everything'] }).notNull(),
-    /** sub, client_id or tid; empty for everything. */
+    /** The sub, client_id or tid; empty for `everything`. */
     key: text().notNull(),
     seq: integer().notNull(),
   },
@@ -97,10 +99,10 @@ export const cutoffs = sqliteTable(
 )
 
 /**
- * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A
- * floor only rises, and no act deletes one. The key is a sub, a home account id or a tid; empty for
- * everything. `securitySeq` is the latest that was raised for a security reason; 0: none was. A row
- * of seq 0 holds a waiver alone.
+ * How fresh a sign-in must be: the user's visit to Microsoft must have begun when the log had this
+ * seq or a later one. A floor only rises, and no act deletes one. The key is a sub, a home account
+ * id or a tid; empty for `everything`. `securitySeq` is the latest seq that was set for a security
+ * reason; 0: none was. A row of seq 0 holds only a waiver.
  */
 export const floors = sqliteTable(
   'floors',
@@ -109,7 +111,7 @@ export const floors = sqliteTable(
     key: text().notNull(),
     seq: integer().notNull(),
     securitySeq: integer('security_seq').notNull(),
-    /** Until then a floor up to this seq is not demanded. */
+    /** The floor up to `waivedSeq` is not enforced until `waivedUntil`. */
     waivedSeq: integer('waived_seq').notNull().default(0),
     waivedUntil: integer('waived_until').notNull().default(0),
   },
@@ -117,8 +119,8 @@ export const floors = sqliteTable(
 )
 
 /**
- * Tenants whose ID tokens have had auth_time: only there a fresh sign-in can be proved, and is
- * demanded.
+ * Tenants that have sent auth_time in an ID token. Only these can prove a fresh sign-in, so the
+ * broker demands one of their users only.
  */
 export const authTimes = sqliteTable('auth_times', { tid: text().primaryKey() })
 
@@ -148,7 +150,8 @@ export const subjects = sqliteTable(
 )
 
 /**
- * The words of users' names and addresses, folded: how operators find a user. Erased with the user.
+ * The folded words of users' names and addresses. Operators find a user by them. Erasing the user
+ * deletes them.
  */
 export const subjectWords = sqliteTable(
   'subject_words',
@@ -159,39 +162,47 @@ export const subjectWords = sqliteTable(
   (t) => [primaryKey({ columns: [t.word, t.sub] }), index('subject_words_by_sub').on(t.sub)],
 )
 
-/** Erased users whose ended sessions still have to be looked for. */
+/** Erased users whose ended sessions the background work has not yet found and cleaned. */
 export const erasures = sqliteTable('erasures', {
   sub: text().primaryKey(),
-  /** Only sessions that the erasure revoked: one that was opened later is not touched. */
+  /** The erasure's revocation. A session that was opened after it is not touched. */
   seq: integer().notNull(),
-  /** The last sid that was looked at. */
+  /** The last sid that the background work has looked at. */
   cursor: text().notNull(),
 })
 
-/** Who or what may not sign in, and gets no code and no token, until the lock is lifted. */
+/**
+ * Users, tenants and clients that may not sign in and get no code and no token, until the lock is
+ * lifted.
+ */
 export const locks = sqliteTable(
   'locks',
   {
     id: text().primaryKey(),
     kind: text({ enum: ['user', 'tenant', 'client'] }).notNull(),
-    /** tid of a user or a tenant; client_id. */
+    /** The tid of a user or a tenant, or the client_id. */
     key: text().notNull(),
-    /** Of a user; empty for others. */
+    /** The oid of a user; empty for tenants and clients. */
     oid: text().notNull(),
-    /** Of a user whose home account is known: the lock covers them in every tenant. */
+    /**
+     * The home account id of a user, where it is known: the lock then covers them in every tenant.
+     */
     homeId: text('home_id'),
-    /** Of a client, as its registration has it now. */
+    /** The audience of a client, as its registration has it now. */
     audience: text(),
     caseReference: text('case_reference'),
     comment: text(),
     actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
     at: integer().notNull(),
-    /** The broker lifts it then; NULL: an operator does. */
+    /** When the broker lifts the lock; NULL: an operator lifts it. */
     endsAt: integer('ends_at'),
-    /** Its revocation; NULL where the user had not signed in yet. */
+    /** The revocation that the lock caused; NULL where the user had not signed in yet. */
     seq: integer(),
-    /** NULL: the lock is open. Only the act of lifting sets it, never the passing of time. */
+    /**
+     * NULL: the lock is open. Only the act of lifting sets it; a lock whose end has passed stays
+     * open until then.
+     */
     liftedAt: integer('lifted_at'),
     liftedByKind: text('lifted_by_kind').$type<Actor['kind']>(),
     liftedById: text('lifted_by_id'),
@@ -218,16 +229,15 @@ export const locks = sqliteTable(
 )
 
 /**
- * Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer. Kept for
- * a day.
+ * Admin API requests with an `Idempotency-Key`, and their answers. Retention keeps them for a day.
  */
 export const idempotencyKeys = sqliteTable(
   'idempotency_keys',
   {
-    /** The kind and the id of the actor: one caller's keys are no other's. */
+    /** The kind and the id of the actor. Callers do not share keys. */
     caller: text().notNull(),
     keyHash: text('key_hash').notNull(),
-    /** Of the method, the path and the body. */
+    /** The hash of the method, the path and the body. */
     requestHash: text('request_hash').notNull(),
     expiresAt: integer('expires_at').notNull(),
     status: integer().notNull(),
@@ -240,8 +250,8 @@ export const idempotencyKeys = sqliteTable(
 )
 
 /**
- * Users who signed in to the console, with the role that they had: the last two administrators
- * cannot be locked. `tenant`: of their own tenant.
+ * Users who signed in to the console, with their role (`tenant`: administrator of their own
+ * tenant). The last two administrators cannot be locked, so the store must know them.
  */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),
@@ -258,7 +268,7 @@ export const sessions = sqliteTable(
     openedSeq: integer('opened_seq').notNull(),
     openedAt: integer('opened_at').notNull(),
     authTime: integer('auth_time').notNull(),
-    /** When the browser left for Microsoft at the latest sign-in, and when it was back. */
+    /** When the browser left for Microsoft at the latest sign-in, and when it returned. */
     visitStartedAt: integer('visit_started_at').notNull(),
     visitEndedAt: integer('visit_ended_at').notNull(),
     lastActiveAt: integer('last_active_at').notNull(),
@@ -266,7 +276,9 @@ export const sessions = sqliteTable(
     absoluteAt: integer('absolute_at').notNull(),
     markAt: integer('mark_at'),
     markReason: text('mark_reason').$type<Reason>(),
-    /** The earliest of the idle, absolute and marked ends: what the sweep looks for. */
+    /**
+     * The earliest of the idle, absolute and marked ends. The sweep finds expired sessions by it.
+     */
     deadlineAt: integer('deadline_at').notNull(),
     acr: text(),
     amr: text(),
@@ -274,21 +286,21 @@ export const sessions = sqliteTable(
     staySignedIn: integer('stay_signed_in').notNull(),
     microsoftSid: text('microsoft_sid'),
     loginHintSealed: text('login_hint_sealed'),
-    /** Microsoft's own tokens: gone when the session ends. */
+    /** Microsoft's own tokens, deleted when the session ends. */
     microsoftCacheSealed: text('microsoft_cache_sealed'),
     /**
-     * Its place in each round of the probe, 0 to 65535, for life: sessions are spread evenly over
-     * it.
+     * The session's fixed place in each round of the probe, 0 to 65535. Places spread sessions
+     * evenly over a round.
      */
     probePhase: integer('probe_phase').notNull(),
     /**
-     * When Microsoft last vouched for it: its sign-in, or the latest probe that was answered with
-     * tokens.
+     * When Microsoft last confirmed the session: at its sign-in, or at the latest probe that was
+     * answered with tokens.
      */
     probedAt: integer('probed_at').notNull(),
     device: text().notNull(),
     cookieHash: text('cookie_hash').notNull(),
-    /** Of the cookie that names the browser: a browser has one session. */
+    /** The hash of the cookie that names the browser. A browser has one session. */
     browserHash: text('browser_hash'),
     endedSeq: integer('ended_seq'),
     endedAt: integer('ended_at'),
@@ -330,8 +342,8 @@ export const sessions = sqliteTable(
 )
 
 /**
- * Who took part in a session: kept when their tokens are gone, because each of them still gets a
- * logout token.
+ * The clients that took part in a session. Rows are kept when their tokens are deleted, because
+ * each client still gets a logout token.
  */
 export const participants = sqliteTable(
   'participants',
@@ -340,19 +352,19 @@ export const participants = sqliteTable(
     clientId: text('client_id').notNull(),
     firstAt: integer('first_at').notNull(),
     lastAt: integer('last_at').notNull(),
-    /** The head of the log when it first joined, and when it last did. */
+    /** The head of the log when the client first joined, and when it last did. */
     firstSeq: integer('first_seq').notNull(),
     joinedSeq: integer('joined_seq').notNull(),
-    /** The latest revocation of this grant; 0 where there is none. */
+    /** The seq of the latest revocation of this grant; 0 where there is none. */
     grantCutoff: integer('grant_cutoff').notNull().default(0),
     /**
-     * When a sign-in at this client was last completed here; NULL where it took part by token
-     * exchange alone.
+     * When the user last completed a sign-in at this client; NULL where the client took part by
+     * token exchange alone.
      */
     signedInAt: integer('signed_in_at'),
     /**
-     * Until then the user's authentication is recent enough for this client; NULL where it sets no
-     * limit, or this grant has ended by it.
+     * When the user's authentication becomes too old for this client; NULL where the client sets no
+     * limit, or the limit has already ended this grant.
      */
     freshUntil: integer('fresh_until'),
   },
@@ -387,7 +399,10 @@ export const codes = sqliteTable(
   ],
 )
 
-/** One row a grant, whatever the number of refreshes; nothing here can be used as a token. */
+/**
+ * Token families: one row a grant, whatever the number of refreshes. Nothing in a row can be used
+ * as a token.
+ */
 export const families = sqliteTable(
   'families',
   {
@@ -401,8 +416,8 @@ export const families = sqliteTable(
     openedSeq: integer('opened_seq').notNull(),
     rotatedAt: integer('rotated_at').notNull(),
     /**
-     * JSON: when the latest generations were replaced, the newest last, as far back as the
-     * pipeline's seconds reach.
+     * JSON: the times at which the latest generations were replaced, the newest last, as far back
+     * as the grace period for pipelined refreshes needs.
      */
     replacedAt: text('replaced_at').notNull().default('[]'),
   },
@@ -410,8 +425,8 @@ export const families = sqliteTable(
 )
 
 /**
- * What a user reads about the security of their account: sign-ins, rejected ones, and ends of
- * sessions. Erased with the user.
+ * The security history that a user reads: sign-ins, rejected sign-ins, and ends of sessions. Erased
+ * with the user.
  */
 export const securityEvents = sqliteTable(
   'security_events',
@@ -424,13 +439,13 @@ export const securityEvents = sqliteTable(
     }).notNull(),
     sid: text(),
     device: text(),
-    /** As the trusted proxies give it. It has a retention of its own. */
+    /** The IP address that the trusted proxies report. It has a retention of its own. */
     address: text(),
     /** The instance that the user signed in to, or whose grant ended. */
     clientId: text('client_id'),
-    /** Of an end, the reason of the revocation; of a rejected sign-in, why. */
+    /** Why the session or grant was revoked, or why the sign-in was rejected. */
     why: text(),
-    /** Of an end: who asked for it, and its number in the log. */
+    /** The actor who asked for the end, and the end's number in the log. */
     actorKind: text('actor_kind').$type<Actor['kind']>(),
     actorId: text('actor_id'),
     seq: integer(),
@@ -483,32 +498,33 @@ export const pushedRequests = sqliteTable(
 )
 
 /**
- * The outbox: one message to one target, committed with its cause. Due: pending, its time come, and
- * not leased.
+ * The outbox: each row is one message to one target, committed with its cause. A delivery is due
+ * when it is pending, its time has come and it is not leased.
  */
 export const deliveries = sqliteTable(
   'deliveries',
   {
     id: text().primaryKey(),
-    /** What payload, signature and rules of success it has. */
+    /** The kind decides the payload, the signature and the rules of success. */
     kind: text({ enum: ['logout_token', 'webhook', 'set'] }).notNull(),
     /** The revocation that caused it, where one did. */
     seq: integer(),
     clientId: text('client_id').notNull(),
     targetId: text('target_id').notNull(),
     /**
-     * Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about.
+     * A logout token has exactly one of the two. For other kinds `sub` is the user that the message
+     * names.
      */
     sid: text(),
     sub: text(),
     /**
-     * What other kinds are minted from; of a logout token by `sub`, the sids that it ends, with
-     * spaces between. NULL once it is settled.
+     * The content of a webhook or SET; for a logout token by `sub`, the sids that it ends,
+     * separated by spaces. NULL once the delivery is settled.
      */
     payload: text(),
     /**
-     * 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user
-     * waits (expiry).
+     * 0: a user waits for it. 1: a wide revocation; workers share their time fairly between these.
+     * 2: no user waits (expiry).
      */
     priority: integer().notNull(),
     state: text({
@@ -523,14 +539,14 @@ export const deliveries = sqliteTable(
     lastStatus: integer('last_status'),
     lastError: text('last_error'),
     /**
-     * Of other kinds than logout tokens: W3C Trace Context of the request that caused it. A logout
-     * token has that of its revocation.
+     * W3C Trace Context of the request that caused a webhook or SET. A logout token uses that of
+     * its revocation.
      */
     traceparent: text(),
   },
   (t) => [
     uniqueIndex('deliveries_by_sid')
-      // The session first: the deliveries of one sign-out are side by side.
+      // The session is the first column, so that the deliveries of one sign-out are adjacent.
       .on(t.sid, t.targetId, t.seq)
       .where(sql`sid IS NOT NULL`),
     uniqueIndex('deliveries_by_sub')
@@ -545,8 +561,8 @@ export const deliveries = sqliteTable(
     index('deliveries_due_by_revocation')
       .on(t.targetId, t.seq, t.nextAttemptAtMs)
       .where(sql`state = 'pending' AND priority = 1`),
-    // Attempts that run in the process that has the file, or in one that was killed: few, and
-    // searched at each start.
+    // Leases of attempts that run now, or ran in a process that was killed. They are few, and each
+    // start of the broker searches for them.
     index('deliveries_leased')
       .on(t.leasedUntilMs)
       .where(sql`leased_until_ms > 0`),
@@ -556,23 +572,23 @@ export const deliveries = sqliteTable(
   ],
 )
 
-/** Where webhooks go. Each is a target too, under its own id. */
+/** The endpoints that receive webhooks. Each is a target too, under its own id. */
 export const webhookEndpoints = sqliteTable('webhook_endpoints', {
   endpointId: text('endpoint_id').primaryKey(),
   url: text().notNull(),
   description: text(),
-  /** JSON: the types of event that it wants. */
+  /** JSON: the event types that the endpoint subscribes to. */
   events: text().notNull(),
   /** JSON: the personal data that its events may hold. */
   include: text().notNull(),
   secretSealed: text('secret_sealed').notNull(),
-  /** The secret before, which signs too until then (epoch seconds). */
+  /** The previous secret, which also signs until `formerUntil` (epoch seconds). */
   formerSealed: text('former_sealed'),
   formerUntil: integer('former_until'),
   state: text({ enum: ['enabled', 'disabled'] }).notNull(),
-  /** Why it is disabled. */
+  /** Why the endpoint is disabled. */
   cause: text(),
-  /** Of its latest message. */
+  /** The number of its latest message. */
   position: integer().notNull(),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
@@ -588,22 +604,22 @@ export const streams = sqliteTable(
     streamId: text('stream_id').primaryKey(),
     clientId: text('client_id').notNull(),
     method: text({ enum: ['push', 'poll'] }).notNull(),
-    /** Of a push: where to, and the header that its receiver wants with each. */
+    /** For a push stream: the endpoint's address, and the Authorization header that it requires. */
     endpointUrl: text('endpoint_url'),
     authorizationSealed: text('authorization_sealed'),
-    /** JSON: the types of event that were asked for. */
+    /** JSON: the event types that the receiver requested. */
     eventsRequested: text('events_requested').notNull(),
     description: text(),
-    /** As the receiver wants it, or as the broker set it (`status_by`). */
+    /** The status as the receiver or the broker set it (`status_by`). */
     status: text({ enum: ['enabled', 'paused', 'disabled'] }).notNull(),
     statusReason: text('status_reason'),
     statusBy: text('status_by', { enum: ['receiver', 'broker', 'operator'] }).notNull(),
     /**
-     * Of a push: when its endpoint first accepted a verification event; before that nothing else is
-     * pushed.
+     * When a push endpoint first accepted a verification event. Before that the broker pushes it
+     * nothing else.
      */
     verifiedAt: integer('verified_at'),
-    /** When its receiver last asked for a verification event. */
+    /** When the receiver last requested a verification event. */
     askedAt: integer('asked_at'),
     createdAt: integer('created_at').notNull(),
     updatedAt: integer('updated_at').notNull(),
@@ -612,8 +628,8 @@ export const streams = sqliteTable(
 )
 
 /**
- * How many deliveries each client has in each state: kept with every change, because counting a
- * retention's worth stops the process.
+ * How many deliveries each client has in each state. Every change updates the count, because
+ * counting all kept deliveries would block the process.
  */
 export const deliveryCounts = sqliteTable(
   'delivery_counts',
@@ -626,9 +642,9 @@ export const deliveryCounts = sqliteTable(
 )
 
 /**
- * How many deliveries of each revocation are in each state, as far as they are written: kept with
- * every change, so that the proof of a wide revocation is one look-up. Retention deletes deliveries
- * one by one and leaves these until the revocation goes.
+ * How many deliveries of each revocation are in each state, among those written so far. Every
+ * change updates the totals, so that the proof of a wide revocation is one look-up. Retention
+ * deletes deliveries one by one and keeps the totals as long as the revocation.
  */
 export const revocationTotals = sqliteTable('revocation_totals', {
   seq: integer().primaryKey(),
@@ -641,8 +657,8 @@ export const revocationTotals = sqliteTable('revocation_totals', {
 })
 
 /**
- * Proof, one row an attempt. A redriven delivery counts its attempts from zero, so the pair is not
- * unique.
+ * The proof of delivery: one row an attempt. A redriven delivery counts its attempts from zero, so
+ * the pair is not unique.
  */
 export const deliveryAttempts = sqliteTable(
   'delivery_attempts',
@@ -669,18 +685,21 @@ export const guards = sqliteTable(
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
     /**
-     * When it first connected, and where in this epoch its reports began: it came after every
-     * revocation up to there.
+     * When the guard first connected, and the seq of its first report in this epoch. It started
+     * after every revocation up to that seq.
      */
     firstSeenAtMs: integer('first_seen_at_ms').notNull(),
     firstSeq: integer('first_seq').notNull(),
     /**
-     * Its latest report of more revocations than are marked one by one (`enforced_at_ms`): it
-     * enforced all up to this seq no later than then.
+     * The latest report that covered more revocations than `enforced_at_ms` marks one by one. The
+     * guard enforced all up to `leapSeq` no later than `leapAtMs`.
      */
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
-    /** What it last said of itself; NULL where it does not say. */
+    /**
+     * What the guard's latest report said of its version, its staleness policy and its clock; NULL
+     * where it did not say.
+     */
     version: text(),
     staleness: text(),
     clockOffsetSeconds: integer('clock_offset_seconds'),
@@ -693,7 +712,7 @@ export const clients = sqliteTable('clients', {
   source: text().$type<ClientSource>().notNull(),
   metadata: text().notNull(),
   logoutBy: text('logout_by', { enum: ['sid', 'sub'] }).notNull(),
-  /** JSON: tenants that a change took out of the registration, and when (FormerTenant). */
+  /** JSON: tenants that were removed from the registration, and when (FormerTenant). */
   formerTenants: text('former_tenants').notNull().default('[]'),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
@@ -713,8 +732,8 @@ export const clientSecrets = sqliteTable(
 )
 
 /**
- * A logout address. It gets revocations up to `removed_seq`, also those whose fan-out was pending
- * when it was removed.
+ * The logout addresses of clients. A target gets revocations up to `removed_seq`, including those
+ * whose fan-out was pending when it was removed.
  */
 export const targets = sqliteTable(
   'targets',
@@ -745,7 +764,7 @@ export const tenants = sqliteTable('tenants', {
   idleSeconds: integer('idle_seconds'),
   absoluteSeconds: integer('absolute_seconds'),
   staySignedInSeconds: integer('stay_signed_in_seconds'),
-  /** How old the user's authentication at Microsoft may be. */
+  /** The maximum age of the user's authentication at Microsoft. */
   maxAuthenticationSeconds: integer('max_authentication_seconds'),
   proofAssertedBy: text('proof_asserted_by'),
   proofAssertedAt: integer('proof_asserted_at'),
@@ -753,7 +772,7 @@ export const tenants = sqliteTable('tenants', {
   consentConfirmedAt: integer('consent_confirmed_at'),
   /**
    * Who administers the tenant at the console: `app_role`, or `directory_role:` with its template
-   * id. NULL: no user of it.
+   * id. NULL: none of its users do.
    */
   administrators: text(),
   connectedAt: integer('connected_at').notNull(),
@@ -761,8 +780,8 @@ export const tenants = sqliteTable('tenants', {
 })
 
 /**
- * What is to be asked of Microsoft Graph, each once however often it was asked for; done, its row
- * goes.
+ * Requests that the broker has to make to Microsoft Graph. Requests for the same thing share a row,
+ * which is deleted when it is done.
  */
 export const microsoftWork = sqliteTable(
   'microsoft_work',
@@ -771,15 +790,18 @@ export const microsoftWork = sqliteTable(
       enum: ['check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription'],
     }).notNull(),
     tid: text().notNull(),
-    /** Of the user; where it is about the tenant, why. */
+    /** The user's oid; for work about a tenant, the reason. */
     oid: text().notNull(),
-    /** One higher each time it is asked for: what was asked for again meanwhile is not done. */
+    /**
+     * Rises by one each time the work is requested. If it rose while the work ran, the work is not
+     * done.
+     */
     generation: integer().notNull(),
     attempts: integer().notNull(),
     state: text({ enum: ['pending', 'failed'] }).notNull(),
     askedAtMs: integer('asked_at_ms').notNull(),
     nextAtMs: integer('next_at_ms').notNull(),
-    /** Until then it is the work of the broker that took it; 0: of none. */
+    /** The lease of the broker that took the work; 0: no broker has it. */
     leasedUntilMs: integer('leased_until_ms').notNull().default(0),
     lastError: text('last_error'),
   },
@@ -798,12 +820,12 @@ export const microsoftWork = sqliteTable(
 )
 
 /**
- * How far the probe of each tenant's sessions has come: one hand, which the broker moves that takes
- * the next page.
+ * How far the probe of each tenant's sessions has come. Each tenant has one cursor; the broker that
+ * takes the next page moves it.
  */
 export const probeHands = sqliteTable('probe_hands', {
   tid: text().primaryKey(),
-  /** Counts on from round to round: 65536 places a round. */
+  /** Counts on from round to round; a round has 65536 places. */
   place: integer().notNull(),
   /** The last session that was passed at this place. */
   sid: text().notNull(),
@@ -811,8 +833,8 @@ export const probeHands = sqliteTable('probe_hands', {
 })
 
 /**
- * Sessions that a broker probes now: after one place (and sid), up to and with another. Its row
- * goes when they are probed.
+ * Sessions that a broker probes now: those after one place (and sid), up to and including another.
+ * The row is deleted when they are probed.
  */
 export const probePages = sqliteTable(
   'probe_pages',
@@ -822,9 +844,9 @@ export const probePages = sqliteTable(
     place: integer().notNull(),
     sid: text().notNull(),
     toPlace: integer('to_place').notNull(),
-    /** Empty: none at `to_place` itself. */
+    /** Empty: no session at `to_place` itself belongs to the page. */
     toSid: text('to_sid').notNull(),
-    /** From then on another broker takes them. */
+    /** When the lease expires and another broker may take the page. */
     leasedUntilMs: integer('leased_until_ms').notNull(),
   },
   (t) => [index('probe_pages_by_lease').on(t.tid, t.leasedUntilMs)],
@@ -836,8 +858,8 @@ export const settings = sqliteTable('settings', {
 })
 
 /**
- * One row: rises with every change of what brokers keep in memory (clients, secrets, targets,
- * tenants, signing keys, settings).
+ * A table of one row. `version` rises with every change of what brokers keep in memory (clients,
+ * secrets, targets, tenants, signing keys, settings).
  */
 export const registry = sqliteTable('registry', {
   id: integer().primaryKey(),
@@ -845,9 +867,9 @@ export const registry = sqliteTable('registry', {
 })
 
 /**
- * What operators and administrators did. A row is written before its act is done, and is never
- * changed; ids are never reused. Triggers (a migration of their own) refuse every UPDATE, and every
- * DELETE but the oldest row's: retention shortens it from its old end alone.
+ * What operators and administrators did. A row is written before its act is done and never changes;
+ * ids are never reused. Triggers (db/after-tables.sql) reject every UPDATE, and every DELETE except
+ * the oldest row's, so that retention can only shorten the log from its old end.
  */
 export const audit = sqliteTable(
   'audit',
@@ -856,7 +878,7 @@ export const audit = sqliteTable(
     atMs: integer('at_ms').notNull(),
     actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
-    /** By which way: the console, the admin API, cmb. */
+    /** The interface that the act came through: the console, the admin API, cmb and so on. */
     via: text().$type<AuditWay>().notNull(),
     act: text().notNull(),
     target: text(),
@@ -879,8 +901,8 @@ export const audit = sqliteTable(
 )
 
 /**
- * How an act ended, once. One that has none was cut off: its effect is in the other tables, or is
- * not.
+ * How an act ended, written once. An act without an outcome was interrupted: its effect was either
+ * committed in full or not at all.
  */
 export const auditOutcomes = sqliteTable('audit_outcomes', {
   id: integer().primaryKey(),
@@ -890,8 +912,8 @@ export const auditOutcomes = sqliteTable('audit_outcomes', {
 })
 
 /**
- * The salts of the audit log's personal fields, beside it because its rows never change: erasing a
- * user deletes theirs.
+ * The salts of the audit log's personal fields. They have a table of their own because rows of the
+ * audit log never change, and erasing a user deletes the salts.
  */
 export const auditSalts = sqliteTable('audit_salts', {
   id: integer().primaryKey(),
@@ -906,8 +928,8 @@ export const chainHeads = sqliteTable('chain_heads', {
 })
 
 /**
- * Where a segment of a chain begins: a new log, a restore, a promoted server. Its hash covers the
- * head before it.
+ * The beginnings of a chain's segments: a new log, a restore, a promoted server. The hash covers
+ * the head before it.
  */
 export const chainBegins = sqliteTable(
   'chain_begins',

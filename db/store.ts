@@ -4,27 +4,26 @@ import type { BackupOutcome, BrokerProcess, Committed, DatabaseFacts, Elsewhere 
 
 /**
  * The store. Each of its acts is one protocol act and one transaction, unless its own description
- * says otherwise. An answer means that its commit is on disk. Refusals are values, because throwing
- * rolls back. Callers never hold a transaction.
- *
- * @throws StoreUnavailable where nothing was written (disk full, closed, too busy): the caller
- * answers 503 and nothing is half done.
+ * says otherwise. When an act answers, its commit is on disk. Rejections are values, because
+ * throwing rolls back. Callers never hold a transaction.
+ * @throws StoreUnavailable where nothing was written (disk full, closed, too busy); the caller
+ * answers 503
  */
 export interface Store extends ReturnType<typeof allActs> {
   /**
-   * Takes what any act revoked, once its commit is on disk and before the act is answered. A
-   * listener returns at once and never throws.
+   * Calls the listener with what an act revoked, once its commit is on disk and before the act is
+   * answered. A listener returns at once and never throws.
    */
   onRevoked(listener: (committed: readonly Committed[]) => void): void
   /**
-   * Tells what other brokers of the same store commit: within a second, mostly at once. The first
-   * listener gets at once what was committed since the store was opened, because what a broker has
-   * read meanwhile may be older. A store that one broker has alone never calls it.
+   * Calls the listener for what other brokers of the same store commit: within a second, mostly at
+   * once. The first listener also gets what was committed since the store was opened, because the
+   * broker may have read older data meanwhile. A store with a single broker never calls it.
    */
   onElsewhere(listener: (what: Elsewhere) => void): void
   /**
    * Returns whether a server of this database had issued this number of the log, and failed before
-   * another one had it.
+   * it was replicated to another.
    */
   wasLost(seq: number): boolean
   /**
@@ -38,23 +37,23 @@ export interface Store extends ReturnType<typeof allActs> {
    * store has one broker alone.
    */
   brokers(): Promise<BrokerProcess[]>
-  /** Undefined where a store has one broker alone. */
+  /** Returns facts about the shared database; undefined for a store with a single broker. */
   databaseFacts(): Promise<DatabaseFacts | undefined>
   /**
-   * Reads the whole database for damage, beside the acts that go on. A damaged one refuses every
-   * act from then on.
-   * @returns what is wrong and what to do; undefined where nothing is
+   * Checks the whole database for damage while acts go on. After damage was found, the store
+   * rejects every act.
+   * @returns what is wrong and what to do; undefined where the database is intact
    */
   checkIntegrity(): Promise<string | undefined>
   /**
-   * Copies all there is into one new file (0600), as it was at one moment after the call; acts go
-   * on meanwhile. Nothing is written over. A second backup waits for the first.
-   * @param path absolute, in a directory that is there
+   * Copies the whole database into one new file (0600), as it was at one moment after the call.
+   * Acts go on meanwhile. It never overwrites a file. A second backup waits for the first.
+   * @param path absolute, in an existing directory
    */
   backup(path: string): Promise<BackupOutcome>
   /**
-   * How much disk the data takes, in bytes; `walBytes` is what is not yet moved into the main file.
-   * 0 where there is no such file.
+   * Returns the size of the data on disk in bytes; `walBytes` is the part not yet moved into the
+   * main file. 0 where there is no such file.
    */
   size(): Promise<{ bytes: number; walBytes: number }>
   close(): Promise<void>

@@ -9,8 +9,8 @@ import type { ProcessKind } from '../src/protocol/work.ts'
  */
 
 /**
- * A user as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never
- * decides anything.
+ * A user as Microsoft knows them. The key is `tid` + `oid`; the other fields are for display and no
+ * rule depends on them.
  */
 export interface User {
   tid: string
@@ -35,14 +35,14 @@ export interface Session {
   sub: string
   user: User
   /**
-   * The head of the log in the transaction that opened it: a revocation S covers it iff its
-   * selector matches and openedSeq < S.
+   * The head of the log in the transaction that opened the session: a revocation S covers it iff
+   * its selector matches and openedSeq < S.
    */
   openedSeq: number
   openedAt: number
   /**
-   * When the user last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not
-   * say, so that no demand for a fresh sign-in is met by it and no token claims it.
+   * When the user last authenticated at Microsoft, by its `auth_time`. 0: Microsoft did not say;
+   * then the session meets no demand for a fresh sign-in, and its tokens have no `auth_time`.
    */
   authTime: number
   /** The same; where Microsoft did not say, when the session was opened. */
@@ -52,8 +52,8 @@ export interface Session {
   /** The absolute end. No token outlives it. */
   absoluteAt: number
   /**
-   * A mark: from here on no refresh succeeds; and /authorize asks for a fresh sign-in as soon as it
-   * is set.
+   * The time from which no refresh succeeds. As soon as it is set, /authorize demands a fresh
+   * sign-in.
    */
   markAt?: number | undefined
   markReason?: Reason | undefined
@@ -65,9 +65,9 @@ export interface Session {
   microsoftSid?: string | undefined
   /** Entra's `login_hint` claim, sealed (src/clients/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
-  /** For the user to recognize it by: "Firefox on Windows". */
+  /** Lets the user recognize the session: "Firefox on Windows". */
   device: string
-  /** When Microsoft last vouched for it: its sign-in, or the latest probe. */
+  /** When Microsoft last confirmed the session: at its sign-in, or at the latest probe. */
   probedAt: number
   ended?: { seq: number; at: number; reason: Reason } | undefined
 }
@@ -80,18 +80,18 @@ export interface SecurityEvent {
   kind: 'signed_in' | 'renewed' | 'sign_in_rejected' | 'ended' | 'reported'
   sid?: string | undefined
   device?: string | undefined
-  /** Personal: only its user sees it, freshly signed in. */
+  /** Personal data: only the user sees it, after a fresh sign-in. */
   address?: string | undefined
   clientId?: string | undefined
-  /** Of an end, the reason of the revocation; of a rejected sign-in, why. */
+  /** Why the session or grant was revoked, or why the sign-in was rejected. */
   why?: string | undefined
-  /** Of an end: who asked for it. */
+  /** The actor who asked for the end. */
   actor?: Actor | undefined
-  /** Of an end: its number in the log. */
+  /** The end's number in the log. */
   seq?: number | undefined
 }
 
-/** A row that is held about a user, under the names of its table's columns. */
+/** A row that the store holds about a user, with its table's column names. */
 export interface HeldRecord {
   kind:
     | 'user'
@@ -108,31 +108,31 @@ export interface HeldRecord {
   values: Record<string, string | number | null>
 }
 
-/** Whether a session is valid now, decided by its row and the cutoffs and by nothing else. */
+/** The validity of a session now, decided by its row and the cutoffs and by nothing else. */
 export type Standing =
   | { state: 'live'; session: Session }
-  /** Good for what it has, but the next /authorize needs Microsoft again. */
+  /** Valid until its mark, but the next /authorize needs a new sign-in at Microsoft. */
   | { state: 'marked'; session: Session }
   | { state: 'ended'; session: Session; why: 'revoked' | 'idle' | 'expired' | 'marked' }
   | { state: 'unknown' }
 
-/** One row of the log. */
+/** One row of the log of revocations. */
 export interface Revocation {
   seq: number
   selector: Selector
-  /** The tenant concerned, where the selector has one: the feed is filtered by it. */
+  /** The tenant concerned, where the selector has one. The feed is filtered by it. */
   tid?: string | undefined
   reason: Reason
   actor: Actor
   at: number
-  /** The operator's own reference and words. */
+  /** The operator's own case reference and comment. */
   caseReference?: string | undefined
   comment?: string | undefined
-  /** Its deliveries: all written, or still being written in batches. */
+  /** Whether all deliveries are written, or are still being written in batches. */
   fanOut: 'complete' | 'pending'
   /**
-   * Sessions it ended, of a client those that it took part in; as far as written while the fan-out
-   * is pending.
+   * The number of sessions that it ended (for a client: those in which it took part), so far while
+   * the fan-out is pending.
    */
   sessions: number
   /** W3C Trace Context of the request that caused it. */
@@ -140,25 +140,25 @@ export interface Revocation {
 }
 
 /**
- * How many of a revocation's deliveries, as far as they are written, are in each state. Retention
+ * How many of a revocation's deliveries are in each state, among those written so far. Retention
  * keeps the totals as long as the revocation.
  */
 export type DeliveryTotals = Record<DeliveryState, number>
 
-/** What a bounded search through a list in its order has found. */
+/** The result of a bounded search through an ordered list. */
 export interface Searched<T, P> {
   found: T[]
   /**
-   * The last entry that was looked at, where the search has read as much as one answer may, and
-   * there may be more after it.
+   * The last entry that was looked at, where the search stopped at its limit and there may be more
+   * after it; otherwise undefined.
    */
   searchedTo: P | undefined
 }
 
 export interface LoggedRevocation extends Revocation {
   /**
-   * When a guard last reported that it had reached it: no guard that reported it on its own reached
-   * it later.
+   * The latest time at which a guard reported this revocation as enforced, among guards that
+   * reported it one by one.
    */
   enforcedAtMs: number | undefined
   totals: DeliveryTotals
@@ -173,12 +173,14 @@ export interface SignedHead {
   signature: string
 }
 
-/** A row of a log as evidence shows it. */
+/** A row of a log as it is exported for evidence. */
 export interface EvidenceRow {
   number: number
-  /** What the chain has as a salted hash. Undefined: the user was erased. */
+  /**
+   * The salt and the fields that the chain holds as a salted hash. Undefined: the user was erased.
+   */
   personal: { salt: string; fields: Record<string, string | null> } | undefined
-  /** Of an audit entry that has ended. */
+  /** The outcome of an audit entry; undefined until it has one, and for revocations. */
   ended:
     | { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> }
     | undefined
@@ -186,21 +188,21 @@ export interface EvidenceRow {
 
 export interface DeliveryRef {
   id: string
-  /** The attempt that comes next, from 1. */
+  /** The number of the next attempt, from 1. */
   attempt: number
   targetId: string
   priority: Priority
-  /** The revocation that it belongs to. */
+  /** The revocation that caused the delivery. */
   seq?: number | undefined
 }
 
 /**
- * What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: no user
- * waits (expiry).
+ * The order in which deliveries are sent. `urgent`: a user waits for it. `bulk`: a wide revocation.
+ * `background`: no user waits (expiry).
  */
 export type Priority = 'urgent' | 'bulk' | 'background'
 
-/** How far the pages of deliveries that are not yet due have been read. */
+/** The place up to which the pages of deliveries that are not yet due have been read. */
 export interface EarlyCursor {
   priority: Priority
   dueAtMs: number
@@ -208,12 +210,12 @@ export interface EarlyCursor {
 }
 
 /**
- * A revocation, and the deliveries that its transaction wrote. The store announces it after the
+ * A revocation and the deliveries that its transaction wrote. The store announces it after the
  * commit.
  */
 export interface Committed {
   revocation: Revocation
-  /** Whose session, grant or sessions it ended, where that is one user. */
+  /** The user whose session, grant or sessions it ended, where that is one user. */
   sub?: string | undefined
   pending: DeliveryRef[]
 }
@@ -226,44 +228,44 @@ export type DeliveryState =
   | 'superseded'
   | 'closed'
 
-/** What a delivery carries; each kind has its own payload, signature and rules of success. */
+/** The content of a delivery. Each kind has its own payload, signature and rules of success. */
 export type DeliveryKind = 'logout_token' | 'webhook' | 'set'
 
 /** One message of the outbox to one target. */
 export interface Delivery {
   id: string
   kind: DeliveryKind
-  /** The revocation that caused it, where one did, and why it was revoked. */
+  /** The revocation that caused it, where one did, and the reason of that revocation. */
   seq?: number | undefined
   reason?: Reason | undefined
-  /** Of a webhook the endpoint's id. */
+  /** The client; for a webhook the endpoint's id. */
   clientId: string
   targetId: string
   uri: string
   /** W3C Trace Context of the request that caused it. */
   traceparent?: string | undefined
-  /** What kinds other than logout tokens are minted from. */
+  /** The content of a webhook or SET, from which its message is built. */
   payload?: string | undefined
   /**
-   * Of a logout token exactly one of the two is set: what it names. Of other kinds `sub` is the
-   * user whom it is about.
+   * A logout token has exactly one of the two, which it names. For other kinds `sub` is the user
+   * that the message names.
    */
   sid?: string | undefined
   sub?: string | undefined
   state: DeliveryState
-  /** Attempts made. */
+  /** The number of attempts made. */
   attempts: number
-  /** Epoch milliseconds, both: these decide within a second. */
+  /** Epoch milliseconds, like `nextAttemptAtMs`: the order within a second matters here. */
   createdAtMs: number
   nextAttemptAtMs?: number | undefined
   settledAtMs?: number | undefined
-  /** The later delivery that covers what this one said. */
+  /** The later delivery that replaces this one. */
   supersededBy?: string | undefined
   lastStatus?: number | undefined
   lastError?: string | undefined
 }
 
-/** Where webhooks go, and which. */
+/** A webhook endpoint, with the event types that it gets. */
 export interface WebhookEndpoint {
   id: string
   url: string
@@ -271,12 +273,12 @@ export interface WebhookEndpoint {
   events: WebhookType[]
   include: WebhookSwitch[]
   secretSealed: string
-  /** The secret before, which signs too until then (epoch seconds). */
+  /** The previous secret, which also signs until `until` (epoch seconds). */
   former?: { sealed: string; until: number } | undefined
   state: 'enabled' | 'disabled'
-  /** Why it is disabled. */
+  /** Why the endpoint is disabled. */
   cause?: string | undefined
-  /** Of its latest message. */
+  /** The number of its latest message. */
   position: number
   createdAt: number
   updatedAt: number
@@ -288,30 +290,30 @@ export interface SignalStream {
   clientId: string
   method: 'push' | 'poll'
   endpointUrl?: string | undefined
-  /** The value of the Authorization header that its endpoint wants. */
+  /** The value of the Authorization header that its endpoint requires. */
   authorizationSealed?: string | undefined
   eventsRequested: string[]
   description?: string | undefined
-  /** `paused`: events are kept. `disabled`: there are none. */
+  /** `paused`: events are kept. `disabled`: events are not written. */
   status: 'enabled' | 'paused' | 'disabled'
   statusReason?: string | undefined
   statusBy: 'receiver' | 'broker' | 'operator'
-  /** Of a push: when its endpoint accepted a verification event. */
+  /** When a push endpoint first accepted a verification event. */
   verifiedAt?: number | undefined
-  /** When its receiver last asked for a verification event. */
+  /** When the receiver last requested a verification event. */
   askedAt?: number | undefined
   createdAt: number
   updatedAt: number
 }
 
-/** Proof of one attempt. */
+/** The proof of one attempt. */
 export interface DeliveryAttempt {
   attempt: number
   /** Epoch milliseconds. */
   atMs: number
   /**
-   * `closed`: no attempt; an operator closed the delivery, and `error` is the reason that was
-   * given.
+   * `closed` is not an attempt: an operator closed the delivery, and `error` holds the reason that
+   * they gave.
    */
   outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded' | 'closed'
   status?: number | undefined
@@ -339,12 +341,12 @@ export interface TokenFamily {
   clientId: string
   generation: number
   scope: string
-  /** The audience asked for by `resource`, else the client's own. */
+  /** The audience requested by `resource`, else the client's own. */
   audience: string
   nonce?: string | undefined
 }
 
-/** What a one-time authorization code stands for. */
+/** The request that a one-time authorization code was issued for. */
 export interface CodeGrant {
   clientId: string
   redirectUri: string
@@ -370,11 +372,11 @@ export interface StoredSigningKey {
   publicJwk: Record<string, unknown>
   createdAt: number
   activatedAt?: number | undefined
-  /** From when on it stops being published. */
+  /** When the key stops being published. */
   retireAt?: number | undefined
 }
 
-/** What a guard does with tokens once it has not heard of the broker for `afterSeconds`. */
+/** What a guard does with tokens after it had no contact with the broker for `afterSeconds`. */
 export interface GuardStaleness {
   afterSeconds: number
   policy: 'refuse' | 'introspect'
@@ -386,22 +388,25 @@ export interface GuardReport {
   epoch: string
   enforcedSeq: number
   reportedAtMs: number
-  /** When its stream was opened; not given: it has none here. */
+  /** When the guard opened its stream; undefined where it has no stream at this broker. */
   connectedAtMs?: number | undefined
   version?: string | undefined
   staleness?: GuardStaleness | undefined
-  /** The broker's clock less the guard's. */
+  /** The broker's clock minus the guard's. */
   clockOffsetSeconds?: number | undefined
 }
 
-/** The latest report of a guard, and since when it is known. */
+/** The latest report of a guard, and since when the broker knows it. */
 export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
   firstSeenAtMs: number
-  /** The seq of its first report in this epoch: it began with everything up to there. */
+  /**
+   * The seq of its first report in this epoch. The guard started with everything up to that seq
+   * enforced.
+   */
   firstSeq: number
   /**
-   * Its latest report of more revocations than are marked one by one: it enforced all up to `seq`
-   * no later than `atMs`.
+   * The latest report that covered more revocations than are marked one by one. The guard enforced
+   * all up to `seq` no later than `atMs`.
    */
   leap: { seq: number; atMs: number }
 }
@@ -418,28 +423,28 @@ export interface Tenant {
   absoluteSeconds?: number | undefined
   staySignedInSeconds?: number | undefined
   /**
-   * How old a user's authentication at Microsoft may be. The broker's own limit counts too: the
-   * lower one decides.
+   * The maximum age of a user's authentication at Microsoft. The lower of this limit and the
+   * broker's own applies.
    */
   maxAuthenticationSeconds?: number | undefined
   /**
-   * Who asserted the proof of MFA, and when. Not there: it came with the settings or by command.
+   * Who asserted the proof of MFA, and when. Undefined: it was set in the settings or by command.
    */
   proofAssertedBy?: string | undefined
   proofAssertedAt?: number | undefined
-  /** Which administrator of this very tenant has confirmed its consent by signing in, and when. */
+  /** The administrator of this tenant who confirmed its consent by signing in, and when. */
   consentConfirmedBy?: string | undefined
   consentConfirmedAt?: number | undefined
   /**
-   * Who administers it at the console, as src/protocol/tenant-administrators.ts reads it. Not
-   * there: no user of it does.
+   * Who administers the tenant at the console, in the form that
+   * src/protocol/tenant-administrators.ts reads. Undefined: none of its users do.
    */
   administrators?: string | undefined
   connectedAt: number
   removedAt?: number | undefined
 }
 
-/** No new sign-in, code or token of the target, until it is lifted. */
+/** A lock: its target gets no new sign-in, code or token until it is lifted. */
 export interface Lock {
   id: string
   target: LockTarget
@@ -447,26 +452,29 @@ export interface Lock {
   at: number
   caseReference: string | undefined
   comment: string | undefined
-  /** The broker lifts it then. */
+  /** When the broker lifts the lock; undefined: an operator lifts it. */
   endsAt: number | undefined
-  /** Its revocation; undefined where the user had not signed in yet. */
+  /** The revocation that the lock caused; undefined where the user had not signed in yet. */
   seq: number | undefined
-  /** Undefined: it is open. */
+  /** Undefined: the lock is open. */
   lifted:
     | { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined }
     | undefined
 }
 
-/** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */
+/**
+ * The interface that an act came through. `account`: a user's own page. `broker`: the broker
+ * itself.
+ */
 export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account' | 'broker'
 
-/** An act that is about to be done. Never a secret; users by their `sub`. */
+/** An act that is about to be done. It never holds a secret, and names users by their `sub`. */
 export interface NewAuditEntry {
   actor: Actor
   via: AuditWay
   /** `revoke`, `redrive`, `client.add`, `key.rotate`, `console.sign_in` … */
   act: string
-  /** What it is done to: `session s_…`, `client sydney`, `key …`. */
+  /** The object of the act: `session s_…`, `client sydney`, `key …`. */
   target?: string | undefined
   caseReference?: string | undefined
   comment?: string | undefined
@@ -474,29 +482,29 @@ export interface NewAuditEntry {
 }
 
 export interface AuditOutcome {
-  /**
-   * `rejected`: for a reason that the caller is given. `failed`: a fault of ours, or the store's.
-   */
+  /** `rejected`: the caller gets the reason. `failed`: an error of the broker or the store. */
   outcome: 'done' | 'rejected' | 'failed'
   result?: Record<string, unknown> | undefined
 }
 
 export interface AuditEntry extends NewAuditEntry {
   id: number
-  /** Epoch milliseconds: when it began. */
+  /** When the act began, in epoch milliseconds. */
   atMs: number
   details: Record<string, unknown>
-  /** Not there: cut off before its end was written. */
+  /** Undefined: the act was interrupted before its outcome was written. */
   ended?: (AuditOutcome & { atMs: number; result: Record<string, unknown> }) | undefined
 }
 
-/** The place of a session in the rounds of the probe: by `phase` (0 to 65535), then by sid. */
+/**
+ * The place of a session in the rounds of the probe: ordered by `phase` (0 to 65535), then by sid.
+ */
 interface ProbePlace {
   phase: number
   sid: string
 }
 
-/** A live session to be probed, with Microsoft's own tokens, sealed. */
+/** A live session that is due for a probe, with Microsoft's own tokens, sealed. */
 export interface ProbeDue extends ProbePlace {
   sub: string
   user: Pick<User, 'tid' | 'oid'>
@@ -505,28 +513,31 @@ export interface ProbeDue extends ProbePlace {
 }
 
 /**
- * A page of sessions that is the caller's to probe, by its id, until it is finished or its lease
- * runs out.
+ * A page of sessions that the caller probes. It has the page, named by its id, until it finishes it
+ * or its lease expires.
  */
 export interface ProbeTaken {
   id: string
   due: ProbeDue[]
 }
 
-/** What a probe has learnt. `vouched`: Microsoft gave new tokens; `roles` where it said which. */
+/**
+ * The result of a probe. `vouched`: Microsoft gave new tokens; `roles` is set where the answer
+ * named the user's roles.
+ */
 export type ProbeFinding =
   | { outcome: 'vouched'; cacheSealed: string; roles?: string[] | undefined }
   | { outcome: 'mark'; markAt: number; reason: Reason }
   | { outcome: 'end_session'; reason: Reason }
   /**
-   * The user's sessions: all of them, or those authenticated up to a moment and the one that was
-   * probed.
+   * Ends the user's sessions: all of them, or those authenticated up to `until` and the one that
+   * was probed.
    */
   | { outcome: 'end_user'; reason: Reason; until?: number | undefined }
 
 /**
- * What is to be asked of Microsoft Graph: read whether a user may still sign in, sign a user out
- * there, tend the subscription of a tenant (`oid` says why).
+ * A request to Microsoft Graph: read whether a user may still sign in, sign a user out there, or
+ * maintain the subscription of a tenant (`oid` then holds the reason).
  */
 export interface MicrosoftWork {
   kind: 'check_user' | 'revoke_sessions' | 'revoke_reported' | 'tend_subscription'
@@ -535,14 +546,14 @@ export interface MicrosoftWork {
 }
 
 export interface QueuedMicrosoftWork extends MicrosoftWork {
-  /** One higher each time it is asked for. */
+  /** Rises by one each time the work is requested. */
   generation: number
-  /** Attempts made. */
+  /** The number of attempts made. */
   attempts: number
-  /** Epoch milliseconds, both. */
+  /** Epoch milliseconds, like `nextAtMs`. */
   askedAtMs: number
   nextAtMs: number
-  /** It is the caller's alone until then. */
+  /** When the caller's lease expires; until then no other broker takes the work. */
   leasedUntilMs: number
   lastError?: string | undefined
 }
@@ -552,19 +563,18 @@ export interface RevocationTime {
   seq: number
   /** Epoch milliseconds of its commit. */
   atMs: number
-  /** Until the last target had answered; not there while one has not. */
+  /** The time until the last target had answered; undefined while one has not. */
   deliveredMs?: number | undefined
-  /** Until the last guard that has said so enforced it. */
+  /** The time until the last guard that reported it had enforced it. */
   enforcedMs?: number | undefined
 }
 
 /**
  * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still
  * to be written. `registry`: another broker has changed clients, tenants, keys or settings.
- * `unconfirmed`: this broker may answer nothing from the store, and keep no guard fresh, until the
- * store says otherwise by answering again. `promoted`: the log went on at another server.
- * `log_lost`: that server lacked what had been acknowledged, so a new log has begun, and everything
- * is revoked.
+ * `unconfirmed`: this broker must not answer anything from the store, nor keep a guard fresh, until
+ * the store answers again. `promoted`: the log continues at another server. `log_lost`: that server
+ * lacked entries that had been acknowledged, so a new log has begun and everything is revoked.
  */
 export type Elsewhere =
   | 'log'
@@ -575,22 +585,22 @@ export type Elsewhere =
   | 'promoted'
   | 'log_lost'
 
-/** A process that has this store: a broker, or workers alone. */
+/** A process that uses this store: a broker, or workers alone. */
 export interface BrokerProcess {
   id: string
   kind: ProcessKind
-  /** What background work it does, as BROKER_WORK says it. */
+  /** Its background work, in the form of BROKER_WORK. */
   work: string
   host: string
   version: string
-  /** Epoch milliseconds, both. */
+  /** Epoch milliseconds, like `seenAtMs`. */
   startedAtMs: number
   seenAtMs: number
 }
 
-/** What a shared database is, as a database: for the checks. */
+/** Facts about a shared database, for the checks. */
 export interface DatabaseFacts {
-  /** As Postgres writes it: `17.6`; and its first number. */
+  /** The version as Postgres writes it (`17.6`); `major` is its first number. */
   version: string
   major: number
   /** `synchronous_commit` of this broker's connections. */
@@ -602,11 +612,11 @@ export interface DatabaseFacts {
   seesStandbys: boolean
   /** Whether a notification that this broker sends reaches it. */
   notified: boolean
-  /** Postgres's clock less the broker's, without the time of the question. */
+  /** Postgres's clock minus the broker's, corrected for the duration of the query. */
   clockAheadMs: number
-  /** Whether the broker's role may change tables, which it need not. */
+  /** Whether the broker's role may change tables, which the broker does not need. */
   mayChangeTables: boolean
-  /** Dead row versions of `log_head`. */
+  /** The number of dead row versions of `log_head`. */
   deadHeads: number
 }
 
@@ -631,25 +641,25 @@ export interface NewSession {
   microsoftSid?: string | undefined
   loginHintSealed?: string | undefined
   /**
-   * MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed
-   * (src/clients/session/sealed.ts). A renewal replaces it; it goes when the session ends.
+   * MSAL's cache of this sign-in, with Microsoft's refresh token, sealed
+   * (src/clients/session/sealed.ts). A renewal replaces it; the end of the session deletes it.
    */
   microsoftCacheSealed?: string | undefined
   device: string
   cookieHash: string
   /**
-   * SHA-256 of the cookie that names the browser. Not given: the session belongs to no known
+   * SHA-256 of the cookie that names the browser. Undefined: the session belongs to no known
    * browser.
    */
   browserHash?: string | undefined
 }
 
-/** How many sessions a user may have at once. */
+/** The limit of a user's simultaneous sessions. */
 export interface SessionLimit {
   most: number
   /**
-   * Ends the oldest, or rejects the sign-in unless the user has chosen (`end`, sids) which sessions
-   * end.
+   * What a sign-in above the limit does: end the oldest session, or be rejected unless the user has
+   * chosen which sessions end (`end`, their sids).
    */
   whenFull: 'end_oldest' | 'ask'
   end?: readonly string[] | undefined
@@ -666,25 +676,25 @@ export interface SignInFrom {
 }
 
 /**
- * `fresh_context`: the tenant's authentication context for security reasons is missing; its visit
- * is a fresh one too.
+ * What a sign-in lacks. `fresh`: a fresh visit to Microsoft. `fresh_context`: a fresh visit with
+ * the tenant's authentication context for security reasons.
  */
 export type FreshDemand = 'fresh' | 'fresh_context'
 
 /**
- * The head of the log when the latest fresh visit of a user by a browser departed; 0: there was
+ * The head of the log when the latest fresh visit of a user from a browser began; 0: there was
  * none.
  */
 export interface FreshProof {
   provenSeq: number
   /**
-   * The same of a visit that brought the tenant's authentication context too. Left out: the tenant
-   * demands none.
+   * The same for a visit that also brought the tenant's authentication context. Undefined: the
+   * tenant demands none.
    */
   contextSeq?: number | undefined
 }
 
-/** In the list of the newest first. */
+/** The place of a session in the list of a user's sessions, newest first. */
 export type SessionPlace = { openedAt: number; sid: string }
 
 /** `not_fresh`: the session is valid, and its user's authentication is too old for this client. */
@@ -708,8 +718,8 @@ export interface RevokeInput {
   caseReference?: string | undefined
   comment?: string | undefined
   /**
-   * A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the
-   * same transaction.
+   * The tenants whose user is signed out at Microsoft too, if the selector is a `subject`. That
+   * work is written in the same transaction.
    */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
 }
@@ -720,26 +730,26 @@ export interface RevocationPreview {
   clients: number
   deliveries: number
   /**
-   * Of the users, those who come back without a new password: their tenant has never sent
-   * `auth_time`.
+   * The number of users who can sign in again without a new authentication, because their tenant
+   * has never sent `auth_time`.
    */
   withoutFreshSignIn: number
   /** The first of the users, ten at most. */
   firstSubjects: string[]
   /**
-   * Of one user: the subs of the same human in other tenants. A lock covers them; after a
-   * revocation they too have to sign in afresh.
+   * For a selector of one user: the subs of the same human in other tenants. A lock covers them;
+   * after a revocation they too need a fresh sign-in.
    */
   otherSubjects: string[]
 }
 
 export interface RevocationFilter {
-  /** Of this user: what was revoked for them, and what has ended a session or a grant of theirs. */
+  /** Only revocations that name this user, or ended a session or grant of theirs. */
   sub?: string | undefined
-  /** Of this client alone: itself, or its grant in one session. */
+  /** Only revocations of this client, or of its grant in one session. */
   clientId?: string | undefined
   caseReference?: string | undefined
-  /** Of this tenant: what names it, a user, a session or a grant of it. */
+  /** Only revocations of this tenant, or of a user, session or grant in it. */
   tid?: string | undefined
   reason?: Reason | undefined
   actorId?: string | undefined
@@ -751,13 +761,13 @@ export interface RevocationFilter {
 export interface LockInput {
   target: LockTarget
   actor: Actor
-  /** What the actor may do: an operator locks no user who has a role of the broker. */
+  /** The actor's role. An operator cannot lock a user who has a role of the broker. */
   may: 'operate' | 'administer'
   operatorTenant: string | undefined
   endsAt?: number | undefined
   caseReference?: string | undefined
   comment?: string | undefined
-  /** The open lock that this one takes the place of: it is lifted in the same act. */
+  /** The open lock that this one replaces. It is lifted in the same act. */
   replaces?: string | undefined
   now: number
 }
@@ -768,11 +778,13 @@ export type LockProtection =
   | 'last_administrators'
   | 'has_role'
 
-/** What lives for a day at most, and a request can create. */
+/**
+ * Tables whose rows a request can create and that live for a day at most. They are purged often.
+ */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
 /**
- * What is kept for weeks. Deliveries before revocations: a revocation goes when none of its
- * deliveries is kept.
+ * Data that is kept for weeks. Deliveries are purged before revocations, because a revocation is
+ * deleted only when none of its deliveries is kept.
  */
 export const PURGED_LATE = [
   'sessions',
@@ -792,7 +804,7 @@ export interface Retention {
   sessionDays: number
   revocationDays: number
   auditDays: number
-  /** Of the security history; and of the IP addresses in it. */
+  /** The retention of the security history, and of the IP addresses in it. */
   historyDays: number
   addressDays: number
 }
@@ -803,13 +815,13 @@ export type BackupOutcome =
   | { outcome: 'unwritable'; code: string }
 
 /**
- * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh
- * sign-in of them, and this one is not. The first that holds is named, in this order.
+ * Why a user who has authenticated is not signed in. `not_fresh`: a revocation demands a fresh
+ * sign-in, and this one is not. The first reason that applies is given, in this order.
  */
 export type SignInRejection =
   | { why: `${LockKind}_locked` }
   | { why: 'not_fresh'; demand: FreshDemand }
-  /** The user has to choose so many of their sessions, which end with the next attempt. */
+  /** The user has to choose `choose` of their sessions, which the next attempt ends. */
   | { why: 'session_limit'; choose: number; among: Session[] }
 
 export interface SignedIn {
