@@ -3,16 +3,15 @@ import type { Committed } from '../types.ts'
 import type { EngineName } from './dialect.ts'
 
 /**
- * An act: the rule of one protocol act, written once for every engine. It is a generator that
- * yields statements; SQLite runs it to its end at once, inside one commit of the batch, and
- * Postgres awaits each statement. It holds nothing between two runs, because an engine may run it
- * again.
+ * The rule of one protocol act, written once for every engine. An act is a generator that yields
+ * statements: SQLite runs it to its end at once, inside the commit of a batch, and Postgres awaits
+ * each statement. An act keeps no state between two runs, because an engine may run it again.
  */
 export type Act<T> = Generator<Step, T, unknown>
 
 /**
- * A statement to be carried out, a value from outside, or what this act revokes: its commit
- * announces it.
+ * What an act may yield: a statement to run, a value from outside, or the revocations that the
+ * commit announces.
  */
 export type Step = Call | keyof Sources | Revoked
 
@@ -23,24 +22,27 @@ export interface Revoked {
 export type Value = string | number | null
 export type Params = Record<string, Value | undefined>
 
-/** Drizzle's dialect of an engine: quotes names and numbers parameters. */
+/** Drizzle's dialect of an engine, which quotes names and numbers parameters. */
 export interface SqlDialect {
   sqlToQuery(template: SQL): Query
 }
 
 export interface Statement<P extends Params, R> {
-  /** It locks rows and reads none: an engine with one writer leaves it out. */
+  /** The statement locks rows and reads none. An engine with a single writer skips it. */
   readonly onlyLocks: boolean
-  /** Its SQL for one engine. */
+  /** Returns its SQL for one engine. */
   render(engine: EngineName, dialect: SqlDialect): Query
-  /** Runs it for its first row. */
+  /** Runs the statement and returns its first row. */
   get(params: P): Act<R | undefined>
   all(params: P): Act<R[]>
-  /** Runs it for its effect. @returns how many rows it changed */
+  /**
+   * Runs the statement for its effect.
+   * @returns how many rows it changed
+   */
   run(params: P): Act<number>
 }
 
-/** One statement to be carried out, as an act yields it. */
+/** One run of a statement, as an act yields it. */
 export interface Call {
   readonly statement: AnyStatement
   readonly params: Params
@@ -49,7 +51,7 @@ export interface Call {
 // oxlint-disable-next-line typescript/no-explicit-any -- a list of statements of any type
 export type AnyStatement = Statement<any, any>
 
-/** What acts take from outside: the clock in milliseconds, and ids for rows of the store's own. */
+/** The inputs that acts take from outside: the clock in milliseconds, and ids for new rows. */
 export interface Sources {
   nowMs(): number
   newId(): string
@@ -65,18 +67,18 @@ export function* newId(): Act<string> {
   return (yield 'newId') as string
 }
 
-/** Runs acts. */
+/** Runs acts on one database. */
 export interface Engine {
   /**
-   * One transaction. An answer means that its commit is on disk.
+   * Runs an act in one transaction. When it answers, its commit is on disk.
    * @throws StoreUnavailable where nothing was written
    */
   write<T>(act: () => Act<T>): Promise<T>
   /**
-   * The same for one page of a bulk act. It shares no commit with acts that are waiting, and they
-   * go first.
+   * Runs one page of a bulk act in one transaction. It shares no commit with waiting acts, which go
+   * first.
    */
   writePage<T>(act: () => Act<T>): Promise<T>
-  /** Sees only what is committed. */
+  /** Runs an act that only reads. It sees only committed data. */
   read<T>(act: () => Act<T>): Promise<T>
 }

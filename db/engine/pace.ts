@@ -2,33 +2,36 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Acts over many rows, in pages so small and with such pauses between them that the acts of
- * requests hardly notice, however many rows there are. What a page of so many rows costs depends on
- * the rows and the disk, so the next page is made larger or smaller by what the last one took.
+ * Paces acts over many rows: pages are so small, and pauses so long, that the acts of requests
+ * hardly notice them. The cost of a page depends on the rows and the disk, so each page's size is
+ * set by the time that the last one took.
  */
 
 /**
- * A page may hold the event loop for about so long. A page on Postgres holds it for less, so pages
+ * How long a page may hold the event loop, roughly. A page on Postgres holds it for less, so pages
  * there stay large.
  */
 const TURN_MS = 1
 const LEAST_ROWS = 2
-/** A row of the dearest act takes 0.4 to 0.7 ms where the code has not run for long. */
+/**
+ * The first page is small, because a row of the most expensive act takes 0.4 to 0.7 ms while the
+ * code is cold.
+ */
 const FIRST_ROWS = 4
 const MOST_GROWTH = 1.5
 
 interface Pace {
-  /** Rows of the next page. */
+  /** The number of rows in the next page. */
   readonly rows: number
-  /** Pauses after a page. */
+  /** Pauses after a page and sets the size of the next. */
   rest(): Promise<void>
 }
 
 interface Limits {
-  /** Rows of a page at most. */
+  /** The maximum number of rows in a page. */
   most: number
   /**
-   * The pause, as a multiple of what the page took: with 1 the acts of requests have at least half
+   * The pause, as a multiple of the page's duration. With 1, the acts of requests get at least half
    * of the time.
    */
   pause?: number

@@ -2,34 +2,34 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Searched } from '../types.ts'
 
 /**
- * A list that is read in its order, window by window, with the event loop let in between: until
- * enough is found, or enough was read.
+ * Reads a list in its order, window by window, until enough entries are found or read. The event
+ * loop runs between two windows.
  */
 
-/** Entries that one turn looks at. */
+/** The number of entries that one turn of the event loop looks at. */
 export const WINDOW = 2_000
 
 /**
- * A log is in the order of commits. Its times go back by no more than this, where a clock was set
- * back.
+ * The most by which a clock that was set back may put an entry's time out of order. A log itself is
+ * in the order of commits.
  */
 export const CLOCK_BACK_SECONDS = 86_400
 
 export interface Window<T, P> {
   found: T[]
-  /** The last entry that was looked at, where there may be more after it. */
+  /** The last entry that was looked at; undefined where there is none after it. */
   reached: P | undefined
-  /** Entries that were looked at, whether or not they are wanted. */
+  /** The number of entries that were looked at, matching or not. */
   entries: number
 }
 
-/** How many are wanted, and how many entries may be looked at for them. */
+/** How many matches are wanted, and how many entries may be looked at to find them. */
 interface Bounds {
   limit: number
   most: number
 }
 
-/** @param next looks at the entries after a place, for at most `room` of those wanted */
+/** @param next looks at the entries after a place, for at most `room` matches */
 export async function searchBack<T, P>(
   from: P,
   { limit, most }: Bounds,

@@ -6,12 +6,12 @@ import type { EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
 /**
- * Statements, written once as Drizzle SQL over the schema's columns, for every engine. A module of
+ * Statements, written once for every engine as Drizzle SQL over the schema's columns. A module of
  * acts makes its statements when it is loaded; each engine renders and prepares each of them once.
- * Rows come back under the names of the fields, with the types of the schema.
+ * Rows have the names of the fields and the types of the schema.
  */
 
-/** A parameter of a statement, by its name. */
+/** A named parameter of a statement. */
 export type Param<T> = SQL<T>
 export type Takes<P> = { readonly [K in keyof P]: Param<P[K]> }
 
@@ -22,8 +22,8 @@ export type RowOf<F> = {
 
 const known: AnyStatement[] = []
 /**
- * Every statement of every act, so that an engine prepares all of them when it opens: a column that
- * is not there fails at start.
+ * Returns every statement of every act. An engine prepares all of them when it opens, so that a
+ * missing column fails at start.
  */
 export const allStatements = (): readonly AnyStatement[] => known
 
@@ -36,7 +36,7 @@ class Prepared<P extends Params, R> implements Statement<P, R> {
     this.onlyLocks = onlyLocks
     known.push(this)
   }
-  /** Once for each engine: all stores of a process take it from here. */
+  /** Renders once for each engine; all stores of a process share the result. */
   render(engine: EngineName, dialect: SqlDialect): Query {
     return (this.#rendered[engine] ??= renderFor(engine, () => dialect.sqlToQuery(this.#template)))
   }
@@ -57,12 +57,12 @@ export const placeholders = new Proxy(
 ) as Takes<never>
 
 /**
- * Rows up to which a statement for each costs the embedded store less than one for all, which reads
+ * The most rows for which SQLite runs one statement per row faster than one for all, which parses
  * them as JSON.
  */
 const FEW = 2
 
-/** Runs a statement for each of a few rows, or one for all. */
+/** Runs a statement for each of a few rows, or one statement for all of many. */
 export function* runForEach<P extends Params>(
   one: Statement<P, never>,
   each: Statement<{ list: string }, never>,
@@ -72,20 +72,20 @@ export function* runForEach<P extends Params>(
   else for (const row of rows) yield* one.run(row)
 }
 
-/** A value whose type Postgres cannot infer from its place. */
+/** Casts a value whose type Postgres cannot infer from its place. */
 export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> =>
   sql<T>`CAST(${value} AS ${sql.raw(type)})`
 
-/** A text parameter of a field, where nothing else tells Postgres its type. */
+/** A text parameter used as a field, where Postgres cannot infer its type. */
 export const textParam = (name: string): SQL<string> =>
   castTo('text', sql<string>`${sql.placeholder(name)}`)
 
-/** Whether a column has the wanted value. NULL: any value will do. */
+/** Whether a column has the wanted value. NULL matches any value. */
 export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
   sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
 
 /**
- * A statement that gives rows.
+ * Makes a statement that returns rows.
  * @param build its SQL; `f` is the list of fields, with their names
  */
 export function query<P extends Params, F extends Fields>(
@@ -95,14 +95,14 @@ export function query<P extends Params, F extends Fields>(
   return new Prepared(build(placeholders, fieldList(fields)))
 }
 
-/** A statement that gives no rows. */
+/** Makes a statement that returns no rows. */
 export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statement<P, never> {
   return new Prepared(build(placeholders))
 }
 
 /**
- * A statement that locks the rows of a table that a condition names, until the act ends, and reads
- * nothing.
+ * Makes a statement that locks the rows of a table that match a condition until the act ends, and
+ * reads nothing.
  */
 export function lockRows<P extends Params>(
   table: Table,
@@ -115,9 +115,9 @@ export function lockRows<P extends Params>(
 }
 
 /**
- * A statement that takes a lock by a name until the act ends: together with others that share it,
- * or alone. It locks no row, so it leaves no dead one behind. SQLite has one writer, and needs
- * none. @param about any number that is the same for all names of a kind
+ * Makes a statement that takes a named lock until the act ends, shared or alone. It locks no row,
+ * so it leaves no dead row version. SQLite has a single writer and needs none.
+ * @param about any number that is the same for all names of a kind
  */
 export const lockByName = (
   about: number,
@@ -136,7 +136,7 @@ const listed = (parts: SQL[]): SQL => sql.join(parts, sql`, `)
 export const fieldList = (fields: Fields): SQL =>
   listed(Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`))
 
-/** Columns of a table by the names of its properties: fields of a query. */
+/** Returns columns of a table under the names of its properties, as fields of a query. */
 export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & string>(
   table: T,
   ...names: K[]
@@ -158,18 +158,18 @@ const into = (table: Table, values: object): SQL =>
 const valueList = (values: Record<string, SQL | Value | undefined>): SQL =>
   listed(Object.values(values).map(asSql))
 
-/** `INSERT INTO t (…) VALUES (…)`. */
+/** Returns `INSERT INTO t (…) VALUES (…)`. */
 export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL =>
   sql`${into(table, values)} VALUES (${valueList(values)})`
 
 /**
- * `INSERT INTO t (…) SELECT … FROM rows`: one for each row. (Without a WHERE, SQLite would take a
- * following ON CONFLICT for a join's.)
+ * Returns `INSERT INTO t (…) SELECT … FROM rows`, which inserts one row for each. Without the
+ * WHERE, SQLite would parse a following ON CONFLICT as the condition of a join.
  */
 export const insertEach = <T extends Table>(table: T, values: Assigned<T>, rows: SQL): SQL =>
   sql`${into(table, values)} SELECT ${valueList(values)} FROM ${rows} WHERE true`
 
-/** `a = …, b = …`, for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
+/** Returns `a = …, b = …` for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
 export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>
   listed(
     Object.entries(values).map(
@@ -177,21 +177,24 @@ export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>
     ),
   )
 
-/** The columns' bare names: of an ON CONFLICT, or a SET. */
+/** Returns the columns' bare names, for an ON CONFLICT or a SET. */
 export const names = (...columns: Column[]): SQL =>
   listed(columns.map((column) => sql`${sql.identifier(column.name)}`))
 
-/** The value that an INSERT would have written, in its ON CONFLICT DO UPDATE. */
+/** Returns the value that the INSERT would have written, for its ON CONFLICT DO UPDATE. */
 export const excluded = (column: Column): SQL => sql`excluded.${sql.identifier(column.name)}`
 
-/** Constants become part of the SQL, so that an engine plans with them. */
+/** Writes constants into the SQL, so that an engine plans with them. */
 const asSql = (value: SQL | Value | undefined): SQL => {
   if (is(value, SQL)) return value
   if (value === null || value === undefined) return sql`NULL`
   return sql.raw(typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`)
 }
 
-/** @param params as Drizzle gives them: placeholders and constants, in their order */
+/**
+ * Returns a function that puts an act's parameters into the order of the rendered SQL.
+ * @param params as Drizzle gives them: placeholders and constants, in their order
+ */
 export function valuesOf(params: unknown[]): (given: Params) => unknown[] {
   const places = params.map((param) =>
     is(param, Placeholder) ? { name: param.name } : { constant: param },

@@ -1,24 +1,27 @@
 import type { Random } from '../../src/runtime/ids.ts'
 
-/** A column that may be NULL, as the rest of the broker knows it. */
+/**
+ * Returns a nullable column's value with `undefined` for NULL, which the rest of the broker
+ * expects.
+ */
 export const optional = <T>(value: T | null): T | undefined => value ?? undefined
 
 export const parseList = (value: string | null): string[] | undefined =>
   value === null ? undefined : (JSON.parse(value) as string[])
 
 /**
- * An id for a row: it begins with the time, so that rows that are written together stand together
- * in its index too; the rest is random.
+ * Returns an id for a row. It begins with the time, so that rows that are written together are
+ * adjacent in its index; the rest is random.
  */
 export const newRowId = (nowMs: number, random: Random): string =>
   `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
 
-/** Sorts after every id: they begin with a letter or a digit. */
+/** A text that sorts after every id: ids begin with a letter or a digit. */
 export const AFTER_EVERY_ID = '~'
 
 /**
- * The parameter of `rowsOf` or `isOneOf`. Half of a surrogate pair, as where a text was cut,
- * becomes U+FFFD: Postgres takes it in no JSON.
+ * Returns the parameter for `rowsOf` or `isOneOf`. Half of a surrogate pair, from a text that was
+ * cut, becomes U+FFFD, because Postgres rejects it in JSON.
  */
 export const listOf = (rows: readonly unknown[]): string =>
   JSON.stringify(rows, (_, value: unknown) =>
@@ -26,9 +29,8 @@ export const listOf = (rows: readonly unknown[]): string =>
   )
 
 /**
- * A statement for several rows changes each row once.
- * @returns the items in turns, in each of which a key occurs once: a turn sees what the one before
- * did
+ * Splits items into turns in which each key occurs once. One statement can change a row only once,
+ * and each turn sees the changes of the turn before.
  */
 export function inTurns<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
   const turns: T[][] = []
