@@ -17,8 +17,8 @@ import { findLock, lockFields, lockFrom } from './row.ts'
 import type { LockRow } from './row.ts'
 
 /**
- * Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time
- * alone.
+ * Lifts locks. An operator lifts them, or the broker when the lock's end has come; a lock whose end
+ * has passed stays open until then.
  */
 
 type Lifting = {
@@ -41,7 +41,7 @@ const setLifted = command(
       },
     })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
 )
-/** Its end has come. */
+/** Whether an open lock's end has come. */
 const isToLift = (now: SQL): SQL =>
   sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
 const oneDue = query(
@@ -59,7 +59,10 @@ const byIdLocked = query(
     sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}${forUpdate(locks)}`,
 )
 
-/** Webhooks name a user by `sub`. They say nothing of one who has never signed in. */
+/**
+ * Returns the selector that webhooks name a lock's target by. A user who never signed in has no
+ * `sub`, so webhooks do not report their lock.
+ */
 export const selectorOf = (target: LockTarget, sub: string | undefined): Selector | undefined => {
   if (target.kind === 'client') return { kind: 'client', clientId: target.clientId }
   if (target.kind === 'tenant') return { kind: 'tenant', tid: target.tid }
@@ -73,7 +76,7 @@ interface Said {
   until?: number | undefined
 }
 
-/** Tells webhooks of a lock. */
+/** Writes the webhook event of a lock. */
 export function* tell(
   type: 'lock.placed' | 'lock.lifted',
   selector: Selector | undefined,
@@ -98,7 +101,7 @@ interface How {
   now: number
 }
 
-/** @param row locked, and open */
+/** @param row an open lock, locked by this act */
 export function* lift(row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
   yield* setLifted.run({
     id: row.id,
@@ -115,8 +118,9 @@ export function* lift(row: LockRow, { actor, caseReference, comment, now }: How)
 }
 
 /**
- * The administrator of a tenant lifts what an administrator of it has locked. What operators have
- * locked, operators lift.
+ * Whether an administrator of a tenant may not lift this lock. They may lift a lock that an
+ * administrator of the same tenant placed on one of its users; only operators lift the locks of
+ * operators.
  */
 function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<boolean> {
   if (tid === undefined) return false
@@ -126,7 +130,8 @@ function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<bool
 type Answer = { outcome: 'lifted' | 'already'; lock: Lock } | { outcome: 'unknown' }
 
 /**
- * Lifts a lock. Of two operators at once, one lifts it; the other gets `already`, with who did.
+ * Lifts a lock. If two operators do so at once, one gets `lifted` and the other `already`, with who
+ * lifted it.
  */
 export function* liftLock({ id, ...how }: How & { id: string }): Act<Answer> {
   const row = yield* byIdLocked.get({ id })
@@ -157,7 +162,10 @@ function* anyDue({ now }: { now: number }): Act<boolean> {
 
 type Due = { now: number; limit: number }
 
-/** Of several brokers, one lifts each. */
+/**
+ * Lifts the locks whose end has come. If several brokers run it at once, each lock is lifted by one
+ * of them.
+ */
 function* liftDue({ now, limit }: Due): Act<Lock[]> {
   const rows = yield* due.all({ now, limit })
   for (const row of rows) yield* lift(row, { actor: WORKER, now })
@@ -165,13 +173,14 @@ function* liftDue({ now, limit }: Due): Act<Lock[]> {
     ...lockFrom(row),
     lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined },
   }))
-  // Last of all, as in every act that sends messages: their endpoints before the chain.
+  // The audit entries come last: every act that sends messages locks their endpoints before the
+  // chain, so that two acts cannot deadlock.
   for (const lock of lifted) yield* record(lock)
   return lifted
 }
 
 /**
- * Lifts locks whose end has come, each with its audit entry. It only reads while there is none.
+ * Lifts locks whose end has come, each with its audit entry. It writes nothing while there is none.
  */
 export async function liftDueLocks({ read, write }: Engine, input: Due): Promise<Lock[]> {
   return (await read(() => anyDue(input))) ? write(() => liftDue(input)) : []

@@ -14,7 +14,7 @@ import type { Known } from './protected.ts'
 import { lockFrom, openLock } from './row.ts'
 import type { LockRow } from './row.ts'
 
-/** Locking: a row and a revocation, in one commit. */
+/** Locks a target: a row and a revocation, in one commit. */
 
 type NewLock = Omit<
   LockRow,
@@ -68,7 +68,7 @@ const follow = command(
     WHERE ${locks.liftedAt} IS NULL AND ${locks.kind} = 'client' AND ${locks.key} = ${p.clientId} AND ${locks.oid} = ''`,
 )
 
-/** In the act that changes a registration. */
+/** Updates the audience of a client's open lock, in the act that changes its registration. */
 export const followAudience = (clientId: string, audience: string): Act<number> =>
   follow.run({ clientId, audience })
 
@@ -80,8 +80,8 @@ type Answer =
   | { outcome: 'rejected'; why: LockProtection }
 
 /**
- * The administrator of a tenant locks a user of it, in that tenant alone: the same human's users in
- * other tenants are not theirs.
+ * Returns what a tenant's administrator may lock of a target: a user of that tenant, without the
+ * same human's users in other tenants. Other actors may lock all of it.
  */
 function within(
   { target, actor: { tid } }: LockInput,
@@ -94,12 +94,12 @@ function within(
 }
 
 /**
- * Revokes (`locked`) what the target has, and refuses every new sign-in, code and token of it
- * until the lock is lifted. A user whose home account is known is locked in every tenant.
- * `already`: the target has another open lock. `changed`: the lock that was to be replaced is not
- * open any more. `rejected`: the target must not be locked. The head is taken first: a sign-in of
- * the user that opens a session beside this one is either covered by the revocation, or opens
- * after it and sees the lock.
+ * Revokes (`locked`) what the target has, and rejects every new sign-in, code and token of it until
+ * the lock is lifted. A user whose home account is known is locked in every tenant.
+ * `already`: the target has another open lock. `changed`: the lock that was to be replaced is no
+ * longer open. `rejected`: the target must not be locked.
+ * The act locks the head of the log first: a concurrent sign-in of the user is either covered by
+ * the revocation, or starts after it and sees the lock.
  */
 export function* lock(input: LockInput): Act<Answer> {
   yield* lockHead()

@@ -20,14 +20,14 @@ import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
 import type { LockInput, LockProtection } from '../types.ts'
 
 /**
- * What must not be locked, because then no operator could lift it: the actor's own account, the
- * operator tenant, the console's client, the last two administrators. The socket on the broker's
- * machine can lift every lock.
+ * Rejects locks after which no operator could lift them: of the actor's own account, the operator
+ * tenant, the console's client, and the last two administrators. The socket on the broker's machine
+ * can lift every lock.
  */
 
-/** A role that was seen at the console longer ago counts no more. */
+/** A role counts for 90 days after the console last saw it. */
 const SEEN_SECONDS = 90 * 86_400
-/** So many administrators are left, at least. */
+/** The number of administrators that must remain. */
 const LEFT = 2
 
 const tenant = query(
@@ -69,16 +69,16 @@ const see = command(
 type Role = (typeof operators.$inferSelect)['may']
 
 /**
- * Records a user with a role of the broker at the console: it is known who is an administrator,
- * and who is one of their own tenant.
+ * Records the role of a user at the console. The store then knows who is an administrator, and who
+ * is an administrator of their own tenant.
  */
 export function* recordOperator(input: { sub: string; may: Role; now: number }): Act<void> {
   yield* see.run(input)
 }
 
-/** What is to be locked, as the store knows it. */
+/** A target to be locked, as the store knows it. */
 export interface Known {
-  /** Of a user who has signed in. */
+  /** The sub of a user who has signed in. */
   sub: string | undefined
   homeId: string | undefined
   /** The same human's users in other tenants. */
@@ -89,8 +89,8 @@ export interface Known {
 const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
 
 /**
- * @returns undefined where there is nothing of that name; a user need not have signed in, but their
- * tenant is known, or they are a guest elsewhere
+ * Returns the target, or undefined where it is unknown. A user need not have signed in if their
+ * tenant is known, or if they are a guest elsewhere.
  */
 export function* knownTarget(
   target: LockInput['target'],
@@ -118,7 +118,8 @@ function* roleOf(sub: string, now: number): Act<Exclude<Role, 'tenant'> | undefi
 }
 
 /**
- * The lock of a user covers their guest accounts in other tenants, so protection covers these too.
+ * Returns the user and their guest accounts in other tenants. The lock of a user covers all of
+ * these, so their protection must too.
  */
 const usersOf = ({ sub, others }: Known): string[] =>
   sub === undefined ? others : [sub, ...others]
@@ -133,7 +134,7 @@ function* userIn(tid: string, subs: readonly string[]): Act<string | undefined> 
   return undefined
 }
 
-/** Why this must not be locked by this actor. */
+/** Returns why this actor must not lock the target; undefined where they may. */
 export function* protection(
   input: LockInput,
   known: Known & { source?: string },

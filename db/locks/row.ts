@@ -9,7 +9,7 @@ import { AFTER_EVERY_ID, optional } from '../engine/values.ts'
 import { locks } from '../schema.ts'
 import type { Lock } from '../types.ts'
 
-/** Locks as rows: open ones, and those that were lifted, as long as the audit log keeps the act. */
+/** Locks as rows. Lifted locks are kept as long as the audit log keeps the act. */
 
 export const lockFields = {
   ...columnsOf(
@@ -73,7 +73,7 @@ export function* findLock(id: string): Act<Lock | undefined> {
   return row && lockFrom(row)
 }
 
-/** The open lock of a target, which no other act changes until this one ends. */
+/** Returns the open lock of a target. No other act changes it until this one ends. */
 export const openLock = ({ kind, key, oid }: LockKey): Act<LockRow | undefined> =>
   openLocked.get({ kind, key, oid })
 
@@ -98,11 +98,14 @@ const lists = {
   lifted: list(sql`${locks.liftedAt} IS NOT NULL`),
   all: list(sql`1 = 1`),
 }
-/** Locks, newest first: those before the lock `before`. An id begins with its time. */
+/**
+ * Lists locks, newest first, from before the lock `before`. Ids begin with their time, so their
+ * order is that of time.
+ */
 export function* listLocks(input: {
   state: 'open' | 'lifted' | 'all'
   kind?: LockKind | undefined
-  /** tid of users and a tenant, or client_id. */
+  /** The tid of a user or tenant, or a client_id. */
   key?: string | undefined
   oid?: string | undefined
   caseReference?: string | undefined
@@ -130,7 +133,7 @@ const counts = query(
   (_, f) =>
     sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
 )
-/** How many locks are open, and when the first of them ends. */
+/** Returns how many locks of each kind are open, and when the first of them ends. */
 export function* lockCounts(): Act<
   { kind: LockKind; open: number; firstEndsAt: number | undefined }[]
 > {
