@@ -11,14 +11,14 @@ import { link } from './chain.ts'
 import { linkOfRevocation, type RevocationRow } from './revocations.ts'
 
 /**
- * Appends to the log of revocations. The import rules let `revoke` alone import it, which writes
- * what an entry causes in the same transaction.
+ * Appends to the log of revocations. The import rules let only `revoke` import it, which writes an
+ * entry's effects in the same transaction.
  */
 
 /**
- * On Postgres, only where the log was continued on the timeline of the server that runs it
- * (db/postgres/lineage.ts): no entry has a number that a former primary may have given to another
- * one.
+ * On Postgres, allows an entry only where the log was continued on the timeline of the server that
+ * runs it (db/postgres/lineage.ts). Otherwise a former primary may have given the same number to
+ * another entry.
  */
 const mayTakeEntries = perEngine({
   sqlite: sql.empty(),
@@ -88,8 +88,8 @@ export function* takeSeq(): Act<number> {
 
 /**
  * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The
- * salt is kept in the row until its user is erased: without it nothing of the user can be read from
- * the hash.
+ * salt is kept in the row until its user is erased: without it nothing about the user can be read
+ * from the hash.
  */
 export function* addEntry(revocation: Revocation, atMs: number): Act<void> {
   const {

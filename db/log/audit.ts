@@ -11,8 +11,8 @@ import type { AuditEntry, AuditOutcome, NewAuditEntry, Searched } from '../types
 import { link, lockChain } from './chain.ts'
 
 /**
- * What operators did. It refuses to change what is written: there is no such act here, and SQLite's
- * triggers refuse it in SQL.
+ * The audit log. It has no act that changes what is written, and SQLite's triggers reject it in
+ * SQL.
  */
 
 const written = columnsOf(
@@ -75,7 +75,9 @@ const insertOutcome = command(
     sql`${insertInto(auditOutcomes, { id: p.id, atMs: p.atMs, outcome: p.outcome, result: p.result })} ON CONFLICT DO NOTHING`,
 )
 
-/** What the hash of an entry covers in clear, and what it covers salted. */
+/**
+ * Returns the fields that the hash of an entry covers in clear, and those that it covers salted.
+ */
 export const linkOfEntry = ({
   id,
   atMs,
@@ -93,7 +95,7 @@ export const linkOfEntry = ({
 })
 
 /**
- * Records an act before it is done, because what cannot be written down is not done.
+ * Records an act before it is done, so that no act is done without a record.
  * @returns its id: the number after the chain's head, so that ids are in the order of the commits
  * and never reused
  */
@@ -119,7 +121,7 @@ export function* appendAudit(entry: NewAuditEntry): Act<number> {
   return id
 }
 
-/** Records how an act ended. A second word about the same act changes nothing. */
+/** Records how an act ended. A second outcome of the same act changes nothing. */
 export function* concludeAudit({ id, outcome, result }: { id: number } & AuditOutcome): Act<void> {
   yield* insertOutcome.run({
     id,
@@ -139,7 +141,7 @@ export function endOf(
   return outcome === null ? undefined : { outcome, atMs: endedAtMs ?? atMs, result: parse(result) }
 }
 
-/** Of `audit` with `joinOutcomes`. */
+/** The fields of an entry with its outcome, for `audit` with `joinOutcomes`. */
 export const entryFields = { ...written, ...outcomeFields }
 function entryOf(row: RowOf<typeof entryFields>): AuditEntry {
   const { id, atMs, via, act, target, caseReference, comment, details } = row
@@ -173,7 +175,7 @@ type Wanted = {
   limit: number
 }
 /**
- * Columns with an index that ends in the id, so that a page reads little more than its own length.
+ * Columns with an index that ends in the id. With it a page reads little more than its own length.
  */
 const INDEXED = ['target', 'caseReference', 'actorId', 'act'] as const
 type By = (typeof INDEXED)[number] | 'none'
@@ -187,7 +189,7 @@ const list = (by: By, order: 'ASC' | 'DESC') =>
         AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
-/** Who has acted for a tenant as its administrator. */
+/** The users who acted as administrators of a tenant. */
 const administratorsOf = query(
   columnsOf(operators, 'sub'),
   (
@@ -196,7 +198,7 @@ const administratorsOf = query(
   ) => sql`SELECT ${f} FROM ${operators} WHERE ${operators.may} = 'tenant'
     AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${operators.sub} AND ${subjects.tid} = ${p.tid})`,
 )
-/** Of one of them, by the index of actors. */
+/** The entries of one administrator, by the index of actors. */
 const ofAdministrator = query(
   entryFields,
   (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
@@ -204,7 +206,7 @@ const ofAdministrator = query(
       AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
     ORDER BY ${audit.id} DESC LIMIT ${p.limit}`,
 )
-/** The last entry of a window: so many entries of the index after, or before, a place. */
+/** The last entry of a window: the one `skip` entries of the index after, or before, a place. */
 const ending = (by: By, order: 'ASC' | 'DESC') =>
   query(
     columnsOf(audit, 'id', 'atMs'),
@@ -241,8 +243,8 @@ interface Search {
   after?: number | undefined
   actorId?: string | undefined
   /**
-   * What the administrators of this tenant did, newest first; of the other filters only times count
-   * then.
+   * Only acts of this tenant's administrators, newest first. Of the other filters only the times
+   * apply then.
    */
   tid?: string | undefined
   act?: string | undefined
@@ -257,7 +259,8 @@ type Place = { id: number; atMs: number }
 type Range = Pick<Wanted, 'after' | 'before'>
 
 /**
- * What of the log its times leave: entries beyond it are later, or earlier, than the filter wants.
+ * Narrows the ids to the wanted times: entries outside the range are too late or too early, even
+ * where a clock was set back.
  */
 function* rangeOf({
   after = 0,
@@ -283,8 +286,8 @@ const filtersOf = ({ actorId, act, target, caseReference, sinceMs, untilMs }: In
 })
 
 /**
- * The newest of each administrator of a tenant: what others have done is not read, so that nothing
- * shows how much it is.
+ * Returns the newest entries of a tenant's administrators. It never reads entries of others, so
+ * that the time that it takes does not show how many there are.
  */
 async function newestOfTenant(
   { read }: Pick<Engine, 'read'>,
@@ -302,8 +305,8 @@ async function newestOfTenant(
 }
 
 /**
- * One page of `listAudit`. It looks at about `most` entries, and says how far it came where that
- * was not enough.
+ * Returns one page of `listAudit`. It looks at about `most` entries, and returns how far it came
+ * where that was not enough.
  */
 export async function pageOfAudit(
   engine: Pick<Engine, 'read'>,
@@ -335,8 +338,8 @@ export async function pageOfAudit(
 }
 
 /**
- * Entries, newest first, before `before`; or rising from `after` on. Times are epoch milliseconds,
- * `untilMs` not included.
+ * Lists entries, newest first from before `before`, or rising from after `after`. Times are epoch
+ * milliseconds; `untilMs` is excluded.
  */
 export const listAudit = async (
   engine: Engine,

@@ -16,8 +16,8 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { chainBegins, chainHeads, logHead } from '../schema.ts'
 
 /**
- * The heads of the chains, advanced in the transaction that appends to a log. It refuses to append
- * where a log has no chain.
+ * The heads of the chains, advanced in the transaction that appends to a log. Appending to a log
+ * without a chain throws.
  */
 
 const headFields = columnsOf(chainHeads, 'number', 'hash')
@@ -43,7 +43,8 @@ const addBegin = command(
     insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
 )
 
-// Locked: of two brokers that open a new store, the second finds its chains.
+// Locks the head of the log, so that of two brokers that open a new store the second finds the
+// chains of the first.
 const logLocked = query(
   columnsOf(logHead, 'epoch'),
   (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`,
@@ -64,13 +65,13 @@ const required = (log: LogName, found: Head | undefined): Head => {
 export function* chainHead(log: LogName): Act<Head> {
   return required(log, yield* head.get({ log }))
 }
-/** The head, which no other act advances until this one ends. */
+/** Returns the head. No other act advances it until this one ends. */
 export function* lockChain(log: LogName): Act<Head> {
   return required(log, yield* headLocked.get({ log }))
 }
 
 /**
- * Inside the transaction that appends the row.
+ * Advances the chain by one row, in the transaction that appends the row.
  * @param salt is kept beside the row until its user is erased
  */
 export function* link(
@@ -92,7 +93,10 @@ interface Begin {
   epoch: string
 }
 
-/** A new segment, whose rows follow `after`. It names the head before it, where there is one. */
+/**
+ * Begins a new segment of a chain, whose rows follow `after`. It holds the head before it, where
+ * there is one.
+ */
 export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): Act<void> {
   const former = yield* headLocked.get({ log })
   const fields = {

@@ -10,7 +10,10 @@ import { endOf, entryFields, joinOutcomes, linkOfEntry } from './audit.ts'
 import { chainHead } from './chain.ts'
 import { linkOfRevocation, revocationFields } from './revocations.ts'
 
-/** The chains as evidence: signed heads, and stretches of a log with what their hashes cover. */
+/**
+ * The chains as evidence: signed heads, and ranges of a log with the content that their hashes
+ * cover.
+ */
 
 const ofRevocations = query(
   { ...revocationFields, ...columnsOf(revocations, 'hash', 'personalHash', 'salt') },
@@ -52,7 +55,7 @@ const begins = query(
       ORDER BY ${chainBegins.number}, ${chainBegins.id}`,
 )
 
-/** A row of either log, whole. */
+/** A row of either log, with all that its hash covers. */
 interface Row {
   number: number
   hash: string
@@ -116,18 +119,20 @@ export function* addSignedHead({
 }: SignedHead & { log: LogName }): Act<void> {
   yield* addSignature.run({ log, number, hash, at, signature })
 }
-/** The last signed head before a row, and the first at or after it. */
+/** Returns the last signed head before a row, and the first at or after it. */
 export function* signedAround(place: {
   log: LogName
   number: number
 }): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
   return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
 }
-/** Rows after `after` up to and with `to`, rising. */
+/** Returns the links of the rows after `after` up to and including `to`, rising. */
 export function* chainRows(stretch: Stretch): Act<Link[]> {
   return (yield* rowsOf(stretch)).map(linkOf)
 }
-/** The same rows with their personal fields, and of the audit log with how each act ended. */
+/**
+ * Returns the same rows with their personal fields; for the audit log also with how each act ended.
+ */
 export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
   return (yield* rowsOf(stretch)).map(evidenceOf)
 }

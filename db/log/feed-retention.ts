@@ -7,11 +7,11 @@ import { revocations } from '../schema.ts'
 
 /**
  * Where the log begins for guards: every revocation up to the floor is older than any token that
- * could still live. `at` may fall where the clock is set back, so that the floor is a `seq`, and it
- * moves forward past rows that it has looked at.
+ * could still be valid. `at` may fall where the clock was set back, so the floor is a `seq`. It
+ * moves forward past rows that it has checked.
  */
 
-/** Rows of the log that one step looks at: about 1 ms. */
+/** The number of log rows that one step looks at: about 1 ms. */
 const LOOKED_AT = 5_000
 
 const nth = query(
@@ -21,9 +21,9 @@ const nth = query(
 )
 
 /**
- * The last `seq` of one step after `from`. Counted in rows, because numbers leap: a restored log
- * goes on far ahead of the backup's.
- * @param head at least the last row's
+ * Returns the last `seq` of one step after `from`. It counts rows, because numbers have gaps: a
+ * restored log continues far ahead of the backup's.
+ * @param head at least the last row's `seq`
  */
 export function* stepEnd(from: number, head: number): Act<number> {
   if (head - from <= LOOKED_AT) return head
@@ -37,7 +37,8 @@ export interface Floor {
 }
 
 const byIndex = query(
-  // `+seq`: by `min(seq)` an engine would walk the table from its oldest row.
+  // `+seq` keeps an engine from using the primary key: for `min(seq)` it would walk the table from
+  // its oldest row.
   { seq: sql<number | null>`min(+${revocations.seq})` },
   (p: Takes<{ since: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations}${indexedBy('revocations_by_at')} WHERE ${revocations.at} >= ${p.since}`,
@@ -55,16 +56,16 @@ function* begin(since: number, head: number): Act<Floor> {
 }
 
 /**
- * The floor for `since`, after one bounded step forward; an older floor is kept where it is for a
- * later `since`.
- * @param head read before: what is appended since then is above the floor
+ * Returns the floor for `since`, after one bounded step forward. If `since` is earlier than the
+ * former floor's, the floor does not move.
+ * @param head read before: rows that are appended later are above the floor
  */
 export function* advanceFloor(
   former: Floor | undefined,
   { since, after, head }: { since: number; after: number; head: number },
 ): Act<Floor> {
-  // Once in a process, and where the clock was set back: the index holds what is younger than
-  // `since`, which is an hour's revocations.
+  // Computed by the index once in a process, and again where the clock was set back. The index
+  // range holds the rows younger than `since`, about an hour's revocations.
   const floor =
     former === undefined || (since < former.since && after < former.seq)
       ? yield* begin(since, head)

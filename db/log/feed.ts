@@ -11,8 +11,8 @@ import { head } from './head.ts'
 import { revocationFields, revocationOf } from './revocations.ts'
 
 /**
- * The log as guards follow it: rising, without a gap, in bounded steps. It leaves out what is older
- * than any token that could still live.
+ * The log as guards follow it: rising, without a gap, in bounded steps. It leaves out revocations
+ * that are older than any token that could still be valid.
  */
 
 const page = query(
@@ -30,13 +30,13 @@ interface Wanted {
 interface Step {
   found: Revocation[]
   floor: Floor
-  /** Everything up to here was looked at. */
+  /** Every row up to here was looked at. */
   to: number
   atEnd: boolean
 }
 
 function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<Step> {
-  // First of all: whatever is committed up to the head is seen by the statements that follow.
+  // The head is read first, so that the statements that follow see every row up to it.
   const end = yield* head()
   const advanced = yield* advanceFloor(floor, { since, after, head: end })
   const from = since < advanced.since ? after : Math.max(after, advanced.seq)
@@ -46,14 +46,14 @@ function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<S
 }
 
 /**
- * A turn of the event loop begins no step after so long: many guards ask at the same moment, after
- * a restart of their broker.
+ * How long the steps of one turn of the event loop may take together. After a restart of their
+ * broker many guards ask at the same moment.
  */
 const TURN_MS = 4
 
 /**
- * How long the steps of this turn of the event loop have held it. On Postgres a step holds it for a
- * moment only.
+ * How long the steps of this turn have held the event loop. On Postgres a step holds it only
+ * briefly.
  */
 class Turn {
   #heldMs = 0
@@ -79,9 +79,9 @@ class Turn {
 }
 
 /**
- * The log after `after`, rising. Revocations before `since` are left out: they cover no token that
- * could still live. Each turn of the event loop looks at a bounded number of rows, also where many
- * of them are too old, and where many guards ask.
+ * Returns the log after `after`, rising, without revocations before `since`, which cover no token
+ * that could still be valid. Each turn of the event loop looks at a bounded number of rows, even
+ * where many of them are too old or many guards ask.
  */
 export function revocationsAfter({ read }: Engine) {
   let floor: Floor | undefined

@@ -17,18 +17,18 @@ import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
 import { logHeadRow } from './head.ts'
 
 /**
- * How far each guard has come. It refuses reports of another epoch: their numbers mean something
- * else.
+ * How far each guard has come. Reports of another epoch are ignored, because their numbers belong
+ * to another log.
  */
 
 /**
- * Revocations that one report tells of at most: a guard that was away long says nothing about how
- * fast it is.
+ * The most revocations that one report marks as enforced. A guard that was away for long gives no
+ * information about its speed.
  */
 const REACHED = 100
 /**
- * Names that a client may have for its guards, the latest: each start of a process may make a new
- * one.
+ * The most guards that are kept for a client, the latest ones: each start of a process may bring a
+ * new name.
  */
 const GUARDS = 1000
 
@@ -52,7 +52,7 @@ type Guard = { clientId: string; guardId: string }
 const isGuard = (p: Takes<Guard>) =>
   sql`${guards.clientId} = ${p.clientId} AND ${guards.guardId} = ${p.guardId}`
 
-// In one order, so that two brokers that record the same guards do not wait for each other.
+// A fixed order, so that two brokers that record the same guards cannot deadlock.
 const known = query(
   columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq'),
   (p: Takes<{ list: string }>, f) => {
@@ -108,7 +108,8 @@ const between = query(
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to}
       ORDER BY ${revocations.seq} DESC LIMIT ${sql.raw(String(REACHED))}`,
 )
-// Of those that it tells of; a later guard's word is the later one.
+// Sets the time at which the revocations of this range were enforced. A later report overwrites an
+// earlier one.
 const markEnforced = command(
   (p: Takes<{ from: number; to: number; atMs: number }>) =>
     sql`UPDATE ${revocations} SET ${assign(revocations, { enforcedAtMs: p.atMs })}
@@ -119,7 +120,7 @@ const all = query(
   (_, f) => sql`SELECT ${f} FROM ${guards} ORDER BY ${guards.clientId}, ${guards.guardId}`,
 )
 
-/** Rows of the log, both ends included. */
+/** A range of log rows, both ends included, and when it was enforced. */
 interface Range {
   from: number
   to: number
@@ -128,7 +129,7 @@ interface Range {
 
 interface Judged {
   input: GuardReport
-  /** What it had reported of this epoch. */
+  /** The seq that the guard had reported before in this epoch. */
   from: number | undefined
   seq: number
 }
@@ -148,7 +149,7 @@ const rowOf = ({ input, seq }: Judged) => ({
   clockOffsetSeconds: input.clockOffsetSeconds ?? null,
 })
 
-/** One of each guard. */
+/** Records one report of each guard, and removes guards above the limit of their client. */
 function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   const before = new Map(
     (yield* known.all({
@@ -167,9 +168,12 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   return judged
 }
 
-/** @param read of the log, by range: guards that report together mostly come from the same seq */
+/**
+ * Returns the revocations that this report newly reached.
+ * @param read the log entries already read, by range: guards that report together mostly share it
+ */
 function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): Act<Entry[]> {
-  // A guard's first report says where it begins, not what it has just reached.
+  // A guard's first report shows where it started, not what it has just reached.
   if (from === undefined || from >= seq) return []
   const key = `${from} ${seq}`
   const reached = read.get(key) ?? (yield* between.all({ after: from, to: seq })).reverse()
@@ -190,10 +194,10 @@ interface ReachedRevocation {
 }
 
 /**
- * Records what guards enforce, many of them in one transaction. It only rises within an epoch. It
- * needs as many statements as for one report where all come from the same seq; a thousand guards
- * rewrite the revocations that they reached once.
- * @returns the revocations that each guard reached with it
+ * Records what guards enforce, many reports in one transaction. A guard's seq only rises within an
+ * epoch. Where all reports start from the same seq, it runs about as many statements as for one
+ * report, and marks each revocation once.
+ * @returns the revocations that each guard reached with its report
  */
 export function* recordEnforced(...reports: GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
   const log = yield* logHeadRow()
@@ -213,13 +217,13 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{ reached: Reach
   return { reached }
 }
 
-/** No name of a guard has a space. */
+/** Returns a key for a guard. The names of guards have no space. */
 const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}`
 const byName = (a: GuardReport, b: GuardReport): number =>
   compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-/** Overlapping and adjoining ranges as one, with the latest time. */
+/** Joins overlapping and adjoining ranges, with the latest time. */
 function merged(ranges: readonly Range[]): Range[] {
   const out: Range[] = []
   for (const range of ranges.toSorted((a, b) => a.from - b.from)) {

@@ -6,8 +6,8 @@ import type { Takes } from '../engine/statement.ts'
 import { logHead } from '../schema.ts'
 
 /**
- * The head of the log of revocations: how far it has come. An act that revokes or opens something
- * takes it before its other locks.
+ * The head of the log of revocations. An act that revokes or opens something locks it before any
+ * other row.
  */
 
 const headRow = query(
@@ -27,7 +27,7 @@ const insertHead = command(
 export function* logHeadRow(): Act<{ seq: number; epoch: string }> {
   return (yield* headRow.get({})) ?? { seq: 0, epoch: '' }
 }
-/** The log of a new store. */
+/** Writes the head of a new store's log. */
 export function* ensureHead(epoch: string): Act<void> {
   yield* insertHead.run({ epoch })
 }
@@ -35,14 +35,14 @@ export function* head(): Act<number> {
   return (yield* logHeadRow()).seq
 }
 /**
- * Waits for the act that appends, and keeps others from appending until this one ends: what is read
- * afterwards is what the log's entry is true of. An act that decides by rows whether it appends
- * calls it before it reads them, and before it locks a session, as `revoke` does.
+ * Waits for an act that appends, and keeps others from appending until this act ends: what this act
+ * reads afterwards is still true when its entry commits. An act that decides by rows whether it
+ * appends must call it before it reads them, and before it locks a session, as `revoke` does.
  */
 export const lockHead = (): Act<unknown> => headLock.get({})
 /**
- * The head that a session is opened against. No revocation commits between it and this act's
- * commit: one that does not cover the session sees it, and one that covers it finds its row.
+ * Returns the head against which a session is opened. No revocation commits between this and the
+ * act's own commit: an earlier one is visible to the act, and a later one finds the session's row.
  */
 export function* headOfOpening(): Act<number> {
   return (yield* headShared.get({}))?.seq ?? 0

@@ -19,10 +19,7 @@ import type {
   Searched,
 } from '../types.ts'
 
-/**
- * The entries of the log of revocations, and the log as operators read it: one entry, or the newest
- * first, narrowed by what they look for.
- */
+/** The log of revocations as operators read it: one entry, or a filtered list, newest first. */
 
 export const revocationFields = {
   ...columnsOf(
@@ -46,7 +43,8 @@ export type RevocationRow = RowOf<typeof revocationFields>
 
 export const revocationOf = (row: RevocationRow): Revocation => ({
   seq: row.seq,
-  // A row that lacks its member reads as everything: it revokes too much, never too little.
+  // A row without the member that its kind needs counts as `everything`: it revokes too much, never
+  // too little.
   selector: decodeSelector({ ...row, client_id: row.clientId }) ?? { kind: 'everything' },
   tid: optional(row.tid),
   reason: row.reason,
@@ -59,7 +57,7 @@ export const revocationOf = (row: RevocationRow): Revocation => ({
   traceparent: optional(row.traceparent),
 })
 
-/** What the hash of a row covers in clear, and what it covers salted. */
+/** Returns the fields that the hash of a row covers in clear, and those that it covers salted. */
 export const linkOfRevocation = (
   row: Omit<RevocationRow, 'fanOut' | 'sessions' | 'traceparent'>,
 ) => ({
@@ -107,8 +105,8 @@ export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> 
   return row && loggedOf(row)
 }
 /**
- * When everything was last revoked, in epoch seconds: no session is older. Undefined: the log has
- * no such entry.
+ * Returns when everything was last revoked, in epoch seconds: no session is older. Undefined: the
+ * log has no such entry.
  */
 export function* everythingRevokedAt(): Act<number | undefined> {
   return (yield* everythingAt.get({}))?.at
@@ -135,15 +133,15 @@ type Place = { seq: number; at: number }
 const inWindow = (p: Takes<Wanted>): SQL =>
   sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
 /**
- * What was revoked for a user, and what has ended a session or a grant of theirs, as their security
- * history has it.
+ * Revocations that name a user, or that ended a session or grant of theirs by their security
+ * history.
  */
 const ofUser = (p: Takes<Wanted>): SQL => sql`${revocations.seq} IN (
   SELECT ${securityEvents.seq} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} IS NOT NULL
   UNION SELECT own.seq FROM ${revocations} AS own WHERE own.sub = ${p.sub} AND own.sub IS NOT NULL)`
 const equals = (column: SQL | typeof revocations.clientId, wanted: Param<string | null>): SQL =>
   sql`${column} = ${wanted} AND ${column} IS NOT NULL`
-/** By which index a window is read. */
+/** The index by which a window is read, for each filter. */
 const sources: Record<By, { index: SQL; where: (p: Takes<Wanted>) => SQL }> = {
   clientId: {
     index: indexedBy('revocations_by_client'),
@@ -170,7 +168,7 @@ const listed = (from: SQL, where: (p: Takes<Wanted>) => SQL) =>
       AND ${orAny(revocations.actorId, p.actorId)} AND ${orAny(revocations.tid, p.tid)} AND ${revocations.at} >= ${p.since} AND ${revocations.at} < ${p.until}
       ORDER BY ${revocations.seq} DESC LIMIT ${p.limit}`,
   )
-/** The last entry of a window: so many entries of the index before a place. */
+/** The last entry of a window: the one `skip` entries of the index before a place. */
 const ending = ({ index, where }: (typeof sources)[By]) =>
   query(
     columnsOf(revocations, 'seq', 'at'),
@@ -197,7 +195,7 @@ const firstAt = query(
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.at} >= ${p.at} ORDER BY ${revocations.at} LIMIT 1`,
 )
 
-/** The entries of one window before a place. */
+/** Returns the entries of one window before a place. */
 function* windowOf(
   by: By,
   filters: Filters,
@@ -212,7 +210,10 @@ function* windowOf(
   return { found: rows.map(loggedOf), reached: older ? last : undefined, entries: size }
 }
 
-/** Every entry from this one on is later than the filter wants. */
+/**
+ * Returns the `seq` before which the search begins: every entry from there on is later than the
+ * filter wants.
+ */
 function* beginning(before: number, until: number): Act<number> {
   const later =
     until < Number.MAX_SAFE_INTEGER
@@ -246,8 +247,8 @@ const filtersOf = ({
 })
 
 /**
- * One page of `listRevocations`. It looks at about `most` entries, and says how far it came where
- * that was not enough.
+ * Returns one page of `listRevocations`. It looks at about `most` entries, and returns how far it
+ * came where that was not enough.
  */
 export async function pageOfRevocations(
   { read }: Pick<Engine, 'read'>,
@@ -272,7 +273,8 @@ export async function pageOfRevocations(
 }
 
 /**
- * Revocations, newest first. What one turn of the event loop reads is bounded, whatever is wanted.
+ * Lists revocations, newest first. What one turn of the event loop reads is bounded, whatever the
+ * filter.
  */
 export const listRevocations = async (
   engine: Engine,

@@ -7,14 +7,14 @@ import { deliveries, revocations } from '../schema.ts'
 import type { RevocationTime } from '../types.ts'
 
 /**
- * How long revocations took, for operators. Bounded in what it reads, and between two pages the
- * event loop has its turn.
+ * How long revocations took, for operators. Reads are bounded, and the event loop runs between two
+ * pages.
  */
 
 const PAGE = 50
 /**
- * Deliveries of one revocation that are looked at; one that has more is listed without a time, not
- * by a part of them.
+ * The most deliveries of one revocation that are read. A revocation with more is listed without a
+ * time, rather than with that of a part.
  */
 const MOST_OF_ONE = 1_000
 
@@ -30,7 +30,7 @@ const ofOne = query(
   {
     count: sql<number>`count(*)`,
     delivered: sql<number>`count(CASE WHEN ${isDelivered} THEN 1 END)`,
-    // What was superseded is delivered with another revocation, and counts there.
+    // A superseded delivery is delivered with another revocation, and counts there.
     open: sql<number>`count(CASE WHEN ${openStates} AND ${deliveries.supersededBy} IS NULL THEN 1 END)`,
     last: sql<number | null>`max(CASE WHEN ${isDelivered} THEN ${deliveries.settledAtMs} END)`,
   },
@@ -62,8 +62,8 @@ function* page(before: number, limit: number): Act<RevocationTime[]> {
 }
 
 /**
- * The latest `limit` revocations for the console's chart, newest first. One with more deliveries
- * than are read has no `deliveredMs`.
+ * Returns the latest `limit` revocations for the console's chart, newest first. A revocation with
+ * more deliveries than are read has no `deliveredMs`.
  */
 export async function revocationTimes(
   { read }: Engine,
