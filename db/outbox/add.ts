@@ -21,12 +21,12 @@ import type { Move } from './counts.ts'
 import { PRIORITIES, priorityNumber } from './row.ts'
 
 /**
- * Adds deliveries: one for each logout address of each client that took part. It never decides
- * whether a revocation covers.
+ * Adds deliveries: one for each logout address of each client that took part in a session. Whether
+ * a revocation covers the session is decided elsewhere.
  */
 
 /**
- * As `nextAttemptAtMs`: due whatever the clock says, so that a step of the clock delays no
+ * A `nextAttemptAtMs` that is due whatever the clock says, so that a step of the clock delays no
  * delivery.
  */
 export const AT_ONCE = 0
@@ -34,22 +34,29 @@ export const AT_ONCE = 0
 interface DeliveriesFor {
   seq: number
   /**
-   * When the revocation was committed: its deliveries are pending since then, however late a batch
+   * When the revocation was committed. Its deliveries are pending since then, however late a batch
    * writes them.
    */
   atMs: number
   sid: string
   sub: string
-  /** Only this participant (a grant, a client); else all of the session's. */
+  /**
+   * Only this participant, where a grant or a client is revoked; undefined: all participants of the
+   * session.
+   */
   clientId?: string | undefined
-  /** A wide revocation: a client that asked for it gets one message a user, by `sub`. */
+  /**
+   * Whether the revocation is wide. A client registered with `logoutBy: 'sub'` then gets one
+   * message a user.
+   */
   wide: boolean
   priority: Priority
 }
 
 const targetFields = { ...columnsOf(targets, 'targetId', 'clientId'), logoutBy: clients.logoutBy }
 
-// A target that was removed still gets what was revoked before it went.
+// The targets of the participants. A removed target still gets the revocations from before its
+// removal.
 const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
   sql`FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
     JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${withoutReprepare(seq)})
@@ -85,13 +92,13 @@ const newRows = (p: Takes<Of & { list: string }>) => {
   }
   return { rows, values }
 }
-// For all targets at once: while a revocation is written, every other one waits for it.
+// One statement for all targets, because every other revocation waits while one is written.
 const insertBySid = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string }>, f) => {
   const { rows, values } = newRows(p)
   return sql`${insertEach(deliveries, { ...values, sid: castTo('text', p.sid) }, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
 })
-// Another session of the same user may have written it already: then this session joins its list,
-// unless the list is deleted.
+// If another session of the same user has already written the delivery, this session joins its
+// list, unless the list was deleted.
 const insertBySub = query(
   columnsOf(deliveries, 'id', 'targetId', 'state'),
   (p: Takes<Of & { list: string }>, f) => {
@@ -102,8 +109,8 @@ const insertBySub = query(
   },
 )
 
-// The newest delivery says all that the others would: they close at once, and it is the one that is
-// retried, fails or is redriven.
+// Undelivered messages of other revocations for the same session or user. The newest delivery
+// replaces them: they are superseded at once, and only the newest is retried, fails or is redriven.
 const otherFields = {
   ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'state', 'payload'),
   seq: sql<number>`${deliveries.seq}`,
@@ -126,7 +133,7 @@ const setSessions = command(
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { payload: p.sids })} WHERE ${deliveries.id} = ${p.id}`,
 )
 
-/** The sessions of logout tokens by `sub`, each once. */
+/** Returns the sids that logout tokens by `sub` list, each once. */
 const sessionsIn = (...payloads: (string | null)[]): string[] => [
   ...new Set(payloads.flatMap((one) => one?.split(' ') ?? [])),
 ]
@@ -143,10 +150,10 @@ function* close(one: Superseded, by: string, moves: Move[]): Act<void> {
 }
 
 /**
- * Wide revocations are written in batches, by turns: an older one may come to a session after a
- * newer one, whose delivery then says all. A newest one by `sub` takes over the sessions of those
- * that it supersedes.
- * @returns those that no newer one supersedes
+ * Supersedes the older deliveries to the same target. Wide revocations are written in interleaved
+ * batches, so an older one may reach a session after a newer one; then the older is superseded. A
+ * newest delivery by `sub` takes over the sessions of those that it supersedes.
+ * @returns the added deliveries that no newer one supersedes
  */
 function* supersedeAllButNewest(
   by: 'sid' | 'sub',
@@ -193,7 +200,7 @@ function* addEach(
   return newest.map(({ id, targetId }) => ({ id, attempt: 1, targetId, priority, seq }))
 }
 
-/** One logout token for a session at each of these targets. */
+/** Adds one logout token for a session at each of these targets. */
 function* addBySid(
   asked: readonly NewDelivery[],
   what: DeliveriesFor,
@@ -209,8 +216,8 @@ function* addBySid(
 }
 
 /**
- * One logout token for a user at each of these targets. The session gets its own where that of its
- * user does not name it any more.
+ * Adds one logout token for a user at each of these targets. A session gets its own token where the
+ * user's token was superseded and no longer lists it.
  */
 function* addBySub(
   asked: readonly NewDelivery[],
@@ -237,8 +244,8 @@ function* addBySub(
 }
 
 /**
- * What a revocation sends to the targets that took part in a session.
- * @param moves takes the changes of states: `applyCountChanges` has to be run with them
+ * Adds what a revocation sends to the targets that took part in a session.
+ * @param moves takes the changes of state: the caller has to run `applyCountChanges` with them
  */
 export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId, wide } = what
@@ -268,9 +275,9 @@ const wideOne = query(
 )
 
 /**
- * Replaces a delivery by `sub` by one for each session that it names: a token by `sub` would end a
- * newer session as well.
- * @returns the new ones; none where `attempt` is not the next one
+ * Replaces a delivery by `sub` with one for each session that it lists, because a token by `sub`
+ * would end a newer session as well.
+ * @returns the new deliveries; none where `attempt` is not the next one
  */
 export function* splitDelivery({
   id,

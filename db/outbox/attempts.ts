@@ -20,8 +20,8 @@ import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
 /**
- * Records the results of attempts, with their proof. It refuses an attempt that is not the next,
- * and never leaves `delivered`.
+ * Records the results of attempts, with their proof. It ignores an attempt that is not the next,
+ * and a delivery never leaves the state `delivered`.
  */
 
 const byId = query(
@@ -45,7 +45,7 @@ const oneLocked = query(
   (p: Takes<{ id: string }>, f) =>
     sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}${forUpdate(deliveries)}`,
 )
-// In one order, so that two brokers do not wait for each other.
+// A fixed order, so that two brokers cannot deadlock.
 const allLocked = query(
   recordedFields,
   (p: Takes<{ ids: string }>, f) =>
@@ -69,7 +69,7 @@ const settlement = (p: Takes<Omit<Written, 'id'>>): SQL =>
       nextAttemptAtMs: p.nextAttemptAtMs,
     },
     ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
-    // What was delivered or replaced is not needed again.
+    // A delivered or superseded message is not sent again, so its content is deleted.
     payload: sql`CASE WHEN ${p.state} IN ('delivered', 'superseded') THEN NULL ELSE ${deliveries.payload} END`,
   })
 const settle = command(
@@ -136,7 +136,7 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
 })
 
 /**
- * What was superseded or closed while an attempt was under way may still turn out to be delivered.
+ * A delivery that was superseded or closed during an attempt may still turn out to be delivered.
  */
 const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
 const STATE_AFTER = {
@@ -148,8 +148,8 @@ const STATE_AFTER = {
 } as const
 
 /**
- * Where a delivery is after an attempt. Superseded or closed while the attempt was under way: only
- * that it was delivered counts then.
+ * Returns a delivery's state after an attempt. If it was superseded or closed during the attempt,
+ * only the result `delivered` changes it.
  */
 function after(row: RecordedRow, result: AttemptResult) {
   if (row.state !== 'pending' && result.outcome !== 'delivered')
@@ -173,10 +173,10 @@ interface Settled {
   written: Written
   proof: Proof
   move: Move
-  /** It came too late to count. */
+  /** The result came after the delivery was superseded or closed, and does not count. */
   late: boolean
 }
-/** Undefined where the attempt is not the next one. */
+/** Returns what a result changes; undefined where the attempt is not the next one. */
 function settled(row: RecordedRow | undefined, { id, result }: Result): Settled | undefined {
   const {
     attempt,
@@ -199,7 +199,11 @@ function settled(row: RecordedRow | undefined, { id, result }: Result): Settled 
   }
 }
 
-/** @param results one of each delivery. @returns what was settled, by id */
+/**
+ * Settles each delivery with its result.
+ * @param results at most one of each delivery
+ * @returns what was settled, by id
+ */
 function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   const [first] = results
   const rows =
@@ -222,8 +226,9 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
 }
 
 /**
- * @param moves takes the changes of states: `applyCountChanges` has to be run with them
- * @returns which counted, by place
+ * Records results without changing the counts.
+ * @param moves takes the changes of state: the caller has to run `applyCountChanges` with them
+ * @returns for each result whether it counted
  */
 export function* recordInto(results: readonly Result[], moves: Move[]): Act<boolean[]> {
   const counted = results.map(() => false)
@@ -240,8 +245,8 @@ export function* recordInto(results: readonly Result[], moves: Move[]): Act<bool
 }
 
 /**
- * As many statements as for one result, with one change of each sum.
- * @returns which counted, by place
+ * Records many results with as many statements as for one, and changes each count once.
+ * @returns for each result whether it counted
  */
 export function* recordAll(results: readonly Result[]): Act<boolean[]> {
   const moves: Move[] = []
@@ -251,9 +256,9 @@ export function* recordAll(results: readonly Result[]): Act<boolean[]> {
 }
 
 /**
- * Records the result of an attempt, by compare and set on (id, attempt).
- * @returns false where that changes nothing: another process recorded the attempt, or the delivery
- * was superseded or closed meanwhile (then only `delivered` is news, and the proof is kept)
+ * Records the result of an attempt, by compare-and-set on (id, attempt).
+ * @returns false where nothing changes: another process recorded the attempt, or the delivery was
+ * superseded or closed meanwhile (then only `delivered` counts, and the proof is kept)
  */
 export function* recordDelivery(result: Result): Act<boolean> {
   const [counted = false] = yield* recordAll([result])
@@ -261,7 +266,7 @@ export function* recordDelivery(result: Result): Act<boolean> {
 }
 
 /**
- * Gives a lease back unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
+ * Releases a lease unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
  * and the attempt is not counted.
  */
 export function* releaseDelivery({

@@ -16,8 +16,8 @@ import type { DeliveryState, DeliveryTotals } from '../types.ts'
 import { HELD } from './row.ts'
 
 /**
- * Keeps what is counted of deliveries true: by client and state, and by revocation and state. Every
- * change of a state passes here.
+ * Keeps the counts of deliveries exact, by client and state and by revocation and state. Every
+ * change of a state is reported here.
  */
 
 export const DELIVERY_STATES = [
@@ -30,8 +30,8 @@ export const DELIVERY_STATES = [
 ] as const satisfies readonly DeliveryState[]
 
 /**
- * Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. A
- * delivery that a stream holds for its receiver is not late.
+ * For a row of `delivery_counts`: when that client's oldest pending delivery became pending.
+ * Deliveries that a stream holds for its receiver are left out, because they are not late.
  */
 export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
   WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId}
@@ -44,8 +44,8 @@ const add = command(
   (p: Takes<Count>) =>
     sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })} ${added}`,
 )
-// One statement for all clients of an act: between the first row that it locks and its commit other
-// acts of those clients wait.
+// One statement for all clients of an act: between the first row that it locks and its commit,
+// other acts of those clients wait.
 const addAll = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, { clientId: 'text', state: 'text', count: 'bigint' })
   return sql`${insertEach(deliveryCounts, row, rows)} ${added}`
@@ -75,9 +75,9 @@ const changed = command(
 export interface Move {
   clientId: string
   seq: number | null
-  /** undefined: it was written just now. */
+  /** Undefined: the delivery was just written. */
   from: DeliveryState | undefined
-  /** undefined: retention deleted it, and its revocation's totals keep it. */
+  /** Undefined: retention deleted the delivery; its revocation's totals still count it. */
   to: DeliveryState | undefined
 }
 
@@ -90,7 +90,7 @@ const NONE: DeliveryTotals = {
   closed: 0,
 }
 
-/** Adds to a sum that is there or begins. */
+/** Adds a change of state to the sum of a key. */
 function addTo<K>(sums: Map<K, DeliveryTotals>, key: K, { from, to }: Move): void {
   const sum = sums.get(key) ?? { ...NONE }
   if (from !== undefined) sum[from] -= 1
@@ -102,9 +102,8 @@ const sorted = <K>(sums: Map<K, DeliveryTotals>): [K, DeliveryTotals][] =>
   [...sums].sort(([a], [b]) => (a < b ? -1 : 1))
 
 /**
- * Deliveries pass from one state to another. An act calls it once, after it has changed the
- * deliveries: the sums are taken in one order, so that two acts on two brokers do not wait for each
- * other.
+ * Applies changes of state to the counts. An act calls it once, after it has changed the
+ * deliveries. Counts are locked in a fixed order, so that the acts of two brokers cannot deadlock.
  */
 export function* applyCountChanges(moves: readonly Move[]): Act<void> {
   const [clients, totals] = [new Map<string, DeliveryTotals>(), new Map<number, DeliveryTotals>()]

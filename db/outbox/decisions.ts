@@ -11,9 +11,9 @@ import { AT_ONCE } from './add.ts'
 import { applyCountChanges } from './counts.ts'
 import { HELD, refFields, refOf } from './row.ts'
 
-/** What operators decide about deliveries that were not delivered: retry them, or close them. */
+/** What operators do with deliveries that were not delivered: redrive or close them. */
 
-/** Rows in one transaction. */
+/** The most rows in one transaction. */
 const MOST_ROWS = 100
 
 const fields = { ...refFields, ...columnsOf(deliveries, 'clientId', 'state', 'createdAtMs') }
@@ -56,7 +56,7 @@ const ownerOf = query(
   (p: Takes<{ targetId: string }>, f) =>
     sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
 )
-/** A delivery that its receiver polls, or that its stream does not push now, is held. */
+/** A delivery that its receiver polls, or that its stream does not push now, becomes held. */
 const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
   AND (${streams.method} = 'poll' OR ${streams.status} <> 'enabled')) THEN ${sql.raw(String(HELD))} ELSE ${sql.raw(String(AT_ONCE))} END`
 const makePending = command(
@@ -87,7 +87,7 @@ const proveClosed = command(
       FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
 
-/** What is done with rows that this act has locked. */
+/** What an operator's act does with rows that it has locked. */
 type Decide = (rows: readonly Row[]) => Act<void>
 
 const idsOf = (rows: readonly Pick<Row, 'id'>[]): string => JSON.stringify(rows.map(({ id }) => id))
@@ -126,7 +126,10 @@ function* decideOne(
   return [row]
 }
 
-/** @returns the rows that were decided, and where the next page begins */
+/**
+ * Decides one page of rows.
+ * @returns the rows that were decided, and where the next page begins
+ */
 function* decidePage(
   page: Page,
   which: Which,
@@ -145,8 +148,9 @@ function* decidePage(
 }
 
 /**
- * In batches, each a transaction, so that any number is decided without stalling others.
- * @param decided takes the rows of each
+ * Decides rows in batches, each a transaction, so that any number is decided without delaying other
+ * acts.
+ * @param decided is called with the rows of each batch
  */
 async function decideEach(
   { write, writePage }: Engine,
@@ -180,8 +184,9 @@ export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef
 }
 
 /**
- * Makes the next attempt of a pending delivery due now. How many attempts it has left, and every
- * other delivery, stay as they are. Undefined: it is not pending, or it is held for its receiver.
+ * Makes the next attempt of a pending delivery due now. Its attempts left, and all other
+ * deliveries, stay unchanged. Returns undefined where it is not pending, or is held for its
+ * receiver.
  */
 export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
   if ((yield* bringForward.run({ id })) === 0) return undefined
@@ -190,8 +195,8 @@ export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
 }
 
 /**
- * Closes pending, rejected and failed deliveries: nothing is sent any more. The reason becomes
- * part of the proof of each.
+ * Closes pending, rejected and failed deliveries, so that they are not sent any more. The reason
+ * becomes part of the proof of each.
  * @returns how many
  */
 export async function closeDeliveries(

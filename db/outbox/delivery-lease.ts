@@ -11,12 +11,13 @@ import type { Delivery } from '../types.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
 
 /**
- * The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and
- * one that is not due.
+ * The lease of one attempt, which one process at a time can hold. An attempt that is not the next,
+ * or not due, gets no lease.
  */
 
 /**
- * Clocks of queue and broker may differ a little: a job that comes this much early is still leased.
+ * How early a job may come and still get the lease, because the clocks of queue and broker differ a
+ * little.
  */
 const EARLY_MS = 100
 
@@ -31,9 +32,9 @@ export type Leased =
   | { outcome: 'leased'; delivery: Delivery; endsNewer: boolean }
   | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
 
-/** What a lease asks of a row of `deliveries`. */
+/** The conditions that a lease sets on a row of `deliveries`. */
 export type Wanted = {
-  /** Attempts that were made before. */
+  /** The number of attempts made before this one. */
   made: number
   nowMs: number
   dueByMs: number
@@ -44,11 +45,11 @@ export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
   dueByMs: early === true ? HELD - 1 : nowMs + EARLY_MS,
 })
 
-/** Of a row of `deliveries`: whether the attempt may be leased. */
+/** Whether the attempt may be leased, for a row of `deliveries`. */
 export const mayLease = (p: Takes<Wanted>): SQL =>
   sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')}
     AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`
-/** What a lease writes. */
+/** The assignment that takes a lease. */
 export const leasedUntil = (untilMs: Param<number>): SQL =>
   assign(deliveries, { leasedUntilMs: untilMs })
 
@@ -56,9 +57,9 @@ const joinedHere = sql`(SELECT ${participants.joinedSeq} FROM ${participants}
   WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId})`
 
 /**
- * Of a row of `deliveries`: 1 where it is a logout token by `sub` and its user has a live
- * participation at that client that began after the revocation, which the token would end as well;
- * else 0. It goes by the keys, whatever the planner knows of the tables.
+ * For a row of `deliveries`: 1 where a logout token by `sub` would also end a live participation of
+ * its user at that client that began after the revocation; else 0. It is written so that the
+ * planner uses the keys, even without statistics.
  */
 export const endsNewer = (now: Param<number>): SQL<number> =>
   sql<number>`CASE WHEN ${deliveries.seq} IS NOT NULL AND ${deliveries.sub} IS NOT NULL AND EXISTS (
@@ -76,7 +77,7 @@ const byId = query(
   (p: Takes<{ id: string; now: number }>, f) =>
     sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
-// Compare-and-set: of two brokers that lease at once, one changes the row.
+// Compare-and-set: if two brokers lease at once, one of them changes the row.
 const take = command(
   (p: Takes<Wanted & { id: string; untilMs: number }>) =>
     sql`UPDATE ${deliveries} SET ${leasedUntil(p.untilMs)} WHERE ${deliveries.id} = ${p.id} AND ${mayLease(p)}`,
@@ -89,10 +90,10 @@ export const leased = (row: LeasedRow): Leased => ({
 })
 
 /**
- * Takes a delivery for one attempt until `untilMs`: only if it is pending, `attempt` is the one
- * that comes next, and no other worker has it. `endsNewer`: it is a logout token by `sub` that
- * would end a newer session of its user at that client, and has to be split. With `early` it need
- * not be due: it probes a target that was down.
+ * Takes a delivery for one attempt until `untilMs`, only if it is pending, `attempt` is the next
+ * one, and no other worker has it. `endsNewer`: the delivery is a logout token by `sub` that would
+ * end a newer session of its user at that client, and has to be split. With `early` the delivery
+ * need not be due: the attempt probes a target that was down.
  */
 export function* leaseDelivery(input: LeaseInput): Act<Leased> {
   const { id, attempt, nowMs, untilMs } = input

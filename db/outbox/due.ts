@@ -9,12 +9,12 @@ import type { DeliveryRef, EarlyCursor, Priority } from '../types.ts'
 import { HELD, PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
 
 /**
- * Which deliveries are due, to which target, and in which order: urgent ones first, wide
- * revocations fairly beside each other.
+ * The due deliveries of a target, in their order: urgent ones first, and wide revocations sharing
+ * fairly.
  */
 
 /**
- * Wide revocations that share one page. Further ones take part when one of these has been
+ * The most wide revocations that share one page. Further ones take part when one of these has been
  * delivered.
  */
 const MOST_TOGETHER = 32
@@ -71,7 +71,7 @@ const nextTarget = query(
 )
 
 function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
-  // Those that no revocation caused are one more line.
+  // Bulk deliveries without a revocation share as one more.
   const rows = yield* dueOfNone.all(page)
   const { targetId, limit } = page
   let [together, more] = [0, rows.length === limit]
@@ -87,9 +87,9 @@ function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
 }
 
 /**
- * Deliveries to a target that are pending, due and not leased: at most `limit` urgent ones, of
- * each wide revocation, and of the others, each in the order in which they became due. `more`: a
- * further page may have some.
+ * Returns the deliveries to a target that are pending, due and not leased: at most `limit` urgent
+ * ones, `limit` of each wide revocation, and `limit` others, each in the order in which they became
+ * due. `more`: a further page may have some.
  */
 export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boolean }> {
   const urgent = yield* due.all({ ...page, priority: priorityNumber('urgent') })
@@ -104,8 +104,8 @@ export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boo
 type Early = { refs: DeliveryRef[]; next?: EarlyCursor | undefined }
 
 /**
- * Deliveries to a target that are pending, not yet due and not leased, after a cursor. `next` is
- * missing at the end.
+ * Returns the deliveries to a target that are pending, not yet due and not leased, after a cursor.
+ * `next` is undefined at the end.
  */
 export function* earlyDeliveries({
   targetId,
@@ -145,8 +145,8 @@ export function* earlyDeliveries({
 }
 
 /**
- * The targets with pending deliveries. It takes one step along the index for each target, however
- * many deliveries it has.
+ * Returns the targets with pending deliveries. It takes one step along the index for each target,
+ * however many deliveries it has.
  */
 export function* pendingTargetIds(): Act<string[]> {
   const ids: string[] = []

@@ -10,9 +10,9 @@ import { DELIVERY_STATES, oldestPending } from './counts.ts'
 import { deliveryFields, deliveryOf } from './row.ts'
 import type { DeliveryRow } from './row.ts'
 
-/** Deliveries as operators look at them, newest first, and how many there are. */
+/** Lists and counts of deliveries for operators, newest first. */
 
-/** Deliveries of one revocation looked at in one turn. */
+/** The number of deliveries of one revocation that one turn looks at. */
 const PAGE = 500
 
 type Place = {
@@ -24,7 +24,7 @@ type Asked = {
   seq?: number | undefined
   clientId?: string | undefined
   state?: DeliveryState | undefined
-  /** Only those after this one in the list: the id of a delivery. Nothing where it is unknown. */
+  /** Only deliveries after this one in the list, by its id. An unknown id gives an empty list. */
   before?: string | undefined
   limit: number
 }
@@ -34,7 +34,7 @@ type Counts = {
   count: number
   oldestAtMs?: number | undefined
 }[]
-/** Before the newest. */
+/** The place before the newest delivery. */
 const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, id: '' }
 
 const from = (index: string) =>
@@ -51,7 +51,7 @@ const ofClient = query(
   (p: Takes<Page & { state: string; clientId: string }>, f) =>
     sql`SELECT ${f} ${from('deliveries_by_state')} WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${falling(p)}`,
 )
-// All deliveries of a revocation are pending since the same moment.
+// All deliveries of a revocation have the same `createdAtMs`, so the id decides their order.
 const ofSeq = query(
   deliveryFields,
   (p: Takes<Page & { seq: number }>, f) =>
@@ -80,12 +80,18 @@ const countOf = ({ oldest, ...count }: RowOf<typeof countFields>) => ({
   ...count,
   ...(oldest === null ? {} : { oldestAtMs: oldest }),
 })
-/** How many deliveries of each client are in each state, and since when the oldest is pending. */
+/**
+ * Returns how many deliveries of each client are in each state, and since when the oldest is
+ * pending.
+ */
 export function* deliveryCountsNow(): Act<Counts> {
   return (yield* counts.all({})).map(countOf)
 }
 
-/** Each state is one range of an index: so a list never reads more than its own length in each. */
+/**
+ * Lists deliveries, one index range for each state, so that it never reads more than `limit` rows
+ * of each.
+ */
 function* byState({ clientId, state, limit }: Asked, place: Place): Act<DeliveryRow[]> {
   const found: DeliveryRow[] = []
   for (const one of state === undefined ? DELIVERY_STATES : [state]) {
@@ -102,8 +108,8 @@ function* byState({ clientId, state, limit }: Asked, place: Place): Act<Delivery
 }
 
 /**
- * A wide revocation may have a million, of which few are of a state: page by page, with the event
- * loop let in between.
+ * Lists the deliveries of one revocation page by page. A wide one may have a million, few of them
+ * in the wanted state, so the event loop runs between pages.
  */
 async function bySeq(
   { read }: Engine,
@@ -128,8 +134,7 @@ async function bySeq(
 }
 
 /**
- * Deliveries, newest first: those after the delivery `before` in that order, and none where it is
- * unknown.
+ * Lists deliveries, newest first, from after the delivery `before`; none where `before` is unknown.
  */
 export async function listDeliveries(engine: Engine, asked: Asked): Promise<Delivery[]> {
   const { seq, before } = asked

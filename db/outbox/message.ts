@@ -9,14 +9,14 @@ import type { Move } from './counts.ts'
 import { HELD, priorityNumber } from './row.ts'
 
 /**
- * Adds a delivery that is minted from its payload: a webhook event or a security event token, for
- * one target.
+ * Adds a delivery whose message is built from its payload: a webhook event or a security event
+ * token, for one target.
  */
 
 type Message = {
   kind: Exclude<DeliveryKind, 'logout_token'>
   targetId: string
-  /** The user whom it is about: erasing them erases it. */
+  /** The user that the message names. Erasing the user erases the message. */
   sub: string | null
   payload: string
   atMs: number
@@ -44,7 +44,10 @@ const insert = command((p: Takes<Written>) =>
   }),
 )
 
-/** @param moves takes the change of state: `moved` has to be run with it */
+/**
+ * Adds the delivery, held for its receiver where `held` is set.
+ * @param moves takes the change of state: the caller has to run `applyCountChanges` with it
+ */
 export function* addMessage(
   { held = false, ...message }: Message & { held?: boolean },
   moves: Move[],

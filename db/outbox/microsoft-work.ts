@@ -18,8 +18,8 @@ import { microsoftWork, sessions, subjects } from '../schema.ts'
 import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 
 /**
- * What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take
- * something asked for again as done.
+ * Requests to Microsoft Graph, as rows that stay until they are done. Work that was requested again
+ * meanwhile does not count as done.
  */
 
 const workFields = columnsOf(
@@ -42,8 +42,8 @@ const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosof
 
 const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
 /**
- * Work that is asked for again may be claimed by any process: the one that does it now may have
- * begun before.
+ * A repeated request frees the work for any process, because the process that does it now may have
+ * begun before the request.
  */
 const anew = {
   generation: sql`${microsoftWork.generation} + 1`,
@@ -58,7 +58,8 @@ type Key = { kind: string; tid: string; oid: string }
 const isOne = (p: Takes<Key>) =>
   sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
 /**
- * As it was read. By its time too: done and asked for again, it begins with the first generation.
+ * Work as it was read. The time belongs to the key, because work that is done and then requested
+ * again starts with generation 1 again.
  */
 type Taken = Key & { generation: number; askedAtMs: number }
 const isTaken = (p: Takes<Taken>) =>
@@ -105,10 +106,11 @@ const failed = query(
   (p: Takes<{ limit: number }>, f) =>
     sql`SELECT ${f} FROM ${microsoftWork} WHERE ${microsoftWork.state} = 'failed' ORDER BY ${microsoftWork.askedAtMs} DESC LIMIT ${p.limit}`,
 )
-/** Rows that one transaction of a redrive reads. */
+/** The most rows that one transaction of a redrive reads. */
 const REDRIVEN = 500
 
-// In the order of the key: work that fails again meanwhile is not redriven a second time.
+// A redrive goes in the order of the key, so that work that fails again meanwhile is not redriven a
+// second time.
 const fullKey = sql`${key.kind}, ${key.tid}, ${key.oid}`
 type Range = { afterKind: string; afterTid: string; afterOid: string }
 const isAfter = (p: Takes<Range>) =>
@@ -144,7 +146,7 @@ const postpone = command(
     })} WHERE ${isTaken(p)}`,
 )
 
-/** Users asked about in one transaction. */
+/** The most users whose check one transaction requests. */
 const USERS = 200
 
 type Page = { tid: string; after: string; rows: number }
@@ -166,30 +168,27 @@ const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
 
 const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
   const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
-  // All kinds, named: so that the primary key finds the work of one tenant.
+  // All kinds are listed, so that the primary key finds the work of one tenant.
   const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription') AND ${key.tid} = ${p.tid}`
-  // Work that a worker has just locked is waited for: none of it may be left where fewer than
-  // `limit` rows went.
+  // Waits for work that a worker has just locked: fewer than `limit` deleted rows must mean that
+  // none is left.
   return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${list} LIMIT ${p.limit}${forUpdate(microsoftWork)})
     DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
 })
 /**
- * Some of what is to be asked of Microsoft about a tenant that is removed.
- * @returns how many rows went
+ * Deletes up to `limit` pieces of Microsoft work of a tenant that is removed.
+ * @returns how many rows were deleted
  */
 export const dropWorkOfTenant = (tid: string, limit: number): Act<number> =>
   ofTenant.run({ tid, limit })
 
-/**
- * In the order of their keys: two acts that ask for the same work wait for each other, and never
- * both.
- */
+/** Sorts work by its key, so that two acts that request the same work cannot deadlock. */
 const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
   work.toSorted((a, b) =>
     [a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1,
   )
 
-/** Persists work. What is there already is asked for again, and due now. */
+/** Persists work. Existing work is requested again, and due now. */
 export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
   for (const { kind, tid, oid } of inOrder(work)) yield* ask.run({ kind, tid, oid, nowMs })
 }
@@ -206,14 +205,14 @@ function* askPage(
   rows: number,
 ): Act<{ asked: number; next: string | undefined }> {
   const asked = yield* askUsers.run({ tid, now, nowMs, after, rows })
-  // Read afterwards: a user who comes between the two is asked about once more, and none is missed.
+  // Read after the insert: a user who is added between the two is checked twice rather than missed.
   return { asked, next: (yield* lastOfPage.get({ tid, after, rows }))?.oid }
 }
 
 /**
- * Writes `check_user` for every user of a tenant who has a live session. A tenant may have a
- * hundred thousand users, so it goes page by page. Asked again after a fault, each is asked once
- * more.
+ * Writes `check_user` for every user of a tenant who has a live session, page by page, because a
+ * tenant may have a hundred thousand users. If it is run again after a fault, each user is checked
+ * again.
  * @returns how many
  */
 export async function askAboutEverybody({ writePage }: Engine, input: Everybody): Promise<number> {
@@ -236,7 +235,8 @@ const rangeAfter = ({ kind, tid, oid }: Key): Range => ({
 })
 
 /**
- * @returns how many rows of the page had failed, and the last of its rows, where more may follow
+ * Makes the failed work of one page pending.
+ * @returns how many rows of the page had failed, and its last row where more may follow
  */
 function* redriveNext(
   keys: typeof keysAfter,
@@ -254,8 +254,8 @@ function* redriveNext(
 }
 
 /**
- * Makes failed work (of one tenant) pending again and due now, as if it were asked for now. An
- * outage of Microsoft may have failed the work of every user, so it goes page by page.
+ * Makes failed work (of one tenant, or all) pending again and due now, as if it were requested now.
+ * An outage of Microsoft may have failed the work of every user, so it goes page by page.
  * @returns how many
  */
 export async function redriveMicrosoftWork(
@@ -280,8 +280,8 @@ export async function redriveMicrosoftWork(
 }
 
 /**
- * Takes due work, the earliest first: until `untilMs` it is the caller's alone. Of two that ask at
- * once, each gets its own.
+ * Takes due work, the earliest first, for the caller alone until `untilMs`. Two concurrent callers
+ * get different work.
  */
 export function* claimMicrosoftWork(input: {
   tid: string
@@ -293,15 +293,15 @@ export function* claimMicrosoftWork(input: {
 }
 
 /**
- * Gives back what was claimed and not begun: it is due for all again. What others have claimed
- * since stays theirs.
+ * Releases work that was claimed and not begun, so that any broker may take it. Work that others
+ * have claimed since is left alone.
  */
 export function* releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
   for (const { kind, tid, oid, generation, askedAtMs, leasedUntilMs: untilMs } of inOrder(work))
     yield* release.run({ kind, tid, oid, generation, askedAtMs, untilMs })
 }
 
-/** Deletes work that is done, unless it was asked for again since. */
+/** Deletes work that is done, unless it was requested again since. */
 export function* settleMicrosoftWork({
   kind,
   tid,
@@ -315,8 +315,8 @@ export function* settleMicrosoftWork({
 type Postponed = { nextAtMs: number | undefined; error: string }
 
 /**
- * Postpones work that was not done: it is due again at `nextAtMs`, or has failed where there is
- * none. Nothing changes where it was asked for again since.
+ * Postpones work that was not done: it is due again at `nextAtMs`, or has failed where `nextAtMs`
+ * is undefined. Nothing changes where it was requested again since.
  */
 export function* postponeMicrosoftWork(
   work: QueuedMicrosoftWork,
@@ -336,7 +336,7 @@ export function* postponeMicrosoftWork(
   })
 }
 
-/** Work that has no attempts left. */
+/** Returns work that has no attempts left. */
 export function* failedMicrosoftWork(limit: number): Act<QueuedMicrosoftWork[]> {
   return (yield* failed.all({ limit })).map(workOf)
 }

@@ -9,11 +9,11 @@ import { oldestPending } from './counts.ts'
 import { pendingTargetIds } from './due.ts'
 
 /**
- * How much is pending to each target, and since when. The kept counts say it of a client with one
- * such target; of others it is counted in pages.
+ * How many deliveries are pending to each target, and since when. For a client with one such target
+ * the kept counts give it; for others the rows are counted in pages.
  */
 
-/** Deliveries looked at in one turn of the event loop. */
+/** The number of deliveries that one turn of the event loop looks at. */
 const PAGE = 2_000
 
 const targetFields = columnsOf(targets, 'targetId', 'clientId', 'uri')
@@ -61,7 +61,7 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
     for (const { targetId, atMs } of rows) {
       const target = own.find((one) => one.targetId === targetId)
       const known = found.get(targetId)
-      // The first one that is met is the oldest.
+      // Rows come oldest first, so the first row of a target is its oldest.
       if (known !== undefined) known.pending += 1
       else if (target !== undefined)
         found.set(targetId, { ...target, pending: 1, oldestAtMs: atMs })
@@ -71,7 +71,7 @@ async function counted({ read }: Engine, own: Target[], clientId: string): Promi
   return [...found.values()]
 }
 
-/** The targets with pending deliveries, with how many and since when, for operators. */
+/** Returns the targets with pending deliveries, with how many and since when, for operators. */
 export async function pendingTargets(engine: Engine): Promise<Pending[]> {
   const all: Pending[] = []
   for (const [clientId, own] of Map.groupBy(

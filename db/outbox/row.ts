@@ -7,17 +7,17 @@ import type { Reason } from '../../src/protocol/revocation.ts'
 import { deliveries, revocations, targets } from '../schema.ts'
 import type { Delivery, DeliveryRef, Priority } from '../types.ts'
 
-/** A delivery as the table has it. */
+/** A delivery as a row of its table. */
 
-/** As `nextAttemptAtMs`: the delivery waits for its stream, however long, and no lane leases it. */
+/** A `nextAttemptAtMs` of a delivery that waits for its stream, however long. No lane leases it. */
 export const HELD = 8_000_000_000_000_000
 
 const ofRevocation = <T extends string>(column: AnyColumn): SQL<T | null> =>
   sql<T | null>`(SELECT ${column} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`
 
 /**
- * Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is
- * removed.
+ * The fields of a delivery, for `deliveriesAndTargets`. The address comes from the target, whose
+ * row is kept when it is removed.
  */
 export const deliveryFields = {
   ...columnsOf(
@@ -45,7 +45,7 @@ export const deliveryFields = {
     'lastError',
   ),
   uri: targets.uri,
-  // A revocation is kept as long as any of its deliveries.
+  // The revocation's row is kept as long as any of its deliveries.
   reason: ofRevocation<Reason>(revocations.reason),
   traceparent: sql<
     string | null
@@ -79,7 +79,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   lastError: optional(row.lastError),
 })
 
-/** In the order in which lanes take them; the column holds the index. */
+/** Priorities in the order in which lanes take them. The column holds the index. */
 export const PRIORITIES: readonly Priority[] = ['urgent', 'bulk', 'background']
 export const priorityNumber = (priority: Priority): number => PRIORITIES.indexOf(priority)
 
