@@ -12,14 +12,14 @@ import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
 
 /**
- * Ends what Microsoft has reported. A report about an earlier moment does not end a session that
- * was signed in since.
+ * Ends sessions for events that Microsoft reports. An event before a session's latest sign-in does
+ * not end it.
  */
 
 const fields = { ...sessionFields, ...columnsOf(sessions, 'visitStartedAt', 'visitEndedAt') }
 type Row = RowOf<typeof fields>
-// Locked after the head: a sign-in under way has opened its session, or renewed it, before this
-// decides by when its user was authenticated.
+// Locks the sessions after the head, so that a concurrent sign-in has opened or renewed its session
+// before this act compares times of authentication.
 const openOf = query(
   fields,
   (p: Takes<{ sub: string }>, f) =>
@@ -37,8 +37,8 @@ const isMeant = (row: SessionRow, until: number | undefined): boolean =>
   until === undefined || row.authenticatedAt <= until
 
 /**
- * What happened during the sign-in itself, such as a password change that Microsoft demanded, is
- * part of it.
+ * Whether a moment falls into the session's visit to Microsoft. An event during the sign-in itself,
+ * such as a password change that Microsoft demanded, does not end the session.
  */
 const spans = (
   { visitStartedAt: from, visitEndedAt: to }: Row,
@@ -62,16 +62,16 @@ interface Authenticated extends Why {
   sub: string
   sid?: string | undefined
   until?: number | undefined
-  /** A moment: sessions whose visit to Microsoft it fell into stay. */
+  /** A moment. Sessions whose visit to Microsoft it falls into are kept. */
   sparing?: number | undefined
-  /** This one whatever its moment: what was said was said of it. */
+  /** The sid of a session that ends whatever the times, because the report was about it. */
   surely?: string
 }
 
 /**
- * Ends a user's live sessions that were authenticated at or before `until` (not given: all), or
- * one of them where `sid` is given. Where that is all of them, the user is revoked. A session that
- * has no time of authentication counts from its opening.
+ * Ends a user's live sessions that were authenticated at or before `until` (undefined: all), or one
+ * of them where `sid` is given. Where that is all of them, the user is revoked. A session without a
+ * time of authentication counts from its opening.
  */
 export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, sparing, surely, reason, actor, now } = input
@@ -90,8 +90,8 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
 
 /**
  * Ends every live session that Entra's own `sid` names and that was authenticated at or before
- * `until` (not given: all). Where no tenant is named and sessions of several have that `sid`, none
- * ends.
+ * `until` (undefined: all). Where no tenant is named and sessions of several tenants have that
+ * `sid`, none ends.
  */
 export function* endMicrosoftSession(
   input: Why & { microsoftSid: string; tid?: string | undefined; until?: number | undefined },

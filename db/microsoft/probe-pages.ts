@@ -10,17 +10,19 @@ import type { ProbeDue, ProbeTaken } from '../types.ts'
 import { dueProbes } from './probe.ts'
 
 /**
- * One hand for each tenant goes round the places of its sessions, whichever broker moves it: each
- * page of sessions is taken by one broker, under a lease. A page that was not finished before its
- * lease ran out is taken again. It refuses to go over a place twice in one round.
+ * The pages of sessions to probe. One cursor for each tenant goes round the places of its sessions,
+ * moved by the broker that takes the next page. A page is leased to one broker, and taken again
+ * where its lease expires before it is finished. No place is taken twice in one round.
  */
 
-/** A session's place is one of them, for life; the hand counts on from round to round. */
+/**
+ * Each session has a fixed place from 0 to 65,535. The cursor counts on from one round to the next.
+ */
 const PLACES = 65_536
 
 /**
- * Longer ago than this before a broker began to probe, no broker moved the hand: what was missed is
- * asked in the next round, not all at once.
+ * If no broker moved the cursor for longer than this before a broker began to probe, the sessions
+ * that were missed are probed in the next round, not all at once.
  */
 const MOST_BEHIND_MS = 60_000
 
@@ -84,8 +86,8 @@ type Take = {
 }
 
 /**
- * The next sessions after `from`, at most `limit`, up to the place `end` (not included); and how
- * far that is.
+ * Returns the next sessions after `from`, at most `limit`, up to the place `end` (excluded), and
+ * the place that was reached.
  */
 function* walk(
   { tid, limit, now }: Take,
@@ -108,10 +110,10 @@ function* walk(
   return { due, to: { place, sid } }
 }
 
-/** Where the hand goes on. */
+/** Returns where the cursor continues. */
 function startOf(hand: RowOf<typeof handFields> | undefined, { begun, end }: Take): Hand {
-  // No broker moved it when this broker began, or it is ahead by the length of another round (the
-  // interval was changed).
+  // The cursor is not usable: no broker moved it in the minute before this one began, or it is
+  // ahead by more than a round because the interval was changed.
   if (
     hand === undefined ||
     hand.movedAtMs < begun.atMs - MOST_BEHIND_MS ||
@@ -135,7 +137,7 @@ function* isWaiting(input: Take): Act<boolean> {
 function* take(input: Take): Act<ProbeTaken | undefined> {
   const { tid, nowMs, end, begun } = input
   yield* addHand.run({ tid, place: begun.place, sid: '', movedAtMs: begun.atMs })
-  // Locked: who takes a page of this tenant waits for the one before.
+  // The lock makes brokers take the pages of this tenant one after another.
   const hand = yield* handLocked.get({ tid })
   for (
     let left = yield* leftBehind.get({ tid, nowMs });
@@ -170,13 +172,13 @@ function* leased(
 }
 
 /**
- * A page that its broker has not finished.
- * @returns undefined where nothing of it is to be asked any more
+ * Takes a page again that its broker has not finished.
+ * @returns undefined where nothing of it is due any more
  */
 function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
   const { id, tid, toPlace, toSid } = page
   yield* removePage.run({ id })
-  // The round that goes on now has come by again.
+  // The current round has already passed these places again.
   if (input.end - toPlace > PLACES) return undefined
   const { due, to } = yield* walk(input, page, toPlace + (toSid === '' ? 0 : 1))
   if (due.length === input.limit)
@@ -188,11 +190,11 @@ function* takeAgain(input: Take, page: PageRow): Act<ProbeTaken | undefined> {
 }
 
 /**
- * Takes the next live sessions of a tenant that are to be probed, at most `limit`: until `untilMs`
- * they are the caller's. The cursor of the tenant goes on to the place `end` (not included);
- * places count on from round to round. It begins at `begun`, where this caller began, if no broker
- * has moved it for a minute before. What a caller has not finished in time is taken again. Most
- * turns find nothing: they write nothing.
+ * Takes the next live sessions of a tenant that are due for a probe, at most `limit`, for the
+ * caller alone until `untilMs`. The tenant's cursor moves up to the place `end` (excluded); places
+ * count on from round to round. It starts at `begun`, the caller's own start, if no broker had
+ * moved it for a minute before. A page that its caller does not finish in time is taken again. Most
+ * calls find nothing due and write nothing.
  * @returns undefined where nothing is due
  */
 export async function takeProbes(

@@ -12,8 +12,8 @@ import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
 
 /**
- * Which sessions are to be probed at Microsoft, and what a probe has learnt. It refuses what was
- * learnt with tokens that a sign-in has replaced.
+ * The sessions that are due for a probe, and the results of probes. A result is discarded if a
+ * sign-in has replaced the tokens that were probed.
  */
 
 const dueFields = {
@@ -69,8 +69,8 @@ const vouch = command(
 )
 
 /**
- * Microsoft wants to see the user again: /authorize asks for it, and from `markAt` on the session
- * has ended. Of two marks the earlier is kept; a sign-in clears it.
+ * Marks a session because Microsoft demands a new sign-in: /authorize demands it at once, and at
+ * `markAt` the session ends. The earlier of two marks is kept; a sign-in clears it.
  */
 const mark = command(
   (p: Takes<{ sid: string; markAt: number; reason: Reason }>) =>
@@ -81,14 +81,14 @@ const mark = command(
 )
 
 /**
- * Live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before` (not
- * included), in the order of their places.
+ * Returns live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before`
+ * (excluded), in the order of their places.
  */
 export function* dueProbes(places: Places): Act<ProbeDue[]> {
   return (yield* due.all(places)).map(dueOf)
 }
 
-/** One session as `takeProbes` has it, if it is live and keeps Microsoft's tokens. */
+/** Returns one session in the form of `takeProbes`, if it is live and has Microsoft's tokens. */
 export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> {
   const row = yield* one.get({ sid, now })
   return row && dueOf(row)
@@ -135,11 +135,11 @@ type Probe = {
 type Recorded = { outcome: 'recorded' | 'stale'; committed: Committed[] }
 
 /**
- * Applies what a probe has learnt, if the session still keeps the tokens that were probed. Where a
- * sign-in meanwhile has brought newer ones, what the old ones say means nothing (`stale`).
+ * Applies the result of a probe, if the session still has the tokens that were probed. If a sign-in
+ * has replaced them, the result is meaningless (`stale`).
  */
 export function* recordProbe({ sid, cacheWas, finding, now }: Probe): Act<Recorded> {
-  // The head before the session, as whatever revokes takes them.
+  // Locks the head before the session, in the order of every act that revokes.
   if (finding.outcome === 'end_session' || finding.outcome === 'end_user') yield* lockHead()
   const row = yield* oneLocked.get({ sid, now })
   if (row?.cacheSealed !== cacheWas) return { outcome: 'stale', committed: [] }
