@@ -13,13 +13,13 @@ import { webhookEndpoints } from '../schema.ts'
 import type { DeliveryRef, Revocation } from '../types.ts'
 
 /**
- * Writes an event to the outbox, once for each endpoint that wants it, inside the transaction of
- * the act that causes it.
+ * Writes an event to the outbox, once for each endpoint that subscribes to it, in the transaction
+ * of the act that causes it.
  */
 
 const endpointFields = columnsOf(webhookEndpoints, 'endpointId', 'events', 'include')
 type Endpoint = RowOf<typeof endpointFields>
-// In one order, so that two acts do not wait for each other's endpoints.
+// A fixed order, so that two acts cannot deadlock on each other's endpoints.
 const enabled = query(
   endpointFields,
   (_, f) =>
@@ -32,11 +32,14 @@ const advance = query(
       WHERE ${webhookEndpoints.endpointId} = ${p.endpointId} AND ${webhookEndpoints.state} = 'enabled' RETURNING ${f}`,
 )
 
-/** The user whom an event is about. */
+/** Returns the `sub` of the user that an event is about. */
 const subjectOf = ({ data }: WebhookEvent): string | null =>
   ('sub' in data ? data.sub : undefined) ?? null
 
-/** @param moves takes the changes of states; not given: they are counted here */
+/**
+ * Writes an event for every enabled endpoint that subscribes to it.
+ * @param moves takes the changes of state; if it is missing, they are counted here
+ */
 export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
   const written: Move[] = moves ?? []
@@ -50,8 +53,9 @@ export function* emit(event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
 }
 
 /**
- * To one endpoint. Undefined: it was disabled or removed meanwhile.
- * @param moves takes the change of state: `moved` has to be run with it
+ * Writes an event for one endpoint. Returns undefined where the endpoint was disabled or removed
+ * meanwhile.
+ * @param moves takes the change of state: the caller has to run `applyCountChanges` with it
  */
 export function* write(
   { endpointId, include }: Pick<Endpoint, 'endpointId' | 'include'>,
@@ -78,8 +82,8 @@ export function* write(
 const THEFT: readonly Reason[] = ['refresh_token_reuse', 'refresh_token_late', 'code_reuse']
 
 /**
- * A client that redeems codes, refreshes or revokes its own tokens acts for itself, not for an
- * operator.
+ * Reasons for which a client acts for itself (it redeems a code, refreshes, or revokes its own
+ * token), so that no operator's act is reported.
  */
 const OF_TOKENS: readonly Reason[] = [...THEFT, 'token_revoked']
 
@@ -108,7 +112,7 @@ function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent
   return events
 }
 
-/** Emits the events that a revocation is. */
+/** Emits the events that a revocation causes. */
 export function* emitRevocation(
   revocation: Revocation,
   sub: string | undefined,

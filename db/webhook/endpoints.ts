@@ -18,11 +18,11 @@ import type { DeliveryRef, WebhookEndpoint } from '../types.ts'
 import { write as writeTo } from './emit.ts'
 
 /**
- * The endpoints of webhooks. Each is a target of the outbox too, under its own id, so that lanes,
- * lists and proof know its address.
+ * The endpoints of webhooks. Each is a target of the outbox too, under its own id, so that its
+ * lane, lists and proof find its address.
  */
 
-/** Each event reads all of them. */
+/** The limit is low because each event reads all endpoints. */
 const MOST = 20
 
 const fields = {
@@ -65,7 +65,7 @@ const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) => {
     ...{ state, cause, position, createdAt, updatedAt },
   })
 })
-// Not the position: events that are written meanwhile count on.
+// Leaves out the position, which events that are written meanwhile raise.
 const update = command(
   (p: Takes<{ [K in keyof Omit<Row, 'position' | 'createdAt'>]: Row[K] }>) =>
     sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, {
@@ -93,7 +93,7 @@ const endpointOf = (row: Row): WebhookEndpoint => ({
   id: row.endpointId,
   url: row.url,
   description: optional(row.description),
-  // A type that a later version wrote is not this version's to send.
+  // Drops types that a later version wrote: this version cannot send them.
   events: (parseList(row.events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
   include: parseList(row.include) as WebhookSwitch[],
   secretSealed: row.secretSealed,
@@ -133,7 +133,7 @@ export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefine
   return row && endpointOf(row)
 }
 
-/** Returns false where there are as many endpoints as there may be. */
+/** Returns false where the limit of endpoints is reached. */
 export function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
   if ((yield* all.all({})).length >= MOST) return false
   yield* insert.run(rowOf(endpoint))
@@ -164,7 +164,7 @@ export function* removeWebhook(endpointId: string): Act<boolean> {
   return true
 }
 
-/** Writes a test event for one endpoint. Undefined: it is not there, or disabled. */
+/** Writes a test event for one endpoint. Returns undefined where it is missing or disabled. */
 export function* testWebhook(endpointId: string): Act<DeliveryRef | undefined> {
   const row = yield* find.get({ endpointId })
   if (row === undefined) return undefined
