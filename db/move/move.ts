@@ -9,35 +9,36 @@ import type { Target } from './target.ts'
 /**
  * Moves a store from SQLite to Postgres: the same log, epoch, sessions, grants and keys, so that no
  * user is signed out. Everything is copied and verified in one transaction; the SQLite file is
- * disabled once that is committed. Whenever it is interrupted, at most one of the two can be served
+ * disabled once that is committed. If the move is interrupted, at most one of the two can be served
  * from, and the command can be repeated.
  */
 
 interface MoveInput {
-  /** The SQLite file; no broker runs on it. */
+  /** The SQLite file. No broker may run on it. */
   from: string
   /** `postgres://…` of a database that is migrated and empty. */
   to: string
   /** Reads and checks everything, and changes nothing. */
   check: boolean
   nowMs: () => number
-  /** Progress, a line at a time. */
+  /** Reports progress, a line at a time. */
   report(line: string): void
 }
 
 interface Moved {
   to: string
   log: Position
-  /** Rows of each table. */
+  /** The number of rows in each table. */
   tables: Record<string, number>
-  /** The former file's new name; undefined where nothing was done. */
+  /** The new name of the SQLite file; undefined where nothing was moved. */
   keptAs: string | undefined
 }
 
-/** Rows after which progress is reported within a table. */
+/** The number of rows between two progress reports within a table. */
 const REPORT_ROWS = 100_000
 
 /**
+ * Moves the store, or only checks that it can be moved.
  * @throws StoreUnavailable with what is wrong, where nothing was moved or the command has to be
  * repeated
  */
@@ -80,8 +81,8 @@ async function check(source: Source, target: Target, { report }: MoveInput): Pro
 async function move(source: Source, target: Target, { nowMs, report }: MoveInput): Promise<Moved> {
   mustBeTheSameTarget(source, target)
   await target.begin(true)
-  // Since an earlier run asked Postgres to commit, no broker could start on the file: this log
-  // there means that it was committed.
+  // The mark means that an earlier run asked Postgres to commit, after which no broker could start
+  // on the file. If Postgres has this log, that commit succeeded.
   const done = source.mark !== undefined && (await target.head())?.epoch === source.head.epoch
   const tables = done ? counted(source) : await copyAll(source, target, report)
   if (!done) {
@@ -102,7 +103,10 @@ function mustBeTheSameTarget({ mark }: Source, { name }: Target): void {
   )
 }
 
-/** Into an empty database, verified. @returns how many rows each table has */
+/**
+ * Copies every row into an empty database, and verifies it.
+ * @returns how many rows each table has
+ */
 export async function copyAll(
   source: SourceRows & { head: Position },
   target: Target,
@@ -120,7 +124,10 @@ export async function copyAll(
 
 type Insert = (table: MovedTable, rows: Parameters<Target['insert']>[1]) => Promise<void>
 
-/** @returns how many rows each table has */
+/**
+ * Copies every table page by page.
+ * @returns how many rows each table has
+ */
 async function copy(
   source: SourceRows,
   insert: Insert,
@@ -146,8 +153,8 @@ const counted = (source: Source): Record<string, number> =>
   Object.fromEntries(TABLES.map((table) => [table.name, source.count(table)]))
 
 /**
- * What Postgres has, read again: the rows of each table, the head of the log and those of the
- * chains.
+ * Reads back from Postgres the number of rows of each table, and the heads of the log and its
+ * chains. Throws where any of them differs.
  */
 async function verify(
   source: SourceRows & { head: Position },

@@ -18,9 +18,9 @@ import { openTarget } from './target.ts'
 import type { Target } from './target.ts'
 
 /**
- * Puts a backup into an empty database of Postgres, in one transaction, and begins a new log there,
- * as every restore does. It refuses a database that a broker has used: a former one is kept by
- * making another.
+ * Restores a backup into an empty Postgres database, in one transaction, and begins a new log
+ * there, as every restore does. It rejects a database that a broker has used: to keep that one, the
+ * operator creates another.
  */
 
 interface RestoreIntoInput {
@@ -28,25 +28,27 @@ interface RestoreIntoInput {
   /** `postgres://…` of a database that is migrated and empty. */
   to: string
   /**
-   * Of a copy of the backup, while it runs; also where a broker remembers how far the log had come.
+   * The directory for a copy of the backup while it is restored, and for the mark of how far the
+   * log has come.
    */
   dataDir: string
   actor: Actor
   nowMs: () => number
-  /** Progress, a line at a time. */
+  /** Reports progress, a line at a time. */
   report(line: string): void
 }
 
 interface RestoredInto extends Position {
   to: string
   lastRevocationAt: number | undefined
-  /** What is locked in the backup: some of it may have been lifted since. */
+  /** The locks that are open in the backup. Some may have been lifted since. */
   openLocks: LockTarget[]
 }
 
 /**
- * @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message
- * says so
+ * Restores the backup.
+ * @throws StoreUnavailable with what is wrong; nothing was restored then, unless the message says
+ * so
  */
 export async function restoreInto(input: RestoreIntoInput): Promise<RestoredInto> {
   const { backup, dataDir } = input

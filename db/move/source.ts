@@ -17,11 +17,11 @@ import type { Sqlite } from '../sqlite/open.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * The SQLite file that is moved: held by its lock, read page by page, and disabled at the end. It
- * refuses a value that Postgres cannot hold.
+ * The SQLite file that is moved: locked, read page by page, and disabled at the end. A value that
+ * Postgres cannot hold stops the move.
  */
 
-/** Rows of a page, and characters: what is in memory at a time. */
+/** The most rows, and characters, in a page. A page is what is in memory at a time. */
 const ROWS = 1_000
 const CHARACTERS = 4_000_000
 
@@ -38,7 +38,7 @@ export interface ChainHead {
   hash: string
 }
 
-/** What a database has, to be copied. */
+/** The rows of a database that are to be copied. */
 export interface SourceRows {
   readonly chains: ChainHead[]
   count(table: MovedTable): number
@@ -48,18 +48,22 @@ export interface SourceRows {
 
 export interface Source extends SourceRows {
   readonly head: Position
-  /** Of an earlier run of the move, which was interrupted at its end. */
+  /** The mark of an earlier run of the move that was interrupted at its end. */
   readonly mark: MoveMark | undefined
-  /** Notes, durably, that Postgres is about to commit. */
+  /** Records durably that Postgres is about to commit. */
   committing(to: string, nowMs: number): void
-  /** Postgres has committed. @returns the file's new name */
+  /**
+   * Disables the file once Postgres has committed.
+   * @returns the file's new name
+   */
   disable(to: string, nowMs: number): string
   close(): void
 }
 
 /**
- * @throws StoreUnavailable where a broker runs on the file, or it is not a whole, current database
- * of the broker
+ * Opens and locks the file that is to be moved.
+ * @throws StoreUnavailable where a broker runs on the file, or it is not a complete, current
+ * database of the broker
  */
 export function openSource(file: string): Source {
   const mark = readMoveMark(file)
@@ -79,7 +83,10 @@ export function openSource(file: string): Source {
   }
 }
 
-/** Whole, of this version, and the latest of this data directory. */
+/**
+ * Returns the head of the log, after checking that the file is undamaged, of this version, and the
+ * latest state of this data directory.
+ */
 function checked(db: Sqlite, file: string): Position {
   const found = quickCheck(db)
   if (found !== 'ok')
@@ -172,7 +179,10 @@ function* pagesOf(db: Sqlite, table: MovedTable): Generator<Row[]> {
   if (page.length > 0) yield page
 }
 
-/** @returns how many characters its texts have */
+/**
+ * Throws where Postgres cannot store a cell of the row.
+ * @returns how many characters its texts have
+ */
 function mustFit(table: MovedTable, row: Row): number {
   let characters = 0
   for (const [index, { name, kind }] of table.columns.entries()) {
@@ -195,7 +205,7 @@ const problemOfText = (cell: Cell): string | undefined => {
 const problemOfNumber = (cell: Cell): string | undefined =>
   Number.isSafeInteger(cell) ? undefined : 'is not a whole number'
 
-/** What its primary key has: ids and hashes, never a secret. */
+/** Returns the row's primary key for an error message. Keys are ids and hashes, never secrets. */
 const keyOf = (table: MovedTable, row: Row): string =>
   table.columns
     .flatMap(({ name, key }, index) => (key ? [`${name}=${JSON.stringify(row[index])}`] : []))

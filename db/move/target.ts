@@ -10,47 +10,54 @@ import { StoreUnavailable } from '../types.ts'
 import type { Cell, ChainHead, Position } from './source.ts'
 
 /**
- * The Postgres database that takes a moved store, in one transaction. It refuses one that a broker
- * has already used.
+ * The Postgres database that receives a moved store, in one transaction. It must not have been used
+ * by a broker.
  */
 
 export interface Target {
-  /** Host, port and database: what names it to a user, without its password. */
+  /** Host, port and database, without the password, for messages to the operator. */
   readonly name: string
   /** Begins the transaction. With `locked`, no broker can start on it before it ends. */
   begin(locked: boolean): Promise<void>
   head(): Promise<Position | undefined>
   chains(): Promise<ChainHead[]>
   /**
-   * Removes what a database without entries has of its own.
-   * @throws StoreUnavailable where it has anything else
+   * Checks that the database holds only the rows of a new one, which `clear` removes.
+   * @throws StoreUnavailable where it has any others
    */
   mustBeEmpty(): Promise<void>
   clear(): Promise<void>
   insert(table: MovedTable, rows: Cell[][]): Promise<void>
   count(table: MovedTable): Promise<number>
-  /** Numbers that Postgres gives by itself go on after the copied ones. */
+  /** Makes the numbers that Postgres generates continue after the copied ones. */
   setSequences(): Promise<void>
-  /** So that the first statements are planned for what is there. */
+  /** Analyzes the tables, so that the first statements are planned for the copied rows. */
   analyze(): Promise<void>
-  /** Notes that the log goes on here, as it is. */
+  /** Records that the log continues here unchanged. */
   addLineage(nowMs: number): Promise<void>
-  /** More of the same transaction. */
+  /** Runs more statements in the same transaction. */
   run<T>(use: (client: Client) => Promise<T>): Promise<T>
   /**
-   * @param next what to do where it may or may not be committed.
-   * @throws StoreUnavailable with it
+   * Commits the transaction.
+   * @param next what the operator does where the commit may or may not have succeeded
+   * @throws StoreUnavailable with that text, where the commit was not confirmed
    */
   commit(next: string): Promise<void>
   close(): Promise<void>
 }
 
-/** What a database has before its first broker, or of a broker that never served. */
+/**
+ * The tables that have rows before the first broker starts, or if a broker started but never
+ * served.
+ */
 const OF_A_NEW_ONE = new Set(['log_head', 'chain_heads', 'chain_begins', 'registry'])
 
 const nameOf = (table: MovedTable): string => `"${NAMESPACE}"."${table.name}"`
 
-/** @throws StoreUnavailable where it cannot be reached, or lacks this version's tables */
+/**
+ * Connects to the database.
+ * @throws StoreUnavailable where it cannot be reached, or lacks this version's tables
+ */
 export async function openTarget(url: string): Promise<Target> {
   const client = await connectPrimary(url)
   try {
@@ -124,7 +131,7 @@ function targetOf(client: Client): Target {
 
 async function begin(client: Client, locked: boolean): Promise<void> {
   await client.query('BEGIN')
-  // Limits that are meant for short acts do not fit this one.
+  // The limits on time suit short acts, not this transaction.
   await client.query(
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '5s'",
   )
@@ -139,7 +146,9 @@ async function begin(client: Client, locked: boolean): Promise<void> {
   }
 }
 
-/** One array a column: as many rows as wanted in one prepared statement. */
+/**
+ * One array parameter for each column, so that one prepared statement inserts any number of rows.
+ */
 function insertText(table: MovedTable): string {
   const names = table.columns.map(({ name }) => `"${name}"`).join(', ')
   const arrays = table.columns.map(({ kind }, at) => `$${at + 1}::${kind}[]`).join(', ')
@@ -158,7 +167,10 @@ async function setSequences(client: Client): Promise<void> {
     )
 }
 
-/** A warning at COMMIT says that no standby confirmed it: only this server has it. */
+/**
+ * Commits and checks the answer. A warning at COMMIT means that no standby confirmed it, so only
+ * this server has it.
+ */
 async function commit(client: Client, next: string): Promise<void> {
   const warnings: string[] = []
   client.on('notice', ({ message }) => warnings.push(message ?? 'a warning'))
