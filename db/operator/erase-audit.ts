@@ -5,17 +5,19 @@ import type { Takes } from '../engine/statement.ts'
 import { audit, auditSalts } from '../schema.ts'
 
 /**
- * Forgetting a user in the audit log, whose rows never change: without its salt the hash of a row's
- * personal fields says nothing.
+ * Erases a user from the audit log, whose rows never change, by deleting salts: without its salt
+ * the hash of a row's personal fields reveals nothing.
  */
 
-/** A cursor: by which column, after which id, up to which. */
+/**
+ * The prefix of a cursor, which holds the column, the id after which it continues, and the last id.
+ */
 const IN_AUDIT = 'audit '
 export const isInAudit = (cursor: string): boolean => cursor.startsWith(IN_AUDIT)
 const cursorIn = (by: Column, after: number, to: number): string =>
   `${IN_AUDIT}${by} ${after} ${to}`
 
-/** Entries forgotten in the act of the erasure itself: as many as most users have. */
+/** Page size and pages that the erasure itself processes: enough for the entries of most users. */
 const [AT_ONCE, AT_ONCE_PAGES] = [200, 2]
 
 const COLUMNS = { actor: audit.actorId, target: audit.target } as const
@@ -44,8 +46,8 @@ const newest = query(
 )
 
 /**
- * The next page of the entries by this user, then of those about them.
- * @returns where to go on: '' where the sessions begin
+ * Deletes the salts of the next page of entries by this user, then of those about the user.
+ * @returns the next cursor; '' when the audit log is done
  */
 export function* forgetAudited(
   { sub, cursor }: { sub: string; cursor: string },
@@ -67,14 +69,18 @@ export function* forgetAudited(
   return by === 'actor' ? cursorIn('target', 0, range.to) : ''
 }
 
-/** Entries that are written later are not of what was erased. */
+/**
+ * Returns the first cursor. It ends at the newest entry, because later entries are not part of the
+ * erasure.
+ */
 export function* beginOfAudit(): Act<string> {
   return cursorIn('actor', 0, (yield* newest.get({}))?.id ?? 0)
 }
 
 /**
- * Those of most users; of a user with many entries the rest is left to later pages.
- * @returns where to go on
+ * Deletes the salts of most users' entries at once. For a user with many entries, later pages do
+ * the rest.
+ * @returns the next cursor
  */
 export function* forgetAtOnce({ sub, cursor }: { sub: string; cursor: string }): Act<string> {
   let next = cursor

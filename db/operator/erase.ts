@@ -30,17 +30,16 @@ import type { Committed, DeliveryRef } from '../types.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
 
 /**
- * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What
- * many rows hold is forgotten page by page: the audit log, then the sessions, then the log of
+ * Erases a user. Everything that the user has is revoked first, so that no erased user stays signed
+ * in. Data in many rows is erased page by page: the audit log, then the sessions, then the log of
  * revocations, then the rest of a long security history.
  */
 
-/** A cursor in the log of revocations; no sid begins like this. */
+/** The prefix of a cursor in the log of revocations. No sid begins with it. */
 const IN_LOG = 'log '
 
 /**
- * Entries of the security history that are forgotten in the act of the erasure itself: as many as
- * most users have.
+ * The number of security history entries that the erasure itself deletes: enough for most users.
  */
 const HISTORY_AT_ONCE = 500
 
@@ -62,7 +61,8 @@ const forgetName = command(
 const forgetConsents = command(
   (p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`,
 )
-// What an operator wrote of them. The lock stays: it names them by opaque ids.
+// Deletes the comments that an operator wrote about the user. The lock itself is kept: it names the
+// user by opaque ids.
 const forgetLockWords = command(
   (
     p: Takes<User>,
@@ -83,7 +83,7 @@ const begin = command(
     sql`${insertInto(erasures, { sub: p.sub, seq: p.seq, cursor: p.cursor })} ON CONFLICT (${names(erasures.sub)})
       DO UPDATE SET ${assign(erasures, { seq: excluded(erasures.seq), cursor: excluded(erasures.cursor) })}`,
 )
-// Of two brokers, one goes on with an erasure; the other takes another one.
+// Takes one erasure. Several brokers take different ones.
 const claim = query(
   erasureFields,
   (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1${forUpdateSkipLocked(erasures)}`,
@@ -119,7 +119,7 @@ const pageOfLog = query(
   ) => sql`SELECT ${f} FROM (SELECT ${revocations.seq} FROM ${revocations}
     WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ORDER BY ${revocations.seq} LIMIT ${p.limit}) AS page`,
 )
-// Without its salt the hash of a row's personal fields says nothing; the chain verifies as before.
+// Without its salt the hash of a row's personal fields reveals nothing; the chain still verifies.
 const forgetSalts = command(
   (p: Takes<{ after: number; to: number; sub: string }>) =>
     sql`UPDATE ${revocations} SET ${assign(revocations, { salt: sql`NULL` })}
@@ -134,7 +134,7 @@ function* forgetInSessions({ sub, seq, cursor: after }: Erasure, limit: number):
   return page.count < limit ? `${IN_LOG}0` : page.last
 }
 
-/** The last stage. No sid begins like this. */
+/** The cursor of the last stage. No sid begins with it. */
 const IN_HISTORY = 'history'
 const atOf = query(
   columnsOf(revocations, 'at'),
@@ -142,7 +142,7 @@ const atOf = query(
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 
-/** What was written before the erasure. */
+/** Deletes the next history entries from before the erasure. */
 function* forgetInHistory({ sub, seq, cursor }: Erasure, limit: number): Act<string | undefined> {
   const erasedAt = (yield* atOf.get({ seq }))?.at
   if (erasedAt === undefined) return undefined
@@ -157,7 +157,10 @@ function* forgetInLog({ sub, seq, cursor }: Erasure, limit: number): Act<string>
   return page.count < limit ? IN_HISTORY : `${IN_LOG}${page.last}`
 }
 
-/** The next page. @returns where to go on; undefined at the end */
+/**
+ * Erases the next page.
+ * @returns the next cursor; undefined at the end
+ */
 function forgetNext(erasure: Erasure, limit: number): Act<string | undefined> {
   if (isInAudit(erasure.cursor)) return forgetAudited(erasure, limit)
   if (erasure.cursor === IN_HISTORY) return forgetInHistory(erasure, limit)
@@ -179,9 +182,9 @@ const messagesOf = query(
 )
 
 /**
- * Closes the webhooks that still have a content, which deletes it. Logout tokens and security
- * events name users by ids alone, and stay pending.
- * @param but what the erasure itself tells: it holds ids alone
+ * Closes the user's webhooks that still have content, which deletes it. Logout tokens and security
+ * events name users only by ids, and stay pending.
+ * @param but the erasure's own webhooks, which hold only ids
  */
 function* forgetMessages(sub: string, but: readonly DeliveryRef[]): Act<void> {
   const kept = new Set(but.map(({ id }) => id))
@@ -198,11 +201,11 @@ type Asked = {
 }
 
 /**
- * Erases one user. Everything of theirs is revoked, and in the same transaction their name,
- * username, email, consents and what their open sessions say of them (device, Entra's session,
- * login hint, Microsoft's tokens, roles) are forgotten. What their ended sessions and the logs
- * say, `forgetErased` forgets. Opaque ids stay, so that a `sub` is never another's. Run again, it
- * forgets what has come since.
+ * Erases one user. Everything that the user has is revoked. In the same transaction their name,
+ * username, email, consents and the personal data in their open sessions (device, Entra's session,
+ * login hint, Microsoft's tokens, roles) are deleted. `forgetErased` erases what ended sessions and
+ * the logs hold. Opaque ids are kept, so that a `sub` is never given to another user. Running it
+ * again erases what was added since.
  */
 export function* eraseUser({
   sub,
@@ -214,8 +217,8 @@ export function* eraseUser({
     reason: 'administrator',
     ...asked,
   })
-  // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this
-  // order too.
+  // Locked before the rows that are erased, in the order in which a page of an earlier erasure of
+  // this user locks them.
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetWords(sub)
@@ -229,7 +232,7 @@ export function* eraseUser({
 }
 
 /**
- * Looks at the next `limit` sessions or entries of a log for those of an erased user.
+ * Erases a page: looks at the next `limit` sessions or log entries for those of an erased user.
  * @returns whether there is more
  */
 export function* forgetErased({ limit }: { limit: number }): Act<boolean> {

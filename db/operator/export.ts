@@ -20,9 +20,9 @@ import {
 import type { HeldRecord } from '../types.ts'
 
 /**
- * What is held about one user, in pages: one table after the other, by an index that names the
- * user, or by bounded pages of the whole table. It leaves out secrets: sealed values, and the
- * hashes of cookies and of the chains.
+ * Exports the data about one user in pages: one table after the other, by an index on the user or
+ * by bounded pages of the whole table. It leaves out secrets: sealed values, and the hashes of
+ * cookies and of the chains.
  */
 
 const SECRET = /(^|_)(sealed|hash|salt)$/
@@ -35,14 +35,17 @@ const fieldsOf = (table: Table): Fields =>
 
 type Who = { sub: string; tid: string; oid: string; target: string }
 type Page = { records: HeldRecord[]; next: string | undefined }
-/** @param after where the page before ended; '' at first */
+/**
+ * Returns one page of a table.
+ * @param after where the page before ended; '' at first
+ */
 type Stage = (who: Who, after: string, limit: number) => Act<Page>
 type Kind = HeldRecord['kind']
 
 const held = (kind: Kind, rows: unknown[]): HeldRecord[] =>
   (rows as HeldRecord['values'][]).map((values) => ({ kind, values }))
 
-/** A table in which a user has few rows. */
+/** Exports a table in which a user has few rows, in one page. */
 function whole(kind: Kind, table: Table, isTheirs: (p: Takes<Who>) => SQL): Stage {
   const rows = query(
     fieldsOf(table),
@@ -53,7 +56,7 @@ function whole(kind: Kind, table: Table, isTheirs: (p: Takes<Who>) => SQL): Stag
   }
 }
 
-/** Along an index on the user and a rising id. */
+/** Exports a table by an index on the user and a rising id. */
 function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<Who>) => SQL): Stage {
   const rows = query(
     fieldsOf(table),
@@ -69,10 +72,7 @@ function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<Who>) =
   }
 }
 
-/**
- * A bounded page of the whole table, in the order of its key, and of its rows those that are the
- * user's.
- */
+/** Exports the user's rows from bounded pages of the whole table, in the order of its key. */
 function through(kind: Kind, table: Table, key: Column, isTheirs: (p: Takes<Who>) => SQL): Stage {
   const isNumber = key.dataType === 'number'
   const end = query(
@@ -124,7 +124,7 @@ const STAGES: readonly Stage[] = [
   whole(
     'lock',
     locks,
-    // As a guest of another tenant, too: an open lock there covers them here.
+    // Includes locks of the user as a guest of another tenant, which cover the user here too.
     (p) => sql`(${locks.kind} = 'user' AND ${locks.key} = ${p.tid} AND ${locks.oid} = ${p.oid}
     OR ${locks.homeId} = (SELECT ${subjects.homeId} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}))`,
   ),
@@ -156,9 +156,9 @@ const STAGES: readonly Stage[] = [
 ]
 
 /**
- * Exports what is held about a user, without secrets: a page of at most `limit` rows looked at,
- * and where the next begins. A page may be empty and have a next. Undefined: there is no such
- * user, or no such cursor.
+ * Exports the data about a user, without secrets. Looks at up to `limit` rows a page and returns
+ * where the next begins. A page may be empty and have a next. Returns undefined where the user or
+ * the cursor is unknown.
  */
 export function* exportUser({
   sub,

@@ -15,9 +15,9 @@ import {
 } from '../schema.ts'
 
 /**
- * Retention of the two logs: each is cut from its old end alone, at a signed head, so that what is
- * left verifies from there. A row that is deleted stays old whatever is committed meanwhile: two
- * brokers that purge at once need no claim.
+ * Retention of the two logs. Each is cut only from its old end, at a signed head, so that what is
+ * left verifies from there. Two brokers may purge at once without a claim, because an old row stays
+ * old whatever is committed meanwhile.
  */
 
 const signedBefore = query(
@@ -32,8 +32,8 @@ const forgetSignatures = command(
 )
 
 /**
- * Up to where a log may be cut: at a signed head before `needed`; 0 where there is none. Older
- * signatures go.
+ * Returns the number up to which a log may be cut, which is a signed head before `needed`; 0 where
+ * there is none. Deletes older signatures.
  */
 function* cut(log: LogName, before: number, needed: number): Act<number> {
   const number = (yield* signedBefore.get({ log, before, needed }))?.number
@@ -42,7 +42,7 @@ function* cut(log: LogName, before: number, needed: number): Act<number> {
   return number
 }
 
-/** The last of those before the first that is kept. */
+/** Returns the last of the old rows at the beginning of the list, and how many they are. */
 function lastOld<T>(
   rows: readonly T[],
   isOld: (row: T) => boolean,
@@ -66,7 +66,7 @@ const dropRevocations = [revocations, revocationTotals].map((table) =>
   command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${table} WHERE ${table.seq} <= ${p.seq}`),
 )
 
-/** A revocation that has deliveries is kept, with all after it. */
+/** Deletes old revocations. A revocation that still has deliveries is kept, with all after it. */
 export function* purgeRevocations(before: number, limit: number): Act<number> {
   const needed = (yield* firstDelivered.get({}))?.seq ?? Number.MAX_SAFE_INTEGER
   const upTo = yield* cut('revocations', before, needed)
@@ -87,8 +87,8 @@ const dropAudit = [audit, auditOutcomes, auditSalts].map((table) =>
 )
 
 /**
- * In the order of its ids: a trigger refuses anything else. A later entry with an earlier time
- * waits for those before it.
+ * Deletes old entries in the order of their ids: a trigger rejects any other. An entry with an
+ * earlier time than those before it waits for them.
  */
 export function* purgeAudit(before: number, limit: number): Act<number> {
   const upTo = yield* cut('audit', before, Number.MAX_SAFE_INTEGER)

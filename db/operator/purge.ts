@@ -30,12 +30,12 @@ import { purgeAudit, purgeRevocations } from './purge-logs.ts'
 
 /**
  * Deletes what retention no longer keeps. Each act claims a bounded page of rows, so that two
- * brokers that purge at once delete different ones. It keeps subjects (a `sub` is never reused) and
- * cutoffs.
+ * brokers that purge at once delete different ones. Subjects (a `sub` is never reused) and cutoffs
+ * are kept forever.
  */
 
 const DAY = 86_400
-/** A used code is remembered past its end, so that a late second use is still recognized. */
+/** A used code is kept past its expiry, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
 const DEFAULT: Retention = {
@@ -46,10 +46,16 @@ const DEFAULT: Retention = {
   addressDays: 30,
 }
 
-/** @returns the rows that it looked at; as many as `limit` where there may be more */
+/**
+ * Deletes one page.
+ * @returns the number of rows that it looked at: `limit` where there may be more
+ */
 type Purge = (before: number, limit: number) => Act<number>
 
-/** The oldest rows of a table, which no other act uses just now. @param key of its rows */
+/**
+ * Deletes the oldest rows of a table that no other act has locked.
+ * @param key the columns of its primary key
+ */
 function oldest(
   table: Table,
   { key, index, old }: { key: Column[]; index?: string; old: (before: SQL<number>) => SQL },
@@ -105,7 +111,7 @@ const removedTenants = query(
   (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`,
 )
 
-/** Work that failed long ago, and what the removal of a tenant left. */
+/** Deletes work that failed long ago, and work of removed tenants. */
 function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
   const failed = yield* purgeFailedWork(before, limit)
   let left = limit
@@ -186,7 +192,7 @@ function* purgeDeliveries(before: number, limit: number): Act<number> {
   return rows.length
 }
 
-/** Of a table whose times are milliseconds. */
+/** Adapts the purge of a table whose times are milliseconds. */
 const inMs =
   (purge: Purge): Purge =>
   (before, limit) =>
@@ -214,8 +220,8 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
 }
 
 /**
- * Deletes some of one kind that retention no longer wants: `limit` rows are looked at.
- * @returns whether there is more of it
+ * Deletes a page of one kind of data that retention no longer keeps. Looks at up to `limit` rows.
+ * @returns whether there is more
  */
 export function* purge({
   kind,

@@ -13,14 +13,11 @@ import {
 import type { Takes } from '../engine/statement.ts'
 import { idempotencyKeys as keys } from '../schema.ts'
 
-/** Requests that their sender may repeat: each key of a caller with its request and its answer. */
+/** Repeatable requests: each key of a caller with its request and its answer. */
 
 const KEEP_SECONDS = 86_400
 
-/**
- * A request that its sender may repeat (`Idempotency-Key`). The hashes are of the key, and of what
- * is asked.
- */
+/** A request with an `Idempotency-Key`. The hashes are of the key and of the request. */
 interface Key {
   caller: string
   keyHash: string
@@ -40,7 +37,7 @@ const find = query(
   (p: Takes<{ caller: string; keyHash: string; now: number }>, f) =>
     sql`SELECT ${f} FROM ${keys} WHERE ${keys.caller} = ${withoutReprepare(p.caller)} AND ${keys.keyHash} = ${withoutReprepare(p.keyHash)} AND ${keys.expiresAt} > ${p.now}`,
 )
-// Of two at once, the first answer is kept. What has expired is as if it were not there.
+// If two answers come at once, the first is kept. An expired row is overwritten.
 const keep = command(
   (p: Takes<Omit<Answered, 'most'> & { expiresAt: number }>) =>
     sql`${insertInto(keys, {
@@ -57,7 +54,10 @@ const keep = command(
     })} WHERE ${keys.expiresAt} <= ${p.now}`,
 )
 
-/** Looks up the answer that was kept under a key. `other`: it was kept of another request. */
+/**
+ * Looks up the answer that was kept under a key. `other`: the key was used with a different
+ * request.
+ */
 export function* findRepeatable({
   caller,
   keyHash,

@@ -13,8 +13,8 @@ import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../sche
 import type { AuditWay } from '../types.ts'
 
 /**
- * What a restored backup begins with: a new log whose first entry revokes everything. No key of the
- * former one signs or counts any more.
+ * Begins the log of a restored backup: a new log whose first entry revokes everything. No key of
+ * the former log signs or verifies any more.
  */
 
 const latest = query(
@@ -25,8 +25,8 @@ const setHead = command(
   (p: Takes<{ seq: number; epoch: string }>) =>
     sql`UPDATE ${logHead} SET ${assign(logHead, { seq: p.seq, epoch: p.epoch })} WHERE ${logHead.id} = 1`,
 )
-// A key that leaked, and was retired since, would sign again: the broker makes new ones when it
-// starts. Those that files hold are the operator's.
+// Retires every key of the backup, because a key that leaked and was retired since would be active
+// again. The broker makes new ones when it starts. Keys in files belong to the operator and stay.
 const retireKeys = command(
   (p: Takes<{ now: number }>) =>
     sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retired', retireAt: p.now })}
@@ -40,15 +40,16 @@ const unfinishedBackup = query(
 )
 
 /**
- * Ahead of whatever the abandoned log issued, also where that is lost and the same backup was
- * restored before: no log takes more than a hundred revocations in every millisecond. Below 10^15,
- * the largest that the feed's numbers may be.
+ * Returns a number ahead of every number that the abandoned log issued, even where that log is lost
+ * and the same backup was restored before: no log has more than a hundred revocations a
+ * millisecond. The result is below 10^15, the maximum for the feed.
  */
 const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number =>
   Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
 
 /**
- * A backup is copied before its own audit entry ends. That it can be restored shows how it ended.
+ * Records the outcome of the backup. The backup was copied before its own audit entry ended; that
+ * it can be restored proves that it succeeded.
  */
 function* concludeBackup(): Act<void> {
   const backup = yield* unfinishedBackup.get({})
@@ -59,11 +60,11 @@ function* concludeBackup(): Act<void> {
 const MOST_LISTED = 1_000
 
 interface Begun {
-  /** Of the revocation of everything. */
+  /** The number of the revocation of everything. */
   seq: number
   /** The time of the backup's latest revocation, epoch seconds. */
   lastRevocationAt: number | undefined
-  /** What is locked in the backup, at most a thousand. Some may have been lifted since. */
+  /** The locks that are open in the backup, at most a thousand. Some may have been lifted since. */
   openLocks: LockTarget[]
 }
 
@@ -71,7 +72,7 @@ interface Restoring {
   actor: Actor
   via: AuditWay
   epoch: string
-  /** How far the abandoned log had come, as far as is known. */
+  /** The last known number of the abandoned log. */
   formerSeq: number
 }
 
@@ -82,8 +83,8 @@ export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act
   yield* concludeBackup()
   const former = yield* logHeadRow()
   const next = seqAhead(former.seq, formerSeq, nowMs)
-  // Former heads of rows that the backup has not are not part of it: each log goes on in a segment
-  // of its own, which names the backup's head.
+  // Each log continues in a new segment that names the backup's head. Chain heads from after the
+  // backup are not part of it.
   yield* beginSegment('audit', {
     after: (yield* lockChain('audit')).number,
     at: now,
@@ -115,8 +116,9 @@ export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act
 }
 
 /**
- * The same log on a server that took the place of another one. Whatever that one had issued, tokens
- * and revocations, is behind every number from here on. @returns the head from which it goes on
+ * Continues the same log on a server that replaced another. All numbers from here on are greater
+ * than any that the other server had issued in tokens and revocations.
+ * @returns the number from which it continues
  */
 export function* continueLog({
   actor,
