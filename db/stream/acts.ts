@@ -19,10 +19,10 @@ import type { StreamRow } from './row.ts'
 
 /**
  * Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so
- * that lanes, lists and proof know its address.
+ * that its lane, lists and proof find its address.
  */
 
-/** Each event reads all of them. */
+/** The limit is low because each event reads all streams. */
 const MOST = 100
 
 type One = Takes<{ streamId: string }>
@@ -85,13 +85,13 @@ function* tellReceiver(
   return refs
 }
 
-/** Tells the webhooks that want changed settings. */
+/** Writes a webhook event for the changed stream. */
 const announce = ({ clientId }: { clientId: string }, value: string): Act<unknown> =>
   emit({ type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
 
 /**
- * Adds a stream, and writes its first verification event if it is pushed. `added` is false where
- * its client has one, or there are as many as there may be.
+ * Adds a stream; a push stream also gets its first verification event. `added` is false where its
+ * client already has one, or the limit of streams is reached.
  */
 export function* addStream(stream: SignalStream): Act<{ added: boolean; refs: DeliveryRef[] }> {
   const row = rowOf(stream)
@@ -111,9 +111,9 @@ const isElsewhere = (a: StreamRow, b: StreamRow): boolean =>
   a.authorizationSealed !== b.authorizationSealed
 
 /**
- * Changes some of a stream. Pushed to another endpoint, or with another header, it has to be
- * verified again. `tell`: the broker decided it by itself, and the receiver is sent
- * `stream-updated`. Undefined: there is no such stream.
+ * Changes a stream. With another endpoint or Authorization header, a push stream has to be verified
+ * again. `tell`: the broker itself decided the change, so the receiver gets `stream-updated`.
+ * Returns undefined where the stream is unknown.
  */
 export function* changeStream({
   id,
@@ -164,7 +164,7 @@ type VerificationAsked =
   | { outcome: 'disabled' }
   | { outcome: 'too_soon'; askedAt: number }
 
-/** Writes a verification event, unless the stream was last asked at or after `notBefore`. */
+/** Writes a verification event, unless one was requested at or after `notBefore`. */
 export function* verifyStream({
   id,
   state,
@@ -189,8 +189,8 @@ export function* verifyStream({
 }
 
 /**
- * Marks a stream verified: its endpoint accepted a verification event. Nothing changes where the
- * stream has another endpoint now.
+ * Marks a stream as verified after its endpoint accepted a verification event. Nothing changes
+ * where the stream has another endpoint by now.
  */
 export function* streamVerified({
   id,
@@ -206,7 +206,7 @@ export function* streamVerified({
     yield* update.run({ ...row, verifiedAt: now })
 }
 
-/** Ends a lease without an attempt: the delivery is kept until its stream is pushing. */
+/** Ends a lease without an attempt: the delivery is held until its stream pushes. */
 export function* holdDelivery({ id, attempt }: { id: string; attempt: number }): Act<void> {
   yield* releaseDelivery({ id, attempt, nextAttemptAtMs: HELD })
 }

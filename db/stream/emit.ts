@@ -23,9 +23,9 @@ import type { DeliveryRef, Revocation } from '../types.ts'
 import { delivers } from './row.ts'
 
 /**
- * Writes security events to the outbox, once for each stream that may have them, inside the
- * transaction of the act that causes them. A receiver gets events of its own tenants only, and of
- * sessions that its client took part in.
+ * Writes security events to the outbox, once for each stream that may have them, in the transaction
+ * of the act that causes them. A receiver gets only events of its own tenants and of sessions that
+ * its client took part in.
  */
 
 const receiverFields = {
@@ -41,7 +41,7 @@ const receiverFields = {
   metadata: clients.metadata,
 }
 type Receiver = RowOf<typeof receiverFields>
-// In one order, so that two acts do not wait for each other's rows.
+// A fixed order, so that two acts cannot deadlock on each other's rows.
 const receivers = query(
   receiverFields,
   (
@@ -55,7 +55,8 @@ const inSession = query(
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${withoutReprepare(p.sid)} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}`,
 )
-// Sessions that a wide revocation covers are still open here: its fan-out ends them later.
+// A session of the user in which the client took part. Sessions that a wide revocation covers are
+// still open here, because its fan-out ends them later.
 const inAnySession = query(
   columnsOf(participants, 'sid'),
   (p: Takes<{ sub: string; clientId: string }>, f) =>
@@ -69,15 +70,18 @@ const connected = query(
 )
 
 /**
- * Whether the client took part in what an event is about. An event about a tenant is for each
- * client that admits the tenant.
+ * Returns whether the client took part in the session of an event, or in any session of its user.
+ * An event about a tenant goes to every client that admits the tenant.
  */
 function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
   if (sid !== undefined) return (yield* inSession.get({ sid, clientId })) !== undefined
   return sub === undefined || (yield* inAnySession.get({ sub, clientId })) !== undefined
 }
 
-/** @param moves takes the changes of states: `applyCountChanges` has to be run with them */
+/**
+ * Writes one security event for a stream, held where the stream does not push now.
+ * @param moves takes the changes of state: the caller has to run `applyCountChanges` with them
+ */
 export function* emitSet(
   stream: Pick<Receiver, 'streamId' | 'method' | 'status' | 'verifiedAt'>,
   { type, about, event }: SetPayload,
@@ -94,9 +98,9 @@ export function* emitSet(
 
 interface Emitted {
   events: readonly StreamEvent[]
-  /** The session that they come from, for events about its user. */
+  /** The session that caused the events, where they name only its user. */
   sid?: string | undefined
-  /** Only this client's stream. */
+  /** Restricts the events to this client's stream. */
   clientId?: string | undefined
 }
 
@@ -121,7 +125,10 @@ function* emitEvents({ events, sid, clientId }: Emitted, moves: Move[]): Act<Del
   return refs
 }
 
-/** The subjects of a revocation's events: one for each tenant if it covers more than a user. */
+/**
+ * Returns the subjects of a revocation's events. A revocation that covers more than a user has one
+ * for each tenant.
+ */
 function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefined): Act<About[]> {
   if (selector.kind === 'session' || selector.kind === 'grant')
     return sub === undefined || tid === undefined ? [] : [{ sub, sid: selector.sid, tid }]
@@ -154,8 +161,9 @@ interface Before {
 }
 
 /**
- * Emits the change of the claims of a live session (CAEP 1.0 §3.2).
- * @param session as it was before. @param roles that it has now; undefined: the same
+ * Emits a change of the claims of a live session (CAEP 1.0 §3.2).
+ * @param session as it was before
+ * @param roles its roles now; undefined: unchanged
  */
 export function* tellClaims(
   session: Before,

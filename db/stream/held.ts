@@ -13,7 +13,7 @@ import { deliveries } from '../schema.ts'
 import type { Delivery, DeliveryRef } from '../types.ts'
 import { lockedStream } from './row.ts'
 
-/** The events that a stream keeps until they are polled, or until it is enabled or verified. */
+/** The events that a stream holds until they are polled, or until it is enabled or verified. */
 
 /**
  * More than a stream may have pending (workers/tend-streams.ts). Callers close any others with
@@ -56,8 +56,8 @@ const ownAttempts = query(
 )
 
 /**
- * Makes due a page of what was kept while a push stream was paused or not verified. Nothing
- * changes unless it is pushing.
+ * Makes a page of held events due, after a push stream was paused or not verified. Nothing changes
+ * unless the stream pushes now.
  */
 export function* releaseStream({
   id: streamId,
@@ -73,7 +73,7 @@ export function* releaseStream({
   return rows.map(refOf)
 }
 
-/** A disabled or removed stream keeps no events. */
+/** Closes all pending events of a stream that is disabled or removed. */
 export function* closeAll(streamId: string): Act<void> {
   const rows = yield* pendingRows.all({ streamId, limit: MOST })
   if (rows.length > 0) yield* closeRows(rows, 'The stream was disabled or removed.')
@@ -81,7 +81,7 @@ export function* closeAll(streamId: string): Act<void> {
 
 type Polled = { deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; more: boolean }
 
-/** What waits to be polled, oldest first, and whether there is more. */
+/** Returns the events to be polled, oldest first, and whether there are more. */
 export function* pollStream({ id: streamId, limit }: { id: string; limit: number }): Act<Polled> {
   const rows = yield* heldMessages.all({ streamId, limit: limit + 1 })
   return {
@@ -91,9 +91,9 @@ export function* pollStream({ id: streamId, limit }: { id: string; limit: number
 }
 
 /**
- * Settles what a receiver has polled and taken, or rejects. What is not the stream's, or is
- * settled, is ignored.
- * @returns how many
+ * Settles events that a receiver polled and then acknowledged or rejected. Ids of other streams and
+ * settled events are ignored.
+ * @returns how many were settled
  */
 export function* settlePolled({
   id: streamId,

@@ -8,7 +8,7 @@ import { optional, parseList } from '../engine/values.ts'
 import { streams } from '../schema.ts'
 import type { SignalStream } from '../types.ts'
 
-/** A stream as the table has it. */
+/** A stream as a row of its table. */
 
 const streamFields = {
   ...columnsOf(
@@ -96,7 +96,7 @@ export const rowOf = (one: SignalStream): StreamRow => ({
   },
 })
 
-/** The address under which the outbox knows it. */
+/** Returns the address that the outbox has for a stream. */
 export const uriOf = ({ endpointUrl }: Pick<StreamRow, 'endpointUrl'>): string =>
   endpointUrl ?? DELIVERY.poll
 
