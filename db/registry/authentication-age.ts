@@ -9,9 +9,9 @@ import { participants, sessions } from '../schema.ts'
 import { dropSetting, keepSetting, setting } from './settings.ts'
 
 /**
- * A new limit on the age of an authentication, applied page by page to what is open already: a
- * tenant's to the ends of its users' sessions, a client's to its grants. It never makes a session
- * last longer.
+ * Applies a new limit on the age of authentications, page by page, to what is already open: a
+ * tenant's limit to the ends of its users' sessions, a client's to its grants. It never extends a
+ * session.
  */
 
 type From = { key: string; after: string }
@@ -43,7 +43,7 @@ const grantEnd = query(
   (p: Takes<From & Rows>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage(p)}`,
 )
-// A grant that was revoked stays so, and one of a session that has ended has nothing to lose.
+// Skips revoked grants, and grants of ended sessions, which have no tokens left.
 const limitGrants = command(
   (p: Takes<Page>) =>
     sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: limit(p.seconds) })} FROM ${sessions}
@@ -53,7 +53,10 @@ const limitGrants = command(
 
 type Input = { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }
 
-/** Holds the limit that is applied; followed by the last sid of a page, while pages remain. */
+/**
+ * Returns the name of the setting that holds the applied limit; while pages remain, also the last
+ * sid of a page.
+ */
 const nameOf = ({ kind, key }: Pick<Input, 'kind' | 'key'>): string =>
   `authentication_age/${kind}/${key}`
 
@@ -63,11 +66,11 @@ function* progress(input: Input): Act<{ done: boolean; after: string }> {
   return { done: same && after === undefined, after: same ? (after ?? '') : '' }
 }
 
-/** After every sid. */
+/** A text that sorts after every sid. */
 const END = '\u007f'
 
 function* applyPage({ kind, key, seconds, rows }: Input, after: string): Act<string | undefined> {
-  // Sessions keep their ends where a tenant's limit is lifted: the next sign-in gives new ones.
+  // Without a tenant's limit, open sessions keep their ends; the next sign-in sets new ones.
   if (kind === 'tenant' && seconds === undefined) return undefined
   const end = yield* (kind === 'tenant' ? sessionEnd : grantEnd).get({ key, after, rows })
   yield* (kind === 'tenant' ? endSooner : limitGrants).run({
@@ -91,9 +94,9 @@ function* apply(input: Input): Act<boolean> {
 }
 
 /**
- * Applies a new limit on the age of authentications (not given: none), of a tenant's users or for
- * a client, to the next page: so many sessions or grants that are open already. Most turns find it
- * applied: they write nothing.
+ * Applies a new limit on the age of authentications (undefined: none), of a tenant's users or for a
+ * client, to the next page of open sessions or grants. Most calls find it applied and write
+ * nothing.
  * @returns whether pages remain
  */
 export async function applyAuthenticationAge(

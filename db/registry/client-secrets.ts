@@ -13,9 +13,11 @@ import {
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clientSecrets } from '../schema.ts'
 
-/** Secrets of clients, as hashes. Who changes those of a client has locked its registration. */
+/**
+ * The hashes of clients' secrets. Callers lock the client's registration before they change them.
+ */
 
-/** Valid at the same time, at most: enough to change one without an outage. */
+/** The most secrets that are valid at once: enough to replace one without an outage. */
 const VALID_SECRETS = 2
 
 const secretFields = columnsOf(clientSecrets, 'id', 'hash', 'createdAt', 'expiresAt')
@@ -84,7 +86,7 @@ export function* replaceSecrets(clientId: string, secrets: SecretHash[]): Act<vo
     yield* put.run({ clientId, id, hash, createdAt, expiresAt })
 }
 
-/** Of more than two valid ones the oldest goes, and so do those that have expired. */
+/** Adds a secret. Expired secrets are deleted, and the oldest of more than two valid ones. */
 export function* addSecret(
   clientId: string,
   { id, hash, createdAt, expiresAt }: SecretHash,
@@ -97,7 +99,10 @@ export function* addSecret(
   for (const one of others) if (!kept.includes(one)) yield* drop.run({ clientId, id: one.id })
 }
 
-/** @returns whether it was there */
+/**
+ * Deletes a secret.
+ * @returns whether it existed
+ */
 export function* dropSecret(clientId: string, id: string): Act<boolean> {
   return (yield* drop.run({ clientId, id })) > 0
 }

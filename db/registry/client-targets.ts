@@ -7,12 +7,14 @@ import { head } from '../log/head.ts'
 import { addTarget, removeTarget } from '../outbox/targets.ts'
 import { clients, targets } from '../schema.ts'
 
-/** The logout addresses of clients. Who changes those of a client has locked its registration. */
+/**
+ * The logout addresses of clients. Callers lock the client's registration before they change them.
+ */
 
 const targetFields = columnsOf(targets, 'targetId', 'clientId', 'uri')
 const all = query(
   targetFields,
-  // Webhook endpoints are targets too, and no client's.
+  // The join leaves out webhook endpoints, which are targets without a client.
   (
     _,
     f,
@@ -30,8 +32,8 @@ const restore = command(
 )
 
 /**
- * The same address of the same client is the same target forever, also when it was removed in
- * between.
+ * Returns the id of a target. The same address of the same client has the same id forever, even if
+ * it was removed in between.
  */
 const targetIdOf = (clientId: string, uri: string): string =>
   `t_${createHash('sha256')
@@ -39,12 +41,12 @@ const targetIdOf = (clientId: string, uri: string): string =>
     .digest('base64url')
     .slice(0, 22)}`
 
-/** The logout addresses that clients have now. */
+/** Returns the current logout addresses of clients. */
 export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
 
 /**
- * One that goes still gets what was revoked until now, whether or not its deliveries are written
- * yet.
+ * Replaces a client's logout addresses. A removed address still gets the revocations from before,
+ * whether or not their deliveries are written yet.
  */
 export function* replaceTargets(clientId: string, uris: readonly string[]): Act<void> {
   const present = yield* ofClient.all({ clientId })

@@ -28,7 +28,7 @@ import { replaceTargets } from './client-targets.ts'
 import { dropSetting } from './settings.ts'
 import { registryChanged } from './version.ts'
 
-/** Registrations of clients. It refuses a change by any source but the registration's own. */
+/** Registrations of clients. Only the source that owns a registration may change it. */
 
 const clientFields = columnsOf(
   clients,
@@ -57,8 +57,8 @@ const registered = query(
   (_, f) =>
     sql`SELECT ${f} FROM ${clients} WHERE ${clients.removedAt} IS NULL ORDER BY ${clients.clientId}`,
 )
-// Not registered yet: a row to lock, so that of two additions of one id at once the later one sees
-// the other.
+// Inserts a placeholder for a client that is not registered, so that two concurrent additions of
+// one id lock the same row and the later one sees the other.
 const claim = command(
   (p: Takes<{ clientId: string; source: string; now: number }>) =>
     sql`${insertInto(clients, {
@@ -103,14 +103,17 @@ const clientOf = ({ removedAt, ...row }: ClientRow, secrets: SecretHash[]): Clie
   ...(removedAt === null ? {} : { removedAt }),
 })
 
-/** Past it no access token of a former tenant's users can live (an hour at most). */
+/**
+ * How long former tenants are kept: longer than an access token of their users can be valid (an
+ * hour at most).
+ */
 const FORMER_SECONDS = 7200
 
 /**
- * The tenants that this change, or one before it, took out of a registration: each once, by its
- * latest removal.
- * @param before the latest registration, also where the client was removed since: tokens of other
- * clients for its audience live on
+ * Returns the tenants that this change, or an earlier one, removed from a registration, each once
+ * with its latest removal.
+ * @param before the latest registration, even where the client was removed since, because other
+ * clients' tokens for its audience are still valid
  */
 function formerTenants(
   before: Client | undefined,
@@ -129,7 +132,7 @@ function formerTenants(
   return [...kept, ...taken]
 }
 
-/** Undefined is every tenant. */
+/** Returns the tenants that a change removes. Undefined means every tenant. */
 function takenOut(
   before: readonly string[] | undefined,
   after: readonly string[] | undefined,
@@ -138,7 +141,7 @@ function takenOut(
   return before === undefined ? [undefined] : before.filter((tid) => !after.includes(tid))
 }
 
-/** As JSON keeps it: what is undefined is not there. */
+/** Returns the value as JSON keeps it: undefined members are missing. */
 const asKept = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
 export function* findClient(clientId: string): Act<Client | undefined> {
@@ -146,7 +149,7 @@ export function* findClient(clientId: string): Act<Client | undefined> {
   return row && clientOf(row, yield* secretsOf(clientId))
 }
 
-/** The clients that are registered and not removed. */
+/** Returns the clients that are registered and not removed. */
 export function* listClients(): Act<Client[]> {
   const rows = yield* registered.all({})
   const secrets = yield* secretsByClient()
@@ -154,7 +157,8 @@ export function* listClients(): Act<Client[]> {
 }
 
 /**
- * The row that is registered, locked: changes of a client or its secrets happen one after another.
+ * Locks and returns the row of a registered client, so that changes of a client or its secrets
+ * happen one after another.
  */
 function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
   const row = yield* findLocked.get({ clientId })
@@ -197,8 +201,8 @@ export function* putClient({
       metadata: JSON.stringify(metadata),
       formerTenants: JSON.stringify(formerTenants(latest, metadata, now)),
     },
-    // Later than the removal of a former registration: what users consented to there does not
-    // count.
+    // A new registration starts after the former one's removal, so that consents to the former one
+    // do not count.
     ...{
       logoutBy: metadata.logoutBy,
       createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1),
@@ -214,7 +218,7 @@ export function* putClient({
   return { outcome: before === undefined ? 'added' : 'changed', client }
 }
 
-/** Adds a secret. Of more than two good ones the oldest is removed. */
+/** Adds a secret. If that makes more than two valid ones, the oldest is removed. */
 export function* addClientSecret({
   clientId,
   secret,
@@ -263,7 +267,7 @@ export function* removeClient({
   const row = yield* lockRegistered(clientId)
   if (row === undefined) return { outcome: 'unknown' }
   if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
-  // Before its targets go: they still get what this very revocation sends.
+  // Revoked before the targets are removed, so that they still get this revocation.
   const committed = yield* revoke({
     selector: { kind: 'client', clientId },
     reason: 'client_removed',

@@ -9,7 +9,7 @@ import type { StoredSigningKey } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { registryChanged } from './version.ts'
 
-/** Signing keys and their states. Of one algorithm, one key at most is active. */
+/** Signing keys and their states. At most one key of an algorithm is active. */
 
 const keyFields = columnsOf(
   signingKeys,
@@ -29,8 +29,8 @@ const all = query(
   (_, f) =>
     sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.createdAt}, ${signingKeys.kid}`,
 )
-// All of them, in one order: two rotations at once wait for each other here, whichever keys they
-// name.
+// Locks all keys in a fixed order, so that two concurrent rotations wait for each other, whichever
+// keys they name.
 const lockAll = query(
   columnsOf(signingKeys, 'kid', 'alg', 'state'),
   (_, f) =>
@@ -76,7 +76,7 @@ export function* listKeys(): Act<StoredSigningKey[]> {
   return (yield* all.all({})).map(keyOf)
 }
 
-/** Adds a key unless its kid is there. */
+/** Adds a key, unless its kid exists. */
 export function* addKey(key: StoredSigningKey): Act<void> {
   const { activatedAt = null, retireAt = null, publicJwk } = key
   const added = yield* add.run({

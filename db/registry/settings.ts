@@ -39,7 +39,7 @@ const unset = command(
   (p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`,
 )
 
-/** The settings whose changes webhooks tell, by their names in the table. */
+/** The settings whose changes are sent to webhooks, by their names in the table. */
 const SETTINGS: Readonly<Record<string, { setting: string; isSecret?: true }>> = {
   'entra/client_id': { setting: 'entra.client_id' },
   'entra/credential': { setting: 'entra.credential', isSecret: true },
@@ -57,7 +57,7 @@ function eventsOf(name: string, value: string | undefined): WebhookEvent[] {
   ]
 }
 
-/** A value of the broker itself, sealed by the caller where it is secret. */
+/** Returns a value of the broker itself, sealed by the caller where it is secret. */
 export function* setting(name: string): Act<string | undefined> {
   return (yield* find.get({ name }))?.value
 }
@@ -71,7 +71,7 @@ export function* setSetting(name: string, value: string | undefined): Act<void> 
 
 /**
  * Sets a value only if there is none.
- * @returns what is there: of two at once, the one that came first
+ * @returns the stored value: if two callers set one at once, that of the first
  */
 export function* setSettingOnce(name: string, value: string): Act<string> {
   const added = yield* setOnce.run({ name, value })
@@ -81,19 +81,19 @@ export function* setSettingOnce(name: string, value: string): Act<string> {
 }
 
 /**
- * Keeps the same secret, sealed again. Other brokers keep what it opens to, so the registry's
- * version stays, and no webhook is sent.
- * @returns false where it is not `from` any more, and then it stays
+ * Replaces a sealed value with the same secret, sealed again. Other brokers keep the opened secret
+ * in memory, so the registry's version stays the same and no webhook is sent.
+ * @returns false where the stored value is no longer `from`; nothing changes then
  */
 export function* resealSetting(input: { name: string; from: string; to: string }): Act<boolean> {
   return (yield* reseal.run(input)) > 0
 }
 
-/** For what no broker keeps in memory: the registry's version stays. */
+/** Sets a value that no broker keeps in memory, so the registry's version stays the same. */
 export const keepSetting = (name: string, value: string): Act<number> => set.run({ name, value })
 export const dropSetting = (name: string): Act<number> => unset.run({ name })
 
-/** Writes a value and reads it back, for /readyz. Other brokers have no use for it. */
+/** Writes a value and reads it back, for /readyz. The registry's version stays the same. */
 export function* probe(): Act<void> {
   const written = String(yield* currentMs())
   yield* set.run({ name: 'probe', value: written })

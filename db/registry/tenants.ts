@@ -22,7 +22,7 @@ import type { Committed, Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { registryChanged } from './version.ts'
 
-/** Microsoft tenants that are or were connected. */
+/** Microsoft tenants that are connected, or were. */
 
 const tenantFields = {
   ...columnsOf(
@@ -112,7 +112,7 @@ const tenantOf = (row: TenantRow): Tenant => ({
   removedAt: optional(row.removedAt),
 })
 
-/** The settings of a tenant whose changes webhooks tell. */
+/** The settings of a tenant whose changes are sent to webhooks. */
 const TENANT = {
   mfaProof: 'tenant.mfa_proof',
   idleSeconds: 'tenant.idle_seconds',
@@ -123,7 +123,7 @@ const TENANT = {
 } as const satisfies Partial<Record<keyof Tenant, string>>
 type Field = keyof typeof TENANT
 
-/** @param before undefined: it was not connected */
+/** @param before undefined: the tenant was not connected */
 function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
   const { tid } = after
   if (before === undefined)
@@ -136,7 +136,7 @@ function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
     }))
 }
 
-/** @param before undefined: it was not connected */
+/** @param before undefined: the tenant was not connected */
 function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
   const {
     tid,
@@ -180,7 +180,7 @@ function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
   yield* registryChanged()
 }
 
-/** Rows of work that one act deletes: a tenant may have as many as it has users. */
+/** The number of rows of work that one act deletes: a tenant may have as many as it has users. */
 const DROPPED = 500
 
 function* dropWork(tid: string): Act<{ more: boolean }> {
@@ -188,9 +188,9 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
 }
 
 /**
- * Work from before a tenant's removal must not be done at Microsoft once the tenant is connected
- * again.
- * @returns false where there is more of that to delete
+ * Writes the tenant, unless work from before its removal is left, which must not be done at
+ * Microsoft once the tenant is connected again.
+ * @returns false where there is more of that work to delete
  */
 function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
@@ -200,8 +200,8 @@ function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
 }
 
 /**
- * Changes some of a tenant.
- * @returns false where it is not connected, so that a removal at the same time is not undone
+ * Changes some fields of a tenant.
+ * @returns false where it is not connected, so that a concurrent removal is not undone
  */
 export function* changeTenant({
   tid,
@@ -220,9 +220,9 @@ export function* changeTenant({
 type Removal = { tid: string; actor: Actor; now: number }
 
 /**
- * Disconnects a tenant and revokes every session of its users, in one transaction. What was to be
- * asked of Microsoft there is dropped, at the latest before the tenant is connected again.
- * `unknown`: it is not connected.
+ * Disconnects a tenant and revokes every session of its users, in one transaction. Its Microsoft
+ * work is deleted, at the latest before the tenant is connected again. `unknown`: the tenant is not
+ * connected.
  */
 export function* removeTenant({
   tid,
@@ -238,8 +238,8 @@ export function* removeTenant({
     now,
   })
   yield* remove.run({ tid, now })
-  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or
-  // before the tenant is connected again.
+  // Deletes the first part of the tenant's Microsoft work. The purge deletes the rest, or
+  // `putTenant` does before the tenant is connected again.
   yield* dropWork(tid)
   yield* registryChanged()
   return { outcome: 'removed', committed }
@@ -254,10 +254,7 @@ export function* findTenant(tid: string): Act<Tenant | undefined> {
   return row && tenantOf(row)
 }
 
-/**
- * Connects a tenant, or replaces it. Work of the time before its removal is deleted first, in
- * batches.
- */
+/** Connects a tenant, or replaces it. Work from before its removal is deleted first, in batches. */
 export async function putTenant({ write: commit }: Engine, tenant: Tenant): Promise<void> {
   while (!(await commit(() => putUnlessWorkIsLeft(tenant)))) await turn()
 }

@@ -5,8 +5,8 @@ import { registry } from '../schema.ts'
 
 /**
  * The registry's version rises in the transaction of every act that changes clients, their secrets
- * and targets, tenants, signing keys or settings. A broker that reads another version than before,
- * as it renews its lease, reads again what it keeps of them.
+ * and targets, tenants, signing keys or settings. A broker compares it when it renews its lease,
+ * and reads its copies again where it has changed.
  */
 
 const raise = command(
@@ -15,7 +15,7 @@ const raise = command(
 )
 
 /**
- * Part of every act that changes them. The last of its statements: its row is locked until the
- * commit, after the head of the log.
+ * Raises the version, in every act that changes the registry. It is the act's last statement,
+ * because its row is locked until the commit, and must be locked after the head of the log.
  */
 export const registryChanged = (): Act<number> => raise.run({})
