@@ -8,8 +8,8 @@ import { lockSession } from '../rows/session.ts'
 import { cutoffs, participants, sessions } from '../schema.ts'
 
 /**
- * What ends by a revocation: a wide one is a cutoff, a narrow one is in the row of its session or
- * grant, with an entry in its user's history.
+ * Writes the effect of a revocation. A wide one sets a cutoff; a narrow one sets the row of its
+ * session or grant, with an entry in its user's history.
  */
 
 const setCutoff = command(
@@ -34,7 +34,10 @@ interface End {
   reason: Reason
   actor: Actor
 }
-/** @returns false where another act has ended it */
+/**
+ * Ends a session and records it in the user's history.
+ * @returns false where another act has already ended it
+ */
 export function* endSession(sid: string, end: End): Act<boolean> {
   const { seq, at, reason } = end
   if ((yield* writeEnd.run({ sid, seq, at, reason })) === 0) return false
@@ -46,7 +49,7 @@ type Narrow = Extract<Selector, { sid: string }>
 export const isNarrow = (selector: Selector): selector is Narrow =>
   selector.kind === 'session' || selector.kind === 'grant'
 
-/** The key of the cutoff of a wide revocation, beside its kind. */
+/** Returns the key of a wide revocation's cutoff. */
 function keyOf(selector: Exclude<Selector, Narrow>): string {
   if (selector.kind === 'subject') return selector.sub
   if (selector.kind === 'client') return selector.clientId

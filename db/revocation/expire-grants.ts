@@ -10,8 +10,8 @@ import type { Committed } from '../types.ts'
 import { revoke } from './revoke.ts'
 
 /**
- * Revokes grants whose user's authentication has become too old for the client. The session stays,
- * and so do its other grants.
+ * Revokes grants whose user's authentication has become too old for the client. The session and its
+ * other grants stay valid.
  */
 
 const pageFields = columnsOf(participants, 'sid', 'clientId')
@@ -40,7 +40,7 @@ function* expire(grant: Grant, now: number): Act<Committed[]> {
   yield* lockSession(grant.sid)
   const session = yield* sessionBySid(grant.sid)
   const row = yield* one.get(grant)
-  // Another broker was first, or the user has signed in again since.
+  // Another broker has already ended the grant, or the user has signed in again since.
   if (row === undefined || row.freshUntil === null || row.freshUntil > now) return []
   yield* done.run(grant)
   if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
@@ -65,7 +65,7 @@ function* expireAll(grants: RowOf<typeof pageFields>[], now: number): Act<Commit
 
 /**
  * Ends grants whose user's authentication has become too old for their client, each through the
- * log. Most turns find none: they write nothing.
+ * log. Most calls find none and write nothing.
  */
 export async function expireGrants(
   { read, writePage }: Engine,

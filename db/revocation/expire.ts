@@ -11,13 +11,13 @@ import type { Committed } from '../types.ts'
 import { revoke } from './revoke.ts'
 
 /**
- * Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded
- * number of them in one act.
+ * Ends sessions whose time has passed, in the order of their deadlines. One act looks at a bounded
+ * number of them.
  */
 
 /**
- * In one act. Those that a wide revocation covers have ended by it, and are skipped until its
- * fan-out has said so in their rows.
+ * The number of sessions that one act looks at. Sessions that a wide revocation covers have already
+ * ended, and are skipped until its fan-out has written that into their rows.
  */
 const LOOKED_AT = 1_000
 
@@ -54,8 +54,8 @@ const page = query(
   ) =>
     sql`SELECT ${f} FROM ${overdue(p)} AND ${order} <= (${p.endAt}, ${p.endSid}) AND NOT ${sessionIsCovered} ${inOrder} LIMIT ${p.limit}`,
 )
-// It does not wait for an act that has the row and then waits for the log: the next sweep finds the
-// session again.
+// Skips a session whose row another act has locked. That act may wait for the log, which this one
+// has locked; the next sweep finds the session again.
 const claim = query(
   sessionFields,
   (p: Takes<{ sid: string; now: number }>, f) =>
@@ -76,33 +76,35 @@ function* expire(sid: string, now: number): Act<Committed | undefined> {
 
 interface Swept {
   committed: Committed[]
-  /** Where the next act goes on. */
+  /** The place at which the next act continues. */
   place: Place
 }
 
 /**
- * @param place of the act before; its sessions have ended since, unless a wide revocation covers
- * them
+ * Ends the next overdue sessions.
+ * @param place where the act before stopped; its sessions have ended since, unless a wide
+ * revocation covers them
  */
 function* sweep({ now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
   const pageEnd = yield* endOfPage.get({ ...place, now })
   const end = pageEnd ?? { deadlineAt: now + 1, sid: '' }
   const found = yield* page.all({ ...place, now, endAt: end.deadlineAt, endSid: end.sid, limit })
   const committed: Committed[] = []
-  // Before the sessions are claimed, as every act that revokes: two sweeps at once end each of them
-  // once.
+  // Locks the head before the sessions, as every act that revokes does, so that two concurrent
+  // sweeps end each session once.
   if (found.length > 0) yield* lockHead()
   for (const { sid } of found) {
     const one = yield* expire(sid, now)
     if (one !== undefined) committed.push(one)
   }
-  // A page without enough is skipped, and after the last comes the first.
+  // A page with fewer than `limit` sessions to end is done, and the next act continues after it.
+  // After the last page comes the first.
   return { committed, place: found.length < limit ? (pageEnd ?? START) : place }
 }
 
 /**
  * Ends sessions whose idle, absolute or marked time has passed, each through the log. Each store
- * keeps its own place in the rounds.
+ * keeps its own place in the order of deadlines.
  */
 export function expireSessions({ writePage }: Engine) {
   let place = START

@@ -14,14 +14,15 @@ import type { DeliveryRef } from '../types.ts'
 import { endSession } from './effect.ts'
 
 /**
- * The fan-out of wide revocations, in batches. The cutoff has ended everything at its commit
- * already; this writes it into the sessions' rows and adds their deliveries, session by session in
- * the order of sid, and remembers how far it is: a crash costs nothing, several brokers share the
- * work, and a session is never pending twice for one revocation.
+ * The fan-out of wide revocations, in batches. The cutoff has already revoked everything at its
+ * commit; the fan-out writes that into the rows of the sessions and adds their deliveries, in the
+ * order of sid. It stores its cursor, so that a crash loses nothing, several brokers can share the
+ * work, and no session gets two deliveries for one revocation.
  */
 
 /**
- * Sessions looked at in one act, for each one that it may write: to look costs a twentieth of that.
+ * The number of sessions that an act may look at for each one that it may write: a look costs a
+ * twentieth of a write.
  */
 const LOOKED_AT = 10
 
@@ -45,9 +46,9 @@ type Pending = RowOf<typeof pendingFields>
 
 const isPending = sql`${revocations}${indexedBy('revocations_pending')} WHERE ${revocations.fanOut} = 'pending'`
 const isWider = sql`${revocations.kind} IN ('client', 'tenant', 'everything')`
-// Until this act ends the revocation is this broker's: another one takes the next.
+// Claims the first revocation for this broker until the act ends. Another broker takes the next.
 const firstClaimed = sql`ORDER BY ${revocations.seq} LIMIT 1${forUpdateSkipLocked(revocations)}`
-// One user's is short, and a user waits for it: before anything wider.
+// A revocation of one user comes first: it is short, and a user waits for it.
 const ofUser = query(
   pendingFields,
   (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${revocations.kind} = 'subject' ${firstClaimed}`,
@@ -73,12 +74,12 @@ const advance = command(
 )
 
 interface PageAt {
-  /** Of the selector: `sub`, `tid` or `client_id`. */
+  /** The selector's `sub`, `tid` or `client_id`. */
   key: string
   cursor: string
   limit: number
 }
-// Each page ends with the last session that it looked at, covered or not: so that an act reads a
+// A page ends with the last session that it looked at, covered or not, so that an act reads a
 // bounded number of rows.
 const sessionPage = (index: string, matches?: (key: Param<string>) => SQL) =>
   query(
@@ -96,8 +97,8 @@ const PAGES = {
       sid: participants.sid,
       sub: sql<string>`coalesce(${sessions.sub}, '')`,
       /**
-       * The first of the participation; NULL where its session has ended. What the client opened
-       * before the revocation may live there still.
+       * The start of the participation; NULL where its session has ended. A session that the client
+       * opened on its side before the revocation may still be open there.
        */
       openedSeq: sql<
         number | null
@@ -130,9 +131,9 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
 }
 
 /**
- * Locks the session, and ends it where its user is revoked. What was read of it before may be old
- * by then.
- * @returns false where another act has ended it
+ * Locks the session, and ends it where its user is revoked. The row must be checked again, because
+ * it was read before the lock.
+ * @returns false where another act has already ended it
  */
 function* take(
   { seq, kind, clientId, at, reason, actorKind, actorId }: Pending,
@@ -144,7 +145,7 @@ function* take(
   return (yield* participation.get({ sid, clientId: clientId ?? '' })) !== undefined
 }
 
-/** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
+/** Writes the next sessions of one revocation, up to about `limit` deliveries. */
 function* advanceOne(revocation: Pending, limit: number, moves: Move[]): Act<Advanced> {
   const { seq, kind, atMs, fanOutCursor } = revocation
   if (kind === 'session' || kind === 'grant') return { pending: [], written: 0, lookedAt: 0 }
@@ -171,19 +172,20 @@ function* advanceOne(revocation: Pending, limit: number, moves: Move[]): Act<Adv
 interface Batch {
   pending: DeliveryRef[]
   more: boolean
-  /** The wide revocation that came last: the next act begins after it. */
+  /** The wide revocation that was written last. The next act begins after it. */
   lastWide: number
 }
 
 /**
- * @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does
- * not wait until a large one is written
+ * Writes a batch of deliveries.
+ * @param lastWide of the act before: wide revocations take turns, a batch each, so that a small one
+ * does not wait until a large one is written
  */
 function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
   const pending: DeliveryRef[] = []
   const moves: Move[] = []
   let [written, lookedAt, lastWide] = [0, 0, before]
-  // Bounded by what is looked at as well: sessions that have nothing pending are work all the same.
+  // The bound counts sessions that were only looked at as well, because these are work too.
   while (written < limit && lookedAt < LOOKED_AT * limit && pending.length < limit) {
     const revocation = yield* claimNext(lastWide)
     if (revocation === undefined) break
@@ -194,12 +196,13 @@ function* advanceAll({ limit, lastWide: before }: { limit: number; lastWide: num
     lookedAt += advanced.lookedAt
   }
   yield* applyCountChanges(moves)
-  // Also what another broker is at: should it die, this one goes on.
+  // `more` includes revocations that another broker works on: if that broker dies, this one
+  // continues.
   return { pending, more: (yield* any.get({})) !== undefined, lastWide }
 }
 
 /**
- * Writes the next batch of the deliveries of wide revocations. `more` until nothing is pending.
+ * Writes the next batch of the deliveries of wide revocations. `more` is true until none is left.
  * Each store keeps its own place among the revocations.
  */
 export function fanOutPending({ writePage }: Engine) {

@@ -15,13 +15,14 @@ import { clients, participants, sessions, targets } from '../schema.ts'
 import type { RevocationPreview } from '../types.ts'
 
 /**
- * Counts what a revocation would end, page by page, with the event loop let in between: a preview
- * of everything must not stop the broker.
+ * Counts what a revocation would end, page by page. The event loop runs between pages, so that a
+ * preview of everything does not block the broker.
  */
 
 const PAGE = 100
 /**
- * Of the users that it covers: so that an operator sees whether they are the ones that are meant.
+ * The number of covered users that are listed, so that an operator sees whether they are the
+ * intended ones.
  */
 const FIRST = 10
 
@@ -43,7 +44,10 @@ type Of = Takes<{ sid: string; sub: string }>
 type From = Takes<{ afterSub: string; afterSid: string; sid: string; sub: string }>
 type To = Takes<{ lastSub: string; lastSid: string }>
 
-/** In the order of users, so that a user is counted once without keeping all of them in mind. */
+/**
+ * The order of users, in which a user's sessions are adjacent and the user is counted once without
+ * a list of all users.
+ */
 const place = sql`(${sessions.sub}, ${sessions.sid})`
 function pages(which: (p: Of) => SQL) {
   const after = (p: From) =>
@@ -65,8 +69,8 @@ function pages(which: (p: Of) => SQL) {
   }
 }
 /**
- * What an index bounds; the rest is sorted out row by row, so that no page reads more than its own
- * length.
+ * Conditions that an index bounds. All others are checked row by row, so that no page reads more
+ * than its own length.
  */
 const PAGES = {
   session: pages((p) => sql`${sessions.sid} = ${withoutReprepare(p.sid)}`),
@@ -83,7 +87,7 @@ type Preview = RevocationPreview
 class Count {
   readonly #selector: Selector
   readonly #only: string | undefined
-  /** Given: each session or grant ends by itself, by its age. */
+  /** Set where each session or grant ends by itself, by its age. */
   readonly #until: number | undefined
   readonly #clients = new Set<string>()
   #sentBySub = new Set<string>()
@@ -102,7 +106,10 @@ class Count {
     this.#only = 'clientId' in selector ? selector.clientId : undefined
   }
 
-  /** @param provable tenants in which a fresh sign-in can be proved */
+  /**
+   * Counts a session.
+   * @param provable the tenants in which a fresh sign-in can be proved
+   */
   add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
     if (this.#until !== undefined && row.authenticatedAt > this.#until) return
@@ -121,12 +128,15 @@ class Count {
     for (const one of delivered) this.#deliver(one)
   }
 
-  /** A grant that was revoked does not end by its age a second time. */
+  /** Whether the grant was revoked before, so that its age ends it no more. */
   #hasEnded({ cutoff, joinedSeq }: Reached): boolean {
     return this.#until !== undefined && covers(cutoff, joinedSeq)
   }
 
-  /** A wide revocation sends a client that asked for it one message a user. */
+  /**
+   * Counts the deliveries to a client. A wide revocation sends a client with `logoutBy: 'sub'` one
+   * message a user.
+   */
   #deliver({ clientId, logoutBy, targets: count }: Reached): void {
     const narrow =
       this.#until !== undefined ||
@@ -168,8 +178,8 @@ type Reader = Pick<Engine, 'read'>
 type UserSelector = Extract<Selector, { kind: 'subject' }>
 
 /**
- * Counts what a revocation would sign out, without doing it. `authenticatedUntil` counts what a
- * new limit on the age of an authentication ends at once: each session, or each grant of the
+ * Counts what a revocation would sign out, without revoking. With `authenticatedUntil` it counts
+ * what a new limit on the age of authentications ends at once: each session, or each grant of the
  * client, whose user authenticated at Microsoft no later than then.
  */
 export async function previewRevocation(

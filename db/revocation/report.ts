@@ -13,7 +13,9 @@ import type { Committed, DeliveryRef, SecurityEvent } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { revoke } from './revoke.ts'
 
-/** "This wasn't me": ends what the user does not recognize. It refuses another user's session. */
+/**
+ * "This wasn't me": ends what the user does not recognize. A session of another user is `unknown`.
+ */
 
 const sidOfEvent = query(
   { sid: sql<string | null>`${securityEvents.sid}` },
@@ -28,7 +30,9 @@ type Input = {
   everywhere: boolean
   atMicrosoft: boolean
   freshSince: number
-  /** Of the browser that reports, for the history and the webhooks that may have it. */
+  /**
+   * The IP address of the browser that reports, for the history and the webhooks that may have it.
+   */
   address?: string | undefined
   now: number
 }
@@ -43,7 +47,7 @@ type Outcome =
   | { outcome: 'unknown' }
 
 /**
- * The session that is meant: none where the entry tells of a sign-in that was rejected. Undefined:
+ * Returns the sid of the reported session; null for an entry of a rejected sign-in. Undefined:
  * there is no such entry.
  */
 function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefined> {
@@ -52,7 +56,7 @@ function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefi
 
 interface Reported {
   sid: string | undefined
-  /** The acting session: its user has just entered the password. */
+  /** Whether the user of the acting session has just entered the password. */
   isFresh: boolean
 }
 
@@ -64,9 +68,9 @@ function* endSessions(input: Input, { sid, isFresh }: Reported): Act<Committed[]
   if (isFresh && everywhere)
     return [yield* revoke({ ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
   const named = yield* endOne(input, sid)
-  // An attacker at an open session gains nothing by a report: the session that acts ends too,
-  // unless it is fresh. Where nothing else was left to end, it ends as well: a revocation is what
-  // raises the floor, so that the attacker's cookie at Microsoft opens no session.
+  // An attacker at an open session gains nothing by a report: the acting session ends too, unless
+  // it is fresh. If no other session ended, it ends as well, because only a revocation raises the
+  // floor that keeps the attacker's Microsoft cookie from opening a session.
   return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(input, acting))]
 }
 
@@ -77,12 +81,12 @@ function* endOne({ sub, now }: Input, sid: string | undefined): Act<Committed[]>
 }
 
 /**
- * Reports one of a user's sessions, or an entry of their history, as not theirs. In one
- * transaction that session ends, the history has the report, and webhooks tell of it. The acting
- * session ends too, unless it is fresh (authenticated at or after `freshSince`) and another
- * session has ended by this. Only a fresh acting session ends all sessions (`everywhere`) and has
- * the user signed out at Microsoft (`atMicrosoft`). `unknown`: what is reported is not the user's,
- * or the acting session has ended.
+ * Reports one of a user's sessions, or an entry of their history, as not theirs. In one transaction
+ * that session ends, the history gets the report, and webhooks are written. The acting session ends
+ * too, unless it is fresh (authenticated at or after `freshSince`) and the report has ended another
+ * session. Only a fresh acting session ends all sessions (`everywhere`) and has the user signed out
+ * at Microsoft (`atMicrosoft`). `unknown`: the reported session is not the user's, or the acting
+ * session has ended.
  */
 export function* reportByUser(input: Input): Act<Outcome> {
   const { sub, acting, what, freshSince, atMicrosoft, address, now } = input

@@ -14,8 +14,8 @@ import type { Committed, RevokeInput } from '../types.ts'
 import { revoke } from './revoke.ts'
 
 /**
- * Revokes what an operator, a user or a client asks for. It refuses what covers nothing: the log
- * holds no entry without an effect.
+ * Revokes on request of an operator, a user or a client. A request that covers nothing is not
+ * appended: the log holds no entry without an effect.
  */
 
 const grant = query(
@@ -34,7 +34,7 @@ const client = query(
 
 type Outcome = { outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }
 
-/** Why a revocation would have no effect. */
+/** Returns why a revocation would have no effect; undefined where it has one. */
 function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
   if (selector.kind === 'subject')
     return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
@@ -50,7 +50,10 @@ function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined
   return found === undefined || covers(found.cutoff, found.joinedSeq) ? 'already' : undefined
 }
 
-/** Of the administrator of a tenant: a session, a grant or a user of it, and nothing wider. */
+/**
+ * Returns whether a tenant's administrator may not revoke this: they may revoke a session, a grant
+ * or a user of the tenant, and nothing wider.
+ */
 function* isOutside(selector: Selector, { tid }: Actor): Act<boolean> {
   if (tid === undefined) return false
   if (selector.kind === 'subject') return (yield* findSubject(selector.sub))?.tid !== tid
@@ -68,15 +71,14 @@ function* signOutAtMicrosoft(
 }
 
 /**
- * Revokes what callers of the store ask for. `already`: the selector of a session or grant covers
- * nothing that had not ended before, and nothing is appended. `unknown`: there is no such session,
- * subject or client.
+ * Revokes what a caller of the store requests. `already`: the session or grant has already ended,
+ * and nothing is appended. `unknown`: there is no such session, subject or client.
  */
 export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
   if (input.selector.kind === 'grant') yield* dropCodes(input.selector)
-  // Before it is decided: of two revocations of one session at once, the second finds what the
-  // first has done.
+  // The head is locked before the decision: of two concurrent revocations of one session, the
+  // second sees the effect of the first.
   yield* lockHead()
   const outcome = yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }

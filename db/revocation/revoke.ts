@@ -18,8 +18,8 @@ import { isNarrow, writeEffect } from './effect.ts'
 
 /**
  * The one function that ends anything. An act that ends a session, a grant or anything wider calls
- * it inside its own transaction, and its commit announces the revocation. It refuses nothing: the
- * acts decide whether a revocation is due.
+ * it in its own transaction, and the commit announces the revocation. It rejects nothing: the acts
+ * decide whether to revoke.
  */
 
 interface RevocationEntry {
@@ -29,7 +29,7 @@ interface RevocationEntry {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
-  /** The priority of its deliveries; `urgent` if not given. */
+  /** The priority of its deliveries; the default is `urgent`. */
   priority?: Priority | undefined
 }
 
@@ -54,23 +54,26 @@ function* whose(selector: Selector): Act<{ sub?: string | undefined; tid?: strin
 /** A revocation while its transaction writes it. */
 interface Revoking {
   revocation: Revocation
-  /** Who asked for it. The entry does not keep the tenant of an administrator. */
+  /** The actor with the tenant of an administrator, which the entry does not keep. */
   actor: Actor
-  /** The user whom it concerns, where that is one user. */
+  /** The user that it concerns, where that is one user. */
   sub: string | undefined
   atMs: number
   priority: Priority
-  /** Deliveries that it has added. */
+  /** The deliveries that it has added. */
   pending: DeliveryRef[]
   moves: Move[]
 }
 
-/** Writes a part of what a revocation causes. @returns the deliveries that it adds */
+/**
+ * Writes one effect of a revocation.
+ * @returns the deliveries that it adds
+ */
 type Writer = (revoking: Revoking) => Act<readonly DeliveryRef[] | void>
 
 /**
- * A session or a grant has its deliveries at once. Those of a wider revocation are added in
- * batches, later (fan-out.ts).
+ * Adds the deliveries of a session or a grant. Those of a wider revocation are added later, in
+ * batches (fan-out.ts).
  */
 function* addDeliveries({
   revocation: { seq, selector },
@@ -88,9 +91,9 @@ function* addDeliveries({
 }
 
 /**
- * What a revocation causes, whatever its selector: each writer decides whether it has something to
- * write. They run in this order, which is the order in which every act takes these locks: the
- * session, the floors, the head of the chain, the webhook endpoints, the counts.
+ * The effects of a revocation. Each writer decides by the selector whether it has something to
+ * write. Their order is the order in which every act takes these locks: the session, the floors,
+ * the head of the chain, the webhook endpoints, the counts.
  */
 const WRITERS: readonly Writer[] = [
   ({ revocation, actor }) => writeEffect({ ...revocation, actor }),
@@ -103,12 +106,15 @@ const WRITERS: readonly Writer[] = [
   ({ moves }) => applyCountChanges(moves),
 ]
 
-/** In force, and announced, from the commit of this act on. */
+/**
+ * Appends a revocation and writes its effects. It is in force, and announced, when this act
+ * commits.
+ */
 export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry): Act<Committed> {
   const { selector, reason, actor, caseReference, comment } = entry
-  // Before the head: an act that joins may wait for the head.
+  // Taken before the head, because an act that joins may wait for the head.
   if (selector.kind === 'client') yield* waitForJoins(selector.clientId)
-  // Before anything else is read: what is read afterwards is current.
+  // The number is taken before anything is read, so that everything read afterwards is current.
   const seq = yield* takeSeq()
   const atMs = yield* currentMs()
   const { sub, tid } = yield* whose(selector)
