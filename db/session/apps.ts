@@ -33,7 +33,7 @@ type Apps = {
 }
 
 /**
- * The grants of a user's live sessions that no revocation covers, and what the user consented to.
+ * Returns the grants of a user's live sessions that no revocation covers, and the user's consents.
  */
 export function* appsOfUser(sub: string, now: number): Act<Apps> {
   const grants: Apps['grants'] = []
@@ -43,8 +43,8 @@ export function* appsOfUser(sub: string, now: number): Act<Apps> {
 }
 
 /**
- * Withdraws a consent: the client asks again at its next sign-in, if it asks at all. Codes that it
- * has not redeemed are deleted too.
+ * Withdraws a consent. If the client requires consent, it asks again at its next sign-in. Codes
+ * that it has not redeemed are deleted too.
  */
 export function* withdrawConsent({
   sub,

@@ -15,16 +15,16 @@ import { lockSubject } from '../rows/user.ts'
 import { clients, consents } from '../schema.ts'
 
 /**
- * What a user consented to at a client: remembered by scope, and only grows. It counts for that
- * registration of the client alone.
+ * The scopes that a user consented to at a client. A consent only grows, and counts only for the
+ * client's current registration.
  */
 
 /**
- * Only a consent of this time or later is one to the client as it is registered now. A removed
- * client has none.
+ * The time from which a consent counts for the client's current registration. For a removed client
+ * no consent counts.
  */
 export const consentsFrom = sql<number>`CASE WHEN ${clients.removedAt} IS NULL THEN ${clients.createdAt} ELSE 9007199254740991 END`
-/** A condition of a row of `consents`. */
+/** Whether a consent is in force, for a row of `consents`. */
 export const isInForce = sql`${consents.at} >= (SELECT ${consentsFrom} FROM ${clients} WHERE ${clients.clientId} = ${consents.clientId})`
 
 const given = query(
@@ -63,7 +63,7 @@ export function* recordConsent({
   scope: string
   now: number
 }): Act<void> {
-  // Of two at once, the second adds to what the first wrote.
+  // The lock makes the second of two concurrent consents add to what the first wrote.
   yield* lockSubject(sub)
   const former = (yield* given.get({ sub, clientId }))?.scope ?? ''
   yield* put.run({ sub, clientId, scope: splitList(`${former} ${scope}`).join(' '), now })

@@ -8,7 +8,7 @@ import { sessions } from '../schema.ts'
 
 /** Counts the live sessions, in pages. */
 
-/** Sessions counted at a time; between two pages the event loop has its turn. */
+/** The number of sessions that are counted at a time. The event loop runs between two pages. */
 const COUNTED = 10_000
 
 type Place = {
@@ -16,7 +16,8 @@ type Place = {
   sid: string
 }
 
-// What a wide revocation covers is counted until its fan-out has reached it: moments.
+// A session that a wide revocation covers is counted until the fan-out has reached it, a moment
+// later.
 const openAfter = (p: Takes<Place>) => sql`FROM ${sessions}${indexedBy('sessions_open_by_deadline')}
   WHERE ${sessions.endedSeq} IS NULL AND (${sessions.deadlineAt}, ${sessions.sid}) > (${p.deadlineAt}, ${p.sid})`
 const pageEnd = query(

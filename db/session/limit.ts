@@ -20,9 +20,9 @@ import { participants, sessions } from '../schema.ts'
 import type { Committed, Session, SessionLimit } from '../types.ts'
 
 /**
- * How many sessions a user may have at once, and in how many of them a client may take part. Both
- * are counted while the subject's row is locked: of two sign-ins at once, the second sees the
- * first. It refuses to end a session that the user did not choose, where they are to be asked.
+ * The limits on a user's sessions, and on those in which one client takes part. Both are counted
+ * while the subject's row is locked, so that of two concurrent sign-ins the second sees the first.
+ * Where the user has to be asked, only sessions that they chose are ended.
  */
 
 const oldestFirst = sql`ORDER BY ${sessions.openedAt}, ${sessions.sid}`
@@ -36,7 +36,8 @@ const grantFields = {
   joinedSeq: participants.joinedSeq,
   grantCutoff: grantCutoff(sessions.sid, sql`${sql.placeholder('clientId')}`),
 }
-// A client that took part by token exchange alone has no sign-in of its own.
+// Participations with a sign-in of their own. A client that took part by token exchange alone has
+// none.
 const grantsOf = query(
   grantFields,
   (p: Takes<{ sub: string; sid: string; clientId: string }>, f) =>
@@ -49,11 +50,14 @@ const liveOf = function* (sub: string, now: number): Act<SessionRow[]> {
   return (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
 }
 
-/** By how many sessions one more would be too many. */
+/** Returns how many sessions have to end before one more may open. */
 const excess = (live: readonly unknown[], { most }: SessionLimit): number =>
   Math.max(0, live.length + 1 - most)
 
-/** Before the head of the log is shared: where sessions may have to end, it is taken first. */
+/**
+ * Returns whether sessions have to end before one opens. The caller then locks the head of the log,
+ * before it would share it.
+ */
 export function* mayHaveToEnd(
   sub: string,
   limit: SessionLimit | undefined,
@@ -64,11 +68,12 @@ export function* mayHaveToEnd(
 
 type Room =
   | { room: true; committed: Committed[] }
-  /** The user has to choose so many of these, or does not sign in. */
+  /** The user has to choose `choose` of these sessions, or is not signed in. */
   | { room: false; choose: number; among: Session[] }
 
 /**
- * Once the head of the log is held. Ends the sessions beyond the limit that a new one would exceed.
+ * Ends the sessions beyond the limit that a new one would exceed. The caller holds the head of the
+ * log.
  */
 export function* makeRoom(sub: string, limit: SessionLimit | undefined, now: number): Act<Room> {
   if (limit === undefined) return { room: true, committed: [] }
@@ -80,7 +85,7 @@ export function* makeRoom(sub: string, limit: SessionLimit | undefined, now: num
       : live.slice(0, over)
   if (ended.length < over) return { room: false, choose: over, among: live.map(validSession) }
   const committed: Committed[] = []
-  // What the user chose does not end where the limit is not reached by now.
+  // The sessions that the user chose are kept where the limit is no longer reached.
   for (const { sid } of over === 0 ? [] : ended)
     committed.push(yield* end({ kind: 'session', sid }, sub, now))
   return { room: true, committed }
@@ -90,7 +95,10 @@ type Narrow = { kind: 'session'; sid: string } | { kind: 'grant'; sid: string; c
 const end = (selector: Narrow, sub: string, now: number): Act<Committed> =>
   revoke({ selector, reason: 'session_limit', actor: { kind: 'user', id: sub }, now })
 
-/** Before the session is locked, as every act that revokes. */
+/**
+ * Locks the user and the head of the log. It must run before the session is locked, in the order of
+ * every act that revokes.
+ */
 export function* lockForClient(sid: string): Act<void> {
   const row = yield* sessionBySid(sid)
   if (row !== undefined) yield* lockSubject(row.sub)
@@ -98,8 +106,8 @@ export function* lockForClient(sid: string): Act<void> {
 }
 
 /**
- * A client takes part in one more session of a user, once `lockForClient` is held: its oldest
- * grants end, where they are too many.
+ * Ends a client's oldest grants in a user's sessions, where one more would exceed the limit. The
+ * caller holds `lockForClient`.
  */
 export function* makeRoomAtClient({
   sid,

@@ -12,11 +12,11 @@ import type { SessionRow } from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
 import type { Participant, Searched, Session, SessionPlace } from '../types.ts'
 
-/** Live sessions with who took part, as a user and as an operator looks for them. */
+/** Live sessions and their participants, as users and operators list them. */
 
 /**
- * Read at a time; between two pages the event loop has its turn, because a search may come to
- * nothing among many.
+ * The number of sessions that are read at a time. The event loop runs between two pages, because a
+ * search may find nothing among many.
  */
 const PAGE = 250
 const FIRST = { openedAt: Number.MAX_SAFE_INTEGER, sid: '' }
@@ -26,7 +26,7 @@ const participantsOf = query(
   (p: Takes<{ sid: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} ORDER BY ${participants.firstAt}, ${participants.clientId}`,
 )
-/** Whether a client took part in a session. NULL: any will do. */
+/** Whether a client took part in a session. NULL matches any. */
 const tookPart = (
   clientId: Param<string | null>,
 ): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
@@ -42,8 +42,8 @@ const openOf = query(
     WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL AND ${tookPart(p.clientId)} ${newestFirst}`,
 )
 /**
- * By which index a window is read. By its own, a tenant's search costs nothing for the sessions of
- * others, and shows nothing of them.
+ * The index by which a window is read. With an index of its own, the search in a tenant neither
+ * reads the sessions of other tenants nor reveals their number by its time.
  */
 const sources = {
   tid: {
@@ -53,7 +53,7 @@ const sources = {
   none: { index: sql.empty(), where: (): SQL => sql`true` },
 }
 type Source = (typeof sources)[keyof typeof sources]
-/** The last open session of a window: so many after a place. */
+/** The last open session of a window: the one `skip` sessions after a place. */
 const ending = ({ index, where }: Source) =>
   query(
     columnsOf(sessions, 'openedAt', 'sid'),
@@ -85,7 +85,7 @@ interface Search {
   tid?: string | undefined
   clientId?: string | undefined
   text?: string | undefined
-  /** Letters of the device's name, case aside. */
+  /** Part of the device's name, without regard to case. */
   device?: string | undefined
   /** Only sessions opened before this one. */
   before?: SessionPlace | undefined
@@ -105,7 +105,7 @@ function textMatches(row: SessionRow, text: string | undefined): boolean {
 const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
   device === undefined || row.device.toLowerCase().includes(device.toLowerCase())
 
-/** In a list of the newest first. */
+/** Whether a session comes after the place in a list with the newest first. */
 const isAfter = (row: SessionRow, { openedAt, sid } = FIRST): boolean =>
   row.openedAt < openedAt || (row.openedAt === openedAt && row.sid < sid)
 
@@ -126,10 +126,10 @@ function* withParticipants(rows: SessionRow[]): Act<Found[]> {
   return found
 }
 
-/** The clients that took part in a session, whether or not their tokens still live. */
+/** Returns the clients that took part in a session, whether or not their tokens are still valid. */
 export const participantsIn = (sid: string): Act<Participant[]> => participantsOf.all({ sid })
 
-/** A user's live sessions, newest first, each with the clients that took part. */
+/** Returns a user's live sessions, newest first, each with its participants. */
 export function* liveSessionsOf(sub: string, now: number): Act<Found[]> {
   return yield* withParticipants(
     (yield* openOf.all({ sub, clientId: null })).filter((row) => isLive(row, now)),
@@ -141,10 +141,13 @@ function* searchOf(sub: string, input: Search): Act<Found[]> {
   return yield* withParticipants(rows.filter((row) => matches(row, input)).slice(0, input.limit))
 }
 
-/** A session whose whole row was read counts as so many that were passed over. */
+/** The cost of a session whose whole row was read, in sessions that were only passed over. */
 const ROW = 5
 
-/** Open sessions after a place: a window of them, or as many of it as may be read in one turn. */
+/**
+ * Returns the matches of one window of open sessions after a place, or of as much of it as one turn
+ * may read.
+ */
 function* windowOf(
   input: Search,
   from: SessionPlace,
@@ -176,9 +179,9 @@ const placeOf = (row: SessionRow | undefined): SessionPlace | undefined =>
   row && { openedAt: row.openedAt, sid: row.sid }
 
 /**
- * One page of `searchSessions`. It looks at about `most` open sessions, and says how far it came
- * where that was not enough. With `tid` only the sessions of that tenant are read, so that neither
- * what is found nor how far it came depends on the sessions of others.
+ * Returns one page of `searchSessions`. It looks at about `most` open sessions, and returns how far
+ * it came where that was not enough. With `tid` it reads only the sessions of that tenant, so that
+ * neither the matches nor the place reached depend on the sessions of others.
  */
 export async function pageOfSessions(
   { read }: Pick<Engine, 'read'>,
@@ -194,8 +197,8 @@ export async function pageOfSessions(
 }
 
 /**
- * Live sessions for operators, newest first. `text` is words of a name or username in any order,
- * without regard to case and accents, or a whole oid, sub or sid.
+ * Searches live sessions for operators, newest first. `text` is words of a name or username in any
+ * order, without regard to case and accents, or a whole oid, sub or sid.
  */
 export const searchSessions = async (
   engine: Pick<Engine, 'read'>,

@@ -40,8 +40,8 @@ import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 
 /**
- * A user has signed in on a browser: their session opens or is renewed, and every other one that
- * this browser had ends.
+ * Signs a user in on a browser: their session opens or is renewed, and every other session of this
+ * browser ends.
  */
 
 const valuesOf = (input: NewSession, now: number) => ({
@@ -131,13 +131,13 @@ const lengthen = command(
       WHERE ${participants.sid} = ${p.sid} AND ${participants.freshUntil} IS NOT NULL`,
 )
 
-/** Grants that have not ended yet go by the user's newer authentication. */
+/** Extends the grants that have not ended yet by the user's newer authentication. */
 function* freshen(former: SessionRow, authTime: number): Act<void> {
   const by = authTime - former.authenticatedAt
   if (by > 0) yield* lengthen.run({ sid: former.sid, by })
 }
 
-/** Two bytes of a hash: evenly spread, and always the same of one session. */
+/** Returns two bytes of a hash: evenly distributed over sessions, and constant for one session. */
 const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt16BE(0)
 
 const isRenewed = (former: SessionRow, sub: string, now: number): boolean =>
@@ -147,10 +147,11 @@ type Input = FreshProof & {
   session: NewSession
   code?: NewCode | undefined
   browserCookieHash?: string | undefined
-  /** For the security history: the address of the browser, and the instance that it signs in to. */
+  /** The browser's address and the instance that it signs in to, for the security history. */
   from?: SignInFrom | undefined
   /**
-   * The user has not used this browser before: a webhook event, unless it is their first sign-in.
+   * Whether the user has not used this browser before. That sends a webhook event, unless it is
+   * their first sign-in.
    */
   newDevice?: boolean | undefined
   limit?: SessionLimit | undefined
@@ -162,8 +163,8 @@ const BROWSERS = 7_403
 const lockBrowser = lockByName(BROWSERS, 'alone')
 
 /**
- * The sessions that this browser had, locked. Two tabs may return from Microsoft at once, with the
- * same cookies: the second sign-in finds what the first one opened.
+ * Locks and returns the sessions of this browser. Two tabs may return from Microsoft at once with
+ * the same cookies, so the second sign-in must find what the first one opened.
  */
 function* sessionsHere(
   { browserCookieHash: cookieHash, session: { browserHash }, now }: Input,
@@ -177,8 +178,8 @@ function* sessionsHere(
 }
 
 /**
- * Ends sessions of another user, those beside a renewed one, and those that time ended before the
- * sweep came.
+ * Ends the sessions of another user, those beside a renewed one, and expired ones that the sweep
+ * has not ended yet.
  */
 function* endFormer(former: readonly SessionRow[], sub: string, now: number): Act<Committed[]> {
   const committed: Committed[] = []
@@ -192,7 +193,10 @@ function* endFormer(former: readonly SessionRow[], sub: string, now: number): Ac
   return committed
 }
 
-/** Once the head of the log is held: a revocation that is not seen here covers the session. */
+/**
+ * Returns why the sign-in is rejected; undefined where it is not. The caller holds the head of the
+ * log, so that a revocation that is not visible here covers the session.
+ */
 function* rejectionOf(
   user: KnownUser,
   { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input,
@@ -209,11 +213,11 @@ function* rejectionOf(
 type Rejected = { outcome: 'rejected' } & SignInRejection
 
 /**
- * Signs in a user who has proved themselves on a browser, in one transaction. Their subject is
- * found or made. The session of this browser (`browserCookieHash`, `session.browserHash`) ends as
- * `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs
- * and live; otherwise a session opens. The code is issued for it. A rejected sign-in does nothing
- * of that.
+ * Signs in a user who has authenticated, on a browser, in one transaction. Their subject is found
+ * or created. The session of this browser (`browserCookieHash`, `session.browserHash`) ends as
+ * `replaced` where it belongs to another user, and is renewed (same sid, new cookie) where it is
+ * theirs and live; otherwise a session opens. The code is issued for it. A rejected sign-in changes
+ * no session and issues no code.
  */
 export function* signIn(input: Input): Act<SignedIn | Rejected> {
   const user = yield* subjectFor(input.session, input.ids.sub, input.now)
@@ -239,7 +243,8 @@ function* letIn(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const here = yield* sessionsHere(asked, sub)
   const renewed = here.find((row) => isRenewed(row, sub, now))
   const former = here.filter((row) => row !== renewed)
-  // Of a renewed session the head stays free: what revokes it meanwhile covers it.
+  // The head is not locked where the session is renewed: a concurrent revocation of the session
+  // covers the renewed one as well.
   if (renewed === undefined && (yield* mayHaveToEnd(sub, limit, now))) yield* lockHead()
   const head = renewed === undefined ? yield* headOfOpening() : renewed.head
   const rejected = yield* rejectionOf(user, asked)
@@ -279,8 +284,8 @@ function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<S
 
 /**
  * Sends the webhook event of a sign-in with a browser that the user has not used before.
- * @param before the user's names before this sign-in: without any, it is the user's first, and no
- * browser of theirs is known
+ * @param before the user's names before this sign-in; a user without any signs in for the first
+ * time, and all browsers are new
  */
 function* announceNewDevice(
   { sub, sid, device, user: { tid, name, username } }: Session,
@@ -288,7 +293,8 @@ function* announceNewDevice(
   address: string | undefined,
 ): Act<void> {
   if (before.name === null && before.username === null && before.email === null) return
-  // Never the address that this sign-in brings: an attacker could have set it.
+  // Uses the email address from before this sign-in, because an attacker could have set the one
+  // that it brings.
   const personal = { name, username, email: before.email ?? undefined, ip_address: address }
   yield* emit({ type: 'session.new_device', data: { sub, tid, sid, device, ...personal } })
 }

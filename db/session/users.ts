@@ -13,8 +13,8 @@ import type { Subject } from '../types.ts'
 
 type Place = { word: string; sub: string }
 /**
- * Read in one turn, and in one search: what a search that fits many users goes through before it
- * says that there are more.
+ * The rows that one turn reads, and the turns of one search. A search that matches many users stops
+ * there and returns `more`.
  */
 const [PAGE, MOST_PAGES] = [200, 50]
 const candidates = query(
@@ -28,11 +28,14 @@ const candidates = query(
 )
 
 const AFTER_ALL = '\u{10ffff}'
-/** The word that fits the fewest users, as far as its length tells. */
+/** Returns the longest word, which probably matches the fewest users. */
 const longest = (words: readonly string[]): string =>
   words.reduce((a, b) => (b.length > a.length ? b : a), '')
 
-/** Of a tenant: in the order of its index, so many in a turn and in a search. */
+/**
+ * The users of a tenant that one turn reads, in the order of its index, and the turns of one
+ * search.
+ */
 const [TENANT_PAGE, TENANT_PAGES] = [500, 200]
 const ofTenant = query(
   subjectFields,
@@ -71,10 +74,10 @@ const fits = (words: readonly string[], its: readonly string[]): boolean =>
   words.every((word) => its.some((one) => one.startsWith(word)))
 
 /**
- * Users for operators, by words of their name, username or address, in any order, each by its
- * beginning, without regard to case and accents. It reads a bounded number: `more` says that
- * others may fit too. With `tid` only the users of that tenant are read, so that the answer does
- * not depend on the users of others.
+ * Searches users for operators, by words of their name, username or address in any order. A word
+ * matches by its beginning, without regard to case and accents. Reads are bounded: `more` means
+ * that others may match too. With `tid` only the users of that tenant are read, so that the answer
+ * does not depend on the users of others.
  */
 export async function searchUsers(
   { read }: Pick<Engine, 'read'>,

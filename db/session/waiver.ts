@@ -8,8 +8,8 @@ import { findSubject } from '../rows/user.ts'
 import { floors } from '../schema.ts'
 
 /**
- * Waivers of floors, for users who cannot prove a fresh sign-in. A waiver ends by itself, and
- * covers no later revocation.
+ * Waivers of floors, for users who cannot prove a fresh sign-in. A waiver expires, and does not
+ * apply to later revocations.
  */
 
 const put = command(
@@ -22,7 +22,7 @@ const put = command(
 type Waived = { outcome: 'waived'; seq: number } | { outcome: 'unknown' }
 
 /**
- * Demands no fresh sign-in of a user, or of a tenant's users, before `untilAt` for revocations up
+ * Waives the fresh sign-in of a user, or of a tenant's users, until `untilAt`, for revocations up
  * to now. Later revocations demand one again. A later waiver replaces this one.
  */
 export function* waiveFreshSignIn({
