@@ -30,8 +30,8 @@ import { participants, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy, Session } from '../types.ts'
 
 /**
- * Whether an access token is still valid. It refuses one that a revocation covers, whose session
- * has ended, whose user or client is locked, or that a removed client brings.
+ * Checks access tokens. A token is rejected if a revocation covers it, its session has ended, its
+ * user or client is locked, or a removed client presents it.
  */
 
 export type Input = {
@@ -51,7 +51,7 @@ export type Access =
 
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
 /**
- * The SQL of each: a parameter of a statement for one check, or a column of the rows of one for
+ * SQL for the same fields: parameters of a statement for one check, or columns of a statement for
  * many.
  */
 type ConcernedSql = { readonly [K in keyof Concerned]-?: SQL }
@@ -61,7 +61,7 @@ const given: ConcernedSql = {
   audience: textParam('audience'),
 }
 
-/** All that decides about an access token, in one row of `sessionsAndUsers`. */
+/** Returns all fields that decide about an access token, for one row of `sessionsAndUsers`. */
 export const accessFields = ({ clientId, needs, audience }: ConcernedSql) => ({
   ...sessionFields,
   grantCutoff: grantCutoff(sessions.sid, clientId),
@@ -83,7 +83,8 @@ const standingOfClient = query(
   },
   (_: Takes<Concerned>, f) => sql`SELECT ${f}`,
 )
-// No sign-in at that client: it still gets what was revoked there before.
+// Adds a participation, or updates its last use. It is no sign-in at that client: an existing
+// participation still gets the logout tokens of revocations from before.
 const join = command(
   (p: Takes<{ sid: string; clientId: string; now: number; head: number }>) =>
     sql`${insertInto(participants, { sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, firstSeq: p.head, joinedSeq: p.head })}
@@ -108,7 +109,7 @@ function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | un
 const rejected = (why: RejectedWhy): Access => ({ outcome: 'rejected', why })
 
 /**
- * Returns the answer; undefined where the use of a valid token is to be written, which
+ * Returns the answer; undefined where the use of a valid token has to be written, which
  * `lookAndWrite` does.
  */
 export function answerOf(row: AccessRow | undefined, input: Input): Access | undefined {
@@ -118,7 +119,7 @@ export function answerOf(row: AccessRow | undefined, input: Input): Access | und
   return { outcome: 'good', session: validSession(row) }
 }
 
-/** What the statement that reads `accessFields` asks for. */
+/** Returns the parameters of a statement that reads `accessFields`. */
 export const concerned = ({ sid, clientId, joins, needs = joins, audience }: Input) => ({
   sid,
   clientId,
@@ -143,11 +144,11 @@ function* lookAndWrite(input: Input): Act<Access> {
 }
 
 /**
- * Checks whether an access token is still valid: by its session and the cutoffs, its client's
- * grant included. `touch` counts the check as activity of the user. With `joins`, that client
- * becomes a participant in the same transaction (token exchange). A token is rejected where
- * `needs` was removed: a client that brings the token, or for which it is exchanged (not given:
- * `joins`); and while a client of its `audience` is locked.
+ * Checks whether an access token is still valid, by its session, the cutoffs and its client's
+ * grant. `touch` counts the check as activity of the user. With `joins`, that client becomes a
+ * participant in the same transaction (token exchange). A token is rejected where the client
+ * `needs` was removed, which presents the token or for which it is exchanged (default: `joins`),
+ * and while a client of its `audience` is locked.
  */
 export async function checkAccess({ read, write }: Engine, input: Input): Promise<Access> {
   return (await read(() => look(input))) ?? write(() => lookAndWrite(input))

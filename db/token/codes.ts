@@ -36,8 +36,8 @@ import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '..
 import { openFamily } from './rotate.ts'
 
 /**
- * Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes
- * what the first gave.
+ * Authorization codes, consumed once. A code that a revocation covers is rejected; a second use
+ * revokes what the first use issued.
  */
 
 const codeFields = {
@@ -64,8 +64,8 @@ const byHash = query(
     sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
 /**
- * Of a row of `codes` with its session.
- * @param audience asked for instead of the code's own, or NULL
+ * Returns the fields that decide about a code's grant, for a row of `codes` with its session.
+ * @param audience requested instead of the code's own, or NULL
  */
 const grantStanding = (audience: SQL) => ({
   cutoff: grantCutoff(codes.sid, codes.clientId),
@@ -87,7 +87,7 @@ const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>
     sql`UPDATE ${codes} SET ${assign(codes, { consumedAt: p.now })} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
 )
-/** The client takes part in the session from now on, or again. */
+/** Makes the client a participant of the session, or renews its participation. */
 const join = command(
   ({
     sid,
@@ -114,14 +114,17 @@ type Redemption = {
   redirectUri: string | undefined
   verifier: string | undefined
   familyId: string
-  /** How old the user's authentication may be for this client: then its grant ends. */
+  /**
+   * The maximum age of the user's authentication for this client. The grant ends when it is
+   * reached.
+   */
   maxAuthenticationSeconds?: number | undefined
   /**
-   * In how many sessions of the user this client may take part at once: the oldest grants beyond it
-   * end.
+   * The maximum number of the user's sessions in which this client may take part. The oldest grants
+   * beyond it end.
    */
   sessionLimit?: number | undefined
-  /** Asked for instead of the code's own. */
+  /** The audience requested instead of the code's own. */
   audience?: string | undefined
   now: number
 }
@@ -136,7 +139,7 @@ type Redeemed =
   | { outcome: 'rejected'; why: RejectedWhy }
   | { outcome: 'reused'; committed: Committed }
 
-/** Whether it gives a token family. */
+/** Whether the code issues a token family. */
 const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
 
 const grantOf = (row: CodeRow): CodeGrant => ({
@@ -149,10 +152,7 @@ const grantOf = (row: CodeRow): CodeGrant => ({
   wantsAuthTime: row.wantsAuthTime === 1,
 })
 
-/**
- * RFC 7636 §4.6; a verifier where there was no challenge is refused too (RFC 9700 §4.8.2,
- * downgrade).
- */
+/** RFC 7636 §4.6. A verifier without a challenge is rejected too (RFC 9700 §4.8.2, downgrade). */
 const verifierIsRight = (challenge: string | null, verifier: string | undefined): boolean =>
   challenge === null
     ? verifier === undefined
@@ -163,8 +163,8 @@ const verifierIsRight = (challenge: string | null, verifier: string | undefined)
 const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 
 /**
- * RFC 6749 §4.1.2: a second use, by a caller that could have made the first, revokes what the code
- * gave.
+ * Handles a second use by a caller that could have made the first: it revokes what the code issued
+ * (RFC 6749 §4.1.2).
  */
 function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
@@ -185,15 +185,15 @@ function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   return { outcome: 'reused', committed }
 }
 
-/** By the code itself, which no client may use but its own, and none with another verifier. */
+/** Returns why this caller may not use the code: another client, or another verifier. */
 const notTheirs = (code: CodeRow, { clientId, verifier }: Redemption): RejectedWhy | undefined => {
   if (!equalInConstantTime(code.clientId, clientId)) return 'wrong_client'
   return verifierIsRight(code.codeChallenge, verifier) ? undefined : 'wrong_verifier'
 }
 
 /**
- * By the code itself. RFC 6749 §4.1.3: what was named at /authorize must be named here, as an exact
- * match.
+ * Returns why the code cannot be used now. RFC 6749 §4.1.3: the redirect URI must be an exact match
+ * of that at /authorize.
  */
 const notPresentable = (
   code: CodeRow,
@@ -217,7 +217,7 @@ function* notRedeemable(
   return row !== undefined && now >= (freshUntil(row, input) ?? Infinity) ? 'not_fresh' : undefined
 }
 
-/** When the user's authentication becomes too old for the client that redeems. */
+/** Returns when the user's authentication becomes too old for the client that redeems. */
 const freshUntil = (
   row: SessionRow,
   { maxAuthenticationSeconds: most }: Redemption,
@@ -228,7 +228,8 @@ function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed>
   const rev = row.head
   const { codeHash, clientId, familyId, sessionLimit: most, now } = input
   if (most !== undefined) yield* makeRoomAtClient({ sid, sub: row.sub, clientId, most, now })
-  // One row: `redeem` locked it before it read that the code was not consumed.
+  // Always changes one row: `redeemAuthorizationCode` locked it before it read that the code was
+  // not consumed.
   yield* consume.run({ codeHash, now })
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
@@ -240,9 +241,9 @@ function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed>
 }
 
 /**
- * Consumes a code once. A second use is refused; from the right client with the right verifier it
- * also revokes the code's grant. `familyId` becomes the grant's token family where the code's
- * scope has `offline_access`.
+ * Consumes a code once. A second use is rejected; from the right client with the right verifier it
+ * also revokes the code's grant. `familyId` becomes the grant's token family where the code's scope
+ * has `offline_access`.
  */
 export function* redeemAuthorizationCode(input: Redemption): Act<Redeemed> {
   const { codeHash } = input
@@ -253,16 +254,16 @@ export function* redeemAuthorizationCode(input: Redemption): Act<Redeemed> {
   if (code.consumedAt !== null) return yield* reuse(code, input)
   yield* joinsClient(code.clientId)
   if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
-  // Before who takes part is looked at: a revocation of this session either sees the new
-  // participant, or is seen here.
+  // The session is locked before its participants are read: a concurrent revocation either sees the
+  // new participant, or is visible here.
   yield* lockSession(code.sid)
   const row = yield* sessionBySid(code.sid)
   const reason = yield* notRedeemable(code, row, input)
   if (reason !== undefined || row === undefined) return rejected(reason ?? 'unknown')
   const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
   if (typeof grant?.lock === 'string') return rejected('locked')
-  // Issued after its client was removed, by a broker that did not know it yet: no revocation covers
-  // such a code.
+  // A removed client's code was issued after the removal, by a broker that did not know of it yet.
+  // No revocation covers such a code, so it is rejected here.
   if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq))
     return rejected('revoked')
   return yield* take(code, row, input)

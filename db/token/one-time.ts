@@ -4,7 +4,7 @@ import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { consumed, pushedRequests } from '../schema.ts'
 
-/** One-time use: identifiers that were consumed, and pushed authorization requests (RFC 9126). */
+/** One-time use: consumed identifiers, and pushed authorization requests (RFC 9126). */
 
 const consume = command(
   (p: Takes<{ purpose: string; idHash: string; expiresAt: number }>) =>
@@ -40,7 +40,7 @@ const pulled = query(
 )
 
 /**
- * Consumes an identifier (a `jti`, the id of a sealed state) that may be used once.
+ * Consumes an identifier (a `jti`, or the id of a sealed state) that may be used once.
  * @returns false where it was consumed before
  */
 export function* consumeOnce(input: {
@@ -82,8 +82,8 @@ function* pull({ requestHash, clientId, now }: Pull): Act<string | undefined> {
 }
 
 /**
- * Reads a pushed request. `consume` deletes it: the end of its use does so, because a page in
- * between may be reloaded. Undefined: it has expired, or was consumed before.
+ * Returns a pushed request; undefined where it has expired or was consumed. `consume` deletes it,
+ * which only the end of its use does, because a page in between may be reloaded.
  */
 export async function pushedRequest(
   { read, write }: Engine,

@@ -22,8 +22,8 @@ import { families, participants, sessions, subjects } from '../schema.ts'
 import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
 
 /**
- * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but
- * the current one and, until that is used, the one before.
+ * Token families: rotation, replay and theft (RFC 9700 §4.14.2). Only the current generation is
+ * accepted and, until that is used, the one before.
  */
 
 /**
@@ -31,7 +31,10 @@ import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '..
  * is treated as theft.
  */
 const PIPELINE_SECONDS = 30
-/** Rotations within those seconds that are remembered; no client has more of them under way. */
+/**
+ * The number of rotations within the grace period that are kept. No client has more concurrent
+ * refreshes.
+ */
 const REMEMBERED = 128
 
 const familyFields = {
@@ -48,18 +51,18 @@ const familyFields = {
   ),
   familyClient: families.clientId,
   familyOpenedSeq: families.openedSeq,
-  /** The latest revocation of this grant or of its client. */
+  /** The seq of the latest revocation of this grant or its client. */
   grantCutoff: grantCutoff(families.sid, families.clientId),
   /**
-   * Until then the user's authentication is recent enough for the client; NULL where it sets no
+   * When the user's authentication becomes too old for the client; NULL where the client sets no
    * limit.
    */
   freshUntil: sql<number | null>`(SELECT ${participants.freshUntil} FROM ${participants}
     WHERE ${participants.sid} = ${families.sid} AND ${participants.clientId} = ${families.clientId})`,
 }
 /**
- * Of a row of `families` with its session.
- * @param audience asked for instead of the family's own, or NULL
+ * The lock that covers a row of `families` with its session.
+ * @param audience requested instead of the family's own, or NULL
  */
 const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
   lockedBy({
@@ -69,8 +72,8 @@ const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
     audience: sql`coalesce(${audience}, ${families.audience})`,
   })
 /**
- * All that decides about a rotation, in one row.
- * @param audience asked for instead of the family's own, or NULL
+ * Returns all fields that decide about a rotation, in one row.
+ * @param audience requested instead of the family's own, or NULL
  */
 export const judgedFields = (audience: SQL) => ({ ...familyFields, lock: lockOfFamily(audience) })
 const fields = judgedFields(textParam('audience'))
@@ -111,12 +114,12 @@ const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) =>
     ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
   }),
 )
-/** Where the list of `replaced_at` is full. */
+/** The length at which the list in `replaced_at` is full. */
 const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
 
 /**
- * `replaced_at` with this rotation. None that still counts is lost; all go after a pause, and the
- * oldest where it is full.
+ * Returns `replaced_at` with this rotation added. Every entry within the grace period is kept, up
+ * to the limit: a full list loses its oldest, and a rotation after a pause starts a new one.
  */
 function remembering(now: Param<number>): SQL {
   const [list, at] = [sql`${families.replacedAt}`, sql`CAST(CAST(${now} AS bigint) AS text)`]
@@ -125,7 +128,7 @@ function remembering(now: Param<number>): SQL {
     WHEN length(${list}) < ${sql.raw(String(FULL))} THEN rtrim(${list}, ']') || ',' || ${at} || ']'
     ELSE '[' || substr(rtrim(${list}, ']'), ${comma} + 1) || ',' || ${at} || ']' END`
 }
-/** What a rotation writes. */
+/** Returns the assignments of a rotation. */
 export const rotation = (now: Param<number>): SQL =>
   assign(families, {
     generation: sql`${families.generation} + 1`,
@@ -142,7 +145,7 @@ export type Input = {
   generation: number
   clientId: string
   replayWindowSeconds?: number | undefined
-  /** Asked for instead of the family's own. */
+  /** The audience requested instead of the family's own. */
   audience?: string | undefined
   now: number
 }
@@ -161,7 +164,11 @@ const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => (
   nonce: optional(row.nonce),
 })
 
-/** @param row as it was before. @param session as it is after it */
+/**
+ * Returns the result of a rotation.
+ * @param row as it was before the rotation
+ * @param session as it is after it
+ */
 export const rotated = (row: FamilyRow, session: Session): Rotation => ({
   outcome: 'rotated',
   family: familyOf(row, row.generation + 1),
@@ -171,8 +178,8 @@ export const rotated = (row: FamilyRow, session: Session): Rotation => ({
 const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
 
 /**
- * The generation before the current one, again: its answer was lost, or it was sent twice. The
- * successor is the same one.
+ * Whether the request replays the generation before the current one, because its answer was lost or
+ * it was sent twice. It gets the same successor.
  */
 const mayReplay = (
   row: FamilyRow,
@@ -183,8 +190,9 @@ const mayReplay = (
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
 
 /**
- * By when that very token was last valid (until its successor was used), not by when the family
- * was: a thief who refreshes all the time hides nothing by it.
+ * Whether this very token was valid within the grace period. The time counts from when its
+ * successor was used, not from the family's last rotation, so that a thief who refreshes constantly
+ * cannot hide.
  */
 const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
   const at = replacedAt(row).at(Math.min(generation + 1, row.generation - 1) - row.generation)
@@ -192,9 +200,10 @@ const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
 }
 
 /**
- * A generation that may not be used any more. Concurrent requests of one client are harmless; but
- * the generation before the current one, which only a public client may not replay forever, is
- * either a lost answer or one of two holders of the token: the grant alone is revoked.
+ * Rejects a generation that may not be used any more. Concurrent requests of one client are
+ * harmless (`stale`). The generation before the current one reaches this only for a public client
+ * after its replay window: either its answer was lost or two parties hold the token, so the grant
+ * alone is revoked (`late`). Anything after the grace period is theft, and the session is revoked.
  */
 function* older(row: FamilyRow, input: Input): Act<Rotation> {
   const pipelined = isPipelined(row, input)
@@ -235,10 +244,10 @@ export function rejection(
 }
 
 /**
- * Rotates a refresh token from generation g to g+1, by compare and set. g−1 gets the same
- * successor again until that has been used; `replayWindowSeconds` bounds that for public clients:
- * past it g−1 is `late`, which revokes the grant, and after 30 s it is theft. An older generation
- * is `stale` for 30 s from when it was last valid. Later it is theft, and the session is revoked.
+ * Rotates a refresh token from generation g to g+1, by compare-and-set. Until g is used, g−1 gets
+ * g again as its successor. `replayWindowSeconds` bounds that for public clients: after it, g−1 is
+ * `late`, which revokes the grant, and after 30 s it is theft. An older generation is `stale` for
+ * 30 s from when it was last valid. Later it is theft, and the session is revoked.
  */
 export function* rotateRefreshToken(input: Input): Act<Rotation> {
   const { familyId, generation, clientId, audience, now } = input
@@ -255,8 +264,8 @@ export function* rotateRefreshToken(input: Input): Act<Rotation> {
 }
 
 /**
- * The family that a refresh token belongs to, without using the token (RFC 7009, RFC 7662).
- * `current` says that `generation` could still be used.
+ * Returns the family that a refresh token belongs to, without using the token (RFC 7009, RFC 7662).
+ * `current`: the generation could still be used.
  */
 export function* findFamily(
   familyId: string,
@@ -272,7 +281,7 @@ export function* findFamily(
   return { family: familyOf(row), current: usable }
 }
 
-/** A new family, for a grant whose scope has `offline_access`. */
+/** Adds a family, for a grant whose scope has `offline_access`. */
 export function* openFamily(input: {
   familyId: string
   sid: string
