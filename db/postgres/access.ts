@@ -8,8 +8,8 @@ import { readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
 /**
- * Checks of access tokens that wait together: one statement reads all that decides. A use that is
- * to be written is left to the act.
+ * Checks access tokens that wait together: one statement reads all that decides. A use that has to
+ * be written is left to the act.
  */
 
 type Asked = Pick<Input, 'sid' | 'clientId'> & {
@@ -32,7 +32,10 @@ const readAll = setStatement<Asked, typeof fields>(
       ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}`,
 )
 
-/** @returns the answers by the place of their input; none where it is left to the act */
+/**
+ * Checks the inputs with one statement.
+ * @returns the answers in the order of the inputs; undefined where the act has to answer
+ */
 export const checkTogether =
   (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {

@@ -19,9 +19,9 @@ import { commitAs } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
 /**
- * Adopts a database that was recovered, loaded or promoted while no broker could follow it: as a
- * restore, which revokes everything, or, where an administrator says that nothing is missing, as
- * the same log.
+ * Adopts a database that was recovered, loaded or promoted while no broker could follow it. It is
+ * adopted as a restore, which revokes everything, or as the same log where an administrator
+ * declares that nothing is missing.
  */
 
 interface AdoptInput {
@@ -29,11 +29,14 @@ interface AdoptInput {
   url: string
   actor: Actor
   nowMs: () => number
-  /** The database has everything that brokers have acknowledged. */
+  /**
+   * The administrator's declaration that the database has everything that brokers have
+   * acknowledged.
+   */
   nothingLost: boolean
   /**
-   * A file's name, without its end, in which a broker of this machine remembers how far the log had
-   * come.
+   * The path, without its suffix, of the file in which a broker on this machine records how far the
+   * log had come.
    */
   mark: string
 }
@@ -43,11 +46,14 @@ interface Adopted {
   seq: number
   /** The time of its latest revocation, epoch seconds. */
   lastRevocationAt: number | undefined
-  /** What is locked. Where a new log begins, some of it may have been lifted since. */
+  /** The open locks. Where a new log begins, some may have been lifted since. */
   openLocks?: LockTarget[]
 }
 
-/** @throws StoreUnavailable where it cannot be adopted, with what to do */
+/**
+ * Adopts the database.
+ * @throws StoreUnavailable where it cannot be adopted, with what to do
+ */
 export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
   const client = await connectPrimary(input.url)
   try {
@@ -62,7 +68,10 @@ export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
   }
 }
 
-/** In the data directory of a broker of this machine, where there is one. */
+/**
+ * Writes the high-water mark into the data directory of a broker on this machine, if the directory
+ * exists.
+ */
 export function remember(mark: string, { epoch, seq }: HighWater): void {
   if (!existsSync(dirname(mark))) return
   writeHighWater(mark, { epoch, seq })

@@ -5,11 +5,14 @@ import { NAMESPACE } from './schema.ts'
 import { addressesOf } from './servers.ts'
 
 /**
- * Connections to Postgres. Each sees the broker's namespace alone, and gives whole numbers as
+ * Connections to Postgres. Each sees only the broker's namespace, and returns whole numbers as
  * numbers.
  */
 
-/** Sequence numbers and milliseconds are below 2^53: they come as numbers, as SQLite gives them. */
+/**
+ * Sequence numbers and milliseconds are below 2^53, so they are returned as numbers, as SQLite
+ * does.
+ */
 const WHOLE = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
 const parsers: ClientConfig['types'] = {
   getTypeParser: ((...asked: Parameters<typeof types.getTypeParser>) =>
@@ -42,7 +45,8 @@ export async function connectPrimary(url: string): Promise<Client> {
   let cause: unknown
   for (const address of addressesOf(url)) {
     const client = new Client(connectionConfig(address))
-    // What ends the connection fails the statement that runs, or the next one.
+    // An error that ends the connection also fails the statement that runs, or the next one, so it
+    // is ignored here.
     client.on('error', () => undefined)
     try {
       await client.connect()

@@ -6,31 +6,31 @@ import { Servers } from './servers.ts'
 import { withConnection } from './transact.ts'
 
 /**
- * Connections to the primary whose log this broker has taken over. It refuses those that were
- * opened to another server, or before a failover: an old primary that still runs would answer what
- * it knew then.
+ * Connections to the primary whose log this broker has taken over. Connections that were opened to
+ * another server, or before a failover, are rejected: an old primary that still runs would answer
+ * from old data.
  */
 
 /**
- * A server, as the history of its log goes: a standby that is promoted, and a recovery, begin a new
- * timeline.
+ * A server, identified within the history of its log: the promotion of a standby, and a recovery,
+ * begin a new timeline.
  */
 export interface Server {
   systemIdentifier: string
-  /** As Postgres names files of its log: eight hexadecimal digits. */
+  /** The timeline as in the names of Postgres's log files: eight hexadecimal digits. */
   timeline: string
 }
 
-/** Of the server that answers; no timeline while it is a standby. */
+/** SQL for the server that answers; a standby has no timeline here. */
 export const SERVER = `(SELECT system_identifier::text FROM pg_control_system()) AS "systemIdentifier",
   CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END AS timeline`
 
 export const isSame = (one: Server, other: Server | undefined): boolean =>
   one.systemIdentifier === other?.systemIdentifier && one.timeline === other.timeline
 
-/** The lease, and what takes a log over. */
+/** One connection for the lease, and one to take over a log. */
 const LEASE_CONNECTIONS = 2
-/** How long one server may take to accept a connection, where there is another. */
+/** How long one server may take to accept a connection, where the address names another. */
 const NEXT_MS = 2_000
 
 const clientOf = (servers: Servers) =>
@@ -44,7 +44,10 @@ const clientOf = (servers: Servers) =>
     }
   }
 
-/** @throws StoreUnavailable where it cannot write */
+/**
+ * Returns the server that the connection leads to.
+ * @throws StoreUnavailable where it cannot write
+ */
 export async function serverOf(client: Pick<ClientBase, 'query'>): Promise<Server> {
   const { rows } = await client.query<Server & { readOnly: boolean }>(
     `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "readOnly", ${SERVER}`,
@@ -56,19 +59,22 @@ export async function serverOf(client: Pick<ClientBase, 'query'>): Promise<Serve
 
 export class Connections {
   readonly #pool: Pool
-  /** Of the lease alone, which must not wait behind acts. */
+  /** A pool for the lease alone, which must not wait behind acts. */
   readonly #leasePool: Pool
   readonly #servers: Servers
-  /** Of each connection, what it was opened to, and when. */
+  /**
+   * For each connection, the server that it was opened to and the generation in which it was
+   * opened.
+   */
   readonly #opened = new WeakMap<ClientBase, { server: Server; generation: number }>()
   #accepted: Server | undefined
-  /** Connections that were opened in an earlier one are closed. */
+  /** Connections from before this generation are closed when they are met. */
   #openedIn = 0
   #generation = 0
   #toldIn = -1
-  /** What a connection to a server that is not accepted is answered with. */
+  /** The error message for a connection to a server that is not accepted. */
   problem: string | undefined
-  /** Called where one was met. */
+  /** Called when a connection leads to a server that is not accepted. */
   onOther: () => void = () => undefined
 
   constructor(url: string) {
@@ -80,7 +86,7 @@ export class Connections {
     const options = { Client: clientOf(this.#servers), onConnect }
     this.#pool = createPool(url, options)
     this.#leasePool = createPool(url, { ...options, max: LEASE_CONNECTIONS })
-    // A connection that ends while it is idle is replaced by the next act.
+    // The error of an idle connection is ignored: the next act opens another one.
     for (const pool of [this.#pool, this.#leasePool]) pool.on('error', () => undefined)
   }
 
@@ -93,24 +99,33 @@ export class Connections {
     return this.#servers.count > 1
   }
 
-  /** Rises whenever the server may be another one: what was read before may be of another time. */
+  /**
+   * Rises whenever the server may have changed. Data that was read in an earlier generation may be
+   * out of date.
+   */
   get generation(): number {
     return this.#generation
   }
 
-  /** To the server that is accepted. @throws StoreUnavailable where another one answers */
+  /**
+   * Returns a connection to the accepted server.
+   * @throws StoreUnavailable where another one answers
+   */
   async connect(): Promise<PoolClient> {
     const client = await this.#current(this.#pool)
     const server = this.#opened.get(client)?.server
     if (server !== undefined && isSame(server, this.#accepted)) return client
-    // Kept: acts will use it once its server is taken over.
+    // The connection is kept: acts will use it once its server is taken over.
     client.release()
     if (this.#toldIn !== this.#generation) this.onOther()
     this.#toldIn = this.#generation
     throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
   }
 
-  /** To the primary that answers now, whether or not its log is taken over: for the lease. */
+  /**
+   * Returns a connection for the lease, to the primary that answers now, whether or not its log is
+   * taken over.
+   */
   connectAny(): Promise<PoolClient> {
     return this.#current(this.#leasePool)
   }
@@ -119,7 +134,7 @@ export class Connections {
     for (;;) {
       const address = this.#servers.current
       const client = await pool.connect().catch((error: unknown) => {
-        // All connections were in use: that says nothing of the server.
+        // This error means that all connections were in use, not that the server failed.
         if (
           !(error instanceof Error && error.message === 'timeout exceeded when trying to connect')
         )
@@ -136,34 +151,35 @@ export class Connections {
   }
 
   /**
-   * @throws StoreUnavailable where the log is taken over on another server, or the store is closed
+   * Throws unless this server's log is taken over and the store is open.
+   * @throws StoreUnavailable
    */
   mustBeAccepted(server: Server): void {
     if (this.ending) throw new StoreUnavailable('The store was closed.')
     if (!isSame(server, this.#accepted)) throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
   }
 
-  /** From now on acts run on this server alone. */
+  /** Makes this the only server on which acts run. */
   accept(server: Server): void {
     this.#accepted = server
     this.problem = undefined
     this.#generation++
   }
 
-  /** No connection that was opened until now is used again. */
+  /** Stops the use of all connections that were opened until now. */
   drop(): void {
     this.#openedIn++
     this.#generation++
   }
 
-  /** The server that connections go to now. */
+  /** The address of the server to which new connections go. */
   get address(): string {
     return this.#servers.current
   }
 
   /**
-   * That server does not confirm commits: where the address names another one, that is tried,
-   * unless it is already.
+   * Goes on to the next server of the address, because this one does not confirm commits. Does
+   * nothing where there is no other, or it was passed over already.
    */
   passOver(address: string): void {
     if (!this.hasOthers || address !== this.address) return

@@ -8,23 +8,24 @@ import { CHANNEL, WIDE } from './other-brokers.ts'
 import { codeOf, committed, withConnection } from './transact.ts'
 
 /**
- * Runs acts on Postgres: a write is one transaction, run again where Postgres gave it up for
- * another (deadlock, serialization). What is answered needs this broker's lease at that moment: not
- * every commit writes, and one that does not write is confirmed by no standby.
+ * Runs acts on Postgres. A write is one transaction, and is run again where Postgres rolled it back
+ * for another one (deadlock, serialization). An answer needs this broker's lease at that moment,
+ * because an act that writes nothing is confirmed by no standby.
  */
 
-/** Attempts of one act in all. */
+/** The most attempts of one act. */
 const ATTEMPTS = 4
 
 /**
- * 40001 serialization_failure, 40P01 deadlock_detected: nothing was done, and the same act may pass
- * now.
+ * Whether another attempt may succeed: 40001 serialization_failure and 40P01 deadlock_detected mean
+ * that nothing was written.
  */
 const mayPassNow = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
 
 /**
- * A constraint (23) or wrong SQL (42) is a bug and stays what it is; so is a value that does not
- * fit (22). Everything else is the server or the way to it.
+ * Returns the error that the caller gets. A constraint (23), wrong SQL (42) or a value that does
+ * not fit (22) is a bug, and is returned unchanged. Everything else is a fault of the server or the
+ * network, and becomes StoreUnavailable.
  */
 export function refusal(error: unknown): unknown {
   if (error instanceof StoreUnavailable) return error
@@ -42,16 +43,19 @@ interface PostgresEngineOptions {
   sources: Sources
   pool: Connections
   announce(committed: readonly Committed[]): void
-  /** @throws StoreUnavailable where this broker may not answer: see lease.ts */
+  /** @throws StoreUnavailable where this broker may not answer (process-lease.ts) */
   mustBeFenced(): void | Promise<void>
 }
 
-/** Runs a read so that its answer counts. @throws StoreUnavailable */
+/**
+ * Runs a read under the lease.
+ * @throws StoreUnavailable
+ */
 export type Fenced = <T>(read: () => Promise<T>) => Promise<T>
 
 /**
- * The lease is asked for before, which may wait for it, and after: what was read meanwhile is then
- * not older than the lease. A read on a connection that was closed meanwhile may be of a former
+ * Checks the lease before the read, which may wait for it, and after it, so that what was read is
+ * not older than the lease. If connections were closed meanwhile, the data may be from a former
  * primary, and is read again.
  */
 export const fencedBy =
@@ -112,13 +116,13 @@ export function postgresEngine({
       throw refusal(error)
     }
   }
-  // A page has a connection of its own anyway.
+  // On Postgres each transaction has a connection of its own, so a page needs no separate path.
   return { write, writePage: write, read }
 }
 
 /**
- * Other brokers are notified of a revocation with its commit. Only here: notifications put commits
- * in one line, as the log's head does anyway.
+ * Notifies other brokers of a revocation with its commit. Only acts that revoke notify:
+ * notifications serialize commits, as the lock of the log's head does anyway.
  */
 async function runAndNotify<T>(
   client: PoolClient,

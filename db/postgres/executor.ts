@@ -9,11 +9,11 @@ import type { Fields, RowOf, Takes } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 
 /**
- * Carries out acts on a connection to Postgres: each statement is rendered once, and prepared once
- * in each connection by its name.
+ * Runs acts on a connection to Postgres. Each statement is rendered once, and prepared under its
+ * name once in each connection.
  */
 
-/** A connection, as far as an executor uses it. */
+/** The part of a connection that an executor uses. */
 interface Connection {
   query(query: {
     name: string
@@ -45,17 +45,18 @@ function render(statement: AnyStatement): Rendered {
 }
 
 /**
- * A statement for several acts at once. In its SQL, each parameter is the list of their values, in
- * the order of the acts.
+ * One statement for several acts. Each parameter in its SQL is the list of their values, in the
+ * order of the acts.
  */
 interface SetStatement<P extends object, R> {
   query(acts: readonly P[]): { name: string; text: string; values: unknown[] }
-  /** Of the answer, as it came. */
+  /** Returns the rows of the answer with their types. */
   readonly rows: (rows: unknown[]) => R[]
 }
 
 /**
- * What the acts of a `setStatement` ask, as rows: a list for each column, and a row for each act.
+ * Makes rows from the parameters of a `setStatement`: a list for each column, and a row for each
+ * act.
  * @returns `rows` for a FROM, and its columns; `place` is that of the act, from 1
  */
 export function askedRows<P extends object>(types: {
@@ -98,14 +99,14 @@ export function setStatement<P extends object, F extends Fields>(
 }
 
 /**
- * Of a FROM: the row of a table that belongs to each row before it, looked up by its key. A join
- * would leave the order to the planner, which reads whole tables where its statistics are of a time
- * when they were small. Its columns are those of the table.
+ * Returns a FROM item: for each row before it, the row of a table, found by its key. With a join
+ * the planner could choose to read whole tables, because its statistics may be from when they were
+ * small. The columns are those of the table.
  */
 export const lookUp = (table: Table, where: SQL, lock: SQL = sql`OFFSET 0`): SQL =>
   sql`LATERAL (SELECT * FROM ${table} WHERE ${where} ${lock}) AS ${sql.identifier(getTableName(table))}`
 
-/** Whether Postgres takes it as it is, so that it fails no other act of its statement. */
+/** Whether Postgres accepts the value, so that it cannot fail the other acts of its statement. */
 export const isPlain = (value: unknown): boolean => {
   if (typeof value === 'object' && value !== null) return Object.values(value).every(isPlain)
   return typeof value === 'number'
@@ -113,7 +114,10 @@ export const isPlain = (value: unknown): boolean => {
     : typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'))
 }
 
-/** Postgres takes no U+0000 in text, and would abort the whole transaction for it. */
+/**
+ * Rejects U+0000, which Postgres does not accept in text, before it would abort the whole
+ * transaction.
+ */
 const mustBeText = (value: unknown): unknown => {
   if (typeof value === 'string' && value.includes('\0'))
     throw new TypeError('A text has a NUL character (U+0000), which the database does not accept.')
@@ -136,7 +140,7 @@ async function carryOut(
 
 /**
  * Runs an act to its end.
- * @returns its answer, and what it revoked: announced once it is committed
+ * @returns its answer, and what it revoked, which is announced after the commit
  */
 export async function runAct<T>(
   connection: Connection,

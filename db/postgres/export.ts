@@ -14,26 +14,27 @@ import type { MovedTable } from './tables.ts'
 import type { BackupOutcome } from '../types.ts'
 
 /**
- * A backup of a store on Postgres, as the database of SQLite: one file, which can be restored into
- * either. It holds what was committed at one moment. It refuses to write over anything.
+ * A backup of a store on Postgres, in the form of the SQLite database: one file, which can be
+ * restored into either engine. It holds what was committed at one moment, and overwrites no file.
  */
 
-/** Rows that are read, and written, at a time: a few milliseconds of the event loop. */
+/** The number of rows that are read and written at a time: a few milliseconds of the event loop. */
 const ROWS = 250
 
 interface ExportInput {
   url: string
   path: string
   /**
-   * @throws StoreUnavailable where this is not the server whose log the broker has taken over, or
-   * the store was closed: the copy ends
+   * Ends the copy where the server is not the one whose log the broker has taken over, or the store
+   * was closed.
+   * @throws StoreUnavailable
    */
   mustBeServedBy(server: Server): void
 }
 
 export const exportStore = ({ url, path, mustBeServedBy }: ExportInput): Promise<BackupOutcome> =>
   placed(path, async (part) => {
-    // Made by us and not by SQLite, which would go by the umask.
+    // Created here, because SQLite would create it with the rights of the umask.
     const written = openSync(part, 'wx', 0o600)
     const client = await connectPrimary(url).catch((error: unknown) => {
       closeSync(written)
@@ -56,7 +57,8 @@ async function copyInto(
 ): Promise<Position> {
   const db = openTables(part)
   try {
-    // Nothing is lost where it fails: the file has no name yet. It is synced at the end.
+    // No durability is needed before the end: the file gets its name only after it is complete and
+    // synced.
     db.pragma('journal_mode = DELETE')
     db.pragma('synchronous = OFF')
     await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ')

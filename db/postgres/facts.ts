@@ -3,10 +3,7 @@ import type { Connections } from './connections.ts'
 import { refusal } from './engine.ts'
 import { NAMESPACE } from './schema.ts'
 
-/**
- * What Postgres says of itself, for the checks. It changes nothing, and judges nothing:
- * src/operations/checks/database.ts does.
- */
+/** Facts that Postgres reports, for the checks. src/operations/checks/database.ts judges them. */
 
 const FACTS = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
     current_setting('synchronous_commit') AS "synchronousCommit", current_setting('fsync') = 'on' AS fsync,
@@ -22,7 +19,10 @@ interface Asked {
   hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean>
 }
 
-/** @throws StoreUnavailable where Postgres does not answer */
+/**
+ * Reads the facts.
+ * @throws StoreUnavailable where Postgres does not answer
+ */
 export async function readFacts({ pool, nowMs, hears }: Asked): Promise<DatabaseFacts> {
   try {
     const notified = await hears((channel, payload) =>
@@ -42,7 +42,7 @@ export async function readFacts({ pool, nowMs, hears }: Asked): Promise<Database
   }
 }
 
-/** How far a moment lies outside of the time in which it was asked for. */
+/** Returns how far a moment lies outside of the period in which it was read; 0 inside. */
 function outside(moment: number, fromMs: number, untilMs: number): number {
   if (moment < fromMs) return moment - fromMs
   return moment > untilMs ? moment - untilMs : 0

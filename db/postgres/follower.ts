@@ -12,8 +12,8 @@ import { committed } from './transact.ts'
 
 /**
  * Follows the log to the server that is the primary now. After a failover it waits until no other
- * broker can hold a lease of the former server, and continues the log then. It remembers how far
- * the log had come, also beside the data of this broker.
+ * broker can hold a lease of the former server, and then continues the log. It records how far the
+ * log had come, also in a file beside this broker's data.
  */
 
 export interface FollowerOptions {
@@ -21,11 +21,13 @@ export interface FollowerOptions {
   connections: Connections
   /** Monotonic: where the machine was suspended, it waits longer than needed. */
   steadyMs(): number
-  /** How long a lease that another broker has may still count. */
+  /** How long another broker's lease may still be valid. */
   leaseMs: number
-  /** A file's name, without its end; undefined: nothing is remembered beyond this process. */
+  /**
+   * The path of the mark's file without its suffix; undefined: the mark lives only in this process.
+   */
   mark: string | undefined
-  /** The log was continued, or a new log began, on another server. */
+  /** Called when the log was continued, or a new log began, on another server. */
   moved(taken: Taken, revoked: readonly Committed[]): void
 }
 
@@ -35,7 +37,7 @@ interface Known {
   reached: HighWater
 }
 
-/** How often the file is written at most. */
+/** The shortest time between two writes of the file. */
 const MARK_MS = 1_000
 
 export class LogFollower {
@@ -51,7 +53,7 @@ export class LogFollower {
     this.#mark()
   }
 
-  /** This broker was notified, or has notified others, that the log had come so far. */
+  /** Records how far the log has come, from a notification or this broker's own act. */
   reached(at: { epoch?: string; seq: number }): void {
     const { epoch = this.#known.reached.epoch, seq } = at
     const before = this.#known.reached
@@ -60,22 +62,20 @@ export class LogFollower {
     if (this.#options.steadyMs() - this.#marked.atMs >= MARK_MS) this.#mark()
   }
 
-  /**
-   * Whether a server that failed had issued this number, and the one that took its place does not
-   * have it.
-   */
+  /** Whether a server that failed had issued this number, and its successor does not have it. */
   wasLost(seq: number): boolean {
     return wasLost(this.#known.entries, { epoch: this.#known.reached.epoch, seq })
   }
 
-  /** How far the log is known to have come. */
+  /** The furthest known point of the log. */
   get position(): HighWater {
     return this.#known.reached
   }
 
   /**
-   * @param found the server, and how far it says that the log has come
-   * @param before how far the log was known to have come when the server was asked
+   * Decides whether the log may be served from a server, and takes it over where it has to.
+   * @param found the server, and its head of the log
+   * @param before the furthest known point when the server was asked
    * @returns whether the log is taken over on this server
    */
   async follows(
@@ -85,8 +85,8 @@ export class LogFollower {
     const server = { systemIdentifier, timeline }
     const { connections, steadyMs, leaseMs } = this.#options
     const same = isSame(server, this.#known.server)
-    // A restored copy of its volume has the same identifier and timeline. It stays behind until it
-    // is taken over, whatever is appended meanwhile.
+    // A restored copy of the server's volume has the same identifier and timeline. It counts as
+    // behind until it is taken over, whatever is appended meanwhile.
     const behind =
       same && (this.#met?.behind === true || (epoch === before.epoch && seq < before.seq))
     if (same && !behind) {
@@ -142,7 +142,7 @@ export class LogFollower {
       writeHighWater(mark, { epoch, seq })
       this.#marked = { epoch, seq, atMs: steadyMs() }
     } catch {
-      // A full disk: it is written with the next number.
+      // The disk may be full. The mark is written with the next number.
     }
   }
 }

@@ -8,26 +8,29 @@ import { isPlain } from './executor.ts'
 import { mayPassAlone } from './transact.ts'
 
 /**
- * The group-commit writer of Postgres: acts that wait together are one statement, and each is
- * answered when it is committed. What the statement does not settle, runs as an act of its own,
- * which knows every rule. One act's value never fails another's.
+ * The group-commit writer of Postgres: acts that wait together share one statement, and each is
+ * answered when it is committed. An act that the statement does not settle runs alone, by the
+ * complete rules. No act's value can fail another act.
  */
 
-/** Acts of one statement at most: bounds how long it holds its rows. */
+/** The most acts of one statement. It bounds how long the statement holds its rows. */
 const TOGETHER = 200
-/** Statements under way at most. While they are, those that come wait and share the next. */
+/** The most statements under way. Acts that come meanwhile wait and share the next. */
 const UNDER_WAY = 2
 
 interface Waiting<I, R> {
   input: I
-  /** The request that it belongs to: a batch has acts of several. */
+  /** The request of this act: a batch has acts of several. */
   request: RequestContext | undefined
   resolve(answer: R | Promise<R>): void
   reject(error: unknown): void
 }
 
 interface Grouped<I, R> {
-  /** One statement for all. @returns the answers by the place of their input; none: not settled */
+  /**
+   * Runs one statement for all inputs.
+   * @returns the answers in the order of the inputs; undefined where it is not settled
+   */
   together(inputs: I[]): Promise<(R | undefined)[]>
   alone(input: I): Promise<R>
 }
@@ -66,7 +69,9 @@ export function groupCommit<I extends object, R>({
     schedule()
   }
 
-  /** After the requests that are already there have been read: so they share one statement. */
+  /**
+   * Waits until the requests that have already arrived are read, so that they share one statement.
+   */
   const schedule = (): void => {
     if (scheduled || queue.length === 0 || underWay >= UNDER_WAY) return
     scheduled = true

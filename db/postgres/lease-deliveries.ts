@@ -9,8 +9,8 @@ import { commitOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
 /**
- * Leases of deliveries that wait together, as one statement: it leases those that may be leased.
- * The act says why another may not.
+ * Leases deliveries that wait together with one statement. Where a lease is not possible, the act
+ * says why.
  */
 
 type Asked = Wanted & { id: string; untilMs: number; now: number }
@@ -32,14 +32,14 @@ const fields = {
 
 /**
  * The commit of a lease waits neither for the disk nor for a standby. If a crash undoes it, the
- * attempt is made again, as after the death of the process that had it. What it leases was
+ * attempt is repeated, as after a crash of the process that had it. The delivery itself was
  * committed in full before.
  */
 const notAwaited = sql`set_config('synchronous_commit', 'off', true)`
 
 /**
- * It waits for no lock and so cannot be part of a deadlock: a delivery that another transaction
- * holds is left to the act.
+ * Skips deliveries that another transaction has locked and leaves them to the act, so that the
+ * statement cannot be part of a deadlock.
  */
 const leaseAll = setStatement<Asked, typeof fields>(
   'broker_lease_all',
@@ -53,10 +53,10 @@ const leaseAll = setStatement<Asked, typeof fields>(
 )
 
 /**
- * An isolated old primary knows of no session that was opened elsewhere meanwhile, which a token
- * could end. No standby confirms the lease there, so the lease of this process has to hold.
- * @returns the answers by the place of their input; none where it is left to the act, as the second
- * of two leases of one delivery is
+ * Leases deliveries with one statement, under this process's own lease: no standby confirms the
+ * statement, and an isolated old primary would not know of a newer session that a token could end.
+ * @returns the answers in the order of the inputs; undefined where the act has to answer, such as
+ * the second of two leases of one delivery
  */
 export const leaseTogether =
   (pool: Connecting, fenced: Fenced, nowMs: () => number) =>

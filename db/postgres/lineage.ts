@@ -5,14 +5,14 @@ import { isSame } from './connections.ts'
 import type { Server } from './connections.ts'
 
 /**
- * Where the log was continued: a row for each server and timeline that brokers took it over on. By
- * it a broker knows a promoted standby, a recovered database and a loaded dump. It decides what
- * each means; take-over.ts does it.
+ * The history of the log's servers: a row for each server and timeline on which brokers took it
+ * over. It shows whether a server is a promoted standby, a recovered database or a loaded dump. The
+ * decisions are made here; take-over.ts carries them out.
  */
 
 /**
- * The log of `epoch` went on here at `fromSeq`. What an earlier server had issued after `afterSeq`
- * is in none of its copies.
+ * The log of `epoch` continued on this server at `fromSeq`. Entries that an earlier server issued
+ * after `afterSeq` are missing here.
  */
 export interface Entry extends Server {
   epoch: string
@@ -20,10 +20,10 @@ export interface Entry extends Server {
   fromSeq: number
 }
 
-/** Failovers that are remembered. */
+/** The number of entries that are read. */
 const ENTRIES = 1_000
 
-/** The latest first. */
+/** Returns the entries, latest first. */
 export async function readLineage(client: Pick<ClientBase, 'query'>): Promise<Entry[]> {
   const { rows } = await client.query<Entry>(
     `SELECT system_identifier AS "systemIdentifier", timeline, epoch, after_seq AS "afterSeq", from_seq AS "fromSeq"
@@ -54,8 +54,8 @@ export async function addEntry(client: Pick<ClientBase, 'query'>, entry: NewEntr
 }
 
 /**
- * Whether an earlier server issued this number after the end of what the later one has: revocations
- * were lost.
+ * Whether an earlier server issued this number after the point at which the later server's copy
+ * ended, so that revocations were lost.
  */
 export const wasLost = (entries: readonly Entry[], { epoch, seq }: HighWater): boolean =>
   entries.some((entry) => entry.epoch === epoch && seq > entry.afterSeq && seq < entry.fromSeq)
@@ -67,12 +67,11 @@ interface Found {
 }
 
 /**
- * What a broker that serves has met.
- * @param reached how far it knows the log to have come
- * @param behind the same server was seen with less of that log
- * @returns `taken`: another broker has continued the log here. `continue`: it is a later timeline
- * that lacks nothing. `lost`: it lacks what was acknowledged. `foreign`: it is another database
- * system
+ * Judges a server that a running broker has met.
+ * @param reached the furthest point of the log that the broker knows
+ * @param behind whether the same server was seen with less of that log
+ * @returns `taken`: another broker has continued the log here. `continue`: a later timeline that
+ * lacks nothing. `lost`: it lacks acknowledged entries. `foreign`: another database system
  */
 export function judgeMet({
   server,
@@ -90,8 +89,9 @@ export function judgeMet({
 }
 
 /**
- * @param mark what this data directory remembers.
- * @returns why a broker may not start on this database, and what to do
+ * Judges the database at start.
+ * @param mark the high-water mark in this data directory
+ * @returns why a broker may not start on this database, and what to do; undefined where it may
  */
 export function problemAtStart({
   server,

@@ -8,20 +8,20 @@ import { connectPrimary } from './connect.ts'
 import { NAMESPACE } from './schema.ts'
 
 /**
- * Brings the tables of Postgres up to date, one process at a time; refuses a schema that a newer
- * version has written.
+ * Brings the tables of Postgres up to date, one process at a time. A schema that a newer version
+ * has written is rejected.
  */
 
 /**
- * The key of the advisory lock under which one process at a time changes tables and rights. Any
- * number does.
+ * The key of the advisory lock that lets one process at a time change tables and rights. The number
+ * is arbitrary.
  */
 const LOCK = 7_400_001
 const TABLE = 'migrations'
 
 /**
- * `db/postgres/migrations` of the package this file belongs to, whether it runs from its source or
- * from `dist`.
+ * Returns `db/postgres/migrations` of the package that this file belongs to, whether it runs from
+ * its source or from `dist`.
  */
 function findMigrations(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
@@ -46,13 +46,16 @@ const knownVersions = (folder: string): number[] => {
 }
 
 interface SchemaState {
-  /** Migrations of this version that the database does not have yet. */
+  /** The number of this version's migrations that the database does not have yet. */
   pending: number
-  /** A newer version has written it. */
+  /** A newer version has written the database. */
   newer: boolean
 }
 
-/** @param client connected, of a role that may read the namespace */
+/**
+ * Returns which migrations the database has.
+ * @param client connected, with a role that may read the namespace
+ */
 export async function schemaState(client: Pick<Client, 'query'>): Promise<SchemaState> {
   const known = knownVersions(findMigrations())
   const { rows: there } = await client.query<{ there: boolean }>(
@@ -69,12 +72,16 @@ export async function schemaState(client: Pick<Client, 'query'>): Promise<Schema
   }
 }
 
-/** @param url of a role that owns the namespace. @returns how many migrations were applied */
+/**
+ * Applies the missing migrations.
+ * @param url with a role that owns the namespace
+ * @returns how many migrations were applied
+ */
 export async function migratePostgres(url: string): Promise<number> {
   const client = await connectPrimary(url)
   try {
-    // Held by the connection: another process that migrates waits here, and finds nothing left to
-    // do.
+    // The connection holds the lock. Another process that migrates waits here, and then finds
+    // nothing left to do.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])
     const { pending, newer } = await schemaState(client)
     if (newer)
@@ -94,10 +101,10 @@ export async function migratePostgres(url: string): Promise<number> {
 }
 
 /**
- * Lets a role run the broker with the least rights that it needs.
+ * Grants a role the least rights that it needs to run the broker.
  * @param role a role's name, as Postgres has it
- * @returns what only a superuser can add: the statement that lets the role see whether a standby
- * confirms commits
+ * @returns the statement that only a superuser can run, which lets the role see whether a standby
+ * confirms commits; undefined where it already can
  */
 export async function grantRole(url: string, role: string): Promise<string | undefined> {
   const client = await connectPrimary(url)

@@ -12,17 +12,20 @@ import { committed } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
 /**
- * The log as a broker finds it when it starts. It refuses a database that was restored to an
- * earlier state, or into another server.
+ * Checks and opens the log when a broker starts. A database that was restored to an earlier state,
+ * or into another server, is rejected.
  */
 
 interface Asked {
-  /** Of a database that no broker has used yet. */
+  /** The epoch for a database that no broker has used yet. */
   newEpoch: string
   mark: string | undefined
 }
 
-/** @throws StoreUnavailable with what is wrong and what to do */
+/**
+ * Opens the log.
+ * @throws StoreUnavailable with what is wrong and what to do
+ */
 export async function openLog(pool: Connections, sources: Sources, { newEpoch, mark }: Asked) {
   const remembered = mark === undefined ? undefined : readHighWater(mark)
   const found = async (client: PoolClient) => {
@@ -42,7 +45,7 @@ export async function openLog(pool: Connections, sources: Sources, { newEpoch, m
   return committed({ connect: () => reach(pool) }, found)
 }
 
-/** Attempts at servers of the address, the first one twice. */
+/** The number of attempts at the address's servers: three servers, the first of them twice. */
 const SERVERS = 4
 
 async function reach(pool: Connections): Promise<PoolClient> {

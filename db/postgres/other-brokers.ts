@@ -5,20 +5,20 @@ import { connectionConfig } from './connect.ts'
 import { Servers } from './servers.ts'
 
 /**
- * What other brokers commit. Postgres notifies of each revocation at once; what is lost on the way
- * (a connection that ends, a pooler that passes no notifications) is found by the reading that
- * renews the lease. It refuses to decide anything: a listener reads the store.
+ * Watches for commits of other brokers. Postgres notifies of each revocation at once. Notifications
+ * can get lost (a connection ends, a pooler passes none), so the read that renews the lease finds
+ * them too. The watch only informs listeners, which then read the store.
  */
 
 export const CHANNEL = 'broker_log'
 const LEAST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 2_000
-/** Ends the payload of a wide revocation, whose deliveries are written afterwards. */
+/** The end of the payload for a wide revocation, whose deliveries are written afterwards. */
 export const WIDE = ' wide'
-/** Begins the payload of a notification that a broker sends to itself: no revocation. */
+/** The beginning of the payload of a notification that a broker sends to itself as a test. */
 const OWN = 'check '
 /**
- * How long the broker waits for that notification; and, before it sends it, for its own connection
+ * How long the broker waits for that notification and, before it sends it, for its own connection
  * to listen.
  */
 const HEARS_MS = 1_000
@@ -34,7 +34,7 @@ export class OtherBrokersWatch {
   readonly #tell: (what: Elsewhere) => void
   #at: Position | undefined
   #client: Client | undefined
-  /** Settles when the connection listens. What is sent before that is lost. */
+  /** Settles when the connection listens. Notifications before that are lost. */
   #listening = Promise.withResolvers<true>()
   #listens = false
   #timer: NodeJS.Timeout | undefined
@@ -42,14 +42,17 @@ export class OtherBrokersWatch {
   #stopped = false
   readonly #awaited = new Map<string, () => void>()
 
-  /** @param url past a pooler, which passes no notifications */
+  /** @param url of Postgres itself: a pooler passes no notifications */
   constructor(url: string, tell: (what: Elsewhere) => void) {
     this.#servers = new Servers(url)
     this.#tell = tell
     void this.#listen()
   }
 
-  /** What the lease has read: the listener gets a change since the last reading. */
+  /**
+   * Compares the position that the lease has read with the last one, and informs the listener of a
+   * change.
+   */
   seen(position: Position): void {
     const before = this.#at
     this.#at = position
@@ -59,14 +62,14 @@ export class OtherBrokersWatch {
     if (anew || position.version !== before.version) this.#tell('registry')
   }
 
-  /** Listens at the server that its address leads to now. */
+  /** Listens again, at the server that the address leads to now. */
   again(): void {
     this.#listenAgain()
   }
 
   /**
-   * Whether a notification that `send` sends reaches this broker. A pooler in transaction mode
-   * passes none.
+   * Returns whether a notification that `send` sends reaches this broker. A pooler in transaction
+   * mode passes none.
    */
   async hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean> {
     const payload = `${OWN}${randomUUID()}`
@@ -109,10 +112,10 @@ export class OtherBrokersWatch {
       this.#pauseMs = LEAST_PAUSE_MS
       this.#listens = true
       this.#listening.resolve(true)
-      // What was committed while nothing listened.
+      // Commits from before the connection listened may have been missed.
       this.#tell('log')
     } catch {
-      // A standby takes no LISTEN.
+      // A standby rejects LISTEN.
       this.#servers.passOver(address)
       this.#listenAgain()
     }

@@ -8,10 +8,10 @@ import { commitOne, readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
 /**
- * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is
- * an isolated old primary, would not see what others revoke: so every positive answer needs a
- * commit of its own, replicated as Postgres is configured to, at most a second old. It refuses
- * where there is none.
+ * The lease under which this broker may answer from what it reads. A broker that is cut off, or
+ * whose server is an isolated old primary, would not see what others revoke. So every positive
+ * answer needs a commit of this process, replicated as Postgres is configured to, at most a second
+ * old. Without one the broker rejects.
  */
 
 /** How long a commit counts, from before it was asked for. */
@@ -23,7 +23,7 @@ const VALID_MS = 1_000
 export const OVER_MS = VALID_MS + 30
 const RENEW_MS = 350
 /**
- * How long a request waits for a renewal: a busy server answers late, and one that is cut off
+ * How long a request waits for a renewal. A busy server answers late, and one that is cut off
  * never.
  */
 const PATIENCE_MS = 3_000
@@ -45,26 +45,29 @@ interface LeaseOptions {
   /** How far the log is known to have come. */
   reached(): HighWater
   /**
-   * Whether the log is taken over on this server; where it is not, this may do it.
-   * @param before what `reached` said when the server was asked
+   * Returns whether the log is taken over on this server. It may take it over itself.
+   * @param before the answer of `reached` when the server was asked
    */
   follows(server: Server & HighWater, before: HighWater): Promise<boolean>
-  /** Each renewal tells where the log and the registry are. */
+  /** Called by each renewal with the position of the log and of the registry. */
   seen(position: Position): void
-  /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
+  /**
+   * Called when the lease has expired: nothing may be answered, and no guard kept fresh, until it
+   * is valid again.
+   */
   lost(): void
-  /** It holds again. `seen` got what changed meanwhile before. */
+  /** Called when the lease is valid again, after `seen` got what changed meanwhile. */
   returned(): void
-  /** Refuse where no standby confirms commits. */
+  /** Whether to reject where no standby confirms commits. */
   standbyRequired: boolean
 }
 
-/** How long the rows of brokers that were killed are kept. */
+/** How long the rows of killed brokers are kept. */
 const GONE_MS = 3_600_000
 /** How long a renewal may take: a primary that is cut off from its standby never confirms it. */
 const ANSWER_MS = 2_000
 
-// One row of this process, so that renewing waits for no other process.
+// Writes one row of this process, so that a renewal waits for no other process.
 const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
     (SELECT id FROM processes WHERE seen_at_ms < $6::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
   INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)
@@ -96,9 +99,9 @@ export class Lease {
   #wasHeld = false
   #renewal: Promise<void> | undefined
   #stopped = false
-  /** What the latest renewal failed with. */
+  /** The error of the latest renewal. */
   #cause: unknown
-  /** What the latest renewal that was answered lacks. */
+  /** Why the latest renewal that was answered did not count. */
   #missing: string | undefined
 
   constructor(options: LeaseOptions) {
@@ -109,7 +112,10 @@ export class Lease {
     this.#timer.unref()
   }
 
-  /** Waits for a renewal where it has run out. @throws StoreUnavailable */
+  /**
+   * Waits for a renewal where the lease has expired.
+   * @throws StoreUnavailable
+   */
   mustHold(): void | Promise<void> {
     return this.#holds() ? undefined : this.#mustHoldNow()
   }
@@ -149,7 +155,7 @@ export class Lease {
       )
   }
 
-  /** Renews it now. */
+  /** Renews the lease now. */
   look(): void {
     this.#noteLapse()
     void this.#renewed()
@@ -161,7 +167,7 @@ export class Lease {
     this.#options.lost()
   }
 
-  /** One at a time, however many ask. */
+  /** Returns the renewal under way, or starts one: only one runs at a time. */
   #renewed(): Promise<void> {
     this.#renewal ??= this.#renew()
       .then(
@@ -189,12 +195,12 @@ export class Lease {
     if (row === undefined || row.recovering || (standbyRequired && !(await this.#flushed(row))))
       return
     if (!(await follows(row, before))) return
-    // A process that was stopped renews before its timer has run.
+    // A process that was suspended may renew before its timer has noticed the lapse.
     this.#noteLapse()
     const isBack = !this.#wasHeld
     this.#known = { epoch: row.epoch, seq: row.seq, knownMs: begun }
     this.#wasHeld = true
-    // In one turn: no request runs between them.
+    // Both run in one turn of the event loop, so that no request runs between them.
     seen({ epoch: row.epoch, seq: row.seq, version: row.version })
     if (isBack) returned()
   }

@@ -9,9 +9,9 @@ import { commitOne, readOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
 /**
- * Rotations that wait together: one statement reads their families, the rule of the act judges each
- * row, and one statement rotates those that it accepts. Replay, theft, rejections and whatever
- * another transaction has locked are left to the act.
+ * Rotations that wait together: one statement reads their families, the act's own rule judges each
+ * row, and one statement rotates the accepted ones. Replay, theft, rejections and rows that another
+ * transaction has locked are left to the act.
  */
 
 type Asked = Pick<Input, 'familyId'> & { audience: string | undefined }
@@ -19,8 +19,8 @@ const wanted = askedRows<Asked>({ familyId: 'text', audience: 'text' })
 const readFields = { ...judgedFields(wanted.asked.audience ?? sql`NULL`), place: wanted.place }
 
 /**
- * `rev` and all that is judged share one snapshot: a revocation that is not in it has a higher
- * `seq` than `rev`.
+ * `rev` and all judged fields come from one snapshot, so that a revocation that is not in it has a
+ * higher `seq` than `rev`.
  */
 const readAll = setStatement<Asked, typeof readFields>(
   'broker_read_families',
@@ -31,7 +31,7 @@ const readAll = setStatement<Asked, typeof readFields>(
     ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}`,
 )
 
-/** `due`: 1 where the use counts as activity of the session, else 0. */
+/** An accepted rotation. `due`: 1 where the use counts as activity of the session, else 0. */
 type Accepted = Pick<Input, 'familyId' | 'generation' | 'now'> & {
   sid: string
   clientId: string
@@ -51,9 +51,9 @@ const rotatedFields = { familyId: families.familyId }
 const current = sql`${families.familyId} = ${asked.familyId} AND ${families.generation} = ${asked.generation}`
 
 /**
- * Waits for no lock and so cannot be part of a deadlock. A family whose generation has changed
- * since it was read is not rotated. `due` is 0 or 1 anyway: the planner takes such a range for rare
- * and so looks families up by their key, whatever its statistics are.
+ * Skips locked rows, so that the statement cannot be part of a deadlock. A family whose generation
+ * has changed since it was read is not rotated. The condition on `due`, which is always 0 or 1,
+ * makes the planner expect few rows and look families up by their key, whatever its statistics.
  */
 const rotateAll = setStatement<Accepted, typeof rotatedFields>(
   'broker_rotate_all',
@@ -71,8 +71,9 @@ const rotateAll = setStatement<Accepted, typeof rotatedFields>(
 )
 
 /**
- * @returns the answers by the place of their input; none where it is left to the act, as the second
- * use of one token is
+ * Rotates the tokens of the inputs together.
+ * @returns the answers in the order of the inputs; undefined where the act has to answer, such as
+ * the second use of one token
  */
 export const rotateTogether =
   (pool: Connecting, fenced: Fenced) =>

@@ -6,9 +6,9 @@ import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-c
 import * as embedded from '../schema.ts'
 
 /**
- * The tables of Postgres, made from those of the embedded store (db/schema.ts), so that the two
- * cannot differ: the source of `db/postgres/migrations`. They are in a namespace of their own. Text
- * is compared byte by byte, as SQLite does: cursors go by its order.
+ * The tables of Postgres, made from those of SQLite (db/schema.ts), so that the two cannot differ;
+ * the source of `db/postgres/migrations`. They have a namespace of their own. Text is compared byte
+ * by byte, as SQLite does, because cursors depend on its order.
  */
 
 export const NAMESPACE = 'broker'
@@ -19,7 +19,7 @@ const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' }
 const columnOf = (column: Column) => {
   if (!is(column, SQLiteInteger)) return withRules(text(column.name), column)
   const like = bigint(column.name, { mode: 'number' })
-  // SQLite gives such a column the next number by itself.
+  // SQLite numbers such a column by itself, so Postgres generates it too.
   return withRules(
     column.primary && column.name === 'id' ? like.generatedByDefaultAsIdentity() : like,
     column,
@@ -60,8 +60,8 @@ const tables = Object.fromEntries(
 )
 
 /**
- * Brokers and workers that have this database, with their latest heartbeat and what background work
- * they do. SQLite has one broker, and no such table.
+ * The brokers and workers that use this database, with their latest heartbeat and their background
+ * work. SQLite has a single broker and no such table.
  */
 export const processes = namespace.table('processes', {
   id: text('id').primaryKey(),
@@ -73,7 +73,7 @@ export const processes = namespace.table('processes', {
   seen_at_ms: bigint('seen_at_ms', { mode: 'number' }).notNull(),
 })
 
-/** Servers and timelines on which the log was continued: db/postgres/lineage.ts. */
+/** The servers and timelines on which the log was continued (db/postgres/lineage.ts). */
 export const lineage = namespace.table('lineage', {
   id: bigint('id', { mode: 'number' }).generatedByDefaultAsIdentity().primaryKey(),
   system_identifier: text('system_identifier').notNull(),
@@ -85,8 +85,8 @@ export const lineage = namespace.table('lineage', {
   at_ms: bigint('at_ms', { mode: 'number' }).notNull(),
 })
 
-// drizzle-kit looks for tables among a module's own exports. A test compares a migrated database
-// with db/schema.ts.
+// drizzle-kit only finds tables that the module exports by name. A test compares a migrated
+// database with db/schema.ts.
 export const {
   logHead,
   revocations,

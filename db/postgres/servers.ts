@@ -1,13 +1,13 @@
 /**
  * The servers that an address names, one of which is the primary. They are tried in turn, because
- * the driver knows one server only.
+ * the driver accepts a single server.
  */
 
 const SHAPE = /^(postgres(?:ql)?:\/\/(?:[^@/?]*@)?)([^/?]*)([^?]*)\??(.*)$/
 
 /**
- * `postgres://a:5432,b:5432/broker`, or `postgres:///broker?host=a,b&port=5432,5432`: one address
- * each.
+ * Splits `postgres://a:5432,b:5432/broker`, or `postgres:///broker?host=a,b&port=5432,5432`, into
+ * one address for each server.
  */
 export function addressesOf(url: string): string[] {
   const [, user, authority = '', path = '', query = ''] = SHAPE.exec(url) ?? []
@@ -45,8 +45,8 @@ export class Servers {
   }
 
   /**
-   * This one could not be reached, or is not the primary: the next connection is to the one after
-   * it.
+   * Makes the next connection go to the following server, because this one could not be reached or
+   * is not the primary.
    */
   passOver(address: string): void {
     if (address === this.current) this.#at = (this.#at + 1) % this.#addresses.length

@@ -17,8 +17,8 @@ type HotActs = Pick<
 >
 
 /**
- * The hot acts: those that wait together share statements. They take the place of the acts that
- * they fall back to.
+ * Returns the hot acts in a form that shares statements between calls that wait together. They
+ * replace the acts of the same names, which they use where the statement does not settle a call.
  */
 export function setBasedActs(
   engine: Engine,
@@ -37,7 +37,8 @@ export function setBasedActs(
       together: leaseTogether(pool, fenced, nowMs),
       alone: (input) => engine.write(() => leaseDelivery(input)),
     }),
-    // The results of one revocation change the same sums, and would commit one after another.
+    // Results of one revocation change the same counts, so alone they would commit one after
+    // another.
     recordDelivery: groupCommit({
       together: (inputs) => engine.write(() => recordAll(inputs)),
       alone: (input) => engine.write(() => recordDelivery(input)),

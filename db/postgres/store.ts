@@ -22,18 +22,23 @@ import { setBasedActs } from './set-based.ts'
 /** The store of several brokers: a database of Postgres that any number of them share. */
 
 export interface PostgresStoreOptions {
-  /** `postgres://…`: BROKER_DATABASE_URL. */
+  /** The address of Postgres, `postgres://…` (BROKER_DATABASE_URL). */
   url: string
-  /** The same past a pooler, for notifications: BROKER_DATABASE_DIRECT_URL. */
+  /** The same database without a pooler, for notifications (BROKER_DATABASE_DIRECT_URL). */
   directUrl?: string | undefined
-  /** Answer only while a synchronous standby confirms commits: BROKER_DATABASE_STANDBY. */
+  /**
+   * Whether to answer only while a synchronous standby confirms commits (BROKER_DATABASE_STANDBY).
+   */
   standbyRequired?: boolean | undefined
-  /** Of the broker, for `cmb status`. */
+  /** The broker's version, for `cmb status`. */
   version?: string | undefined
-  /** A file's name, without its end, in which this broker remembers how far the log had come. */
+  /**
+   * The path, without its suffix, of the file in which this broker records how far the log had
+   * come.
+   */
   mark?: string | undefined
   kind?: ProcessKind | undefined
-  /** What background work it does: BROKER_WORK. */
+  /** Its background work (BROKER_WORK). */
   work?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
@@ -42,10 +47,11 @@ export interface PostgresStoreOptions {
   random?: Random | undefined
 }
 
-/** A broker that was not seen for longer has gone. */
+/** How long a broker without a heartbeat is listed. */
 const GONE_MS = 60_000
 
 /**
+ * Opens the store.
  * @throws StoreUnavailable where the database cannot be reached or used as it is; the message says
  * what to do
  */
@@ -100,7 +106,9 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   }
 }
 
-/** Attempts at the first lease: brokers that start together keep a small server busy. */
+/**
+ * The number of attempts at the first lease: brokers that start together keep a small server busy.
+ */
 const ATTEMPTS = 5
 
 async function firstLease(mustHold: () => void | Promise<void>): Promise<void> {
@@ -123,8 +131,8 @@ interface PresenceParts {
 }
 
 /**
- * Keeps this broker's lease, follows the log to another primary, and listens to what other brokers
- * commit.
+ * Starts the parts that keep this broker's lease, follow the log to another primary, and listen for
+ * commits of other brokers.
  */
 function startPresence({ pool, options, sources, known, elsewhere, announce }: PresenceParts) {
   const {
@@ -185,7 +193,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
 
 type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 
-/** What is asked of the database as a database. */
+/** Acts on the database itself, rather than on rows. */
 const ownActs = (pool: Connections, url: string, nowMs: () => number): OwnActs => ({
   async brokers() {
     const { rows } = await pool.query<BrokerProcess>(
@@ -197,7 +205,7 @@ const ownActs = (pool: Connections, url: string, nowMs: () => number): OwnActs =
   },
   backup: (path) =>
     exportStore({ url, path, mustBeServedBy: (server) => pool.mustBeAccepted(server) }),
-  // Postgres checks its own pages (initdb --data-checksums).
+  // Postgres checks its own pages (initdb --data-checksums), so there is nothing to check here.
   checkIntegrity: async () => undefined,
   async size() {
     const { rows } = await pool.query<{ bytes: number }>(

@@ -3,7 +3,7 @@ import type { Column } from 'drizzle-orm'
 import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import * as schema from '../schema.ts'
 
-/** The tables that are moved: all of db/schema.ts. */
+/** The tables that a move copies: all of db/schema.ts. */
 
 export interface MovedTable {
   name: string

@@ -13,9 +13,9 @@ import { addEntry, judgeMet, readHead, readLineage } from './lineage.ts'
 import type { Entry } from './lineage.ts'
 
 /**
- * Continues the log on a new timeline, in one transaction: far ahead of everything that the former
- * server could have issued. Where something is missing that was acknowledged, it begins a new log,
- * as a restore does. It refuses another database system.
+ * Continues the log on a new timeline, in one transaction, far ahead of every number that the
+ * former server could have issued. Where acknowledged entries are missing, it begins a new log, as
+ * a restore does. Another database system is not taken over.
  */
 
 const BROKER: Actor = { kind: 'broker', id: 'take-over' }
@@ -25,10 +25,10 @@ export type Taken = 'taken' | 'continue' | 'lost' | 'foreign' | 'another'
 interface Asked {
   client: PoolClient
   sources: Sources
-  /** The server that was met. */
+  /** The server that the broker has met. */
   server: Server
   reached: HighWater
-  /** It is the server that was known, with less of the log than it had. */
+  /** Whether it is the known server, with less of the log than it had. */
   behind: boolean
 }
 
@@ -59,7 +59,10 @@ interface By {
   via: AuditWay
 }
 
-/** The same epoch. @returns the head from which it goes on */
+/**
+ * Continues the log with the same epoch.
+ * @returns the head from which it continues
+ */
 export async function continued({
   client,
   sources,
@@ -81,7 +84,7 @@ export async function continued({
 }
 
 /**
- * A new epoch, which begins with the revocation of everything (decision 0021).
+ * Begins a new epoch with the revocation of everything (decision 0021).
  * @param formerSeq how far the former log is known to have come
  */
 export async function restored(
@@ -89,7 +92,7 @@ export async function restored(
   formerSeq: number,
 ) {
   const epoch = randomBytes(9).toString('base64url')
-  // The log takes no entry on a timeline that it was not continued on.
+  // Written first, because the log accepts no entry on a timeline on which it was not continued.
   await addEntry(client, {
     ...server,
     epoch,

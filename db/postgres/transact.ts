@@ -2,14 +2,16 @@ import type { ClientBase, PoolClient } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * One transaction on a connection of the pool. It refuses to call a commit done whose answer was
- * lost or came with a warning.
+ * One transaction on a connection of the pool. A commit whose answer was lost, or came with a
+ * warning, does not count as done.
  */
 
 /** A pool of connections. */
 export interface Connecting {
   connect(): Promise<PoolClient>
-  /** The server is not the primary any more: no earlier connection is used again. */
+  /**
+   * Called when the server is no longer the primary, so that no earlier connection is used again.
+   */
   drop?(): void
 }
 
@@ -18,7 +20,7 @@ export async function withConnection<T>(
   use: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect()
-  // A connection that ends fails what is asked of it. Without a listener its error would end the
+  // An error that ends the connection fails its statement. Without a listener it would end the
   // process as well.
   client.on('error', ignore)
   try {
@@ -36,13 +38,19 @@ export async function withConnection<T>(
 
 const ignore = (): void => undefined
 
-/** @throws UnknownOutcome where it may have been committed */
+/**
+ * Runs work in one transaction on a connection of the pool.
+ * @throws UnknownOutcome where it may have been committed
+ */
 export const committed = <T>(
   pool: Connecting,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<T> => withConnection(pool, (client) => commitAs(client, () => work(client)))
 
-/** One transaction on this connection. @throws UnknownOutcome where it may have been committed */
+/**
+ * Runs work in one transaction on this connection.
+ * @throws UnknownOutcome where it may have been committed
+ */
 export async function commitAs<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query('BEGIN')
   try {
@@ -63,11 +71,14 @@ interface OneQuery {
   query_timeout?: number
 }
 
-/** One statement that only reads. */
+/** Runs one statement that only reads. */
 export const readOne = (pool: Connecting, query: OneQuery): Promise<unknown[]> =>
   withConnection(pool, async (client) => (await client.query<Record<string, unknown>>(query)).rows)
 
-/** One statement that is a transaction of its own. @throws Postgres's error, or StoreUnavailable */
+/**
+ * Runs one statement that is a transaction of its own.
+ * @throws Postgres's error, or StoreUnavailable
+ */
 export const commitOne = (pool: Connecting, query: OneQuery): Promise<unknown[]> =>
   withConnection(pool, async (client) => {
     try {
@@ -82,7 +93,7 @@ export const commitOne = (pool: Connecting, query: OneQuery): Promise<unknown[]>
 async function commit(client: ClientBase): Promise<void> {
   try {
     const { command } = await confirmed(client, () => client.query('COMMIT'))
-    // A transaction that had failed is answered with ROLLBACK.
+    // Postgres answers the COMMIT of a failed transaction with ROLLBACK.
     if (command !== 'COMMIT') throw new Error(`COMMIT was answered with ${command}.`)
   } catch (error) {
     throw new UnknownOutcome(error)
@@ -90,7 +101,7 @@ async function commit(client: ClientBase): Promise<void> {
 }
 
 /**
- * Runs what commits. A warning says that the standby did not confirm it (01000): only this server
+ * Runs a commit. A warning (01000) means that the standby did not confirm it, so only this server
  * has it.
  */
 async function confirmed<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
@@ -107,7 +118,7 @@ async function confirmed<T>(client: ClientBase, run: () => Promise<T>): Promise<
   }
 }
 
-/** Whether it was written cannot be known: it may have been. */
+/** The error of a commit whose outcome is unknown: it may have been written. */
 class UnknownOutcome extends StoreUnavailable {
   constructor(cause: unknown) {
     super(
@@ -118,8 +129,8 @@ class UnknownOutcome extends StoreUnavailable {
 }
 
 /**
- * The connection is of no more use: it has ended, or the server is read-only or about to stop
- * (25006, 57P01–57P03).
+ * Whether the connection can no longer be used: it has ended, or the server is read-only or about
+ * to stop (25006, 57P01–57P03).
  */
 function isBroken(error: unknown): boolean {
   const code = codeOf(error)
@@ -127,15 +138,15 @@ function isBroken(error: unknown): boolean {
 }
 
 /**
- * The server has become read-only (25006), or ends its connections (57P01): the others lead to it
- * too.
+ * Whether the server has become read-only (25006) or ends its connections (57P01). Its other
+ * connections are then useless too.
  */
 function isNoPrimary(error: unknown): boolean {
   const code = codeOf(error instanceof UnknownOutcome ? error.cause : error)
   return code === '25006' || code === '57P01'
 }
 
-/** Postgres has answered that it did nothing; anything else leaves open whether it did. */
+/** Whether Postgres answered that it wrote nothing. Any other error leaves that open. */
 const isRefused = (code: string | undefined): boolean =>
   code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
 
@@ -145,7 +156,7 @@ export const codeOf = (error: unknown): string | undefined =>
     : undefined
 
 /**
- * Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23
- * constraint, 40 rolled back for another).
+ * Whether an act may succeed alone: Postgres rejected its values or those of another act in the
+ * statement (22 data, 23 constraint, 40 rolled back for another).
  */
 export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

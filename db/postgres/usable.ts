@@ -2,12 +2,15 @@ import type { ClientBase } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 import { schemaState } from './migrate.ts'
 
-/** Whether a database can be a store of this version. */
+/** Checks whether a database can hold a store of this version. */
 
-/** Before it, the server and its drivers lack what the migrations use. */
+/** The oldest version whose features the migrations need. */
 const OLDEST = 150_000
 
-/** @throws StoreUnavailable where the database cannot be used as it is */
+/**
+ * Throws where the database cannot be used as it is.
+ * @throws StoreUnavailable with what to do
+ */
 export async function mustBeUsable(client: Pick<ClientBase, 'query'>): Promise<void> {
   const problem = (message: string): never => {
     throw new StoreUnavailable(message)
