@@ -15,33 +15,39 @@ import { syncFile } from '../files.ts'
 import { type BackupOutcome, StoreUnavailable } from '../types.ts'
 
 /**
- * A copy of the database in one file, as it was at one moment after it was asked for. It runs in
- * the reader's thread, on a read-only connection whose transaction holds that moment. It refuses to
- * write over anything, and no unfinished copy ever has the name that was asked for.
+ * Copies the database into one file, as it was at one moment after the request. The copy runs in
+ * the reader's thread, on a read-only connection whose transaction holds that moment. It overwrites
+ * nothing, and an unfinished copy never has the requested name.
  */
 
 export type Position = { epoch: string; seq: number }
 
 /**
- * Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn.
- * Each step is synced: a commit of the broker waits for a sync that is under way on the same disk,
- * and for the longer the more that has to write.
+ * The number of pages (of 4 KiB) that are copied at a time; between two steps the thread runs its
+ * other reads. Each step is synced. A commit of the broker waits for a sync under way on the same
+ * disk, and longer the more that sync has to write.
  */
 const PAGES = 32
 /**
- * After each step the copy pauses as long as the step took, so that commits have half of the disk's
- * time.
+ * The longest pause after a step. The copy pauses for as long as the step took, so that commits get
+ * half of the disk's time.
  */
 const MOST_PAUSE_MS = 100
 
-/** @param stopped asked between two steps; true ends the copy */
+/**
+ * Copies the data file into a new file at `path`.
+ * @param stopped called between two steps; true ends the copy
+ */
 export const copyDatabase = (
   file: string,
   path: string,
   stopped: () => boolean,
 ): Promise<BackupOutcome> => placed(path, (part) => copyInto(part, file, stopped))
 
-/** @param make writes the copy, synced, into a file that is not there yet */
+/**
+ * Makes a file under a temporary name and gives it its name when it is complete.
+ * @param make writes and syncs the copy, into a file that does not exist yet
+ */
 export async function placed(
   path: string,
   make: (part: string) => Promise<Position>,
@@ -50,7 +56,7 @@ export async function placed(
   try {
     if (existsSync(path)) return { outcome: 'exists' }
     const at = await make(part)
-    // A link fails where there is something of that name; a rename would replace it.
+    // A link fails where the name exists; a rename would replace that file.
     linkSync(part, path)
     syncFile(dirname(path))
     return { outcome: 'made', bytes: statSync(path).size, ...at }
@@ -62,12 +68,12 @@ export async function placed(
 }
 
 async function copyInto(part: string, file: string, stopped: () => boolean): Promise<Position> {
-  // Made by us and not by SQLite, which would go by the umask.
+  // Created here, because SQLite would create it with the rights of the umask.
   const written = openSync(part, 'wx', 0o600)
   let source: Database.Database | undefined
   try {
     source = new Database(file, { readonly: true, fileMustExist: true })
-    // Without it, each commit of the broker would make the copy begin again.
+    // Without a transaction, each commit of the broker would make the copy start over.
     source.exec('BEGIN')
     const at = source.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get()
     if (at === undefined)
@@ -81,7 +87,10 @@ async function copyInto(part: string, file: string, stopped: () => boolean): Pro
   }
 }
 
-/** Called after each step. @returns how many pages the next one copies */
+/**
+ * Returns a function that syncs and pauses after each step.
+ * @returns how many pages the next step copies
+ */
 function pacing(written: number, stopped: () => boolean): () => number {
   const pause = new Int32Array(new SharedArrayBuffer(4))
   let begunMs = performance.now()

@@ -5,8 +5,8 @@ import { CLOSE } from './checkpoints.ts'
 import type { Moved, Request, ThreadData } from './checkpoints.ts'
 
 /**
- * The thread of checkpoints.ts: moves the write-ahead log into the data file when it is asked to.
- * It reads and writes no row.
+ * The thread of checkpoints.ts: moves the write-ahead log into the data file on request. It reads
+ * and writes no row.
  */
 
 if (parentPort === null)
@@ -18,8 +18,8 @@ db.pragma('synchronous = FULL')
 const passive = db.prepare('PRAGMA wal_checkpoint(PASSIVE)')
 
 /**
- * SQLite syncs the data file only where no commit came meanwhile, so that is done here: the
- * checkpoint that completes it has little left to sync.
+ * Moves the log and syncs the data file. SQLite itself syncs the file only if no commit came
+ * meanwhile; the sync here leaves little for the checkpoint that completes.
  */
 function move(): Moved {
   try {

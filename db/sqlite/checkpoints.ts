@@ -7,8 +7,8 @@ import { programBeside, startThread } from './thread.ts'
 
 /**
  * Moves the write-ahead log into the data file, in a thread of its own (checkpoint-thread.ts).
- * SQLite would do it inside a COMMIT, and hold up all requests meanwhile (docs: decision 0051). It
- * owns the thread; it refuses to touch a file that is not the one that was opened.
+ * SQLite would do it inside a COMMIT, and block all requests meanwhile (docs: decision 0051). It
+ * moves nothing into a file that replaced the one it opened.
  */
 
 export const MOVE = 'move'
@@ -17,16 +17,16 @@ export type Request = typeof MOVE | typeof CLOSE
 
 export interface ThreadData {
   file: string
-  /** The data file, open: SQLite's own descriptor cannot be had. */
+  /** A descriptor of the data file, because SQLite does not expose its own. */
   descriptor: number
 }
 
-/** What the thread answers. A failure is of the disk, and the next move tries again. */
+/** The answer of the thread. A failure comes from the disk, and the next move retries. */
 export interface Moved {
   failure?: string
 }
 
-/** What moves the log: a thread, or a stand-in in a test. */
+/** The thread that moves the log, or a substitute in a test. */
 export interface CheckpointThread {
   postMessage(request: Request): void
   /** Keeps the process alive. */
@@ -36,38 +36,41 @@ export interface CheckpointThread {
   once(event: 'error' | 'exit', listener: (cause: unknown) => void): unknown
 }
 
-/** How often the length of the log is looked at, while there are commits. */
+/** How often the length of the log is checked, while there are commits. */
 const LOOK_MS = 50
 /**
- * So many pages (of 4 KiB) that are not moved yet are worth a move. A COMMIT waits for the sync of
- * a move that is under way, so moves are small.
+ * The number of unmoved pages (of 4 KiB) that start a move. A COMMIT waits for the sync of a move
+ * under way, so moves are small.
  */
 const MOVE_PAGES = 250
 /**
- * From this length on, SQLite is to write the log from its beginning again. It can where all of the
- * log has been moved.
+ * The length from which SQLite should write the log from its beginning again, which it can once all
+ * of the log has been moved.
  */
 const RESTART_PAGES = 4000
 /**
- * So few are moved in this thread, between two commits: while commits go on, the thread never gets
- * the last ones.
+ * The most pages that are moved in this thread, between two commits. The other thread never gets
+ * the last ones while commits go on.
  */
 const LAST_PAGES = 256
 /**
- * Until the next move, where one moved nothing: a program reads the database for long, or the disk
- * is full.
+ * The wait after a move that moved nothing, because a program reads the database for long or the
+ * disk is full.
  */
 const STUCK_MS = 1_000
-/** Until a thread that died is started again. */
+/** The wait before a thread that ended is started again. */
 const RESTART_MS = 60_000
-/** Past this length a COMMIT moves the log: while the thread moves it, and while that fails. */
+/**
+ * The length at which SQLite moves the log inside a COMMIT: while the thread works, and while it
+ * fails.
+ */
 const BACKSTOP_PAGES = { moved: 262_144, failing: 1000 }
 
 const HEAP_MB = 32
 
 const PROGRAM = programBeside(import.meta.url, 'checkpoint-thread')
 
-/** In pages. */
+/** The length of the log, and how much of it is moved, in pages. */
 interface Log {
   log: number
   checkpointed: number
@@ -76,7 +79,9 @@ interface Log {
 export interface CheckpointOptions {
   file: string
   dataFile: Pick<DataFile, 'mustBeSound'>
-  /** Takes why the thread ended, or why it could not move the log: once until it can. */
+  /**
+   * Gets the reason why the thread ended or could not move the log, once until it succeeds again.
+   */
   failed?: ((cause: unknown) => void) | undefined
   start?: ((data: ThreadData) => CheckpointThread) | undefined
   restartMs?: number | undefined
@@ -89,7 +94,7 @@ export class Checkpoints {
   readonly #length
   readonly #passive
   #thread: CheckpointThread | undefined
-  /** The log when the thread was asked; undefined: it is asked for nothing. */
+  /** The log when the thread was last asked to move it; undefined: no move is under way. */
   #asked: Log | undefined
   #timer: NodeJS.Timeout | undefined
   #held = 0
@@ -106,14 +111,14 @@ export class Checkpoints {
     this.#setBackstop()
   }
 
-  /** After each commit. */
+  /** Schedules a check of the log. It is called after each commit. */
   committed(): void {
     if (this.#asked === undefined) this.#lookIn(LOOK_MS)
   }
 
   /**
-   * Moves nothing while `act` runs: a backup reads the database as it was when it began, and the
-   * log could not be moved past that.
+   * Moves nothing while `act` runs. A backup reads the database as it was when it began, so the log
+   * could not be moved past that point.
    */
   async holding<T>(act: () => Promise<T>): Promise<T> {
     this.#held++
@@ -140,8 +145,8 @@ export class Checkpoints {
   }
 
   /**
-   * Once no connection is open: to close any descriptor of a file takes every lock on it from the
-   * process (POSIX).
+   * Closes the descriptor. No connection may be open then: closing any descriptor of a file
+   * releases all locks of the process on it (POSIX).
    */
   release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
@@ -161,12 +166,15 @@ export class Checkpoints {
     const rest = log.log - log.checkpointed
     if (!this.#failing && log.log >= RESTART_PAGES && rest > 0 && rest <= LAST_PAGES)
       this.#read(this.#passive)
-    // While the thread fails, COMMIT keeps the rest small.
+    // While the thread fails, COMMIT keeps the log short (`BACKSTOP_PAGES`); the thread is asked
+    // each time, to find out when it works again.
     else if (this.#failing || rest >= MOVE_PAGES || (log.log >= RESTART_PAGES && rest > 0))
       this.#ask(log)
   }
 
-  /** @returns undefined where the disk fails or the file is damaged: every act says so itself */
+  /**
+   * Returns undefined where the disk fails or the file is damaged. Every act reports that itself.
+   */
   #read(statement: Statement<[], Log>): Log | undefined {
     try {
       return statement.get()
@@ -179,7 +187,7 @@ export class Checkpoints {
     try {
       this.#options.dataFile.mustBeSound()
     } catch {
-      // Every act says so itself.
+      // Every act reports the problem itself.
       return
     }
     if (this.#descriptor === undefined) return

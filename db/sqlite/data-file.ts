@@ -6,9 +6,9 @@ import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * Whether the data file is still the one that this broker opened: there, not replaced, not older
- * than what the broker has committed, not damaged. What is wrong with it is wrong until the next
- * start: every act is then refused, because an answer from another file would be false.
+ * Checks that the data file is still the one that this broker opened: present, not replaced, not
+ * older than the broker's commits, not damaged. After a problem every act is rejected until the
+ * next start, because an answer from another file could be wrong.
  */
 export class DataFile {
   readonly #file: string
@@ -21,7 +21,7 @@ export class DataFile {
   }
 
   /**
-   * Looks at the file's name: one system call.
+   * Checks the file behind the name, with one system call.
    * @throws StoreUnavailable from the first problem on
    */
   mustBeSound(): void {
@@ -30,18 +30,21 @@ export class DataFile {
     this.mustBeUndamaged()
   }
 
-  /** The same without looking again. @throws StoreUnavailable */
+  /**
+   * Throws where a problem was found, without checking again.
+   * @throws StoreUnavailable
+   */
   mustBeUndamaged(): void {
     if (this.#problem !== undefined) throw new StoreUnavailable(this.#problem)
   }
 
-  /** SQLite itself has found the file damaged. */
+  /** Records that SQLite itself has found the file damaged. */
   damaged(found: string): void {
     this.#problem ??= damagedMessage(this.#file, found)
   }
 
   /**
-   * `PRAGMA quick_check` on a connection and a thread of its own.
+   * Runs `PRAGMA quick_check` on a connection and thread of its own.
    * @returns what it found wrong; undefined: nothing
    */
   async check(): Promise<string | undefined> {
@@ -59,7 +62,7 @@ function identityOf(file: string): string | undefined {
 export const damagedMessage = (file: string, found: string): string =>
   `The database ${file} is damaged (${found}). The broker does not serve from it. Stop the broker and restore the latest backup: cmb restore BACKUP.`
 
-/** CommonJS, because a worker that is made from a text has no modules of ours. */
+/** CommonJS, because a worker made from a string can import no module of the broker. */
 const CHECK = `
 const { parentPort, workerData } = require('node:worker_threads')
 const Database = require(workerData.driver)
@@ -75,11 +78,14 @@ try {
 parentPort.postMessage(String(found))
 `
 
-/** @throws where the check itself could not be made */
+/**
+ * Returns the first damage that the check finds; undefined: none.
+ * @throws where the check itself could not run
+ */
 async function quickCheck(file: string): Promise<string | undefined> {
   const driver = createRequire(import.meta.url).resolve('better-sqlite3')
   const worker = new Worker(CHECK, { eval: true, workerData: { driver, file } })
-  // A broker that stops does not wait for it.
+  // A broker that stops does not wait for the check.
   worker.unref()
   const found = await new Promise<string>((resolve, reject) => {
     worker.once('message', resolve)
@@ -91,7 +97,10 @@ async function quickCheck(file: string): Promise<string | undefined> {
   return found === 'ok' ? undefined : found
 }
 
-/** Before anything is made. @throws StoreUnavailable where a database was here and is gone */
+/**
+ * Called before any file is created.
+ * @throws StoreUnavailable where a database was here and is missing
+ */
 export function mustNotBeMissing(file: string): void {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   const before = size > 0 ? undefined : readHighWater(file)
@@ -102,8 +111,9 @@ export function mustNotBeMissing(file: string): void {
 }
 
 /**
- * @throws StoreUnavailable where the database is older than, or another than, what this data
- * directory had last
+ * Checks the head of the log against the high-water mark.
+ * @throws StoreUnavailable where the database is older than this data directory's latest, or
+ * another one
  */
 export function mustNotBeOlder(file: string, now: HighWater): void {
   const before = readHighWater(file)

@@ -9,24 +9,27 @@ import { refusal, storeClosed } from './writer.ts'
 import type { Writer } from './writer.ts'
 
 /**
- * Carries out acts on one SQLite connection: each statement is rendered and prepared once, at its
- * first use. It refuses an act that waits for anything.
+ * Runs acts on one SQLite connection. Each statement is rendered and prepared once, at its first
+ * use. Acts run synchronously and cannot wait for anything.
  */
 
 interface Prepared {
   statement: Database.Statement<unknown[], unknown>
-  /** The values in the order of the SQL's parameters: a parameter's name, or a constant. */
+  /** Returns the values in the order of the SQL's parameters. */
   values(params: Params): unknown[]
 }
 
 interface Executor {
-  /** Runs an act to its end, inside whatever transaction is open. */
+  /** Runs an act to its end, inside the open transaction. */
   run<T>(act: Act<T>): T
-  /** Prepares the statements of all acts: a column that is missing fails here, not in a request. */
+  /**
+   * Prepares the statements of all acts, so that a missing column fails at start and not in a
+   * request.
+   */
   prepareAll(): void
 }
 
-/** @param revoked takes what an act revokes, which its commit announces */
+/** @param revoked takes what an act revokes, for announcement after its commit */
 export function createExecutor(
   db: Sqlite,
   sources: Sources,
@@ -71,8 +74,8 @@ export function createExecutor(
 }
 
 /**
- * Reads between two commits, so that they see only what is on disk. It refuses to read a store that
- * is closed, or whose file is damaged.
+ * Runs reads between two commits, so that they see only what is on disk. A closed store or a
+ * damaged file is not read.
  */
 type Read = <T>(act: () => T) => Promise<T>
 
@@ -89,7 +92,7 @@ export const reading =
   }
 
 /**
- * The engine of the embedded store: acts of one batch share a commit, and reads run between two
+ * The engine of the embedded store: the acts of one batch share a commit, and reads run between two
  * commits.
  */
 export const sqliteEngine = (

@@ -3,9 +3,9 @@ import Database from 'better-sqlite3'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * SQLite has one writing process (docs: decision 1). The lock is SQLite's own, held on an empty
- * file beside the data: the kernel lets go of it when its process dies, however it dies, and
- * readers of the data itself are not in its way.
+ * Locks the data file for this process, because SQLite has one writing process (docs: decision 1).
+ * The lock is SQLite's own, on an empty file beside the data: the kernel releases it however the
+ * process ends, and it does not block readers of the data.
  */
 export function lockDataFile(file: string): () => void {
   const lock = new Database(`${realpathSync(file)}.lock`, { timeout: 0 })

@@ -11,10 +11,7 @@ import { createExecutor } from './executor.ts'
 import { CLOSE } from './reader.ts'
 import type { Answer, Failure, LongReads, Question } from './reader.ts'
 
-/**
- * Answers reader.ts, one message for each question. It owns its connections; it refuses to write to
- * the database.
- */
+/** Answers the questions of reader.ts, one message for each. Its connections are read-only. */
 export function answerQuestions(port: MessagePort, file: string): void {
   const underWay = new Set<Promise<void>>()
   const reads = openReads(file)
@@ -38,8 +35,8 @@ function openReads(file: string) {
   let opened: ReturnType<typeof open> | undefined
   const reads = (): ReturnType<typeof open> => (opened ??= open(file, () => stopped))
   /**
-   * One at a time: two would share the disk, and each would keep the write-ahead log from being
-   * moved into the file for longer.
+   * Backups run one at a time. Two would share the disk, and each would delay the move of the
+   * write-ahead log into the file.
    */
   let lastBackup: Promise<unknown> = Promise.resolve()
   const acts: LongReads = {
@@ -58,7 +55,7 @@ function openReads(file: string) {
   return { acts, stop: () => void (stopped = true), close: () => opened?.db.close() }
 }
 
-/** A read depends on no clock and makes no row. */
+/** Rejects a request for the time or an id: a read depends on no clock and makes no row. */
 function notGiven(): never {
   throw new Error('An act that only reads asked for the time or an id.')
 }

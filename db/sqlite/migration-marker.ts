@@ -3,14 +3,14 @@ import { syncFile } from '../files.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**
- * That a store has moved to Postgres, in a file beside the database. It keeps every broker from
- * starting on what was left behind.
+ * The mark that a store has moved to Postgres, in a file beside the database. It keeps every broker
+ * from starting on the file that was left.
  */
 
 export interface MoveMark {
   /** `committing`: Postgres was asked to commit, and its answer is not known yet. */
   state: 'committing' | 'moved'
-  /** Host, port and database. */
+  /** The host, port and database of the target. */
   to: string
   epoch: string
   seq: number
@@ -18,7 +18,7 @@ export interface MoveMark {
 }
 
 const moveMarkFile = (file: string): string => `${file}.move`
-/** What the database is called once it is disabled. */
+/** Returns the name of the database file after it was disabled. */
 export const movedFile = (file: string): string => `${file}.moved-to-postgres`
 
 export function readMoveMark(file: string): MoveMark | undefined {
@@ -34,7 +34,7 @@ export function readMoveMark(file: string): MoveMark | undefined {
   }
 }
 
-/** On disk when it returns, whole or not at all. */
+/** Writes the mark. When it returns, the file is on disk, complete. */
 export function writeMoveMark(file: string, mark: MoveMark): void {
   const part = `${moveMarkFile(file)}.new`
   writeFileSync(part, `${JSON.stringify(mark)}\n`, { mode: 0o600 })
@@ -42,7 +42,10 @@ export function writeMoveMark(file: string, mark: MoveMark): void {
   renameSync(part, moveMarkFile(file))
 }
 
-/** @throws StoreUnavailable where the store of this file has moved to Postgres, or may have */
+/**
+ * Throws where the store of this file has moved, or may have.
+ * @throws StoreUnavailable
+ */
 export function mustNotHaveMoved(file: string): void {
   const mark = readMoveMark(file)
   if (mark === undefined) return

@@ -50,8 +50,8 @@ function checkLog(db: Sqlite, file: string): void {
 }
 
 /**
- * Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's
- * mode.
+ * Created here, because SQLite would create it with the rights of the umask. The WAL and its index
+ * take the file's mode.
  */
 function makeFile(file: string): void {
   try {
@@ -66,7 +66,7 @@ function makeFile(file: string): void {
   }
 }
 
-/** The same without the lock: for a file that has no name yet by which a broker would open it. */
+/** Opens a database without the lock, for a file whose name no broker would open. */
 export function openTables(file: string): Sqlite {
   const db = new Database(file, { timeout: 1000 })
   try {
@@ -81,13 +81,13 @@ export function openTables(file: string): Sqlite {
 
 function configure(db: Sqlite): void {
   db.pragma('journal_mode = WAL')
-  // An answer means that its commit is on disk: every commit is synced.
+  // Every commit is synced, because an answer means that its commit is on disk.
   db.pragma('synchronous = FULL')
-  // Savepoints keep what they overwrite: in memory, not in a file of their own.
+  // Savepoints keep overwritten pages in memory, not in a file of their own.
   db.pragma('temp_store = MEMORY')
   db.pragma('cache_size = -65536')
   db.pragma('journal_size_limit = 67108864')
-  // Sealed and hashed as secrets are, deleted rows are overwritten all the same.
+  // Deleted rows are overwritten on disk, although their secrets are sealed or hashed.
   db.pragma('secure_delete = FAST')
 }
 
@@ -98,7 +98,7 @@ function bringUpToDate(db: Sqlite, file: string): void {
     throw new StoreUnavailable(
       `${file} was written by a newer version of the broker. Start that version again, or restore a backup made by this one.`,
     )
-  // Reading the text of every migration takes longer than opening the file.
+  // Skips the migrations' files: to read them takes longer than to open the database.
   if (last === known) return
   migrate(drizzle(db), { migrationsFolder })
 }
@@ -110,7 +110,7 @@ function lastKnown(migrationsFolder: string): number {
   return Math.max(...journal.entries.map((entry) => entry.when))
 }
 
-/** Whether its tables are those of this version, neither older nor newer. */
+/** Whether the tables of the database are those of this version, neither older nor newer. */
 export const hasAllMigrations = (db: Sqlite): boolean =>
   lastMigration(db) === lastKnown(findMigrations())
 
@@ -126,8 +126,8 @@ function lastMigration(db: Sqlite): number {
 }
 
 /**
- * `db/migrations` of the package this file belongs to, whether it runs from its source or from
- * `dist`.
+ * Returns `db/migrations` of the package that this file belongs to, whether it runs from its source
+ * or from `dist`.
  */
 function findMigrations(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {

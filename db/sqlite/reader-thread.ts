@@ -2,8 +2,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { resolveQuickly } from '../resolve-quickly.ts'
 
 /**
- * The thread of reader.ts. Hooks of the main thread do not count here, so that it begins as cli.ts
- * does.
+ * The thread of reader.ts. Module hooks of the main thread do not apply here, so it registers them
+ * as cli.ts does.
  */
 
 if (parentPort === null)

@@ -6,10 +6,10 @@ import { programBeside, startThread } from './thread.ts'
 import { refusal } from './writer.ts'
 
 /**
- * What operators read at length: searches, dry runs and backups. They run on a read-only connection
- * in a thread of its own (long-reads.ts), so that they hold up no request. Each sees at least what
- * was committed before it was asked for. The thread starts with the first of them; one that dies
- * rejects what it was asked, and the next read starts another.
+ * The long reads of operators: searches, dry runs and backups. They run on a read-only connection
+ * in a thread of its own (long-reads.ts), so that they delay no request. Each sees at least what
+ * was committed before the call. The thread starts with the first call. If it dies, its open calls
+ * are rejected, and the next call starts another.
  */
 
 export type LongReads = Pick<
@@ -30,17 +30,17 @@ export interface Question {
 
 export type Answer = { id: number; value: unknown } | { id: number; failure: Failure }
 
-/** An error as it crosses threads. */
+/** An error in the form in which it is sent between threads. */
 export interface Failure {
   message: string
-  /** Of SQLite or the file system. */
+  /** The error code of SQLite or the file system. */
   code: string | undefined
   unavailable: boolean
 }
 
 export const CLOSE = 'close'
 
-/** What answers the questions: a thread, or a stand-in in a test. */
+/** The thread that answers the questions, or a substitute in a test. */
 export interface ReaderThread {
   postMessage(message: Question | typeof CLOSE): void
   /** Keeps the process alive. */
@@ -56,7 +56,8 @@ interface Waiting {
 }
 
 /**
- * What a search keeps in memory is bounded by its limit; a fault must not take the broker's memory.
+ * The thread's memory. A search is bounded by its limit; a fault must not use up the broker's
+ * memory.
  */
 const HEAP_MB = 128
 
@@ -84,8 +85,9 @@ export class Reader {
   }
 
   /**
-   * @throws StoreUnavailable where the store is closed, its file is not what it was, or the thread
-   * ended
+   * Asks the thread for one long read.
+   * @throws StoreUnavailable where the store is closed, its file was replaced or damaged, or the
+   * thread ended
    */
   async ask<K extends keyof LongReads>(
     act: K,
@@ -98,16 +100,16 @@ export class Reader {
       const id = ++this.#lastId
       worker.postMessage({ id, act, args } satisfies Question)
       this.#waiting.set(id, { resolve, reject })
-      // Only while something is asked does the thread keep the process alive.
+      // The thread keeps the process alive only while a question is open.
       worker.ref()
     })
-    // The thread opened the file by its name: the answer counts only if the name still leads to
-    // this file.
+    // The thread opened the file by its name, so the answer counts only if the name still leads to
+    // the same file.
     this.#dataFile.mustBeSound()
     return value as Awaited<ReturnType<LongReads[K]>>
   }
 
-  /** Ends what is under way and the thread, so that the database can be closed. */
+  /** Ends all reads and the thread, so that the database can be closed. */
   async close(): Promise<void> {
     this.#closed = true
     const worker = this.#worker
@@ -154,6 +156,6 @@ export class Reader {
   }
 }
 
-/** @param program compiled in `dist`, as TypeScript beside the source */
+/** @param program compiled in `dist`, or TypeScript beside the source */
 export const startReaderThread = (file: string, program: string | URL = THREAD): Worker =>
   startThread(program, { name: 'store reader', workerData: { file }, heapMb: HEAP_MB })

@@ -33,30 +33,29 @@ import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
 
 /**
- * Puts a backup in the place of the data file, while no broker runs. What ended since the backup
- * was made is not in it, so a new log begins: its first entry revokes everything, and no key of the
- * former one signs or counts any more. It is made whole beside the data file and takes its place by
- * one rename: until then nothing is changed, from then on everything is. It refuses what is not a
- * complete database of the broker.
+ * Replaces the data file with a backup, while no broker runs. The backup lacks what was revoked
+ * since it was made, so a new log begins: its first entry revokes everything, and no key of the
+ * former log signs or verifies any more. The new file is completed beside the data file and takes
+ * its place by one rename, so that either nothing is changed or everything. A backup that is not a
+ * complete database of the broker is rejected.
  */
 
 export interface Restored {
   epoch: string
-  /** Of the revocation of everything. */
+  /** The number of the revocation of everything. */
   seq: number
-  /**
-   * When the backup was made, as far as the file says: its latest revocation's time, epoch seconds.
-   */
+  /** The time of the backup's latest revocation, epoch seconds: the backup is at least that new. */
   lastRevocationAt: number | undefined
-  /** What stood there before, kept; undefined where there was nothing. */
+  /** The new name of the former data file; undefined where there was none. */
   formerKeptAs: string | undefined
   /**
-   * Locks of the backup that were not open in what stood there before, or of which that is not
-   * known: they may have been lifted.
+   * Locks of the backup that were not open in the former data file, or of which that is not known.
+   * They may have been lifted since.
    */
   locksBack: LockTarget[]
   /**
-   * Locks that were open in what stood there before, and are not in the backup: to be set again.
+   * Locks that were open in the former data file and are missing in the backup. The operator has to
+   * set them again.
    */
   locksGone: LockTarget[]
 }
@@ -70,6 +69,7 @@ interface RestoreInput {
 }
 
 /**
+ * Restores the backup.
  * @throws StoreUnavailable where a broker runs on the file, or the backup is not a complete
  * database of this version or an older one
  */
@@ -124,9 +124,9 @@ function replace(input: RestoreInput, former: boolean): Restored {
 }
 
 /**
- * Brings what a killed broker left in the log beside its file into the file: left there, it would
- * be taken for the log of the new one. One that cannot be read is put out of the way. @returns how
- * far its log had come, and what was locked
+ * Moves a former write-ahead log, which a killed broker left, into its data file. Otherwise SQLite
+ * would take it for the log of the new file. A log that cannot be read is renamed.
+ * @returns how far the former log had come, and what was locked
  */
 function settleFormer(file: string, nowMs: number): { seq: number; locks: LockTarget[] } {
   let db: Sqlite | undefined
@@ -161,8 +161,8 @@ const without = (targets: LockTarget[], others: LockTarget[]): LockTarget[] => {
 }
 
 /**
- * With the log beside it, where it has one: a data file copied from a stopped machine is as good as
- * a backup.
+ * Copies a data file with its write-ahead log, if it has one, so that the file of a stopped machine
+ * can serve as a backup.
  */
 export function copyWhole(from: string, to: string): void {
   for (const end of ['', '-wal']) {
@@ -175,7 +175,7 @@ export function copyWhole(from: string, to: string): void {
 function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerSeq: number) {
   const db = openCopy(copy, backup)
   try {
-    // No broker runs on the copy: what is revoked here is announced by none.
+    // The revocation is not announced: no broker runs on the copy.
     const executor = createExecutor(
       db,
       { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) },
@@ -193,7 +193,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
 }
 
 /**
- * Brings a copy up to date.
+ * Opens a copy and brings its tables up to date.
  * @throws StoreUnavailable where it is not a complete database of this version or an older one
  */
 export function openCopy(copy: string, backup: string): Sqlite {

@@ -21,30 +21,35 @@ import { createWriter } from './writer.ts'
 /** The embedded store: one SQLite file, one process that writes it. */
 
 export interface SqliteStoreOptions {
-  /** Made where it is not there, its directory too. */
+  /** The path of the data file. File and directory are created where they are missing. */
   file: string
-  /** Epoch milliseconds: when a revocation was committed, and when its deliveries are due. */
+  /**
+   * The clock, in epoch milliseconds, for the time of revocations and the due times of deliveries.
+   */
   nowMs?: (() => number) | undefined
   /** Milliseconds of a clock that counts the suspension of the machine. */
   elapsedMs?: (() => number) | undefined
   random?: Random | undefined
-  /** The file's largest size in pages of 4 KiB; past it, the disk counts as full. */
+  /** The file's maximum size in pages of 4 KiB. Above it, the disk counts as full. */
   maxPages?: number | undefined
-  /** What answers searches, dry runs and backups; not given: a thread of its own. */
+  /**
+   * Starts what answers searches, dry runs and backups; the default is a thread of the store's own.
+   */
   startReader?: ((file: string) => ReaderThread) | undefined
   /**
-   * Takes why the write-ahead log is not moved into the file; what moves it, where it is no thread
-   * of the store's own.
+   * Options of the checkpoints: `failed` gets the reason why the log cannot be moved, and `start`
+   * replaces the thread.
    */
   checkpoints?: Pick<CheckpointOptions, 'failed' | 'start' | 'restartMs'> | undefined
   /**
-   * Not given: the statements of all acts are prepared when the store opens. `at_first_use` opens
-   * it in a third of the CPU time.
+   * When statements are prepared; the default is when the store opens. `at_first_use` opens it in a
+   * third of the CPU time.
    */
   prepares?: 'at_first_use' | undefined
 }
 
 /**
+ * Opens the store.
  * @throws StoreUnavailable where another process has the file, a newer version wrote it, or it
  * cannot be opened
  */
@@ -108,8 +113,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 /**
- * One process writes this file: the one that held a lease has ended, and what it was doing is due
- * again at once.
+ * Ends all leases at start. Only one process writes this file, so a process that held a lease has
+ * ended, and its work is due again.
  */
 function endLeases(db: Sqlite): void {
   db.prepare('UPDATE probe_pages SET leased_until_ms = 0').run()
@@ -127,8 +132,8 @@ const isNarrowed = (search: object): boolean =>
   Object.entries(search).some(([name, value]) => value !== undefined && !PLACE.includes(name))
 
 /**
- * In the reader's thread. A page of a log without a filter is not long: it looks at no more than it
- * shows.
+ * Runs long reads in the reader's thread. A page of a log without a filter is short, because it
+ * reads only what it shows, and runs here.
  */
 const longReads = (
   reader: Reader,
@@ -150,12 +155,10 @@ const longReads = (
 const sizeOf = async (file: string): Promise<number> =>
   (await stat(file).catch(() => undefined))?.size ?? 0
 
-/**
- * How often the file is looked at, and how far its log has come is noted, where nothing is written.
- */
+/** How often the file is checked, and the head of its log recorded, while nothing is written. */
 const WATCH_MS = 1_000
 
-/** Keeps the high-water mark beside the file, and finds a file that went while no act wrote. */
+/** Keeps the high-water mark beside the file, and notices a removed file while no act writes. */
 function watchFile(
   file: string,
   dataFile: DataFile,
@@ -169,7 +172,7 @@ function watchFile(
       if (seq > noted) writeHighWater(file, { epoch, seq })
       noted = seq
     } catch {
-      // A full disk, or a file that is gone: every act says so itself.
+      // The disk is full, or the file is gone. Every act reports that itself.
     }
   }
   writeHighWater(file, head())
@@ -183,12 +186,12 @@ function watchFile(
   }
 }
 
-/** Leaves one file behind: the log is moved into it, so that a copy of the file is whole. */
+/** Moves the log into the data file, so that a copy of this one file is complete. */
 function shut(db: Sqlite): void {
   try {
     db.pragma('wal_checkpoint(TRUNCATE)')
   } catch {
-    // A full disk: what is committed stays in the log beside the file, and the next start reads it
+    // The disk is full. The commits stay in the log beside the file, and the next start reads them
     // from there.
   }
   db.close()

@@ -1,9 +1,6 @@
 import { Worker } from 'node:worker_threads'
 
-/**
- * A thread of the store's own, beside the one that serves requests. Node before 22.18 reads
- * TypeScript only by an option.
- */
+/** Starts a thread of the store's own. Node before 22.18 reads TypeScript only with an option. */
 export function startThread(
   program: string | URL,
   options: { name: string; workerData: object; heapMb: number },
@@ -18,6 +15,6 @@ export function startThread(
   })
 }
 
-/** The program beside a module: compiled in `dist`, as TypeScript beside the source. */
+/** Returns the program beside a module: compiled in `dist`, or TypeScript beside the source. */
 export const programBeside = (module: string, name: string): URL =>
   new URL(`./${name}.${module.endsWith('.ts') ? 'ts' : 'js'}`, module)

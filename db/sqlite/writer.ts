@@ -9,37 +9,36 @@ import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 
 /**
- * The group-commit writer. Acts that wait are run in one `BEGIN IMMEDIATE … COMMIT`, each in its
- * own savepoint, and each is answered only when the commit is on disk: many requests, one fsync. It
- * refuses to leave anything half done: an act that throws leaves no trace of itself, and a
- * transaction that SQLite gave up takes all of its acts with it.
+ * The group-commit writer. Acts that wait run in one `BEGIN IMMEDIATE … COMMIT`, each in its own
+ * savepoint, and each is answered only when the commit is on disk: many requests, one fsync. An act
+ * that throws is rolled back alone; a transaction that SQLite rolls back fails all of its acts.
  */
 export interface Writer {
-  /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
-  write<T>(act: () => T): Promise<T>
   /**
-   * The same for one page of a bulk act: in a transaction of its own, after the acts that are
-   * waiting.
+   * Runs an act in the next batch.
+   * @param act synchronous and bounded; if it throws, it is rolled back and the call rejects
    */
+  write<T>(act: () => T): Promise<T>
+  /** Runs one page of a bulk act in a transaction of its own, after the waiting acts. */
   writePage<T>(act: () => T): Promise<T>
   /**
-   * Notes what the act that runs now has revoked: announced once its commit is on disk, before the
-   * act is answered.
+   * Records what the running act has revoked. It is announced once the commit is on disk, before
+   * the act is answered.
    */
   revoked(committed: Committed): void
-  /** Runs what waits, then refuses. */
+  /** Runs all waiting acts, then rejects new ones. */
   close(): void
 }
 
 /**
- * Acts of one transaction at most: bounds how long the event loop waits, and what a full disk can
- * take along.
+ * The most acts of one transaction. It bounds how long the event loop waits, and how many acts a
+ * full disk can fail together.
  */
 const BATCH = 200
 
 interface Waiting {
   act: () => unknown
-  /** The request that it belongs to: a batch has acts of several. */
+  /** The request of this act: a batch has acts of several. */
   request: RequestContext | undefined
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
@@ -48,7 +47,7 @@ interface Waiting {
 type Ran = { ok: true; value: unknown; revoked: Committed[] } | { ok: false; error: unknown }
 
 /**
- * @param file asked before each commit whether it is still the file that was opened
+ * @param file checked before each commit: it must still be the file that was opened
  * @param announce takes what a commit revoked
  * @param committed called after each commit, when its acts are answered
  */
@@ -71,7 +70,7 @@ export function createWriter(
     committed()
   }
 
-  /** After the requests that are already there have been read: so they share one commit. */
+  /** Waits until the requests that have already arrived are read, so that they share one commit. */
   const schedule = (): void => {
     if (scheduled) return
     scheduled = true
@@ -104,8 +103,8 @@ export function createWriter(
 }
 
 /**
- * Acts go before pages. Once acts went before a waiting page, the next transaction is the page's:
- * neither can keep the other waiting.
+ * Returns the queues. Acts go before pages, but after one transaction of acts a waiting page gets
+ * the next, so that neither starves.
  */
 function createQueues() {
   let acts: Waiting[] = []
@@ -115,7 +114,7 @@ function createQueues() {
     addAct: (one: Waiting): void => void acts.push(one),
     addPage: (one: Waiting): void => void pages.push(one),
     isEmpty: (): boolean => acts.length === 0 && pages.length === 0,
-    /** What the next transaction runs. */
+    /** Returns what the next transaction runs. */
     next(): Waiting[] {
       if (pages.length > 0 && (passedOver || acts.length === 0)) {
         passedOver = false
@@ -165,8 +164,8 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
       statements.release.run()
       return { ok: true, value, revoked: noted }
     } catch (error) {
-      // A full disk can have rolled back everything, savepoints included: then there is nothing to
-      // undo, and the batch is lost.
+      // A full disk can have rolled back everything, savepoints included. Then there is nothing to
+      // undo, and the whole batch fails.
       if (!db.inTransaction) throw error
       statements.undo.run()
       statements.release.run()
@@ -196,7 +195,7 @@ function giveUp(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>)
   try {
     if (db.inTransaction) rollback.run()
   } catch {
-    // SQLite has lost the transaction by itself; the next BEGIN says whether it is well again.
+    // SQLite has already rolled back the transaction. The next BEGIN shows whether it works again.
   }
 }
 
@@ -209,8 +208,8 @@ const isSqliteError = (error: unknown): error is Error & { code: string } =>
 export const storeClosed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
 
 /**
- * What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and
- * stays what it is.
+ * Returns the error that the caller gets. A fault of the disk or file becomes `StoreUnavailable`; a
+ * constraint or wrong SQL is a bug and is returned unchanged.
  */
 export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {
   if (!isSqliteError(error)) return error
