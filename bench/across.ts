@@ -7,10 +7,10 @@ import { inlineSignOuts, signOuts, startGuards, type SignOuts } from './sign-out
 import { freePort, openStage, waitFor, type Stage } from './stage.ts'
 
 /**
- * Several brokers on one Postgres: from the commit of a sign-out at the first of them until the
- * last guard that follows the last of them refuses, and the last instance that it delivers to has
- * its logout token. The first one does no background work, so every delivery crosses the queue
- * server.
+ * Several brokers on one Postgres: the time from the commit of a sign-out at the first broker until
+ * the last guard that follows the last broker rejects, and until the last instance to which that
+ * broker delivers has its logout token. The first broker does no background work, so every delivery
+ * goes through the queue server.
  */
 
 export interface Across extends SignOuts {
@@ -24,7 +24,7 @@ interface Parts {
   brokers: number
   instances: number
   rounds: number
-  /** Rounds before them. */
+  /** The number of rounds before the measured ones. */
   warmUp: number
   alg: 'ES256' | 'RS256'
 }
@@ -48,7 +48,7 @@ async function acrossBrokers({
     await first.register(
       receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })),
     )
-    // The guards' broker learns of the clients within a second.
+    // The broker that the guards follow learns of the clients within a second.
     await waitFor(
       'the last broker to know the clients',
       async () => (await last.ask('known', {})).clients === instances,
@@ -87,7 +87,7 @@ async function openStages(
   }
   const stages: Stage[] = []
   for (let n = 1; n <= brokers; n++) {
-    // The issuer's address is that of the last one, which guards therefore follow.
+    // The issuer's address is that of the last broker, so that the guards follow it.
     const stage = await openStage(
       core,
       { ...shared, BROKER_WORK: n === brokers ? 'all' : 'none' },

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:acts -- --store sqlite|postgres`: what a refresh, a sign-in, a revocation and a
- * delivery cost the broker and Postgres in processor time, over HTTP, in one run, and what follows
- * from it for 1, 4 and 16 brokers. BENCH_SECONDS makes it shorter or longer. The last line is JSON.
+ * `npm run bench:acts -- --store sqlite|postgres`: the processor time of broker and Postgres for a
+ * refresh, a sign-in, a revocation and a delivery, over HTTP, in one run, with a projection for 1,
+ * 4 and 16 brokers. BENCH_SECONDS sets the duration. The last line is JSON.
  */
 import { parseArgs } from 'node:util'
 import { load } from './loader.ts'
@@ -18,7 +18,7 @@ import { basic, openStage, waitFor, type Stage } from './stage.ts'
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const AT_ONCE = 32
-/** Of each of the other acts. */
+/** How often each act other than the refresh is measured. */
 const COUNT = SECONDS * 250
 const INSTANCES = 10
 const TENANTS = {
@@ -29,7 +29,7 @@ const TENANTS = {
 export interface Cost {
   act: string
   perSecond: number
-  /** µs of processor time for one. */
+  /** Processor time for one act, in µs. */
   broker: number
   postgres: number
 }
@@ -63,7 +63,7 @@ async function openDatabase(): Promise<PostgresServer> {
   return postgres
 }
 
-/** Processor time of broker and Postgres while something is done. */
+/** Measures the processor time of broker and Postgres during an act. */
 class Meter {
   readonly #stage: Stage
   readonly #postgres: PostgresServer | undefined
@@ -72,7 +72,7 @@ class Meter {
     this.#postgres = postgres
   }
 
-  /** @param act answers how often it was done */
+  /** @param act returns how often the act was done */
   async cost(name: string, act: () => Promise<number>): Promise<Cost> {
     const used = (): [number, number] => [
       cpuSeconds(this.#stage.pid),
@@ -111,8 +111,8 @@ async function allCosts(meter: Meter, stage: Stage, receivers: Receivers): Promi
     refreshTokens,
   }
   await load(target, AT_ONCE, 1)
-  // As many brokers share one load, each has fewer that wait together, and Postgres more
-  // statements.
+  // If many brokers share one load, fewer requests wait together at each of them, and Postgres gets
+  // more statements. Smaller loads measure that.
   for (const atOnce of [32, 8, 2])
     costs.push(
       await meter.cost(
@@ -123,7 +123,7 @@ async function allCosts(meter: Meter, stage: Stage, receivers: Receivers): Promi
   let sessions: SeededSession[] = []
   costs.push(
     await meter.cost('session opened, with a code (at the store)', async () => {
-      // A code is valid for a minute.
+      // The sessions are opened just before their use, because a code is valid for a minute.
       sessions = await opened(stage, COUNT)
       return COUNT
     }),
@@ -173,7 +173,10 @@ async function revoke(stage: Stage, token: string): Promise<void> {
   if (answer.statusCode !== 200) throw new Error(`/revoke answered ${answer.statusCode}.`)
 }
 
-/** All users of a tenant are revoked by one row: written out, sent and recorded. */
+/**
+ * Revokes all users of a tenant by one row, and waits until every delivery is written, sent and
+ * recorded.
+ */
 async function deliverAll(stage: Stage, receivers: Receivers, count: number): Promise<number> {
   let delivered = 0
   receivers.onArrival(() => void delivered++)
@@ -186,7 +189,7 @@ async function deliverAll(stage: Stage, receivers: Receivers, count: number): Pr
   return count
 }
 
-/** Some at a time. */
+/** Runs an act for each item, a fixed number at a time. */
 async function inLines<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
   const rest = items.entries()
   const answers: R[] = []
@@ -197,7 +200,7 @@ async function inLines<T, R>(items: readonly T[], act: (item: T) => Promise<R>):
   return answers
 }
 
-/** Processor cores of the machine that Postgres has to itself, in the projection. */
+/** The processor cores that Postgres has to itself, in the projection. */
 const POSTGRES_CORES = 4
 
 interface Projected {
@@ -207,9 +210,9 @@ interface Projected {
 }
 
 /**
- * Calculated, not measured: each broker has a core, Postgres four, and nothing else costs.
- * Postgres's part of a refresh is that of as many at once as each broker then has: 32 of one, 8 of
- * four, 2 of sixteen.
+ * Projects the rate for several brokers. It is calculated, not measured: each broker has a core,
+ * Postgres four, and nothing else costs. The cost in Postgres depends on how many refreshes each
+ * broker has at once: 32 for one broker, 8 for four, 2 for sixteen.
  */
 function project(costs: readonly Cost[]): Projected[] {
   const [one, four, sixteen] = costs

@@ -16,29 +16,29 @@ import { countCommits, watchLoop } from './loop-time.ts'
 import { quantile } from './machine.ts'
 
 /**
- * Each list, page, feed connection, purge, fan-out and backup on a large store: how long it holds
- * the event loop, and what refreshes notice.
+ * Measures each list, page, feed connection, purge, fan-out and backup on a large store: how long
+ * it holds the event loop, and how slow refreshes beside it get.
  */
 
 export interface Figure {
   name: string
   seconds: number
-  /** The longest turn of the loop less COMMIT, by the clock and by the processor's time. */
+  /** The longest turn of the loop without COMMIT, by the clock and by processor time. */
   loopMs: number
   loopCpuMs: number
-  /** The 99th percentile of refreshes beside it. */
+  /** The 99th percentile of the refreshes that run beside it. */
   refreshMs: number
 }
 
 export interface Plan {
   scale: number
   rounds: number
-  /** What can go on for long is stopped after so many in each round. */
+  /** The limit of an act that can run for long, in each round. */
   mostSeconds: number
   now: number
-  /** Only acts whose name has one of these in it, beside refreshes alone. */
+  /** Only acts whose name contains one of these texts are measured, besides refreshes alone. */
   named: string[]
-  /** The directory that keeps the store that is written: each run measures on a copy of it. */
+  /** The directory that keeps the generated store. Each run measures on a copy of it. */
   keptIn: string | undefined
   say: (line: string) => void
 }
@@ -55,7 +55,7 @@ const STATES: DeliveryState[] = [
   'closed',
 ]
 
-/** @returns the figures, the first of them refreshes alone */
+/** @returns the figures; the first one is that of refreshes alone */
 export async function measureActs(plan: Plan): Promise<Figure[]> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-bounded-'))
   try {
@@ -67,7 +67,8 @@ export async function measureActs(plan: Plan): Promise<Figure[]> {
     await bench.measure('backup', async () => {
       const copy = join(dir, `copy-${copies++}.db`)
       await store.backup(copy)
-      // In a thread of Node's: the kernel takes hundreds of milliseconds for so large a file.
+      // Deleted in a thread of Node's, because the kernel takes hundreds of milliseconds for so
+      // large a file.
       await rm(copy)
     })
     await store.close()
@@ -77,7 +78,7 @@ export async function measureActs(plan: Plan): Promise<Figure[]> {
   }
 }
 
-/** Writes the store, or copies it where an earlier run has kept it. */
+/** Generates the store, or copies it if an earlier run has kept it. */
 async function place(file: string, plan: Plan): Promise<void> {
   if (plan.keptIn === undefined) return write(file, plan)
   const kept = join(plan.keptIn, `bounded-${plan.scale}.db`)
@@ -135,13 +136,13 @@ class ActsBench {
     this.plan = plan
   }
 
-  /** True until the round has lasted long enough. */
+  /** Returns a function that is true until the round has reached its limit of time. */
   bounded(): () => boolean {
     const begun = performance.now()
     return () => performance.now() - begun < this.plan.mostSeconds * 1_000
   }
 
-  /** The median of the rounds, for each figure by itself. */
+  /** Measures an act. Each figure is the median of the rounds by itself. */
   async measure(
     name: string,
     act: () => Promise<unknown>,
@@ -171,7 +172,8 @@ class ActsBench {
     const begun = performance.now()
     await act()
     const seconds = (performance.now() - begun) / 1000
-    // As many refreshes as a p99 needs, whatever the act took.
+    // Refreshes run for at least a second, so that there are enough for a p99 even beside a short
+    // act.
     await sleep(Math.max(0, 1_000 - seconds * 1_000))
     const { clockMs: loopMs, cpuMs: loopCpuMs } = loop()
     return { seconds, loopMs, loopCpuMs, refreshMs: await stop() }
@@ -183,11 +185,14 @@ interface Grant {
   generation: number
 }
 
-/** A session with a refresh token of its own, opened now: no revocation before it covers it. */
+/**
+ * Opens a session with its own refresh token. It is opened now, so that no earlier revocation
+ * covers it.
+ */
 async function grant(store: Store, now: number): Promise<Grant> {
   const [codeHash, familyId] = [randomName(), randomName()]
   const user = { tid: 'refreshers', oid: randomName(), name: 'Refresher' }
-  // Longer than that of the sessions that the sweep is to find.
+  // Longer than the times of the seeded sessions, so that the sweep does not end this one.
   const times = {
     authTime: now,
     visitStartedAt: now,
@@ -226,13 +231,13 @@ async function grant(store: Store, now: number): Promise<Grant> {
     familyId,
     now,
   })
-  // A revocation of everything came in between.
+  // A revocation of everything came between sign-in and redemption.
   if (redeemed.outcome !== 'redeemed') return grant(store, now)
   return { familyId, generation: redeemed.family?.generation ?? 1 }
 }
 
 /**
- * Refreshes one after another in 8 lines, until it is stopped.
+ * Runs refreshes one after another in 8 lines until it is stopped.
  * @returns their p99 in milliseconds
  */
 function refreshing(store: Store, now: number): () => Promise<number> {
@@ -244,7 +249,7 @@ function refreshing(store: Store, now: number): () => Promise<number> {
       const begun = performance.now()
       const answer = await store.rotateRefreshToken({ ...one, clientId: 'client-0', now })
       took.push(performance.now() - begun)
-      // A revocation of everything ends it: the next sign-in goes on.
+      // A revocation of everything ends the session. A new sign-in continues the line.
       one =
         answer.outcome === 'rotated'
           ? { ...one, generation: answer.family.generation }
@@ -321,7 +326,7 @@ async function writes(bench: ActsBench): Promise<void> {
     addressDays: 30,
   }
   const deps = { store, clock, config: { retention }, queue: { addUrgent: () => undefined } }
-  /** The workers look at these parts of what a broker has. */
+  /** The workers read only these members of a broker's parts. */
   const worker = deps as unknown as Parameters<typeof purgeOld>[0] &
     Parameters<typeof fanOutDeliveries>[0] &
     Parameters<typeof sweepExpired>[0]

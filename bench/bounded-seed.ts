@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 
 /**
- * A database of months of work, written by SQL: sessions, who took part, the log, its deliveries
+ * A database with months of data, written by SQL: sessions, participants, the log, its deliveries
  * and the audit log.
  */
 
@@ -13,7 +13,7 @@ export interface Size {
   audit: number
 }
 
-/** What the workers find when they begin: most of it is not yet due, or all of it is at once. */
+/** How much work is due when the workers start: a part of the rows, or all of them. */
 export type Due = 'some' | 'all'
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
@@ -25,7 +25,7 @@ export const logoutUri = (clientId: string): string => `http://127.0.0.1:9/${cli
 const ROWS_A_SIGNATURE = 100
 const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)'
 
-/** @returns the tables in their order, each with the share of its count */
+/** @returns the tables in their order, each with its share of the count */
 const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sql: string][] => [
   [
     'subjects',
@@ -34,8 +34,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     `INSERT INTO subjects (sub, tid, oid, name, username, created_at)
     SELECT 'u_' || i, @tenant, printf('%032d', i), 'User ' || i, 'user' || i || '@contoso.example', @now - 90 * ${DAY} FROM n`,
   ],
-  // Half are open. The others ended within the last 40 days: a quarter of them is due to be
-  // deleted. Due at once: the open ones have expired, the others ended 40 days ago.
+  // Half of the sessions are open. The others ended within the last 40 days, and a quarter of those
+  // is due for deletion. With `all`, the open ones have expired, and the others ended 40 days ago.
   [
     'sessions',
     'sessions',
@@ -45,7 +45,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, @now - 3600, @now - 3600, @now - 3600, ${due === 'all' ? '@now - 28801, 28800, @now + 43200, @now - 1' : '@now, 28800, @now + 43200, @now + 28800'}, '[]', 0,
       i % 65536, 'Firefox on Windows', 'hash-' || i, iif(i % 2 = 0, i, NULL), iif(i % 2 = 0, @now - ${due === 'all' ? 40 * DAY : `i % (40 * ${DAY})`}, NULL), iif(i % 2 = 0, 'idle', NULL) FROM n`,
   ],
-  // The log of 120 days, a quarter of it due to be deleted; or of 360 days, three quarters.
+  // The log of 120 days, of which a quarter is due for deletion; with `all` the log of 360 days,
+  // three quarters of it due.
   [
     'revocations',
     'revocations',
@@ -54,8 +55,8 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count,
       (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1, 'hash', 'hash' FROM n`,
   ],
-  // Most delivered, the rest failed or waiting for a retry; the oldest quarter is due to be
-  // deleted. Or all waiting, and due.
+  // Most deliveries are delivered, the rest failed or waiting for a retry; the oldest quarter is
+  // due for deletion. With `all`, every delivery is pending and due.
   [
     'deliveries',
     'deliveries',
@@ -73,7 +74,10 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
   ],
 ]
 
-/** @param say each table, when it is written */
+/**
+ * Writes all tables.
+ * @param say is called for each table that is written
+ */
 export function seed(
   file: string,
   size: Size,
@@ -109,7 +113,7 @@ export function seed(
     INSERT INTO revocation_totals (seq, pending, delivered, rejected, failed, superseded, closed)
       SELECT seq, 0, count(*), 0, 0, 0, 0 FROM deliveries GROUP BY seq;
     UPDATE log_head SET seq = (SELECT max(seq) FROM revocations);`)
-  // Retention deletes rows up to a signed head.
+  // Signed heads, because retention deletes rows only up to one.
   for (const [log, number, at] of [
     ['revocations', 'seq', 'at'],
     ['audit', 'id', 'at_ms / 1000'],

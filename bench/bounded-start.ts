@@ -14,26 +14,26 @@ import { brokerSettings } from './settings.ts'
 import { basic, freePort, waitFor } from './stage.ts'
 
 /**
- * How soon a broker answers that starts on a large store: with everything due at once, and with all
- * of its guards coming back at once.
+ * How soon a broker answers after its start on a large store: with everything due at once, and with
+ * all of its guards connecting at once.
  */
 
 export interface Start {
   name: string
-  /** From the start of the process to its first answer. */
+  /** The time from the start of the process to its first answer. */
   answersSeconds: number
   /** The longest time without an answer after the first. */
   unansweredSeconds: number
-  /** From the first answer until the last guard is live. */
+  /** The time from the first answer until the last guard is live. */
   liveSeconds: number | undefined
 }
 
 const CLIENTS = 10
 const GUARDS = 200
-/** How long the broker is watched after its first answer: its workers have begun by then. */
+/** How long the broker is watched after its first answer, so that its workers have started. */
 const WATCHED_MS = 10_000
 
-/** @param scale 1: 1 million sessions, revocations and deliveries */
+/** @param scale of 1: 1 million sessions, revocations and deliveries */
 export async function starts(
   scale: number,
   now: number,
@@ -44,7 +44,7 @@ export async function starts(
   try {
     await (await openSqliteStore({ file })).close()
     const count = Math.round(scale * 1_000_000)
-    // Three quarters of the log are due.
+    // Three quarters of the log are due for deletion.
     seed(
       file,
       { sessions: count, revocations: Math.round((count * 4) / 3), deliveries: count, audit: 1 },
@@ -53,7 +53,7 @@ export async function starts(
     const secrets = await registerAll(file, now)
     const port = await freePort()
     const env = brokerEnv(dataDir, port)
-    // What the process takes by itself on this machine at this moment.
+    // The start on an empty store, which measures the process itself on this machine.
     const all = [await empty(port), await one('start: everything due at once', env, port, [])]
     const guards = Array.from({ length: GUARDS }, (_, n) => ({
       clientId: `client-${n % CLIENTS}`,
@@ -109,8 +109,8 @@ interface Guard {
 }
 
 /**
- * The built broker in its own process, from its start until it has been watched; ended as a
- * deployment ends it.
+ * Runs the built broker in its own process, from its start until it has been watched, and ends it
+ * by SIGTERM as a deployment does.
  */
 async function one(
   name: string,
@@ -160,7 +160,7 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /**
- * Asks every 10 ms, each time on a connection of its own, whether or not the former question was
+ * Sends a request every 10 ms, each on its own connection, whether or not the one before was
  * answered.
  */
 function watchAnswers(port: number): {
@@ -188,7 +188,8 @@ function watchAnswers(port: number): {
 }
 
 /**
- * A guard that knows nothing and connects until it is answered, as often as a guard does at first.
+ * A guard without any state, which connects again and again until it is answered, as often as a
+ * real guard does at first.
  */
 class Follower {
   liveMs: number | undefined

@@ -4,10 +4,10 @@ import { type Start, starts } from './bounded-start.ts'
 import { load1 } from './machine.ts'
 
 /**
- * That every act is bounded: a store of 4 million revocations and 1 million sessions, and for each
- * list, page, feed connection, purge, fan-out and backup the longest that it holds the event loop
- * (less COMMIT) and the p99 of refreshes beside it; and how soon a broker answers that starts on a
- * store in which a million of everything is due.
+ * Proves that every act is bounded. On a store of 4 million revocations and 1 million sessions, it
+ * measures for each list, page, feed connection, purge, fan-out and backup the longest time that it
+ * holds the event loop (without COMMIT) and the p99 of refreshes beside it. It also measures how
+ * soon a broker answers that starts on a store in which a million rows of everything are due.
  */
 
 const USAGE = `npm run bench:bounded -- [options]

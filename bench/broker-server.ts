@@ -16,7 +16,7 @@ import { announceTarget } from './loader.ts'
 
 /**
  * The broker as it serves: the whole app, its store with every commit synced, over real HTTP. Only
- * the queue's server is left out, which no refresh meets.
+ * the queue server is left out, which no refresh uses.
  */
 export async function serveBroker(dataDir: string, sessions: number, store?: Store): Promise<void> {
   const deps = await openBench(dataDir, store)
@@ -47,7 +47,7 @@ export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
   return (await openParts({ config, log }, { queue: noQueue(), ...(store && { store }) })).deps
 }
 
-/** Nothing is revoked here, so no delivery is pending. */
+/** Returns a queue that does nothing. Nothing is revoked here, so no delivery is pending. */
 export function noQueue(): DeliveryQueue {
   return {
     add: () => {},
@@ -81,8 +81,8 @@ export async function register(deps: Deps): Promise<string> {
 }
 
 /**
- * A session, as a sign-in at Microsoft opens it, and its first tokens, by a code at the token
- * endpoint.
+ * Opens a session as a sign-in at Microsoft does, and gets its first tokens with a code at the
+ * token endpoint.
  */
 export async function signIn(deps: Deps, url: string, authorization: string): Promise<string> {
   const [code, verifier] = [newSecret(deps.random), newSecret(deps.random)]

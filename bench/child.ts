@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sameProgram } from './machine.ts'
 
-/** A server of a bench in a process of its own, on its own core, with a channel to ask it over. */
+/**
+ * A server of a bench in its own process and on its own core, with a channel for requests to it.
+ */
 export interface Child {
   pid: number
-  /** What it said when it was ready. */
+  /** The message that the server sent when it was ready. */
   ready: Record<string, unknown>
   ask(name: string, input: unknown): Promise<unknown>
   stop(): Promise<void>

@@ -1,7 +1,7 @@
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 
 /**
- * A registration as the benchmarks of the store use it: one logout address, refresh tokens, a
+ * Returns a registration for the benchmarks of the store: one logout address, refresh tokens, a
  * secret.
  */
 export const metadataOf = (

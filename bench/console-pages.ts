@@ -25,9 +25,9 @@ import { countCommits, watchLoop } from './loop-time.ts'
 import { load1, quantile } from './machine.ts'
 
 /**
- * That each page of the console is bounded: a store of 1 million sessions, revocations, deliveries
- * and audit entries, and for each page with each filter, also filters that nothing fits, how long
- * the answer takes and the longest that it holds the event loop.
+ * Proves that each page of the console is bounded. On a store of 1 million sessions, revocations,
+ * deliveries and audit entries, it measures each page with each filter, including filters without a
+ * match: how long the answer takes, and the longest time that it holds the event loop.
  */
 
 const USAGE = `npm run bench:console -- [options]
@@ -50,7 +50,7 @@ const { values } = parseArgs({
 const [count, rounds] = [Math.round(Number(values.scale) * 1_000_000), Number(values.rounds)]
 
 /**
- * Every page, and every filter of a list by itself: one that fits much, and one that fits nothing,
+ * Returns every page, and every filter of a list alone: one with many matches and one with none,
  * which reads the most.
  */
 function pagesOf(sub: string, sid: string): string[] {
@@ -126,7 +126,7 @@ function pagesOf(sub: string, sid: string): string[] {
   ].filter((path) => path.includes(values.page))
 }
 
-/** With the words of users' names, which the other benches need not. */
+/** Writes the store, with the words of users' names, which other benches do not need. */
 async function seeded(file: string): Promise<void> {
   await (await openSqliteStore({ file })).close()
   seed(
@@ -172,7 +172,7 @@ async function openConsole(
   return { deps, close: () => closing.run(), cookie: await passOf(deps) }
 }
 
-/** An administrator's pass, as a sign-in to the console gives it. */
+/** Returns an administrator's console cookie, as a sign-in to the console sets it. */
 async function passOf(deps: Deps): Promise<string> {
   const user = {
     tid: TENANT,
@@ -239,8 +239,8 @@ interface Figure {
   status: number
   ms: number
   /**
-   * Of the whole process: on a machine that does other work as well, the answer's time counts that
-   * too.
+   * CPU time of the whole process. On a machine that does other work, the answer's duration
+   * includes that work.
    */
   cpuMs: number
   loopMs: number
@@ -255,11 +255,11 @@ async function measure(ask: (path: string) => Promise<Response>, path: string): 
     await answer.text()
     const ms = performance.now() - begun
     const { user, system } = process.cpuUsage(spent)
-    // So that the last turn counts too.
+    // One more turn of the event loop, so that the last one counts too.
     await turn()
     all.push({ status: answer.status, ms, cpuMs: (user + system) / 1000, loopMs: loop().cpuMs })
   }
-  // The first one reads from the disk.
+  // The first round is left out, because it reads from the disk.
   const median = (of: (one: Omit<Figure, 'path'>) => number): number =>
     quantile(all.slice(1).map(of), 0.5)
   return {

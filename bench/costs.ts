@@ -11,7 +11,7 @@ import { openBench, register, signIn } from './broker-server.ts'
 import { serve } from '@hono/node-server'
 
 /**
- * What a refresh is made of: each step alone, and the whole without and with the network, in one
+ * The parts of a refresh: each step alone, and the whole without and with the network, in one
  * process: `node dist/bench/costs.js`.
  */
 
@@ -34,8 +34,8 @@ const body = (token: string): string =>
   new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
 
 /**
- * Microseconds for one, the median of rounds: this process's own time where `cpu`, else the
- * clock's.
+ * Measures the processor time of one act in microseconds, as the median of the rounds.
+ * @param at how many run at once
  */
 async function cost(
   name: string,

@@ -4,8 +4,8 @@ import type { Stage } from './stage.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
 /**
- * Whether a token is valid, asked as often as one core can: the guard, which knows it, beside bare
- * verification of its signature.
+ * Token checks a second on one core: by the guard, which also knows revocations, and by bare
+ * verification of the signature.
  */
 
 export interface Checks {

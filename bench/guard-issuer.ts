@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
 /**
- * As much of a broker as a guard needs to be live: its keys, a feed in which nothing is revoked,
- * and tokens.
+ * The part of a broker that a guard needs to be live: its keys, a feed without revocations, and
+ * tokens.
  */
 export interface Issuer {
   url: string

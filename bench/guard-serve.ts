@@ -1,8 +1,8 @@
 /**
  * `npm run bench:guard`: requests a second through nginx with `auth_request` to `guard serve`,
- * beside the same nginx asking a Node server that always answers 204. Rounds alternate; nginx and
- * the server it asks share one core, the loader has the other. The last line is JSON:
- * {"guard","bare","ratio"}, the median of the rounds' ratios.
+ * beside the same nginx with a Node server that always answers 204. Rounds alternate; nginx and the
+ * server behind it share one core, the loader has the other. The last line is JSON:
+ * {"guard","bare","ratio"}, with the median of the rounds' ratios.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -79,7 +79,8 @@ async function compare(): Promise<void> {
 interface Round {
   perSecond: number
   /**
-   * µs of CPU per request, which says more than the rate where other programs want the cores too.
+   * CPU time per request in µs, of the server behind nginx and of nginx itself. It is more reliable
+   * than the rate where other programs use the cores too.
    */
   asked: number
   nginx: number
@@ -168,7 +169,10 @@ function isReady(socketPath: string): Promise<boolean> {
   })
 }
 
-/** The recipe of docs/guard-serve.md, twice: only the socket that is asked differs. */
+/**
+ * Returns the configuration of docs/guard-serve.md twice: only the socket of the server behind
+ * nginx differs.
+ */
 function nginxConf(dir: string): string {
   const site = (name: Name): string => `
   upstream ${name} { server unix:${dir}/${name}.sock; keepalive 32; keepalive_requests 1000000000; }
@@ -195,7 +199,7 @@ function nginxConf(dir: string): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${dir}/${name};`)
     .join(' ')
-  // Started by root, its worker would be another user, whom the sockets do not let in.
+  // If root starts nginx, its worker would run as another user, whom the sockets reject.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
   return `daemon off; ${user} worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
 events { worker_connections 1024; }

@@ -1,11 +1,12 @@
 import { connect } from 'node:net'
 
 /**
- * GET requests over raw connections, one at a time on each: the loader costs as little as it can.
+ * GET requests over raw connections, one at a time on each, so that the loader costs as little as
+ * possible.
  */
 export interface Load {
   socket: string
-  /** Sent in turn. */
+  /** The tokens, which are sent in turn. */
   tokens: readonly string[]
   connections: number
   seconds: number
@@ -14,7 +15,8 @@ export interface Load {
 const END = '\r\n\r\n'
 
 /**
- * @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen
+ * Returns the rate of requests.
+ * @throws Error where an answer is not a 200: a rejected request would falsify the rate
  */
 export async function requestsPerSecond({
   connections,

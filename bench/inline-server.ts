@@ -3,9 +3,10 @@ import { createServer } from 'node:http'
 import { Pool } from 'undici'
 
 /**
- * What the bench compares the broker with: a sign-out that tells every instance within the request,
- * all at once, and keeps nothing. A token each, a POST each over pooled connections, and the answer
- * when the last one has answered or 2.5 s have passed. Killed, it forgets; nothing is retried.
+ * The peer of the comparison: a sign-out that sends every logout token within the request, all at
+ * once, and stores nothing. It signs one token and makes one POST for each instance over pooled
+ * connections, and answers when the last one has answered or after 2.5 s. If it is killed, pending
+ * tokens are lost; nothing is retried.
  */
 export async function serveInline(): Promise<void> {
   const keys = {

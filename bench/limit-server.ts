@@ -13,9 +13,9 @@ import type { LimitStore } from './limit-store.ts'
 import { announceTarget } from './loader.ts'
 
 /**
- * The composed limit: what a refresh costs on these primitives when nothing else is asked of it.
- * Hono, the client's secret, the MAC, one row in a synced group commit, one ES256 signature. No
- * sessions, no revocations, no scopes, no replay, no errors.
+ * The composed limit: the least that a refresh can cost with the same libraries. Hono, the client's
+ * secret, the MAC, one row in a synced group commit, one ES256 signature. It has no sessions, no
+ * revocations, no scopes, no replay and no errors.
  */
 export async function serveLimit(
   families: number,

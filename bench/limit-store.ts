@@ -3,11 +3,14 @@ import { createPool } from '../db/postgres/connect.ts'
 import { openDatabase } from '../db/sqlite/open.ts'
 
 /**
- * The one row that the composed limit writes for a refresh, on either engine: those that wait
+ * The one row that the composed limit writes for a refresh, on either engine. Refreshes that wait
  * together share a commit.
  */
 export interface LimitStore {
-  /** @returns whether the generation was the current one */
+  /**
+   * Advances the generation of one row.
+   * @returns whether the generation was the current one
+   */
   rotate(id: string, generation: number): Promise<boolean>
 }
 
@@ -45,7 +48,7 @@ export function limitOnSqlite(dataDir: string, ids: string[]): LimitStore {
   }
 }
 
-/** Statements under way at most, as the broker's. */
+/** The most statements under way, as in the broker. */
 const UNDER_WAY = 2
 
 export async function limitOnPostgres(url: string, ids: string[]): Promise<LimitStore> {

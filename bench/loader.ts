@@ -1,15 +1,15 @@
 import { Pool } from 'undici'
 
 /**
- * Refreshes as fast as a server answers: one connection a grant, each with the refresh token of its
- * last answer.
+ * Sends refreshes as fast as a server answers: one connection a grant, each with the refresh token
+ * of its last answer.
  */
 
 export interface Target {
   url: string
   /** The value of the Authorization header. */
   authorization: string
-  /** One a connection; replaced as they rotate. */
+  /** One refresh token a connection, replaced at each rotation. */
   refreshTokens: string[]
 }
 
@@ -22,7 +22,8 @@ export interface Round {
 }
 
 /**
- * @throws Error where an answer is not a 200: what is refused is not counted, so it must not happen
+ * Loads the server for some seconds.
+ * @throws Error where an answer is not a 200: a rejected refresh would falsify the rate
  */
 export async function load(target: Target, connections: number, seconds: number): Promise<Round> {
   const pool = new Pool(target.url, { connections, pipelining: 1 })
@@ -65,7 +66,7 @@ async function refreshOnce(pool: Pool, target: Target, index: number): Promise<s
   return (JSON.parse(text) as { refresh_token: string }).refresh_token
 }
 
-/** What a server of the bench prints when it answers; then it serves until SIGTERM. */
+/** Prints the target when a server of the bench is ready. The server then runs until SIGTERM. */
 export function announceTarget(target: Target): void {
   console.log(JSON.stringify(target))
 }

@@ -1,9 +1,8 @@
 import Database from 'better-sqlite3'
 
 /**
- * How long the event loop is held, less the time inside COMMIT: turn by turn, while something runs.
- * By the clock and by the processor's time: on a machine that does other work as well, the clock
- * counts that too.
+ * How long the event loop is held, turn by turn, without the time inside COMMIT. It is measured by
+ * the clock and by processor time: on a machine that does other work, the clock includes that work.
  */
 
 interface Spent {
@@ -11,7 +10,8 @@ interface Spent {
   cpuMs: number
 }
 
-// Of this thread where Node can say it (23.9), else of the process, garbage collection included.
+// The processor time of this thread where Node reports it (23.9); else that of the process, garbage
+// collection included.
 const cpuUsage =
   (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage ?? process.cpuUsage
 
@@ -22,7 +22,10 @@ const cpuMs = (): number => {
 const time = (): Spent => ({ clockMs: performance.now(), cpuMs: cpuMs() })
 const commits: Spent = { clockMs: 0, cpuMs: 0 }
 
-/** Before the store opens: its statements are prepared then. */
+/**
+ * Subtracts the time inside COMMIT. It has to be called before the store opens, which prepares its
+ * statements.
+ */
 export function countCommits(): void {
   const { prepare } = Database.prototype
   Database.prototype.prepare = function counted(this: Database.Database, sql: string) {
@@ -43,7 +46,10 @@ export function countCommits(): void {
   } as typeof prepare
 }
 
-/** @returns the longest turn, when it is stopped */
+/**
+ * Watches the event loop.
+ * @returns a function that stops the watch and returns the longest turn
+ */
 export function watchLoop(): () => Spent {
   const longest: Spent = { clockMs: 0, cpuMs: 0 }
   let [begun, committed] = [time(), { ...commits }]

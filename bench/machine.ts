@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 /**
- * The machine as the benches use it: a core for the server, another for the loader; and figures of
- * what was measured.
+ * The machine as the benches use it, with a core for the server and another for the loader; and the
+ * statistics of figures.
  */
 
 /**
- * The first two cores that this process may use: one for a server, one for the loader. Undefined
- * where cores cannot be chosen.
+ * Returns the first two cores that this process may use: one for a server, one for the loader.
+ * Undefined where cores cannot be chosen.
  */
 export function cores(): [server: string, loader: string] | undefined {
   const answer = spawnSync('taskset', ['-cp', String(process.pid)], { encoding: 'utf8' })
@@ -24,7 +24,10 @@ export function cores(): [server: string, loader: string] | undefined {
   return first === undefined || second === undefined ? undefined : [String(first), String(second)]
 }
 
-/** Puts this process on the loader's core. @returns where everything runs, in words */
+/**
+ * Puts this process on the loader's core.
+ * @returns a description of where everything runs
+ */
 export function pinLoader(pinned: ReturnType<typeof cores>): string {
   if (pinned === undefined)
     return `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
@@ -32,11 +35,11 @@ export function pinLoader(pinned: ReturnType<typeof cores>): string {
   return `server on core ${pinned[0]}, loader on core ${pinned[1]}`
 }
 
-/** Puts a process, its threads and those that it starts from now on, on a core. */
+/** Pins a process, its threads and its later children to a core. */
 export const pinAll = (pid: number, core: string): void =>
   void spawnSync('taskset', ['-acp', core, String(pid)])
 
-/** The command that starts this very program in another role, on that core. */
+/** Returns the command that starts this program in another role, on that core. */
 export function sameProgram(
   core: string | undefined,
   ...args: string[]
@@ -51,8 +54,8 @@ export function sameProgram(
 }
 
 /**
- * User and system time of a process in seconds (proc(5), in ticks of 10 ms); NaN where there is no
- * /proc.
+ * Returns user and system time of a process in seconds (proc(5), in ticks of 10 ms); NaN where
+ * there is no /proc.
  */
 export function cpuSeconds(pid: number): number {
   try {
@@ -63,7 +66,7 @@ export function cpuSeconds(pid: number): number {
   }
 }
 
-/** The same of a process with its children, those that have ended included. */
+/** Returns the same for a process with its children, including ended ones. */
 export function cpuSecondsOfAll(pid: number): number {
   try {
     const stats = readdirSync('/proc')
@@ -90,7 +93,9 @@ const statOf = (pid: string): string[] => {
   }
 }
 
-/** What other programs did meanwhile: a figure of a busy machine says so. */
+/**
+ * Returns the machine's load average, printed with the figures so that a busy machine is noticed.
+ */
 export const load1 = (): string => {
   try {
     return readFileSync('/proc/loadavg', 'utf8').split(' ')[0] ?? '?'
@@ -116,6 +121,7 @@ export const round = (value: number): number => Number(value.toFixed(value < 10 
 export const ms = ({ p50, p99 }: Spread): string => `p50 ${p50} ms, p99 ${p99} ms`
 
 /**
- * Milliseconds since the epoch, finer than Date.now(): what two processes of a machine can compare.
+ * Returns milliseconds since the epoch, finer than Date.now(). Two processes of a machine can
+ * compare them.
  */
 export const preciseMs = (): number => performance.timeOrigin + performance.now()

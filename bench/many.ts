@@ -5,18 +5,18 @@ import type { Receivers } from './receivers.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
 /**
- * All users of a tenant signed out at once: one row revokes them, and then each instance gets a
- * logout token for each of them. How many a second, what it costs in memory, and what users who are
- * not concerned notice of it.
+ * Signs out all users of a tenant at once: one row revokes them, and then each instance gets a
+ * logout token for each user. It measures the rate, the memory, and the effect on refreshes of
+ * other users.
  */
 
 export interface Many {
   users: number
   deliveries: number
   perSecond: number
-  /** Processor time of the broker for one. */
+  /** Processor time of the broker for one delivery. */
   microsecondsEach: number
-  /** From the commit to the answer of a healthy instance. */
+  /** The time from the commit to the answer of a healthy instance. */
   healthy: Spread
   rssMb: { before: number; most: number }
   refreshes: { quiet: Spread; meanwhile: Spread }
@@ -25,7 +25,7 @@ export interface Many {
 const REFRESHES_PER_SECOND = 50
 const QUIET_SECONDS = 5
 
-/** @param deaf instances that hang or refuse connections, whose deliveries stay pending */
+/** @param deaf instances that hang or reject connections, whose deliveries stay pending */
 export async function signOutMany(parts: {
   stage: Stage
   receivers: Receivers
@@ -81,13 +81,13 @@ export async function signOutMany(parts: {
 
 export interface Refreshing {
   /**
-   * Refreshes at an even rate, whether or not they are answered, while `act` runs; how long each
-   * took.
+   * Sends refreshes at an even rate, whether or not they are answered, while `act` runs. Returns
+   * how long they took.
    */
   during(act: () => Promise<unknown>): Promise<Spread>
 }
 
-/** Users of another tenant, who go on working. */
+/** Opens sessions of another tenant, whose users continue to work. */
 export async function startRefreshing(stage: Stage, clientId: string): Promise<Refreshing> {
   const { sessions } = await stage.ask('sessions', {
     count: 100,

@@ -6,9 +6,10 @@ import { Provider } from 'oidc-provider'
 import { announceTarget } from './loader.ts'
 
 /**
- * node-oidc-provider as it is documented, for comparison: rotated refresh tokens, access tokens as
- * JWTs signed with ES256, everything stored in SQLite with every write synced (`synchronous=FULL`),
- * as the broker does. It issues no ID token, so it signs once a refresh, as the broker does.
+ * node-oidc-provider as its documentation sets it up, for comparison: rotated refresh tokens,
+ * access tokens as JWTs signed with ES256, everything stored in SQLite with every write synced
+ * (`synchronous=FULL`), as the broker does. It issues no ID token, so it signs once a refresh, as
+ * the broker does.
  */
 
 const RESOURCE = 'urn:case-manager:instance:bench'
@@ -16,7 +17,7 @@ const SCOPE = 'cases'
 const DAY = 86_400
 
 export async function servePeer(dataDir: string, connections: number): Promise<void> {
-  // Standard output belongs to the bench; the package prints its notices there.
+  // The package prints notices to standard output, which belongs to the bench.
   console.info = console.error
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const secret = randomBytes(32).toString('base64url')
@@ -88,8 +89,8 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
 }
 
 /**
- * One table for all models, as the adapter that the package brings as an example for its own
- * memory.
+ * Returns an adapter with one table for all models, like the package's own example, which keeps
+ * them in memory.
  */
 function sqliteAdapter(file: string): (model: string) => Adapter {
   const db = new Database(file)

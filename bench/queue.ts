@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * One Valkey or Redis that several processes share. It keeps what it has on disk, and may be killed
+ * One Valkey or Redis that several processes share. It keeps its data on disk, and can be killed
  * and started again.
  */
 

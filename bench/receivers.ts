@@ -3,8 +3,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import { preciseMs } from './machine.ts'
 
 /**
- * The instances' logout addresses, each a listener of its own: they note when they got which logout
- * token, and answer 200; or hang, or refuse connections.
+ * The instances' logout addresses, each with its own listener. A listener records when it got which
+ * logout token and answers 200; it can also hang, or reject connections.
  */
 
 export interface Arrival {
@@ -36,7 +36,7 @@ export class Receivers {
   hang(instance: number): void {
     this.#hanging.add(instance)
   }
-  /** Nothing listens there any more. */
+  /** Closes the listener, so that connections are refused. */
   async refuse(instance: number): Promise<void> {
     const server = this.#servers[instance]
     server?.closeAllConnections()
@@ -70,7 +70,7 @@ export class Receivers {
   }
 }
 
-/** `logout_token=…` and nothing else. */
+/** Reads the claims from a body that is `logout_token=…` and nothing else. */
 function claimsOf(body: string): { sid: string; rev: number } {
   const payload = body.slice(body.indexOf('=') + 1).split('.')[1] ?? ''
   return JSON.parse(Buffer.from(payload, 'base64url').toString()) as { sid: string; rev: number }

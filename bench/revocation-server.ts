@@ -13,9 +13,9 @@ import { startBroker } from '../src/start.ts'
 import { brokerSettings } from './settings.ts'
 
 /**
- * The whole broker as it serves, its queue server and workers with it, on one core. Over the
- * channel to its parent the bench asks for what it measures with: clients, sessions without a
- * sign-in, and pending deliveries.
+ * The whole broker as it serves, with its queue server and workers, on one core. Over the channel
+ * the bench requests its setup: clients, sessions without a sign-in, and counts of pending
+ * deliveries.
  */
 
 export interface NewInstance {
@@ -28,7 +28,7 @@ export interface SeededSession {
   sid: string
   sub: string
   cookie: string
-  /** A code for the first client: `exchange` of the loader makes tokens of it. */
+  /** A code for the first client. The stage's `exchange` gets tokens for it. */
   code: string
 }
 
@@ -39,11 +39,11 @@ export interface Asked {
     out: { sessions: SeededSession[] }
   }
   revoke: { in: { selector: Selector }; out: { seq: number; atMs: number } }
-  /** When the latest revocations were committed, by seq. */
+  /** Returns when the latest revocations were committed, by seq. */
   committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
   state: { in: object; out: { rssMb: number; pending: number; streams: number; pid: number } }
   collect: { in: object; out: object }
-  /** Clients in its registry. */
+  /** Returns how many clients the broker has in its registry. */
   known: { in: object; out: { clients: number } }
 }
 type Name = keyof Asked
@@ -53,13 +53,13 @@ const AT_ONCE = 10
 export const REDIRECT_URI = 'http://127.0.0.1/callback'
 export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
 
-/** @param more settings, as JSON */
+/** @param more further settings, as JSON */
 export async function serveRevocations(dataDir: string, port: number, more = '{}'): Promise<void> {
   const config = loadConfig({
     ...brokerSettings(dataDir, port),
     ...(JSON.parse(more) as Record<string, string>),
   })
-  // To a file, as a service's output is: a terminal is not what is measured.
+  // Logs to a file, as a service does, so that a terminal does not slow the broker down.
   const output = createWriteStream(join(dataDir, 'broker.log'))
   const log = createLog((line) => {
     output.write(`${line}\n`)
@@ -108,7 +108,7 @@ function answersOf(deps: Deps): Answers {
     },
     async sessions({ count, ...how }) {
       const sessions: SeededSession[] = []
-      // Some at a time, so that what waits for the store stays small.
+      // Opens some at a time, so that few acts wait for the store.
       for (let left = count; left > 0; left -= 200)
         sessions.push(
           ...(await Promise.all(

@@ -1,9 +1,9 @@
 /**
- * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its
- * workers and its queue's server) has one core to itself, the loader (users, instances and their
- * guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last line is
- * JSON. With `--store postgres --brokers 2`: from a commit at one broker to the guards and
- * instances of another, and nothing else. `--only NAME` measures one part alone.
+ * `npm run bench:revocation`: measures how soon a revocation takes effect everywhere, in one run.
+ * The server (the whole broker with its workers and its queue server) has one core, the loader
+ * (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it
+ * shorter. The last line is JSON. With `--store postgres --brokers 2` it measures only from a
+ * commit at one broker to the guards and instances of another. `--only NAME` measures one part.
  */
 import { parseArgs } from 'node:util'
 import { measureAcross } from './across.ts'
@@ -19,7 +19,7 @@ import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
 import { openStage } from './stage.ts'
 import { manyStreams, type Streams } from './streams.ts'
 
-// A round takes a second and more: a guard reports at most once a second.
+// A round takes more than a second, because a guard reports at most once a second.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 25)
 const WARM_UP = Math.min(5, ROUNDS)
 const USERS = Number(process.env.BENCH_USERS ?? 5_000)
@@ -27,7 +27,7 @@ const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 200_000)
 const INSTANCES = 100
 const AT_EACH = 10
 const STREAMS = 1_000
-/** Of the instances: one hangs, one does not listen. */
+/** The indexes of two faulty instances: one hangs, one does not listen. */
 const DEAF = [3, 7] as const
 
 const USAGE = `npm run bench:revocation -- [options]
@@ -57,7 +57,7 @@ else if (values.store === 'postgres') await across(Number(values.brokers))
 else if (values.store === 'sqlite') await measure()
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
 
-/** The parts that are asked for, one after the other. */
+/** Measures the selected parts, one after the other. */
 async function measured(
   parts: Record<string, () => Promise<object>>,
 ): Promise<Record<string, object>> {
@@ -107,8 +107,8 @@ async function measure(): Promise<void> {
 }
 
 /**
- * Measurement 1: all 100 well, then one hanging and one refusing, then the same with nothing
- * durable.
+ * Measurement 1: all 100 instances healthy, then one hanging and one refusing, then the same
+ * without durability.
  */
 async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   console.log(
@@ -156,7 +156,7 @@ async function makeDeaf(receivers: Receivers): Promise<void> {
   await receivers.refuse(DEAF[1])
 }
 
-/** Measurements 2, 3, 4 and the thousand streams, on one broker. */
+/** Measurements 2, 3, 4 and 6 (the thousand streams), on one broker. */
 async function everybody(
   core: string | undefined,
 ): Promise<{ many: Many; manyFaulty: Many; checks: Checks; streams: Streams }> {
@@ -202,7 +202,7 @@ async function everybody(
   return { many, manyFaulty, checks, streams }
 }
 
-/** Measurement 5. */
+/** Measurement 5: one user revoked among many sessions. */
 async function oneAmongMany(core: string | undefined): Promise<Among[]> {
   const child = await startChild(core, 'users', String(SESSIONS))
   const { among } = child.ready as unknown as { among: Among[] }

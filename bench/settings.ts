@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** The settings of a broker that a benchmark starts, not connected to Microsoft. */
+/** Returns the settings of a broker that a benchmark starts, without a connection to Microsoft. */
 export const brokerSettings = (dataDir: string, port: number): Record<string, string> => ({
   BROKER_ISSUER: `http://localhost:${port}`,
   BROKER_LISTEN: `127.0.0.1:${port}`,

@@ -7,9 +7,9 @@ import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 import { waitFor, type Stage } from './stage.ts'
 
 /**
- * One session with many instances, signed out by its user through the page: how long they wait for
- * the answer, and how long from the commit until the last instance has answered and the last guard
- * refuses.
+ * Signs out one session with many instances through the page. It measures how long the user waits
+ * for the answer, and the time from the commit until the last instance has answered and the last
+ * guard rejects.
  */
 
 export interface SignOuts {
@@ -20,7 +20,7 @@ export interface SignOuts {
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-/** @param deaf instances that hang or refuse connections: nothing is delivered to them */
+/** @param deaf instances that hang or reject connections, which get nothing */
 export async function signOuts(parts: {
   stage: Stage
   receivers: Receivers
@@ -33,7 +33,8 @@ export async function signOuts(parts: {
   const [waited, lastDelivered, lastGuard]: [number[], number[], number[]] = [[], [], []]
   const [first = ''] = clients
   for (let round = 0; round < rounds; round++) {
-    // One at a time: a guard reports at most once a second, and a code is valid for a minute.
+    // One session at a time: a guard reports at most once a second, and a code is valid for a
+    // minute.
     const [session] = (await stage.ask('sessions', { count: 1, clients, tid: TENANT, codes: true }))
       .sessions
     if (session === undefined) throw new Error('The broker opened no session.')
@@ -67,7 +68,7 @@ export async function signOuts(parts: {
       const { ok } = (await guards[0]?.check(token)) ?? { ok: true }
       if (ok) throw new Error('A guard says that it knows, and honours the token all the same.')
     }
-    // The guards' own reports are part of the work; the next one begins when they are through.
+    // The guards' own reports are part of the work, so the next round starts after them.
     await waitFor(
       'every guard to have reported',
       () => guards.every((guard) => (guard.status().reportedSeq ?? 0) >= seq),
@@ -81,7 +82,7 @@ export async function signOuts(parts: {
   }
 }
 
-/** When that guard refuses the session's tokens. */
+/** Returns when the guard starts to reject the session's tokens. */
 function refuses(guard: Guard, sid: string): Promise<number> {
   return new Promise((done) => {
     const stop = guard.onRevocation(({ selector }) => {
@@ -122,7 +123,11 @@ async function confirm({ pool }: Stage, { cookie, body }: Form): Promise<void> {
     throw new Error(`The sign-out was answered with ${answer.statusCode}.`)
 }
 
-/** @param stage where they are registered. @param at the broker that they follow */
+/**
+ * Starts a guard for each client.
+ * @param stage the broker at which the clients are registered
+ * @param at the broker that the guards follow
+ */
 export async function startGuards(
   stage: Stage,
   clients: readonly string[],
@@ -141,7 +146,7 @@ export async function startGuards(
   return guards
 }
 
-/** The same with nothing durable: sent within the request. */
+/** Measures the same sign-outs at the server that stores nothing and sends within the request. */
 export async function inlineSignOuts(parts: {
   core: string | undefined
   receivers: Receivers

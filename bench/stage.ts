@@ -4,15 +4,15 @@ import { startChild, type Child } from './child.ts'
 import type { Asked, NewInstance, SeededSession } from './revocation-server.ts'
 
 /**
- * The broker of the bench, as its loader sees it: by HTTP as a browser and an instance, and by the
- * channel for what the bench sets up.
+ * The broker of the bench as its loader sees it: by HTTP as a browser and an instance, and by the
+ * channel for the setup.
  */
 export interface Stage {
   url: string
   pid: number
   pool: Pool
   ask<N extends keyof Asked>(name: N, input: Asked[N]['in']): Promise<Asked[N]['out']>
-  /** Registers them; secrets are remembered. */
+  /** Registers instances, and remembers their secrets. */
   register(instances: NewInstance[]): Promise<void>
   secret(clientId: string): string
   exchange(
@@ -23,7 +23,10 @@ export interface Stage {
   stop(): Promise<void>
 }
 
-/** @param settings of the broker, beside those of every bench */
+/**
+ * Starts a broker.
+ * @param settings of the broker, in addition to those of every bench
+ */
 export async function openStage(
   core: string | undefined,
   settings: Record<string, string> = {},
@@ -31,7 +34,7 @@ export async function openStage(
 ): Promise<Stage> {
   const port = at ?? (await freePort())
   const child: Child = await startChild(core, 'broker', String(port), JSON.stringify(settings))
-  // The issuer's host name, so that what the broker compares with it fits.
+  // The host name of the issuer, so that comparisons with it match.
   const url = `http://localhost:${port}`
   const pool = new Pool(url, { connections: 64 })
   const secrets: Record<string, string> = {}
@@ -84,7 +87,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Until it is so; the bench says what it waited for in vain. */
+/** Waits until a condition holds. After the time limit it throws with what it waited for. */
 export async function waitFor(
   what: string,
   isSo: () => boolean | Promise<boolean>,

@@ -7,9 +7,9 @@ import type { Store } from '../db/store.ts'
 import { metadataOf } from './client.ts'
 
 /**
- * What each act of the store costs on this machine, every commit synced: `node bench/store.ts
- * [users]`. Prints a line an act, then JSON. The number of users is how many sessions there are
- * when one user of them is revoked: that must not matter.
+ * The cost of each act of the store on this machine, with every commit synced: `node bench/store.ts
+ * [users]`. Prints a line an act, then JSON. The number of users is the number of sessions when one
+ * of the users is revoked; it must not affect the time.
  */
 const USERS = Number(process.argv[2] ?? 10_000)
 const CLIENTS = 10
@@ -18,7 +18,7 @@ const random = () => randomBytes(16).toString('base64url')
 
 const figures: Record<string, { perSecond: number; p50Ms: number; p99Ms: number }> = {}
 
-/** Runs `act` `count` times, `at` a time, and keeps how long each took. */
+/** Runs `act` `count` times, `at` of them at once, and records how long each took. */
 async function measure(
   name: string,
   count: number,

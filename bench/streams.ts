@@ -3,18 +3,18 @@ import { preciseMs, round } from './machine.ts'
 import { basic, waitFor, type Stage } from './stage.ts'
 
 /**
- * A thousand guards on one broker: what a stream costs it, and how long until the last one has the
+ * A thousand guards on one broker: the memory of a stream, and the time until the last one has an
  * event.
  */
 
 export interface Streams {
   streams: number
   kilobytesEach: number
-  /** From the commit of a revocation until the last stream had it. */
+  /** The time from the commit of a revocation until the last stream had it. */
   lastDeliveredMs: number
 }
 
-/** Guards of one client: there is a limit to what one may have. */
+/** The number of guards of one client, which is limited. */
 const OF_ONE = 10
 
 export async function manyStreams(stage: Stage, streams: number): Promise<Streams> {

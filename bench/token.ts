@@ -1,10 +1,10 @@
 /**
  * `npm run bench:token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the
  * broker beside a composed limit of that engine, or beside node-oidc-provider on SQLite, in one
- * run. Each server has one core to itself, the loader another. Postgres runs on either core, except
- * beside node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine
- * that slows down slows both. The last line is JSON: {"store","broker","limit","ratio"} and, in µs
- * of CPU per refresh, what each took of its server and of Postgres.
+ * run. Each server has one core, the loader another. Postgres runs on either core, except beside
+ * node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine that
+ * slows down affects both. The last line is JSON: {"store","broker","limit","ratio"} and the CPU
+ * time per refresh in µs, of each server and of Postgres.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -39,7 +39,7 @@ interface Server extends Target {
   stop(): Promise<void>
 }
 interface Measured extends Round {
-  /** µs of CPU per refresh. */
+  /** CPU time per refresh in µs, like `postgres`. */
   server: number
   postgres: number
 }
@@ -95,7 +95,7 @@ async function serveAsLimit(): Promise<void> {
   )
 }
 
-/** @param on the database's address */
+/** @param on the address of the server's database */
 function start(name: Name, core: string | undefined, on: string | undefined): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
   const [program, ...args] = sameProgram(core, name, dir, ...(on === undefined ? [] : [on]))
@@ -115,7 +115,7 @@ function start(name: Name, core: string | undefined, on: string | undefined): Pr
   })
 }
 
-/** A database for each server, of one Postgres. */
+/** Starts one Postgres with a database for each server. */
 async function openDatabases(): Promise<{
   server: PostgresServer
   urls: Record<Exclude<Name, 'peer'>, string>
@@ -128,7 +128,7 @@ async function openDatabases(): Promise<{
 
 async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void> {
   const pinned = cores()
-  // Before the loader is put on its core, which what it starts would inherit.
+  // Started before the loader is pinned to its core, which its children would inherit.
   const databases = store === 'postgres' ? await openDatabases() : undefined
   if (other === 'peer' && pinned !== undefined && databases !== undefined)
     pinAll(databases.server.pid, pinned[0])
@@ -174,7 +174,10 @@ async function measure(server: Server, postgresPid: number | undefined): Promise
   return { ...round, server: each(0), postgres: each(1) }
 }
 
-/** CPU time per refresh says more than the rate where other programs want the cores too. */
+/**
+ * Describes a round. CPU time per refresh is more reliable than the rate where other programs use
+ * the cores too.
+ */
 function describe(index: number, name: Name, round: Measured): string {
   const { perSecond, p50, p99, server, postgres } = round
   const cpu = Number.isNaN(server)

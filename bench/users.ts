@@ -5,9 +5,9 @@ import type { Store } from '../db/store.ts'
 import { spread, type Spread } from './machine.ts'
 
 /**
- * One user revoked among few and among many: from the call until the commit is on disk and the
- * deliveries are written. The store alone, on the server's core; both sizes in turns, so that a
- * machine that slows down slows both.
+ * One user revoked among few sessions and among many: the time from the call until the commit is on
+ * disk and the deliveries are written. It runs the store alone, on the server's core; both sizes
+ * alternate, so that a machine that slows down affects both.
  */
 
 export interface Among {
@@ -27,7 +27,7 @@ export async function serveUsers(dataDir: string, sizes: readonly number[]): Pro
   }
   for (let n = -20; n < ROUNDS; n++) {
     for (const { sessions, store, took } of stores) {
-      // Spread over the whole of it, so that no page is warm by chance.
+      // Users are spread over the whole store, so that no page is cached by chance.
       const sub = `u_${Math.floor(((n + 20) / (ROUNDS + 20)) * sessions)}`
       const from = performance.now()
       await store.revoke({
@@ -47,7 +47,10 @@ export async function serveUsers(dataDir: string, sizes: readonly number[]): Pro
   process.disconnect?.()
 }
 
-/** Each session a user's, at one of ten instances; written in one go, as no broker would. */
+/**
+ * Writes the store: each session belongs to its own user, at one of ten instances. All rows are
+ * written in one transaction, unlike a broker's.
+ */
 function fill(file: string, sessions: number): void {
   const { db, unlock } = openDatabase(file)
   db.pragma('synchronous = OFF')
