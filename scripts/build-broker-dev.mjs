@@ -1,5 +1,5 @@
-// Builds broker-dev/dist: the broker, the simulated Microsoft and what starts them, compiled from
-// the sources of this repository, with the files that they read. `npm pack` in broker-dev runs it.
+// Builds broker-dev/dist: the broker, the simulated Microsoft and their launcher, compiled from the
+// sources of this repository, with the files that they read. `npm pack` in broker-dev runs it.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -18,8 +18,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'broker-dev', 'dist')
 rmSync(dist, { recursive: true, force: true })
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-// `npm run typecheck` checks types; here that would take ten seconds of twelve.
-// A guard that is built already is not built again: other programs may be reading it.
+// Types are checked by `npm run typecheck`; here that would take ten seconds of twelve. An existing
+// build of the guard is kept, because other programs may be reading it.
 const guard = existsSync(join(root, 'guard', 'dist', 'index.d.ts')) ? [] : ['guard']
 for (const project of [...guard, 'broker-dev', 'broker-dev/tsconfig.types.json']) {
   const { status } = spawnSync(process.execPath, [tsc, '--noCheck', '-p', project], {
@@ -28,8 +28,8 @@ for (const project of [...guard, 'broker-dev', 'broker-dev/tsconfig.types.json']
   })
   if (status !== 0) process.exit(status ?? 1)
 }
-// Style sheets, browser scripts and icons are beside the modules that read them (as in build.mjs);
-// migrations are beside a package.json.
+// Modules read style sheets, browser scripts and icons from their own folder (as in build.mjs), and
+// migrations from beside a package.json.
 for (const file of globSync('src/**/*.{css,js,svg}', { cwd: root }))
   cpSync(join(root, file), join(dist, file))
 for (const folder of ['db/migrations', 'db/postgres/migrations']) {

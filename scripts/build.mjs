@@ -32,8 +32,8 @@ function* sources(path) {
 }
 
 /**
- * For `npx @case-manager/guard` in a clone. npm links a program only where its file exists, and it
- * installs before the first build.
+ * Links the program for `npx @case-manager/guard` in a clone. npm links a program only if its file
+ * exists, and it installs before the first build.
  */
 function linkGuard() {
   const program = join('dist', 'serve', 'bin.js')

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npx cmb` in a clone. It is a file of the repository because npx links a program once, and only
-// if its file exists: a link to the build's output, made before the first build, would be missing
-// ever after. Plain JavaScript for Node 18 and later, like bootstrap.mjs.
+// if its file exists: a link to the build's output, made before the first build, would never be
+// created. Plain JavaScript for Node 18 and later, like bootstrap.mjs.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -22,8 +22,8 @@ const command = spawn(
   ['--max-semi-space-size=2', program, ...process.argv.slice(2)],
   { stdio: 'inherit' },
 )
-// What ends this process ends the command, and this process waits for it. Ctrl-C reaches both: the
-// broker counts two at once as one.
+// A signal to this process also ends the command, and this process waits for it. Ctrl-C reaches
+// both; the broker counts two signals at once as one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => command.kill(signal))
 command.on('error', (error) => {
   console.error(error.message)

@@ -214,7 +214,8 @@ const session = (sid) => ({ kind: 'session', sid })
 const set = (changes) => ({ do: 'broker', set: changes })
 const READY = [start, check('accept')]
 /**
- * A revocation of a session of its own: once it is enforced, what came before on the stream is too.
+ * Revokes a session of its own. Once that is enforced, everything before it on the stream is
+ * enforced too.
  */
 const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
 const feed = (name, section, why, steps, more = {}) => ({
@@ -607,8 +608,8 @@ const CASES = [
       { do: 'send', event: 'head', id: 'epoch-a.101', data: { seq: 101 } },
       { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 409 },
       { do: 'expect_connection', within_ms: 5000, resumes: { epoch: 'epoch-a', at_most: 101 } },
-      // The former log accepts either of the next two tokens: the guard has read the new one when
-      // it rejects the first.
+      // The former log accepts both of the next two tokens. A guard that rejects the first one has
+      // read the new log.
       check('reject', { sid: 's_2', rev: 59 }),
       check('accept', { sid: 's_2', rev: 60 }),
       now('reject', { sid: 's_2', rev: 90, iat: -60 }),

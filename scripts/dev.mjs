@@ -1,4 +1,4 @@
-// `npm run dev`: the demo, built and started again after each change of a source.
+// `npm run dev`: builds and restarts the demo after each change of a source.
 import { spawn, spawnSync } from 'node:child_process'
 import { watch } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,9 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * After each change it stops the running program, builds, and starts the program again. Changes
- * during a round make one further round. `build` returns whether it succeeded; `start` returns the
- * running program, with `stop`.
+ * Returns a reloader. After a change it stops the running program, builds, and starts the program
+ * again. Changes during a round cause one more round. `build` returns whether it succeeded; `start`
+ * returns the running program, with `stop`.
  */
 export function createReloader({ build, start, say }) {
   let running
@@ -30,7 +30,7 @@ export function createReloader({ build, start, say }) {
       wanted = true
       return (working ??= rounds())
     },
-    /** After the round under way, no other begins. */
+    /** Ends the program after the current round, and starts no other round. */
     async end() {
       wanted = false
       await working
@@ -40,8 +40,8 @@ export function createReloader({ build, start, say }) {
 }
 
 /**
- * In a process group of its own: the terminal's Ctrl-C reaches this process alone, which passes it
- * on once.
+ * Starts the demo in a process group of its own, so that the terminal's Ctrl-C reaches only this
+ * process, which forwards it once.
  */
 function startDemo() {
   const child = spawn(
@@ -68,7 +68,7 @@ function main() {
     say: (line) => console.error(line),
   })
   let settled
-  // An editor writes a file in several steps.
+  // Waits for a pause in the changes, because an editor writes a file in several steps.
   const changed = () => {
     clearTimeout(settled)
     settled = setTimeout(() => void reloader.changed(), 200)

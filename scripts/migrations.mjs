@@ -1,7 +1,7 @@
 // Writes the one migration of each engine from db/schema.ts, followed by the hand-written
 // statements of `after-tables.sql` (triggers, storage parameters), which drizzle-kit does not
-// generate. Until the first release there is one migration an engine and no data to migrate, so a
-// changed schema replaces it. Nothing is written where the migration is up to date.
+// generate. Before the first release there is one migration an engine and no data to migrate, so a
+// changed schema replaces it. An up-to-date migration is not written.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -19,7 +19,7 @@ for (const { folder, dialect } of [
   const fresh = mkdtempSync(join(root, folder, '.migrations-'))
   try {
     generate(dialect, `./${folder}/schema.ts`, relative(root, fresh))
-    // The migrator makes the namespace of its own table before it runs the migration.
+    // The migrator creates the namespace of its own table before it runs the migration.
     const tables = readFileSync(join(fresh, NAME), 'utf8')
       .trimEnd()
       .replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
@@ -53,7 +53,7 @@ function generate(dialect, schema, out) {
   if (status !== 0) throw new Error(`drizzle-kit failed for ${schema}. Its message is above.`)
 }
 
-/** The migration, and drizzle-kit's snapshot of it without the id, which is new each time. */
+/** Returns the migration and drizzle-kit's snapshot without the id, which differs at each run. */
 function contentOf(folder) {
   const files = [
     join(folder, NAME),

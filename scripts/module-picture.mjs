@@ -1,7 +1,7 @@
 /**
  * The pictures of the modules and of the folders of db in docs/architecture.md, made from the
  * imports of the code: `npm run docs:modules` writes them, and test/house/import-rules.test.ts
- * compares them. An arrow is left out where a longer way says the same.
+ * compares them. An arrow is left out where a longer path implies it.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export const FOLDERS = ['src', 'workers', 'db', 'guard/src', 'demo', 'broker-dev/src']
 const PAGE = fileURLToPath(new URL('../docs/architecture.md', import.meta.url))
 
-/** The box of a file, or undefined where it is in none: a package that is not ours. */
+/** Returns the box of a file; undefined where it is in none, as a package of others. */
 function boxOf(file) {
   const [top, second, third] = file.split('/')
   if (/(^|\/)guard\/(src|dist)\/|@case-manager\/guard/.test(file)) return 'guard'
@@ -17,10 +17,10 @@ function boxOf(file) {
   return third === undefined ? 'wiring' : second
 }
 
-/** The folder of db that a file is in. */
+/** Returns the folder of db that a file is in. */
 const folderOf = (file) => /^db[/]([^/]+)[/]/.exec(file)?.[1]
 
-/** By the words that mark the place of each picture in the page. */
+/** The pictures, by the words that mark their place in the page. */
 const PICTURES = {
   'the modules': { boxOf, first: ['  wiring["start, app, parts, program, main, cli"]'] },
   'the folders of db': { boxOf: folderOf, first: [] },
@@ -40,7 +40,7 @@ function edgesOf(modules, boxOf) {
   return edges
 }
 
-/** Every box that one leads to. */
+/** Returns every box that can be reached from one. */
 function reach(edges, from, seen = new Set()) {
   for (const to of edges.get(from) ?? [])
     if (!seen.has(to)) {
@@ -50,7 +50,10 @@ function reach(edges, from, seen = new Set()) {
   return seen
 }
 
-/** Mermaid, which GitHub draws. @param modules of dependency-cruiser */
+/**
+ * Returns the picture in Mermaid, which GitHub draws.
+ * @param modules of dependency-cruiser
+ */
 export function picture(modules, { boxOf, first } = PICTURES['the modules']) {
   const edges = edgesOf(modules, boxOf)
   const arrows = [...edges].flatMap(([from, tos]) => {

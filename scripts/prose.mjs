@@ -1,12 +1,15 @@
-// `npm run prose`: finds the words that our texts, comments and test names do not use, and says
-// which to use; and lines that are too long. The terms are those of docs/glossary.md.
+// `npm run prose`: finds words that our texts, comments and test names must not use, with their
+// replacements, and lines that are too long. The terms are those of docs/glossary.md.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** What a text does not say, and what it says instead. Whole words, without regard to case. */
+/**
+ * Words that a text must not use, with their replacement. They match whole words, without regard to
+ * case.
+ */
 const WORDS = [
   ['owe[sd]?|owing', 'pending'],
   ['(?:is|are|was|were|be|been|being) told(?! apart)', 'delivered, informed, gets'],
@@ -41,7 +44,7 @@ const RULES = WORDS.map(([words, better]) => ({
 }))
 
 const blank = (block) => block.replaceAll(/[^\n]/g, ' ')
-/** Code keeps its words, and lines stay lines. */
+/** Blanks out code, whose words are free, and keeps the line numbers. */
 const withoutCode = {
   md: (text) =>
     text.replace(/^( *)```[^]*?^\1```/gm, blank).replace(/`[^`\n]*`|\]\([^)\n]*\)|<[^>\n]*>/g, ''),
@@ -49,7 +52,7 @@ const withoutCode = {
   ts: (text) => text.replace(/\/\*[^]*?\*\/|\/\/ .*/g, blank),
 }
 
-/** @returns the line, the word found and the better one, in the order of the text */
+/** @returns the line, the word found and its replacement, in the order of the text */
 export const findings = (path, text) => wordsIn(withoutCode[/\w+$/.exec(path)[0]](text))
 
 function wordsIn(text) {
@@ -66,7 +69,7 @@ const COMMENT = String.raw`(?=/\*)(?<=^|[\s({])/\*[^]*?\*/|(?=// )(?<=^|\s)// .*
 const NAME = String.raw`(?=['"])(?<=\b(?:test|describe)(?:\.\w+)*(?:\([^()\n]*\))?\(\s*|\]\)\(\s*)(?:'(?:\\.|[^'\\\n])*'|"[^"\n]*")`
 const COMMENTS_AND_NAMES = new RegExp(`${COMMENT}|${NAME}`, 'gm')
 
-/** @returns what the comments and the names of tests hold of those words; what they quote as code keeps its words */
+/** Returns the forbidden words in comments and test names. Words quoted as code are free. */
 export const findingsInCode = (text) => wordsIn(sentences(text))
 
 function sentences(text) {
@@ -81,9 +84,8 @@ function sentences(text) {
 
 const WIDTH = 120
 /**
- * A line that nothing can break, an address or a command for instance, may be longer; a row of a
- * table, a heading and code too.
- * @returns the lines that are too long
+ * Returns the numbers of the lines that are too long. A line that cannot be broken may be longer,
+ * such as an address or a command, and so may a table row, a heading and code.
  */
 export function longLines(text) {
   const breakable = (line) =>
@@ -101,7 +103,10 @@ const inside = (folder, pattern) =>
     .filter((name) => pattern.test(name))
     .map((name) => join(folder, name))
 
-/** The texts that users, operators and developers read. The words of a decision record are not changed. */
+/**
+ * Returns the texts that users, operators and developers read. Decision records are left out,
+ * because their words do not change.
+ */
 export function texts() {
   const guides = readdirSync(join(ROOT, 'examples'), { withFileTypes: true })
     .filter((one) => one.isDirectory())
@@ -130,7 +135,7 @@ const CODE = [
   'workers',
 ]
 const NO_CODE_OF_OURS = /(?:^|\/)(?:node_modules|dist|\.\w+)\//
-/** The code, but for the test that has the words in its examples. */
+/** Returns the source files, without the test whose examples contain the words. */
 export function sources() {
   return CODE.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true }).map((name) => join(folder, name)),

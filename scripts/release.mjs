@@ -1,7 +1,6 @@
 // `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the
-// tag; the workflow of the tag publishes. With --dry-run it shows all of that, builds the
-// artifacts, and changes no file. With --artifacts DIR it only builds the artifacts of the current
-// version.
+// tag; the tag's workflow publishes. With --dry-run it prints these steps and builds the artifacts,
+// but changes no file. With --artifacts DIR it only builds the artifacts of the current version.
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -16,7 +15,7 @@ const HELP = `Usage: npm run release -- [VERSION] [--dry-run]
 
 Without VERSION it makes the next minor version, or the next patch version where CHANGELOG.md lists only fixes.`
 
-/** What the changelog says about a version; undefined where it has no such heading. */
+/** Returns the section of a version in the changelog; undefined where it has no such heading. */
 export const notesOf = (changelog, version) =>
   changelog
     .split(/^(?=## )/m)
@@ -66,8 +65,8 @@ export function releasedFiles(files, { version, current, date }) {
 }
 
 /**
- * @returns the images that the workflow builds, each with the labels that it and the Dockerfile
- * give it
+ * @returns the images that the workflow builds, each with the labels from the workflow and the
+ * Dockerfile
  */
 export function imagesOf(dockerfile, workflow, version) {
   const [, targets] = /for target in ([\w ]+); do\n\s*docker buildx build/.exec(workflow)
@@ -88,7 +87,7 @@ const npm = (...args) =>
 const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
 
 /**
- * Where the package at `from` finds `name`, as Node looks for it; undefined where it is not
+ * Returns the path at which Node finds `name` from the package at `from`; undefined where it is not
  * installed there.
  */
 function found(packages, from, name) {
@@ -105,12 +104,12 @@ const nameOf = (path, one) => one.name ?? path.replace(/^.*node_modules\//, '')
 const purlOf = (name, version) => `pkg:npm/${name.replace('@', '%40')}@${version}`
 
 /**
- * What the image runs on, as CycloneDX, from the lock file. (`npm sbom --omit dev` drops packages
- * that a development package uses too: hono, jose, zod.)
+ * Returns the runtime dependencies of the image as CycloneDX, from the lock file. (`npm sbom --omit
+ * dev` leaves out packages that a development package uses too: hono, jose, zod.)
  */
 export function billOfMaterials(lock, { serial, timestamp }) {
   const { packages } = lock
-  // Of the workspaces the image has the guard alone.
+  // The guard is the only workspace in the image.
   const isShipped = (path, one) =>
     (path === 'guard' || path.includes('node_modules/')) &&
     !one.link &&
@@ -172,7 +171,7 @@ export function billOfMaterials(lock, { serial, timestamp }) {
   }
 }
 
-/** The packages that a release publishes, the bill of materials, and the notes. */
+/** Writes the packages that a release publishes, the bill of materials, and the notes. */
 function writeArtifacts(directory, notes) {
   mkdirSync(directory, { recursive: true })
   execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-broker-dev.mjs')], {

