@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 /**
- * The real broker, as `npm start` runs it, in its own process: what the demo shows is what is used.
+ * The real broker, as `npm start` runs it, in its own process, so that the demo shows the same
+ * program.
  */
 
 export interface RunningBroker {
   pid: number
   queue: string
-  /** Settles when it has ended, with its exit code. */
+  /** Settles with its exit code when the broker has ended. */
   ended: Promise<number | null>
   stop(): Promise<void>
 }
@@ -17,7 +18,10 @@ export interface RunningBroker {
 const ROOT = join(import.meta.dirname, '..')
 const CLI = join(ROOT, 'src/cli.js')
 
-/** One command of `cmb`. @throws with what it said, where it fails */
+/**
+ * Runs one command of `cmb`.
+ * @throws with the command's error output where it fails
+ */
 export async function runCommand(args: string[], env: Record<string, string>): Promise<void> {
   await promisify(execFile)(process.execPath, [CLI, ...args], {
     env: { ...inherited(), ...env },
@@ -26,7 +30,10 @@ export async function runCommand(args: string[], env: Record<string, string>): P
   })
 }
 
-/** @throws with what it said last, where it cannot start */
+/**
+ * Starts the broker.
+ * @throws with its last output where it cannot start
+ */
 export async function runBroker(
   env: Record<string, string>,
   onLine: (line: string) => void,
@@ -35,7 +42,8 @@ export async function runBroker(
     env: { ...inherited(), ...env },
     execArgv: ['--max-semi-space-size=2'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // Its own process group: the terminal's Ctrl-C is ours to pass on, once.
+    // A process group of its own, so that the terminal's Ctrl-C reaches only the demo, which
+    // forwards it once.
     detached: true,
   })
   const last: string[] = []
@@ -65,8 +73,8 @@ export async function runBroker(
 }
 
 /**
- * What a process needs of its environment; never the developer's BROKER_ settings, which are for a
- * broker of their own.
+ * Returns the environment for child processes, without the developer's BROKER_ settings, which
+ * belong to a broker of their own.
  */
 function inherited(): Record<string, string> {
   return Object.fromEntries(

@@ -5,13 +5,13 @@ import { readClientsFile } from '../src/clients/read-clients-file.ts'
 import { followFile, textOf } from './follow-file.ts'
 
 /**
- * The further clients of `--clients FILE`: checked before the broker gets them, because it would
- * reject the sample instances with them.
+ * The further clients of `--clients FILE`. They are checked before the broker gets them, because it
+ * would reject the sample instances together with them.
  */
 
 /**
- * @returns its entries, secrets' files named absolutely: the broker gets a file of all clients in
- * another folder.
+ * Returns the entries of the file. Paths of secret files become absolute, because the broker gets a
+ * file of all clients in another folder.
  * @throws Error with every problem and its line
  */
 export async function readFurtherClients(

@@ -12,8 +12,8 @@ import { clusterPorts, type DemoPorts } from './options.ts'
 import { startProxy } from './proxy.ts'
 
 /**
- * `--cluster`: two brokers of one Postgres behind a proxy, which has the address that the demo
- * otherwise gives to its one broker.
+ * `--cluster`: two brokers on one Postgres behind a proxy, which has the address that the demo
+ * otherwise gives to its single broker.
  */
 
 export interface Cluster extends Pick<RunningBroker, 'queue' | 'ended'> {
@@ -23,19 +23,22 @@ export interface Cluster extends Pick<RunningBroker, 'queue' | 'ended'> {
 interface ClusterInput {
   dir: DemoDirectory
   ports: DemoPorts
-  /** Of the one broker: what differs between two is set here. */
+  /** The environment of a single broker. The differences between the two are set here. */
   environment: Record<string, string>
   onLine(line: string): void
   say(text: string): void
-  /** Ended in the opposite order. */
+  /** Registers a close function. They run in the opposite order. */
   add(close: () => unknown): void
 }
 
-/** @throws with what keeps a part from starting */
+/**
+ * Starts the cluster.
+ * @throws with the reason why a part cannot start
+ */
 export async function startCluster(input: ClusterInput): Promise<Cluster> {
   const { dir, ports, environment, onLine, say, add } = input
-  // Where the user whom Postgres runs as can come to it, and what a kill -9 leaves is cleared by
-  // the next demo.
+  // The user whom Postgres runs as can reach this folder, and the next demo clears what a kill -9
+  // leaves there.
   process.env['TMPDIR'] = dir.path
   const log = {
     info: () => {},
@@ -55,8 +58,8 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
   await runCommand(['migrate'], store)
   const places = placesOf(dir, ports)
   const brokers = []
-  // One after the other: each start is a second of work, and a broker that waits a second for
-  // Postgres ends.
+  // One after the other: each start takes a second of CPU time, and a broker that waits a second
+  // for Postgres ends.
   for (const { name, listen, ops, data } of places) {
     const own = {
       BROKER_LISTEN: `127.0.0.1:${listen}`,
@@ -110,7 +113,7 @@ function placesOf(dir: DemoDirectory, ports: DemoPorts) {
   ]
 }
 
-/** The embedded Postgres that the queue falls back to, with one empty database. */
+/** Starts the embedded Postgres that the queue falls back to, with one empty database. */
 async function startOwnPostgres(input: {
   dir: string
   database: string

@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Where the demo writes: one directory, named after its process, so that the next demo can tell
- * what a kill -9 left behind.
+ * The directory into which the demo writes. It is named after the demo's process, so that the next
+ * demo finds what a kill -9 left behind.
  */
 
 export interface DemoDirectory {
-  /** For the broker's TMPDIR: the user whom its Postgres runs as has to come through it. */
+  /**
+   * The path of the directory, for the broker's TMPDIR. The user whom Postgres runs as must be able
+   * to pass through it.
+   */
   path: string
   /** The broker's data directory. */
   data: string
@@ -26,7 +29,7 @@ export function makeDirectory(): DemoDirectory {
   return { path, data, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 5 }) }
 }
 
-/** Only one's own, and only where no process has that id any more. */
+/** Removes leftover directories of this user, if no process with their id runs any more. */
 function clearLeftovers(): void {
   for (const name of readdirSync(tmpdir())) {
     const pid = Number(NAME.exec(name)?.[1])
@@ -37,7 +40,7 @@ function clearLeftovers(): void {
       if (there.isDirectory() && there.uid === process.getuid?.())
         rmSync(path, { recursive: true, force: true })
     } catch {
-      // Of another process, or removed meanwhile.
+      // The directory belongs to another process, or was removed meanwhile.
     }
   }
 }

@@ -3,8 +3,8 @@ import { registration } from '../src/microsoft/registration.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, type AppSeed } from './entra/users.ts'
 
 /**
- * The settings of a broker whose Microsoft is simulated, and the registration by which that
- * Microsoft knows the broker.
+ * The settings of a broker whose Microsoft is simulated, and the broker's registration at that
+ * Microsoft.
  */
 
 interface SimulatedBroker {
@@ -15,7 +15,7 @@ interface SimulatedBroker {
   clientsFile: string
   /** The address of the simulated Microsoft. */
   authority: string
-  /** Tenant ids; operators are of the first. */
+  /** Tenant ids. Operators belong to the first. */
   tenants: readonly string[]
 }
 
@@ -42,7 +42,7 @@ export const environmentOf = ({
   BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
   BROKER_OPERATOR_TENANT: tenants[0] ?? '',
   BROKER_MFA_PROOF: 'auth_context:c1',
-  // Microsoft's signals arrive within a minute, quick enough to be watched.
+  // Microsoft's signals arrive within a minute, so that a user can watch their effect.
   BROKER_GRAPH: 'yes',
   BROKER_GRAPH_ORIGIN: `${authority}/graph/v1.0`,
   BROKER_PROBE_MINUTES: '1',

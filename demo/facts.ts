@@ -2,13 +2,13 @@ import type { DemoPorts } from './options.ts'
 import type { Entra } from './entra/entra.ts'
 import { registrationOf } from './case-manager/server.ts'
 
-/** What the demo says about itself: to users in words, to scripts as one line. */
+/** The demo's description of itself: words for users, one line for scripts. */
 
 /** One of the brokers of `--cluster`. */
 export interface ClusterBroker {
   name: string
   pid: number
-  /** Its own address, past the proxy. */
+  /** Its own address, without the proxy. */
   url: string
   ops: string
   data_dir: string
@@ -31,7 +31,7 @@ interface Parts {
   instances: readonly Instance[]
   queue: string
   dataDir: string
-  /** Of `--cluster`. */
+  /** The brokers of `--cluster`; undefined without it. */
   brokers: ClusterBroker[] | undefined
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Follows the edits of a clients file. A file with a problem is reported and changes nothing. */
+/** Follows edits of a clients file. A file with a problem is reported and not applied. */
 
 interface Following {
   /** @throws Error with every problem */
@@ -10,8 +10,8 @@ interface Following {
 }
 
 /**
- * By polling its text, because editors replace files.
- * @param known the text that is applied already
+ * Follows a file by polling its text, because editors replace files.
+ * @param known the text that is already applied
  */
 export function followFile(
   file: string,
@@ -39,7 +39,7 @@ export function followFile(
   return { close: () => clearInterval(timer) }
 }
 
-/** Empty where it cannot be read. */
+/** Returns the file's text; empty where it cannot be read. */
 export function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8')

@@ -16,9 +16,9 @@ import { factsOf, localhost, tell, type Instance } from './facts.ts'
 import { clusterPorts, HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 
 /**
- * `npm run demo`: the real broker with its workers in a process of its own, and beside it, in this
- * one, what stands in for the world around it: a simulated Microsoft and two Case Manager
- * instances. Secrets are new at each start; whatever it writes goes with it.
+ * `npm run demo`: the real broker with its workers in its own process and, in this process, the
+ * world around it: a simulated Microsoft and two Case Manager instances. Secrets are new at each
+ * start; the files that it writes are removed at the end.
  */
 
 function instancesOf(ports: DemoPorts): Instance[] {
@@ -34,7 +34,10 @@ function instancesOf(ports: DemoPorts): Instance[] {
   })
 }
 
-/** @throws with the port and what to do, where something answers there already */
+/**
+ * Checks that all ports are free.
+ * @throws with the port and what to do, where another program listens
+ */
 async function checkPorts({ ports, cluster }: DemoOptions): Promise<void> {
   const taken = await Promise.all(
     Object.values(cluster ? { ...ports, ...clusterPorts(ports) } : ports).map(
@@ -53,7 +56,7 @@ async function checkPorts({ ports, cluster }: DemoOptions): Promise<void> {
     )
 }
 
-/** Under another name first: the broker never reads half a file. */
+/** Writes the file under another name first, so that the broker never reads a part of it. */
 function writeClientsFile(
   dir: string,
   instances: readonly Instance[],
@@ -88,7 +91,7 @@ function brokerEnvironment(
   }
 }
 
-/** Each file of `languages`, whether the demo runs from its source or from `dist`. */
+/** Returns the files of `languages`, whether the demo runs from its source or from `dist`. */
 function languageFiles(): string[] {
   const folder =
     ['../languages', '../../languages']
@@ -97,7 +100,7 @@ function languageFiles(): string[] {
   return readdirSync(folder).map((name) => join(folder, name))
 }
 
-/** Everything that runs, ended in the opposite order. */
+/** Everything that runs, for closing in the opposite order. */
 class Running {
   readonly #steps: (() => unknown)[] = []
   add(close: () => unknown): void {
@@ -126,7 +129,7 @@ function follow(
   running.add(() => following.close())
 }
 
-/** One broker, or two behind a proxy: at the same addresses. */
+/** Starts one broker, or two behind a proxy, at the same addresses. */
 async function startBrokers(
   { dir, clientsFile, options }: { dir: DemoDirectory; clientsFile: string; options: DemoOptions },
   running: Running,
@@ -152,7 +155,7 @@ async function startBrokers(
   return broker
 }
 
-/** Who has the app role in Fabrikam administers its users. */
+/** Lets users with the app role in Fabrikam administer its users. */
 async function openTenantConsole(data: string): Promise<void> {
   await runCommand(['tenants', 'change', FABRIKAM.tid, '--administrators', 'app_role'], {
     BROKER_DATA_DIR: data,

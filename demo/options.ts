@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-/** What the demo was asked for: ports, output, further clients. */
+/** The options of the demo: ports, output, further clients. */
 
 export const HELP = `Usage: npm run demo [-- options]
 
@@ -35,7 +35,7 @@ export interface DemoPorts {
   melbourne: number
 }
 
-/** Behind the proxy of `--cluster`. */
+/** Returns the ports behind the proxy of `--cluster`. */
 export const clusterPorts = ({ broker }: DemoPorts) => ({
   a: broker + 3,
   b: broker + 4,
@@ -54,7 +54,7 @@ export interface DemoOptions {
   ports: DemoPorts
 }
 
-/** @throws Error with words for the user who typed it */
+/** @throws Error with a message for the user who typed the options */
 export function readOptions(
   args: string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -75,7 +75,7 @@ export function readOptions(
     throw new Error(
       'DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.',
     )
-  // npm changes to the package's directory; the file's name is relative to that of the developer.
+  // npm changes to the package's directory, but the file's name is relative to the developer's.
   const fileOf = (given: string | undefined): string | undefined =>
     given === undefined
       ? undefined
@@ -100,7 +100,10 @@ export function readOptions(
   }
 }
 
-/** @throws Error where it cannot be an issuer: an https origin without a path */
+/**
+ * Returns the public address as an issuer.
+ * @throws Error where it cannot be one: an issuer is an https origin without a path
+ */
 function publicUrl(value: string): string {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (url?.protocol !== 'https:' || url.username !== '' || url.origin !== value.replace(/\/$/, ''))

@@ -8,13 +8,13 @@ import {
 import { connect, type Socket } from 'node:net'
 
 /**
- * The reverse proxy of `--cluster`: it gives each request to the next broker, and streams both
- * ways. Only a refused connection goes to another broker, because then no broker has seen the
+ * The reverse proxy of `--cluster`: it sends each request to the next broker, and streams both
+ * ways. Only a refused connection is retried at another broker, because then no broker has seen the
  * request.
  */
 
 const HOST = '127.0.0.1'
-/** They are between two hops (RFC 9110 §7.6.1). */
+/** Headers that are valid for one hop only (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -70,7 +70,7 @@ async function forward(
       answer.statusMessage,
       answerHeaders(answer.rawHeaders),
     )
-    // An event stream: its head goes out before its first event.
+    // An event stream needs its head before its first event.
     outgoing.flushHeaders()
     answer.once('error', () => outgoing.destroy())
     answer.pipe(outgoing)
@@ -79,7 +79,7 @@ async function forward(
   incoming.pipe(onward)
 }
 
-/** The first of these ports that takes the connection. */
+/** Connects to the first of these ports that accepts. */
 async function connectToOne(ports: readonly number[]): Promise<Socket | undefined> {
   for (const port of ports) {
     const socket = await open(port)
@@ -105,7 +105,10 @@ function onwardHeaders({ headers, socket }: IncomingMessage): OutgoingHttpHeader
   return { ...Object.fromEntries(kept), ...chunked, 'x-forwarded-for': from }
 }
 
-/** Name and value in turns, as they came: each Set-Cookie stays a header of its own. */
+/**
+ * Returns the headers without those of one hop, as alternating names and values, so that each
+ * Set-Cookie stays a header of its own.
+ */
 const answerHeaders = (raw: readonly string[]): string[] =>
   raw.filter((_, index) => !HOP_BY_HOP.has((raw[index - (index % 2)] ?? '').toLowerCase()))
 

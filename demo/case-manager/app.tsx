@@ -13,7 +13,7 @@ import type { createStanding } from './standing.ts'
 
 export interface InstanceParts {
   place: Place
-  /** Where it is itself, without a trailing slash. */
+  /** The instance's own address, without a trailing slash. */
   url: string
   guard: Guard
   relyingParty: RelyingParty
@@ -74,12 +74,15 @@ const securityHeaders =
     const policy = `default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self' ${issuer}; frame-ancestors 'none'; base-uri 'none'`
     c.header('Content-Security-Policy', policy)
     c.header('X-Content-Type-Options', 'nosniff')
-    // Not `no-referrer`: browsers then send `Origin: null` with the page's own forms.
+    // Not `no-referrer`, with which browsers send `Origin: null` with the page's own forms.
     c.header('Referrer-Policy', 'same-origin')
     if (c.res.headers.get('cache-control') === null) c.header('Cache-Control', 'no-store')
   }
 
-/** Cookies ignore ports, so that each instance on one machine needs names of its own. */
+/**
+ * Returns the instance's cookies. Cookies ignore ports, so each instance on one machine needs its
+ * own cookie names.
+ */
 function cookiesOf({ place, sessions, url }: InstanceParts) {
   const name = place.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')
   const options = {
@@ -94,7 +97,7 @@ function cookiesOf({ place, sessions, url }: InstanceParts) {
     open: (c: Context, session: InstanceSession): void =>
       setCookie(c, name, sessions.open(session), options),
     clear: (c: Context): void => void deleteCookie(c, name, options),
-    /** What binds a sign-in to this browser. */
+    /** The cookie that binds a sign-in to this browser. */
     browser: (c: Context): string | undefined => getCookie(c, `${name}_browser`),
     setBrowser(c: Context): string {
       const value = randomBytes(32).toString('base64url')
@@ -136,7 +139,7 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
 
   app.get('/signed-out', (c) => {
     const session = cookies.session(c)
-    // Only the answer to a sign-out that began here ends anything: a link does not.
+    // Only the answer to a sign-out that began here ends the session. A plain link does not.
     if (session?.signOutState !== undefined && c.req.query('state') === session.signOutState) {
       sessions.end(session)
       cookies.clear(c)
@@ -166,7 +169,7 @@ function signInAndOut(
   })
 
   app.post('/sign-out', async (c) => {
-    // Pages of other origins cannot sign a user out; SameSite alone would let another port through.
+    // Rejects forms of other origins. SameSite alone would accept another port of the same host.
     if (c.req.header('origin') !== url) return c.text('Sign out on the page itself.', 403)
     const session = cookies.session(c)
     return session === undefined
@@ -178,7 +181,7 @@ function signInAndOut(
 }
 
 function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cookies): void {
-  /** By cookie: 401 at once when the session has ended. */
+  /** Answers an API request by cookie: 401 as soon as the session has ended. */
   const bySession = async (
     c: Context,
     answer: (session: InstanceSession) => object,
@@ -191,7 +194,7 @@ function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cooki
     return c.json(answer(session))
   }
   app.get('/api/cases', (c) => bySession(c, () => ({ cases: casesOf(place.name) })))
-  // Looks at what is known, and refreshes nothing: a page that is merely open is not activity.
+  // Reads the known state without a refresh, because a page that is merely open is not activity.
   app.get('/api/session', (c) => {
     const session = cookies.session(c)
     return session === undefined
@@ -207,7 +210,7 @@ function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cooki
       'X-Accel-Buffering': 'no',
     })
   })
-  /** By bearer token, for other services: the guard decides. */
+  /** Accepts bearer tokens of other services. The guard decides about them. */
   app.get('/api/whoami', requireToken(guard), (c) => {
     const { client_id, exp, rev, roles, scope, sid, sub, tid } = c.get('claims')
     return c.json({ sub, sid, client_id, tid, scope, roles, rev, exp })

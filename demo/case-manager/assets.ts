@@ -1,4 +1,4 @@
-/** The instance's own style and its only script: plain, small, from its own address. */
+/** The instance's own style sheet and its only script. */
 
 export const STYLE = `
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #18202b; --soft: #566172; --line: #dde2e9; --act: #14532d; --on-act: #fff; --tint: #e8f3ec;
@@ -43,7 +43,10 @@ td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color:
 @media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:last-child, td:last-child { display: none; } }
 `
 
-/** The instance says when the session has ended; the page then shows nothing of it any more. */
+/**
+ * When the instance reports that the session has ended, the script removes the session's data from
+ * the page.
+ */
 export const SCRIPT = `
 const live = document.getElementById('live')
 const template = document.getElementById('ended')

@@ -1,4 +1,4 @@
-/** What an instance is for, as far as a sample needs it. */
+/** A case in the sample's list. */
 export interface Case {
   number: string
   title: string

@@ -3,8 +3,8 @@ import type { InstanceSession } from './sessions.ts'
 const HEARTBEAT_MS = 15_000
 
 /**
- * Server-sent events for one open page: silent until the session has ended, then it says so and
- * closes.
+ * Returns server-sent events for one open page: silence until the session has ended, then one event
+ * and the end of the stream.
  */
 export function eventsOf(session: InstanceSession): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()

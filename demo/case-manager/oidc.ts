@@ -4,8 +4,8 @@ import * as oidc from 'openid-client'
 import type { InstanceSession } from './sessions.ts'
 
 /**
- * The instance as a relying party: code flow with PKCE, refresh, sign-out, by `openid-client`;
- * access tokens are judged by the guard.
+ * The instance as a relying party: code flow with PKCE, refresh and sign-out by `openid-client`.
+ * The guard checks access tokens.
  */
 
 export interface RelyingPartyOptions {
@@ -32,7 +32,7 @@ const MOST_BEGUN = 1000
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined
 
-/** Signing in did not work, in words for the user. */
+/** The error of a failed sign-in, with a message for the user. */
 export class SignInFailed extends Error {
   readonly status: 400 | 503
   constructor(message: string, status: 400 | 503, options?: { cause?: unknown }) {
@@ -51,7 +51,10 @@ export class RelyingParty {
     this.#options = options
   }
 
-  /** Where the browser goes to sign in. @param browser binds the answer to this browser */
+  /**
+   * Begins a sign-in and returns the address to which the browser goes.
+   * @param browser binds the answer to this browser
+   */
   async begin(browser: string): Promise<URL> {
     const { now, redirectUri } = this.#options
     const verifier = oidc.randomPKCECodeVerifier()
@@ -69,7 +72,10 @@ export class RelyingParty {
     })
   }
 
-  /** @throws SignInFailed */
+  /**
+   * Finishes a sign-in and returns its session.
+   * @throws SignInFailed
+   */
   async finish(query: URLSearchParams, browser: string | undefined): Promise<InstanceSession> {
     const state = query.get('state') ?? ''
     const begun = this.#begun.get(state)
@@ -105,7 +111,7 @@ export class RelyingParty {
       signOutState: undefined,
       pages: new Set(),
     }
-    // The guard knows it if it has been revoked since; and where the guard cannot say, no user is
+    // The guard rejects a token that was revoked meanwhile. If the guard cannot decide, no user is
     // signed in.
     if (!(await this.#take(session, tokens)))
       throw new SignInFailed(
@@ -131,8 +137,9 @@ export class RelyingParty {
   }
 
   /**
-   * `over`: the broker says that the session has ended. `failed` says nothing of the session, which
-   * is as good as its present token still is and no longer.
+   * Refreshes the session's tokens. `over`: the broker reports that the session has ended.
+   * `failed`: the state of the session is unknown, and its present token stays valid until it
+   * expires.
    */
   async refresh(session: InstanceSession): Promise<'refreshed' | 'over' | 'failed'> {
     if (session.refreshToken === undefined) return 'over'
@@ -147,11 +154,11 @@ export class RelyingParty {
   }
 
   /**
-   * Takes new tokens into a session, if the guard honors them: their `sid` and `rev` say what may
-   * end it.
+   * Stores new tokens in a session if the guard accepts them. Their `sid` and `rev` decide which
+   * revocations cover the session.
    */
   async #take(session: InstanceSession, tokens: oidc.TokenEndpointResponse): Promise<boolean> {
-    // Whatever becomes of the access token, only this one can be used next.
+    // Only the new refresh token can be used next, even if the access token is rejected.
     session.refreshToken = tokens.refresh_token ?? session.refreshToken
     const checked = await this.#options.guard.check(tokens.access_token)
     if (!checked.ok || checked.claims.sub !== session.sub || checked.claims.sid === undefined)
@@ -169,7 +176,10 @@ export class RelyingParty {
     return true
   }
 
-  /** Where the browser goes to sign out; the broker asks the user how far. */
+  /**
+   * Returns the address to which the browser goes to sign out. There the broker asks the user how
+   * far.
+   */
   async signOut(session: InstanceSession): Promise<URL> {
     session.signOutState = randomBytes(16).toString('base64url')
     return oidc.buildEndSessionUrl(await this.#discover(), {
@@ -179,7 +189,7 @@ export class RelyingParty {
     })
   }
 
-  /** Once, as soon as the broker answers. */
+  /** Returns the broker's metadata, read once it answers. */
   async #discover(): Promise<oidc.Configuration> {
     const { clientId, clientSecret, issuer } = this.#options
     const execute = issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : []

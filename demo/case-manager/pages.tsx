@@ -4,8 +4,8 @@ import { raw } from 'hono/html'
 import type { Case } from './cases.ts'
 
 /**
- * What users see. Rendered here, shown by the browser as it is; the one script only takes it away
- * when the session has ended.
+ * The pages that users see. They are rendered here; the one script only removes the content when
+ * the session has ended.
  */
 
 export interface Place {
@@ -91,7 +91,7 @@ const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined })
   </header>
 )
 
-/** In the words of this instance, by the class that the broker's logout token has. */
+/** The instance's words for each reason class of a logout token. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'You signed out.',
   ended_elsewhere: 'Your session was ended from another place.',

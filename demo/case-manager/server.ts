@@ -9,15 +9,15 @@ import { createStanding } from './standing.ts'
 
 /**
  * A sample Case Manager instance: a small case list that signs users in through the broker, and
- * stops honoring a session the moment it has ended.
+ * rejects a session as soon as it has ended.
  */
 
 export interface CaseManagerOptions {
-  /** "Case Manager Sydney" */
+  /** The name, for example "Case Manager Sydney". */
   name: string
-  /** 0: any that is free. */
+  /** The port; 0: any free one. */
   port: number
-  /** How browsers and the broker reach it; not given: `http://localhost:<port>`. */
+  /** The address for browsers and the broker; the default is `http://localhost:<port>`. */
   url?: string | undefined
   issuer: string
   clientId: string
@@ -25,30 +25,34 @@ export interface CaseManagerOptions {
   /** Another instance to link to. */
   other?: { name: string; url: string } | undefined
   clock?: GuardClock | undefined
-  /** What a developer should look at: the feed is down, a logout token was not accepted. */
+  /** Called with problems for the developer: the feed is down, or a logout token was rejected. */
   onProblem?: ((error: Error) => void) | undefined
 }
 
-/** What it has to be registered with (RFC 7591 names). */
+/** Returns the registration that the instance needs (RFC 7591 names). */
 export const registrationOf = (name: string, url: string) => ({
   client_name: name,
   client_uri: `${url}/`,
   redirect_uris: [`${url}/oidc/callback`],
   post_logout_redirect_uris: [`${url}/signed-out`],
   backchannel_logout_uris: [`${url}/oidc/backchannel-logout`],
-  // It uses the guard, which knows what to do with a `sub`.
+  // The guard handles logout tokens by `sub`.
   logout_by: 'sub',
   audience: url,
 })
 
 /**
- * How long it waits for the broker before it serves: until then it refuses what it cannot judge.
+ * How long the instance waits for the broker before it serves. Until the guard is ready it rejects
+ * what it cannot check.
  */
 const READY_MS = 15_000
-/** The proxy of a public address may start later than the demo. */
+/** The wait for a broker at a public address, whose proxy may start later than the demo. */
 const PUBLIC_READY_MS = 1_000
 
-/** Resolves when it listens and, if the broker answers by then, when tokens can be checked. */
+/**
+ * Starts the instance. Resolves when it listens and, if the broker answers in time, when tokens can
+ * be checked.
+ */
 export async function startCaseManager(
   options: CaseManagerOptions,
 ): Promise<{ url: string; guard: Guard; close(): Promise<void> }> {

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { covers, type Bearer, type Logout, type ReasonClass } from '@case-manager/guard'
 
 /**
- * The instance's own sessions, in memory: each is only as good as its access token, and ends the
- * moment the broker says so. Cookies are kept as hashes.
+ * The instance's own sessions, in memory. Each is valid only while its access token is, and ends
+ * when the broker reports its end. Cookies are kept as hashes.
  */
 export interface InstanceSession extends Bearer {
   sid: string
@@ -13,25 +13,28 @@ export interface InstanceSession extends Bearer {
   idToken: string
   accessToken: string
   refreshToken: string | undefined
-  /** Epoch seconds: from then on it is refreshed before it is used. */
+  /** Epoch seconds from which the session is refreshed before its use. */
   refreshAt: number
   ended: boolean
-  /** What the broker must bring back after a sign-out that began here. */
+  /** The state that the broker must return after a sign-out that began here. */
   signOutState: string | undefined
-  /** Pages that are open now. */
+  /** The open pages, each with its callback for the session's end. */
   readonly pages: Set<() => void>
 }
 
 const hash = (cookie: string): string => createHash('sha256').update(cookie).digest('base64url')
 
-/** Sessions that ended, remembered so that their user reads why. */
+/** The number of ended sessions that are kept, so that their users read why. */
 const REMEMBERED = 1_000
 
 export class Sessions {
   readonly #sessions = new Map<string, InstanceSession>()
   readonly #ended = new Map<string, { session: InstanceSession; why?: ReasonClass | undefined }>()
 
-  /** @returns the cookie's value */
+  /**
+   * Adds a session.
+   * @returns the cookie's value
+   */
   open(session: InstanceSession): string {
     const cookie = randomBytes(32).toString('base64url')
     this.#sessions.set(hash(cookie), session)
@@ -46,15 +49,15 @@ export class Sessions {
     this.#endWhere((one) => one === session)
   }
 
-  /** A revocation from the feed. */
+  /** Ends the sessions that a revocation from the feed covers. */
   revoked(revocation: Parameters<typeof covers>[0]): void {
     this.#endWhere((session) => covers(revocation, session))
   }
 
   /**
-   * A logout token. One that comes late must not end what was opened after the sign-out it tells
-   * of: those have a `rev` that is not lower. The feed may have ended the session before: then the
-   * token says why.
+   * Ends the sessions that a logout token names. A late token must not end sessions that were
+   * opened after its sign-out; their `rev` is not lower. If the feed has already ended the session,
+   * the token adds the reason.
    */
   loggedOut({ sid, sub, rev, reasonClass }: Logout): void {
     const over = (session: InstanceSession): boolean =>
@@ -64,7 +67,10 @@ export class Sessions {
     for (const one of this.#ended.values()) if (over(one.session)) one.why ??= reasonClass
   }
 
-  /** Whether the session of that cookie has ended, and why where that is known. */
+  /**
+   * Returns the end of the cookie's session, with the reason where it is known; undefined where it
+   * has not ended.
+   */
   endOf(cookie: string | undefined): { why: ReasonClass | undefined } | undefined {
     const found = cookie === undefined ? undefined : this.#ended.get(hash(cookie))
     return found && { why: found.why }

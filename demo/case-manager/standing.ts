@@ -2,12 +2,15 @@ import type { Guard } from '@case-manager/guard'
 import type { RelyingParty } from './oidc.ts'
 import type { InstanceSession, Sessions } from './sessions.ts'
 
-/** `unknown`: cannot be checked at the moment. It is not a sign-out, and nothing is shown. */
+/**
+ * `unknown`: the session cannot be checked at the moment. The user is not signed out, but sees no
+ * data.
+ */
 type Standing = 'good' | 'ended' | 'unknown'
 
 /**
- * Whether a session is valid now: asked at each request, and answered from memory but for the
- * refresh that is due once in a while.
+ * Returns a function that tells whether a session is valid now. It runs at each request and answers
+ * from memory, except for the refresh that is due from time to time.
  */
 export function createStanding(parts: {
   guard: Guard
@@ -17,7 +20,7 @@ export function createStanding(parts: {
 }) {
   const refreshing = new WeakMap<InstanceSession, Promise<'refreshed' | 'over' | 'failed'>>()
 
-  /** Requests that come at once share one refresh. */
+  /** Concurrent requests share one refresh. */
   function refresh(session: InstanceSession): Promise<'refreshed' | 'over' | 'failed'> {
     const running = refreshing.get(session)
     if (running !== undefined) return running

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 
 /**
- * Errors in the shape Entra gives them: at the token endpoint, on the way back to the application,
- * and on its own pages.
+ * Errors in the shape of Entra's: at the token endpoint, in the redirect to the application, and on
+ * its own pages.
  */
 
 interface Row {
@@ -10,7 +10,7 @@ interface Row {
   text: string
   status?: number
   suberror?: string
-  /** Comes with a claims challenge that the application is to replay. */
+  /** Whether the error has a claims challenge, which the application replays. */
   challenge?: boolean
 }
 
@@ -248,7 +248,8 @@ export class EntraError extends Error {
   }
 
   /**
-   * A challenge is base of nothing but the word that it is one: what comes back is what went out.
+   * The claims challenge. Its content means nothing: the application only has to return it
+   * unchanged.
    */
   get claims(): string | undefined {
     return this.#challenge
@@ -277,5 +278,5 @@ export class EntraError extends Error {
   }
 }
 
-/** `2026-11-24 09:00:00Z`, as Entra writes it. */
+/** Formats a time as Entra does, for example `2026-11-24 09:00:00Z`. */
 const stamp = (now: Date): string => `${now.toISOString().slice(0, 19).replace('T', ' ')}Z`

@@ -7,8 +7,8 @@ import { AREAS, type Switches } from './switches.ts'
 import type { World } from './world.ts'
 
 /**
- * The administrator's page: so that a user at the demonstration can disable Alice and watch. No
- * sign-in: it is a toy, on this machine alone.
+ * The administrator's page, on which a user of the demonstration can disable Alice and watch the
+ * effect. It needs no sign-in: it is a toy, reachable from this machine only.
  */
 
 type Answer = Response | Promise<Response>
@@ -62,7 +62,7 @@ const ACTS: Record<string, Act> = {
   },
 }
 
-/** `alice-demo`, `alice-demo-2`, `alice-demo-3` … */
+/** Returns the next password: `alice-demo`, `alice-demo-2`, `alice-demo-3` … */
 function nextPassword(password: string): string {
   const [, base = password, number = '1'] = /^(.*?)(?:-(\d+))?$/.exec(password) ?? []
   return `${base}-${Number(number) + 1}`
@@ -75,8 +75,8 @@ interface Toggle {
 }
 
 /**
- * Without it users read "Need admin approval", and the tokens of those who are signed in are
- * refused with AADSTS65001.
+ * Returns the switch for a tenant's consent. Without consent users read "Need admin approval", and
+ * tokens of signed-in users are rejected with AADSTS65001.
  */
 const consentOf = ({ tid, name }: Tenant): Toggle => ({
   label: `An administrator of ${name} has consented to the application`,

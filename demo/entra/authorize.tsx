@@ -34,7 +34,7 @@ import type { User } from './users.ts'
 import { deny, succeed } from './respond.ts'
 import { correlationOf, isForeign, type Site } from './site.ts'
 
-/** `/authorize`, `/adminconsent` and the pages between them and the answer. */
+/** `/authorize`, `/adminconsent` and the pages that lead to the answer. */
 
 type Answer = Response | Promise<Response>
 
@@ -133,7 +133,7 @@ function readRequest(
   }
 }
 
-/** What only goes wrong once it is known where to send it. */
+/** Returns the errors that are sent to the redirect URI, which is known to be valid here. */
 function requestError(parameters: URLSearchParams, request: FlowRequest): EntraError | undefined {
   if (request.kind === 'adminconsent') return undefined
   if (parameters.get('response_type') !== 'code') return new EntraError(700054)
@@ -148,7 +148,9 @@ function requestError(parameters: URLSearchParams, request: FlowRequest): EntraE
   return undefined
 }
 
-/** `{"id_token":{"acrs":{"essential":true,"value":"c1"}}}`, or `values`. */
+/**
+ * Returns the contexts in `{"id_token":{"acrs":{"essential":true,"value":"c1"}}}`, or in `values`.
+ */
 function contextsOf(claims: string | null): string[] {
   try {
     const acrs = (
@@ -229,7 +231,8 @@ async function answer(c: Context, site: Site): Promise<Response> {
 }
 
 /**
- * One answer, taken only where its page is the one that is shown; an error where the user said no.
+ * Applies a form, only if its page is the one that is shown. Returns an error where the user
+ * declined.
  */
 function take(
   site: Site,

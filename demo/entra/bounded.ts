@@ -1,6 +1,6 @@
 /**
- * A map that forgets: the oldest entry goes when it is full, and an entry goes when it expires. A
- * stand-in must not grow without end.
+ * A bounded map: the oldest entry is removed when it is full, and an entry when it expires. A
+ * simulator must not grow without limit.
  */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, { value: V; expiresAtMs: number }>()

@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto'
 import { BoundedMap } from './bounded.ts'
 import type { User } from './users.ts'
 
-/** Microsoft's own single sign-on session, one for each browser, several accounts in it. */
+/** Microsoft's own single sign-on session, one for each browser, with several accounts. */
 
 export interface Account {
   user: User
   sid: string
-  /** When the password was given; MFA does not move it. */
+  /** When the password was entered. MFA does not change it. */
   authTime: number
   mfaAt: number | undefined
   kmsi: boolean | undefined
   signedIn: boolean
   generation: number
-  /** Applications that took part: they get the sign-out. */
+  /** The applications that took part, which get the sign-out. */
   clientIds: Set<string>
 }
 
@@ -21,7 +21,7 @@ export interface Browser {
   id: string
   persistent: boolean
   accounts: Account[]
-  /** Every authorization of this browser completes as that user, without pages. */
+  /** The user as whom every authorization of this browser completes, without pages. */
   completesAs: User | undefined
 }
 
@@ -58,7 +58,7 @@ export const liveAccounts = (browser: Browser): Account[] => browser.accounts.fi
 export const accountOf = (browser: Browser, user: User): Account | undefined =>
   browser.accounts.find((account) => account.user === user)
 
-/** A fresh password begins a new session of that account. */
+/** Signs an account in with its password. A live session keeps its `sid`; else a new one begins. */
 export function signInAccount(
   browser: Browser,
   user: User,

@@ -5,8 +5,8 @@ import type { AppRegistration } from './users.ts'
 import type { World } from './world.ts'
 
 /**
- * How an application proves itself at the token endpoint: secret, certificate, or an assertion of
- * an issuer that it trusts.
+ * Authenticates an application at the token endpoint: by secret, certificate, or an assertion of an
+ * issuer that it trusts.
  */
 
 const ASSERTION = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -92,7 +92,7 @@ async function byCertificate(
         })
         if (isTokenEndpoint(world, payload.aud)) return payload
       } catch {
-        // The next certificate, or the other padding.
+        // Continues with the other padding or the next certificate.
       }
     }
   }
@@ -115,15 +115,15 @@ async function byFederation(
       })
       return payload
     } catch {
-      // The next credential.
+      // Continues with the next credential.
     }
   }
   return undefined
 }
 
 /**
- * MSAL names the endpoint of whatever authority it was given, over https even where we are dialled
- * over http.
+ * Whether the audience is a token endpoint of this authority. MSAL names it with https, even where
+ * it is called over http.
  */
 function isTokenEndpoint(world: World, audience: string | string[] | undefined): boolean {
   if (typeof audience !== 'string' || !URL.canParse(audience)) return false

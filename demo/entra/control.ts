@@ -7,7 +7,7 @@ import { isForeign, type Site } from './site.ts'
 import { DEFAULTS, switchesPatch } from './switches.ts'
 import type { World } from './world.ts'
 
-/** `/_control`: for scripts and tests. A page of another site, or of another port, is refused. */
+/** `/_control`: the interface for scripts and tests. Pages of another site or port are rejected. */
 
 const autoBody = z.strictObject({ upn: z.string().nullable() })
 const newUserBody = z.strictObject({
@@ -95,7 +95,7 @@ function switchControl(app: Hono, world: World): void {
   })
 }
 
-/** A tenant's signing keys, and the applications that are registered. */
+/** Endpoints for a tenant's signing keys, and for the registered applications. */
 function tenantControl(app: Hono, site: Site): void {
   app.post('/_control/keys', (c) =>
     withBody(c, keysBody, async ({ tid, dropOld }) => {
@@ -124,7 +124,10 @@ function tenantControl(app: Hono, site: Site): void {
 
 type Answer = Response | Promise<Response>
 
-/** A name that an attacker made to point at this machine is not its name. */
+/**
+ * Whether the request uses this machine's own host name. That rejects names that an attacker made
+ * resolve to this machine.
+ */
 function isHere(c: Context, world: World): boolean {
   const { port } = new URL(world.origin)
   return [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(
@@ -186,7 +189,7 @@ function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): R
   return c.json(describeUser(world, user), 201)
 }
 
-/** Everything there is, the password included: it is made up. */
+/** Returns everything about a user, with the password, which is made up. */
 function describeUser(world: World, user: User): Record<string, unknown> {
   const {
     grantGeneration: _grant,

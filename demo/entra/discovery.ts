@@ -3,7 +3,7 @@ import { EntraError } from './aadsts.ts'
 import type { Site } from './site.ts'
 
 /**
- * Metadata and keys, with every field the live document has. For `organizations` the issuer is a
+ * Metadata and keys, with every field of the live document. For `organizations` the issuer is a
  * template with a literal `{tenantid}`.
  */
 

@@ -21,40 +21,40 @@ import { tokenEndpoints } from './token.ts'
 import { World } from './world.ts'
 
 /**
- * A stand-in for Microsoft Entra ID and the few calls of Microsoft Graph that the broker makes,
- * over plain HTTP on this machine alone.
+ * A simulator of Microsoft Entra ID, and of the few calls of Microsoft Graph that the broker makes,
+ * over plain HTTP on this machine only.
  */
 
 const MAX_BODY = 1024 * 1024
 
 export interface EntraOptions {
-  /** 0: picked by the system. */
+  /** The port; 0: chosen by the system. */
   port: number
   host?: string
-  /** Where a proxy in front of it listens; not given: its own address. */
+  /** The address of a proxy in front of it; the default is its own address. */
   origin?: string
   tenants?: readonly Tenant[]
   users?: readonly UserSeed[]
   apps?: readonly AppSeed[]
   clock?: Clock
-  /** Gets what went wrong inside; nothing is printed. */
+  /** Called with internal errors, which are not printed. */
   onError?: (error: unknown) => void
 }
 
 export interface Entra {
   origin: string
-  /** What `BROKER_ENTRA_AUTHORITY` names. */
+  /** The value for `BROKER_ENTRA_AUTHORITY`. */
   authority: string
   /**
-   * The user who completes every authorization without pages; `*`: the one that `login_hint` names;
-   * null: pages again.
+   * Sets the user as whom every authorization completes without pages; `*`: the one that
+   * `login_hint` names; null: pages again.
    */
   auto(upn: string | null): void
-  /** As `POST /_control/users/{upn}`. */
+  /** Changes a user, like `POST /_control/users/{upn}`. */
   change(upn: string, patch: UserPatch): void
-  /** As `POST /_control/switches`. */
+  /** Sets switches, like `POST /_control/switches`. */
   set(switches: Partial<Switches>): void
-  /** A new signing key of that tenant; the old ones stay published unless dropped. */
+  /** Adds a signing key to a tenant. The old ones stay published unless dropped. */
   rotateKeys(tid: string, dropOld?: boolean): Promise<void>
   world: World
   site: Site
@@ -62,7 +62,7 @@ export interface Entra {
   close(): Promise<void>
 }
 
-/** Its own clock, as every answer of a server shows it (RFC 9110 §6.6.1). */
+/** Sends the simulator's own clock in the Date header (RFC 9110 §6.6.1). */
 const ownDate =
   (world: World): MiddlewareHandler =>
   async (c, next) => {
@@ -117,7 +117,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   }
 }
 
-/** What tests and the demo change of the simulated Microsoft, without HTTP. */
+/** Returns the controls of the simulated Microsoft for tests and the demo, without HTTP. */
 const controlsOf = (
   world: World,
   site: Site,

@@ -6,9 +6,9 @@ import { render } from './layout.tsx'
 import type { World } from './world.ts'
 
 /**
- * The pages a user meets while signing in. One form each; the button that was pressed is the
- * answer. Field names, for scripts: `loginfmt`, `passwd`, `account` (a UPN, or `other`), `number`,
- * `enrol`, `consent`, `kmsi`. The number to match is in `#number`.
+ * The pages of a sign-in, with one form each. The pressed button is the answer. Field names for
+ * scripts: `loginfmt`, `passwd`, `account` (a UPN, or `other`), `number`, `enrol`, `consent`,
+ * `kmsi`. The number to match is in `#number`.
  */
 
 type Answer = Response | Promise<Response>
@@ -264,7 +264,7 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
   )
 }
 
-/** Where Entra keeps the user on a page of its own; the application gets no answer. */
+/** Renders Entra's own error page, on which the user stays. The application gets no answer. */
 export function errorPage(
   c: Context,
   world: World,

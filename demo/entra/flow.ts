@@ -12,13 +12,13 @@ import { GLOBAL_ADMINISTRATOR, PERSONAL, type AppRegistration, type User } from 
 import type { World } from './world.ts'
 
 /**
- * One way through Microsoft's pages: what was asked, what the user has proved, and what comes next.
- * It decides; pages only ask.
+ * One sign-in through Microsoft's pages: the request, what the user has proved, and the next step.
+ * The rules are here; pages only ask.
  */
 
 export interface FlowRequest {
   kind: 'authorize' | 'adminconsent'
-  /** As in the path: an id, a domain, `organizations`. */
+  /** The tenant in the path: an id, a domain, or `organizations`. */
   tenant: string
   app: AppRegistration
   redirectUri: string
@@ -31,7 +31,7 @@ export interface FlowRequest {
   prompt: string | undefined
   loginHint: string | undefined
   maxAge: number | undefined
-  /** Authentication contexts asked for by the claims parameter. */
+  /** The authentication contexts that the claims parameter demands. */
   contexts: string[]
   correlationId: string
 }
@@ -40,17 +40,17 @@ export interface Flow {
   id: string
   browserId: string
   request: FlowRequest
-  /** No page may be shown: `prompt=none`, or auto mode. */
+  /** Whether no page may be shown: `prompt=none`, or auto mode. */
   silent: boolean
   user: User | undefined
   account: Account | undefined
   useAnother: boolean
   consented: boolean
   kmsiAsked: boolean
-  /** At least one page was answered. */
+  /** Whether at least one page was answered. */
   interactive: boolean
   matching: { shown: number; offered: number[] } | undefined
-  /** What the page says went wrong. */
+  /** The error message on the page. */
   problem: string | undefined
 }
 
@@ -97,18 +97,21 @@ const isFresh = (world: World, request: FlowRequest, account: Account): boolean 
   world.switches.ignoreMaxAge ||
   world.now() - account.authTime <= request.maxAge
 
-/** A federated domain's own identity provider has its own single sign-on. */
+/**
+ * Whether the user's federated domain signs in without a page, because its identity provider has
+ * its own single sign-on.
+ */
 const answersSilently = ({ switches }: World, user: User | undefined): boolean =>
   user !== undefined && switches.silentDomains.some((domain) => user.upn.endsWith(`@${domain}`))
 
-/** Whether this authority takes users of that tenant. */
+/** Returns whether this authority accepts users of that tenant. */
 function mayUse(world: World, request: FlowRequest, user: User): boolean {
   const tenant = world.tenant(request.tenant)
   if (tenant) return tenant.tid === user.tid
   return user.tid !== PERSONAL.tid || request.tenant === 'common' || world.switches.personalAccounts
 }
 
-/** Completes it as that user, everything proved that the user is able to prove. */
+/** Completes the sign-in as that user, with every proof that the user can give. */
 export function completeAs(world: World, browser: Browser, flow: Flow, user: User): void {
   flow.silent = true
   flow.user = user
@@ -195,7 +198,7 @@ function consentStep(world: World, flow: Flow, user: User): Step | undefined {
   return flow.consented ? undefined : { step: 'consent' }
 }
 
-/** What a page that may not be shown becomes. */
+/** Returns the error that replaces a page which may not be shown. */
 export function silentError(browser: Browser, step: Step): EntraError | undefined {
   switch (step.step) {
     case 'done':
@@ -218,7 +221,7 @@ export function silentError(browser: Browser, step: Step): EntraError | undefine
   }
 }
 
-/** Two digits to be matched on the phone, among three. */
+/** Returns a number of two digits to match on the phone, among three. */
 export function newMatching(): { shown: number; offered: number[] } {
   const numbers = new Set<number>()
   while (numbers.size < 3) numbers.add(randomInt(10, 100))
@@ -227,8 +230,6 @@ export function newMatching(): { shown: number; offered: number[] } {
   offered.splice(randomInt(3), 0, shown)
   return { shown, offered }
 }
-
-// --- what a user answers -------------------------------------------------
 
 export function chooseAccount(world: World, browser: Browser, flow: Flow, upn: string): void {
   const user = world.userOf(upn)
@@ -271,7 +272,7 @@ export function tapNumber(world: World, flow: Flow, tapped: number): void {
   else flow.problem = 'That was not the number. A new request was sent to the phone.'
 }
 
-/** The user sets the authenticator up, on Microsoft's own page. */
+/** Sets up the authenticator, as the user does on Microsoft's own page. */
 export function enrol(flow: Flow): void {
   if (flow.user) flow.user.mfa = 'authenticator'
 }

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto'
 import type { FORGERIES } from './switches.ts'
 
 /**
- * An ID token with one thing wrong, for trying that it is refused. All but `signature` and
- * `algorithm` are signed with the tenant's true key.
+ * Returns an ID token with one error, for tests that it is rejected. All but `signature` and
+ * `algorithm` are signed with the tenant's real key.
  */
 export async function forge(
   idToken: string,

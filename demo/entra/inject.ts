@@ -2,15 +2,15 @@ import { IncomingMessage, ServerResponse, type RequestListener } from 'node:http
 import { Socket } from 'node:net'
 
 /**
- * Calls a Node request listener without a socket, so that what `oidc-provider` answers can be
- * reshaped before it leaves.
+ * Calls a Node request listener without a socket, so that an answer of `oidc-provider` can be
+ * changed before it is sent.
  */
 
 export interface Injected {
   status: number
   location: string | undefined
   body: string
-  /** Why a grant was refused: kept inside, the provider's own answer does not say. */
+  /** Why a grant was rejected. The provider's own answer leaves it out, so it stays internal. */
   detail: string | undefined
 }
 

@@ -4,8 +4,8 @@ import type { Child } from 'hono/jsx'
 import { createHash } from 'node:crypto'
 
 /**
- * The frame of every page: a card, and the word "Simulated" where no user can miss it. No asset of
- * Microsoft's is used.
+ * The frame of every page: a card, with the word "Simulated" in a prominent place. It uses no asset
+ * of Microsoft's.
  */
 
 const STYLE = `
@@ -51,11 +51,11 @@ td form { display: flex; flex-wrap: wrap; gap: 5px; min-width: 190px; } td butto
 interface PageOptions {
   title: string
   wide?: boolean
-  /** Beside the card. */
+  /** Content beside the card. */
   aside?: Child
-  /** A script of ours, allowed by its hash. */
+  /** A script of the page, allowed by its hash. */
   script?: string
-  /** Pages that may be shown in frames of this page. */
+  /** Addresses that may be shown in frames of this page. */
   frames?: string[]
   refresh?: { seconds: number; url: string }
 }

@@ -7,9 +7,9 @@ import { correlationOf, isForeign, type Site } from './site.ts'
 import type { World } from './world.ts'
 
 /**
- * Sign-out of Microsoft in one browser: its session ends, the applications that took part get its
+ * Microsoft's sign-out in one browser: its session ends, the applications that took part get its
  * `sid` in iframes, and the browser goes back to a registered redirect address. Refresh tokens of
- * confidential clients live on.
+ * confidential clients stay valid.
  */
 
 type Answer = Response | Promise<Response>
@@ -77,7 +77,7 @@ function chooser(c: Context, site: Site, live: Account[], parameters: URLSearchP
   )
 }
 
-/** Only the redirect address of an application that we know. */
+/** Returns the return address, if it is the redirect address of a registered application. */
 function returnAddress(world: World, parameters: URLSearchParams): URL | undefined {
   const wanted = parameters.get('post_logout_redirect_uri')
   if (wanted === null || ![...world.apps.values()].some((app) => app.redirectUris.includes(wanted)))

@@ -1,7 +1,7 @@
 /**
- * `oidc-provider` writes to the console at import when the runtime is not a long-term release. A
- * stand-in that scripts read the output of must be silent, and the version is pinned and tested on
- * the runtime we ship.
+ * `oidc-provider` writes to the console at import when the runtime is not a long-term release.
+ * Scripts read this program's output, so the warning is suppressed. The version is pinned and
+ * tested on the runtime that the project brings.
  */
 const { warn } = console
 console.warn = () => {}

@@ -1,7 +1,7 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { World } from './world.ts'
 
-/** How `oidc-provider` is set up, alike for every tenant. */
+/** The settings of `oidc-provider`, the same for every tenant. */
 
 const HOUR = 3600
 export const REFRESH_SECONDS = 90 * 24 * HOUR
@@ -31,7 +31,7 @@ const CLAIMS = [
   'aio',
 ]
 
-/** A new object for each provider. */
+/** Returns a new settings object for each provider. */
 export function settings(world: World): Configuration {
   return {
     scopes: SCOPES,
@@ -69,6 +69,6 @@ const lifetimes = (world: World): Configuration['ttl'] => ({
   RefreshToken: REFRESH_SECONDS,
   Session: 60,
   Interaction: 60,
-  // `iat` is ours, so that a skewed or a false clock shows; the end moves with it.
+  // `iat` is set by the simulator, so that a skewed clock shows; the expiry moves with it.
   IdToken: () => Math.max(1, HOUR + world.now() - Math.floor(Date.now() / 1000)),
 })

@@ -7,10 +7,7 @@ import type { Account } from './browser.ts'
 import type { Site } from './site.ts'
 import type { World } from './world.ts'
 
-/**
- * The end of a flow: the answer that goes back to the application, in the response mode it asked
- * for.
- */
+/** The end of a flow: the answer to the application, in the response mode that it requested. */
 
 type Answer = Response | Promise<Response>
 const SUBMIT = 'document.forms[0].submit()'
@@ -66,15 +63,15 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
 }
 
 /**
- * Errors of admin consent carry `admin_consent=True` as well: a client that tests it first mistakes
- * them for consent.
+ * Answers with an error. Errors of admin consent carry `admin_consent=True` as well, which a client
+ * that tests it first mistakes for consent.
  */
 export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Answer {
   const { request } = flow
   site.flows.delete(flow.id)
   const body = error.body(site.world.clock.nowMs(), request.correlationId)
   // `invalid_grant` belongs to the token endpoint; at this endpoint Entra uses another code for the
-  // same.
+  // same error.
   const name =
     body.error === 'invalid_grant'
       ? error.suberror === undefined
@@ -93,7 +90,7 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
   })
 }
 
-/** Recent for who asks only about minutes. */
+/** A time that a client with a limit in minutes still accepts as recent. */
 const OLD_SECONDS = 200
 
 function authTimeOf(world: World, { authTime }: Account): number {

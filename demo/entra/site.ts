@@ -10,8 +10,8 @@ import { TenantProvider } from './tenant-provider.ts'
 import type { World } from './world.ts'
 
 /**
- * What the simulator's modules share: the world, its browsers, the flows under way and one provider
- * for each tenant.
+ * The state that the simulator's modules share: the world, its browsers, the flows under way and
+ * one provider for each tenant.
  */
 
 const MAX_FLOWS = 20_000
@@ -28,7 +28,7 @@ export class Site {
     this.world = world
   }
 
-  /** Made at first use: a key pair takes its time. */
+  /** Returns a tenant's provider, which is made at its first use, because a key pair takes time. */
   provider(tid: string): Promise<TenantProvider> {
     const known = this.#providers.get(tid)
     if (known) return known
@@ -39,7 +39,7 @@ export class Site {
     return opening
   }
 
-  /** Of every tenant that has one by now. */
+  /** Returns the providers that exist so far. */
   providers(): Promise<TenantProvider[]> {
     return Promise.all(this.#providers.values())
   }
@@ -52,7 +52,7 @@ export class Site {
     return this.browsers.find(getCookie(c, BROWSER_COOKIE)) ?? this.browsers.open()
   }
 
-  /** A session cookie, or 90 days after "Stay signed in? Yes". */
+  /** Sets a session cookie, or one of 90 days after "Stay signed in? Yes". */
   sendBrowser(c: Context, browser: Browser): void {
     setCookie(c, BROWSER_COOKIE, browser.id, {
       httpOnly: true,
@@ -62,7 +62,10 @@ export class Site {
     })
   }
 
-  /** Latency, then outage and throttling of one area; an answer when it is not available. */
+  /**
+   * Applies the latency, outage and throttling of one area. Returns an answer where the area is not
+   * available.
+   */
   async trouble(area: Area): Promise<{ error: EntraError; retryAfter?: string } | undefined> {
     const { switches } = this.world
     const wait = switches.latencyMs[area]
@@ -78,8 +81,8 @@ export class Site {
 }
 
 /**
- * A page elsewhere must not press our buttons: neither another site nor another port of this
- * machine.
+ * Returns whether a request comes from another site or another port of this machine, which must not
+ * submit the simulator's forms.
  */
 export function isForeign(c: Context, origin: string): boolean {
   const from = c.req.header('origin')

@@ -9,9 +9,9 @@ import { createTokenStore } from './token-store.ts'
 import type { SignIn, World } from './world.ts'
 
 /**
- * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the
- * user is was decided before it is asked; how the client proves itself too, so inside there is one
- * secret that never leaves this process.
+ * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. User and
+ * client are authenticated before it is called, so it knows clients by one inner secret that never
+ * leaves this process.
  */
 
 interface AuthorizeParameters {
@@ -37,7 +37,7 @@ export class TenantProvider {
   readonly tenant: Tenant
   readonly #store = createTokenStore((id) => this.#client(id))
   readonly #innerSecret = randomBytes(24).toString('base64url')
-  /** The first signs; all are published. */
+  /** The published keys. The first one signs. */
   #keys: JWK[]
   #provider: Provider
 
@@ -67,13 +67,13 @@ export class TenantProvider {
     }))
   }
 
-  /** A new key signs from now on. The old ones stay published, unless they are to be dropped. */
+  /** Adds a key that signs from now on. The old ones stay published, unless they are dropped. */
   async rotateKeys(dropOld = false): Promise<void> {
     this.#keys = [await newKey(), ...(dropOld ? [] : this.#keys.slice(0, 3))]
     this.#provider = this.#build()
   }
 
-  /** A code for a sign-in that is decided, or why there is none. */
+  /** Issues a code for a finished sign-in, or returns why there is none. */
   async issueCode(
     signIn: Omit<SignIn, 'grantId'>,
     parameters: AuthorizeParameters,
@@ -126,19 +126,19 @@ export class TenantProvider {
     }
   }
 
-  /** The sign-in behind a refresh token, whether or not it is still valid. */
+  /** Returns the sign-in of a refresh token, whether or not it is still valid. */
   async signInOf(refreshToken: string): Promise<SignIn | undefined> {
     const found = await this.#provider.RefreshToken.find(refreshToken)
     return found?.grantId ? this.#world.signIns.get(found.grantId) : undefined
   }
 
-  /** The sign-in behind a code that has not been used. */
+  /** Returns the sign-in of an unused code. */
   async signInOfCode(code: string): Promise<SignIn | undefined> {
     const found = await this.#provider.AuthorizationCode.find(code)
     return found?.grantId ? this.#world.signIns.get(found.grantId) : undefined
   }
 
-  /** The token endpoint, for a client that has proved itself. */
+  /** The token endpoint, for an authenticated client. */
   async token(
     clientId: string,
     form: URLSearchParams,
@@ -186,7 +186,8 @@ export class TenantProvider {
       grant_types: ['authorization_code', 'refresh_token'],
       token_endpoint_auth_method: 'client_secret_post',
       subject_type: 'pairwise',
-      // Redirect addresses of several hosts need one; `pairwiseIdentifier` below is what counts.
+      // Required for redirect addresses on several hosts. It has no effect, because
+      // `pairwiseIdentifier` below decides.
       sector_identifier_uri: 'https://sector.invalid/',
       id_token_signed_response_alg: 'RS256',
     }

@@ -4,8 +4,8 @@ import { BoundedMap } from './bounded.ts'
 const MAX_ENTRIES = 500_000
 
 /**
- * Where `oidc-provider` keeps codes, grants and tokens: in memory, bounded. A refresh token is
- * never marked as consumed, because Entra does not revoke the old one when it hands out the new.
+ * The storage of `oidc-provider` for codes, grants and tokens: in memory, bounded. A refresh token
+ * is never marked as consumed, because Entra does not revoke the old one when it issues a new one.
  */
 export function createTokenStore(
   clientOf: (id: string) => AdapterPayload | undefined,

@@ -10,8 +10,8 @@ import type { TenantProvider } from './tenant-provider.ts'
 import type { SignIn, World } from './world.ts'
 
 /**
- * The token endpoint: who asks, whether the grant is still alive, then the tenant's provider; and
- * its refusals in Entra's words.
+ * The token endpoint: it authenticates the client, checks that the grant is still valid, and then
+ * calls the tenant's provider. Errors have Entra's words.
  */
 
 interface TokenAnswer {
@@ -74,7 +74,7 @@ function spendTokenError(world: World): void {
 
 type Finder = (provider: TenantProvider) => Promise<SignIn | undefined>
 
-/** Of a code or a refresh token. */
+/** Redeems a code or a refresh token. */
 async function redeem(
   site: Site,
   tid: string | undefined,
@@ -106,7 +106,7 @@ async function findGrant(
   return undefined
 }
 
-/** What has become of the account, the application and the consent since the sign-in. */
+/** Checks the account, the application and the consent as they are since the sign-in. */
 function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
   const { switches } = world
   if (signIn.clientId !== app.clientId) throw new EntraError(70000)
@@ -160,7 +160,7 @@ async function finish(
   }
 }
 
-/** The provider hides why; only we see its detail. */
+/** Returns Entra's error for one of the provider, whose reason is only in `detail`. */
 function translate(body: Record<string, unknown>, detail: string): EntraError {
   if (detail.includes('already consumed')) return new EntraError(54005)
   if (detail.includes('redirect_uri mismatch')) return new EntraError(500112)

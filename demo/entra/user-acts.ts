@@ -3,7 +3,7 @@ import type { User } from './users.ts'
 import type { World } from './world.ts'
 
 /**
- * What becomes of an account, and what of its grants that ends: exactly the causes Microsoft
+ * Changes of an account, and which of them end its grants: exactly the causes that Microsoft
  * documents for confidential clients.
  */
 
@@ -14,9 +14,9 @@ export const userPatch = z.strictObject({
   assigned: z.boolean().optional(),
   deleted: z.boolean().optional(),
   password: z.string().min(1).max(200).optional(),
-  /** A reset by an administrator kills refresh tokens; a change by the user does not. */
+  /** A reset by an administrator revokes refresh tokens; a change by the user does not. */
   by: z.enum(['user', 'admin']).optional(),
-  /** Identity Protection finds the user at high risk, or no longer. */
+  /** Whether Identity Protection reports the user at high risk. */
   atRisk: z.boolean().optional(),
   roles: z.array(z.string()).optional(),
   wids: z.array(z.string()).optional(),
@@ -49,7 +49,7 @@ export function changeUser(world: World, user: User, patch: UserPatch): void {
   announce(world, user, patch)
 }
 
-/** Of the user's applications and browsers alike. Graph shows the moment. */
+/** Ends the sessions of the user's applications and browsers. Graph shows the moment. */
 export function revokeSessions(world: World, user: User): void {
   endGrants(user)
   user.sessionsValidFrom = world.clock.now()
@@ -60,7 +60,10 @@ function endGrants(user: User): void {
   user.browserGeneration++
 }
 
-/** App roles and methods are not properties of the user: Graph sends no notification of them. */
+/**
+ * Notifies Graph's subscribers. App roles and MFA methods are not properties of the user, so Graph
+ * sends no notification of them.
+ */
 function announce(world: World, user: User, patch: UserPatch): void {
   if (patch.deleted) return world.changed(user, 'deleted')
   const seen =

@@ -1,13 +1,13 @@
 import type { JWK } from 'jose'
 
 /**
- * The tenants, users and application the simulated Microsoft begins with. Everything here is made
- * up, passwords included.
+ * The tenants, users and application with which the simulated Microsoft starts. Everything here is
+ * made up, passwords included.
  */
 
 export interface Tenant {
   tid: string
-  /** The verified domain: an authority may name the tenant by it. */
+  /** The verified domain, by which an authority may name the tenant. */
   domain: string
   name: string
 }
@@ -19,25 +19,26 @@ export interface User {
   oid: string
   password: string
   note: string
-  /** Of a guest: the account in the tenant that it comes from. */
+  /** For a guest: the account in its home tenant. */
   home: { tid: string; oid: string } | undefined
   mfa: 'none' | 'authenticator'
   accountEnabled: boolean
   deleted: boolean
-  /** To the application: without it AADSTS50105. */
+  /**
+   * Whether the user is assigned to the application. Otherwise the sign-in fails with AADSTS50105.
+   */
   assigned: boolean
   /** App roles. */
   roles: string[]
   /** Directory role template ids. */
   wids: string[]
   /**
-   * One higher with each event that kills refresh tokens; a grant is dead when it was made at a
-   * lower number.
+   * Rises with each event that revokes refresh tokens. A grant from a lower generation is invalid.
    */
   grantGeneration: number
   /**
-   * One higher with each event that ends Microsoft's own browser sessions: a password change by the
-   * user as well.
+   * Rises with each event that ends Microsoft's own browser sessions, which includes a password
+   * change by the user.
    */
   browserGeneration: number
   createdAt: number
@@ -71,7 +72,7 @@ export const PERSONAL: Tenant = {
 export const TENANTS: readonly Tenant[] = [CONTOSO, FABRIKAM, PERSONAL]
 
 export const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
-/** `wids` of every user without a directory role holds this one. */
+/** The role in the `wids` of every user without a directory role. */
 export const ORDINARY_MEMBER = 'b79fbf4d-3ef9-4689-8143-76b194e85509'
 
 export type UserSeed = Pick<User, 'upn' | 'name' | 'tid' | 'oid'> & Partial<User>
@@ -166,7 +167,7 @@ export interface AppSecret {
   /** Epoch seconds. */
   expiresAt?: number
 }
-/** A workload's own issuer, trusted to vouch for the application. */
+/** A credential by the issuer of a workload, which the application trusts. */
 export interface FederatedCredential {
   issuer: string
   subject: string
@@ -183,11 +184,11 @@ export interface AppRegistration {
   certificates: string[]
   federated: FederatedCredential[]
   redirectUris: string[]
-  /** Front-channel logout. */
+  /** The front-channel logout address. */
   logoutUrl?: string
   assignmentRequired: boolean
   /**
-   * Application permissions that the registration asks for; a tenant's administrator consents to
+   * Application permissions that the registration requests. A tenant's administrator consents to
    * them.
    */
   graphRoles: string[]

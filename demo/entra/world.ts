@@ -15,17 +15,17 @@ import {
 import { DEFAULTS, type Area, type Switches } from './switches.ts'
 
 /**
- * The state of the simulated Microsoft: in memory, bounded, gone with the process. It knows no
- * HTTP.
+ * The state of the simulated Microsoft: in memory, bounded, lost when the process ends. It is
+ * independent of HTTP.
  */
 
-/** What one sign-in proved: every token of its grant says this. */
+/** The result of one sign-in, which every token of its grant carries. */
 export interface SignIn {
   grantId: string
   oid: string
   tid: string
   clientId: string
-  /** Microsoft's session in that browser. */
+  /** The id of Microsoft's session in that browser. */
   sid: string
   authTime: number
   mfa: boolean
@@ -62,12 +62,12 @@ export class World {
   readonly clock: Clock
   switches: Switches = structuredClone(DEFAULTS)
   /**
-   * The user who completes every authorization without pages; `*` is the one that `login_hint`
+   * The user as whom every authorization completes without pages; `*` is the one that `login_hint`
    * names.
    */
   auto: string | null = null
   readonly signIns: BoundedMap<string, SignIn>
-  /** `oid` of a user or `tid`, by client: consent given one by one. */
+  /** Consents of single users: tenant, `oid` and client (`consentKey`). */
   readonly personalConsent = new Set<string>()
   readonly changes: Change[] = []
   #seq = 0
@@ -111,7 +111,9 @@ export class World {
     return this.#byOid.get(`${tid}/${oid}`)
   }
 
-  /** By id or verified domain. `organizations` and `common` are not tenants. */
+  /**
+   * Returns a tenant by its id or verified domain. `organizations` and `common` are not tenants.
+   */
   tenant(named: string): Tenant | undefined {
     const wanted = named.toLowerCase()
     return this.tenants.find((tenant) => tenant.tid === wanted || tenant.domain === wanted)
@@ -121,7 +123,7 @@ export class World {
     return `${this.origin}/${tid}/v2.0`
   }
 
-  /** Opaque; the value of the `login_hint` claim. */
+  /** Returns the opaque value of the `login_hint` claim. */
   loginHintOf(user: User): string {
     return `O.${this.#mac(`hint/${user.tid}/${user.oid}`)}`
   }
@@ -136,7 +138,7 @@ export class World {
     return this.#mac(`sub/${tid}/${oid}/${clientId}`)
   }
 
-  /** Tells Graph's followers. */
+  /** Records a change and notifies Graph's followers. */
   changed(user: User, kind: Change['kind']): void {
     const change: Change = { seq: ++this.#seq, tid: user.tid, oid: user.oid, kind }
     this.changes.push(change)

@@ -4,7 +4,7 @@ import { EntraError } from '../aadsts.ts'
 import type { AppRegistration } from '../users.ts'
 import type { Site } from '../site.ts'
 
-/** Application-only tokens for Graph: who may call what is in `roles`. */
+/** Application-only tokens for Graph. Their `roles` decide which calls are allowed. */
 
 const GRAPH = 'https://graph.microsoft.com'
 const LIFETIME = 3599
@@ -52,7 +52,7 @@ export async function issueAppToken(
   }
 }
 
-/** `undefined`: no token, or none of ours. */
+/** Returns the caller; undefined where there is no token, or a foreign one. */
 export async function readAppToken(
   site: Site,
   authorization: string | undefined,
@@ -74,7 +74,7 @@ export async function readAppToken(
           roles: Array.isArray(payload['roles']) ? payload['roles'].map(String) : [],
         }
       } catch {
-        // Another key, or another tenant.
+        // Continues with another key, or another tenant.
       }
     }
   }

@@ -4,14 +4,14 @@ import { graphError } from './graph-error.ts'
 import { selectProperties } from './user.ts'
 
 /**
- * `/users/delta`: every user at first, then those who changed since the link that was handed out
- * last. Links grow old: 410, begin again.
+ * `/users/delta`: first every user, then those that changed since the latest link. Old links
+ * expire: 410 makes the client start again.
  */
 
 interface Position {
-  /** The log's head when this round began. */
+  /** The head of the log of changes when this round began. */
   head: number
-  /** Changes after this; -1: every user. */
+  /** The number of the last known change; -1: every user. */
   after: number
   skip: number
   select: string
@@ -92,7 +92,7 @@ function everybody(world: World, tid: string, select: string): Record<string, un
     .map((user) => selectProperties(user, select))
 }
 
-/** Each user once, as they are now. */
+/** Returns each changed user once, in the current state. */
 function changed(world: World, tid: string, position: Position): Record<string, unknown>[] {
   const ids = new Set(
     world.changes

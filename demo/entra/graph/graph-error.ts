@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { randomUUID } from 'node:crypto'
 
-/** An error in Graph's shape. */
+/** Returns an error in Graph's shape. */
 export function graphError(
   c: Context,
   status: 400 | 401 | 403 | 404 | 410 | 429 | 503,

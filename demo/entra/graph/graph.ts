@@ -10,8 +10,8 @@ import { Subscriptions } from './subscriptions.ts'
 import { selectProperties } from './user.ts'
 
 /**
- * Microsoft Graph, as much of it as the broker calls, for applications alone: a token's `roles`
- * decide what it may do.
+ * The part of Microsoft Graph that the broker calls, for applications only. The `roles` of a token
+ * decide which calls are allowed.
  */
 
 type Answer = Response | Promise<Response>
@@ -32,7 +32,7 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
 
 type May = (roles: string[], act: Act) => (c: Context) => Promise<Response>
 
-/** One of these roles lets the application act. */
+/** Returns a guard of endpoints: the application needs one of the given roles. */
 function permitting(site: Site): May {
   return (roles, act) => async (c) => {
     const trouble = await site.trouble('graph')
@@ -99,7 +99,7 @@ function users(app: Hono, site: Site, may: May): void {
   )
 }
 
-/** Identity Protection has an entry only of users who were at risk. */
+/** Identity Protection has an entry only for users who were at risk. */
 function risk(app: Hono, site: Site, may: May): void {
   app.get(
     `${BASE}/identityProtection/riskyUsers/:id`,
@@ -124,7 +124,7 @@ function risk(app: Hono, site: Site, may: May): void {
   )
 }
 
-/** A federated domain that answers silently is one with PromptLoginBehavior=Disabled. */
+/** A federated domain that signs in without a page has PromptLoginBehavior=Disabled. */
 function domains(app: Hono, { world }: Site, may: May): void {
   const federated = (tid: string): Set<string> =>
     new Set(
@@ -169,7 +169,7 @@ function domains(app: Hono, { world }: Site, may: May): void {
   )
 }
 
-/** The tenant's own, and those of its users' names. */
+/** Returns the tenant's own domain, and those of its users' names. */
 const domainsOf = (world: World, tid: string): Set<string> =>
   new Set(
     [
@@ -223,7 +223,7 @@ function withUser(
   return act(user)
 }
 
-/** With Microsoft it takes minutes. */
+/** Revokes after a delay. Microsoft takes minutes. */
 function revokeLater(site: Site, user: User): void {
   const { revokeDelayMs, revokeNotifies } = site.world.switches
   const act = (): void => {

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { World } from '../world.ts'
 
 /**
- * Sends notifications, in a queue of its own: 2xx within 3 seconds, or a few retries with longer
- * and longer breaks.
+ * Sends notifications, in a queue of its own. An endpoint answers 2xx within 3 seconds, or gets a
+ * few retries with growing pauses.
  */
 
 const VALIDATION_MS = 10_000
@@ -24,7 +24,7 @@ export class Notifier {
     this.#stop.abort()
   }
 
-  /** The handshake: the token, decoded, as plain text. */
+  /** Validates an endpoint: it must return the decoded token as plain text. */
   async validate(url: string): Promise<boolean> {
     const token = `Validation: Testing client application reachability for subscription. ${randomBytes(12).toString('base64url')}`
     const target = new URL(url)
@@ -69,7 +69,7 @@ export class Notifier {
         await response.arrayBuffer()
         if (response.ok) return
       } catch {
-        // Retried after the next break.
+        // The request is retried after the next pause.
       }
       if (this.#world.switches.dropNotifications) return
     }

@@ -6,8 +6,8 @@ import { graphError } from './graph-error.ts'
 import { Notifier } from './notifier.ts'
 
 /**
- * Change notifications on `/users`: the validation handshake, the limits, and which subscriber gets
- * what.
+ * Change notifications on `/users`: the validation handshake, the limits, and the choice of
+ * subscribers.
  */
 
 interface Subscription {
@@ -22,7 +22,7 @@ interface Subscription {
   expiresAtMs: number
 }
 
-/** What is wrong with what was asked for, apart from its end. */
+/** Returns what is wrong with a request, apart from its expiry. */
 function problemOf(asked: {
   resource: string | undefined
   changeTypes: string[]
@@ -58,14 +58,14 @@ export class Subscriptions {
     this.#notifier.close()
   }
 
-  /** Live ones; an expired one is gone, as with Graph. */
+  /** Returns the live subscriptions, and deletes expired ones, as Graph does. */
   live(): Subscription[] {
     for (const one of this.#all.values())
       if (one.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(one.id)
     return [...this.#all.values()]
   }
 
-  /** All that users get of lifecycle notifications. */
+  /** Sends `reauthorizationRequired`, the only lifecycle notification of subscriptions on users. */
   askToReauthorize(): number {
     const asked = this.live().filter((one) => one.lifecycleNotificationUrl !== undefined)
     for (const one of asked) {
@@ -76,7 +76,7 @@ export class Subscriptions {
     return asked.length
   }
 
-  /** Removes one without a notification, so that a test can see it repaired. */
+  /** Removes all subscriptions without a notification, so that a test can see them repaired. */
   lose(): number {
     const count = this.#all.size
     this.#all.clear()
@@ -241,7 +241,7 @@ function envelope(one: Subscription): Record<string, unknown> {
   }
 }
 
-/** `clientState` is never shown again. */
+/** Returns a subscription in Graph's form, without `clientState`, which is never returned again. */
 function toWire(one: Subscription): Record<string, unknown> {
   return {
     id: one.id,

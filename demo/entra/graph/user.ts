@@ -17,7 +17,10 @@ function properties(user: User): Record<string, unknown> {
 
 const BY_DEFAULT = ['id', 'displayName', 'userPrincipalName']
 
-/** Without `$select` Graph leaves out exactly what the broker wants to know. */
+/**
+ * Returns the selected properties of a user. Without `$select` Graph leaves out exactly those that
+ * the broker needs.
+ */
 export function selectProperties(user: User, select: string | undefined): Record<string, unknown> {
   const all = properties(user)
   const wanted =
