@@ -49,7 +49,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 dir=${dir:-$(mktemp -d)/$release}
 echo "== Debian $release in $dir"
 
-# The mirrors of this machine: $1 is the label in the release file of an archive.
+# Prints the address of this machine's mirror for an archive. $1 is the label in its release file.
 mirror() {
   apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$1 //p" | head -n 1
 }
@@ -90,7 +90,7 @@ commit=$(git -C "$root" rev-parse HEAD)
 git -C "$dir/srv/broker" checkout --quiet --detach "$commit"
 echo "== commit $commit: $*"
 
-# Mounts and processes of its own: both are gone when it ends, however it ends.
+# Runs in its own mount and process namespaces, so that nothing is left behind, however it ends.
 inside='
 dir=$1
 shift

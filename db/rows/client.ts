@@ -8,9 +8,9 @@ import { headOfLog } from './covers.ts'
 import { lockedBy } from './locked.ts'
 
 /**
- * Whether a client was removed, for acts to read in their own statement: a broker's registry may be
- * older than the removal. What was issued before it is covered by its revocation; this refuses what
- * would be issued after it.
+ * Whether a client was removed, as a field for acts to read in their own statement, because a
+ * broker's registry may be older than the removal. The removal's revocation covers what was issued
+ * before it; this check rejects what would be issued after it.
  */
 
 /** A field: when the client was removed. NULL where it is registered, or never was. */
@@ -35,16 +35,16 @@ const removal = query(
 )
 
 /**
- * To be asked after the head was read: a removal that this does not see revokes what is opened
- * against that head.
+ * Returns whether the client was removed. The caller reads the head of the log first: a removal
+ * that is not visible here revokes what is opened against that head.
  */
 export function* isRemoved(clientId: string): Act<boolean> {
   return ((yield* removal.get({ clientId }))?.removedAt ?? null) !== null
 }
 
 /**
- * The `rev` of a token that a client gets for itself (RFC 6749 §4.4). It is as new as the head in
- * the snapshot in which the client is registered and not locked. `unknown`: the client is not
+ * Returns the `rev` of a token that a client gets for itself (RFC 6749 §4.4): the head of the log
+ * in the snapshot in which the client is registered and not locked. `unknown`: the client is not
  * registered, or was removed.
  */
 export function* grantClient(input: {

@@ -9,7 +9,10 @@ import { isRemoved } from './client.ts'
 import { lockOf } from './locked.ts'
 import { sessionBySid, standingOf, touch } from './session.ts'
 
-/** The code that carries a session to a client. It refuses one for a session that is not live. */
+/**
+ * Issues authorization codes, which bring a session to a client. A session that is not live gets
+ * none.
+ */
 
 type CodeValues = {
   codeHash: string
@@ -53,7 +56,7 @@ const add = command((p: Takes<CodeValues>) => {
   })
 })
 
-/** @param openedSeq the head of the log, as it was when the session was looked at */
+/** @param openedSeq the head of the log when the session was read */
 export function* addCode(
   code: NewCode,
   { sid, openedSeq }: { sid: string; openedSeq: number },
@@ -81,17 +84,17 @@ const drop = command(
 )
 
 /**
- * Deletes the codes of a session that a client has not redeemed: no grant exists yet that a
- * revocation could end. An act calls it before it locks anything else, because a redemption locks
- * its code first.
+ * Deletes a client's unredeemed codes of a session, for which no grant exists yet that a revocation
+ * could end. An act calls it before it locks anything else, because a redemption locks its code
+ * first.
  */
 export const dropCodes = (grant: { sid: string; clientId: string }): Act<unknown> => drop.run(grant)
 
 /**
  * Issues a code for a live session (single sign-on), which counts as activity. A marked, ended or
- * unknown session gets none, nor does a client that was removed, nor where the user or the client
- * is locked. A revocation beside it ends the code too, which is opened against the head of the log
- * that the session was looked at with.
+ * unknown session gets none, nor does a removed client, or a locked user or client. The code is
+ * opened against the head of the log with which the session was read, so a concurrent revocation
+ * covers the code too.
  */
 export function* issueCode({
   sid,

@@ -4,9 +4,9 @@ import { greatest } from '../engine/dialect.ts'
 import { cutoffs, logHead, participants, sessions } from '../schema.ts'
 
 /**
- * The covering rule, the one place that knows it: a revocation S covers what was opened before it
- * (`opened_seq` or `rev` < S) and what its selector matches. A wide revocation is one cutoff, in
- * force from its commit; a grant's own is in its participant, a session's in its row.
+ * The only place with the covering rule: a revocation S covers what its selector matches and what
+ * was opened before it (`opened_seq` or `rev` < S). A wide revocation is one cutoff, in force from
+ * its commit; that of a grant is in its participant, that of a session in its row.
  */
 
 type Key = Column | SQL
@@ -16,7 +16,7 @@ const cutoff = (kind: 'subject' | 'client' | 'tenant', key: Key): SQL<number> =>
 
 const everything = sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} WHERE ${cutoffs.kind} = 'everything' AND ${cutoffs.key} = ''), 0)`
 
-/** Of a row of `sessions`: the latest wide revocation whose selector matches it. 0: none. */
+/** For a row of `sessions`: the latest wide revocation whose selector matches it. 0: none. */
 export const sessionCutoff: SQL<number> = greatest(
   cutoff('subject', sessions.sub),
   cutoff('tenant', sessions.tid),
@@ -36,13 +36,13 @@ export const grantCutoff = (sid: Key, clientId: Key): SQL<number> =>
     cutoff('client', clientId),
   )
 
-/** The same of a row of `participants`. */
+/** The same for a row of `participants`. */
 export const rowGrantCutoff: SQL<number> = greatest(
   sql`${participants.grantCutoff}`,
   cutoff('client', participants.clientId),
 )
 
-/** The latest revocation that matches a token of no session (client_credentials). 0: none. */
+/** The latest revocation that matches a token without a session (client_credentials). 0: none. */
 export const clientCutoff = (clientId: Key): SQL<number> =>
   greatest(cutoff('client', clientId), everything)
 
@@ -50,7 +50,7 @@ export const clientCutoff = (clientId: Key): SQL<number> =>
 export const covers = (seq: number, openedSeq: number): boolean => seq > openedSeq
 
 /**
- * The head: what a session, a code, a family or a token is opened against. As a field, it is read
- * in the same snapshot as the rest.
+ * The head of the log, against which a session, a code, a family or a token is opened. As a field
+ * it is read in the same snapshot as the rest.
  */
 export const headOfLog: SQL<number> = sql<number>`(SELECT ${logHead.seq} FROM ${logHead} WHERE ${logHead.id} = 1)`

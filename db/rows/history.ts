@@ -9,8 +9,8 @@ import type { SecurityEvent, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
 
 /**
- * Owns users' security histories: each entry is written in the transaction of the act that it tells
- * of.
+ * The security histories of users. Each entry is written in the transaction of the act that it
+ * records.
  */
 
 const fields = {
@@ -59,7 +59,7 @@ type End = {
   actorKind: string
   actorId: string
 }
-// Of the session's own row: whose it is, and the device that its user knows it by.
+// Takes the user and the device from the session's own row.
 const insertEnd = command(
   (p: Takes<End>) => sql`INSERT INTO ${securityEvents}
     (${names(securityEvents.sub, securityEvents.at, securityEvents.id, securityEvents.kind, securityEvents.sid, securityEvents.device)},
@@ -84,13 +84,13 @@ const forget = command(
 )
 
 /**
- * Erases what a user's history holds up to a time.
+ * Deletes the entries of a user's history up to a time.
  * @returns how many entries it deleted: `limit` where there may be more
  */
 export const forgetHistory = (range: { sub: string; to: number; limit: number }): Act<number> =>
   forget.run(range)
 
-/** An act that ends a session writes `recordEnd` instead. */
+/** A new entry other than the end of a session, which `recordEnd` writes. */
 type NewSecurityEvent = Omit<SecurityEvent, 'id'>
 
 export function* recordEvent({ actor, ...event }: NewSecurityEvent): Act<void> {
@@ -105,7 +105,7 @@ export function* recordEvent({ actor, ...event }: NewSecurityEvent): Act<void> {
 
 interface Ended {
   sid: string
-  /** Only the grant of this client has ended. */
+  /** Set where only the grant of this client has ended. */
   clientId?: string | undefined
   seq: number
   at: number
@@ -140,7 +140,7 @@ const eventOf = (row: Row): SecurityEvent => ({
 
 const FROM_THE_NEWEST = { at: Number.MAX_SAFE_INTEGER, id: '' }
 
-/** A user's security history, newest first: entries that come after `before` in that order. */
+/** Returns a user's security history, newest first, from after the entry `before`. */
 export function* securityHistory({
   sub,
   before,

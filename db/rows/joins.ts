@@ -2,10 +2,10 @@ import type { Act } from '../engine/act.ts'
 import { lockByName } from '../engine/statement.ts'
 
 /**
- * Keeps a revocation of a client and the acts in which that client joins a session apart. An act
- * that joins shares a lock from before it reads the head of the log until its commit. The
- * revocation takes the lock alone: it waits for joins that do not see it, so its fan-out finds
- * every participant that it covers, and a join that comes later sees it.
+ * Separates the revocation of a client from the acts in which that client joins a session. An act
+ * that joins holds the lock shared, from before it reads the head of the log until its commit. The
+ * revocation takes it alone and waits for joins that do not see it. So its fan-out finds every
+ * participant that it covers, and a later join sees the revocation.
  */
 
 const JOINS = 7_402

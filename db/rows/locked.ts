@@ -7,29 +7,29 @@ import type { Takes } from '../engine/statement.ts'
 import { locks } from '../schema.ts'
 
 /**
- * The locking rule, the one place that knows it: whether a user, a tenant or a client is locked,
- * for acts to read in their own statement. It is never read from a cache. The lock's revocation
- * covers what was opened before it; this refuses what would be opened after it.
+ * The only place with the locking rule: whether a user, a tenant or a client is locked, as a field
+ * for acts to read in their own statement, never from a cache. The lock's revocation covers what
+ * was opened before it; this check rejects what would be opened after it.
  */
 
 type Key = Column | SQL
 
 export interface Concerned {
-  /** Of the user; the tenant is concerned too. */
+  /** The user's tenant, whose own lock applies too, and their oid. */
   tid?: Key
   oid?: Key
-  /** Of the human: a guest has a user in each tenant. */
+  /** The human's home account id: a guest has a user in each tenant. */
   homeId?: Key
   clients?: readonly Key[]
-  /** Of a token: every client that it would be valid at. */
+  /** The audience of a token, valid at every client that has it. */
   audience?: Key
 }
 
 const isOpen = sql`${locks.liftedAt} IS NULL`
 
 /**
- * The kind of an open lock on any of those concerned; NULL where none is locked. While there is no
- * open lock at all, which a statement finds out once, no row pays for the rule.
+ * Returns the kind of an open lock on any of those concerned; NULL where none is locked. While no
+ * lock is open at all, which a statement checks once, the rule costs a row nothing.
  */
 export function lockedBy({
   tid,
@@ -83,8 +83,9 @@ const ofSignIn = query(
 )
 
 /**
- * What locks a user, or the client that they are on their way to. An act that opens something calls
- * it when it has the head of the log: a lock whose revocation is not before that head is seen.
+ * Returns the kind of lock on a user, or on the client that they sign in to. An act that opens
+ * something calls it after it has read the head of the log: a lock is either visible here, or its
+ * revocation comes after that head.
  */
 export function* lockOf(
   { tid, oid, homeId }: User,

@@ -20,9 +20,9 @@ import type { FreshDemand, FreshProof, User } from '../types.ts'
 import { findSubject, findSubjectByUser, homeOf } from './user.ts'
 
 /**
- * Floors: how fresh a sign-in must be, so that a revocation is not undone by one click on
- * Microsoft's account tile. It refuses a sign-in whose visit to Microsoft began before the
- * revocation, in every browser of the user. A floor only rises, and no act deletes or consumes it.
+ * Floors: how fresh a sign-in must be, so that one click on Microsoft's account tile does not undo
+ * a revocation. A sign-in whose visit to Microsoft began before the revocation is rejected, in
+ * every browser of the user. A floor only rises, and no act deletes or consumes it.
  */
 
 type Kind = 'subject' | 'home' | 'tenant' | 'everything'
@@ -85,7 +85,10 @@ const raise = command(
 
 type Found = { floor: number; security: number; waived: number }
 
-/** A visit for the context is sent with `prompt=login` too, so it brings what `fresh` demands. */
+/**
+ * Returns what a sign-in still lacks. A visit for the context is sent with `prompt=login` too, so
+ * it also meets the demand `fresh`.
+ */
 function unmet(
   { floor, security, waived }: Found,
   { provenSeq, contextSeq }: FreshProof,
@@ -95,10 +98,10 @@ function unmet(
 }
 
 /**
- * What a sign-in lacks to be fresh enough. To be called once the head of the log is held, so that
- * no revocation comes in between.
- * @param authTime of this sign-in; 0: Microsoft did not say. Where a tenant never says, no sign-in
- * could meet a floor, and none is demanded.
+ * Returns what a sign-in lacks to be fresh enough. The caller holds the head of the log, so that no
+ * revocation comes in between.
+ * @param authTime of this sign-in; 0: Microsoft did not say. In a tenant that never says, no
+ * sign-in could meet a floor, so none is demanded.
  */
 export function* missingFreshness(
   whose: Whose,
@@ -111,14 +114,11 @@ export function* missingFreshness(
 }
 type Missing = FreshDemand | undefined
 
-/**
- * What a sign-in of this user would have to bring: for the way to Microsoft. What a sign-in brings
- * is judged by `missingFreshness`.
- */
+/** A user who is about to visit Microsoft, with the proof that the browser already has. */
 type Returning = FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }
 /**
- * What a sign-in of this user would have to bring in a browser with that proof, so that Microsoft
- * is asked for it at once. What a sign-in brings is judged by `missingFreshness`.
+ * Returns what a sign-in of this user has to bring from a browser with that proof, so that it is
+ * demanded of Microsoft at once. `missingFreshness` judges the sign-in itself.
  */
 export function* owesFreshSignIn({ user, now, ...proof }: Returning): Act<Missing> {
   const { tid } = user
@@ -138,12 +138,13 @@ interface Cause {
   reason: Reason
   actor: Actor
 }
-/** By the admin API an operator is a client: these reasons are theirs alone. */
+/** Reasons that only operators give. In the admin API the actor of an operator is a client. */
 const OPERATORS: readonly Reason[] = ['administrator', 'locked']
 
 /**
- * In the transaction of the revocation. The broker's own operators mean the human: the guest
- * accounts in other tenants too. The administrator of a tenant means the user of that tenant.
+ * Raises the floor of a revocation, in its transaction. The broker's operators mean the human, so
+ * the guest accounts in other tenants are included. The administrator of a tenant means only the
+ * user of that tenant.
  */
 export function* raiseFloor(
   { selector, reason, actor }: Cause,
@@ -165,7 +166,8 @@ export function* raiseFloor(
 }
 
 /**
- * The tenants whose ID tokens have had `auth_time`. In others no fresh sign-in can be demanded.
+ * Returns the tenants that have sent `auth_time` in ID tokens. In others no fresh sign-in can be
+ * demanded.
  */
 export function* tenantsWithAuthTime(): Act<string[]> {
   return (yield* withAuthTime.all({})).map(({ tid }) => tid)

@@ -7,7 +7,7 @@ import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { subjectWords } from '../schema.ts'
 
-/** An index of the words of users' names. The act that writes a name writes its words. */
+/** The index of the words of users' names. The act that writes a name writes its words. */
 
 interface Named {
   name: string | null
@@ -23,8 +23,8 @@ const MOST_WORDS = 40
 export const asIndexed = (word: string): string => word.slice(0, LONGEST_WORD).toWellFormed()
 
 /**
- * Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen
- * and by contoso.
+ * Returns each word of the names, whole and in its parts: `carol.chen@contoso.example` is found by
+ * its beginning, by `chen` and by `contoso`.
  */
 export function indexedWords({ name, username, email }: Named): string[] {
   const whole = folded([name, username, email].filter(Boolean).join(' ')).split(/\s+/)
@@ -49,8 +49,8 @@ export function* forgetWords(sub: string): Act<void> {
 }
 
 /**
- * In the act that writes the names.
- * @param former the names until now; of a user without any, no words are stored
+ * Replaces the words of a user, in the act that writes the names.
+ * @param former the names until now; a user without any has no stored words
  */
 export function* indexNames(sub: string, names: Named, former: Named): Act<void> {
   if ([former.name, former.username, former.email].some(Boolean)) yield* forgetWords(sub)

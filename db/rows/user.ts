@@ -17,7 +17,7 @@ import type { NewSession, Subject } from '../types.ts'
 import { indexNames } from './user-words.ts'
 
 /**
- * Users: one `sub` for each tenant and object id, forever; their names at Microsoft are kept up to
+ * Users: one `sub` for each tenant and object id, forever. Their names at Microsoft are kept up to
  * date.
  */
 
@@ -94,21 +94,20 @@ const describe = command(
 export interface KnownUser {
   sub: string
   /**
-   * Also where this sign-in did not say: what Microsoft has said once of an account does not
-   * change.
+   * The known home account id, even where this sign-in did not bring it: it never changes for an
+   * account.
    */
   homeId: string | undefined
-  /** What is stored, and what this sign-in says. */
+  /** The stored names, and those that this sign-in brings. */
   names: { stored: Omit<Names, 'sub'>; said: Omit<Names, 'sub'> }
 }
 
 const UNNAMED = { name: null, username: null, email: null }
 
 /**
- * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is
- * accepted (`nameUser`).
- *
- * @param sub theirs from now on, where they have none
+ * Returns the user of a sign-in. For a new user it stores only their identity: names count once the
+ * sign-in is accepted (`nameUser`).
+ * @param sub the new user's `sub`
  */
 export function* subjectFor(
   { user }: Pick<NewSession, 'user'>,
@@ -122,7 +121,7 @@ export function* subjectFor(
     const stored = { ...UNNAMED, homeId }
     if ((yield* add.run({ sub, tid, oid, ...stored, now })) === 1)
       return { sub, homeId: user.homeId, names: { stored, said } }
-    // Another broker's first sign-in of this user has committed since.
+    // The first sign-in of this user at another broker has committed meanwhile.
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
@@ -131,7 +130,7 @@ export function* subjectFor(
 }
 
 /**
- * Stores what an accepted sign-in says of the user. A rejected one changes neither name nor
+ * Stores the names that an accepted sign-in brings. A rejected sign-in changes neither name nor
  * address.
  */
 export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
@@ -147,7 +146,7 @@ const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolea
   known.email !== now.email ||
   known.homeId !== now.homeId
 
-/** Keeps other acts from writing what is this user's until this one ends. */
+/** Keeps other acts from writing this user's rows until this act ends. */
 export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })
 
 export function* findSubject(sub: string): Act<Subject | undefined> {
@@ -160,8 +159,8 @@ export function* findSubjectByUser(tid: string, oid: string): Act<Subject | unde
 }
 
 /**
- * Microsoft's home account id. Where Microsoft did not say it, the id that a member of the tenant
- * has.
+ * Returns Microsoft's home account id. Where Microsoft did not send it, it is the id that a member
+ * of the tenant has.
  */
 export const homeOf = ({ homeId, oid, tid }: Pick<Subject, 'tid' | 'oid' | 'homeId'>): string =>
   homeId ?? `${oid}.${tid}`
@@ -173,8 +172,8 @@ interface Human {
 }
 
 /**
- * The user of a tenant, where they have signed in there, and the same human's users in other
- * tenants, whose guest they are: a lock covers all of them.
+ * Returns the user of a tenant, if they have signed in there, and the same human's guest users in
+ * other tenants. A lock covers all of them.
  */
 export function* findHuman({ tid, oid }: { tid: string; oid: string }): Act<Human> {
   const user = yield* findSubjectByUser(tid, oid)
