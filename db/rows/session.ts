@@ -11,8 +11,8 @@ import type { RejectedWhy, Session, Standing } from '../types.ts'
 import { covers, headOfLog, sessionCutoff } from './covers.ts'
 
 /**
- * Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides
- * it.
+ * The validity of a session: its row, the cutoffs and the time decide it, and nothing else in the
+ * store.
  */
 
 /** When a session's user was authenticated: by Microsoft's clock; where it did not say, by ours. */
@@ -51,12 +51,12 @@ export const sessionFields = {
   authenticatedAt,
   cutoff: sessionCutoff,
   /**
-   * The head of the log in the same snapshot: `rev` of what is issued because this session is
-   * valid.
+   * The head of the log in the same snapshot. It is the `rev` of tokens that are issued because
+   * this session is valid.
    */
   head: headOfLog,
 }
-/** Follows a join of `sessions`. */
+/** The join of users, after `sessions`. */
 export const joinUser = sql`JOIN ${subjects} ON ${subjects.sub} = ${sessions.sub}`
 export const sessionsAndUsers = sql`${sessions} ${joinUser}`
 export type SessionRow = RowOf<typeof sessionFields>
@@ -93,7 +93,8 @@ export const deadline = ({ lastActiveAt, idleSeconds, absoluteAt, markAt }: Limi
     sql`coalesce(${markAt}, ${absoluteAt})`,
   )
 /**
- * What activity writes, by the row as it is then: a mark that another act has set since is kept.
+ * The assignments that record activity. They use the row's current values, so that a concurrently
+ * set mark is kept.
  */
 export const activity = (now: Param<number>): SQL =>
   assign(sessions, { lastActiveAt: now, deadlineAt: deadline({ ...sessions, lastActiveAt: now }) })
@@ -101,7 +102,7 @@ const active = command(
   (p: Takes<{ sid: string; now: number }>) =>
     sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`,
 )
-/** Of a participant whose token was used. */
+/** The assignment for a participant whose token was used. */
 export const participation = (now: Param<number>): SQL => assign(participants, { lastAt: now })
 const participated = command(
   (p: Takes<{ sid: string; clientId: string; now: number }>) =>
@@ -110,14 +111,14 @@ const participated = command(
 
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
 /**
- * The open sessions of a browser, by the session cookie that it sent and by the cookie that names
- * it. The latest comes first.
+ * Returns the open sessions of a browser, by the session cookie that it sent and by the cookie that
+ * names it, latest first.
  */
 export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrowser.all(browser)
 /**
- * Keeps others from joining or revoking a session until this act ends: an act that decides by who
- * takes part in it locks it first (a client that joins while it is revoked would never be sent a
- * logout token).
+ * Keeps other acts from joining or revoking a session until this act ends. An act that reads the
+ * participants locks the session first, because a client that joins during a revocation would get
+ * no logout token.
  */
 export const lockSession = (sid: string): Act<unknown> => lock.get({ sid })
 
@@ -136,7 +137,10 @@ export function timeReason(row: SessionRow): Reason {
 }
 
 type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
-/** Revoked: in its row, or by a wide revocation whose fan-out has not reached the row yet. */
+/**
+ * Whether the session was revoked, by its row or by a wide revocation whose fan-out has not reached
+ * the row yet.
+ */
 export const isRevoked = (row: Ends): boolean =>
   row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
@@ -171,7 +175,7 @@ export function* sessionOf(row: SessionRow): Act<Session> {
   return { ...validSession(row), ended: yield* endOf(row) }
 }
 
-/** Of a row that no revocation has ended. */
+/** Returns the session of a row that no revocation has ended. */
 export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session {
   return {
     sid: row.sid,
@@ -224,8 +228,8 @@ export const touchDue = (row: SessionRow, now: number): boolean =>
   10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
 
 /**
- * Counts as activity, written at most every tenth of the idle limit or every minute: refreshing
- * costs no second row.
+ * Records activity, at most every tenth of the idle limit or every minute, so that most refreshes
+ * write no second row.
  */
 export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {
   if (!touchDue(row, now)) return
