@@ -17,7 +17,7 @@ const shared = () => ({
   ]),
 })
 
-// From test/scratch.ts.
+// The directory in memory that test/scratch.ts made.
 if (process.env.BROKER_TEST_SCRATCH !== undefined)
   process.env.TMPDIR = process.env.BROKER_TEST_SCRATCH
 

@@ -2,27 +2,27 @@ import type { Rig } from './rig.ts'
 import { CookieJar } from './cookie-jar.ts'
 
 /**
- * A browser without a screen: keeps cookies, follows redirects, reads a page's links and forms, and
- * sends its forms as they stand.
+ * A browser without a screen: it keeps cookies, follows redirects, reads a page's links and forms,
+ * and sends forms with the page's own fields.
  */
 
 export type Fetch = (address: string, init: RequestInit) => Response | Promise<Response>
 
 export interface BrowserOptions {
-  /** Not given: real HTTP. */
+  /** How requests are sent; the default is real HTTP. */
   fetch?: Fetch
-  /** Where a relative address leads that no page has. */
+  /** The base for relative addresses before the first page. */
   at?: string
   nowMs?: () => number
   userAgent?: string
-  /** Which redirects are followed; not given: all. */
+  /** Decides which redirects are followed; the default is all. */
   follows?: (to: URL, from: URL) => boolean
-  /** A `Cookie` header that it starts with, at `at`. */
+  /** A `Cookie` header for `at`, with which the browser starts. */
   cookies?: string
 }
 
 /**
- * Another origin that sends the form than the one that gets it, and headers that differ from a
+ * A sender of another origin than the receiver of the form, and headers that differ from a
  * browser's own.
  */
 export interface Sending {
@@ -48,10 +48,7 @@ export class Browser {
     this.addCookies(options.cookies ?? '')
   }
 
-  /**
-   * The pairs of a `Cookie` header, as if they had been set by the place that this browser begins
-   * at.
-   */
+  /** Adds the pairs of a `Cookie` header, as if the starting address had set them. */
   addCookies(header: string): void {
     for (const pair of header.split('; ')) this.cookies.keep(this.#at, `${pair}; Path=/; Secure`)
   }
@@ -59,7 +56,7 @@ export class Browser {
     return this.cookies.header(this.#at)
   }
 
-  /** One request with its cookies, nothing followed. */
+  /** Sends one request with its cookies, and follows no redirect. */
   async send(
     address: string,
     init: RequestInit = {},
@@ -86,7 +83,7 @@ export class Browser {
   ): Promise<Page> {
     const to = new URL(address, this.#at)
     const origin = new URL(from ?? to).origin
-    // A site is its host here: no test has two of one registrable domain.
+    // Here a site is a host name: no test has two hosts of one registrable domain.
     const site =
       origin === to.origin
         ? 'same-origin'
@@ -106,14 +103,12 @@ export class Browser {
     return this.#open(to.href, init, site === 'cross-site')
   }
 
-  /** Follows the page's link with those words. */
+  /** Follows the page's link with this label. */
   press(page: Page, label: string): Promise<Page> {
     return this.get(page.link(label))
   }
 
-  /**
-   * Sends a form of the page, filled in: the one with that button, of that number, or the first.
-   */
+  /** Sends a form of the page, filled in: the one with this button or number, or the first. */
   submit(
     page: Page,
     filled: Record<string, string> = {},
@@ -136,7 +131,7 @@ export class Browser {
     )
   }
 
-  /** Sends the page's form to that address, filled in. */
+  /** Sends the page's form for this address, filled in. */
   submitTo(
     page: Page,
     action: string,
@@ -180,7 +175,7 @@ export class Browser {
 }
 
 export interface Form {
-  /** As the page has it: '' where it has none. */
+  /** The action of the form; '' where the page gives none. */
   action: string
   method: 'GET' | 'POST'
   fields: Record<string, string>
@@ -201,11 +196,11 @@ const formOf = (head: string, body: string): Form => ({
 })
 
 export class Page {
-  /** Its address, after redirects. */
+  /** The address of the page, after redirects. */
   readonly url: string
   readonly response: Response
   readonly html: string
-  /** Every address on the way, its own included. */
+  /** Every address of the redirects, with its own at the end. */
   readonly visited: readonly string[]
   constructor(of: { url: string; response: Response; html: string; visited?: readonly string[] }) {
     this.url = of.url
@@ -223,22 +218,22 @@ export class Page {
     const { pathname, search } = new URL(this.url)
     return pathname + search
   }
-  /** The redirect that was not followed, as it was sent. */
+  /** The address of a redirect that was not followed, as it was sent. */
   get location(): string | null {
     return this.status >= 300 && this.status < 400 ? this.headers.get('location') : null
   }
-  /** The same as an address. */
+  /** The same as an absolute URL. */
   get left(): URL | undefined {
     return this.location === null ? undefined : new URL(this.location, this.url)
   }
   get title(): string {
     return plain(/<h1>(.*?)<\/h1>/s.exec(this.html)?.[1] ?? '')
   }
-  /** What a user reads there. */
+  /** The text that a user reads on the page. */
   get text(): string {
     return textOf(this.html.replace(/^.*<main/s, '<main').replace(/<style[\s\S]*?<\/style>/g, ' '))
   }
-  /** The address of the link or button with those words. */
+  /** Returns the address of the link or button with this label. */
   link(label: string): string {
     const links = [...this.html.matchAll(/<a\b([^>]*)>(.*?)<\/a>/gs)]
     const [, tag = ''] =
@@ -246,13 +241,13 @@ export class Page {
       missing(this, `link "${label}"`)
     return new URL(attributeOf(tag, 'href') ?? '', this.url).href
   }
-  /** Every link that leads on within this origin. */
+  /** Every link to a page of this origin. */
   get links(): string[] {
     return [...this.html.matchAll(/<a\b([^>]*)>/g)]
       .map(([, tag = '']) => attributeOf(tag, 'href') ?? '')
       .filter((href) => /^\/[^#]*$/.test(href))
   }
-  /** Without the choice of a language, which every page has. */
+  /** The forms of the page, without the choice of a language, which every page has. */
   get forms(): Form[] {
     return [...this.html.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)]
       .map(([, head = '', body = '']) => formOf(head, body))
@@ -260,7 +255,7 @@ export class Page {
   }
 }
 
-/** The fields as they are filled in: what is ticked, chosen or written. */
+/** Returns the fields with their present values: what is ticked, chosen or written. */
 function fieldsOf(body: string): Record<string, string> {
   const fields: Record<string, string> = {}
   for (const [, tag = ''] of body.matchAll(/<input\b([^>]*)>/g)) {
@@ -280,7 +275,7 @@ function attributeOf(tag: string, name: string): string | undefined {
   return value === undefined ? undefined : plain(value)
 }
 const textOf = (html: string): string => plain(html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' '))
-/** Without the escapes of HTML. */
+/** Returns the text with HTML's escapes decoded. */
 export const plain = (text: string): string =>
   text
     .replaceAll('&quot;', '"')
@@ -294,7 +289,8 @@ function missing(page: Page, what: string): never {
 }
 
 /**
- * A browser at both listeners of a rig, by the rig's clock, that follows redirects between them.
+ * Returns a browser for both listeners of a rig, by the rig's clock. It follows redirects between
+ * them.
  */
 export function browserAt(
   rig: Pick<Rig, 'app' | 'opsApp' | 'config' | 'deps'>,

@@ -1,13 +1,13 @@
 /**
  * The cookies of one browser by the rules of RFC 6265 that a server relies on: host, path,
- * `Secure`, end of life, name prefixes, `SameSite`.
+ * `Secure`, expiry, name prefixes, `SameSite`.
  */
 
 export interface Cookie {
   name: string
   value: string
   domain: string
-  /** Without a `Domain` attribute the cookie goes to this host alone (§5.3, step 6). */
+  /** A cookie without a `Domain` attribute is sent only to this host (§5.3, step 6). */
   hostOnly: boolean
   path: string
   secure: boolean
@@ -17,8 +17,8 @@ export interface Cookie {
 }
 
 /**
- * Browsers take a cookie with `Secure` over plain HTTP from the machine itself (W3C Secure Contexts
- * §3.1).
+ * Whether a cookie with `Secure` is accepted: browsers do so over plain HTTP from the machine
+ * itself (W3C Secure Contexts §3.1).
  */
 const isTrustworthy = ({ protocol, hostname }: URL): boolean =>
   protocol === 'https:' || /(?:^|\.)localhost$|^127\.|^\[::1\]$/.test(hostname)
@@ -26,7 +26,7 @@ const isTrustworthy = ({ protocol, hostname }: URL): boolean =>
 const isWithin = (host: string, domain: string): boolean =>
   host === domain || (host.endsWith(`.${domain}`) && !/^[\d.]+$|^\[/.test(host))
 
-/** §5.1.4 */
+/** Returns the default path of a cookie (§5.1.4). */
 const defaultPath = (path: string): string => path.slice(0, path.lastIndexOf('/')) || '/'
 const pathMatches = (asked: string, path: string): boolean =>
   asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
@@ -43,8 +43,8 @@ export class CookieJar implements Iterable<Cookie> {
   }
 
   /**
-   * Keeps, replaces or deletes what a `Set-Cookie` line says (§5.3); ignores a line that a browser
-   * ignores.
+   * Keeps, replaces or deletes a cookie by a `Set-Cookie` line (§5.3). A line that a browser
+   * ignores has no effect.
    */
   keep(address: string, line: string): void {
     const url = new URL(address)
@@ -81,8 +81,8 @@ export class CookieJar implements Iterable<Cookie> {
   }
 
   /**
-   * What a request there carries (§5.4), longer paths first. A POST from another site carries only
-   * cookies with `SameSite=None`.
+   * Returns the cookies of a request to this address (§5.4), longer paths first. A POST from
+   * another site carries only cookies with `SameSite=None`.
    */
   header(address: string, postFromOtherSite = false): string {
     const url = new URL(address)
@@ -111,7 +111,7 @@ export class CookieJar implements Iterable<Cookie> {
     for (const one of this.#cookies.values()) if (one.expiresAtMs > this.#nowMs()) yield one
   }
 
-  /** `Max-Age` goes before `Expires` (§5.3, step 3). */
+  /** `Max-Age` takes precedence over `Expires` (§5.3, step 3). */
   #endOf(attributes: ReadonlyMap<string, string>): number {
     const maxAge = attributes.get('max-age') ?? ''
     if (/^-?\d+$/.test(maxAge))
@@ -121,7 +121,7 @@ export class CookieJar implements Iterable<Cookie> {
   }
 }
 
-/** Name and value, split at the first `=`. */
+/** Splits a pair into name and value at the first `=`. */
 function split(text: string): [string, string] {
   const at = text.indexOf('=')
   return at < 0 ? [text.trim(), ''] : [text.slice(0, at).trim(), text.slice(at + 1).trim()]

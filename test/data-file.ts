@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { openTables } from '../db/sqlite/open.ts'
 
 /**
- * A data file with the broker's tables and nothing in them. Its bytes are made once in each worker:
+ * A data file with the broker's tables and no rows. Its bytes are made once in each worker, because
  * migrating costs more CPU time than most tests.
  */
 
@@ -19,7 +19,7 @@ function makeBytes(): Buffer {
   return made
 }
 
-/** Puts it there, for a store to open. */
+/** Writes the file, for a store to open. */
 export function placeDataFile(file: string): void {
   bytes ??= makeBytes()
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })

@@ -3,9 +3,9 @@ import { NAMESPACE } from '../db/postgres/schema.ts'
 import { createDatabase, type Database } from './postgres.ts'
 
 /**
- * Databases of Postgres that are emptied and used again: making one and dropping it takes 24 ms of
- * CPU time, emptying it 3 ms. They are for tests that change nothing but rows, and that through a
- * store. The others use `createDatabase`.
+ * Databases of Postgres that are emptied and used again: to make and drop one takes 24 ms of CPU
+ * time, to empty it 3 ms. They are for tests that change only rows, through a store. Other tests
+ * use `createDatabase`.
  */
 
 interface Reused {
@@ -14,27 +14,27 @@ interface Reused {
   uses: number
 }
 
-/** Rows that were deleted stay in the files of their tables. */
+/** Limits of reuse, because deleted rows stay in the files of their tables. */
 const MOST_USES = 40
 const MOST_BYTES = 2_000_000
 
 /**
- * Longest unused first. Connections to a database that was given back just now are still being
- * closed.
+ * The unused databases, longest unused first. Connections to a database that was just returned are
+ * still being closed, so a few stay unused.
  */
 const unused: Reused[] = []
 const LEAST_UNUSED = 3
 
 /**
- * A store that was not closed writes there again; and what takes long to empty is quicker made
- * again.
+ * Whether a database can be reused. A store that was not closed still writes there, and a large one
+ * is made again faster than emptied.
  */
 const IS_REUSABLE = `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
   AND (SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = '${NAMESPACE}'::regnamespace AND relkind = 'r') < ${MOST_BYTES} AS so`
 
 /**
- * As a superuser it may skip the triggers that keep the audit log. The list of migrations stays:
- * nothing else is in a new database.
+ * Empties the database. A superuser may skip the triggers that protect the audit log. The list of
+ * migrations is kept, as in a new database.
  */
 const EMPTY = `DO $$
   DECLARE
@@ -49,8 +49,8 @@ const EMPTY = `DO $$
   END $$`
 
 /**
- * A database with the broker's tables and nothing in them. `drop` gives it back, for a later test
- * of this worker.
+ * Returns a database with the broker's tables and no rows. `drop` returns it for a later test of
+ * this worker.
  */
 export async function borrowDatabase(): Promise<Database> {
   const { database, ...rest } = (await emptied()) ?? (await make())
@@ -79,7 +79,7 @@ async function emptied(): Promise<Reused | undefined> {
 async function make(): Promise<Reused> {
   const database = await createDatabase()
   const client = new Client({ connectionString: database.url })
-  // It ends with the server, at the end of this worker.
+  // The connection ends with the server, at the end of this worker.
   client.on('error', () => undefined)
   await client.connect()
   return { database, client, uses: 1 }

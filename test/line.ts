@@ -8,8 +8,8 @@ import {
 } from 'node:net'
 
 /**
- * A line to a server, which can be cut: it refuses connections, or takes them and swallows what is
- * sent.
+ * A network line to a server, which can be cut: it refuses connections, or accepts them and drops
+ * what is sent.
  */
 export class Line {
   readonly #to: NetConnectOpts
@@ -35,12 +35,12 @@ export class Line {
     this.#drop()
     await this.#unlisten()
   }
-  /** A connection that is there stays, and nothing passes: as where a network lets packets fall. */
+  /** Keeps open connections and passes nothing on, like a network that drops packets. */
   swallow(): void {
     this.#state = 'swallows'
     for (const socket of this.#sockets) socket.unpipe().resume()
   }
-  /** What was swallowed stays unanswered, as on a line that was cut. */
+  /** Opens the line again. What was dropped stays unanswered, as on a line that was cut. */
   async repair(): Promise<void> {
     if (this.#state === 'swallows') this.#drop()
     this.#state = 'open'

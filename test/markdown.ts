@@ -25,12 +25,12 @@ export const PAGES: readonly string[] = [
 interface Place {
   page: string
   line: number
-  /** The nearest heading above it, the title of the page aside. */
+  /** The nearest heading above it, apart from the title of the page. */
   heading: string
 }
 export interface Block extends Place {
   language: string
-  /** Without the indentation of a list. */
+  /** The text, without the indentation of a list. */
   text: string
   /** The reason in a comment `<!-- not run: … -->` just before the block. */
   notRun: string | undefined
@@ -40,7 +40,10 @@ export interface Inline extends Place {
 }
 
 const FENCED = /(?:^ *<!-- not run: ([^>]*?) -->\n+)?^( *)```(\w*)\n([^]*?)^ *```$/gm
-/** Programs whose name begins a command. A bare `guard` is also a module and a service. */
+/**
+ * Matches a text that begins with a program's name and is a command. A bare `guard` is also a
+ * module and a service.
+ */
 const COMMAND = /^(?:cmb|npm|npx|curl|guard (?:serve|conformance))(?= |$)/
 
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8')

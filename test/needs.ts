@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /**
- * What a machine may not have: scripts/test-needs.mjs installs it where it may, and says what is
- * left out where it may not.
+ * Programs that a machine may lack: scripts/test-needs.mjs installs them where it may, and
+ * otherwise prints which tests are skipped.
  */
 
 export const onPath = (name: string): string | undefined =>
@@ -15,14 +15,11 @@ export const onPath = (name: string): string | undefined =>
 export const CHROMIUM =
   process.env.CHROMIUM ?? onPath('chromium-headless-shell') ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
-/** Which of the two it is; of no meaning without one. */
+/** Which of the two servers is installed; meaningless without one. */
 export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server')
   ? 'redis'
   : 'valkey'
-/**
- * Each engine that a test of the queue runs on, with a PATH on which the broker of this machine
- * finds that one.
- */
+/** Each engine on which a test of the queue runs, with a PATH on which the broker finds it. */
 export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; path: string }[] = [
   ...(QUEUE_SERVER === undefined
     ? []

@@ -9,8 +9,7 @@ import { PGBOUNCER } from './needs.ts'
 import { freePorts } from './process/ports.ts'
 
 /**
- * A real PgBouncer before a Postgres of the tests. PGBOUNCER names another one than that of this
- * machine.
+ * A real PgBouncer in front of a Postgres of the tests. PGBOUNCER names another than the machine's.
  */
 
 /** From 1.21 on, prepared statements work in transaction mode. Debian 12 has 1.18. */
@@ -25,7 +24,7 @@ const START_MS = 60_000
 
 export type PoolMode = 'session' | 'transaction'
 
-/** What this machine's PgBouncer can do for a broker; none where there is none. */
+/** The modes in which this machine's PgBouncer can serve a broker; empty without one. */
 export const POOL_MODES: readonly PoolMode[] =
   PGBOUNCER === undefined
     ? []
@@ -68,7 +67,8 @@ export class Pooler {
         'auth_type = trust',
         `auth_file = ${join(dir, 'users')}`,
       ],
-      // The brokers name the namespace of their tables in it; the role has it as a setting.
+      // Brokers name the namespace of their tables in this parameter; here the role has it as a
+      // setting.
       'ignore_startup_parameters = options',
       `pool_mode = ${mode}`,
       ...(mode === 'transaction' ? ['max_prepared_statements = 200'] : []),
@@ -98,7 +98,7 @@ export class Pooler {
       if (Date.now() > end) throw new Error(`PgBouncer did not start within ${START_MS / 1000} s.`)
   }
 
-  /** Every connection ends at once. */
+  /** Kills the pooler, which ends every connection at once. */
   async kill(): Promise<void> {
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return

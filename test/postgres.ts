@@ -2,8 +2,8 @@ import { Client } from 'pg'
 import { createMigrated, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
 /**
- * Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks
- * for one and ends with this process.
+ * Databases of a real Postgres (bench/postgres.ts). The first test that needs one starts the
+ * server, which ends with this process.
  */
 
 export {
@@ -21,25 +21,25 @@ let count = 0
 
 interface Shared {
   server: PostgresServer
-  /** On one connection, kept: opening it costs the server a process each time. */
+  /** Runs a statement on one kept connection, because a new one costs the server a process. */
   run(statement: string): Promise<void>
-  /** How a copy of a database is made with the least CPU time. */
+  /** The way to copy a database with the least CPU time. */
   strategy: string
 }
 
-/** The server of this worker, with a database that has the broker's tables. */
+/** Starts the server of this worker, with a database that has the broker's tables. */
 async function startShared(): Promise<Shared> {
   const server = await startPostgres()
   await createMigrated(server, 'migrated')
   const client = new Client({ connectionString: server.url('postgres') })
-  // It ends with the server, at the end of this worker.
+  // The connection ends with the server, at the end of this worker.
   client.on('error', () => undefined)
   await client.connect()
   const { rows } = await client.query<{ version: string }>(
     `SELECT current_setting('server_version_num') AS version`,
   )
-  // Copies files instead of writing each page to the log as well: 36 ms of CPU time instead of 93.
-  // Until Postgres 14 it was the only one.
+  // Copies files instead of also writing each page to the log: 36 ms of CPU time instead of 93.
+  // Before Postgres 15 it was the only way.
   const strategy = Number(rows[0]?.version) >= 150_000 ? 'STRATEGY FILE_COPY' : ''
   return { server, strategy, run: async (statement) => void (await client.query(statement)) }
 }
@@ -49,10 +49,10 @@ export interface Database {
   drop(): Promise<void>
 }
 
-/** A database of its own, with the broker's tables. */
+/** Creates a database with the broker's tables. */
 export const createDatabase = (): Promise<Database> => createFrom('migrated')
 
-/** The same without tables. */
+/** Creates a database without tables. */
 export const createBareDatabase = (): Promise<Database> => createFrom('template0')
 
 async function createFrom(template: string): Promise<Database> {

@@ -1,4 +1,4 @@
 import { resolveQuickly } from '../db/resolve-quickly.ts'
 
-/** Once in each worker, as cmb does: its test files share what it imports. */
+/** Registered once in each worker, as cmb does: its test files share their imports. */
 resolveQuickly()

@@ -38,9 +38,9 @@ import type { Database } from './postgres.ts'
 import { readHere } from './reads-here.ts'
 
 /**
- * The broker as tests use it: the real modules, a real SQLite file, real keys; the clock, Microsoft
- * and (unless asked for) the queue's server are stood in for. Everything is closed when the test
- * that made it ends. With BROKER_TEST_STORE=postgres it is a database of Postgres.
+ * The broker as tests use it: the real modules, a real SQLite file and real keys; the clock,
+ * Microsoft and (by default) the queue server are simulated. Everything is closed when the test
+ * that made it ends. With BROKER_TEST_STORE=postgres it uses a database of Postgres.
  */
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
@@ -53,10 +53,7 @@ export class FakeClock {
   #ms = START * 1000
   #steppedMs = 0
   readonly #real: boolean
-  /**
-   * @param real the machine's own time, for libraries that go by it; `advance` is then on top of
-   * it.
-   */
+  /** @param real uses the machine's time, for libraries that depend on it; `advance` adds to it */
   constructor(real = false) {
     this.#real = real
     if (real) this.#ms = 0
@@ -80,14 +77,14 @@ export class FakeClock {
   advance(seconds: number): void {
     this.#ms += Math.round(seconds * 1000)
   }
-  /** The system's clock is set, forward or back: time itself does not move. */
+  /** Sets the system's clock forward or back, without a change of the monotonic time. */
   step(seconds: number): void {
     this.#ms += seconds * 1000
     this.#steppedMs += seconds * 1000
   }
 }
 
-/** What the next sign-in at Microsoft proves; or how it is refused. */
+/** A simulated Microsoft: the test sets what the next sign-in proves, or how it is rejected. */
 export class FakeMicrosoft implements Microsoft {
   connected = true
   /** Sign-ins that were begun, newest last. */
@@ -133,7 +130,7 @@ export class FakeMicrosoft implements Microsoft {
       ...this.next,
     }
   }
-  /** What a probe is answered, by the cache that it shows. */
+  /** Returns the answer to a probe, by the token cache that it presents. */
   renewals: (input: {
     cache: string
     user: Pick<User, 'tid' | 'oid'>
@@ -146,7 +143,7 @@ export class FakeMicrosoft implements Microsoft {
     if (answer instanceof MicrosoftRejection) throw answer
     return answer
   }
-  /** Graph is away, unless a test puts one here. */
+  /** The Graph client: it is down, unless a test sets one here. */
   graph: Graph = new Proxy({} as Graph, {
     get: () => () => Promise.reject(new GraphProblem('outage', 'There is no Graph in this test.')),
   })
@@ -155,7 +152,7 @@ export class FakeMicrosoft implements Microsoft {
     if (input.logoutHint !== undefined) query.set('logout_hint', input.logoutHint)
     return `https://login.microsoftonline.com/${input.tid}/oauth2/v2.0/logout?${query}`
   }
-  /** What the broker finds when it asks whether Microsoft would serve a sign-in. */
+  /** The result of the broker's check whether Microsoft would accept a sign-in. */
   examined: Examination = {
     metadata: { ok: true, skewSeconds: 0 },
     authorize: { ok: true },
@@ -173,7 +170,7 @@ export class FakeMicrosoft implements Microsoft {
   }
 }
 
-/** A queue that remembers what it was given: for tests that are not about the queue. */
+/** A queue that records what it gets, for tests that are not about the queue. */
 export class RecordingQueue {
   readonly added: DeliveryRef[] = []
   up = true
@@ -224,7 +221,7 @@ export const SYDNEY: ClientMetadata = {
   allowedOrigins: [],
 }
 
-/** The same, somewhere else: every address of Sydney's with the other city's name. */
+/** Returns Sydney's registration for another city, with its name in every address. */
 export const cityMetadata = (
   city: string,
   changes: Partial<ClientMetadata> = {},
@@ -256,21 +253,21 @@ export const LANGUAGES = {
 }
 
 export interface RigOptions {
-  /** Settings besides those of every rig. */
+  /** Settings in addition to those of every rig. */
   env?: Record<string, string>
   config?: Partial<Config>
   deps?: Partial<Deps>
   clients?: string[]
-  /** The issuer is a real listener of this machine, `config.issuer`; `app` answers there. */
+  /** Makes the issuer, `config.issuer`, a real listener of this machine, at which `app` answers. */
   listening?: boolean
-  /** The machine's own time. */
+  /** Uses the machine's own time. */
   realTime?: boolean
-  /** What a commit revokes is announced by the test itself, as from another process. */
+  /** The test itself announces what a commit revokes, as from another process. */
   unannounced?: boolean
-  /** Who closes the rig; not given: the test that made it, when it ends. */
+  /** Registers the close function of the rig; by default the test closes it when it ends. */
   onEnd?: (close: () => Promise<void>) => void
   /**
-   * The broker, stopped, that starts again here: with its files, its clock and its Microsoft. It is
+   * A stopped broker that starts again here, with its files, its clock and its Microsoft. It is
    * closed after this one.
    */
   before?: {
@@ -295,9 +292,9 @@ const drawn: Promise<SigningKey>[] = []
 let borrowed = 0
 
 /**
- * The first RSA key of a rig is one that this worker has drawn before: drawing it costs half of the
- * rig's CPU time. A rig has another one than the seven before it, and each further key of a rig is
- * drawn for it.
+ * Returns a maker of keys. The first RSA key of a rig is one that this worker has made before,
+ * because making it costs half of the rig's CPU time. It differs from those of the seven rigs
+ * before; further keys are new.
  */
 function borrowedKeys(): (alg: SigningAlg) => Promise<SigningKey> {
   let isFirst = true
@@ -416,7 +413,7 @@ export async function createRig(options: RigOptions = {}) {
     }
   }
 
-  /** Opens a session as a sign-in at Microsoft would, without the pages. */
+  /** Opens a session as a sign-in at Microsoft does, without the pages. */
   const openSession = async (
     changes: { user?: Partial<User>; device?: string } & Partial<
       Omit<Session, 'user' | 'device'>
@@ -447,7 +444,7 @@ export async function createRig(options: RigOptions = {}) {
     return { ...signedIn, cookie, cookieHeader: `${SESSION_COOKIE}=${cookie}` }
   }
 
-  /** A code for a live session, straight from the store, and what to send to /token for it. */
+  /** Issues a code for a live session straight from the store, with the form for /token. */
   const issueCode = async (
     sid: string,
     client: RegisteredClient,
@@ -488,7 +485,7 @@ export async function createRig(options: RigOptions = {}) {
       body: new URLSearchParams(form).toString(),
     })
 
-  /** Signs in a client: code, exchange; the token response. */
+  /** Signs in a client by code and exchange, and returns the token response. */
   const signInAt = async (sid: string, client: RegisteredClient, scope?: string) => {
     const { form } = await issueCode(sid, client, scope === undefined ? {} : { scope })
     const response = await post('/token', form, { authorization: client.basic })
@@ -501,7 +498,7 @@ export async function createRig(options: RigOptions = {}) {
     }
   }
 
-  /** The app on a real port of this machine. */
+  /** Serves the app on a real port of this machine. */
   const serve = async (which: Hono = app): Promise<string> =>
     `http://127.0.0.1:${await listen(getRequestListener(which.fetch))}`
 
@@ -529,11 +526,11 @@ export async function createRig(options: RigOptions = {}) {
     post,
     serve,
     database,
-    /** Ends it as a restart does: `before` of the next. */
+    /** Ends the broker as for a restart. The next rig takes it as `before`. */
     stop,
   }
 }
 
-/** Reads a Committed list down to what tests ask of it. */
+/** Returns the reasons of a list of revocations. */
 export const reasons = (committed: Committed[]): string[] =>
   committed.map((one) => one.revocation.reason)

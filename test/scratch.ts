@@ -10,14 +10,14 @@ import {
 import { join } from 'node:path'
 
 /**
- * A directory in memory for the files of the unit tests, where the machine has room for it:
- * test/alone.ts takes it as TMPDIR. A store syncs each commit and a test waits for that. No test
- * cuts the power, which alone tells a disk from memory.
+ * A directory in memory for the files of the unit tests, if the machine has room; test/alone.ts
+ * sets it as TMPDIR. A store syncs each commit, and tests wait for that. Only a power cut would
+ * show the difference between disk and memory, and no test makes one.
  */
 
 const MEMORY = '/dev/shm'
 const PREFIX = 'cmb-tests-'
-/** Many times what the tests use at once. Containers have 64 MB there by default. */
+/** Many times what the tests use at once. Containers have only 64 MB there by default. */
 const ROOM = 4 * 1024 ** 3
 
 function hasRoom(): boolean {
@@ -39,18 +39,18 @@ function isRunning(pid: number): boolean {
 }
 
 /**
- * As far as it can be removed now: a server of a test may write there until this process has ended.
- * The next run removes the rest.
+ * Removes what it can now: a server of a test may write there until this process has ended. The
+ * next run removes the rest.
  */
 function remove(dir: string): void {
   try {
     rmSync(dir, { recursive: true, force: true })
   } catch {
-    // The tests have passed or failed already.
+    // The tests have already passed or failed.
   }
 }
 
-/** Of runs that have ended. */
+/** Removes directories of runs that have ended. */
 function removeLeftOver(): void {
   for (const name of readdirSync(MEMORY)) {
     const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1])
@@ -62,7 +62,7 @@ export default function setup(): (() => void) | undefined {
   if (process.env.TMPDIR !== undefined || !hasRoom()) return undefined
   removeLeftOver()
   const dir = mkdtempSync(join(MEMORY, `${PREFIX}${process.pid}-`))
-  // As /tmp: Postgres runs as a user of its own.
+  // The rights of /tmp, because Postgres runs as another user.
   chmodSync(dir, 0o1777)
   process.env.BROKER_TEST_SCRATCH = dir
   return () => remove(dir)

@@ -2,7 +2,7 @@ import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted } from '../console/console.ts'
 import type { Rig } from '../rig.ts'
 
-/** What there is to see in a console. */
+/** Names of users for a console with data. */
 
 const NAMES = [
   'Carol Chen',
@@ -16,8 +16,7 @@ const NAMES = [
 ]
 
 /**
- * What operators see on a busy day: deliveries delivered, pending and failed, and a guard that
- * lags.
+ * Fills a rig as on a busy day: deliveries delivered, pending and failed, and a guard that lags.
  * @returns a user's live session
  */
 export async function busyDay(one: Rig): Promise<string> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { type Demo, type DemoFacts, startDemo } from '../process/demo-process.ts'
 import { launchChromium } from './window.ts'
 
-/** Chromium and a demo of its own, which the tests of one file share. */
+/** Starts Chromium and a demo, which the tests of one file share. */
 export function demoInChromium() {
   let browser: Browser
   let demo: Demo

@@ -7,8 +7,8 @@ import { PNG } from 'pngjs'
 
 /**
  * Pictures of pages that look the same on every machine with one version of Chromium: the letters
- * are a font of the test's own, and what this font has not is left out, and so is the state of the
- * live connection.
+ * are from a font of the test's own. Characters that the font lacks, and the state of the live
+ * connection, are left out.
  */
 
 const FONT = readFileSync(
@@ -24,7 +24,7 @@ const STYLE = `
 .mark, .mark::before { color: transparent !important }
 `
 
-/** The app, with that font in its style sheet. */
+/** Returns the app, with that font in its style sheet. */
 export const withFont = (app: Hono): Hono =>
   new Hono()
     .get('/assets/broker.css', async (c) => {
@@ -33,7 +33,7 @@ export const withFont = (app: Hono): Hono =>
     })
     .all('*', (c) => app.fetch(c.req.raw))
 
-/** Letters are drawn without what the machine's settings add to them. */
+/** Flags that draw letters without the machine's own settings. */
 export const ALIKE = [
   '--font-render-hinting=none',
   '--disable-lcd-text',
@@ -41,13 +41,11 @@ export const ALIKE = [
   '--hide-scrollbars',
 ]
 
-/** So many of a thousand pixels may differ. */
+/** How many of a thousand pixels may differ. */
 const TOLERATED = 5
 const SEEN = join(import.meta.dirname, '../../node_modules/.cache/pictures')
 
-/**
- * @returns what is wrong with the picture, beside the one that is kept; undefined where nothing is
- */
+/** @returns how the picture differs from the kept one; undefined where it does not */
 export function differs(name: string, taken: Buffer, kept: Buffer): string | undefined {
   const [one, other] = [PNG.sync.read(taken), PNG.sync.read(kept)]
   const { width, height } = other

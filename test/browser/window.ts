@@ -7,16 +7,18 @@ import { expect } from 'vitest'
 import { CHROMIUM } from '../needs.ts'
 
 /**
- * A window of real Chromium whose complaints about the policy fail the test; what axe objects to in
- * it; and its picture for the docs.
+ * A window of real Chromium. Violations of the content security policy fail the test. It also runs
+ * axe, and takes pictures for the docs.
  */
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const { BROKER_SCREENSHOTS = '' } = process.env
-/** Where pictures are kept. Not set, or empty: none are taken. */
+/** The folder for pictures. Not set, or empty: no pictures are taken. */
 export const SCREENSHOTS = BROKER_SCREENSHOTS === '' ? undefined : BROKER_SCREENSHOTS
 
-/** Its first start on a machine reads it from a cold disk, which may take a minute. */
+/**
+ * Starts Chromium. The first start on a machine reads it from a cold disk, which may take a minute.
+ */
 export const launchChromium = (more: readonly string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: CHROMIUM ?? '/usr/bin/chromium',
@@ -28,9 +30,9 @@ export interface Looks {
   width: number
   height?: number
   dark?: boolean | undefined
-  /** What the browser accepts. */
+  /** The language that the browser accepts. */
   language?: string | undefined
-  /** For what the test itself adds to a page. */
+  /** Ignores the content security policy, for scripts that the test itself adds to a page. */
   bypassCSP?: boolean | undefined
 }
 
@@ -60,8 +62,8 @@ interface WithAxe {
 }
 
 /**
- * What axe says of the rules that hold is not gathered: on a large page that takes as long as the
- * rules.
+ * Returns axe's violations. It does not collect the rules that hold, which on a large page takes as
+ * long as the rules themselves.
  */
 export async function objections(page: Page): Promise<string[]> {
   if (!(await page.evaluate(() => (globalThis as unknown as WithAxe).axe !== undefined)))
@@ -78,7 +80,7 @@ export async function picture(page: Page, name: string, fullPage = true): Promis
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
 }
 
-/** By Tab alone to what has this name, which has to show the focus. */
+/** Moves by Tab alone to the element with this name, which has to show the focus. */
 export async function tabTo(page: Page, name: RegExp): Promise<void> {
   for (let tabs = 0; tabs < 60; tabs++) {
     await page.keyboard.press('Tab')
@@ -104,15 +106,15 @@ export async function tabTo(page: Page, name: RegExp): Promise<void> {
   throw new Error(`No way by keyboard to ${String(name)}.`)
 }
 
-/** The same, and presses it. */
+/** Moves to the element with this name and presses it. */
 export async function pressAt(page: Page, name: RegExp): Promise<void> {
   await tabTo(page, name)
   await page.keyboard.press('Enter')
 }
 
 /**
- * One page, loaded once: as wide as its window at each width, and without what axe objects to, in
- * light on a desktop and dark on a phone.
+ * Checks one page, loaded once: no wider than its window at each width, and without violations of
+ * axe, in light on a desktop and dark on a phone.
  */
 export async function fits(page: Page, name: string): Promise<void> {
   for (const width of [1440, 768, 320]) {
@@ -126,7 +128,7 @@ export async function fits(page: Page, name: string): Promise<void> {
       ? (['light', 'dark'] as const)
       : (['dark', 'light'] as const)) {
       if (width === 768 && colorScheme === 'dark') continue
-      // A button changes its color slowly otherwise, and is looked at in between.
+      // A button would otherwise fade into its new color, and be checked in between.
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       await picture(page, `${name}-${width}-${colorScheme}`)
     }

@@ -3,8 +3,8 @@ import { createRig, type RegisteredClient } from '../rig.ts'
 import { Browser, type Page } from '../browser.ts'
 
 /**
- * A broker on a real listener that is its issuer, by the machine's time, and the browser of a user
- * whom Microsoft knows: for libraries as they come.
+ * A broker on a real listener, which is its issuer, by the machine's time, with the browser of a
+ * user whom Microsoft knows. It tests client libraries unmodified.
  */
 
 export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
@@ -17,7 +17,10 @@ export const METHODS = [
 ] as const
 export type Method = (typeof METHODS)[number]
 
-/** A client without a credential cannot be registered for more than the first two. */
+/**
+ * Returns the grants of a client. One without a credential can be registered only for the first
+ * two.
+ */
 const grantsOf = (method: Method): ClientMetadata['grants'] => [
   'authorization_code',
   'refresh_token',
@@ -50,7 +53,7 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
   const browser = new Browser({ follows: ({ origin }) => origin === rig.config.issuer })
 
   /**
-   * Follows the client's own address to where the client gets the answer: its redirect URI, or the
+   * Follows the client's own address to where the client gets its answer: its redirect URI, or the
    * page that posts to it.
    */
   const visit = async (address: URL): Promise<Page> => {
@@ -62,7 +65,7 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
       `${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`,
     )
   }
-  /** The request that the client's own server gets, by GET or (form_post) by POST. */
+  /** Returns the request that the client's own server gets, by GET or (form_post) by POST. */
   const answerTo = async (address: URL): Promise<Request> => {
     const page = await visit(address)
     if (page.left !== undefined) return new Request(page.left)
@@ -70,7 +73,10 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
     if (form === undefined) throw new Error(`There is no form at ${page.url} (${page.status})`)
     return new Request(form.action, { method: 'POST', body: new URLSearchParams(form.fields) })
   }
-  /** The user follows the client's link to sign out, confirms, and is taken back. */
+  /**
+   * Follows the client's link to sign out, confirms, and returns the address to which the user is
+   * sent back.
+   */
   const signOutBy = async (address: URL): Promise<string> => {
     const page = await browser.get(address.href)
     return (await browser.submit(page, { scope: 'device' }, 'Sign out')).left?.href ?? ''

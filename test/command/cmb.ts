@@ -4,14 +4,12 @@ import type { Terminal } from '../../src/operations/command/terminal.ts'
 import { serveAdminSocket } from '../../src/operations/api/socket.ts'
 import type { Rig } from '../rig.ts'
 
-/**
- * `cmb` as a user or a script types it, against a broker that really listens on its unix socket.
- */
+/** Runs `cmb` as a user or a script does, against a broker that listens on its unix socket. */
 export interface Ran {
   code: number
   out: string
   err: string
-  // A test says what it expects to find there, as it does of `response.json()`.
+  // The caller names the type of the output, as with `response.json()`.
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters
   json<T = Record<string, unknown>>(): T
 }
@@ -52,7 +50,7 @@ export async function cmb(
   return { code, out, err, json: parse }
 }
 
-/** @returns `cmb` with the rig's broker running */
+/** @returns a function that runs `cmb`, with the rig's broker running */
 export async function startCmb(rig: Rig) {
   const socket = await serveAdminSocket(rig.deps)
   onTestFinished(() => socket.close())

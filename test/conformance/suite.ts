@@ -7,16 +7,16 @@ import { createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
 import { claimsOf, headerOf, type Tokens } from '../token/tokens.ts'
 
 /**
- * The certification suite's part as far as its modules need it: a client, a browser, and the checks
- * that each sign-in goes through.
+ * The certification suite's part, as far as its modules need it: a client, a browser, and the
+ * checks of each sign-in.
  */
 
 export type Mode = 'query' | 'form_post'
 
-/** What the authorization endpoint answered, and what was seen on the way. */
+/** The answer of the authorization endpoint, and what was seen before it. */
 export interface Answered {
   parameters: Record<string, string>
-  /** The user was asked to sign in at Microsoft. */
+  /** Whether the user was asked to sign in at Microsoft. */
   signedIn: boolean
 }
 
@@ -29,8 +29,8 @@ export interface Provider {
 }
 
 /**
- * One broker for all modules of a file, as the suite has it. Two clients as the suite wants them:
- * every scope there is, no PKCE, a secret by Basic or in the form.
+ * Opens one broker for all modules of a file, as the suite does, with two clients in the suite's
+ * form: every scope, no PKCE, a secret by Basic or in the form.
  */
 export function openProvider(changes: Partial<ClientMetadata> = {}): { provider: () => Provider } {
   let provider: Provider | undefined
@@ -52,7 +52,7 @@ export function openProvider(changes: Partial<ClientMetadata> = {}): { provider:
   return { provider: () => provider ?? expect.fail('The provider is not open yet.') }
 }
 
-/** A module: the provider, by a browser that is new. */
+/** Returns what a module needs: the provider, and a new browser. */
 export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'query') {
   const browser = createBrowser(rig)
 
@@ -74,8 +74,8 @@ export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'qu
   }
 
   /**
-   * From a first answer of the authorization endpoint to the client's answer, by way of Microsoft
-   * and the consent page where they are shown.
+   * Follows the first answer of the authorization endpoint to the client's answer, through
+   * Microsoft and the consent page where they are shown.
    */
   const follow = async (first: Page, signedIn = false): Promise<Answered> => {
     const location = first.headers.get('location')
@@ -128,7 +128,7 @@ export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'qu
       ),
     )
 
-  /** Signs in and gets tokens; what every module of the suite checks on the way is checked. */
+  /** Signs in and gets tokens, with the checks that every module of the suite makes. */
   const flow = async (parameters: Parameters = {}, more: Record<string, string> = {}) => {
     const answered = await authorize(parameters)
     expect(answered.parameters).toMatchObject({
@@ -186,7 +186,10 @@ async function checkedTokens(response: Response): Promise<Tokens> {
   return tokens
 }
 
-/** OpenID Connect Core 1.0 §3.1.3.7, by the keys that the JWKS has. */
+/**
+ * Returns the claims of an ID token, verified with the keys of the JWKS (OpenID Connect Core 1.0
+ * §3.1.3.7).
+ */
 async function checkedIdToken(
   rig: Rig,
   tokens: Tokens,

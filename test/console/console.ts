@@ -5,8 +5,8 @@ import { OTHER_TENANT, type Rig } from '../rig.ts'
 import { type Browser, browserAt } from '../browser.ts'
 
 /**
- * The console as an operator's browser meets it: both listeners on localhost, whose cookies ignore
- * ports.
+ * The console as an operator's browser sees it: both listeners are on localhost, and their cookies
+ * ignore ports.
  */
 
 export const OPS = 'http://localhost:7401'
@@ -53,7 +53,7 @@ export const USERS = {
 
 export type Somebody = keyof typeof USERS
 
-/** A user with a session of the broker, as of now, in a browser of their own. */
+/** Returns the browser of a user who has just opened a session of the broker. */
 export async function browserOf(
   rig: Rig,
   who: Somebody,
@@ -70,18 +70,18 @@ export async function browserOf(
   })
 }
 
-/** The same, at the console. */
+/** Returns the same browser, signed in to the console. */
 export async function atConsole(rig: Rig, who: Somebody) {
   const browser = await browserOf(rig, who)
   await browser.get('/ops/sign-in')
   return browser
 }
 
-/** How the store knows the browser of a user's session. */
+/** Returns the hash by which the store knows a browser's session. */
 export const cookieHash = (browser: Browser): string =>
   sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
 
-/** Sessions at Sydney, each with one pending delivery as soon as it is revoked. */
+/** Opens sessions at Sydney, each of which gets one pending delivery when it is revoked. */
 export async function sessionsAt(rig: Rig, city: string, users: readonly string[]) {
   const client = await rig.register(city)
   const sessions = []
@@ -100,7 +100,7 @@ export async function sessionsAt(rig: Rig, city: string, users: readonly string[
   return { client, sessions }
 }
 
-/** The outcome of the next attempt at a delivery. */
+/** Records the outcome of the next attempt at a delivery. */
 export async function attempted(
   rig: Rig,
   id: string,

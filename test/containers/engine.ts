@@ -9,13 +9,13 @@ import { ROOT } from '../markdown.ts'
  * tests of this folder.
  */
 
-/** The image of the proxies; what compose.yaml and the Dockerfile name comes besides. */
+/** The image of the proxies, besides those that compose.yaml and the Dockerfile name. */
 export const NGINX = 'nginx:1.28'
 
 export const hasEngine = (): boolean =>
   spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0
 
-/** @returns what ends the engine that it started */
+/** @returns a function that ends the engine, if it started one */
 export default function startEngine(): (() => void) | undefined {
   if (hasEngine()) return undefined
   const setup = process.env.CONTAINERS_SETUP

@@ -26,8 +26,8 @@ const bytesOf = (quantity: unknown): number => {
 }
 
 /**
- * A volume in memory is a tmpfs of the container; any other one is a volume of the engine, which
- * the kubelet prepares.
+ * Whether a volume is in memory: then it is a tmpfs of the container. Any other is a volume of the
+ * engine, which the kubelet prepares.
  */
 const inMemory = ({ emptyDir }: Volume): boolean => emptyDir?.medium === 'Memory'
 const volumesOf = ({ volumes = [] }: PodSpec): Volume[] => [
@@ -54,7 +54,7 @@ function environmentOf({ env = [], envFrom = [] }: Container): Record<string, st
   )
 }
 
-/** A container as a service of Compose. */
+/** Returns a container as a service of Compose. */
 function serviceOf(pod: string, container: Container, init: readonly string[]): object {
   const { runAsUser, runAsGroup = 0, runAsNonRoot, fsGroup } = POD.securityContext ?? {}
   const { readOnlyRootFilesystem, allowPrivilegeEscalation, capabilities } =
@@ -74,7 +74,7 @@ function serviceOf(pod: string, container: Container, init: readonly string[]): 
       }
     return `${mountPath}:exec,mode=2777,gid=${fsGroup ?? 0},size=${bytesOf(volume.emptyDir?.sizeLimit)}`
   })
-  // The image's own volume: a runtime may leave it to root.
+  // The image's own volume, which a runtime may create as root.
   const data = mounts.some((mount) => typeof mount === 'object' && mount.target === '/data')
     ? []
     : ['/data:mode=0755']
@@ -112,8 +112,8 @@ function serviceOf(pod: string, container: Container, init: readonly string[]): 
 }
 
 /**
- * What the kubelet does to the volumes of a pod before its containers start (kubernetes/pkg/volume:
- * volume_linux.go, util/atomic_writer.go).
+ * Returns the commands that prepare the volumes of a pod before its containers start, as the
+ * kubelet does (kubernetes/pkg/volume: volume_linux.go, util/atomic_writer.go).
  */
 function preparationOf(pod: string): string {
   const { fsGroup, fsGroupChangePolicy = 'Always' } = POD.securityContext ?? {}
@@ -121,7 +121,7 @@ function preparationOf(pod: string): string {
     fsGroup === undefined
       ? 'true'
       : `chgrp -hR ${fsGroup} ${at}; find ${at} -type d -exec chmod g+${may}xs {} +; find ${at} -type f -exec chmod g+${may} {} +`
-  // The policy is for volumes that outlive the pod.
+  // The policy applies to volumes that outlive the pod.
   const known = (at: string): string =>
     fsGroupChangePolicy === 'Always'
       ? 'false'
@@ -159,7 +159,7 @@ function composeFile(): string {
     'postgres-a': { networks: { cluster: { aliases: ['postgres'] } } },
     valkey: { networks: { cluster: {} } },
   }
-  // Compose reads $ in it.
+  // Doubles each $, which Compose would expand.
   return JSON.stringify({
     services: { ...theirs, ...Object.fromEntries(services) },
     volumes: Object.fromEntries(volumes),
@@ -167,8 +167,8 @@ function composeFile(): string {
 }
 
 /**
- * `kubectl`, as far as the documentation uses it: a Secret's values go to files, and the pods are
- * services of Compose.
+ * The commands of `kubectl` that the documentation uses: a Secret's values become files, and the
+ * pods are services of Compose.
  */
 const KUBECTL = `kubectl() {
   case $1 in
@@ -209,7 +209,7 @@ describe.runIf(hasEngine())('two pods', () => {
 
   const kubectl = (command: string): Promise<string> => stack.sh(`${KUBECTL}kubectl ${command}`)
 
-  /** The status that the kubelet gets, at the port that the probe names. */
+  /** Returns the status of a probe, at the port that it names. */
   async function ask(pod: string, { httpGet, timeoutSeconds = 1 }: Probe): Promise<number> {
     const { path = '/', port } = httpGet ?? expect.fail('Only probes by HTTP are asked here.')
     const number =
@@ -241,7 +241,7 @@ describe.runIf(hasEngine())('two pods', () => {
       await sleep((probe.periodSeconds ?? 10) * 1000)
     }
   }
-  /** As the kubelet starts pods whose volumes exist. */
+  /** Starts pods whose volumes exist, as the kubelet does. */
   async function start(pods: readonly string[]): Promise<void> {
     await stack.sh(pods.map(preparationOf).join(''))
     await kubectl('apply')
@@ -253,7 +253,7 @@ describe.runIf(hasEngine())('two pods', () => {
     const { findings } = JSON.parse(await kubectl(`exec ${pod} -- cmb doctor --json || true`)) as {
       findings: { check: string; state: string }[]
     }
-    // A broker without Microsoft and ingress.
+    // These checks fail without Microsoft and an ingress.
     const wrong = findings.filter(
       ({ check, state }) =>
         state !== 'ok' && !['settings', 'connection', 'certificates'].includes(check),

@@ -2,7 +2,7 @@ import { until } from '../process/broker-process.ts'
 import type { Stack } from './stack.ts'
 import { newToken } from './sydney.ts'
 
-/** A token each 50 ms, while something fails. */
+/** Requests a token every 50 ms, while a part of the cluster fails. */
 export class Load {
   #seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
   #lastMs = performance.now()
@@ -27,7 +27,7 @@ export class Load {
     )
     this.#lastMs = performance.now()
   }
-  /** @returns what was seen from then on, until twenty more tokens are issued */
+  /** @returns the figures of the act, until twenty more tokens are issued */
   async during(what: string, act: () => Promise<unknown>): Promise<Load['seen']> {
     this.#seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
     await act()
@@ -39,7 +39,7 @@ export class Load {
     )
     return this.seen
   }
-  /** Once no request has failed for two seconds. */
+  /** Waits until no request has failed for two seconds. */
   async steady(): Promise<void> {
     this.#inARow = 0
     await until('no token fails', () => this.#inARow > 40, 90)

@@ -20,7 +20,7 @@ import { ask, newBrowser, register, signIn, signOut, SYDNEY } from './sydney.ts'
 
 const NAME = 'cmb-patroni-test'
 const IMAGE = `${NAME}-postgres`
-/** As test/containers/patroni/compose.yaml has them. */
+/** The addresses in test/containers/patroni/compose.yaml. */
 const MEMBERS: Record<string, string> = {
   'patroni-a': '172.30.77.11',
   'patroni-b': '172.30.77.12',
@@ -28,12 +28,15 @@ const MEMBERS: Record<string, string> = {
 }
 const ETCD = '172.30.77.10'
 const BROKER_A = '172.30.77.21'
-/** How long a confirmed commit lets a broker answer: db/postgres/process-lease.ts. */
+/** How long a confirmed commit lets a broker answer (db/postgres/process-lease.ts). */
 const BROKER_LEASE_MS = 1_000
-/** How long a guard's lease is at most: docs/feed.md. */
+/** The longest lease of a guard (docs/feed.md). */
 const GUARD_LEASE_MS = 30_000
 
-/** Whether this machine can have Patroni: the image of compose.yaml with Debian's packages. */
+/**
+ * Builds the image of Patroni from compose.yaml's Postgres and Debian's packages. Returns whether
+ * this machine can.
+ */
 function buildImage(): boolean {
   if (!hasEngine()) return false
   const [, postgres = ''] =
@@ -54,12 +57,13 @@ function buildImage(): boolean {
 }
 
 /**
- * Sessions that were acknowledged, and what the brokers and a guard say of those that were ended.
+ * Sessions that were acknowledged, with the answers of the brokers and a guard about those that
+ * were ended.
  */
 class Sessions {
   readonly kept: TokenEndpointResponse[] = []
   readonly ended: { tokens: TokenEndpointResponse; atMs: number }[] = []
-  /** How long after the acknowledgment the guard last accepted one. */
+  /** The longest time after an acknowledgment at which the guard still accepted a token. */
   guardMs = 0
   readonly problems: string[] = []
   readonly parts: { stack: Stack; secret: string; guard: Guard; brokers: Record<string, string> }
@@ -76,7 +80,7 @@ class Sessions {
     this.kept.push(await this.signedIn())
   }
 
-  /** By the user, who signs out. */
+  /** Ends a session by its user, who signs out. */
   async signOut(): Promise<void> {
     const { stack } = this.parts
     const browser = newBrowser(stack)
@@ -85,7 +89,7 @@ class Sessions {
     this.ended.push({ tokens, atMs: performance.now() })
   }
 
-  /** By the client, which repeats what was not acknowledged. */
+  /** Ends a session by its client, which repeats a revocation until it is acknowledged. */
   async revoke(tokens: TokenEndpointResponse): Promise<void> {
     const { stack, secret } = this.parts
     await until('the revocation is acknowledged', async () => {
@@ -96,7 +100,7 @@ class Sessions {
     this.ended.push({ tokens, atMs: performance.now() })
   }
 
-  /** Whether a broker says that the token is good. */
+  /** Whether a broker reports the token as active. */
   async isActive(broker: string, { access_token: token }: TokenEndpointResponse): Promise<boolean> {
     const { stack, secret, brokers } = this.parts
     const response = await ask(stack, secret, '/introspect', { token }, brokers[broker]).catch(
@@ -118,7 +122,7 @@ class Sessions {
     )
   }
 
-  /** At each broker: what was ended is over, what was not goes on. */
+  /** Checks at each broker that ended sessions are rejected and the others are still valid. */
   async check(): Promise<void> {
     const { guard, brokers } = this.parts
     for (const broker of Object.keys(brokers)) {
@@ -140,7 +144,10 @@ class Sessions {
     expect(this.guardMs).toBeLessThan(GUARD_LEASE_MS)
   }
 
-  /** Once the broker answers. @returns the status */
+  /**
+   * Refreshes once the broker answers.
+   * @returns the status
+   */
   #refresh(broker: string, tokens: TokenEndpointResponse): Promise<number> {
     const { stack, secret, brokers } = this.parts
     return until('the broker answers', async () => {
@@ -164,7 +171,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
   let guard: Guard
   let sessions: Sessions
 
-  /** What Patroni keeps in etcd, by its gRPC gateway. */
+  /** Returns a value that Patroni keeps in etcd, by its gRPC gateway. */
   const etcd = async (key: string): Promise<string> => {
     const body = JSON.stringify({ key: Buffer.from(`/service/broker/${key}`).toString('base64') })
     const { kvs } = (await (
@@ -174,7 +181,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
     return Buffer.from(kvs?.[0]?.value ?? '', 'base64').toString()
   }
 
-  /** The leader, once a standby confirms its commits. */
+  /** Returns the leader, once a standby confirms its commits. */
   const leaderNow = (not?: string): Promise<string> =>
     until(
       'there is a leader with a synchronous standby',
@@ -309,7 +316,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
         `iptables -A INPUT ! -i lo ! -s ${BROKER_A} -j DROP; iptables -A OUTPUT ! -o lo ! -d ${BROKER_A} -j DROP`,
       )
       cutMs = performance.now()
-      // It still is a primary, and the broker's connections to it are open.
+      // The member is still a primary, and the broker's connections to it are open.
       expect(
         await psql(
           leader,

@@ -11,10 +11,7 @@ import { Load } from './load.ts'
 import { blocksUnder, openStack, type Stack } from './stack.ts'
 import { newBrowser, refresh, register, signIn, signOut, SYDNEY } from './sydney.ts'
 
-/**
- * What the documentation says of containers, run by a real engine from the images and compose.yaml
- * as they are.
- */
+/** Checks the documentation of containers with a real engine, the images and compose.yaml. */
 
 const NAME = 'cmb-containers-test'
 const engine = hasEngine()
@@ -78,7 +75,7 @@ describe.runIf(engine)('one broker on SQLite', () => {
   })
 })
 
-/** An nginx that asks the guard by its socket, in front of an application. */
+/** An nginx in front of an application, which calls the guard through its socket. */
 const APPLICATION = `daemon off;
 pid /tmp/nginx.pid;
 error_log stderr;
@@ -103,7 +100,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
       (blocksUnder('operations.md', 'With containers')[0] ?? '').replace(/^docker .*\n/gm, ''),
     )
     const [setUp = ''] = blocksUnder('scale-out.md', 'Run it with compose')
-    // cmb doctor reports that it does not reach the issuer's name from inside.
+    // cmb doctor is left out: inside the container it cannot reach the issuer's name.
     await stack.sh(setUp.replace(/cmb doctor$/m, 'cmb status'))
     secret = await register(stack, 'broker-a')
     guard = createGuard({
@@ -123,7 +120,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     await stack?.end()
   })
 
-  /** A session that ends at both brokers and at the guard. */
+  /** Ends a session, and checks that both brokers and the guard reject it. */
   const endsASession = async (): Promise<void> => {
     const browser = newBrowser(stack)
     const tokens = await signIn(stack, browser, secret)
@@ -137,11 +134,11 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
 
   test('a killed broker takes along only what it was answering, and a stopped queue server nothing', async () => {
     const sh = (script: string) => () => stack.sh(script)
-    // What it was answering is lost, and nothing else.
+    // Only requests that the killed broker was answering are lost.
     expect(
       (await load.during('a broker killed', sh('docker compose kill broker-a'))).failed,
     ).toBeLessThan(3)
-    // The proxy starts beside one broker.
+    // The proxy starts while one broker is down.
     await load.during('the proxy restarted', sh('docker compose restart proxy'))
     expect(
       await load.during('a broker started', sh('docker compose start broker-a')),
@@ -192,7 +189,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     ).toMatchObject({ failed: 0 })
   })
 
-  /** What `cmb restore` promises, and `restore --adopt`. */
+  /** Checks the promise of `cmb restore` and `restore --adopt`: every session has ended. */
   const expectSignedOut = async (tokens: TokenEndpointResponse): Promise<void> => {
     await until(
       'it has ended',
@@ -206,7 +203,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     const [dump = '', restore = ''] = blocksUnder('scale-out.md', "With Postgres's own tools")
     const tokens = await signIn(stack, newBrowser(stack), secret)
     await stack.sh(dump)
-    // Meanwhile the proxy answers as a broker does.
+    // Without a broker the proxy itself answers.
     const answers = async (): Promise<boolean> =>
       (await (await stack.fetch(`${stack.issuer}/healthz`)).text()).includes('No broker answers.')
     await Promise.all([stack.sh(restore), until('no broker answers', answers, 60)])
@@ -217,7 +214,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     const [, backup = '', restore = ''] = blocksUnder('scale-out.md', 'Run it with compose')
     const tokens = await signIn(stack, newBrowser(stack), secret)
     await stack.sh(`${backup}chmod 644 backup.db`)
-    // Commands find the database of the brokers, whose address is in a file.
+    // Commands find the brokers' database, whose address is in a file.
     const cmb = (command: string): Promise<string> =>
       stack.sh(`docker compose exec -T broker-a cmb ${command}`)
     await cmb('backup /data/again.db')

@@ -10,14 +10,12 @@ import { blocksOf, ROOT } from '../markdown.ts'
 import { freePorts } from '../process/ports.ts'
 import { NGINX } from './engine.ts'
 
-/**
- * A copy of this repository in which the commands of the documentation are run as they are written.
- */
+/** A copy of this repository in which the commands of the documentation run unchanged. */
 
 const HOST = 'login.case-manager.example'
 const MICROSOFT = 'microsoft.example'
 
-/** The commands of each fenced block beneath a heading of a page, up to the next heading. */
+/** Returns the commands of each fenced block under a heading of a page, up to the next heading. */
 export const blocksUnder = (page: string, heading: string, language = 'sh'): string[] =>
   blocksOf(`docs/${page}`)
     .filter((block) => block.heading === heading && block.language === language)
@@ -29,18 +27,26 @@ export interface Stack {
   issuer: string
   /** The broker's listeners on this machine. */
   ports: { public: number; ops: number }
-  /** Runs a script in the copy. @returns what it printed */
+  /**
+   * Runs a script in the copy.
+   * @returns its output
+   */
   sh(script: string): Promise<string>
   write(name: string, text: string): void
-  /** Trusts the proxy's certificate, and finds the broker's host name on this machine. */
+  /**
+   * A fetch that trusts the proxy's certificate, and resolves the broker's host name to this
+   * machine.
+   */
   fetch: typeof fetch
-  /** nginx with TLS, by deploy/nginx.conf, on this machine's network. */
+  /** Starts nginx with TLS by deploy/nginx.conf, on this machine's network. */
   startProxy(): Promise<void>
   entra: Entra
   end(): Promise<void>
 }
 
-/** @throws where a stack has the network already: a user's own is never touched */
+/**
+ * @throws where another stack has the network already, so that a user's own stack is never changed
+ */
 function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
   const docker = (...args: string[]): string =>
     execFileSync('docker', args, { env }).toString().trim()
@@ -51,7 +57,7 @@ function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
     )
 }
 
-/** @param gateway this machine, as the containers of that stack see it */
+/** @param gateway the address of this machine for the containers of that stack */
 export async function openStack(name: string, gateway: string): Promise<Stack> {
   const env = { ...process.env, COMPOSE_PROJECT_NAME: name }
   refuseOthers(name, env)
@@ -62,7 +68,7 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
     .split('\n'))
     cpSync(join(ROOT, file), join(dir, file), { recursive: true })
   const write = (file: string, text: string): void => writeFileSync(join(dir, file), text)
-  // A developer's own images keep their names.
+  // The stack's images get other names, so that a developer's own are kept.
   write(
     'compose.yaml',
     readFileSync(join(dir, 'compose.yaml'), 'utf8').replaceAll(

@@ -20,7 +20,10 @@ export const newBrowser = (stack: Stack): Browser =>
     follows: (to) => !to.href.startsWith(SYDNEY.redirect),
   })
 
-/** @returns its secret */
+/**
+ * Registers the client.
+ * @returns its secret
+ */
 export async function register(stack: Stack, broker: string): Promise<string> {
   const added = await stack.sh(
     `docker compose exec -T ${broker} cmb clients add ${SYDNEY.id} --name Sydney --redirect-uri ${SYDNEY.redirect} --audience ${SYDNEY.audience} --grant authorization_code --grant refresh_token --grant client_credentials --json`,
@@ -28,7 +31,7 @@ export async function register(stack: Stack, broker: string): Promise<string> {
   return (JSON.parse(added) as { client_secret: string }).client_secret
 }
 
-/** With the simulated Microsoft, and the code flow by a library. */
+/** Signs in by the code flow of a library, at the simulated Microsoft. */
 export async function signIn(
   stack: Stack,
   browser: Browser,
@@ -53,7 +56,7 @@ export async function signIn(
     },
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
   })
-  // A browser that sees that the store cannot be read right now begins again.
+  // If the store cannot be read at the moment, the browser starts again.
   const page = await until('the browser comes back', async () => {
     let at = await browser.get(url.href)
     for (let pages = 0; at.left === undefined && at.status !== 503 && pages < 5; pages++)
@@ -71,7 +74,7 @@ export const signOut = async (
 ): Promise<unknown> =>
   browser.submit(await browser.get(`${stack.issuer}/logout`), { scope }, 'Sign out')
 
-/** @param at the address of one broker. Not given: the issuer's */
+/** @param at the address of one broker; the default is the issuer's */
 export async function ask(
   stack: Stack,
   secret: string,
@@ -99,6 +102,6 @@ async function statusOf(
 }
 export const refresh = (stack: Stack, secret: string, token = ''): Promise<number> =>
   statusOf(stack, secret, { grant_type: 'refresh_token', refresh_token: token })
-/** A token of the client's own. */
+/** Requests a token of the client's own, and returns the status. */
 export const newToken = (stack: Stack, secret: string): Promise<number> =>
   statusOf(stack, secret, { grant_type: 'client_credentials' })

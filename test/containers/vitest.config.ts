@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * What a container engine runs of compose.yaml and the Dockerfile: `npm run test:containers`, a
- * step of its own beside `npm test`.
+ * The tests of compose.yaml and the Dockerfile in a container engine: `npm run test:containers`, a
+ * separate step beside `npm test`.
  */
 export default defineConfig({
   resolve: {
@@ -18,7 +18,7 @@ export default defineConfig({
     ],
     pool: 'forks',
     fileParallelism: false,
-    // A condition that comes true ends the wait.
+    // The limits are long, because a wait ends as soon as its condition is true.
     testTimeout: 300_000,
     hookTimeout: 900_000,
   },

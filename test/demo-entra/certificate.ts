@@ -1,8 +1,8 @@
 import { createHash, createSign, generateKeyPairSync, randomBytes } from 'node:crypto'
 
 /**
- * A self-signed X.509 certificate, made here so that no key lies in the repository and one can be
- * past its end.
+ * A self-signed X.509 certificate, made at run time so that the repository holds no key, and so
+ * that it can have expired.
  */
 export interface Certificate {
   certificate: string
@@ -27,7 +27,7 @@ const SUBJECT_ALTERNATIVE_NAME = tlv(0x06, Buffer.from('551d11', 'hex'))
 const time = (at: Date): Buffer =>
   tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 
-/** @param host its common name, and the one host that it is for */
+/** @param host its common name, and the only host for which it is valid */
 export function newCertificate(
   notAfter: Date = new Date(Date.now() + 86_400_000),
   host = 'broker',

@@ -9,7 +9,7 @@ import { startEntra, type Entra, type EntraOptions } from '../../demo/entra/entr
 import { Browser as Pages, type Page } from '../browser.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 
-/** What the broker is to Microsoft, in miniature: msal-node, unmodified, and a user's browser. */
+/** A small relying party in the broker's place: msal-node, unmodified, and a user's browser. */
 
 export const REDIRECT = 'http://localhost:7400/signin/callback'
 export const LOGOUT_RETURN = 'http://localhost:7400/logout/return'
@@ -25,7 +25,7 @@ export async function entra(options: Partial<EntraOptions> = {}): Promise<Entra>
   return started
 }
 
-/** The settings of a broker whose Microsoft is this simulator. */
+/** Returns the settings of a broker whose Microsoft is this simulator. */
 export const brokerSettings = (at: Entra, tenants: string[]) => ({
   tenants,
   clientId: APP_CLIENT_ID,
@@ -59,13 +59,13 @@ export async function application(
   })
 }
 
-/** A user's browser at Microsoft: it stays at the page that Microsoft sends it away from. */
+/** A user's browser at Microsoft. It stays on the page that redirects away from Microsoft. */
 export class Browser extends Pages {
   constructor() {
     super({ follows: (to, from) => to.origin === from.origin })
   }
 
-  /** Every page of a sign-in, answered as that user would. */
+  /** Goes through every page of a sign-in with the user's answers. */
   async signIn(
     url: string,
     upn: string,
@@ -94,7 +94,7 @@ export interface Attempt {
 
 const CONTEXT = '{"id_token":{"acrs":{"essential":true,"value":"c1"}}}'
 
-/** An authorization request as the broker makes it, and the redemption of its code. */
+/** Makes the broker's authorization request and redeems its code. */
 export async function attempt(
   app: ConfidentialClientApplication,
   extra: Record<string, string> = {},
@@ -153,7 +153,7 @@ export async function control(at: Entra, path: string, body?: unknown): Promise<
   return response.json()
 }
 
-/** Signed in without a page. */
+/** Signs a user in without a page. */
 export async function signedIn(
   at: Entra,
   upn = 'alice@contoso.example',

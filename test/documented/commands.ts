@@ -7,11 +7,11 @@ import { CommandFailure } from '../../src/operations/command/broker.ts'
 import { silent } from '../command/cmb.ts'
 import { ROOT } from '../markdown.ts'
 
-/** Parses commands by the real programs, and carries none out. */
+/** Parses commands with the real programs, and runs none. */
 
 /**
- * The words of a command, by a shell. A redirection ends them, and `<client>` and `[file]` stand
- * for values.
+ * Returns the words of a command, split by a shell. A redirection ends them, and `<client>` and
+ * `[file]` count as values.
  */
 function wordsOf(command: string): string[] {
   const plain = command
@@ -23,11 +23,11 @@ function wordsOf(command: string): string[] {
     .slice(0, -1)
 }
 
-/** `cmb` whose commands do nothing. */
+/** Returns `cmb` with commands that do nothing. */
 function parser(said: (text: string) => void): Command {
   const program = createProgram({ ...silent, err: said })
   const still = (command: Command): void => {
-    // A group acts only where it lists something by itself.
+    // A group has an action only if it lists something by itself.
     if ((command as unknown as { _actionHandler: unknown })._actionHandler) command.action(() => {})
     command.commands.forEach(still)
   }
@@ -46,7 +46,7 @@ function found(program: Command, words: readonly string[]): [Command, string[]] 
   return [command, []]
 }
 
-/** A command that is only named, alone or with names of options, has no values. */
+/** Whether the text only names a command, alone or with names of options, without values. */
 function isNamed(program: Command, words: readonly string[]): boolean {
   const [command, rest] = found(program, words)
   const options = [...command.options, ...program.options].flatMap(({ long }) => long ?? [])
@@ -55,7 +55,7 @@ function isNamed(program: Command, words: readonly string[]): boolean {
 
 export interface Parsed {
   problem?: string | undefined
-  /** Nothing is missing: it could be run. */
+  /** Whether no argument is missing, so that the command could run. */
   isComplete: boolean
 }
 
@@ -77,7 +77,7 @@ const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   scripts: Record<string, string>
 }
 
-/** The sources that read the options of a script. */
+/** Returns the sources that read the options of a script. */
 function sourceOf(script: string): string {
   const [, built] = / (?:dist\/)?((?:bench|demo|test)\/\S+)\.(?:js|ts)/.exec(` ${script}`) ?? []
   const files = [
@@ -111,7 +111,7 @@ const BINS: Record<string, string> = {
 }
 const helps = new Map<string, string>()
 
-/** Each option is one that the program's own help names. */
+/** Returns what is wrong with a command: each option must be in the help of its program. */
 function binProblem(name: string, words: string[]): string | undefined {
   const bin = BINS[name]
   if (bin === undefined) return `${name} is unknown.`
@@ -127,7 +127,7 @@ function binProblem(name: string, words: string[]): string | undefined {
   return unknown === undefined ? undefined : `${key} --help does not name ${unknown}.`
 }
 
-/** Parses a command that a text names, by its program. */
+/** Parses a command of a text with its program. */
 export async function parse(command: string): Promise<Parsed> {
   const [program = '', ...words] = wordsOf(command)
   if (program === 'cmb') return parseCmb(words)
@@ -138,7 +138,7 @@ export async function parse(command: string): Promise<Parsed> {
   return { problem: binProblem(name, rest), isComplete: true }
 }
 
-/** The examples in the help of every command of `cmb`. */
+/** Returns the examples in the help of every command of `cmb`. */
 export function helpExamples(): string[] {
   const examplesOf = (command: Command): string[] => {
     let help = ''
@@ -152,7 +152,7 @@ export function helpExamples(): string[] {
   return [...new Set(examplesOf(createProgram(silent)))]
 }
 
-/** Commands that only read: they run as they are written. */
+/** Commands that only read, so that they can run as they are. */
 const READS = [
   /^cmb (?:status|doctor|guards|audit|completion|search)\b/,
   /^cmb tenants$/,

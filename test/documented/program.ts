@@ -17,20 +17,20 @@ import { findPython } from '../../scripts/python-guard.mjs'
 
 /**
  * The programs that documented commands name, first in their PATH. A server runs until it listens,
- * and then on, until the page ends: the next command may ask it. `npm install` finds the packages
- * that this repository has. What only the machine does (a service, a user) is left out.
+ * and then on until the page ends, because the next command may use it. `npm install` finds the
+ * packages of this repository. Commands about the machine itself (a service, a user) are left out.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const DIR = process.env.DOCUMENTED_DIR ?? ''
 const SHIMS = join(process.env.DOCUMENTED_PROGRAMS ?? '')
-// A guard in Python is started by the kit.
+// The conformance kit starts the guard in Python.
 const withJwt = findPython()
 const PATH = [
   ...(withJwt === undefined ? [] : [dirname(withJwt)]),
   ...(process.env.PATH ?? '').split(delimiter).filter((dir) => dir !== SHIMS),
 ]
-/** The exit code of a command whose program this machine lacks. */
+/** The exit code of a command whose program is missing on this machine. */
 const MISSING = 99
 const START_MS = 150_000
 
@@ -77,7 +77,7 @@ function run(
   return status ?? 1
 }
 
-/** @returns the processes of that group and of the groups that they lead */
+/** @returns the processes of this group and of the groups that its members lead */
 function groupOf(leader: number): number[] {
   const all = readdirSync('/proc')
     .filter((one) => /^\d+$/.test(one))
@@ -99,7 +99,7 @@ function groupOf(leader: number): number[] {
   return [...found]
 }
 
-/** Listening sockets, by inode. */
+/** Returns the listening sockets, by inode. */
 function listening(): Set<string> {
   const lines = (file: string): string[][] => {
     try {
@@ -134,8 +134,8 @@ function listens(leader: number): boolean {
 }
 
 /**
- * @param until what it prints when it is ready. Not given: it is ready when it listens. It ends
- * with its page, or at once where `ends` is true.
+ * Starts a server. It ends with its page, or at once where `ends` is true.
+ * @param until the output that shows that it is ready; the default is that it listens
  */
 async function serve(
   file: string,
@@ -164,7 +164,7 @@ async function serve(
     process.stderr.write(`It did not start:\n${printed()}`)
     return 1
   }
-  // A server that cannot go on ends soon after it listens.
+  // A server with a fatal problem ends soon after it listens.
   if (!hasEnded()) await sleep(200)
   if (hasEnded()) {
     process.stderr.write(`It ended:\n${printed()}`)
@@ -179,7 +179,7 @@ async function serve(
   return gone
 }
 
-/** A program of this repository asks a question only in a terminal. */
+/** Runs a program in a terminal, because programs of this repository ask questions only there. */
 const inTerminal = (file: string, given: readonly string[], input: string): number => {
   const quoted = [file, ...given]
     .map((one) => `'${one.replaceAll("'", String.raw`'\''`)}'`)
@@ -193,7 +193,7 @@ let port = Number(process.env.DOCUMENTED_PORT ?? 0)
 function cmb(given: string[]): number | Promise<number> {
   const [command = ''] = given.filter((one) => !one.startsWith('-'))
   if (command === 'serve' || command === 'work') {
-    // Each is on a machine of its own.
+    // Each page has a machine of its own, so the server gets its own directory and ports.
     const dir = mkdtempSync(join(DIR, 'data-'))
     port += process.pid % 500
     const own = {
@@ -229,10 +229,10 @@ const fail = (what: string): number => {
   return 1
 }
 
-/** Packages are those of the repository's lock file; one that it does not have is an error. */
+/** Runs npm. Packages are those of the repository's lock file; any other is an error. */
 function npm(given: string[]): number | Promise<number> {
   const [command = '', ...rest] = given
-  // The recipe is built already, in a directory of its own.
+  // The recipe is already built, in a directory of its own.
   const next = process.cwd().includes('nextjs')
     ? join(real('next', findBuilt('nextjs')), '../../../../..')
     : undefined
@@ -248,7 +248,7 @@ function npm(given: string[]): number | Promise<number> {
   }
   if (own && command === 'run') return run(real('npm'), given, { cwd: here })
   if (own) return serve(real('npm'), given, { cwd: here, env: { NEXT_TELEMETRY_DISABLED: '1' } })
-  // The packages are installed and built.
+  // The packages are already installed and built.
   const ours = ['--prefix', ROOT, '--ignore-scripts', ...given]
   if (command === 'start') return serve(real('npm'), ours, { until: /"event":"serving"/ })
   if (rest[0] === 'demo')
@@ -263,7 +263,7 @@ function nginx(given: string[]): number | Promise<number> {
 
 const flask = (): string => real('flask', findBuilt('flask'))
 const python = (): string => real('PyJWT', withJwt)
-/** The environment of Python that has the requirements of this folder. */
+/** Returns the Python environment with the requirements of this folder. */
 const pythonHere = (): string => (process.cwd().includes('flask') ? flask() : python())
 
 const PROGRAMS: Record<string, () => number | Promise<number>> = {

@@ -38,7 +38,7 @@ const clients: Reader = async (text, dir) => {
   return read.ok ? [] : read.problems
 }
 
-/** Fields of one client: the rest of the registration is the least that is accepted. */
+/** Reads fields of one client, with the smallest registration that is accepted. */
 const client: Reader = (text, dir) => {
   const fields = parse(text) as Record<string, unknown>
   const least =
@@ -103,7 +103,7 @@ const aliases: Reader = (text) => {
     : ['The broker sends iss_sub and email.']
 }
 
-/** By the members that a document has at its top. */
+/** The readers, by members at the top of a document. */
 const READERS: Record<string, [members: string[], reader: Reader][]> = {
   yaml: [
     [['clients'], clients],
@@ -127,7 +127,7 @@ const READERS: Record<string, [members: string[], reader: Reader][]> = {
   ],
 }
 
-/** @returns undefined where nothing in the product reads such a document */
+/** @returns undefined where the product has no reader for such a document */
 export function readerOf(language: string, text: string): Reader | undefined {
   const known = READERS[language]
   if (known === undefined) return undefined
@@ -135,7 +135,7 @@ export function readerOf(language: string, text: string): Reader | undefined {
   return known.find(([members]) => members.every((one) => one in document))?.[1]
 }
 
-/** The reader of a script that holds settings alone. */
+/** Reads a script that holds only settings. */
 export function readSettings(text: string): string[] {
   const given = Object.fromEntries(
     text

@@ -15,8 +15,8 @@ import { SNIPPETS } from './snippets.ts'
 import { type Documented, openDocumented } from './world.ts'
 
 /**
- * Every fenced block, every command in the text and every example of a help is executed, in the
- * order of its page.
+ * Runs every fenced block, every command in the text and every example of a help, in the order of
+ * their page.
  */
 
 /** Other tests that run blocks of a page. */
@@ -29,10 +29,10 @@ const RUN_BY: { page: string; languages: string[]; file: string }[] = [
   },
 ]
 const MOST_NOT_RUN = 10
-/** Languages of pictures, which nothing executes. */
+/** Languages of pictures, which cannot run. */
 const PICTURES = ['text', 'mermaid']
 
-/** Commands that print something certain, or whose exit code is not 0. */
+/** The expected output of commands, and exit codes other than 0. */
 const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number[]][] = [
   // No user has signed in, and Microsoft is not connected.
   ['README.md', 'npx cmb doctor', /BROKER_ENTRA_TENANT/, 1],
@@ -53,7 +53,7 @@ const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number
 
 interface Outcome {
   where: string
-  /** How it counts. */
+  /** The category of the outcome in the report. */
   as: 'run' | 'parsed' | 'not run' | 'missing' | 'containers' | 'picture' | 'failed'
   note: string
 }
@@ -85,7 +85,7 @@ function report(): void {
   process.stderr.write(`\nDocumentation:\n${lines.map((line) => `  ${line}\n`).join('')}`)
 }
 
-/** @returns what went wrong */
+/** @returns what is wrong; undefined where the outcome is as expected */
 function wrong(page: string, { command, code, printed }: Ran): string | undefined {
   const [, , prints, ...codes] =
     EXPECTED.find(
@@ -97,7 +97,7 @@ function wrong(page: string, { command, code, printed }: Ran): string | undefine
   return `${command}\n  exit ${code}: ${printed.trim().slice(-1500)}`
 }
 
-/** A command of README.md that starts a demo and ends it does not run once more on another page. */
+/** A command of README.md that starts a demo and ends it does not run again on another page. */
 const REPEATED = 'npm run demo -- --cluster'
 
 async function shell(
@@ -125,7 +125,7 @@ async function shell(
 const done = (problems: readonly string[]): Pick<Outcome, 'as' | 'note'> =>
   problems.length === 0 ? { as: 'run', note: '' } : { as: 'failed', note: problems.join('\n') }
 
-/** The block between the lines of a program that uses it. */
+/** Runs a block as a part of the program that it belongs to. */
 async function script({ page, text, language }: Block): Promise<Pick<Outcome, 'as' | 'note'>> {
   const around = SNIPPETS.find((one) => one.page === page && text.includes(one.has))
   if (around === undefined)
@@ -135,7 +135,7 @@ async function script({ page, text, language }: Block): Promise<Pick<Outcome, 'a
     }
   const { cwd, env } = await here.place(page)
   const file = join(cwd, `snippet.${language === 'ts' ? 'ts' : 'mjs'}`)
-  // Imports are hoisted, so the lines before it may stand first.
+  // Imports are hoisted, so other lines may come before them.
   writeFileSync(file, `${around.before}\n${text}\n${around.after}`)
   const sydney = here.world.place('sydney')
   const TOKEN = await here.world.accessToken(here.world.newBrowser(), sydney)
@@ -277,13 +277,15 @@ async function inlineOutcome({
   const { problem, isComplete } = await parse(command)
   if (problem !== undefined) return { as: 'failed', note: `${command}\n  ${problem}` }
   const given = await here.valued(page, heading, command)
-  // A record of a decision is about its time. Words in capitals are for the reader's own values.
+  // A decision record describes its own time, and words in capitals are placeholders for the
+  // reader's values; such commands are only parsed.
   const isOpen =
     page.startsWith('docs/decisions/') ||
     /[…<]|\b[A-Z]{4,}\b/.test(given.replaceAll(/INC-|-[A-Z]/g, ''))
   const isStep = page === 'docs/scale-out.md' && given.startsWith('cmb migrate --to')
   if (!isComplete || isOpen || !(isStep || onlyReads(given))) return { as: 'parsed', note: '' }
-  // What only reads answers the same on every page, unless it writes a file for the next command.
+  // A command that only reads has the same outcome on every page, unless it writes a file for the
+  // next command.
   const before = isStep || given.includes('>') ? undefined : answered.get(given)
   const outcome = before ?? shell(page, heading, command)
   answered.set(given, outcome)

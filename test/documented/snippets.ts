@@ -1,4 +1,4 @@
-/** The programs in which blocks of code stand: what comes before and after them. */
+/** The programs of the code blocks: the lines before and after them. */
 
 const START = `const [issuer, clientId, clientSecret, audience] = [process.env.ISSUER, 'sydney', process.env.CLIENT_SECRET, 'https://sydney.example']`
 const HONO = `import { Hono } from 'hono'
@@ -7,8 +7,8 @@ const sessions = { end: (which) => ended.push(which), endWhere: (which) => ended
 const log = console
 const app = new Hono()`
 /**
- * A request without a token and an empty logout token are rejected, and the guard comes to know
- * what is revoked.
+ * Checks that a request without a token and an empty logout token are rejected, and that the guard
+ * learns of revocations.
  */
 const SERVED = `if ((await app.request('/api/me')).status !== 401 && (await app.request('/api/me')).status !== 503) throw new Error('not protected')
 if ((await app.request('/oidc/backchannel-logout', { method: 'POST', body: new URLSearchParams({ logout_token: 'x' }) })).status < 400) throw new Error('accepted')`
@@ -30,7 +30,7 @@ export const SNIPPETS: { page: string; has: string; before: string; after: strin
     page: 'guard/README.md',
     has: 'createGuard({',
     before: HONO,
-    // Its issuer is an example's: nothing is accepted.
+    // The issuer is an example's, so nothing is accepted.
     after: `${SERVED}\nawait guard.stop()\nconsole.log('DONE')\nprocess.exit(0)`,
   },
   {

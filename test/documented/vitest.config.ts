@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** The documentation, executed: `npm run test:docs`, a step of its own beside `npm test`. */
+/** The documentation, executed: `npm run test:docs`, a separate step beside `npm test`. */
 export default defineConfig({
   test: {
     name: 'documented',

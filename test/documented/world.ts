@@ -16,13 +16,13 @@ import { openWorld, type World } from '../recipes/world.ts'
 import { claimsOf } from '../token/tokens.ts'
 
 /**
- * What the commands of a page find: one broker with its clients and users for all, and a directory
- * of each page's own.
+ * The world of a page's commands: one broker with its clients and users for all pages, and a
+ * directory for each page.
  */
 
 interface Place {
   cwd: string
-  /** In the place of the machine's `/`: etc, run and var. */
+  /** The substitute for the machine's `/`: etc, run and var. */
   root: string
   env: Record<string, string>
   withPorts(text: string): string
@@ -32,9 +32,9 @@ export interface Documented {
   world: World
   dir: string
   postgres(): Promise<PostgresServer>
-  /** The directory in which a page's commands run, and their variables. */
+  /** Returns the directory in which a page's commands run, and their variables. */
   place(page: string): Promise<Place>
-  /** The text with the values of this world in place of the example's. */
+  /** Returns the text with this world's values instead of the example's. */
   valued(page: string, heading: string, text: string): Promise<string>
   /** Ends the servers of a page, and lifts its locks. */
   tidy(page: string): Promise<void>
@@ -61,7 +61,7 @@ const PROGRAMS = [
 const ADAPTER = 'guard/conformance/adapter.example.mjs'
 const TODAY = new Date().toISOString().slice(0, 10)
 
-/** @param dir is emptied by the caller */
+/** @param dir the caller empties it */
 export async function openDocumented(dir: string): Promise<Documented> {
   const exchange = [
     'authorization_code',
@@ -111,7 +111,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
     mkdirSync(join(dir, ...path), { recursive: true })
     return join(dir, ...path)
   }
-  /** The machine's own directories, of each page. */
+  /** Makes the substitutes for the machine's own directories, for one page. */
   const makeRoot = (root: string): void => {
     for (const path of [
       'run/secrets',
@@ -315,7 +315,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
         'clients:\n  - client_id: sydney\n    redirect_uris: [http://localhost:3000/callback]\n',
       )
     },
-    // A guard that passes every case, in place of the reader's.
+    // A guard that passes every case, instead of the reader's.
     'guard/conformance/README.md': async ({ cwd }) =>
       writeFileSync(
         join(cwd, 'adapter.py'),
@@ -420,7 +420,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
   }
 }
 
-/** The first block of that language. */
+/** Returns the first block of that language. */
 const blockOf = (page: string, language: string): string =>
   blocksOf(page).find((block) => block.language === language)?.text ?? ''
 

@@ -10,20 +10,20 @@ import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browse
 import { type Whole, wholeRequests } from './whole.ts'
 
 /**
- * A broker with everything in it that a request could name: clients of each kind, a user signed in,
- * tokens, codes, pages half gone through.
+ * A broker with everything that a request could name: clients of each kind, a signed-in user,
+ * tokens, codes, and unfinished pages.
  */
 
 export interface Armed {
-  /** Good values by parameter or field name. */
+  /** Valid values by parameter or field name. */
   known: Readonly<Record<string, readonly string[]>>
   authorization: readonly string[]
   cookies: readonly string[]
-  /** The same for the operators' listener: the admin API's tokens, and the console's pass. */
+  /** The same for the operators' listener: the admin API's tokens, and the console's cookie. */
   operators: { authorization: readonly string[]; cookies: readonly string[] }
-  /** Good requests, to be spoiled. */
+  /** Valid requests, for the fuzzer to break. */
   whole: readonly Whole[]
-  /** What may be in no answer and in no log line. */
+  /** Texts that may be in no answer and in no log line. */
   secrets: readonly string[]
 }
 
@@ -43,7 +43,8 @@ export interface Target {
 export async function openTargets(
   onEnd: (close: () => Promise<void>) => void,
 ): Promise<{ rig: Rig; apps: Target[] }> {
-  // Whose tokens the signals take: signed by the broker's own keys, which saves making others.
+  // An issuer whose signals the broker accepts. It uses the broker's own keys, which saves making
+  // others.
   let keys = (): unknown => ({ keys: [] })
   const issuers = createServer((_request, response) =>
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(keys())),
@@ -103,7 +104,10 @@ async function clientsOf(
   return { confidential, open, machine }
 }
 
-/** Again: earlier requests may have signed the user out, removed the clients or spent the codes. */
+/**
+ * Sets everything up again: earlier requests may have signed the user out, removed the clients or
+ * used the codes.
+ */
 export async function arm(rig: Rig): Promise<Armed> {
   const { confidential, open, machine } = await clientsOf(rig)
   const { session, cookie, cookieHeader } = await rig.openSession({
@@ -266,7 +270,7 @@ async function pushed(rig: Rig, client: RegisteredClient): Promise<string> {
   return ((await response.json()) as { request_uri: string }).request_uri
 }
 
-/** An administrator with the console's page for revoking open. */
+/** Opens the console's page for revoking as an administrator. */
 async function atTheConsole(rig: Rig, session: Session) {
   const now = rig.clock.now()
   const pass = {
@@ -286,7 +290,7 @@ async function atTheConsole(rig: Rig, session: Session) {
   }
 }
 
-/** A user who has the pages of sign-in, consent and sign-out open. */
+/** Opens the pages of sign-in, consent and sign-out as a user. */
 async function halfWay(rig: Rig, client: RegisteredClient) {
   const browser = createBrowser(rig)
   const signInPage = (await browser.get(authorizePath(client, { prompt: 'consent' }))).html

@@ -1,11 +1,11 @@
-/** Everything that is drawn comes from one seed: the same seed draws the same requests. */
+/** Random choices from one seed: the same seed makes the same requests. */
 export class Draw {
   #state: number
   constructor(seed: number) {
     this.#state = seed >>> 0
   }
 
-  /** Mulberry32: 0 ≤ x < 1. */
+  /** Returns a number 0 ≤ x < 1 (Mulberry32). */
   number(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let t = this.#state
@@ -23,14 +23,14 @@ export class Draw {
     return list[this.below(list.length)] as T
   }
 
-  /** What no parser expects. */
+  /** Returns a text that no parser expects. */
   junk(): string {
     return this.chance(0.004) ? 'A'.repeat(this.of([20_000, 70_000, 300_000])) : this.of(JUNK)
   }
 
   /**
-   * Nearly what it was: a letter changed, lost or doubled, cut short, made longer, or with
-   * something strange in it.
+   * Returns nearly the same text: a letter changed, lost or doubled, cut short, made longer, or
+   * with an unusual character.
    */
   mutated(value: string): string {
     const at = this.below(value.length + 1)

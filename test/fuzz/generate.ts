@@ -4,7 +4,8 @@ import type { Draw } from './draw.ts'
 import type { Whole } from './whole.ts'
 
 /**
- * One request: near enough to a valid one to get far, and wrong in any way that HTTP lets it be.
+ * Generates one request: close enough to a valid one to get far, and wrong in any way that HTTP
+ * allows.
  */
 
 export interface Route {
@@ -12,7 +13,10 @@ export interface Route {
   path: string
 }
 
-/** Every route of an application, patterns and all; a route for all methods as one for each. */
+/**
+ * Returns every route of an application with its patterns. A route for all methods becomes one for
+ * each.
+ */
 export function routesOf(app: Hono): Route[] {
   const seen = new Map<string, Route>()
   for (const { method, path } of app.routes)
@@ -79,7 +83,7 @@ export function generate(
   }
 }
 
-/** A good request with nothing, one thing or two things wrong. */
+/** Returns a valid request with up to two errors. */
 export function spoil(draw: Draw, whole: Whole, armed: Armed, origin: string): Generated {
   const { query, form, json: value, raw } = whole
   const wrongs = draw.below(3)
@@ -145,7 +149,7 @@ const segment = (draw: Draw, value: string): string =>
     ? encodeURIComponent(wellFormed(value))
     : wellFormed(value).replace(/[\s?#\0]/g, '%00')
 
-/** Lone surrogates cannot be percent-encoded. */
+/** Replaces lone surrogates, which cannot be percent-encoded. */
 const wellFormed = (value: string): string =>
   value.replace(/[\ud800-\udfff]/g, '\ufffd').slice(0, 5000)
 
@@ -157,7 +161,7 @@ function valueFor(draw: Draw, armed: Pick<Armed, 'known'>, name: string): string
   return draw.chance(0.6) ? draw.mutated(good) : draw.junk()
 }
 
-/** Names that go together, so that some requests are whole. */
+/** Parameters that belong together, so that some requests are complete. */
 const TOGETHER: readonly (readonly string[])[] = [
   [
     'client_id',
@@ -226,7 +230,7 @@ function json(draw: Draw, armed: Armed, depth = 0): unknown {
   return Object.fromEntries(names(draw, armed).map((name) => [name, json(draw, armed, depth + 1)]))
 }
 
-/** Bodies of the admin API and the feed, sometimes whole. */
+/** Returns a body for the admin API or the feed, sometimes a complete one. */
 function adminBody(draw: Draw, armed: Armed): unknown {
   const value = (name: string): unknown =>
     draw.chance(0.9) ? valueFor(draw, armed, name).slice(0, 5000) : json(draw, armed)
@@ -284,7 +288,7 @@ function bodyOf(draw: Draw, armed: Armed): { type: string | undefined; body: str
   return { type, body: undefined }
 }
 
-/** What HTTP lets into a header: no line ends, no control letters, Latin-1. */
+/** Returns a value that HTTP allows in a header: no line ends, no control characters, Latin-1. */
 const inHeader = (value: string): string =>
   // oxlint-disable-next-line no-control-regex
   value.replace(/[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/g, '?').slice(0, 6000)

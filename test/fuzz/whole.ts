@@ -4,8 +4,8 @@ import type { RegisteredClient, Rig } from '../rig.ts'
 import { authorizePath } from '../signin/browser.ts'
 
 /**
- * Requests that are good as they stand, so that what is wrong with them afterwards is met deep
- * inside. Forms are read off the pages themselves.
+ * Valid requests, so that errors added to them are met deep inside. Forms are read from the pages
+ * themselves.
  */
 
 export interface Whole {
@@ -15,17 +15,17 @@ export interface Whole {
   query?: Record<string, string> | undefined
   form?: Record<string, string> | undefined
   json?: unknown
-  /** Another content type than the body's own, with the body as it is. */
+  /** A body with another content type than its own. */
   raw?: { type: string; text: string } | undefined
   authorization?: string | undefined
   cookie?: string | undefined
 }
 
-/** A browser that follows nothing, with the cookies of a `Cookie` header. */
+/** Returns a browser that follows no redirect, with the cookies of a `Cookie` header. */
 const walkerAt = (rig: Rig, cookies = ''): Browser =>
   browserAt(rig, { cookies, follows: () => false })
 
-/** The page, and every form and link of it that leads on within the broker, as requests. */
+/** Returns the page, and all its forms and links within the broker, as requests. */
 async function requestsOn(walker: Browser, of: Whole['of'], address: string): Promise<Whole[]> {
   const page = await walker.get(address)
   const cookie = walker.cookieHeader
@@ -64,7 +64,7 @@ export interface Party {
   head: { epoch: string; seq: number }
 }
 
-/** A visit to Microsoft, which is valid once. */
+/** Returns the return of a visit to Microsoft, which is valid once. */
 async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Whole> {
   const walker = walkerAt(rig)
   const { left } = await walker.press(
@@ -81,7 +81,7 @@ async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Wh
   }
 }
 
-/** Pages of sign-in and sign-out, each with what can be done on it. */
+/** Returns the pages of sign-in and sign-out, with the requests of each. */
 async function pages(rig: Rig, party: Party): Promise<Whole[]> {
   const { confidential } = party
   const signInPage = await requestsOn(

@@ -10,7 +10,9 @@ import {
   type Selector,
 } from '@case-manager/guard'
 
-/** The broker as the guard sees it (docs/feed.md), on a real listener, in the hands of a test. */
+/**
+ * A simulated broker as the guard sees it (docs/feed.md), on a real listener, controlled by a test.
+ */
 
 /** Tuesday, 2026-11-24 09:00:00 UTC. */
 export const START = 1_795_510_800
@@ -18,8 +20,8 @@ export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 export const CLIENT = { clientId: 'sydney', clientSecret: 'a secret: with / and %' }
 
 /**
- * A clock that moves only when a test turns it. Timers are the machine's, but for a clock that
- * turns them too.
+ * A clock that only a test moves. Timers are the machine's, unless the clock is made with `turned`
+ * timers.
  */
 export class TestClock implements GuardClock {
   #ms = START * 1000
@@ -52,7 +54,7 @@ export class TestClock implements GuardClock {
     this.#ms += until - this.#monotonic
     this.#monotonic = until
   }
-  /** The machine's clock is set. */
+  /** Sets the machine's clock. */
   set(seconds: number): void {
     this.#ms += seconds * 1000
   }
@@ -94,24 +96,24 @@ export class Broker {
   seq = 100
   entries: { seq: number; selector: Selector; exp: number }[] = []
   retiredKids: string[] = []
-  /** How far its clock is ahead of the guard's. */
+  /** How far the broker's clock is ahead of the guard's. */
   aheadSeconds = 0
-  /** What its discovery document calls it; not set: by its address. */
+  /** The issuer in its discovery document; by default its address. */
   calledItself: string | undefined
   keys: SigningKey[] = []
-  /** What /introspect says; undefined: it is down. */
+  /** The answer of /introspect; undefined: it is down. */
   active: boolean | undefined = true
-  /** The status of a whole route, instead of what it does. */
+  /** The status of a whole route, instead of its answer. */
   broken: Record<string, number> = {}
   retryAfter: string | undefined
   reportStatus = 204
-  /** Entries in one answer to a poll. */
+  /** The number of entries in one answer to a poll. */
   page = 1000
-  /** With which guards have authenticated. */
+  /** The assertions by which guards have authenticated. */
   readonly assertions: string[] = []
   /** What a route sends instead of its answer. */
   instead: Record<string, (response: ServerResponse) => void> = {}
-  /** Resolves what waits, for answers that a test wants late. */
+  /** A promise for which answers wait, where a test wants them late. */
   hold: Promise<void> | undefined
 
   constructor(clock: TestClock) {
@@ -123,7 +125,7 @@ export class Broker {
       this.requests.filter(({ url }) => url.split('?')[0] === path).length
   }
 
-  /** Appends to the log and tells every stream. */
+  /** Appends to the log and sends the entry to every stream. */
   revoke(selector: Selector): number {
     const entry = { seq: ++this.seq, selector, exp: this.now + 360 }
     this.entries.push(entry)
@@ -141,11 +143,11 @@ export class Broker {
   heartbeat(): void {
     this.raw(': heartbeat\n\n')
   }
-  /** Every stream breaks, without an event. */
+  /** Breaks every stream, without an event. */
   cut(): void {
     for (const stream of this.streams) stream.destroy()
   }
-  /** The database is restored: another log, in which all of the past is revoked. */
+  /** Restores the database: another log, in which the whole past is revoked. */
   restore(seq = 40): void {
     this.epoch = `epoch-${Math.random()}`
     this.seq = seq
@@ -153,11 +155,11 @@ export class Broker {
     this.cut()
   }
 
-  /** Epoch seconds by its own clock. */
+  /** Epoch seconds by the broker's own clock. */
   get now(): number {
     return this.clock.now + this.aheadSeconds
   }
-  /** By ES256. */
+  /** Returns an access token signed by ES256. */
   async token(
     claims: Record<string, unknown> = {},
     header: Record<string, unknown> = {},
@@ -185,7 +187,7 @@ export class Broker {
       .sign(key.key)
   }
 
-  /** By RS256, as a client is registered that does not say otherwise. */
+  /** Returns a logout token signed by RS256, the default for a client. */
   async logoutToken(
     claims: Record<string, unknown> = {},
     header: Record<string, unknown> = {},
@@ -244,7 +246,7 @@ export class Broker {
     response.writeHead(404).end()
   }
 
-  /** A poll (docs/feed.md). */
+  /** Answers a poll (docs/feed.md). */
   #page(params: URLSearchParams) {
     const [after, epoch] = [Number(params.get('after') ?? 0), params.get('epoch')]
     const reset = epoch !== null && (epoch !== this.epoch || after > this.seq)
@@ -321,7 +323,10 @@ export async function startBroker(clock = new TestClock()): Promise<Broker> {
   return broker
 }
 
-/** A guard that is ready, unless `start: false`. Comes back fast after a break. */
+/**
+ * Starts a guard and waits until it is ready, unless `start: false`. It reconnects fast after a
+ * break.
+ */
 export async function startGuard(
   broker: Broker,
   options: Partial<GuardOptions> & { start?: boolean } = {},

@@ -1,10 +1,7 @@
 import type { KeyStore } from '../../src/keys/key-files.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 
-/**
- * The store's key acts in memory: what the ring is tested against, so that these tests are about
- * the ring alone.
- */
+/** The store's key acts in memory, so that tests of the key ring test the ring alone. */
 export function memoryKeys(): KeyStore & { rows: StoredSigningKey[] } {
   const rows: StoredSigningKey[] = []
   return {

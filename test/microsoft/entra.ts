@@ -4,8 +4,8 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
 import { onTestFinished } from 'vitest'
 
 /**
- * Entra's endpoints on a real socket, as small as these tests need them: discovery, keys, token.
- * What it answers is set by the test.
+ * Entra's endpoints on a real socket, as small as these tests need: discovery, keys, token. The
+ * test sets the answers.
  */
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
@@ -32,7 +32,7 @@ export async function startEntra() {
     origin: '',
     kid: 'key-1',
     published: ['key-1'],
-    /** What Microsoft says beside a key: whose tokens it signs. */
+    /** The issuer that Microsoft adds to a key, whose tokens it signs. */
     keyIssuer: undefined as string | undefined,
     now: Math.floor(Date.now() / 1000),
     down: false,
@@ -63,7 +63,7 @@ export async function startEntra() {
         })
         .sign(options.key ?? privateKey),
     strangersKey: stranger.privateKey,
-    /** The public key as bytes: what an HS256 forger would sign with. */
+    /** The public key as bytes, with which an HS256 forger would sign. */
     publicBytes: new TextEncoder().encode(JSON.stringify(await exportJWK(publicKey))),
   }
   const jwk = await exportJWK(publicKey)

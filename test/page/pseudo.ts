@@ -6,21 +6,21 @@ import { type Language, readLanguage } from '../../src/config/languages/language
 import { en } from '../../src/config/languages/texts/en.ts'
 
 /**
- * A language for tests: English with accents, longer by half and in brackets. Text without brackets
- * on a page is not from the catalog, and what fits in it fits in every language.
+ * A language for tests: English with accents, half as long again and in brackets. Text without
+ * brackets on a page is not from the catalog, and a page that fits it fits every language.
  */
 
 const [PLAIN, ACCENTED] = ['aceinosuyzACEINOSUYZ', 'àçéîñôšüýžÀÇÉÎÑÔŠÜÝŽ']
 const accented = (text: string): string =>
   text.replace(/[a-zA-Z]/g, (letter) => ACCENTED[PLAIN.indexOf(letter)] ?? letter)
 
-/** Words of the length that they make longer, so that lines can break as in a language. */
+/** Returns the words that lengthen a text, so that lines can break as in a real language. */
 const padding = (text: string): string => ' ōōōōōō'.repeat(Math.ceil(text.length / 14))
 
 const longer = (text: string): string =>
   /[a-z]/i.test(text) ? `⟦${accented(text)}${padding(text)}⟧` : text
 
-/** The values of placeholders stay as they are. */
+/** Translates a catalog, without the values of placeholders. */
 function pseudo(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(pseudo)
   if (typeof node !== 'string')

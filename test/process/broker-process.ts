@@ -8,21 +8,20 @@ import { stringify } from 'yaml'
 import { freePorts } from './ports.ts'
 
 /**
- * The built broker as its own process, with a simulated Microsoft where asked: for tests that kill
+ * The built broker in its own process, optionally with a simulated Microsoft, for tests that kill
  * it.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
 /**
- * Where the processes that tests start keep what V8 made of their modules: a sixth of what a broker
- * needs to start. Node compares the sources.
+ * The cache of V8's compiled modules for processes that tests start: it saves a sixth of a broker's
+ * start. Node compares it with the sources.
  */
 export const COMPILED = { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compiled') }
 
 /**
- * Waits until `check` answers truthy; what it last threw or answered is in the message where it
- * never does.
+ * Waits until `check` returns a truthy value. At the limit it throws with the last error or value.
  */
 export async function until<T>(
   what: string,
@@ -46,9 +45,7 @@ export async function until<T>(
   )
 }
 
-/**
- * Generous, because the machine may be busy: a process that takes longer will never start or end.
- */
+/** Generous, because the machine may be busy. A process that takes longer never starts or ends. */
 const LIMIT_MS = 120_000
 
 export interface ClientEntry {
@@ -62,7 +59,7 @@ export class BrokerProcess {
   readonly issuer: string
   readonly ops: string
   readonly env: Record<string, string>
-  /** What it is from its next start on: a file and its arguments. */
+  /** The program of its next starts: a file and its arguments. */
   readonly program: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
@@ -99,7 +96,7 @@ export class BrokerProcess {
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
-      // Whatever this process was started with (a loader of TypeScript) is not the broker's.
+      // Without this process's own options, such as a loader of TypeScript.
       execArgv: [],
     })
     this.#child = child
@@ -119,7 +116,10 @@ export class BrokerProcess {
     await this.#within('serve', served)
   }
 
-  /** Sends it a message by IPC. @returns its answer */
+  /**
+   * Sends the broker a message by IPC.
+   * @returns its answer
+   */
   async ask(message: object): Promise<unknown> {
     const child = this.#child
     if (child === undefined) throw new Error('The broker does not run.')
@@ -135,7 +135,8 @@ export class BrokerProcess {
   }
 
   /**
-   * Ends it at once, as a power cut would; or asks it to drain (SIGTERM). Settles when it is gone.
+   * Ends the broker at once, as a power cut does, or asks it to drain (SIGTERM). Settles when it
+   * has ended.
    */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
     const child = this.#child
@@ -163,7 +164,7 @@ export class BrokerProcess {
 }
 
 /**
- * Another process of the same store: a broker, or workers alone. It has its own ports and data
+ * Prepares another process of the same store, a broker or workers, with its own ports and data
  * directory.
  */
 export async function prepareSibling(
@@ -197,15 +198,15 @@ const disposable = (broker: BrokerProcess) => ({
 })
 
 /**
- * A broker of its own: data directory, secret, free ports, clients in its clients file. Call
- * `dispose` when done.
+ * Prepares a broker with its own data directory, secret, free ports and clients file. The caller
+ * calls `dispose` when done.
  */
 export async function prepareBroker(
   options: {
     clients?: ClientEntry[]
     env?: Record<string, string>
     program?: readonly string[] | undefined
-    /** Where a proxy in front of it listens; not given: its own address. */
+    /** The address of a proxy in front of it; the default is its own address. */
     issuer?: string | undefined
   } = {},
 ): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {

@@ -4,7 +4,7 @@ import { COMPILED, until } from './broker-process.ts'
 import { freeBase } from './ports.ts'
 
 /**
- * The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own.
+ * The demo as `npm run demo -- --json` starts it, in its own process group and on its own ports.
  */
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -25,24 +25,24 @@ export interface DemoFacts {
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
   data_dir: string
-  /** Of `--cluster`. */
+  /** The brokers of `--cluster`. */
   brokers?: { name: string; pid: number; url: string; ops: string; data_dir: string }[]
 }
 
 export interface Demo {
   facts: DemoFacts
   pid: number
-  /** What it printed besides. */
+  /** Returns its output on standard error. */
   errors(): string
-  /** As Ctrl-C does; settles with the exit code when it is gone. */
+  /** Interrupts the demo as Ctrl-C does. Settles with the exit code when it has ended. */
   interrupt(): Promise<number | null>
-  /** To that one process, not its group. */
+  /** Sends a signal to this one process, not its group. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
 /**
- * Waits for a process that leads its own group. Where that fails, the group is ended: the process
- * as by Ctrl-C, so that it ends what it has started.
+ * Waits for a process that leads its own group. If that fails, the group is ended: the process
+ * first as by Ctrl-C, so that it ends its children.
  */
 export async function orEnd(
   child: ChildProcess,
@@ -72,11 +72,11 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // None of it is left.
+    // No process of the group is left.
   }
 }
 
-/** @param by npm: as users start it, without the build that comes before */
+/** @param by npm: as users start it, without the build before */
 export async function startDemo(
   args: string[] = [],
   env: Record<string, string> = {},

@@ -2,8 +2,8 @@ import { createGuard, type Guard, type GuardOptions } from '@case-manager/guard'
 import type { TestInstance, TestWorld } from './world.ts'
 
 /**
- * Guards of one instance, named `<name>-<n>`, all live. What is wrong with them is seen by their
- * status alone.
+ * Starts guards of one instance, named `<name>-<n>`, and waits until all are live. Their status
+ * alone shows problems.
  */
 export async function startGuards(
   world: TestWorld,

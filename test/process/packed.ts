@@ -3,8 +3,8 @@ import { publint } from 'publint'
 import { expect } from 'vitest'
 
 /**
- * What a registry's own checks say of a tarball. Node 20.19 and later load ES modules by `require`
- * too, so that no package has a second build.
+ * Checks a tarball as a registry does. Node 20.19 and later load ES modules by `require` too, so no
+ * package has a second build.
  */
 export async function isFitToPublish(tarball: Buffer): Promise<void> {
   const data = tarball.buffer.slice(

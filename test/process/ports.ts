@@ -1,15 +1,14 @@
 import { createServer } from 'node:net'
 
 /**
- * Ports for servers that have to know theirs before they listen. They lie below the range that the
- * system gives to outgoing connections, so that none of those takes one between the look and the
- * use. Each worker of a run takes theirs from a part of its own; where two runs begin depends on
- * the process, and no port is given twice.
+ * Ports for servers that have to know theirs before they listen. They are below the range of
+ * outgoing connections, so that none of those takes one between the check and the use. Each worker
+ * of a run has its own part; where a run begins depends on the process, and no port is given twice.
  */
 
 /**
- * As many as a project has at most (vitest.config.ts), counted from 1: threads of one process would
- * give the same ports otherwise.
+ * The largest number of workers of a project (vitest.config.ts), counted from 1. Without it threads
+ * of one process would give the same ports.
  */
 const WORKERS = 4
 const SHARE = 5_475
@@ -24,7 +23,7 @@ const isFree = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
   })
 
-/** A port such that it and those at `offsets` from it are free. */
+/** Returns a port such that it and those at `offsets` from it are free. */
 export async function freeBase(offsets: readonly number[]): Promise<number> {
   const step = Math.max(...offsets) + 1
   for (let tries = 0; tries < 500; tries++) {
@@ -37,7 +36,7 @@ export async function freeBase(offsets: readonly number[]): Promise<number> {
   throw new Error(`No ports at ${offsets.join(', ')} from any base are free.`)
 }
 
-/** Ports that no process listens on now. */
+/** Returns ports on which no process listens now. */
 export async function freePorts(count: number): Promise<number[]> {
   const offsets = Array.from({ length: count }, (_, index) => index)
   const base = await freeBase(offsets)

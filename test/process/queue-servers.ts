@@ -1,18 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 
-/** The queue servers that a broker runs, found and signalled from outside it. */
+/** The queue servers that a broker runs, found and signalled from outside. */
 
-/** Who is gone already needs no signal. */
+/** Sends a signal. A process that has ended needs none. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     if (pid > 1) process.kill(pid, name)
   } catch {
-    // It is gone already.
+    // The process has already ended.
   }
 }
 
-/** Every queue server beneath that process, the ones in a shell of their own included. */
+/** Returns every queue server below that process, including those in a shell of their own. */
 export function queueServers(root: number | undefined): number[] {
   const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,comm='], { encoding: 'utf8' })
     .trim()
@@ -32,10 +32,7 @@ export function queueServers(root: number | undefined): number[] {
     .map(([pid]) => Number(pid))
 }
 
-/**
- * Kills them, and removes what they have kept: the directory of Valkey, Redis (--dir) or Postgres
- * (-D).
- */
+/** Kills them, and removes their data: the directory of Valkey, Redis (--dir) or Postgres (-D). */
 export function loseQueueServers(pids: readonly number[]): void {
   const lines = pids.map((pid) =>
     execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }),

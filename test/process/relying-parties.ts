@@ -7,8 +7,8 @@ import expressOidc from 'express-openid-connect'
 import { Hono } from 'hono'
 
 /**
- * Instances made of other users' middleware, as their documentation has it. Nothing of them is
- * changed: a fix here would be missing everywhere else.
+ * Instances with public middleware, set up by its documentation. The middleware is not changed: a
+ * fix here would be missing for everyone else.
  */
 
 export interface RelyingParty {
@@ -16,9 +16,9 @@ export interface RelyingParty {
   baseUrl: string
   redirectUri: string
   logoutUri: string
-  /** Who is signed in, as JSON; 401 where no user is. */
+  /** The address of the signed-in user as JSON; 401 where no user is signed in. */
   me: string
-  /** Asks the broker for a new access token; 200 where it gave one. */
+  /** The address that refreshes the access token: 200 where the broker gave one. */
   refresh: string
   login: string
   close(): Promise<void>
@@ -28,7 +28,7 @@ export interface Upstream {
   issuer: string
   clientId: string
   clientSecret: string
-  /** The broker as the relying party reaches it. */
+  /** The fetch with which the relying party reaches the broker. */
   fetch: typeof fetch
 }
 
@@ -38,7 +38,7 @@ async function listening(
   const server: Server = createServer((request, response) => answer()(request, response))
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
   return {
-    // Not localhost: the broker is another host to it, with other cookies.
+    // Not localhost, so that the broker is another host with other cookies.
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: async () => {
       server.closeAllConnections()
@@ -48,7 +48,7 @@ async function listening(
 }
 
 /**
- * What express-session's stores are: the middleware's own word for what it wants (EXAMPLES,
+ * A store like those of express-session, which the middleware's documentation demands (EXAMPLES,
  * "Back-Channel Logout").
  */
 class ExpressStore {
@@ -80,10 +80,10 @@ export async function expressRelyingParty(upstream: Upstream): Promise<RelyingPa
       secret: 'the cookie secret of this test, long enough',
       authRequired: false,
       enableTelemetry: false,
-      // Both middlewares name their cookie the same, and cookies ignore ports.
+      // Both middlewares use the same cookie name, and cookies ignore ports.
       session: { name: 'express_session' },
       authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access' },
-      // Types of the middleware ask for more than its code does: any store of express-session.
+      // The middleware's types demand more than its code, which takes any store of express-session.
       backchannelLogout: { store: new ExpressStore() as never },
       customFetch: upstream.fetch,
     } as Parameters<typeof expressOidc.auth>[0]),
@@ -120,10 +120,7 @@ interface HonoState {
   tokenSets: { expiresAt: number }[]
 }
 
-/**
- * A store by the middleware's abstract SessionStore. `ageTokens` lets time pass: its tokens have
- * expired.
- */
+/** A store by the middleware's abstract SessionStore. `ageTokens` makes its tokens expire. */
 class HonoStore {
   readonly kept = new Map<string, HonoState>()
   async get(id: string): Promise<HonoState | undefined> {

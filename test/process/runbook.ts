@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 import { blocksOf } from '../markdown.ts'
 import { commandsOf, runCommands } from './shell.ts'
 
-/** Runs the commands of an incident of docs/runbook.md as they are written there. */
+/** Runs the commands of an incident of docs/runbook.md unchanged. */
 
 interface Incident {
   title: string
@@ -15,7 +15,7 @@ export const INCIDENTS: readonly Incident[] = Object.entries(
   .filter(([title]) => title !== '')
   .map(([title, blocks = []]) => ({ title, blocks: blocks.map(({ text }) => commandsOf(text)) }))
 
-/** Stand-ins for the commands that are the machine's and not the broker's. */
+/** Substitutes for commands of the machine rather than of the broker. */
 export type Machine = Record<string, () => Promise<unknown>>
 
 export class Walk {
@@ -31,9 +31,9 @@ export class Walk {
   }
 
   /**
-   * Runs the next block with those variables set.
-   * @param codes exit codes that are right; 0 where none is named
-   * @returns all that was printed
+   * Runs the next block with these variables set.
+   * @param codes the expected exit codes; 0 for commands without one
+   * @returns the whole output
    */
   async next(
     variables: Record<string, string> = {},
@@ -61,7 +61,7 @@ export class Walk {
     return printed
   }
 
-  /** Nothing of the incident is left out. */
+  /** Checks that no command of the incident was left out. */
   end(): void {
     expect(this.#done).toBe(this.#blocks.length)
   }

@@ -16,7 +16,7 @@ import { ROOT } from '../markdown.ts'
 
 export interface Ran {
   command: string
-  /** 0 where it succeeded; undefined where an earlier command ended the shell. */
+  /** The exit code; undefined where an earlier command ended the shell. */
   code: number | undefined
   printed: string
 }
@@ -39,7 +39,7 @@ export function install(parent: string, programs: Record<string, string>): strin
 }
 export const CMB = `exec '${existsSync(NODE) ? NODE : process.execPath}' '${join(ROOT, 'dist/src/cli.js')}' "$@"`
 
-/** The commands of a script; one that goes on over several lines is one. */
+/** Returns the commands of a script. A command over several lines counts as one. */
 export function commandsOf(script: string): string[] {
   const commands: string[] = []
   let command = ''
@@ -55,7 +55,10 @@ export function commandsOf(script: string): string[] {
   return commands
 }
 
-/** Quotes are closed, and a document within it (`<<`) has its end. */
+/**
+ * Whether a command is complete: its quotes are closed, and a document within it (`<<`) has its
+ * end.
+ */
 function isWhole(command: string): boolean {
   if (command.endsWith('\\')) return false
   if (!/['"<({|&]/.test(command)) return true
@@ -71,8 +74,8 @@ function isWhole(command: string): boolean {
 }
 
 /**
- * Runs the commands in one shell, in which each may set variables for the next. A variable that is
- * not set is an error.
+ * Runs the commands in one shell, in which each may set variables for the next. An unset variable
+ * is an error.
  */
 export async function runCommands(
   commands: readonly string[],

@@ -8,12 +8,11 @@ import { Browser, type Page } from '../browser.ts'
 import { freePorts } from './ports.ts'
 
 /**
- * A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants
- * of them.
+ * A broker process, a simulated Microsoft, and instances whose logout addresses a test controls.
  */
 
 /**
- * An instance's back-channel logout address: keeps the logout tokens that it got, and answers as
+ * An instance's back-channel logout address. It keeps the logout tokens that it got, and answers as
  * the test sets it.
  */
 export class Receiver {
@@ -22,14 +21,14 @@ export class Receiver {
   #server: Server | undefined
   #port = 0
 
-  /** Again on the port it had. */
+  /** Listens, on the same port as before. */
   async open(): Promise<void> {
     if (this.#port === 0) this.#port = (await freePorts(1))[0] ?? 0
     const server = createServer((request, response) => {
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
       request.on('end', () => {
-        // `cmb doctor` asks whether it is there.
+        // `cmb doctor` checks whether the address exists.
         if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end()
         const token = new URLSearchParams(body).get('logout_token') ?? ''
         this.delivered.push({
@@ -68,11 +67,11 @@ export interface TestWorld {
   broker: BrokerProcess
   entra: Entra
   instances: TestInstance[]
-  /** From now on authorizations at Microsoft complete as that user. */
+  /** Makes authorizations at Microsoft complete as this user from now on. */
   as(upn: string): void
   /**
-   * Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on
-   * the way.
+   * Signs in by openid-client's code flow with PKCE, through the broker's pages. `pages` lists
+   * those that were seen.
    */
   signIn(
     browser: Browser,
@@ -83,12 +82,12 @@ export interface TestWorld {
     pages: number
     config: oidc.Configuration
   }>
-  /** A user in a browser of their own, signed in at every instance. */
+  /** Signs a user in at every instance, in a new browser. */
   signedIn(
     upn: string,
   ): Promise<{ browser: Browser; at: Awaited<ReturnType<TestWorld['signIn']>>[]; sid: string }>
   refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
-  /** By the sign-out page, as a user does. */
+  /** Signs out by the sign-out page, as a user does. */
   signOut(browser: Browser, scope: 'device' | 'everywhere'): Promise<Page>
   dispose(): Promise<void>
 }
@@ -101,11 +100,11 @@ export async function openWorld(
     cities?: string[]
     env?: Record<string, string>
     start?: boolean
-    /** Where a proxy in front of it listens; not given: its own address. */
+    /** The address of a proxy in front of it; the default is its own address. */
     issuer?: string
-    /** What runs instead of `cmb serve`: a file and its arguments. */
+    /** The program that runs instead of `cmb serve`: a file and its arguments. */
     program?: readonly string[]
-    /** Fields to add to an instance's registration, or to replace in it. */
+    /** Returns fields to add to an instance's registration, or to replace in it. */
     registration?: (city: string) => Record<string, unknown>
   } = {},
 ): Promise<TestWorld> {
@@ -223,7 +222,7 @@ export async function openWorld(
   return world
 }
 
-/** For HTTP Basic: ids and secrets of tests need no encoding. */
+/** Returns the credentials for HTTP Basic. Ids and secrets of tests need no encoding. */
 export const basicOf = ({ entry }: TestInstance): string =>
   `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
 
@@ -231,6 +230,6 @@ export const sidOf = (idToken: string | undefined) =>
   (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string })
     .sid
 
-/** A browser that stops at the instances' redirect URIs. */
+/** Returns a browser that stops at the instances' redirect URIs. */
 export const newBrowser = (): Browser =>
   new Browser({ follows: ({ origin }) => origin !== 'http://127.0.0.1' })

@@ -10,9 +10,9 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /**
- * The application behind a proxy: answers which headers reached it, as they were received. It takes
- * upgrades to cleartext HTTP/2 as Tomcat, Undertow, Jetty and Hypercorn do, and WebSockets, on
- * which it sends back what it receives.
+ * The application behind a proxy: it answers with the headers that reached it, unchanged. It
+ * accepts upgrades to cleartext HTTP/2, as Tomcat, Undertow, Jetty and Hypercorn do, and
+ * WebSockets, on which it echoes.
  */
 
 export interface Application {
@@ -59,7 +59,7 @@ export async function startApplication(): Promise<Application> {
         `Sec-WebSocket-Accept: ${accepted}`,
       ]
       socket.write(['HTTP/1.1 101 Switching Protocols', ...lines, '', ''].join('\r\n'))
-      // First who the user is.
+      // The first line names the user.
       socket.write(`${String(request.headers['x-guard-sub'])}\n`)
       socket.pipe(socket)
     }
@@ -80,11 +80,13 @@ export interface Answer {
   status: number
   headers: IncomingHttpHeaders
   body: string
-  /** Names and values as the application received them; empty where it was not reached. */
+  /**
+   * Names and values as the application received them; empty where the request did not reach it.
+   */
   reached: [name: string, value: string][]
 }
 
-/** One request on a connection of its own, its headers exactly as given: names and values. */
+/** Sends one request on its own connection, with exactly these headers: names and values. */
 export function ask(
   baseUrl: string,
   path: string,

@@ -9,42 +9,43 @@ import type { Recipe } from './recipe.ts'
 import { upgradeTests } from './upgrades.ts'
 import type { Place, Registered, World } from './world.ts'
 
-/**
- * What every application with a sign-in or an API of its own must do, whatever it is written in.
- */
+/** Checks for every application with a sign-in or an API of its own, in any language. */
 
 export interface ApplicationParts {
   name: string
   missing: string | undefined
   version: () => string
-  /** Its paths for sign-in. Not given: it has none. */
+  /** Its paths for sign-in; undefined where it has none. */
   signIn?: {
     login: string
     callback: string
     logout: string
-    /** 200 with the user's `sub` and name; anything else where the user is signed out. */
+    /**
+     * Answers 200 with the user's `sub` and name, and any other status where the user is signed
+     * out.
+     */
     me: string
   }
-  /** A path that needs an access token, and answers with its `sub`. Not given: it has none. */
+  /** A path that needs an access token, and answers with its `sub`; undefined where it has none. */
   api?: string
   /** Fields of its registration, besides the addresses. */
   registration?: Record<string, unknown>
   /** A second client of the recipe. */
   other?: Registered
-  /** What it needs besides its secrets and addresses. */
+  /** The command that starts it, besides its secrets and addresses. */
   command: (of: {
     place: Place
     world: World
     directory: string
     applicationPort: number
   }) => Command
-  /** The path that answers once the program is ready. Not given: `me`, `api` or `/`. */
+  /** The path that answers once the program is ready; the default is `me`, `api` or `/`. */
   ready?: string
   more?: (running: () => RunningApplication) => void
 }
 
 export interface RunningApplication {
-  /** What a proxy passes requests to. */
+  /** The application behind a proxy. */
   behind: Application
   place: Place
   world: World
@@ -80,13 +81,13 @@ function defineTests(
   note: (line: string) => void,
 ): void {
   let program: Program | undefined
-  /** What a proxy passes requests to. */
+  /** The application behind a proxy. */
   let behind: Application | undefined
   const running = (): RunningApplication => {
     if (behind === undefined) throw new Error('The application did not start.')
     const place = world().place(name)
     const me = async (browser: Browser) => {
-      // A redirect to sign in is not followed: it would sign the user in again.
+      // A redirect to sign in is not followed, because it would sign the user in again.
       const response = await browser.send(place.baseUrl + (signIn?.me ?? ''), {
         headers: { accept: 'application/json, */*' },
       })
@@ -237,7 +238,7 @@ function apiTests(path: string, running: () => RunningApplication): void {
   })
 }
 
-/** For a proxy that signs users in, or checks their tokens. */
+/** Tests of upgrades, for a proxy that signs users in or checks their tokens. */
 export const upgrades =
   (path: string, headersOf: (running: RunningApplication) => Promise<string>) =>
   (running: () => RunningApplication): void => {
@@ -249,7 +250,7 @@ export const upgrades =
     })
   }
 
-/** For an application that says when its token expires. */
+/** Tests of refreshing, for an application that shows when its token expires. */
 export function refreshes(running: () => RunningApplication): void {
   test('a session is refreshed before its token expires, and goes on', async () => {
     const { me, signIn, world } = running()
@@ -263,7 +264,10 @@ export function refreshes(running: () => RunningApplication): void {
   })
 }
 
-/** For an instance that calls another, `archive`, on a user's behalf and for itself. */
+/**
+ * Tests of token exchange, for an instance that calls another, `archive`, on a user's behalf and
+ * for itself.
+ */
 export function exchanges(running: () => RunningApplication): void {
   const call = (baseUrl: string, path: string, token: string) =>
     ask(baseUrl, path, ['Authorization', `Bearer ${token}`])
@@ -280,7 +284,7 @@ export function exchanges(running: () => RunningApplication): void {
       sub: place.clientId,
       client_id: place.clientId,
     })
-    // The user's own token is for the first instance alone.
+    // The user's own token is valid only at the first instance.
     expect((await call(world.place('archive').baseUrl, '/', token)).status).toBe(401)
   })
 

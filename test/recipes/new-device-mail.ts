@@ -8,7 +8,7 @@ import { answers, example, NODE, Program } from './program.ts'
 import type { Recipe } from './recipe.ts'
 import type { World } from './world.ts'
 
-/** The receiver of a webhook that sends mail, with a mail server that keeps what it is given. */
+/** The receiver of a webhook that sends mail, with a mail server that keeps all messages. */
 
 interface Mail {
   to: string[]
@@ -17,7 +17,7 @@ interface Mail {
 
 async function startMailServer() {
   const mails: Mail[] = []
-  /** How it answers a recipient: 0 takes them. */
+  /** The server's answer to a recipient: 0 accepts. */
   const state = { responseCode: 0 }
   const server = new SMTPServer({
     authOptional: true,
@@ -66,8 +66,8 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     server = await startMailServer()
     const [port = 0] = await freePorts(1)
     url = `http://127.0.0.1:${port}/`
-    // Before there is an endpoint: Alice's first sign-in is none on a new device, and a later one
-    // is.
+    // Alice signs in before the endpoint exists: her first sign-in is not one on a new device, and
+    // a later one is.
     await signIn()
     const admin = await world().admin()
     ;({ secret } = await admin.send<{ secret: string }>('POST', '/webhooks', {
@@ -103,7 +103,7 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     until(`mail ${count} arrives`, () =>
       server.mails.length < count ? undefined : server.mails.at(-1),
     )
-  /** @returns the status with which the recipe answers */
+  /** @returns the status of the recipe's answer */
   const send = async (data: object, { type = 'session.new_device', by = secret } = {}) => {
     const body = JSON.stringify({
       type,

@@ -10,8 +10,8 @@ import type { Recipe } from './recipe.ts'
 import type { Place, World } from './world.ts'
 
 /**
- * A proxy that signs users in, in front of nginx with `guard serve`: its session outlives a
- * sign-out, and nothing passes all the same.
+ * A proxy that signs users in, in front of nginx with `guard serve`. The proxy's session outlives a
+ * sign-out, and still nothing passes.
  */
 
 interface SignedInBefore {

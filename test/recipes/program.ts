@@ -8,7 +8,7 @@ import { until } from '../process/broker-process.ts'
 export const ROOT = resolve(import.meta.dirname, '../..')
 export const example = (...path: string[]): string => resolve(ROOT, 'examples', ...path)
 const BUNDLED = resolve(ROOT, 'node_modules/.bin/node')
-/** The Node that comes with the packages, where there is one. */
+/** The Node that comes with the packages, if there is one. */
 export const NODE = existsSync(BUNDLED) ? BUNDLED : process.execPath
 
 export interface Command {
@@ -27,7 +27,10 @@ export class Program {
     this.#command = command
   }
 
-  /** Settles when `isReady` is true; fails with what the program said where it ends before. */
+  /**
+   * Starts the program. Settles when `isReady` is true; rejects with the program's output if it
+   * ends before.
+   */
   async start(isReady: () => Promise<boolean>): Promise<void> {
     const { file, args = [], cwd, env } = this.#command
     const child = spawn(file, args, {
@@ -70,7 +73,7 @@ export class Program {
     )
   }
 
-  /** To the program and all that it started. */
+  /** Sends a signal to the program and all its children. */
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
     if (this.#runs && this.#child?.pid !== undefined) process.kill(-this.#child.pid, name)
   }
@@ -84,7 +87,7 @@ export class Program {
   }
 }
 
-/** Whether something answers there at all, whatever its status. */
+/** Whether the address answers at all, with a status below 500. */
 export const answers = async (address: string): Promise<boolean> =>
   fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(5000) }).then(
     async (response) => {

@@ -11,12 +11,12 @@ import { upgradeTests, webSocketTest } from './upgrades.ts'
 import type { Place, World } from './world.ts'
 
 /**
- * What every proxy before `guard serve` must do: rules 19 and 20 of docs/guard-serve.md, and the
+ * Checks for every proxy in front of `guard serve`: rules 19 and 20 of docs/guard-serve.md, and the
  * sign-out itself.
  */
 
 export interface ProxyParts {
-  /** Where the proxy listens. */
+  /** The port on which the proxy listens. */
   port: number
   guardPort: number
   applicationPort: number
@@ -30,13 +30,13 @@ export interface Proxy {
   version: () => string
   /** The settings of `guard serve` that the proxy needs. */
   settings: readonly string[]
-  /** What the proxy answers where the guard does not. Not given: 503. */
+  /** The proxy's answer while the guard is down; the default is 503. */
   unavailableStatus?: 500
-  /** Writes the configuration; the program runs in the foreground. */
+  /** Writes the configuration, and returns the command that runs the proxy in the foreground. */
   prepare: (parts: ProxyParts) => Command
 }
 
-/** A file of examples/ with the addresses of this run instead of the example's. */
+/** Returns a file of examples/ with this run's addresses instead of the example's. */
 export function configured(path: string, replaced: Record<string, string | number>): string {
   let text = readFileSync(example(path), 'utf8')
   for (const [from, to] of Object.entries(replaced)) {
@@ -74,7 +74,7 @@ const FORGED: [what: string, headers: string[]][] = [
   ['a name with an underscore in Connection', ['Connection', 'x_guard_sub']],
 ]
 
-/** What some applications take for the method or the path of a request. */
+/** Headers that some applications accept as the method or the path of a request. */
 const OVERRIDES: [what: string, headers: string[]][] = [
   [
     'the method',
@@ -117,14 +117,15 @@ export interface Running {
   place: Place
   ask(path: string, headers?: readonly string[]): Promise<Answer>
   /**
-   * The guard listens; whether it knows of revocations yet is another matter.
-   * @param more settings
+   * Starts the guard and waits until it listens, which does not mean that it knows of revocations
+   * yet.
+   * @param more further settings
    */
   startGuard(more?: readonly string[]): Promise<void>
   end(): Promise<void>
 }
 
-/** @param port where the proxy listens; not given: at the client's own address */
+/** @param port on which the proxy listens; the default is that of the client's own address */
 export async function startProxy(
   { name, prepare, settings }: Pick<Proxy, 'name' | 'prepare' | 'settings'>,
   world: World,
@@ -283,7 +284,7 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
         ['/health', []],
       ] as const) {
         const answer = await running.ask(path, [...sent, ...headers])
-        // Refused, or passed with what the guard says and nothing else.
+        // Either rejected, or passed with the guard's headers and no others.
         if (answer.reached.length === 0) expect([400, 403]).toContain(answer.status)
         else
           expect(identityIn(answer).filter(([name]) => name === 'x-guard-sub')).toEqual(

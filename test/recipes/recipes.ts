@@ -12,7 +12,7 @@ import type { Recipe } from './recipe.ts'
 
 /** The table of recipes. */
 
-/** The first version number in what a program says. */
+/** Returns the first version number in a program's output. */
 const versionOf =
   (name: string, file: string, ...args: string[]) =>
   (): string =>
@@ -24,14 +24,17 @@ const lacks = (name: string, file: string | undefined, packages: string): string
     : undefined
 
 /**
- * The program that recipe-needs.mjs installed or built for a recipe, or why the recipe is left out.
+ * Returns the program that recipe-needs.mjs installed or built for a recipe, or why the recipe is
+ * skipped.
  */
 const made = (name: string): { missing: string | undefined; file: string } => {
   const file = findBuilt(name)
   return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
 }
 
-/** A proxy's file of examples/: each has the same three addresses. */
+/**
+ * Returns a proxy's file of examples/ with this run's addresses: each example has the same three.
+ */
 const configuredProxy = (path: string, { applicationPort, guardPort, port }: ProxyParts): string =>
   configured(path, { 8080: port, 7410: guardPort, 3000: applicationPort })
 
@@ -150,7 +153,7 @@ const envoy = proxy({
   settings: ['--request-from', 'request', '--path-prefix', '/check'],
   prepare(parts) {
     const file = written(parts.directory, 'envoy.yaml', configuredProxy('envoy/envoy.yaml', parts))
-    // Several may run on one machine: no shared memory for a hot restart.
+    // Several Envoys may run on one machine, so they must not share memory for a hot restart.
     return {
       file: ENVOY.file,
       args: [
@@ -166,7 +169,7 @@ const envoy = proxy({
   },
 })
 
-/** The version of an npm package, as it is installed here. */
+/** Returns the version of an npm package that is installed here. */
 const packaged = (name: string) => (): string => {
   const { version } = JSON.parse(
     readFileSync(`${ROOT}/node_modules/${name}/package.json`, 'utf8'),
@@ -189,7 +192,7 @@ const fastify = application({
   version: packaged('fastify'),
   signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
   api: '/api/me',
-  // Its tokens live for 300 s: each is refreshed when it is 2 s old.
+  // Its tokens are valid for 300 s, so each is refreshed when it is 2 s old.
   command: () => ({
     file: NODE,
     args: [example('fastify/server.mjs')],
@@ -223,7 +226,7 @@ const apache = (module: string) => ({
     '${Version}',
     `libapache2-mod-${module.replace('_', '-')}`,
   ),
-  /** The site among what Debian's own configuration has besides. */
+  /** Adds the site to Debian's own configuration. */
   command(directory: string, site: string, more = ''): Command {
     const modules = [
       'mpm_event',
@@ -287,7 +290,7 @@ const apacheOauth2 = application({
   api: '/me',
   command({ applicationPort, directory, place: { clientId, clientSecret, port }, world }) {
     const site = configured('apache-oauth2/site.conf', {
-      // The module has no setting for a certificate authority of one's own.
+      // The module has no setting for an own certificate authority.
       'https://sign-in.example': world.inside,
       'client_id=sydney': `client_id=${clientId}`,
       'client_secret=change-me': `client_secret=${clientSecret}`,
@@ -313,7 +316,7 @@ const go = application({
   command: () => ({ file: GO.file }),
 })
 
-/** Otherwise Spring says of a failed sign-in only that it failed. */
+/** Without trace logs Spring reports only that a sign-in failed. */
 const WHY_REFUSED = '--logging.level.org.springframework.security.web.authentication=TRACE'
 const SPRING = made('spring')
 const spring = application({

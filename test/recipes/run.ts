@@ -3,8 +3,8 @@ import { RECIPES } from './recipes.ts'
 import { openWorld, type World } from './world.ts'
 
 /**
- * Every recipe of examples/ with the real software, one after the other, on one broker. `-t nginx`
- * runs one alone.
+ * Runs every recipe of examples/ with the real software, one after the other, on one broker. `-t
+ * nginx` runs one alone.
  */
 
 let opened: World | undefined

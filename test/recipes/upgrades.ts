@@ -5,8 +5,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Application } from './application.ts'
 
 /**
- * No connection is taken from HTTP/1.1 to another protocol than WebSocket: past the upgrade, the
- * proxy does not ask the guard.
+ * Checks that no connection changes from HTTP/1.1 to a protocol other than WebSocket: after the
+ * upgrade, the proxy does not ask the guard any more.
  */
 
 const H2C = 'Upgrade: h2c'
@@ -38,11 +38,11 @@ const ATTACKS: [what: string, lines: string[]][] = [
 interface Upgraded {
   head: string
   status: number
-  /** The connection, behind the head. */
+  /** The connection, after the head. */
   socket: Socket
 }
 
-/** Sends one request as it is written, and reads the head of its answer. */
+/** Sends one request unchanged, and reads the head of its answer. */
 async function upgrade(port: number, path: string, lines: readonly string[]): Promise<Upgraded> {
   const socket = connect(port, '127.0.0.1').on('error', () => {})
   onTestFinished(() => void socket.destroy())
@@ -62,8 +62,8 @@ async function upgrade(port: number, path: string, lines: readonly string[]): Pr
 }
 
 /**
- * A request by HTTP/2 on a connection that was upgraded to it.
- * @returns what the application answers
+ * Sends a request by HTTP/2 on a connection that was upgraded to it.
+ * @returns the application's answer
  */
 async function requestByHttp2(socket: Socket, headers: Record<string, string>): Promise<string> {
   const session = connectHttp2('http://application.example', { createConnection: () => socket })
@@ -76,11 +76,11 @@ async function requestByHttp2(socket: Socket, headers: Record<string, string>): 
 
 interface Behind {
   application: Application
-  /** Where the proxy listens. */
+  /** The port on which the proxy listens. */
   port: number
 }
 
-/** @param behind with requests that pass: a path, and headers */
+/** @param behind the proxy, with the paths and headers of requests that pass */
 export function upgradeTests(
   behind: () => Promise<
     Behind & { passing: readonly [path: string, headers: readonly string[]][] }
@@ -108,8 +108,8 @@ export function upgradeTests(
         const before = application.offers.length
         const { status } = await upgrade(port, path, [...headers, ...lines])
         const offers = application.offers.slice(before)
-        // Rejected, or passed as the request that it is without the upgrade, or as the WebSocket
-        // that it also names.
+        // Either rejected, or passed without the upgrade, or passed as the WebSocket that the
+        // request also names.
         expect([what, offers.filter((offer) => offer !== 'websocket')]).toEqual([what, []])
         expect([what, status]).toEqual([
           what,
@@ -120,7 +120,7 @@ export function upgradeTests(
   })
 }
 
-/** @param behind with what a request needs to pass, and its user */
+/** @param behind the proxy, with the token that a request needs to pass, and its user */
 export function webSocketTest(behind: () => Behind & { bearer: string; sub: string }): void {
   test('a WebSocket passes with a token, and not without one', async () => {
     const { bearer, port, sub } = behind()

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * The recipes of examples/ with the real software: `npm run test:recipes`, a step of its own beside
+ * The recipes of examples/ with the real software: `npm run test:recipes`, a separate step beside
  * `npm test`.
  */
 export default defineConfig({
@@ -10,8 +10,8 @@ export default defineConfig({
     include: ['test/recipes/run.ts'],
     pool: 'forks',
     fileParallelism: false,
-    // A condition that comes true ends the wait. A Java program starts in 8 s, and on a machine
-    // with a load of 20 in 210 s.
+    // A wait ends as soon as its condition is true. A Java program starts in 8 s, and in 210 s on a
+    // machine with a load of 20.
     testTimeout: 180_000,
     hookTimeout: 600_000,
   },

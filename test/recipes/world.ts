@@ -14,11 +14,11 @@ import { type ClientEntry, prepareBroker } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 
 /**
- * One broker behind TLS with the simulated Microsoft, for all recipes: https is what their software
- * wants of an issuer.
+ * One broker behind TLS with the simulated Microsoft, for all recipes, because their software
+ * demands an issuer with https.
  */
 
-/** Where an application of a recipe runs, and how it is registered. */
+/** An application of a recipe: its address and its registration. */
 export interface Place {
   clientId: string
   clientSecret: string
@@ -27,7 +27,7 @@ export interface Place {
   redirectUri: string
 }
 
-/** `registration` is given the application's base address. */
+/** An application to register. `registration` gets the application's base address. */
 export interface Registered {
   name: string
   redirectPath?: string
@@ -36,7 +36,7 @@ export interface Registered {
 
 export interface World {
   issuer: string
-  /** The broker behind its TLS. */
+  /** The broker's address without TLS. */
   inside: string
   /** The address of the operators' listener. */
   ops: string
@@ -44,17 +44,24 @@ export interface World {
   /** A file with the certificate of the issuer, in PEM. */
   caFile: string
   directory: string
-  /** The administrator's interface. */
+  /** Opens the admin API. */
   admin(): Promise<Broker>
   place(name: string): Place
-  /** While it is shut, no request with that client's credentials reaches the broker. */
+  /**
+   * Makes the TLS proxy reject all requests with that client's credentials, or accept them again.
+   */
   shut(clientId: string, isShut: boolean): void
   newBrowser(): Browser
-  /** To that address, and through the broker's page where it shows one. */
+  /** Opens this address, and signs in on the broker's page where it is shown. */
   signInAt(browser: Browser, address: string): Promise<Page>
-  /** An access token for the client of that place, whose redirect address needs no server. */
+  /**
+   * Returns an access token for the client of that place, whose redirect address needs no server.
+   */
   accessToken(browser: Browser, place: Place): Promise<string>
-  /** By the sign-out page, as a user does. @returns when it was sent, in ms */
+  /**
+   * Signs out by the sign-out page, as a user does.
+   * @returns when the request was sent, in ms
+   */
   signOut(browser: Browser): Promise<number>
   dispose(): Promise<void>
 }
@@ -68,7 +75,7 @@ async function registrations(
   return new Map(
     clients.map(({ name, redirectPath = '/callback', registration }, at) => {
       const port = ports[at] ?? 0
-      // Not localhost: the broker is another host to it, with other cookies.
+      // Not localhost, so that the broker is another host with other cookies.
       const baseUrl = `http://127.0.0.1:${port}`
       const place = {
         clientId: name,
@@ -89,7 +96,7 @@ async function registrations(
   )
 }
 
-/** Ends TLS in front of the broker. */
+/** Starts a proxy that ends TLS in front of the broker. */
 async function startTls(options: {
   port: number
   to: string
@@ -152,10 +159,10 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   const tls = await startTls({ port, to: inside, isRefused: (clientId) => refused.has(clientId) })
   const caFile = join(broker.dataDir, 'ca.pem')
   writeFileSync(caFile, tls.certificate)
-  // Apache reads it as www-data.
+  // Apache reads the file as www-data.
   chmodSync(broker.dataDir, 0o755)
   await broker.start()
-  // This process asks the broker behind its TLS.
+  // This process reaches the broker without TLS.
   const route = (address: string): string =>
     address.startsWith(issuer) ? inside + address.slice(issuer.length) : address
   const find = (name: string) => registered.get(name) ?? missing(name)
@@ -227,8 +234,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
 }
 
 /**
- * As a browser asks for a page. `fetch` says that a script asks (Sec-Fetch-Mode: cors), and
- * mod_auth_openidc does not redirect a script.
+ * Sends a request as a browser does for a page. `fetch` alone marks it as a script's
+ * (Sec-Fetch-Mode: cors), and mod_auth_openidc does not redirect a script.
  */
 async function navigate(
   address: string,

@@ -6,7 +6,7 @@ export interface Received {
   data: Record<string, unknown>
 }
 
-/** A reader of the feed: what it has received so far. */
+/** Follows the feed and collects what it receives. */
 export async function follow(
   url: string,
   headers: Record<string, string> = {},

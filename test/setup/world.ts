@@ -8,8 +8,8 @@ import { type Browser, browserAt, type Fetch, type Page } from '../browser.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
 /**
- * A fresh broker, the simulated Microsoft, and a browser that goes between the broker's two
- * listeners and Microsoft, as the pages and redirects lead.
+ * A new broker, the simulated Microsoft, and a browser that follows pages and redirects between the
+ * broker's two listeners and Microsoft.
  */
 
 export const OPS = 'http://localhost:7401'
@@ -18,8 +18,7 @@ export const ADAM = 'adam@contoso.example'
 export const ALICE = 'alice@contoso.example'
 
 export async function createWorld(changes: Partial<Config> = {}) {
-  // The simulator's libraries know no other clock than the machine's; this one can be put ahead of
-  // it.
+  // The simulator's libraries use the machine's clock, so this one can only be set ahead of it.
   const clock = {
     ahead: 0,
     now: () => Math.floor(clock.nowMs() / 1000),
@@ -60,7 +59,7 @@ export async function createWorld(changes: Partial<Config> = {}) {
 }
 export type World = Awaited<ReturnType<typeof createWorld>>
 
-/** A browser at both listeners and at Microsoft. */
+/** Returns a browser for both listeners and Microsoft. */
 export function createBrowser(rig: Rig, entra: Entra): Browser {
   const apps: Record<string, { request: Fetch }> = {
     [ISSUER]: rig.app,
@@ -81,7 +80,7 @@ export async function enter({ browser, token }: World): Promise<Page> {
   return browser.submitTo(await browser.get('/setup'), '/setup/token', { token: await token() })
 }
 
-/** The application and the first tenant, as Entra's pages say them. */
+/** Connects the application and the first tenant, with the values of Entra's pages. */
 export async function connect(world: World): Promise<Page> {
   await enter(world)
   return world.browser.submitTo(await world.browser.get('/setup/connect'), '/setup/connect', {
@@ -93,7 +92,7 @@ export async function connect(world: World): Promise<Page> {
 
 export const tenantPath = (tid = CONTOSO.tid): string => `/setup/tenants/${tid}`
 
-/** Consent given and confirmed by Contoso's own administrator. */
+/** Gives consent and confirms it as Contoso's own administrator. */
 export async function consented(world: World): Promise<Page> {
   const page = await connect(world)
   world.entra.auto(ADAM)
@@ -103,7 +102,7 @@ export async function consented(world: World): Promise<Page> {
   )
 }
 
-/** Connected whole: consent confirmed, the proof tried and asserted. */
+/** Connects a tenant completely: consent confirmed, the proof tested and asserted. */
 export async function connected(world: World): Promise<Page> {
   await consented(world)
   const chosen = await world.browser.submitTo(
@@ -114,7 +113,9 @@ export async function connected(world: World): Promise<Page> {
   return world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(tried))
 }
 
-/** The form that asserts, ticked. Its address is also that of the form which chooses. */
+/**
+ * Returns the ticked form that asserts the proof. The form that chooses it has the same address.
+ */
 export function assertion(
   page: Page,
   filled: Record<string, string> = { asserted: 'yes' },

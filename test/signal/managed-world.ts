@@ -18,7 +18,7 @@ import { signalsOf } from './signals-of.ts'
  */
 
 type Request = Parameters<Outbound['request']>
-/** Answers in front of the receiver's network; undefined: the request goes to the transmitter. */
+/** Answers in place of the transmitter; undefined: the request reaches it. */
 export type Fault = (
   url: string,
   init: Request[1],
@@ -82,7 +82,7 @@ export async function managed(
 
 type Rig = Awaited<ReturnType<typeof createRig>>
 
-/** The receiver's side, with its network in the hands of the test. */
+/** Returns the receiver's side, whose network the test controls. */
 function receiverOf(here: Rig) {
   const requests: { method: string; url: string; body: string | undefined }[] = []
   const network: { fault: Fault } = { fault: () => undefined }
@@ -104,10 +104,10 @@ function receiverOf(here: Rig) {
   const issuer = [...openIssuers(deps).secevent.values()].find(isManaged) ?? expect.unreachable()
   const another = () => createTransmitter(deps, issuer)
   const transmitter = another()
-  /** Another broker beside this one polls by a call of its own. */
+  /** Polls as another broker beside this one does. */
   const polling = () => createPolling(deps, issuer, another())
   const tend = (by = transmitter) => tendStream(deps, issuer, by)
-  /** The broker after a restart with these settings of the stream. */
+  /** Tends the stream as after a restart with these settings. */
   const tendWith = (changes: Partial<StreamSettings>) => {
     const changed = { ...issuer, stream: { ...issuer.stream, ...changes } }
     return tendStream(deps, changed, createTransmitter(deps, changed))
@@ -125,7 +125,7 @@ function receiverOf(here: Rig) {
 
 function acts(there: Rig, here: Rig, client: RegisteredClient) {
   const stream = async () => there.store.streamOfClient('gateway')
-  /** Attempts all that is due to the stream; the outcomes. */
+  /** Attempts all that is due to the stream, and returns the outcomes. */
   const pushAll = async (): Promise<string[]> => {
     const { id } = (await stream()) ?? expect.unreachable()
     const { refs } = await there.store.dueDeliveries({
@@ -139,7 +139,10 @@ function acts(there: Rig, here: Rig, client: RegisteredClient) {
   }
   const advance = (seconds: number): void =>
     [there, here].forEach(({ clock }) => clock.advance(seconds))
-  /** The same session at both, in which the client of the stream took part there. */
+  /**
+   * Opens the same session at both brokers. The client of the stream took part in it at the
+   * transmitter.
+   */
   const signIn = async (oid: string) => {
     const { session } = await there.openSession({ user: { oid } })
     await there.signInAt(session.sid, client)

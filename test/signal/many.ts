@@ -6,7 +6,7 @@ import { Probing } from '../../workers/probe-microsoft.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { signalsOf } from './signals-of.ts'
 
-/** Many sessions, time turned by hand, and a Microsoft that counts who asks. */
+/** Many sessions, a clock that the test moves, and a Microsoft that counts the requests. */
 
 export const ROUND = 900
 export const STEP = 10
@@ -64,7 +64,7 @@ export async function openMany(count: number, perSecond?: number) {
     asked,
     answers: (next: typeof answer) => (answer = next),
     restart: () => (probing = new Probing(rig.deps, undefined, perSecond)),
-    /** @returns how many were asked about, by step */
+    /** @returns how many users were asked about in each step */
     async pass(seconds: number): Promise<number[]> {
       const load: number[] = []
       for (let passed = 0; passed < seconds; passed += STEP) {

@@ -1,8 +1,8 @@
 import type { SignalIssuer } from '../../src/config/config.ts'
 
 /**
- * The configuration of a broker that gets signals from these issuers alone, and asks Microsoft
- * nothing.
+ * Returns the configuration of a broker that gets signals only from these issuers, and sends
+ * Microsoft no requests.
  */
 export const signalsOf = (issuers: SignalIssuer[], probeEverySeconds = 0) => ({
   probeEverySeconds,

@@ -14,7 +14,7 @@ import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from
 
 /**
  * The broker's modules on a real listener, msal-node, and the simulated Microsoft with its Graph.
- * Workers are turned by hand.
+ * The test runs the workers' turns.
  */
 
 export interface SignedIn {
@@ -78,7 +78,7 @@ export async function openWorld(
 
 function acts(rig: Rig, clients: readonly RegisteredClient[]) {
   const { deps, store, clock } = rig
-  /** As the callback does it, on a browser of their own; then in at both instances. */
+  /** Signs a user in as the callback does, in a new browser, and then at both instances. */
   const signIn = async (upn: string, browser = new Browser()): Promise<SignedIn> => {
     const [verifier, nonce] = [
       randomBytes(40).toString('base64url'),
@@ -128,7 +128,7 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
       )
     return { session, tokens }
   }
-  /** What each instance is answered when it refreshes: 200, or the error. */
+  /** Returns each instance's answer when it refreshes: 200, or the error. */
   const refreshes = async ({ tokens }: SignedIn): Promise<(string | number)[]> => {
     const answers: (string | number)[] = []
     for (const client of clients) {

@@ -19,7 +19,7 @@ interface At {
 }
 
 export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
-  // The libraries of Microsoft know no other clock than the machine's.
+  // Microsoft's libraries use the machine's clock.
   const clock = systemClock
   const entra = await startSimulator({ clock })
   const config = {
@@ -39,7 +39,7 @@ export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
 }
 
 /**
- * The user's sessions at Microsoft in that browser stay; each password was entered that much
+ * Ages the user's sessions at Microsoft in that browser: each password was entered that much
  * earlier.
  */
 export function ageSessions(entra: Entra, browser: MicrosoftBrowser, seconds: number): void {

@@ -2,11 +2,11 @@ import { expect } from 'vitest'
 import { type Browser, browserAt, FIREFOX, Page, plain } from '../browser.ts'
 import { CHALLENGE, createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** A browser that follows nothing by itself. */
+/** Returns a browser that follows no redirect by itself. */
 export const createBrowser = (rig: Rig, userAgent = FIREFOX): Browser =>
   browserAt(rig, { userAgent, follows: () => false })
 
-/** A good request of Sydney's; `undefined` leaves a parameter out. */
+/** Returns a valid request of Sydney's; `undefined` leaves a parameter out. */
 export function authorizePath(
   client: Pick<RegisteredClient, 'clientId' | 'metadata'>,
   changes: Record<string, string | undefined> = {},
@@ -25,11 +25,11 @@ export function authorizePath(
   return `/authorize?${new URLSearchParams(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined))}`
 }
 
-/** The address of the link or button with those words. */
+/** Returns the address of the link or button with this label. */
 export const linkOf = (html: string, label: string): string =>
   new Page({ url: ISSUER, response: new Response(), html }).link(label)
 
-/** The hidden fields of the page's form. */
+/** Returns the hidden fields of the page's form. */
 export const fieldsOf = (html: string): Record<string, string> =>
   Object.fromEntries(
     [...html.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map(
@@ -42,11 +42,14 @@ export const location = (response: Pick<Response, 'status' | 'headers'>): URL =>
   return new URL(response.headers.get('location') ?? '', ISSUER)
 }
 
-/** What an instance got, by its query. */
+/** Returns what an instance got in the query of its redirect. */
 export const delivered = (response: Pick<Response, 'status' | 'headers'>): Record<string, string> =>
   Object.fromEntries(location(response).searchParams)
 
-/** From the sign-in page to the address that Microsoft sends the browser back to. */
+/**
+ * Goes from the sign-in page to Microsoft, and returns the address to which Microsoft sends the
+ * browser back.
+ */
 export async function atMicrosoft(
   rig: Rig,
   browser: Browser,
@@ -59,13 +62,13 @@ export async function atMicrosoft(
   return `/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state: url.searchParams.get('state') ?? '' })}`
 }
 
-/** The whole way, every page. */
+/** Signs in through every page. */
 export async function signIn(rig: Rig, browser: Browser, path: string): Promise<Page> {
   return browser.get(await atMicrosoft(rig, browser, await browser.get(path)))
 }
 
 /**
- * Sydney, and a browser that has a session already: whatever is valid comes back with a code at
+ * Returns Sydney and a browser that already has a session, so that a valid request gets its code at
  * once.
  */
 export async function signedIn(

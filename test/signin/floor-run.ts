@@ -17,12 +17,12 @@ import type { Step } from './floor-steps.ts'
 import { type Device, FloorWorld, type OnEnd, type Rules, type Visit } from './floor-world.ts'
 
 /**
- * What the two browsers and Microsoft do, and what must hold after each step, in Microsoft's own
- * time.
+ * The acts of the two browsers and Microsoft, and the conditions that must hold after each step, in
+ * Microsoft's own time.
  */
 
 const SLACK = 6
-/** By how much the clocks may differ, and what an ID token may be ahead. */
+/** How much the clocks may differ, and how far an ID token may be ahead. */
 const SKEW = 60
 
 interface Prepared {
@@ -33,10 +33,7 @@ interface Prepared {
 export class Run extends FloorWorld {
   readonly seen = { opened: 0, used: 0, kept: 0 }
 
-  /**
-   * A broker that has stopped: each run begins with a copy of its files, which spares it the making
-   * of keys.
-   */
+  /** Makes a stopped broker. Each run begins with a copy of its files, which saves making keys. */
   static async prepare(onEnd?: OnEnd): Promise<Prepared> {
     const rig = await createRig(onEnd === undefined ? {} : { onEnd })
     await rig.store.putTenant({
@@ -91,8 +88,8 @@ export class Run extends FloorWorld {
   }
 
   /**
-   * No session of a locked user or tenant lives, none is older than its authentication may be, and
-   * there are not too many.
+   * Checks that no session of a locked user or tenant is live, that none is older than its
+   * authentication may be, and that there are not too many.
    */
   async mustHold(): Promise<void> {
     const live = await this.liveSessions()
@@ -107,7 +104,7 @@ export class Run extends FloorWorld {
     if (wrong.length > 0) expect.fail(`Step ${this.at}: ${wrong.join('; ')}`)
   }
 
-  /** There and back, as often as Microsoft is asked. */
+  /** Visits Microsoft and returns, as often as the broker demands it. */
   async signIn(one: Device, password: boolean): Promise<void> {
     await this.leave(one, this.path, false)
     for (let visits = 0; one.visit !== undefined && visits < 3; visits += 1) {
@@ -133,8 +130,8 @@ export class Run extends FloorWorld {
   }
 
   /**
-   * Back from Microsoft. Without the password, and where an earlier sign-in is there,
-   * `prompt=login` was taken out of the address.
+   * Returns from Microsoft. Without the password, if there was an earlier sign-in, the attacker has
+   * removed `prompt=login` from the address.
    */
   async comeBack(one: Device, password: boolean): Promise<void> {
     const { visit } = one
@@ -177,7 +174,7 @@ export class Run extends FloorWorld {
       this.seen.kept += page.status === 303 ? 0 : 1
       return
     }
-    // A user who enters the password after a departure that came after the end gets in.
+    // A user who enters the password after a departure that came after the end must be signed in.
     if (
       password &&
       visit.login !== undefined &&
@@ -198,8 +195,8 @@ export class Run extends FloorWorld {
   }
 
   /**
-   * The client redeems its code, or refreshes: never while it, its user or their tenant is locked,
-   * nor after what ended the grant.
+   * Lets the client redeem its code, or refresh. That must fail while it, its user or their tenant
+   * is locked, and after the grant has ended.
    */
   async useGrant(one: Device): Promise<void> {
     const { grant } = one

@@ -1,6 +1,9 @@
 import fc from 'fast-check'
 
-/** What two browsers of one user, their operators and time may do, one step after another. */
+/**
+ * The possible steps: what two browsers of one user, their operators and time may do, one after
+ * another.
+ */
 
 const device = fc.nat(1)
 export const step = fc.oneof(

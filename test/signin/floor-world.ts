@@ -11,8 +11,8 @@ import { authorizePath } from './browser.ts'
 import type { Of } from './floor-steps.ts'
 
 /**
- * A broker with two browsers of one user: what operators and time do to it, and what is known of it
- * since.
+ * A broker with two browsers of one user, the effects of operators and time on it, and what is
+ * known since.
  */
 
 export interface Rules {
@@ -31,11 +31,11 @@ export interface Device {
   /** When the password was last entered there, in Microsoft's time. */
   enteredAt: number | undefined
   visit: Visit | undefined
-  /** The latest step at which a visit departed that came back fresh. */
+  /** The step of the latest departure whose visit came back fresh. */
   provenStep: number
   /**
-   * What the client holds of this browser: a code, then a refresh token; since which step, and of
-   * which session.
+   * The client's grant from this browser, a code and then a refresh token; and the step and session
+   * of its issue.
    */
   grant: { code: string } | { refresh: string } | undefined
   grantOf: { step: number; sid: string | undefined }
@@ -51,17 +51,17 @@ export class FloorWorld {
   readonly rules: Rules
   readonly onEnd: OnEnd
   readonly devices: Device[]
-  /** Microsoft's clock less the broker's. */
+  /** Microsoft's clock minus the broker's. */
   offset = 0
   /**
-   * The same when the broker started: by it, a broker that has not asked Microsoft yet finds that
+   * The same at the broker's start. With it, a broker that has not asked Microsoft yet finds that
    * its clock was set.
    */
   startedAtOffset = 0
   at = 0
   /** The step of the latest remote end of the user; 0: there was none. */
   endedStep = 0
-  /** The step of the latest act that ended every grant there was. */
+  /** The step of the latest act that ended every grant. */
   grantsEndedStep = 0
   readonly sids = new Set<string>()
   readonly endedSids = new Set<string>()
@@ -85,7 +85,7 @@ export class FloorWorld {
     Object.assign(rig.config.sessionRules, rules)
   }
 
-  // For browsers, which go on over a restart.
+  // The app for browsers, which are used across a restart.
   get app() {
     return this.rig.app
   }
@@ -112,7 +112,8 @@ export class FloorWorld {
   }
 
   /**
-   * Of every session that there ever was. Not by a search: that starts a thread for each broker.
+   * Returns the live ones of all sessions there ever were. It does not search, which would start a
+   * thread for each broker.
    */
   async liveSessions(): Promise<Session[]> {
     for (const one of this.devices) {
@@ -127,8 +128,8 @@ export class FloorWorld {
   }
 
   /**
-   * The broker's clock is set, while no browser is at Microsoft, and not so far that the broker
-   * answers 503 (test/workers/clock.test.ts).
+   * Sets the broker's clock, if no browser is at Microsoft, and not so far that the broker answers
+   * 503 (test/workers/clock.test.ts).
    */
   setClock(offset: number): void {
     if (
@@ -201,8 +202,8 @@ export class FloorWorld {
     if (answer.outcome !== 'locked') return
     this.locks.set(what, answer.lock.id)
     this.grantsEndedStep = this.at
-    // A user who has never signed in has nothing to end; a client's lock says nothing about how its
-    // users signed in.
+    // A user who has never signed in has nothing to end. The lock of a client ends no sign-in of
+    // its users.
     if (what !== 'client' && answer.committed.length > 0) this.endedStep = this.at
   }
 
@@ -215,7 +216,7 @@ export class FloorWorld {
     this.locks.delete(open[0])
   }
 
-  /** The worker: what time has ended, and locks whose end has come. */
+  /** Runs the worker: it ends expired sessions, and lifts locks whose end has come. */
   async sweep(): Promise<void> {
     for (const { target } of await this.rig.store.liftDueLocks({
       now: this.rig.clock.now(),

@@ -6,8 +6,8 @@ import { deliverLogout as attempt } from '../workers/attempt.ts'
 import { type Receiver, startReceiver, status } from '../workers/receiver.ts'
 
 /**
- * A receiver of Shared Signals that calls the broker over HTTP: it manages its stream, is pushed
- * to, and polls.
+ * A receiver of Shared Signals that uses the broker over HTTP: it manages its stream, gets pushes,
+ * and polls.
  */
 
 export const PUSH = 'urn:ietf:rfc:8935'
@@ -105,7 +105,10 @@ export async function world(options: RigOptions = {}) {
     for (const ref of refs) outcomes.push((await attempt(rig.deps, ref)).outcome)
     return outcomes
   }
-  /** What the receiver was pushed since it was last asked, after all that is due was attempted. */
+  /**
+   * Returns the events that were pushed to the receiver since the last call, after it has attempted
+   * all that is due.
+   */
   let seen = 0
   const pushed = async (stream: string, clientId: string): Promise<Set[]> => {
     await attemptDue(stream)
@@ -130,7 +133,7 @@ export const pushTo = (receiver: Receiver, more: object = {}) => ({
 })
 export const polling = { delivery: { method: POLL }, events_requested: EVERY }
 
-/** A stream that is pushed, whose endpoint has accepted its verification event. */
+/** Adds a push stream whose endpoint has accepted its verification event. */
 export async function pushStream(
   { receiver, api, pushed }: World,
   client: RegisteredClient,

@@ -26,14 +26,14 @@ import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 
 /**
- * What the conformance suite needs of a store: each test in `test/store` is written against the
- * port and runs for every store in `STORES`. Only what is SQLite's own (the file, the lock, a full
- * disk) is in `sqlite.test.ts`.
+ * The conformance suite's access to a store. Each test in `test/store` uses the store's interface
+ * and runs for every store in `STORES`. Only tests of SQLite itself (the file, the lock, a full
+ * disk) are in `sqlite.test.ts`.
  */
 export interface StoreUnderTest {
   open(nowMs: () => number): Promise<Store>
   remove(): void | Promise<void>
-  /** Past the port, as another broker reads it. */
+  /** Reads the registry's version without the store's interface, as another broker does. */
   registryVersion?(): Promise<number>
 }
 
@@ -95,14 +95,14 @@ export interface Bench {
   now: number
   client(clientId: string, metadata?: Partial<ClientMetadata>): Promise<string>
   signIn(who?: string, options?: SignInOptions): Promise<SignedIn>
-  /** What the store is given for it. */
+  /** Returns the input of a sign-in for the store. */
   signInOf(who?: string, options?: SignInOptions, cookie?: string): Parameters<Store['signIn']>[0]
-  /** The same, which may be rejected. */
+  /** Signs in where the store may reject it. */
   tryToSignIn(
     who?: string,
     options?: SignInOptions,
   ): Promise<Awaited<ReturnType<Store['signIn']>> & { cookie: string }>
-  /** Single sign-on at a client and the exchange of its code. */
+  /** Signs in at a client by single sign-on, and exchanges its code. */
   exchange(
     sid: string,
     clientId: string,
@@ -114,18 +114,20 @@ export interface Bench {
     replayWindowSeconds?: number,
   ): ReturnType<Store['rotateRefreshToken']>
   revoke(selector: Selector): ReturnType<Store['revoke']>
-  /** A probe has learnt that Microsoft wants to see the user again. The session has `PROBED`. */
+  /**
+   * Marks a session as a probe does when Microsoft demands a new sign-in. The session has `PROBED`.
+   */
   mark(sid: string, markAt: number, reason: Reason): Promise<void>
-  /** What is due to every target. */
+  /** Returns what is due to every target. */
   due(nowMs: number): Promise<DeliveryRef[]>
-  /** Until nothing is pending. */
+  /** Fans out until nothing is pending. */
   fanOutAll(limit?: number): Promise<number>
-  /** By it another broker finds out that what it keeps in memory has changed. */
+  /** The version by which another broker finds that its copies in memory have changed. */
   registryVersion(): Promise<number>
   close(): Promise<void>
 }
 
-/** A session that the probe asks Microsoft about. */
+/** The fields of a session that the probe checks at Microsoft. */
 export const PROBED = { microsoftCacheSealed: 'tokens' }
 
 export interface SignInOptions {
@@ -133,7 +135,7 @@ export interface SignInOptions {
   tid?: string
   session?: Partial<NewSession>
   code?: NewCode
-  /** Not given: the sign-in is as fresh as can be. */
+  /** The default is a completely fresh sign-in. */
   provenSeq?: number
   limit?: SessionLimit | undefined
   newDevice?: boolean
@@ -175,7 +177,10 @@ export const metadataOf = (
   ...changed,
 })
 
-/** As the worker does every hour: retention cuts a log only at a signed head. */
+/**
+ * Signs the heads as the worker does every hour, because retention cuts a log only at a signed
+ * head.
+ */
 export async function signHeads(store: Store, at = T0): Promise<void> {
   for (const log of ['revocations', 'audit'] as const) {
     const { number, hash } = await store.chainHead(log)
@@ -311,7 +316,7 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
   return b
 }
 
-/** A fresh store for each test, with its clock; closed and removed after it. */
+/** Makes a new store for each test, with its clock. It is closed and removed after the test. */
 export function benches(make: () => StoreUnderTest): () => Promise<Bench> {
   const open: { bench: Bench; under: StoreUnderTest }[] = []
   afterEach(async () => {
@@ -335,7 +340,7 @@ export const family = (given: TokenFamily | undefined): TokenFamily => {
 
 type With<R, O> = R extends { outcome: infer A } ? (O extends A ? R : never) : never
 
-/** An outcome that the test expects, with its other fields. */
+/** Returns a result with the expected outcome, so that its other fields are typed. */
 export function expectOutcome<R extends { outcome: string }, O extends R['outcome']>(
   result: R,
   outcome: O,
@@ -345,7 +350,7 @@ export function expectOutcome<R extends { outcome: string }, O extends R['outcom
   return result as With<R, O>
 }
 
-/** Alice’s session, and two clients that she can sign in at. */
+/** Returns Alice’s session, with two clients at which she can sign in. */
 export async function signedIn(b: Bench, session: Partial<NewSession> = {}) {
   await b.client('sydney')
   await b.client('melbourne')
@@ -353,8 +358,8 @@ export async function signedIn(b: Bench, session: Partial<NewSession> = {}) {
 }
 
 /**
- * @returns how many statements the embedded store runs for `act`: what it looks at by the clock
- * (the log's head, the length of the write-ahead log) is left out
+ * @returns how many statements the embedded store runs for `act`, without those that a timer runs
+ * (the log's head, the length of the write-ahead log)
  */
 export async function statementsOf(act: () => Promise<unknown>): Promise<number> {
   const statement = Object.getPrototypeOf(

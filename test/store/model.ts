@@ -1,9 +1,8 @@
 import type { Selector } from '../../src/protocol/revocation.ts'
 
 /**
- * What the store must amount to, as plainly as it can be said: a log that is read from its
- * beginning at each question, no cutoffs, no rows that end, no batches. Slow, and right by reading
- * it.
+ * The store's rules in their simplest form: a log that is read from its beginning at each question,
+ * without cutoffs, ended rows or batches. It is slow, and can be verified by reading it.
  */
 
 interface ModelSession {
@@ -30,14 +29,14 @@ export class Model {
   readonly log: { seq: number; selector: Selector }[] = []
   readonly sessions: ModelSession[] = []
   readonly families: ModelFamily[] = []
-  /** `sid client_id`, with the head of the log at each exchange. */
+  /** The head of the log at each exchange, by `sid client_id`. */
   readonly joined = new Map<string, number>()
 
   append(selector: Selector): void {
     this.log.push({ seq: this.log.length + 1, selector })
   }
 
-  /** Revoked: an entry that matches, later than its opening. */
+  /** Whether an entry of the log covers the session: it matches, and is later than the opening. */
   isRevoked({ sid, sub, tid, openedSeq }: ModelSession): boolean {
     return this.log.some(({ seq, selector }) => {
       if (seq <= openedSeq) return false
@@ -68,7 +67,7 @@ export class Model {
     if (now - session.activeAt >= Math.min(60, session.idleSeconds / 10)) session.activeAt = now
   }
 
-  /** RFC 9700 §4.14.2, as DESIGN's second decision has it. */
+  /** Returns the outcome of a refresh (RFC 9700 §4.14.2), and appends the revocation of a theft. */
   refresh(family: ModelFamily, generation: number, now: number): string {
     const session = this.sessionOf(family.sid)
     if (generation < 1 || generation > family.generation) return 'unknown'
@@ -82,7 +81,7 @@ export class Model {
       return 'rotated'
     }
     if (generation === family.generation - 1) return 'replayed'
-    // Good until its successor was used.
+    // The token was valid until its successor was used.
     if (now - (family.replacedAt[generation] ?? -Infinity) <= 30) return 'stale'
     this.append({ kind: 'session', sid: family.sid })
     return 'stolen'

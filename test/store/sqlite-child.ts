@@ -5,9 +5,9 @@ import type { CheckpointThread, ThreadData } from '../../db/sqlite/checkpoints.t
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**
- * A broker's worth of writing, for tests to kill or to starve of disk: signs users in, revokes
- * every second session, and writes each answer to its descriptor 3 as it gets it. What it has
- * written was acknowledged. With `dies_moving` it kills itself while its thread moves the
+ * A broker's share of writes, for tests to kill or to run out of disk: it signs users in, revokes
+ * every second session, and writes each answer to its descriptor 3 when it gets it. Everything
+ * written there was acknowledged. With `dies_moving` it kills itself while its thread moves the
  * write-ahead log.
  */
 const [file = '', count = '0', dies] = process.argv.slice(2)
@@ -18,14 +18,14 @@ const store = await openSqliteStore({
 const now = 1_800_000_000
 const device = dies === undefined ? 'a browser' : 'x'.repeat(8_000)
 /**
- * Waits for a slow reader. The standard output does not any more once a thread was started: Node
- * pipes the thread's into it.
+ * Writes a line, and waits for a slow reader. Standard output no longer does once a thread has
+ * started, because Node pipes the thread's output into it.
  */
 function say(line: string): void {
   writeSync(3, `${line}\n`)
 }
 
-/** Kills the process once a move has gone on for a millisecond. */
+/** Kills the process once a move has run for a millisecond. */
 function startDying(data: ThreadData): CheckpointThread {
   const thread = startCheckpointThread(data)
   const { postMessage } = thread

@@ -1,6 +1,6 @@
 import type { RegisteredClient, Rig } from '../rig.ts'
 
-/** What the tests of this folder read again and again. */
+/** Readers of token responses, which the tests of this folder share. */
 
 export interface Tokens {
   access_token: string
@@ -23,7 +23,7 @@ export const headerOf = (jwt: string): Record<string, unknown> =>
     unknown
   >
 
-/** Status and body at once: `[400, 'invalid_grant']` or `[200, tokens]`. */
+/** Returns status and error: `[400, 'invalid_grant']`, or `[200, 'ok']`. */
 export async function outcome(response: Response | Promise<Response>): Promise<[number, string]> {
   const answer = await response
   const text = await answer.text()
@@ -45,7 +45,7 @@ export async function tokensOf(response: Response | Promise<Response>): Promise<
   return (await answer.json()) as Tokens
 }
 
-/** A client that can do everything, and a session with tokens there. */
+/** Registers a client with every permission, and opens a session with tokens there. */
 export async function signedIn(
   rig: Rig,
   changes: Parameters<Rig['register']>[1] = {},

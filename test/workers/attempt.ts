@@ -4,6 +4,6 @@ import type { How } from '../../src/outbox/lanes.ts'
 import { messageKinds } from '../../src/outbox/message-kinds.ts'
 import { deliver } from '../../workers/deliver.ts'
 
-/** One attempt at one delivery, as a lane makes it. */
+/** Makes one attempt at one delivery, as a lane does. */
 export const deliverLogout = (deps: Deps, ref: DeliveryRef, how?: How) =>
   deliver(deps, messageKinds(deps), ref, how)

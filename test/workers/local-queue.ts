@@ -2,7 +2,7 @@ import type { DeliveryRef } from '../../db/types.ts'
 import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
 
 /**
- * The queue of a process whose queue server is down, or (`up`) that performs its jobs at once:
+ * The queue of a process whose queue server is down, or (`up`) that runs its jobs at once. It does
  * without BullMQ, for tests that are not about it.
  */
 export class LocalQueue implements DeliveryQueue {

@@ -3,17 +3,17 @@ import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 /**
- * A logout address of an instance that answers as the test sets it: it keeps every request that
- * reached it.
+ * A logout address of an instance. It keeps every request that reached it, and answers as the test
+ * sets it.
  */
 export interface Receiver {
   url: string
-  /** The claims of each token it was sent, oldest first. */
+  /** The claims of each token that it was sent, oldest first. */
   tokens: Record<string, unknown>[]
   requests: { headers: IncomingMessage['headers']; body: string; method: string | undefined }[]
-  /** How the next ones are answered; not called for a receiver that is down. */
+  /** Answers the next requests; not called for a receiver that is down. */
   answer: (response: ServerResponse, nth: number) => void
-  /** Nothing listens at its port any more. */
+  /** Closes its port, so that nothing listens there. */
   goDown(): Promise<void>
   comeBack(): Promise<void>
 }

@@ -1,5 +1,5 @@
-// What the drivers of the Shared Signals plans share: they create a plan, start its modules one
-// after another, and collect what the suite says.
+// The common part of the drivers for the Shared Signals plans: they create a plan, start its
+// modules one after another, and collect the suite's results.
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
 process.emitWarning = () => {}
 export const SUITE = process.env.SUITE ?? 'https://localhost.emobix.co.uk:8443'
@@ -20,7 +20,7 @@ export async function api(method, path, body) {
   return text ? JSON.parse(text) : undefined
 }
 
-/** Polls the module until it has ended. `look` sees its status and its log each time. */
+/** Polls the module until it has ended. `look` gets its status and its log each time. */
 export async function waitFor(id, look = async (_seen) => undefined) {
   for (const until = Date.now() + LONGEST_MS; Date.now() < until; await sleep(500)) {
     const { status } = await api('GET', `/api/info/${id}`)
@@ -31,7 +31,7 @@ export async function waitFor(id, look = async (_seen) => undefined) {
   throw new Error(`not ended after ${LONGEST_MS / 1000} s`)
 }
 
-/** @param work runs one module: it is given the module's id, and ends when the module has ended */
+/** @param work runs one module, by its id, until the module has ended */
 export async function runPlan({ planName, variant, config, only }, work) {
   const plan = await api(
     'POST',

@@ -33,7 +33,7 @@ async function api(method, p, body, type = 'application/json') {
 }
 const q = (o) => new URLSearchParams(o).toString()
 
-/** One page of the person's way; false where there is nothing to press. */
+/** Does one page of the user's part; false where there is nothing to press. */
 async function step(page, seen) {
   const has = async (sel) =>
     await page

@@ -42,7 +42,7 @@ async function stop() {
   demo = undefined
 }
 
-/** The broker with these settings of its stream, restarted. */
+/** Restarts the broker with these settings of its stream. */
 async function start(issuer, stream) {
   await stop()
   const { client_id, client_secret, scope } = client
@@ -67,7 +67,10 @@ async function start(issuer, stream) {
   demo = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** How a stream is created where no broker manages it: by hand, with the address of this broker. */
+/**
+ * Creates a stream at a transmitter that the broker does not manage: by hand, with the address of
+ * this broker.
+ */
 async function createByHand(issuer) {
   const delivery = { method: 'urn:ietf:rfc:8935', endpoint_url: `${BROKER}/signal/events` }
   const answer = await fetch(`${issuer}/streams`, {
@@ -83,7 +86,7 @@ async function createByHand(issuer) {
     throw new Error(`the stream cannot be created by hand: ${answer.status}`)
 }
 
-// What the log of a module says once the suite saw it.
+// Messages in the log of a module that show what the suite has seen.
 const CREATED = /Detected Stream creation/
 const READ = /Detected Stream Lookup/
 const UPDATED = /Detected Stream update/
@@ -93,8 +96,8 @@ const VERIFIED = /Detected Stream Verification/
 const DELIVERED = /Detected expected delivery/
 
 /**
- * What the operator does in each module: settings of the stream, and what the suite has to have
- * seen before the next. Last of all the stream is deleted.
+ * The operator's steps in each module: settings of the stream, and what the suite has to see before
+ * the next step. At the end the stream is deleted.
  */
 const STEPS = {
   'openid-ssf-receiver-happypath': [
@@ -114,7 +117,7 @@ const STEPS = {
   'openid-ssf-receiver-stream-supported-events': [
     { stream: {}, seen: [CREATED, VERIFIED, DELIVERED] },
   ],
-  // It ends by itself.
+  // This module ends by itself.
   'openid-ssf-receiver-stream-caep-interop': [{ stream: {}, seen: [] }],
 }
 
@@ -127,8 +130,8 @@ async function logHas(id, patterns) {
 }
 
 /**
- * Until every event is pushed: the suite sends none a second time, so the broker must not stop
- * before it has them.
+ * Waits until every event is pushed. The suite sends none a second time, so the broker must not
+ * stop before it has them.
  */
 async function isSettled(id, starts) {
   if (mode === 'poll') return

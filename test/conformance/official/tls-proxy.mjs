@@ -15,7 +15,8 @@ const { ONE_AT_A_TIME } = process.env
 let last = Promise.resolve()
 /**
  * Waits for the requests before.
- * @returns what ends its own turn: at the answer, not where the client is gone earlier
+ * @returns a function that ends its own turn: with the answer, not when the client disconnects
+ * earlier
  */
 async function turn(q) {
   if (ONE_AT_A_TIME === undefined || !q.url.includes(ONE_AT_A_TIME)) return () => undefined

@@ -7,10 +7,7 @@ import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { ask } from '../serve/rig.ts'
 
-/**
- * Drives `guard serve` for the conformance kit: each check is a request that a reverse proxy asks
- * about.
- */
+/** Drives `guard serve` for the conformance kit. Each check is a reverse proxy's request. */
 export function serveAdapter(): Adapter {
   const directory = mkdtempSync(join(tmpdir(), 'guard-conformance-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))

@@ -8,7 +8,7 @@ import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { CLIENT, startBroker, type Broker } from '../stand-in.ts'
 
-/** `guard serve` in this process, on real sockets, beside the stand-in broker. */
+/** `guard serve` in this process, on real sockets, with a simulated broker. */
 
 export const RULES = [
   { path: '/health', methods: ['GET'], public: true },
@@ -27,11 +27,11 @@ export interface Running {
   broker: Broker
   serving: Serving
   problems: string[]
-  /** Writes the rules; `serving.reload()` reads them. */
+  /** Writes the rules, which `serving.reload()` reads. */
   writeRules(rules: unknown): void
   /** A directory of this test's own. */
   directory: string
-  /** The check of a user's request, as a proxy asks for it. */
+  /** Sends the check of a user's request as a proxy does. */
   check(asked?: Asked): Promise<Answer>
   local(path: string, headers?: string[]): Promise<Answer>
 }
@@ -41,9 +41,9 @@ export interface Asked {
   host?: string | undefined
   uri?: string | undefined
   token?: string | undefined
-  /** Beside or instead of what the proxy sets: names and values. */
+  /** Names and values, in addition to the proxy's own headers or instead of them. */
   headers?: string[]
-  /** Where the check itself is sent. */
+  /** The method and path of the check itself. */
   at?: { method?: string; path?: string }
 }
 
@@ -127,8 +127,8 @@ function toHeaders({
 }
 
 /**
- * One request on a connection of its own, its headers exactly as given. Not given among them:
- * `Connection: keep-alive`, as a proxy sends it.
+ * Sends one request on its own connection, with exactly these headers. If `Connection` is missing,
+ * `keep-alive` is added, as a proxy does.
  */
 export function ask(
   address: string,

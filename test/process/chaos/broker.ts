@@ -6,8 +6,8 @@ import { DIST, type ClockMessage } from './clock.ts'
 
 /**
  * The built broker with a wall clock that the run sets, as an operator or NTP sets a machine's: by
- * message, and by CHAOS_CLOCK_MS at its start. As on a machine, the monotonic time goes on, and
- * begins with what the wall clock showed at the start.
+ * message, and by CHAOS_CLOCK_MS at its start. The monotonic time goes on, as on a machine, and
+ * starts with the wall clock's time at the start.
  */
 const { resolveQuickly } = (await import(
   pathToFileURL(join(DIST, 'db/resolve-quickly.js')).href

@@ -10,11 +10,11 @@ import type { Pair } from './pair.ts'
 import type { Pooler } from '../../pooler.ts'
 
 /**
- * What goes wrong in a cluster: brokers, workers, Postgres and its standby, the pooler, the queue
- * server, and the lines to Postgres.
+ * Faults of a cluster: brokers, workers, Postgres and its standby, the pooler, the queue server,
+ * and the lines to Postgres.
  */
 
-/** Of a short run: the worst of each. */
+/** The faults of a short run: the worst of each kind. */
 const SHORT = [
   'broker killed',
   'broker: its line to Postgres swallows',
@@ -27,10 +27,10 @@ const SHORT = [
 interface Parts {
   cluster: Cluster
   lines: ReadonlyMap<BrokerProcess, Line>
-  /** Where Postgres has a standby. */
+  /** Set where Postgres has a standby. */
   pair: Pair | undefined
   pooler: Pooler | undefined
-  /** Leaves out what is like another fault, and what makes deliveries fail often. */
+  /** Leaves out faults that resemble another, and those that make deliveries fail often. */
   short: boolean
 }
 
@@ -122,7 +122,7 @@ function faultsOfStandby(
   pooler: Pooler | undefined,
   brokers: readonly BrokerProcess[],
 ): Row {
-  // As docs/scale-out.md says it: a pooler that is given another server is restarted.
+  // Restarts the pooler for another server, as docs/scale-out.md says.
   const moved = async (): Promise<void> => pooler?.restart()
   const promoted = (former: 'killed' | 'isolated') => async (chance: Chance) => {
     await pair.promote({ former, ms: chance.longMs, moved })
@@ -151,7 +151,7 @@ async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
   for (const one of brokers) await isReady(one)
 }
 
-/** Recovered by itself. */
+/** Waits until a broker has recovered by itself. */
 const isReady = (one: BrokerProcess) =>
   until(
     'the broker is ready again',

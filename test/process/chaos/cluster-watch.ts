@@ -7,27 +7,25 @@ import type { Faults } from './faults.ts'
 import { type KnownSession, type Seat, Violation } from './users.ts'
 
 /**
- * Watches what follows each acknowledged revocation: every broker rejects every later request.
- * Every guard refuses within `liveMs` while all is calm, and otherwise once the broker has been
- * silent for its `afterSeconds`.
+ * Watches each acknowledged revocation: every broker must reject every later request. Every guard
+ * must reject within `liveMs` if no fault happened, and otherwise once the broker has been silent
+ * for `afterSeconds`.
  */
 
 /** Longer than a heartbeat. */
 const AFTER_SECONDS = 20
-/** What goes wrong shortly before may still be on its way to a guard. */
+/** A fault shortly before may still affect a guard. */
 const SETTLE_MS = 1_000
 const GUARDS = 4
-/** A broker that does not answer for so long honors nothing. */
+/** A broker that does not answer for so long accepts nothing. */
 const ANSWER_MS = 8_000
 
 interface Parts {
   cluster: Cluster
-  /** Whose guards these are. */
+  /** The instance of these guards. */
   instance: TestInstance
   faults: () => Faults
-  /**
-   * A guard that is live refuses within so long, and any guard so long after its `afterSeconds`.
-   */
+  /** The time within which a live guard must reject, and any guard after its `afterSeconds`. */
   liveMs: number
 }
 
@@ -39,11 +37,11 @@ export class ClusterWatch {
   readonly #guards: Guard[]
   readonly #watching: Promise<void>[] = []
   #violation: Violation | undefined
-  /** Requests to single brokers that were refused; and those that got no answer, or 503. */
+  /** Requests to single brokers that were rejected; and those without an answer, or with 503. */
   readonly answers = { refused: 0, unavailable: 0 }
   /**
-   * Milliseconds from the acknowledgment until each guard refused: while all was calm, and beside a
-   * fault.
+   * Milliseconds from the acknowledgment until each guard rejected: without a fault, and beside
+   * one.
    */
   readonly guardMs = { calm: [] as number[], beside: [] as number[] }
 
@@ -67,7 +65,10 @@ export class ClusterWatch {
     )
   }
 
-  /** @throws Violation, also one that was seen before */
+  /**
+   * Checks sessions that an acknowledged act has ended.
+   * @throws Violation, also an earlier one
+   */
   async ended(sessions: readonly KnownSession[]): Promise<void> {
     if (this.#violation !== undefined) throw this.#violation
     const acknowledgedMs = performance.now()

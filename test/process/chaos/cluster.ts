@@ -30,8 +30,9 @@ import { settled } from './verdict.ts'
 
 /**
  * Two brokers, two workers, Postgres with a synchronous standby, a pooler and one queue server,
- * while all of them are killed, paused and cut off, and the standby is promoted: an acknowledged
- * revocation is refused by every broker and guard, none is lost, and no user is signed out wrongly.
+ * while all of them are killed, paused and cut off, and the standby is promoted. Every broker and
+ * guard must reject an acknowledged revocation, none may be lost, and no user may be signed out
+ * wrongly.
  */
 
 export interface ClusterChaosOptions extends RunOptions {
@@ -39,28 +40,28 @@ export interface ClusterChaosOptions extends RunOptions {
   /** One Postgres and no pooler, fewer kinds of faults, and each of them once. */
   short: boolean
   /**
-   * Within which a guard that is live refuses: 1,000 is what is promised, on a machine that is not
+   * The time within which a live guard must reject. The promise is 1,000 on a machine that is not
    * busy.
    */
   liveMs: number
 }
 
 export interface ClusterChaosReport extends RunReport {
-  /** Requests about ended sessions to each broker: refused, and not answered (or with 503). */
+  /** Requests about ended sessions to each broker: rejected, and not answered (or with 503). */
   brokersAsked: { refused: number; unavailable: number }
   /**
-   * Milliseconds until a guard refused, the longest, and how many were looked at: while all was
-   * calm, and beside a fault.
+   * The longest time until a guard rejected, in ms, and the number of measurements: without a
+   * fault, and beside one.
    */
   guards: { calm: { times: number; most: number }; beside: { times: number; most: number } }
-  /** Of half of the processes; the others go to Postgres itself. */
+  /** The pooler of half of the processes; the others connect to Postgres itself. */
   pooler: string
 }
 
 interface ClusterScene extends Scene {
   cluster: Cluster
   watch: ClusterWatch
-  /** What the pooler is, for the report. */
+  /** A description of the pooler, for the report. */
   pooledBy: string
 }
 
@@ -113,7 +114,7 @@ async function open(
   })
   closing.push(() => watch.close())
   const random = randomOf(options.seed, 'commands')
-  // Of any broker: it is asked again, at another, where that one is down.
+  // Any broker. If it is down, the request is retried at another.
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
   const users = await openUsers({
     options,
@@ -140,9 +141,9 @@ async function open(
   }
 }
 
-/** What this machine's PgBouncer can do best. */
+/** The best mode of this machine's PgBouncer. */
 const MODE = POOL_MODES.at(-1)
-/** In session mode, a connection of PgBouncer for each of the brokers'. */
+/** In session mode, each connection of a broker needs one of PgBouncer. */
 const POOL_SIZE = 60
 
 async function openServers(
@@ -174,7 +175,7 @@ async function openServers(
         })
         closing.push(() => pooler?.close())
       }
-      // Every other process, so that both ways are tried beside each other.
+      // Every other process uses the pooler, so that both ways are tested.
       const pooled = lines.size % 2 === 0 ? pooler : undefined
       const line = await Line.open(
         pooled === undefined

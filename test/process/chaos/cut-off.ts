@@ -6,8 +6,8 @@ import type { BrokerProcess } from '../broker-process.ts'
 import { brokerIn, Violation } from './users.ts'
 
 /**
- * One broker's line to Postgres swallows everything for more than a minute. What another broker
- * changes meanwhile holds before the first answer of the one that comes back.
+ * One broker's line to Postgres drops everything for more than a minute. Changes that another
+ * broker makes meanwhile must apply to the first answer after the line is repaired.
  */
 
 /** Longer than a guard's lease and a broker's patience. */
@@ -68,7 +68,7 @@ export async function cutOffForAMinute(
       ? 503
       : (shown.tenants.find(({ tid }) => tid === FABRIKAM.tid)?.max_authentication_age ?? null)
   }
-  // Everything is known there before.
+  // Waits until the broker knows everything before the cut.
   while (
     (await Promise.all([tokenFor(removed)(), tokenFor(locked)()])).some((status) => status !== 200)
   )
@@ -90,7 +90,7 @@ export async function cutOffForAMinute(
   await limit(null)
 }
 
-/** @throws Violation where the first answer but 503 is another */
+/** @throws Violation where the first answer other than 503 is not the expected one */
 async function firstAnswer<T>(what: string, ask: () => Promise<T>, expected: T): Promise<void> {
   let answer = await ask()
   for (

@@ -1,7 +1,10 @@
 import { Client } from 'pg'
 import type { Cluster } from '../cluster/cluster.ts'
 
-/** What the database has of the session that a violation names: read before the cluster is gone. */
+/**
+ * Returns the database's data about the session that a violation names, read before the cluster is
+ * gone.
+ */
 export async function evidenceOf(
   violation: Error,
   { databaseUrl, brokers, workers }: Cluster,

@@ -7,21 +7,21 @@ import { randomOf, type Random } from './random.ts'
 import type { Witness } from './witness.ts'
 
 /**
- * What goes wrong, as the seed says: the broker is killed, paused, restarted and given a wrong
+ * The faults that a seed determines: the broker is killed, paused, restarted and given a wrong
  * clock, its queue server is killed and paused, and instances are killed, paused, cut off, or fail
  * for some sessions. Each kind happens once, in the seed's order, before any happens again.
  */
 
 export interface Faults {
   readonly counts: Record<string, number>
-  /** Every kind has happened. Throws what a fault ended with. */
+  /** Whether every kind has happened. Throws the error of a fault. */
   readonly complete: boolean
   /**
-   * When the last fault of the first row ended (`performance.now()`); Infinity while one is under
-   * way.
+   * Returns when the last fault of the first row ended (`performance.now()`); Infinity while one is
+   * under way.
    */
   calmSinceMs(): number
-  /** Waits for the fault under way, repairs everything, and lets nothing go wrong until `begin`. */
+  /** Waits for the fault under way, repairs everything, and starts no fault until `begin`. */
   rest(): Promise<void>
   begin(): void
 }
@@ -33,10 +33,7 @@ interface Parts {
   seed: number
 }
 
-/**
- * All that chance decides about one fault is decided first, so that it depends on nothing but the
- * seed.
- */
+/** All random choices of one fault, made in advance so that they depend only on the seed. */
 export interface Chance {
   instance: Instance
   shortMs: number
@@ -48,11 +45,14 @@ export type Act = (chance: Chance) => Promise<unknown>
 /** Kinds of faults that happen one after the other. */
 export type Row = Record<string, Act>
 
-/** Two rows of faults beside each other: the broker dies while an instance is out of order. */
+/**
+ * Makes two rows of faults at the same time, so that the broker also dies while an instance is
+ * faulty.
+ */
 export const createFaults = ({ broker, instances, witness, seed }: Parts): Faults =>
   happening([{ ...faultsOfBroker(broker, witness) }, { ...faultsOfInstances() }], instances, seed)
 
-/** @param once leaves it at one fault of each kind */
+/** @param once limits it to one fault of each kind */
 export function happening(
   rows: readonly Row[],
   instances: readonly Instance[],
@@ -101,7 +101,10 @@ export function happening(
   }
 }
 
-/** @returns the next fault of the row; undefined where each has happened, and that is enough */
+/**
+ * @returns a function for the next fault of the row; it returns undefined where each has happened
+ * once and that is enough
+ */
 function turnsOf(
   kinds: readonly string[],
   instances: readonly Instance[],
@@ -131,8 +134,8 @@ export async function paused(pids: number[], ms: number): Promise<void> {
 
 function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
   /**
-   * Guards are connected when it ends, live again soon after its return, and refuse what is revoked
-   * meanwhile.
+   * Guards are connected when the broker ends. They must be live again soon after its return, and
+   * reject what is revoked meanwhile.
    */
   const ended = (how: 'SIGKILL' | 'SIGTERM', downMs: number): Promise<void> =>
     witness.during(async () => {
@@ -145,7 +148,7 @@ function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
     await clockIsFound(broker)
     await setClock(broker, 0)
   }
-  // The order is part of what a seed decides.
+  // The order of the faults depends on the seed.
   return {
     'broker killed': ({ shortMs }) => ended('SIGKILL', shortMs),
     'broker paused': ({ shortMs }) => paused([broker.pid ?? 0], shortMs),

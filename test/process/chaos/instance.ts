@@ -4,16 +4,16 @@ import { createServer } from 'node:http'
 import { randomOf } from './random.ts'
 
 /**
- * An instance's logout address in a process of its own: what it got is on disk before it answers,
- * as a session store's would be. Now and then it is out of order, or takes the token and loses the
- * answer. Arguments: port, file, seed, name of its stream.
+ * An instance's logout address in its own process. Tokens are on disk before it answers, as in a
+ * real session store. Sometimes it is faulty, or takes the token and loses the answer. Arguments:
+ * port, file, seed, name of its stream.
  */
 const [port = '0', file = '', seed = '0', stream = ''] = process.argv.slice(2)
 const random = randomOf(Number(seed), stream)
 
 /**
- * Of the sessions, so many in a hundred meet a broken replica: each of them 500, again and again,
- * while the others are well.
+ * The percentage of sessions at a broken replica: each of these gets 500 every time, while the
+ * others succeed.
  */
 let sickPercent = 0
 process.on('message', (message: { sickPercent: number }) => {

@@ -48,7 +48,7 @@ export class Instance {
   get running(): boolean {
     return this.#child !== undefined
   }
-  /** Every logout token that it got, in order. */
+  /** Returns every logout token that it got, in order. */
   delivered(): Delivered[] {
     const lines = readFileSync(this.#parts.file, 'utf8').split('\n').filter(Boolean)
     return lines.map((line) => JSON.parse(line) as Delivered)
@@ -80,9 +80,7 @@ export class Instance {
     child.kill('SIGKILL')
     await gone
   }
-  /**
-   * So many in a hundred sessions get 500 from now on; the answer to all the others is as before.
-   */
+  /** Makes a percentage of the sessions get 500 from now on. All other answers stay the same. */
   async failSessions(sickPercent: number): Promise<void> {
     const child = this.#child
     if (child === undefined) return

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { runClusterChaos } from './cluster.ts'
 import { runChaos } from './run.ts'
 
-/** A long run by hand; the same seed makes the same decisions. */
+/** A long run by hand. The same seed makes the same decisions. */
 const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--pending 5000] [--no-restore] [--embedded-queue]
        npm run chaos -- --store postgres [--brokers 2] [--seed N] [--revocations 1000] [--users 8] [--short]
 
@@ -67,6 +67,6 @@ try {
 } catch (error) {
   console.error(error)
   console.error(`seed ${seed}: not as it must be`)
-  // What the run had started may still hold the process.
+  // Parts that the run has started may still keep the process alive.
   process.exit(1)
 }

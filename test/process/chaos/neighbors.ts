@@ -9,8 +9,8 @@ import type { Broker } from '../../../src/operations/command/broker.ts'
 import { Violation } from './users.ts'
 
 /**
- * Five instances that are dead from the first moment (three hang, two refuse connections) with many
- * deliveries pending, and the sixth, which is well.
+ * Five instances that are dead from the start (three hang, two refuse connections) with many
+ * pending deliveries, and a healthy sixth one.
  */
 
 export const DEAD = ['dead-1', 'dead-2', 'dead-3', 'dead-4', 'dead-5']
@@ -24,7 +24,7 @@ export interface Latency {
   max: number
 }
 
-/** On a busy machine, a revocation is fanned out to so many sessions in a second at least. */
+/** The least number of sessions a second to which a revocation is fanned out on a busy machine. */
 const SESSIONS_A_SECOND = 50
 
 export class Neighbors {
@@ -44,8 +44,8 @@ export class Neighbors {
   }
 
   /**
-   * Written by the acts of the store, while no broker runs: by the pages, thousands of sign-ins
-   * would take minutes.
+   * Writes the sessions by the store's own acts, while no broker runs: through the pages, thousands
+   * of sign-ins would take minutes.
    */
   async seed(sessions: number): Promise<void> {
     const store = await openSqliteStore({
@@ -71,7 +71,7 @@ export class Neighbors {
     }
   }
 
-  /** Signs all their users out, who are one tenant's. Settles when every delivery is pending. */
+  /** Signs out all their users, who are in one tenant. Settles when every delivery is pending. */
   async signAllOut(broker: () => Promise<Broker>): Promise<void> {
     await (
       await broker()
@@ -96,7 +96,7 @@ export class Neighbors {
   }
 
   /**
-   * From the moment at which a session's revocation is asked for until the sixth instance has its
+   * Measures the time from the request for a session's revocation until the sixth instance has its
    * logout token.
    */
   async latency(
@@ -122,7 +122,7 @@ export class Neighbors {
 
   async comeBack(): Promise<void> {
     for (const { receiver } of this.#dead) {
-      // What they took without an answer is not theirs.
+      // Tokens that they took without an answer do not count.
       receiver.delivered.length = 0
       receiver.answer = (response) => void response.writeHead(200).end()
     }
@@ -130,7 +130,7 @@ export class Neighbors {
       if (index % 2 === 1) await receiver.open()
   }
 
-  /** When nothing is pending any more. */
+  /** Checks the deliveries once nothing is pending any more. */
   judge(): void {
     for (const { entry, receiver } of this.#dead) {
       const heard = new Set(receiver.delivered.map(({ claims }) => claims.sid))

@@ -7,15 +7,18 @@ import { createMigrated, sql, startPostgres, type PostgresServer } from '../../p
 import { until } from '../broker-process.ts'
 
 /**
- * A primary and its synchronous standby, at an address that moves with the primary: what a failover
- * tool keeps.
+ * A primary and its synchronous standby, at an address that moves with the primary, as a failover
+ * tool provides.
  */
 
-/** As the broker is run; and a standby that has lost its primary looks for it again soon. */
+/**
+ * The settings of a broker's Postgres; and a standby that has lost its primary soon looks for it
+ * again.
+ */
 const SETTINGS = { fsync: 'on', full_page_writes: 'on', wal_retrieve_retry_interval: '200ms' }
 
 export class Pair implements PostgresServer {
-  /** Leads to the directory of the primary's socket. */
+  /** A link to the directory of the primary's socket. */
   readonly dir: string
   readonly #place = mkdtempSync(join(tmpdir(), 'pg-pair-'))
   #primary: PostgresServer
@@ -24,12 +27,12 @@ export class Pair implements PostgresServer {
   private constructor(primary: PostgresServer) {
     this.#primary = primary
     this.dir = join(this.#place, 'primary')
-    // A pooler has another user than this process.
+    // A pooler runs as another user than this process.
     chmodSync(this.#place, 0o755)
     this.#move()
   }
 
-  /** With a database that has the broker's tables, and a role that finds them. */
+  /** Opens a pair with a database that has the broker's tables, and a role that finds them. */
   static async open(): Promise<{ server: Pair; url: string }> {
     const pair = new Pair(await startPostgres(SETTINGS))
     try {
@@ -66,10 +69,9 @@ export class Pair implements PostgresServer {
   }
 
   /**
-   * The standby becomes the primary, and gets a standby of its own.
-   * @param former the old primary is killed before, or goes on alone beside the new one, as long as
-   * `ms` says
-   * @param moved the address leads to the new primary
+   * Promotes the standby to primary, with a new standby of its own.
+   * @param former whether the old primary is killed first, or runs on beside the new one for `ms`
+   * @param moved called when the address leads to the new primary
    */
   async promote({
     former,
@@ -114,7 +116,7 @@ export class Pair implements PostgresServer {
     await this.#confirms()
   }
 
-  /** Until the standby confirms commits: from then on it has each that is acknowledged. */
+  /** Waits until the standby confirms commits. From then on it has every acknowledged commit. */
   async #confirms(): Promise<void> {
     const client = new Client({ connectionString: this.url('postgres') })
     client.on('error', () => undefined)

@@ -1,16 +1,16 @@
 /**
- * Numbers from a seed, so that a run can be done again: each part of it has a stream of its own,
- * and none depends on who was faster.
+ * Random numbers from a seed, so that a run can be repeated. Each part of the run has its own
+ * stream, so none depends on which part was faster.
  */
 export interface Random {
-  /** 0 to below 1. */
+  /** Returns a number from 0 to below 1. */
   next(): number
-  /** A whole number, both ends included. */
+  /** Returns a whole number, both ends included. */
   between(from: number, to: number): number
   chance(share: number): boolean
   one<T>(of: readonly T[]): T
   shuffled<T>(of: readonly T[]): T[]
-  /** At least one of them, in their order. */
+  /** Returns at least one of them, in their order. */
   some<T>(of: readonly T[]): T[]
 }
 
@@ -19,7 +19,7 @@ export function randomOf(seed: number, stream: string): Random {
     (sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0,
     (seed ^ 0x811c9dc5) >>> 0,
   )
-  // mulberry32
+  // Mulberry32.
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)

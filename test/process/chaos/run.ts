@@ -24,30 +24,31 @@ import { GUARDS, Witness } from './witness.ts'
 
 /**
  * Users sign in and are signed out while everything around them is killed, paused and cut off;
- * once, the database is restored. At the end every acknowledged revocation is delivered to every
- * participant, or visible as failed, and no user is signed out wrongly.
+ * once, the database is restored. At the end every acknowledged revocation must be delivered to
+ * every participant, or visible as failed, and no user may be signed out wrongly.
  */
 
 export interface ChaosOptions extends RunOptions {
-  /** Deliveries that each of the five dead neighbors has pending from the start. */
+  /** The deliveries that each of the five dead neighbors has pending from the start. */
   pending: number
-  /** In the middle, from a backup that is older than the last sign-outs. */
+  /** Restores a backup from before the last sign-outs, in the middle of the run. */
   restore: boolean
   /**
-   * Where the broker looks for a queue server; it runs its embedded Postgres where there is none.
+   * The PATH on which the broker looks for a queue server. Without one it runs its embedded
+   * Postgres.
    */
   path: string
 }
 
 export interface ChaosReport extends RunReport {
   /**
-   * Milliseconds from a revocation to the sixth instance: with all others well, and with five dead
-   * neighbors.
+   * Milliseconds from a revocation to the sixth instance: with all others healthy, and with five
+   * dead neighbors.
    */
   sixth: { alone: Latency; beside: Latency }
   /**
-   * Milliseconds, the longest: guards live after the broker's return, and refusing what was revoked
-   * meanwhile.
+   * The longest times in milliseconds: until guards were live after the broker's return, and until
+   * they rejected what was revoked meanwhile.
    */
   guards: { live: number; rejected: number; restarts: number }
 }
@@ -127,8 +128,8 @@ const revokeBy =
 const TIMES = 20
 
 /**
- * Logout tokens reach the sixth as fast beside five dead neighbors as with all of them well. The
- * five stay dead until the end.
+ * Checks that logout tokens reach the sixth instance as fast beside five dead neighbors as with all
+ * of them healthy. The five stay dead until the end.
  */
 async function measureSixth({
   neighbors,
@@ -156,8 +157,8 @@ function guardsOf({ liveMs, rejectedMs }: Witness): ChaosReport['guards'] {
 }
 
 /**
- * Backed up; every user is signed out of something; the machine dies; the backup is put in its
- * place, which has forgotten those sign-outs.
+ * Makes a backup, signs every user out of a session, kills the machine, and restores the backup,
+ * which lacks those sign-outs.
  */
 async function restoreOnce(scene: ChaosScene, dir: string): Promise<void> {
   const { world, users, options, dataDir } = scene

@@ -7,8 +7,8 @@ import { type KnownSession, User } from './users.ts'
 import { judge, type Verdict } from './verdict.ts'
 
 /**
- * What the run on SQLite and the run of a cluster share: three instances, users who sign in and out
- * at them, and the report.
+ * The common part of the run on SQLite and the run of a cluster: three instances, users who sign in
+ * and out at them, and the report.
  */
 
 export interface RunOptions {
@@ -28,7 +28,7 @@ export interface RunReport extends Verdict {
 }
 
 export const CITIES = ['sydney', 'melbourne', 'perth']
-/** Registered with `logout_by: "sub"`, as instances with a guard are. */
+/** The instance that is registered with `logout_by: "sub"`, as instances with a guard are. */
 const BY_SUB = 'perth'
 
 export interface Scene {
@@ -54,7 +54,10 @@ export async function openInstances(
   return instances
 }
 
-/** A city without an instance keeps the logout address that its world gives it. */
+/**
+ * Returns the changes of a city's registration. A city without an instance keeps its logout address
+ * of the world.
+ */
 export function registrationOf(
   city: string,
   instances: readonly Instance[],
@@ -67,7 +70,7 @@ export function registrationOf(
   }
 }
 
-/** @param parts.acknowledged as of `User` */
+/** @param parts.acknowledged as for `User` */
 export async function openUsers(parts: {
   options: RunOptions
   world: TestWorld
@@ -88,7 +91,7 @@ export async function openUsers(parts: {
     })
     return new User({ upn, world, at, seed: options.seed, ...rest })
   })
-  // Before anything goes wrong, so that every client has read the broker's metadata.
+  // Runs before the first fault, so that every client has read the broker's metadata.
   await users[0]?.signIn(at)
   return users
 }
@@ -98,8 +101,8 @@ const acknowledged = ({ users }: Scene): number =>
   users.reduce((sum, user) => sum + user.acknowledged, 0)
 
 /**
- * All users act at the same time until so many revocations are acknowledged and every kind of fault
- * has happened; then everything is repaired.
+ * Lets all users act at the same time until enough revocations are acknowledged and every kind of
+ * fault has happened; then everything is repaired.
  */
 export async function act(scene: Scene, revocations: number): Promise<void> {
   const { users, faults, options } = scene
@@ -121,7 +124,10 @@ export async function act(scene: Scene, revocations: number): Promise<void> {
   }
 }
 
-/** @param begunMs `performance.now()` at the start. @throws Violation */
+/**
+ * @param begunMs `performance.now()` at the start
+ * @throws Violation
+ */
 export async function judged(scene: Scene, begunMs: number): Promise<RunReport> {
   const verdict = await judge({ ...scene, broker: await scene.broker() })
   const sessions = scene.users.flatMap((user) => user.sessions)

@@ -5,12 +5,12 @@ import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
 import { type Random, randomOf } from './random.ts'
 
 /**
- * One user of the chaos run, who does one thing after another: signs in here and there, is signed
- * out, signs in again. Whatever fails because something was killed is retried until it is answered;
- * what was answered is remembered, and must be true at the end.
+ * One user of the chaos run, who does one thing after another: signs in, is signed out, signs in
+ * again. A request that fails is retried until it is answered. Every answer is recorded, and must
+ * be true at the end.
  */
 
-/** What must never be, whatever is killed. */
+/** The error of a broken promise, which no fault excuses. */
 export class Violation extends Error {}
 
 export interface Seat {
@@ -18,7 +18,7 @@ export interface Seat {
   instance: TestInstance
   refreshToken: string
   accessToken: string
-  /** The log's head when it joined: what was revoked before does not cover it. */
+  /** The head of the log when it joined. Earlier revocations do not cover it. */
   rev: number
 }
 
@@ -28,9 +28,9 @@ export interface KnownSession {
   upn: string
   browser: Browser
   seats: Seat[]
-  /** By an act that was acknowledged. */
+  /** How an acknowledged act ended the session. */
   ended?: 'session' | 'user' | 'restored'
-  /** Which act that was. */
+  /** The name of that act. */
   act?: string
 }
 
@@ -41,7 +41,7 @@ const claimsOf = (jwt: string | undefined) =>
     rev: number
   }
 
-/** Generous: a broker is killed again and again meanwhile, on a machine that may be busy. */
+/** Generous, because the broker is killed repeatedly meanwhile, on a machine that may be busy. */
 const PATIENCE_MS = 180_000
 
 export async function persist<T>(what: string, act: () => Promise<T>): Promise<T> {
@@ -73,7 +73,7 @@ export class User {
   readonly #world: TestWorld
   readonly #broker: () => Promise<Broker>
   readonly #acknowledged: ((ended: readonly KnownSession[]) => Promise<void>) | undefined
-  /** Where the user signs in. */
+  /** The instances at which the user signs in. */
   readonly #at: readonly TestInstance[]
   readonly #random: Random
 
@@ -98,7 +98,7 @@ export class User {
     return this.sessions.filter((one) => one.ended === undefined)
   }
 
-  /** Signs in, refreshes now and then, and is signed out once. */
+  /** Signs in, refreshes sometimes, and is signed out once. */
   async round(): Promise<void> {
     const random = this.#random
     const [trigger, wanted, refreshes] = [
@@ -107,10 +107,10 @@ export class User {
       random.chance(0.5),
     ]
     const plans = [0, 1].map(() => random.some(this.#at))
-    // Some stay signed in: until the end, or until all of theirs is ended.
+    // Some users stay signed in until the end, or until all of their sessions are ended.
     const keeps = random.chance(0.4)
-    // No user signs in again within the second in which they signed out: what goes wrong has its
-    // time too.
+    // No user signs in again within the second in which they signed out, so that faults can happen
+    // in between.
     await sleep(random.between(100, 900))
     for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0)))
       await this.signIn(plan)
@@ -147,7 +147,7 @@ export class User {
     return session
   }
 
-  /** A kill signs out no user who is signed in: answers that were lost are given again. */
+  /** Refreshes a token. A kill must not sign out a user: lost answers are given again. */
   async refresh(seat: Seat): Promise<void> {
     const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {
@@ -197,8 +197,8 @@ export class User {
   }
 
   /**
-   * By the pages. Where the answer was lost and the sign-out was done, the next page finds no
-   * session.
+   * Signs out by the pages. If the answer was lost but the sign-out was done, the next page finds
+   * no session.
    */
   async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
     const page = await browser.get(`${this.#world.broker.issuer}/logout`)
@@ -218,7 +218,7 @@ export class User {
   }
 }
 
-/** The broker whose data directory that is. */
+/** Opens the broker with this data directory. */
 export const brokerIn = (dataDir: string): Promise<Broker> =>
   openBroker(
     { env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' },

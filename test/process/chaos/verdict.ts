@@ -6,11 +6,11 @@ import type { Instance, Delivered } from './instances.ts'
 import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 
 /**
- * What must hold when everything is repaired: each sentence of it is a finding where it does not.
+ * The conditions that must hold when everything is repaired. Each one that does not is a finding.
  */
 
 export interface Verdict {
-  /** Logout tokens that reached instances, and deliveries that failed and are visible. */
+  /** The logout tokens that reached instances, and the deliveries that failed and are visible. */
   delivered: number
   visible: number
 }
@@ -22,17 +22,16 @@ interface Pending {
 }
 
 /**
- * A delivery that failed nine times keeps its schedule: its next attempt is 600 s later, and up to
- * a quarter more.
+ * A delivery that failed nine times waits up to 600 s, and a quarter more, for its next attempt.
  */
 const SETTLED_SECONDS = 900
 
-/** Until no delivery is pending. */
+/** Waits until no delivery is pending. */
 export async function settled(broker: () => Promise<Broker>): Promise<void> {
   await until(
     'no delivery is pending',
     async () => {
-      // First: a fan-out that is pending has deliveries to write.
+      // Checked first, because a pending fan-out still has deliveries to write.
       const { revocations } = await (
         await broker()
       ).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
@@ -56,7 +55,8 @@ export async function judge(parts: {
 }): Promise<Verdict> {
   const { world, users, instances, broker } = parts
   const delivered = new Map(instances.map((one) => [one.city, one.delivered()]))
-  // The attempts of a delivery last for a day: what fails within this run has lost its schedule.
+  // A delivery has attempts for a day, so one that has failed within this run has lost its
+  // schedule.
   const failed = await given(broker, 'failed')
   if (failed.length > 0)
     throw new Violation(
@@ -90,8 +90,8 @@ async function given(broker: Broker, state: string): Promise<Pending[]> {
 }
 
 /**
- * A session that lives was in no logout token: not by its `sid`, and by its `sub` only in tokens
- * for what was revoked before it joined.
+ * Checks that no logout token named a live session: none by its `sid`, and by its `sub` only for
+ * revocations from before it joined.
  */
 function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered[]): void {
   const wrong = heard.find(
@@ -103,7 +103,7 @@ function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered
     )
 }
 
-/** Every end that was acknowledged: delivered, or visible as failed. */
+/** Checks that every acknowledged end was delivered, or is visible as failed. */
 function heardOf(parts: {
   session: KnownSession
   seat: Seat
@@ -127,8 +127,8 @@ function heardOf(parts: {
 }
 
 /**
- * A guard that begins now, at the first instance: it rejects unexpired tokens of sessions that
- * ended, and accepts those of live ones.
+ * Checks a new guard at the first instance: it must reject unexpired tokens of ended sessions, and
+ * accept those of live ones.
  */
 async function guardAgrees(world: TestWorld, sessions: readonly KnownSession[]): Promise<void> {
   const [instance] = world.instances

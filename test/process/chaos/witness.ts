@@ -5,12 +5,12 @@ import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.t
 import { persist, Violation } from './users.ts'
 
 /**
- * Guards that stay connected while the broker ends and comes back, and a user of theirs who is
- * revoked as soon as it is back.
+ * Guards that stay connected while the broker ends and returns, and a user of theirs who is revoked
+ * as soon as it is back.
  */
 
 export const GUARDS = 4
-/** DESIGN.md, aims: guards after a broker's return. */
+/** The aims for guards after a broker's return. */
 const LIVE_MS = 3_000
 const REJECTED_MS = 1_000
 
@@ -26,7 +26,7 @@ export class Witness {
   readonly #guards: Guard[]
   /**
    * Milliseconds from the broker's return until each guard was live, and from then (or from the
-   * revocation) until it refused.
+   * revocation) until it rejected.
    */
   readonly liveMs: number[] = []
   readonly rejectedMs: number[] = []

@@ -11,9 +11,8 @@ import { freePorts } from '../ports.ts'
 import { openWorld, type TestWorld } from '../world.ts'
 
 /**
- * What compose.yaml calls `cluster`, as processes of this machine: brokers without work behind
- * HAProxy with the configuration that is in compose.yaml, workers, Postgres, and one Valkey or
- * Redis.
+ * The `cluster` of compose.yaml, as processes of this machine: brokers without work behind HAProxy
+ * with compose.yaml's configuration, workers, Postgres, and one Valkey or Redis.
  */
 
 export const CMB = resolve(import.meta.dirname, '../../../dist/src/cli.js')
@@ -25,7 +24,7 @@ export interface Cluster {
   postgres: PostgresServer
   databaseUrl: string
   queue: QueueProcess
-  /** Of the proxy: which of its servers is down, and each request that failed. */
+  /** The proxy's log: which of its servers is down, and each request that failed. */
   proxyLog: readonly string[]
   close(): Promise<void>
 }
@@ -36,9 +35,12 @@ interface ClusterOptions {
   workers?: number
   env?: Record<string, string>
   registration?: (city: string) => Record<string, unknown>
-  /** A server with a database that has the broker's tables; not given: one without a standby. */
+  /**
+   * Returns a server with a database that has the broker's tables; the default is one without a
+   * standby.
+   */
   database?: () => Promise<{ server: PostgresServer; url: string }>
-  /** Before the process starts: its environment may be changed. */
+  /** Called before each process starts; it may change its environment. */
   prepare?: (process: BrokerProcess, postgres: PostgresServer) => Promise<void>
 }
 
@@ -80,7 +82,7 @@ async function open(
     },
   })
   closing.push(() => world.dispose())
-  // All at once: each drains for seconds.
+  // All processes end at the same time, because each drains for seconds.
   const disposals: (() => Promise<unknown>)[] = [() => world.broker.end('SIGTERM')]
   closing.push(() => Promise.all(disposals.map((dispose) => dispose())))
   const siblings = async (
@@ -97,7 +99,7 @@ async function open(
   }
   const brokers = [world.broker, ...(await siblings(brokerCount - 1))]
   const workers = await siblings(workerCount, { program: [CMB, 'work', '--only', 'all'] })
-  // One after the other: each start is a second of work.
+  // Prepared one after the other, then started together.
   const all = [...brokers, ...workers]
   for (const one of all) await options.prepare?.(one, postgres)
   await Promise.all(all.map((one) => one.start()))
@@ -117,13 +119,13 @@ async function oneServer(): Promise<{ server: PostgresServer; url: string }> {
 
 const portOf = (address: string | undefined): string => (address ?? '').split(':').at(-1) ?? ''
 
-/** A line of HAProxy's HTTP log with a status below 500, and no termination state. */
+/** A line of HAProxy's HTTP log with a status below 500 and no termination state. */
 const ENDED_WELL = / [1-4]\d\d \d+ - - ---- /
 const LOG_LINES = 2_000
 
 /**
- * With the configuration of compose.yaml's proxy: its addresses are those of containers, and its
- * log has each request.
+ * Starts HAProxy with compose.yaml's configuration, but with other addresses, and a log of each
+ * request.
  */
 async function startHaproxy(
   port: number,
@@ -136,7 +138,7 @@ async function startHaproxy(
   const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
   const log: string[] = []
   createInterface(child.stderr).on('line', (line) => {
-    // What it warns of is in its log too.
+    // HAProxy's warnings are in its log too.
     if (!ENDED_WELL.test(line) && !line.startsWith('[')) log.push(line)
     if (log.length > LOG_LINES) log.shift()
   })

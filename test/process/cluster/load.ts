@@ -3,8 +3,8 @@ import type { Browser } from '../../browser.ts'
 import { basicOf, newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
 
 /**
- * Users who sign in, refresh, look at their page and sign out, without a pause: each request that
- * fails is kept.
+ * Users who sign in, refresh, look at their page and sign out, without a pause. Each failed request
+ * is recorded.
  */
 
 export interface Load {
@@ -16,7 +16,7 @@ export interface Load {
   stop(): Promise<void>
 }
 
-/** Of each user, between requests. */
+/** The pause of each user between requests. */
 const PAUSE_MS = 20
 const REFRESHES = 8
 
@@ -88,7 +88,8 @@ export function startLoad(world: TestWorld, users: number): Load {
 }
 
 /**
- * Whose connection it was, and how much had passed over it, is what tells one cause from another.
+ * Describes an error with its connection and the bytes that passed over it, which tells one cause
+ * from another.
  */
 function explained(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -7,12 +7,12 @@ import { type Load, startLoad } from './load.ts'
 
 /**
  * Restarts brokers and workers one after another while users work: no request may fail, and every
- * sign-out reaches its instance.
+ * sign-out must reach its instance.
  */
 
 export interface RestartsOptions {
   users: number
-  /** Another round of restarts begins until so much time has passed. */
+  /** New rounds of restarts begin until this time has passed. */
   seconds: number
   say(words: string): void
 }
@@ -24,11 +24,11 @@ export interface RestartsReport {
   requests: number
   failed: number
   failures: readonly string[]
-  /** What the proxy logged last, and what the brokers warned of, where a request failed. */
+  /** The last lines of the proxy's log and the brokers' warnings, where a request failed. */
   logs: readonly string[]
   longestMs: number
   signOuts: number
-  /** Signed out, and without a logout token at the instance in the end. */
+  /** Sign-outs without a logout token at the instance in the end. */
   undelivered: number
   /** Guards that were not live in the end. */
   guardsLost: number
@@ -75,7 +75,7 @@ export async function runRestarts({
   }
 }
 
-/** Once nothing is asked any more. */
+/** Judges the run after the last request. */
 async function judge(cluster: Cluster, load: Load, guards: readonly Guard[]) {
   const undelivered = () =>
     load.signedOut.filter(
@@ -115,8 +115,8 @@ const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
 ]
 
 /**
- * As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to
- * it again.
+ * Restarts a process as docs/scale-out.md says: SIGTERM, start, and the next only when the proxy
+ * sends requests to it again.
  */
 async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
   const code = await process.end('SIGTERM')
@@ -126,7 +126,7 @@ async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<vo
     await until('the proxy sends it requests', async () => (await answered(process)) > 0)
 }
 
-/** Requests for tokens that it has answered since its start. */
+/** Returns how many token requests it has answered since its start. */
 async function answered({ ops }: BrokerProcess): Promise<number> {
   const metrics = await (await fetch(`${ops}/metrics`)).text()
   return Number(
