@@ -55,7 +55,7 @@ async function compare(): Promise<void> {
     const args = Object.entries({
       ...flags,
       'local-listen': `unix:${dir}/local.sock`,
-      'stale-status': '403',
+      'no-lease-status': '403',
     }).flatMap(([flag, value]) => [`--${flag}`, value])
     pin(process.execPath, GUARD, 'serve', ...args)
     pin(...sameProgram(undefined, 'bare', join(dir, 'bare.sock')))

@@ -4,24 +4,15 @@ import { createGuard } from '@case-manager/guard'
 
 let guard
 const acts = {
-  start: ({
-    audience,
-    client_id: clientId,
-    guard: guardId,
-    issuer,
-    stale_after_seconds: afterSeconds,
-    ...more
-  }) => {
+  start: ({ audience, client_id: clientId, guard: guardId, issuer, ...more }) => {
     const { client_secret: clientSecret, client_key: clientKey, poll_seconds: pollSeconds } = more
-    const staleness = { afterSeconds, policy: 'refuse' }
     const credentials = { clientId, clientSecret, clientKey }
     guard = createGuard({
       issuer,
       ...credentials,
       audience,
       guardId,
-      staleness,
-      pollSeconds,
+      poll: pollSeconds !== undefined,
       onLogout: () => {},
       hooks: { problem: () => {} },
     })

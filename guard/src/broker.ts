@@ -2,6 +2,7 @@ import type { BrokerClock } from './broker-clock.ts'
 import type { Clock } from './clock.ts'
 import type { Credentials } from './credentials.ts'
 import { quoted } from './problems.ts'
+import type { Anchor, WithoutLease } from './lease.ts'
 import { readText } from './read-text.ts'
 
 /** What a guard says of itself with each report (docs/feed.md). */
@@ -10,11 +11,15 @@ export interface Report {
   seq: number
   guard: string
   version: string
-  staleness: { after_seconds: number; policy: 'refuse' | 'introspect' }
+  without_lease: WithoutLease
+  lease_ran_out: { count: number }
   clock_offset_seconds?: number
+  clock_drift_ppm?: number
 }
 
 const ANSWER_MS = 5000
+/** A request waits for the answer to an introspection. */
+const INTROSPECTION_MS = 2000
 /**
  * A page of the log has 1,000 entries, some 150 KB; with the longest ids that are allowed, 1 MB.
  */
@@ -54,6 +59,7 @@ export class Broker {
   async openFeed(input: {
     guardId: string
     lastEventId: string | undefined
+    onSend: () => void
     signal: AbortController
     timeoutMs: number
   }): Promise<Response> {
@@ -66,6 +72,7 @@ export class Broker {
         { guard: input.guardId },
         input.lastEventId,
       )
+      input.onSend()
       return await this.#ask(uri, { ...init, signal: input.signal.signal })
     } finally {
       cancel()
@@ -99,16 +106,38 @@ export class Broker {
    */
   async poll(
     position: { epoch: string; seq: number } | undefined,
+    onSend: () => void,
     stopping: AbortSignal,
   ): Promise<unknown> {
     const { uri, init } = await this.#feedRequest('application/json', {
       epoch: position?.epoch,
       after: position?.seq.toString(),
     })
+    onSend()
     return this.#bounded(uri, init, stopping, async (response) => {
       if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
       return readJson(response)
     })
+  }
+
+  /**
+   * A new anchor for leases (docs/feed.md, "The lease").
+   * @throws where there is no answer, or one to another request
+   */
+  async readClock(stopping: AbortSignal): Promise<Anchor> {
+    const nonce = crypto.randomUUID()
+    const { uri, init } = await this.#feedRequest(
+      'application/json',
+      { nonce },
+      undefined,
+      '/clock',
+    )
+    const sentMs = this.#clock.elapsedMs()
+    const answer = await this.#bounded(uri, init, stopping, readJson)
+    const { clock, at_ms: brokerMs } = answer ?? {}
+    if (answer?.nonce !== nonce || typeof clock !== 'string' || typeof brokerMs !== 'number')
+      throw new Error('the answer to the request for the clock is one to another request')
+    return { clock, brokerMs, sentMs, receivedMs: this.#clock.elapsedMs() }
   }
 
   /** An assertion does not belong in an address: those end up in logs. */
@@ -116,6 +145,7 @@ export class Broker {
     accept: string,
     params: Record<string, string | undefined>,
     lastEventId?: string,
+    path = '',
   ): Promise<{ uri: string; init: RequestInit }> {
     const sent = new URLSearchParams()
     for (const [name, value] of Object.entries(params))
@@ -128,9 +158,12 @@ export class Broker {
     if (lastEventId !== undefined) headers['last-event-id'] = lastEventId
     const members = await this.#members()
     if (members === undefined)
-      return { uri: `${this.issuer}/revocations?${sent}`, init: { headers } }
+      return { uri: `${this.issuer}/revocations${path}?${sent}`, init: { headers } }
     for (const [name, value] of Object.entries(members)) sent.set(name, value)
-    return { uri: `${this.issuer}/revocations`, init: { method: 'POST', headers, body: sent } }
+    return {
+      uri: `${this.issuer}/revocations${path}`,
+      init: { method: 'POST', headers, body: sent },
+    }
   }
 
   #authorization(): Record<string, string> {
@@ -173,6 +206,7 @@ export class Broker {
       'application/x-www-form-urlencoded',
       stopping,
       readJson,
+      INTROSPECTION_MS,
     )
     return answer?.active === true
   }
@@ -183,9 +217,11 @@ export class Broker {
     type: string,
     stopping: AbortSignal,
     read: (response: Response) => Promise<T>,
+    timeoutMs?: number,
   ): Promise<T> {
     const headers = { accept: 'application/json', 'content-type': type, ...this.#authorization() }
-    return this.#bounded(`${this.issuer}${path}`, { method: 'POST', headers, body }, stopping, read)
+    const init = { method: 'POST', headers, body }
+    return this.#bounded(`${this.issuer}${path}`, init, stopping, read, timeoutMs)
   }
 
   /** The limit of time covers what `read` takes of the body. */
@@ -194,12 +230,13 @@ export class Broker {
     init: RequestInit,
     stopping: AbortSignal,
     read: (response: Response) => Promise<T>,
+    timeoutMs = ANSWER_MS,
   ): Promise<T> {
     const abort = new AbortController()
     const stop = (): void => abort.abort(stopping.reason)
     stopping.addEventListener('abort', stop)
-    const cancel = this.#clock.after(ANSWER_MS, () =>
-      abort.abort(new Error(`no answer within ${ANSWER_MS} ms`)),
+    const cancel = this.#clock.after(timeoutMs, () =>
+      abort.abort(new Error(`no answer within ${timeoutMs} ms`)),
     )
     try {
       return await read(await this.#ask(uri, { ...init, signal: abort.signal }))

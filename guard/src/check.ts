@@ -14,7 +14,7 @@ import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
-import { isStale } from './staleness.ts'
+import type { Lease } from './lease.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
 
@@ -30,6 +30,7 @@ interface CheckParts {
   feed: FeedReader
   hooks: Hooks
   keys: KeySet
+  lease: Lease
   /** Which key signed the token of these claims. */
   kids: WeakMap<AccessClaims, string>
   ledger: Ledger
@@ -72,8 +73,8 @@ export class Checker {
    * known now decides.
    */
   #now(token: string): CheckResult | undefined {
-    const { cache, feed, onIssued, settings } = this.#parts
-    if (!feed.ready || isStale(settings.staleness, feed.freshness.silentForMs())) return undefined
+    const { cache, feed, lease, onIssued } = this.#parts
+    if (!feed.ready || !lease.held) return undefined
     const verified = cache.get(token)
     if (verified === undefined) return undefined
     this.counters.checks++
@@ -110,9 +111,8 @@ export class Checker {
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#reject(over)
     this.#parts.onIssued(verified.claims.rev)
-    if (!isStale(this.#parts.settings.staleness, feed.freshness.silentForMs()))
-      return this.#accept(verified.claims)
-    return this.#whenStale(token, verified)
+    if (this.#parts.lease.held) return this.#accept(verified.claims)
+    return this.#withoutLease(token, verified)
   }
 
   #accept(claims: AccessClaims): CheckResult {
@@ -204,16 +204,18 @@ export class Checker {
     return undefined
   }
 
-  async #whenStale(token: string, verified: Verified): Promise<CheckResult> {
-    if (this.#parts.settings.staleness.policy === 'refuse')
+  async #withoutLease(token: string, verified: Verified): Promise<CheckResult> {
+    if (this.#parts.settings.withoutLease === 'reject')
       return this.#reject(
-        unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'),
+        unavailable('no_lease', 'The broker was not heard in time to know what is revoked.'),
       )
     try {
       if (!(await this.#ask(token)))
         return this.#reject(invalid('inactive', 'The broker says that it is no longer valid.'))
     } catch {
-      return this.#reject(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
+      return this.#reject(
+        unavailable('no_lease', 'The broker cannot be asked whether it is revoked.'),
+      )
     }
     // Meanwhile the feed may have come back and said otherwise.
     const over = this.#over(token, verified)

@@ -52,7 +52,7 @@ export type Why =
   | 'cutoff'
   | 'inactive'
   | 'starting'
-  | 'stale'
+  | 'no_lease'
   | 'keys_unavailable'
 
 /**

@@ -6,6 +6,12 @@ export interface GuardClock {
   nowMs(): number
   /** Milliseconds of a clock that is never set back. Not given: `nowMs`. */
   monotonicMs?(): number
+  /**
+   * Milliseconds of a clock that is never set and counts the time in which the machine was
+   * suspended. Not given: what passed from reading to reading, each time by the clock above that
+   * says more.
+   */
+  elapsedMs?(): number
   /** Calls `run` once after `ms`; returns how to cancel it. */
   after?(ms: number, run: () => void): () => void
 }
@@ -19,12 +25,38 @@ export function completeClock(given: GuardClock | undefined): Clock {
     timer.unref?.()
     return () => clearTimeout(timer)
   }
-  if (given === undefined)
-    return { nowMs: () => Date.now(), monotonicMs: () => performance.now(), after }
-  return {
+  if (given === undefined) {
+    const own = { nowMs: () => Date.now(), monotonicMs: () => performance.now() }
+    return { ...own, elapsedMs: bootTime() ?? summed(own), after }
+  }
+  const own = {
     nowMs: () => given.nowMs(),
     monotonicMs: () => given.monotonicMs?.() ?? given.nowMs(),
+  }
+  const sum = summed(own)
+  return {
+    ...own,
+    elapsedMs: () => given.elapsedMs?.() ?? sum(),
     after: (ms, run) => (given.after === undefined ? after(ms, run) : given.after(ms, run)),
+  }
+}
+
+/** CLOCK_BOOTTIME, in steps of 10 ms, where the system has it. */
+function bootTime(): (() => number) | undefined {
+  const { process } = globalThis as { process?: NodeJS.Process }
+  const os = process?.platform === 'linux' ? process.getBuiltinModule?.('node:os') : undefined
+  return os && (() => Math.round(os.uptime() * 1000))
+}
+
+/** What passed from reading to reading, each time by the clock that says more. */
+function summed({ nowMs, monotonicMs }: Pick<Clock, 'nowMs' | 'monotonicMs'>): () => number {
+  let [sum, wall, monotonic] = [0, nowMs(), monotonicMs()]
+  return () => {
+    const [toWall, toMonotonic] = [nowMs(), monotonicMs()]
+    sum += Math.max(toWall - wall, toMonotonic - monotonic)
+    wall = toWall
+    monotonic = toMonotonic
+    return sum
   }
 }
 

@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts'
 import type { StreamEvent } from './event-stream.ts'
-import { Freshness } from './staleness.ts'
 import type { Hooks } from './hooks.ts'
 import type { KeySet } from './keys.ts'
+import type { Anchor, Lease } from './lease.ts'
 import type { Ledger } from './ledger.ts'
 import { isSeq, readEntry, type Entry } from './selector.ts'
 
@@ -18,6 +18,7 @@ interface FeedParts {
   clock: Clock
   hooks: Hooks
   keys: KeySet
+  lease: Lease
   ledger: Ledger
   /**
    * Enforces a revocation, and tells listeners of it where asked to; false where it says nothing
@@ -28,8 +29,12 @@ interface FeedParts {
   onEnforced: (epoch: string, seq: number) => void
   /** Epoch seconds, by the broker's clock where it is known: compared with what it issued. */
   now: () => number
-  /** The first time, and after each reset: from here on tokens may be accepted. */
+  /** The first time, and after each reset: everything up to now is known. */
   onLive: () => void
+  /** A lease is held that was not. */
+  onLease: () => void
+  /** A new anchor is due. */
+  onAnchorDue: () => void
 }
 
 /**
@@ -41,10 +46,13 @@ export class FeedReader {
   enforcedSeq = 0
   /** Not before the first snapshot is whole, and not between a reset and the next `live`. */
   ready = false
-  readonly freshness: Freshness
   readonly counters = { events: 0, duplicates: 0, resets: 0 }
   readonly #parts: FeedParts
   #liveAtMs: number | undefined
+  /** When the request of this connection was sent. */
+  #sentMs: number | undefined
+  /** The clock of the process that this connection reached. */
+  #clock: string | undefined
   /** Ask for everything, whatever is known. */
   #fromNothing = true
   #turned = false
@@ -56,7 +64,6 @@ export class FeedReader {
 
   constructor(parts: FeedParts) {
     this.#parts = parts
-    this.freshness = new Freshness(parts.clock)
   }
 
   /** For the `Last-Event-ID` of the next connection. */
@@ -79,12 +86,17 @@ export class FeedReader {
     return this.#liveAtMs !== undefined
   }
 
-  /**
-   * Something has arrived, be it a heartbeat. It counts once this connection has brought everything
-   * up to now.
-   */
-  heard(): void {
-    if (this.#liveAtMs !== undefined) this.freshness.heard()
+  /** The request of the next connection is sent now. */
+  opens(): void {
+    this.#sentMs = this.#parts.clock.elapsedMs()
+    this.#clock = undefined
+  }
+
+  /** @returns whether it is one of the clock of this connection */
+  anchor(anchor: Anchor): boolean {
+    if (anchor.clock !== this.#clock) return false
+    this.#parts.lease.anchor(anchor)
+    return true
   }
 
   /** The connection has ended. @returns for how long it was up to date */
@@ -124,6 +136,10 @@ export class FeedReader {
     id: string | undefined,
   ): string | undefined {
     switch (name) {
+      case 'anchor':
+        return this.#anchored(data)
+      case 'lease':
+        return this.#granted(data)
       case 'reset':
         this.#reset(data)
         return undefined
@@ -146,9 +162,42 @@ export class FeedReader {
     }
   }
 
+  #anchored(data: Record<string, unknown> | undefined): string | undefined {
+    const { clock, at_ms: brokerMs } = data ?? {}
+    if (typeof clock !== 'string' || typeof brokerMs !== 'number') return this.#nonsense('anchor')
+    const sentMs = this.#sentMs
+    this.#clock = clock
+    if (sentMs !== undefined)
+      this.anchor({ clock, brokerMs, sentMs, receivedMs: this.#parts.clock.elapsedMs() })
+    return undefined
+  }
+
+  /** Before `live`, nothing is granted. */
+  #granted(data: Record<string, unknown> | undefined): string | undefined {
+    const { lease, onAnchorDue, onEnforced, onLease } = this.#parts
+    const { clock, known_ms: knownMs, seconds, seq } = data ?? {}
+    if (
+      typeof clock !== 'string' ||
+      typeof knownMs !== 'number' ||
+      typeof seconds !== 'number' ||
+      !isSeq(seq)
+    )
+      return this.#nonsense('lease')
+    if (this.#liveAtMs === undefined) return undefined
+    const foreign = this.#reached(seq, undefined)
+    if (foreign !== undefined) return foreign
+    const wasHeld = lease.held
+    if (lease.grant({ clock, knownMs, seconds })) onAnchorDue()
+    if (wasHeld || !lease.held) return undefined
+    onLease()
+    if (lease.ranOut > 0 && this.epoch !== undefined) onEnforced(this.epoch, this.enforcedSeq)
+    return undefined
+  }
+
   #reset(data: Record<string, unknown> | undefined): void {
-    const { hooks, keys, ledger } = this.#parts
+    const { hooks, keys, lease, ledger } = this.#parts
     this.counters.resets++
+    lease.end()
     this.ready = false
     this.#liveAtMs = undefined
     this.#fromNothing = true
@@ -241,7 +290,6 @@ export class FeedReader {
     this.enforcedSeq = data.seq
     this.#liveAtMs = clock.monotonicMs()
     this.ready = true
-    this.freshness.heard()
     onLive()
     onEnforced(this.epoch, this.enforcedSeq)
     hooks.live({ epoch: this.epoch, seq: this.enforcedSeq })

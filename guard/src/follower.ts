@@ -3,11 +3,14 @@ import { pause, type Clock } from './clock.ts'
 import { readEvents } from './event-stream.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
+import type { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { quoted } from './problems.ts'
 
-/** Heartbeats come every 15 s: two missed ones, and a little (docs/feed.md). */
-const SILENCE_MS = 35_000
+/** A new anchor is asked for at most so often. */
+const ANCHOR_MS = 1_000
+/** A heartbeat comes every quarter of the lease: after two that are missing, or more. */
+const silenceOf = (lengthMs: number): number => Math.max(lengthMs / 2, 1_000)
 const CONNECT_MS = 5_000
 /**
  * A restart of the broker takes at most this long: until then the feed is tried often, later
@@ -29,6 +32,7 @@ interface FollowerParts {
   feed: FeedReader
   guardId: string
   hooks: Hooks
+  lease: Lease
   random: () => number
   stopping: AbortSignal
 }
@@ -42,6 +46,7 @@ export class Follower implements LogFollower {
   /** Between two connections. */
   #pause: AbortController | undefined
   #lostAtMs = 0
+  #anchorAtMs = -Infinity
   /** The Retry-After of the latest answer to the feed's request; 0 where it had none. */
   #askedMs = 0
   #issuerChecked = false
@@ -103,6 +108,26 @@ export class Follower implements LogFollower {
   }
 
   /**
+   * Another anchor, by a request of its own. Where that reaches another process than the stream's,
+   * the stream is opened again.
+   */
+  async takeAnchor(): Promise<void> {
+    const { broker, clock, feed, hooks } = this.#parts
+    const stream = this.#stream
+    const nowMs = clock.monotonicMs()
+    if (stream === undefined || nowMs - this.#anchorAtMs < ANCHOR_MS) return
+    this.#anchorAtMs = nowMs
+    try {
+      const anchor = await broker.readClock(stream.signal)
+      if (this.#stream === stream && !feed.anchor(anchor))
+        stream.abort(new Error('requests reach another process of the broker'))
+    } catch (cause) {
+      if (!stream.signal.aborted)
+        hooks.problem(new Error('The clock of the broker could not be read.', { cause }))
+    }
+  }
+
+  /**
    * With jitter, so that a thousand guards do not come back at once. A longer wait that the broker
    * asked for is honored after a restart's time.
    */
@@ -130,21 +155,18 @@ export class Follower implements LogFollower {
    * at.
    */
   async #connection(): Promise<{ why: string; problem?: unknown }> {
-    const { clock, feed, stopping } = this.#parts
+    const { clock, feed, lease, stopping } = this.#parts
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
-    const watchdog = new Watchdog(clock, SILENCE_MS, () =>
-      stream.abort(new Error(`the broker sent nothing for ${SILENCE_MS / 1000} s`)),
+    const silence = (): number => silenceOf(lease.lengthMs)
+    const watchdog = new Watchdog(clock, silence, () =>
+      stream.abort(new Error(`the broker sent nothing for ${silence() / 1000} s`)),
     )
     try {
       await this.#checkIssuer(stream.signal)
       const body = await this.#open(stream)
-      const heard = (): void => {
-        watchdog.heard()
-        feed.heard()
-      }
-      for await (const event of readEvents(body, heard)) {
+      for await (const event of readEvents(body, () => watchdog.heard())) {
         // After `startOver` what still waits here is of no use.
         stream.signal.throwIfAborted()
         const ending = feed.take(event)
@@ -184,6 +206,7 @@ export class Follower implements LogFollower {
     const response = await broker.openFeed({
       guardId,
       lastEventId: feed.resumeFrom,
+      onSend: () => feed.opens(),
       signal,
       timeoutMs: CONNECT_MS,
     })
@@ -200,16 +223,16 @@ export class Follower implements LogFollower {
 class Watchdog {
   readonly #clock: Clock
   readonly #bark: () => void
-  readonly #silenceMs: number
+  readonly #silenceMs: () => number
   #heardAtMs: number
   #cancel: () => void
 
-  constructor(clock: Clock, silenceMs: number, bark: () => void) {
+  constructor(clock: Clock, silenceMs: () => number, bark: () => void) {
     this.#clock = clock
     this.#bark = bark
     this.#silenceMs = silenceMs
     this.#heardAtMs = clock.monotonicMs()
-    this.#cancel = clock.after(silenceMs, () => this.#look())
+    this.#cancel = clock.after(silenceMs(), () => this.#look())
   }
 
   heard(): void {
@@ -220,7 +243,7 @@ class Watchdog {
   }
 
   #look(): void {
-    const left = this.#heardAtMs + this.#silenceMs - this.#clock.monotonicMs()
+    const left = this.#heardAtMs + this.#silenceMs() - this.#clock.monotonicMs()
     if (left <= 0) this.#bark()
     else this.#cancel = this.#clock.after(Math.max(left, 1), () => this.#look())
   }

@@ -7,7 +7,6 @@ import type { GuardOptions } from './options.ts'
 import { openParts, type Parts } from './parts.ts'
 import type { Bearer } from './selector.ts'
 import type { Problem } from './problems.ts'
-import { isStale } from './staleness.ts'
 
 export interface Guard {
   readonly id: string
@@ -26,7 +25,7 @@ export interface Guard {
   /**
    * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon
    * as the token that opened it is revoked, has expired, or can no longer be judged. Its `reason`
-   * is a `HoldEnded`, whose `why` is `revoked`, `expired`, `stale` or `stopped`.
+   * is a `HoldEnded`, whose `why` is `revoked`, `expired`, `no_lease` or `stopped`.
    * @param claims as `check` gave them
    */
   hold(claims: AccessClaims, options?: HoldOptions): AbortSignal
@@ -146,15 +145,15 @@ export interface GuardStatus {
   /** The first snapshot is whole, and there has been no reset since. */
   ready: boolean
   connected: boolean
-  /** By the staleness policy's `afterSeconds`. */
-  stale: boolean
-  /** Milliseconds since the broker last sent something; Infinity before it ever did. */
-  silentForMs: number
+  /** For how long tokens may be accepted without asking the broker, in milliseconds; 0: not now. */
+  leaseMs: number
   /**
    * The broker's clock less this machine's; 0 within what can be measured; undefined where that is
    * not known.
    */
   clockOffsetSeconds: number | undefined
+  /** Where the two clocks part by more than 1,000 ppm, which leaves the guard without a lease. */
+  clockDriftPpm: number | undefined
   lastProblem: Problem | undefined
   epoch: string | undefined
   enforcedSeq: number
@@ -176,6 +175,7 @@ export interface GuardStatus {
     accepted: number
     introspections: number
     connects: number
+    leasesRunOut: number
     events: number
     duplicates: number
     resets: number
@@ -196,19 +196,18 @@ function statusOf(
     holds,
     keys,
     lastProblem,
+    lease,
     ledger,
     reporter,
-    settings,
   }: Parts,
   logout: LogoutCounters,
 ): GuardStatus {
-  const silentForMs = feed.freshness.silentForMs()
   return {
     ready: feed.ready,
     connected: follower.connected,
-    stale: isStale(settings.staleness, silentForMs),
-    silentForMs,
+    leaseMs: feed.ready ? lease.leftMs : 0,
     clockOffsetSeconds: brokerClock.offsetSeconds,
+    clockDriftPpm: lease.driftPpm,
     lastProblem: lastProblem(),
     epoch: feed.epoch,
     enforcedSeq: feed.enforcedSeq,
@@ -222,6 +221,7 @@ function statusOf(
       ...checker.counters,
       ...feed.counters,
       connects: follower.connects,
+      leasesRunOut: lease.ranOut,
       jwksFetches: keys.fetches,
       reports: reporter.reports,
       rejected: { ...checker.rejected },

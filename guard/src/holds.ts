@@ -1,16 +1,16 @@
 import type { AccessClaims } from './claims.ts'
 import type { Clock } from './clock.ts'
-import type { Freshness } from './staleness.ts'
+import type { Lease } from './lease.ts'
 import { keyOf, keysOf, type Entry } from './selector.ts'
 import type { Validity } from './validity.ts'
 
 /** Why a hold ended: the `why` of its signal's reason. */
-export type HoldEnd = 'revoked' | 'expired' | 'stale' | 'stopped'
+export type HoldEnd = 'revoked' | 'expired' | 'no_lease' | 'stopped'
 
 const MESSAGES: Record<HoldEnd, string> = {
   revoked: 'The token that opened this connection is revoked.',
   expired: 'The token that opened this connection has expired.',
-  stale: 'The broker has not been heard for too long to know what is revoked.',
+  no_lease: 'The broker was not heard in time to know what is revoked.',
   stopped: 'The guard was stopped.',
 }
 
@@ -32,9 +32,9 @@ export interface HoldOptions {
    */
   until?: AbortSignal | undefined
   /**
-   * Do not abort because the broker is silent. Set it only where something else decides about that.
+   * Do not abort where there is no lease. Set it only where something else decides about that.
    */
-  throughStale?: boolean | undefined
+  withoutLease?: boolean | undefined
 }
 
 /** The clock may be set, and a poll is due: look at least this often. */
@@ -42,7 +42,7 @@ const LOOK_MS = 5000
 
 interface HoldParts {
   clock: Clock
-  freshness: Freshness
+  lease: Lease
   kids: WeakMap<AccessClaims, string>
   validity: Validity
   /** Begins at each look, where the guard polls. Never rejects. */
@@ -51,7 +51,7 @@ interface HoldParts {
 
 interface Held {
   claims: AccessClaims
-  throughStale: boolean
+  withoutLease: boolean
   abort: AbortController
   release: () => void
 }
@@ -75,9 +75,9 @@ export class Holds {
     return this.#held.size
   }
 
-  hold(claims: AccessClaims, { until, throughStale = false }: HoldOptions = {}): AbortSignal {
+  hold(claims: AccessClaims, { until, withoutLease = false }: HoldOptions = {}): AbortSignal {
     const abort = new AbortController()
-    const held: Held = { claims, throughStale, abort, release: () => this.#remove(held) }
+    const held: Held = { claims, withoutLease, abort, release: () => this.#remove(held) }
     const ended = this.#stopped ? 'stopped' : this.#ended(held)
     if (ended !== undefined) abort.abort(new HoldEnded(ended))
     else if (until?.aborted !== true) {
@@ -116,8 +116,8 @@ export class Holds {
     for (const held of this.#held) this.#end(held, 'stopped')
   }
 
-  #ended({ claims, throughStale }: Held): HoldEnd | undefined {
-    const { freshness, kids, validity } = this.#parts
+  #ended({ claims, withoutLease }: Held): HoldEnd | undefined {
+    const { kids, lease, validity } = this.#parts
     const kid = kids.get(claims)
     if (
       (kid !== undefined && validity.isKeyWithdrawn(kid)) ||
@@ -125,7 +125,7 @@ export class Holds {
     )
       return 'revoked'
     if (validity.secondsLeft(claims) <= 0) return 'expired'
-    return !throughStale && freshness.silentForMs() > validity.silenceMs ? 'stale' : undefined
+    return withoutLease || lease.held ? undefined : 'no_lease'
   }
 
   #end(held: Held, why: HoldEnd): void {
@@ -155,10 +155,11 @@ export class Holds {
     this.#look = undefined
   }
 
-  #dueMs({ claims, throughStale }: Held): number {
-    const { freshness, validity } = this.#parts
-    const silent = throughStale ? Infinity : validity.silenceMs - freshness.silentForMs() + 1
-    return Math.max(1, Math.min(LOOK_MS, validity.secondsLeft(claims) * 1000, silent))
+  #dueMs({ claims, withoutLease }: Held): number {
+    const { catchUp, lease, validity } = this.#parts
+    const leftMs = withoutLease ? Infinity : lease.leftMs + 1
+    const pollMs = catchUp === undefined ? LOOK_MS : lease.lengthMs / 4
+    return Math.max(1, Math.min(LOOK_MS, pollMs, validity.secondsLeft(claims) * 1000, leftMs))
   }
 
   /** One timer for all holds. */

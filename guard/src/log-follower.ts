@@ -12,6 +12,8 @@ export interface LogFollower {
    * exactly from there.
    */
   doubtLog(): void
+  /** A new anchor for leases is due. Never rejects. */
+  takeAnchor(): Promise<void>
   /** The broker has issued something at `seq`: it is up. */
   catchUpTo(seq: number): void
 }

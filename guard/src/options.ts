@@ -4,7 +4,7 @@ import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
 import { isText } from './selector.ts'
-import { DEFAULT_STALENESS, stalenessProblems, type Staleness, within } from './staleness.ts'
+import type { WithoutLease } from './lease.ts'
 
 export interface GuardOptions {
   /** The broker's issuer, an exact match: `https://sign-in.example`. */
@@ -21,16 +21,16 @@ export interface GuardOptions {
    */
   audience?: string | string[] | undefined
   /**
-   * What becomes of tokens when the broker has sent nothing for a while. Default: after 35 s they
-   * are rejected.
+   * What becomes of valid tokens while the guard holds no lease of the broker: they are rejected,
+   * or the broker is asked about each. Not given: `reject`.
    */
-  staleness?: Staleness | undefined
+  withoutLease?: WithoutLease | undefined
   /**
-   * Poll the log at most every so many seconds, 1 to 30, when a token is checked, instead of
-   * following it by a stream: for serverless functions. A revocation is then enforced up to that
-   * much later. Not given: follow.
+   * Poll the log when a token is checked, at most every quarter of the lease, instead of following
+   * it by a stream: for serverless functions. A revocation is then enforced up to that much later.
+   * Not given: follow.
    */
-  pollSeconds?: number | undefined
+  poll?: boolean | undefined
   /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
   clockToleranceSeconds?: number | undefined
   /**
@@ -61,7 +61,7 @@ export interface GuardOptions {
 
 type Filled =
   | 'audience'
-  | 'staleness'
+  | 'withoutLease'
   | 'clockToleranceSeconds'
   | 'guardId'
   | 'maxEntries'
@@ -78,7 +78,7 @@ export function readOptions(given: GuardOptions): Settings {
   const settings: Settings = {
     ...given,
     audience: given.audience ?? `urn:case-manager:instance:${given.clientId}`,
-    staleness: given.staleness ?? DEFAULT_STALENESS,
+    withoutLease: given.withoutLease ?? 'reject',
     clockToleranceSeconds: given.clockToleranceSeconds ?? 5,
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
@@ -102,8 +102,7 @@ function findProblems({
   clientSecret,
   clientKey,
   audience,
-  staleness,
-  pollSeconds,
+  withoutLease,
   clockToleranceSeconds,
   idTokenSignedResponseAlg,
   guardId,
@@ -129,13 +128,9 @@ function findProblems({
   const audiences = Array.isArray(audience) ? audience : [audience]
   if (audiences.length === 0 || !audiences.every(isText))
     problems.push('audience: the audience that this client is registered with.')
-  problems.push(...stalenessProblems(staleness))
-  if (
-    pollSeconds !== undefined &&
-    (!within(pollSeconds, 1, 30) || pollSeconds >= staleness.afterSeconds)
-  )
-    problems.push('pollSeconds: 1 to 30, and less than staleness.afterSeconds; 5 is sensible.')
-  if (!within(clockToleranceSeconds, 0, 30))
+  if (withoutLease !== 'reject' && withoutLease !== 'introspect')
+    problems.push("withoutLease: 'reject' or 'introspect'.")
+  if (!(clockToleranceSeconds >= 0 && clockToleranceSeconds <= 30))
     problems.push(
       'clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.',
     )

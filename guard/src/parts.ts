@@ -10,6 +10,7 @@ import { Follower } from './follower.ts'
 import { Holds } from './holds.ts'
 import { callHooks, type Hooks } from './hooks.ts'
 import { KeySet } from './keys.ts'
+import { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { readOptions, type GuardOptions, type Settings } from './options.ts'
 import { Poller } from './poller.ts'
@@ -31,6 +32,7 @@ export interface Parts {
   live: Promise<void>
   becameLive: () => void
   ledger: Ledger
+  lease: Lease
   cache: TokenCache
   brokerClock: BrokerClock
   keys: KeySet
@@ -51,6 +53,7 @@ export function openParts(options: GuardOptions): Parts {
   const { hooks, lastProblem } = openHooks(settings, clock)
   const stop = new AbortController()
   const ledger = new Ledger(settings.maxEntries)
+  const lease = new Lease(clock, hooks.problem)
   const cache = new TokenCache(settings.maxCachedTokens)
   const brokerClock = new BrokerClock(
     clock,
@@ -66,7 +69,8 @@ export function openParts(options: GuardOptions): Parts {
   const enforcer = new Enforcer(ledger, hooks, (entry, collapsed) =>
     collapsed ? holds.recheck() : holds.revoked(entry),
   )
-  const about = (): Omit<Report, 'epoch' | 'seq'> => aboutGuard(settings, brokerClock.offsetSeconds)
+  const about = (): Omit<Report, 'epoch' | 'seq'> =>
+    aboutGuard(settings, lease, brokerClock.offsetSeconds)
   const reporter = new Reporter({
     broker,
     clock,
@@ -82,6 +86,7 @@ export function openParts(options: GuardOptions): Parts {
     hooks,
     stop,
     ledger,
+    lease,
     cache,
     brokerClock,
     broker,
@@ -90,10 +95,10 @@ export function openParts(options: GuardOptions): Parts {
     reporter,
   }
   const { becameLive, live, ...log } = openLog(known, () => holds.recheck())
-  const { catchUp, feed, follower } = log
+  const { catchUp, follower } = log
   const kids = new WeakMap<AccessClaims, string>()
   const validity = new Validity({ brokerClock, keys, ledger, settings })
-  const holds: Holds = new Holds({ clock, freshness: feed.freshness, kids, validity, catchUp })
+  const holds: Holds = new Holds({ clock, lease, kids, validity, catchUp })
   const checker = new Checker({
     ...known,
     ...log,
@@ -112,6 +117,7 @@ type Known = Pick<
   | 'hooks'
   | 'stop'
   | 'ledger'
+  | 'lease'
   | 'cache'
   | 'brokerClock'
   | 'keys'
@@ -129,11 +135,9 @@ type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> 
  * come by.
  */
 function openLog(known: Known, onLive: () => void): Log {
-  const { broker, brokerClock, clock, enforcer, hooks, keys, ledger, reporter, settings, stop } =
-    known
-  const { guardId, pollSeconds, random } = settings
-  const stopping = stop.signal
-  const polls = pollSeconds !== undefined
+  const { broker, brokerClock, clock, enforcer, hooks, keys, lease, ledger, reporter } = known
+  const { guardId, poll: polls = false, random } = known.settings
+  const stopping = known.stop.signal
   let becameLive: () => void = () => {}
   const live = new Promise<void>((resolve) => (becameLive = resolve))
   const feed = new FeedReader({
@@ -141,24 +145,24 @@ function openLog(known: Known, onLive: () => void): Log {
     // Each poll brings it up to date: only what is new of that is said.
     hooks: polls ? { ...hooks, live: onChange(hooks.live) } : hooks,
     keys,
+    lease,
     ledger,
     enforce: (entry, tell) => enforcer.enforce(entry, tell),
     onEnforced: (epoch, seq) =>
       polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq),
-    onLive: () => {
-      becameLive()
-      onLive()
-    },
+    onLive,
+    onLease: () => becameLive(),
+    onAnchorDue: () => void follower.takeAnchor(),
     now: () => brokerClock.now(),
   })
   const startOver = (): void => follower.startOver()
   const sweeper = new Sweeper({ ...known, startOver })
   const onPolled = (): void => sweeper.sweepIfDue()
   const poller = polls
-    ? new Poller({ broker, clock, feed, hooks, pollSeconds, random, stopping, onPolled })
+    ? new Poller({ broker, clock, feed, hooks, lease, random, stopping, onPolled })
     : undefined
   const follower: LogFollower =
-    poller ?? new Follower({ broker, clock, feed, guardId, hooks, random, stopping })
+    poller ?? new Follower({ broker, clock, feed, guardId, hooks, lease, random, stopping })
   return { feed, follower, sweeper, live, becameLive, catchUp: poller && (() => poller.catchUp()) }
 }
 
@@ -187,13 +191,16 @@ function openHooks(
 }
 
 function aboutGuard(
-  { guardId: guard, staleness: { afterSeconds, policy } }: Settings,
+  { guardId: guard, withoutLease }: Settings,
+  { driftPpm, ranOut }: Lease,
   offsetSeconds: number | undefined,
 ): Omit<Report, 'epoch' | 'seq'> {
   return {
     guard,
     version: VERSION,
-    staleness: { after_seconds: afterSeconds, policy },
+    without_lease: withoutLease,
+    lease_ran_out: { count: ranOut },
     ...(offsetSeconds === undefined ? {} : { clock_offset_seconds: offsetSeconds }),
+    ...(driftPpm === undefined ? {} : { clock_drift_ppm: driftPpm }),
   }
 }

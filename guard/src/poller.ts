@@ -2,6 +2,7 @@ import type { Broker } from './broker.ts'
 import { pause, type Clock } from './clock.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
+import type { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { isSeq } from './selector.ts'
 
@@ -15,7 +16,7 @@ interface PollerParts {
   clock: Clock
   feed: FeedReader
   hooks: Hooks
-  pollSeconds: number
+  lease: Lease
   random: () => number
   stopping: AbortSignal
   /**
@@ -31,6 +32,7 @@ interface Answer {
   retired_kids: unknown
   reset: boolean
   more: boolean
+  lease: Record<string, unknown>
 }
 
 /**
@@ -62,12 +64,10 @@ export class Poller implements LogFollower {
    * poll.
    */
   catchUp(): Promise<void> | undefined {
-    const { clock, pollSeconds, stopping } = this.#parts
+    const { clock, lease, stopping } = this.#parts
     if (stopping.aborted) return undefined
-    return (
-      this.#polling ??
-      (clock.monotonicMs() - this.#triedAtMs < pollSeconds * 1000 ? undefined : this.#poll())
-    )
+    const recent = clock.monotonicMs() - this.#triedAtMs < lease.lengthMs / 4
+    return this.#polling ?? (recent ? undefined : this.#poll())
   }
 
   startOver(): void {
@@ -81,6 +81,9 @@ export class Poller implements LogFollower {
   }
 
   catchUpTo(): void {}
+
+  /** Each poll has one. */
+  async takeAnchor(): Promise<void> {}
 
   #poll(): Promise<void> {
     this.#polling ??= this.#pollOnce().finally(() => (this.#polling = undefined))
@@ -111,7 +114,7 @@ export class Poller implements LogFollower {
     const { broker, feed, stopping } = this.#parts
     let { position } = feed
     for (let page = 0; page < MAX_PAGES; page++) {
-      const answer = readAnswer(await broker.poll(position, stopping))
+      const answer = readAnswer(await broker.poll(position, () => feed.opens(), stopping))
       const again = this.#take(answer)
       if (again !== undefined || !answer.more) return again
       position = { epoch: answer.epoch, seq: answer.seq }
@@ -119,20 +122,24 @@ export class Poller implements LogFollower {
     throw new Error(`the broker's answers do not end: ${MAX_PAGES} of them said "more"`)
   }
 
-  #take({ epoch, seq, entries, retired_kids, reset, more }: Answer): string | undefined {
+  #take({ lease, ...answer }: Answer): string | undefined {
+    const { epoch, seq, entries, retired_kids, reset, more } = answer
     const { feed } = this.#parts
     const id = `${epoch}.${seq}`
     if (reset) feed.apply('reset', { epoch }, undefined)
     const wrong = feed.apply('snapshot', { epoch, seq, entries, retired_kids }, id)
-    return wrong ?? (more ? undefined : feed.apply('live', { epoch, seq }, id))
+    if (wrong !== undefined || more) return wrong
+    return (
+      feed.apply('live', { epoch, seq }, id) ??
+      feed.apply('anchor', lease, undefined) ??
+      feed.apply('lease', { ...lease, seq }, undefined)
+    )
   }
 }
 
 function readAnswer(answer: unknown): Answer {
-  const { epoch, seq, entries, retired_kids, reset, more } = (answer ?? {}) as Record<
-    string,
-    unknown
-  >
+  const { lease, ...page } = (answer ?? {}) as Record<string, unknown>
+  const { epoch, seq, entries, retired_kids, reset, more } = page
   if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
     throw new Error(
       'the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?',
@@ -144,5 +151,6 @@ function readAnswer(answer: unknown): Answer {
     retired_kids,
     reset: reset === true,
     more: more === true,
+    lease: (lease ?? {}) as Record<string, unknown>,
   }
 }

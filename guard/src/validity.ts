@@ -8,7 +8,7 @@ interface ValidityParts {
   brokerClock: BrokerClock
   keys: KeySet
   ledger: Ledger
-  settings: Pick<Settings, 'clockToleranceSeconds' | 'staleness'>
+  settings: Pick<Settings, 'clockToleranceSeconds'>
 }
 
 /**
@@ -44,10 +44,5 @@ export class Validity {
   revoked(claims: AccessClaims): 'revoked' | 'cutoff' | undefined {
     const { ledger } = this.#parts
     return ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)
-  }
-
-  /** For how long the broker may be silent before nothing can be accepted without asking it. */
-  get silenceMs(): number {
-    return this.#parts.settings.staleness.afterSeconds * 1000
   }
 }

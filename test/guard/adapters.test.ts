@@ -152,12 +152,12 @@ describe.each<[string, Instance]>([
       (await fetch(`${origin}/api/admin`, bearer(await broker.token({ roles: ['Admin'] })))).status,
     ).toBe(200)
     broker.clock.advance(36)
-    const stale = await fetch(`${origin}/api/me`, bearer(await broker.token()))
-    expect([stale.status, stale.headers.get('retry-after'), await stale.json()]).toMatchObject([
-      503,
-      '1',
-      { error: 'temporarily_unavailable' },
-    ])
+    const unknown = await fetch(`${origin}/api/me`, bearer(await broker.token()))
+    expect([
+      unknown.status,
+      unknown.headers.get('retry-after'),
+      await unknown.json(),
+    ]).toMatchObject([503, '1', { error: 'temporarily_unavailable' }])
   })
 
   test('a logout token is received, whether or not the body was parsed', async () => {

@@ -286,7 +286,7 @@ describe('options', () => {
         clientSecret: '',
         guardId: 'a b',
         clockToleranceSeconds: 60,
-        staleness: { afterSeconds: 0, policy: { acceptSeconds: 120 } as unknown as 'refuse' },
+        withoutLease: 'accept' as unknown as 'reject',
         maxEntries: 1,
         maxCachedTokens: -1,
         audience: [],
@@ -296,8 +296,7 @@ describe('options', () => {
       'clientId',
       'clientSecret',
       'audience',
-      'staleness.afterSeconds',
-      'staleness.policy',
+      'withoutLease',
       'clockToleranceSeconds',
       'guardId',
       'maxEntries',
@@ -327,7 +326,7 @@ describe('options', () => {
       }).status(),
     ).toMatchObject({
       ready: false,
-      silentForMs: Infinity,
+      leaseMs: 0,
     })
     expect(new TestClock().now).toBe(1_795_510_800)
   })

@@ -94,16 +94,18 @@ describe('a connection that is held open', () => {
     await eventually(() => expect(signal.aborted).toBe(true))
   })
 
-  test.each(['refuse', 'introspect'] as const)(
-    'ends when the broker has not been heard for too long, unless it holds through that: %s',
-    async (policy) => {
-      const { broker, clock, guard } = await both({ staleness: { afterSeconds: 35, policy } })
+  test.each(['reject', 'introspect'] as const)(
+    'ends when the lease has run out, unless it holds through that: %s',
+    async (withoutLease) => {
+      const { broker, clock, guard } = await both({ withoutLease })
+      broker.broken['/revocations'] = 503
+      broker.cut()
       const claims = await opened(guard, broker)
-      const [signal, through] = [guard.hold(claims), guard.hold(claims, { throughStale: true })]
-      clock.advance(34.9)
+      const [signal, through] = [guard.hold(claims), guard.hold(claims, { withoutLease: true })]
+      clock.advance(29.9)
       expect(endOf(signal)).toBe('held')
       clock.advance(0.2)
-      await eventually(() => expect(endOf(signal)).toBe('stale'))
+      await eventually(() => expect(endOf(signal)).toBe('no_lease'))
       expect(endOf(through)).toBe('held')
     },
   )

@@ -1,21 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { createGuard, type Guard, type GuardOptions, type HoldEnded } from '@case-manager/guard'
-import {
-  CLIENT,
-  eventually,
-  startBroker,
-  startGuard,
-  TestClock,
-  why,
-  type Broker,
-} from './stand-in.ts'
+import type { Guard, GuardOptions, HoldEnded } from '@case-manager/guard'
+import { eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
 async function both(
   options: Partial<GuardOptions> = {},
 ): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
-  return { broker, clock, guard: await startGuard(broker, { pollSeconds: 5, ...options }) }
+  // It polls every 5 s.
+  broker.leaseSeconds = 20
+  return { broker, clock, guard: await startGuard(broker, { poll: true, ...options }) }
 }
 
 const polls = (broker: Broker): number => broker.count('/revocations')
@@ -25,7 +19,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     const broker = await startBroker()
     for (const sid of ['s_1', 's_2', 's_3', 's_4', 's_5']) broker.revoke({ kind: 'session', sid })
     broker.page = 2
-    const guard = await startGuard(broker, { start: false, pollSeconds: 5 })
+    const guard = await startGuard(broker, { start: false, poll: true })
     expect(await why(guard, await broker.token({ rev: 100 }))).toBe('revoked')
     expect(await why(guard, await broker.token({ sid: 's_5', rev: 100 }))).toBe('revoked')
     expect(await why(guard, await broker.token({ sid: 's_6', rev: 100 }))).toBe('good')
@@ -33,7 +27,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(guard.status()).toMatchObject({ ready: true, connected: true, enforcedSeq: 105 })
   })
 
-  test('enforces a revocation at the first check after pollSeconds, and does not ask before', async () => {
+  test('enforces a revocation at the first check after a quarter of the lease, and does not ask before', async () => {
     const { broker, clock, guard } = await both()
     const token = await broker.token()
     const asked = polls(broker)
@@ -55,13 +49,13 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(polls(broker)).toBe(asked + 1)
   })
 
-  test('is stale when no poll has succeeded for 35 s, and accepts again with the first that does', async () => {
+  test('has no lease when no poll has succeeded for its length, and accepts again with the first that does', async () => {
     const { broker, clock, guard } = await both()
     broker.broken['/revocations'] = 503
-    clock.advance(34)
+    clock.advance(19)
     expect(await why(guard, await broker.token())).toBe('good')
     clock.advance(2)
-    expect(await why(guard, await broker.token())).toBe('stale')
+    expect(await why(guard, await broker.token())).toBe('no_lease')
     broker.broken = {}
     clock.advance(5)
     expect(await why(guard, await broker.token())).toBe('good')
@@ -70,7 +64,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
   test('accepts nothing before the first poll has succeeded', async () => {
     const broker = await startBroker()
     broker.broken['/revocations'] = 500
-    const guard = await startGuard(broker, { start: false, pollSeconds: 5 })
+    const guard = await startGuard(broker, { start: false, poll: true })
     expect(await why(guard, await broker.token())).toBe('starting')
     expect(guard.status().lastProblem?.message).toContain(
       `answered the feed with 500 '', expected 200 "application/json"`,
@@ -148,13 +142,22 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     await eventually(() => expect((signal.reason as HoldEnded | undefined)?.why).toBe('revoked'))
   })
 
-  test.each([0, 31, 5])(
-    'pollSeconds %d is refused where it is not an interval, or not shorter than afterSeconds',
-    (pollSeconds) => {
-      const staleness = { afterSeconds: 5, policy: 'refuse' } as const
-      expect(() =>
-        createGuard({ issuer: 'https://sign-in.example', ...CLIENT, pollSeconds, staleness }),
-      ).toThrow('pollSeconds: 1 to 30')
-    },
-  )
+  test('is granted a lease by the last page alone', async () => {
+    const { broker, clock, guard } = await both()
+    const token = await broker.token({ sid: 's_9', rev: 1000 })
+    for (const sid of ['s_1', 's_2', 's_3']) broker.revoke({ kind: 'session', sid })
+    broker.page = 2
+    clock.advance(19)
+    const before = guard.status().leaseMs
+    broker.instead['/revocations'] = (response) => {
+      const page = { epoch: broker.epoch, seq: 102, entries: [], retired_kids: [], reset: false }
+      const lease = { ...broker.lease(), at_ms: clock.monotonicMs() }
+      response.end(JSON.stringify({ ...page, more: true, lease }))
+      broker.broken['/revocations'] = 503
+    }
+    expect(await why(guard, token)).toBe('good')
+    expect(guard.status().leaseMs).toBeLessThanOrEqual(before)
+    clock.advance(2)
+    expect(await why(guard, token)).toBe('no_lease')
+  })
 })

@@ -92,6 +92,9 @@ export class Broker {
   readonly reports: ({ epoch: string; seq: number; guard: string } & Record<string, unknown>)[] = []
   readonly streams = new Set<ServerResponse>()
   issuer = ''
+  /** The length of the leases that it grants, and the name of its clock. */
+  leaseSeconds = 30
+  clockName = 'clock-a'
   epoch = 'epoch-a'
   seq = 100
   entries: { seq: number; selector: Selector; exp: number }[] = []
@@ -141,7 +144,14 @@ export class Broker {
     for (const stream of this.streams) stream.write(text)
   }
   heartbeat(): void {
-    this.raw(': heartbeat\n\n')
+    this.send('lease', this.lease())
+  }
+  lease(knownMs = this.clock.monotonicMs()) {
+    const { clockName: clock, leaseSeconds: seconds, seq } = this
+    return { clock, known_ms: knownMs, seconds, seq }
+  }
+  #anchor() {
+    return { clock: this.clockName, at_ms: this.clock.monotonicMs() }
   }
   /** Breaks every stream, without an event. */
   cut(): void {
@@ -150,6 +160,7 @@ export class Broker {
   /** Restores the database: another log, in which the whole past is revoked. */
   restore(seq = 40): void {
     this.epoch = `epoch-${Math.random()}`
+    this.clockName = `clock-${Math.random()}`
     this.seq = seq
     this.entries = []
     this.cut()
@@ -234,6 +245,8 @@ export class Broker {
     if (path === '/revocations' && headers.accept === 'application/json')
       return json(response, 200, this.#page(params))
     if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
+    if (path === '/revocations/clock')
+      return json(response, 200, { ...this.#anchor(), nonce: params.get('nonce') })
     if (path === '/revocations/enforced') {
       if (this.reportStatus === 204)
         this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
@@ -256,7 +269,8 @@ export class Broker {
     const entries = rest.slice(0, this.page)
     const more = entries.length < rest.length
     const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
-    return { epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more }
+    const page = { epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more }
+    return more ? page : { ...page, lease: { ...this.lease(), ...this.#anchor() } }
   }
 
   #feed(lastEventId: string | string[] | undefined, response: ServerResponse): void {
@@ -268,7 +282,8 @@ export class Broker {
       void response.write(
         `event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`,
       )
-    response.write(': welcome\nretry: 1000\n\n')
+    response.write('retry: 1000\n\n')
+    event('anchor', this.#anchor())
     const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
     const resumes = epoch === this.epoch && Number(after) <= this.seq
     if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })
@@ -283,6 +298,7 @@ export class Broker {
       )
     if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
     event('live', { epoch: this.epoch, seq: this.seq }, this.seq)
+    event('lease', this.lease())
     this.streams.add(response)
     response.on('close', () => this.streams.delete(response))
   }

@@ -4,7 +4,6 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
-import { DEFAULT_STALENESS } from '../../guard/src/staleness.ts'
 import { clientsFileJsonSchema } from '../../src/clients/clients-file-schema.ts'
 import { parseClientMetadata } from '../../src/clients/metadata.ts'
 import { variablesOf } from '../../src/config/read.ts'
@@ -53,19 +52,21 @@ describe('the documentation', () => {
     })
     const tokens = `${(client.ok ? client.metadata.accessTokenSeconds : 0) / 60} minutes`
     const probe = `${SETTINGS.signals.probeEverySeconds.default} minutes`
-    const lost = DEFAULT_STALENESS.afterSeconds
+    const lost = client.ok ? client.metadata.guardLeaseSeconds : 0
     const stated: Record<string, RegExp[]> = {
       'README.md': [
-        new RegExp(`^\\| a guard \\|.*within ${lost} s when`, 'm'),
+        new RegExp(`^\\| a guard \\|.*within its lease, ${lost} s, when`, 'm'),
         new RegExp(`^\\| neither .*expires: ${tokens}`, 'm'),
         new RegExp(`from\\sthe\\sprobe\\swithin ${probe}`),
       ],
       'docs/relying-party.md': [
-        new RegExp(`has lost the broker \\| within ${lost} s`),
+        new RegExp(`has lost the broker \\| within its lease of ${lost} s`),
         new RegExp(`^\\| neither, .*up to ${tokens}`, 'm'),
       ],
       'SECURITY.md': [
-        new RegExp(`guard that has lost the broker\\*\\* notices within ${lost} seconds`),
+        new RegExp(
+          `guard that has lost the broker\\*\\* accepts tokens until its lease of ${lost} seconds`,
+        ),
         new RegExp(`access token until it expires, ${tokens}`),
         new RegExp(`by the probe, within ${probe}`),
       ],

@@ -1,4 +1,4 @@
-import { createGuard, type Guard, type GuardOptions } from '@case-manager/guard'
+import { createGuard, type Guard } from '@case-manager/guard'
 import type { TestInstance, TestWorld } from './world.ts'
 
 /**
@@ -8,11 +8,7 @@ import type { TestInstance, TestWorld } from './world.ts'
 export async function startGuards(
   world: TestWorld,
   { entry }: TestInstance,
-  {
-    count,
-    name,
-    staleness,
-  }: { count: number; name: string; staleness?: GuardOptions['staleness'] },
+  { count, name }: { count: number; name: string },
 ): Promise<Guard[]> {
   const { client_id: clientId, client_secret: clientSecret, audience } = entry
   const common = {
@@ -20,7 +16,6 @@ export async function startGuards(
     clientId,
     clientSecret,
     audience: audience as string | undefined,
-    staleness,
   }
   const guards = Array.from({ length: count }, (_, n) =>
     createGuard({ ...common, guardId: `${name}-${n}`, hooks: { problem: () => {} } }),

@@ -43,7 +43,7 @@ const HAPROXY = onPath('haproxy')
 const CADDY = onPath('caddy')
 
 const behindNginx: Pick<Proxy, 'prepare' | 'settings'> = {
-  settings: ['--stale-status', '403'],
+  settings: ['--no-lease-status', '403'],
   prepare(parts) {
     const { directory } = parts
     const site = configuredProxy('nginx/guard.conf', parts)

@@ -32,7 +32,7 @@ async function registered(): Promise<Rig> {
   return rig
 }
 
-async function startGuard(rig: Rig, options: { pollSeconds?: number } = {}): Promise<Guard> {
+async function startGuard(rig: Rig, options: { poll?: boolean } = {}): Promise<Guard> {
   const url = await rig.serve()
   // Node's `Date` is the machine's time, and the broker of the test has another.
   const fetched: typeof fetch = async (address, init) => {
@@ -85,9 +85,9 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
 
   test('polls the feed', async () => {
     const rig = await registered()
-    const guard = await startGuard(rig, { pollSeconds: 5 })
+    const guard = await startGuard(rig, { poll: true })
     await endEverything(rig)
-    rig.clock.advance(6)
+    rig.clock.advance(8)
     await guard.check('x')
     expect(guard.status().enforcedSeq).toBe((await rig.store.head()).seq)
   })

@@ -102,7 +102,7 @@ describe('a security event token', () => {
     const fetch = async () => made.rig.app.request(`${ISSUER}/jwks`)
     const keys = new KeySet({
       uri: `${ISSUER}/jwks`,
-      clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
+      clock: { nowMs, monotonicMs: nowMs, elapsedMs: nowMs, after: () => () => undefined },
       fetch: fetch as never,
     })
     const expected = {

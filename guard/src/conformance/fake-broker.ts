@@ -29,6 +29,10 @@ export class FakeBroker {
   readonly reports: { epoch?: unknown; seq?: unknown; guard?: unknown; answered: number }[] = []
   /** How the client is registered. */
   clientBy: 'secret' | 'key' = 'secret'
+  /** The name of its clock, and the length of the leases that it grants. */
+  readonly #lease: { clock: string; seconds: number }
+  /** Up to where its streams have been sent its log. */
+  #sentSeq = 0
   /** Requests with other credentials than the client's. */
   unauthenticated = 0
   readonly state: BrokerState = {
@@ -52,8 +56,9 @@ export class FakeBroker {
   readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
 
-  constructor(keys: Keys, clock: Clock) {
+  constructor(keys: Keys, clock: Clock, leaseSeconds: number) {
     this.#keys = keys
+    this.#lease = { clock: crypto.randomUUID(), seconds: leaseSeconds }
     this.#clock = clock
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy())
@@ -90,7 +95,9 @@ export class FakeBroker {
   append(entry: LogEntry, { send }: { send: boolean }): void {
     this.entries.push(entry)
     this.state.seq = Math.max(this.state.seq, entry.seq)
-    if (send) this.send('revocation', entry, `${this.state.epoch}.${entry.seq}`)
+    if (!send) return
+    this.send('revocation', entry, `${this.state.epoch}.${entry.seq}`)
+    this.#sentSeq = this.state.seq
   }
   send(event: string, data: unknown, id?: string): void {
     this.raw(frame(event, data, id))
@@ -115,12 +122,28 @@ export class FakeBroker {
   live(): void {
     this.state.hold_live = false
     const { epoch, seq } = this.state
+    this.#sentSeq = seq
     this.send('live', { epoch, seq }, `${epoch}.${seq}`)
+    this.#grant()
+  }
+
+  /** It has sent all that it knows. */
+  #grant(): void {
+    this.raw(this.#leaseFrame())
+  }
+
+  #leaseFrame(): string {
+    const knownMs = this.#clock.elapsedMs()
+    return frame('lease', { ...this.#lease, known_ms: knownMs, seq: this.#sentSeq })
+  }
+
+  #anchor(): { clock: string; at_ms: number } {
+    return { clock: this.#lease.clock, at_ms: this.#clock.elapsedMs() }
   }
 
   #beat(): void {
     this.#stopHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
-      this.raw(': heartbeat\n\n')
+      this.#grant()
       this.#beat()
     })
   }
@@ -129,7 +152,7 @@ export class FakeBroker {
     const body = await read(request)
     const { pathname, searchParams } = new URL(request.url ?? '/', this.issuer)
     const params =
-      request.method === 'POST' && pathname === '/revocations'
+      request.method === 'POST' && pathname !== '/revocations/enforced'
         ? new URLSearchParams(body)
         : searchParams
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
@@ -153,6 +176,8 @@ export class FakeBroker {
         response,
       )
     if (pathname === '/revocations') return json(response, this.#page(params))
+    if (pathname === '/revocations/clock')
+      return json(response, { ...this.#anchor(), nonce: params.get('nonce') })
     if (pathname === '/revocations/enforced') return this.#report(body, response)
     response.writeHead(404).end()
   }
@@ -210,6 +235,9 @@ export class FakeBroker {
       retired_kids: this.state.retired_kids,
       reset,
       more,
+      ...(!more && {
+        lease: { ...this.#lease, ...this.#anchor(), known_ms: this.#clock.elapsedMs() },
+      }),
     }
   }
 
@@ -224,7 +252,9 @@ export class FakeBroker {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
     })
-    response.write(': connected\nretry: 1000\n\n')
+    if (this.state.silent) return void response.flushHeaders()
+    this.#sentSeq = seq
+    response.write(`retry: 1000\n\n${frame('anchor', this.#anchor())}`)
     if (reset) response.write(frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {
@@ -239,7 +269,8 @@ export class FakeBroker {
       )
     }
     if (resumes) response.write(frame('keys', { jwks: 'changed', retired_kids }))
-    if (!hold_live) response.write(frame('live', { epoch, seq }, `${epoch}.${seq}`))
+    if (!hold_live)
+      response.write(frame('live', { epoch, seq }, `${epoch}.${seq}`) + this.#leaseFrame())
     this.#streams.add(response)
     response.on('close', () => this.#streams.delete(response))
   }

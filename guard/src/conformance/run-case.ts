@@ -38,7 +38,7 @@ export class Play {
 
   constructor(stage: Stage) {
     this.#stage = stage
-    this.broker = new FakeBroker(stage.keys, stage.clock)
+    this.broker = new FakeBroker(stage.keys, stage.clock, stage.staleAfterSeconds)
   }
 
   async start(): Promise<void> {

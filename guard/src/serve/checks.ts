@@ -41,7 +41,7 @@ interface CheckParts {
   trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string
-  staleStatus: 403 | 503
+  noLeaseStatus: 403 | 503
   /** Aborted at the end: the answers under way are the last of their connections. */
   stopping: AbortSignal
   /** For an operator: what is wrong with the proxy's configuration, or with this program. */
@@ -232,7 +232,7 @@ class Check {
   /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */
   unavailable(why: Denied): Answer {
     this.#count(why)
-    return new Answer(this.#parts.staleStatus, ['X-Guard', 'stale', 'Retry-After', '1'])
+    return new Answer(this.#parts.noLeaseStatus, ['X-Guard', 'no_lease', 'Retry-After', '1'])
   }
 
   #count(why: Denied): void {

@@ -44,7 +44,7 @@ export class EndedStream {
   #look(): void {
     if (this.#known === this.#isKnown()) return
     this.#known = !this.#known
-    this.send(this.#known ? 'live' : 'stale', {})
+    this.send(this.#known ? 'live' : 'no_lease', {})
   }
 
   open(lastEventId: string | undefined, response: ServerResponse): void {
@@ -60,13 +60,13 @@ export class EndedStream {
     const missed = this.#since(lastEventId)
     if (missed === undefined) response.write(frame('reset', {}, this.#id(this.#n)))
     else for (const { text } of missed) response.write(text)
-    response.write(frame(this.#known ? 'live' : 'stale', {}, this.#id(this.#n)))
+    response.write(frame(this.#known ? 'live' : 'no_lease', {}, this.#id(this.#n)))
     this.#streams.add(response)
     response.once('close', () => this.#streams.delete(response))
     if (this.#streams.size === 1) this.#beat()
   }
 
-  send(event: 'ended' | 'forgotten' | 'stale' | 'live', data: object): void {
+  send(event: 'ended' | 'forgotten' | 'no_lease' | 'live', data: object): void {
     const n = ++this.#n
     const text = frame(event, data, this.#id(n))
     this.#events.push({ n, text })

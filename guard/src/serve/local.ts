@@ -63,26 +63,17 @@ function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): 
 }
 
 function ready({ guard }: LocalParts, response: ServerResponse): void {
-  const {
-    clockOffsetSeconds,
-    connected,
-    enforcedSeq,
-    lastProblem,
-    ready,
-    reportedSeq,
-    silentForMs,
-    stale,
-  } = guard.status()
-  const silent_seconds = Number.isFinite(silentForMs) ? silentForMs / 1000 : null
+  const { clockOffsetSeconds, connected, enforcedSeq, lastProblem, leaseMs, reportedSeq } =
+    guard.status()
+  const ready = leaseMs > 0
   const body = {
-    ready: ready && !stale,
+    ready,
     connected,
-    stale,
-    silent_seconds,
+    lease_seconds: leaseMs / 1000,
     enforced_seq: enforcedSeq,
     reported_seq: reportedSeq ?? null,
   }
-  json(response, ready && !stale ? 200 : 503, {
+  json(response, ready ? 200 : 503, {
     ...body,
     clock_offset_seconds: clockOffsetSeconds ?? null,
     last_problem: lastProblem?.message ?? null,

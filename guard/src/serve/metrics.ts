@@ -21,8 +21,15 @@ export function metricsText({ checks, ended, guard, sessions }: Measured): strin
       Number(status.ready),
     ),
     gauge('guard_connected', '1 while the feed is connected', Number(status.connected)),
-    gauge('guard_stale', '1 when the broker has not been heard for too long', Number(status.stale)),
-    gauge('guard_silent_seconds', 'Since the broker was last heard', status.silentForMs / 1000),
+    gauge('guard_lease_seconds', 'For how long tokens may be accepted', status.leaseMs / 1000),
+    counter('guard_lease_ran_out_total', 'Times that a lease ran out', [
+      [{}, counters.leasesRunOut],
+    ]),
+    gauge(
+      'guard_clock_drift_ppm',
+      'By how much the clocks part, where that leaves no lease',
+      status.clockDriftPpm ?? 0,
+    ),
     gauge(
       'guard_clock_offset_seconds',
       "The broker's clock less this machine's",

@@ -124,10 +124,7 @@ export async function serve({
   }
 }
 
-const knows = (guard: Guard): boolean => {
-  const { ready, stale } = guard.status()
-  return ready && !stale
-}
+const knows = (guard: Guard): boolean => guard.status().leaseMs > 0
 
 function readRulesFile(file: string): ReturnType<typeof readRules> {
   let text: string

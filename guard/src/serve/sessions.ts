@@ -68,8 +68,8 @@ export class Sessions {
     before?.release.abort()
     const release = new AbortController()
     this.#watched.set(key, { exp, release })
-    // A silent broker ends no session: the stream says `stale`, and the application decides.
-    const signal = this.#guard.hold(claims, { until: release.signal, throughStale: true })
+    // A silent broker ends no session: the stream says `no_lease`, and the application decides.
+    const signal = this.#guard.hold(claims, { until: release.signal, withoutLease: true })
     const ended = (): void => {
       if (this.#watched.get(key)?.release !== release) return
       this.#watched.delete(key)

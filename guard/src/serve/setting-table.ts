@@ -105,22 +105,16 @@ const TABLE = [
     example: 'https://cases.internal',
   },
   {
-    name: 'stale_status',
+    name: 'no_lease_status',
     help: 'the answer when it cannot know: 503, or 403 for nginx',
     example: '403',
     fallback: '503',
   },
   {
-    name: 'stale_after_seconds',
-    help: 'how long the broker may be silent',
-    example: '35',
-    fallback: '35',
-  },
-  {
-    name: 'stale_policy',
-    help: 'then: refuse, or introspect (asks the broker about each token)',
+    name: 'without_lease',
+    help: 'what it does when it holds no lease of the broker: reject, or introspect (asks about each token)',
     example: 'introspect',
-    fallback: 'refuse',
+    fallback: 'reject',
   },
   {
     name: 'clock_tolerance_seconds',

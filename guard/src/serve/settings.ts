@@ -4,7 +4,7 @@ import { BlockList, isIP } from 'node:net'
 import { readOptions, type GuardOptions } from '../options.ts'
 import { SETTINGS, flagOf, variableOf, type Name } from './setting-table.ts'
 import type { ClientKey } from '../credentials.ts'
-import type { Staleness } from '../staleness.ts'
+import type { WithoutLease } from '../lease.ts'
 import { isLoopback, readAddress, type Address } from './addresses.ts'
 import { IDENTITY_NAMES, type IdentityName } from './identity.ts'
 import type { RequestFrom } from './original-request.ts'
@@ -47,7 +47,6 @@ export function readSettings({
 const SETTING_OF: Readonly<Record<string, string>> = {
   clientSecret: 'client_secret_file',
   clientKey: 'client_key_file',
-  'staleness.afterSeconds': 'stale_after_seconds',
 }
 const settingOf = (option: string): string =>
   SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -115,7 +114,7 @@ export interface ServeConfig {
   identityPrefix: string
   identityHeaders: readonly IdentityName[]
   identityAudience: string | undefined
-  staleStatus: 403 | 503
+  noLeaseStatus: 403 | 503
 }
 
 type Get = (name: Name) => string | undefined
@@ -126,7 +125,7 @@ function toConfig(get: Get, say: Say): ServeConfig {
   const listen = addressOf(get, say, 'listen')
   const localListen = addressOf(get, say, 'local_listen')
   const requestFrom = oneOf(get, say, 'request_from', ['forwarded', 'request'])
-  const staleStatus = Number(oneOf(get, say, 'stale_status', ['503', '403'])) as 403 | 503
+  const noLeaseStatus = Number(oneOf(get, say, 'no_lease_status', ['503', '403'])) as 403 | 503
   const tokenHeader = headerName(get, say, 'token_header')
   const identityPrefix = headerName(get, say, 'identity_prefix')
   if (!identityPrefix.endsWith('-')) say('identity_prefix', 'must end with a dash.')
@@ -160,7 +159,7 @@ function toConfig(get: Get, say: Say): ServeConfig {
     identityPrefix,
     identityHeaders: identityHeadersOf(get, say),
     identityAudience: get('identity_audience'),
-    staleStatus,
+    noLeaseStatus,
   }
 }
 
@@ -180,10 +179,7 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
     clientSecret,
     clientKey,
     audience: audience.length === 0 ? undefined : audience,
-    staleness: {
-      afterSeconds: numberOf(get, say, 'stale_after_seconds'),
-      policy: oneOf(get, say, 'stale_policy', ['refuse', 'introspect']) as Staleness['policy'],
-    },
+    withoutLease: oneOf(get, say, 'without_lease', ['reject', 'introspect']) as WithoutLease,
     clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),
     guardId: get('guard_id'),
   }

@@ -44,7 +44,7 @@ function keysOf(
   const nowMs = (): number => clock.nowMs()
   return new KeySet({
     uri: jwksUri,
-    clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
+    clock: { nowMs, monotonicMs: nowMs, elapsedMs: nowMs, after: () => () => undefined },
     // An administrator registered this address, so outbound rules for registered addresses apply.
     fetch: async (url) => {
       const answer = await outbound.request(url instanceof Request ? url.url : url.toString(), {

@@ -29,28 +29,18 @@ function nodeAdapter(): Adapter {
   return {
     async ask(message) {
       if (message.do === 'start') {
-        const {
-          audience,
-          client_id: clientId,
-          guard: guardId,
-          issuer,
-          stale_after_seconds: afterSeconds,
-        } = message
+        const { audience, client_id: clientId, guard: guardId, issuer } = message
         const credentials = {
           clientId,
           clientSecret: message.client_secret,
           clientKey: message.client_key as ClientKey | undefined,
-        }
-        const settings = {
-          staleness: { afterSeconds, policy: 'refuse' as const },
-          pollSeconds: message.poll_seconds,
         }
         guard = createGuard({
           issuer,
           ...credentials,
           audience,
           guardId,
-          ...settings,
+          poll: message.poll_seconds !== undefined,
           onLogout: () => {},
           hooks: { problem: () => {} },
         })

@@ -26,15 +26,7 @@ export function serveAdapter(): Adapter {
 }
 
 async function start(message: Start, rules: string, directory: string): Promise<Serving> {
-  const {
-    audience,
-    client_id,
-    client_key,
-    client_secret,
-    guard: guard_id,
-    issuer,
-    stale_after_seconds,
-  } = message
+  const { audience, client_id, client_key, client_secret, guard: guard_id, issuer } = message
   const client_key_file = join(directory, 'client-key.json')
   writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
   const credential = client_secret === undefined ? { client_key_file } : { client_secret }
@@ -50,7 +42,7 @@ async function start(message: Start, rules: string, directory: string): Promise<
     listen: '127.0.0.1:0',
   }
   const read = readSettings({
-    flags: { ...given, stale_after_seconds: String(stale_after_seconds) },
+    flags: given,
     env: {},
     file: undefined,
   })

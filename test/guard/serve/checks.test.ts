@@ -173,7 +173,7 @@ describe('the check of a request', () => {
 })
 
 describe('when it cannot know (rule 20)', () => {
-  test('503, never 401, before the first snapshot and after 35 s of silence', async () => {
+  test('503, never 401, before the first snapshot and without a lease', async () => {
     const { broker, check } = await startServe()
     const token = await broker.token()
     broker.clock.advance(36)
@@ -182,16 +182,16 @@ describe('when it cannot know (rule 20)', () => {
       ...shown(answer),
       answer.headers['retry-after'],
       answer.headers['www-authenticate'],
-    ]).toEqual([503, 'stale', '1', undefined])
+    ]).toEqual([503, 'no_lease', '1', undefined])
     // Whether there is a token is known all the same.
     expect([(await check()).status, (await check({ uri: '/health' })).status]).toEqual([401, 200])
   })
 
-  test('403 with X-Guard: stale, where the proxy cannot pass 503 on (nginx)', async () => {
-    const { broker, check } = await startServe({ stale_status: '403' })
+  test('403 with X-Guard: no_lease, where the proxy cannot pass 503 on (nginx)', async () => {
+    const { broker, check } = await startServe({ no_lease_status: '403' })
     const token = await broker.token()
     broker.clock.advance(36)
-    expect(shown(await check({ token }))).toEqual([403, 'stale'])
+    expect(shown(await check({ token }))).toEqual([403, 'no_lease'])
     expect(shown(await check({ uri: '/nowhere', token }))).toEqual([403, 'denied'])
   })
 
@@ -201,7 +201,7 @@ describe('when it cannot know (rule 20)', () => {
     serving.guard.hold = () => {
       throw new Error('out of memory')
     }
-    expect(shown(await check({ token }))).toEqual([503, 'stale'])
+    expect(shown(await check({ token }))).toEqual([503, 'no_lease'])
     expect(problems).toEqual(['A check failed.: out of memory'])
   })
 })

@@ -129,9 +129,9 @@ describe('the stream of ended sessions (rule 21)', () => {
     const { broker, serving } = running
     const stream = await follow(serving.localAddress)
     broker.clock.advance(36)
-    await eventually(() => expect(stream.names()).toEqual(['live', 'stale']))
+    await eventually(() => expect(stream.names()).toEqual(['live', 'no_lease']))
     broker.heartbeat()
-    await eventually(() => expect(stream.names()).toEqual(['live', 'stale', 'live']))
+    await eventually(() => expect(stream.names()).toEqual(['live', 'no_lease', 'live']))
     // What ends while it is silent is said all the same.
     await check(running)
     broker.clock.advance(36)
@@ -232,8 +232,7 @@ describe('the local listener', () => {
     expect(JSON.parse((await local('/readyz')).body)).toEqual({
       ready: true,
       connected: true,
-      stale: false,
-      silent_seconds: 0,
+      lease_seconds: 29.95,
       enforced_seq: 100,
       reported_seq: 100,
       clock_offset_seconds: 0,

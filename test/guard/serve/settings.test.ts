@@ -46,13 +46,13 @@ describe('the settings of guard serve', () => {
         rules: 'rules.json',
         client_secret_file: 'secret',
         audience: ['a', 'b'],
-        stale_status: 403,
+        no_lease_status: 403,
         guard_id: 'file',
       }),
     )
     expect(config({}, {}, file)).toMatchObject({
       rulesFile: join(directory, 'rules.json'),
-      staleStatus: 403,
+      noLeaseStatus: 403,
       guard: { clientSecret: 'from a file', audience: ['a', 'b'], guardId: 'file' },
     })
     expect(config({}, { GUARD_GUARD_ID: 'env' }, file).guard.guardId).toBe('env')
@@ -72,12 +72,10 @@ describe('the settings of guard serve', () => {
     const problems = problemsOf({
       issuer: 'http://x.example/',
       guard_id: 'a b',
-      stale_after_seconds: '0',
       clock_tolerance_seconds: '60',
     })
     expect(problems.map((problem) => problem.split(':')[0])).toEqual([
       'issuer (--issuer, GUARD_ISSUER)',
-      'stale_after_seconds (--stale-after-seconds, GUARD_STALE_AFTER_SECONDS)',
       'clock_tolerance_seconds (--clock-tolerance-seconds, GUARD_CLOCK_TOLERANCE_SECONDS)',
       'guard_id (--guard-id, GUARD_GUARD_ID)',
     ])
@@ -90,7 +88,7 @@ describe('the settings of guard serve', () => {
       flags: {
         listen: '0.0.0.0:80',
         local_listen: 'x',
-        stale_status: '500',
+        no_lease_status: '500',
         request_from: 'guess',
         trusted_proxies: '10.0.0.0/33',
       },
@@ -104,9 +102,9 @@ describe('the settings of guard serve', () => {
       'client_secret_file',
       'issuer',
       'local_listen',
+      'no_lease_status',
       'request_from',
       'rules',
-      'stale_status',
       'trusted_proxies',
     ])
     for (const problem of problems)
@@ -122,8 +120,7 @@ describe('the settings of guard serve', () => {
     [{ identity_headers: 'Sub', identity_audience: 'https://cases.internal' }, 'identity_headers'],
     [{ token_header: 'a b' }, 'token_header'],
     [{ path_prefix: '/check/' }, 'path_prefix'],
-    [{ stale_policy: 'accept:120' }, 'stale_policy'],
-    [{ stale_after_seconds: '-1' }, 'stale_after_seconds'],
+    [{ without_lease: 'accept' }, 'without_lease'],
     [{ client_secret: '', client_secret_file: '/nowhere' }, 'client_secret_file'],
     [{ client_secret_file: '/nowhere' }, 'client_secret_file'],
     [{ local_hosts: 'a b' }, 'local_hosts'],

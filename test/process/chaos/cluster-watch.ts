@@ -8,12 +8,11 @@ import { type KnownSession, type Seat, Violation } from './users.ts'
 
 /**
  * Watches each acknowledged revocation: every broker must reject every later request. Every guard
- * must reject within `liveMs` if no fault happened, and otherwise once the broker has been silent
- * for `afterSeconds`.
+ * must reject within `liveMs` if no fault happened, and otherwise once its lease has run out.
  */
 
-/** Longer than a heartbeat. */
-const AFTER_SECONDS = 20
+/** The length of a guard's lease, where its client is registered with no other. */
+const AFTER_SECONDS = 30
 /** A fault shortly before may still affect a guard. */
 const SETTLE_MS = 1_000
 const GUARDS = 4
@@ -25,7 +24,7 @@ interface Parts {
   /** The instance of these guards. */
   instance: TestInstance
   faults: () => Faults
-  /** The time within which a live guard must reject, and any guard after its `afterSeconds`. */
+  /** The time within which a live guard must reject, and any guard after its lease. */
   liveMs: number
 }
 
@@ -54,13 +53,11 @@ export class ClusterWatch {
   }
 
   static async open(parts: Parts): Promise<ClusterWatch> {
-    const staleness = { afterSeconds: AFTER_SECONDS, policy: 'refuse' } as const
     return new ClusterWatch(
       parts,
       await startGuards(parts.cluster.world, parts.instance, {
         count: GUARDS,
         name: 'watch',
-        staleness,
       }),
     )
   }
@@ -121,7 +118,7 @@ export class ClusterWatch {
     acknowledgedMs: number,
   ): Promise<void> {
     const { connects } = guard.status().counters
-    const wasLive = guard.status().connected && !guard.status().stale
+    const wasLive = guard.status().connected && guard.status().leaseMs > 0
     while ((await guard.check(accessToken)).ok) {
       if (performance.now() - acknowledgedMs > AFTER_SECONDS * 1000 + this.#liveMs) {
         this.#violation = new Violation(

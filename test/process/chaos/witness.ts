@@ -95,6 +95,6 @@ export class Witness {
 }
 
 const isLive = (guard: Guard): boolean => {
-  const { connected, ready, stale } = guard.status()
-  return connected && ready && !stale
+  const { connected, leaseMs } = guard.status()
+  return connected && leaseMs > 0
 }

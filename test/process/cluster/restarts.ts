@@ -86,7 +86,7 @@ async function judge(cluster: Cluster, load: Load, guards: readonly Guard[]) {
     () => undefined,
   )
   const lost = () =>
-    guards.filter((guard) => !guard.status().connected || guard.status().stale).length
+    guards.filter((guard) => !guard.status().connected || guard.status().leaseMs === 0).length
   await until('every guard is live', () => lost() === 0, 10).catch(() => undefined)
   return {
     ...{
