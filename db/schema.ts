@@ -701,7 +701,11 @@ export const guards = sqliteTable(
      * where it did not say.
      */
     version: text(),
-    staleness: text(),
+    withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),
+    /** Times that its lease ran out, as it counts them, and when that last rose. */
+    leasesRunOut: integer('leases_run_out'),
+    leaseRanOutAtMs: integer('lease_ran_out_at_ms'),
+    clockDriftPpm: integer('clock_drift_ppm'),
     clockOffsetSeconds: integer('clock_offset_seconds'),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],

@@ -376,12 +376,6 @@ export interface StoredSigningKey {
   retireAt?: number | undefined
 }
 
-/** What a guard does with tokens after it had no contact with the broker for `afterSeconds`. */
-export interface GuardStaleness {
-  afterSeconds: number
-  policy: 'refuse' | 'introspect'
-}
-
 export interface GuardReport {
   clientId: string
   guardId: string
@@ -391,13 +385,20 @@ export interface GuardReport {
   /** When the guard opened its stream; undefined where it has no stream at this broker. */
   connectedAtMs?: number | undefined
   version?: string | undefined
-  staleness?: GuardStaleness | undefined
+  /** What the guard does with valid tokens while it holds no lease. */
+  withoutLease?: 'reject' | 'introspect' | undefined
+  /** How often its lease has run out since it was started. */
+  leasesRunOut?: number | undefined
+  /** The drift of the two clocks, if it is so large that the guard holds no lease. */
+  clockDriftPpm?: number | undefined
   /** The broker's clock minus the guard's. */
   clockOffsetSeconds?: number | undefined
 }
 
 /** The latest report of a guard, and since when the broker knows it. */
 export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
+  /** The report that first told of it; undefined where its lease never ran out. */
+  leaseRanOutAtMs: number | undefined
   firstSeenAtMs: number
   /**
    * The seq of its first report in this epoch. The guard started with everything up to that seq

@@ -13,7 +13,7 @@ import {
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
-import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
+import type { GuardRecord, GuardReport } from '../types.ts'
 import { logHeadRow } from './head.ts'
 
 /**
@@ -45,7 +45,8 @@ const guardFields = {
     'leapSeq',
     'leapAtMs',
   ),
-  ...columnsOf(guards, 'version', 'staleness', 'clockOffsetSeconds'),
+  ...columnsOf(guards, 'version', 'withoutLease', 'leasesRunOut', 'leaseRanOutAtMs'),
+  ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm'),
 }
 
 type Guard = { clientId: string; guardId: string }
@@ -54,7 +55,7 @@ const isGuard = (p: Takes<Guard>) =>
 
 // A fixed order, so that two brokers that record the same guards cannot deadlock.
 const known = query(
-  columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq'),
+  columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq', 'leasesRunOut'),
   (p: Takes<{ list: string }>, f) => {
     const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text' })
     return sql`SELECT ${f} FROM ${rows} JOIN ${guards} ON ${isGuard(row)} ORDER BY ${guards.clientId}, ${guards.guardId}${forUpdate(guards)}`
@@ -66,26 +67,32 @@ const NUMBERS = {
   reportedAtMs: 'bigint',
   firstSeenAtMs: 'bigint',
   clockOffsetSeconds: 'bigint',
+  leasesRunOut: 'bigint',
+  leaseRanOutAtMs: 'bigint',
+  clockDriftPpm: 'bigint',
 } as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
+const SAID = [
+  ...(['reportedAtMs', 'version', 'withoutLease', 'leasesRunOut'] as const),
+  ...(['clockOffsetSeconds', 'clockDriftPpm'] as const),
+]
 const report = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
     clientId: 'text',
     guardId: 'text',
     epoch: 'text',
     version: 'text',
-    staleness: 'text',
+    withoutLease: 'text',
     ...NUMBERS,
   })
-  const said = (['reportedAtMs', 'version', 'staleness', 'clockOffsetSeconds'] as const).map(
-    (name) => [name, excluded(guards[name])],
-  )
+  const said = SAID.map((name) => [name, excluded(guards[name])])
   return sql`${insertEach(guards, row, rows)} ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(
     guards,
     {
       ...Object.fromEntries(said),
       enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
       firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
+      leaseRanOutAtMs: sql`coalesce(${excluded(guards.leaseRanOutAtMs)}, ${guards.leaseRanOutAtMs})`,
       epoch: excluded(guards.epoch),
     },
   )}`
@@ -132,9 +139,11 @@ interface Judged {
   /** The seq that the guard had reported before in this epoch. */
   from: number | undefined
   seq: number
+  /** Times that its lease ran out since its last report. */
+  ranOut: number
 }
 
-const rowOf = ({ input, seq }: Judged) => ({
+const rowOf = ({ input, seq, ranOut }: Judged) => ({
   ...{
     clientId: input.clientId,
     guardId: input.guardId,
@@ -145,8 +154,11 @@ const rowOf = ({ input, seq }: Judged) => ({
   },
   firstSeenAtMs: Math.min(input.connectedAtMs ?? input.reportedAtMs, input.reportedAtMs),
   version: input.version ?? null,
-  staleness: input.staleness === undefined ? null : JSON.stringify(input.staleness),
+  withoutLease: input.withoutLease ?? null,
+  leasesRunOut: input.leasesRunOut ?? null,
+  leaseRanOutAtMs: ranOut > 0 ? input.reportedAtMs : null,
   clockOffsetSeconds: input.clockOffsetSeconds ?? null,
+  clockDriftPpm: input.clockDriftPpm ?? null,
 })
 
 /** Records one report of each guard, and removes guards above the limit of their client. */
@@ -159,7 +171,10 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   const judged = reports.map((input): Judged => {
     const row = before.get(nameOf(input))
     const from = row?.epoch === input.epoch ? row.enforcedSeq : undefined
-    return { input, from, seq: Math.max(from ?? 0, Math.min(input.enforcedSeq, head)) }
+    const seq = Math.max(from ?? 0, Math.min(input.enforcedSeq, head))
+    const [ranOut, counted] = [input.leasesRunOut ?? 0, row?.leasesRunOut ?? 0]
+    // A guard that was started again counts from 0.
+    return { input, from, seq, ranOut: ranOut < counted ? ranOut : ranOut - counted }
   })
   yield* report.run({ list: listOf(judged.map(rowOf)) })
   const news = reports.filter((one) => !before.has(nameOf(one)))
@@ -197,24 +212,29 @@ interface ReachedRevocation {
  * Records what guards enforce, many reports in one transaction. A guard's seq only rises within an
  * epoch. Where all reports start from the same seq, it runs about as many statements as for one
  * report, and marks each revocation once.
- * @returns the revocations that each guard reached with its report
+ * @returns the revocations that each guard reached with its report, and how often leases ran out
  */
-export function* recordEnforced(...reports: GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
+export function* recordEnforced(...reports: GuardReport[]): Act<{
+  reached: ReachedRevocation[]
+  ranOut: { clientId: string; times: number }[]
+}> {
   const log = yield* logHeadRow()
   const marks: Range[] = []
   const reached: ReachedRevocation[] = []
+  const ranOut: { clientId: string; times: number }[] = []
   const read = new Map<string, Entry[]>()
   const ofThisLog = reports.filter(({ epoch }) => epoch === log.epoch).toSorted(byName)
   for (const turn of inTurns(ofThisLog, nameOf))
     for (const one of yield* record(turn, log.seq)) {
       const { clientId, reportedAtMs } = one.input
+      if (one.ranOut > 0) ranOut.push({ clientId, times: one.ranOut })
       const entries = yield* reachedBy(one, read)
       const [first] = entries
       if (first !== undefined) marks.push({ from: first.seq, to: one.seq, atMs: reportedAtMs })
       reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
     }
   for (const range of merged(marks)) yield* markEnforced.run({ ...range })
-  return { reached }
+  return { reached, ranOut }
 }
 
 /** Returns a key for a guard. The names of guards have no space. */
@@ -247,7 +267,10 @@ const recordOf = (row: RowOf<typeof guardFields>): GuardRecord => ({
   firstSeq: row.firstSeq,
   leap: { seq: row.leapSeq, atMs: row.leapAtMs },
   version: optional(row.version),
-  staleness: row.staleness === null ? undefined : (JSON.parse(row.staleness) as GuardStaleness),
+  withoutLease: optional(row.withoutLease),
+  leasesRunOut: optional(row.leasesRunOut),
+  leaseRanOutAtMs: optional(row.leaseRanOutAtMs),
+  clockDriftPpm: optional(row.clockDriftPpm),
   clockOffsetSeconds: optional(row.clockOffsetSeconds),
 })
 

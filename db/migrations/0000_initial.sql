@@ -213,7 +213,10 @@ CREATE TABLE `guards` (
 	`leap_seq` integer DEFAULT 0 NOT NULL,
 	`leap_at_ms` integer DEFAULT 0 NOT NULL,
 	`version` text,
-	`staleness` text,
+	`without_lease` text,
+	`leases_run_out` integer,
+	`lease_ran_out_at_ms` integer,
+	`clock_drift_ppm` integer,
 	`clock_offset_seconds` integer,
 	PRIMARY KEY(`client_id`, `guard_id`)
 );

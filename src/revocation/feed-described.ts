@@ -124,7 +124,6 @@ export const ANCHOR_BY_FORM: Description = {
   answers: { ...anchored, ...formRejections },
 }
 
-const seconds = z.int().min(0).max(1_000_000)
 /** Members that a later guard adds are ignored. */
 export const reportSchema = z.object({
   epoch: text,
@@ -134,11 +133,17 @@ export const reportSchema = z.object({
     .regex(/^[A-Za-z0-9._/+-]{1,64}$/)
     .meta({ description: 'of the guard' })
     .optional(),
-  staleness: z
-    .object({ after_seconds: seconds, policy: z.enum(['refuse', 'introspect']) })
-    .meta({
-      description: 'what it does with tokens once it has not heard of the broker for so long',
-    })
+  without_lease: z
+    .enum(['reject', 'introspect'])
+    .meta({ description: 'what it does with valid tokens while it holds no lease' })
+    .optional(),
+  lease_ran_out: z
+    .object({ count: z.int().min(0).max(1_000_000_000) })
+    .meta({ description: 'how often its lease ran out since it was started' })
+    .optional(),
+  clock_drift_ppm: z
+    .int()
+    .meta({ description: 'by how much the clocks part, where it is more than 1,000 ppm' })
     .optional(),
   clock_offset_seconds: z
     .int()

@@ -253,7 +253,6 @@ async function noteEnforced(
     )
   const { clientId } = client
   const since = deps.feed.since(clientId, report.guard)
-  const { after_seconds: afterSeconds = 0, policy } = report.staleness ?? {}
   await note({
     clientId,
     guardId: report.guard,
@@ -262,8 +261,10 @@ async function noteEnforced(
     reportedAtMs: deps.clock.nowMs(),
     connectedAtMs: since === undefined ? undefined : since * 1000,
     version: report.version,
-    staleness: policy === undefined ? undefined : { afterSeconds, policy },
+    withoutLease: report.without_lease,
+    leasesRunOut: report.lease_ran_out?.count,
     clockOffsetSeconds: report.clock_offset_seconds,
+    clockDriftPpm: report.clock_drift_ppm,
   })
   deps.feed.enforced(clientId, report.guard, report.seq)
 }
@@ -291,12 +292,16 @@ function createReportBook(
     const batch = waiting
     waiting = []
     try {
-      const { reached } = await deps.store.recordEnforced(...batch.map(({ report }) => report))
+      const { reached, ranOut } = await deps.store.recordEnforced(
+        ...batch.map(({ report }) => report),
+      )
       for (const { clientId, atMs, reportedAtMs } of reached)
         deps.metrics.revokedToEnforced.observe(
           { client: clientId },
           Math.max(0, reportedAtMs - atMs) / 1000,
         )
+      for (const { clientId, times } of ranOut)
+        deps.metrics.leasesRunOut.inc({ client: clientId }, times)
       for (const { noted } of batch) noted()
     } catch (error) {
       for (const { failed } of batch) failed(error)

@@ -143,6 +143,11 @@ function guardMetrics(make: Maker) {
       'Times that a guard enforced a seq that the log has not reached, by client: revocations were lost.',
       'client',
     ),
+    leasesRunOut: make.counter(
+      'broker_guard_leases_run_out_total',
+      'Times that the lease of a guard ran out, as guards report it, by client.',
+      'client',
+    ),
     streamsRejected: make.counter(
       'broker_feed_streams_rejected_total',
       'Feed streams that got 503 because their client, or all clients, had as many as they may, by client.',

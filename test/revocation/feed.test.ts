@@ -3,6 +3,8 @@ import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { guardsNow, GUARD_VERSION } from '../../src/operations/acts/guards.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
+import { createChecks } from '../../src/operations/checks/checks.ts'
+import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { announce } from '../../src/revocation/announce.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type RigOptions, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
@@ -538,7 +540,7 @@ describe('what a guard has applied', () => {
     const guard = await feed('?guard=web-1')
     await guard.until('live')
     rig.clock.advance(3)
-    const staleness = { after_seconds: 20, policy: 'introspect' }
+    const said = { without_lease: 'introspect', lease_ran_out: { count: 2 } }
     expect(
       (
         await enforced({
@@ -546,8 +548,9 @@ describe('what a guard has applied', () => {
           seq: 0,
           guard: 'web-1',
           version: '0.0.9',
-          staleness,
+          ...said,
           clock_offset_seconds: -7,
+          clock_drift_ppm: -1500,
           later: 'member',
         })
       ).status,
@@ -560,7 +563,7 @@ describe('what a guard has applied', () => {
           seq: 0,
           guard: 'web-3',
           version: 'acme/1.0',
-          staleness: { after_seconds: 35, policy: 'refuse' },
+          without_lease: 'reject',
         })
       ).status,
     ).toBe(204)
@@ -571,8 +574,10 @@ describe('what a guard has applied', () => {
         connected: true,
         firstSeenAtMs: rig.clock.nowMs() - 3000,
         outdated: true,
-        staleness: { afterSeconds: 20, policy: 'introspect' },
+        withoutLease: 'introspect',
+        leaseRanOutAtMs: rig.clock.nowMs(),
         clockOffsetSeconds: -7,
+        clockDriftPpm: -1500,
       },
       {
         guardId: 'web-2',
@@ -581,8 +586,19 @@ describe('what a guard has applied', () => {
         outdated: true,
         version: undefined,
       },
-      { guardId: 'web-3', outdated: false },
+      { guardId: 'web-3', outdated: false, leaseRanOutAtMs: undefined },
     ])
+    expect(await rig.metrics.registry.metrics()).toContain(
+      'broker_guard_leases_run_out_total{client="sydney"} 2',
+    )
+    const looks = createChecks(rig.deps, clientChecks)
+    const look = () => looks.look({ which: ({ id }) => id === 'guard-leases' })
+    expect((await look()).filter(({ state }) => state === 'warning')).toMatchObject([
+      { about: 'guard web-1 of sydney', found: expect.stringContaining('ran out') as string },
+      { about: 'guard web-1 of sydney', found: expect.stringContaining('-1500 ppm') as string },
+    ])
+    rig.clock.advance(3_601)
+    expect((await look()).filter(({ state }) => state === 'warning')).toEqual([])
     expect(
       JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8')),
     ).toMatchObject({ version: GUARD_VERSION })
@@ -605,7 +621,7 @@ describe('what a guard has applied', () => {
 
   test.each([
     ['version', { version: 'a b' }],
-    ['staleness.policy', { staleness: { after_seconds: 1, policy: 'accept', accept_seconds: 60 } }],
+    ['without_lease', { without_lease: 'accept' }],
     ['clock_offset_seconds', { clock_offset_seconds: 1.5 }],
   ])('with a wrong %s is refused, and it is named', async (name, more) => {
     const { rig, enforced } = await broker()

@@ -221,7 +221,8 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     await report(2, 5000, {
       connectedAtMs: 4000,
       version: '0.1.0',
-      staleness: { afterSeconds: 35, policy: 'introspect' },
+      withoutLease: 'introspect',
+      leasesRunOut: 3,
       clockOffsetSeconds: -7,
     })
     const first = { firstSeenAtMs: 4000, firstSeq: 2 }
@@ -231,14 +232,21 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
         enforcedSeq: 2,
         reportedAtMs: 5000,
         version: '0.1.0',
-        staleness: { policy: 'introspect' },
+        withoutLease: 'introspect',
+        ...{ leasesRunOut: 3, leaseRanOutAtMs: 5000 },
         clockOffsetSeconds: -7,
       },
     ])
+    const again = await report(3, 7000, { leasesRunOut: 3 })
+    expect(again.ranOut).toEqual([])
+    // It was started again, and ran out once since.
+    const anew = await report(3, 8000, { leasesRunOut: 1 })
+    expect(anew.ranOut).toEqual([{ clientId: 'sydney', times: 1 }])
     await report(3, 9000, { connectedAtMs: 8000 })
     const [latest] = await b.store.guardReports()
     expect(latest).toMatchObject({ ...first, enforcedSeq: 3, reportedAtMs: 9000 })
-    expect([latest?.version, latest?.staleness, latest?.clockOffsetSeconds]).toEqual([
+    expect(latest?.leaseRanOutAtMs).toBe(8000)
+    expect([latest?.version, latest?.withoutLease, latest?.clockOffsetSeconds]).toEqual([
       undefined,
       undefined,
       undefined,
@@ -255,7 +263,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
       enforcedSeq: 2,
       reportedAtMs: 0,
     }
-    expect(await b.store.recordEnforced(report)).toEqual({ reached: [] })
+    expect(await b.store.recordEnforced(report)).toEqual({ reached: [], ranOut: [] })
     expect(await b.store.guardReports()).toEqual([])
   })
 

@@ -192,7 +192,10 @@ CREATE TABLE "broker"."guards" (
 	"leap_seq" bigint DEFAULT 0 NOT NULL,
 	"leap_at_ms" bigint DEFAULT 0 NOT NULL,
 	"version" text COLLATE "C",
-	"staleness" text COLLATE "C",
+	"without_lease" text COLLATE "C",
+	"leases_run_out" bigint,
+	"lease_ran_out_at_ms" bigint,
+	"clock_drift_ppm" bigint,
 	"clock_offset_seconds" bigint,
 	CONSTRAINT "guards_client_id_guard_id_pk" PRIMARY KEY("client_id","guard_id")
 );

@@ -1,4 +1,4 @@
-import type { GuardStaleness, LoggedRevocation } from '../../../db/types.ts'
+import type { LoggedRevocation } from '../../../db/types.ts'
 import type { z } from 'zod'
 import type { guardProof as guardProofShape } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
@@ -23,9 +23,14 @@ export interface GuardState {
   version: string | undefined
   /** It says no version, or one that is older than the guard of this broker. */
   outdated: boolean
-  staleness: GuardStaleness | undefined
+  /** What it does with valid tokens while it holds no lease. */
+  withoutLease: 'reject' | 'introspect' | undefined
+  /** When it reported that its lease had run out, the last time. */
+  leaseRanOutAtMs: number | undefined
   /** The broker's clock less the guard's; undefined where it does not say. */
   clockOffsetSeconds: number | undefined
+  /** By how much the two clocks part, where that leaves it without a lease. */
+  clockDriftPpm: number | undefined
 }
 
 /** The version of the guard that belongs to this broker (a test compares it with its package). */
@@ -62,8 +67,10 @@ export async function guardsNow(
       firstSeq: ours?.firstSeq,
       version: report?.version,
       outdated: report !== undefined && isOutdated(report.version),
-      staleness: report?.staleness,
+      withoutLease: report?.withoutLease,
+      leaseRanOutAtMs: report?.leaseRanOutAtMs,
       clockOffsetSeconds: report?.clockOffsetSeconds,
+      clockDriftPpm: report?.clockDriftPpm,
     }
   })
   return { log, guards }
@@ -135,9 +142,6 @@ function isOutdated(version: string | undefined): boolean {
   return at !== -1 && (has[at] ?? 0) < (current[at] ?? 0)
 }
 
-/** What it does without the broker, in words. */
-export function stalenessWords(staleness: GuardStaleness | null | undefined): string {
-  if (!staleness) return 'not reported'
-  const { afterSeconds, policy } = staleness
-  return `${{ refuse: 'refuses', introspect: 'introspects' }[policy]} after ${afterSeconds} s`
-}
+/** What it does without a lease, in words. */
+export const withoutLeaseWords = (one: GuardState['withoutLease'] | null): string =>
+  one ? { reject: 'rejects', introspect: 'introspects' }[one] : 'not reported'

@@ -30,7 +30,41 @@ export const clientChecks: readonly Check[] = [
     severity: 'ticket',
     look: feedStreams,
   },
+  {
+    id: 'guard-leases',
+    question: 'Do guards hold their leases?',
+    cost: 'cheap',
+    severity: 'ticket',
+    look: guardLeases,
+  },
 ]
+
+/** The check warns of a lease that ran out for so long. */
+const RAN_OUT_MS = 3_600_000
+
+async function guardLeases({ deps }: Looking): Promise<Found[]> {
+  const sinceMs = deps.clock.nowMs() - RAN_OUT_MS
+  const reports = await deps.store.guardReports()
+  const found = reports
+    .filter(({ leaseRanOutAtMs: atMs = 0 }) => atMs > sinceMs)
+    .map(({ clientId, guardId }) =>
+      warning(
+        'Its lease ran out within the hour: meanwhile it rejected every token, or asked about each.',
+        'Look for breaks between it and the broker, and for a machine that is too busy; or register its client with a longer guard_lease_seconds.',
+        { about: `guard ${guardId} of ${clientId}` },
+      ),
+    )
+  const drifting = reports
+    .filter(({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs)
+    .map(({ clientId, guardId, clockDriftPpm }) =>
+      warning(
+        `Its clock and the broker’s part by ${clockDriftPpm} ppm, so it holds no lease.`,
+        'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500), and repair the machine whose clock is wrong.',
+        { about: `guard ${guardId} of ${clientId}` },
+      ),
+    )
+  return [...found, ...drifting, ok(`${reports.length} guards have reported.`)]
+}
 
 /**
  * A check warns from this share of the places on, so that an operator learns of it before a guard

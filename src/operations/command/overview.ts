@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { z } from 'zod'
-import { stalenessWords } from '../acts/guards.ts'
+import { withoutLeaseWords } from '../acts/guards.ts'
 import type { guard, status } from '../contract/shapes.ts'
 import { EXIT } from './broker.ts'
 import { type Context, verb } from './context.ts'
@@ -37,7 +37,7 @@ export function overviewCommands(program: Command, context: Context): void {
           'BEHIND',
           'REPORTED',
           'VERSION',
-          'WITHOUT THE BROKER',
+          'WITHOUT A LEASE',
           'CLOCK',
         ],
         answer.guards.map((one) => [
@@ -48,12 +48,7 @@ export function overviewCommands(program: Command, context: Context): void {
           one.behind,
           timeMs(one.reported_at_ms),
           `${one.version ?? 'not reported'}${one.outdated ? ' (outdated)' : ''}`,
-          stalenessWords(
-            one.staleness && {
-              afterSeconds: one.staleness.after_seconds,
-              policy: one.staleness.policy,
-            },
-          ),
+          withoutLeaseWords(one.without_lease),
           one.clock_offset_seconds === null ? '' : `${one.clock_offset_seconds} s`,
         ]),
         'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { guardsNow, stalenessWords, type GuardState } from '../acts/guards.ts'
+import { guardsNow, withoutLeaseWords, type GuardState } from '../acts/guards.ts'
 import { consolePage, Live, Panel, Table } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { Guard } from './instance-cells.tsx'
@@ -62,5 +62,5 @@ const row = (request: ConsoleRequest, guard: GuardState): Child[] => [
   <Guard guard={guard} />,
   guard.reportedAtMs === undefined ? '' : when(guard.reportedAtMs, request.deps.clock.nowMs()),
   guard.version ?? 'not reported',
-  stalenessWords(guard.staleness),
+  withoutLeaseWords(guard.withoutLease),
 ]

@@ -116,7 +116,7 @@ export class LivePages {
       one.guardId,
       one.enforcedSeq,
       one.version,
-      one.staleness,
+      one.withoutLease,
       one.clockOffsetSeconds,
     ])
     const streams = feed.streams().map((one) => [one.clientId, one.guardId])

@@ -205,12 +205,14 @@ export const guard = shape('Guard', {
   outdated: z
     .boolean()
     .meta({ description: 'it says no version, or one older than the guard of this broker' }),
-  staleness: z
-    .object({ after_seconds: count, policy: z.enum(['refuse', 'introspect']) })
-    .nullable(),
+  without_lease: z.enum(['reject', 'introspect']).nullable(),
+  lease_ran_out_at_ms: milliseconds.nullable(),
   clock_offset_seconds: count
     .nullable()
     .meta({ description: 'the broker’s clock less the guard’s' }),
+  clock_drift_ppm: count
+    .nullable()
+    .meta({ description: 'by how much the clocks part, where that leaves it without a lease' }),
 })
 
 const part = z.object({
