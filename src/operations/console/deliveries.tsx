@@ -1,18 +1,19 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState, Session } from '../../../db/types.ts'
 import { Button, Notice } from '../../pages/components.tsx'
-import { SelectField } from '../../pages/fields.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, Hidden, Live, Panel, Table, nothingHere } from './layout.tsx'
+import { consolePage, Hidden, Live, Panel, nothingHere } from './layout.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
-import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
+import { Filters, listOf } from './list.tsx'
+import { DELIVERY, pageOf, placeOf } from './pages.tsx'
 import {
   actAt,
   asked,
   type ConsoleRequest,
   isAdministrator,
   linkOf,
+  mayAct,
   type Mounted,
   sessionLink,
   userLink,
@@ -39,9 +40,9 @@ const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 const OPEN: readonly DeliveryState[] = ['pending', ...FAILED]
 
 async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c } = request
-  const clientId = c.req.query('client') || undefined
-  const state = stateOf(c.req.query('state'))
+  const { deps } = request
+  const clientId = asked(request, 'client')
+  const state = stateOf(asked(request, 'state'))
   const place = placeOf(request, DELIVERY)
   const [found, counts] = await Promise.all([
     deps.store.listDeliveries({ state, clientId, before: place.before, limit: PAGE + 1 }),
@@ -50,29 +51,51 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
   const about = await sessionsOf(request, shown)
   const done = doneWords(request)
+  const total = (one: DeliveryState): number =>
+    counts
+      .filter((each) => each.state === one && (clientId ?? each.clientId) === each.clientId)
+      .reduce((sum, each) => sum + each.count, 0)
+  const list = await listOf<Delivery>(request, {
+    label: 'Deliveries',
+    columns: columnsOf(request, about),
+    entries: shown,
+    none: 'There are none.',
+    pages: { place, next },
+  })
   return consolePage(
     request,
     { title: 'Deliveries', at: '/deliveries', live: true },
     <>
       {done === undefined ? null : <Notice kind="good" title={done} />}
-      <Filters request={request} state={state} clientId={clientId} counts={counts} />
+      <Panel>
+        <Filters
+          request={request}
+          path="/deliveries"
+          fields={[
+            [
+              'state',
+              'State',
+              STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`] as const),
+            ],
+            [
+              'client',
+              'Instance',
+              [
+                ['', 'All'],
+                ...clientIds(request, counts).map((one) => [one, nameOf(deps, one)] as const),
+              ],
+            ],
+          ]}
+        />
+      </Panel>
       <Live id="deliveries">
         <Panel
           title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}
         >
-          <Table
-            label="Deliveries"
-            head={HEAD}
-            rows={shown.map((one) => row(request, one, about))}
-            none="There are none."
-          />
-          <Pages request={request} of="deliveries" place={place} next={next} />
+          {list}
         </Panel>
-        {FAILED.includes(state) && shown.length > 0 ? (
-          <Again request={request} shown={shown} clientId={clientId} />
-        ) : null}
-        {isAdministrator(request) && OPEN.includes(state) && shown.length > 0 ? (
-          <CloseMany request={request} shown={shown} clientId={clientId} />
+        {shown.length > 0 ? (
+          <Many request={request} state={state} shown={shown} clientId={clientId} />
         ) : null}
       </Live>
     </>,
@@ -98,17 +121,6 @@ const TRIED: Readonly<Record<string, string>> = {
 }
 const stateTitle = (state: DeliveryState): string =>
   STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
-const HEAD = [
-  'Instance',
-  'Session',
-  'Revocation',
-  'Attempts',
-  'Last answer',
-  'Next attempt',
-  'Address',
-  'Act',
-]
-
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
 const clientIds = (request: ConsoleRequest, counts: Counts): string[] => [
@@ -120,43 +132,6 @@ const clientIds = (request: ConsoleRequest, counts: Counts): string[] => [
     ...counts.map((one) => one.clientId),
   ]),
 ]
-
-interface FiltersProps {
-  request: ConsoleRequest
-  state: DeliveryState
-  clientId: string | undefined
-  counts: Counts
-}
-function Filters({ request, state, clientId, counts }: FiltersProps) {
-  const total = (one: DeliveryState): number =>
-    counts
-      .filter(
-        (each) => each.state === one && (clientId === undefined || each.clientId === clientId),
-      )
-      .reduce((sum, each) => sum + each.count, 0)
-  return (
-    <Panel>
-      <form class="search" method="get" action="/ops/deliveries">
-        <SelectField
-          name="state"
-          label="State"
-          options={STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`])}
-          chosen={state}
-        />
-        <SelectField
-          name="client"
-          label="Instance"
-          options={[
-            ['', 'All'],
-            ...clientIds(request, counts).map((one) => [one, nameOf(request.deps, one)] as const),
-          ]}
-          chosen={clientId}
-        />
-        <Button kind="quiet">Show</Button>
-      </form>
-    </Panel>
-  )
-}
 
 /** An error that begins with the HTTP status says it already. */
 const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
@@ -202,103 +177,138 @@ function About({
   return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
 }
 
-function row(request: ConsoleRequest, one: Delivery, about: ReadonlyMap<string, Session>): Child[] {
-  const nowMs = request.deps.clock.nowMs()
+const NONE = <span class="soft">none</span>
+
+function columnsOf(
+  request: ConsoleRequest,
+  about: ReadonlyMap<string, Session>,
+): Parameters<typeof listOf<Delivery>>[1]['columns'] {
+  const { deps } = request
   return [
-    nameOf(request.deps, one.clientId),
-    <About
-      request={request}
-      delivery={one}
-      session={one.sid === undefined ? undefined : about.get(one.sid)}
-    />,
-    one.seq === undefined ? (
-      <span class="soft">none</span>
-    ) : (
-      <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>
-    ),
-    count(one.attempts),
-    lastAnswer(one) ?? <span class="soft">none</span>,
-    one.nextAttemptAtMs === undefined ? (
-      <span class="soft">none</span>
-    ) : (
-      when(one.nextAttemptAtMs, nowMs)
-    ),
-    <span class="small">{addressOf(one)}</span>,
-    <>
-      {FAILED.includes(one.state) ? (
-        <Redrive request={request} fields={{ id: one.id }} small label={again(request, one)}>
-          Try again
-        </Redrive>
-      ) : one.state === 'pending' ? (
-        <TryNow request={request} delivery={one} />
-      ) : null}
-      {isAdministrator(request) && OPEN.includes(one.state) ? (
-        <a href={closeLink(`id ${one.id}`)} aria-label={`Close ${named(request, one)}`}>
-          Close
-        </a>
-      ) : null}
-    </>,
+    ['Instance', ({ clientId }) => nameOf(deps, clientId)],
+    [
+      'Session',
+      (one) => (
+        <About
+          request={request}
+          delivery={one}
+          session={one.sid === undefined ? undefined : about.get(one.sid)}
+        />
+      ),
+    ],
+    [
+      'Revocation',
+      ({ seq }) => (seq === undefined ? NONE : <a href={`/ops/revocations/${seq}`}>{seq}</a>),
+    ],
+    ['Attempts', ({ attempts }) => count(attempts)],
+    ['Last answer', (one) => lastAnswer(one) ?? NONE],
+    [
+      'Next attempt',
+      ({ nextAttemptAtMs: atMs }) => (atMs === undefined ? NONE : when(atMs, deps.clock.nowMs())),
+    ],
+    ['Address', (one) => <span class="small">{addressOf(one)}</span>],
+    ['Act', (one) => <Acts request={request} delivery={one} />],
   ]
 }
 
-function Again({
+const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
+  <>
+    {mayAct(request) && FAILED.includes(delivery.state) ? (
+      <Now request={request} fields={{ id: delivery.id }} small label={again(request, delivery)}>
+        Try again
+      </Now>
+    ) : null}
+    {mayAct(request) && delivery.state === 'pending' ? (
+      <Now
+        request={request}
+        act="try"
+        fields={{ id: delivery.id }}
+        small
+        label={again(request, delivery)}
+      >
+        Try now
+      </Now>
+    ) : null}
+    {isAdministrator(request) && OPEN.includes(delivery.state) ? (
+      <a href={closeLink(`id ${delivery.id}`)} aria-label={`Close ${named(request, delivery)}`}>
+        Close
+      </a>
+    ) : null}
+  </>
+)
+
+/** All of a page's addresses, of the instance, or everything. */
+function Many({
   request,
+  state,
   shown,
   clientId,
 }: {
   request: ConsoleRequest
+  state: DeliveryState
   shown: readonly Delivery[]
   clientId: string | undefined
 }) {
-  const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
+  const all: (readonly [which: 'target_id' | 'client_id', id: string, to: string])[] = [
+    ...new Map(shown.map((one) => [one.targetId, addressOf(one)])),
+  ].map(([id, uri]) => ['target_id', id, uri] as const)
+  if (clientId !== undefined) all.push(['client_id', clientId, nameOf(request.deps, clientId)])
   return (
-    <Panel title="Try many again">
-      <p class="soft">
-        Every rejected or failed delivery becomes pending again and is attempted at once. A
-        delivered logout token is not sent again.
-      </p>
-      <div class="stack">
-        {targets.map(([id, uri]) => (
-          <Redrive request={request} fields={{ target_id: id }}>
-            All to {URL.canParse(uri) ? new URL(uri).host : uri}
-          </Redrive>
-        ))}
-        {clientId === undefined ? null : (
-          <Redrive request={request} fields={{ client_id: clientId }}>
-            All to {nameOf(request.deps, clientId)}
-          </Redrive>
-        )}
-        <Redrive request={request} fields={{ all: 'yes' }}>
-          All, everywhere
-        </Redrive>
-      </div>
-    </Panel>
+    <>
+      {mayAct(request) && FAILED.includes(state) ? (
+        <Panel title="Try many again">
+          <p class="soft">
+            Every rejected or failed delivery becomes pending again and is attempted at once. A
+            delivered logout token is not sent again.
+          </p>
+          <div class="stack">
+            {all.map(([which, id, to]) => (
+              <Now request={request} fields={{ [which]: id }}>
+                All to {URL.canParse(to) ? new URL(to).host : to}
+              </Now>
+            ))}
+            <Now request={request} fields={{ all: 'yes' }}>
+              All, everywhere
+            </Now>
+          </div>
+        </Panel>
+      ) : null}
+      {isAdministrator(request) && OPEN.includes(state) ? (
+        <Panel title="Close many">
+          <p class="soft">
+            For an instance that no longer exists, or an address that was replaced: all pending,
+            rejected and failed deliveries.
+          </p>
+          <ul class="bullets">
+            {all.map(([which, id, to]) => (
+              <li>
+                <a href={closeLink(`${which} ${id}`)}>Close all to {to}</a>
+              </li>
+            ))}
+          </ul>
+        </Panel>
+      ) : null}
+    </>
   )
 }
 
-function Redrive(props: {
+/** A button that sends deliveries now: it ends nothing, and asks for nothing first. */
+const Now = ({
+  request,
+  act = 'redrive',
+  fields,
+  ...button
+}: {
   request: ConsoleRequest
+  act?: 'redrive' | 'try'
   fields: Record<string, string>
   small?: boolean
   label?: string
   children: Child
-}) {
-  return (
-    <form method="post" action="/ops/deliveries/redrive">
-      <Hidden request={props.request} fields={props.fields} />
-      <Button kind="quiet" small={props.small} label={props.label}>
-        {props.children}
-      </Button>
-    </form>
-  )
-}
-
-const TryNow = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
-  <form method="post" action="/ops/deliveries/try">
-    <Hidden request={request} fields={{ id: delivery.id }} />
-    <Button kind="quiet" small label={again(request, delivery)}>
-      Try now
-    </Button>
+}) => (
+  <form method="post" action={`/ops/deliveries/${act}`}>
+    <Hidden request={request} fields={fields} />
+    <Button kind="quiet" {...button} />
   </form>
 )
 
@@ -316,17 +326,13 @@ async function tryNow(
 /** Exactly one of them, or nothing is done. */
 async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, viewer } = request
-  const [id, target, client] = [form.get('id'), form.get('target_id'), form.get('client_id')]
-  const wanted =
-    id !== null
-      ? { id }
-      : target !== null
-        ? { target_id: target }
-        : client !== null
-          ? { client_id: client }
-          : form.get('all') === 'yes'
-            ? { all: true as const }
-            : undefined
+  const name = (['id', 'target_id', 'client_id'] as const).find((one) => form.has(one))
+  const wanted: WhichDeliveries | undefined =
+    name !== undefined
+      ? { [name]: form.get(name) ?? '' }
+      : form.get('all') === 'yes'
+        ? { all: true }
+        : undefined
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, viewer.caller, wanted)
   return c.redirect(
     linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }),
@@ -335,40 +341,6 @@ async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<
 }
 
 const closeLink = (which: string): string => linkOf('/ops/deliveries/close', { which })
-
-function CloseMany({
-  request,
-  shown,
-  clientId,
-}: {
-  request: ConsoleRequest
-  shown: readonly Delivery[]
-  clientId: string | undefined
-}) {
-  const targets = [...new Map(shown.map((one) => [one.targetId, addressOf(one)]))]
-  return (
-    <Panel title="Close many">
-      <p class="soft">
-        For an instance that no longer exists, or an address that was replaced: all pending,
-        rejected and failed deliveries.
-      </p>
-      <ul class="bullets">
-        {targets.map(([id, uri]) => (
-          <li>
-            <a href={closeLink(`target_id ${id}`)}>Close all to {uri}</a>
-          </li>
-        ))}
-        {clientId === undefined ? null : (
-          <li>
-            <a href={closeLink(`client_id ${clientId}`)}>
-              Close all to {nameOf(request.deps, clientId)}
-            </a>
-          </li>
-        )}
-      </ul>
-    </Panel>
-  )
-}
 
 /** Exactly one of them: "id d_…". Undefined where it is none of the form's. */
 function readWhich(value: string): WhichDeliveries | undefined {

@@ -8,18 +8,9 @@ import type {
 } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
-import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
+import { consolePage, Live, Panel, nothingHere } from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
-import {
-  DELIVERY,
-  numberedPlace,
-  numberText,
-  pageOf,
-  pageOfSearch,
-  Pages,
-  placeOf,
-  type Place,
-} from './pages.tsx'
+import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
@@ -243,22 +234,39 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
   const revocation = await deps.store.findRevocation(seq)
   if (revocation === undefined)
     return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
-  const guards = await guardProof(deps, revocation)
-  const proof = await deliveriesOf(request, seq)
-  const nowMs = deps.clock.nowMs()
-  const what = await covered(deps, revocation.selector)
-  const by = await actorWords(request, revocation.actor)
+  const { selector, reason, at, actor, totals, fanOut, caseReference, comment } = revocation
+  const file = `broker-revocation-${seq}.jsonl`
   return consolePage(
     request,
     { title: `Revocation ${seq}`, at: '/revocations', live: true },
     <>
       <Done said={asked(request, 'done')} />
       <Live id="facts">
-        <RevocationFacts revocation={revocation} what={what} by={by} nowMs={nowMs} />
+        <Panel class="narrow">
+          <Facts
+            items={[
+              ['What', await covered(deps, selector)],
+              ['Why', REASON[reason]],
+              ['By', await actorWords(request, actor)],
+              ['When', when(at * 1000, deps.clock.nowMs())],
+              ['Sessions', fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
+              ['Deliveries', totalsInWords(totals, fanOut)],
+              ['Case', caseReference],
+              ['Comment', comment],
+            ]}
+          />
+          <p>
+            <a href={`/ops/revocations/${seq}/evidence.jsonl`} download={file}>
+              Download signed evidence
+            </a>
+          </p>
+        </Panel>
       </Live>
       <Live id="proof">
-        <DeliveryProof request={request} {...proof} />
-        <EnforcedByGuards request={request} guards={guards} />
+        <Panel title="Deliveries of logout tokens">{await deliveryProof(request, seq)}</Panel>
+        <Panel title="Enforced by guards">
+          {await guardList(request, await guardProof(deps, revocation))}
+        </Panel>
       </Live>
     </>,
   )
@@ -285,145 +293,74 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   return response
 }
 
-function RevocationFacts({
-  revocation,
-  what,
-  by,
-  nowMs,
-}: {
-  revocation: LoggedRevocation
-  what: string
-  by: string
-  nowMs: number
-}) {
-  return (
-    <Panel class="narrow">
-      <Facts
-        items={[
-          ['What', what],
-          ['Why', REASON[revocation.reason]],
-          ['By', by],
-          ['When', when(revocation.at * 1000, nowMs)],
-          [
-            'Sessions',
-            revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions),
-          ],
-          ['Deliveries', totalsInWords(revocation.totals, revocation.fanOut)],
-          ['Case', revocation.caseReference],
-          ['Comment', revocation.comment],
-        ]}
-      />
-      <p>
-        <a
-          href={`/ops/revocations/${revocation.seq}/evidence.jsonl`}
-          download={`broker-revocation-${revocation.seq}.jsonl`}
-        >
-          Download signed evidence
-        </a>
-      </p>
-    </Panel>
-  )
-}
-
-interface Proof {
-  delivery: Delivery
-  attempts: readonly DeliveryAttempt[]
-}
-
-interface ProofPage {
-  proofs: readonly Proof[]
-  place: Place
-  next: string | undefined
-}
-
-async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<ProofPage> {
-  const { store } = request.deps
-  const place = placeOf(request, DELIVERY)
-  const found = await store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
-  const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
-  return {
-    place,
-    next,
-    proofs: await Promise.all(
-      shown.map(async (one) => ({ delivery: one, attempts: await store.attemptsOf(one.id) })),
-    ),
-  }
-}
-
 /** A page of the deliveries with their attempts, newest first. */
-function DeliveryProof({ request, proofs, place, next }: ProofPage & { request: ConsoleRequest }) {
-  return (
-    <Panel title="Deliveries of logout tokens">
-      <Table
-        label="Deliveries and their attempts"
-        head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
-        rows={proofs.map(({ delivery, attempts }) => proofRow(request, delivery, attempts))}
-        none="No deliveries: no instance with a logout address took part."
-      />
-      <Pages request={request} of="deliveries" place={place} next={next} />
-    </Panel>
-  )
-}
-
-function EnforcedByGuards({
-  request,
-  guards,
-}: {
-  request: ConsoleRequest
-  guards: readonly GuardProof[]
-}) {
+async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
   const nowMs = deps.clock.nowMs()
-  const place = guardPlace(request, 'guards_')
-  const { shown, next } = guardPage(guards, (one) => guardKey(one.client_id, one.guard_id), place)
-  return (
-    <Panel title="Enforced by guards">
-      <Table
-        label="Guards"
-        head={['Instance', 'Guard', 'State', 'No later than']}
-        rows={shown.map((one) => [
-          nameOf(deps, one.client_id),
-          one.guard_id,
-          <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
-          one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
-        ])}
-        none="No guard follows the feed."
-      />
-      <Pages request={request} of="guards" place={place} next={next} list="guards_" />
-    </Panel>
-  )
+  const place = placeOf(request, DELIVERY)
+  const found = await deps.store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
+  const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
+  const proofs = shown.map(async (one) => ({ ...one, made: await deps.store.attemptsOf(one.id) }))
+  return listOf<Delivery & { made: DeliveryAttempt[] }>(request, {
+    label: 'Deliveries and their attempts',
+    columns: [
+      ['Instance', ({ clientId }) => nameOf(deps, clientId)],
+      ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
+      [
+        'Attempts',
+        ({ made, state }) =>
+          made.length === 0 ? (
+            <span class="soft">{state === 'pending' ? 'none yet' : 'none'}</span>
+          ) : (
+            made.map((one) => (
+              <div class="small">
+                {when(one.atMs, nowMs)}: {one.status ?? one.error ?? one.outcome},{' '}
+                {span(one.latencyMs)}
+              </div>
+            ))
+          ),
+      ],
+      [
+        'Logout token',
+        ({ made }) =>
+          made.map(({ jti }) =>
+            jti === undefined ? null : (
+              <div class="small">
+                <code>{jti}</code>
+              </div>
+            ),
+          ),
+      ],
+      ['Address', ({ uri }) => <span class="small">{uri}</span>],
+    ],
+    entries: await Promise.all(proofs),
+    none: 'No deliveries: no instance with a logout address took part.',
+    pages: { of: 'deliveries', place, next },
+  })
 }
 
-function proofRow(
-  request: ConsoleRequest,
-  delivery: Delivery,
-  attempts: readonly DeliveryAttempt[],
-): Child[] {
-  const { words, tag } = STATE[delivery.state]
-  const nowMs = request.deps.clock.nowMs()
-  return [
-    nameOf(request.deps, delivery.clientId),
-    <span class={tag}>{words}</span>,
-    attempts.length === 0 ? (
-      <span class="soft">{delivery.state === 'pending' ? 'none yet' : 'none'}</span>
-    ) : (
-      attempts.map((one) => (
-        <div class="small">
-          {when(one.atMs, nowMs)}: {one.status ?? one.error ?? one.outcome}, {span(one.latencyMs)}
-        </div>
-      ))
-    ),
-    attempts.flatMap(({ jti }) =>
-      jti === undefined
-        ? []
-        : [
-            <div class="small">
-              <code>{jti}</code>
-            </div>,
-          ],
-    ),
-    <span class="small">{delivery.uri}</span>,
-  ]
+function guardList(request: ConsoleRequest, guards: readonly GuardProof[]): Promise<Child> {
+  const { deps } = request
+  const place = guardPlace(request, 'guards_')
+  const { shown, next } = guardPage(guards, (one) => guardKey(one.client_id, one.guard_id), place)
+  return listOf<GuardProof>(request, {
+    label: 'Guards',
+    columns: [
+      ['Instance', (one) => nameOf(deps, one.client_id)],
+      ['Guard', (one) => one.guard_id],
+      [
+        'State',
+        (one) => <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
+      ],
+      [
+        'No later than',
+        ({ no_later_than_ms: atMs }) => (atMs === null ? '' : when(atMs, deps.clock.nowMs())),
+      ],
+    ],
+    entries: shown,
+    none: 'No guard follows the feed.',
+    pages: { place, next, list: 'guards_' },
+  })
 }
 
 const ONE = '/revocations/:seq{[0-9]{1,15}}'
