@@ -8,15 +8,15 @@ import { OAuthError } from './protocol/error.ts'
 import { senderIsGone } from './runtime/remote-address.ts'
 
 /**
- * How the two listeners answer beside their endpoints. It is the one place where an error becomes
- * an answer: an `OAuthError` is the client's to read; a store that cannot commit is a 503; any
- * other error is a bug, which is logged with its cause and never shown.
+ * Wraps the apps of both listeners. Answers each error that an endpoint does not answer with a page
+ * or problem of its own: an `OAuthError` is shown to the client, a store that cannot commit is
+ * answered with 503, and anything else is a bug, which is logged with its cause and never shown.
  */
 
 /**
- * A broker that was cut off from its database answers by what has changed meanwhile, from the first
- * answer on. What it was asked before it came back is not answered: it may have gone by what is
- * old.
+ * Reads what has changed before the first answer, if the broker was cut off from its database. A
+ * request that was running when the broker reconnected is answered with 503, because it may have
+ * used outdated state.
  */
 export const current =
   (followed: Followed): MiddlewareHandler =>
@@ -33,8 +33,8 @@ export const current =
   }
 
 /**
- * Hono answers HEAD by GET and drops the body. A stream in it would stay open with no reader, so
- * the body is canceled here.
+ * Answers HEAD requests. Hono answers them by GET and drops the body; a stream in it would stay
+ * open without a reader, so the body is canceled here.
  */
 export function answerHead(app: Hono): Hono {
   const { fetch } = app
@@ -51,7 +51,10 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
   return new Response(null, answer)
 }
 
-/** A browser names it; a program that names nothing, or anything, is answered in JSON. */
+/**
+ * Returns whether the request asks for HTML, as browsers do. Every other request is answered in
+ * JSON.
+ */
 const wantsPage = (c: Context): boolean =>
   c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
@@ -67,7 +70,7 @@ export function withErrors(app: Hono, deps: Deps, { console }: { console?: strin
         { error: 'not_found', error_description: 'There is nothing at this address.' },
         404,
       )
-    // RFC 9110 §15.5.6
+    // RFC 9110 §15.5.6: a 405 answer lists the allowed methods.
     c.header('Allow', methods.join(', '))
     return c.json(
       {

@@ -19,18 +19,20 @@ import { setupVisits } from './operations/setup/visits.ts'
 
 interface App {
   app: Hono
-  /** Answers health by itself, and everything else as `operators` does. */
+  /**
+   * The operators' app. It answers health checks itself and passes every other request to
+   * `operators`.
+   */
   opsApp: Hono
-  /** Loads what operators use, once. */
+  /** Loads the modules for operators, once. */
   operators(): Promise<Operators>
-  /** Ends the streams of the console's pages. */
+  /** Closes the event streams of the console's pages. */
   closeConsole(): void
 }
 
 /**
- * Mounts all endpoints and turns every error into an answer; no other file does either. An
- * `OAuthError` is shown to the client, a store that cannot commit is answered with 503, and
- * anything else is a bug: logged with its cause and never shown.
+ * Mounts the public endpoints. The endpoints of operators and of tenants' administrators are loaded
+ * at their first request.
  */
 export function createApp(
   deps: Deps,

@@ -13,10 +13,10 @@ import { inEnglish } from './pages/texts.ts'
 import { provesMfa } from './provider/authorize/mfa.ts'
 import { type Document, openApiDocument } from './provider/discovery/openapi.ts'
 
-/** What operators and the administrators of tenants use. */
+/** The endpoints of operators and of tenants' administrators. */
 export interface Operators {
   opsApp: Hono
-  /** Of the public listener: /tenant. */
+  /** The console of tenants' administrators at /tenant, which the public listener serves. */
   tenantApp: Hono
   document(app: Hono): Promise<Document>
   close(): void

@@ -73,7 +73,8 @@ export function readSignalIssuers(
     add,
   }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
 ): SignalIssuer[] {
-  // Few brokers have such a file, and settings are read without a turn of the event loop.
+  // The YAML parser is loaded only for this file, which few brokers have, and by `require` because
+  // settings are read synchronously.
   const { parse, YAMLParseError } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   let content: unknown
   try {

@@ -15,7 +15,7 @@ import { type JobData, keepWorking, PacedWorker } from './queue-worker.ts'
  */
 
 const QUEUE_NAME = 'logout-delivery'
-/** Jobs that wait to be handed to the server; more are dropped. */
+/** The most jobs that wait in memory for the server. Further jobs are dropped. */
 const MAX_WAITING = 50_000
 const BATCH = 500
 const ANSWER_MS = 3_000

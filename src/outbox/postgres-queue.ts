@@ -6,10 +6,13 @@ import { within } from '../runtime/concurrency.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import { type JobData, openReady, PacedWorker } from './queue-worker.ts'
 
-/** The queue on our own Postgres. It is loaded only where that one runs. */
+/**
+ * The work queue on the broker's own Postgres server. The module is loaded only if that server is
+ * used.
+ */
 
 const SCHEMA = 'bullmq'
-/** Attempts to open the queue, whose server may be restarting: about 3 s. */
+/** The attempts to open the queue, whose server may be restarting. They take about 3 s. */
 const OPENINGS = 6
 
 type Perform = (ref: DeliveryRef) => Promise<void>
@@ -19,8 +22,9 @@ interface Pooled {
 }
 
 /**
- * @param how as on Redis
- * @throws where the server does not take the queue's schema
+ * Opens the queue and its workers.
+ * @param how the names and options that are the same for every kind of server
+ * @throws Error if the schema of the queue cannot be migrated
  */
 export async function openPostgres(
   engine: QueueEngine,

@@ -117,7 +117,7 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
   }
 }
 
-/** With its driver: few brokers use it. */
+/** Loads the server with its driver when it is needed, because few brokers use it. */
 const embedded = () => import('./engine-postgres.ts')
 
 /**
