@@ -27,14 +27,14 @@ export interface Store extends ReturnType<typeof allActs> {
    */
   wasLost(seq: number): boolean
   /**
-   * Returns how far the log had come at `knownMs`, by this process's `elapsedMs`: all that was
-   * acknowledged before is in it. Listeners got what other brokers had committed until then.
-   * @param notBeforeMs `knownMs` at least
+   * Returns how far the log had come at `knownMs`, by this process's `elapsedMs`. It includes
+   * everything that was acknowledged before. Listeners have got what other brokers had committed
+   * until then.
    */
   knownHead(notBeforeMs: number): Promise<HighWater & { knownMs: number }>
   /**
-   * The brokers and workers of this store whose heartbeat is not older than a minute. Empty where a
-   * store has one broker alone.
+   * Returns the brokers and workers of this store whose heartbeat is at most a minute old; empty
+   * for a store with a single broker.
    */
   brokers(): Promise<BrokerProcess[]>
   /** Returns facts about the shared database; undefined for a store with a single broker. */

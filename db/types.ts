@@ -45,7 +45,7 @@ export interface Session {
    * then the session meets no demand for a fresh sign-in, and its tokens have no `auth_time`.
    */
   authTime: number
-  /** The same; where Microsoft did not say, when the session was opened. */
+  /** The same, or when the session was opened where Microsoft did not say. */
   authenticatedAt: number
   lastActiveAt: number
   idleSeconds: number

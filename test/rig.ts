@@ -68,8 +68,8 @@ export class FakeClock {
     return this.nowMs() - this.#steppedMs
   }
   /**
-   * Real time: Postgres answers in it, and a clock that a test advances would end the lease on it,
-   * and with it every stream.
+   * Real time, in which Postgres answers: a clock that a test advances would end the lease, and
+   * with it every stream.
    */
   elapsedMs(): number {
     return performance.now()

@@ -14,11 +14,11 @@ import type { Connecting } from './transact.ts'
  * old. Without one the broker rejects.
  */
 
-/** How long a commit counts, from before it was asked for. */
+/** How long a commit is valid, from before it was requested. */
 const VALID_MS = 1_000
 /**
- * After so long by a monotonic clock no other broker has the lease any more: two steps of its
- * clock, and 1,000 ppm.
+ * The longest time that another broker can hold the lease, by a monotonic clock: its duration, two
+ * steps of its clock, and 1,000 ppm of drift.
  */
 export const OVER_MS = VALID_MS + 30
 const RENEW_MS = 350
@@ -40,9 +40,9 @@ interface LeaseOptions {
   connections: Connections
   process: Process
   nowMs(): number
-  /** Counts the time in which the machine was suspended. */
+  /** A clock that also counts the time in which the machine was suspended. */
   elapsedMs(): number
-  /** How far the log is known to have come. */
+  /** Returns the furthest known point of the log. */
   reached(): HighWater
   /**
    * Returns whether the log is taken over on this server. It may take it over itself.
@@ -76,16 +76,16 @@ const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
     pg_current_wal_insert_lsn()::text AS lsn,
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys", quote_ident(current_user) AS role, ${SERVER}`
 
-// A standby that has what this renewal wrote follows no other primary: waiters may be released
-// without one.
+// Whether a standby has what this renewal wrote, so that it follows no other primary. Postgres may
+// release waiting commits without one.
 const FLUSHED = `SELECT EXISTS (SELECT FROM pg_stat_replication
     WHERE sync_state IN ('sync', 'quorum') AND flush_lsn >= $1::pg_lsn) AS flushed, ${SERVER}`
 
 interface Renewed extends Position, Server {
   recovering: boolean
-  /** Of the log of Postgres, once it held this renewal. */
+  /** The position of Postgres's own log, once it held this renewal. */
   lsn: string
-  /** Without the right, `pg_stat_replication` shows the role no state of a standby. */
+  /** Without the right, `pg_stat_replication` hides the state of standbys from the role. */
   seesStandbys: boolean
   role: string
 }
@@ -94,7 +94,7 @@ export class Lease {
   readonly #options: LeaseOptions
   readonly #latest: Connecting
   readonly #timer: NodeJS.Timeout
-  /** When the latest renewal that counts was begun, and where the log was. */
+  /** When the latest valid renewal began, and how far the log had come. */
   #known = { epoch: '', seq: 0, knownMs: -Infinity }
   #wasHeld = false
   #renewal: Promise<void> | undefined
@@ -120,7 +120,10 @@ export class Lease {
     return this.#holds() ? undefined : this.#mustHoldNow()
   }
 
-  /** Waits for a renewal that was begun at this time or later. @throws StoreUnavailable */
+  /**
+   * Waits for a renewal that began at this time or later.
+   * @throws StoreUnavailable
+   */
   async known(notBeforeMs: number): Promise<HighWater & { knownMs: number }> {
     if (!this.#holds(notBeforeMs)) await this.#mustHoldNow(notBeforeMs)
     return this.#known
@@ -145,7 +148,7 @@ export class Lease {
 
   async #mustHoldNow(notBeforeMs?: number): Promise<void> {
     const late = sleep(PATIENCE_MS, undefined, { ref: false })
-    // The renewal that is under way may have begun too long ago to count: then the next one.
+    // The renewal under way may have begun too long ago to be valid, so one more is tried.
     for (let turn = 0; turn < 2 && !this.#holds(notBeforeMs); turn++)
       await Promise.race([this.#renewed(), late])
     if (!this.#holds(notBeforeMs))
@@ -205,7 +208,7 @@ export class Lease {
     if (isBack) returned()
   }
 
-  /** Whether a synchronous standby has what the renewal wrote. */
+  /** Returns whether a synchronous standby has what the renewal wrote. */
   async #flushed(renewed: Renewed): Promise<boolean> {
     const [found] = (await readOne(this.#latest, {
       name: 'flushed',

@@ -15,10 +15,13 @@ import { covers, headOfLog, sessionCutoff } from './covers.ts'
  * store.
  */
 
-/** When a session's user was authenticated: by Microsoft's clock; where it did not say, by ours. */
+/**
+ * When a session's user was authenticated: by Microsoft's clock, or by the broker's where Microsoft
+ * did not say.
+ */
 export const authenticatedAt: SQL<number> = sql<number>`CASE WHEN ${sessions.authTime} > 0 THEN ${sessions.authTime} ELSE ${sessions.openedAt} END`
 
-/** Of `sessionsAndUsers`. */
+/** The fields of a session, for `sessionsAndUsers`. */
 export const sessionFields = {
   ...columnsOf(
     sessions,
@@ -85,7 +88,7 @@ const logged = query(
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 type Limits = Record<'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt', SQL | Column>
-/** The ends that time brings, the earliest first: the value of `deadlineAt`. */
+/** The earliest time at which a session ends by itself, which is the value of `deadlineAt`. */
 export const deadline = ({ lastActiveAt, idleSeconds, absoluteAt, markAt }: Limits): SQL<number> =>
   least(
     sql`${lastActiveAt} + ${idleSeconds}`,
@@ -122,7 +125,7 @@ export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrow
  */
 export const lockSession = (sid: string): Act<unknown> => lock.get({ sid })
 
-/** Why time ended a session: whichever limit came first. */
+/** Returns the reason of an end by time: the limit that was reached first. */
 const limitOf = ({
   deadlineAt,
   markAt,
@@ -130,7 +133,7 @@ const limitOf = ({
 }: Pick<SessionRow, 'deadlineAt' | 'markAt' | 'absoluteAt'>): 'idle' | 'expired' | 'marked' =>
   markAt === deadlineAt ? 'marked' : absoluteAt === deadlineAt ? 'expired' : 'idle'
 
-/** The same as the log names it. */
+/** Returns that reason as the log names it. */
 export function timeReason(row: SessionRow): Reason {
   const limit = limitOf(row)
   return limit === 'marked' ? (row.markReason ?? 'expired') : limit
@@ -144,11 +147,11 @@ type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 export const isRevoked = (row: Ends): boolean =>
   row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
-/** Live or marked. */
+/** Whether the session is live or marked. */
 export const isLive = (row: Ends & Pick<SessionRow, 'deadlineAt'>, now: number): boolean =>
   !isRevoked(row) && now < row.deadlineAt
 
-/** Why a session has ended; undefined: it is live or marked. */
+/** Returns why a session has ended; undefined where it is live or marked. */
 export function endOfSession(
   row: SessionRow,
   now: number,
@@ -157,7 +160,7 @@ export function endOfSession(
   return now < row.deadlineAt ? undefined : limitOf(row)
 }
 
-/** What a client is rejected by, of a session that has ended. */
+/** Returns the reason that a client gets for a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
   if (why === 'marked') return 'marked'
   return why === 'revoked' ? 'revoked' : 'expired'

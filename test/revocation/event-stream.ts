@@ -20,7 +20,7 @@ export async function follow(
     signal: abort.signal,
   })
   const events: Received[] = []
-  /** What leases are counted from: anchors and leases, which come at their own times. */
+  /** The events that leases count from: anchors and leases, which arrive at times of their own. */
   const grants: Received[] = []
   const comments: string[] = []
   let ended = false
