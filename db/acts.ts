@@ -76,7 +76,7 @@ import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
 import { owesFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
 import { recordRejectedSignIn, securityHistory } from './rows/history.ts'
-import { standingByCookie, standingBySid } from './rows/session.ts'
+import { statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
 import { hasConsent, recordConsent } from './session/consent.ts'
@@ -113,8 +113,8 @@ const READS = {
   findClient,
   listClients,
   listTargets,
-  standingBySid,
-  standingByCookie,
+  statusBySid,
+  statusByCookie,
   owesFreshSignIn,
   tenantsWithAuthTime,
   findSubject,

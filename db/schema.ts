@@ -827,7 +827,7 @@ export const microsoftWork = sqliteTable(
  * How far the probe of each tenant's sessions has come. Each tenant has one cursor; the broker that
  * takes the next page moves it.
  */
-export const probeHands = sqliteTable('probe_hands', {
+export const probeCursors = sqliteTable('probe_cursors', {
   tid: text().primaryKey(),
   /** Counts on from round to round; a round has 65536 places. */
   place: integer().notNull(),

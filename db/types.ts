@@ -109,7 +109,7 @@ export interface HeldRecord {
 }
 
 /** The validity of a session now, decided by its row and the cutoffs and by nothing else. */
-export type Standing =
+export type SessionStatus =
   | { state: 'live'; session: Session }
   /** Valid until its mark, but the next /authorize needs a new sign-in at Microsoft. */
   | { state: 'marked'; session: Session }

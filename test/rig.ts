@@ -452,7 +452,7 @@ export async function createRig(options: RigOptions = {}) {
   ) => {
     const code = newSecret(random)
     const redirectUri = client.metadata.redirectUris[0] ?? ''
-    const standing = await store.issueCode({
+    const status = await store.issueCode({
       sid,
       code: {
         codeHash: sha256(code),
@@ -467,7 +467,7 @@ export async function createRig(options: RigOptions = {}) {
       now: clock.now(),
     })
     return {
-      standing,
+      status,
       code,
       form: {
         grant_type: 'authorization_code',

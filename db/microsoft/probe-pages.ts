@@ -5,7 +5,7 @@ import { forUpdate } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { probeHands, probePages } from '../schema.ts'
+import { probeCursors, probePages } from '../schema.ts'
 import type { ProbeDue, ProbeTaken } from '../types.ts'
 import { dueProbes } from './probe.ts'
 
@@ -26,28 +26,28 @@ const PLACES = 65_536
  */
 const MOST_BEHIND_MS = 60_000
 
-type Hand = {
+type Cursor = {
   place: number
   /** The last session that was passed at this place. */
   sid: string
 }
 
-const handFields = columnsOf(probeHands, 'place', 'sid', 'movedAtMs')
-const handOf = (p: Takes<{ tid: string }>, f: SQL) =>
-  sql`SELECT ${f} FROM ${probeHands} WHERE ${probeHands.tid} = ${p.tid}`
-const handRow = query(handFields, (p: Takes<{ tid: string }>, f) => handOf(p, f))
-const handLocked = query(
-  handFields,
-  (p: Takes<{ tid: string }>, f) => sql`${handOf(p, f)}${forUpdate(probeHands)}`,
+const cursorFields = columnsOf(probeCursors, 'place', 'sid', 'movedAtMs')
+const cursorOf = (p: Takes<{ tid: string }>, f: SQL) =>
+  sql`SELECT ${f} FROM ${probeCursors} WHERE ${probeCursors.tid} = ${p.tid}`
+const cursorRow = query(cursorFields, (p: Takes<{ tid: string }>, f) => cursorOf(p, f))
+const cursorLocked = query(
+  cursorFields,
+  (p: Takes<{ tid: string }>, f) => sql`${cursorOf(p, f)}${forUpdate(probeCursors)}`,
 )
-type Moved = Hand & { tid: string; movedAtMs: number }
-const addHand = command(
+type Moved = Cursor & { tid: string; movedAtMs: number }
+const addCursor = command(
   (p: Takes<Moved>) =>
-    sql`${insertInto(probeHands, { tid: p.tid, place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} ON CONFLICT DO NOTHING`,
+    sql`${insertInto(probeCursors, { tid: p.tid, place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} ON CONFLICT DO NOTHING`,
 )
-const moveHand = command(
+const moveCursor = command(
   (p: Takes<Moved>) =>
-    sql`UPDATE ${probeHands} SET ${assign(probeHands, { place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} WHERE ${probeHands.tid} = ${p.tid}`,
+    sql`UPDATE ${probeCursors} SET ${assign(probeCursors, { place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} WHERE ${probeCursors.tid} = ${p.tid}`,
 )
 
 const pageFields = columnsOf(
@@ -91,9 +91,9 @@ type Take = {
  */
 function* walk(
   { tid, limit, now }: Take,
-  from: Hand,
+  from: Cursor,
   end: number,
-): Act<{ due: ProbeDue[]; to: Hand }> {
+): Act<{ due: ProbeDue[]; to: Cursor }> {
   let { place, sid } = from
   const due: ProbeDue[] = []
   while (place < end && due.length < limit) {
@@ -111,16 +111,16 @@ function* walk(
 }
 
 /** Returns where the cursor continues. */
-function startOf(hand: RowOf<typeof handFields> | undefined, { begun, end }: Take): Hand {
+function startOf(cursor: RowOf<typeof cursorFields> | undefined, { begun, end }: Take): Cursor {
   // The cursor is not usable: no broker moved it in the minute before this one began, or it is
   // ahead by more than a round because the interval was changed.
   if (
-    hand === undefined ||
-    hand.movedAtMs < begun.atMs - MOST_BEHIND_MS ||
-    hand.place - end > PLACES
+    cursor === undefined ||
+    cursor.movedAtMs < begun.atMs - MOST_BEHIND_MS ||
+    cursor.place - end > PLACES
   )
     return { place: begun.place, sid: '' }
-  return end - hand.place > PLACES ? { place: end - PLACES, sid: '' } : hand
+  return end - cursor.place > PLACES ? { place: end - PLACES, sid: '' } : cursor
 }
 
 function* isWaiting(input: Take): Act<boolean> {
@@ -128,7 +128,7 @@ function* isWaiting(input: Take): Act<boolean> {
   if ((yield* leftBehind.get({ tid, nowMs })) !== undefined) return true
   const { due } = yield* walk(
     { ...input, limit: 1 },
-    startOf(yield* handRow.get({ tid }), input),
+    startOf(yield* cursorRow.get({ tid }), input),
     end,
   )
   return due.length > 0
@@ -136,9 +136,9 @@ function* isWaiting(input: Take): Act<boolean> {
 
 function* take(input: Take): Act<ProbeTaken | undefined> {
   const { tid, nowMs, end, begun } = input
-  yield* addHand.run({ tid, place: begun.place, sid: '', movedAtMs: begun.atMs })
+  yield* addCursor.run({ tid, place: begun.place, sid: '', movedAtMs: begun.atMs })
   // The lock makes brokers take the pages of this tenant one after another.
-  const hand = yield* handLocked.get({ tid })
+  const cursor = yield* cursorLocked.get({ tid })
   for (
     let left = yield* leftBehind.get({ tid, nowMs });
     left !== undefined;
@@ -147,16 +147,16 @@ function* take(input: Take): Act<ProbeTaken | undefined> {
     const taken = yield* takeAgain(input, left)
     if (taken !== undefined) return taken
   }
-  const from = startOf(hand, input)
+  const from = startOf(cursor, input)
   const { due, to } = yield* walk(input, from, end)
   if (due.length === 0) return undefined
-  yield* moveHand.run({ tid, ...to, movedAtMs: nowMs })
+  yield* moveCursor.run({ tid, ...to, movedAtMs: nowMs })
   return yield* leased(input, { from, to, due })
 }
 
 function* leased(
   { tid, untilMs }: Take,
-  { from, to, due }: { from: Hand; to: Hand; due: ProbeDue[] },
+  { from, to, due }: { from: Cursor; to: Cursor; due: ProbeDue[] },
 ): Act<ProbeTaken> {
   const id = yield* newId()
   yield* addPage.run({

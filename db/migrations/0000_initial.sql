@@ -302,7 +302,7 @@ CREATE TABLE `participants` (
 --> statement-breakpoint
 CREATE INDEX `participants_by_client` ON `participants` (`client_id`,`sid`);--> statement-breakpoint
 CREATE INDEX `participants_by_freshness` ON `participants` (`fresh_until`,`sid`,`client_id`) WHERE fresh_until IS NOT NULL;--> statement-breakpoint
-CREATE TABLE `probe_hands` (
+CREATE TABLE `probe_cursors` (
 	`tid` text PRIMARY KEY NOT NULL,
 	`place` integer NOT NULL,
 	`sid` text NOT NULL,

@@ -27,7 +27,7 @@ const mayPassNow = (error: unknown): boolean => ['40001', '40P01'].includes(code
  * not fit (22) is a bug, and is returned unchanged. Everything else is a fault of the server or the
  * network, and becomes StoreUnavailable.
  */
-export function refusal(error: unknown): unknown {
+export function rejection(error: unknown): unknown {
   if (error instanceof StoreUnavailable) return error
   const code = codeOf(error)
   if (error instanceof TypeError || (code !== undefined && /^(22|23|42)/.test(code))) return error
@@ -101,7 +101,7 @@ export function postgresEngine({
         if (pool.generation !== generation) throw new StoreUnavailable(CHANGED)
         return value
       } catch (error) {
-        if (attempt === ATTEMPTS || !mayPassNow(error)) throw refusal(error)
+        if (attempt === ATTEMPTS || !mayPassNow(error)) throw rejection(error)
       }
     }
   }
@@ -113,7 +113,7 @@ export function postgresEngine({
         withConnection(pool, async (client) => (await runAct(client, sources, act())).value),
       )
     } catch (error) {
-      throw refusal(error)
+      throw rejection(error)
     }
   }
   // On Postgres each transaction has a connection of its own, so a page needs no separate path.

@@ -1,6 +1,6 @@
 import type { DatabaseFacts } from '../types.ts'
 import type { Connections } from './connections.ts'
-import { refusal } from './engine.ts'
+import { rejection } from './engine.ts'
 import { NAMESPACE } from './schema.ts'
 
 /** Facts that Postgres reports, for the checks. src/operations/checks/database.ts judges them. */
@@ -38,7 +38,7 @@ export async function readFacts({ pool, nowMs, hears }: Asked): Promise<Database
     const { serverMs, ...facts } = row
     return { ...facts, notified, clockAheadMs: outside(serverMs, askedMs, nowMs()) }
   } catch (error) {
-    throw refusal(error)
+    throw rejection(error)
   }
 }
 

@@ -3,7 +3,7 @@ import {
   inRequest,
   type RequestContext,
 } from '../../src/runtime/request-context.ts'
-import { refusal } from './engine.ts'
+import { rejection } from './engine.ts'
 import { isPlain } from './executor.ts'
 import { mayPassAlone } from './transact.ts'
 
@@ -51,7 +51,7 @@ export function groupCommit<I extends object, R>({
     } catch (error) {
       for (const { input, request, resolve, reject } of batch) {
         if (mayPassAlone(error)) resolve(inRequest(request, () => alone(input)))
-        else reject(refusal(error))
+        else reject(rejection(error))
       }
     }
   }

@@ -120,7 +120,7 @@ export const {
   signingKeys,
   tenants,
   microsoftWork,
-  probeHands,
+  probeCursors,
   probePages,
   settings,
   registry,

@@ -84,7 +84,7 @@ export const commitOne = (pool: Connecting, query: OneQuery): Promise<unknown[]>
     try {
       return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows
     } catch (error) {
-      throw error instanceof UnknownOutcome || isRefused(codeOf(error))
+      throw error instanceof UnknownOutcome || isRejected(codeOf(error))
         ? error
         : new UnknownOutcome(error)
     }
@@ -134,7 +134,7 @@ class UnknownOutcome extends StoreUnavailable {
  */
 function isBroken(error: unknown): boolean {
   const code = codeOf(error)
-  return error instanceof UnknownOutcome || !isRefused(code) || code === '25006'
+  return error instanceof UnknownOutcome || !isRejected(code) || code === '25006'
 }
 
 /**
@@ -147,7 +147,7 @@ function isNoPrimary(error: unknown): boolean {
 }
 
 /** Whether Postgres answered that it wrote nothing. Any other error leaves that open. */
-const isRefused = (code: string | undefined): boolean =>
+const isRejected = (code: string | undefined): boolean =>
   code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
 
 export const codeOf = (error: unknown): string | undefined =>

@@ -4,10 +4,10 @@ import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
-import type { NewCode, Standing } from '../types.ts'
+import type { NewCode, SessionStatus } from '../types.ts'
 import { isRemoved } from './client.ts'
 import { lockOf } from './locked.ts'
-import { sessionBySid, standingOf, touch } from './session.ts'
+import { sessionBySid, statusOf, touch } from './session.ts'
 
 /**
  * Issues authorization codes, which bring a session to a client. A session that is not live gets
@@ -104,14 +104,14 @@ export function* issueCode({
   sid: string
   code: NewCode
   now: number
-}): Act<Standing | { state: 'locked'; by: LockKind } | { state: 'client_removed' }> {
+}): Act<SessionStatus | { state: 'locked'; by: LockKind } | { state: 'client_removed' }> {
   const row = yield* sessionBySid(sid)
-  const standing = yield* standingOf(row, now)
-  if (row === undefined || standing.state !== 'live') return standing
+  const status = yield* statusOf(row, now)
+  if (row === undefined || status.state !== 'live') return status
   if (yield* isRemoved(code.clientId)) return { state: 'client_removed' }
   const by = yield* lockOf(row, code)
   if (by !== undefined) return { state: 'locked', by }
   yield* touch(row, undefined, now)
   yield* addCode(code, { sid, openedSeq: row.head })
-  return yield* standingOf(row, now)
+  return yield* statusOf(row, now)
 }

@@ -7,7 +7,7 @@ import { assign, columnsOf, command, lockRows, query } from '../engine/statement
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
-import type { RejectedWhy, Session, Standing } from '../types.ts'
+import type { RejectedWhy, Session, SessionStatus } from '../types.ts'
 import { covers, headOfLog, sessionCutoff } from './covers.ts'
 
 /**
@@ -211,14 +211,14 @@ export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session 
   }
 }
 
-export function* standingBySid(sid: string, now: number): Act<Standing> {
-  return yield* standingOf(yield* sessionBySid(sid), now)
+export function* statusBySid(sid: string, now: number): Act<SessionStatus> {
+  return yield* statusOf(yield* sessionBySid(sid), now)
 }
-export function* standingByCookie(cookieHash: string, now: number): Act<Standing> {
-  return yield* standingOf(yield* byCookie.get({ cookieHash }), now)
+export function* statusByCookie(cookieHash: string, now: number): Act<SessionStatus> {
+  return yield* statusOf(yield* byCookie.get({ cookieHash }), now)
 }
 
-export function* standingOf(row: SessionRow | undefined, now: number): Act<Standing> {
+export function* statusOf(row: SessionRow | undefined, now: number): Act<SessionStatus> {
   if (row === undefined) return { state: 'unknown' }
   const session = yield* sessionOf(row)
   const why = endOfSession(row, now)

@@ -5,7 +5,7 @@ import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
-import { refusal, storeClosed } from './writer.ts'
+import { rejection, storeClosed } from './writer.ts'
 import type { Writer } from './writer.ts'
 
 /**
@@ -87,7 +87,7 @@ export const reading =
     try {
       return act()
     } catch (error) {
-      throw refusal(error, file)
+      throw rejection(error, file)
     }
   }
 

@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../types.ts'
 import type { Store } from '../store.ts'
 import type { DataFile } from './data-file.ts'
 import { programBeside, startThread } from './thread.ts'
-import { refusal } from './writer.ts'
+import { rejection } from './writer.ts'
 
 /**
  * The long reads of operators: searches, dry runs and backups. They run on a read-only connection
@@ -139,7 +139,7 @@ export class Reader {
 
   #errorOf({ message, code, unavailable }: Failure): Error {
     if (unavailable) return new StoreUnavailable(message)
-    return refusal(Object.assign(new Error(message), { code }), this.#dataFile) as Error
+    return rejection(Object.assign(new Error(message), { code }), this.#dataFile) as Error
   }
 
   #ended(worker: ReaderThread, cause?: unknown): void {

@@ -169,7 +169,7 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
       if (!db.inTransaction) throw error
       statements.undo.run()
       statements.release.run()
-      return { ok: false, error: refusal(error, file) }
+      return { ok: false, error: rejection(error, file) }
     }
   }
 
@@ -184,7 +184,7 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
         return ran
       } catch (error) {
         giveUp(db, statements)
-        const failed: Ran = { ok: false, error: unavailable(refusal(error, file)) }
+        const failed: Ran = { ok: false, error: unavailable(rejection(error, file)) }
         return batch.map(() => failed)
       }
     },
@@ -211,7 +211,7 @@ export const storeClosed = (): StoreUnavailable => new StoreUnavailable('The sto
  * Returns the error that the caller gets. A fault of the disk or file becomes `StoreUnavailable`; a
  * constraint or wrong SQL is a bug and is returned unchanged.
  */
-export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {
+export function rejection(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {
   if (!isSqliteError(error)) return error
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) file.damaged(error.message)
   return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(

@@ -75,7 +75,7 @@ const bySid = query(
   (p: Takes<Concerned & { sid: string }>, f) =>
     sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
 )
-const standingOfClient = query(
+const clientAccess = query(
   {
     cutoff: clientCutoff(textParam('clientId')),
     removedAt: removedAt(textParam('needs')),
@@ -169,6 +169,6 @@ export function* checkClientAccess({
   needs?: string | undefined
   audience?: string | undefined
 }): Act<boolean> {
-  const row = yield* standingOfClient.get({ clientId, needs, audience })
+  const row = yield* clientAccess.get({ clientId, needs, audience })
   return row !== undefined && isValid(row, rev)
 }

@@ -26,7 +26,7 @@ import {
   rejectedBy,
   sessionBySid,
   sessionOf,
-  standingOf,
+  statusOf,
   touch,
 } from '../rows/session.ts'
 import type { SessionRow } from '../rows/session.ts'
@@ -67,7 +67,7 @@ const byHash = query(
  * Returns the fields that decide about a code's grant, for a row of `codes` with its session.
  * @param audience requested instead of the code's own, or NULL
  */
-const grantStanding = (audience: SQL) => ({
+const grantFields = (audience: SQL) => ({
   cutoff: grantCutoff(codes.sid, codes.clientId),
   removedAt: removedAt(codes.clientId),
   lock: lockedBy({
@@ -77,8 +77,8 @@ const grantStanding = (audience: SQL) => ({
     audience: sql`coalesce(${audience}, ${codes.audience})`,
   }),
 })
-const standingOfGrant = query(
-  grantStanding(textParam('audience')),
+const grantOfCode = query(
+  grantFields(textParam('audience')),
   (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser}
       WHERE ${codes.codeHash} = ${withoutReprepare(p.codeHash)}`,
@@ -167,11 +167,11 @@ const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
  * (RFC 6749 §4.1.2).
  */
 function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
-  const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
-  const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })
+  const status = yield* statusOf(yield* sessionBySid(code.sid), now)
+  const grant = yield* grantOfCode.get({ codeHash, audience: undefined })
   if (
-    standing.state === 'unknown' ||
-    standing.state === 'ended' ||
+    status.state === 'unknown' ||
+    status.state === 'ended' ||
     grant === undefined ||
     covers(grant.cutoff, code.openedSeq)
   )
@@ -211,9 +211,9 @@ function* notRedeemable(
   const { now } = input
   const why = notPresentable(code, input)
   if (why !== undefined) return why
-  const standing = yield* standingOf(row, now)
-  if (standing.state === 'unknown') return 'unknown'
-  if (standing.state === 'ended') return rejectedBy(standing.why)
+  const status = yield* statusOf(row, now)
+  if (status.state === 'unknown') return 'unknown'
+  if (status.state === 'ended') return rejectedBy(status.why)
   return row !== undefined && now >= (freshUntil(row, input) ?? Infinity) ? 'not_fresh' : undefined
 }
 
@@ -260,7 +260,7 @@ export function* redeemAuthorizationCode(input: Redemption): Act<Redeemed> {
   const row = yield* sessionBySid(code.sid)
   const reason = yield* notRedeemable(code, row, input)
   if (reason !== undefined || row === undefined) return rejected(reason ?? 'unknown')
-  const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
+  const grant = yield* grantOfCode.get({ codeHash, audience: input.audience })
   if (typeof grant?.lock === 'string') return rejected('locked')
   // A removed client's code was issued after the removal, by a broker that did not know of it yet.
   // No revocation covers such a code, so it is rejected here.

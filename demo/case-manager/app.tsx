@@ -9,7 +9,7 @@ import { eventsOf } from './events.ts'
 import { SignInFailed, type RelyingParty } from './oidc.ts'
 import { CasesPage, ProblemPage, SignedOutPage, WelcomePage, type Place } from './pages.tsx'
 import type { InstanceSession, Sessions } from './sessions.ts'
-import type { createStanding } from './standing.ts'
+import type { createSessionCheck } from './session-check.ts'
 
 export interface InstanceParts {
   place: Place
@@ -18,7 +18,7 @@ export interface InstanceParts {
   guard: Guard
   relyingParty: RelyingParty
   sessions: Sessions
-  standing: ReturnType<typeof createStanding>
+  checkSession: ReturnType<typeof createSessionCheck>
 }
 
 type App = Hono<GuardVariables>
@@ -108,7 +108,7 @@ function cookiesOf({ place, sessions, url }: InstanceParts) {
 }
 type Cookies = ReturnType<typeof cookiesOf>
 
-function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: Cookies): void {
+function pages(app: App, { place, sessions, checkSession }: InstanceParts, cookies: Cookies): void {
   app.get('/', async (c) => {
     const session = cookies.session(c)
     const end = cookies.end(c)
@@ -120,7 +120,7 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
           <SignedOutPage place={place} why={end.why} />
         ),
       )
-    const state = await standing(session)
+    const state = await checkSession(session)
     if (state === 'good')
       return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
     if (state === 'unknown')
@@ -150,12 +150,12 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
 
 function signInAndOut(
   app: App,
-  { guard, relyingParty, sessions, standing, url }: InstanceParts,
+  { guard, relyingParty, sessions, checkSession, url }: InstanceParts,
   cookies: Cookies,
 ): void {
   app.get('/sign-in', async (c) => {
     const session = cookies.session(c)
-    if (session !== undefined && (await standing(session)) === 'good') return c.redirect('/')
+    if (session !== undefined && (await checkSession(session)) === 'good') return c.redirect('/')
     const address = await relyingParty.begin(cookies.browser(c) ?? cookies.setBrowser(c))
     return c.redirect(address.href)
   })
@@ -180,14 +180,14 @@ function signInAndOut(
   app.post('/oidc/backchannel-logout', receiveLogout(guard))
 }
 
-function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cookies): void {
+function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: Cookies): void {
   /** Answers an API request by cookie: 401 as soon as the session has ended. */
   const bySession = async (
     c: Context,
     answer: (session: InstanceSession) => object,
   ): Promise<Response> => {
     const session = cookies.session(c)
-    const state = session === undefined ? 'ended' : await standing(session)
+    const state = session === undefined ? 'ended' : await checkSession(session)
     if (session === undefined || state === 'ended') return c.json({ error: 'signed_out' }, 401)
     if (state === 'unknown')
       return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })

@@ -5,7 +5,7 @@ import { createGuard, type Guard, type GuardClock } from '@case-manager/guard'
 import { createInstance } from './app.tsx'
 import { RelyingParty } from './oidc.ts'
 import { Sessions } from './sessions.ts'
-import { createStanding } from './standing.ts'
+import { createSessionCheck } from './session-check.ts'
 
 /**
  * A sample Case Manager instance: a small case list that signs users in through the broker, and
@@ -87,14 +87,14 @@ export async function startCaseManager(
     redirectUri,
     signedOutUri: `${url}/signed-out`,
   })
-  const standing = createStanding({ guard, relyingParty, sessions, now })
+  const checkSession = createSessionCheck({ guard, relyingParty, sessions, now })
   const app = createInstance({
     place: { name, issuer, other: options.other },
     url,
     guard,
     relyingParty,
     sessions,
-    standing,
+    checkSession,
   })
   const answer = getRequestListener(app.fetch)
   listener = (request, response) => void answer(request, response)

@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { audited } from './with-audit.ts'
+import { withAuditEntry } from './with-audit.ts'
 import type { Deps } from './deps.ts'
 import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
@@ -137,7 +137,7 @@ async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchang
     })
   const answer = isForeign(before)
     ? await act()
-    : await recorded(deps, { wanted, before, secrets }, act)
+    : await withLoadAudit(deps, { wanted, before, secrets }, act)
   if (answer.outcome !== 'foreign') return answer.outcome === 'unchanged' ? 'unchanged' : 'changed'
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
@@ -164,7 +164,7 @@ const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): 
  * Runs the act and records it in the audit log. The actor is the broker and the interface is the
  * file, because the broker does not know who wrote the file. Secrets are recorded by their ids.
  */
-function recorded(
+function withLoadAudit(
   deps: Deps,
   {
     wanted,
@@ -188,7 +188,7 @@ function recorded(
         }
       : { registration: after },
   } as const
-  return audited(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
+  return withAuditEntry(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
 }
 
 /**

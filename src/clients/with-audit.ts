@@ -6,20 +6,20 @@ import { Problem } from './problem.ts'
 /**
  * Runs an act with an entry in the audit log. The entry is written before the act, because an act
  * that cannot be recorded must not run, and the outcome is written after it. The outcome of an act
- * that throws is `rejected` if `refusal` returns the reason that the caller gets, otherwise
+ * that throws is `rejected` if `rejection` returns the reason that the caller gets, otherwise
  * `failed`.
  * @param result returns the part of the answer to record; never a secret
  */
-export async function audited<T>(
+export async function withAuditEntry<T>(
   store: Pick<Deps['store'], 'appendAudit' | 'concludeAudit'>,
   entry: NewAuditEntry,
   act: () => Promise<T>,
   {
     result,
-    refusal,
+    rejection,
   }: {
     result?: (answer: T) => Record<string, unknown>
-    refusal?: (error: unknown) => Record<string, unknown> | undefined
+    rejection?: (error: unknown) => Record<string, unknown> | undefined
   } = {},
 ): Promise<T> {
   const id = await store.appendAudit(entry)
@@ -32,7 +32,7 @@ export async function audited<T>(
     await conclude({ outcome: 'done', result: result?.(answer) })
     return answer
   } catch (error) {
-    const words = refusal?.(error)
+    const words = rejection?.(error)
     await conclude(
       words === undefined ? { outcome: 'failed' } : { outcome: 'rejected', result: words },
     )
@@ -55,10 +55,15 @@ export async function withAudit<T>(
   acting(caller)
   const { tid } = caller.actor
   const details = tid === undefined ? entry.details : { ...entry.details, tid }
-  const refusal = (error: unknown) =>
+  const rejection = (error: unknown) =>
     error instanceof Problem ? { title: error.title, detail: error.message } : undefined
-  return audited(deps.store, { ...entry, details, actor: caller.actor, via: caller.via }, act, {
-    ...(result === undefined ? {} : { result }),
-    refusal,
-  })
+  return withAuditEntry(
+    deps.store,
+    { ...entry, details, actor: caller.actor, via: caller.via },
+    act,
+    {
+      ...(result === undefined ? {} : { result }),
+      rejection,
+    },
+  )
 }

@@ -167,13 +167,13 @@ const GUIDANCE = {
   },
   untrusted_token: {
     operator:
-      'An ID token was refused: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
+      'An ID token was rejected: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
     offers: ['try_again'],
     alert: true,
     error: 'access_denied',
   },
   unknown: {
-    operator: 'Entra refused with an error that the table does not know.',
+    operator: 'Entra rejected with an error that the table does not know.',
     offers: AGAIN,
     error: 'access_denied',
   },

@@ -245,7 +245,7 @@ export class MicrosoftRejection extends Error {
     },
   ) {
     super(
-      `Microsoft refused: ${guidance}${options.code === undefined ? '' : ` (AADSTS${options.code})`}`,
+      `Microsoft rejected: ${guidance}${options.code === undefined ? '' : ` (AADSTS${options.code})`}`,
       { cause: options.cause },
     )
     this.name = 'MicrosoftRejection'

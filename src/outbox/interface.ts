@@ -23,7 +23,7 @@ export interface TargetState {
   failuresInARow: number
   /**
    * The cause of the last delivery's failure or, with a closed breaker, its rejection: connection
-   * refused, a certificate, HTTP 500. Undefined after a success.
+   * rejected, a certificate, HTTP 500. Undefined after a success.
    */
   lastFailure?: string | undefined
   waiting: number

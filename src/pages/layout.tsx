@@ -36,7 +36,7 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
    * The layout of the console: links beneath the brand, the full width for tables, and cards by its
    * parts. `sheet` is its style sheet.
    */
-  desk?: { nav: Child; sheet: string } | undefined
+  console?: { nav: Child; sheet: string } | undefined
   /** A script for this page only. It must be a constant. */
   script?: string | undefined
   /**
@@ -158,7 +158,7 @@ const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
     </div>
   )
 
-function Head({ config, title, said, desk }: PageOptions) {
+function Head({ config, title, said, console }: PageOptions) {
   const { sheet, icon } = lookOf(config)
   return (
     <head>
@@ -167,7 +167,7 @@ function Head({ config, title, said, desk }: PageOptions) {
       <meta name="color-scheme" content="light dark" />
       <title>{[said, title, config.look.product].filter(Boolean).join(' · ')}</title>
       <link rel="stylesheet" href={sheet.href} />
-      {desk === undefined ? null : <link rel="stylesheet" href={desk.sheet} />}
+      {console === undefined ? null : <link rel="stylesheet" href={console.sheet} />}
       <link rel="icon" href={icon.href} />
     </head>
   )
@@ -183,11 +183,11 @@ interface DocumentProps {
 }
 
 function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
-  const { config, desk } = options
+  const { config, console } = options
   return (
     <html lang={t.language} dir={t.direction === 'rtl' ? 'rtl' : undefined}>
       <Head {...options} />
-      <body class={desk !== undefined ? 'desk' : forUsers ? 'users' : undefined}>
+      <body class={console !== undefined ? 'console' : forUsers ? 'users' : undefined}>
         <a class="skip" href="#content">
           {t.layout.skip}
         </a>
@@ -198,11 +198,11 @@ function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
         ) : null}
         <header class="top">
           <Brand config={config} />
-          {desk?.nav}
+          {console?.nav}
         </header>
         <main id="content" class={options.wide ? 'wide' : undefined}>
           {options.nav}
-          <div class={desk === undefined ? 'card' : 'stack'}>
+          <div class={console === undefined ? 'card' : 'stack'}>
             <Heading {...options} />
             {children}
           </div>

@@ -34,7 +34,7 @@ beforeEach(async () => {
 })
 
 const state = async (one: typeof laptop) =>
-  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
 const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) =>
   shown.forms.findIndex((form) => form.fields.sid === sid)
 

@@ -31,7 +31,7 @@ const signInFrom = async (address: string): Promise<Browser> => {
   return browser
 }
 const state = async (one: { session: { sid: string } }) =>
-  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
 
 describe('the security history of a user', () => {
   test('shows a sign-in with its time, device, instance and address; a rejected one, and why; the address goes after five minutes', async () => {

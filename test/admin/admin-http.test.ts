@@ -100,7 +100,7 @@ describe('the admin API over HTTP', () => {
       status: 201,
       body: { outcome: 'revoked', actor: { kind: 'client', id: 'robot' }, case_reference: 'INC-1' },
     })
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
   })
 
   test('PATCH keeps what it does not name, PUT replaces; null removes', async () => {

@@ -198,7 +198,7 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   expect(await objections(page)).toEqual([])
   await pressAt(page, /^Revoke now/)
   await page.waitForURL('**/ops/revocations/*?done=yes')
-  expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
+  expect((await rig.store.statusBySid(wanted, rig.clock.now())).state).toBe('ended')
   expect(window.complaints).toEqual([])
 })
 
@@ -229,7 +229,7 @@ test('by keyboard alone an administrator picks two users, sees whom it would sig
   await page.keyboard.type('2')
   await pressAt(page, /^Revoke now$/)
   await page.waitForURL('**/ops/revoke')
-  expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
+  expect((await rig.store.statusBySid(wanted, rig.clock.now())).state).toBe('ended')
   expect(window.complaints).toEqual([])
 })
 

@@ -248,7 +248,7 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   await page.getByRole('link', { name: /This wasn’t me: Safari on iPhone/ }).click()
   await page.getByRole('button', { name: 'Confirm: this wasn’t me' }).click()
   await page.getByRole('heading', { name: 'We told your administrators' }).waitFor()
-  expect((await rig.store.standingBySid(phone.session.sid, rig.clock.now())).state).toBe('ended')
+  expect((await rig.store.statusBySid(phone.session.sid, rig.clock.now())).state).toBe('ended')
   await page.getByRole('link', { name: 'Where you are signed in' }).click()
   expect(await page.getByText('Safari on iPhone').count()).toBe(0)
   await page.getByRole('link', { name: 'Security history' }).click()

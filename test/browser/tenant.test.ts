@@ -166,7 +166,7 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await page.keyboard.type('FAB-7')
   await pressAt(page, /^Revoke now$/)
   await said('Revoked.')
-  expect((await rig.store.standingBySid(phone.sid, rig.clock.now())).state).toBe('ended')
+  expect((await rig.store.statusBySid(phone.sid, rig.clock.now())).state).toBe('ended')
   await findUma()
   await pressAt(page, /^Lock this user$/)
   await page.getByText('1 session of 1 user, at 1 instance').waitFor()

@@ -84,8 +84,7 @@ test.skipIf(BIN === undefined || !canMount())(
     }
     const others = () => sids.filter((sid) => !acknowledged.includes(sid))
     const ballast = join(disk.dir, 'ballast')
-    const stateOf = async (sid: string) =>
-      (await rig.store.standingBySid(sid, rig.clock.now())).state
+    const stateOf = async (sid: string) => (await rig.store.statusBySid(sid, rig.clock.now())).state
     /** All that was acknowledged is there, and nothing else is half done. */
     const nothingIsLost = async (): Promise<void> => {
       await expect.poll(() => stateOf(sids[0] ?? '').catch(() => 'unavailable'), WAIT).toBe('ended')

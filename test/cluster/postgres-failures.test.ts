@@ -107,7 +107,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
     expect(await revoke()).toBe(503)
     expect([
       (await rig.store.head()).seq,
-      (await rig.store.standingBySid(sid, rig.clock.now())).state,
+      (await rig.store.statusBySid(sid, rig.clock.now())).state,
       await refresh(),
     ]).toEqual([0, 'live', 200])
     await sql(url, 'DROP TRIGGER full_disk ON broker.revocations')

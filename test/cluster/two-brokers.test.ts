@@ -100,7 +100,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
       expect(new Set(tokens).size).toBe(1)
       token = tokens[0]
     }
-    expect((await a.store.standingBySid(session.sid, a.clock.now())).state).toBe('live')
+    expect((await a.store.statusBySid(session.sid, a.clock.now())).state).toBe('live')
   })
 
   test('a guard at one broker gets a revocation of the other, and resumes at either without a gap', async () => {

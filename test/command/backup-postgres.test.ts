@@ -108,7 +108,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     expect(readdirSync(dataDir)).toEqual(['postgres.mark'])
 
     const restored = await createRig({ config: { databaseUrl: to } })
-    expect(await restored.store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({
+    expect(await restored.store.statusBySid(alice.session.sid, rig.clock.now())).toMatchObject({
       state: 'ended',
       session: { ended: { reason: 'restored' } },
     })
@@ -141,7 +141,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const dataDir = join(dir, 'data')
     expect(await cmb(['restore', file, '--yes'], { dataDir })).toMatchObject({ code: 0 })
     const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
-    expect((await store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await store.statusBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
     const ids = (await store.listAudit({ limit: 10 })).map(({ id }) => id)
     expect(ids).toEqual(ids.toSorted((a, b) => b - a))
     await store.close()
@@ -167,7 +167,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
       code: 0,
     })
     const restored = await createRig({ config: { databaseUrl: to } })
-    expect((await restored.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await restored.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
   })
 
   test('adopting asks first, and says what is missing', async () => {

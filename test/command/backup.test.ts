@@ -74,7 +74,7 @@ describe('cmb backup and restore', () => {
     expect(ran.out).toContain('Every user is signed out')
     expect(ran.err).toContain('signs every user out')
     const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
-    expect(await store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({
+    expect(await store.statusBySid(alice.session.sid, rig.clock.now())).toMatchObject({
       state: 'ended',
       session: { ended: { reason: 'restored' } },
     })
@@ -125,7 +125,7 @@ describe('cmb backup and restore', () => {
     const ran = await type(['restore', file, '--yes'])
     expect(ran.code).toBe(1)
     expect(ran.err).toContain('Another broker has')
-    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
   })
 })
 
@@ -137,7 +137,7 @@ describe('cmb users erase', () => {
     })
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.err).toContain(`ends 1 session(s) of ${sub}`)
-    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
     expect(await rig.store.findSubject(sub)).toMatchObject({ name: undefined, username: undefined })
     const entry = await audit()
     expect(entry).toMatchObject({
@@ -267,6 +267,6 @@ describe('by the admin API over HTTP', () => {
     expect((await send('/users/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(
       403,
     )
-    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
   })
 })

@@ -75,7 +75,7 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
       })
     const introspected = await post('/introspect', { token: tokens.access_token })
     expect(await introspected.json()).toEqual({ active: false })
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
     const presented =
       refreshTokens(createSealer([old])).read(tokens.refresh_token ?? '') ?? expect.unreachable()
     const forged = refreshTokens(createSealer([old])).write(presented)
@@ -86,7 +86,7 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
 
     // A new sign-in, under the new secret alone.
     const again = await rig.openSession()
-    expect((await rig.store.standingBySid(again.session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(again.session.sid, rig.clock.now())).state).toBe('live')
     expect((await alone.deps.keys.list()).filter(({ state }) => state === 'active')).toHaveLength(2)
   })
 

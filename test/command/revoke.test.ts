@@ -26,7 +26,7 @@ beforeEach(async () => {
 })
 
 const state = async (one: typeof alice) =>
-  (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+  (await rig.store.statusBySid(one.session.sid, rig.clock.now())).state
 const newest = async () => (await rig.store.listRevocations({ limit: 1 }))[0]
 
 describe('cmb sessions list', () => {

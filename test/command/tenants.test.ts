@@ -211,11 +211,11 @@ describe('cmb tenants', () => {
       err: expect.stringContaining('Nothing was done') as string,
     })
     expect(await type(['tenants', 'remove', OTHER_TENANT])).toMatchObject({ code: 2 })
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('live')
     expect(await type(['tenants', 'remove', OTHER_TENANT], { answer: 'yes' })).toMatchObject({
       code: 0,
     })
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     expect((await rig.store.listRevocations({ limit: 1 })).at(0)).toMatchObject({
       reason: 'tenant_removed',

@@ -189,6 +189,6 @@ describe('how long', () => {
     const left = await olga.submitTo(await olga.get('/ops'), '/ops/sign-out')
     expect(left.title).toBe('You have left the console')
     expect((await copy.get('/ops')).status).toBe(401)
-    expect((await rig.store.standingBySid(olga.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(olga.sid, rig.clock.now())).state).toBe('live')
   })
 })

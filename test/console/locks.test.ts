@@ -30,7 +30,7 @@ describe('/ops/locks', () => {
     })
     expect(locked.text).toContain('The user is locked and signed out.')
     expect(locked.text).toContain('INC-9')
-    expect((await rig.store.standingBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
+    expect((await rig.store.statusBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
       'ended',
     )
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })

@@ -379,7 +379,7 @@ test('the style sheet is at the address that pages link to, for browsers to keep
   const sheet = await olga.send(href)
   expect(sheet.headers.get('content-type')).toBe('text/css; charset=utf-8')
   expect(sheet.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
-  expect(await sheet.text()).toContain('.desk .top {')
+  expect(await sheet.text()).toContain('.console .top {')
 })
 
 describe('pages of a list', () => {

@@ -82,7 +82,7 @@ describe('revoking several users', () => {
         caseReference,
       ]),
     ).toEqual(subs.toReversed().map((sub) => [{ kind: 'subject', sub }, 'INC-9']))
-    expect((await rig.store.standingBySid(sessions[2]?.sid ?? '', rig.clock.now())).state).toBe(
+    expect((await rig.store.statusBySid(sessions[2]?.sid ?? '', rig.clock.now())).state).toBe(
       'live',
     )
     const back = await adam.get(check.url)

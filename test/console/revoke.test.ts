@@ -260,9 +260,9 @@ describe('revoking', () => {
     adam: Awaited<ReturnType<typeof atConsole>>,
     authTime = rig.clock.now(),
   ): Promise<void> {
-    const standing = await rig.store.standingBySid(adam.sid, rig.clock.now())
-    if (standing.state !== 'live') throw new Error('The session has ended.')
-    const { user, roles, device, idleSeconds } = standing.session
+    const status = await rig.store.statusBySid(adam.sid, rig.clock.now())
+    if (status.state !== 'live') throw new Error('The session has ended.')
+    const { user, roles, device, idleSeconds } = status.session
     await rig.store.signIn({
       session: {
         user,

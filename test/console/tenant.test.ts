@@ -145,7 +145,7 @@ describe('in their own tenant', () => {
     return { browser: await tina(), uma: uma.session, carol: carol.session }
   }
   const isLive = async (sid: string) =>
-    (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
+    (await rig.store.statusBySid(sid, rig.clock.now())).state === 'live'
   const locksOf = (tid: string) =>
     rig.store.listLocks({ state: 'open', kind: 'user', key: tid, limit: 9 })
 

@@ -141,7 +141,7 @@ describe('a sample instance', () => {
     ])
     const open = await Promise.all([openPage(browser, sydney), openPage(browser, melbourne)])
     const { sub } = (
-      (await rig.store.standingBySid(await sidAt(browser, sydney), rig.clock.now())) as {
+      (await rig.store.statusBySid(await sidAt(browser, sydney), rig.clock.now())) as {
         session: { sub: string }
       }
     ).session
@@ -163,10 +163,10 @@ describe('a sample instance', () => {
     const sydney = at(cities, 0)
     await signIn(sydney)
     const sid = await sidAt(browser, sydney)
-    const standing = (await rig.store.standingBySid(sid, rig.clock.now())) as {
+    const status = (await rig.store.statusBySid(sid, rig.clock.now())) as {
       session: { sub: string }
     }
-    const { sub } = standing.session
+    const { sub } = status.session
     const revoked = await rig.store.revoke({
       selector: { kind: 'subject', sub },
       reason: 'administrator',

@@ -56,7 +56,7 @@ function idToken() {
     exp: now + 300,
   })
 }
-const state = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state
+const state = async (sid: string) => (await rig.store.statusBySid(sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
 
 describe('signing out on this device', () => {

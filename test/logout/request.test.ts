@@ -35,8 +35,8 @@ const idToken = (changes: Record<string, unknown> = {}, typ = 'JWT') => {
   })
 }
 const query = (params: Record<string, string>) => `/logout?${new URLSearchParams(params)}`
-const standing = async () =>
-  (await rig.store.standingBySid(signedIn.session.sid, rig.clock.now())).state
+const status = async () =>
+  (await rig.store.statusBySid(signedIn.session.sid, rig.clock.now())).state
 
 describe('what the certification suite checks', () => {
   test('a signed-in user is asked, then taken to the registered address with the 128-character state intact', async () => {
@@ -45,10 +45,10 @@ describe('what the certification suite checks', () => {
       query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }),
     )
     expect(asked.status).toBe(200)
-    expect(await standing()).toBe('live')
+    expect(await status()).toBe('live')
     const gone = await browser.submit(asked)
     expect(gone.location).toBe(`${RETURN}?state=${state}`)
-    expect(await standing()).toBe('ended')
+    expect(await status()).toBe('ended')
   })
 
   test('no state comes back where none was sent', async () => {
@@ -77,7 +77,7 @@ describe('what the certification suite checks', () => {
     const done = await browser.submit(asked)
     expect(done.location).toBeNull()
     expect(done.title).toBe('You are signed out on this device')
-    expect(await standing()).toBe('ended')
+    expect(await status()).toBe('ended')
   })
 
   const bad: [string, () => Promise<Record<string, string>> | Record<string, string>][] = [
@@ -182,11 +182,11 @@ describe('what the certification suite checks', () => {
     const asked = await browser.get(query({ ...(await params()), state: 'lost' }))
     expect(asked.status).toBe(400)
     expect(asked.location).toBeNull()
-    expect(await standing()).toBe('live')
+    expect(await status()).toBe('live')
     const done = await browser.submit(asked)
     expect(done.location).toBeNull()
     expect(done.title).toBe('You are signed out on this device')
-    expect(await standing()).toBe('ended')
+    expect(await status()).toBe('ended')
   })
 
   test.each(bad)('%s, and no user signed in: never a redirect either', async (_, params) => {
@@ -219,9 +219,9 @@ describe('the request', () => {
       { from: 'https://sydney.case-manager.example' },
     )
     expect(asked.title).toBe('Sign out?')
-    expect(await standing()).toBe('live')
+    expect(await status()).toBe('live')
     expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
-    expect(await standing()).toBe('ended')
+    expect(await status()).toBe('ended')
   })
 
   test('by POST is refused like by GET', async () => {
@@ -284,7 +284,7 @@ describe('no user is signed in in this browser', () => {
       query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }),
     )
     expect(shown.location).toBe(`${RETURN}?state=s`)
-    expect(await standing()).toBe('live')
+    expect(await status()).toBe('live')
   })
 
   test('without an ID token the address stays a link, because the user confirmed nothing (§3)', async () => {
@@ -312,7 +312,7 @@ describe('an ID token of another user', () => {
     )
     expect(asked.text).toContain('Another user is signed in here')
     expect(asked.text).toContain('Alice Adams (alice@contoso.example)')
-    expect(await standing()).toBe('live')
+    expect(await status()).toBe('live')
   })
 
   test('of an earlier session of the same user is recognized', async () => {

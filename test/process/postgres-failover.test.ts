@@ -75,7 +75,7 @@ async function cluster() {
 const broker = (databaseUrl: string): Promise<Rig> =>
   createRig({ realTime: true, config: { databaseUrl } })
 const stateAt = async (rig: Rig, sid: string): Promise<string> =>
-  (await rig.store.standingBySid(sid, rig.clock.now())).state
+  (await rig.store.statusBySid(sid, rig.clock.now())).state
 const introspect = async (rig: Rig, client: RegisteredClient, token: string) =>
   (await rig.post('/introspect', { token }, { authorization: client.basic })).status
 const refresh = async (rig: Rig, client: RegisteredClient, token = '') =>
@@ -253,7 +253,7 @@ test.skipIf(!HAS_STANDBY)(
     const adopted = await adopt(recovered, false)
     const after = await open(recovered)
     for (const { sid } of [alice, bob])
-      expect((await after.store.standingBySid(sid, after.now)).state).toBe('ended')
+      expect((await after.store.statusBySid(sid, after.now)).state).toBe('ended')
     expect(await after.store.head()).toEqual({ epoch: adopted.epoch, seq: adopted.seq })
 
     const loaded = await server()

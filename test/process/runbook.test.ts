@@ -179,12 +179,12 @@ incident("A client's secret leaked", async (steps) => {
   await steps.next({ CLIENT: 'perth', SECRET: secrets[0]?.id ?? '' })
   expect([await introspected(made, leaked), await introspected(made, fresh)]).toEqual([401, 200])
   expect(await steps.next({ CLIENT: 'perth' })).toContain('This would end 1 session(s)')
-  const standing = await fetch(`${world.broker.issuer}/introspect`, {
+  const status = await fetch(`${world.broker.issuer}/introspect`, {
     method: 'POST',
     headers: { authorization: `Basic ${Buffer.from(`perth:${fresh}`).toString('base64')}` },
     body: new URLSearchParams({ token: tokens.access_token }),
   })
-  expect(await standing.json()).toEqual({ active: false })
+  expect(await status.json()).toEqual({ active: false })
 })
 
 // Before the emergency rotations: for 10 minutes after one, a rejection is retried.

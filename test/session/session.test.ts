@@ -7,7 +7,7 @@ import {
   sessionCookieHash,
   setSessionCookie,
 } from '../../src/clients/session/cookie.ts'
-import { currentStanding } from '../../src/clients/session/current.ts'
+import { currentStatus } from '../../src/clients/session/current.ts'
 import { deviceName } from '../../src/clients/session/device.ts'
 import { sessionLimits } from '../../src/clients/session/lifetimes.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
@@ -60,9 +60,9 @@ describe('the session cookie', () => {
   })
 
   test('a browser without one costs no query', async () => {
-    const store = { standingByCookie: () => Promise.reject(new Error('asked')) }
+    const store = { statusByCookie: () => Promise.reject(new Error('asked')) }
     const asked = new Hono().get('/', async (c) =>
-      c.json(await currentStanding({ store } as never, sessionCookieHash(c), 0)),
+      c.json(await currentStatus({ store } as never, sessionCookieHash(c), 0)),
     )
     expect(await (await asked.request('/')).json()).toEqual({ state: 'unknown' })
   })

@@ -63,7 +63,7 @@ describe('Entra’s front-channel logout', () => {
     const { session, cookieHeader } = await rig.openSession({ microsoftSid: 'm-1' })
     await reached(rig, '', { cookie: cookieHeader })
     await reached(rig, '?sid=m-2', { cookie: cookieHeader })
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('live')
   })
 
   test('iss has to match where it comes; every session of that sid is meant', async () => {
@@ -75,8 +75,7 @@ describe('Entra’s front-channel logout', () => {
     const states = async () =>
       Promise.all(
         [one, two].map(
-          async ({ session }) =>
-            (await rig.store.standingBySid(session.sid, rig.clock.now())).state,
+          async ({ session }) => (await rig.store.statusBySid(session.sid, rig.clock.now())).state,
         ),
       )
     for (const iss of [
@@ -100,10 +99,10 @@ describe('Entra’s front-channel logout', () => {
     ]
     await reached(rig, '?sid=m-1')
     for (const { session } of [here, there])
-      expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
+      expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('live')
     await reached(rig, `?sid=m-1&iss=${encodeURIComponent(`${AUTHORITY}/${OTHER_TENANT}/v2.0`)}`)
-    expect((await rig.store.standingBySid(here.session.sid, rig.clock.now())).state).toBe('live')
-    expect((await rig.store.standingBySid(there.session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(here.session.sid, rig.clock.now())).state).toBe('live')
+    expect((await rig.store.statusBySid(there.session.sid, rig.clock.now())).state).toBe('ended')
   })
 
   test('two at once end it once, while the queue is down as well', async () => {
@@ -111,7 +110,7 @@ describe('Entra’s front-channel logout', () => {
     rig.queue.up = false
     const { session } = await rig.openSession({ microsoftSid: 'm-1' })
     await Promise.all([reached(rig, '?sid=m-1'), reached(rig, '?sid=m-1')])
-    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
     expect((await rig.store.head()).seq).toBe(1)
   })
 })

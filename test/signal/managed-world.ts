@@ -164,7 +164,7 @@ function acts(there: Rig, here: Rig, client: RegisteredClient) {
       now: here.clock.now(),
     })
     const stateHere = async () =>
-      (await here.store.standingBySid(session.sid, here.clock.now())).state
+      (await here.store.statusBySid(session.sid, here.clock.now())).state
     const revokeThere = () =>
       there.store.revoke({
         ...{

@@ -124,8 +124,8 @@ describe('limits and alarms', () => {
     await rig.store.putTenant({ tid: OTHER_TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     await rig.deps.connection.reload()
     await pauseProbe(rig.store, { tid: OTHER_TENANT, at: rig.clock.now(), code: undefined })
-    const standing = await rig.store.standingBySid('s_0', rig.clock.now())
-    const session = standing.state === 'live' ? standing.session : expect.unreachable()
+    const status = await rig.store.statusBySid('s_0', rig.clock.now())
+    const session = status.state === 'live' ? status.session : expect.unreachable()
     await probing.turn()
     const long = { probedAt: rig.clock.now() - 2 * ROUND }
     for (let i = 0; i < 6000; i++)

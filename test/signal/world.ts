@@ -144,10 +144,8 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
     return answers
   }
   const reasonOf = async ({ session }: SignedIn): Promise<string | undefined> => {
-    const standing = await store.standingBySid(session.sid, clock.now())
-    return standing.state === 'ended'
-      ? (standing.session.ended?.reason ?? standing.why)
-      : standing.state
+    const status = await store.statusBySid(session.sid, clock.now())
+    return status.state === 'ended' ? (status.session.ended?.reason ?? status.why) : status.state
   }
   const signals = async (kind: string, outcome: string): Promise<number> => {
     const { values } = await rig.metrics.signals.get()

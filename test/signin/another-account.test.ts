@@ -31,7 +31,7 @@ beforeEach(async () => {
   })
 })
 const state = async ({ session }: typeof here) =>
-  (await rig.store.standingBySid(session.sid, rig.clock.now())).state
+  (await rig.store.statusBySid(session.sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
 
 /** From that page to where Microsoft sends the browser back to. */

@@ -92,7 +92,7 @@ test('an error elsewhere is logged with the reference that its page shows', asyn
 
 test('a page that could not be read can be opened again, at this origin', async () => {
   const { rig } = await open()
-  rig.store.standingByCookie = () => Promise.reject(new Error('a bug'))
+  rig.store.statusByCookie = () => Promise.reject(new Error('a bug'))
   const cookie = { headers: { ...HTML.headers, cookie: `__Host-cmb_session=${'a'.repeat(43)}` } }
   for (const path of ['/account?x=1', '//evil.example/..//account']) {
     const answer = await rig.app.request(`${ISSUER}${path}`, cookie)

@@ -104,11 +104,11 @@ export class FloorWorld {
   }
 
   async sessionOf({ browser }: Device) {
-    const standing = await this.rig.store.standingByCookie(
+    const status = await this.rig.store.statusByCookie(
       sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
       this.rig.clock.now(),
     )
-    return standing.state === 'live' ? standing.session : undefined
+    return status.state === 'live' ? status.session : undefined
   }
 
   /**
@@ -121,10 +121,10 @@ export class FloorWorld {
       if (session !== undefined) this.sids.add(session.sid)
     }
     const now = this.rig.clock.now()
-    const standings = await Promise.all(
-      [...this.sids].map((sid) => this.rig.store.standingBySid(sid, now)),
+    const statuses = await Promise.all(
+      [...this.sids].map((sid) => this.rig.store.statusBySid(sid, now)),
     )
-    return standings.flatMap((one) => (one.state === 'live' ? [one.session] : []))
+    return statuses.flatMap((one) => (one.state === 'live' ? [one.session] : []))
   }
 
   /**

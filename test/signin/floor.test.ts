@@ -63,9 +63,9 @@ async function stolenPhone() {
   await phone.signIn(path)
   rig.clock.advance(3600)
   await laptop.signIn(path)
-  const standing = await rig.store.standingByCookie(phone.cookieHash, rig.clock.now())
-  if (standing.state !== 'live') return expect.unreachable()
-  const { sid, sub } = standing.session
+  const status = await rig.store.statusByCookie(phone.cookieHash, rig.clock.now())
+  if (status.state !== 'live') return expect.unreachable()
+  const { sid, sub } = status.session
   rig.clock.advance(3600)
   return { rig, client, path, phone, laptop, sid, sub }
 }
@@ -159,8 +159,8 @@ describe('what a fresh sign-in is', () => {
   test('own device, signed out by oneself, is asked nothing', async () => {
     const { rig, phone, path } = await stolenPhone()
     const page = await phone.browser.get('/account')
-    const standing = await rig.store.standingByCookie(phone.cookieHash, rig.clock.now())
-    const sid = standing.state === 'live' ? standing.session.sid : expect.unreachable()
+    const status = await rig.store.statusByCookie(phone.cookieHash, rig.clock.now())
+    const sid = status.state === 'live' ? status.session.sid : expect.unreachable()
     await phone.browser.submit(
       page,
       {},

@@ -78,12 +78,12 @@ describe('signing in', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     const response = await signIn(rig, browser, authorizePath(sydney))
-    const standing = await rig.store.standingByCookie(
+    const status = await rig.store.statusByCookie(
       sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
       rig.clock.now(),
     )
-    if (standing.state !== 'live') expect.unreachable()
-    const { user, loginHintSealed } = standing.session
+    if (status.state !== 'live') expect.unreachable()
+    const { user, loginHintSealed } = status.session
     expect(loginHintSealed).not.toContain('O.hint')
     expect(openFromSession(rig.deps.sealer, 'login_hint', user, loginHintSealed)).toBe('O.hint')
     const log = rig.lines.join('\n')
@@ -168,11 +168,11 @@ describe('single sign-on', () => {
     const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     const sidOf = async () => {
-      const standing = await rig.store.standingByCookie(
+      const status = await rig.store.statusByCookie(
         sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
         rig.clock.now(),
       )
-      return standing.state === 'unknown' ? undefined : standing.session.sid
+      return status.state === 'unknown' ? undefined : status.session.sid
     }
     const [before, cookie] = [await sidOf(), browser.cookies.get(SESSION_COOKIE)]
     await signIn(rig, browser, authorizePath(sydney, { prompt: 'login' }))

@@ -19,11 +19,11 @@ import {
 } from './browser.ts'
 
 const sessionOf = async (rig: Rig, browser: Browser) => {
-  const standing = await rig.store.standingByCookie(
+  const status = await rig.store.statusByCookie(
     sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
     rig.clock.now(),
   )
-  return standing.state === 'live' ? standing.session : undefined
+  return status.state === 'live' ? status.session : undefined
 }
 
 async function arrive(

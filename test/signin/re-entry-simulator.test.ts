@@ -38,11 +38,11 @@ async function world() {
       answer = await ours.get(`${left?.pathname ?? ''}${left?.search ?? ''}`)
     }
     expect(answer.left?.searchParams.has('code')).toBe(true)
-    const standing = await rig.store.standingByCookie(
+    const status = await rig.store.statusByCookie(
       sha256(ours.cookies.get(SESSION_COOKIE) ?? ''),
       clock.now(),
     )
-    return { asked, age: clock.now() - (standing.state === 'live' ? standing.session.authTime : 0) }
+    return { asked, age: clock.now() - (status.state === 'live' ? status.session.authTime : 0) }
   }
   return { entra, signIn, age: (seconds: number) => ageSessions(entra, microsoft, seconds) }
 }

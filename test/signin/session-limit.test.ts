@@ -127,7 +127,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     const again = await phone.post('/signin/session-limit', new URLSearchParams(fields))
     expect(again.text).toContain('You are signed in too many times')
     expect(await live()).toHaveLength(2)
-    const sub = (await rig.store.standingBySid(second, rig.clock.now())) as {
+    const sub = (await rig.store.statusBySid(second, rig.clock.now())) as {
       session: { sub: string }
     }
     await rig.store.revoke({

@@ -34,11 +34,11 @@ async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {})
     return browser.get(left.pathname + left.search)
   }
   const session = async () => {
-    const standing = await rig.store.standingByCookie(
+    const status = await rig.store.statusByCookie(
       sha256(browser.cookies.get(SESSION_COOKIE) ?? ''),
       clock.now(),
     )
-    return standing.state === 'live' ? standing.session : undefined
+    return status.state === 'live' ? status.session : undefined
   }
   return { rig, entra, clock, sydney, browser, signInAs, session }
 }

@@ -98,12 +98,12 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
       })
     b.now = T0 + 500
     await check(false)
-    expect(await b.store.standingBySid(session.sid, T0 + 600)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, T0 + 600)).toMatchObject({
       state: 'ended',
       why: 'idle',
     })
     await check(true)
-    expect(await b.store.standingBySid(session.sid, T0 + 1099)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(session.sid, T0 + 1099)).toMatchObject({ state: 'live' })
     expect(await b.store.participants(session.sid)).toMatchObject([
       { clientId: 'sydney', lastAt: T0 + 500 },
     ])

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { audited } from '../../src/clients/with-audit.ts'
+import { withAuditEntry } from '../../src/clients/with-audit.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 
@@ -131,15 +131,19 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     ])
   })
 
-  test('what cannot be written down is not done; how it ended is written, a refusal and a fault too', async () => {
+  test('what cannot be written down is not done; how it ended is written, a rejection and a fault too', async () => {
     const { store } = await open()
-    expect(await audited(store, ANN, async () => 5, { result: (count) => ({ count }) })).toBe(5)
+    expect(
+      await withAuditEntry(store, ANN, async () => 5, { result: (count) => ({ count }) }),
+    ).toBe(5)
     await expect(
-      audited(store, ANN, () => Promise.reject(new Error('told')), {
-        refusal: () => ({ why: 'told' }),
+      withAuditEntry(store, ANN, () => Promise.reject(new Error('told')), {
+        rejection: () => ({ why: 'told' }),
       }),
     ).rejects.toThrow('told')
-    await expect(audited(store, ANN, () => Promise.reject(new Error('bug')))).rejects.toThrow('bug')
+    await expect(
+      withAuditEntry(store, ANN, () => Promise.reject(new Error('bug'))),
+    ).rejects.toThrow('bug')
     expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
       { outcome: 'done', result: { count: 5 } },
       { outcome: 'rejected', result: { why: 'told' } },
@@ -147,7 +151,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     ])
     let done = false
     const full = { ...store, appendAudit: () => Promise.reject(new Error('full')) }
-    await expect(audited(full, ANN, async () => (done = true))).rejects.toThrow('full')
+    await expect(withAuditEntry(full, ANN, async () => (done = true))).rejects.toThrow('full')
     expect(done).toBe(false)
   })
 })

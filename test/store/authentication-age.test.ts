@@ -62,7 +62,7 @@ describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
       outcome: 'rejected',
       why: 'not_fresh',
     })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('the sweep revokes such a grant once, as expired, and its client alone gets a logout token', async () => {
@@ -83,7 +83,7 @@ describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
     ])
     expect(await b.due(b.now * 1000)).toHaveLength(1)
     expect(await expireGrants(b)).toEqual([])
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('a newer authentication in the same session prolongs its grants, and a grant that has ended stays ended', async () => {
@@ -129,18 +129,18 @@ describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
     expect(await applyAll(b, limit)).toBe(1)
     for (const [i, { session }] of opened.entries()) {
       const end = T0 - i * 60 + 2 * HOUR
-      const standing = await b.store.standingBySid(session.sid, T0)
-      expect(standing).toMatchObject(
+      const status = await b.store.statusBySid(session.sid, T0)
+      expect(status).toMatchObject(
         end > T0
           ? { state: 'live', session: { absoluteAt: end } }
           : { state: 'ended', why: 'expired' },
       )
     }
-    expect(await b.store.standingBySid(unknown.session.sid, T0)).toMatchObject({
+    expect(await b.store.statusBySid(unknown.session.sid, T0)).toMatchObject({
       state: 'live',
       session: { absoluteAt: T0 + 2 * HOUR },
     })
-    expect(await b.store.standingBySid(elsewhere.session.sid, T0)).toMatchObject({
+    expect(await b.store.statusBySid(elsewhere.session.sid, T0)).toMatchObject({
       session: { absoluteAt: T0 + 43_200 },
     })
     const ended = await b.store.expireSessions({ now: T0, limit: 500 })
@@ -219,7 +219,7 @@ describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
     await applyAll(b, { kind: 'tenant', key: TENANT, seconds: HOUR })
     await applyAll(b, { kind: 'tenant', key: TENANT, seconds: 10 * HOUR })
     await applyAll(b, { kind: 'tenant', key: TENANT, seconds: undefined })
-    expect(await b.store.standingBySid(session.sid, T0)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, T0)).toMatchObject({
       session: { absoluteAt: T0 + HOUR },
     })
     expect((await b.signIn('alice')).session.absoluteAt).toBe(T0 + 43_200)

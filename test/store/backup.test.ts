@@ -139,11 +139,11 @@ describe('restore', () => {
     const carol = await b.signIn('carol')
     await restored()
     for (const { session, cookie: _ } of [alice, bob])
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
         state: 'ended',
         session: { ended: { reason: 'restored' } },
       })
-    expect(await b.store.standingBySid(carol.session.sid, b.now)).toEqual({ state: 'unknown' })
+    expect(await b.store.statusBySid(carol.session.sid, b.now)).toEqual({ state: 'unknown' })
     expect(await b.refresh(family(hers))).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
@@ -289,7 +289,7 @@ describe('restore', () => {
     db.close()
     unlock()
     b.store = await openSqliteStore({ file })
-    expect(await b.store.standingBySid(session.sid, b.now)).toEqual({ state: 'unknown' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toEqual({ state: 'unknown' })
   })
 
   test('lists the locks that are gone or back', async () => {
@@ -319,14 +319,14 @@ describe('restore', () => {
     expect(restore()).toMatchObject({ formerKeptAs: undefined })
     expect(statSync(file).mode & 0o777).toBe(0o600)
     b.store = await openSqliteStore({ file })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'ended' })
   })
 
   test('is refused while a broker has the file, and changes nothing', async () => {
     const { session } = await b.signIn('alice')
     await b.store.backup(backup)
     expect(() => restore()).toThrow('Another broker has')
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test.each([
@@ -353,7 +353,7 @@ describe('restore', () => {
         'broker.db.mark',
       ])
       b.store = await openSqliteStore({ file })
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+      expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
     },
   )
 

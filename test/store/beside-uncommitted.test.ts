@@ -127,8 +127,8 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
           : [{ revocation: { selector: { sid: opened.session.sid }, reason: 'replaced' } }],
       })
       expect(session.sid === opened.session.sid).toBe(renewed)
-      expect((await b.store.standingBySid(session.sid, b.now)).state).toBe('live')
-      expect((await b.store.standingBySid(opened.session.sid, b.now)).state).toBe(
+      expect((await b.store.statusBySid(session.sid, b.now)).state).toBe('live')
+      expect((await b.store.statusBySid(opened.session.sid, b.now)).state).toBe(
         renewed ? 'live' : 'ended',
       )
     },

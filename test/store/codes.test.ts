@@ -56,7 +56,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
       outcome: 'rejected',
       why: 'unknown',
     })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
       state: 'live',
       session: { lastActiveAt: session.lastActiveAt },
     })
@@ -137,7 +137,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
       }),
     ).toEqual(REJECTED)
     expect((await b.refresh(other)).outcome).toBe('rotated')
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
     // A third use finds nothing left to revoke.
     expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(REJECTED)
     // The user goes on: a new code at the same client is valid.

@@ -34,7 +34,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       pending: [],
     })
     for (const { sid } of sessions)
-      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({
+      expect(await b.store.statusBySid(sid, b.now)).toMatchObject({
         state: 'ended',
         why: 'revoked',
         session: { ended: { seq: 1 } },
@@ -149,7 +149,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const later = await crowd(b, 10)
     await b.fanOutAll(3)
     for (const { sid } of later)
-      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+      expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'live' })
     expect(await all(b)).toHaveLength(10)
   })
 
@@ -305,7 +305,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       sessions.map(({ sid }) => ['sydney', sid]).toSorted(),
     )
     for (const { sid } of sessions)
-      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+      expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'live' })
     // Counted as the dry run counts: the sessions that it took part in.
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 3 })
   })

@@ -259,8 +259,8 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     signIn: async (who, options) => expectOutcome(await b.tryToSignIn(who, options), 'signed_in'),
     async exchange(sid, clientId, scope = 'openid offline_access') {
       const code = codeFor(clientId, b.now, { scope })
-      const standing = await b.store.issueCode({ sid, code, now: b.now })
-      if (standing.state !== 'live') throw new Error(`No code: the session is ${standing.state}.`)
+      const status = await b.store.issueCode({ sid, code, now: b.now })
+      if (status.state !== 'live') throw new Error(`No code: the session is ${status.state}.`)
       const done = await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))
       if (done.outcome !== 'redeemed')
         throw new Error(`The code was not redeemed: ${JSON.stringify(done)}`)

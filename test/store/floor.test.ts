@@ -190,7 +190,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
         .signIn('alice', { browser: laptop.cookie, provenSeq, session: { authTime } })
         .catch((error: Error) => error.message)
     expect(await again(seq - 1, b.now)).toContain('not_fresh')
-    expect(await b.store.standingBySid(laptop.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(laptop.session.sid, b.now)).toMatchObject({ state: 'live' })
     expect(await again(seq, T0 - 1000)).toMatchObject({
       renewed: true,
       session: { sid: laptop.session.sid, authTime: T0 },
@@ -205,7 +205,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     await expect(b.signIn('bob', { browser: alice.cookie, provenSeq: 0 })).rejects.toThrow(
       'not_fresh',
     )
-    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(alice.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('an operator’s covers the guest accounts of the same human in other tenants, also one that has never signed in; the user’s own does not', async () => {
@@ -346,7 +346,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
       ])
       if (opened.outcome === 'rejected') continue
       expect(opened.session.openedSeq).toBeLessThan(seq)
-      expect(await b.store.standingBySid(opened.session.sid, b.now)).toMatchObject({
+      expect(await b.store.statusBySid(opened.session.sid, b.now)).toMatchObject({
         state: 'ended',
         why: 'revoked',
       })

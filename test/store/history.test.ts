@@ -282,11 +282,9 @@ describe.each(STORES.slice(0, 1))('the security history after any acts, on %s', 
         const sessions = await play(b, steps)
         await b.fanOutAll(3)
         for (const { session } of sessions) {
-          const standing = await b.store.standingBySid(session.sid, b.now)
+          const status = await b.store.statusBySid(session.sid, b.now)
           const ended =
-            standing.state === 'ended' && standing.why === 'revoked'
-              ? standing.session.ended
-              : undefined
+            status.state === 'ended' && status.why === 'revoked' ? status.session.ended : undefined
           const entries = (await all(b, session.sub)).filter(({ sid }) => sid === session.sid)
           expect(entries.filter(({ kind }) => kind === 'signed_in')).toHaveLength(1)
           expect(

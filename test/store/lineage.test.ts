@@ -192,7 +192,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     expect(adopted.seq).toBeGreaterThan(head.seq + LEAP)
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
     const b = await open()
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(sid, b.now)).toMatchObject({
       state: 'ended',
       session: { ended: { reason: 'restored' } },
     })
@@ -211,7 +211,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
     expect(await adopt(true)).toMatchObject({ epoch: head.epoch, seq: head.seq + LEAP })
     const b = await open()
-    expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')
+    expect((await b.store.statusBySid(sid, b.now)).state).toBe('live')
     expect([
       b.store.wasLost(head.seq),
       b.store.wasLost(head.seq + 1),
@@ -237,7 +237,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const { session } = await b.signIn('alice')
     const adopted = await adopt(false)
     await expect.poll(() => heard).toEqual(expect.arrayContaining(['log', 'registry']))
-    expect((await b.store.standingBySid(session.sid, b.now)).state).toBe('ended')
+    expect((await b.store.statusBySid(session.sid, b.now)).state).toBe('ended')
     await b.close()
     expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${adopted.epoch} ${adopted.seq}\n`)
   })

@@ -35,7 +35,7 @@ const lock = async (b: Bench, target: LockTarget) =>
   ).lock
 const lift = (b: Bench, id: string) => b.store.liftLock({ id, actor: ADAM, now: b.now })
 const user = (who: string, tid = TENANT): LockTarget => ({ kind: 'user', tid, oid: `oid-${who}` })
-const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
+const stateOf = async (b: Bench, sid: string) => (await b.store.statusBySid(sid, b.now)).state
 
 describe.each(STORES)('a lock beside another act, on %s', (_name, make) => {
   const open = benches(make)

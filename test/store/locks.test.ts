@@ -43,7 +43,7 @@ const lift = (b: Bench, id: string) => b.store.liftLock({ id, actor: ERIN, now: 
 const connect = (b: Bench, tid = TENANT) =>
   b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: T0 })
 
-const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
+const stateOf = async (b: Bench, sid: string) => (await b.store.statusBySid(sid, b.now)).state
 
 describe.each(STORES)('locks, on %s', (_name, make) => {
   const open = benches(make)

@@ -60,14 +60,14 @@ describe.skipIf(!HAS_POSTGRES)(
           await expect
             .poll(
               () =>
-                store.standingBySid(session.sid, b.now).then(
+                store.statusBySid(session.sid, b.now).then(
                   ({ state }) => state,
                   () => 'no answer',
                 ),
               { timeout: 20_000, interval: 20 },
             )
             .not.toBe('no answer')
-          expect(await store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended' })
+          expect(await store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'ended' })
           const { epoch } = await store.head()
           expect(epoch).not.toBe(before.epoch)
         }

@@ -32,7 +32,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const committed = await b.store.endAuthenticated(end)
     expect(committed.map(({ revocation: { selector } }) => selector)).toHaveLength(3)
     const state = async ({ session: { sid } }: (typeof kept)[number]) =>
-      (await b.store.standingBySid(sid, b.now)).state
+      (await b.store.statusBySid(sid, b.now)).state
     expect(await Promise.all(kept.map(state))).toEqual(['live', 'live'])
     expect(await Promise.all(ended.map(state))).toEqual(['ended', 'ended', 'ended'])
     expect(await b.store.endAuthenticated(end)).toEqual([])
@@ -172,8 +172,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
       cacheSealed: 'new 1',
       probedAt: b.now + 5,
     })
-    const standing = await b.store.standingBySid(session.sid, b.now)
-    expect(standing).toMatchObject({
+    const status = await b.store.statusBySid(session.sid, b.now)
+    expect(status).toMatchObject({
       state: 'live',
       session: { roles: ['Another'], probedAt: b.now + 5 },
     })
@@ -202,8 +202,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(all.map(({ revocation }) => revocation.selector)).toEqual([
       { kind: 'subject', sub: late.session.sub },
     ])
-    expect((await b.store.standingBySid(after.session.sid, b.now)).state).toBe('live')
-    expect((await b.store.standingBySid(late.session.sid, b.now)).state).toBe('ended')
+    expect((await b.store.statusBySid(after.session.sid, b.now)).state).toBe('live')
+    expect((await b.store.statusBySid(late.session.sid, b.now)).state).toBe('ended')
     expect(await end(b.now - 1)).toEqual([])
   })
 
@@ -230,7 +230,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(committed.map(({ revocation }) => revocation.selector)).toEqual([
       { kind: 'session', sid: session.sid },
     ])
-    expect((await b.store.standingBySid(later.session.sid, b.now)).state).toBe('live')
+    expect((await b.store.statusBySid(later.session.sid, b.now)).state).toBe('live')
   })
 
   test('work is kept once; what is asked for again while it is done is not taken for done', async () => {

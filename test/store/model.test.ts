@@ -84,9 +84,9 @@ class Run {
     const clientId = pick(CLIENTS, clientNumber) ?? ''
     if (session === undefined) return
     const code = codeFor(clientId, this.b.now)
-    const standing = await this.b.store.issueCode({ sid: session.sid, code, now: this.b.now })
+    const status = await this.b.store.issueCode({ sid: session.sid, code, now: this.b.now })
     const live = this.model.isLive(session, this.b.now)
-    expect(standing.state).toBe(live ? 'live' : 'ended')
+    expect(status.state).toBe(live ? 'live' : 'ended')
     if (!live) return
     this.model.touch(session, this.b.now)
     const redemption = redemptionOf(code, this.b.now)
@@ -180,7 +180,7 @@ class Run {
     const pending = await store.listDeliveries({ limit: 10_000 })
     for (const session of this.model.sessions) {
       const live = this.model.isLive(session, now)
-      expect((await store.standingBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
+      expect((await store.statusBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
       for (const { clientId } of await store.participants(session.sid)) {
         const delivered = pending.some(
           (one) =>

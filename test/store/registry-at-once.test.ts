@@ -184,7 +184,7 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
       const [, one, , two] = await Promise.all([change('one'), remove(), change('two'), remove()])
       expect([one.outcome, two.outcome].toSorted()).toEqual(['removed', 'unknown'])
       expect(await b.store.findTenant(tid)).toMatchObject({ removedAt: T0 + 1, mfaProof: 'amr' })
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
         state: 'ended',
         why: 'revoked',
       })
@@ -240,8 +240,8 @@ describe.each(STORES)('two acts at once on keys, tenants and settings, on %s', (
     await Promise.all([forgetAll(), forgetAll()])
     await forgetAll()
     for (const sid of sids) {
-      const standing = await b.store.standingBySid(sid, b.now)
-      expect(standing).toMatchObject({
+      const status = await b.store.statusBySid(sid, b.now)
+      expect(status).toMatchObject({
         state: 'ended',
         session: { device: '', roles: [], user: { name: undefined } },
       })

@@ -4,7 +4,7 @@ import type { Bench, SignedIn } from './fixture.ts'
 
 const FRESH = 300
 const state = async (b: Bench, one: SignedIn) =>
-  (await b.store.standingBySid(one.session.sid, b.now)).state
+  (await b.store.statusBySid(one.session.sid, b.now)).state
 
 function reporting(
   b: Bench,

@@ -44,12 +44,12 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const live = await b.signIn('dave')
     const sid = ended[0]?.session.sid ?? ''
     await purge(b, T0 + 30 * DAY - 1)
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended' })
+    expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'ended' })
     expect(await purge(b, T0 + 30 * DAY)).toBeGreaterThan(0)
-    expect(await b.store.standingBySid(sid, b.now)).toEqual({ state: 'unknown' })
+    expect(await b.store.statusBySid(sid, b.now)).toEqual({ state: 'unknown' })
     expect(await b.store.participants(sid)).toEqual([])
     expect(await b.store.findSubject(ended[0]?.session.sub ?? '')).toBeDefined()
-    expect(await b.store.standingBySid(live.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(live.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('as the settings say, where they say something else', async () => {
@@ -73,7 +73,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
       for (const kind of PURGED_LATE)
         while (await b.store.purge({ kind, now: T0 + days * DAY, limit: 10, retention }));
       return [
-        (await b.store.standingBySid(session.sid, b.now)).state !== 'unknown',
+        (await b.store.statusBySid(session.sid, b.now)).state !== 'unknown',
         (await b.store.findRevocation(1)) !== undefined,
         (await b.store.listAudit({ limit: 9 })).some((one) => one.id === id),
       ]

@@ -51,7 +51,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
         createdAtMs: T0 * 1000,
         nextAttemptAtMs: T0 * 1000,
       })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',
       session: { ended: { seq: 1, at: T0, reason: 'administrator' } },
@@ -265,7 +265,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
     await b.fanOutAll()
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
       session: { ended: { reason: 'administrator' } },
     })
   })

@@ -34,7 +34,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       expect(answers.filter(({ outcome }) => outcome === 'rotated')).toHaveLength(1)
       current = { ...current, generation: current.generation + 1 }
     }
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('the generation before gets the same successor again, however late, until that successor is used; it does not extend idle time', async () => {
@@ -65,7 +65,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       selector: { kind: 'grant', sid, clientId: 'sydney' },
     })
     expect(await b.refresh(first, first.generation + 1, 10)).toEqual(REJECTED)
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'live' })
 
     const next = family((await b.exchange(sid, 'sydney')).family)
     await b.refresh(next)
@@ -75,7 +75,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     await b.refresh(last)
     b.now += 31
     expect((await b.refresh(last, last.generation, 10)).outcome).toBe('stolen')
-    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended' })
+    expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'ended' })
   })
 
   test('a thief who refreshes once, 10 to 30 s before the public client does, loses the family to that client’s next refresh', async () => {
@@ -108,7 +108,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(stolen.committed.pending).toHaveLength(2)
     for (const one of [third.family, elsewhere, first])
       expect(await b.refresh(one)).toEqual(REJECTED)
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',
     })

@@ -23,7 +23,7 @@ const PAIRS = Array.from({ length: 12 }, (_, i) => `p${i}`)
 const each = <T>(pair: (who: string) => Promise<T>): Promise<T[]> => Promise.all(PAIRS.map(pair))
 const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
 
-const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
+const stateOf = async (b: Bench, sid: string) => (await b.store.statusBySid(sid, b.now)).state
 
 describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
   const open = benches(make)
@@ -55,7 +55,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       const all = [...first, ...again]
       expect(new Set(all.map((one) => one.session.sid)).size).toBe(1)
       const states = await Promise.all(
-        all.map(({ cookie }) => b.store.standingByCookie(sha(cookie), b.now)),
+        all.map(({ cookie }) => b.store.statusByCookie(sha(cookie), b.now)),
       )
       expect(states.map(({ state }) => state).toSorted()).toEqual([
         'live',
@@ -100,7 +100,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
         ({ kind, sid }) => kind === 'ended' && sid === session.sid,
       )
       expect(ends).toHaveLength(1)
-      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({
         session: { ended: { seq: ends[0]?.seq } },
       })
     }
@@ -112,12 +112,12 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     await each(async (who) => {
       const { session } = await b.signIn(who)
       const code = codeFor('sydney', b.now)
-      const [standing, revoked] = await Promise.all([
+      const [status, revoked] = await Promise.all([
         b.store.issueCode({ sid: session.sid, code, now: b.now }),
         b.revoke({ kind: 'session', sid: session.sid }),
       ])
       expect(revoked.outcome).toBe('revoked')
-      const why = standing.state === 'live' ? 'revoked' : 'unknown'
+      const why = status.state === 'live' ? 'revoked' : 'unknown'
       expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({
         outcome: 'rejected',
         why,

@@ -57,7 +57,7 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     // Lowered: as many end as are too many.
     const last = await signIn(b, 'alice', oldest(1))
     expect(await live(b, first.sub)).toEqual([last.sid])
-    expect(await b.store.standingBySid(last.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(last.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('ended and expired sessions are not counted, and a browser that signs in again renews', async () => {

@@ -47,8 +47,8 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     })
     expect(renewed.session.markAt).toBeUndefined()
     expect(renewed.session.absoluteAt).toBe(T0 + 100 + 43_200)
-    expect(await b.store.standingByCookie(sha(first.cookie), b.now)).toEqual({ state: 'unknown' })
-    expect(await b.store.standingByCookie(sha(renewed.cookie), b.now)).toMatchObject({
+    expect(await b.store.statusByCookie(sha(first.cookie), b.now)).toEqual({ state: 'unknown' })
+    expect(await b.store.statusByCookie(sha(renewed.cookie), b.now)).toMatchObject({
       state: 'live',
     })
   })
@@ -72,12 +72,12 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
       },
     ])
     expect(bob.committed[0]?.pending).toHaveLength(1)
-    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(alice.session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',
       session: { ended: { reason: 'replaced', seq: 1 } },
     })
-    expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(bob.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
   test('a browser whose session time has ended gets a new one, and the former goes into the log with its own reason', async () => {
@@ -96,8 +96,8 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     await b.revoke({ kind: 'subject', sub: first.session.sub })
     const second = await b.signIn('alice', { browser: first.cookie })
     expect(second).toMatchObject({ renewed: false, committed: [] })
-    expect(await b.store.standingBySid(second.session.sid, b.now)).toMatchObject({ state: 'live' })
-    expect(await b.store.standingBySid(first.session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(second.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.statusBySid(first.session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',
     })
@@ -124,7 +124,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
       session: { ...PROBED, idleSeconds: 600, absoluteAt: T0 + 1000 },
     })
     const at = async (now: number) =>
-      (await b.store.standingBySid(session.sid, now)) as { state: string; why?: string }
+      (await b.store.statusBySid(session.sid, now)) as { state: string; why?: string }
     expect(await at(T0 + 599)).toMatchObject({ state: 'live' })
     expect(await at(T0 + 600)).toMatchObject({ state: 'ended', why: 'idle' })
     b.now += 500

@@ -68,11 +68,11 @@ async function expectAcknowledged(said: string[]): Promise<void> {
   )
   for (const line of said.filter((one) => one.startsWith('opened '))) {
     const n = line.slice(7)
-    const standing = await store.standingBySid(`s_${n}`, T0)
+    const status = await store.statusBySid(`s_${n}`, T0)
     // An odd one may have ended without an answer to us; one whose answer we got must have ended.
     if (ended.has(n) || Number(n) % 2 === 0)
-      expect(standing.state).toBe(ended.has(n) ? 'ended' : 'live')
-    else expect(standing.state).not.toBe('unknown')
+      expect(status.state).toBe(ended.has(n) ? 'ended' : 'live')
+    else expect(status.state).not.toBe('unknown')
   }
   const { seq } = await store.head()
   expect(seq).toBeGreaterThanOrEqual(ended.size)
@@ -121,7 +121,7 @@ describe('the data file', () => {
     await first.close()
     const second = await openSqliteStore({ file })
     expect(await second.head()).toEqual(head)
-    expect(await second.standingBySid('s_1', T0)).toMatchObject({ state: 'live' })
+    expect(await second.statusBySid('s_1', T0)).toMatchObject({ state: 'live' })
     await second.close()
   })
 
@@ -204,12 +204,12 @@ describe('kill -9 and a full disk', () => {
         name: 'StoreUnavailable',
         message: expect.stringContaining('disk is full'),
       })
-      expect(await store.standingBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
+      expect(await store.statusBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
       expect(await store.findSubjectByUser('t', `oid-${n}`)).toBeUndefined()
     }
     for (const [n, { status }] of outcomes.entries())
       if (status === 'fulfilled')
-        expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
+        expect(await store.statusBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
     await store.close()
     const roomy = await openSqliteStore({ file })
     const again = rejected[0]?.n ?? -1

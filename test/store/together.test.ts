@@ -517,7 +517,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
       ),
     )
   async function sessionBySid(sid: string): Promise<Session> {
-    const found = await b.store.standingBySid(sid, b.now)
+    const found = await b.store.statusBySid(sid, b.now)
     if (found.state === 'unknown') throw new Error('There is no such session.')
     return found.session
   }

@@ -44,12 +44,12 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect(await b.fanOutAll()).toBe(1)
     await forgetAll(b)
     for (const { session } of [ended, live]) {
-      const standing = await b.store.standingBySid(session.sid, b.now)
-      expect(standing).toMatchObject({
+      const status = await b.store.statusBySid(session.sid, b.now)
+      expect(status).toMatchObject({
         state: 'ended',
         session: { sid: session.sid, sub: session.sub, device: '', roles: [] },
       })
-      const kept = JSON.stringify(standing)
+      const kept = JSON.stringify(status)
       for (const value of [
         'alice@contoso.example',
         '"alice"',
@@ -92,7 +92,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
     await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
     await b.fanOutAll()
-    expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(bob.session.sid, b.now)).toMatchObject({
       state: 'live',
       session: { user: { name: 'bob' }, device: 'Firefox on Windows' },
     })
@@ -104,7 +104,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })
     const after = await b.signIn('alice')
     expect(after.session.sub).toBe(before.session.sub)
-    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(after.session.sid, b.now)).toMatchObject({
       state: 'live',
       session: { user: { name: 'alice' } },
     })
@@ -127,7 +127,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
       await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now }),
       'erased',
     )
-    const device = async () => JSON.stringify(await b.store.standingBySid(alice.session.sid, b.now))
+    const device = async () => JSON.stringify(await b.store.statusBySid(alice.session.sid, b.now))
     expect(await device()).toContain('Firefox')
     expect(await b.store.forgetErased({ limit: 4 })).toBe(true)
     // Two at once, as two processes would.
@@ -142,7 +142,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })
     const after = await b.signIn('alice')
     await forgetAll(b)
-    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({
+    expect(await b.store.statusBySid(after.session.sid, b.now)).toMatchObject({
       state: 'live',
       session: { device: 'Firefox on Windows', roles: ['Case.Worker'] },
     })

@@ -30,10 +30,10 @@ describe.skipIf(!HAS_POSTGRES)(
       await b.exchange(after.session.sid, 'sydney')
       expectOutcome(await b.revoke({ kind: 'session', sid: before.session.sid }), 'revoked')
       expect((await b.refresh(rotated.family)).outcome).toBe('rejected')
-      const standings = [before, after].map(
-        async ({ session }) => (await b.store.standingBySid(session.sid, b.now)).state,
+      const statuses = [before, after].map(
+        async ({ session }) => (await b.store.statusBySid(session.sid, b.now)).state,
       )
-      expect(await Promise.all(standings)).toEqual(['ended', 'live'])
+      expect(await Promise.all(statuses)).toEqual(['ended', 'live'])
       const [due] = await b.due(b.now * 1000)
       expect(due).toBeDefined()
       expect(await b.store.brokers()).toHaveLength(1)

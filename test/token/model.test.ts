@@ -164,8 +164,8 @@ class World {
         wanted,
       )
     }
-    const standing = await this.rig.store.standingBySid(this.current.sid, this.rig.clock.now())
-    expect(standing.state === 'live', 'nobody is signed out who did nothing wrong').toBe(
+    const status = await this.rig.store.statusBySid(this.current.sid, this.rig.clock.now())
+    expect(status.state === 'live', 'nobody is signed out who did nothing wrong').toBe(
       this.current.over === undefined ||
         this.current.over === 'revoked' ||
         this.current.over === 'late',

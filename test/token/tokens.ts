@@ -58,4 +58,4 @@ export async function signedIn(
 }
 
 export const isLive = async (rig: Rig, sid: string): Promise<boolean> =>
-  (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
+  (await rig.store.statusBySid(sid, rig.clock.now())).state === 'live'

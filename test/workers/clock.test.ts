@@ -40,7 +40,7 @@ async function world() {
       }),
     )
   const checks = createChecks(rig.deps)
-  const state = async () => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
+  const state = async () => (await rig.store.statusBySid(session.sid, rig.clock.now())).state
   return {
     rig,
     refresh,
@@ -193,7 +193,7 @@ describe('what is written while the clock is wrong', () => {
     rig.clock.step(100 * HOURS)
     await browser.submit(await browser.get('/logout'), { scope: 'device' }, 'Sign out')
     rig.clock.step(-100 * HOURS)
-    expect(await rig.store.standingByCookie(cookieHash, rig.clock.now())).toMatchObject({
+    expect(await rig.store.statusByCookie(cookieHash, rig.clock.now())).toMatchObject({
       state: 'ended',
       session: { ended: { reason: 'signed_out' } },
     })

@@ -178,7 +178,7 @@ describe('sweep-expired', () => {
     rig.clock.advance(400 * 86_400)
     await purgeOld(rig.deps)
     for (const sid of sids)
-      expect(await rig.deps.store.standingBySid(sid, rig.clock.now())).toEqual({ state: 'unknown' })
+      expect(await rig.deps.store.statusBySid(sid, rig.clock.now())).toEqual({ state: 'unknown' })
   })
 
   test('the purge pauses for a multiple of the time that each act took, and ends with the process', async () => {
@@ -227,16 +227,16 @@ describe('sweep-expired', () => {
       actor: OLIVIA,
       now: rig.clock.now(),
     })
-    const standing = await rig.deps.store.standingBySid(sid, rig.clock.now())
-    if (standing.state === 'unknown') throw new Error('There is no session.')
+    const status = await rig.deps.store.statusBySid(sid, rig.clock.now())
+    if (status.state === 'unknown') throw new Error('There is no session.')
     await rig.deps.store.eraseUser({
-      sub: standing.session.sub,
+      sub: status.session.sub,
       actor: OLIVIA,
       now: rig.clock.now(),
     })
     const workers = await startWorkers(rig.deps)
     await expect
-      .poll(async () => JSON.stringify(await rig.deps.store.standingBySid(sid, rig.clock.now())))
+      .poll(async () => JSON.stringify(await rig.deps.store.statusBySid(sid, rig.clock.now())))
       .toContain('"device":""')
     await workers.drain()
   })

@@ -281,7 +281,7 @@ CREATE TABLE "broker"."participants" (
 	CONSTRAINT "participants_sid_client_id_pk" PRIMARY KEY("sid","client_id")
 );
 --> statement-breakpoint
-CREATE TABLE "broker"."probe_hands" (
+CREATE TABLE "broker"."probe_cursors" (
 	"tid" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"place" bigint NOT NULL,
 	"sid" text COLLATE "C" NOT NULL,

@@ -1,4 +1,4 @@
-import type { Session, Standing } from '../../../db/types.ts'
+import type { Session, SessionStatus } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revocation.ts'
 
@@ -6,36 +6,36 @@ import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revo
  * Returns the state of a browser's session from the store, found by the hash of its cookie. A
  * browser without a cookie costs no query.
  */
-export async function currentStanding(
+export async function currentStatus(
   deps: Pick<Deps, 'store'>,
   cookieHash: string | undefined,
   now: number,
-): Promise<Standing> {
+): Promise<SessionStatus> {
   return cookieHash === undefined
     ? { state: 'unknown' }
-    : deps.store.standingByCookie(cookieHash, now)
+    : deps.store.statusByCookie(cookieHash, now)
 }
 
 /**
  * Returns the session while it is live. A session marked by Microsoft's answer is live until its
  * end.
  */
-export const liveSession = (standing: Standing): Session | undefined =>
-  standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+export const liveSession = (status: SessionStatus): Session | undefined =>
+  status.state === 'live' || status.state === 'marked' ? status.session : undefined
 
 /** Returns whether the browser's session was revoked for a reason that requires a fresh sign-in. */
-export const endedElsewhere = (standing: Standing): boolean =>
-  standing.state === 'ended' &&
-  standing.session.ended !== undefined &&
-  RAISES_FLOOR[standing.session.ended.reason] !== false
+export const endedElsewhere = (status: SessionStatus): boolean =>
+  status.state === 'ended' &&
+  status.session.ended !== undefined &&
+  RAISES_FLOOR[status.session.ended.reason] !== false
 
 /**
  * Returns why a browser's session ended, as a class of reasons that the user may read. Undefined if
  * it has not ended.
  */
-export function endedClass(standing: Standing): ReasonClass | undefined {
-  if (standing.state !== 'ended') return undefined
-  const { ended, markReason } = standing.session
-  const reason = ended?.reason ?? (standing.why === 'marked' ? markReason : undefined)
+export function endedClass(status: SessionStatus): ReasonClass | undefined {
+  if (status.state !== 'ended') return undefined
+  const { ended, markReason } = status.session
+  const reason = ended?.reason ?? (status.why === 'marked' ? markReason : undefined)
   return reason === undefined ? 'expired' : reasonClass(reason)
 }

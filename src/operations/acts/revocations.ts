@@ -65,7 +65,7 @@ async function mustBeThere(
     (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
     (what.kind === 'client' && (await store.findClient(what.clientId))) ||
     (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
-    ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
+    ('sid' in what && (await store.statusBySid(what.sid, now)).state !== 'unknown')
   if (!there) throw new Problem(404, 'Not found', UNKNOWN[what.kind])
 }
 

@@ -1,4 +1,4 @@
-import type { Lock, Session, Standing, Subject } from '../../../db/types.ts'
+import type { Lock, Session, SessionStatus, Subject } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
@@ -31,8 +31,10 @@ export async function sessionIn(
   { tid }: Scope,
   sid: string,
   now: number,
-): Promise<{ session: Session; state: Exclude<Standing['state'], 'unknown'> } | undefined> {
-  const found: Standing = isName(sid) ? await store.standingBySid(sid, now) : { state: 'unknown' }
+): Promise<{ session: Session; state: Exclude<SessionStatus['state'], 'unknown'> } | undefined> {
+  const found: SessionStatus = isName(sid)
+    ? await store.statusBySid(sid, now)
+    : { state: 'unknown' }
   return found.state === 'unknown' || (tid !== undefined && found.session.user.tid !== tid)
     ? undefined
     : found

@@ -4,7 +4,7 @@ import type {
   Searched,
   Session,
   SessionPlace,
-  Standing,
+  SessionStatus,
   Subject,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
@@ -28,7 +28,7 @@ export interface Hits {
   moreUsers: boolean
   clients: Client[]
   /** Live or ended. */
-  sessions: { session: Session; state: Exclude<Standing['state'], 'unknown'> }[]
+  sessions: { session: Session; state: Exclude<SessionStatus['state'], 'unknown'> }[]
   revocations: LoggedRevocation[]
   /**
    * A case reference, exactly as it was given; how many revocations and locks have it, up to a
@@ -111,11 +111,11 @@ async function sessionsOfNamed(
   { text, before, limit, ...filters }: SessionSearch & { text: string },
 ): Promise<Searched<FoundSession, SessionPlace>> {
   const { store } = deps
-  const standing = text.startsWith('s_') ? await store.standingBySid(text, filters.now) : undefined
+  const status = text.startsWith('s_') ? await store.statusBySid(text, filters.now) : undefined
   const named =
-    standing === undefined || standing.state === 'unknown'
+    status === undefined || status.state === 'unknown'
       ? await usersFor(deps, text, filters.tid)
-      : { users: [{ sub: standing.session.sub }], more: false }
+      : { users: [{ sub: status.session.sub }], more: false }
   if (named.more)
     return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
   const each = await Promise.all(
@@ -123,7 +123,7 @@ async function sessionsOfNamed(
   )
   const found = each
     .flat()
-    .filter(({ session }) => standing === undefined || session.sid === text)
+    .filter(({ session }) => status === undefined || session.sid === text)
     .toSorted(
       (a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1),
     )

@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { audited } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../clients/with-audit.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { Problem, problemOf, problemResponse } from '../../clients/problem.ts'
@@ -151,8 +151,8 @@ function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Pro
       throw problem
     }
     const entry = { actor: caller.actor, via: caller.via, act: 'api.denied', target }
-    await audited(deps.store, entry, reject, {
-      refusal: () => ({ title: problem.title, detail: problem.message }),
+    await withAuditEntry(deps.store, entry, reject, {
+      rejection: () => ({ title: problem.title, detail: problem.message }),
     }).catch(() => undefined)
   }
 }

@@ -149,7 +149,7 @@ async function sessionsOf(
   shown: readonly Delivery[],
 ): Promise<Map<string, Session>> {
   const sids = [...new Set(shown.flatMap(({ sid }) => sid ?? []))]
-  const found = await Promise.all(sids.map((sid) => deps.store.standingBySid(sid, now)))
+  const found = await Promise.all(sids.map((sid) => deps.store.statusBySid(sid, now)))
   return new Map(
     found.flatMap((one) =>
       one.state === 'unknown' ? [] : [[one.session.sid, one.session] as const],

@@ -7,7 +7,7 @@ import { TENANT_CONSOLE } from '../../pages/places.ts'
 import { inEnglish } from '../../pages/texts.ts'
 import { allows, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { sessionCookieHash } from '../../clients/session/cookie.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStatus } from '../../clients/session/current.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
 import { recordActor } from '../acts/scope.ts'
 import type { Checks } from '../checks/checks.ts'
@@ -137,10 +137,10 @@ async function operatorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Resp
 /** Which administrator of a tenant asks; or the way to sign in, or the page that says why not. */
 async function administratorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
-  const standing = await currentStanding(deps, sessionCookieHash(c), now)
-  if (standing.state !== 'live')
+  const status = await currentStatus(deps, sessionCookieHash(c), now)
+  if (status.state !== 'live')
     return c.redirect(linkOf('/signin/start', { return_to: TENANT_CONSOLE }), 303)
-  const found = await administratorOf(deps, standing.session)
+  const found = await administratorOf(deps, status.session)
   if (found === undefined) return notYours(deps, c)
   const { session, tenant, actor } = found
   const caller = { actor, source: 'broker', via: 'console', may: 'administer' } as const

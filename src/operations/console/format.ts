@@ -128,10 +128,8 @@ export async function covered(
 }
 
 async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string> {
-  const standing = await deps.store.standingBySid(sid, 0)
-  return standing.state === 'unknown'
-    ? ''
-    : ` of ${whoIs(standing.session)}, ${standing.session.device}`
+  const status = await deps.store.statusBySid(sid, 0)
+  return status.state === 'unknown' ? '' : ` of ${whoIs(status.session)}, ${status.session.device}`
 }
 
 const BY: Record<Actor['kind'], string> = {

@@ -190,7 +190,7 @@ export function consolePage(
       title: options.title,
       status: options.status,
       script: options.script,
-      desk: { nav, sheet: CONSOLE_SHEET[baseOf(request)].href },
+      console: { nav, sheet: CONSOLE_SHEET[baseOf(request)].href },
       config: deps.config,
       live: live && !paused ? { events: '/ops/live' } : undefined,
     },

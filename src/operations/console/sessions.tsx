@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Participant, Session, SessionPlace, Standing } from '../../../db/types.ts'
+import type { Participant, Session, SessionPlace, SessionStatus } from '../../../db/types.ts'
 import { exportAs } from '../acts/scope.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
 import type { Deps } from '../deps.ts'
@@ -24,7 +24,7 @@ const PAGE = 100
 type Found = { session: Session; participants: Participant[] }
 
 /** Whether a session is live; one with a mark to end soon counts as live. */
-export const SessionState = ({ state }: { state: Standing['state'] }) =>
+export const SessionState = ({ state }: { state: SessionStatus['state'] }) =>
   state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
 async function sessionsPage(request: ConsoleRequest): Promise<Response> {

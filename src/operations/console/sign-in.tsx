@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { audited } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../clients/with-audit.ts'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
@@ -109,7 +109,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
     act: 'console.sign_in',
     details: { role: may, device: session.device },
   } as const
-  await audited(deps.store, entry, async () =>
+  await withAuditEntry(deps.store, entry, async () =>
     setConsoleCookie(
       deps,
       c,

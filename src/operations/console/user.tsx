@@ -4,7 +4,7 @@ import type {
   Participant,
   SecurityEvent,
   Session,
-  Standing,
+  SessionStatus,
   Subject,
 } from '../../../db/types.ts'
 import { isOwn, sessionIn, userIn } from '../acts/scope.ts'
@@ -139,7 +139,7 @@ function OneSession({
 }: {
   request: ConsoleRequest
   session: Session
-  state: Standing['state']
+  state: SessionStatus['state']
 }) {
   const nowMs = request.deps.clock.nowMs()
   const { ended } = session

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { audited } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../clients/with-audit.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
@@ -129,6 +129,6 @@ export async function enter(
     act: 'setup.enter',
     details: { recovery },
   } as const
-  await audited(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
+  await withAuditEntry(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
   return goOn(c, '/setup')
 }

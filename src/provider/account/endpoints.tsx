@@ -3,7 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
-import { currentStanding, liveSession } from '../../clients/session/current.ts'
+import { currentStatus, liveSession } from '../../clients/session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'
 import { chooseLanguage, textsOf } from '../../pages/texts.ts'
 import { historyPage } from './history.tsx'
@@ -55,7 +55,7 @@ const step =
   ): Handler =>
   async (c: Context) => {
     const request = await readPageRequest(deps, c)
-    const session = liveSession(await currentStanding(deps, request.sessionHash, request.now))
+    const session = liveSession(await currentStatus(deps, request.sessionHash, request.now))
     return send(deps, c, await act(request, session))
   }
 

@@ -1,4 +1,4 @@
-import { audited } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../clients/with-audit.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import {
@@ -76,7 +76,7 @@ export async function askReport(
   const fresh = isFresh(current, now)
   const ends =
     reported.sid !== undefined &&
-    liveSession(await deps.store.standingBySid(reported.sid, now)) !== undefined
+    liveSession(await deps.store.statusBySid(reported.sid, now)) !== undefined
   return {
     page: {
       title: t.report.title,
@@ -172,7 +172,7 @@ export async function report(
     fields.get('everywhere') === 'yes',
     fields.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current),
   ]
-  const done = await audited(
+  const done = await withAuditEntry(
     deps.store,
     {
       actor: { kind: 'user', id: sub },

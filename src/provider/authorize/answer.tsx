@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
-import type { Session, Standing } from '../../../db/types.ts'
+import type { Session, SessionStatus } from '../../../db/types.ts'
 import { type KeptSignIn, keepSignIn } from '../../clients/session/browser.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStatus } from '../../clients/session/current.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
@@ -42,7 +42,7 @@ export type Answer = { signedIn?: KeptSignIn } & (
     }
   /** To the page that asks for consent: loading it again asks again and does nothing else. */
   | { kind: 'consent'; request: SignInRequest; sid: string }
-  | { kind: 'sign_in'; purpose: SignInPurpose; former: Standing }
+  | { kind: 'sign_in'; purpose: SignInPurpose; former: SessionStatus }
   | {
       kind: 'session_limit'
       id: string
@@ -125,7 +125,7 @@ export async function used(
   purpose: SignInPurpose,
   now: number,
 ): Promise<Answer> {
-  const { state } = await currentStanding(deps, sessionHash, now)
+  const { state } = await currentStatus(deps, sessionHash, now)
   return { kind: 'stale', how: state === 'live' ? 'signedIn' : 'used', purpose }
 }
 

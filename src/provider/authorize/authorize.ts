@@ -5,7 +5,7 @@ import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { newReference } from '../../pages/message.tsx'
 import { OAuthError } from '../../protocol/error.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import { currentStanding, endedElsewhere } from '../../clients/session/current.ts'
+import { currentStatus, endedElsewhere } from '../../clients/session/current.ts'
 import type { Answer } from './answer.tsx'
 import { codeForSession, consentMissing } from './code.ts'
 import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
@@ -137,7 +137,7 @@ async function serveSilently(
   now: number,
 ): Promise<Answer | OAuthError> {
   const session = servingSession(
-    await currentStanding(deps, visitor.sessionHash, now),
+    await currentStatus(deps, visitor.sessionHash, now),
     request,
     now,
     client.metadata.maxAuthenticationSeconds,
@@ -171,7 +171,7 @@ async function serveWithPages(
   now: number,
 ): Promise<Answer> {
   const purpose = { kind: 'instance', request } as const
-  const former = await currentStanding(deps, visitor.sessionHash, now)
+  const former = await currentStatus(deps, visitor.sessionHash, now)
   const session = servingSession(former, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
     if (endedElsewhere(former) || !skipsPage(client, request))

@@ -32,7 +32,7 @@ export async function callback(
   try {
     identity = await identify(deps, visit, params, now)
   } catch (error) {
-    // Ignores the refusal's effect on sessions: the user is not authenticated yet.
+    // Ignores the rejection's effect on sessions: the user is not authenticated yet.
     if (error instanceof MicrosoftRejection)
       return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
     throw error

@@ -69,13 +69,13 @@ export async function codeForSession(
   now: number,
 ): Promise<{ issued: boolean; answer: Answer } | undefined> {
   const { code, row } = newCode(deps, request, now)
-  const standing = await deps.store.issueCode({ sid, code: row, now })
+  const status = await deps.store.issueCode({ sid, code: row, now })
   // By another broker, a moment ago.
-  if (standing.state === 'client_removed')
+  if (status.state === 'client_removed')
     throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
-  if (standing.state === 'locked')
-    return { issued: false, answer: lockedOut(deps, request, standing.by) }
-  return standing.state === 'live'
+  if (status.state === 'locked')
+    return { issued: false, answer: lockedOut(deps, request, status.by) }
+  return status.state === 'live'
     ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } }
     : undefined
 }

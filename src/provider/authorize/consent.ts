@@ -1,6 +1,6 @@
 import type { Session } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStatus } from '../../clients/session/current.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
@@ -72,12 +72,8 @@ async function check(
     return stale(opened, opened.value && { kind: 'instance', request: opened.value.request })
   const { request, sid } = opened.value
   const client = clientOf(deps, request)
-  const standing = await currentStanding(deps, visitor.sessionHash, now)
-  if (
-    standing.state !== 'live' ||
-    standing.session.sid !== sid ||
-    !admits(client, standing.session)
-  )
+  const status = await currentStatus(deps, visitor.sessionHash, now)
+  if (status.state !== 'live' || status.session.sid !== sid || !admits(client, status.session))
     return { kind: 'again', purpose: { kind: 'instance', request } }
-  return { client, request, session: standing.session }
+  return { client, request, session: status.session }
 }

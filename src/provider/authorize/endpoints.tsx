@@ -10,7 +10,7 @@ import { useLocales } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStatus } from '../../clients/session/current.ts'
 import { takenForShared } from '../../clients/session/browser.ts'
 import { type Answer, respond, stale } from './answer.tsx'
 import { authorize, serve } from './authorize.ts'
@@ -224,12 +224,12 @@ async function isServed(
   purpose: SignInPurpose,
   now: number,
 ): Promise<boolean> {
-  const standing = await currentStanding(deps, visitor.sessionHash, now)
-  if (purpose.kind === 'own') return servesOwn(standing, purpose, now)
+  const status = await currentStatus(deps, visitor.sessionHash, now)
+  if (purpose.kind === 'own') return servesOwn(status, purpose, now)
   const client = clientOf(deps, purpose.request)
   return (
     servingSession(
-      standing,
+      status,
       asRegistered(client, purpose.request),
       now,
       client.metadata.maxAuthenticationSeconds,

@@ -1,7 +1,7 @@
-import type { Standing } from '../../../db/types.ts'
+import type { SessionStatus } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../../protocol/error.ts'
-import { currentStanding } from '../../clients/session/current.ts'
+import { currentStatus } from '../../clients/session/current.ts'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import type { Answer } from './answer.tsx'
 import type { OwnPurpose } from './sealed.ts'
@@ -38,13 +38,11 @@ export function readOwnPurpose(source: URLSearchParams): OwnPurpose {
 
 /** Whether the session of this browser serves, so that Microsoft is not asked. */
 export const servesOwn = (
-  standing: Standing,
+  status: SessionStatus,
   { fresh, another }: OwnPurpose,
   now: number,
 ): boolean =>
-  standing.state === 'live' &&
-  another !== true &&
-  (fresh !== true || isFresh(standing.session, now))
+  status.state === 'live' && another !== true && (fresh !== true || isFresh(status.session, now))
 
 export async function signInForOwnPage(
   deps: Deps,
@@ -54,7 +52,7 @@ export async function signInForOwnPage(
 ): Promise<Answer> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return { kind: 'not_connected', missing: readiness.missing }
-  const former = await currentStanding(deps, visitor.sessionHash, now)
+  const former = await currentStatus(deps, visitor.sessionHash, now)
   return servesOwn(former, purpose, now)
     ? { kind: 'page_of_ours', to: purpose.returnTo }
     : { kind: 'sign_in', purpose, former }

@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Standing } from '../../../db/types.ts'
+import type { SessionStatus } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
 import {
@@ -76,7 +76,7 @@ export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
   { t }: PageView,
   visitor: Visitor,
-  { purpose, former }: { purpose: SignInPurpose; former: Standing },
+  { purpose, former }: { purpose: SignInPurpose; former: SessionStatus },
   now: number,
 ): Promise<PageAnswer> {
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
@@ -165,7 +165,7 @@ const expectsUser = (purpose: SignInPurpose): boolean =>
  * Why the user has to sign in again, by the class of the cause alone: an attacker who held the
  * session learns no more.
  */
-function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
+function HowItEnded({ former, t }: { former: SessionStatus; t: Texts }) {
   const why = endedClass(former)
   if (why === undefined || why === 'signed_out') return null
   return (

@@ -6,7 +6,7 @@ import type { OAuthError } from '../../protocol/error.ts'
 
 /**
  * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked
- * for. Refuses nothing: the caller has made sure that the address is registered.
+ * for. Rejects nothing: the caller has made sure that the address is registered.
  */
 
 export interface Reply {

@@ -83,7 +83,7 @@ export function readReturn(
 
 /**
  * The response_mode inside an unverified request object (OpenID Connect Core 1.0 §6.1). Such a
- * request is always refused, so this decides only how the error reaches the registered
+ * request is always rejected, so this decides only how the error reaches the registered
  * redirect_uri.
  */
 function modeInside(source: URLSearchParams): unknown {

@@ -1,4 +1,4 @@
-import type { Session, Standing } from '../../../db/types.ts'
+import type { Session, SessionStatus } from '../../../db/types.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 import type { SignInRequest } from './request.ts'
 
@@ -8,13 +8,13 @@ import type { SignInRequest } from './request.ts'
  * @param most how old the user's authentication may be for the client
  */
 export function servingSession(
-  standing: Standing,
+  status: SessionStatus,
   request: SignInRequest,
   now: number,
   most?: number,
 ): Session | undefined {
-  if (standing.state !== 'live') return undefined
-  const { session } = standing
+  if (status.state !== 'live') return undefined
+  const { session } = status
   if (request.prompt.includes('login') || request.prompt.includes('select_account'))
     return undefined
   if (request.maxAgeSeconds !== undefined && !youngerThan(session, request.maxAgeSeconds, now))

@@ -4,7 +4,7 @@ import { MicrosoftRejection, type StartSignIn } from '../../microsoft/interface.
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
-import { currentStanding, liveSession, endedElsewhere } from '../../clients/session/current.ts'
+import { currentStatus, liveSession, endedElsewhere } from '../../clients/session/current.ts'
 import { freshProof, isKnownDevice, provenOf } from '../../clients/session/browser.ts'
 import { lowest } from '../../clients/session/lifetimes.ts'
 import { openFromSession } from '../../clients/session/sealed.ts'
@@ -86,7 +86,7 @@ async function demandedOf(
     if (demand !== undefined)
       return { login: true, context: demand === 'fresh_context' ? context : undefined }
   }
-  return { login: endedElsewhere(await currentStanding(deps, visitor.sessionHash, now)) }
+  return { login: endedElsewhere(await currentStatus(deps, visitor.sessionHash, now)) }
 }
 
 /**
@@ -240,15 +240,14 @@ async function nameOfKnown(
   sub: string,
   now: number,
 ): Promise<string | undefined> {
-  const standing = await currentStanding(deps, visitor.sessionHash, now)
-  if (standing.state !== 'unknown' && standing.session.sub === sub)
-    return standing.session.user.username
+  const status = await currentStatus(deps, visitor.sessionHash, now)
+  if (status.state !== 'unknown' && status.session.sub === sub) return status.session.user.username
   const user = await deps.store.findSubject(sub)
   return user !== undefined && isKnownDevice(visitor, user) ? user.username : undefined
 }
 
 async function whoIsHere(deps: Deps, visitor: Visitor, now: number): Promise<string | undefined> {
-  const session = liveSession(await currentStanding(deps, visitor.sessionHash, now))
+  const session = liveSession(await currentStatus(deps, visitor.sessionHash, now))
   return session && hintOf(deps, session)
 }
 

@@ -1,11 +1,11 @@
-import type { Session, Standing } from '../../../db/types.ts'
+import type { Session, SessionStatus } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
 import { microsoftNext, MOST_NAMES, signOut } from '../../revocation/revoke.ts'
-import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
+import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
@@ -29,7 +29,7 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
     })
   }
   const { request: logout, sid } = choice
-  const current = liveSession(await currentStanding(deps, request.sessionHash, now))
+  const current = liveSession(await currentStatus(deps, request.sessionHash, now))
   const scope = fields.get('scope')
   if (!request.isOurs(choicePurpose(sealed)))
     return again(deps, request, { current, logout, why: 'forged' })
@@ -40,7 +40,7 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
 
   // The form is this browser's own, made for that session: it decides, even where the cookie has
   // gone since.
-  const asked = await deps.store.standingBySid(sid, now)
+  const asked = await deps.store.statusBySid(sid, now)
   const live = liveSession(asked)
   const done =
     live === undefined
@@ -75,20 +75,20 @@ async function endSession(
  */
 async function alreadyOut(
   deps: Deps,
-  standing: Standing,
+  status: SessionStatus,
   scope: Scope,
   request: LogoutRequest,
   now: number,
 ): Promise<Done> {
-  if (standing.state !== 'ended')
+  if (status.state !== 'ended')
     return { scope: 'none', clientIds: [], at: now, clientId: request.clientId }
-  const { session } = standing
+  const { session } = status
   const elsewhere =
     scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
   const clientIds = (await deps.store.participants(session.sid))
     .map((one) => one.clientId)
     .slice(0, MOST_NAMES)
-  const why = endedClass(standing)
+  const why = endedClass(status)
   return {
     scope: elsewhere === 0 ? scope : 'device',
     elsewhere,

@@ -6,7 +6,7 @@ import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { type Done, openDone, signedOutAddress } from '../../pages/signed-out.ts'
 import { asRegistered } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
-import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
+import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /**
@@ -33,11 +33,11 @@ export async function signedOutPage(
   { now, t, sessionHash, fields }: PageRequest,
 ): Promise<PageAnswer> {
   const done = readDone(deps, fields, now)
-  const standing = await currentStanding(deps, sessionHash, now)
-  const live = liveSession(standing)
+  const status = await currentStatus(deps, sessionHash, now)
+  const live = liveSession(status)
   if (live !== undefined) return signedInAgain(userWords(live.user, t), t)
   const scope = done?.scope ?? 'none'
-  const why = done === undefined ? endedClass(standing) : done.why
+  const why = done === undefined ? endedClass(status) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
   const watching =
     done !== undefined &&

@@ -8,7 +8,7 @@ import { messageOf } from '../../pages/message.tsx'
 import { signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
-import { currentStanding, endedClass, liveSession } from '../../clients/session/current.ts'
+import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
@@ -88,8 +88,8 @@ function mountMicrosoft(endpoints: Hono, deps: Deps): void {
 
 async function answer(deps: Deps, request: PageRequest, checked: Checked): Promise<PageAnswer> {
   const { now, t } = request
-  const standing = await currentStanding(deps, request.sessionHash, now)
-  const session = liveSession(standing)
+  const status = await currentStatus(deps, request.sessionHash, now)
+  const session = liveSession(status)
   if (checked.rejection !== undefined) {
     if (session === undefined) return rejectedPage(checked.rejection, t)
     return askWhichSignOut(deps, request, {
@@ -105,7 +105,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   // stays a link (§3).
   const done = {
     scope: 'none' as const,
-    why: endedClass(standing),
+    why: endedClass(status),
     clientIds: [],
     at: now,
     clientId: logout.clientId,
@@ -118,20 +118,20 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
 }
 
 /** Every reason has its words: a missing one fails the type check. */
-const whyTexts = (t: Texts): Record<Rejection, string> => t.signOutRefused.why
+const whyTexts = (t: Texts): Record<Rejection, string> => t.signOutRejected.why
 
 const rejectedNotice = (rejection: Rejection, t: Texts) => (
-  <Notice kind="bad" title={t.signOutRefused.noticeTitle}>
-    {t.signOutRefused.notice({ why: whyTexts(t)[rejection] })}
+  <Notice kind="bad" title={t.signOutRejected.noticeTitle}>
+    {t.signOutRejected.notice({ why: whyTexts(t)[rejection] })}
   </Notice>
 )
 
 const rejectedPage = (rejection: Rejection, t: Texts): PageAnswer =>
   messageOf({
-    title: t.signOutRefused.title,
+    title: t.signOutRejected.title,
     status: 400,
-    what: t.signOutRefused.what({ why: whyTexts(t)[rejection] }),
-    next: t.signOutRefused.next,
+    what: t.signOutRejected.what({ why: whyTexts(t)[rejection] }),
+    next: t.signOutRejected.next,
   })
 
 const tooLong = (t: Texts): PageAnswer =>

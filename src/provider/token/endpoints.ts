@@ -1,6 +1,6 @@
 /**
  * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`.
- * Refuses callers that do not authenticate, whatever the store says has ended, and everything that
+ * Rejects callers that do not authenticate, whatever the store says has ended, and everything that
  * the specifications do not name.
  */
 import { Hono } from 'hono'

@@ -68,7 +68,7 @@ async function refreshToken(
   const presented = deps.refreshTokens.read(token)
   const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
   if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
-  const session = liveSession(await deps.store.standingBySid(found.family.sid, now))
+  const session = liveSession(await deps.store.statusBySid(found.family.sid, now))
   if (session === undefined) return INACTIVE
   const { sub, sid } = session
   const exp = endOf(session, client)

@@ -4,7 +4,7 @@ import type { Sealer } from '../../keys/interface.ts'
 
 /**
  * A refresh token is a MAC over (family, generation): the database holds nothing usable, and a
- * forgery is refused without a query. `cmr_` + base64url of: version (1 byte), key id (3), family
+ * forgery is rejected without a query. `cmr_` + base64url of: version (1 byte), key id (3), family
  * (16), generation (4, big-endian), HMAC-SHA-256 over all of that (32).
  */
 

@@ -87,7 +87,7 @@ async function checkFirst(
   )
     return
   if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
-  const session = liveSession(await deps.store.standingBySid(known.family.sid, now))
+  const session = liveSession(await deps.store.statusBySid(known.family.sid, now))
   if (session !== undefined) allowed(deps, client, session, known.family, wanted, now)
 }
 

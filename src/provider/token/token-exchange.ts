@@ -37,20 +37,20 @@ export async function exchangeToken(
   const act = actors(client, source)
   // Checked before any client becomes a participant.
   const { audience } = target.metadata
-  const standingNow = await standing(deps, source, {
+  const sessionNow = await sessionOf(deps, source, {
     sid: source.sid,
     now,
     needs: target.clientId,
     audience,
   })
   for (const owner of deps.clients.list())
-    if (owner.metadata.audience === audience) mustAdmitThere(owner, standingNow, now)
-  mustBeRecent(client, standingNow, now)
+    if (owner.metadata.audience === audience) mustAdmitThere(owner, sessionNow, now)
+  mustBeRecent(client, sessionNow, now)
   // Of a token that another client brought: what it gets is its own to revoke, and it gets a logout
   // token when the session ends.
   if (client.clientId !== source.clientId)
-    await standing(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
-  const session = await standing(deps, source, {
+    await sessionOf(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
+  const session = await sessionOf(deps, source, {
     sid: source.sid,
     now,
     joins: target.clientId,
@@ -141,7 +141,7 @@ interface Check {
   audience: string
 }
 
-async function standing(
+async function sessionOf(
   deps: TokenDeps,
   source: AccessTokenClaims,
   check: Check,

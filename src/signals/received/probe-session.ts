@@ -114,27 +114,27 @@ async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): P
 async function judge(
   deps: ProbeDeps,
   due: ProbeDue,
-  refusal: MicrosoftRejection,
+  rejection: MicrosoftRejection,
   alarm: ProbeAlarm,
 ): Promise<Probed> {
-  const { guidance, code, retryAfterSeconds } = refusal
+  const { guidance, code, retryAfterSeconds } = rejection
   // This is Microsoft's direct answer, not one that a browser delivered, so it counts as a failed
   // sign-in. Rejections by a policy do not, because a policy may reject only this machine's
   // address; the probe has its own alarm for that.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)
-  const finding = findingOf(due, refusal, now)
+  const finding = findingOf(due, rejection, now)
   if (finding === undefined) {
     nothing(deps, guidance)
     if (guidance === 'untrusted_token')
-      deps.log.error('probe_untrusted', { sid: due.sid, tid: due.user.tid, cause: refusal })
+      deps.log.error('probe_untrusted', { sid: due.sid, tid: due.user.tid, cause: rejection })
     return TROUBLE.has(guidance) ? { kind: 'trouble', guidance, retryAfterSeconds } : NOTHING
   }
   const verdict: ProbeVerdict =
     code === REVOKED ? 'revoked' : code === DISABLED ? 'disabled' : 'ending'
   const many = alarm.count(due.user.tid, due.sub, verdict, now)
-  if (many && verdict === 'ending') return pause(deps, due, refusal, now)
+  if (many && verdict === 'ending') return pause(deps, due, rejection, now)
   if (many)
     deps.log.warn('probe_many_ended', {
       tid: due.user.tid,

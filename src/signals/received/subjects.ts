@@ -89,10 +89,10 @@ async function ofSession(
   issuer: KnownIssuer,
   sid: string,
 ): Promise<Meant | undefined> {
-  const standing = await deps.store.standingBySid(sid, deps.clock.now())
-  if (standing.state === 'unknown' || !maySpeakOf(deps, issuer, standing.session.user.tid))
+  const status = await deps.store.statusBySid(sid, deps.clock.now())
+  if (status.state === 'unknown' || !maySpeakOf(deps, issuer, status.session.user.tid))
     return undefined
-  return { sub: standing.session.sub, sid }
+  return { sub: status.session.sub, sid }
 }
 
 async function ofUser(

@@ -421,7 +421,7 @@ export const en = {
   },
 
   /** An app's sign-out request that is not valid. */
-  signOutRefused: {
+  signOutRejected: {
     noticeTitle: 'Something went wrong on the previous site',
     notice: '{why} You can still sign out, but you will not be taken back.',
     title: 'You’re signed out, but we couldn’t return you',

@@ -6,13 +6,13 @@ import type { InstanceSession, Sessions } from './sessions.ts'
  * `unknown`: the session cannot be checked at the moment. The user is not signed out, but sees no
  * data.
  */
-type Standing = 'good' | 'ended' | 'unknown'
+type SessionState = 'good' | 'ended' | 'unknown'
 
 /**
  * Returns a function that tells whether a session is valid now. It runs at each request and answers
  * from memory, except for the refresh that is due from time to time.
  */
-export function createStanding(parts: {
+export function createSessionCheck(parts: {
   guard: Guard
   relyingParty: RelyingParty
   sessions: Sessions
@@ -29,7 +29,7 @@ export function createStanding(parts: {
     return starting
   }
 
-  return async function standing(session: InstanceSession): Promise<Standing> {
+  return async function checkSession(session: InstanceSession): Promise<SessionState> {
     let refreshed = session.refreshAt <= parts.now() ? await refresh(session) : undefined
     let checked = await parts.guard.check(session.accessToken)
     if (
