@@ -120,7 +120,7 @@ function pagesOf(sub: string, sid: string): string[] {
       '/ops/keys',
       '/ops/revoke',
     ],
-    `/ops/revoke/users?q=user7`,
+    `/ops/revoke?q=user7`,
     `/ops/revoke/check?kind=users&user=${sub}&seen=1`,
     `/ops/revoke/check?kind=subject&value=${sub}&seen=1`,
   ].filter((path) => path.includes(values.page))

@@ -27,18 +27,18 @@ describe('revoking several users', () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Carla', 'Dave'])
     const [carol = '', carla = '', dave = ''] = sessions.map(({ sub }) => sub)
     const adam = await atConsole(rig, 'administrator')
-    const start = await adam.press(await adam.get('/ops/revoke'), 'Pick several users by name')
-    const found = await adam.submitTo(start, '/ops/revoke/users', { q: 'car contoso' })
+    const start = await adam.get('/ops/revoke')
+    const found = await adam.submitTo(start, '/ops/revoke', { q: 'car contoso' })
     expect(ticks(found.html).toSorted((a, b) => a.sub.localeCompare(b.sub))).toEqual(
       [carol, carla].toSorted((a, b) => a.localeCompare(b)).map((sub) => ({ sub, ticked: false })),
     )
-    const second = await adam.get(`/ops/revoke/users?${naming([carol], { q: 'dave' }).toString()}`)
+    const second = await adam.get(`/ops/revoke?${naming([carol], { q: 'dave' }).toString()}`)
     expect(ticks(second.html)).toEqual([
       { sub: dave, ticked: false },
       { sub: carol, ticked: true },
     ])
     expect(
-      (await adam.get(`/ops/revoke/users?${naming([carol], { q: 'zzz' }).toString()}`)).text,
+      (await adam.get(`/ops/revoke?${naming([carol], { q: 'zzz' }).toString()}`)).text,
     ).toContain('No other user matches “zzz”.')
   })
 
@@ -120,7 +120,7 @@ describe('revoking several users', () => {
       (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields
         .csrf ?? ''
     const [page, deed] = [
-      await olga.get('/ops/revoke/users'),
+      await olga.get('/ops/revoke'),
       await olga.post('/ops/revoke', naming([sub], { csrf })),
     ]
     expect([page.status, deed.status]).toEqual([403, 403])

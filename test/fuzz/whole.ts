@@ -141,12 +141,11 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
   const paths = [
     '/ops',
     '/ops/revoke',
-    `/ops/revoke?kind=session&sid=${party.sid}`,
     '/ops/deliveries',
     '/ops/sessions?user=alice',
     '/ops/guards',
     `/ops/revoke/check?kind=subject&value=${party.sub}`,
-    `/ops/revoke/users?q=a&user=${party.sub}`,
+    `/ops/revoke?q=a&user=${party.sub}`,
     `/ops/revoke/check?kind=users&user=${party.sub}`,
     '/ops/deliveries/close?which=client_id+sydney',
     `/ops/revocations/${party.head.seq}`,

@@ -1,14 +1,15 @@
 import type { Subject } from '../../../db/types.ts'
 import { firstUsers } from '../acts/revocations.ts'
-import { Button, HiddenFields } from '../../pages/components.tsx'
-import { TextField } from '../../pages/fields.tsx'
+import { Button, HiddenFields, Notice } from '../../pages/components.tsx'
+import { SelectField, TextField } from '../../pages/fields.tsx'
 import { consolePage, Panel } from './layout.tsx'
-import { whoIs } from './format.ts'
+import { instances, whoIs } from './format.ts'
 import { asked, type ConsoleRequest, queried } from './request.ts'
 
 /**
- * Picking the users of one revocation, by a form without a script: each search keeps those that are
- * ticked.
+ * What is to be revoked, beside what the page of a user begins: several users, picked by a form
+ * without a script, where each search keeps those that are ticked; or all of an instance, of a
+ * tenant, or everywhere.
  */
 
 /** In one revocation: so that their dry run stays bounded. */
@@ -21,7 +22,7 @@ export const pickedIn = (source: URLSearchParams): string[] =>
     .filter((one) => /^[\w-]{1,200}$/.test(one))
     .slice(0, MOST_PICKED)
 
-export async function pickUsersPage(request: ConsoleRequest, problem?: string): Promise<Response> {
+export async function revokePage(request: ConsoleRequest, problem?: string): Promise<Response> {
   const { deps } = request
   const text = asked(request, 'q')
   const picked = await firstUsers(deps, pickedIn(queried(request)))
@@ -33,46 +34,69 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
   const tenants = await tenantNames(request, [...found, ...picked])
   return consolePage(
     request,
-    { title: 'Pick users to revoke', at: '/revoke', status: problem === undefined ? 200 : 422 },
-    <Panel class="narrow">
-      {problem === undefined ? null : <p role="alert">{problem}</p>}
-      <form class="stack" method="get" action="/ops/revoke/users">
-        <TextField
-          name="q"
-          label="Find users"
-          hint="The beginnings of words of a name, username or address. The users that are ticked stay ticked."
-          value={text}
-          maxlength={200}
-          literal
-        />
-        <div class="row">
-          <Button kind="quiet">Search</Button>
-        </div>
-        {text === undefined ? null : <p role="status">{foundWords(text, found.length, more)}</p>}
-        <Ticks
-          legend={`Found for “${text ?? ''}”`}
-          users={found}
-          tenants={tenants}
-          checked={false}
-        />
-        <Ticks
-          legend={`Picked (${picked.length} of at most ${MOST_PICKED})`}
-          users={picked}
-          tenants={tenants}
-          checked
-        />
-        {picked.length + found.length === 0 ? null : (
+    { title: 'Revoke', at: '/revoke', status: problem === undefined ? 200 : 422 },
+    <>
+      {problem === undefined ? null : (
+        <Notice kind="bad" title="Nothing was done yet.">
+          {problem}
+        </Notice>
+      )}
+      <Panel class="narrow" title="Users">
+        <p class="soft">To revoke one session, or one instance of it, open the page of its user.</p>
+        <form class="stack" method="get" action="/ops/revoke">
+          <TextField
+            name="q"
+            label="Find users"
+            hint="The beginnings of words of a name, username or address. The users that are ticked stay ticked."
+            value={text}
+            maxlength={200}
+            literal
+          />
           <div class="row">
-            <button class="button" name="kind" value="users" formaction="/ops/revoke/check">
-              See whom it would sign out
-            </button>
+            <Button kind="quiet">Search</Button>
           </div>
-        )}
-        <p class="soft small">Nothing changes yet.</p>
-      </form>
-    </Panel>,
+          {text === undefined ? null : <p role="status">{foundWords(text, found.length, more)}</p>}
+          <Ticks
+            legend={`Found for “${text ?? ''}”`}
+            users={found}
+            tenants={tenants}
+            checked={false}
+          />
+          <Ticks
+            legend={`Picked (${picked.length} of at most ${MOST_PICKED})`}
+            users={picked}
+            tenants={tenants}
+            checked
+          />
+          {picked.length + found.length === 0 ? null : (
+            <div class="row">
+              <button class="button" name="kind" value="users" formaction="/ops/revoke/check">
+                See whom it would sign out
+              </button>
+            </div>
+          )}
+          <p class="soft small">Nothing changes yet.</p>
+        </form>
+      </Panel>
+      <Panel class="narrow" title="Many users at once">
+        <form class="stack" method="get" action="/ops/revoke/check">
+          <SelectField name="of" label="Every user of" options={await wideChoices(request)} />
+          <div class="row">
+            <Button kind="quiet">See whom it would sign out</Button>
+          </div>
+        </form>
+      </Panel>
+    </>,
   )
 }
+
+const wideChoices = async (request: ConsoleRequest) => [
+  ...instances(request).map(([id, name]) => [`client ${id}`, name] as const),
+  ...(await request.deps.store.listTenants()).map(
+    ({ tid, name }) => [`tenant ${tid}`, `The tenant ${name ?? tid}`] as const,
+  ),
+  ['everything', 'Every instance and tenant, you included'] as const,
+]
 
 function foundWords(text: string, found: number, more: boolean): string {
   if (found === 0) return `No other user matches “${text}”.`

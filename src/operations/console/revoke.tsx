@@ -3,114 +3,44 @@ import type { RevocationPreview, Subject } from '../../../db/types.ts'
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Problem } from '../../clients/problem.ts'
-import { Button, Choices, Notice } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
-import { isGuid } from '../../protocol/guid.ts'
+import { Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
 import { consolePage, Panel, Table, nothingHere } from './layout.tsx'
-import { covered, howMany, instances, plural, REASON, whoIs } from './format.ts'
+import { covered, howMany, plural, REASON, whoIs } from './format.ts'
 import { numberIn, numberText } from './pages.tsx'
-import { PickedFields, pickedIn, pickUsersPage } from './pick-users.tsx'
-import {
-  type ConsoleRequest,
-  linkOf,
-  type Mounted,
-  pageLink,
-  queried,
-  tidOf,
-  userLink,
-} from './request.ts'
+import { PickedFields, pickedIn, revokePage } from './pick-users.tsx'
+import { type ConsoleRequest, type Mounted, pageLink, queried, tidOf, userLink } from './request.ts'
 
 /**
- * Revoking, for administrators: a form that says what; a dry run that says how many; and the deed,
+ * Revoking, for administrators: a dry run that says how many; and the deed,
  * which for several users is one revocation each. The dry run has an address of its own, so that
  * the browser's Back loads it again: once its revocation was carried out it says so, and its form
  * is gone. Its address holds ids only: an operator's words do not belong in one.
  */
 
-const CHOICES = [
-  {
-    value: 'session',
-    label: 'One session',
-    hint: 'Everything in one browser. Its id (sid) begins with s_.',
-  },
-  { value: 'grant', label: 'One instance in one session', hint: 'Its id (sid), and the instance.' },
-  {
-    value: 'subject',
-    label: 'One user',
-    hint: 'Every session of theirs. Their id (sub) begins with u_.',
-  },
-  { value: 'client', label: 'One instance', hint: 'Every user of it: choose the instance.' },
-  { value: 'tenant', label: 'One Microsoft tenant', hint: 'Every user of it. Its id is a GUID.' },
-  { value: 'everything', label: 'Every user, everywhere', hint: 'This includes you.' },
-] as const
+const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything', 'users'] as const
 
-/** The form as it was sent, valid or not: what the page shows again. */
+/** What an address or a form names. */
 interface Draft {
-  kind: (typeof CHOICES)[number]['value'] | 'users'
+  kind: (typeof KINDS)[number]
   value: string
   client: string
   /** For the kind `users`: the subs of those who were picked by name. */
   users: string[]
 }
 
+/** `of` is the choice of the form: kind and id in one. */
 function readDraft(source: URLSearchParams): Draft {
-  const text = (name: string): string => (source.get(name) ?? '').trim()
-  const kind = source.get('kind')
+  const text = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
+  const [kind, id = ''] = (source.get('kind') ?? text('of')).split(' ')
   return {
-    kind:
-      kind === 'users' ? kind : (CHOICES.find(({ value }) => value === kind)?.value ?? 'session'),
-    value: text('value'),
-    client: text('client'),
+    kind: KINDS.find((one) => one === kind) ?? 'session',
+    value: text('value') || id,
+    client: text('client') || id,
     users: pickedIn(source),
   }
-}
-
-function draftPage(request: ConsoleRequest, draft: Draft, problems: readonly string[] = []) {
-  return consolePage(
-    request,
-    { title: 'Revoke', at: '/revoke', status: problems.length > 0 ? 422 : 200 },
-    <Panel class="narrow">
-      {problems.length === 0 ? null : (
-        <Notice kind="bad" title="Nothing was done yet.">
-          {problems.map((one) => (
-            <p>{one}</p>
-          ))}
-        </Notice>
-      )}
-      <p>
-        <a href="/ops/revoke/users">Pick several users by name</a>
-      </p>
-      <form class="stack" method="get" action="/ops/revoke/check">
-        <Choices
-          legend="What do you want to revoke?"
-          name="kind"
-          options={CHOICES}
-          chosen={draft.kind}
-        />
-        <TextField
-          name="value"
-          label="Its id"
-          hint="Of the session, the user or the tenant. The page of a user and the list of sessions lead on with it."
-          value={draft.value}
-          maxlength={200}
-          literal
-        />
-        <SelectField
-          name="client"
-          label="Instance"
-          options={[['', 'None'], ...instances(request)]}
-          chosen={draft.client}
-        />
-        <div class="row">
-          <Button>See whom it would sign out</Button>
-        </div>
-        <p class="soft small">Nothing changes yet.</p>
-      </form>
-    </Panel>,
-  )
 }
 
 /** What is revoked, or the page that says why it cannot be. */
@@ -126,24 +56,15 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
   } else if (kind === 'users') {
     const users = await firstUsers(deps, draft.users)
     return users.length === 0
-      ? pickUsersPage(request, 'Tick at least one user.')
+      ? revokePage(request, 'Tick at least one user.')
       : users.map(({ sub }) => ({ kind: 'subject', sub }))
   }
   const clientId = deps.clients.find(client)?.clientId
-  const problems: string[] = []
-  if (
-    ['session', 'grant', 'subject', 'tenant'].includes(kind) &&
-    (value === '' || value.length > 200)
-  )
-    problems.push('Say which one: its id is missing.')
-  if ((kind === 'client' || kind === 'grant') && clientId === undefined)
-    problems.push('Choose the instance.')
-  if (kind === 'tenant' && value !== '' && !isGuid(value.toLowerCase()))
-    problems.push('A tenant’s id is a GUID, for example 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11.')
-  const selector = decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
-  return selector === undefined || problems.length > 0
-    ? draftPage(request, draft, problems)
-    : [selector]
+  const selector =
+    value === '' && ['session', 'grant', 'subject', 'tenant'].includes(kind)
+      ? undefined
+      : decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
+  return selector === undefined ? unknown(request, draft) : [selector]
 }
 
 const GONE = 'There is no such user or session here. Nothing was changed.'
@@ -249,29 +170,27 @@ async function check(
       typed: typedFor(selectors),
       button: 'Revoke now',
       back:
-        tidOf(request) !== undefined
-          ? { href: pageLink(request, '/sessions') }
-          : kind === 'users'
-            ? { href: `/ops/revoke/users?${userQuery(users)}`, label: 'Change' }
-            : { href: linkOf('/ops/revoke', { kind, value, client }), label: 'Change' },
+        kind === 'users'
+          ? { href: `/ops/revoke?${userQuery(users)}`, label: 'Change' }
+          : { href: pageLink(request, '/sessions') },
     })
   } catch (error) {
-    return unknown(request, draft, error)
+    if (error instanceof Problem) return unknown(request, draft)
+    throw error
   }
 }
 
 const userQuery = (subs: readonly string[]): string =>
   new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
 
-/** The form has no addresses of the API to send an operator to. @throws what is not a Problem */
-function unknown(request: ConsoleRequest, draft: Draft, error: unknown): Response {
-  if (!(error instanceof Problem)) throw error
-  return tidOf(request) === undefined
-    ? draftPage(request, draft, [
-        `Nothing here has the ID ${draft.value || 'that was chosen'}. Search the sessions to find it.`,
-      ])
+/** The page has no addresses of the API to send an operator to. */
+const unknown = (request: ConsoleRequest, { value, client }: Draft): Promise<Response> | Response =>
+  tidOf(request) === undefined
+    ? revokePage(
+        request,
+        `Nothing here has the ID ${value || client || 'that was chosen'}. Search for it in the box above.`,
+      )
     : nothingHere(request, GONE, '/sessions')
-}
 
 /** Each of several users, with the revocation that was carried out since the page was opened. */
 async function usersTable(
@@ -350,7 +269,8 @@ async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promis
       if (seq !== undefined) done.push(seq)
     }
   } catch (error) {
-    return unknown(request, draft, error)
+    if (error instanceof Problem) return unknown(request, draft)
+    throw error
   }
   const [seq] = done
   if (seq === undefined)
@@ -387,12 +307,7 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
 }
 
 export const revokeRoutes: readonly Mounted[] = [
-  {
-    path: '/revoke',
-    need: 'administer',
-    page: (request) => draftPage(request, readDraft(queried(request))),
-  },
+  { path: '/revoke', need: 'administer', page: (request) => revokePage(request) },
   { path: '/revoke', need: 'administer', tenant: true, form: revokeNow },
   { path: '/revoke/check', need: 'administer', tenant: true, page: checkPage },
-  { path: '/revoke/users', need: 'administer', page: (request) => pickUsersPage(request) },
 ]

@@ -93,10 +93,7 @@ async function sessionsPage(request: ConsoleRequest): Promise<Response> {
 }
 
 /** Nothing where there is none: a phone's list leaves the line out. */
-export const instanceNames = (
-  deps: Pick<Deps, 'clients'>,
-  participants: readonly Participant[],
-): Child =>
+const instanceNames = (deps: Pick<Deps, 'clients'>, participants: readonly Participant[]): Child =>
   participants.length === 0
     ? ''
     : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)

@@ -14,7 +14,7 @@ import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
 import { isReason, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
-import { instanceNames, RevokeSession, SessionState } from './sessions.tsx'
+import { RevokeSession, SessionState } from './sessions.tsx'
 import {
   asked,
   type ConsoleRequest,
@@ -192,7 +192,9 @@ function Sessions({
           ...[session.openedAt, session.lastActiveAt, session.absoluteAt].map((at) =>
             when(at * 1000, nowMs),
           ),
-          instanceNames(request.deps, participants),
+          participants.map(({ clientId }) => (
+            <Instance request={request} session={session} clientId={clientId} />
+          )),
           <code>{session.sid}</code>,
           mayRevoke ? (
             <RevokeSession request={request} session={session}>
@@ -203,6 +205,32 @@ function Sessions({
         none="This user is not signed in. Ended sessions are in the history below."
       />
     </Panel>
+  )
+}
+
+/** One instance of a session; an operators' administrator revokes it alone. */
+const Instance = ({
+  request,
+  session: { sid, device },
+  clientId,
+}: {
+  request: ConsoleRequest
+  session: Session
+  clientId: string
+}) => {
+  const name = nameOf(request.deps, clientId)
+  return (
+    <div>
+      {name}{' '}
+      {isAdministrator(request) && tidOf(request) === undefined ? (
+        <a
+          href={linkOf('/ops/revoke/check', { kind: 'grant', value: sid, client: clientId })}
+          aria-label={`Revoke ${name} in the session on ${device}`}
+        >
+          Revoke
+        </a>
+      ) : null}
+    </div>
   )
 }
 
