@@ -36,7 +36,7 @@ export const current =
  * Answers HEAD requests. Hono answers them by GET and drops the body; a stream in it would stay
  * open without a reader, so the body is canceled here.
  */
-export function answerHead(app: Hono): Hono {
+function answerHead(app: Hono): Hono {
   const { fetch } = app
   app.fetch = (request, ...more) =>
     request.method === 'HEAD'
@@ -58,7 +58,8 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
 const wantsPage = (c: Context): boolean =>
   c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
-export function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
+/** @param console where the page of an unknown address leads */
+export function answering(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
   app.onError((error, c) => answer(error, c, deps))
   app.notFound((c) => {
     const methods = methodsAt(app, c.req.path)
@@ -80,7 +81,7 @@ export function withErrors(app: Hono, deps: Deps, { console }: { console?: strin
       405,
     )
   })
-  return app
+  return answerHead(app)
 }
 
 function answer(error: Error, c: Context, deps: Deps): Response {

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
-import { answerHead, current, withErrors } from './answers.ts'
+import { answering, current } from './answers.ts'
 import type { Deps } from './deps.ts'
 import { createChecks } from './operations/checks/checks.ts'
 import { healthEndpoints } from './operations/health/endpoints.ts'
 import { operatorHealthEndpoints } from './operations/health/operators.ts'
-import type { Operators } from './operators.ts'
+import type { operatorApps } from './operators.ts'
 import { pageAssets } from './pages/look.ts'
 import { accountEndpoints } from './provider/account/endpoints.tsx'
 import { provesMfa } from './provider/authorize/mfa.ts'
@@ -16,6 +16,8 @@ import { feedEndpoints } from './revocation/feed-endpoints.ts'
 import { signalEndpoints } from './signals/received/endpoints.ts'
 import { ssfEndpoints } from './signals/sent/endpoints.ts'
 import { setupVisits } from './operations/setup/visits.ts'
+
+type Operators = ReturnType<typeof operatorApps>
 
 interface App {
   app: Hono
@@ -45,8 +47,8 @@ export function createApp(
     (loading ??= import('./operators.ts').then(
       ({ operatorApps }) => (loaded = operatorApps(deps, checks, health)),
     ))
-  const app = answerHead(withErrors(new Hono(), deps))
-  const opsApp = answerHead(new Hono())
+  const app = answering(new Hono(), deps)
+  const opsApp = answering(new Hono(), deps)
   const health = [healthEndpoints(deps), operatorHealthEndpoints(deps, checks, isEnding)]
   for (const endpoints of health) opsApp.route('/', endpoints)
   opsApp.all('*', async (c) => (await operators()).opsApp.fetch(c.req.raw, c.env))

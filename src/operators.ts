@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { answerHead, current, withErrors } from './answers.ts'
+import { answering, current } from './answers.ts'
 import type { Deps } from './deps.ts'
 import { adminEndpoints } from './operations/api/api.ts'
 import type { Checks } from './operations/checks/checks.ts'
@@ -11,20 +11,12 @@ import { invitationAddress } from './operations/setup/invitation.tsx'
 import { pageAssets } from './pages/look.ts'
 import { inEnglish } from './pages/texts.ts'
 import { provesMfa } from './provider/authorize/mfa.ts'
-import { type Document, openApiDocument } from './provider/discovery/openapi.ts'
+import { openApiDocument } from './provider/discovery/openapi.ts'
 
-/** The endpoints of operators and of tenants' administrators. */
-export interface Operators {
-  opsApp: Hono
-  /** The console of tenants' administrators at /tenant, which the public listener serves. */
-  tenantApp: Hono
-  document(app: Hono): Promise<Document>
-  close(): void
-}
-
-export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]): Operators {
+/** What operators and the administrators of tenants use: `tenantApp` is of the public listener. */
+export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]) {
   const live = new LivePages(deps)
-  const opsApp = answerHead(withErrors(new Hono().use(inEnglish), deps, { console: '/ops' }))
+  const opsApp = answering(new Hono().use(inEnglish), deps, { console: '/ops' })
   for (const endpoints of health) opsApp.route('/', endpoints)
   opsApp.use(current(deps.followed))
   opsApp.route('/', adminEndpoints(deps, checks))
@@ -32,7 +24,7 @@ export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]
   const administrator = (c: Context, now: number) => administratorAt(deps, c, now)
   opsApp.route('/', setupEndpoints(deps, { administrator, proves: provesMfa, checks }))
   opsApp.route('/', pageAssets(deps.config))
-  const tenantApp = withErrors(new Hono(), deps)
+  const tenantApp = answering(new Hono(), deps)
   tenantApp.route(
     '/',
     tenantConsole(deps, (tid, now) => invitationAddress(deps, tid, now)),
@@ -40,7 +32,7 @@ export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]
   return {
     opsApp,
     tenantApp,
-    document: (app) => openApiDocument(deps.config, { app, opsApp }),
+    document: (app: Hono) => openApiDocument(deps.config, { app, opsApp }),
     close: () => live.close(),
   }
 }

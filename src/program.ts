@@ -115,7 +115,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
  * Adds the commands `serve` and `work`, which run a broker and a separate worker. `--data-dir` here
  * sets BROKER_DATA_DIR.
  */
-export function serveCommands(program: Command, context: Context): void {
+function serveCommands(program: Command, context: Context): void {
   const run = async (
     command: Command,
     kind: 'broker' | 'worker',

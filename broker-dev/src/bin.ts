@@ -99,7 +99,7 @@ async function main(): Promise<number> {
     }
     mustBeNewEnough()
     const asked = Promise.race([endingAsked(), ...(stdin ? [inputClosed()] : [])])
-    const { resolveQuickly } = await import('../../db/resolve-quickly.ts')
+    const { resolveQuickly } = await import('./resolve-quickly.ts')
     resolveQuickly()
     const { run } = await import('./run.ts')
     running = await run(options, (text) => void process.stderr.write(`${text}\n`))

@@ -1,4 +1,4 @@
-import { resolveQuickly } from '../../db/resolve-quickly.ts'
+import { resolveQuickly } from './resolve-quickly.ts'
 import type { BrokerOptions } from './api.ts'
 import type { Running } from './run.ts'
 

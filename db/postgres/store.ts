@@ -21,8 +21,8 @@ import { setBasedActs } from './set-based.ts'
 
 /** The store of several brokers: a database of Postgres that any number of them share. */
 
-export interface PostgresStoreOptions {
-  /** The address of Postgres, `postgres://…` (BROKER_DATABASE_URL). */
+interface PostgresStoreOptions {
+  /** `postgres://…`: BROKER_DATABASE_URL. */
   url: string
   /** The same database without a pooler, for notifications (BROKER_DATABASE_DIRECT_URL). */
   directUrl?: string | undefined

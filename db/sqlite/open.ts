@@ -85,7 +85,8 @@ function configure(db: Sqlite): void {
   db.pragma('synchronous = FULL')
   // Savepoints keep overwritten pages in memory, not in a file of their own.
   db.pragma('temp_store = MEMORY')
-  db.pragma('cache_size = -65536')
+  // 32 MiB. What does not fit is read from the system's cache of the file.
+  db.pragma('cache_size = -32768')
   db.pragma('journal_size_limit = 67108864')
   // Deleted rows are overwritten on disk, although their secrets are sealed or hashed.
   db.pragma('secure_delete = FAST')

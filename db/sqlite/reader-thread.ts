@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { resolveQuickly } from '../resolve-quickly.ts'
+import { answerQuestions } from './long-reads.ts'
 
 /**
  * The thread of reader.ts. Module hooks of the main thread do not apply here, so it registers them
@@ -8,6 +8,4 @@ import { resolveQuickly } from '../resolve-quickly.ts'
 
 if (parentPort === null)
   throw new Error('This file is the thread of db/sqlite/reader.ts, and nothing by itself.')
-resolveQuickly()
-const { answerQuestions } = await import('./long-reads.ts')
 answerQuestions(parentPort, (workerData as { file: string }).file)

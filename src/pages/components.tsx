@@ -155,7 +155,7 @@ export const Facts = ({
   </dl>
 )
 
-export interface Choice {
+interface Choice {
   value: string
   label: Child
   hint?: Child | undefined

@@ -3,11 +3,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test, vi } from 'vitest'
-import { quickResolver } from '../../db/resolve-quickly.ts'
+import { quickResolver } from '../../broker-dev/src/resolve-quickly.ts'
 
 /**
- * How `cmb` resolves its own modules and those of drizzle-orm at its start: without Node parsing a
- * package.json for each of them.
+ * How `broker-dev` resolves its own modules and those of drizzle-orm at its start: without Node
+ * parsing a package.json for each of them.
  */
 
 const drizzle = dirname(createRequire(import.meta.url).resolve('drizzle-orm'))

@@ -44,7 +44,7 @@ export async function serveAdminSocket(
     )
   let loading: Promise<Hono<AdminEnv>> | undefined
   const api = (): Promise<Hono<AdminEnv>> =>
-    (loading ??= import('./local-api.ts').then(({ localApi }) => localApi(deps, checks)))
+    (loading ??= import('./api.ts').then(({ localApi }) => localApi(deps, checks)))
   const listener = getRequestListener(async (request, env) => (await api()).fetch(request, env))
   const server = createServer((request, response) => void listener(request, response))
   await listenPrivately(server, at)

@@ -19,7 +19,7 @@ const ENTRIES_ON_A_PAGE = 20
 type Place = Pick<SecurityEvent, 'at' | 'id'>
 
 /** An entry by its place in the list: in addresses and forms. */
-export const entryName = ({ at, id }: Place): string => `${at}.${id}`
+const entryName = ({ at, id }: Place): string => `${at}.${id}`
 
 export function readEntryName(name: string | undefined): Place | undefined {
   const [, at, id] = /^(\d{1,12})\.([\w-]{1,64})$/.exec(name ?? '') ?? []
@@ -146,7 +146,7 @@ export const EventFacts = ({
   />
 )
 
-export function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
+function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
   return kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
 }
 

@@ -25,7 +25,7 @@ const MOST_OF_ADDRESS = 200
 /**
  * The request as the endpoint read it, with the one effect that its answer and its error page have.
  */
-export interface AuthorizeInput {
+interface AuthorizeInput {
   sent: URLSearchParams
   isPost: boolean
   /** The client's `ui_locales`, for the pages that follow. */

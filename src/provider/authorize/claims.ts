@@ -6,7 +6,7 @@ import { canBeStored } from '../../protocol/stored-text.ts'
  * The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what
  * the instance gets.
  */
-export interface ClaimsAsked {
+interface ClaimsAsked {
   authTime: boolean
   acr: boolean
   sub: string | undefined

@@ -11,7 +11,7 @@ import { ACR_MFA } from '../../protocol/names.ts'
  * `conditional_access`, which no token shows.
  */
 
-export type MfaVerdict =
+type MfaVerdict =
   | { proved: true; acr: string | undefined; amr: string[] | undefined }
   | { proved: false }
 

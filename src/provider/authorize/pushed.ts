@@ -69,7 +69,7 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   })
 }
 
-export interface PushedReference {
+interface PushedReference {
   hash: string
   expiresAt: number
 }

@@ -1,6 +1,7 @@
 import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { resolveQuickly } from '../../../broker-dev/src/resolve-quickly.ts'
 import type { SteadyClock } from '../../../src/runtime/clock.ts'
 import { DIST, type ClockMessage } from './clock.ts'
 
@@ -9,10 +10,7 @@ import { DIST, type ClockMessage } from './clock.ts'
  * message, and by CHAOS_CLOCK_MS at its start. The monotonic time goes on, as on a machine, and
  * starts with the wall clock's time at the start.
  */
-const { resolveQuickly } = (await import(
-  pathToFileURL(join(DIST, 'db/resolve-quickly.js')).href
-)) as typeof import('../../../db/resolve-quickly.ts')
-resolveQuickly()
+resolveQuickly(pathToFileURL(`${DIST}/`).href)
 const { serve } = (await import(
   pathToFileURL(join(DIST, 'src/main.js')).href
 )) as typeof import('../../../src/main.ts')

@@ -12,11 +12,8 @@ type Next = (specifier: string, context: ResolveHookContext) => ResolveFnOutput
 const isOfDrizzle = (url: string): boolean =>
   url.includes('/node_modules/drizzle-orm/') && url.endsWith('.js')
 
-/**
- * The folder of the build. TypeScript sources, which a loader runs, do not end in `.js` and are
- * left alone.
- */
-const OURS = new URL('../', import.meta.url).href
+/** Of the build: sources that a loader of TypeScript runs do not end in `.js`. */
+const OURS = new URL('../../', import.meta.url).href
 
 /**
  * Returns a hook that resolves imports between the broker's modules, and inside drizzle-orm,
@@ -50,7 +47,7 @@ export function quickResolver(
   }
 }
 
-/** Registers the hook. Does nothing with Node 22.14, which has no such hooks. */
-export function resolveQuickly(): void {
-  if ('registerHooks' in module) module.registerHooks({ resolve: quickResolver() })
+/** Does nothing with Node 22.14, which has no such hooks. */
+export function resolveQuickly(ours = OURS): void {
+  if ('registerHooks' in module) module.registerHooks({ resolve: quickResolver(ours) })
 }

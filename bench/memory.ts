@@ -1,0 +1,207 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Agent, basicOf } from './agent.ts'
+import { load, type Target } from './loader.ts'
+import { load1, ms, quantile, spread, type Spread } from './machine.ts'
+import { follow, openWorld, residentMb, type Site, startSite, USERS, type World } from './site.ts'
+
+/**
+ * `npm run bench:memory`: what a broker needs to start, and its resident memory when it has
+ * started, after a minute of refreshes at full speed, and with a million sessions and a thousand
+ * streams. Beside it, in the same run, another build of the broker, the composed limit and
+ * node-oidc-provider. Also how long the first sign-ins and refreshes after a start take.
+ */
+
+const USAGE = `npm run bench:memory -- [options]
+  --before DIR    a built checkout of another version, measured beside this one
+  --starts N      starts of each build, alternating; medians are printed (default 5)
+  --seconds S     how long each server refreshes (default 60)
+  --sessions N    rows of the large store (default 1000000; 0: leave it out)
+  --help          prints this`
+const { values } = parseArgs({
+  options: {
+    before: { type: 'string' },
+    starts: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '60' },
+    sessions: { type: 'string', default: '1000000' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const ROOT = join(import.meta.dirname, '..', '..')
+const CONNECTIONS = 32
+const FIRST = 20
+const STREAMS = 1_000
+/** Streams of one client: there is a limit to what one may have. */
+const OF_ONE = 10
+/** After `ready`: the check of the store has run by then. */
+const SETTLED_MS = 10_000
+const AIMS = { readyMs: 800, cpu: 0.9, started: 150, refreshed: 220, large: 280 }
+
+interface Start {
+  readyMs: number
+  cpuSeconds: number
+  startedMb: number
+  signIns: Spread
+  refreshes: Spread
+}
+
+async function timed<T>(act: () => Promise<T>, times: number[]): Promise<T> {
+  const begun = performance.now()
+  const value = await act()
+  times.push(performance.now() - begun)
+  return value
+}
+
+/** One start is left alone, and users sign in at once after the other. */
+async function start(world: World, root: string): Promise<Start> {
+  const idle = await startSite(world, { root })
+  await sleep(SETTLED_MS)
+  const startedMb = residentMb(idle.pid)
+  await idle.stop()
+  const site = await startSite(world, { root })
+  const [signIns, refreshes]: [number[], number[]] = [[], []]
+  const instance = first(site)
+  for (let n = 0; n < FIRST; n++) {
+    const agent = new Agent(site.url)
+    const user = USERS[n % USERS.length] ?? ''
+    const tokens = await timed(() => agent.signIn(instance, user), signIns)
+    await timed(() => agent.refresh(instance, tokens), refreshes)
+  }
+  await site.stop()
+  const { readyMs, readyCpuSeconds: cpuSeconds } = idle
+  return {
+    ...{ readyMs, cpuSeconds, startedMb },
+    ...{ signIns: spread(signIns), refreshes: spread(refreshes) },
+  }
+}
+
+const first = ({ instances: [one] }: Site) => one ?? nothing('client')
+
+function nothing(what: string): never {
+  throw new Error(`The bench has no ${what}.`)
+}
+
+/** The most that it had, of a look each second. */
+async function mostWhile(pid: number, act: Promise<unknown>): Promise<number> {
+  let most = 0
+  const timer = setInterval(() => (most = Math.max(most, residentMb(pid))), 1_000)
+  await act.finally(() => clearInterval(timer))
+  return Math.max(most, residentMb(pid))
+}
+
+const SECONDS = Number(values.seconds)
+
+async function refreshed(world: World, root: string): Promise<number> {
+  const site = await startSite(world, { root })
+  try {
+    const refreshTokens: string[] = []
+    for (let n = 0; n < CONNECTIONS; n++)
+      refreshTokens.push(
+        (await new Agent(site.url).signIn(first(site), USERS[0] ?? '')).refreshToken,
+      )
+    const target = { url: site.url, authorization: basicOf(first(site)), refreshTokens }
+    return await mostWhile(site.pid, load(target, CONNECTIONS, SECONDS))
+  } finally {
+    await site.stop()
+  }
+}
+
+/** A server of bench:token, by itself. */
+async function other(name: 'limit' | 'peer'): Promise<{ startedMb: number; refreshedMb: number }> {
+  const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
+  const program = join(import.meta.dirname, 'token.js')
+  const child = spawn(process.execPath, [program, name, dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const pid = child.pid ?? 0
+  try {
+    const line = await new Promise<string>((ready) =>
+      createInterface(child.stdout).once('line', ready),
+    )
+    await sleep(SETTLED_MS)
+    const startedMb = residentMb(pid)
+    const target = JSON.parse(line) as Target
+    const refreshedMb = await mostWhile(pid, load(target, CONNECTIONS, SECONDS))
+    return { startedMb, refreshedMb }
+  } finally {
+    child.kill('SIGTERM')
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+async function large(world: World, root: string, sessions: number): Promise<number> {
+  const size = { sessions, revocations: 1_000, deliveries: 1_000, audit: 1_000 }
+  const site = await startSite(world, { root, size, clients: STREAMS / OF_ONE })
+  try {
+    const sockets = []
+    for (let n = 0; n < STREAMS; n++) {
+      const instance = site.instances[Math.floor(n / OF_ONE)] ?? nothing('client')
+      sockets.push(await follow(site, instance, `g${n}`))
+    }
+    const most = await mostWhile(site.pid, sleep(3 * SETTLED_MS))
+    for (const socket of sockets) socket.destroy()
+    return most
+  } finally {
+    await site.stop()
+  }
+}
+
+async function main(): Promise<void> {
+  const builds = [
+    { name: 'broker', root: ROOT },
+    ...(values.before === undefined ? [] : [{ name: 'before', root: resolve(values.before) }]),
+  ]
+  const all: Record<string, object> = {}
+  const world = await openWorld()
+  try {
+    const starts = new Map<string, Start[]>(builds.map(({ name }) => [name, []]))
+    for (let n = 0; n < Number(values.starts); n++)
+      for (const { name, root } of n % 2 ? builds.toReversed() : builds)
+        starts.get(name)?.push(await start(world, root))
+    for (const { name, root } of builds) {
+      const of = (figure: (one: Start) => number): number =>
+        Number(quantile((starts.get(name) ?? []).map(figure), 0.5).toFixed(2))
+      const both = (which: 'signIns' | 'refreshes'): Spread => ({
+        p50: of((one) => one[which].p50),
+        p99: of((one) => one[which].p99),
+      })
+      const [signIns, refreshes] = [both('signIns'), both('refreshes')]
+      const figures = {
+        ...{ readyMs: of((one) => one.readyMs), cpu: of((one) => one.cpuSeconds) },
+        started: of((one) => one.startedMb),
+        refreshed: await refreshed(world, root),
+        ...(Number(values.sessions) > 0 && {
+          large: await large(world, root, Number(values.sessions)),
+        }),
+      }
+      all[name] = { ...figures, signIns, refreshes }
+      console.log(
+        `${name}: ready after ${figures.readyMs.toFixed(0)} ms, ${figures.cpu.toFixed(2)} s of CPU; started ${mb(figures.started)}, refreshing ${mb(figures.refreshed)}, large ${mb(figures.large)}; first ${FIRST} sign-ins ${ms(signIns)}, refreshes ${ms(refreshes)}; load ${load1()}`,
+      )
+    }
+  } finally {
+    await world.close()
+  }
+  for (const name of ['limit', 'peer'] as const) {
+    const { startedMb, refreshedMb } = await other(name)
+    all[name] = { started: startedMb, refreshed: refreshedMb }
+    console.log(`${name}: started ${mb(startedMb)}, refreshing ${mb(refreshedMb)}`)
+  }
+  const [{ readyMs, cpu, ...memory }] = [AIMS]
+  console.log(`Aims: ready ${readyMs} ms, ${cpu} s; ${Object.values(memory).map(mb).join(', ')}`)
+  console.log(JSON.stringify(all))
+}
+
+const mb = (value: number | undefined): string =>
+  value === undefined ? '–' : `${value.toFixed(0)} MB`
+
+if (values.help) console.log(USAGE)
+else {
+  await main()
+  process.exit()
+}
