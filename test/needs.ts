@@ -15,7 +15,7 @@ export const onPath = (name: string): string | undefined =>
 export const CHROMIUM =
   process.env.CHROMIUM ?? onPath('chromium-headless-shell') ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
-/** Which of the two servers is installed; meaningless without one. */
+/** The kind of the installed server; meaningless without one. */
 export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server')
   ? 'redis'
   : 'valkey'

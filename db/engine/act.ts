@@ -10,7 +10,7 @@ import type { EngineName } from './dialect.ts'
 export type Act<T> = Generator<Step, T, unknown>
 
 /**
- * What an act may yield: a statement to run, a value from outside, or the revocations that the
+ * One step of an act: a statement to run, a value from outside, or the revocations that the
  * commit announces.
  */
 export type Step = Call | keyof Sources | Revoked

@@ -6,9 +6,9 @@ import type { Takes } from '../engine/statement.ts'
 import { revocations } from '../schema.ts'
 
 /**
- * Where the log begins for guards: every revocation up to the floor is older than any token that
- * could still be valid. `at` may fall where the clock was set back, so the floor is a `seq`. It
- * moves forward past rows that it has checked.
+ * The floor, at which the log begins for guards: every revocation up to the floor is older than any
+ * token that could still be valid. `at` may fall where the clock was set back, so the floor is a
+ * `seq`. It moves forward past rows that it has checked.
  */
 
 /** The number of log rows that one step looks at: about 1 ms. */

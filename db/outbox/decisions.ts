@@ -11,7 +11,7 @@ import { AT_ONCE } from './add.ts'
 import { applyCountChanges } from './counts.ts'
 import { HELD, refFields, refOf } from './row.ts'
 
-/** What operators do with deliveries that were not delivered: redrive or close them. */
+/** The operators' acts on deliveries that were not delivered: redrive or close them. */
 
 /** The most rows in one transaction. */
 const MOST_ROWS = 100
@@ -87,7 +87,7 @@ const proveClosed = command(
       FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
 
-/** What an operator's act does with rows that it has locked. */
+/** The part of an operator's act that changes the rows that it has locked. */
 type Decide = (rows: readonly Row[]) => Act<void>
 
 const idsOf = (rows: readonly Pick<Row, 'id'>[]): string => JSON.stringify(rows.map(({ id }) => id))

@@ -114,7 +114,7 @@ export class Broker {
   page = 1000
   /** The assertions by which guards have authenticated. */
   readonly assertions: string[] = []
-  /** What a route sends instead of its answer. */
+  /** The response of a route, instead of its own answer. */
   instead: Record<string, (response: ServerResponse) => void> = {}
   /** A promise for which answers wait, where a test wants them late. */
   hold: Promise<void> | undefined
