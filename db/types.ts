@@ -319,7 +319,7 @@ export interface DeliveryAttempt {
   status?: number | undefined
   latencyMs: number
   jti?: string | undefined
-  /** What went wrong, in words; never a body or a token. */
+  /** A description of the error; never a body or a token. */
   error?: string | undefined
 }
 
@@ -429,7 +429,8 @@ export interface Tenant {
    */
   maxAuthenticationSeconds?: number | undefined
   /**
-   * Who asserted the proof of MFA, and when. Undefined: it was set in the settings or by command.
+   * The user who asserted the proof of MFA, and when. Undefined: it was set in the settings or by
+   * command.
    */
   proofAssertedBy?: string | undefined
   proofAssertedAt?: number | undefined
@@ -437,8 +438,8 @@ export interface Tenant {
   consentConfirmedBy?: string | undefined
   consentConfirmedAt?: number | undefined
   /**
-   * Who administers the tenant at the console, in the form that
-   * src/protocol/tenant-administrators.ts reads. Undefined: none of its users do.
+   * The administrators of the tenant at the console, in the form that
+   * src/protocol/tenant-administrators.ts reads. Undefined: it has none.
    */
   administrators?: string | undefined
   connectedAt: number
@@ -659,8 +660,8 @@ export interface NewSession {
 export interface SessionLimit {
   most: number
   /**
-   * What a sign-in above the limit does: end the oldest session, or be rejected unless the user has
-   * chosen which sessions end (`end`, their sids).
+   * The effect of a sign-in above the limit: end the oldest session, or be rejected unless the user
+   * has chosen which sessions end (`end`, their sids).
    */
   whenFull: 'end_oldest' | 'ask'
   end?: readonly string[] | undefined
@@ -677,8 +678,8 @@ export interface SignInFrom {
 }
 
 /**
- * What a sign-in lacks. `fresh`: a fresh visit to Microsoft. `fresh_context`: a fresh visit with
- * the tenant's authentication context for security reasons.
+ * The proof that a sign-in lacks. `fresh`: a fresh visit to Microsoft. `fresh_context`: a fresh
+ * visit with the tenant's authentication context for security reasons.
  */
 export type FreshDemand = 'fresh' | 'fresh_context'
 
