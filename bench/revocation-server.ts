@@ -184,7 +184,7 @@ async function open(
   const { seq: rev } = await deps.store.head()
   const [first = '', ...others] = how.clients
   const joining = how.codes ? others : how.clients
-  // As many at a time as a broker has connections to Postgres.
+  // Some at a time, because a broker has few connections to Postgres.
   for (let at = 0; at < joining.length; at += AT_ONCE)
     await Promise.all(
       joining

@@ -385,7 +385,7 @@ export interface GuardReport {
   /** When the guard opened its stream; undefined where it has no stream at this broker. */
   connectedAtMs?: number | undefined
   version?: string | undefined
-  /** What the guard does with valid tokens while it holds no lease. */
+  /** The policy of the guard for valid tokens while it holds no lease. */
   withoutLease?: 'reject' | 'introspect' | undefined
   /** How often its lease has run out since it was started. */
   leasesRunOut?: number | undefined
