@@ -1,4 +1,4 @@
-import { Queue, type Job, type Worker } from 'bullmq'
+import { Queue, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { DeliveryRef } from '../../db/types.ts'
 import { within } from '../runtime/concurrency.ts'
@@ -6,7 +6,15 @@ import type { Deps } from './deps.ts'
 import type { Log } from '../runtime/log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
-import { type JobData, keepWorking, PacedWorker } from './queue-worker.ts'
+import {
+  ANSWER_MS,
+  eachOf,
+  type JobData,
+  keepWorking,
+  PacedWorker,
+  QUEUE_NAME,
+  WORKER,
+} from './queue-worker.ts'
 
 /**
  * The work queue of deliveries. Only this module uses BullMQ. A job says that an attempt may be
@@ -14,11 +22,9 @@ import { type JobData, keepWorking, PacedWorker } from './queue-worker.ts'
  * jobs are dropped and the relay finds their rows.
  */
 
-const QUEUE_NAME = 'logout-delivery'
 /** The most jobs that wait in memory for the server. Further jobs are dropped. */
 const MAX_WAITING = 50_000
 const BATCH = 500
-const ANSWER_MS = 3_000
 
 /**
  * The most deliveries in one urgent job. It is low enough that several processes share the
@@ -46,7 +52,7 @@ export async function openDeliveryQueue(
   const outages = createOutageLog(log)
   const server =
     engine.address.kind === 'postgres'
-      ? await (await import('./postgres-queue.ts')).openPostgres(engine, outages, ON_POSTGRES)
+      ? await (await import('./postgres-queue.ts')).openPostgres(engine, outages.down)
       : openRedis(engine, outages)
   const bull = server.queue
   const adding = new Adding(bull, outages)
@@ -180,12 +186,6 @@ const toJob = ({ ref, more = [], delayMs }: Added) => ({
 const jobIdOf = ({ id, attempt }: DeliveryRef, more: readonly DeliveryRef[]): string =>
   more.length === 0 ? `${id}-${attempt}` : `${id}-${attempt}-and-${more.length}`
 
-const eachOf =
-  (perform: (ref: DeliveryRef) => Promise<void>) =>
-  async ({ data: { more = [], ...ref } }: Job<JobData, void>): Promise<void> => {
-    await Promise.all([ref, ...more].map(perform))
-  }
-
 function startWorker(
   server: Server,
   perform: (ref: DeliveryRef) => Promise<void>,
@@ -216,17 +216,6 @@ interface Server {
   durability(): ReturnType<DeliveryQueue['durability']>
   close(): Promise<void>
 }
-
-const WORKER = {
-  autorun: true,
-  removeOnComplete: { count: 0 },
-  removeOnFail: { count: 0 },
-  lockDuration: 30_000,
-  drainDelay: 5,
-  runRetryDelay: 1_000,
-}
-
-const ON_POSTGRES = { name: QUEUE_NAME, answerMs: ANSWER_MS, worker: WORKER, eachOf }
 
 function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   const at = engine.address as { url: string } | { socket: string }

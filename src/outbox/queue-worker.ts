@@ -10,6 +10,23 @@ import type { DeliveryRef } from '../../db/types.ts'
 /** The data of a job: one delivery, and `more` deliveries if a user waits for several. */
 export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
 
+export const QUEUE_NAME = 'logout-delivery'
+export const ANSWER_MS = 3_000
+export const WORKER = {
+  autorun: true,
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: 0 },
+  lockDuration: 30_000,
+  drainDelay: 5,
+  runRetryDelay: 1_000,
+}
+
+export const eachOf =
+  (perform: (ref: DeliveryRef) => Promise<void>) =>
+  async ({ data: { more = [], ...ref } }: Job<JobData, void>): Promise<void> => {
+    await Promise.all([ref, ...more].map(perform))
+  }
+
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 
