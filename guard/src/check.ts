@@ -9,6 +9,7 @@ import {
   type Refusal,
   type Why,
 } from './claims.ts'
+import type { Clock } from './clock.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
@@ -22,6 +23,7 @@ interface CheckParts {
   broker: Broker
   brokerClock: BrokerClock
   cache: TokenCache
+  clock: Clock
   /**
    * Polls the broker where the last answer is too old; not there where a stream brings the log.
    * Never rejects.
@@ -41,6 +43,9 @@ interface CheckParts {
   validity: Validity
 }
 
+/** Less than the shortest lease. */
+const SHARED_MS = 500
+
 /** Decides whether an access token is honored. Rejects whatever it cannot be sure of. */
 export class Checker {
   readonly counters = { checks: 0, cacheHits: 0, accepted: 0, introspections: 0 }
@@ -48,7 +53,7 @@ export class Checker {
   readonly #parts: CheckParts
   /** The same token, asked about by several requests at once, is verified once. */
   readonly #verifying = new Map<string, Promise<Verified | Refusal>>()
-  readonly #asking = new Map<string, Promise<boolean>>()
+  readonly #asking = new Map<string, { sentMs: number; answer: Promise<boolean> }>()
 
   constructor(parts: CheckParts) {
     this.#parts = parts
@@ -223,16 +228,19 @@ export class Checker {
   }
 
   /**
-   * Requests that wait for the same answer share it; it is not kept, because the next may be
-   * another.
+   * Requests that wait for the same answer share it, but not for long: a later request counts as
+   * asked after the token was revoked.
    */
   #ask(token: string): Promise<boolean> {
+    const { broker, clock, stopping } = this.#parts
+    const sentMs = clock.elapsedMs()
     const running = this.#asking.get(token)
-    if (running !== undefined) return running
+    if (running !== undefined && sentMs - running.sentMs < SHARED_MS) return running.answer
     this.counters.introspections++
-    const { broker, stopping } = this.#parts
-    const asking = broker.introspect(token, stopping).finally(() => this.#asking.delete(token))
-    this.#asking.set(token, asking)
-    return asking
+    const answer = broker.introspect(token, stopping).finally(() => {
+      if (this.#asking.get(token)?.answer === answer) this.#asking.delete(token)
+    })
+    this.#asking.set(token, { sentMs, answer })
+    return answer
   }
 }

@@ -41,19 +41,28 @@ export function completeClock(given: GuardClock | undefined): Clock {
   }
 }
 
-/** CLOCK_BOOTTIME, in steps of 10 ms, where the system has it. */
+/**
+ * CLOCK_BOOTTIME, in steps of 10 ms, where Node has it. Bun and Deno give it in whole seconds, and
+ * Workers say 0.
+ */
 function bootTime(): (() => number) | undefined {
   const { process } = globalThis as { process?: NodeJS.Process }
-  const os = process?.platform === 'linux' ? process.getBuiltinModule?.('node:os') : undefined
-  return os && (() => Math.round(os.uptime() * 1000))
+  if (process?.platform !== 'linux' || process.versions.bun || process.versions.deno)
+    return undefined
+  const os = process.getBuiltinModule?.('node:os')
+  return os !== undefined && os.uptime() > 0 ? () => Math.round(os.uptime() * 1000) : undefined
 }
+
+/** The wall clock goes in whole milliseconds: what is rounded up must not add up. */
+const ROUNDED_MS = 2
 
 /** What passed from reading to reading, each time by the clock that says more. */
 function summed({ nowMs, monotonicMs }: Pick<Clock, 'nowMs' | 'monotonicMs'>): () => number {
   let [sum, wall, monotonic] = [0, nowMs(), monotonicMs()]
   return () => {
     const [toWall, toMonotonic] = [nowMs(), monotonicMs()]
-    sum += Math.max(toWall - wall, toMonotonic - monotonic)
+    const [byWall, byMonotonic] = [toWall - wall, toMonotonic - monotonic]
+    sum += Math.max(0, byWall > byMonotonic + ROUNDED_MS ? byWall : byMonotonic)
     wall = toWall
     monotonic = toMonotonic
     return sum

@@ -99,29 +99,27 @@ const nonce = text
   .regex(/^[\w-]{16,64}$/)
   .meta({ description: 'random, new with each request; the answer repeats it' })
 const anchored = {
-  200: ['The time.', json(z.object({ clock, at_ms: ms, nonce }).meta({ id: 'Anchor' }))],
+  tag: 'feed',
+  answers: {
+    200: ['The time.', json(z.object({ clock, at_ms: ms, nonce }).meta({ id: 'Anchor' }))],
+    ...formRejections,
+  },
 } as const
 
 export const ANCHOR: Description = {
+  ...anchored,
   id: 'readClock',
   summary: 'The broker’s time, by the clock that leases go by',
-  tag: 'feed',
   security: asClient,
   query: z.object({ nonce }),
-  answers: {
-    ...anchored,
-    400: rejected('A parameter is wrong.'),
-    401: unauthenticated,
-  },
 }
 
 export const ANCHOR_BY_FORM: Description = {
+  ...anchored,
   id: 'readClockByForm',
   summary: 'The same, with its parameters in a form',
-  tag: 'feed',
   security: asClientAlsoInBody,
   body: form(z.object({ nonce, ...clientInForm })),
-  answers: { ...anchored, ...formRejections },
 }
 
 /** Members that a later guard adds are ignored. */

@@ -24,14 +24,14 @@ type FeedDeps = Pick<
 
 /** How often the registration and the credential of each stream are looked at. */
 const REVIEW_MS = 15_000
-/** A stream gets a lease every quarter of its length, and at least this often. */
-const MOST_BETWEEN_MS = 2_000
-/** Divides a quarter of each length, with the time that a renewal takes. */
-const TICK_MS = 125
+/**
+ * A stream gets a lease every quarter of its length, in seconds, and at least every eighth tick: so
+ * a tick is a quarter of a second.
+ */
+const TICK_MS = 250
+const MOST_TICKS = 8
 /** The length for a client that is not registered any more, until its stream is ended. */
 const LEAST_SECONDS = 1
-/** How often the log is looked at for what was not announced to this process. */
-const WATCH_MS = 5_000
 /** When a guard whose stream has no place tries again. */
 const NO_PLACE_SECONDS = 10
 /**
@@ -61,9 +61,7 @@ export class FeedOfThisProcess implements Feed {
   readonly #log: FeedLog
   /** All that was broadcast holds what the log had at `knownMs`. */
   #known = { seq: 0, knownMs: 0 }
-  /** When streams of each length were last granted a lease. */
-  readonly #grantedAtMs = new Map<number, number>()
-  #granting = false
+  #tick = 0
   #timers: NodeJS.Timeout[] = []
   #closed = false
 
@@ -217,39 +215,28 @@ export class FeedOfThisProcess implements Feed {
     return frame('lease', { clock: this.clock, known_ms: knownMs, seconds, seq })
   }
 
-  /** Grants leases to the streams of each length whose turn it is. */
+  /** Grants leases to the streams whose turn it is. What was not announced here is read for it. */
   async #grant(): Promise<void> {
-    if (this.#granting) return
-    this.#granting = true
-    try {
-      const due = this.#dueLengths()
-      if (due.size === 0) return
-      await this.#reachKnown(-Infinity)
-      // In one turn: each stream has what was broadcast.
-      const frames = new Map([...due].map((seconds) => [seconds, this.#lease(seconds)]))
-      for (const stream of [...this.#streams]) {
-        const lease = frames.get(this.#lengthOf(stream))
-        if (lease !== undefined) stream.beat(lease)
-      }
-    } catch {
-      // The store is down, which is said where it was asked: nothing can be granted.
-    } finally {
-      this.#granting = false
-    }
-  }
-
-  #dueLengths(): Set<number> {
-    const nowMs = this.#deps.clock.elapsedMs()
-    const due = new Set<number>()
+    const tick = this.#tick++
+    const lengths = new Map<FeedStream, number>()
     for (const stream of this.#streams) {
       const seconds = this.#lengthOf(stream)
-      const betweenMs = Math.min(seconds * 250, MOST_BETWEEN_MS)
-      // Half a tick earlier rather than half a tick late.
-      if (nowMs - (this.#grantedAtMs.get(seconds) ?? -Infinity) < betweenMs - TICK_MS / 2) continue
-      due.add(seconds)
+      if (tick % Math.min(seconds, MOST_TICKS) === 0) lengths.set(stream, seconds)
     }
-    for (const seconds of due) this.#grantedAtMs.set(seconds, nowMs)
-    return due
+    if (lengths.size === 0) return
+    try {
+      await this.#reachKnown(-Infinity)
+    } catch {
+      // The store is down, which is said where it was asked: nothing can be granted.
+      return
+    }
+    // In one turn: each stream has what was broadcast.
+    const frames = new Map<number, Uint8Array>()
+    for (const [stream, seconds] of lengths) {
+      const lease = frames.get(seconds) ?? this.#lease(seconds)
+      frames.set(seconds, lease)
+      stream.beat(lease)
+    }
   }
 
   #openOf(clientId: string): number {
@@ -295,7 +282,6 @@ export class FeedOfThisProcess implements Feed {
     this.#timers = [
       setInterval(() => void this.#grant(), TICK_MS),
       setInterval(() => this.#review(), this.#reviewMs),
-      setInterval(() => void this.#broadcaster.watch(), WATCH_MS),
     ]
     for (const timer of this.#timers) timer.unref()
   }

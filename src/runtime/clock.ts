@@ -26,12 +26,16 @@ export interface SteadyClock extends Clock {
   elapsedMs(): number
 }
 
+/** The wall clock goes in whole milliseconds: what is rounded up must not add up. */
+const ROUNDED_MS = 2
+
 /** The sum of what passed from reading to reading, each time by the clock that says more. */
 function summed(): () => number {
   let [sum, wall, steady] = [0, Date.now(), performance.now()]
   return () => {
     const [toWall, toSteady] = [Date.now(), performance.now()]
-    sum += Math.max(toWall - wall, toSteady - steady)
+    const [byWall, bySteady] = [toWall - wall, toSteady - steady]
+    sum += Math.max(0, byWall > bySteady + ROUNDED_MS ? byWall : bySteady)
     wall = toWall
     steady = toSteady
     return sum

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { GuardOptions, Logout } from '@case-manager/guard'
+import { completeClock, type GuardOptions, type Logout } from '@case-manager/guard'
 import { eventually, logoutRequest, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
 /** A guard whose machine's clock is `aheadSeconds` ahead of the broker's. */
@@ -108,3 +108,33 @@ describe('a guard whose clock is wrong', () => {
     })
   })
 })
+
+describe('a clock that is summed from reading to reading', () => {
+  test('counts what the machine slept, and not that its clock was set back', () => {
+    const [clock, sum] = summing()
+    clock.advance(1)
+    expect(sum()).toBe(1000)
+    clock.set(60)
+    expect(sum()).toBe(61_000)
+    clock.set(-3600)
+    expect(sum()).toBe(61_000)
+    clock.advance(1)
+    expect(sum()).toBe(62_000)
+  })
+
+  test('does not gain by the rounding of the wall clock, however often it is read', () => {
+    let ms = 0
+    const rounded = { nowMs: () => Math.round(ms), monotonicMs: () => ms }
+    const sum = completeClock(rounded).elapsedMs
+    for (let n = 0; n < 10_000; n++) {
+      ms += 0.1
+      sum()
+    }
+    expect(Math.abs(sum() - 1000)).toBeLessThan(1)
+  })
+})
+
+function summing(): [TestClock, () => number] {
+  const clock = new TestClock()
+  return [clock, completeClock(clock).elapsedMs]
+}

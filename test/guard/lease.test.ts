@@ -86,6 +86,26 @@ describe('a guard without a lease', () => {
     expect(guard.status().counters.introspections).toBe(1)
   })
 
+  test('introspect: a request that comes later than half a second after another asks by itself', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker, { withoutLease: 'introspect' })
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    silence(broker)
+    await eventually(() => expect(guard.status().connected).toBe(false))
+    broker.clock.advance(31)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.hold = promise
+    const before = guard.check(token)
+    await eventually(() => expect(broker.count('/introspect')).toBe(1))
+    // The token is revoked now: what was asked before may still be answered as active.
+    broker.clock.advance(0.6)
+    const after = guard.check(token)
+    await eventually(() => expect(broker.count('/introspect')).toBe(2))
+    resolve()
+    await Promise.all([before, after])
+  })
+
   test('introspect does not stand in for the first snapshot', async () => {
     const broker = await startBroker()
     broker.broken['/revocations'] = 503

@@ -594,8 +594,8 @@ describe('what a guard has applied', () => {
     const looks = createChecks(rig.deps, clientChecks)
     const look = () => looks.look({ which: ({ id }) => id === 'guard-leases' })
     expect((await look()).filter(({ state }) => state === 'warning')).toMatchObject([
-      { about: 'guard web-1 of sydney', found: expect.stringContaining('ran out') as string },
-      { about: 'guard web-1 of sydney', found: expect.stringContaining('-1500 ppm') as string },
+      { about: 'client sydney', found: 'Leases ran out within the hour: web-1.' },
+      { about: 'client sydney', found: expect.stringMatching(/Clocks part.*: web-1\.$/) as string },
     ])
     rig.clock.advance(3_601)
     expect((await look()).filter(({ state }) => state === 'warning')).toEqual([])

@@ -1,3 +1,4 @@
+import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
@@ -34,7 +35,7 @@ export const clientChecks: readonly Check[] = [
     id: 'guard-leases',
     question: 'Do guards hold their leases?',
     cost: 'cheap',
-    severity: 'ticket',
+    severity: 'none',
     look: guardLeases,
   },
 ]
@@ -42,28 +43,33 @@ export const clientChecks: readonly Check[] = [
 /** The check warns of a lease that ran out for so long. */
 const RAN_OUT_MS = 3_600_000
 
+/** Guards that a finding names. */
+const NAMED = 5
+
 async function guardLeases({ deps }: Looking): Promise<Found[]> {
   const sinceMs = deps.clock.nowMs() - RAN_OUT_MS
   const reports = await deps.store.guardReports()
-  const found = reports
-    .filter(({ leaseRanOutAtMs: atMs = 0 }) => atMs > sinceMs)
-    .map(({ clientId, guardId }) =>
-      warning(
-        'Its lease ran out within the hour: meanwhile it rejected every token, or asked about each.',
-        'Look for breaks between it and the broker, and for a machine that is too busy; or register its client with a longer guard_lease_seconds.',
-        { about: `guard ${guardId} of ${clientId}` },
-      ),
+  const found = (isOne: (one: GuardRecord) => unknown, what: string, fix: string): Found[] =>
+    [...Map.groupBy(reports.filter(isOne), ({ clientId }) => clientId)].map(
+      ([clientId, guards]) => {
+        const names = guards.slice(0, NAMED).map(({ guardId }) => guardId)
+        const more = guards.length > NAMED ? ` and ${guards.length - NAMED} more` : ''
+        return warning(`${what}: ${names.join(', ')}${more}.`, fix, { about: `client ${clientId}` })
+      },
     )
-  const drifting = reports
-    .filter(({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs)
-    .map(({ clientId, guardId, clockDriftPpm }) =>
-      warning(
-        `Its clock and the broker’s part by ${clockDriftPpm} ppm, so it holds no lease.`,
-        'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500), and repair the machine whose clock is wrong.',
-        { about: `guard ${guardId} of ${clientId}` },
-      ),
-    )
-  return [...found, ...drifting, ok(`${reports.length} guards have reported.`)]
+  return [
+    ...found(
+      ({ leaseRanOutAtMs = 0 }) => leaseRanOutAtMs > sinceMs,
+      'Leases ran out within the hour',
+      'See docs/alerts.md, BrokerGuardLeasesRunOut.',
+    ),
+    ...found(
+      ({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs,
+      'Clocks part from the broker’s by more than 1,000 ppm, so these guards hold no lease',
+      'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).',
+    ),
+    ok(`${reports.length} guards have reported.`),
+  ]
 }
 
 /**
