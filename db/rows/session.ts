@@ -99,8 +99,13 @@ export const deadline = ({ lastActiveAt, idleSeconds, absoluteAt, markAt }: Limi
  * The assignments that record activity. They use the row's current values, so that a concurrently
  * set mark is kept.
  */
-export const activity = (now: Param<number>): SQL =>
-  assign(sessions, { lastActiveAt: now, deadlineAt: deadline({ ...sessions, lastActiveAt: now }) })
+export const activity = (now: Param<number>): SQL => {
+  const { idleSeconds, absoluteAt, markAt } = sessions
+  return assign(sessions, {
+    lastActiveAt: now,
+    deadlineAt: deadline({ lastActiveAt: now, idleSeconds, absoluteAt, markAt }),
+  })
+}
 const active = command(
   (p: Takes<{ sid: string; now: number }>) =>
     sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`,

@@ -11,8 +11,11 @@ async function world(guardLeaseSeconds = 30) {
   const rig = await createRig()
   const client = await rig.register('Sydney', { guardLeaseSeconds })
   const url = await rig.serve()
-  const ask = (path: string, init: RequestInit = {}) =>
-    fetch(url + path, { ...init, headers: { authorization: client.basic, ...init.headers } })
+  const ask = (path: string, init: RequestInit = {}) => {
+    const headers = new Headers({ authorization: client.basic })
+    new Headers(init.headers).forEach((value, name) => headers.set(name, value))
+    return fetch(url + path, { ...init, headers })
+  }
   return { rig, client, url, ask }
 }
 
