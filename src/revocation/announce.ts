@@ -4,16 +4,16 @@ import { encodeSelector } from '../protocol/selector.ts'
 import { parseTraceparent } from '../runtime/request-context.ts'
 
 /**
- * Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no
- * act can forget to.
+ * Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that every
+ * act announces its revocations.
  */
 
 type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
 
 /**
- * Guards first (milliseconds), then the deliveries. Those of a wide revocation are not written yet;
- * the worker that writes them listens to the feed. Synchronous, and never throws: the user who
- * signs out waits for none of it.
+ * Publishes revocations to the guards, then enqueues the urgent deliveries. The worker of wide
+ * revocations writes and enqueues their deliveries. This never throws and does not wait, so a
+ * sign-out answers at once.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
   for (const { revocation, sub, pending } of committed) {
@@ -39,8 +39,8 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
 }
 
 /**
- * One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds pending
- * deliveries.
+ * Runs one announcement and logs an error. The others still run: the feed resumes by `seq`, and the
+ * relay finds pending deliveries.
  */
 function attempt(deps: Pick<Deps, 'log'>, part: string, tell: () => void): void {
   try {

@@ -5,11 +5,11 @@ import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
 import type { FeedPosition } from './interface.ts'
 
 /**
- * Sends each revocation once, in the order of the log. Announcements may come in another order, or
- * never (another process made them): a gap is filled from the store, where everything with a lower
- * `seq` is committed by then.
+ * Sends each revocation once, in the order of the log. Announcements may arrive out of order, or
+ * not at all when another process revoked. The broadcaster then reads the gap from the store, where
+ * all lower `seq` are committed.
  */
-/** Readings that are waited for: one under way may have begun too early. */
+/** Reads of the log that `reaches` waits for. A read in progress may have begun too early. */
 const TURNS = 3
 
 export class Broadcaster {
@@ -20,7 +20,7 @@ export class Broadcaster {
   #starting: Promise<void> | undefined
   #filling: Promise<void> | undefined
   #looking: Promise<void> | undefined
-  /** Asked to look since the latest look began. */
+  /** True if `watch` was called after the current read of the head began. */
   #again = false
   #scheduled = false
 
@@ -38,15 +38,15 @@ export class Broadcaster {
   }
 
   publish(revocation: Revocation): void {
-    // Until a guard listens there is no stream to send to; while the head is being read, what comes
-    // is kept.
+    // Without a listening guard there is no stream. While the head is being read, revocations are
+    // kept.
     if (this.#at === undefined && this.#starting === undefined) return
     if (this.#at === undefined || revocation.seq > this.#at.seq)
       this.#ahead.set(revocation.seq, revocation)
     if (this.#scheduled) return
     this.#scheduled = true
-    // After the turn: the user who signs out has the answer first, and what was announced out of
-    // order is in order by then.
+    // Sends in the next turn of the event loop: the user's response leaves first, and announcements
+    // of this turn are in order by then.
     setImmediate(() => {
       this.#scheduled = false
       this.#drain()
@@ -54,8 +54,8 @@ export class Broadcaster {
   }
 
   /**
-   * One look at a time. What is asked for meanwhile may be newer than what is being read: then once
-   * more afterwards.
+   * Reads the head of the log and sends new revocations. Calls during a read cause one more read,
+   * because the head may have moved.
    */
   async watch(): Promise<void> {
     this.#again = true
@@ -70,7 +70,7 @@ export class Broadcaster {
     resolve()
   }
 
-  /** Reads where it has to. @returns whether everything up to there was broadcast */
+  /** Reads the log if needed, and returns whether everything up to this position was broadcast. */
   async reaches({ epoch, seq }: FeedPosition): Promise<boolean> {
     await this.ready()
     const has = (): boolean => this.#at?.epoch === epoch && this.#at.seq >= seq
@@ -83,7 +83,7 @@ export class Broadcaster {
     if (before === undefined) return
     try {
       const head = await this.#deps.store.head()
-      // What was broadcast while the head was read may be after it.
+      // Revocations broadcast during the read may be newer than this head.
       if (head.epoch !== before.epoch || head.seq < before.seq) {
         this.#at = head
         this.#ahead.clear()
@@ -137,7 +137,7 @@ export class Broadcaster {
   async #fill(upTo: number): Promise<void> {
     await (this.#filling = this.#read(upTo))
     this.#filling = undefined
-    // After an error the next publication, or the watch, tries again.
+    // After an error, the next publication or `watch` retries.
     if (this.#at !== undefined && this.#at.seq >= upTo) this.#drain()
     if (this.#again) void this.watch()
   }

@@ -1,7 +1,7 @@
 import type { Deps as OutboxDeps } from '../outbox/deps.ts'
 import type { Feed } from './interface.ts'
 
-/** What ends sessions and tells the guards needs, handed in. */
+/** Dependencies of the module that revokes and announces. */
 export interface Deps extends OutboxDeps {
   feed: Feed
 }

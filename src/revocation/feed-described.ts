@@ -79,7 +79,7 @@ export const FOLLOW: Description = {
   },
 }
 
-/** For a client that authenticates by an assertion, which does not belong in an address. */
+/** The same request by POST: a client assertion does not belong in a URL. */
 export const FOLLOW_BY_FORM: Description = {
   id: 'followRevocationsByForm',
   summary: 'The revocation feed, with its parameters in a form',
@@ -122,7 +122,9 @@ export const ANCHOR_BY_FORM: Description = {
   body: form(z.object({ nonce, ...clientInForm })),
 }
 
-/** Members that a later guard adds are ignored. */
+/**
+ * A guard's report of what it enforces. Unknown members are ignored, so newer guards can add some.
+ */
 export const reportSchema = z.object({
   epoch: text,
   seq: z.int().min(0),

@@ -30,8 +30,8 @@ import {
 } from './feed-wire.ts'
 
 /**
- * Where guards follow the log and say what they enforce (docs/feed.md). It rejects all but
- * registered clients.
+ * Endpoints at which guards follow the log and report what they enforce (docs/feed.md). They reject
+ * all but registered clients.
  */
 
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
@@ -44,8 +44,8 @@ export function feedEndpoints(deps: Deps): Hono {
   const note = createReportBook(deps)
   const follow = async (c: Context, params: Params): Promise<Response> => {
     const client = await whoAsks(deps, c, params)
-    // In the store: another broker may have removed it a moment ago. A locked client follows on, or
-    // its guards would honor what is revoked.
+    // Asks the store, because another broker may have removed the client. A locked client still
+    // follows the feed, or its guards would accept revoked tokens.
     const granted = await deps.store.grantClient({
       clientId: client.clientId,
       audience: client.metadata.audience,
@@ -108,7 +108,7 @@ export function feedEndpoints(deps: Deps): Hono {
 const whoAsks = (deps: Deps, c: Context, params: Params, limited = true): Promise<Client> =>
   requestingClient(deps, c, params, { now: deps.clock.now(), limited })
 
-/** Credentials do not belong in an address: those end up in logs. */
+/** Returns the query parameters. Rejects credentials in them, because URLs end up in logs. */
 function queryOf(c: Context): Params {
   const params = readParams(new URL(c.req.url).searchParams)
   for (const name of ['client_assertion', 'client_secret'])
@@ -119,7 +119,7 @@ function queryOf(c: Context): Params {
 
 function stream(deps: Deps, client: Client, guardId: string, c: Context, params: Params): Response {
   const lastEventId = c.req.header('last-event-id') ?? params.get('last_event_id')
-  // An id that is none of ours cannot be resumed: as an unknown epoch, it is answered with a reset.
+  // An event id of another format is treated as an unknown epoch: the answer is a reset.
   const after =
     lastEventId === undefined || lastEventId === ''
       ? undefined
@@ -145,15 +145,18 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
     headers: {
       ...NO_STORE,
       'Content-Type': 'text/event-stream; charset=utf-8',
-      // So that nginx and its like pass each event on as it comes.
+      // Reverse proxies such as nginx must pass on each event at once.
       'X-Accel-Buffering': 'no',
-      // Named, so that the headers leave at once instead of with the first bytes that follow.
+      // With this header the response headers leave at once, not with the first bytes of the body.
       'Transfer-Encoding': 'chunked',
     },
   })
 }
 
-/** On Postgres, a head that was known so long before a poll serves it: renewals are commits. */
+/**
+ * A poll accepts a head that was read up to 500 ms before it, because each renewal is a commit on
+ * Postgres.
+ */
 const KNOWN_BEFORE_MS = 500
 
 async function snapshot(deps: Deps, client: Client, params: Params) {
@@ -163,7 +166,7 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
     throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after))
     throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
-  // All that follows is read after the head that the lease counts from.
+  // The rows and keys are read after the head, because the lease counts from the head.
   const { knownMs } = await deps.feed.known(atMs - KNOWN_BEFORE_MS)
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
@@ -206,7 +209,7 @@ async function readReport(c: Context): Promise<unknown> {
   return parseJson(await readText(c, MAX_REPORT_BYTES))
 }
 
-/** The members of a report that authenticate its sender (RFC 7523 §2.2). */
+/** Returns the members of a report that authenticate its sender (RFC 7523 §2.2). */
 function assertionOf(body: unknown): Params {
   const params = new Map<string, string>()
   for (const name of ['client_assertion', 'client_assertion_type']) {
@@ -270,11 +273,14 @@ async function noteEnforced(
 }
 
 /**
- * Reports of guards, written many at a time. Each is answered once it is on disk: it is the proof
- * that the guard enforces.
+ * Collects guards' reports and writes them in batches. Each report is answered once it is
+ * committed, because it proves that the guard enforces.
  */
 
-/** After a revocation every guard reports within the same moment. */
+/**
+ * Milliseconds in which reports are collected: after a revocation all guards report at about the
+ * same time.
+ */
 const TOGETHER_MS = 50
 
 interface Waiting {
@@ -283,7 +289,7 @@ interface Waiting {
   failed: (error: unknown) => void
 }
 
-/** @returns notes one report; rejects with StoreUnavailable */
+/** Returns a function that writes one report. It rejects with StoreUnavailable. */
 function createReportBook(
   deps: Pick<Deps, 'store' | 'metrics'>,
 ): (report: GuardReport) => Promise<void> {

@@ -15,31 +15,35 @@ import {
 } from './feed-wire.ts'
 
 /**
- * One guard's stream. It reads the log from where the guard left off, and goes live in the same
- * turn in which it has read all that was broadcast: nothing falls between, and nothing waits in
- * memory meanwhile. It refuses to keep more than a megabyte for a slow reader.
+ * One guard's stream. It reads the log from the guard's last position, and goes live in the turn of
+ * the event loop in which it has read all that was broadcast, so no revocation is missed. It
+ * buffers at most 1 MiB for a slow reader.
  */
 
 const MAX_WAITING_BYTES = 1 << 20
 
-/** What a stream needs of the feed it belongs to. */
+/** The parts of the feed that a stream uses. */
 export interface FeedLog {
   store: Pick<Store, 'head' | 'revocationsAfter' | 'wasLost'>
   now(): number
-  /** Epoch and the last seq that was broadcast. */
+  /** Returns the epoch and the last `seq` that was broadcast. */
   head(): FeedPosition
-  /** The event that grants a lease to a stream that has been sent all that was broadcast. */
+  /** Returns the event that grants a lease to a live stream. */
   lease(stream: FeedStream): Uint8Array
   /**
-   * Whose revocations a client may see, by its registration as it is now and as it was while its
-   * tokens may live.
+   * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
+   * while their users' tokens may be valid.
    */
   tenantsOf(clientId: string): readonly string[] | undefined
   /**
-   * A turn at reading the log, which more than a few at a time would make everything else wait for.
+   * Waits for a turn to read the log, and returns the function that ends the turn. Few reads run at
+   * a time, so that other work is not delayed.
    */
   turn(clientId: string): Promise<() => void>
-  /** A guard enforces what this log has not reached: a part of the log was lost. */
+  /**
+   * Reports that a guard enforces revocations that this log does not have: a part of the log was
+   * lost.
+   */
   ahead(stream: FeedStream, seq: number, head: FeedPosition): void
   closed(stream: FeedStream): void
 }
@@ -57,8 +61,8 @@ export class FeedStream {
   readonly #isValid: (() => Promise<boolean>) | undefined
   #controller!: ReadableStreamDefaultController<Uint8Array>
   /**
-   * Set once it is live: it has been sent everything up to here, which may be more than was
-   * broadcast.
+   * The `seq` up to which everything was sent. It is set once the stream is live, and may be later
+   * than the last broadcast.
    */
   #liveFrom: number | undefined
   #open = true
@@ -98,8 +102,8 @@ export class FeedStream {
   }
 
   /**
-   * Brings it from `after` to now; then it is live.
-   * @throws StoreUnavailable, after which it is of no use
+   * Sends everything from `after` to now, then goes live.
+   * @throws StoreUnavailable; the stream cannot be used after it
    */
   async catchUp(after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
     const resumes = after !== undefined && (await this.#mayResume(after))
@@ -121,12 +125,12 @@ export class FeedStream {
         if (rows.length > 0 || (pages === 0 && !resumes))
           this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
         pages++
-        // In one turn of the event loop: what is broadcast from here on comes to this stream.
+        // Checks and goes live in one turn of the event loop, so no broadcast falls between.
         if (whole && position >= this.#log.head().seq)
           return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
         await otherWork()
         if (this.#full) {
-          // A slow reader keeps no other waiting.
+          // While it waits for a slow reader, another stream may read the log.
           leave()
           await this.#room()
           leave = await this.#log.turn(this.client.clientId)
@@ -138,14 +142,14 @@ export class FeedStream {
   }
 
   /**
-   * Whether `after` is a position of this log. One beyond its end is looked up in the store:
-   * another process may have appended.
+   * Returns whether `after` is a position of this log. For a position after the last broadcast it
+   * asks the store, because another process may have appended.
    */
   async #mayResume(after: FeedPosition): Promise<boolean> {
     const broadcast = this.#log.head()
     const passed = after.epoch === broadcast.epoch && after.seq <= broadcast.seq
     const head = passed ? broadcast : await this.#log.store.head()
-    // It resumes where another server had come further: its own entries are more than this log has.
+    // The guard has seen entries that this database lost.
     if (isLost(this.#log.store, head, after)) this.#log.ahead(this, after.seq, head)
     return after.epoch === head.epoch && after.seq <= head.seq
   }
@@ -161,18 +165,21 @@ export class FeedStream {
     this.send(Buffer.concat([frame('live', at, eventId(at)), this.#log.lease(this)]))
   }
 
-  /** Of a broadcast: `seen` where this client may see it, else `passed`. */
+  /** Sends a broadcast revocation: `seen` if this client may see it, else `passed`. */
   tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
     if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
       this.send(this.#maySee(revocation) ? seen : passed)
   }
 
-  /** Asked each time: a registration may change under a stream that lasts for days. */
+  /**
+   * Returns whether the client may see a revocation. Its registration may change while the stream
+   * is open.
+   */
   #maySee(revocation: Revocation): boolean {
     return visibleTo(this.#log.tenantsOf(this.client.clientId), revocation)
   }
 
-  /** Whether what it was opened with would still open it. */
+  /** Returns whether the credential that opened the stream is still valid. */
   async isValid(): Promise<boolean> {
     return this.#isValid === undefined || (await this.#isValid())
   }
@@ -190,13 +197,16 @@ export class FeedStream {
     this.#close()
   }
 
-  /** A reader that has let a megabyte wait since the last beat has stopped reading. */
+  /** Sends the lease, or closes the stream of a reader that has 1 MiB waiting. */
   beat(lease: Uint8Array): void {
     if ((this.#controller.desiredSize ?? 0) <= 0) this.cut()
     else this.send(this.#liveFrom === undefined ? WAITING : lease)
   }
 
-  /** Too slow, or it cannot be served: nothing is lost, it resumes. */
+  /**
+   * Closes the stream and its connection. The guard reconnects and resumes, so no revocation is
+   * lost.
+   */
   cut(): void {
     if (!this.#open) return
     this.#controller.close()
@@ -215,7 +225,7 @@ export class FeedStream {
     return this.#open && (this.#controller.desiredSize ?? 0) <= 0
   }
 
-  /** Between pages a slow reader is waited for. */
+  /** Waits until a slow reader has room for another page. */
   async #room(): Promise<void> {
     while (this.#full) await new Promise<void>((done) => (this.#hasRoom = done))
   }

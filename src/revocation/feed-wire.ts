@@ -5,19 +5,18 @@ import type { FeedPosition } from './interface.ts'
 import type { Deps } from './deps.ts'
 
 /**
- * The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of
- * server-sent events.
+ * The wire format of the feed (docs/feed.md): entries without their reason, as server-sent events.
  */
 
 /**
- * The longest an access token can live, and the difference of clocks that is allowed for: past it
- * an entry covers nothing that could be used.
+ * Seconds for which an entry is sent: the longest lifetime of an access token plus the allowed
+ * clock difference. After that no covered token is valid.
  */
 export const ENTRY_SECONDS = 3600 + 60
-/** Entries in one answer or `snapshot`. */
+/** Entries in one answer or one `snapshot` event. */
 export const PAGE = 1_000
 
-/** The name of a listener that gives none. */
+/** The guard id of a listener that sends none. */
 export const ANY_GUARD = 'default'
 
 interface FeedEntry {
@@ -33,8 +32,8 @@ export const entryOf = (revocation: Revocation): FeedEntry => ({
 })
 
 /**
- * Whose revocations a client sees: of the tenants it is registered for, and of former ones while
- * their users' tokens may live. Undefined: all.
+ * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
+ * while their users' tokens may be valid.
  */
 export function tenantsHeard(
   { metadata: { tenants }, formerTenants }: Client,
@@ -50,7 +49,7 @@ export function tenantsHeard(
   return heard
 }
 
-/** A client of certain tenants gets their revocations, and those that concern no single tenant. */
+/** Returns whether a revocation is of one of these tenants or of no single tenant. */
 export const visibleTo = (
   tenants: readonly string[] | undefined,
   revocation: Revocation,
@@ -65,23 +64,29 @@ export const frame = (event: string, data: unknown, id?: string): Uint8Array =>
   )
 
 const OPENING = encoder.encode('retry: 1000\n\n')
-/** The first bytes of a stream: by `atMs`, which is after its request arrived, the guard counts. */
+/**
+ * The first bytes of a stream. The guard counts its lease from `atMs`, which is after its request
+ * arrived.
+ */
 export const opening = (clock: string, atMs: number): Uint8Array =>
   Buffer.concat([OPENING, frame('anchor', { clock, at_ms: atMs })])
-/** For a stream that is not live yet, which grants nothing. */
+/** The beat of a stream that is not live yet: a comment, which grants no lease. */
 export const WAITING = encoder.encode(': waiting\n\n')
 
 export const eventId = ({ epoch, seq }: FeedPosition): string => `${epoch}.${seq}`
 
-/** Undefined where it is none of ours: the listener then starts again. */
+/**
+ * Returns the position that an event id names, or undefined for another format: the listener then
+ * starts over.
+ */
 export function readEventId(id: string | undefined): FeedPosition | undefined {
   const read = /^([\w-]{1,100})\.(\d{1,15})$/.exec(id ?? '')
   return read === null ? undefined : { epoch: read[1]!, seq: Number(read[2]) }
 }
 
 /**
- * Whether a guard names a number of this log that the database does not have: after its head, or
- * only of a Postgres server that failed.
+ * Returns whether a guard names a `seq` of this log that the database does not have: one after the
+ * head, or one that only a failed Postgres server had.
  */
 export const isLost = (
   store: Pick<Deps['store'], 'wasLost'>,
@@ -90,8 +95,8 @@ export const isLost = (
 ): boolean => epoch === head.epoch && (seq > head.seq || store.wasLost(seq))
 
 /**
- * Evidence that revocations were lost: the database is older than what guards have seen. A guard
- * beyond the head gets `reset`; an operator must look.
+ * Counts and logs that revocations were lost: a guard has seen a `seq` that the database does not
+ * have. An operator must check; the guard itself gets `reset`.
  */
 export function noteLost(
   deps: Pick<Deps, 'log' | 'metrics' | 'rateLimits'>,
@@ -103,7 +108,7 @@ export function noteLost(
   }: { clientId: string; guardId: string; seq: number; head: number },
 ): void {
   deps.metrics.guardsAhead.inc({ client: clientId })
-  // A guard that is wrong, or taken over, reports as often as it wants.
+  // A faulty or compromised guard may report at any rate.
   if (!deps.rateLimits.mayLog({ clientId })) return
   deps.log.error('guard_ahead_of_log', {
     client_id: clientId,

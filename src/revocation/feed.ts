@@ -9,20 +9,19 @@ import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
 
 /**
- * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It
- * owns who listens and what was broadcast; it refuses to decide anything: what was not announced
- * here, or in another order, it reads from the store.
+ * The feed: the log of revocations in the order of `seq` and without gaps. It owns the open streams
+ * and what was broadcast. What was not announced in this process it reads from the store.
  */
 
 type FeedDeps = Pick<
   Deps,
   'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits' | 'random'
 > & {
-  /** Settles once all that other brokers have changed in the registry is read. */
+  /** Resolves once all registry changes of other brokers have been read. */
   followed: { read(): Promise<void> | undefined }
 }
 
-/** How often the registration and the credential of each stream are looked at. */
+/** Milliseconds between two checks of each stream's registration and credential. */
 const REVIEW_MS = 15_000
 /**
  * A stream gets a lease every quarter of its length, in seconds, and at least every eighth tick: so
@@ -35,15 +34,15 @@ const LEAST_SECONDS = 1
 /** When a guard whose stream has no place tries again. */
 const NO_PLACE_SECONDS = 10
 /**
- * Reads of the log at a time, each a page and the event loop's turn after it. More wait: after a
- * restart all guards come at once.
+ * Concurrent reads of the log, per client and in total. The rest queue: after a restart all guards
+ * connect at once.
  */
 const SNAPSHOTS_OF_ONE = 2
 const SNAPSHOTS = 4
-/** Publication times that are remembered, for the histograms. */
+/** Number of revocations whose publication time is kept, for the histograms. */
 const REMEMBERED = 20_000
 
-/** No name of a guard has a space. */
+/** Returns the key of one guard. Guard ids contain no space, so keys are unique. */
 const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clientId}`
 
 export class FeedOfThisProcess implements Feed {
@@ -51,7 +50,7 @@ export class FeedOfThisProcess implements Feed {
   readonly clock: string
   readonly #reviewMs: number
   readonly #streams = new Set<FeedStream>()
-  /** By client and guard: a report looks at those alone. */
+  /** Streams by client and guard, so that a report need not search all streams. */
   readonly #named = new Map<string, Set<FeedStream>>()
   readonly #listeners = new Set<(revocation: Revocation) => void>()
   readonly #published = new Map<number, number>()
@@ -59,7 +58,7 @@ export class FeedOfThisProcess implements Feed {
   readonly #snapshots = new FairLimiter(SNAPSHOTS_OF_ONE, SNAPSHOTS)
   readonly #ofClient = new Map<string, number>()
   readonly #log: FeedLog
-  /** All that was broadcast holds what the log had at `knownMs`. */
+  /** Everything that the log had at `knownMs` was broadcast. */
   #known = { seq: 0, knownMs: 0 }
   #tick = 0
   #timers: NodeJS.Timeout[] = []
@@ -75,8 +74,8 @@ export class FeedOfThisProcess implements Feed {
       now: () => deps.clock.now(),
       head: () => this.#broadcaster.head(),
       lease: (stream) => this.#lease(this.#lengthOf(stream)),
-      // A client that is not registered any more sees what concerns all tenants, until its stream
-      // is ended.
+      // A client that is no longer registered sees only revocations of all tenants, until its
+      // stream is closed.
       tenantsOf: (clientId) => {
         const client = deps.clients.find(clientId)
         return client === undefined ? [] : tenantsHeard(client, deps.clock.now())
@@ -193,12 +192,12 @@ export class FeedOfThisProcess implements Feed {
     stream: FeedStream,
     from: { after: FeedPosition | undefined; atMs: number; retiredKids: string[] },
   ): Promise<void> {
-    // Its first lease counts from a head that was read after its request arrived.
+    // The first lease counts from a head that was read after the request arrived.
     await this.#reachKnown(from.atMs)
     await stream.catchUp(from.after, from.retiredKids)
   }
 
-  /** Broadcasts what the log had at this time, or later. @throws StoreUnavailable */
+  /** Broadcasts everything that the log had at this time or later. @throws StoreUnavailable */
   async #reachKnown(notBeforeMs: number): Promise<void> {
     const known = await this.known(notBeforeMs)
     if (!(await this.#broadcaster.reaches(known)))
@@ -244,9 +243,9 @@ export class FeedOfThisProcess implements Feed {
   }
 
   /**
-   * Where all places are taken, a stream that the same guard opened before gives way: its
-   * connection broke unnoticed.
-   * @throws OAuthError temporarily_unavailable where there is no place
+   * Makes room for a new stream. If all streams are in use, the guard's own earlier stream is
+   * closed, because its connection must have broken.
+   * @throws OAuthError temporarily_unavailable if there is still no room
    */
   #makeRoom(clientId: string, guardId: string): void {
     const { ofClient, inAll } = this.#deps.config.feedStreams
@@ -300,7 +299,7 @@ export class FeedOfThisProcess implements Feed {
   }
 }
 
-/** A stream ends when the credential that opened it is no longer valid. */
+/** Closes a stream whose credential is no longer valid. */
 async function reviewCredential(stream: FeedStream): Promise<void> {
   if (!(await stream.isValid().catch(() => false))) stream.end('credential')
 }

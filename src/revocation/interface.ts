@@ -6,31 +6,33 @@ import type { Client } from '../protocol/client-metadata.ts'
  * else.
  */
 
-/** Where a listener of the feed left off: its `Last-Event-ID`. */
+/** A listener's position in the feed, sent as its `Last-Event-ID`. */
 export interface FeedPosition {
   epoch: string
   seq: number
 }
 
-/** Who listens to the log: SSE streams, and the worker that fans out wide revocations. */
+/** The feed of revocations. Its listeners are SSE streams and the worker of wide revocations. */
 export interface Feed {
-  /** A revocation is committed: sends it to every stream that may see it. */
+  /** Sends a committed revocation to every stream that may see it. */
   publish(revocation: Revocation): void
-  /** Signing keys changed: guards fetch the JWKS again, and drop `retiredKids` at once. */
+  /**
+   * Announces that signing keys changed: guards fetch the JWKS again and drop `retiredKids` at
+   * once.
+   */
   publishKeys(retiredKids: string[]): void
-  /** Another process has revoked: reads the log and sends what is new to every stream. */
+  /** Reads the log after another process revoked, and sends the new revocations. */
   lookAgain(): void
-  /** Ends every stream: their guards may not be kept fresh any more. They connect again. */
+  /** Closes every stream, because its leases may no longer be renewed. The guards reconnect. */
   interrupt(): void
-  /** Called with every revocation that is published, until the answer is called. */
+  /** Calls the listener with every published revocation. Returns the function that unsubscribes. */
   subscribe(listener: (revocation: Revocation) => void): () => void
   /**
-   * A stream of server-sent events for one guard of a client, from where it left off.
-   * @throws OAuthError temporarily_unavailable once the feed is closed, and where as many are open
-   * as may be
-   * @param drop closes the connection beneath, where its reader is too slow
-   * @param isValid whether the credential that opened the stream is still valid: asked while the
-   * stream lasts
+   * Opens a stream of server-sent events for one guard, from its last position.
+   * @throws OAuthError temporarily_unavailable if the feed is closed or all streams are in use
+   * @param drop closes the underlying connection if its reader is too slow
+   * @param isValid returns whether the credential that opened the stream is still valid; called
+   * while the stream is open
    */
   open(listener: {
     client: Client
@@ -40,28 +42,29 @@ export interface Feed {
     drop?: (() => void) | undefined
     isValid?: (() => Promise<boolean>) | undefined
   }): ReadableStream<Uint8Array>
-  /** A turn at reading a page of the log: a few at a time, more wait. @returns how to end it */
+  /** Waits for a turn to read one page of the log. Returns the function that ends the turn. */
   turn(clientId: string): Promise<() => void>
-  /** The name of the clock that leases go by: random, new with each process. */
+  /** The name of the clock that leases count by: random for each process. */
   readonly clock: string
   /**
-   * How far the log had come at `knownMs` by that clock. What other brokers had committed by then,
-   * keys and registrations included, has been read.
+   * Returns a position of the log and the time `knownMs` at which it was the head. Everything that
+   * other brokers had committed by then, keys and registrations included, has been read.
    * @throws StoreUnavailable
    */
   known(notBeforeMs: number): Promise<FeedPosition & { knownMs: number }>
-  /** A guard has said what it enforces. */
+  /** Records that a guard reported what it enforces. */
   enforced(clientId: string, guardId: string, seq: number): void
   /**
-   * Epoch seconds: when the oldest open stream of a guard was opened. Undefined where it has none
-   * here.
+   * Returns when a guard's oldest open stream was opened, in epoch seconds. Undefined if it has no
+   * stream in this process.
    */
   since(clientId: string, guardId: string): number | undefined
   /**
-   * When this process published it, in epoch milliseconds; undefined where it did not, or long ago.
+   * Returns when this process published a revocation, in epoch milliseconds. Undefined if it did
+   * not, or no longer remembers.
    */
   publishedAtMs(seq: number): number | undefined
-  /** For metrics and the console: streams open now. */
+  /** Returns the open streams, for metrics and the console. */
   streams(): { clientId: string; guardId: string; since: number; enforcedSeq: number | undefined }[]
   close(): void
 }

@@ -5,22 +5,21 @@ import type { Participant, Session } from '../../db/types.ts'
 import { openFromSession } from '../clients/session/sealed.ts'
 
 /**
- * Revokes where revoking is the whole act: on behalf of a user, an operator or a client. Another
- * act that also revokes (a stolen refresh token, a second sign-in, a probe, a lock, a removal, the
- * end of time) does so in its own transaction of the store. In both cases `revoke` of
- * db/revocation/revoke.ts is the one function that ends a session, and the commit announces what
- * was revoked (announce.ts).
+ * Revokes on behalf of a user, an operator or a client when revoking is the whole act. Other acts
+ * (a stolen refresh token, a second sign-in, a probe, a lock, a removal) revoke in their own
+ * transaction. Both use `revoke` of db/revocation/revoke.ts, and the commit announces what was
+ * revoked (announce.ts).
  */
 
 type RevokeDeps = { store: Pick<Store, 'revoke'> } & Partial<Pick<Deps, 'config'>>
 
-/** @throws StoreUnavailable: nothing was revoked */
+/** Revokes a selector. @throws StoreUnavailable; then nothing was revoked */
 export const revoke = async (deps: RevokeDeps, input: RevokeInput): ReturnType<Store['revoke']> =>
   deps.store.revoke({ ...input, ...alsoAtMicrosoft(deps, input) })
 
 /**
- * Signing out everywhere goes on to Microsoft in tenants that want it so; pending from the same
- * transaction on.
+ * Adds revoking at Microsoft if the user signs out everywhere and the tenant is configured for it.
+ * The same transaction stores that pending work.
  */
 const alsoAtMicrosoft = (
   { config }: RevokeDeps,
@@ -28,11 +27,10 @@ const alsoAtMicrosoft = (
 ): Pick<RevokeInput, 'alsoAtMicrosoft'> =>
   reason === 'signed_out_everywhere' ? { alsoAtMicrosoft: config?.signals.revokeAtMicrosoft } : {}
 
-/** A user signs out of the session at hand, or of all of them. */
-
-/** Names of apps that the signed-out page can show: they travel in a cookie and in an address. */
+/** Upper bound of the app names on the signed-out page: a cookie and a URL hold them. */
 export const MOST_NAMES = 20
 
+/** Signs a user out of one session or of all, and returns what the signed-out page shows. */
 export async function signOut(
   deps: Deps,
   {
@@ -68,7 +66,7 @@ export async function signOut(
   }
 }
 
-/** Microsoft's own sign-out, still to come: the user reads first that they are signed out here. */
+/** The parts of the signed-out page that offer Microsoft's own sign-out as the next step. */
 export const microsoftNext = (
   { sealer }: Pick<Deps, 'sealer'>,
   { user, loginHintSealed }: Session,
