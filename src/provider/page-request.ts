@@ -8,39 +8,41 @@ import { parseForm } from '../protocol/params.ts'
 import type { Deps } from './deps.ts'
 
 /**
- * A request for a page, read once by the endpoint, and the answer to it: no function below an
- * endpoint has the request itself.
+ * A request for a page, read once by the endpoint, and the answer. Functions below the endpoint do
+ * not get the request itself.
  */
 
-/** The part of it that a page shows. */
+/** The part of a request that rendering a page needs. */
 export interface PageView {
   t: Texts
-  /** The value of the hidden field of a form that is made for `purpose`. */
+  /** Returns the value of the hidden CSRF field of a form with this purpose. */
   csrf(purpose: string): string
 }
 
 export interface PageRequest extends Browser, PageView {
   now: number
-  /** The query of a GET, the form of a POST. */
+  /** The query of a GET or the form of a POST. */
   fields: URLSearchParams
-  /** Whether the form came from our own page in this browser. */
+  /** Returns whether the broker's own page in this browser made the form. */
   isOurs(purpose: string): boolean
 }
 
-/** A page, or the address to go on to. */
+/** A page, or an address to redirect to. */
 export type PageAnswer = {
-  /** The user has signed out in this browser. */
+  /** The user has signed out in this browser: the session cookie is deleted. */
   signedOut?: boolean
 } & (
   | {
       to: string
-      /** The address of this page holds a sealed text, which no other site sees. */
+      /** The URL of this page holds a sealed value, so other sites must not get it as Referer. */
       hidesReferrer?: boolean
     }
   | { page: Omit<PageOptions, 'config'>; body: Child }
 )
 
-/** @param options.takesLocales the endpoint is one that a client sends its `ui_locales` to */
+/**
+ * Reads the request of a page. @param options.takesLocales true if clients send `ui_locales` here
+ */
 export async function readPageRequest(
   deps: Deps,
   c: Context,
@@ -65,8 +67,8 @@ export const pageView = (deps: Deps, c: Context): PageView => ({
 })
 
 /**
- * A registered address as a Location header has it: in ASCII (RFC 9110 §10.2.2, RFC 3986 §2). What
- * is encoded in it stays as it is; Hono would encode all of it again, `iss` and `state` included.
+ * Encodes a registered address for a Location header in ASCII (RFC 9110 §10.2.2, RFC 3986 §2). It
+ * keeps existing percent-encoding; Hono would encode it again.
  */
 const inLocation = (address: string): string =>
   address.toWellFormed().replace(/[^\x21-\x7e]+/g, encodeURIComponent)
@@ -78,6 +80,6 @@ export function send({ config }: Pick<Deps, 'config'>, c: Context, answer: PageA
     c.header('Cache-Control', 'no-store')
     c.header('Referrer-Policy', 'no-referrer')
   }
-  // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
+  // 303 and never 307 (RFC 9700 §4.12): the browser must not repeat its POST at the target.
   return c.redirect(inLocation(answer.to), 303)
 }

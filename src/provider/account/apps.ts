@@ -4,8 +4,8 @@ import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 
 /**
- * The instances that users of a tenant sign in to: those that this user may open, and those for
- * which a role is missing.
+ * Returns the instances of the user's tenant: those that the user may open, and those for which the
+ * user lacks a role.
  */
 export function appsOf(
   deps: Pick<Deps, 'clients'>,

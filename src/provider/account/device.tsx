@@ -1,4 +1,4 @@
-/** What a session was opened on, as a picture beside its name. */
+/** An icon of the device on which a session was opened. */
 
 const PHONE = /iPhone|Android|phone/i
 const TABLET = /iPad|tablet/i

@@ -16,8 +16,8 @@ import { signOutFrom } from './sign-out.tsx'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 
 /**
- * Owns what a user sees of themselves: where they are signed in, and whether they are ready.
- * Refuses to show or end another user's sessions.
+ * Owns the account pages: a user's sessions, apps, history, and readiness for work. Shows and ends
+ * only the user's own sessions.
  */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -47,7 +47,7 @@ export function accountEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** Reads the request and the session of its browser, and turns the answer into the response. */
+/** Returns a handler: it reads the request and its session, runs the act, and sends the answer. */
 const step =
   (
     deps: Deps,
@@ -59,7 +59,9 @@ const step =
     return send(deps, c, await act(request, session))
   }
 
-/** For a user who is signed in; another is sent to sign in, and comes back to `returnTo`. */
+/**
+ * Returns a handler for signed-in users. It sends other users to sign in and back to `returnTo`.
+ */
 const signedIn = (
   deps: Deps,
   act: (deps: Deps, request: PageRequest, session: Session) => Promise<PageAnswer>,
@@ -71,7 +73,7 @@ const signedIn = (
       : act(deps, request, session),
   )
 
-/** The apps that use the user's sign-in. */
+/** The endpoints of the apps that use the user's sign-in. */
 function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/apps', signedIn(deps, grantsPage, '/account/apps'))
@@ -80,7 +82,7 @@ function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   return endpoints
 }
 
-/** The security history, and the report of what is not the user's own. */
+/** The endpoints of the security history and of reports of unknown sessions. */
 function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/history', signedIn(deps, historyPage, '/account/history'))
@@ -91,17 +93,14 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   return endpoints
 }
 
-/**
- * The choice of a language, from any page: back to that page, if it is one of ours that can be
- * opened again.
- */
+/** Stores the chosen language and returns to the page of the broker that the form was on. */
 async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {
   chooseLanguage(c, config, new URLSearchParams(await c.req.text()).get('language'))
   c.header('Cache-Control', 'no-store')
   return c.redirect(cameFrom(c, config.issuer), 303)
 }
 
-/** The path alone: no page of another origin is gone back to. */
+/** Returns the path of the referring page, or /account if another origin referred. */
 function cameFrom(c: Context, issuer: string): string {
   const from = c.req.header('Referer') ?? ''
   if (!URL.canParse(from)) return '/account'

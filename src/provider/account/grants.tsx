@@ -13,8 +13,8 @@ import { forged } from './not-taken.ts'
 import { AccountNav } from './nav.tsx'
 
 /**
- * "Apps and consents": which apps have a grant of the user's sessions, what the user agreed to, and
- * a way to end both, one app at a time.
+ * The page "Apps and consents": the apps with a grant or consent of the user, each with a form that
+ * ends both.
  */
 
 const purposeOf = ({ sub }: Session): string => `apps ${sub}`
@@ -22,13 +22,13 @@ const purposeOf = ({ sub }: Session): string => `apps ${sub}`
 interface App {
   clientId: string
   metadata: ClientMetadata
-  /** Sessions in which it has a grant. */
+  /** Sessions in which the app has a grant. */
   sids: string[]
   since?: number | undefined
   consent?: { scope: string; at: number } | undefined
 }
 
-/** By name. An app that was removed has no grant any more. */
+/** Returns the user's apps by name, without removed ones, whose grants were revoked. */
 async function appsOf({ store, clients }: Deps, { sub }: Session, now: number): Promise<App[]> {
   const { grants, consents } = await store.appsOfUser(sub, now)
   const ids = new Set([...grants, ...consents].map(({ clientId }) => clientId))
@@ -130,8 +130,8 @@ function Row({
 }
 
 /**
- * Each grant of the app is revoked, so that it is signed out on every device, and the consent goes.
- * The user's own sessions stay.
+ * Revokes each grant of the app and withdraws the consent. The app is signed out on every device;
+ * the user's sessions stay.
  */
 export async function endAccess(
   deps: Deps,
@@ -145,10 +145,10 @@ export async function endAccess(
   )
   if (app === undefined) return { to: '/account/apps' }
   const { clientId, metadata } = app
-  // First what asks again: an app that comes back meanwhile finds no consent.
+  // Withdrawn first: an app that asks for a new grant meanwhile finds no consent.
   await deps.store.withdrawConsent({ sub: session.sub, clientId, now })
   const actor = { kind: 'user', id: session.sub } as const
-  // Read now: a code that was redeemed before it could be deleted has given a grant.
+  // Read after the withdrawal: a code redeemed shortly before it has added a grant.
   const { grants } = await deps.store.appsOfUser(session.sub, now)
   for (const { sid } of grants.filter((one) => one.clientId === clientId))
     await revoke(deps, {

@@ -10,15 +10,15 @@ import { DeviceIcon } from './device.tsx'
 import { AccountNav } from './nav.tsx'
 
 /**
- * The security history: a user's sign-ins, rejected ones and ends of sessions. It shows addresses
- * only to a user who signed in recently.
+ * The security history: a user's sign-ins, rejected sign-ins and ended sessions. It shows addresses
+ * only after a recent sign-in.
  */
 
 const ENTRIES_ON_A_PAGE = 20
 
 type Place = Pick<SecurityEvent, 'at' | 'id'>
 
-/** An entry by its place in the list: in addresses and forms. */
+/** Returns the name of an entry in URLs and forms. */
 const entryName = ({ at, id }: Place): string => `${at}.${id}`
 
 export function readEntryName(name: string | undefined): Place | undefined {
@@ -69,7 +69,7 @@ export async function historyPage(
   }
 }
 
-/** The way to a fresh sign-in, and back. */
+/** The link to a fresh sign-in that returns to the history. */
 export const PROVE_FIRST = '/signin/start?return_to=/account/history&fresh=yes'
 
 const Addresses = ({ t }: { t: Texts }) => (
@@ -151,7 +151,8 @@ function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
 }
 
 /**
- * Security reasons are not named: an attacker who reads this page does not learn what was noticed.
+ * Returns the cause of an entry. Security causes are not named, so that an attacker does not learn
+ * what was detected.
  */
 function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
   if (why === undefined) return undefined
@@ -160,7 +161,7 @@ function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
   return kind === 'sign_in_rejected' ? (rejected[why] ?? t.history.rejectedOther) : undefined
 }
 
-/** Who signed out. What ended for a security reason names no actor either. */
+/** Returns who signed out. An entry with a security cause names no actor. */
 function byOf({ kind, why, actor, sub }: SecurityEvent, t: Texts): string | undefined {
   if (kind !== 'ended' || actor === undefined || reasonClass(why as Reason) !== 'signed_out')
     return undefined

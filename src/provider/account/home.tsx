@@ -9,7 +9,7 @@ import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 
 /**
- * The broker's own address: the instances that a user may open. It says nothing to strangers but
+ * The broker's home page: the instances that a user may open. A visitor without a session sees only
  * what the sign-in page says.
  */
 

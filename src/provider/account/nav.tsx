@@ -2,8 +2,8 @@ import { PageLinks } from '../../pages/components.tsx'
 import { useTexts } from '../../pages/texts.ts'
 
 /**
- * The ways between the pages of an account, on each of them. The links are there twice, as in the
- * console: in a row, and behind a button on a phone.
+ * The navigation of the account pages: a row of links, and the same links behind a button on
+ * phones.
  */
 
 type AccountPath = '/' | '/account' | '/account/apps' | '/account/history' | '/account/ready'

@@ -2,7 +2,7 @@ import { messageOf } from '../../pages/message.tsx'
 import type { Texts } from '../../pages/texts.ts'
 import type { PageAnswer } from '../page-request.ts'
 
-/** A form that is not taken: nothing was changed, and the account pages lead on. */
+/** Returns the page for a rejected form: nothing was changed, with a link to the account pages. */
 const notTaken = (
   status: 403 | 413,
   words: { title: string; what: string },
@@ -10,7 +10,7 @@ const notTaken = (
 ): PageAnswer =>
   messageOf({ ...words, status, links: [{ href: '/account', label: t.shared.whereSignedIn }] })
 
-/** It is not from a page of ours in this browser. */
+/** The page for a form that the broker's own page in this browser did not make. */
 export const forged = (t: Texts): PageAnswer =>
   notTaken(403, { title: t.sessions.forgedTitle, what: t.sessions.forged }, t)
 

@@ -9,15 +9,9 @@ import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 import { ago } from '../../pages/times.tsx'
 
-/**
- * "Check your account is ready": three questions, answered only about the reader, and only after
- * they have signed in.
- */
+/** The page "Check your account is ready": three questions about the signed-in user. */
 
-/**
- * Before the sign-in: what will be checked, and what to have at hand. It says nothing about any
- * user.
- */
+/** The page before the sign-in: what is checked, and what to have at hand. It names no user. */
 export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
   const connected = deps.microsoft.readiness().connected
   return {
@@ -76,7 +70,7 @@ export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session):
           </p>
         </Answer>
         <Connected open={open} closed={closed} t={t} />
-        {/* Without it there would be no session: signin/mfa.ts decides. */}
+        {/* Always yes: without proof of MFA there is no session (authorize/mfa.ts). */}
         <Answer question={t.ready.mfa} is="yes">
           <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
         </Answer>

@@ -21,14 +21,14 @@ import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
 import { Moment } from '../../pages/times.tsx'
 
 /**
- * "This wasn't me": one confirmation ends a session that its user does not recognize, and tells the
- * operators. It refuses to end other sessions, or anything at Microsoft, for a user who has not
- * entered the password in the last five minutes: an attacker may be at this browser.
+ * The page "This wasn't me": one confirmation ends a session that its user does not recognize and
+ * alerts the operators. Ending other sessions, or any at Microsoft, needs a password entered in the
+ * last five minutes, because an attacker may use this browser.
  */
 
 const purposeOf = (session: Session, about: string): string => `report ${session.sub} ${about}`
 
-/** What is reported, as the page's address and form name it. */
+/** The session or history entry that the user reports. */
 type Reported =
   | { sid: string; session: Session }
   | { sid: string | undefined; event: SecurityEvent }
@@ -46,7 +46,7 @@ async function findReported(
 ) {
   const place = readEntryName(asked.entry)
   if (place !== undefined) {
-    // The entry itself comes first after the place just before it.
+    // Returns the entry itself: it is the first entry after the place just before it.
     const [event] = await deps.store.securityHistory({
       sub: current.sub,
       before: { at: place.at, id: `${place.id}~` },
@@ -63,7 +63,7 @@ async function findReported(
     : ({ sid: found.session.sid, session: found.session } satisfies Reported)
 }
 
-/** Before anything is done: what it is, and what a confirmation does. */
+/** The page before the report: the reported entry, and the effects of a confirmation. */
 export async function askReport(
   deps: Deps,
   request: PageRequest,
@@ -196,7 +196,7 @@ export async function report(
   return { to: '/account/reported', signedOut: done.actingEnded }
 }
 
-/** What is left to do: for a user who is signed out by now, so it is public. */
+/** The page of next steps after a report. It is public, because the user is signed out by then. */
 export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
   page: { title: t.report.doneTitle, mark: 'good' },
   body: (

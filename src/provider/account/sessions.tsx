@@ -11,9 +11,9 @@ import { ago, Moment } from '../../pages/times.tsx'
 import { DeviceIcon } from './device.tsx'
 import { AccountNav } from './nav.tsx'
 
-/** "Where am I signed in": a user's own live sessions, each with a way to end it. */
+/** The page "Where am I signed in": a user's live sessions, each with a form that ends it. */
 
-/** What a form of this page is made for: this user's sessions, on this browser. */
+/** Returns the CSRF purpose of this page's forms: this user. */
 export const accountPurpose = (session: Session): string => `account ${session.sub}`
 
 interface Live {
@@ -82,7 +82,7 @@ export async function sessionsPage(
   }
 }
 
-/** One click more, because it reaches every device. */
+/** Asks for confirmation, because the sign-out reaches every device. */
 export async function askEverywhere(
   deps: Deps,
   request: PageRequest,
@@ -127,10 +127,7 @@ export async function askEverywhere(
   }
 }
 
-/**
- * So long before the absolute end of a session its user is warned: what is not saved by then is
- * lost in every app.
- */
+/** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
 
 const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
@@ -192,7 +189,7 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
   )
 }
 
-/** With a link where a browser can open it. */
+/** Names the apps of a session, with a link if a browser can open the app. */
 function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
   const apps = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata ?? [])
   if (apps.length === 0) return undefined

@@ -7,8 +7,8 @@ import { forged } from './not-taken.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
 /**
- * Ends one of a user's own sessions, or all of them. Another user's session id does what an unknown
- * one does: nothing.
+ * Ends one or all of the user's own sessions. Another user's session id has no effect, like an
+ * unknown one.
  */
 export async function signOutFrom(
   deps: Deps,
@@ -41,7 +41,7 @@ interface Leaving {
   live: readonly { participants: readonly Participant[] }[]
 }
 
-/** A sign-out of this browser too: the signed-out page follows the apps. */
+/** Signs out this browser too, and redirects to the signed-out page. */
 async function leave(
   deps: Deps,
   { now, isShared }: PageRequest,

@@ -27,11 +27,11 @@ import type { Visitor } from './visitor.ts'
  */
 export type Answer = { signedIn?: KeptSignIn } & (
   | { kind: 'page_of_ours'; to: string }
-  /** A step that needs the store again. The user is signed in also where it fails. */
+  /** A step that needs the store again. The user stays signed in even if it fails. */
   | { kind: 'go_on'; next: () => Promise<Answer> }
   | { kind: 'microsoft'; url: string }
   | { kind: 'instance'; reply: Reply; content: Content }
-  /** The sign-in begins again at /signin/continue. */
+  /** Restarts the sign-in at /signin/continue. */
   | { kind: 'again'; purpose: SignInPurpose }
   | {
       kind: 'ask_consent'
@@ -40,7 +40,7 @@ export type Answer = { signedIn?: KeptSignIn } & (
       request: SignInRequest
       session: Session
     }
-  /** To the page that asks for consent: loading it again asks again and does nothing else. */
+  /** Redirects to the consent page, which the user can reload without any effect. */
   | { kind: 'consent'; request: SignInRequest; sid: string }
   | { kind: 'sign_in'; purpose: SignInPurpose; former: SessionStatus }
   | {
@@ -106,8 +106,7 @@ function pageOf(
 }
 
 /**
- * What came back through the browser is of no use any more; the request itself may be taken up
- * again.
+ * Returns the page for a sealed value that cannot be used. The user can start its request again.
  */
 export const stale = (
   { how }: Exclude<Opened<unknown>, { how: 'good' }>,
@@ -118,7 +117,10 @@ export const stale = (
   purpose,
 })
 
-/** The sign-in was finished before. In the browser that is signed in, that is not a failure. */
+/**
+ * Returns the page for a sign-in that was already completed. In the browser that signed in it is no
+ * failure.
+ */
 export async function used(
   deps: Pick<Deps, 'store'>,
   { sessionHash }: Visitor,
@@ -129,16 +131,15 @@ export async function used(
   return { kind: 'stale', how: state === 'live' ? 'signedIn' : 'used', purpose }
 }
 
-/** A rejection in words; the metrics count it. */
+/** Returns the page that explains a rejection, and counts it. */
 export function rejection({ metrics }: Pick<Deps, 'metrics'>, about: GuidanceAbout): Answer {
   metrics.signIns.inc({ outcome: about.key })
   return { kind: 'guidance', about }
 }
 
 /**
- * The answer in place of a session, while the broker's clock is wrong: it would get wrong times,
- * and a fresh sign-in might look old. The caller consumes nothing before, so that the same request
- * works once the clocks agree.
+ * Returns the page for a sign-in while the broker's clock is wrong: a session would get wrong
+ * times. The caller calls it before it consumes anything, so the same request works later.
  */
 export const clockIsWrong = (deps: Pick<Deps, 'metrics'>, purpose: SignInPurpose): Answer =>
   rejection(deps, { key: 'clock_wrong', purpose, retryAfterSeconds: CLOCK_RETRY_SECONDS })

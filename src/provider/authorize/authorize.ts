@@ -15,16 +15,16 @@ import { visitMicrosoft } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * The authorization endpoint: a valid session goes straight back with a code; a user without one
- * sees the sign-in page.
+ * The authorization endpoint. With a valid session the browser returns to the client with a code;
+ * otherwise the user sees the sign-in page.
  */
-
-/** More of a redirect_uri says no more to an operator who compares it with the registered ones. */
-const MOST_OF_ADDRESS = 200
 
 /**
- * The request as the endpoint read it, with the one effect that its answer and its error page have.
+ * Characters of a rejected redirect_uri in the log: enough to compare it with the registered ones.
  */
+const MOST_OF_ADDRESS = 200
+
+/** The parsed request, and the function that sets the language of its pages. */
 interface AuthorizeInput {
   sent: URLSearchParams
   isPost: boolean
@@ -32,7 +32,7 @@ interface AuthorizeInput {
   useLocales: (locales: string | null) => void
 }
 
-/** @throws OAuthError that must not redirect */
+/** Answers an authorization request. @throws OAuthError that must not redirect */
 export async function authorize(
   deps: Deps,
   visitor: Visitor,
@@ -80,7 +80,7 @@ async function answerRequest(
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
   if (read instanceof OAuthError) return { kind: 'instance', reply, content: rejected(read) }
-  // RFC 9126 §6
+  // RFC 9126 §6: the client's registration demands pushed requests.
   if (client.metadata.requirePar && pushed === undefined) {
     const error = new OAuthError(
       'invalid_request',
@@ -89,7 +89,7 @@ async function answerRequest(
     return { kind: 'instance', reply, content: rejected(error) }
   }
   const request: SignInRequest = { ...read, pushed }
-  // Another site's form comes without our cookies (SameSite=Lax). A GET that follows it has them.
+  // A cross-site POST has no cookies (SameSite=Lax). The GET that follows has them.
   if (isPost) return { kind: 'again', purpose: { kind: 'instance', request } }
   return serve(deps, visitor, request, now)
 }
@@ -99,7 +99,7 @@ function asAnswer(error: unknown): OAuthError {
   throw error
 }
 
-/** A request that was read and found good. @throws OAuthError that must not redirect */
+/** Answers a validated request. @throws OAuthError that must not redirect */
 export async function serve(
   deps: Deps,
   visitor: Visitor,
@@ -126,8 +126,8 @@ export async function serve(
 }
 
 /**
- * prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never
- * Microsoft.
+ * Answers prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page or a
+ * redirect to Microsoft.
  */
 async function serveSilently(
   deps: Deps,
@@ -155,9 +155,9 @@ async function serveSilently(
 }
 
 /**
- * By the client's registration alone. A request that names the user shows the page, unless its
- * client has authenticated and pushed it: with a hint Microsoft may sign in without a question, and
- * any site can make up such a request.
+ * Returns whether the client skips the sign-in page. A request that names a user skips it only if a
+ * confidential client pushed it: given a hint, Microsoft may sign in without asking, and any site
+ * can forge a request.
  */
 const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
   client.metadata.skipSignInPage === true &&

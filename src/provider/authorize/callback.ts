@@ -11,8 +11,8 @@ import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * Back from Microsoft: the visit is ours, of this browser, and used once; its result is judged; a
- * session opens and its code is issued in one transaction.
+ * Handles the return from Microsoft: checks that the visit belongs to this browser, consumes it,
+ * and judges its result. One transaction opens the session and issues the code.
  */
 export async function callback(
   deps: Deps,
@@ -32,7 +32,7 @@ export async function callback(
   try {
     identity = await identify(deps, visit, params, now)
   } catch (error) {
-    // Ignores the rejection's effect on sessions: the user is not authenticated yet.
+    // The user is not authenticated yet, so the rejection changes no session.
     if (error instanceof MicrosoftRejection)
       return rejected(deps, visitor, visit, error, { now, inQuery: bringsError(params) })
     throw error
@@ -42,8 +42,8 @@ export async function callback(
 }
 
 /**
- * Consumes the visit before its code is redeemed: of two callbacks at once one goes on. Without a
- * code no session can open, and nothing is stored.
+ * Returns whether the visit was used, and consumes it before its code is redeemed, so that only one
+ * of two callbacks goes on. Without a code no session can open, so nothing is consumed.
  */
 async function isUsed(
   { store }: Deps,
@@ -57,10 +57,10 @@ async function isUsed(
     : !(await store.consumeOnce({ ...once, expiresAt: until + 60 }))
 }
 
-/** The answer is in the query itself, which Microsoft does not sign. */
+/** Returns whether the query itself has the result. Microsoft does not sign the query. */
 const bringsError = (params: Params): boolean => params.has('error') || !params.has('code')
 
-/** @throws MicrosoftRejection */
+/** Redeems Microsoft's code for an identity. @throws MicrosoftRejection */
 async function identify(
   deps: Deps,
   visit: Visit,
@@ -85,12 +85,12 @@ function rejected(
   error: MicrosoftRejection,
   { now, inQuery }: { now: number; inQuery: boolean },
 ): Answer | Promise<Answer> {
-  // Microsoft says itself what it wants; asked for it once, not forever.
+  // Microsoft demands these claims. The broker repeats the visit for them once.
   if (error.claims !== undefined && !visit.asked?.includes('challenge'))
     return visitAgain(deps, visitor, visit, 'challenge', { claims: error.claims }, now)
   const [user] = visitor.users
   if (user !== undefined) deps.signInWatch.failed(user, error.guidance)
-  // An error in the query is not Microsoft's own answer: operators are not paged by it.
+  // Anyone can forge an error in the query, so it has its own counter and pages no operator.
   const counter = inQuery ? deps.metrics.callbackErrors : deps.metrics.signIns
   counter.inc({ outcome: error.guidance })
   const { code, guidance: key, cause = error, retryAfterSeconds } = error

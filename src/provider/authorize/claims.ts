@@ -3,21 +3,20 @@ import { ACR_MFA } from '../../protocol/names.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
 
 /**
- * The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what
- * the instance gets.
+ * The claims parameter (OpenID Connect Core 1.0 §5.5): its effects on the sign-in and on the
+ * scopes.
  */
 interface ClaimsAsked {
   authTime: boolean
   acr: boolean
   sub: string | undefined
   /**
-   * The scopes that bring what is asked of the user (§5.4): one claim of a scope is had with the
-   * others of it.
+   * The scopes that contain the requested claims (§5.4). A client gets all claims of such a scope.
    */
   scopes: string[]
 }
 
-/** Claims of a user that a scope brings, here and in the ID token (§5.4). */
+/** The scope of each claim, in userinfo and the ID token (§5.4). */
 const SCOPE_OF: Readonly<Record<string, string>> = {
   name: 'profile',
   preferred_username: 'profile',
@@ -30,6 +29,7 @@ const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
+ * Reads the claims parameter.
  * @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that
  * the broker does not support
  */
@@ -59,7 +59,7 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
   try {
     claims = JSON.parse(parameter)
   } catch {
-    // Said below: what the parser says quotes the request.
+    // The error is thrown below: the parser's own text would quote the request.
   }
   if (!isObject(claims))
     throw new OAuthError('invalid_request', 'The claims parameter must be a JSON object.')
@@ -69,7 +69,7 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
   }
 }
 
-/** Voluntary (§5.5.1) is whatever is not essential: it is met if it happens to be. */
+/** Returns whether MFA is essential. A voluntary acr (§5.5.1) demands nothing. */
 function demandsMfa(acr: unknown): boolean {
   if (!isObject(acr) || acr.essential !== true) return false
   const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined]

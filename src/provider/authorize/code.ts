@@ -8,11 +8,11 @@ import { newSecret } from '../../runtime/ids.ts'
 import { type Answer, rejection } from './answer.tsx'
 import { asRegistered, clientOf, type SignInRequest } from './request.ts'
 
-/** RFC 6749 §4.1.2 advises ten minutes at most; an instance needs a second. */
+/** Lifetime of a code. RFC 6749 §4.1.2 allows ten minutes; an instance needs about a second. */
 const CODE_SECONDS = 60
 
 /**
- * 256 random bits for the instance; their hash, with all that they stand for, for the store.
+ * Creates a code of 256 random bits, and the row that stores its hash and contents.
  * @throws OAuthError that must not redirect: the client is no longer registered for the request
  */
 export function newCode(
@@ -42,8 +42,7 @@ export function newCode(
 }
 
 /**
- * Whether the user has to agree before the instance learns who they are: it is registered so, or
- * asks for it itself.
+ * Returns whether the user must consent first, because the registration or the request demands it.
  */
 export async function consentMissing(
   deps: Pick<Deps, 'store'>,
@@ -59,8 +58,8 @@ export async function consentMissing(
 }
 
 /**
- * A code for a session that lives, or why there is none: its user or the client is locked.
- * Undefined: it has ended or was marked meanwhile.
+ * Issues a code for a live session, or returns the page of a lock. Undefined if the session has
+ * ended or was marked since.
  */
 export async function codeForSession(
   deps: Deps,
@@ -70,7 +69,7 @@ export async function codeForSession(
 ): Promise<{ issued: boolean; answer: Answer } | undefined> {
   const { code, row } = newCode(deps, request, now)
   const status = await deps.store.issueCode({ sid, code: row, now })
-  // By another broker, a moment ago.
+  // Another broker removed the client after this request was checked.
   if (status.state === 'client_removed')
     throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   if (status.state === 'locked')

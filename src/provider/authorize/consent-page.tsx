@@ -6,7 +6,7 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import { splitList } from '../../protocol/params.ts'
 import type { SignInRequest } from './request.ts'
 
-/** Asks the user whether an instance may learn who they are. */
+/** The page that asks the user to let an instance learn who they are. */
 
 export const consentPurpose = (sealed: string): string => `consent:${sealed}`
 

@@ -12,13 +12,13 @@ import type { SentForm } from './session-limit.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * Asking the user before an instance learns who they are. The session has passed every other check
- * before.
+ * Consent to share the user's identity with an instance. All other checks of the session have
+ * passed.
  */
 
 type Checked = { client: Client; request: SignInRequest; session: Session }
 
-/** The page that asks, or the way to start again. */
+/** Returns the consent page, or the page to start again. */
 export async function askConsent(
   deps: Deps,
   visitor: Visitor,
@@ -58,8 +58,8 @@ export async function decideConsent(
 }
 
 /**
- * The request is ours, of this browser and in time; the session it was checked for is still the
- * browser's and lives. Else the way to start again.
+ * Opens the sealed request, and checks that it belongs to this browser and to its live session.
+ * Otherwise returns the page to start again.
  */
 async function check(
   deps: Deps,

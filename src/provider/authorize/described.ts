@@ -11,8 +11,8 @@ import {
 } from '../../protocol/described.ts'
 
 /**
- * The authorization endpoint and pushed requests as /openapi.json describes them. Unknown
- * parameters are ignored (RFC 6749 §3.1).
+ * The authorization endpoint and pushed requests in /openapi.json. Unknown parameters are ignored
+ * (RFC 6749 §3.1).
  */
 
 const request = z.object({

@@ -33,8 +33,8 @@ import { parseForm } from '../../protocol/params.ts'
 
 /**
  * Owns the sign-in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests,
- * Microsoft and back, and the code. Refuses to send a browser to an address that does not match a
- * registered one exactly, and to open a session without proof of MFA.
+ * visits to Microsoft, and codes. Rejects redirect addresses that are not an exact match, and opens
+ * no session without proof of MFA.
  */
 export function signinEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -46,7 +46,7 @@ export function signinEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** What browsers are sent to: errors are pages. */
+/** The endpoints for browsers, whose errors are pages. */
 function pages(deps: Deps): Hono {
   const endpoints = new Hono()
   const limit = bodyLimit({
@@ -91,7 +91,7 @@ function pages(deps: Deps): Hono {
   return endpoints
 }
 
-/** The questions that a sign-in asks the user, and the logo that its pages show. */
+/** The forms of a sign-in, and the logo on its pages. */
 function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void {
   const step = stepOf(deps)
   endpoints.get(
@@ -124,7 +124,7 @@ function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void
 
 type Read = (c: Context) => URLSearchParams | Promise<URLSearchParams>
 
-/** Reads the browser once, takes the step, and turns its outcome into the response. */
+/** Returns a handler: it reads the browser, runs the step, and renders its answer. */
 const stepOf =
   (deps: Deps) =>
   (take: (c: Context, visitor: Visitor, now: number) => Answer | Promise<Answer>): Handler =>
@@ -161,7 +161,7 @@ async function form(c: Context): Promise<URLSearchParams> {
   return parseForm(await c.req.text())
 }
 
-/** A form of ours that holds a sealed value. */
+/** Reads a form that holds a sealed value. */
 async function sentForm(
   deps: Deps,
   c: Context,
@@ -176,10 +176,7 @@ async function sentForm(
   }
 }
 
-/**
- * A request that was checked before, from any browser: as good as the address of /authorize it came
- * by.
- */
+/** Restarts a checked request, from any browser. It is worth no more than its /authorize URL. */
 async function takeUpAgain(
   deps: Deps,
   visitor: Visitor,
@@ -217,7 +214,10 @@ async function start(
   return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), { another, shared, now })
 }
 
-/** An old page of a second tab: the user has signed in in the first one since. */
+/**
+ * Returns whether the browser's session already serves the purpose: the user signed in in another
+ * tab.
+ */
 async function isServed(
   deps: Deps,
   visitor: Visitor,
@@ -238,8 +238,8 @@ async function isServed(
 }
 
 /**
- * Beginning a sign-in consumes the pushed request; a user who was shown the page in time may go
- * back to it.
+ * Consumes the pushed request when its sign-in begins. A user who saw the page in time may return
+ * to it.
  */
 async function begun(deps: Deps, purpose: SignInPurpose, now: number): Promise<SignInPurpose> {
   if (purpose.kind === 'own') return purpose

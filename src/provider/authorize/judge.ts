@@ -11,12 +11,12 @@ import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
 import type { Demand, SignInPurpose, Visit } from './sealed.ts'
 
-/** Whether a user whom Microsoft has identified may sign in: here, for this request, now. */
+/** Decides whether a user whom Microsoft has identified may sign in for this request. */
 
 export type Judgement =
   | { admitted: true; acr: string | undefined; amr: string[] | undefined }
   | { admitted: false; guidance: GuidanceKey }
-  /** One further visit may bring what is missing. */
+  /** Another visit to Microsoft may bring the missing proof. */
   | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
   | { admitted: false; tell: OAuthError }
 
@@ -33,8 +33,8 @@ export async function judge(
   const policy = mfaPolicy(deps.config, tenant)
   const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant))
   if (!mfa.proved) {
-    // The tenant wants another authentication context than was asked for, when its name was not
-    // known yet.
+    // The visit asked for another authentication context, because the user's tenant was not known
+    // yet.
     const askAgain =
       policy?.kind === 'auth_context' &&
       policy.id !== visit.authContext &&
@@ -56,8 +56,7 @@ export async function judge(
       ? await judgeRequest(deps, visit.purpose.request, identity)
       : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
-  // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser
-  // sign-in.
+  // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be met is an error.
   if (visit.purpose.kind === 'instance' && visit.purpose.request.acr && mfa.acr === undefined) {
     return {
       admitted: false,
@@ -82,7 +81,10 @@ async function judgeRequest(
   return admits(clientOf(deps, request), identity) ? undefined : 'not_assigned_here'
 }
 
-/** As the request demands it. What a revocation demands is decided where the session opens. */
+/**
+ * Returns whether the authentication is as fresh as the request demands. The transaction that opens
+ * the session checks the demands of revocations.
+ */
 function isFresh(
   { purpose, fresh, login, startedAt }: Visit,
   identity: MicrosoftIdentity,
@@ -100,9 +102,9 @@ function isFresh(
 }
 
 /**
- * On a shared computer the user before may still be signed in at Microsoft, and `prompt=login` can
- * be taken out of the address. A tenant that never sends `auth_time` cannot prove that the password
- * was entered.
+ * Returns whether the user authenticated on a shared computer now, and not the user before them.
+ * `prompt=login` can be removed from the URL, so `auth_time` must prove it. Tenants that never send
+ * it are exempt.
  */
 async function isFreshHere(
   deps: Deps,
@@ -116,7 +118,10 @@ async function isFreshHere(
   )
 }
 
-/** One further visit for a fresh sign-in, if it may help; else the page that says so. */
+/**
+ * Returns the demand for another visit if it may prove a fresh sign-in; otherwise the page that
+ * explains.
+ */
 export function notFresh(
   deps: Pick<Deps, 'config'>,
   visit: Visit,
@@ -135,8 +140,8 @@ export function notFresh(
 }
 
 /**
- * Whether another visit may prove it. Where Microsoft was asked, and answered without asking the
- * user, it would do so again.
+ * Returns whether another visit may prove a fresh sign-in. If Microsoft ignored the demand once, it
+ * would ignore it again.
  */
 function mayAskAgain(
   { asked, login }: Visit,
@@ -152,8 +157,8 @@ function mayAskAgain(
 }
 
 /**
- * How old the user's authentication at Microsoft may be for a sign-in: the limits of the broker,
- * the tenant and the client.
+ * Returns the maximum age of the user's authentication: the lowest limit of broker, tenant and
+ * client.
  */
 export function authenticationLimit(
   deps: Pick<Deps, 'config' | 'clients'>,
@@ -168,8 +173,8 @@ export function authenticationLimit(
 }
 
 /**
- * Also where Microsoft does not say when the user authenticated. Whether it honors `max_age` shows
- * here, and nowhere else.
+ * Returns whether the authentication is older than allowed. Without `auth_time` it counts as too
+ * old, because nothing else shows that Microsoft honored `max_age`.
  */
 const isTooOld = (
   { authTime }: MicrosoftIdentity,

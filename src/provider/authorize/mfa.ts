@@ -5,10 +5,10 @@ import { parseMfaProof, type MfaProof } from '../../protocol/mfa-proof.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 
 /**
- * The one place that decides whether a sign-in proves MFA. It fails closed: a policy that cannot be
- * read, or whose proof is missing, admits no user. `acr` and `amr: ["mfa"]` go together: issued for
- * an authentication context whose proof was asserted, or for Microsoft's own `amr`; never for
- * `conditional_access`, which no token shows.
+ * The one place that decides whether a sign-in proves MFA. It fails closed: an unreadable policy or
+ * a missing proof admits no user. Tokens have `acr` and `amr: ["mfa"]` for an asserted
+ * authentication context or for Microsoft's own `amr`, never for `conditional_access`, which no
+ * token proves.
  */
 
 type MfaVerdict =
@@ -16,8 +16,8 @@ type MfaVerdict =
   | { proved: false }
 
 /**
- * The tenant's own policy where it has one, else the broker's. Undefined: it cannot be read, so
- * nothing proves MFA there.
+ * Returns the tenant's policy, or the broker's for an unknown tenant. Undefined if it cannot be
+ * read: then nothing proves MFA.
  */
 export const mfaPolicy = (
   config: Pick<Config, 'mfaProof'>,
@@ -25,7 +25,7 @@ export const mfaPolicy = (
 ): MfaProof | undefined => (tenant === undefined ? config.mfaProof : parseMfaProof(tenant.mfaProof))
 
 /**
- * Whether the tenant's administrator (at /setup) or the operator (by setting BROKER_MFA_PROOF)
+ * Returns whether the tenant's administrator (at /setup) or the operator (BROKER_MFA_PROOF)
  * asserted that a policy demands the proof.
  */
 export const isAsserted = (
@@ -38,8 +38,9 @@ const ISSUED: MfaVerdict = { proved: true, acr: ACR_MFA, amr: ['mfa'] }
 const NOT_ISSUED: MfaVerdict = { proved: true, acr: undefined, amr: undefined }
 
 /**
- * @param asserted Entra issues `acrs` also where no policy is bound to the context. Without an
- * assertion it admits the user, and tokens claim no MFA.
+ * Decides whether the sign-in proves MFA, and which claims tokens get.
+ * @param asserted Entra also issues `acrs` if no policy is bound to the context. Without an
+ * assertion the user is admitted, but tokens claim no MFA.
  */
 export function judgeMfa(
   policy: MfaProof | undefined,
@@ -60,7 +61,7 @@ export function judgeMfa(
   }
 }
 
-/** For a trial at /setup: what a sign-in like that would be judged. */
+/** Returns how a trial sign-in at /setup would be judged. */
 export const provesMfa = (
   proof: string,
   identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>,

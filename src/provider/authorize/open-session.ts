@@ -23,24 +23,21 @@ import type { CallbackResult, Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
-/** What Microsoft has proved, and what tokens may say of it. */
+/** The proven identity, with the claims that tokens may have. */
 interface Proved
   extends CallbackResult, Pick<Extract<Judgement, { admitted: true }>, 'acr' | 'amr'> {
   tenant: Tenant | undefined
 }
 
 interface How {
-  /**
-   * Sessions that the user chose to end, where they have too many. Left out: the user comes
-   * straight from Microsoft.
-   */
+  /** The sessions that the user chose to end. Undefined: the user comes directly from Microsoft. */
   end?: readonly string[]
   now: number
 }
 
 /**
- * Opens the session of a user who is admitted. A user who is not is sent to Microsoft once more, or
- * reads why.
+ * Opens the session of an admitted user. Sends another user to Microsoft again or explains the
+ * rejection.
  */
 export async function signIn(
   deps: Deps,
@@ -54,7 +51,7 @@ export async function signIn(
 }
 
 /**
- * Judges the user by the rules of now, and opens or renews their session, with its code, in one
+ * Judges the user by the current rules. Opens or renews the session and issues its code in one
  * transaction.
  */
 async function judgeAndOpen(
@@ -112,8 +109,8 @@ async function judgeAndOpen(
 }
 
 /**
- * The sign-in waits for the user's choice where they have too many sessions. A floor that was found
- * on return leads on to Microsoft by itself.
+ * Returns the answer for a session that was not opened: the choice of sessions to end, another
+ * visit to Microsoft, or a rejection.
  */
 function notOpened(
   deps: Deps,
@@ -123,7 +120,7 @@ function notOpened(
   if (opened.why === 'not_fresh') return notFresh(deps, came.visit, came.identity, opened.demand)
   if (opened.why !== 'session_limit') return { admitted: false, guidance: opened.why }
   deps.metrics.signIns.inc({ outcome: 'session_limit' })
-  // A new id: each form is used once.
+  // Each form is used once, so it needs a new id.
   return {
     kind: 'session_limit',
     id: newId(deps.random),
@@ -134,8 +131,7 @@ function notOpened(
 }
 
 /**
- * The answer to a user whose session is open: to the page or the instance, or first the question
- * for consent.
+ * Returns the answer after the session opened: the page, the instance, or first the consent page.
  */
 async function afterOpening(
   deps: Deps,
@@ -160,7 +156,8 @@ async function afterOpening(
   const { user } = opened.session
   const { sub, sid } = opened.session
   if (removed) {
-    // Removed since it was judged: the revocation came before this session and does not cover it.
+    // The tenant was removed after the judgement. Its revocation is older than this session and
+    // does not cover it.
     await revoke(deps, {
       selector: { kind: 'session', sid },
       reason: 'tenant_removed',
@@ -186,7 +183,7 @@ async function afterOpening(
   if (made !== undefined)
     return { kind: 'instance', reply: request.reply, content: { code: made.code }, signedIn }
   const next = async (): Promise<Answer> => {
-    // A user who agreed before is not asked again, unless the instance wants it.
+    // Consent is stored, so the user is asked again only if the instance demands it.
     if (await consentMissing(deps, clientOf(deps, request), request, sub))
       return { kind: 'consent', request, sid }
     return (
@@ -212,7 +209,7 @@ function newSession(
   )
   return {
     user,
-    // 0: Microsoft did not say. The time of the token is not a time of a sign-in.
+    // 0: Microsoft sent no auth_time. The token's `iat` is not the time of a sign-in.
     authTime: identity.authTime ?? 0,
     visitStartedAt: visit.startedAt,
     idleSeconds: limits.idleSeconds,
@@ -235,8 +232,8 @@ function newSession(
 }
 
 /**
- * A user whom Microsoft has identified and who is not signed in makes one further visit, reads a
- * page, or goes back to their instance with an error.
+ * Returns the answer for a user who is not admitted: another visit, a page, or an error to the
+ * instance.
  */
 async function notAdmitted(
   deps: Deps,
@@ -248,7 +245,7 @@ async function notAdmitted(
   const { visit, identity } = came
   const { purpose } = visit
   if ('demand' in judgement) {
-    // A form leads to no page of Microsoft: the user starts again.
+    // The CSP of a form does not allow a redirect to Microsoft, so the user starts again.
     if (end !== undefined) return { kind: 'again', purpose }
     const loginHint = identity.loginHint ?? identity.user.username
     return visitAgain(deps, visitor, visit, judgement.demand, { ...judgement.ask, loginHint }, now)
@@ -270,7 +267,7 @@ async function notAdmitted(
   return rejection(deps, { key: why, purpose })
 }
 
-/** Where a sign-in came from, for the security history. */
+/** Returns where a sign-in came from, for the security history. */
 const signInFrom = ({ address }: Visitor, { visit: { purpose } }: CallbackResult): SignInFrom => ({
   address,
   clientId: purpose.kind === 'instance' ? purpose.request.clientId : undefined,

@@ -7,11 +7,10 @@ import type { Answer } from './answer.tsx'
 import type { OwnPurpose } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
-/** Signing in for a page of our own, without a client and without a code. */
+/** Sign-in for the broker's own pages, without a client or a code. */
 
 /**
- * Paths of ours and nothing that a browser could read as another host: no `//`, no backslash, no
- * dots, no query.
+ * Paths of the broker that no browser can read as another host: no `//`, backslash, dots or query.
  */
 const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/fresh)?)?$/
 
@@ -25,7 +24,7 @@ function readReturnTo(source: URLSearchParams): string {
   return returnTo
 }
 
-/** @throws OAuthError that must not redirect */
+/** Reads the purpose of a sign-in for an own page. @throws OAuthError that must not redirect */
 export function readOwnPurpose(source: URLSearchParams): OwnPurpose {
   const [fresh, another] = [source.get('fresh') === 'yes', source.get('account') === 'another']
   return {
@@ -36,7 +35,7 @@ export function readOwnPurpose(source: URLSearchParams): OwnPurpose {
   }
 }
 
-/** Whether the session of this browser serves, so that Microsoft is not asked. */
+/** Returns whether the browser's session serves the page without a visit to Microsoft. */
 export const servesOwn = (
   status: SessionStatus,
   { fresh, another }: OwnPurpose,

@@ -32,8 +32,8 @@ import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * What users see of signing in. Links that begin a sign-in hold the sealed request, good in this
- * browser alone.
+ * The pages of the sign-in. Their links hold the sealed request, which is valid only in this
+ * browser.
  */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
@@ -41,14 +41,14 @@ type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 const nameOf = (deps: Need, clientId: string): string =>
   deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
 
-/** Where the instance lives, for the user to see where the sign-in will lead. */
+/** Returns the instance's host, so that the user sees where the sign-in leads. */
 const hostOf = (address: string): string | undefined =>
   URL.canParse(address) ? new URL(address).host || undefined : undefined
 
 /**
- * A link and not a form: browsers hold every redirect that follows a form against the page's
- * form-action, and where a tenant's own identity provider sends its users is nothing we can list.
- * It changes nothing by itself, and leads nowhere in another browser.
+ * Returns the link that starts a sign-in at Microsoft. It is not a form: the CSP `form-action`
+ * would also cover a tenant's own identity provider, which is unknown. The link works in this
+ * browser only.
  */
 function startAddress(
   deps: Need,
@@ -60,7 +60,7 @@ function startAddress(
   return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, visitor, 'start', purpose, now), ...more })}`
 }
 
-/** What the user chose beside signing in. */
+/** A choice of the user before the sign-in. */
 type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
 
 export const againAddress = (
@@ -71,7 +71,7 @@ export const againAddress = (
 ): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
 
-/** @param former what became of the session that this browser had */
+/** The sign-in page. @param former the browser's previous session */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
   { t }: PageView,
@@ -109,10 +109,7 @@ export async function signInPage(
   }
 }
 
-/**
- * Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer
- * that several users share.
- */
+/** Other ways to sign in: with an account that the hint does not name, or on a shared computer. */
 interface OtherProps {
   deps: Need
   visitor: Visitor
@@ -150,8 +147,8 @@ function Other({ deps, visitor, purpose, now, t }: OtherProps) {
 }
 
 /**
- * Microsoft gets a login hint, and shows no account chooser. A request for one user alone leaves no
- * choice.
+ * Returns whether Microsoft gets a login hint and so shows no account chooser. A request for one
+ * `sub` allows no other account, so it returns false.
  */
 const expectsUser = (purpose: SignInPurpose): boolean =>
   purpose.kind === 'own'
@@ -162,7 +159,7 @@ const expectsUser = (purpose: SignInPurpose): boolean =>
         purpose.request.acr === true)
 
 /**
- * Why the user has to sign in again, by the class of the cause alone: an attacker who held the
+ * Explains why the user must sign in again, by class of cause only: an attacker with the old
  * session learns no more.
  */
 function HowItEnded({ former, t }: { former: SessionStatus; t: Texts }) {
@@ -175,7 +172,7 @@ function HowItEnded({ former, t }: { former: SessionStatus; t: Texts }) {
   )
 }
 
-/** Whom to ask about the app, and what it does with the user's data. */
+/** Links to the app's contacts and privacy information. */
 function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: ClientMetadata }) {
   const t = useTexts()
   const links = [
@@ -195,7 +192,7 @@ function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: Cl
   )
 }
 
-/** Where the sign-in leads, for the user to see. */
+/** Shows the host to which the sign-in leads. */
 function Destination({ purpose }: { purpose: SignInPurpose }) {
   const t = useTexts()
   const host = purpose.kind === 'instance' ? hostOf(purpose.request.reply.redirectUri) : undefined
@@ -212,20 +209,20 @@ function reasonOf(deps: Need, purpose: SignInPurpose, t: Texts): Child {
   return purpose.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
 }
 
-/** Every row of the table has its words: a missing one fails the type check. */
+/** The type requires a text for each guidance key. */
 const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: readonly string[] }> =>
   t.guidance
 
 export interface GuidanceAbout {
   key: string
   purpose: SignInPurpose
-  /** Microsoft's own number. */
+  /** Microsoft's error number. */
   code?: number | undefined
   cause?: unknown
   retryAfterSeconds?: number | undefined
 }
 
-/** A rejection, in words; the reference finds the line in the log. */
+/** The page of a rejection. Its reference finds the log line. */
 export function guidancePage(
   deps: Need,
   { t }: PageView,
@@ -291,7 +288,7 @@ const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
   code: guidanceFor(key).error,
   message: printable(ENGLISH.guidance[guidanceKey(key)].title),
 })
-/** Only a form_post way back is a form. */
+/** Returns the form target of a form_post response; other modes use a link. */
 const formTarget = (purpose: SignInPurpose): string | undefined =>
   purpose.kind === 'instance' && purpose.request.reply.mode === 'form_post'
     ? purpose.request.reply.redirectUri
@@ -340,10 +337,7 @@ function offerButton(
   )
 }
 
-/**
- * Started, but no Microsoft tenant is connected: for the operator who opens the broker for the
- * first time.
- */
+/** The page for the operator while no Microsoft tenant is connected. */
 export const notConnectedPage = ({ t }: PageView, missing: readonly string[]): PageAnswer => ({
   page: { title: t.notConnected.title, status: 503 },
   body: (
@@ -374,7 +368,7 @@ export function grantingConsentPage(
     subject: t.grantingConsent.subject,
     body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }),
   }
-  // RFC 6068: a space is %20, never +.
+  // RFC 6068: a space is encoded as %20, not +.
   const message = Object.entries(words)
     .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
     .join('&')

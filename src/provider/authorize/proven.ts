@@ -8,14 +8,13 @@ import { mfaPolicy } from './mfa.ts'
 import type { CallbackResult, Visit } from './sealed.ts'
 
 /**
- * What the visits of one sign-in proved of one user so far. Microsoft is asked for one
- * authentication context a visit, and a tenant may need two: one that proves MFA, and one that a
- * fresh sign-in has to bring.
+ * Proof about one user, collected over the visits of one sign-in. Each visit asks Microsoft for one
+ * authentication context, and a tenant may need two: for MFA and for a fresh sign-in.
  */
 
 /**
- * The head of the log when the fresh visit departed; 0: the user did not enter their credentials
- * after the browser had left with `prompt=login`.
+ * Returns the head of the log when the visit with `prompt=login` departed, or 0 if the user has not
+ * entered credentials since.
  */
 export const provenBy = (
   { login }: Pick<Visit, 'login'>,
@@ -23,8 +22,8 @@ export const provenBy = (
 ): number => (login !== undefined && enteredSince(proved, login.at) ? login.seq : 0)
 
 /**
- * What has come back, with what the same user proved in the visits before. Where no context is
- * demanded, each visit counts alone.
+ * Adds the proof of earlier visits by the same user. Without a demanded context each visit counts
+ * alone.
  */
 export function withEarlier(
   config: Pick<Config, 'mfaProof' | 'freshContext'>,
@@ -40,8 +39,8 @@ export function withEarlier(
       ? visit.earlier
       : undefined
   const asked = visit.authContext === id
-  // Only a visit that asked for it: another token may hold the context from an earlier sign-in in
-  // that browser.
+  // Only a visit that asked for the context counts: another token may carry it from an earlier
+  // sign-in in that browser.
   const seq = asked && identity.acrs.includes(id) ? provenBy(visit, identity) : 0
   const context = seq > 0 ? { id, seq } : before?.context
   const policy = mfaPolicy(config, tenant)

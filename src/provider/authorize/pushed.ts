@@ -11,18 +11,18 @@ import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { readReturn, readRequest } from './request.ts'
 
 /**
- * Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize,
- * used once within a minute.
+ * Pushed authorization requests (RFC 9126): checked when pushed and again at /authorize, used once
+ * within 60 s.
  */
 
 const URN = 'urn:ietf:params:oauth:request_uri:'
 const SECONDS = 60
 /**
- * A pushed request is kept for a minute or more, and any caller can push for a public client: twice
- * what an ID token hint and the rest need.
+ * Upper bound of a pushed request, because any caller can push for a public client: twice the size
+ * of an ID token hint and the other parameters.
  */
 const MOST_CHARACTERS = 8192
-/** What proves the client is not part of its request. */
+/** Parameters that authenticate the client and are not part of its request. */
 const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
 
 interface Pushed {
@@ -34,14 +34,14 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c, ['resource'])
   const client = await requestingClient(deps, c, params, { now })
-  // A client that has authenticated pushes from its server, for all of its users at one address.
-  // Any caller can push for a public client.
+  // Anyone can push for a public client, so it is limited by address. An authenticated client
+  // pushes for all its users from one address.
   if (isPublic(client))
     mustBeWithin(deps.rateLimits, 'par', {
       clientId: client.clientId,
       address: remoteOf(c, deps.config),
     })
-  // RFC 9126 §2.1
+  // RFC 9126 §2.1 forbids request_uri here.
   if (params.has('request_uri'))
     throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
@@ -54,7 +54,7 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     )
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
-  // Each is kept for a minute, so this bounds what is stored for a client.
+  // Each request is stored for 60 s, so this bounds the stored requests of a client.
   mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
   const id = newSecret(deps.random)
   const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
@@ -74,15 +74,15 @@ interface PushedReference {
   expiresAt: number
 }
 
-/** The request_uri of a pushed request; undefined if it is of another client or unknown. */
+/** Returns the hash of a pushed request's request_uri; undefined for any other request_uri. */
 export function pushedHash(source: URLSearchParams): string | undefined {
   const [uri, another] = source.getAll('request_uri')
   return another === undefined && uri?.startsWith(URN) ? sha256(uri.slice(URN.length)) : undefined
 }
 
 /**
- * What was pushed, in place of what the browser brings (RFC 9126 §4). Read without using it up: a
- * page may be loaded again.
+ * Returns the pushed parameters, which replace those of the browser (RFC 9126 §4). It does not
+ * consume them, because a page may be reloaded.
  * @throws OAuthError that must not redirect
  */
 export async function readPushed(
@@ -92,8 +92,7 @@ export async function readPushed(
   now: number,
 ): Promise<{ source: URLSearchParams; pushed: PushedReference }> {
   const clientId = source.get('client_id') ?? ''
-  // Before the store is asked: the id of no client has a NUL character, which Postgres does not
-  // take.
+  // Checked before the store, because Postgres rejects a NUL character in a client id.
   if (deps.clients.find(clientId) === undefined) throw gone()
   const stored = await deps.store.pushedRequest({
     requestHash: hash,

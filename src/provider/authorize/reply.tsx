@@ -5,8 +5,8 @@ import type { PageAnswer, PageView } from '../page-request.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 
 /**
- * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked
- * for. Rejects nothing: the caller has made sure that the address is registered.
+ * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207) in the requested mode. The
+ * caller has checked that the redirect_uri is registered.
  */
 
 export interface Reply {
@@ -25,10 +25,7 @@ function fields(issuer: string, reply: Reply, content: Content): Record<string, 
   return { ...own, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
 }
 
-/**
- * Parameters are appended to the registered address as it is: parsing it would change letters of
- * it.
- */
+/** Appends the parameters to the registered address as text. A URL parser would normalize it. */
 const address = (reply: Reply, content: Record<string, string>): string =>
   `${reply.redirectUri}${reply.redirectUri.includes('?') ? '&' : '?'}${new URLSearchParams(content)}`
 
@@ -54,7 +51,7 @@ export function answerInstance(
   }
 }
 
-/** The redirect for a user who does not sign in: the instance gets the error. */
+/** A link or form that returns a user who does not sign in: the instance gets the error. */
 export function WayBack({
   deps,
   reply,

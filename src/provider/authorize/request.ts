@@ -15,14 +15,14 @@ import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
 
 /**
- * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps:
- * first whose it is and where its answer may go, because until both are certain no browser is sent
- * anywhere; then what it asks for: the instance gets its errors. Unknown parameters are ignored.
+ * Reads an authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1) in two steps.
+ * The first finds the client and its registered redirect_uri; until then no error redirects. The
+ * second reads the rest, and the instance gets its errors. Unknown parameters are ignored.
  */
 
 export type Prompt = 'none' | 'login' | 'select_account' | 'consent'
 
-/** What an instance asks for: checked, complete, and small enough to travel sealed. */
+/** A validated request, small enough to be sealed into a URL. */
 export interface SignInRequest {
   clientId: string
   reply: Reply
@@ -31,28 +31,28 @@ export interface SignInRequest {
   nonce?: string | undefined
   codeChallenge?: string | undefined
   prompt: Prompt[]
-  /**
-   * Not older than this may the user's sign-in at Microsoft be: `max_age`, or the client's own
-   * demand.
-   */
+  /** Upper bound of the age of the user's authentication: `max_age`, or the client's default. */
   maxAgeSeconds?: number | undefined
   loginHint?: string | undefined
-  /** It has to be this user (`id_token_hint`, or `sub` in the claims parameter). */
+  /** The only user who may sign in (`id_token_hint`, or `sub` in the claims parameter). */
   sub?: string | undefined
-  /** MFA has to be proved by Microsoft itself. */
+  /** Microsoft must prove MFA. */
   acr?: true | undefined
   wantsAuthTime?: true | undefined
-  /** The pushed request (RFC 9126) it came by. */
+  /** The pushed request (RFC 9126) that this request was read from. */
   pushed?: { hash: string; expiresAt: number } | undefined
 }
 
 /**
- * It travels in Microsoft's `state`, which is an address; longer ones are cut off somewhere on the
- * way.
+ * Upper bound of a request, which is sealed into Microsoft's `state`: servers and proxies reject
+ * longer URLs.
  */
 const MOST_BYTES = 4096
 
-/** @throws OAuthError that must not redirect: to whom is exactly what is not certain */
+/**
+ * Returns the client and its registered reply address. @throws OAuthError that must not redirect,
+ * because the address is not certain
+ */
 export function readReturn(
   deps: Pick<Deps, 'clients'>,
   source: URLSearchParams,
@@ -100,7 +100,7 @@ function modeInside(source: URLSearchParams): unknown {
 }
 
 /**
- * The client of a request that has travelled: registrations change meanwhile.
+ * Returns the client of a sealed request, if its current registration still allows the request.
  * @throws OAuthError that must not redirect
  */
 export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): Client {
@@ -119,7 +119,7 @@ export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): C
 }
 
 /**
- * The same request, with what the client's registration has lost or demands since.
+ * Returns the request reduced to the client's current scopes and demands.
  * @throws OAuthError that must not redirect
  */
 export function asRegistered(client: Client, request: SignInRequest): SignInRequest {
@@ -144,7 +144,7 @@ function only(source: URLSearchParams, name: string): string {
   return value
 }
 
-/** @throws OAuthError for the instance to read, at its own address */
+/** Reads the rest of the request. @throws OAuthError that redirects to the instance */
 export async function readRequest(
   deps: Pick<Deps, 'keys'>,
   client: Client,
@@ -186,8 +186,8 @@ export async function readRequest(
 }
 
 function rejectUnsupported(params: Params): void {
-  // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what
-  // was pushed before this.
+  // OpenID Connect Core 1.0 §6 and §7.2.1. Parameters of a pushed request have replaced its
+  // request_uri before.
   if (params.has('request'))
     throw new OAuthError(
       'request_not_supported',
@@ -224,9 +224,9 @@ function checkResponse(client: Client, params: Params): void {
 const CLIENT_SCOPES: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
 
 /**
- * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where
- * it may not refresh; something has to be left. Without openid it is plain OAuth: no ID token, and
- * no claims of a user.
+ * Returns the granted scopes. Unregistered scopes are dropped (RFC 6749 §3.3), and offline_access
+ * if the client may not refresh; at least one must remain. Without openid the client gets no ID
+ * token and no user claims.
  */
 function readScope(
   client: Client,
@@ -249,7 +249,7 @@ function readScope(
   return granted.join(' ')
 }
 
-/** RFC 8707 §2: for one at a time, and only what the client is registered for. */
+/** Returns the one audience (RFC 8707 §2), which must be registered for the client. */
 function readAudience(client: Client, resource: string | undefined): string {
   const audience = audienceFor(client, resource)
   if (audience === undefined)
@@ -261,8 +261,8 @@ function readAudience(client: Client, resource: string | undefined): string {
 }
 
 /**
- * RFC 7636, and RFC 9700 §2.1.1: S256 from every public client, and from every other client unless
- * registered otherwise.
+ * Returns the PKCE challenge (RFC 7636, RFC 9700 §2.1.1). Public clients must send S256; others too
+ * unless registered otherwise.
  */
 function readChallenge(client: Client, params: Params): string | undefined {
   const challenge = params.get('code_challenge')
@@ -280,7 +280,8 @@ function readChallenge(client: Client, params: Params): string | undefined {
       )
     return undefined
   }
-  // Not sent means plain (RFC 7636 §4.3), which protects from nothing that reads the request.
+  // A missing method means plain (RFC 7636 §4.3), which does not protect against a reader of the
+  // request.
   if (method !== 'S256')
     throw new OAuthError('invalid_request', 'The code_challenge_method must be S256.')
   if (!isCodeChallenge(challenge))
@@ -313,7 +314,7 @@ function readMaxAge(value: string | undefined): number | undefined {
   return Number(value)
 }
 
-/** The user an instance knows already: an ID token of ours, for that client, expired or not. */
+/** Returns the `sub` of an ID token that the broker issued to this client, expired or not. */
 async function readIdTokenHint(
   deps: Pick<Deps, 'keys'>,
   client: Client,

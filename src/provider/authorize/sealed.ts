@@ -8,78 +8,75 @@ import type { SignInRequest } from './request.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * What travels through the browser, because nothing is kept before Microsoft's callback: sealed,
- * each for one place, valid for a while, and where it matters bound to the browser it was made for.
+ * Values sealed into URLs and forms, because the broker stores nothing before Microsoft's callback.
+ * Each is valid for one purpose, for a limited time, and mostly in one browser.
  */
 
-/** What the user signs in for: an instance's request, or a page of the broker. */
+/** The purpose of a sign-in: an instance's request, or a page of the broker. */
 export type SignInPurpose = { kind: 'instance'; request: SignInRequest } | OwnPurpose
 
-/** `fresh`: the page shows more to a user who has just entered the password. */
+/** A page of the broker. With `fresh` it needs a recent sign-in. */
 export interface OwnPurpose {
   kind: 'own'
   returnTo: string
   fresh?: true | undefined
-  /** A user who is signed in wants to sign in with another account. */
+  /** The user wants to sign in with another account. */
   another?: true | undefined
 }
 
 /**
- * What one further visit may be for: Microsoft's own challenge, the tenant's authentication context
- * that proves MFA, a fresh sign-in.
+ * The reason for another visit: Microsoft's own challenge, the tenant's MFA authentication context,
+ * or a fresh sign-in.
  */
 export type Demand = 'challenge' | 'context' | FreshDemand
 
-/** What the visits of one sign-in proved of one user so far. */
+/** Proof about one user from earlier visits of this sign-in. */
 export interface Earlier extends UserKey {
   acrs: string[]
   context?: ContextProof | undefined
 }
 
-/** One visit to Microsoft: what went there, to be checked against what comes back. */
+/** One visit to Microsoft: the values that its callback is checked against. */
 export interface Visit {
   id: string
   purpose: SignInPurpose
   nonce: string
   verifier: string
-  /** When the browser was first sent there. */
+  /** When the browser first left for Microsoft. */
   startedAt: number
-  /** The request demands a fresh sign-in: Microsoft's `auth_time` has to show it. */
+  /** True if Microsoft's `auth_time` must prove a fresh sign-in. */
   fresh: boolean
-  /**
-   * When the browser was last sent there with `prompt=login`, and the head of the log at that
-   * moment.
-   */
+  /** When the browser last left with `prompt=login`, and the head of the log at that time. */
   login?: { at: number; seq: number } | undefined
   tid?: string | undefined
   authContext?: string | undefined
-  /** What Microsoft was asked for in one further visit each; there is no second for any of them. */
+  /** Demands that another visit was made for. Each is made at most once. */
   asked?: readonly Demand[] | undefined
-  /** What the visits before this one proved. */
+  /** Proof from earlier visits. */
   earlier?: Earlier | undefined
-  /** On a computer that several users share. */
+  /** True on a computer that several users share. */
   shared?: true | undefined
 }
 
-/** A user whom Microsoft has identified, by one visit. */
+/** A user whom Microsoft identified in one visit. */
 export interface CallbackResult {
   visit: Visit
   identity: MicrosoftIdentity
 }
 
 interface SealedPayloads {
-  /** To be taken up again from any browser, like the address of /authorize itself. */
+  /** A purpose to restart, in any browser, like the URL of /authorize. */
   again: SignInPurpose
-  /** In the link that leads to Microsoft. */
+  /** A purpose in the link that leads to Microsoft. */
   start: SignInPurpose
-  /** In the form that asks for consent, once everything else was checked for that session. */
+  /** A checked request in the consent form, for one session. */
   consent: { request: SignInRequest; sid: string }
   /**
-   * In the form that asks which session ends, where a user has as many as are allowed. It is judged
-   * again when the form is sent.
+   * A sign-in in the form that asks which sessions to end. It is judged again when the form
+   * arrives.
    */
   limit: CallbackResult & { id: string }
-  /** As Microsoft's `state`. */
+  /** A visit in Microsoft's `state`. */
   visit: Visit
 }
 
@@ -92,7 +89,7 @@ const SECONDS: Record<keyof SealedPayloads, number> = {
 }
 
 interface Bound<T> {
-  /** SHA-256 of the cookie that names the browser. Left out: any browser may open it. */
+  /** SHA-256 of the browser's cookie. Undefined: any browser may open the value. */
   browser?: string | undefined
   value: T
 }
@@ -113,10 +110,7 @@ export function seal<K extends keyof SealedPayloads>(
 
 export type Opened<T> =
   | { how: 'good'; value: T; until: number }
-  /**
-   * Ours, but too old, or of another browser: its content may be shown the way to start again, and
-   * nothing more.
-   */
+  /** Sealed by the broker, but expired or made for another browser: usable only to start again. */
   | { how: 'late' | 'elsewhere'; value: T }
   | { how: 'foreign'; value?: undefined }
 

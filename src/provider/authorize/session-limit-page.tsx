@@ -11,13 +11,13 @@ import { type CallbackResult, seal } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * A user with as many sessions as are allowed chooses which of them end. The sign-in travels in the
- * form, sealed, until they have.
+ * The page on which a user with too many sessions chooses which end. The sign-in waits sealed in
+ * its form.
  */
 
 export const limitPurpose = (sealed: string): string => `session-limit:${sealed}`
 
-/** @param choose so many of `among` have to end */
+/** The page of that choice. @param choose how many of `among` must end */
 export function limitPage(
   deps: Deps,
   { t, csrf }: PageView,

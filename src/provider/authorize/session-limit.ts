@@ -6,8 +6,8 @@ import { open } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * A form that was sent: the sealed value it holds, whether our own page in this browser made it,
- * and the user's choice.
+ * A submitted form: its sealed value, whether the broker's own page in this browser made it, and
+ * the user's choice.
  */
 export interface SentForm {
   sealed: string
@@ -16,9 +16,9 @@ export interface SentForm {
 }
 
 /**
- * A sign-in that waits for the user's choice goes on: it is ours, of this browser, ten minutes old
- * at most, and used once. It is judged again, so a lock, a revocation, another sign-in and a new
- * rule that came meanwhile count.
+ * Continues a sign-in after the user chose which sessions end. It checks that the sealed sign-in
+ * belongs to this browser, is at most ten minutes old and unused. It judges the sign-in again, so
+ * later locks and revocations count.
  */
 export async function endAndSignIn(
   deps: Deps,

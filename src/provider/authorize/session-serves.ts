@@ -3,9 +3,8 @@ import { ACR_MFA } from '../../protocol/names.ts'
 import type { SignInRequest } from './request.ts'
 
 /**
- * Whether a browser's session answers a request without Microsoft: single sign-on. Undefined: it
- * does not.
- * @param most how old the user's authentication may be for the client
+ * Returns the browser's session if it answers the request without Microsoft (single sign-on).
+ * @param most the client's limit on the age of the user's authentication
  */
 export function servingSession(
   status: SessionStatus,
@@ -26,12 +25,12 @@ export function servingSession(
 }
 
 /**
- * `authTime` 0: Microsoft did not say when, and no age is young enough. A `max_age` of 0 means
- * prompt=login.
+ * Returns whether the authentication is recent enough. Without auth_time (0) it never is, and
+ * `max_age=0` means prompt=login.
  */
 const youngerThan = ({ authTime }: Session, seconds: number, now: number): boolean =>
   authTime > 0 && seconds > 0 && now - authTime <= seconds
 
-/** Microsoft is asked to make the user prove themselves again. */
+/** Returns whether the request demands a fresh authentication at Microsoft. */
 export const wantsFresh = (request: SignInRequest): boolean =>
   request.prompt.includes('login') || request.maxAgeSeconds !== undefined

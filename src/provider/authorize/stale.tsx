@@ -9,8 +9,8 @@ import type { SignInPurpose } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * Pages of a sign-in that cannot be continued: an old tab, Back, two tabs, another browser, no
- * cookies. Each says how to start again.
+ * Pages of a sign-in that cannot continue: an old tab, Back, two tabs, another browser, or no
+ * cookies. Each lets the user start again.
  */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
@@ -26,9 +26,7 @@ const STATUS = {
 
 export type Stale = Exclude<keyof typeof STATUS, 'forgotten'>
 
-/**
- * Where the cookie that names the browser did not come back either, the browser keeps no cookies.
- */
+/** Returns the page. If the browser did not send its own cookie either, it stores no cookies. */
 export function stalePage(
   deps: Need,
   { t }: PageView,
@@ -64,8 +62,8 @@ export function stalePage(
 }
 
 /**
- * At the app, if it can be: the `state` that the app sent here may have expired there too, and is
- * used up once it came back.
+ * Returns the link that starts again, at the app if possible: the app's own `state` may have
+ * expired.
  */
 function anew(
   deps: Need,

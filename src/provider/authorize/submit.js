@@ -1,2 +1,2 @@
-// Sends the answer on. Without scripts the reader presses the button.
+// Submits the response form. Without scripts the user presses the button.
 document.forms[0].submit()

@@ -16,9 +16,7 @@ import { type Demand, seal, type SignInPurpose, type Visit } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
 
-/**
- * Sends the browser to Microsoft, with all that its return will be held against sealed in `state`.
- */
+/** Sends the browser to Microsoft. `state` holds, sealed, what the callback is checked against. */
 
 type Ask = Pick<
   StartSignIn,
@@ -26,14 +24,14 @@ type Ask = Pick<
 >
 
 interface Start {
-  /** The user asked for the account chooser. */
+  /** True if the user asked for the account chooser. */
   another: boolean
-  /** The computer is shared: who used it before may still be signed in at Microsoft. */
+  /** True on a shared computer, where the user before may still be signed in at Microsoft. */
   shared: boolean
   now: number
 }
 
-/** The first time. */
+/** Starts the first visit of a sign-in. */
 export async function visitMicrosoft(
   deps: Deps,
   visitor: Visitor,
@@ -41,9 +39,9 @@ export async function visitMicrosoft(
   { another, shared, now }: Start,
 ): Promise<Answer> {
   const fresh = purpose.kind === 'instance' ? wantsFresh(purpose.request) : purpose.fresh === true
-  // Asked at once for what the sign-in would be rejected without.
+  // Asks at once for proof without which the sign-in would be rejected.
   const demanded = await demandedOf(deps, visitor, now)
-  // Another account may be of another tenant.
+  // Another account may belong to another tenant.
   const context = another ? undefined : demanded.context
   const ask = await whatToAsk(deps, visitor, purpose, now, {
     login: fresh || demanded.login || shared,
@@ -67,8 +65,8 @@ export async function visitMicrosoft(
 }
 
 /**
- * As far as this browser's cookies say who comes: nothing rests on it, because the store judges who
- * has come.
+ * Returns the proof that this browser's last user must bring. It only saves a visit: the store
+ * judges the user who returns.
  */
 async function demandedOf(
   deps: Deps,
@@ -89,10 +87,7 @@ async function demandedOf(
   return { login: endedElsewhere(await currentStatus(deps, visitor.sessionHash, now)) }
 }
 
-/**
- * Again, for proof that the visits before did not bring. A user who was just there needs no account
- * chooser.
- */
+/** Starts another visit, for missing proof. It skips the account chooser. */
 export async function visitAgain(
   deps: Deps,
   visitor: Visitor,
@@ -146,7 +141,7 @@ async function leave(
   ask: Ask,
   now: number,
 ): Promise<Answer> {
-  // Read before the browser leaves: a revocation from here on is later than the departure.
+  // Read before the browser leaves, so that every later revocation has a higher seq.
   const visit =
     ask.prompt === 'login'
       ? { ...began, login: { at: now, seq: (await deps.store.head()).seq } }
@@ -185,14 +180,14 @@ async function whatToAsk(
   const policy = mfaPolicy(deps.config, tenant)
   const authContext = context ?? (policy?.kind === 'auth_context' ? policy.id : undefined)
   const request = purpose.kind === 'instance' ? purpose.request : undefined
-  // The user asks for it, has signed out, or the instance wants it: stronger than a hint, which
-  // does not go with it.
+  // The user wants another account or has signed out, or the instance asks for the chooser. A hint
+  // would suppress the chooser.
   const chooses =
     another || visitor.choosesAccount || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, visitor, purpose, now)
   const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, purpose, tenant))
-  // Where no authentication context can be asked for, entering the credentials again is how Entra
-  // comes to ask for a second factor.
+  // Without an authentication context, only a new entry of credentials makes Entra ask for a second
+  // factor.
   if (login || (request?.acr && authContext === undefined))
     return { prompt: 'login', loginHint, maxAgeSeconds, authContext, tid }
   return {
@@ -203,7 +198,7 @@ async function whatToAsk(
   }
 }
 
-/** An instance for one tenant's users gets that tenant's sign-in page. */
+/** Returns the client's only tenant: its users get that tenant's sign-in page. */
 function onlyTenant(deps: Pick<Deps, 'clients'>, purpose: SignInPurpose): string | undefined {
   const tenants =
     purpose.kind === 'instance' ? clientOf(deps, purpose.request).metadata.tenants : undefined
@@ -211,8 +206,8 @@ function onlyTenant(deps: Pick<Deps, 'clients'>, purpose: SignInPurpose): string
 }
 
 /**
- * Whom to expect: by the instance's word, else whom the request names, else, for a step-up, who is
- * signed in here.
+ * Returns the login hint: the instance's own, else the user that the request names, else for a
+ * step-up the signed-in user.
  */
 async function hintFor(
   deps: Deps,
@@ -230,9 +225,8 @@ async function hintFor(
 }
 
 /**
- * The hint is in an address that the browser shows, and any site can make up a request: the name
- * goes only to a browser in which this user has signed in before. Otherwise each `sub` could be
- * turned into the name of its user.
+ * Returns the username of `sub` if that user has signed in in this browser before. The hint shows
+ * in a URL and any site can forge a request, so other browsers must not learn the name.
  */
 async function nameOfKnown(
   deps: Deps,

@@ -5,22 +5,19 @@ import { sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'
 import type { Deps } from '../deps.ts'
 
-/**
- * The browser that a request of the sign-in comes from, read once by the endpoint: no step below
- * needs the request itself.
- */
+/** The browser of a sign-in request, read once. The steps below do not get the request itself. */
 export interface Visitor extends Browser {
-  /** SHA-256 of the cookie that names the browser. Undefined: the browser sent none. */
+  /** SHA-256 of the browser's cookie. Undefined: the browser sent none. */
   sent: string | undefined
-  /** The same. A browser that sent none is named by the answer. */
+  /** Returns the same hash, and sets a new cookie if the browser sent none. */
   hash(): string
 }
 
 const COOKIE = '__Host-cmb_signin'
 
 /**
- * The cookie names a browser, not a user. It stays over several sign-ins: two tabs may be at it at
- * once.
+ * Reads the cookie that names the browser (not the user). It stays for several sign-ins, because
+ * two tabs may sign in at once.
  */
 export function visitorOf(
   deps: Pick<Deps, 'config' | 'sealer' | 'random'>,

@@ -1,6 +1,6 @@
 /**
- * Owns what is public about the broker: its metadata, its public keys, and the description of its
- * API.
+ * Owns the public documents of the broker: its metadata, its public keys, and the description of
+ * its API.
  */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
@@ -18,8 +18,9 @@ interface Document {
 const METADATA_SECONDS = 3600
 
 /**
- * @param openApi generates the document; asked once, when it is first read, because it describes
- * the routes that are mounted by then
+ * Mounts the public documents.
+ * @param openApi generates the API description; called once at the first request, when all routes
+ * are mounted
  */
 export function discoveryEndpoints(
   deps: Pick<Deps, 'config' | 'keys' | 'clock'>,
@@ -29,23 +30,23 @@ export function discoveryEndpoints(
   const metadata = documentOf(providerMetadata(deps.config))
   const jwks = jwksDocument(deps)
   publish(endpoints, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
-  // RFC 8414 §3: the same, where OAuth libraries look for it.
+  // RFC 8414 §3: OAuth libraries look for the metadata here.
   publish(
     endpoints,
     '/.well-known/oauth-authorization-server',
     maxAge(METADATA_SECONDS),
     () => metadata,
   )
-  // After an emergency rotation a copy in a cache lacks the key that signs. Guards learn it from
-  // the feed; other libraries know only this address.
+  // After an emergency rotation, a cached copy lacks the key that signs now. Guards learn of it
+  // from the feed; other libraries only from here.
   publish(
     endpoints,
     '/jwks',
     () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)),
     jwks,
   )
-  // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed
-  // stays here.
+  // Evidence outlives the keys in /jwks. This archive has the public part of every key that ever
+  // signed.
   publish(endpoints, '/.well-known/signing-keys-archive', maxAge(JWKS_MAX_AGE_SECONDS), async () =>
     documentOf({
       keys: (await deps.keys.list()).map(
@@ -66,7 +67,7 @@ export function discoveryEndpoints(
   return endpoints
 }
 
-/** Public, so any origin may read it: there are no cookies and no secrets here. */
+/** Publishes a document to every origin. It has no cookies and no secrets. */
 function publish(
   endpoints: Hono,
   path: string,
@@ -94,7 +95,7 @@ function publish(
 
 const maxAge = (seconds: number): string => `public, max-age=${seconds}`
 
-/** RFC 9110 §13.1.2 */
+/** Returns whether the client's copy is current (RFC 9110 §13.1.2). */
 const knows = (c: Context, etag: string): boolean =>
   (c.req.header('if-none-match') ?? '')
     .split(',')
@@ -105,7 +106,7 @@ function documentOf(value: unknown): Document {
   return { body, etag: `"${sha256(body).slice(0, 22)}"` }
 }
 
-/** Written again only when the keys changed. */
+/** Returns a function that rebuilds the document only when the keys change. */
 function jwksDocument(deps: Pick<Deps, 'keys'>): () => Document {
   let of: unknown
   let document = documentOf({ keys: [] })

@@ -24,8 +24,8 @@ const CLAIMS = [
 ]
 
 /**
- * What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414
- * §2).
+ * Returns the provider metadata: exactly what the broker supports (OpenID Connect Discovery 1.0 §3,
+ * RFC 8414 §2).
  */
 export const providerMetadata = ({
   issuer,
@@ -63,8 +63,7 @@ export const providerMetadata = ({
   claims_supported: CLAIMS,
   claims_parameter_supported: true,
   request_parameter_supported: false,
-  // OpenID Connect Discovery §3: where it is left out, it means true. The `request_uri` of RFC 9126
-  // is another thing.
+  // OpenID Connect Discovery §3: the default is true. The `request_uri` of RFC 9126 does not count.
   request_uri_parameter_supported: false,
   // RFC 9207 §3
   authorization_response_iss_parameter_supported: true,

@@ -4,10 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Json } from '../../protocol/described.ts'
 import { webhookJsonSchema } from '../../protocol/webhook-event.ts'
 
-/**
- * OpenAPI 3.1 of every described route, generated from the routes that are mounted on the two
- * listeners.
- */
+/** Generates the OpenAPI 3.1 document from the described routes of both listeners. */
 
 export interface Document {
   paths: Record<string, Json>
@@ -79,7 +76,10 @@ export async function openApiDocument(
   }
 }
 
-/** OpenAPI 3.1 §4.8.25: a generated client then has one type for each kind of selector. */
+/**
+ * Adds a discriminator (OpenAPI 3.1 §4.8.25), so that generated clients have one type for each kind
+ * of selector.
+ */
 function withKinds(schemas: Record<string, Json>): Record<string, Json> {
   const { Selector } = schemas
   const refs = ((Selector?.oneOf ?? []) as { $ref: string }[]).map(({ $ref }) => $ref)
@@ -89,9 +89,7 @@ function withKinds(schemas: Record<string, Json>): Record<string, Json> {
   return { ...schemas, Selector: { ...Selector, discriminator: { propertyName: 'kind', mapping } } }
 }
 
-/**
- * OpenAPI 3.1 §4.8.1: each type of message, with the schemas of the document in place of its own.
- */
+/** Describes each type of webhook message (OpenAPI 3.1 §4.8.1) with the document's own schemas. */
 function webhooks(): Json {
   const { oneOf } = JSON.parse(
     JSON.stringify(webhookJsonSchema()).replaceAll('#/$defs/', '#/components/schemas/'),

@@ -5,8 +5,8 @@ import { open, seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
 
 /**
- * Where the browser goes when there is nothing left to ask: to the registered address, or to the
- * signed-out page; and to Microsoft's own sign-out and back.
+ * Chooses where the browser goes after a sign-out: the registered address, the signed-out page, or
+ * Microsoft's own sign-out and back.
  */
 
 const addressesOf = (clients: Deps['clients'], clientId: string | undefined): readonly string[] =>
@@ -15,8 +15,8 @@ const withState = (address: string): string =>
   `${address}${address.includes('?') ? '&' : '?'}state=`
 
 /**
- * The registered address with the `state` that came, if one came (RP-Initiated Logout 1.0 §3).
- * Undefined where it is not registered any more.
+ * Returns the registered address with the request's `state` (RP-Initiated Logout 1.0 §3). Undefined
+ * if it is no longer registered.
  */
 export function returnAddress(
   { clients }: Pick<Deps, 'clients'>,
@@ -28,16 +28,13 @@ export function returnAddress(
   )
     return undefined
   if (request.state === undefined) return request.returnTo
-  // Appended as text: a parser would rewrite what was registered.
+  // Appended as text, because a URL parser would normalize the registered address.
   const [address = '', fragment] = request.returnTo.split('#', 2)
   const joined = `${withState(address)}${encodeURIComponent(request.state)}`
   return fragment === undefined ? joined : `${joined}#${fragment}`
 }
 
-/**
- * What travelled through the browser may be a day old: an address that the client has lost
- * meanwhile is left out.
- */
+/** Drops a return address that the client no longer has: a sealed value may be a day old. */
 export function asRegistered({ clients }: Pick<Deps, 'clients'>, done: Done): Done {
   const { back, clientId } = done
   if (back === undefined) return done
@@ -47,7 +44,7 @@ export function asRegistered({ clients }: Pick<Deps, 'clients'>, done: Done): Do
   return isRegistered ? done : { ...done, back: undefined }
 }
 
-/** Ends of a session that the user did not cause and may not expect. */
+/** Reasons that the user did not cause and may not expect. */
 const UNEXPECTED: ReadonlySet<ReasonClass | undefined> = new Set<ReasonClass>([
   'ended_elsewhere',
   'administrator',
@@ -55,15 +52,15 @@ const UNEXPECTED: ReadonlySet<ReasonClass | undefined> = new Set<ReasonClass>([
 ])
 
 /**
- * The app that asked cannot say these on its own page: more than this device, a step that is left,
- * devices that stay, another cause.
+ * Returns whether the user must read the signed-out page, because the app's own page cannot say
+ * this: a sign-out on all devices, a remaining step or session, or another cause.
  */
 const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
   scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || UNEXPECTED.has(why)
 
 /**
- * The end of a sign-out on our side: straight back to the app, unless the user has something to
- * read first.
+ * Returns the next address after a sign-out: the app, unless the user must read the signed-out page
+ * first.
  */
 export function goOn(
   deps: Pick<Deps, 'sealer' | 'clients'>,
@@ -78,9 +75,9 @@ export function goOn(
 }
 
 /**
- * To Microsoft's sign-out, which comes back to one fixed address (it is registered there): the rest
- * waits in a cookie.
- * @returns the address, and the cookie's value where the address is Microsoft's
+ * Returns the address of Microsoft's sign-out. Microsoft returns to one fixed registered address,
+ * so a cookie keeps the rest.
+ * @returns the address, and the cookie's value if the address is Microsoft's
  */
 export async function goToMicrosoft(
   deps: Pick<Deps, 'sealer' | 'microsoft' | 'log'>,
@@ -102,7 +99,8 @@ export async function goToMicrosoft(
 }
 
 /**
- * Back from Microsoft. The user has read before they left what was done here, so the app is next.
+ * Returns the next address after Microsoft's sign-out. The user has read the signed-out page
+ * before, so it is the app.
  */
 export function backFromMicrosoft(
   deps: Pick<Deps, 'sealer' | 'clients'>,

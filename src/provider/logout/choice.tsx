@@ -20,21 +20,19 @@ import { seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
 
 /**
- * The question: sign out of what? Nothing has happened when it is shown, and nothing does until its
- * form comes back from this browser.
+ * The page that asks what to sign out of. Nothing is revoked before its form returns from this
+ * browser.
  */
 
 export interface Asked {
   session: Session
   logout: LogoutRequest
-  /**
-   * Something to say first: why the request itself leads nowhere, or why the question is put again.
-   */
+  /** A notice above the question: why the request was rejected, or why the user is asked again. */
   notice?: Child | undefined
   status?: ContentfulStatusCode | undefined
 }
 
-/** What the form's token is made for: this request for this session, and no other. */
+/** Returns the CSRF purpose of the form: one request for one session. */
 export const choicePurpose = (sealedChoice: string): string => `logout ${sealedChoice}`
 
 export async function askWhichSignOut(
@@ -51,7 +49,7 @@ export async function askWhichSignOut(
   const sealed = seal(deps.sealer, 'choice', { request: logout, sid: session.sid }, now)
   const back = clientUri(deps.clients, logout.clientId)
   return {
-    // The browser checks the whole chain of redirects after the form.
+    // The CSP `form-action` covers every redirect after the form.
     page: { title: t.signOut.title, status, formAction: [logout.returnTo] },
     body: (
       <>
@@ -75,13 +73,13 @@ export async function askWhichSignOut(
 
 interface ChoiceFormProps {
   fields: Record<string, string>
-  /** What was opened in this browser. */
+  /** Apps that were opened in this browser. */
   apps: readonly string[]
-  /** Live sessions on other devices. */
+  /** Number of live sessions on other devices. */
   others: number
-  /** The instance, for users who stay signed in. */
+  /** The link to the instance for users who stay signed in. */
   back: string
-  /** Microsoft is signed out of too, without a question. */
+  /** True on a shared computer: Microsoft's sign-out follows without a question. */
   shared: boolean
   t: Texts
 }
@@ -118,7 +116,7 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
   </form>
 )
 
-/** The apps that this sign-in was used for in this browser. */
+/** Lists the apps that this session was used for in this browser. */
 const openedHere = (apps: readonly string[], t: Texts): string =>
   apps.length === 0
     ? t.signOut.noApps
@@ -127,8 +125,8 @@ const openedHere = (apps: readonly string[], t: Texts): string =>
       })
 
 /**
- * An ID token of another user, or of an ended session, must not end this browser's session without
- * asking.
+ * Returns a warning if the ID token names another user or an ended session: this browser's session
+ * must not end without a question.
  */
 function whoseSession(
   deps: Deps,

@@ -11,7 +11,10 @@ import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
 
-/** The answer to the question. Revokes first, so that no later fault leaves the user signed in. */
+/**
+ * Handles the form of the question. It revokes first, so that a later error leaves no user signed
+ * in.
+ */
 
 type Scope = 'device' | 'everywhere'
 
@@ -38,8 +41,7 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
   if (scope !== 'device' && scope !== 'everywhere')
     return again(deps, request, { current, logout, why: 'nothing' })
 
-  // The form is this browser's own, made for that session: it decides, even where the cookie has
-  // gone since.
+  // The form belongs to this browser and session, so it counts even if the session cookie is gone.
   const asked = await deps.store.statusBySid(sid, now)
   const live = liveSession(asked)
   const done =
@@ -70,8 +72,8 @@ async function endSession(
 }
 
 /**
- * The same form a second time, or after something else ended the session: nothing is revoked again,
- * or a newer sign-in would end with it.
+ * Answers a repeated form, or one whose session has ended. It revokes nothing, because that would
+ * end a newer sign-in.
  */
 async function alreadyOut(
   deps: Deps,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Description, form, text } from '../../protocol/described.ts'
 
-/** The end session endpoint as /openapi.json describes it. */
+/** The end session endpoint in /openapi.json. */
 
 const request = z.object({
   id_token_hint: text.optional(),

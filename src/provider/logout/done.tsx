@@ -10,8 +10,8 @@ import { currentStatus, endedClass, liveSession } from '../../clients/session/cu
 import { clientName, clientUri } from './names.ts'
 
 /**
- * The signed-out page: where the user is signed out, and which instances have confirmed it. It
- * stays true when it is opened again later.
+ * The signed-out page: what the user is signed out of, and which instances have confirmed it. It
+ * stays correct when opened again later.
  */
 
 type Progress = keyof Texts['signedOut']['progress']
@@ -20,13 +20,13 @@ const TAG: Record<Progress, string> = {
   pending: 'tag wait',
   unconfirmed: 'tag bad',
 }
-/** What the address says of the sign-out, as the clients are registered now. */
+/** Returns what the URL says of the sign-out, checked against the current registrations. */
 export function readDone(deps: Deps, fields: URLSearchParams, now: number): Done | undefined {
   const done = openDone(deps.sealer, fields.get('about') ?? undefined, now)
   return done && asRegistered(deps, done)
 }
 
-/** For so long the page keeps looking. */
+/** Seconds during which the page polls for confirmations. */
 const WATCH_SECONDS = 30
 export async function signedOutPage(
   deps: Deps,
@@ -115,7 +115,7 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
 )
 
 /**
- * Each instance by its name, with the progress of its deliveries. One without a logout address
+ * Returns each instance with the progress of its deliveries. An instance without a logout address
  * follows the feed instead.
  */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
@@ -138,7 +138,10 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
   })
 }
 
-/** None yet: the deliveries of a wide revocation are written in batches. */
+/**
+ * Sums up an instance's deliveries. An empty list is pending, because a wide revocation writes
+ * deliveries in batches.
+ */
 function progressOf(deliveries: readonly Delivery[]): Progress {
   if (deliveries.length === 0) return 'pending'
   if (

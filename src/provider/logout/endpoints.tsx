@@ -23,8 +23,8 @@ const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } 
 
 /**
  * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the
- * user's choices. Refuses to sign a user out by a GET or at a client's word alone, and to send a
- * browser anywhere but to an address that the client has registered.
+ * user's choice. Never signs a user out by a GET or by a client's request alone, and redirects only
+ * to registered addresses.
  */
 export function logoutEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -40,8 +40,8 @@ export function logoutEndpoints(deps: Deps): Hono {
       return send(deps, c, await answer(deps, request, checked))
     }),
   )
-  // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back
-  // by a GET, which has them.
+  // A cross-site POST has no cookies (SameSite=Lax). A redirect to a GET, which has them, passes on
+  // the checked request.
   endpoints.post(
     '/logout',
     limit,
@@ -68,7 +68,7 @@ export function logoutEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** To Microsoft's own sign-out and back. */
+/** Mounts the endpoints that lead to Microsoft's own sign-out and back. */
 function mountMicrosoft(endpoints: Hono, deps: Deps): void {
   endpoints.get('/logout/microsoft', async (c) => {
     const { fields, now } = await readPageRequest(deps, c)
@@ -78,7 +78,7 @@ function mountMicrosoft(endpoints: Hono, deps: Deps): void {
     if (after !== undefined) setCookie(c, AFTER_COOKIE, after, { ...ATTRIBUTES, maxAge: 1800 })
     return send(deps, c, { to, hidesReferrer: true })
   })
-  // Registered at Microsoft as the one address its sign-out comes back to.
+  // The one address registered at Microsoft as the return of its sign-out.
   endpoints.get('/logout/return', (c) => {
     const after = getCookie(c, AFTER_COOKIE)
     if (after !== undefined) deleteCookie(c, AFTER_COOKIE, ATTRIBUTES)
@@ -101,8 +101,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   }
   const { request: logout } = checked
   if (session !== undefined) return askWhichSignOut(deps, request, { session, logout })
-  // The broker asks no question here, so the user confirms nothing: without an ID token the address
-  // stays a link (§3).
+  // The user confirms nothing here, so without an ID token the address is only a link (§3).
   const done = {
     scope: 'none' as const,
     why: endedClass(status),
@@ -117,7 +116,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   return { to }
 }
 
-/** Every reason has its words: a missing one fails the type check. */
+/** The type requires a text for each rejection. */
 const whyTexts = (t: Texts): Record<Rejection, string> => t.signOutRejected.why
 
 const rejectedNotice = (rejection: Rejection, t: Texts) => (

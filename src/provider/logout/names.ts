@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
 import { homeOf } from '../../pages/places.ts'
 
-/** Names as users read them. */
+/** Display names of clients. */
 
 type Clients = Deps['clients']
 
@@ -13,6 +13,6 @@ export function clientUri(clients: Clients, clientId: string | undefined): strin
   return client === undefined ? undefined : homeOf(client.metadata)
 }
 
-/** In the order given; clients that were removed since have no name to show. */
+/** Returns the clients' names in the given order, without removed clients. */
 export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] =>
   clientIds.flatMap((id) => clientName(clients, id) ?? [])

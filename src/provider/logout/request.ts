@@ -2,36 +2,39 @@ import type { Deps } from '../deps.ts'
 import { TYP } from '../../protocol/names.ts'
 import { tryParams } from '../../protocol/params.ts'
 
-/** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` is ignored. */
+/**
+ * Reads and checks a request of OpenID Connect RP-Initiated Logout 1.0 §2. `logout_hint` is
+ * ignored.
+ */
 
-/** Why a request leads nowhere but to a page of ours (§4): never a redirect. */
+/** The reason for rejecting a request. The answer is a page and never a redirect (§4). */
 export type Rejection =
   | 'malformed'
-  /** Not an ID token of ours, or of a client that is gone. */
+  /** The hint is not an ID token of the broker, or its client was removed. */
   | 'hint'
   /** `client_id` is unknown, or not the one that the ID token was issued to (§2). */
   | 'client'
   /** Not an exact match with an address that the client registered (§3). */
   | 'address'
-  /** An address, without the client that it belongs to. */
+  /** An address without a client that it belongs to. */
   | 'address_without_client'
 
 export type Checked =
   | { request: LogoutRequest; rejection?: undefined }
   | { request?: undefined; rejection: Rejection }
 
-/** A request to sign out that was checked: nothing in it is a stranger's word. */
+/** A checked sign-out request. */
 export interface LogoutRequest {
-  /** The instance that asks. */
+  /** The requesting instance. */
   clientId?: string | undefined
-  /** Whom its ID token names; not set where it sent none. */
+  /** The user that its ID token names; undefined without an ID token. */
   hint?: { sub: string; sid?: string | undefined } | undefined
   /** An exact match with an address that the client registered. */
   returnTo?: string | undefined
   state?: string | undefined
 }
 
-/** They travel in a cookie and in an address. */
+/** Upper bound of address and state together: a cookie and a URL hold them. */
 const MOST_BYTES = 1500
 
 export async function checkRequest(
@@ -65,7 +68,8 @@ export async function checkRequest(
 }
 
 /**
- * An ID token of ours, expired or not (§4). It does not prove that the sender is the user it names.
+ * Reads an ID token of the broker, expired or not (§4). It does not prove that the sender is its
+ * user.
  */
 async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })

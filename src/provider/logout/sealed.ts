@@ -4,18 +4,15 @@ import type { Done } from '../../pages/signed-out.ts'
 import type { Checked, LogoutRequest } from './request.ts'
 
 /**
- * The values of this module that travel through the browser, each for one place. What the
- * signed-out page says is in `page/signed-out.ts`.
+ * The sealed values of this module, each for one purpose. `page/signed-out.ts` has the one of the
+ * signed-out page.
  */
 export interface SealedPayloads {
-  /**
-   * A request that came by POST, on its way to the page: the POST of another site carries no cookie
-   * of ours.
-   */
+  /** A request by POST, on its way to the page: a cross-site POST has no cookies. */
   ask: Checked
-  /** A request with the session it was shown for, in the page's form. */
+  /** A request and the session that the page showed, in the page's form. */
   choice: { request: LogoutRequest; sid: string }
-  /** What the user goes back to after Microsoft's own sign-out, in a cookie. */
+  /** The state of the sign-out while the user is at Microsoft, in a cookie. */
   after: Done
 }
 

@@ -16,15 +16,15 @@ import {
 import { issueTokens, type TokenAnswer } from './tokens.ts'
 
 /**
- * RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is valid once, for a minute, for its client, its
- * redirect address and its verifier.
+ * Redeems an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.5). A code is valid once, for 60 s,
+ * for its client, its redirect_uri and its verifier.
  */
 export async function exchangeAuthorizationCode(
   deps: TokenDeps,
   { client, params, now, requester }: GrantInput,
 ): Promise<TokenAnswer> {
   const code = required(params, 'code')
-  // Before the code is consumed: a request that cannot succeed must not use up the code.
+  // Checked before the code is consumed: a request that cannot succeed must not use up the code.
   const asked = askedAudience(client, params)
   const redeemed = await deps.store.redeemAuthorizationCode({
     codeHash: sha256(code),
@@ -72,7 +72,10 @@ const UNKNOWN =
   'The code is not valid: it was issued to another client, was used before, or has expired. Start a new sign-in.'
 const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
 
-/** Whether a code of another client exists is not that client's to know. */
+/**
+ * The same text for an unknown code and another client's, so that no client learns of another's
+ * codes.
+ */
 const REJECTED: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,
   wrong_client: UNKNOWN,

@@ -15,8 +15,8 @@ import type { GrantInput, TokenDeps } from './grant.ts'
 const USER_SCOPES: readonly string[] = SCOPES
 
 /**
- * Scopes of the broker's own APIs: each is good at its API alone, so that no instance can use a
- * token that it was sent.
+ * An API of the broker itself. A token with its scopes has it as the only audience, so that no
+ * instance can use a token that it received.
  */
 interface OwnApi {
   name: string
@@ -31,8 +31,8 @@ const apiOf = (scope: string): OwnApi | undefined =>
   OWN_APIS.find(({ scopes }) => scopes.includes(scope))
 
 /**
- * RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token
- * (§4.4.3).
+ * Issues an access token for the client itself (RFC 6749 §4.4). Without a user there is no `sid`,
+ * no ID token and no refresh token (§4.4.3).
  */
 export async function clientCredentials(
   deps: TokenDeps,
@@ -54,7 +54,7 @@ export async function clientCredentials(
     ownAudience(scopes, resource, issuer) ??
     askedAudience(client, params) ??
     client.metadata.audience
-  // A client that was removed while it authenticated would get a token newer than its own end.
+  // A client removed during authentication must not get a token that is newer than its revocation.
   const granted = await deps.store.grantClient({ clientId: client.clientId, audience })
   if (granted.outcome === 'rejected')
     throw granted.why === 'locked'
@@ -75,8 +75,9 @@ export async function clientCredentials(
 }
 
 /**
- * Without `scope`: all that the client is registered for, of the kind that the audience takes.
- * @param api undefined: an instance
+ * Returns the scopes of the token. Without `scope` in the request: all registered scopes that
+ * belong to the audience.
+ * @param api the broker's API that the token is for; undefined: an instance
  */
 function scopesFor(client: Client, asked: string | undefined, api: OwnApi | undefined): string[] {
   const registered = client.metadata.scopes.filter((scope) => !USER_SCOPES.includes(scope))
@@ -91,7 +92,9 @@ function scopesFor(client: Client, asked: string | undefined, api: OwnApi | unde
   return wanted
 }
 
-/** @returns undefined: not for an API of the broker */
+/**
+ * Returns the audience of the broker's API that the scopes belong to, or undefined for an instance.
+ */
 function ownAudience(
   scopes: readonly string[],
   resource: string | undefined,

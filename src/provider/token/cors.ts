@@ -5,8 +5,8 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 
 /**
- * Cross-origin calls from browser code, only for the origins that registered clients name. Never
- * with cookies.
+ * Cross-origin calls from browser code: allowed only for origins that registered clients name, and
+ * never with cookies.
  */
 
 type Needs = Pick<Deps, 'clients' | 'config' | 'log' | 'rateLimits'>
@@ -14,7 +14,9 @@ type Needs = Pick<Deps, 'clients' | 'config' | 'log' | 'rateLimits'>
 const names = (client: Client | undefined, origin: string): boolean =>
   client?.metadata.allowedOrigins.includes(origin) === true
 
-/** A browser says no more than that the request failed, so the log says what to register. */
+/**
+ * Logs a rejected origin and what to register. The browser itself reports only a failed request.
+ */
 function logRejected(
   { config, log, rateLimits }: Needs,
   c: Context,
@@ -22,7 +24,7 @@ function logRejected(
   client?: Client,
 ): void {
   const from = remoteOf(c, config)
-  // A page of ours has the header too.
+  // The broker's own pages send an Origin header too.
   if (
     origin === new URL(config.issuer).origin ||
     !rateLimits.mayLog({ clientId: client?.clientId, address: from })
@@ -39,7 +41,7 @@ function logRejected(
   })
 }
 
-/** Before the client is known: an origin that any client names. */
+/** Allows an origin that any client names. The client itself is not known yet. */
 export function allowOrigin(c: Context, clients: ClientRegistry): boolean {
   const origin = c.req.header('origin')
   if (origin === undefined) return false
@@ -50,7 +52,7 @@ export function allowOrigin(c: Context, clients: ClientRegistry): boolean {
   return true
 }
 
-/** Once it is known: only an origin that this client names. */
+/** Withdraws the permission unless the authenticated client itself names the origin. */
 export function onlyFor(deps: Needs, c: Context, client: Client | undefined): void {
   const origin = c.req.header('origin')
   if (origin === undefined || names(client, origin)) return
@@ -58,7 +60,7 @@ export function onlyFor(deps: Needs, c: Context, client: Client | undefined): vo
   logRejected(deps, c, origin, client)
 }
 
-/** The browser's question beforehand (Fetch §4.8). */
+/** Answers a preflight request (Fetch §4.8). */
 export function preflight(deps: Needs, c: Context, methods: string): Response {
   const origin = c.req.header('origin')
   if (allowOrigin(c, deps.clients)) {

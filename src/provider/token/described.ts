@@ -13,8 +13,8 @@ import {
 import { GRANT } from '../../protocol/names.ts'
 
 /**
- * The endpoints for tokens as /openapi.json describes them. Requests are read by hand: unknown
- * parameters are ignored (RFC 6749 §3.2).
+ * The token endpoints in /openapi.json. The endpoints parse requests themselves and ignore unknown
+ * parameters (RFC 6749 §3.2).
  */
 
 const tokens = z

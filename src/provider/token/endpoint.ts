@@ -26,15 +26,15 @@ const isGrant = (name: string | undefined): name is GrantType =>
   name !== undefined && Object.hasOwn(grants, name)
 
 /**
- * RFC 8707 §2 and RFC 8693 §2.1 let these be repeated; we issue for one, and say so as
- * invalid_target.
+ * Parameters that may be repeated (RFC 8707 §2, RFC 8693 §2.1). The broker issues for one target
+ * and rejects more as invalid_target.
  */
 const REPEATABLE = ['resource', 'audience']
 
-/** RFC 6749 §5.1, the older half for clients of HTTP/1.0. */
+/** Response headers of RFC 6749 §5.1; `Pragma` is for HTTP/1.0 caches. */
 const NOT_STORED = { 'Cache-Control': 'no-store', Pragma: 'no-cache' }
 
-/** `POST /token`: the phases that every grant shares; then one file a grant. */
+/** Answers `POST /token`: authenticates the client, then runs the grant's own function. */
 export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const from = remoteOf(c, deps.config)
@@ -74,8 +74,8 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
 }
 
 /**
- * A client reads the same text for causes that it must not tell apart, such as the code of another
- * client: the log has the cause.
+ * Counts and logs a rejection with its cause. The client gets one text for causes that it must not
+ * tell apart, such as another client's code.
  */
 function rejected(
   deps: TokenDeps,

@@ -1,7 +1,7 @@
 /**
- * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`.
- * Rejects callers that do not authenticate, whatever the store says has ended, and everything that
- * the specifications do not name.
+ * Owns the endpoints that instances call: `/token`, `/introspect`, `/revoke` and `/userinfo`.
+ * Rejects unauthenticated callers, ended sessions, and requests that the specifications do not
+ * allow.
  */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
@@ -50,8 +50,8 @@ export function tokenEndpoints(deps: Deps): Hono {
 }
 
 /**
- * A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not
- * depend on the time.
+ * Rejects the request while the broker's clock is wrong: valid sessions would look expired, and
+ * replaced tokens stolen. `/revoke` does not depend on the time.
  */
 function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
   if (!clockWatch.disagrees()) return

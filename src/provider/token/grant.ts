@@ -9,7 +9,7 @@ import { lowest } from '../../clients/session/lifetimes.ts'
 import type { refreshTokens } from './refresh-token.ts'
 import type { TokenAnswer } from './tokens.ts'
 
-/** What every grant gets and gives, and the checks they share. */
+/** Input, output and shared checks of all grants. */
 
 export interface TokenDeps extends Deps {
   refreshTokens: ReturnType<typeof refreshTokens>
@@ -23,20 +23,21 @@ export interface GrantInput {
 }
 
 /**
- * Where the request comes from, for the log: an instance's server has an address and mostly no
- * device that has a name.
+ * The origin of a request, for the log. An instance's server has an address and usually no device
+ * name.
  */
 interface Requester {
   from: string | undefined
   device: string
 }
 
-/** Which of them is for the operators to know. */
+/** Error text for a locked user or client. The client learns that a lock applies, not which one. */
 export const LOCKED =
   'The user or an instance is locked. Only an operator of the broker can lift the lock: do not retry, and do not send the user to sign in.'
 
 /**
- * For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque.
+ * Returns log fields that name the revocation and its session, for reuse and theft. The `sub` is
+ * opaque.
  */
 export function whose({ revocation: { seq, selector }, sub }: Committed): {
   seq: number
@@ -46,13 +47,15 @@ export function whose({ revocation: { seq, selector }, sub }: Committed): {
   return { seq, ...('sid' in selector && { sid: selector.sid }), sub }
 }
 
-/** To a client whose registration has a `max_authentication_age`. */
+/** Error text for a client with `max_authentication_age`. */
 export const NOT_FRESH =
   'The user’s authentication is older than this client accepts (max_authentication_age). Start a new sign-in.'
 
 export type Grant = (deps: TokenDeps, input: GrantInput) => Promise<TokenAnswer>
 
-/** RFC 8707 §2: `resource` at the token endpoint. @throws OAuthError invalid_target */
+/**
+ * Returns the audience that `resource` asks for (RFC 8707 §2). @throws OAuthError invalid_target
+ */
 export function askedAudience(client: Client, params: Params): string | undefined {
   const resource = params.get('resource')
   if (resource === undefined) return undefined
@@ -66,7 +69,8 @@ export function askedAudience(client: Client, params: Params): string | undefine
 }
 
 /**
- * What was asked for, if all of it was granted before.
+ * Returns the requested scopes, all of which must have been granted; without a request, all granted
+ * scopes.
  * @throws OAuthError invalid_scope (RFC 6749 §6)
  */
 export function narrowed(granted: readonly string[], asked: string | undefined): string[] {
@@ -81,13 +85,16 @@ export function narrowed(granted: readonly string[], asked: string | undefined):
   return wanted
 }
 
-/** What was asked for at the token endpoint; undefined: all that was granted. */
+/** Audience and scope of a token request. Undefined: all that was granted. */
 export interface Wanted {
   audience: string | undefined
   scope?: string | undefined
 }
 
-/** What a user's tokens may be for, by the registrations as they are now. @throws OAuthError */
+/**
+ * Returns the scopes and audience that a user's tokens may have under the current registrations.
+ * @throws OAuthError
+ */
 export function allowed(
   deps: Pick<Deps, 'clients'>,
   client: Client,
@@ -104,7 +111,8 @@ export function allowed(
 }
 
 /**
- * A user's tenant or roles, or the client's registration, may have changed while the session lived.
+ * Rejects a user whom the client no longer admits: the tenant, the roles or the registration may
+ * have changed during the session.
  * @throws OAuthError invalid_grant
  */
 function mustAdmit(client: Client, session: Session): void {
@@ -125,7 +133,10 @@ export function mustAdmitThere(target: Client, session: Session, now: number): v
   mustBeRecent(target, session, now)
 }
 
-/** @throws OAuthError interaction_required */
+/**
+ * Rejects an authentication that is older than the client accepts.
+ * @throws OAuthError interaction_required
+ */
 export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: number): void {
   const most = lowest(metadata.maxAuthAgeSeconds, metadata.maxAuthenticationSeconds)
   if (most !== undefined && now - authTime > most)
@@ -136,7 +147,7 @@ export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: n
 }
 
 /**
- * Every instance that takes tokens of that audience has to take this user.
+ * Checks that every other client with this audience admits the user.
  * @throws OAuthError invalid_target, interaction_required
  */
 function mustAdmitAtOwners(
@@ -151,13 +162,13 @@ function mustAdmitAtOwners(
       mustAdmitThere(other, session, now)
 }
 
-/**
- * What the client's registration has lost since, its tokens lose with the next exchange or refresh.
- */
+/** Drops scopes that the client's registration lost after the grant. */
 const stillRegistered = (client: Client, scope: string): string[] =>
   splitList(scope).filter((each) => client.metadata.scopes.includes(each))
 
-/** @throws OAuthError invalid_target */
+/**
+ * Returns the audience if the client is still registered for it. @throws OAuthError invalid_target
+ */
 function mustStillHave(client: Client, audience: string): string {
   const still = audienceFor(client, audience)
   if (still === undefined)

@@ -14,8 +14,8 @@ type Introspection = { active: false } | ({ active: true } & Record<string, unkn
 const INACTIVE: Introspection = { active: false }
 
 /**
- * `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was
- * issued to: no other client learns anything.
+ * Answers `POST /introspect` (RFC 7662). Only the token's audience and the client it was issued to
+ * read `active: true`; other clients learn nothing.
  */
 export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
@@ -58,7 +58,7 @@ async function accessToken(
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 
-/** A refresh token is its own client's business alone. Asking is not a use of it. */
+/** Introspects a refresh token, for its own client only. This does not use the token. */
 async function refreshToken(
   deps: TokenDeps,
   client: Client,

@@ -22,7 +22,9 @@ export interface RefreshToken {
 }
 
 /**
- * @param sealer the first MAC key signs; all of them verify, so that `BROKER_SECRET` can be rotated
+ * Returns the functions that write and read refresh tokens.
+ * @param sealer its first MAC key signs and all of them verify, so that `BROKER_SECRET` can be
+ * rotated
  */
 export function refreshTokens(sealer: Sealer): {
   write(token: RefreshToken): string

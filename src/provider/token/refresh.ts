@@ -18,15 +18,14 @@ import type { RefreshToken } from './refresh-token.ts'
 import { issueTokens, type TokenAnswer } from './tokens.ts'
 
 /**
- * For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that
- * authenticates, until it uses the successor.
+ * Seconds in which a public client gets a lost answer again (RFC 9700 §4.14.2). An authenticated
+ * client gets it again until it uses the successor.
  */
 const PUBLIC_REPLAY_SECONDS = 10
 
 /**
- * RFC 6749 §6 with rotation (RFC 9700 §4.14.2). The answer holds an ID token only where the
- * request's own `scope` names `openid` (OpenID Connect Core §12.2 lets it be left out), then
- * without a nonce.
+ * Refreshes with rotation (RFC 6749 §6, RFC 9700 §4.14.2). The answer has an ID token only if the
+ * request's `scope` names `openid` (OpenID Connect Core §12.2 makes it optional), without a nonce.
  */
 export async function refresh(
   deps: TokenDeps,
@@ -67,9 +66,9 @@ export async function refresh(
 }
 
 /**
- * Before the rotation: asking for too much must not use up the token. A public client has 10 s for
- * a lost answer, so everything that may fail is checked here; others get the same successor again
- * for as long as they do not use it.
+ * Rejects a request that asks for too much, before the rotation uses up the token. For a public
+ * client it checks everything that may fail, because that client can repeat the request only for 10
+ * s.
  */
 async function checkFirst(
   deps: TokenDeps,
@@ -80,7 +79,7 @@ async function checkFirst(
 ): Promise<void> {
   if (wanted.scope === undefined && !isPublic(client)) return
   const known = await deps.store.findFamily(presented.familyId, presented.generation)
-  // Every other rejection is the rotation's: it tells late use and theft apart.
+  // The rotation makes every other rejection, because it tells late use from theft.
   if (
     known?.family.clientId !== client.clientId ||
     known.family.generation !== presented.generation

@@ -11,9 +11,9 @@ import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 
 /**
- * `POST /revoke` (RFC 7009): whichever token of a grant is presented, the grant ends: all its
- * tokens. The participants stay known and still get logout tokens. What is unknown, expired or
- * another client's is answered with 200 (§2.2) and changes nothing.
+ * Answers `POST /revoke` (RFC 7009): revokes the whole grant of the presented token. The client
+ * stays a participant and still gets logout tokens. An unknown, expired or another client's token
+ * gets 200 (§2.2) and changes nothing.
  */
 export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
@@ -32,7 +32,7 @@ export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response
   return c.body(null, 200, { 'Cache-Control': 'no-store' })
 }
 
-/** The session in which the client holds this token. */
+/** Returns the session of a token that this client holds, or undefined. */
 async function sessionOf(
   deps: TokenDeps,
   client: Client,

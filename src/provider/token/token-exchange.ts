@@ -13,9 +13,10 @@ const MAX_DEPTH = 3
 const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
 
 /**
- * RFC 8693: an instance calls another on a user's behalf. The caller must be the source token's
- * audience, and the target must list it. Scope never wider, expiry never later, the same `sid` and
- * `rev`, no refresh token; and caller and target become participants of the session.
+ * Exchanges a token, so that an instance can call another on a user's behalf (RFC 8693). The caller
+ * must be the source token's audience, and the target must list the caller. The new token has no
+ * wider scope, no later expiry, the same `sid` and `rev`, and no refresh token. Caller and target
+ * become participants.
  */
 export async function exchangeToken(
   deps: TokenDeps,
@@ -46,8 +47,8 @@ export async function exchangeToken(
   for (const owner of deps.clients.list())
     if (owner.metadata.audience === audience) mustAdmitThere(owner, sessionNow, now)
   mustBeRecent(client, sessionNow, now)
-  // Of a token that another client brought: what it gets is its own to revoke, and it gets a logout
-  // token when the session ends.
+  // The caller got the source token from another client. It becomes a participant too, so that it
+  // gets a logout token and its own grant can be revoked.
   if (client.clientId !== source.clientId)
     await sessionOf(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
   const session = await sessionOf(deps, source, {
@@ -92,7 +93,8 @@ function mustBePlain(params: Params): void {
 }
 
 /**
- * §2.1: `audience` is a client's id or audience, `resource` its audience. One target a request.
+ * Returns the one target of the request (§2.1): `audience` is a client id or an audience,
+ * `resource` an audience.
  * @throws OAuthError invalid_target
  */
 function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
@@ -119,7 +121,7 @@ function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   return target
 }
 
-/** §4.1: the current actor is outermost; earlier ones are inside. */
+/** Returns the `act` claim (§4.1): the current actor outermost, earlier ones nested. */
 function actors(client: Client, source: AccessTokenClaims): Act {
   const act: Act = source.act ? { sub: client.clientId, act: source.act } : { sub: client.clientId }
   let depth = 0
@@ -137,7 +139,7 @@ interface Check {
   now: number
   joins?: string
   needs?: string
-  /** Of the new token. */
+  /** The audience of the new token. */
   audience: string
 }
 

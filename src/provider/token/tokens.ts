@@ -5,9 +5,9 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import { newId } from '../../runtime/ids.ts'
 import { TYP } from '../../protocol/names.ts'
 
-/** The tokens that the broker issues, and the access token that it is shown. */
+/** The tokens that the broker issues, and reading its own access tokens. */
 
-/** RFC 6749 §5.1 */
+/** The response of the token endpoint (RFC 6749 §5.1). */
 export interface TokenAnswer {
   access_token: string
   token_type: 'Bearer'
@@ -18,7 +18,7 @@ export interface TokenAnswer {
   issued_token_type?: string
 }
 
-/** Who acts for the user, outermost first (RFC 8693 §4.1). */
+/** The actors behind the user, outermost first (RFC 8693 §4.1). */
 export interface Act {
   sub: string
   act?: Act
@@ -28,19 +28,19 @@ interface AccessTokenInput {
   client: Client
   audience: string
   scope: string
-  /** The head of the log in the transaction that authorized it. */
+  /** The head of the log in the transaction that authorized the token. */
   rev: number
   now: number
-  /** Not set: a token of the client alone. */
+  /** The user's session. Undefined: a token of the client itself. */
   session?: Session | undefined
-  /** Not later than this, whatever else says (token exchange). */
+  /** An upper bound of the expiry (token exchange). */
   notAfter?: number | undefined
   act?: Act | undefined
 }
 
 /**
- * An access token by RFC 9068, ES256. It never outlives the session's absolute end. `acr` and `amr`
- * are there only where Microsoft proved them.
+ * Signs an access token (RFC 9068, ES256). It never outlives the session's absolute end. It has
+ * `acr` and `amr` only if Microsoft proved them.
  */
 export function mintAccessToken(
   deps: Pick<Deps, 'keys' | 'random' | 'config'>,
@@ -69,7 +69,10 @@ export function mintAccessToken(
   return { token, expiresIn: exp - now }
 }
 
-/** No token of a session outlives it, nor the age that the client lets an authentication have. */
+/**
+ * Returns when a session's tokens must end: its absolute end, or the client's limit on the age of
+ * an authentication.
+ */
 export const endOf = (
   { absoluteAt, authenticatedAt }: Session,
   { metadata: { maxAuthenticationSeconds: most } }: Client,
@@ -78,7 +81,7 @@ export const endOf = (
 function userClaims(session: Session): Record<string, unknown> {
   return {
     sid: session.sid,
-    // 0: Microsoft did not say when; nothing is invented.
+    // 0: Microsoft sent no auth_time, and the broker does not invent one.
     ...(session.authTime > 0 && { auth_time: session.authTime }),
     tid: session.user.tid,
     oid: session.user.oid,
@@ -89,8 +92,8 @@ function userClaims(session: Session): Record<string, unknown> {
 }
 
 /**
- * What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does
- * not prove the address, so it says so.
+ * Returns the claims of the scopes `profile` and `email` (OpenID Connect Core §5.4). Microsoft does
+ * not prove the address, so `email_verified` is false.
  */
 export function userInfo(user: User, scope: readonly string[]): Record<string, unknown> {
   return {
@@ -103,15 +106,15 @@ export function userInfo(user: User, scope: readonly string[]): Record<string, u
 }
 
 /**
- * OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our
- * algorithms.
+ * Returns `at_hash`, the left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6).
+ * Both algorithms of the broker use SHA-256.
  */
 const atHash = (accessToken: string): string =>
   hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url')
 
 /**
- * An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered
- * with. It lives as long as the access token.
+ * Signs an ID token (OpenID Connect Core §2) with the client's registered algorithm. It expires
+ * with the access token.
  */
 function mintIdToken(
   deps: Pick<Deps, 'keys' | 'config'>,
@@ -142,7 +145,7 @@ function mintIdToken(
   })
 }
 
-/** The tokens of a user at a client, after every check. */
+/** Issues a user's tokens for a client. The caller has made every check. */
 export function issueTokens(
   deps: Pick<Deps, 'keys' | 'random' | 'config'>,
   input: {
@@ -153,7 +156,7 @@ export function issueTokens(
     rev: number
     now: number
     refreshToken: string | undefined
-    /** Whether an ID token goes with it, and the nonce it repeats. */
+    /** False: no ID token. Otherwise the nonce that it repeats. */
     idToken: false | { nonce: string | undefined }
   },
 ): TokenAnswer {
@@ -176,7 +179,7 @@ export function issueTokens(
   }
 }
 
-/** What an access token of ours says, once `keys.verify` has found it good. */
+/** The claims of a verified access token of the broker. */
 export interface AccessTokenClaims {
   sub: string
   aud: string
@@ -186,14 +189,14 @@ export interface AccessTokenClaims {
   jti: string
   rev: number
   scope: string
-  /** Not set: a token of a client alone. */
+  /** Undefined: a token of the client itself. */
   sid: string | undefined
   act: Act | undefined
-  /** All of it, as it was signed. */
+  /** All claims as signed. */
   raw: Record<string, unknown>
 }
 
-/** @returns undefined where it is none of ours, or expired */
+/** Returns the claims, or undefined for an expired token or one that the broker did not sign. */
 export async function readAccessToken(
   deps: Pick<Deps, 'keys'>,
   token: string,

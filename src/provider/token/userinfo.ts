@@ -10,8 +10,8 @@ import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
 
 /**
- * `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of
- * the user. It counts as activity.
+ * Answers `GET|POST /userinfo` (OpenID Connect Core §5.3) with the claims of the token's scopes. It
+ * counts as activity in the session.
  */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
@@ -47,7 +47,7 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   })
   if (access.outcome === 'rejected')
     throw rejected('invalid_token', 'The session has ended. Start a new sign-in.')
-  // So that an instance warns its user before the session ends, whatever they do meanwhile.
+  // With this an instance can warn its user before the session ends, however active the user is.
   const ends = { session_expires_at: access.session.absoluteAt }
   return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope), ...ends }, 200, {
     'Cache-Control': 'no-store',
@@ -55,8 +55,8 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
 }
 
 /**
- * RFC 6750 §2: in the Authorization header, or in a form; one of them. Never in the query, which
- * ends up in logs.
+ * Returns the token from the Authorization header or the form (RFC 6750 §2). The query is not
+ * accepted, because it ends up in logs.
  */
 async function presentedToken(c: Context): Promise<string> {
   const authorization = c.req.header('authorization')
@@ -88,7 +88,7 @@ async function presentedToken(c: Context): Promise<string> {
 
 const REALM = 'realm="Case Manager Identity Broker"'
 
-/** RFC 6750 §3 */
+/** Returns an error with its challenge in `WWW-Authenticate` (RFC 6750 §3). */
 const rejected = (code: ErrorCode, description: string, more = ''): OAuthError =>
   new OAuthError(code, description, {
     headers: {
