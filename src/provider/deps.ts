@@ -5,7 +5,7 @@ import type { Deps as RevocationDeps } from '../revocation/deps.ts'
 import type { ClockWatch } from '../runtime/clock-watch.ts'
 import type { Topic } from '../runtime/topic.ts'
 
-/** What the OpenID provider needs, handed in. */
+/** Dependencies of the OpenID provider. */
 export interface Deps extends RevocationDeps {
   microsoft: Microsoft
   /** Whether the clock can be trusted with what is decided by time. */

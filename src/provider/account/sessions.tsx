@@ -13,7 +13,7 @@ import { AccountNav } from './nav.tsx'
 
 /** The page "Where am I signed in": a user's live sessions, each with a form that ends it. */
 
-/** Returns the CSRF purpose of this page's forms: this user. */
+/** Returns the CSRF purpose of this page's forms. It names the user. */
 export const accountPurpose = (session: Session): string => `account ${session.sub}`
 
 interface Live {

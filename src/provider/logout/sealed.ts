@@ -4,7 +4,7 @@ import type { Done } from '../../pages/signed-out.ts'
 import type { Checked, LogoutRequest } from './request.ts'
 
 /**
- * The sealed values of this module, each for one purpose. `page/signed-out.ts` has the one of the
+ * The sealed values of this module, each for one purpose. `pages/signed-out.ts` has the one of the
  * signed-out page.
  */
 export interface SealedPayloads {

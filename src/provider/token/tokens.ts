@@ -70,8 +70,8 @@ export function mintAccessToken(
 }
 
 /**
- * Returns when a session's tokens must end: its absolute end, or the client's limit on the age of
- * an authentication.
+ * Returns when a session's tokens must end: the session's absolute end, or earlier by the client's
+ * limit on the age of an authentication.
  */
 export const endOf = (
   { absoluteAt, authenticatedAt }: Session,
