@@ -3,15 +3,15 @@ import { auditEntry } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 
-/** The audit log as it is shown and exported. */
+/** Exports the audit log. */
 
 export const JSON_LINES = 'application/jsonl'
-/** A large export takes more than half of the loop's time, in short turns. */
+/** Pacing of an export: at most 500 rows a read, with pauses, so that requests hardly slow down. */
 const LIMITS = { most: 500, pause: 0.5 }
 
 /**
- * All that fits, oldest first, a line each: read page by page, as it is taken, so that its size
- * does not matter and requests hardly notice.
+ * Returns matching entries as JSON lines, oldest first. They are read page by page as the client
+ * receives them, so the size of the log does not matter.
  */
 export function auditLines(
   deps: Pick<Deps, 'store'>,
@@ -42,7 +42,10 @@ export function auditLines(
   return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
 }
 
-/** Lines as they are made: read as fast as they are taken, so that their number does not matter. */
+/**
+ * Returns a response that generates its lines as the client receives them, so their number does not
+ * matter.
+ */
 export function linesResponse(lines: AsyncGenerator<string>): Response {
   const body = new ReadableStream<Uint8Array>({
     async pull(out) {

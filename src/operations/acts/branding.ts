@@ -7,8 +7,8 @@ import { Readings } from '../../runtime/concurrency.ts'
 import { brandingSetting } from '../../protocol/names.ts'
 
 /**
- * What users see of the organization that runs the broker, as saved at /setup: it overrides the
- * environment, field by field. Each broker reads it at start, and again when the registry changes.
+ * The organization's branding as saved at /setup. Each saved field overrides the environment.
+ * Brokers read it at start and when the registry changes.
  */
 
 export const BRAND_TEXTS = [
@@ -25,7 +25,7 @@ export type BrandText = (typeof BRAND_TEXTS)[number]
 export const BRAND_IMAGES = ['logo', 'darkLogo', 'icon'] as const
 export type BrandImage = (typeof BRAND_IMAGES)[number]
 
-/** Absent: as the environment says. */
+/** The saved fields. A missing field has the environment's value. */
 export interface Branding {
   texts: Partial<Record<BrandText, string>>
   images: Partial<Record<BrandImage, Image>>
@@ -44,10 +44,11 @@ interface Need {
 }
 
 /**
- * What is saved, over the settings of the environment. Pages take `config.look` when they are made.
+ * Merges the saved branding over the environment's. Pages read `config.look` when they are
+ * rendered.
  */
 export class SavedBranding {
-  /** What a field has where it is not saved. */
+  /** The environment's values, for fields that are not saved. */
   readonly environment: Look
   readonly #store: Need['store']
   readonly #config: Config
@@ -71,8 +72,8 @@ export class SavedBranding {
   }
 
   /**
-   * Counts from the next page on. The same text leaves `config.look` as it is, so that its assets
-   * stay.
+   * Reads the saved branding, which the next page uses. Unchanged text keeps `config.look` as it
+   * is, so that its assets stay valid.
    */
   async read(): Promise<void> {
     await this.#readings.take(
@@ -86,7 +87,7 @@ export class SavedBranding {
     )
   }
 
-  /** Where nothing is in it, the environment counts again. */
+  /** Saves the branding. An empty one restores the environment's values. */
   async save({ texts, images: pictures }: Branding): Promise<void> {
     const images = Object.fromEntries(
       Object.entries(pictures).map(([name, { bytes }]) => [name, bytes.toString('base64')]),
@@ -113,8 +114,7 @@ function parsed(text: string | undefined): Branding {
 }
 
 /**
- * @returns what is wrong with a text that was typed, completing a sentence; undefined: it can be
- * saved
+ * Returns the problem with an entered text, as the end of a sentence; undefined if it can be saved.
  */
 export function brandTextProblem(name: BrandText, value: string): string | undefined {
   return SETTINGS.look[name].schema.safeParse(value).error?.issues[0]?.message

@@ -2,8 +2,8 @@ import type { BrokerProcess } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * The brokers and workers that share this one's store, the one that started first before the
- * others; empty where it has the store for itself.
+ * Returns the brokers and workers that share this store, oldest first. Empty if the broker has the
+ * store for itself.
  */
 export async function brokersNow({
   store,

@@ -14,11 +14,14 @@ import { withAudit } from '../../clients/with-audit.ts'
 import { previewedAge } from './revocations.ts'
 
 /**
- * What an operator does to a registration: each act recorded, each refused where another source
- * owns it.
+ * An operator's changes to a registration. Each is recorded in the audit log, and rejected if
+ * another source owns the registration.
  */
 
-/** As an operator sees it: the wire's own metadata, and of secrets only that they are there. */
+/**
+ * Returns a registration for operators: the metadata of the wire, and of each secret only its id
+ * and times.
+ */
 export function shown(client: Client): Record<string, unknown> {
   const secrets = client.secrets.map((secret) => ({
     id: secret.id,
@@ -41,7 +44,7 @@ export const noSuchClient = (): Problem =>
     'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.',
   )
 
-/** @throws Problem 404 */
+/** Returns a registered client. @throws Problem 404 */
 export async function known(deps: Deps, id: string): Promise<Client> {
   const client = await deps.store.findClient(id)
   if (client !== undefined && client.removedAt === undefined) return client
@@ -67,7 +70,7 @@ function mine(client: Client, caller: Caller): Client {
 const usesSecret = (one: ClientMetadata): boolean =>
   one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
 
-/** Shows the secret that it makes in its answer, once. */
+/** Registers a client. The answer shows its new secret, once. */
 export async function add(
   deps: Deps,
   caller: Caller,
@@ -96,7 +99,7 @@ export async function add(
 }
 
 /**
- * Counts the sessions in which the client's part would end at once.
+ * Counts the sessions in which the change would revoke the client's grant at once.
  * @throws Problem 404, 409 as the change itself
  */
 export async function previewedChange(
@@ -114,7 +117,10 @@ export async function previewedChange(
   )
 }
 
-/** The audit log gets each field that changes, before and after; a registration holds no secret. */
+/**
+ * Changes a registration. The audit log gets the old and new value of each changed field; no field
+ * is a secret.
+ */
 export async function change(
   deps: Deps,
   caller: Caller,
@@ -148,7 +154,7 @@ async function put(
   return answer.client
 }
 
-/** For the audit log: which secrets a client has, by their ids. */
+/** Returns the ids of a client's secrets, for the audit log. */
 const secretIds = ({ secrets }: Pick<Client, 'secrets'>) => ({
   secrets: secrets.map((secret) => secret.id),
 })

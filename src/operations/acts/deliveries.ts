@@ -6,7 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
-/** Which deliveries: those of one id, target or client, or all. */
+/** A selection of deliveries: by id, target or client, or all. */
 export interface WhichDeliveries {
   id?: string | undefined
   target_id?: string | undefined
@@ -14,7 +14,7 @@ export interface WhichDeliveries {
   all?: true | undefined
 }
 
-/** Redrives rejected and failed deliveries, recorded; for every interface. @returns how many */
+/** Redrives rejected and failed deliveries, recorded in the audit log. @returns how many */
 export async function redriveAs(
   deps: Deps,
   caller: Caller,
@@ -39,8 +39,9 @@ export async function redriveAs(
 }
 
 /**
- * Brings the next attempt of a pending delivery forward. The lane makes it when it may call the
- * target: where the target does not answer, as its next probe. @returns whether there is one
+ * Brings the next attempt of a pending delivery forward. If the target does not answer, it becomes
+ * the target's next probe.
+ * @returns false if there is no such pending delivery
  */
 export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<boolean> {
   const entry = { act: 'try_now', target: `id ${id}` }
@@ -62,7 +63,7 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
 }
 
 /**
- * Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the
+ * Closes pending, rejected and failed deliveries, so that nothing more is sent, and records the
  * reason.
  * @returns how many
  */
@@ -97,7 +98,7 @@ export async function closeAs(
   return closed
 }
 
-/** @throws Problem 404 */
+/** Returns a delivery. @throws Problem 404 */
 export async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string): Promise<Delivery> {
   const found = await store.findDelivery(id)
   if (found !== undefined) return found
@@ -108,7 +109,9 @@ export async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string):
   )
 }
 
-/** A page and the cursor of the next. @throws Problem 404 where the cursor is unknown */
+/**
+ * Returns a page of deliveries and the next cursor. @throws Problem 404 if the cursor is unknown
+ */
 export async function deliveryPage(
   { store }: Pick<Deps, 'store'>,
   wanted: Parameters<Deps['store']['listDeliveries']>[0],
@@ -124,7 +127,7 @@ export async function deliveryPage(
   return { found: page, next: found.length > wanted.limit ? (page.at(-1)?.id ?? null) : null }
 }
 
-/** A logout token names a session or a user, never both. */
+/** Returns a delivery for the API. A logout token names a session or a user, never both. */
 export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) =>
   shown(delivery, {
     ...one,

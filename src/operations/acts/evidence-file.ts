@@ -10,8 +10,8 @@ import {
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 
 /**
- * The file of `cmb evidence export`, read and verified without the broker: lines of JSON, or the
- * same lines in a column of a CSV.
+ * Reads and verifies a file of `cmb evidence export` without the broker: JSON lines, or a CSV with
+ * those lines in a column.
  */
 
 export const EVIDENCE_FORMAT = 'broker-evidence/1'
@@ -39,8 +39,8 @@ function columnsOf(line: string): string[] {
 }
 
 /**
- * @throws Error in words, where it is not a file of evidence or its columns do not say what its
- * lines say
+ * Returns the JSON lines of an evidence file.
+ * @throws Error if its columns and lines differ
  */
 export function evidenceLines(text: string): string[] {
   if (!text.startsWith(CSV_HEAD)) return text.split('\n').filter((line) => line !== '')
@@ -60,24 +60,23 @@ export function evidenceLines(text: string): string[] {
  */
 
 /**
- * Checks a JWS by the public keys.
- * @returns its claims where the signature is valid and its type is this one.
- * @throws Error in words, where the key may not have signed then
+ * Verifies a JWS with the public keys. Returns its claims if signature and type are valid.
+ * @throws Error if the key was not in use at that time
  */
 export type CheckSignature = (jws: string, typ: string) => Promise<Line | undefined>
 
 export interface Verified {
   log: LogName
-  /** The numbers of its rows, both included; of a revocation the same. */
+  /** The first and last row number, both included. For a revocation they are equal. */
   from: number
   to: number
   rows: number
-  /** How many of them are without personal fields, because the user was erased. */
+  /** Number of rows without personal fields, because their user was erased. */
   withoutPersonal: number
   signedAt: number
 }
 
-/** @throws Error that says what was changed */
+/** Verifies an evidence file. @throws Error that names the changed part */
 export async function verifyEvidence(
   lines: readonly string[],
   check: CheckSignature,
@@ -109,7 +108,7 @@ interface About {
   to: number
 }
 
-/** The links of the rows in question, by number. */
+/** Verifies the chain and returns the links of the exported rows, by number. */
 async function verifiedChain(
   records: readonly Line[],
   { log, from, to }: About,
@@ -165,14 +164,14 @@ function verifiedRows(
   return { rows: links.size, withoutPersonal: links.size - personal.length }
 }
 
-/** When a key may have signed: seconds. Not there: not known. */
+/** The time in which a key signed, in epoch seconds. Undefined: unknown. */
 export interface KeyTimes {
   kid: string
   createdAt?: number | undefined
   retiredAt?: number | undefined
 }
 
-/** In words, where a signature does not belong to the time in which its key was in use. */
+/** Returns the problem if a signature's time is outside its key's time; otherwise undefined. */
 export function keyTimeProblem(
   { kid, createdAt, retiredAt }: KeyTimes,
   typ: string,

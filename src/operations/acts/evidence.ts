@@ -8,9 +8,9 @@ import { guardProof } from './guards.ts'
 import { totalOf } from './totals.ts'
 
 /**
- * Signed evidence, as lines that prove themselves: the rows in question, the stretch of the log's
- * chain that holds them between two signed heads, what is known beside the chain (deliveries,
- * guards, how an act ended), the public keys, and last a signature of all lines before it.
+ * Exports signed evidence: the rows, the part of the log's hash chain around them between two
+ * signed heads, related records outside the chain (deliveries, guards, outcomes), the public keys,
+ * and a signature of all lines.
  */
 
 const PAGE = 200
@@ -18,7 +18,7 @@ type EvidenceDeps = Pick<Deps, 'store' | 'feed' | 'keys' | 'clock' | 'config'>
 type AuditDeps = Pick<Deps, 'store' | 'keys' | 'clock' | 'config'>
 type Record_ = { record: string } & Readonly<Record<string, unknown>>
 
-/** Rows of a log by number, both included. */
+/** A range of row numbers, both included. */
 interface Range {
   from: number
   to: number
@@ -44,20 +44,20 @@ export async function signHead(
   })
 }
 
-/** The lines about one revocation, each with its newline; the last signs the others. */
+/** Returns the evidence of one revocation as lines. The last line signs the others. */
 export const evidenceOf = (
   deps: EvidenceDeps,
   revocation: LoggedRevocation,
 ): AsyncGenerator<string> =>
   signed(deps, { seq: revocation.seq }, revocationRecords(deps, revocation))
 
-/** The same about entries of the audit log. */
+/** Returns the evidence of audit entries as lines. */
 export const auditEvidence = (deps: AuditDeps, range: Range): AsyncGenerator<string> =>
   signed(deps, { log: 'audit', ...range }, auditRecords(deps, range))
 
 /**
- * From the first to the last entry that fits; entries between the two are in the range even where a
- * step of the clock gave them another time. Undefined: none fits.
+ * Returns the range from the first to the last matching entry, or undefined. It includes entries
+ * between them whose time does not match because the clock was set.
  */
 export async function auditRange(
   { store }: Pick<Deps, 'store'>,
@@ -131,7 +131,7 @@ async function* auditRecords(deps: AuditDeps, range: Range): AsyncGenerator<Reco
   yield* rows(deps, 'audit', range)
 }
 
-/** What the file is about, and the public keys with the time in which each signed. */
+/** Yields the header of the file and the public keys with their times. */
 async function* opening(
   deps: AuditDeps,
   log: LogName,
@@ -149,7 +149,7 @@ async function* opening(
     yield { record: 'key', kid, jwk: publicJwk, created_at: createdAt, retire_at: retireAt ?? null }
 }
 
-/** The links between the last signed head before the rows and the first after them. */
+/** Yields the links from the last signed head before the rows to the first one after them. */
 async function* chain(
   { store }: AuditDeps,
   log: LogName,
@@ -162,7 +162,7 @@ async function* chain(
   if (end === undefined) return
   if (before !== undefined) yield { record: 'head', jws: before.signature }
   let begins = await store.chainBegins({ log, from: before?.number ?? 0, to: end.number })
-  // One of the same number as the signed head is after it only where it names it.
+  // A chain start with the head's own number is later only if it names the head's hash.
   begins = begins.filter(
     (one) =>
       before === undefined || one.number > before.number || one.fields.former_hash === before.hash,
@@ -192,7 +192,7 @@ const linkShown = ({ number, kind, fields, personal, hash }: Link): Record_ => (
   hash,
 })
 
-/** What the link of each row in question has not in clear. */
+/** Yields the fields of the rows that their links hold only as hashes. */
 async function* rows(
   { store }: AuditDeps,
   log: LogName,
@@ -208,7 +208,7 @@ async function* rows(
 }
 
 function* rowShown({ number, personal, ended }: EvidenceRow): Generator<Record_> {
-  // Without its salt the user was erased: the hash in the chain is all that is left to verify.
+  // An erased user has no salt any more. Only the hash in the chain remains.
   if (personal !== undefined)
     yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
   if (ended !== undefined)

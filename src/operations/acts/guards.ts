@@ -4,36 +4,36 @@ import type { guardProof as guardProofShape } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * Every guard that follows the feed now or has reported, and how far it enforces the log. A report
- * of another epoch says nothing about this one.
+ * A guard that follows the feed or has reported, and how far it enforces the log. Reports of
+ * another epoch do not count.
  */
 export interface GuardState {
   clientId: string
   guardId: string
-  /** False: it is gone, or cannot reach this broker. */
+  /** False: the guard has ended or cannot reach this broker. */
   connected: boolean
-  /** Not there: it has not said. */
+  /** The `seq` up to which it enforces. Undefined: not reported. */
   enforced: number | undefined
-  /** Rows of the log that it does not enforce yet. */
+  /** Number of log rows that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
-  /** When it first connected; what was revoked up to `firstSeq` was in its first snapshot. */
+  /** When it first connected. Its first snapshot held the revocations up to `firstSeq`. */
   firstSeenAtMs: number | undefined
   firstSeq: number | undefined
   version: string | undefined
-  /** It says no version, or one that is older than the guard of this broker. */
+  /** True if it reports no version, or one older than this broker's guard. */
   outdated: boolean
-  /** What it does with valid tokens while it holds no lease. */
+  /** What it does with valid tokens while it has no lease. */
   withoutLease: 'reject' | 'introspect' | undefined
-  /** When it reported that its lease had run out, the last time. */
+  /** When its lease last ran out, by its own report. */
   leaseRanOutAtMs: number | undefined
-  /** The broker's clock less the guard's; undefined where it does not say. */
+  /** The broker's clock minus the guard's. Undefined: not reported. */
   clockOffsetSeconds: number | undefined
-  /** By how much the two clocks part, where that leaves it without a lease. */
+  /** Drift between the two clocks, if it is large enough to leave the guard without a lease. */
   clockDriftPpm: number | undefined
 }
 
-/** The version of the guard that belongs to this broker (a test compares it with its package). */
+/** The version of this broker's guard. A test compares it with the package. */
 export const GUARD_VERSION = '0.1.0'
 
 export async function guardsNow(
@@ -77,9 +77,9 @@ export async function guardsNow(
 }
 
 /**
- * What one guard says of one revocation. `enforced`: it reported so. `covered`: it came later, and
- * its first snapshot held the revocation. `waiting`: it is connected and has not reported it yet.
- * `gone`: it is not connected, and had not reported it.
+ * One guard's state for one revocation. `enforced`: reported. `covered`: the guard connected later,
+ * and its first snapshot held the revocation. `waiting`: connected, not yet reported. `gone`:
+ * disconnected before it reported.
  */
 export type GuardProof = z.output<typeof guardProofShape>
 
@@ -90,7 +90,7 @@ export const GUARD_WORDS: Record<GuardProof['state'], string> = {
   gone: 'gone before it enforced it',
 }
 
-/** One row for each guard that has reported in this epoch. */
+/** Returns one row for each guard that has reported in this epoch. */
 export async function guardProof(
   { store, feed }: Pick<Deps, 'store' | 'feed'>,
   { seq, enforcedAtMs }: LoggedRevocation,
@@ -110,7 +110,8 @@ export async function guardProof(
         : came
           ? 'covered'
           : 'enforced'
-      // Its reports one by one are the bound only where it did not leap over this revocation.
+      // The time of the report bounds the enforcement, unless one report skipped past this
+      // revocation.
       const bound = came
         ? reportedAtMs
         : seq <= leap.seq
@@ -129,8 +130,8 @@ export async function guardProof(
 }
 
 /**
- * Semantic versions of the guard of this project. Another guard names itself (`acme/1.2.0`), and
- * only its makers know whether it is outdated.
+ * Returns whether a version is older than this broker's guard. Only this project's versions count;
+ * another guard names itself (`acme/1.2.0`).
  */
 function isOutdated(version: string | undefined): boolean {
   if (version === undefined) return true
@@ -142,6 +143,6 @@ function isOutdated(version: string | undefined): boolean {
   return at !== -1 && (has[at] ?? 0) < (current[at] ?? 0)
 }
 
-/** What it does without a lease, in words. */
+/** Names what a guard does without a lease. */
 export const withoutLeaseWords = (one: GuardState['withoutLease'] | null): string =>
   one ? { reject: 'rejects', introspect: 'introspects' }[one] : 'not reported'

@@ -1,15 +1,12 @@
 import type { Store } from '../../../db/store.ts'
 
-/**
- * When `cmb backup` last made a backup. It is kept in the store, so that a restart does not forget
- * it.
- */
+/** The time of the last `cmb backup`, in the store so that it survives a restart. */
 
 const SETTING = 'last_backup_at'
 
 export const noteBackup = (store: Pick<Store, 'setSetting'>, now: number): Promise<void> =>
   store.setSetting(SETTING, String(now))
 
-/** Epoch seconds; 0 where no backup was ever made. */
+/** Returns epoch seconds, or 0 if there was no backup. */
 export const lastBackupAt = async (store: Pick<Store, 'setting'>): Promise<number> =>
   Number((await store.setting(SETTING)) ?? 0)

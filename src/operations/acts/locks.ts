@@ -5,15 +5,14 @@ import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
-/**
- * Locks as the console, the admin API and `cmb` set and lift them: who may lock whom, and for how
- * long.
- */
+/** Sets and lifts locks for the console, the admin API and `cmb`, with the limits of each role. */
 
-/** An operator without the administrator's role locks one user for so long at most. */
+/**
+ * Maximum length of an operator's lock. Only administrators may lock longer, or more than one user.
+ */
 const OPERATOR_LOCK_SECONDS = 86_400
 
-/** What is to be locked, as a request names it. */
+/** The target of a lock as a request names it. */
 type NamedTarget = { kind: 'user'; sub: string } | LockTarget
 
 interface LockAsked {
@@ -25,7 +24,7 @@ interface LockAsked {
   replaces?: string | undefined
 }
 
-/** @throws Problem 404 where a `sub` names no user */
+/** Resolves a `sub` to its user. @throws Problem 404 */
 export async function resolved(
   { store }: Pick<Deps, 'store'>,
   target: NamedTarget,
@@ -36,7 +35,7 @@ export async function resolved(
   return { kind: 'user', tid: subject.tid, oid: subject.oid }
 }
 
-/** @throws Problem 403, 422: before the store is asked */
+/** Checks what the caller's role may lock, before the store is asked. @throws Problem 403, 422 */
 export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }: LockAsked): void {
   if (endsAt !== undefined && endsAt <= now)
     throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
@@ -55,9 +54,8 @@ export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }:
 }
 
 /**
- * Who would be signed out, and the lock that is there already. Refuses a target that nothing has
- * the name of.
- * @param tid the lock does not reach the user's accounts in other tenants
+ * Returns who would be signed out, and an existing lock. Rejects an unknown target.
+ * @param tid limits the lock to this tenant, without the user's accounts in other tenants
  * @throws Problem 404, 409
  */
 export async function previewedLock(deps: Deps, target: LockTarget, now: number, tid?: string) {
@@ -76,7 +74,7 @@ export async function previewedLock(deps: Deps, target: LockTarget, now: number,
   }
 }
 
-/** @throws Problem 404 */
+/** Checks that the tenant or client exists. @throws Problem 404 */
 async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
   const found =
     target.kind === 'client'
@@ -85,7 +83,10 @@ async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): 
   if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
 }
 
-/** Lets the dry run reject what no role may lock, as the lock itself does. @throws Problem 409 */
+/**
+ * Rejects targets that no role may lock, so that the dry run fails like the lock itself.
+ * @throws Problem 409
+ */
 function mustNotBeProtected(
   { clients, connection }: Pick<Deps, 'clients' | 'connection'>,
   target: LockTarget,
@@ -117,7 +118,9 @@ const UNKNOWN: Record<LockTarget['kind'], string> = {
 
 type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
-/** Locks a user, a tenant or a client, recorded. @throws Problem 403, 404, 409, 422 */
+/**
+ * Locks a user, a tenant or a client, recorded in the audit log. @throws Problem 403, 404, 409, 422
+ */
 export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Promise<Locked> {
   mustBeAllowed(caller, asked)
   const { target, endsAt, caseReference, comment, replaces } = asked
@@ -163,7 +166,7 @@ const CHANGED = (): Problem =>
 
 type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 
-/** @throws Problem 404 */
+/** Lifts a lock, recorded in the audit log. @throws Problem 404 */
 export async function liftAs(
   deps: Deps,
   caller: Caller,

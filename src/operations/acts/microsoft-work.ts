@@ -4,11 +4,11 @@ import { withAudit } from '../../clients/with-audit.ts'
 
 /** Retries of failed work at Microsoft Graph. */
 
-/** The most rows that one answer or page shows. */
+/** Upper bound of the rows of one answer or page. */
 export const MOST_SHOWN = 100
 
 /**
- * Retries failed requests to Microsoft, of all tenants or of one, recorded; for every interface.
+ * Retries failed requests to Microsoft, of one tenant or all, recorded in the audit log.
  * @returns how many
  */
 export function redriveWorkAs(

@@ -10,12 +10,10 @@ import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import { totalOf } from './totals.ts'
 
-/**
- * An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them.
- */
+/** An operator's revocation and its dry run, for the console, the admin API and `cmb`. */
 
 /**
- * Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for
+ * Counts what a revocation would end. Rejects an unknown target, so that a typo does not look like
  * an empty preview.
  * @throws Problem 404
  */
@@ -28,7 +26,7 @@ export async function previewed(
   return deps.store.previewRevocation(what, now)
 }
 
-/** The preview of what ends nothing. */
+/** The preview of a change that ends nothing. */
 const NOTHING: RevocationPreview = {
   sessions: 0,
   subjects: 0,
@@ -40,7 +38,7 @@ const NOTHING: RevocationPreview = {
 }
 
 /**
- * Counts what a new `max_authentication_age` ends at once.
+ * Counts the sessions that a new `max_authentication_age` would end at once.
  * @param seconds undefined: no limit, which ends nothing
  */
 export async function previewedAge(
@@ -54,7 +52,7 @@ export async function previewedAge(
     : store.previewRevocation(what, now, { authenticatedUntil: now - seconds })
 }
 
-/** @throws Problem 404 */
+/** Checks that the target of a revocation exists. @throws Problem 404 */
 async function mustBeThere(
   { store }: Pick<Deps, 'store'>,
   what: Selector,
@@ -69,14 +67,16 @@ async function mustBeThere(
   if (!there) throw new Problem(404, 'Not found', UNKNOWN[what.kind])
 }
 
-/** Whom a dry run names. */
+/** Returns the users that a dry run names. */
 export const firstUsers = async (
   { store }: Pick<Deps, 'store'>,
   subs: readonly string[],
 ): Promise<Subject[]> =>
   (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
 
-/** A revocation as the API shows it: sessions that are still being counted are not a number. */
+/**
+ * Returns a revocation for the API. `sessions` is null until a wide revocation is fully counted.
+ */
 export const revocationRow = <R extends Revocation>(one: R) => ({
   ...one,
   sessions: one.fanOut === 'pending' ? null : one.sessions,
@@ -86,7 +86,7 @@ export const loggedRow = (one: LoggedRevocation) => ({
   totals: { total: totalOf(one.totals), ...one.totals },
 })
 
-/** A dry run as the API shows it. */
+/** Returns a dry run for the API, with its first users. */
 export const withFirstUsers = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) => ({
   ...end,
   firstUsers: await firstUsers(deps, end.firstSubjects),
@@ -103,12 +103,12 @@ type Answered =
   | Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }>
   | { outcome: 'already' }
 
-/** The target of its audit entry. */
+/** Returns the target of the audit entry. */
 export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')
 
 /**
- * An administrator's revocation, recorded; by whatever way they came.
- * @throws Problem 404 where there is nothing of that name
+ * Revokes for an administrator, recorded in the audit log.
+ * @throws Problem 404 for an unknown target
  */
 export function revokeAs(
   deps: Deps,
@@ -136,8 +136,8 @@ export function revokeAs(
 }
 
 /**
- * Of the tenants that a revocation concerns, those in which no fresh sign-in can be demanded: their
- * ID tokens have never had `auth_time`.
+ * Returns the affected tenants in which no fresh sign-in can be demanded: their ID tokens never had
+ * `auth_time`.
  */
 export async function tenantsWithoutAuthTime(
   { store, connection }: Deps,
@@ -155,7 +155,7 @@ const outcomeOf = (answer: Answered): Record<string, unknown> =>
     ? { seq: answer.committed.revocation.seq, ...counted(answer.committed.revocation) }
     : { outcome: answer.outcome }
 
-/** Of a wide revocation the sessions are counted later. */
+/** Returns the number of ended sessions, if it is known. Wide revocations are counted later. */
 const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } =>
   fanOut === 'pending' ? {} : { sessions }
 

@@ -6,15 +6,17 @@ import type { Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
 /**
- * What the viewer of a page may read. For the administrator of a tenant, whose `actor` has a `tid`,
- * a user, a session or a lock of another tenant is one that does not exist. The store refuses by
- * itself what an act would change outside of that tenant.
+ * Limits what a viewer may read. To a tenant's administrator, whose `actor` has a `tid`, objects of
+ * other tenants do not exist. The store itself rejects acts outside that tenant.
  */
 
 type Store = Pick<Deps, 'store'>
 type Scope = Pick<Actor, 'tid'>
 
-/** Returns whether `id` has the form of the broker's own ids: Postgres rejects a NUL character. */
+/**
+ * Returns whether `id` has the form of the broker's own ids. Other text may hold a NUL character,
+ * which Postgres rejects.
+ */
 const isName = (id: string): boolean => /^[\w-]{1,200}$/.test(id)
 
 export async function userIn(
@@ -40,7 +42,7 @@ export async function sessionIn(
     : found
 }
 
-/** The open lock, if this viewer may lift it: operators lift what operators have locked. */
+/** Returns the open lock if this viewer may lift it. Only operators lift operators' locks. */
 export async function lockIn(deps: Store, scope: Scope, id: string): Promise<Lock | undefined> {
   const lock = isName(id) ? await deps.store.findLock(id) : undefined
   if (lock === undefined || lock.lifted !== undefined) return undefined
@@ -52,14 +54,17 @@ export async function lockIn(deps: Store, scope: Scope, id: string): Promise<Loc
 }
 
 /**
- * Whether a tenant's administrator may read the words of an act: those of administrators of the
- * same tenant, and none of operators. Operators read all.
+ * Returns whether the viewer may read the comment of an act. A tenant's administrator reads only
+ * those of that tenant's administrators; operators read all.
  */
 export const isOwn = async (deps: Store, scope: Scope, actor: Actor): Promise<boolean> =>
   scope.tid === undefined ||
   (actor.kind === 'operator' && (await userIn(deps, scope, actor.id)) !== undefined)
 
-/** Who has acted for a tenant, so that its administrators find the entries in the audit log. */
+/**
+ * Records the tenant's administrator who acts, so that administrators of that tenant find the entry
+ * in the audit log.
+ */
 export async function recordActor(
   { store }: Store,
   { actor: { id: sub, tid } }: Caller,
@@ -69,8 +74,8 @@ export async function recordActor(
 }
 
 /**
- * A list leaves the broker: recorded before it does, as the export of one user's data is. The audit
- * log keeps the entry for years, so the number of exports is limited.
+ * Records the export of a list before it starts. Exports are limited, because the audit log keeps
+ * each entry for years.
  * @throws OAuthError 429
  */
 export async function exportAs(

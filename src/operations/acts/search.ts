@@ -14,25 +14,23 @@ import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'
 
 /**
- * One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer
- * it. Each look-up is bounded, and has its index.
+ * The search of the console, the admin API and `cmb`. Each look-up is bounded and uses an index.
  */
 
-/** Of each group. */
+/** Upper bound of the hits in each group. */
 const MOST = 20
 export const LONGEST_SEARCH = 200
 
 export interface Hits {
   users: Subject[]
-  /** More users may fit. */
+  /** True if more users match. */
   moreUsers: boolean
   clients: Client[]
-  /** Live or ended. */
+  /** Live and ended sessions. */
   sessions: { session: Session; state: Exclude<SessionStatus['state'], 'unknown'> }[]
   revocations: LoggedRevocation[]
   /**
-   * A case reference, exactly as it was given; how many revocations and locks have it, up to a
-   * number.
+   * The case reference with an exact match, and the bounded number of its revocations and locks.
    */
   cases: { caseReference: string; revocations: number; locks: number }[]
 }
@@ -40,14 +38,14 @@ export interface Hits {
 export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
   users.length + clients.length + sessions.length + revocations.length + cases.length
 
-/** @param tid only users and sessions of this tenant: all else is the operators' own */
+/** Searches all groups. @param tid limits the search to this tenant's users and sessions */
 export async function searched(
   deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
   text: string,
   now: number,
   tid?: string,
 ): Promise<Hits> {
-  // Postgres takes no text with a NUL.
+  // Postgres rejects a NUL character in text.
   const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
   const none = { clients: [], revocations: [], cases: [] }
   if (wanted === '') return { ...none, users: [], moreUsers: false, sessions: [] }
@@ -68,7 +66,7 @@ export async function searched(
   return { ...own, clients: clientsFor(deps, wanted), revocations, cases }
 }
 
-/** By an id, whole; else by the words of a name. @param tid only users of this tenant */
+/** Finds users by a whole id, or by words of a name. @param tid only users of this tenant */
 async function usersFor(
   { store, connection }: Pick<Deps, 'store' | 'connection'>,
   text: string,
@@ -88,10 +86,7 @@ async function usersFor(
 type SessionSearch = Parameters<Store['searchSessions']>[0]
 type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
 
-/**
- * A page of live sessions, newest first, by what an operator, or the administrator of the tenant
- * `tid`, knows of them.
- */
+/** Returns a page of live sessions, newest first. With `tid` only that tenant's. */
 export function sessionsBy(
   deps: Pick<Deps, 'store' | 'connection'>,
   { text, ...filters }: SessionSearch,
@@ -102,9 +97,9 @@ export function sessionsBy(
 }
 
 /**
- * Live sessions of the users whom a text names, newest first. Where it names few users their
- * sessions are looked up, so that a name of no user reads no session. `text` is a name's words by
- * their beginnings, or a whole sub, sid or object id.
+ * Returns live sessions of the users that a text names, newest first. It finds the users first and
+ * then their sessions, so that an unknown name scans no sessions. `text` is words of a name, or a
+ * whole sub, sid or object id.
  */
 async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,
@@ -161,20 +156,17 @@ function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] 
 }
 
 /**
- * How far one answer searches the logs, and the open sessions, where no index serves: 30 to 50 ms
- * of CPU time at a million rows on a busy machine (`npm run bench:console`). The answer says how
- * far it came, and the next one goes on from there.
+ * Log entries that one answer scans when no index applies: 30 to 50 ms of CPU time at a million
+ * rows (`npm run bench:console`). The answer says where it stopped, and the next continues there.
  */
 export const MOST_ENTRIES = 50_000
-/** Each is looked up in the table, which costs more than an entry of a log: 9 µs. */
+/** The same bound for sessions: each needs a look-up in the table (9 µs). */
 const MOST_SESSIONS = 5_000
 
-/**
- * The cursor of a page of sessions, newest first: the place of the last session of the page before.
- */
+/** The cursor of a page of sessions: the place of the last session of the page before. */
 export const SESSION_CURSOR = /^(\d{1,12})\.([\w-]{1,100})$/
 
-/** Undefined: the first page, or no cursor of ours. */
+/** Returns the place, or undefined for no valid cursor: the first page. */
 export function readSessionCursor(cursor: string | undefined): SessionPlace | undefined {
   const [, openedAt, sid = ''] = SESSION_CURSOR.exec(cursor ?? '') ?? []
   return openedAt === undefined ? undefined : { openedAt: Number(openedAt), sid }

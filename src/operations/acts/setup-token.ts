@@ -4,9 +4,9 @@ import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import type { Random } from '../../runtime/ids.ts'
 
 /**
- * The one-time token of /setup: the operator who runs the broker authenticates with it. Kept as a
- * hash, for 15 minutes, used once. Once an administrator has been at the broker only a recovery
- * token can be made and used, for when no administrator can sign in.
+ * The one-time token of /setup, which authenticates the operator of the machine. The store keeps
+ * its hash for 15 minutes. Once an administrator has signed in, only a recovery token can be
+ * created and used, for when no administrator can sign in.
  */
 
 const TOKEN_SECONDS = 900
@@ -21,7 +21,9 @@ interface Kept {
 
 type StoreOnly = Pick<Store, 'setting' | 'setSetting' | 'setSettingOnce' | 'consumeOnce'>
 
-/** An administrator of the broker has signed in: from now on the role is the key to /setup. */
+/**
+ * Records that an administrator of the broker has signed in. From then on /setup needs that role.
+ */
 export const operatorWasHere = async (store: StoreOnly, now: number): Promise<void> =>
   void (await store.setSettingOnce(OPERATOR_SINCE, String(now)))
 
@@ -29,7 +31,8 @@ export const operatorExists = async (store: StoreOnly): Promise<boolean> =>
   (await store.setting(OPERATOR_SINCE)) !== undefined
 
 /**
- * To be typed: 125 random bits, no letter that looks like another, no two alike when case is lost.
+ * Alphabet of the token, which is typed: no two letters look alike or differ in case only. 25
+ * letters hold 125 random bits.
  */
 const LETTERS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 function readable(random: Random): string {
@@ -44,8 +47,8 @@ const normal = (typed: string): string =>
     .replace(/[^0-9A-Z]/g, '')
 
 /**
- * A new one; the one before it is dead. Undefined: there is an operator, and no recovery was asked
- * for.
+ * Creates a token and replaces the one before. Undefined if there is an administrator and no
+ * recovery is requested.
  */
 export async function newSetupToken(
   { store, random }: Pick<Deps, 'random'> & { store: StoreOnly },
@@ -59,7 +62,7 @@ export async function newSetupToken(
   return { token, expiresAt: kept.expiresAt }
 }
 
-/** Whether a recovery token could be typed now. */
+/** Returns whether a recovery token is valid now. */
 export async function recoveryPending(
   { store }: { store: StoreOnly },
   now: number,
@@ -69,7 +72,9 @@ export async function recoveryPending(
   return kept?.recovery === true && kept.expiresAt > now
 }
 
-/** Of two at once one is let in. Undefined: the token is not valid. */
+/**
+ * Consumes the token, so that one of two concurrent uses succeeds. Undefined if it is not valid.
+ */
 export async function useSetupToken(
   { store }: { store: StoreOnly },
   typed: string,

@@ -9,8 +9,8 @@ import { withAudit } from '../../clients/with-audit.ts'
 import type { CaseAndComment } from './webhooks.ts'
 
 /**
- * What operators see of the streams of receivers, and what administrators do to them: each act
- * recorded. A receiver's header is never shown.
+ * Streams of security event receivers: what operators see, and the administrators' acts. Each act
+ * is recorded in the audit log. The receiver's header is never shown.
  */
 
 export const streamShown = (one: SignalStream) =>
@@ -23,7 +23,7 @@ const noSuchStream = (): Problem =>
     'There is no stream of that id; GET /admin/v1/streams (cmb streams list) lists them.',
   )
 
-/** @throws Problem 404 */
+/** Returns a stream. @throws Problem 404 */
 export async function knownStream(
   { store }: Pick<Deps, 'store'>,
   id: string,
@@ -49,8 +49,8 @@ function changed(
 }
 
 /**
- * Closes what is pending, and sends the receiver `stream-updated`. The receiver may enable its
- * stream again.
+ * Disables a stream: closes its pending deliveries and sends the receiver `stream-updated`. The
+ * receiver may enable it again.
  */
 export async function disableStream(
   deps: Deps,
@@ -85,10 +85,7 @@ export async function disableStream(
   )
 }
 
-/**
- * What is pending for it is closed. The receiver may create another stream while its client has the
- * scope.
- */
+/** Removes a stream and closes its pending deliveries. The receiver may create another one. */
 export async function removeStream(
   deps: Deps,
   caller: Caller,

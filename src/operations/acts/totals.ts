@@ -1,6 +1,6 @@
 import type { DeliveryTotals } from '../../../db/types.ts'
 
-/** The totals of one revocation's deliveries, as the console and `cmb` write them. */
+/** Totals of one revocation's deliveries, as text for the console and `cmb`. */
 
 const REST = ['pending', 'rejected', 'failed', 'superseded', 'closed'] as const
 
@@ -8,8 +8,8 @@ export const totalOf = (totals: DeliveryTotals): number =>
   REST.reduce((sum, state) => sum + totals[state], totals.delivered)
 
 /**
- * "5,504 of 5,506 delivered, 2 failed": true also while more deliveries are being written, which it
- * then says.
+ * Returns for example "5,504 of 5,506 delivered, 2 failed". While deliveries are still being
+ * written, the text says so.
  */
 export function totalsInWords(totals: DeliveryTotals, fanOut: 'complete' | 'pending'): string {
   const count = (value: number): string => value.toLocaleString('en-US')

@@ -11,14 +11,11 @@ import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
 /**
- * What an administrator does to webhook endpoints: each act recorded. A secret is in the one answer
- * that made it.
+ * An administrator's acts on webhook endpoints, each recorded in the audit log. A secret is only in
+ * the answer of the act that created it.
  */
 
-/**
- * How long a secret that was replaced still signs beside the new one, where the administrator does
- * not say.
- */
+/** Default seconds for which a replaced secret still signs beside the new one. */
 export const OVERLAP_SECONDS = 86_400
 
 interface WebhookSettings {
@@ -27,17 +24,17 @@ interface WebhookSettings {
   events: WebhookType[]
   include: WebhookSwitch[]
   state: 'enabled' | 'disabled'
-  /** Why it is disabled. */
+  /** The reason for which the endpoint is disabled. */
   cause?: string | undefined
 }
 
-/** Of an act, for the audit log. */
+/** Case reference and comment of an act, for the audit log. */
 export interface CaseAndComment {
   caseReference?: string | undefined
   comment?: string | undefined
 }
 
-/** As an administrator sees it. */
+/** Returns an endpoint for administrators, without its secrets. */
 export const webhookShown = (one: WebhookEndpoint) =>
   shown(webhook, { ...one, formerSecretUntil: one.former?.until })
 
@@ -58,7 +55,7 @@ const noSuchWebhook = (): Problem =>
     'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.',
   )
 
-/** @throws Problem 404 */
+/** Returns an endpoint. @throws Problem 404 */
 export async function knownWebhook(
   { store }: Pick<Deps, 'store'>,
   id: string,
@@ -68,7 +65,7 @@ export async function knownWebhook(
   return endpoint
 }
 
-/** Shows the secret that it makes in its answer, once. */
+/** Registers an endpoint. The answer shows its new secret, once. */
 export async function addWebhook(
   deps: Deps,
   caller: Caller,
@@ -104,7 +101,7 @@ export async function addWebhook(
   })
 }
 
-/** Disabling an endpoint closes what is pending for it. */
+/** Changes an endpoint. Disabling it closes its pending deliveries. */
 export async function changeWebhook(
   deps: Deps,
   caller: Caller,
@@ -158,7 +155,7 @@ export async function rotateWebhookSecret(
   )
 }
 
-/** What is pending for it is closed. */
+/** Removes an endpoint and closes its pending deliveries. */
 export async function removeWebhook(
   deps: Deps,
   caller: Caller,
@@ -183,8 +180,8 @@ export async function removeWebhook(
 }
 
 /**
- * Sends a test event to one endpoint, whatever events it wants.
- * @returns the delivery, which shows how it went
+ * Sends a test event to one endpoint, whatever its events are.
+ * @returns the delivery, which shows the outcome
  */
 export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<object> {
   const { state } = await knownWebhook(deps, id)
