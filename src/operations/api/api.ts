@@ -23,10 +23,7 @@ import { tenantRoutes } from './tenants.ts'
 import { userRoutes } from './users.ts'
 import { webhookRoutes } from './webhooks.ts'
 
-/**
- * The admin API over HTTP: it wants an access token of a registered client with `broker:operate` or
- * `broker:administer`.
- */
+/** The admin API over HTTP, for clients with an access token of a `broker:` scope. */
 export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const endpoints = new Hono<AdminEnv>()
   endpoints.use('/admin/v1/*', async (c, next) => {
@@ -40,7 +37,8 @@ export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
 }
 
 /**
- * The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API.
+ * Returns the client that authenticates by `Authorization: Bearer`, with its own token for the
+ * admin API.
  */
 async function callerByToken(
   deps: Deps,
@@ -61,7 +59,7 @@ async function callerByToken(
     : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
 }
 
-/** RFC 6750 §3: no token, or one that is not valid for this. */
+/** The answer to a request without a valid token (RFC 6750 §3). */
 const notAuthenticated = (): Response =>
   problemResponse(
     new Problem(
@@ -76,10 +74,9 @@ const notAuthenticated = (): Response =>
   )
 
 /**
- * The admin API, /admin/v1: one set of routes behind two interfaces, the unix socket that `cmb`
- * uses and HTTP with an access token. It owns no rule about sessions: what ends goes through
- * `revoke`. It refuses a request whose interface has named no caller, and a registration that
- * belongs to another source.
+ * The admin API, /admin/v1: one set of routes for the unix socket of `cmb` and for HTTP with an
+ * access token. It ends sessions only by `revoke`. It rejects requests without a caller, and
+ * changes to a registration of another source.
  */
 export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const api = new Hono<AdminEnv>()
@@ -88,7 +85,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     await denied(error, c)
     return problemOf(error, deps.log, c)
   })
-  // Before the routes: a middleware that is added after them does not run for their answers.
+  // Added before the routes, because later middleware does not run for their answers.
   api.use('/admin/v1/*', async (c, next) => {
     await next()
     c.header('Cache-Control', 'no-store')
@@ -133,8 +130,7 @@ const DENIED_SECONDS = 60
 const MOST_DENIED = 1_000
 
 /**
- * Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded
- * once a minute for each address.
+ * Records rejected requests (403) in the audit log: each caller and address at most once a minute.
  */
 function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Promise<void> {
   const until = new Map<string, number>()
@@ -158,9 +154,8 @@ function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Pro
 }
 
 /**
- * Only the broker's own user and root can open the socket. Node does not tell the peer's uid
- * (SO_PEERCRED), so the name that `cmb` sends (SUDO_USER, or the user's own) is a claim, and the
- * logs say so.
+ * The admin API over the unix socket, which only the broker's own user and root can open. Node does
+ * not expose the peer's uid, so the name that `cmb` sends is unverified, and the logs say so.
  */
 export function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>()

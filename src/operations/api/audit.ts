@@ -10,8 +10,8 @@ import { shown } from '../contract/wire.ts'
 import { route, searchedTo } from './route.ts'
 
 /**
- * What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines
- * where those are asked for. It can be read and not written.
+ * The audit log, read-only: newest first, or in rising order after `after` for an export, also as
+ * JSON lines.
  */
 
 const filter = idText.optional()

@@ -22,13 +22,13 @@ import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
 /**
- * Registering instances. A secret is in exactly one answer, the one that made it; a registration is
- * changed only from where it came.
+ * Registrations of instances. A secret is only in the answer that created it; only the source of a
+ * registration changes it.
  */
 
 /**
- * Members that are beside the metadata in an answer. A request may have them, so that an answer can
- * be edited and sent back.
+ * Members of an answer beside the metadata. Requests may have them and ignore them, so that an
+ * answer can be edited and sent back.
  */
 const beside = {
   source: text.meta({

@@ -18,10 +18,7 @@ import { delivery, DELIVERY_STATES } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/**
- * Deliveries to instances and their outcomes; the redrive of failed ones, and of failed requests to
- * Microsoft.
- */
+/** Deliveries and their outcomes. Redrives failed deliveries and failed requests to Microsoft. */
 
 const why = {
   reason: storedText().trim().min(1).max(500),
@@ -56,7 +53,7 @@ export const deliveryRoutes = [
       return { deliveries: found.map((each) => deliveryShown(each)), next }
     },
   ),
-  // Longer than `redrive`, whose path is its own.
+  // The pattern excludes the shorter path `redrive`.
   route(
     'GET /deliveries/:id{.{8,}}',
     {
@@ -155,8 +152,9 @@ export const deliveryRoutes = [
 ]
 
 /**
- * @throws Problem 404 where the client or the delivery that is named is unknown. A client that was
- * removed may have deliveries.
+ * Checks that the named client or delivery exists. Removed clients count, because they may have
+ * deliveries.
+ * @throws Problem 404
  */
 async function mustExist(
   { store }: Deps,

@@ -5,21 +5,20 @@ import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 
 /**
- * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again is
- * not done again, and gets the first answer.
+ * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a repeated request gets the
+ * first answer and has no further effect.
  */
 
 /**
- * Bounds the keys that are stored of one caller within 24 hours. A request beyond them is done and
- * not remembered, because no revocation may be rejected.
+ * Upper bound of one caller's keys within 24 hours. Further requests run without a stored answer,
+ * because no revocation may be rejected.
  */
 const MOST_KEYS = 10_000
 
 /**
- * The key is taken by an answer alone: a request that failed or that still runs keeps no repeated
- * one from being done. Every act that takes a key may be done twice, and finds what is there
- * already.
- * @param answer does what is asked
+ * Returns the stored answer of the same key, or answers and stores it. A failed or running request
+ * stores nothing, so a repeat runs. Every act with a key is safe to run twice.
+ * @param answer runs the act
  */
 export async function answeredOnce(
   { store, clock }: Pick<Deps, 'store' | 'clock'>,
@@ -30,7 +29,7 @@ export async function answeredOnce(
 ): Promise<Response> {
   const key = keyOf(c.req.header('idempotency-key'))
   if (key === undefined) return answer()
-  // The same key with another request is not answered.
+  // The same key with another request is rejected.
   const requestHash = sha256(JSON.stringify([c.req.method, c.req.path, body]))
   const asked = {
     caller: `${actor.kind} ${actor.id}`,
@@ -51,7 +50,7 @@ export async function answeredOnce(
       headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' },
     })
   const done = await answer()
-  // Where the store does not keep the answer, it is true all the same.
+  // If the store cannot keep the answer, the act is done all the same.
   await store
     .keepRepeatable({
       ...asked,
@@ -63,11 +62,11 @@ export async function answeredOnce(
   return done
 }
 
-/** §2.1: a string of RFC 9651, as most clients do also without its quotes. */
+/** A string of RFC 9651 (§2.1). Most clients leave out its quotes, so both forms are accepted. */
 export const IDEMPOTENCY_KEY =
   /^"[\x21\x23-\x5b\x5d-\x7e]{1,255}"$|^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
 
-/** @throws Problem 400 */
+/** Returns the key of the header. @throws Problem 400 */
 function keyOf(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
   if (IDEMPOTENCY_KEY.test(header)) return header.startsWith('"') ? header.slice(1, -1) : header

@@ -9,10 +9,7 @@ import { caseAndComment, shape } from '../contract/fields.ts'
 import { shown } from '../contract/wire.ts'
 import { ok, route } from './route.ts'
 
-/**
- * Signing keys: what is published, rotation, and the emergency one. Private parts never leave the
- * key ring.
- */
+/** Signing keys: list, rotation and emergency rotation. Private keys never leave the key ring. */
 
 const alg = z.enum(['ES256', 'RS256'])
 const key = shape('Key', {
@@ -118,7 +115,7 @@ export const keyRoutes = [
   ),
 ]
 
-/** A key that comes from a file is rotated by its file. @throws Problem 409 */
+/** Rejects rotating a key that comes from a file. @throws Problem 409 */
 function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): void {
   if (
     !keys.some((one) => one.alg === which && one.state === 'active' && one.privateSealed === null)
@@ -131,11 +128,14 @@ function mustBeKept(keys: StoredSigningKey[], which: StoredSigningKey['alg']): v
   )
 }
 
-/** For the audit log. */
+/** Returns the state of each key, for the audit log. */
 const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> =>
   Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
 
-/** What guards must drop at once: none after a rotation that keeps the old key published. */
+/**
+ * Returns the keys that guards must drop at once. Empty after a rotation that keeps the old key
+ * published.
+ */
 function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {
   const gone = new Set(before.filter(({ state }) => state === 'retired').map(({ kid }) => kid))
   return after

@@ -13,8 +13,7 @@ import { position } from '../contract/shapes.ts'
 import { ok, route } from './route.ts'
 
 /**
- * Acts that only the socket on the broker's own machine performs: backups, tokens of /setup, and
- * waivers of a fresh sign-in.
+ * Acts that only the unix socket offers: backups, tokens of /setup, and waivers of a fresh sign-in.
  */
 
 const SETUP_TOKEN = {

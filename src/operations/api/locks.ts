@@ -10,7 +10,7 @@ import { ok, route } from './route.ts'
 
 /** Locks of users, tenants and clients: set, listed and lifted. */
 
-/** Epoch seconds of a request. */
+/** A time in a request, in epoch seconds. */
 const moment = z.int('has to be a time in epoch seconds').min(1).max(253_402_300_799)
 const locked = z.object({ outcome: z.enum(['locked', 'already']), lock })
 const dryRunAnswer = z.object({

@@ -8,7 +8,7 @@ import { finding, guard, position, status } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { ok, route } from './route.ts'
 
-/** What is up, which guards enforce what, and what `cmb doctor` finds from inside. */
+/** The status of the broker, its guards, and the findings of its checks. */
 
 const guards = z.object({ log: position, guards: z.array(guard) })
 

@@ -32,9 +32,7 @@ import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route, searchedTo } from './route.ts'
 
-/**
- * An operator's revocations, and the log of all of them, each with its deliveries and their proof.
- */
+/** Operators' revocations, and the log of all revocations with their deliveries and proof. */
 
 const filter = idText.optional()
 const bySeq = z.strictObject({ seq: seqNumber })
@@ -162,7 +160,7 @@ export const revocationRoutes = [
   ),
 ]
 
-/** @throws Problem 404 */
+/** Returns a revocation. @throws Problem 404 */
 async function known(deps: Deps, seq: number): Promise<LoggedRevocation> {
   const one = await deps.store.findRevocation(seq)
   if (one !== undefined) return one

@@ -10,8 +10,8 @@ import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 
 /**
- * A route of the admin API: its schemas describe it in /openapi.json and check each request before
- * the act runs.
+ * Defines a route of the admin API. Its schemas describe it in /openapi.json and validate each
+ * request.
  */
 
 export interface AdminEnv {
@@ -24,18 +24,18 @@ type Nothing = typeof NOTHING
 interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   id: string
   summary: string
-  /** Left out: a GET is for auditors too, and everything else for administrators alone. */
+  /** The required right. Default: a GET needs the auditor's, all else the administrator's. */
   may?: Acting
   params?: P
   query?: Q
   body?: B
-  /** The media type of the body where it is not application/json. */
+  /** The media type of the body. Default: application/json. */
   type?: 'application/merge-patch+json'
-  /** The first one is the status of an answer that is no `Response`. */
+  /** Answers by status. The first is the status of a result that is not a `Response`. */
   answers: Readonly<Record<number, Answer>>
-  /** Statuses of rejections beside those that every act may answer. */
+  /** Statuses of rejections, besides those common to all acts. */
   rejects?: readonly (404 | 409 | 422)[]
-  /** It takes `Idempotency-Key`. */
+  /** True if the act accepts `Idempotency-Key`. */
   repeatable?: true
 }
 
@@ -48,7 +48,7 @@ interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodTyp
   params: z.output<P>
   query: Fields<z.output<Q>>
   body: Fields<z.output<B>>
-  /** The body under the names of the wire. */
+  /** The body with the names of the wire. */
   wire: z.output<B>
 }
 
@@ -74,7 +74,7 @@ const IDEMPOTENCY = z.object({
 
 export type Route = (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }) => void
 
-/** @param at the method, and the path below /admin/v1 */
+/** Defines a route. @param at the method, and the path below /admin/v1 */
 export function route<
   B extends z.ZodType,
   P extends z.ZodObject = Nothing,
@@ -137,7 +137,9 @@ export function route<
   }
 }
 
-/** Fails closed: an interface that names no caller admits no request. */
+/**
+ * Returns the caller if it has the right. Fails closed: without a caller the request is rejected.
+ */
 function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
   if (caller === undefined)
@@ -156,7 +158,7 @@ function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   throw new Problem(403, 'Read-only role', READ_ONLY)
 }
 
-/** @throws Problem 400 where a parameter is repeated */
+/** Returns the query parameters. @throws Problem 400 for a repeated parameter */
 function once(c: Context): Record<string, string> {
   const given = Object.entries(c.req.queries())
   const repeated = given
@@ -169,7 +171,7 @@ function once(c: Context): Record<string, string> {
 
 const MAX_BYTES = 256 * 1024
 
-/** @throws Problem 413, 415, 400 where it is not JSON at all */
+/** Parses the body. @throws Problem 413, 415, or 400 for invalid JSON */
 async function jsonBody(c: Context): Promise<unknown> {
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/json' && type !== 'application/merge-patch+json')
@@ -186,9 +188,7 @@ async function jsonBody(c: Context): Promise<unknown> {
   }
 }
 
-/**
- * Reads no more than it has to: a body without a length, or one that lies about it, is cut off too.
- */
+/** Reads a body up to the limit. A missing or false Content-Length does not matter. */
 async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
@@ -202,8 +202,9 @@ async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string>
 }
 
 /**
- * @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are
- * broken (RFC 9110 §15.5.21), else 400
+ * Validates a value by its schema.
+ * @throws Problem that lists every problem: 422 if only rules beyond the schema are broken (RFC
+ * 9110 §15.5.21), else 400
  */
 function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
   const parsed = schema.safeParse(value, { error: inWords })
@@ -231,8 +232,8 @@ function known(schema: z.ZodType): string {
 
 export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
 /**
- * How far a list was searched where no index serves.
- * @param place the last entry that was looked at
+ * Returns the schema of where a search without an index stopped.
+ * @param place the members that name the last scanned entry
  */
 export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
   z.object(place).nullable().meta({

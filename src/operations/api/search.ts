@@ -6,7 +6,7 @@ import { hits } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { ok, route } from './route.ts'
 
-/** One search for a user, a client, a session, a revocation or a case. */
+/** Searches users, clients, sessions, revocations and cases. */
 
 export const searchRoutes = [
   route(

@@ -7,10 +7,7 @@ import { shown } from '../contract/wire.ts'
 import { limit } from '../contract/fields.ts'
 import { ok, route, searchedTo } from './route.ts'
 
-/**
- * Who is signed in, for operators: whole users only by what they search, and never a cookie, a
- * token or a sealed value.
- */
+/** Live sessions for operators. An answer never has a cookie, a token or a sealed value. */
 
 const cursor = z.string().regex(SESSION_CURSOR, 'has to be the next of the page before')
 const page = z.object({

@@ -23,12 +23,12 @@ import { createChecks } from '../checks/checks.ts'
 import { secretSince } from '../checks/secrets.ts'
 
 /**
- * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: a
- * user who can read the data directory has the database anyway. It refuses to take the place of a
- * broker that answers there.
+ * The admin API for `cmb` on a unix socket that only the broker's own user and root can open. Any
+ * reader of the data directory has the database anyway. It does not replace the socket of a broker
+ * that answers.
  */
 
-/** Linux keeps 107 bytes for the path of a unix socket, macOS 103. */
+/** Upper bound of a socket path: macOS allows 103 bytes, Linux 107. */
 const MAX_PATH_BYTES = 103
 
 export async function serveAdminSocket(
@@ -55,7 +55,7 @@ export async function serveAdminSocket(
     async close() {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
-      // Only our own: another broker may have started meanwhile.
+      // Another broker may have started meanwhile; its socket has another inode.
       if ((await lstat(at).catch(() => undefined))?.ino !== ino) return
       await unlink(at).catch(() => undefined)
       if (at !== path) {
@@ -67,8 +67,8 @@ export async function serveAdminSocket(
 }
 
 /**
- * The path itself, or one in a new directory of its own (0700, with a random name) that the pointer
- * file names.
+ * Returns the path itself. If it is too long, returns one in a new private directory (0700), which
+ * the pointer file names.
  */
 async function place(path: string): Promise<string> {
   if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return path
@@ -84,8 +84,8 @@ async function place(path: string): Promise<string> {
 }
 
 /**
- * Bound in a directory of its own, made 0600 there and only then moved into place: at no moment can
- * another user connect. Replaces a killed broker's.
+ * Binds the socket in a private directory, sets its mode to 0600, and moves it into place, so that
+ * no other user can ever connect. Replaces the socket of a killed broker.
  */
 async function listenPrivately(server: Server, path: string): Promise<void> {
   const hidden = await mkdtemp(join(dirname(path), '.s-'))

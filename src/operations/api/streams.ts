@@ -7,8 +7,8 @@ import { stream } from '../contract/shapes.ts'
 import { ok, route } from './route.ts'
 
 /**
- * The streams of Shared Signals receivers. Their receivers create and change them
- * (src/signals/sent); administrators disable and remove them.
+ * Streams of Shared Signals receivers. Receivers create and change them (src/signals/sent);
+ * administrators disable and remove them.
  */
 
 export const streamRoutes = [

@@ -31,8 +31,7 @@ import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
 /**
- * The connection to Microsoft, as operators work on it without a page: tenants and the app
- * registration's manifest.
+ * The connection to Microsoft without a page: tenants, and the manifest of the app registration.
  */
 
 const { least, most } = MAX_AUTHENTICATION
@@ -258,7 +257,10 @@ const NOT_CONNECTED = (tid: string): Problem =>
     `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`,
   )
 
-/** @throws Problem 409: the app roles of operators count there, and no other */
+/**
+ * Rejects administrators for the operator tenant, where only operators' app roles count.
+ * @throws Problem 409
+ */
 function mayHaveAdministrators(
   { connection }: Deps,
   tid: string,

@@ -14,8 +14,8 @@ import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
 /**
- * What is held about a user, and forgetting them: signed out everywhere first, then without a name.
- * The audit log knows them by `sub` alone.
+ * Exports what is stored about a user, and erases the user after signing them out everywhere. The
+ * audit log names them by `sub` alone.
  */
 
 const bySub = { sub: idText, ...caseAndComment }
@@ -109,7 +109,7 @@ export const userRoutes = [
   ),
 ]
 
-/** Rows looked at for one page of an answer, in acts of a bounded number each. */
+/** Bounds of one page: rows of one store act, acts of a page, records of a page. */
 const [ROWS_IN_AN_ACT, ACTS_IN_A_PAGE, RECORDS] = [500, 20, 200]
 const PLACE = 'users/export'
 interface Place {
@@ -118,8 +118,8 @@ interface Place {
 }
 
 /**
- * The place of the next page is sealed: it comes only from a page before it, whose first is in the
- * audit log.
+ * Returns a page of a user's export. The cursor is sealed, so it comes from an earlier page, and
+ * the first page is in the audit log.
  */
 async function exportPage(
   deps: Deps,
@@ -177,7 +177,7 @@ const noSuchUser = (): Problem =>
     'No user has that sub, or that tenant and object id; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.',
   )
 
-/** @throws Problem 404 */
+/** Returns the `sub` of a user. @throws Problem 404 */
 async function subOf(
   { store }: Deps,
   who: { sub: string } | { tid: string; oid: string },

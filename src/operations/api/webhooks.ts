@@ -19,8 +19,8 @@ import type { Deps } from '../deps.ts'
 import { ok, type Route, route } from './route.ts'
 
 /**
- * Webhook endpoints: where the broker sends events, which, and with what in them. A secret is in
- * exactly one answer, the one that made it.
+ * Webhook endpoints: their address, events and content. A secret is only in the answer that created
+ * it.
  */
 
 const events = z.array(z.enum(WEBHOOK_TYPES)).min(1).max(WEBHOOK_TYPES.length)
