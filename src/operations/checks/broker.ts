@@ -8,7 +8,7 @@ import { failed, type Found, message, ok, warning } from './finding.ts'
 import { WORK_NAMES } from '../../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
 
-/** The broker itself: its settings, queue, secrets, keys and clients file. */
+/** Checks of the broker itself: settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
   {
     id: 'settings',
@@ -119,7 +119,7 @@ function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
   ]
 }
 
-/** Brokers may leave work to others (BROKER_WORK), which may not run. */
+/** Checks that a broker or worker does each kind of work, because BROKER_WORK may exclude some. */
 async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
   if (config.databaseUrl === undefined) return []
   const all = await store.brokers()
@@ -135,10 +135,10 @@ async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
   ]
 }
 
-/** What Redis and Valkey answer to a client without the right password. */
+/** The answer of Redis and Valkey to a missing or wrong password. */
 const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
 
-/** What they answer to a write when `maxmemory` is reached. */
+/** Their answer to a write beyond `maxmemory`. */
 const OUT_OF_MEMORY = /\bOOM command not allowed/
 
 function fixOfQueue(problem: string): string {
@@ -188,15 +188,15 @@ async function durability({ deps }: Looking): Promise<Found[]> {
 }
 
 /**
- * An old secret can go when no key is sealed under it and the longest session that could hold
- * something of it has ended.
+ * Checks old secrets. One can be removed when no key is sealed under it, and when every session
+ * that may hold a value of it has ended.
  */
 async function secrets({ deps, now }: Looking): Promise<Found[]> {
   const { config, store } = deps
   const [current] = config.secrets
   const since = await secretSince(deps)
   const everythingAt = await store.everythingRevokedAt()
-  // No session is older than a revocation of everything.
+  // A revocation of everything ended all older sessions.
   const free =
     everythingAt !== undefined && everythingAt > since
       ? everythingAt
@@ -228,7 +228,10 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
   ]
 }
 
-/** What an old secret still seals. @param alone opens what the current one has sealed */
+/**
+ * Returns a warning for what an old secret still seals. @param alone opens only values of the
+ * current secret
+ */
 async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined> {
   const { store } = deps
   const held = (await store.listKeys()).filter(
@@ -259,7 +262,7 @@ async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined
   return undefined
 }
 
-/** Tenants whose Graph client state the current secret alone does not open. */
+/** Returns tenants whose Graph client state the current secret cannot open. */
 async function sealedStates(
   { store, connection }: Pick<Deps, 'store' | 'connection'>,
   alone: Sealer,
@@ -300,7 +303,7 @@ async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
   })
 }
 
-/** @param running a broker serves, and keeps the last valid file in use */
+/** Checks the clients file. @param running true if a broker serves and keeps the last valid file */
 export async function examineClientsFile(
   config: Pick<Config, 'clientsFile' | 'allowLoopbackTargets'>,
   running: boolean,

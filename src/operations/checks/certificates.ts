@@ -4,8 +4,8 @@ import type { Check, Looking } from './check.ts'
 import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 
 /**
- * The TLS certificates of the broker's own address and of the logout addresses, seen from here:
- * when one expires, sign-ins or deliveries fail.
+ * Checks the TLS certificates of the broker's own address and of logout addresses, as seen from the
+ * broker. An expired one fails sign-ins or deliveries.
  */
 export const certificateChecks: readonly Check[] = [
   {
@@ -19,7 +19,7 @@ export const certificateChecks: readonly Check[] = [
 
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
-/** Less than a look may take, so that what was found by then is reported. */
+/** Less than the time limit of a check, so that it reports what it has found. */
 const ALL_MS = 50_000
 const DAY = 86_400
 const EARLY_SECONDS = 14 * DAY
@@ -38,7 +38,7 @@ async function certificates({ deps, now }: Looking): Promise<Found[]> {
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }
 
-/** Each https origin once, with who renews its certificate. */
+/** Returns each https origin once, with the text on who renews its certificate. */
 async function addresses({
   config,
   store,
@@ -69,7 +69,7 @@ async function certificate(
     return judged(from, until, now, renew)
   } catch (error) {
     const { cause, text } = failureOf(error)
-    // What else keeps the broker from it is the deliveries' matter.
+    // The checks of deliveries cover every other failure.
     if (cause !== 'certificate') return unknown(`The broker does not reach ${origin}: ${text}.`)
     return failed(
       `The broker does not accept it: ${text}.`,
@@ -79,8 +79,8 @@ async function certificate(
 }
 
 /**
- * Certificates that live for days are renewed days before they end: a fifth of the lifetime is
- * early enough.
+ * Warns before a certificate expires: 14 days before, or for a short-lived one in the last fifth of
+ * its lifetime.
  */
 function judged(from: number, until: number, now: number, renew: string): Found {
   const left = until - now

@@ -3,39 +3,36 @@ import type { Deps } from '../deps.ts'
 import type { Examination } from '../../microsoft/interface.ts'
 import type { Found } from './finding.ts'
 
-/**
- * One check: what it answers, what it costs, how much it matters, how it looks. `list.ts` has them
- * all.
- */
+/** One check: its question, cost, severity and function. `list.ts` has all checks. */
 export interface Check {
-  /** The value of the label `check` of broker_check_findings. Never changes. */
+  /** The label `check` of broker_check_findings. It never changes. */
   id: string
-  /** As /setup/checks asks it. */
+  /** The question on /setup/checks. */
   question: string
   /**
-   * `cheap`: runs at each look. `everySeconds`: kept that long, because it asks another system;
-   * `background`: so slow a system that only `cmb doctor` waits for it. `on_demand`: only for `cmb
-   * doctor`, because it grows with the number of clients.
+   * `cheap`: runs each time. `everySeconds`: the result is kept, because the check calls another
+   * system; with `background` only `cmb doctor` waits for a slow one. `on_demand`: runs only for
+   * `cmb doctor`, because its cost grows with the number of clients.
    */
   cost: 'cheap' | 'on_demand' | { everySeconds: number; background?: true }
-  /** The alert of a failure: one that pages, one that files a ticket, or none of its own. */
+  /** The alert of a failure: one that pages, one that files a ticket, or none. */
   severity: 'page' | 'ticket' | 'none'
-  /** The part that is down when this fails. */
+  /** The part of the broker that is down when the check fails. */
   part?: 'store' | 'queue' | 'microsoft'
-  /** Shown at /setup/checks. */
+  /** True if /setup/checks shows the check. */
   setup?: true
   look(looking: Looking): Found[] | Promise<Found[]>
 }
 
-/** What one look at the broker shares between checks: each thing is read once. */
+/** Data that the checks of one run share, each read once. */
 export interface Looking {
   deps: Deps
   now: number
-  /** Connected tenants. */
+  /** Returns the connected tenants. */
   tenants(): Promise<Tenant[]>
-  /** What the shared database is; undefined where the broker has a file for itself. */
+  /** Returns facts about the Postgres database; undefined with SQLite. */
   databaseFacts(): Promise<DatabaseFacts | undefined>
-  /** Asks Microsoft, now. */
+  /** Asks Microsoft about a tenant's connection now. */
   examine(tid: string): Promise<Examination>
 }
 

@@ -3,25 +3,22 @@ import { type Check, type Looking, looking } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'
 
-/**
- * Runs the checks. What is dear is kept for as long as its entry says, however often it is asked
- * for.
- */
+/** Runs the checks. The results of expensive ones are kept for as long as their entry says. */
 
-/** What hangs is down. */
+/** Time limit of a check. One that hangs counts as failed. */
 const LOOK_MS = 6_000
-/** Of a look that no request but one of `cmb doctor` waits for. */
+/** Time limit of a check that only `cmb doctor` waits for. */
 const LONG_LOOK_MS = 60_000
 
 export interface Checks {
   /**
-   * Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at
-   * what is looked at on demand alone.
+   * Returns the findings of the checks that `which` accepts. With `fresh`, kept results are renewed
+   * and `on_demand` checks run.
    */
   look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
   /**
-   * Since when this process has seen a warning or a failure of that check about that thing, without
-   * a look that found it well; epoch milliseconds.
+   * Returns since when this process has seen a warning or failure of this check and subject without
+   * interruption, in epoch milliseconds.
    */
   since(finding: Pick<Finding, 'check' | 'about'>): number | undefined
 }
@@ -29,7 +26,7 @@ export interface Checks {
 interface Kept {
   atMs: number
   findings: Promise<Finding[]>
-  /** What the last look that has ended found. */
+  /** The findings of the last completed run. */
   ended: Finding[]
 }
 
@@ -60,7 +57,9 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   }
 }
 
-/** When each problem was first seen. What a look does not name any more is well. */
+/**
+ * Remembers when each problem was first seen. A problem that is no longer reported is forgotten.
+ */
 function createSeen({ clock }: Pick<Deps, 'clock'>) {
   const first = new Map<string, Map<string, number>>()
   return {

@@ -6,8 +6,8 @@ import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 
 /**
- * Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET
- * without a token ends nothing, and any answer below 500 counts.
+ * Checks of clients: undelivered messages, and whether the broker reaches their addresses. It sends
+ * a GET without a token, which ends nothing; any status below 500 is fine.
  */
 export const clientChecks: readonly Check[] = [
   {
@@ -40,7 +40,7 @@ export const clientChecks: readonly Check[] = [
   },
 ]
 
-/** The check warns of a lease that ran out for so long. */
+/** Milliseconds for which the check warns about a lease that ran out. */
 const RAN_OUT_MS = 3_600_000
 
 /** Guards that a finding names. */
@@ -72,10 +72,7 @@ async function guardLeases({ deps }: Looking): Promise<Found[]> {
   ]
 }
 
-/**
- * A check warns from this share of the places on, so that an operator learns of it before a guard
- * does.
- */
+/** Share of the allowed streams from which the check warns, before a guard is rejected. */
 const NEARLY_FULL = 0.9
 
 function feedStreams({ deps: { config, feed } }: Looking): Found[] {
@@ -127,7 +124,7 @@ async function addresses({ deps }: Looking): Promise<Found[]> {
     deps.store.guardReports(),
   ])
   const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
-  // An operator who opens the broker's own console sees whether it works.
+  // The console's own client is left out: operators notice themselves if the console fails.
   const looks = clients
     .filter((client) => client.source !== 'broker')
     .flatMap((client) => looksAt(deps, client, guarded))

@@ -3,13 +3,13 @@ import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 
 /**
- * The database: whether it commits; and of Postgres, whether it is set up so that no revocation is
- * lost or late.
+ * Checks of the database: whether it commits, and whether Postgres is configured so that no
+ * revocation is lost or late.
  */
 
 const MINUTE = { everySeconds: 60 } as const
 
-/** A check of Postgres. A SQLite file has none of these questions. */
+/** Returns a check of Postgres. With SQLite it finds nothing. */
 const ofPostgres =
   (judge: (facts: DatabaseFacts, looking: Looking) => Found): Check['look'] =>
   async (looking) => {
@@ -152,8 +152,8 @@ function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
 }
 
 /**
- * Beyond these, in seconds. Brokers decide by their own clocks; Postgres's is what they are
- * compared by.
+ * Clock differences in seconds that warn and that fail. Brokers decide by their own clocks;
+ * Postgres's clock is the reference.
  */
 const CLOCK_WARNS = 5
 const CLOCK_FAILS = 30
@@ -174,7 +174,7 @@ function rights({ mayChangeTables }: DatabaseFacts): Found {
   )
 }
 
-/** `log_head` has one row, which every revocation rewrites. */
+/** Dead row versions of `log_head` that warn. It has one row, which every revocation rewrites. */
 const MOST_DEAD = 10_000
 
 function bloat({ deadHeads }: DatabaseFacts): Found {

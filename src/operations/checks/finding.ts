@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import type { finding } from '../contract/shapes.ts'
 
 /**
- * What one check found of one thing. `unknown`: nothing has shown it yet. `fix` is always there for
- * a warning and a failure.
+ * The result of one check for one subject. `unknown`: not known yet. Warnings and failures always
+ * have a `fix`.
  */
 export type Finding = z.output<typeof finding>
 export type Found = Omit<Finding, 'check'>
@@ -33,7 +33,8 @@ export const failed = (found: string, fix: string, rest: Partial<Found> = {}): F
 })
 
 /**
- * Looks at each thing, so many at a time; what they found, in the order in which the looks ended.
+ * Runs `look` for each thing, at most `atOnce` at a time. Returns the findings in order of
+ * completion.
  */
 export async function eachInTurn<T>(
   things: readonly T[],

@@ -1,9 +1,12 @@
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
-/** Whether locks are lifted at their end. */
+/** Checks that locks are lifted at their end. */
 
-/** The worker looks once a second; it waits while the clock is wrong. */
+/**
+ * Seconds of delay that fail the check. The worker runs every second, but waits while the clock is
+ * wrong.
+ */
 const LATE_SECONDS = 300
 
 export const lockChecks: readonly Check[] = [

@@ -9,14 +9,11 @@ import { failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 
 /**
- * The connection to Microsoft: whether it is there, and for each tenant whether users can sign in
- * and what they prove.
+ * Checks of the connection to Microsoft, and for each tenant whether users can sign in and what
+ * they prove.
  */
 
-/**
- * The broker asks Microsoft once in this time, however often the checks are read: an outage shows
- * within a minute.
- */
+/** Microsoft is asked at most every 20 s, so that an outage shows within a minute. */
 const ASKED = { everySeconds: 20 }
 const MOST_SKEW_SECONDS = 30
 const DAY = 86_400
@@ -238,7 +235,8 @@ async function clocks(looking: Looking): Promise<Found[]> {
   const { clockWatch } = looking.deps
   const ahead = clockWatch.aheadSeconds()
   if (!clockWatch.disagrees() || found.some(({ state }) => state === 'failed')) return found
-  // Microsoft has not answered since the clock was set.
+  // Microsoft has not answered since the clock was set, so the answers above do not show the
+  // problem.
   return [
     ...found,
     failed(
@@ -282,7 +280,7 @@ async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
     tried.guidance === 'app_missing'
       ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
       : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
-  // A tenant that is still being connected has no application in it before its consent.
+  // Before its consent, a tenant that is being connected does not have the application yet.
   return [
     isDecided(row) || tried.guidance !== 'app_missing'
       ? failed(`${found} Users of this tenant cannot sign in.`, fix)
@@ -302,7 +300,7 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
     guidance === 'redirect_mismatch'
       ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
       : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
-  // A tenant that is still being connected has no application in it before its consent.
+  // Before its consent, a tenant that is being connected does not have the application yet.
   return [
     isDecided(row) || guidance === 'redirect_mismatch'
       ? failed(`${found} Users of this tenant cannot sign in.`, fix)
@@ -310,7 +308,10 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
   ]
 }
 
-/** So many users of one tenant, and none who got through meanwhile. */
+/**
+ * Users of one tenant whose failed sign-ins fail the check, if no user of it has signed in
+ * meanwhile.
+ */
 const MANY_USERS = 3
 
 async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
@@ -324,7 +325,7 @@ async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
     }`.trim()
   const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
   if (users >= MANY_USERS) return [failed(found, fix)]
-  // A user who leaves Microsoft's page has changed their mind.
+  // A user who leaves Microsoft's page may have changed their mind.
   return [returned > 0 ? warning(found, fix) : unknown(found)]
 }
 
@@ -360,8 +361,8 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
 }
 
 /**
- * Only an administrator of a tenant sees its policies: what operators or the settings said of
- * another tenant's is pointed out.
+ * Warns if the proof was not asserted by the tenant itself: only its own administrators see its
+ * policies.
  */
 async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promise<Found> {
   if (
@@ -403,7 +404,8 @@ function mfaProof(row: Tenant, page: string): Found {
 }
 
 /**
- * What does not work without a claim. `acrs` is asked for by name and shows itself in the proof.
+ * The effect of each missing claim. `acrs` is left out: it is requested by name, and the proof
+ * shows it.
  */
 const NEEDED_FOR: Readonly<Record<string, string>> = {
   sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
@@ -427,7 +429,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
   const fix =
     'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
-  // An account without a mailbox has no email, whatever is registered.
+  // An account without a mailbox never has an email claim.
   return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
 }
 

@@ -6,10 +6,9 @@ import type { Checks } from './checks.ts'
 import { CHECKS } from './list.ts'
 
 /**
- * What is up and what is down, for /readyz, the console and the admin API. Only the database makes
- * the broker unable to serve. Without its queue it is degraded and still ready: sign-in works, and
- * a revocation is effective at commit. Without Microsoft no user can sign in, but sessions go on
- * and are signed out as ever. To take such a broker out of rotation would end both.
+ * The state of the broker's parts, for /readyz, the console and the admin API. Only without its
+ * database is the broker unavailable. Without the queue or Microsoft it is degraded but ready:
+ * sessions still work and can be revoked, which taking the broker out of rotation would prevent.
  */
 export type Readiness = Omit<z.output<typeof readiness>, 'status'> & {
   status: 'ready' | 'degraded' | 'unavailable'

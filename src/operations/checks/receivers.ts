@@ -2,10 +2,7 @@ import { secretPlace } from '../../outbox/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
-/**
- * Receivers of messages beside the clients' logout addresses: webhooks, streams of security events.
- * What they do not get, and why.
- */
+/** Checks of webhooks and streams of security events: deliveries that fail, and why. */
 export const receiverChecks: readonly Check[] = [
   {
     id: 'webhooks',
@@ -24,7 +21,8 @@ export const receiverChecks: readonly Check[] = [
 ]
 
 /**
- * What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts.
+ * Returns the number of failed and rejected deliveries by client id. The delivery alerts use the
+ * same counts.
  */
 async function lost({ deps }: Looking): Promise<Map<string, number>> {
   const counts = await deps.store.deliveryCounts()

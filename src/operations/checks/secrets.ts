@@ -1,6 +1,9 @@
 import type { Deps } from '../deps.ts'
 
-/** Which values of BROKER_SECRET this database has known, by the id that sealed values carry. */
+/**
+ * Remembers the values of BROKER_SECRET that this database was used with, by the ids in sealed
+ * values.
+ */
 
 type Need = Pick<Deps, 'sealer' | 'store' | 'clock'>
 
@@ -8,10 +11,7 @@ const SEEN = 'secrets_seen'
 const idsOf = ({ sealer }: Pick<Need, 'sealer'>): string[] =>
   sealer.macKeys('secret-since').map(({ id }) => id)
 
-/**
- * When this broker was first seen under its current secret. Called at start, so that it is known
- * later.
- */
+/** Returns when this broker first used its current secret. Called at start to record the time. */
 export async function secretSince(deps: Need): Promise<number> {
   const since = Number(
     await deps.store.setSettingOnce(
@@ -25,7 +25,7 @@ export async function secretSince(deps: Need): Promise<number> {
   return since
 }
 
-/** How many values were in use once and are not set now. */
+/** Returns the number of former secrets that are no longer configured. */
 export async function missingSecrets(deps: Need): Promise<number> {
   const ids = idsOf(deps)
   return (await seen(deps)).filter((id) => !ids.includes(id)).length

@@ -5,15 +5,17 @@ import { signInFrequencySetting, trialOf } from '../../microsoft/tenants.ts'
 import type { Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
 
-/** What makes the users of a tenant authenticate again: after a revocation, and periodically. */
+/**
+ * Checks of what makes a tenant's users authenticate again: after a revocation, and periodically.
+ */
 
 const PERMISSION = 'Domain.Read.All'
 const FEDERATED_FIX =
   'Set promptLoginBehavior of the domain to nativeSupport or translateToFreshPasswordAuthentication (Update-MgDomainFederationConfiguration; docs/fresh-sign-in.md).'
 
 /**
- * Whether the identity providers of a tenant's federated domains let a user back in without their
- * password, although the broker demands it.
+ * Checks whether the identity providers of a tenant's federated domains ignore the broker's demand
+ * for a password.
  */
 export async function federatedDomains(
   { deps, examine }: Looking,
@@ -60,8 +62,8 @@ const FRESH_FIX =
   'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once (docs/fresh-sign-in.md). Earlier revocations are demanded from then on.'
 
 /**
- * Whether a revocation makes the users of a tenant enter their password again: the demand waits for
- * the tenant's first `auth_time`.
+ * Checks whether a revocation makes the tenant's users enter their password again. The broker
+ * demands it only after the tenant's first `auth_time`.
  */
 export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if ((await deps.store.tenantsWithAuthTime()).includes(tid))
@@ -89,10 +91,7 @@ export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Prom
 const RE_ENTRY_FIX =
   'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change, or /setup). A Conditional Access policy with a sign-in frequency does it too.'
 
-/**
- * Who makes users enter their password and second factor periodically: the broker, Entra's policy,
- * or neither.
- */
+/** Checks what makes users authenticate periodically: the broker, Entra's policy, or neither. */
 export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found[]> {
   const seconds = maxAuthenticationSeconds(deps.config, row)
   if (seconds !== undefined) return [await byBroker(deps, row, seconds)]

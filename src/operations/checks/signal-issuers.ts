@@ -2,7 +2,7 @@ import { heardInterval, intervalMark } from '../../signals/received/interval.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
-/** Whether the transmitters that send security events to the broker are heard. */
+/** Checks that the transmitters of security events send to the broker. */
 export const signalIssuerChecks: readonly Check[] = [
   {
     id: 'signal-issuers',
@@ -14,8 +14,8 @@ export const signalIssuerChecks: readonly Check[] = [
 ]
 
 /**
- * A transmitter that sends nothing, not even a verification event, may be unable to report that a
- * session has to end.
+ * Warns about a transmitter that sends nothing, not even verification events: it may be unable to
+ * report that a session must end.
  */
 async function heard({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
