@@ -5,7 +5,7 @@ import type { SavedBranding } from './acts/branding.ts'
 import type { AddressWatch } from '../runtime/remote-address.ts'
 import type { ClockWatch } from '../runtime/clock-watch.ts'
 
-/** What operators' work needs, handed in. */
+/** Dependencies of the operators' interfaces. */
 export interface Deps extends RevocationDeps {
   microsoft: Microsoft
   clockWatch: ClockWatch

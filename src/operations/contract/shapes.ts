@@ -3,7 +3,7 @@ import { milliseconds, seconds, text } from '../../protocol/described.ts'
 import { selectorSchema } from '../../protocol/selector.ts'
 import { deliveryCursor, guid, idText, nullable, shape } from './fields.ts'
 
-/** Answers of the admin API that more than one interface reads. */
+/** Answers of the admin API that more than one interface uses. */
 
 const count = z.int()
 const values = z.record(text, z.unknown())
@@ -74,7 +74,7 @@ export const delivery = shape('Delivery', {
   attempts: z.array(attempt).optional(),
 })
 
-/** What a dry run counts. */
+/** The counts of a dry run. */
 export const preview = shape('Preview', {
   sessions: count,
   subjects: count,
@@ -124,7 +124,7 @@ const totals = shape('DeliveryTotals', {
 const logged = revoked.extend({ totals })
 export const revocation = logged.meta({ id: 'Revocation' })
 
-/** What one guard says of one revocation. */
+/** One guard's state for one revocation. */
 export const guardProof = z.object({
   client_id: text,
   guard_id: text,

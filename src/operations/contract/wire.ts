@@ -1,15 +1,14 @@
 import { z } from 'zod'
 
 /**
- * Fields and their names on the wire: `caseReference` is `case_reference` there. Nothing else
- * translates between the two.
+ * Translates between field names and wire names: `caseReference` is `case_reference` on the wire.
  */
 
 type Camel<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : S
 
-/** A request's members under the names of fields. */
+/** A request's members with field names. */
 export type Fields<T> = T extends readonly unknown[]
   ? T
   : T extends object
@@ -18,8 +17,8 @@ export type Fields<T> = T extends readonly unknown[]
 
 type Nullable<T, K extends keyof T> = null extends T[K] ? K : undefined extends T[K] ? K : never
 /**
- * What `shown` makes an answer from. A field that is not there is null on the wire, or is left out
- * where the schema says so.
+ * The input of `shown`. A missing field becomes null on the wire, or is left out if the schema says
+ * so.
  */
 type Row<T> = T extends readonly (infer E)[]
   ? readonly Row<E>[]
@@ -47,8 +46,8 @@ const fields = (wire: unknown): unknown =>
     : wire
 
 /**
- * The answer that a schema describes. Fields that the schema does not have are left out; a union is
- * renamed as it is.
+ * Returns the answer that a schema describes, without fields that the schema lacks. The members of
+ * a union keep their names.
  */
 export const shown = <S extends z.ZodType>(schema: S, row: Row<z.output<S>>): z.output<S> =>
   onWire(schema, row) as z.output<S>

@@ -11,8 +11,8 @@ const ALIVE: Description = {
 }
 
 /**
- * Whether the process is alive, and nothing more: what a stranger on the public listener may know.
- * What is down is said at the operators' /readyz.
+ * The public /healthz: whether the process is alive, and no more. The operators' /readyz says what
+ * is down.
  */
 export function healthEndpoints(_deps: Deps): Hono {
   const endpoints = new Hono()

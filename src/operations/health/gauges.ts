@@ -7,12 +7,12 @@ import type { Deps } from '../deps.ts'
 import { probePause } from '../../microsoft/probe-pause.ts'
 
 /**
- * Gauges are read from the database and the feed at each scrape, so that they are right after a
+ * Reads the gauges from the database and the feed at each scrape, so that they are correct after a
  * restart too.
  */
 export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   const { config, metrics, store, feed, clock, clockWatch } = deps
-  // First, and without asking the database for anything: that it is down has to show.
+  // Refreshed first and without the database, so that its outage shows.
   await refreshChecks(deps, checks)
   await refreshStorage(deps)
   const [counts, sessions] = await Promise.all([
@@ -24,12 +24,12 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   metrics.guards.reset()
   metrics.sessions.set(sessions)
   const backupAt = await lastBackupAt(store)
-  // An operator of Postgres may use its own tools instead, of which the broker knows nothing: no
-  // alert may wait for cmb backup there.
+  // Postgres may be backed up by other tools that the broker does not know, so no alert may expect
+  // cmb backup there.
   if (config.databaseUrl === undefined || backupAt > 0) metrics.lastBackupAt.set(backupAt)
   else metrics.lastBackupAt.remove()
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
-  // A clock that was set back makes no delivery young.
+  // Uses the later time, so that deliveries do not look new after the clock was set back.
   const nowMs = clockWatch.disagrees() ? Math.max(clock.nowMs(), clock.steadyMs()) : clock.nowMs()
   metrics.probePaused.reset()
   for (const tid of deps.connection.current().tenants)
@@ -54,9 +54,7 @@ async function refreshLocks({ metrics, store }: Deps): Promise<void> {
     metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
 }
 
-/**
- * Before the database is asked anything, because a full disk is one reason why it does not answer.
- */
+/** Refreshed before the database is queried, because a full disk may be why it fails. */
 async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
   const [disk, size] = await Promise.all([statfs(config.dataDir), store.size()])
   metrics.diskFreeBytes.set(disk.bavail * disk.bsize)

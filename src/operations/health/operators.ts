@@ -23,15 +23,16 @@ const METRICS: Description = {
 }
 
 /**
- * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for
- * authentication: this listener is loopback by default.
- * @param isEnding a load balancer is to send nothing more here
+ * The operators' /readyz and /metrics. They need no authentication, because their listener is
+ * loopback by default.
+ * @param isEnding returns true while the broker shuts down, so that load balancers stop sending
  */
 export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: () => boolean): Hono {
   const endpoints = new Hono()
   let last: Readiness | undefined
   const ready = async (c: Context): Promise<Response> => {
-    // A load balancer has to know at once: a check that hangs would outlast BROKER_DRAIN_SECONDS.
+    // A load balancer must learn of the shutdown at once: a check that hangs would outlast
+    // BROKER_DRAIN_SECONDS.
     const report = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
     last = report
     if (isEnding())
@@ -44,7 +45,7 @@ export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: ()
     try {
       await refreshGauges(deps, checks)
     } catch (error) {
-      // The counters are still right; gauges of a store that is down would only be old.
+      // The counters are still correct. Gauges of a store that is down are not refreshed.
       deps.log.warn('gauges_not_refreshed', {
         problem: error instanceof Error ? error.message : 'unknown',
       })

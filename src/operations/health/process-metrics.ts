@@ -2,9 +2,9 @@ import { collectDefaultMetrics } from 'prom-client'
 import type { Metrics } from '../../runtime/metrics.ts'
 
 /**
- * What Node.js knows of this process: CPU, memory, file descriptors, garbage collection, and the
- * delay of the event loop. Collected by a broker that serves and not by every set of metrics,
- * because its observers live as long as the process.
+ * Collects Node.js metrics of this process: CPU, memory, file descriptors, garbage collection,
+ * event loop delay. Only a serving broker calls it, because the observers live as long as the
+ * process.
  */
 export function measureProcess(
   { registry, buildInfo }: Pick<Metrics, 'registry' | 'buildInfo'>,
