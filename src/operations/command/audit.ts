@@ -27,7 +27,7 @@ type Options = Partial<Record<'actor' | 'act' | 'target' | 'case' | 'before', st
 
 const PAGE = 500
 
-/** What operators did. */
+/** Defines `cmb audit`, which shows the audit log. */
 export function auditCommand(program: Command, context: Context): void {
   verb(program, context, {
     name: 'audit',
@@ -88,7 +88,7 @@ export function auditCommand(program: Command, context: Context): void {
 const inMs = (seconds: number | undefined): string | undefined =>
   seconds === undefined ? undefined : String(seconds * 1000)
 
-/** Page by page, so that its size does not matter. */
+/** Exports the log page by page, so that its size does not matter. */
 async function exportAll(
   context: Context,
   page: (more: Record<string, string | undefined>) => Promise<Page>,

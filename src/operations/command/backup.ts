@@ -4,10 +4,10 @@ import type { z } from 'zod'
 import type { position } from '../contract/shapes.ts'
 import { type Context, verb } from './context.ts'
 
-/** How long a large store on a slow disk takes. */
+/** Time limit: a large store on a slow disk takes long. */
 const BACKUP_MS = 3_600_000
 
-/** A backup of the running broker. */
+/** Defines `cmb backup`, which backs up the running broker. */
 export function backupCommand(program: Command, context: Context): void {
   verb(program, context, {
     name: 'backup <file>',

@@ -4,12 +4,12 @@ import { findSocket } from '../acts/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 
 /**
- * Talks to the running broker: through the unix socket in its data directory, which only its own
- * user and root can open, or over HTTPS (remote.ts).
+ * The running broker, called through the unix socket in its data directory, which only its own user
+ * and root can open, or over HTTPS (remote.ts).
  */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
-  /** An answer that is not a JSON document. */
+  /** Returns an answer that is not a JSON document. */
   text(path: string): Promise<string>
   send<T = Json>(
     method: 'POST' | 'PUT' | 'PATCH' | 'DELETE',
@@ -24,7 +24,7 @@ export interface Answered {
   status: number
   body: string
 }
-/** @param body as JSON */
+/** Sends one request. @param body as JSON */
 type Ask = (
   method: string,
   path: string,
@@ -32,7 +32,7 @@ type Ask = (
   timeoutMs: number,
 ) => Promise<Answered>
 
-/** A command that did not do what it was asked: what to say, and the exit code. */
+/** A failed command: its message and exit code. */
 export class CommandFailure extends Error {
   readonly exitCode: ExitCode
   constructor(exitCode: ExitCode, words: string) {
@@ -48,8 +48,8 @@ type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 const NOT_ALLOWED = new Set(['EACCES', 'EPERM', 'EROFS'])
 
 /**
- * What a command that opens the store itself says of a failure. Never with the address of a
- * database, which may hold a password.
+ * Throws the failure of a command that opens the store itself. The message never has a database
+ * URL, which may hold a password.
  */
 export function storeFailure(error: unknown): never {
   if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
@@ -63,10 +63,13 @@ export function storeFailure(error: unknown): never {
 }
 
 const TIMEOUT_MS = 60_000
-/** Evidence of a wide revocation. */
+/** Time limit of a long request, such as the evidence of a wide revocation. */
 const LONG_MS = 3_600_000
 
-/** @throws CommandFailure where the broker rejects what is asked */
+/**
+ * Returns a broker that sends requests by `ask`. @throws CommandFailure if the broker rejects a
+ * request
+ */
 export function brokerBy(ask: Ask): Broker {
   const text = async (
     method: string,
@@ -120,7 +123,7 @@ function exchange(
   body: string | undefined,
 ): Promise<Answered> {
   return new Promise((done, failed) => {
-    // No connection is kept: the broker may restart before the next question.
+    // Keeps no connection, because the broker may restart before the next request.
     const out = request({ ...options, host: 'localhost', agent: false }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -154,7 +157,7 @@ function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailu
   )
 }
 
-/** RFC 9457: the detail, and each problem on a line of its own. */
+/** Returns the failure of an RFC 9457 answer: its detail, or each problem on its own line. */
 function rejection({ status, body }: Answered): CommandFailure {
   try {
     const { title, detail, problems } = JSON.parse(body) as {

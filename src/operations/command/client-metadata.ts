@@ -56,7 +56,9 @@ export const withMetadata = (command: Command): Command =>
     .option('--scope <scopes>', 'scopes that it may ask for, separated by spaces')
     .option('--audience <uri>', 'the aud of its access tokens')
 
-/** A registration's wire form: the file's, where one was named, with the options over it. */
+/**
+ * Returns a registration's metadata: that of the file, if one is named, overridden by the options.
+ */
 export async function metadataOf(context: Context, options: MetadataOptions): Promise<Json> {
   const base = options.metadata === undefined ? {} : await readMetadata(context, options.metadata)
   const given: Json = {
@@ -76,7 +78,7 @@ export async function metadataOf(context: Context, options: MetadataOptions): Pr
   }
 }
 
-/** JSON is YAML too. */
+/** Reads a metadata file. The YAML parser reads JSON too. */
 async function readMetadata(context: Context, file: string): Promise<Json> {
   const unusable = (why: string): CommandFailure =>
     new CommandFailure(EXIT.usage, `--metadata ${file}: ${why}`)

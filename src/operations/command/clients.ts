@@ -17,7 +17,7 @@ type ClientShown = Json & {
   client_secret?: string
 }
 
-/** Instances: registering them, their secrets, removing them. */
+/** Defines `cmb clients`: registering instances, their secrets, and removing them. */
 export function clientCommands(program: Command, context: Context): void {
   const clients = program
     .command('clients')

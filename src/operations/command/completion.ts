@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander'
 import { examples, type Context } from './context.ts'
 
-/** Completion for shells, made from the commands themselves. */
+/** Shell completion, generated from the commands themselves. */
 
 const SHELLS = { bash, zsh, fish }
 
@@ -20,8 +20,8 @@ export function completionCommand(program: Command, context: Context): void {
 }
 
 /**
- * What may follow each command: its subcommands and its options. The command is the words that lead
- * to it, without `cmb`.
+ * The words that may follow each command: its subcommands and options. `at` is the command without
+ * `cmb`.
  */
 type Table = { at: string; words: string[] }[]
 
@@ -42,7 +42,10 @@ function tableOf(command: Command, path: string[] = []): Table {
   ]
 }
 
-/** For bash and zsh. Words are names of commands and options: letters, digits and hyphens. */
+/**
+ * Returns the case branches for bash and zsh. Words have only letters, digits and hyphens, so they
+ * need no escaping.
+ */
 const cases = (table: Table): string =>
   table.map(({ at, words }) => `    '${at}') printf '%s\\n' '${words.join(' ')}' ;;\n`).join('')
 

@@ -9,22 +9,20 @@ import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
 import { fenced, json, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
-/**
- * What every command is given: the terminal, the way to the broker, and one way to print an answer.
- */
+/** The dependencies of every command: the terminal, the broker, and one way to print an answer. */
 export interface Context {
   terminal: Terminal
-  /** @throws CommandFailure 3 where none runs */
+  /** Connects to the broker. @throws CommandFailure 3 if none runs */
   broker(command: Command): Promise<Broker>
   dataDir(command: Command): string
   /**
-   * A setting of the broker, read as the broker reads it, also from `<NAME>_FILE`.
-   * @throws CommandFailure 2 where it cannot be read
+   * Reads a setting as the broker does, also from `<NAME>_FILE`.
+   * @throws CommandFailure 2 if it cannot be read
    */
   setting(name: `BROKER_${string}`): string | undefined
-  /** The environment of a broker, with these settings in place of its own. */
+  /** Returns a broker's environment with these settings replaced. */
   environment(settings: Record<string, string>): Environment
-  /** As JSON where `--json` was said, as CSV with `--output csv`, else in words. */
+  /** Prints an answer as JSON with `--json`, as CSV with `--output csv`, else as text. */
   print(command: Command, answer: unknown, words: () => string): void
 }
 
@@ -62,13 +60,13 @@ export function createContext(terminal: Terminal): Context {
 }
 
 /**
- * The database that a command changes, past a pooler where there is one.
- * @param to what the operator named
+ * Returns the URL of the database that a command changes, past a connection pooler if there is one.
+ * @param to the operator's option
  */
 export const databaseUrl = ({ setting }: Context, to: string | undefined): string | undefined =>
   to ?? setting('BROKER_DATABASE_DIRECT_URL') ?? setting('BROKER_DATABASE_URL')
 
-/** @throws CommandFailure 2 where no database is named */
+/** Returns the database URL. @throws CommandFailure 2 if none is configured */
 export function namedDatabaseUrl(context: Context, to: string | undefined): string {
   const url = databaseUrl(context, to)
   if (url === undefined)
@@ -81,7 +79,7 @@ export function namedDatabaseUrl(context: Context, to: string | undefined): stri
 
 export const databaseDefault = 'default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL'
 
-/** How an answer is printed. `words`: for users. */
+/** Output formats. `words` returns the text for users. */
 const FORMATS = {
   text: (_answer: unknown, words: () => string): string => fenced(words()),
   json,
@@ -93,31 +91,30 @@ export const asFormat = (): Option =>
 
 export const asJson = (): Option => new Option('--json', 'print what the broker answered, as JSON')
 
-/** Examples beneath a command's help. */
+/** Adds examples to a command's help. */
 export function examples(command: Command, ...texts: string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${texts.map((text) => `  ${text}`).join('\n')}`)
 }
 
-/** Where a list begins, and how long its page is. */
+/** Adds the options of a paged list. */
 export const paged = (most: string) => (command: Command) =>
   command.option('--limit <n>', 'how many at most', most).addOption(before())
 export const before = (): Option =>
   new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
-/** @param next the cursor that the broker answered, null at the end of the list */
+/**
+ * Returns the hint to the next page. @param next the broker's cursor, null at the end of the list
+ */
 export const nextPage = (next: string | number | null): string =>
   next === null ? '' : `There are more: repeat the command with --before ${next}\n`
 
-/**
- * A page of a list that is searched in its order. `searched_to`: the broker looked no further for
- * this answer.
- */
+/** A page of a searched list. `searched_to` is set if the broker stopped the search early. */
 interface Searched {
   next: string | number | null
   searched_to?: { at?: number; opened_at?: number; at_ms?: number } | null
 }
 
 /**
- * The page of a list, asked for until it is full, or the list is at its end.
+ * Requests pages until one is full or the list ends.
  * @param list the member of the answer that holds the entries
  */
 export async function fullPage<K extends string, A extends Searched & Record<K, unknown[]>>(
@@ -142,7 +139,7 @@ export async function fullPage<K extends string, A extends Searched & Record<K, 
   return answer
 }
 
-/** What goes into the audit log with an act. */
+/** The case reference of an act, for the audit log. */
 const caseOption = (): Option =>
   new Option('--case <reference>', 'your case reference, kept in the audit log')
 export const withCase = (command: Command): Command => command.addOption(caseOption())
@@ -157,7 +154,7 @@ export const caseAndComment = (options: CaseAndComment) => ({
   comment: options.comment,
 })
 
-/** The period that a list is narrowed to. */
+/** Adds the options that limit a list to a period. */
 export const withPeriod = (command: Command): Command =>
   command
     .addOption(
@@ -173,7 +170,7 @@ export const repeated = (value: string, before: string[] | undefined): string[] 
   value,
 ]
 
-/** A query string of what is set. */
+/** Returns a query string of the defined values. */
 export function queryOf(values: Record<string, string | undefined>): string {
   const query = new URLSearchParams(
     Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined),
@@ -181,11 +178,11 @@ export function queryOf(values: Record<string, string | undefined>): string {
   return query.size > 0 ? `?${query.toString()}` : ''
 }
 
-/** A path of the admin API. What is put in is escaped. */
+/** Returns a path of the admin API, with the values escaped. */
 export const path = (parts: TemplateStringsArray, ...values: string[]): string =>
   String.raw({ raw: parts }, ...values.map((value) => encodeURIComponent(value)))
 
-/** What a command was called with: its first two arguments, and its options. */
+/** A called command: its first two arguments and its options. */
 export interface Called<O> {
   context: Context
   self: Command
@@ -195,17 +192,17 @@ export interface Called<O> {
 }
 
 interface Verb<A, O> {
-  /** With its arguments: `show <client>`. */
+  /** The command's name and arguments, such as `show <client>`. */
   name: string
   about: string
   options?: (command: Command) => Command
   examples?: string[]
-  /** Undefined: it has printed its answer itself. */
+  /** Sends the requests. Returns undefined if it has printed the answer itself. */
   ask: (broker: Broker, called: Called<O>) => Promise<A | undefined>
   words: (answer: A, called: Called<O>) => string
 }
 
-/** Adds a command that asks the broker, and prints the answer: in words, or as JSON. */
+/** Adds a command that asks the broker and prints the answer as text or JSON. */
 export function verb<A, O = unknown>(
   parent: Command,
   context: Context,
@@ -224,9 +221,9 @@ export function verb<A, O = unknown>(
 }
 
 /**
- * Asks before an act that cannot be undone.
- * @param rejection what is said where no terminal is there to ask at
- * @throws CommandFailure where the user does not agree, or cannot be asked
+ * Asks for confirmation before an act that cannot be undone.
+ * @param rejection the message if there is no terminal to ask at
+ * @throws CommandFailure if the user does not agree or cannot be asked
  */
 export async function agree(
   { terminal }: Context,

@@ -2,13 +2,13 @@ import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 
 /**
- * A list of the broker's as CSV (RFC 4180): the members of each entry by the names that the admin
- * API has, `actor.kind` for one inside another.
+ * Formats a list as CSV (RFC 4180). Columns have the member names of the admin API; a nested member
+ * is `actor.kind`.
  */
 
 type Flat = Map<string, unknown>
 
-/** @throws CommandFailure where the answer holds no list */
+/** Returns the CSV of the answer's list. @throws CommandFailure if the answer has no list */
 export function csvOf(answer: unknown): string {
   const rows = listIn(answer).map((entry) => flat(entry))
   const head = [...new Set(rows.flatMap((row) => [...row.keys()]))]

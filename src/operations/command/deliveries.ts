@@ -17,7 +17,7 @@ const HEAD = [
   'ADDRESS',
 ]
 
-/** Deliveries to instances, and the redrive of failed ones. */
+/** Defines `cmb deliveries`: list, redrive and close. */
 export function deliveryCommands(program: Command, context: Context): void {
   const deliveries = program
     .command('deliveries')
@@ -89,7 +89,7 @@ const withTargets = (command: Command): Command =>
     .option('--client <id>', 'all to this client')
     .option('--target <id>', 'all to one logout address, by its target id')
 
-/** @throws CommandFailure where not exactly one is named */
+/** Returns the selected deliveries. @throws CommandFailure unless exactly one selection is given */
 function whichOf(does: string, id: string, { client, target, all }: Which) {
   const which = { id: id || undefined, client_id: client, target_id: target, all }
   if (Object.values(which).filter((one) => one !== undefined).length === 1) return which

@@ -6,8 +6,8 @@ import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 
 /**
- * `cmb doctor`: checks settings and data directory by itself, and asks a running broker for the
- * findings of its checks.
+ * Defines `cmb doctor`, which checks settings and data directory itself and asks a running broker
+ * for the rest.
  */
 export function doctorCommand(program: Command, context: Context): void {
   examples(
@@ -53,8 +53,8 @@ async function clientsFile(config: Config): Promise<Found[]> {
 }
 
 /**
- * A shell beside a running broker rarely has its environment: what is missing there is only a
- * warning.
+ * Checks the settings. Beside a running broker a missing setting is only a warning, because the
+ * shell rarely has the broker's environment.
  */
 async function settings(
   context: Context,

@@ -14,8 +14,8 @@ import { asJson, examples, queryOf, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
 /**
- * Evidence of a revocation or of the audit log: written to a file by the broker, verified without
- * it.
+ * Defines `cmb evidence`: the broker exports the evidence of a revocation or of the audit log to a
+ * file, and the command verifies it without the broker.
  */
 export function evidenceCommands(program: Command, context: Context): void {
   const evidence = program
@@ -105,7 +105,7 @@ function evidencePath({ revocation, audit, from, to, since, until }: Asked): str
 }
 
 /**
- * A day begins at midnight UTC; a time of day names its offset, so that it means the same on every
+ * A day, which begins at midnight UTC, or a time with its offset, which means the same on every
  * machine.
  */
 const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/
@@ -175,7 +175,7 @@ const read = (file: string): Promise<string> =>
 
 const FILE_ITSELF = 'the file itself'
 
-/** Each with the times of its record beside the key's own members. */
+/** Returns the keys of the file, with the times of their records. */
 const keysOf = (found: readonly string[]): Json[] =>
   found
     .map((line) => JSON.parse(line) as Json)
@@ -186,7 +186,7 @@ const keysOf = (found: readonly string[]): Json[] =>
       retire_at: retireAt,
     }))
 
-/** As the archive and the file have them. A copy of /jwks has none. */
+/** Returns a key's times. The archive and the file have them; a copy of /jwks does not. */
 function timesOf({
   kid,
   created_at: createdAt,

@@ -16,7 +16,10 @@ interface WaiveOptions extends CaseAndComment {
   hours: string
 }
 
-/** Fresh sign-in after a revocation, where it cannot be proved (docs/fresh-sign-in.md). */
+/**
+ * Defines `cmb fresh-sign-in`, which waives a fresh sign-in that cannot be proved
+ * (docs/fresh-sign-in.md).
+ */
 export function freshSignInCommands(program: Command, context: Context): void {
   const group = program
     .command('fresh-sign-in')

@@ -12,7 +12,7 @@ import {
 } from './context.ts'
 import { columns, time, type Cell } from './show.ts'
 
-/** Signing keys. */
+/** Defines `cmb keys`: list, rotate and retire signing keys. */
 export function keyCommands(program: Command, context: Context): void {
   const keys = program.command('keys').description('List, rotate and retire signing keys.')
   verb(keys, context, {
@@ -49,7 +49,7 @@ interface RotateOptions extends CaseAndComment {
   yes?: boolean
 }
 
-/** An emergency retires every other key, so it is asked about. */
+/** Returns the kind of rotation. Asks before an emergency, which retires all other keys. */
 async function howOf(
   context: Context,
   alg: string,

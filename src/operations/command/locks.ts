@@ -25,7 +25,8 @@ interface Answer {
 }
 
 /**
- * Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted.
+ * Defines `cmb lock`, `cmb unlock` and `cmb locks`. A lock rejects sign-ins, codes and tokens of a
+ * user, a tenant or a client until it is lifted.
  */
 export function lockCommands(program: Command, context: Context): void {
   const group = program
@@ -86,7 +87,7 @@ const requestOf = (target: Json, { until, replaces, ...said }: LockOptions) =>
     body: { target, ends_at: until, replaces, ...caseAndComment(said) },
   }) as const
 
-/** The options that name one user, and read them. */
+/** Adds the options that name one user. */
 export const withUser = (command: Command): Command =>
   command
     .option('--subject <sub>', 'by the sub of their tokens')

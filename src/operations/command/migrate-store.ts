@@ -5,7 +5,7 @@ import { storeFailure } from './broker.ts'
 import { asJson, databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 import { lines } from './show.ts'
 
-/** Moves the store of a broker that is stopped from SQLite to Postgres. */
+/** Defines `cmb migrate-store`, which moves a stopped broker's store from SQLite to Postgres. */
 export function migrateStoreCommand(program: Command, context: Context): void {
   examples(
     program

@@ -3,7 +3,8 @@ import { CommandFailure, EXIT } from './broker.ts'
 import { databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
 
 /**
- * Brings the tables of Postgres up to date. SQLite's are brought up to date when the broker starts.
+ * Defines `cmb migrate`, which upgrades the tables of Postgres. With SQLite the broker does so at
+ * start.
  */
 export function migrateCommand(program: Command, context: Context): void {
   examples(
@@ -41,7 +42,7 @@ export function migrateCommand(program: Command, context: Context): void {
   )
 }
 
-/** Never with the address, which holds a password. */
+/** Reports a failed upgrade without the database URL, which holds a password. */
 function failed(error: unknown): never {
   throw new CommandFailure(
     EXIT.failed,

@@ -9,7 +9,7 @@ import { columns, lines, timeMs } from './show.ts'
 type Status = z.output<typeof status>
 type GuardShown = z.output<typeof guard>
 
-/** What is up, and who follows the feed. */
+/** Defines `cmb status` and `cmb guards`. */
 export function overviewCommands(program: Command, context: Context): void {
   verb(program, context, {
     name: 'status',

@@ -3,10 +3,7 @@ import type { preview } from '../contract/shapes.ts'
 import type { Broker, Json } from './broker.ts'
 import { agree, type Called } from './context.ts'
 
-/**
- * What a dry run counted, in words, and the question before an act that ends sessions of many
- * users.
- */
+/** Prints the counts of a dry run, and asks before an act that ends the sessions of many users. */
 
 type Preview = z.output<typeof preview>
 
@@ -38,11 +35,10 @@ export interface Agreeing {
 }
 
 /**
- * Sends a request once the user has agreed to what it ends. With `--dry-run` it prints what the
- * request would end, and sends nothing else.
+ * Sends a request after the user has agreed to what it ends. With `--dry-run` it only prints that.
  * @param ask `always`: a wide act. `if_sessions_end`: a change that may end sessions.
  * @returns undefined after a dry run
- * @throws CommandFailure where the user does not agree, or no terminal is there to ask at
+ * @throws CommandFailure if the user does not agree or cannot be asked
  */
 export async function sendAgreed<T>(
   broker: Broker,

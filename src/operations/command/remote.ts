@@ -4,13 +4,13 @@ import { type Answered, type Broker, brokerBy, CommandFailure, EXIT } from './br
 import type { Terminal } from './terminal.ts'
 
 /**
- * Talks to a broker on another machine: the admin API over HTTPS, with a token that a client gets
- * by its own credentials.
+ * A broker on another machine: the admin API over HTTPS, with a token for the client's own
+ * credentials.
  */
 
 /**
- * Where each is from: an option, else the environment. The secret is never an option: every user of
- * the machine reads those of a process.
+ * The options, which override the environment. The secret is not an option, because other users of
+ * the machine can read a process's arguments.
  */
 export interface RemoteOptions {
   url?: string | undefined
@@ -19,7 +19,7 @@ export interface RemoteOptions {
   secretFile?: string | undefined
 }
 
-/** Undefined: the broker of this machine is meant. */
+/** Returns the remote broker's address. Undefined: the broker of this machine. */
 export const remoteUrl = ({ env }: Terminal, { url }: RemoteOptions): string | undefined =>
   url ?? (env.CMB_URL || undefined)
 
@@ -31,8 +31,9 @@ interface Remote {
 }
 
 /**
- * @throws CommandFailure 2 with all that is missing or wrong, 1 where the client gets no token, 3
- * where no broker answers
+ * Gets a token and returns the remote broker.
+ * @throws CommandFailure 2 with all missing or wrong options, 1 if the client gets no token, 3 if
+ * no broker answers
  */
 export async function openRemote(terminal: Terminal, options: RemoteOptions): Promise<Broker> {
   const remote = await readRemote(terminal, options)
@@ -113,8 +114,8 @@ const problemOf = (error: NodeJS.ErrnoException, file: string) => ({
 })
 
 /**
- * RFC 6749 §4.4, with the client's secret in the header (§2.3.1). The secret goes to the issuer
- * alone.
+ * Gets a token by client_credentials (RFC 6749 §4.4), with the secret in the header (§2.3.1). The
+ * secret goes to the issuer alone.
  */
 async function tokenOf({ issuer, clientId, secret }: Remote): Promise<string> {
   const authorization = `Basic ${Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')}`
@@ -152,8 +153,8 @@ function parsed(body: string): Record<string, unknown> {
 }
 
 /**
- * A request of the command, not of a broker. No redirect is followed: the credential is for the
- * named address alone.
+ * Sends a request without following redirects, because the credential is for the named address
+ * alone.
  */
 async function ask(address: string, init: RequestInit, timeoutMs: number): Promise<Answered> {
   try {

@@ -17,8 +17,8 @@ import {
 import { lines, time } from './show.ts'
 
 /**
- * Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that
- * was recovered by other tools.
+ * Restores a backup over the store of a stopped broker, or adopts a Postgres database that other
+ * tools restored.
  */
 
 interface Options {
@@ -92,7 +92,7 @@ interface Restored {
   last_revocation_at: number | null
   former_kept_as?: string | null
   database?: string
-  /** As `cmb lock` names them. */
+  /** Lock targets in the form of `cmb lock`. */
   locks_back?: string[]
   locks_gone?: string[]
 }
@@ -142,7 +142,7 @@ async function restoreIntoPostgres(
 }
 
 async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
-  // A shell may lack the settings of the broker: a SQLite file beside the database in use would
+  // The shell may lack the broker's settings: a SQLite file beside a Postgres database in use would
   // restore nothing.
   const mark = highWaterFile(join(dataDir, 'postgres'))
   if (existsSync(mark))
@@ -150,7 +150,7 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
       EXIT.usage,
       `The broker of ${dataDir} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
     )
-  // Loaded only when it is needed: other commands ask the running broker, and open no database.
+  // Loaded on demand, because other commands open no database.
   const { restoreBackup } = await import('../../../db/sqlite/restore.ts')
   const input = {
     backup,
@@ -206,7 +206,7 @@ Look through what may have changed since the backup: cmb clients list (removed c
 ${locksShown(restored)}`
 }
 
-/** What must be entered again, or lifted. */
+/** Lists the locks that the operator must set again or may have to lift. */
 function locksShown({
   locks_back: back = [],
   locks_gone: gone = [],

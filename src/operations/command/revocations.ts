@@ -52,7 +52,7 @@ const filterOf = (options: ListOptions): Record<string, string | undefined> => (
   until: options.to?.toString(),
 })
 
-/** Ending sessions, and what has been ended. */
+/** Defines `cmb revoke` and `cmb revocations`. */
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
   const log = program
@@ -158,7 +158,9 @@ function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }:
   return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
 }
 
-/** Exactly one of them; `--client` beside `--grant` says whose part. */
+/**
+ * Returns the selector of exactly one option. `--client` beside `--grant` names the grant's client.
+ */
 function selectorOf(options: RevokeOptions): WireSelector {
   const { session, grant, subject, client, tenant, everything } = options
   const given = [

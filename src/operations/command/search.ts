@@ -6,7 +6,7 @@ import { columns } from './show.ts'
 
 type Hits = z.output<typeof hits>
 
-/** One search for whatever an operator has in hand. */
+/** Defines `cmb search`. */
 export function searchCommand(program: Command, context: Context): void {
   verb(program, context, {
     name: 'search <text...>',

@@ -6,7 +6,7 @@ import { columns, time } from './show.ts'
 
 const HEAD = ['SESSION', 'SUBJECT', 'USER', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS']
 
-/** Who is signed in. */
+/** Defines `cmb sessions`, which lists live sessions. */
 export function sessionCommands(program: Command, context: Context): void {
   const sessions = program.command('sessions').description('List users who are signed in.')
   verb(sessions, context, {

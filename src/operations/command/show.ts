@@ -1,8 +1,8 @@
-/** How commands print: columns for users; `--json` prints what the broker answered, as it is. */
+/** Output of commands: columns for users, and the broker's own JSON with `--json`. */
 
 export type Cell = string | number | boolean | null | undefined
 
-/** @param none what is said instead of a bare head */
+/** Aligns rows in columns. @param none the text if there are no rows */
 export function columns(
   head: readonly string[],
   rows: readonly (readonly Cell[])[],
@@ -22,7 +22,10 @@ export function columns(
     .join('')
 }
 
-/** Names and addresses come from others: a control character in one must not reach the terminal. */
+/**
+ * Replaces control characters: names and addresses come from others and must not control the
+ * terminal.
+ */
 const plain = (cell: Cell): string =>
   cell === null || cell === undefined || cell === ''
     ? '-'
@@ -31,13 +34,13 @@ const plain = (cell: Cell): string =>
 export const lines = (pairs: readonly (readonly [string, Cell])[]): string =>
   columns(['', ''], pairs).split('\n').slice(1).join('\n')
 
-/** Epoch seconds as UTC to the second. */
+/** Formats epoch seconds as UTC. */
 export const time = (at: unknown): string =>
   typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-'
 export const timeMs = (at: unknown): string =>
   typeof at === 'number' ? new Date(at).toISOString() : '-'
 
-/** Every member of an answer, by its name. */
+/** Lists every member of an answer with its name. */
 export const members = (shown: object): string =>
   lines(
     Object.entries(shown).map(([name, value]) => [
@@ -50,7 +53,7 @@ export const members = (shown: object): string =>
     ]),
   )
 
-/** Escapes what a terminal would obey or hide: JSON may hold it only in strings. */
+/** Escapes invisible and control characters, which JSON contains only in strings. */
 const escaped = (text: string): string =>
   text.replace(/[\p{Cf}\u007f-\u009f]/gu, (letter) =>
     Array.from({ length: letter.length }, (_, i) => unit(letter.charCodeAt(i))).join(''),
@@ -60,6 +63,6 @@ const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}
 export const json = (value: unknown): string => `${escaped(JSON.stringify(value, null, 2))}\n`
 export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(value))}\n`
 
-/** Words with what others chose in them, safe for a terminal. */
+/** Replaces control characters in text that others may have chosen. */
 export const fenced = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))

@@ -13,7 +13,7 @@ import {
 } from './context.ts'
 import { columns, members } from './show.ts'
 
-/** The streams by which other systems receive security events. */
+/** Defines `cmb streams`: the streams that send security events to other systems. */
 
 type Shown = z.output<typeof stream>
 

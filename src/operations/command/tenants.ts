@@ -18,8 +18,8 @@ const HEAD = [
 const EXAMPLE = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 
 /**
- * The connection to Microsoft: tenants, the token of the first visit to /setup, what to register in
- * Entra.
+ * Defines `cmb tenants`, `cmb setup` and `cmb entra`: the connection to Microsoft, the token of the
+ * first visit to /setup, and the app registration in Entra.
  */
 export function tenantCommands(program: Command, context: Context): void {
   const tenants = verb(program, context, {
@@ -109,7 +109,10 @@ interface Changed extends Agreeing {
   administrators?: string
 }
 
-/** @throws CommandFailure where nothing is to be changed, or the age is not a number */
+/**
+ * Returns the requested change. @throws CommandFailure if nothing changes or the age is not a
+ * number
+ */
 function changeOf({ maxAuthenticationAge: age, administrators }: Changed): Record<string, unknown> {
   if (age === undefined && administrators === undefined)
     throw new CommandFailure(

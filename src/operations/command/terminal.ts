@@ -2,22 +2,22 @@ import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import type { Environment } from '../../config/config.ts'
 
-/** What a command may touch of the world around it. */
+/** The environment, input and output of a command. */
 export interface Terminal {
   env: Environment
   out(text: string): void
   err(text: string): void
-  /** Who types, for the log of revocations. */
+  /** The user's name, for the log of revocations. */
   user: string
-  /** Asks the user; undefined without a terminal. */
+  /** Asks the user a question. Undefined without a terminal. */
   ask: ((question: string) => Promise<string>) | undefined
-  /** All of standard input. */
+  /** Reads all of standard input. */
   input(): Promise<string>
 }
 
 export function terminal(): Terminal {
-  // The reader has what it wanted (`cmb audit | head`): nothing is left to do, and it is not a
-  // failure.
+  // A reader that closes the pipe (`cmb audit
+  // head`) has enough: the command ends without a failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? 0 : 1),
   )
@@ -35,7 +35,7 @@ export function terminal(): Terminal {
   }
 }
 
-/** Resolves when standard output and standard error have taken all that was written to them. */
+/** Resolves when standard output and standard error are flushed. */
 export async function written(): Promise<void> {
   await Promise.all(
     [process.stdout, process.stderr].map(
@@ -53,7 +53,7 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-/** In a container the user id may have no name. */
+/** Returns the user's name. In a container the user id may have none. */
 function nameOfUser(): string {
   try {
     return userInfo().username

@@ -19,7 +19,7 @@ interface Options extends CaseAndComment {
   yes?: boolean
 }
 
-/** Users, where they ask what is held about them, or to be forgotten. */
+/** Defines `cmb users`, for users who request their data or its erasure. */
 export function userCommands(program: Command, context: Context): void {
   const users = program
     .command('users')

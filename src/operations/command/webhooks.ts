@@ -16,7 +16,7 @@ import {
 } from './context.ts'
 import { columns, json, members } from './show.ts'
 
-/** Webhook endpoints: where the broker sends events. */
+/** Defines `cmb webhooks`, for the endpoints that the broker sends events to. */
 
 type Shown = z.output<typeof webhook> & { secret?: string }
 interface Settings extends CaseAndComment {
@@ -51,7 +51,7 @@ const withSettings = (command: Command): Command =>
         .argParser(choice(WEBHOOK_SWITCHES)),
     )
 
-/** Of a repeated option. @throws CommandFailure where it is none of them */
+/** Returns the parser of a repeatable option. @throws CommandFailure for an unknown choice */
 const choice =
   (choices: readonly string[]) =>
   (value: string, before: string[] | undefined): string[] => {

@@ -47,7 +47,7 @@ const fields = (wire: unknown): unknown =>
 
 /**
  * Returns the answer that a schema describes, without fields that the schema lacks. The members of
- * a union keep their names.
+ * a union are renamed without a schema.
  */
 export const shown = <S extends z.ZodType>(schema: S, row: Row<z.output<S>>): z.output<S> =>
   onWire(schema, row) as z.output<S>
