@@ -7,7 +7,9 @@ import { APP_ROLE, isAdministratorsSetting } from '../../protocol/tenant-adminis
 import { Form, goOn, withSetupAudit, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 
-/** Who of a customer's tenant administers its users, at the console of that tenant alone. */
+/**
+ * The users of a customer's tenant who administer its users, in the console of that tenant only.
+ */
 
 const DIRECTORY_ROLE = 'directory_role:'
 
@@ -33,7 +35,7 @@ interface Chosen {
   request: SetupRequest
   tid: string
   set: string | undefined
-  /** Of the directory role that is set. */
+  /** The id of the directory role that is set. */
   id: string | undefined
 }
 
@@ -78,7 +80,7 @@ const ChangeForm = ({ request, tid, set, id }: Chosen) => (
   </details>
 )
 
-/** Undefined: it is nothing that can be set. */
+/** Returns the chosen setting. Undefined if the form has no valid one. */
 function settingOf(form: URLSearchParams): { administrators: string | undefined } | undefined {
   const who = form.get('who') ?? ''
   const administrators =

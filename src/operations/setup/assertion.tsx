@@ -17,9 +17,8 @@ import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import { isBoundBrowser } from './visit-cookie.ts'
 
 /**
- * The assertion of a tenant's proof of MFA by an administrator of that tenant, who has just signed
- * in at Microsoft. It acts on their own tenant alone, and refuses users without a directory role
- * that can read its policies.
+ * An administrator asserts the proof of MFA of their own tenant, right after a sign-in at
+ * Microsoft. Users without a directory role that can read the tenant's policies are rejected.
  */
 
 interface Asserting {
@@ -36,7 +35,7 @@ export const assertionAddress = (
 ): string =>
   `${deps.config.issuer}/signin/assert?${new URLSearchParams({ assertion: seal(deps, 'assertion', signed, now) })}`
 
-/** What is wrong with it, as a key of what the invitation's page says. */
+/** Returns the key of the problem's text on the invitation page, or undefined. */
 function problemOf(
   { deps, proves }: Asserting,
   seen: Seen,
@@ -52,7 +51,9 @@ function problemOf(
   return proves(purpose.proof, trial) ? undefined : 'not_proved'
 }
 
-/** Undefined: not ours, of another browser, or too old. */
+/**
+ * Opens a sealed assertion. Undefined if it is not the broker's, of another browser, or too old.
+ */
 async function signedOf({ deps, c, now }: Asserting, sealed: string | null | undefined) {
   const opened = open(deps, 'assertion', sealed, now)
   if (opened === undefined || opened.late || !isBoundBrowser(c, opened.value.browser))

@@ -15,10 +15,7 @@ import { lookOf } from '../../pages/look.ts'
 import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
 import { Form, goOn, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 
-/**
- * What users see of the organization that runs the broker: names, links, a color and images, with a
- * preview that follows what is typed.
- */
+/** The branding of the organization: names, links, a color and images, with a live preview. */
 
 const PREVIEW = readAsset(import.meta.url, './preview.js')
 export const BRANDING = '/setup/branding'
@@ -39,7 +36,7 @@ const IMAGE_LABELS: Record<BrandImage, string> = {
   icon: 'Icon of the browser’s tab',
 }
 
-/** What was typed, and what is wrong with it. */
+/** The entered texts and their problems. */
 interface Typed {
   texts: Partial<Record<BrandText, string>>
   problems: Partial<Record<BrandText | BrandImage, string>>
@@ -145,7 +142,7 @@ const Picture = ({
   </div>
 )
 
-/** As the sign-in page has it. */
+/** The preview, which looks like the sign-in page. */
 function Preview({ request: { deps } }: { request: SetupRequest }) {
   const { look } = deps.config
   const { logo } = lookOf(deps.config)
@@ -218,7 +215,7 @@ function readText(name: BrandText, form: FormData, { texts, problems }: Typed): 
     texts[name] = SETTINGS.look[name].schema.parse(text)
 }
 
-/** Undefined: none was chosen. A text says what is wrong with it. */
+/** Reads an uploaded image. Returns undefined if no file was chosen, or a text with the problem. */
 async function readPicture(name: BrandImage, form: FormData) {
   const file = form.get(name)
   if (!(file instanceof File) || file.size === 0) return undefined

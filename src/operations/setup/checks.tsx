@@ -6,8 +6,8 @@ import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { allSeen } from './seen.ts'
 
 /**
- * Looks at everything that the connection to Microsoft needs, now, and says how to fix what is
- * wrong. It changes nothing.
+ * The page that runs the checks of the connection to Microsoft and says how to fix problems. It
+ * changes nothing.
  */
 
 const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))

@@ -14,16 +14,16 @@ import {
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
- * The application's id and credential, and tenants. Secrets go in and never come out again. It
- * saves nothing with which Entra gives no token over something that works, and keeps what was typed
- * until it is saved.
+ * The form of the application's id and credential, and of tenants. Secrets are never shown again.
+ * It does not replace a working credential by one that Entra rejects, and keeps a draft until it is
+ * saved.
  */
 
 type Problem = string | undefined
 
 const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name'] as const
 
-/** For a form that was not taken: an error, or a sign-in that is too old. */
+/** Keeps the draft of a rejected form: it had an error, or the sign-in was too old. */
 export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> =>
   keepDraft(request, form, TYPED)
 
@@ -171,7 +171,7 @@ const KIND = {
 const wrong = (problem: Problem) =>
   problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const)
 
-/** For the audit log: no secret, only which kind it is. */
+/** Returns the former connection for the audit log: of the credential only its kind. */
 function before({ deps }: SetupRequest): Record<string, string | null> {
   const { clientId, credential } = deps.connection.current()
   return { clientId: clientId ?? null, credential: credential?.kind ?? null }
@@ -210,7 +210,10 @@ export async function saveConnection(
   return goOn(c, `/setup/tenants/${first}`)
 }
 
-/** One that was removed again, because its id was mistyped, gives way to the next first tenant. */
+/**
+ * Returns whether there is no operator tenant. A removed one counts as none, because its id may
+ * have been mistyped.
+ */
 async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   const { operatorTenant } = deps.connection.current()
   return (

@@ -1,4 +1,4 @@
-// A button beside each value that copies it. Without scripts the value can be selected.
+// Adds a button that copies a value. Without scripts the user can select the value.
 for (const box of document.querySelectorAll('[data-copy]')) {
   const button = document.createElement('button')
   button.type = 'button'

@@ -3,16 +3,18 @@ import type { Deps } from '../deps.ts'
 import type { SetupRequest } from './frame.tsx'
 
 /**
- * What was typed into the form of the application and was not saved: on an error, or because the
- * sign-in was too old. Sealed in the store, for that visitor alone and 15 minutes, so that a secret
- * that Entra shows once is not lost, and no page has to carry it.
+ * The draft of an application form that was not saved. It is sealed in the store for its visitor
+ * and 15 minutes, so that a secret that Entra shows only once is not lost and no page holds it.
  */
 
 const SECONDS = 900
 
 type Of = Pick<SetupRequest, 'now' | 'visitor'> & { deps: Pick<Deps, 'store' | 'sealer'> }
 
-/** A fresh sign-in may be another session of the same administrator. */
+/**
+ * Returns the name of the setting. An administrator has one draft in all sessions, because a fresh
+ * sign-in may start another session.
+ */
 const setting = ({ visitor }: Of): string =>
   `setup/draft/${visitor.by === 'role' ? visitor.actor.id : visitor.key}`
 

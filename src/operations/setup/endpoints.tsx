@@ -34,11 +34,9 @@ import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
 
 /**
- * Owns the administrator's side of the connection to Microsoft, on the operators' listener: what to
- * register, the application, tenants, consent, proof of MFA, checks. Refuses every visitor except
- * the holder of the one-time token and, after the first operator, an administrator by role; and of
- * the latter every change that decides who signs in unless they have just proved themselves at
- * Microsoft.
+ * Owns /setup on the operators' listener: the registration in Entra, the application, tenants,
+ * consent, proof of MFA and checks. Only the holder of the one-time token has access, and after the
+ * first operator only administrators. Changes to who may sign in need a fresh sign-in at Microsoft.
  */
 export function setupEndpoints(
   deps: Deps,
@@ -86,7 +84,7 @@ export function setupEndpoints(
   return endpoints
 }
 
-/** Pages and forms for visitors with access; other visitors see the entrance. */
+/** Mounts pages and forms for visitors with access. Others get the entrance page. */
 function forVisitors(
   endpoints: Hono,
   deps: Deps,
@@ -101,7 +99,7 @@ function forVisitors(
       return request === undefined ? entrancePage(deps, c) : render(request)
     })
   }
-  /** @param keep keeps what was typed, where the sign-in is too old for it */
+  /** Mounts a form. @param keep keeps the draft if the sign-in is too old */
   const change = (
     path: string,
     again: string,

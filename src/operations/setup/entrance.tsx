@@ -12,8 +12,8 @@ import { goOn, notOurForm } from './frame.tsx'
 import { setVisitorCookie } from './visitor.ts'
 
 /**
- * The entrance of /setup: the one-time token while there is no operator, the console's sign-in from
- * then on.
+ * The entrance of /setup: the one-time token while there is no operator, then the console's
+ * sign-in.
  */
 
 const PURPOSE = 'setup token'
@@ -118,7 +118,7 @@ export async function enter(
   if (token === undefined) {
     const key = { address: remoteOf(c, deps.config) }
     if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
-    // Only a wrong token is limited: the right one always opens.
+    // Only wrong tokens are limited, so the right one always works.
     mustBeWithin(deps.rateLimits, 'setupToken', key)
     return entrancePage(deps, c, { rejected: true, status: 403 })
   }

@@ -4,7 +4,7 @@ import { isForm } from '../../clients/form.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { parseForm } from '../../protocol/params.ts'
 
-/** Reads the forms of /setup, as HTML sends them and no larger than they can be. */
+/** Reads the forms of /setup, with limits on their size. */
 
 export const formLimit = bodyLimit({
   maxSize: 64 * 1024,
@@ -13,7 +13,7 @@ export const formLimit = bodyLimit({
   },
 })
 
-/** A form with images: three of 100 kB at most. */
+/** Limit of a form with three images of at most 100 kB. */
 export const uploadLimit = bodyLimit({
   maxSize: 400 * 1024,
   onError: () => {

@@ -13,11 +13,11 @@ import { type SignInPurpose, seal } from './sign-in-purpose.ts'
 import type { Visitor } from './visitor.ts'
 
 /**
- * What the pages of /setup share: who is there, forms that only this visitor can send, acts that
- * are written down before they are done.
+ * Shared parts of the /setup pages: the visitor, forms that only this visitor can send, and acts
+ * that are recorded before they run.
  */
 
-/** Whether what Microsoft sent proves MFA by that policy: the sign-in's own judgement. */
+/** Returns whether an identity proves MFA by that policy, as the sign-in itself judges. */
 export type ProvesMfa = (
   proof: string,
   identity: { acrs: string[]; amr: string[] | undefined },
@@ -48,7 +48,7 @@ export function formHolds(
   )
 }
 
-/** A form of /setup. */
+/** A form with the visitor's CSRF token. */
 export const Form = ({
   request,
   action,
@@ -74,8 +74,8 @@ export const Form = ({
 )
 
 /**
- * A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no
- * form-action could list.
+ * Returns the link to a sign-in at Microsoft. It is not a form, because the CSP `form-action` would
+ * also apply to Microsoft's further redirects.
  */
 export function signInAddress(
   { deps, visitor, now }: SetupRequest,
@@ -136,12 +136,12 @@ export function setupPage(
   )
 }
 
-/** What an act needs to know of who does it. */
+/** The part of a request that identifies who acts. */
 export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & {
   visitor: Pick<Visitor, 'actor'>
 }
 
-/** With its record, written before it is done. */
+/** Runs an act after its audit entry is written. */
 export const withSetupAudit = <T,>(
   { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
@@ -157,17 +157,14 @@ export const withSetupAudit = <T,>(
   )
 
 /**
- * For the audit log, as an act found it: whose operators count. The entry's target is the
- * operators' tenant after it.
+ * Returns the operator tenant before the act, for the audit log. The entry's target is the one
+ * after it.
  */
 export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({
   before: deps.connection.current().operatorTenant ?? null,
 })
 
-/**
- * After a form that was accepted: a redirect, so that a reload of the next page sends nothing
- * twice.
- */
+/** Redirects after an accepted form, so that reloading the next page sends nothing twice. */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid

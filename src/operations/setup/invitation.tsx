@@ -12,21 +12,21 @@ import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 
 /**
- * For the administrator of a tenant who has no way to /setup: a link by which they consent for
- * their own tenant and confirm it. It refuses whatever is not about that one tenant, and gives its
- * holder no right: Microsoft says who they are and which directory role they have.
+ * A link for an administrator of a tenant who has no access to /setup. It lets them consent for
+ * that tenant and confirm it. The link itself grants nothing: Microsoft proves the user and their
+ * directory role.
  */
 
 const DAYS = 7
 
-/** The link for the administrator, valid for a week and for that tenant alone. */
+/** Returns the link, valid for a week and for one tenant. */
 export const invitationAddress = (
   deps: Pick<Deps, 'sealer' | 'config'>,
   tid: string,
   now: number,
 ): string => invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
 
-/** The same again, with what its page is to say. */
+/** Returns the link of an existing invitation, with a message for its page. */
 export const invitationAddressAgain = (
   deps: Pick<Deps, 'sealer' | 'config'>,
   about: { tid: string; until: number },
@@ -156,8 +156,9 @@ const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
 )
 
 /**
- * Stored at once: the invited administrator cannot reach the operators' listener.
- * @returns where the browser goes on
+ * Stores an outcome at once, because the invited administrator cannot reach the operators'
+ * listener.
+ * @returns the next address
  */
 export async function settle(
   deps: Deps,

@@ -4,7 +4,7 @@ import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { saidOf } from './returned.ts'
 import { allSeen, type Seen } from './seen.ts'
 
-/** The steps, each done or not, and the one that comes next. */
+/** The overview of the setup steps, their state and the next one. */
 
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
   if (seen.proposedProof !== undefined)

@@ -1,4 +1,4 @@
-// The preview follows what is typed. The broker checks it again when it is saved.
+// Updates the preview while the user types. The broker validates the values again on save.
 {
   const preview = document.getElementById('preview')
   const field = (name) => document.getElementById(name)

@@ -1,9 +1,9 @@
-/** The ways to prove MFA, in the words in which they are chosen and asserted. */
+/** The kinds of proof of MFA, with their texts. */
 
 interface Kind {
   label: string
   hint: string
-  /** What it takes, and what it does not tell. */
+  /** The prerequisites and limits of the kind. */
   means: (context: string) => string[]
   assertion: (context: string) => string
 }
@@ -42,6 +42,6 @@ export const kindOf = (proof: string): keyof typeof KINDS =>
   proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access')
 export const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
 
-/** What an administrator asserts with that proof. */
+/** Returns the statement that an administrator asserts for a proof. */
 export const assertionOf = (proof: string): string =>
   KINDS[kindOf(proof)].assertion(contextOf(proof))

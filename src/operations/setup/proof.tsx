@@ -19,15 +19,15 @@ import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
 
 /**
- * Proof of MFA for one tenant: chosen, tried live, and asserted by a recorded user. Refuses an
- * assertion that no sign-in has shown.
+ * Proof of MFA for one tenant: chosen, tried in a live sign-in, and asserted by a recorded user.
+ * Only a proof that a sign-in has shown can be asserted.
  */
 
 const CONTEXTS = Array.from({ length: 25 }, (_, index) => `c${index + 1}`)
-/** A trial says how things are, not how they were. */
+/** Seconds for which a trial counts. An older one may not show the current policies. */
 const TRIAL_SECONDS = 3600
 
-/** `proof=`, or what the form above it sends. */
+/** Returns the proof that the query names, by `proof` or by the fields of the form. */
 function chosenOf(request: SetupRequest): string | undefined {
   const { proof, kind, context } = request.c.req.query()
   const words = proof ?? (kind === 'auth_context' ? `auth_context:${context ?? 'c1'}` : kind)
@@ -124,8 +124,8 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
 }
 
 /**
- * Operators see their own tenant's policies alone: they propose, and an administrator of that
- * tenant asserts.
+ * The form that proposes a proof for another tenant, whose policies operators cannot see. An
+ * administrator of that tenant asserts it.
  */
 const Propose = ({
   request,
@@ -224,7 +224,7 @@ export async function assertProof(
       }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })
-  // An administrator can sign in now: the token is no longer needed.
+  // An administrator can sign in now, so the token is no longer accepted.
   const operators = deps.connection.current().operatorTenant === row.tid
   if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator))
     await operatorWasHere(deps.store, now)
@@ -232,8 +232,8 @@ export async function assertProof(
 }
 
 /**
- * The proof of another tenant, as operators propose it. It changes nothing about who signs in until
- * an administrator of that tenant asserts it.
+ * Proposes the proof of another tenant. It has no effect until an administrator of that tenant
+ * asserts it.
  */
 async function proposeProof(
   request: SetupRequest,

@@ -9,8 +9,8 @@ import type { Seen } from './seen.ts'
 import type { Tenant } from '../../../db/types.ts'
 
 /**
- * How often the users of one tenant have to authenticate at Microsoft again, whatever Microsoft
- * itself demands.
+ * The limit after which users of one tenant must authenticate at Microsoft again, whatever
+ * Microsoft demands.
  */
 
 const HOUR = 3600
@@ -52,7 +52,7 @@ export function ReEntry({ request, seen: { row } }: { request: SetupRequest; see
   )
 }
 
-/** Undefined: the limit is not valid. */
+/** Returns the entered limit in seconds. Undefined if it is not valid. */
 function secondsOf(form: URLSearchParams): { seconds: number | undefined } | undefined {
   const typed = (form.get('hours') ?? '').trim().replace(',', '.')
   if (typed === '') return { seconds: undefined }
@@ -88,7 +88,7 @@ export async function saveReEntry(
 
 interface Checked {
   row: Tenant
-  /** Undefined where nothing was asked for yet. */
+  /** The tenant id that the administrator entered to confirm. Undefined if not asked yet. */
   typed: string | undefined
   hours: string
   sessions: number
@@ -96,7 +96,8 @@ interface Checked {
 }
 
 /**
- * The dry run of a limit that ends sessions at once. The administrator types the id of the tenant.
+ * The dry run of a limit that ends sessions at once. The administrator confirms it with the tenant
+ * id.
  */
 const checkPage = (
   request: SetupRequest,

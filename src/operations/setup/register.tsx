@@ -4,7 +4,7 @@ import { readAsset } from '../../pages/assets.ts'
 import { LinkButton, Steps } from '../../pages/components.tsx'
 import { setupPage, type SetupRequest } from './frame.tsx'
 
-/** What is registered in Entra, every value ready to copy; the same as a script. */
+/** The values to register in Entra, to copy or as a script. */
 
 const COPY = readAsset(import.meta.url, './copy.js')
 

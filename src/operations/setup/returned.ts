@@ -5,8 +5,8 @@ import { type Acting, goOn, withSetupAudit, type Said, type SetupRequest } from 
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /**
- * What came back from Microsoft by way of the public listener: only to who began it, once, and only
- * for a tenant that is connected.
+ * Stores the outcome of a visit to Microsoft: only for the visitor who began it, once, and for a
+ * connected tenant.
  */
 
 export async function returned(request: SetupRequest): Promise<Response> {
@@ -29,7 +29,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
   return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }
 
-/** @returns what the page is to say */
+/** Stores an outcome. @returns the key of the message for the page */
 export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const { deps, now } = request
   const { purpose } = outcome
@@ -47,8 +47,8 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const target = `tenant ${purpose.tid}`
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const cameBack = seen.consentReturnedAt !== undefined
-  // An invited administrator may come back any number of times: the first result is stored, and
-  // what operators have tried does not change.
+  // An invited administrator may return repeatedly. The first result is kept, and it does not
+  // replace the operators' own trials.
   const invited = purpose.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
@@ -75,8 +75,8 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
 }
 
 /**
- * Consent counts when a user of that tenant who can give it has signed in: then no attacker forged
- * the return.
+ * Confirms consent if the signed-in user of the tenant may grant it. This proves that no attacker
+ * forged the return.
  */
 async function confirm(
   request: Acting,
@@ -86,8 +86,8 @@ async function confirm(
 ): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
-  // Given in the admin center rather than from here: then the application has the permissions that
-  // only consent for all gives.
+  // Consent was given in the admin center. Only consent for all users gives the application its
+  // permissions.
   if (!cameBack) {
     const { credential } = await deps.microsoft.examine(tid)
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
@@ -177,7 +177,7 @@ const SAID: Readonly<Record<string, Said>> = {
   },
 }
 
-/** The words are ours; the address only chooses among them. */
+/** Returns the message that the URL's key selects. The URL cannot contain the text itself. */
 export const saidOf = (request: SetupRequest): Said | undefined =>
   saidFor(request.c.req.query('said'))
 

@@ -10,26 +10,26 @@ import {
 import type { Trial } from './sign-in-purpose.ts'
 
 /**
- * What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that
- * decides who signs in.
+ * The setup state of a tenant, stored beside its row: steps so far, and nothing that decides who
+ * may sign in.
  */
 
 export interface Seen {
   row: Tenant
   /**
-   * A browser came back from Entra with consent for this tenant: unproved until an administrator of
-   * the tenant has signed in. Epoch seconds.
+   * When a browser returned from Entra with consent, in epoch seconds. Unproved until an
+   * administrator of the tenant has signed in.
    */
   consentReturnedAt: number | undefined
   trial: Trial | undefined
   decided: boolean
-  /** The proof of MFA that operators propose for another tenant. */
+  /** A proof of MFA that operators propose for another tenant. */
   proposedProof: string | undefined
-  /** An administrator of the tenant itself asserted the proof that is in force. */
+  /** True if an administrator of the tenant itself asserted the current proof. */
   assertedByTenant: boolean
 }
 
-/** What an administrator of the tenant is asked to assert. */
+/** Returns the proof that an administrator of the tenant should assert, or undefined. */
 export const proofToAssert = ({
   row,
   decided,
@@ -39,8 +39,8 @@ export const proofToAssert = ({
   proposedProof ?? (decided && !assertedByTenant ? row.mfaProof : undefined)
 
 /**
- * @param by the actor whose own trial counts: another administrator's, tried meanwhile, does not
- * take its place
+ * Reads a tenant's setup state. Undefined if it is not connected.
+ * @param by the actor whose own trial counts, even if another administrator has tried since
  */
 export async function seenOf(store: Store, tid: string, by?: string): Promise<Seen | undefined> {
   const [row, consent, latest, own, proposedProof, asserted] = await Promise.all([
@@ -74,13 +74,13 @@ export const keepConsent = (store: Store, tid: string, now: number): Promise<voi
 
 const ownTrialSetting = (tid: string, by: string): string => `${trialSetting(tid)}/${by}`
 
-/** Connected again, a tenant begins without what was tried before. */
+/** Returns a stored trial, unless the tenant was connected again since. */
 function ownTrial({ connectedAt }: Tenant, kept: string | undefined): Trial | undefined {
   const trial = kept === undefined ? undefined : (JSON.parse(kept) as Trial)
   return trial !== undefined && trial.at >= connectedAt ? trial : undefined
 }
 
-/** Kept for the visitor who tried it, and as the latest of all. */
+/** Stores a trial as the visitor's own and as the latest. */
 export async function keepTrial(
   store: Store,
   tid: string,

@@ -1,33 +1,31 @@
 import type { Deps } from '../deps.ts'
 
 /**
- * What /setup sends a browser to Microsoft for, and the outcome. Both travel sealed, because the
- * operators' listener and the public one are two origins that share no cookie: the purpose from the
- * page's link to the public listener, its outcome back.
+ * The purpose and outcome of a visit to Microsoft. Both are sealed into URLs, because the
+ * operators' listener and the public one are two origins that share no cookie.
  */
 
 export interface SignInPurpose {
   id: string
   /**
-   * `consent`: an administrator of the tenant consents for every user. `trial`: a user signs in,
-   * and only the claims that arrived are kept.
+   * `consent`: an administrator consents for every user of the tenant. `trial`: a user signs in,
+   * and only the received claims are kept.
    */
   kind: 'consent' | 'trial'
   tid: string
-  /** The proof of MFA that is tried. */
+  /** The proof of MFA under trial. */
   proof?: string | undefined
-  /** Who began it, by `Visitor.key`: no other visitor can end it. */
+  /** The `Visitor.key` of the visitor who began. Only that visitor can complete it. */
   key: string
-  /** Started from an invitation, which is valid until then: its outcome does not go to /setup. */
+  /** The end of the invitation that it started from. Its outcome does not go to /setup. */
   invitedUntil?: number | undefined
   /**
-   * By an administrator of the tenant, who is about to assert `proof`: the sign-in has to be a
-   * fresh one.
+   * True if an administrator of the tenant is about to assert `proof`, which needs a fresh sign-in.
    */
   asserts?: true
 }
 
-/** What a trial sign-in brought: which claims, never a token. */
+/** The result of a trial sign-in. It has the claims but no token. */
 export interface Trial {
   at: number
   proof: string | undefined
@@ -35,11 +33,11 @@ export interface Trial {
   who: string
   acrs: string[]
   amr: string[] | undefined
-  /** Which optional claims were there. */
+  /** The optional claims, each true if present. */
   claims: Record<'sid' | 'login_hint' | 'auth_time' | 'email', boolean>
-  /** The directory role by which they may act for the tenant. */
+  /** The directory role that allows acting for the tenant. */
   directoryRole: string | undefined
-  /** The directory role by which they may say what the tenant's policies demand. */
+  /** The directory role that allows asserting what the tenant's policies demand. */
   policyRole?: string | undefined
   roles: string[]
 }
@@ -53,11 +51,14 @@ export type Outcome =
 export type Signed = Outcome & { came: 'trial' }
 
 export interface SealedPayloads {
-  /** In a link of /setup. */
+  /** A purpose in a link of /setup. */
   purpose: SignInPurpose
-  /** In a link for the administrator of another tenant. */
+  /** An invitation in a link for the administrator of another tenant. */
   invitation: { tid: string; until: number }
-  /** As Microsoft's `state`: the purpose with what its return is held against. */
+  /**
+   * A visit in Microsoft's `state`: the purpose and the values that the callback is checked
+   * against.
+   */
   visit: {
     purpose: SignInPurpose
     nonce: string
@@ -65,12 +66,9 @@ export interface SealedPayloads {
     browser: string
     departedAt: number
   }
-  /** Back to /setup. */
+  /** An outcome on its way back to /setup. */
   outcome: Outcome
-  /**
-   * What an administrator is about to assert, with the hash of the cookie of the browser that
-   * signed in.
-   */
+  /** A trial about to be asserted, with the hash of the cookie of the browser that signed in. */
   assertion: { outcome: Signed; browser: string }
 }
 
@@ -91,7 +89,7 @@ export function seal<K extends keyof SealedPayloads>(
   return deps.sealer.seal(`setup/${place}`, JSON.stringify({ until: now + SECONDS[place], value }))
 }
 
-/** Undefined: not ours. `late`: ours, and too old. */
+/** Opens a sealed value. Undefined if it is not the broker's; `late` if it has expired. */
 export function open<K extends keyof SealedPayloads>(
   deps: Pick<Deps, 'sealer'>,
   place: K,

@@ -17,7 +17,7 @@ import { ReEntry } from './re-entry.tsx'
 import { saidOf } from './returned.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 
-/** One tenant: consent and its confirmation, its proof of MFA, and its removal. */
+/** The page of one tenant: consent, proof of MFA, and removal. */
 
 export const when = (at: number | undefined): string | undefined =>
   at === undefined
@@ -189,8 +189,9 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
 )
 
 /**
- * An administrator who moves the console to another tenant loses access: first the broker must have
- * seen an administrator of the new tenant. The token's holder can make another token.
+ * Returns whether the visitor may move the console to this tenant. An administrator by role would
+ * lose access unless an administrator of the tenant has signed in; the holder of the token can
+ * create another token.
  */
 const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
@@ -217,8 +218,8 @@ export async function makeOperators(
 }
 
 /**
- * Removing the operators' own tenant would lock them out of this page: another is made theirs
- * first. One that is only connected and has shown nothing yet, because its id was mistyped, can go.
+ * Returns whether the tenant may be removed. Removing the operator tenant would lock the operators
+ * out, unless it is only connected and unused, for example by a mistyped id.
  */
 const mayRemove = (
   { deps }: SetupRequest,

@@ -5,8 +5,8 @@ import { isGuid } from '../../protocol/guid.ts'
 import type { SetupRequest } from './frame.tsx'
 
 /**
- * Reads the application, the credential and the first tenant from the form of /setup/connect, and
- * tries them at Entra before anything is saved.
+ * Reads application, credential and first tenant from the form of /setup/connect, and tries them at
+ * Entra before they are saved.
  */
 
 type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
@@ -14,7 +14,7 @@ type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
 interface Wanted {
   clientId: string
   kept: Kept | undefined
-  /** The first tenant, where none is connected. */
+  /** The first tenant, if none is connected yet. */
   first: string | undefined
 }
 
@@ -38,12 +38,12 @@ export function readConnection(
     : { clientId, kept: credential.kept, first: first?.tid }
 }
 
-/** Tenants that are asked for a token. */
+/** Upper bound of the tenants that Entra is asked about. */
 const MOST_TRIED = 3
 
 /**
- * What is wrong with the new application or credential, asked of Entra itself. A tenant that has
- * not consented has no application in it yet.
+ * Asks Entra for a token with the new credential. Returns the problem, or undefined. A tenant
+ * without consent does not have the application yet.
  */
 export async function tried(
   { deps }: SetupRequest,
@@ -65,7 +65,8 @@ export async function tried(
   const code = answer.code === undefined ? '' : ` (AADSTS${answer.code})`
   const problem = `Nothing was saved. Entra gives no token with this: ${answer.problem}${code}`
   if (answer.guidance !== 'app_missing') return problem
-  // Before the first consent that is so. Over an application that works, it is a wrong id.
+  // Before the first consent a missing application is expected. If the former application works,
+  // the new id is wrong.
   return former !== undefined &&
     credential !== undefined &&
     (await given({ clientId: former, credential }))?.ok === true
@@ -88,7 +89,7 @@ function readCredential(
   }
   const secret = (form.get('client_secret') ?? '').trim()
   if (secret === '') return { problem: 'Enter the value of the client secret, or a certificate.' }
-  // Entra shows both, and the wrong one is a GUID.
+  // Entra shows a value and a GUID; the GUID is the wrong one.
   if (isGuid(secret.toLowerCase()))
     return {
       problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.',

@@ -2,12 +2,12 @@ import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 
-/** The cookie that binds what /setup sends to Microsoft to the browser that went there. */
+/** The cookie that binds a visit to Microsoft to the browser that made it. */
 
 const COOKIE = '__Host-cmb_setup_visit'
 const SECONDS = 900
 
-/** @returns the hash that the sealed `state` carries */
+/** Sets the cookie. @returns its hash, for the sealed `state` */
 export function bindBrowser(c: Context, secret: string): string {
   setCookie(c, COOKIE, secret, {
     path: '/',

@@ -7,13 +7,14 @@ import type { Actor } from '../../protocol/revocation.ts'
 import { operatorExists } from '../acts/setup-token.ts'
 
 /**
- * Who is at /setup: the holder of the one-time token, while there is no operator yet; from then on
- * an administrator by role, whom the console signs in. It refuses every other visitor, and the
- * token's own pass once there is an operator, unless that was a recovery token.
+ * The visitor of /setup: the holder of the one-time token while there is no operator, then an
+ * administrator whom the console signs in. A pass of the token ends with the first operator, unless
+ * it was a recovery token.
  */
 
 /**
- * An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes.
+ * An administrator whom the console has authenticated. `fresh`: signed in at Microsoft within the
+ * last minutes.
  */
 interface Administrator {
   actor: Actor
@@ -21,24 +22,27 @@ interface Administrator {
   sid: string
   fresh: boolean
 }
-/** How the console is asked, because endpoint modules never import each other. */
+/**
+ * Asks the console who is signed in. It is passed in, because endpoint modules do not import each
+ * other.
+ */
 export type AskConsole = (c: Context, now: number) => Promise<Administrator | undefined>
 
 export interface Visitor {
   by: 'token' | 'role'
   actor: Actor
-  /** For the record of what they assert. */
+  /** The visitor's name, for the record of an assertion. */
   name: string
-  /** What their forms and purposes are bound to. */
+  /** The id that binds the visitor's forms and visits. */
   key: string
-  /** May decide who signs in. */
+  /** True if the visitor may change who can sign in. */
   fresh: boolean
 }
 
 const COOKIE = '__Host-cmb_setup'
 const PLACE = 'setup/pass'
 const SECONDS = 3600
-/** The hash of the one recovery pass: BROKER_SECRET alone is not enough to make one. */
+/** The hash of the one recovery pass, so that BROKER_SECRET alone is not enough to forge one. */
 const RECOVERY = 'setup/recovery_pass'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
@@ -77,7 +81,7 @@ export async function visitorOf(
   const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
   const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
   if (pass === undefined || pass.until <= now || !(await counts(deps, pass))) return undefined
-  // The holder of the token controls the machine: a fresh sign-in would prove nothing more.
+  // The holder of the token controls the machine, so a fresh sign-in would prove nothing more.
   return {
     by: 'token',
     actor: { kind: 'operator', id: 'setup-token' },

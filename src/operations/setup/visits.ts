@@ -29,9 +29,9 @@ import {
 import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
- * The administrator's way to Microsoft and back, on the public listener, because that is the only
- * address registered there. It opens no session, grants no right, and believes nothing of the query
- * but what Microsoft's signed token says. Whatever comes back is carried to /setup.
+ * Owns an administrator's visits to Microsoft from /setup. They use the public listener, whose
+ * callback is the one registered at Microsoft. A visit opens no session and grants no right; only
+ * the signed token counts, not the query. The outcome goes back to /setup.
  */
 export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   const administration = createAdministration({
@@ -47,7 +47,7 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
     assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)),
   )
   endpoints.get('/signin/setup', inEnglish, (c) => leave(deps, administration, c, deps.clock.now()))
-  // Whatever was not begun at /setup is an ordinary sign-in.
+  // A callback whose visit did not begin at /setup belongs to an ordinary sign-in.
   endpoints.get(
     '/signin/callback',
     async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next(),
@@ -103,7 +103,7 @@ async function leave(
 const contextOf = ({ proof }: SignInPurpose): string | undefined =>
   /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
-/** Undefined: no visit of ours. */
+/** Handles the callback. Undefined if its visit did not begin at /setup. */
 async function comeBack(
   deps: Deps,
   administration: Administration,
@@ -133,8 +133,8 @@ async function comeBack(
 }
 
 /**
- * Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's
- * word; that ours was asked is in the state.
+ * Judges the return of a consent. An error counts first, because errors carry `admin_consent=True`
+ * too. The query's tenant can be forged; the sealed state has the tenant that was asked.
  */
 function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome {
   const named = query.getAll('tenant')
