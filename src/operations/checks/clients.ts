@@ -43,7 +43,7 @@ export const clientChecks: readonly Check[] = [
 /** Milliseconds for which the check warns about a lease that ran out. */
 const RAN_OUT_MS = 3_600_000
 
-/** Guards that a finding names. */
+/** Upper bound of the guards that a finding names. */
 const NAMED = 5
 
 async function guardLeases({ deps }: Looking): Promise<Found[]> {
