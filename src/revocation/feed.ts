@@ -24,14 +24,14 @@ type FeedDeps = Pick<
 /** Milliseconds between two checks of each stream's registration and credential. */
 const REVIEW_MS = 15_000
 /**
- * A stream gets a lease every quarter of its length, in seconds, and at least every eighth tick: so
- * a tick is a quarter of a second.
+ * The timer of leases. A stream gets a lease every quarter of its length (as many ticks as
+ * seconds), and at least every eighth tick.
  */
 const TICK_MS = 250
 const MOST_TICKS = 8
-/** The length for a client that is not registered any more, until its stream is ended. */
+/** Lease length for a client that is no longer registered, until its stream is closed. */
 const LEAST_SECONDS = 1
-/** When a guard whose stream has no place tries again. */
+/** `Retry-After` for a guard that is rejected because all streams are in use. */
 const NO_PLACE_SECONDS = 10
 /**
  * Concurrent reads of the log, per client and in total. The rest queue: after a restart all guards
@@ -214,7 +214,10 @@ export class FeedOfThisProcess implements Feed {
     return frame('lease', { clock: this.clock, known_ms: knownMs, seconds, seq })
   }
 
-  /** Grants leases to the streams whose turn it is. What was not announced here is read for it. */
+  /**
+   * Grants a lease to every stream that is due in this tick, after it has read what was not
+   * announced in this process.
+   */
   async #grant(): Promise<void> {
     const tick = this.#tick++
     const lengths = new Map<FeedStream, number>()
@@ -226,10 +229,11 @@ export class FeedOfThisProcess implements Feed {
     try {
       await this.#reachKnown(-Infinity)
     } catch {
-      // The store is down, which is said where it was asked: nothing can be granted.
+      // The store is down and has logged it. No lease can be granted.
       return
     }
-    // In one turn: each stream has what was broadcast.
+    // No revocation is broadcast during this turn of the event loop, so every live stream has them
+    // all.
     const frames = new Map<number, Uint8Array>()
     for (const [stream, seconds] of lengths) {
       const lease = frames.get(seconds) ?? this.#lease(seconds)
