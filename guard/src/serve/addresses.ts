@@ -2,10 +2,12 @@ import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 
-/** Where a listener is: a TCP address or a unix socket. */
+/** The address of a listener: TCP or a unix socket. */
 export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
-/** The owner and its group alone: put the proxy and the application into that group. */
+/**
+ * Mode of the socket: owner and group only. The proxy and the application must be in that group.
+ */
 const SOCKET_MODE = 0o660
 
 export const isLoopback = (host: string): boolean =>
@@ -22,7 +24,7 @@ export function readAddress(text: string): Address | undefined {
     : { kind: 'tcp', host, port: Number(port) }
 }
 
-/** @returns the address as it can be called. @throws Error where it is in use */
+/** Opens the listener. @returns its address for clients. @throws Error if the address is in use */
 export async function listen(server: Server, address: Address): Promise<string> {
   if (address.kind === 'tcp') {
     await opened(server, () => server.listen(address.port, address.host))
@@ -30,7 +32,7 @@ export async function listen(server: Server, address: Address): Promise<string> 
     return `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
   }
   await clear(address.path)
-  // Under its name only when its mode is right.
+  // The socket gets its final name only after its mode is set.
   const unfinished = `${address.path}.new`
   rmSync(unfinished, { force: true })
   await opened(server, () => server.listen(unfinished))
@@ -39,7 +41,7 @@ export async function listen(server: Server, address: Address): Promise<string> 
   return `unix:${address.path}`
 }
 
-/** After the server has closed. */
+/** Removes the socket file after the server has closed. */
 export function removeSocket(address: Address): void {
   if (address.kind === 'unix') rmSync(address.path, { force: true })
 }
@@ -56,8 +58,7 @@ function opened(server: Server, open: () => void): Promise<void> {
 }
 
 /**
- * A socket that a process left behind when it was killed. One that answers, or a file that is not a
- * socket, stays.
+ * Removes the socket of a killed process. A socket that answers, or another kind of file, stays.
  */
 async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })

@@ -9,7 +9,7 @@ import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-reque
 import { lacking, rulingFor, type Asked, type Lack, type Rule } from './rules.ts'
 import type { Sessions } from './sessions.ts'
 
-/** Why a request was rejected, for metrics: a closed list. */
+/** The reason for a rejected request, as a metric label from a closed list. */
 type Denied =
   | 'unlisted_proxy'
   | 'identity_header'
@@ -31,20 +31,23 @@ type Denied =
 interface CheckParts {
   guard: Pick<Guard, 'check'>
   known: Known
-  /** As they are now: they can be read again while it runs. */
+  /** Returns the current rules, which can be reloaded while the process runs. */
   rules: () => readonly Rule[]
   identity: IdentityHeaders
   sessions: Sessions
   requestFrom: RequestFrom
   pathPrefix: string
-  /** Undefined where the listener is a unix socket: the mode of its file decides. */
+  /**
+   * Addresses of trusted proxies. Undefined: the listener is a unix socket, whose file mode
+   * decides.
+   */
   trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string
   noLeaseStatus: 403 | 503
-  /** Aborted at the end: the answers under way are the last of their connections. */
+  /** Aborted at shutdown, so that each pending answer closes its connection. */
   stopping: AbortSignal
-  /** For an operator: what is wrong with the proxy's configuration, or with this program. */
+  /** Reports a wrong proxy configuration, or an error of this program, to the operator. */
   problem: (error: Error) => void
 }
 
@@ -54,9 +57,7 @@ export interface CheckCounters {
   denied: Partial<Record<Denied, number>>
 }
 
-/**
- * Answers the proxy's question about each request. Every path of this listener is such a question.
- */
+/** Answers a proxy's check of each request. Every path of this listener is such a check. */
 export function checks(parts: CheckParts): { listener: RequestListener; counters: CheckCounters } {
   const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
   const check = new Check(parts, counters)
@@ -102,7 +103,7 @@ class Check {
     const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
     if (trustedProxies !== undefined) {
       const { remoteAddress } = request.socket
-      // A connection that was reset has no address any more.
+      // A reset connection has no address any more.
       if (remoteAddress === undefined) return this.#deny('unlisted_proxy')
       if (!isListed(trustedProxies, remoteAddress))
         return this.#misconfigured('unlisted_proxy', `${remoteAddress} is not in trusted_proxies.`)
@@ -115,7 +116,7 @@ class Check {
         'The client sent a header that overrides its method or path. Remove X-HTTP-Method-Override, X-Original-URL and their like.',
       )
     const [, , , held, upgrade] = headers
-    // Past any other upgrade, the proxy would pass on requests of another protocol without asking.
+    // With another upgrade, the proxy would pass on a different protocol without a check.
     if (upgrade !== undefined && (upgrade === REPEATED || upgrade.toLowerCase() !== 'websocket'))
       return this.#misconfigured(
         'upgrade',
@@ -186,7 +187,7 @@ class Check {
     return this.#logged(what, description, asked, { rule, error: 'insufficient_scope', challenge })
   }
 
-  /** For the operator too: of each reason one line a minute, with the request that came first. */
+  /** Rejects with 403 and logs one line per reason and minute, with its first request. */
   #logged(
     why: Denied,
     description: string,
@@ -219,7 +220,7 @@ class Check {
     )
   }
 
-  /** Not the user's fault: logged for the operator. */
+  /** Rejects a request that shows a wrong proxy configuration, and logs it for the operator. */
   #misconfigured(why: Denied, problem: string): Answer {
     this.#parts.problem(
       new Error(
@@ -229,7 +230,10 @@ class Check {
     return this.#deny(why, 'The proxy is not set up for guard serve, whose log says more.')
   }
 
-  /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */
+  /**
+   * Answers that the guard cannot decide. Never 401, which would send the user to sign in again and
+   * again.
+   */
   unavailable(why: Denied): Answer {
     this.#count(why)
     return new Answer(this.#parts.noLeaseStatus, ['X-Guard', 'no_lease', 'Retry-After', '1'])

@@ -29,10 +29,10 @@ The rules file, read again on SIGHUP:
 Exit status: 0 after SIGTERM or SIGINT, 1 when an address is in use, 2 when the configuration is wrong.
 `
 
-/** A mistake of who called it; its text is the whole answer. */
+/** A wrong command line. Its message is the whole output. */
 class UsageError extends Error {}
 
-/** Runs until the process is asked to end. Sets the exit status. */
+/** Runs the command until it ends or is stopped, and sets the exit code. */
 export async function run(args: readonly string[]): Promise<void> {
   try {
     await command(args)

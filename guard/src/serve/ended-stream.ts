@@ -11,7 +11,7 @@ const MAX_WAITING_BYTES = 1 << 20
 
 export class EndedStream {
   readonly #clock: Clock
-  /** This process's numbering: each process has its own. */
+  /** The id of this process, because each process numbers its own events. */
   readonly #run: string
   readonly #streams = new Set<ServerResponse>()
   #events: { n: number; text: string }[] = []
@@ -21,7 +21,7 @@ export class EndedStream {
   readonly #isKnown: () => boolean
   #known = false
 
-  /** @param isKnown whether the guard knows at present what is revoked */
+  /** Creates the stream. @param isKnown returns whether the guard knows the current revocations */
   constructor(options: { clock: Clock; run: string; isKnown: () => boolean }) {
     this.#clock = options.clock
     this.#run = options.run
@@ -32,10 +32,7 @@ export class EndedStream {
     return this.#streams.size
   }
 
-  /**
-   * From now on readers hear when the guard no longer knows what is revoked, and when it knows
-   * again.
-   */
+  /** Starts to tell readers when the guard loses its lease, and when it has one again. */
   watch(): void {
     this.#look()
     this.#cancelLook = this.#clock.after(LOOK_MS, () => this.watch())
@@ -84,7 +81,7 @@ export class EndedStream {
     return `${this.#run}.${n}`
   }
 
-  /** What came after an event; undefined where that is not known any more. */
+  /** Returns the events after an event id. Undefined if they are no longer stored. */
   #since(lastEventId: string | undefined): { text: string }[] | undefined {
     if (lastEventId === undefined || lastEventId === '') return []
     const [, run, digits] = /^(.+)\.(\d{1,15})$/.exec(lastEventId) ?? []
@@ -94,7 +91,7 @@ export class EndedStream {
     return kept.length === this.#n - last ? kept : undefined
   }
 
-  /** A reader that lets too much wait is let go: it resumes. */
+  /** Writes to a reader. One with too much unread data is disconnected, and resumes. */
   #write(stream: ServerResponse, text: string): void {
     if (stream.writableLength > MAX_WAITING_BYTES) stream.destroy()
     else stream.write(text)

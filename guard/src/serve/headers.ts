@@ -1,15 +1,12 @@
-/**
- * The headers of a request as they were received: none is joined with another, and none is lost
- * because it came twice.
- */
+/** Reads the headers of a request as received, without joining or dropping repeated ones. */
 
 /**
- * Names as CGI and WSGI programs compare them: all take `X_Guard_Sub` for `X-Guard-Sub`, and some
- * (lighttpd) `X.Guard.Sub` too.
+ * Folds a header name as CGI and WSGI programs do: they take `X_Guard_Sub` for `X-Guard-Sub`, and
+ * some (lighttpd) `X.Guard.Sub` too.
  */
 const foldName = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 
-/** Every value of a header. @param folded the name, folded */
+/** Returns every value of a header. @param folded the folded name */
 export function valuesOf(rawHeaders: readonly string[], folded: string): string[] {
   const values: string[] = []
   for (let at = 0; at < rawHeaders.length; at += 2)
@@ -17,15 +14,15 @@ export function valuesOf(rawHeaders: readonly string[], folded: string): string[
   return values
 }
 
-/** Names that clients invent do not fill the memory. */
+/** Upper bound of cached names, so that invented names do not fill the memory. */
 const MOST_KNOWN = 1000
 const OURS = -2
 const CONNECTION = -3
 const OVERRIDE = -4
 
 /**
- * Names, folded, by which some applications serve another method or path than that of the request
- * line. A rule knows only the latter.
+ * Folded names of headers by which some applications replace the method or path of the request
+ * line, which rules do not see.
  */
 const OVERRIDES = [
   ...['x-http-method-override', 'x-http-method', 'x-method-override'],
@@ -39,28 +36,31 @@ const OVERRIDES = [
   ],
 ]
 
-/** A header that is there more than once. */
+/** The value of a repeated header. */
 export const REPEATED = Symbol('repeated')
 export type Once = string | typeof REPEATED | undefined
 
 /**
- * Reads the few headers that a check needs in one pass: folding each name for each request costs
- * more than all the rest of it.
+ * Reads the headers of a check in one pass. It caches folded names, because folding them for each
+ * request costs more than the rest.
  */
 export class HeaderReader {
   readonly #wanted: readonly string[]
   readonly #prefix: string
   readonly #kinds = new Map<string, number>()
 
-  /** @param identityPrefix what only this program says: no client may send a name that begins so */
+  /**
+   * Creates a reader. @param identityPrefix the prefix of identity headers, which no client may
+   * send
+   */
   constructor(wanted: readonly string[], identityPrefix: string) {
     this.#wanted = wanted.map(foldName)
     this.#prefix = foldName(identityPrefix)
   }
 
   /**
-   * @returns the wanted ones in their order; or that the client has sent what only this program
-   * says, or what overrides the request line
+   * Returns the wanted headers in order. If the client sent an identity header or one that
+   * overrides the request line, returns that reason.
    */
   read(rawHeaders: readonly string[]): Once[] | 'identity_header' | 'override_header' {
     const found: Once[] = []
@@ -94,7 +94,10 @@ export class HeaderReader {
     return folded.startsWith(this.#prefix) || folded === this.#prefix.slice(0, -1)
   }
 
-  /** A name in `Connection` is a header that the next proxy removes (RFC 9110 §7.6.1). */
+  /**
+   * Returns whether `Connection` names an identity header: the next proxy would remove it (RFC 9110
+   * §7.6.1).
+   */
   #takesAway(value: string): boolean {
     return value.split(',').some((name) => this.#isOurs(foldName(name.trim())))
   }

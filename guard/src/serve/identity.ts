@@ -10,21 +10,22 @@ import {
 import type { AccessClaims } from '../claims.ts'
 import type { Clock } from '../clock.ts'
 
-/** Who the user is, in headers for the application behind the proxy. */
+/** The identity headers that name the user to the application behind the proxy. */
 
-/** No cache may keep an answer. */
+/** Headers of every answer: no cache may store it. */
 const EVERY: readonly string[] = ['Cache-Control', 'no-store']
 
-/** The answer to a check. One object answers many requests. */
+/** The answer to a check. One object serves many requests. */
 export class Answer {
   readonly #status: number
-  /** Names and values in turn. */
+  /** Names and values alternate. */
   readonly #headers: string[]
   readonly #body: string
 
   /**
-   * @param body JSON: what Envoy, Traefik and Caddy pass on to the client
-   * @throws TypeError for a value that would end its header
+   * Creates an answer.
+   * @param body JSON, which Envoy, Traefik and Caddy pass on to the client
+   * @throws TypeError for a value that is not valid in a header
    */
   constructor(status: number, headers: readonly string[], body = '') {
     for (let at = 0; at < headers.length; at += 2)
@@ -48,7 +49,7 @@ export class Answer {
 
 type Value = string | number | undefined
 
-/** Every identity header, by its name without the prefix, and what it says. */
+/** The identity headers by name without prefix, each with its values. */
 const SAYS = {
   Sub: ({ sub }) => [sub],
   Sid: ({ sid }) => [sid],
@@ -75,7 +76,10 @@ export interface IdentitySigner {
   sign(claims: AccessClaims): Promise<string>
 }
 
-/** A key for this process alone: verifiers read it at `/jwks` of the local listener. */
+/**
+ * Creates a signer with a key of this process. Verifiers read the key at `/jwks` of the local
+ * listener.
+ */
 export async function createSigner(options: {
   guardId: string
   audience: string
@@ -135,9 +139,9 @@ function signIdentity(
 }
 
 /**
- * The answer to a request with a token that was accepted, made once for each token. Each header is
- * always present, also one that has no value or is not among `names`: Caddy writes its own
- * placeholder for one that is missing, and another proxy lets the client's pass.
+ * The answer for an accepted token, built once for each token. It always has every identity header,
+ * also an empty one: without it Caddy inserts a placeholder, and other proxies pass the client's
+ * own.
  */
 export class IdentityHeaders {
   readonly #prefix: string
@@ -145,7 +149,7 @@ export class IdentityHeaders {
   readonly #signer: IdentitySigner | undefined
   readonly #clock: Clock
   readonly #made = new WeakMap<AccessClaims, { answer: Answer; untilMs: number }>()
-  /** Of a request without a user. */
+  /** The answer for a request without a user. */
   readonly none: Answer
 
   constructor(options: {
@@ -165,7 +169,7 @@ export class IdentityHeaders {
     ])
   }
 
-  /** Undefined where it has to be made, which takes a moment. */
+  /** Returns the stored answer. Undefined if it must be made first. */
   ready(claims: AccessClaims): Answer | undefined {
     const made = this.#made.get(claims)
     return made !== undefined && made.untilMs > this.#clock.nowMs() ? made.answer : undefined
@@ -179,7 +183,7 @@ export class IdentityHeaders {
         this.#names.has(name) ? await this.#valueOf(name, claims) : '',
       )
     const answer = new Answer(200, headers)
-    // Half of an assertion's life is left to the application.
+    // An assertion is renewed at half its lifetime, so that the application has the other half.
     this.#made.set(claims, {
       answer,
       untilMs:
@@ -197,9 +201,6 @@ export class IdentityHeaders {
   }
 }
 
-/**
- * Percent-encoded: a role or a name must not end one header and begin another, nor look like a
- * list.
- */
+/** Percent-encodes a value, so that a name cannot start another header or look like a list. */
 const encode = (value: Value): string =>
   value === undefined ? '' : encodeURIComponent(String(value).toWellFormed())

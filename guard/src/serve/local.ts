@@ -7,8 +7,8 @@ import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
 
 /**
- * The listener for the application and the monitoring: health, metrics, the key of the identity
- * header, the stream of ended sessions.
+ * The local listener for the application and for monitoring: health, metrics, the key of the
+ * assertion, and the stream of ended sessions.
  */
 
 interface LocalParts {
@@ -17,7 +17,7 @@ interface LocalParts {
   signer: IdentitySigner | undefined
   metrics: () => string
   address: Address
-  /** Names in `Host`, where it is TCP. */
+  /** Accepted names in `Host`, for a TCP listener. */
   hosts: readonly string[]
   secret: string | undefined
 }
@@ -48,8 +48,8 @@ export function local(parts: LocalParts): RequestListener {
 }
 
 /**
- * A page in a browser must not read what is here, neither by its own script nor by a name that
- * leads here (DNS rebinding).
+ * Returns why a request is rejected. A web page must not read this listener, neither from another
+ * origin nor by DNS rebinding.
  */
 function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): string | undefined {
   if (valuesOf(request.rawHeaders, 'origin').length > 0)

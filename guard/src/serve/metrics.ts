@@ -10,7 +10,7 @@ interface Measured {
   ended: EndedStream
 }
 
-/** In the text format of Prometheus. */
+/** Returns the metrics in Prometheus text format. */
 export function metricsText({ checks, ended, guard, sessions }: Measured): string {
   const status = guard.status()
   const { counters } = status

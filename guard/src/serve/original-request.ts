@@ -3,13 +3,13 @@ import { type Asked, HOST, readPath } from './rules.ts'
 import type { Once } from './headers.ts'
 
 /**
- * What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or
- * ambiguous is rejected.
+ * Reads the user's request as the proxy reports it. Missing, repeated or ambiguous values are
+ * rejected.
  */
 
 /**
- * `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`. `request`: the check is sent with the
- * request's own method, host and path (Envoy).
+ * The source of the user's request. `forwarded`: `X-Forwarded-Method`, `-Host` and `-Uri`.
+ * `request`: the check itself has the same method, host and path (Envoy).
  */
 export type RequestFrom = 'forwarded' | 'request'
 
@@ -18,19 +18,20 @@ type ReadRequest =
   | {
       ok: false
       why: 'method' | 'host' | 'path'
-      /** What the proxy has to be set up for; not set: the user's path is ambiguous. */ missing?: string
+      /** The missing proxy configuration. Undefined: the user's path is ambiguous. */
+      missing?: string
     }
 
 /**
- * The headers that `readRequest` needs, in this order; `Authorization` or what stands for it is the
- * caller's.
+ * The headers that `readRequest` needs, in order. The caller reads `Authorization` or its
+ * replacement.
  */
 export const REQUEST_HEADERS: Record<
   RequestFrom,
   readonly [method: string, host: string, path: string]
 > = {
   forwarded: ['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'],
-  // Method and path are those of the check itself.
+  // Method and path come from the check itself.
   request: ['', 'Host', ''],
 }
 

@@ -2,30 +2,27 @@ import type { AccessClaims } from '../claims.ts'
 import { quoted } from '../problems.ts'
 import { isText } from '../selector.ts'
 
-/** Which requests need what: the rules file (rules.schema.json), and what it decides. */
+/** Reads the rules file (rules.schema.json), and decides what a request needs. */
 
-/**
- * The path of a request as rules see it: decoded, or rejected where two programs could read it
- * differently.
- */
+/** A decoded path for the rules. Rejected if two programs could read it differently. */
 
 type ReadPath = { ok: true; path: string } | { ok: false; problem: string }
 
 /**
- * What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are),
+ * Characters that a path may have unencoded (RFC 3986 §3.3, and three that browsers do not encode),
  * without `;`.
  */
 const RAW = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%[\]|]*$/
 
-/** Nothing to decode and nothing to doubt, as most paths are. */
+/** Most paths: nothing to decode and nothing ambiguous. */
 const PLAIN = /^(?:\/[A-Za-z0-9\-_~]+(?:\.[A-Za-z0-9\-_~]+)*)+\/?$/
 
 const reject = (problem: string): ReadPath => ({ ok: false, problem })
 
 /**
- * The query is not part of it. What a backend may read as another path is rejected: encoded
- * slashes, backslashes, dots that climb, parameters (`;`), empty segments, encodings of encodings,
- * control characters.
+ * Decodes the path of a request target. Rejects what a backend may read as another path: encoded
+ * slashes, backslashes, dot segments, parameters (`;`), empty segments, double encodings, control
+ * characters.
  */
 export function readPath(target: string): ReadPath {
   const query = target.indexOf('?')
@@ -57,8 +54,8 @@ function decode(segment: string): string | undefined {
 }
 
 /**
- * Some backends ignore case and a slash at the end: a rule for a path covers what they take for the
- * same.
+ * Folds case and a trailing slash, which some backends ignore, so that a rule covers all these
+ * paths.
  */
 export function fold(path: string): string {
   const lower = path.toLowerCase()
@@ -66,32 +63,29 @@ export function fold(path: string): string {
 }
 
 export interface Rule {
-  /** As written: exact, or with all below it (`/api/*`). */
+  /** The path as written: exact, or with everything below it (`/api/*`). */
   path: string
-  /**
-   * As written, without the asterisk and the slash before it: of a public rule, nothing else
-   * matches.
-   */
+  /** The path as written, without `/*`. A public rule matches only this. */
   written: string
-  /** The same, folded. */
+  /** The folded form of `written`. */
   base: string
   below: boolean
   methods: ReadonlySet<string> | undefined
   hosts: ReadonlySet<string> | undefined
-  /** All of them. */
+  /** Scopes that are all required. */
   scope: readonly string[]
-  /** One of them. */
+  /** Roles of which one is required. */
   anyRole: readonly string[] | undefined
-  /** One of them. */
+  /** Audiences of which one is required. */
   audience: readonly string[] | undefined
   public: boolean
 }
 
 export interface Asked {
   method: string
-  /** Lower case, without port. */
+  /** In lower case, without port. */
   host: string
-  /** As `readPath` gives it. */
+  /** A path from `readPath`. */
   path: string
 }
 
@@ -101,10 +95,10 @@ type Ruling =
   | { outcome: 'token'; rules: readonly Rule[] }
 
 /**
- * No rule: rejected. Every rule that matches has to be satisfied, also one whose path the
- * application may take for the one that is asked for. Such an alias only ever demands: some other
- * rule has to let the request pass. A public rule counts only where each other rule that matches
- * has a shorter path, and names neither hosts nor methods that the public rule does not name too.
+ * Decides what a request needs. Without a matching rule it is rejected, and every matching rule
+ * must be satisfied. A rule also matches a path that the application may take for its own, but such
+ * an alias never lets a request pass. A public rule counts only if every other matching rule has a
+ * shorter path and names no hosts or methods that the public rule does not name.
  */
 export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
   const path = fold(asked.path)
@@ -130,7 +124,7 @@ const yields = (guarded: Rule, open: Rule): boolean =>
   (guarded.methods === undefined || open.methods !== undefined)
 
 function isNamed({ hosts, methods }: Rule, asked: Asked): boolean {
-  // A backend answers HEAD by what it has for GET.
+  // Backends answer HEAD like GET.
   if (
     methods !== undefined &&
     !methods.has(asked.method) &&
@@ -144,25 +138,25 @@ const covers = ({ below }: Rule, base: string, path: string): boolean =>
   path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
 
 /**
- * What begins a suffix, e.g. `/admin.json` (Rails, Spring), `/admin.`, `/admin ` and
- * `/admin::$DATA` (IIS), and no further word.
+ * The start of a suffix that does not continue the word: `/admin.json` (Rails, Spring), `/admin.`,
+ * `/admin ` or `/admin::$DATA` (IIS).
  */
 const SUFFIX = /^[^\p{L}\p{N}_~/-]/u
 
-/** Whether an application may take the path for that of the rule. */
+/** Returns whether an application may take the path for the rule's own. */
 const isAlias = ({ base }: Rule, path: string): boolean =>
   base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
 
 export interface Lack {
   what: 'scope' | 'role' | 'audience'
-  /** All that the rule needs. */
+  /** All scopes of the rule. */
   scope?: string
   description: string
-  /** The path of the rule, as written. */
+  /** The path of the rule as written. */
   rule: string
 }
 
-/** The first thing that a token lacks; undefined where it has all. */
+/** Returns the first requirement that a token does not meet, or undefined. */
 export function lacking(rules: readonly Rule[], claims: AccessClaims): Lack | undefined {
   const granted = claims.scope?.split(' ') ?? []
   const audiences: readonly string[] = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
@@ -196,7 +190,7 @@ export const RULES_EXAMPLE =
 
 type ReadRules = { ok: true; rules: Rule[] } | { ok: false; problems: string[] }
 
-/** Every problem at once, each with the place. */
+/** Parses the rules. Reports every problem at once, each with its place. */
 export function readRules(text: string): ReadRules {
   let document: unknown
   try {
@@ -227,7 +221,7 @@ export const HOST =
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
 /**
- * Unknown members are mistakes: a rule whose `any_roles` was ignored would let every user through.
+ * Returns unknown members as problems: a rule with a misspelled `any_role` would admit every user.
  */
 function nameProblems(at: string, value: unknown, known: readonly string[]): string[] {
   const place = at === '' ? '' : `${at}: `

@@ -14,44 +14,45 @@ import { Sessions } from './sessions.ts'
 import type { ServeConfig } from './settings.ts'
 import { flagOf, type Name } from './setting-table.ts'
 
-/** `guard serve`: the guard as a process of its own, for programs in any language. */
+/** Runs `guard serve`: the guard as a process, for programs in any language. */
 
 const STOP_MS = 5000
 const HTTP = {
-  // A proxy keeps its connections, and it is the one to close them: else it would now and then send
-  // a check into one that is being closed.
+  // The proxy closes idle connections. If this server did, the proxy would sometimes send a check
+  // into a closing one.
   keepAliveTimeout: 0,
   keepAlive: true,
-  // Tokens and cookies of the user come along.
+  // The user's tokens and cookies are in the headers.
   maxHeaderSize: 64 * 1024,
   requestTimeout: 30_000,
-  // A check has no body: where Node can, it makes no stream of one (a tenth of a check's time).
+  // A check has no body. Where Node supports it, no stream is made for one, which saves a tenth of
+  // the time.
   optimizeEmptyRequests: true,
 }
 
 export interface Serving {
-  /** Where the listeners are, as they can be called. */
+  /** The listeners' addresses for clients. */
   checkAddress: string
   localAddress: string
   guard: Guard
   /** Resolves when tokens can be accepted. */
   live: Promise<void>
-  /** Reads the rules again. @returns the problems, with which the former rules stay */
+  /** Reloads the rules. @returns the problems; with any, the former rules stay in force */
   reload(): string[]
   stop(): Promise<void>
 }
 
 interface ServeOptions {
   config: ServeConfig
-  /** An operator should look at it. */
+  /** Reports a problem that needs an operator. */
   problem: (error: Error) => void
   guard?: Pick<GuardOptions, 'clock' | 'fetch' | 'random'> | undefined
   mostSessions?: number | undefined
 }
 
 /**
- * @throws TypeError with every problem of the rules and the guard's options, Error where an address
- * is in use
+ * Starts the guard and its listeners.
+ * @throws TypeError with every problem of the rules and options; Error if an address is in use
  */
 export async function serve({
   config,
@@ -148,7 +149,7 @@ function rulesOf(file: string): readonly Rule[] {
   return read.rules
 }
 
-/** What is wrong with the rules file, for `--check`. */
+/** Returns the problems of the rules file, for `--check`. */
 export const rulesProblems = (file: string): string[] => {
   const read = readRulesFile(file)
   return read.ok ? [] : read.problems
@@ -160,13 +161,13 @@ interface Opened {
   close(): Promise<void>
 }
 
-/** All or none. */
+/** Opens all listeners. If one fails, closes the others. */
 async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> {
   const opened: Opened[] = []
   for (const [setting, address, listener] of wanted) {
     const server = createServer(HTTP, listener)
-    // Node 20 silently leaves out what comes after about a thousand headers: a name that no client
-    // may send, or a second token. Their size is limited.
+    // Node 20 silently drops headers after about a thousand, such as an identity header or a second
+    // token. Their total size is limited instead.
     server.maxHeadersCount = 0
     try {
       opened.push({
@@ -183,7 +184,7 @@ async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> 
   return opened
 }
 
-/** What is being answered is answered, within a limit. */
+/** Closes a server after its pending answers, within a time limit. */
 async function close(server: Server, address: Address, clock: Clock): Promise<void> {
   const cancel = clock.after(STOP_MS, () => server.closeAllConnections())
   await new Promise<void>((resolve) => {

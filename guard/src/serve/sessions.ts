@@ -3,8 +3,8 @@ import type { Guard } from '../guard.ts'
 import type { HoldEnded } from '../holds.ts'
 
 /**
- * A session whose tokens are rejected from now on. Connections that were opened by a token with
- * this `rev` or a lower one end.
+ * A session whose tokens are rejected from now on. Applications close connections that a token with
+ * this `rev` or a lower one opened.
  */
 interface EndedSession {
   sid: string
@@ -13,7 +13,7 @@ interface EndedSession {
   rev: number
 }
 
-/** `forgotten`: more sessions than fit, and this one is no longer watched. */
+/** Reports an event. `forgotten`: too many sessions, so this one is no longer watched. */
 type Say = (event: 'ended' | 'forgotten', session: EndedSession) => void
 
 const MOST = 100_000
@@ -23,16 +23,13 @@ interface Watched {
   release: AbortController
 }
 
-/**
- * The sessions of the tokens that this process has accepted and that have not expired: the stream
- * names no others.
- */
+/** The sessions of accepted, unexpired tokens. The stream reports only these. */
 export class Sessions {
   readonly #guard: Pick<Guard, 'hold'>
   readonly #say: Say
   readonly #watched = new Map<string, Watched>()
   /**
-   * Whose token was accepted before: the same object is handed out while the guard remembers the
+   * Claims of tokens accepted before. The guard returns the same object while it remembers the
    * token.
    */
   #known = new WeakSet<AccessClaims>()
@@ -56,7 +53,7 @@ export class Sessions {
     return this.#watched.size
   }
 
-  /** A token was accepted. One of no session (client_credentials) has none to end. */
+  /** Watches the session of an accepted token. A client_credentials token has none. */
   accepted(claims: AccessClaims): void {
     if (this.#known.has(claims)) return
     this.#known.add(claims)
@@ -68,7 +65,7 @@ export class Sessions {
     before?.release.abort()
     const release = new AbortController()
     this.#watched.set(key, { exp, release })
-    // A silent broker ends no session: the stream says `no_lease`, and the application decides.
+    // Without a lease no session ends: the stream reports `no_lease`, and the application decides.
     const signal = this.#guard.hold(claims, { until: release.signal, withoutLease: true })
     const ended = (): void => {
       if (this.#watched.get(key)?.release !== release) return
@@ -87,7 +84,7 @@ export class Sessions {
     const [key, { release }] = oldest
     this.#watched.delete(key)
     release.abort()
-    // Some of those that are known are no longer watched: they are looked at again.
+    // Forgets all known claims, because some of their sessions are no longer watched.
     this.#known = new WeakSet()
     const [sid, client_id, rev, sub] = JSON.parse(key) as [string, string, number, string]
     this.#say('forgotten', { sid, sub, client_id, rev })

@@ -1,16 +1,16 @@
 /**
- * Every setting of `guard serve`, once: its name in the file, as a flag and in the environment, and
- * what it takes.
+ * Every setting of `guard serve`: its name in the file, as a flag and as a variable, and its
+ * values.
  */
 
 interface Setting {
   name: string
-  /** What it does, for `--help`. */
+  /** The description of `--help`. */
   help: string
   example: string
   fallback?: string
   list?: true
-  /** Not as a flag: command lines are visible to every user of the machine. */
+  /** True if it is not a flag: every user of the machine can read command lines. */
   secret?: true
 }
 
@@ -135,7 +135,7 @@ export const SETTINGS: readonly Setting[] = TABLE
 export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`
 export const variableOf = (name: string): string => `GUARD_${name.toUpperCase()}`
 
-/** For `--help`. */
+/** Returns the settings' part of `--help`. */
 export function describeSettings(): string {
   const lines = SETTINGS.map(({ example, fallback, help, name, secret }) => {
     const named = secret ? variableOf(name) : `${flagOf(name)} …`

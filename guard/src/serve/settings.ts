@@ -10,17 +10,20 @@ import { IDENTITY_NAMES, type IdentityName } from './identity.ts'
 import type { RequestFrom } from './original-request.ts'
 import { HOST } from './rules.ts'
 
-/** Reads the settings from where they may be. */
+/** Reads the settings from flags, the environment and a file. */
 
 interface Sources {
-  /** `--name value`, by the setting's name. */
+  /** Flags (`--name value`) by setting name. */
   flags: Readonly<Record<string, string>>
   env: Readonly<Record<string, string | undefined>>
-  /** The JSON file of settings, if there is one. */
+  /** The path of the JSON settings file. */
   file: string | undefined
 }
 
-/** Flags before the environment before the file. Every problem at once, with an example. */
+/**
+ * Reads the settings: flags override the environment, which overrides the file. Reports every
+ * problem at once.
+ */
 export function readSettings({
   env,
   file,
@@ -43,7 +46,7 @@ export function readSettings({
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems }
 }
 
-/** Settings whose option of the guard has another name. */
+/** Settings whose guard option has another name. */
 const SETTING_OF: Readonly<Record<string, string>> = {
   clientSecret: 'client_secret_file',
   clientKey: 'client_key_file',
@@ -51,7 +54,7 @@ const SETTING_OF: Readonly<Record<string, string>> = {
 const settingOf = (option: string): string =>
   SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
-/** What the guard finds wrong, by the names that the operator wrote. */
+/** Returns the guard's problems with its options, under the operator's names. */
 function guardProblems(options: ServeConfig['guard']): string[] {
   try {
     readOptions(options)
@@ -66,7 +69,7 @@ function guardProblems(options: ServeConfig['guard']): string[] {
 
 const named = (name: string): string => `${name} (${flagOf(name)}, ${variableOf(name)})`
 
-/** File values as text; paths in the file are relative to it. */
+/** Reads the file's values as text. Paths in it are relative to the file. */
 function readFile(file: string, problems: string[]): Record<string, string> {
   let document: unknown
   try {
@@ -97,7 +100,7 @@ function readFile(file: string, problems: string[]): Record<string, string> {
 
 const isPath = (name: string): boolean => name === 'rules' || name.endsWith('_file')
 
-/** What `guard serve` runs by, made of the settings as they were written. */
+/** The configuration of `guard serve`, parsed from the settings. */
 
 export interface ServeConfig {
   guard: Omit<GuardOptions, 'hooks' | 'fetch' | 'clock' | 'random'>
@@ -108,7 +111,7 @@ export interface ServeConfig {
   localHosts: readonly string[]
   requestFrom: RequestFrom
   pathPrefix: string
-  /** Undefined where `listen` is a unix socket: the mode of its file decides. */
+  /** Undefined: `listen` is a unix socket, whose file mode decides. */
   trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string
@@ -120,7 +123,7 @@ export interface ServeConfig {
 type Get = (name: Name) => string | undefined
 type Say = (name: Name, wrong: string) => void
 
-/** @param say called with each problem */
+/** Builds the configuration. @param say called with each problem */
 function toConfig(get: Get, say: Say): ServeConfig {
   const listen = addressOf(get, say, 'listen')
   const localListen = addressOf(get, say, 'local_listen')
@@ -185,7 +188,7 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
   }
 }
 
-/** Case does not count, as in every name of a header. */
+/** Returns the wanted identity headers. Names ignore case, like all header names. */
 function identityHeadersOf(get: Get, say: Say): IdentityName[] {
   const wanted = listOf(get('identity_headers'))
   const named = wanted.map((each) =>
