@@ -8,8 +8,8 @@ import oidc from 'express-openid-connect'
 const { BASE_URL, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, ISSUER } = process.env
 
 /**
- * Sessions by id, on the server: only here can the back channel end one. Use connect-redis or the
- * like where there are several processes.
+ * Sessions by id, on the server, so that a back-channel logout can end them. With several
+ * processes, use a shared store such as connect-redis.
  */
 class Sessions {
   #kept = new Map()
@@ -43,8 +43,8 @@ app.use(
 )
 
 /**
- * A session lasts as long as its access token: refresh that, and end the session where the broker
- * refuses.
+ * Refreshes an expired access token. A session lasts as long as its access token, and ends if the
+ * broker rejects the refresh.
  */
 app.use(async (request, response, next) => {
   const { accessToken } = request.oidc

@@ -11,7 +11,7 @@ const { BASE_URL, CLIENT_ID, CLIENT_SECRET, ISSUER, REFRESH_BEFORE_SECONDS = '30
 const REDIRECT_URI = `${BASE_URL}/callback`
 const COOKIE = { path: '/', httpOnly: true, sameSite: 'lax', secure: BASE_URL.startsWith('https:') }
 
-/** By id. In a database where there are several processes, or where sessions outlive a restart. */
+/** Sessions by id. Use a database with several processes, or if sessions must survive a restart. */
 const sessions = new Map()
 const endWhere = (isMeant) => {
   for (const [id, session] of sessions) if (isMeant(session.claims)) sessions.delete(id)
@@ -21,7 +21,7 @@ const guard = createGuard({
   issuer: ISSUER,
   clientId: CLIENT_ID,
   clientSecret: CLIENT_SECRET,
-  // Never what is newer: a session with the same rev or a higher one was opened after the sign-out.
+  // Keeps newer sessions: one with the same rev or a higher one was opened after the sign-out.
   onLogout: ({ rev, sid, sub }) =>
     endWhere(
       (claims) => (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev,
@@ -36,7 +36,7 @@ const config = await client.discovery(
   client.ClientSecretBasic(CLIENT_SECRET),
 )
 
-/** What a session holds of an answer of the token endpoint. */
+/** Returns the session for an answer of the token endpoint. */
 async function sessionOf(tokens, former) {
   const checked = await guard.check(tokens.access_token)
   if (!checked.ok)
@@ -56,14 +56,15 @@ async function refresh(id, session) {
       await sessionOf(await client.refreshTokenGrant(config, session.refreshToken), session),
     )
   } catch (error) {
-    // Only this answer ends the session; after any other the next request tries again.
+    // Only invalid_grant ends the session. After other errors the next request retries.
     if (error.error === 'invalid_grant') sessions.delete(id)
     else session.refreshing = undefined
   }
 }
 
 /**
- * The session of a request, its token refreshed in time; undefined where the user is signed out.
+ * Returns the session of a request, with its token refreshed in time. Undefined if the user is
+ * signed out.
  */
 async function sessionFor(request) {
   const id = request.cookies.session

@@ -26,7 +26,8 @@ oauth.register(
     client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
 )
 
-# By id, on the server: only here can the back channel end one. In a database where there are several processes.
+# Sessions by id, on the server, so that a back-channel logout can end them. With several processes,
+# use a database.
 SESSIONS: dict[str, dict] = {}
 
 
@@ -40,7 +41,8 @@ def callback():
     token = oauth.broker.authorize_access_token()
     user = token["userinfo"]
     session["id"] = secrets.token_urlsafe(32)
-    # No longer than the access token. After that /login asks the broker again, which needs no page while its session lives.
+    # The session ends with the access token. Then /login asks the broker again, which shows no page
+    # while its own session lives.
     SESSIONS[session["id"]] = {"sub": user["sub"], "name": user["name"], "sid": user["sid"], "until": token["expires_at"]}
     return redirect("/me")
 
@@ -58,7 +60,7 @@ def backchannel_logout():
     try:
         claims = verify_logout_token(request.form.get("logout_token", ""))
     except requests.RequestException:
-        return {"error": "keys_unavailable"}, 503  # The broker sends it again.
+        return {"error": "keys_unavailable"}, 503  # The broker retries.
     except (JoseError, KeyError, ValueError):
         return {"error": "invalid_request"}, 400
     for id, kept in list(SESSIONS.items()):
@@ -68,7 +70,7 @@ def backchannel_logout():
 
 
 def verify_logout_token(value: str) -> dict:
-    """OpenID Connect Back-Channel Logout 1.0, section 2.6. The keys are read each time: sign-outs are rare."""
+    """OpenID Connect Back-Channel Logout 1.0, section 2.6. Sign-outs are rare, so the keys are read each time."""
     jwks = requests.get(oauth.broker.load_server_metadata()["jwks_uri"], timeout=5)
     jwks.raise_for_status()
     token = jwt.decode(value, KeySet.import_key_set(jwks.json()), algorithms=["RS256"])

@@ -1,4 +1,5 @@
-// An instance in Go: go-oidc signs users in and verifies logout tokens. Access tokens of other callers are verified here, and the broker is asked whether they are revoked.
+// An instance in Go: go-oidc signs users in and verifies logout tokens. It verifies access tokens
+// of other callers, and asks the broker whether they are revoked.
 package main
 
 import (
@@ -34,7 +35,8 @@ type instance struct {
 	secure        bool
 
 	lock sync.Mutex
-	// By id, on the server: only here can the back channel end one. In a database where there are several processes.
+	// Sessions by id, on the server, so that a back-channel logout can end them. With several
+	// processes, use a database.
 	sessions map[string]session
 }
 
@@ -57,7 +59,7 @@ func main() {
 			RedirectURL: base + "/callback", Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
 		},
 		idTokens: provider.Verifier(&oidc.Config{ClientID: clientID, SupportedSigningAlgs: []string{oidc.RS256}}),
-		// The audience of this client's access tokens, where it is registered with none.
+		// The default audience of this client's access tokens.
 		accessTokens:  provider.Verifier(&oidc.Config{ClientID: "urn:case-manager:instance:" + clientID, SupportedSigningAlgs: []string{oidc.ES256}}),
 		introspection: more.Introspection,
 		secure:        strings.HasPrefix(base, "https:"),
@@ -88,7 +90,7 @@ func (app *instance) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	parts := strings.SplitN(began.Value, ".", 3)
-	// RFC 9207: the answer comes from the broker that was asked.
+	// RFC 9207: the answer must come from the broker that was asked.
 	if len(parts) != 3 || r.FormValue("state") != parts[0] || r.FormValue("iss") != os.Getenv("ISSUER") {
 		http.Error(w, "This answer belongs to another sign-in. Begin at /login.", http.StatusBadRequest)
 		return
@@ -115,7 +117,8 @@ func (app *instance) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	id := rand.Text()
 	app.lock.Lock()
-	// No longer than the access token. After that /login asks the broker again, which needs no page while its session lives.
+	// The session ends with the access token. Then /login asks the broker again, which shows no page
+	// while its own session lives.
 	app.sessions[id] = session{Sub: idToken.Subject, Name: user.Name, sid: user.Sid, until: token.Expiry}
 	app.lock.Unlock()
 	app.setCookie(w, "session", id, 0)
@@ -159,7 +162,8 @@ func (app *instance) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// keysMayBeMissing tells a key that could not be read from a token that is wrong: after 503 the broker sends its logout token again, after 400 it does not.
+// keysMayBeMissing tells a key that could not be read from an invalid token: after 503 the broker
+// sends its logout token again, after 400 it does not.
 func keysMayBeMissing(err error) bool {
 	return strings.HasPrefix(err.Error(), "failed to verify signature")
 }
@@ -189,7 +193,7 @@ func (app *instance) api(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"sub": token.Subject})
 }
 
-// introspect asks the broker each time, without a cache: a cache would not see a sign-out.
+// introspect asks the broker each time, because a cache would not see a sign-out.
 func (app *instance) introspect(ctx context.Context, token string) error {
 	form := url.Values{"token": {token}}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

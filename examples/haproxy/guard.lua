@@ -1,4 +1,4 @@
--- Asks `guard serve` whether a request may pass. Whatever is not a clear answer is 503.
+-- Asks `guard serve` whether a request may pass. Without a clear answer it is 503.
 
 local IDENTITY = { "Sub", "Sid", "Tid", "Oid", "Client-Id", "Scope", "Roles", "Acr", "Auth-Time", "Exp", "Rev", "Assertion" }
 
@@ -6,7 +6,7 @@ local function first(headers, name)
   return headers and headers[name] and headers[name][0]
 end
 
--- Every value of a header, so that the guard sees one that is repeated.
+-- Returns every value of a header, so that the guard detects a repeated one.
 local function values(headers, name)
   local list = {}
   for _, value in pairs(headers[name] or {}) do
@@ -39,7 +39,7 @@ core.register_action("guard", { "http-req" }, function(txn, address)
   end
   txn:set_var("txn.guard_status", status)
   txn:set_var("txn.guard_challenge", first(answer and answer.headers, "www-authenticate") or "Bearer")
-  -- Each of them, always, also the empty ones.
+  -- Sets every identity header, also empty ones, so that none of the client remains.
   for _, name in ipairs(IDENTITY) do
     txn.http:req_set_header("X-Guard-" .. name, status == 200 and first(answer.headers, "x-guard-" .. name:lower()) or "")
   end

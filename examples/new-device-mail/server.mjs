@@ -1,5 +1,5 @@
-// Mail to users about a sign-in on a new device: verifies the broker's webhook and sends the mail
-// by SMTP.
+// Sends users a mail about a sign-in on a new device: verifies the broker's webhook and sends by
+// SMTP.
 import { createServer } from 'node:http'
 import nodemailer from 'nodemailer'
 import { Webhook, WebhookVerificationError } from 'standardwebhooks'
@@ -14,7 +14,7 @@ const HEAD = 'Your account signed in on a device that it had not used before:'
 const FOOT = `If this was not you, sign out everywhere and tell your administrator: ${ACCOUNT_URL}`
 
 /**
- * Returns whether the text is one address in a domain of ours. Anything else could name another
+ * Returns whether the text is one address in one of the MAIL_DOMAINS. Other text could name another
  * recipient.
  */
 const isOurs = (email) =>
@@ -27,7 +27,8 @@ async function receive(request) {
   const { type, timestamp, data } = webhook.verify(body, request.headers)
   if (type !== 'session.new_device' || !isOurs(data.email)) return 204
   const text = [HEAD, data.device, timestamp, FOOT].join('\n')
-  // The same for each attempt of the broker, so that a mail server can tell a repeated mail.
+  // The Message-ID is the same for each attempt of the broker, so that a mail server can detect a
+  // repeated mail.
   const messageId = `<${String(request.headers['webhook-id'])}@${MAIL_FROM.split('@')[1]}>`
   await mail.sendMail({ to: data.email, subject: 'New sign-in to Case Manager', text, messageId })
   return 204

@@ -23,7 +23,7 @@ NAMES = {"session": ["sid"], "grant": ["sid", "client_id"], "subject": ["sub"], 
 
 
 class Unreadable(Exception):
-    """What the broker sent cannot be understood: ask for everything again."""
+    """The broker sent data of an unknown form: the guard requests a full snapshot."""
 
 
 def is_seq(value):
@@ -31,7 +31,7 @@ def is_seq(value):
 
 
 def key_of(selector):
-    """An unknown kind covers everything."""
+    """Returns the key of a selector. An unknown kind covers everything."""
     kind = selector.get("kind")
     values = [selector.get(name) for name in NAMES.get(kind, [])]
     if kind not in NAMES or not all(isinstance(value, str) and value for value in values):
@@ -44,12 +44,12 @@ def shut(connection):
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except (AttributeError, OSError):
-        pass  # There is none.
+        pass  # The connection is already closed.
 
 
 @contextmanager
 def limited(connection):
-    """A limit of time on a whole answer: the timeout of a socket is one on each of its pieces."""
+    """Limits the time of a whole answer. A socket timeout limits only each read."""
     timer = threading.Timer(ANSWER_SECONDS, shut, [connection])
     timer.daemon = True
     timer.start()
@@ -85,7 +85,7 @@ class Guard:
     # --- The check ---
 
     def check(self, token):
-        """200: accepted; 401: rejected; 503: this guard cannot know."""
+        """Returns 200 (accepted), 401 (rejected) or 503 (the guard cannot decide)."""
         with self.lock:
             if not self.ready:
                 return 503
@@ -125,7 +125,7 @@ class Guard:
         return self._check_times(claims), claims, kid
 
     def _check_times(self, claims):
-        """By the clock that is ahead. What a new token would suffer too is 503."""
+        """Checks the times by the clock that is ahead. Returns 503 if a new token would fail too."""
         ahead = max(0, -self.offset)
         now = time.time() + max(0, self.offset)
         if claims["exp"] <= now - TOLERANCE_SECONDS:
@@ -152,7 +152,7 @@ class Guard:
             jwks = json.loads(self._request("GET", "/jwks")[1])
             self.keys = {jwk["kid"]: jwt.PyJWK(jwk).key for jwk in jwks["keys"] if jwk.get("alg") == "ES256"}
         except (OSError, HTTPException, ValueError, KeyError, jwt.PyJWTError):
-            pass  # The next token of an unknown key asks again.
+            pass  # The next token of an unknown key triggers another read.
 
     # --- The feed ---
 
@@ -172,7 +172,7 @@ class Guard:
             self.hurry.wait(ceiling * (0.2 + 0.8 * random.random()))
 
     def _hurry(self, rev):
-        """The broker is up: connect at once. A stream that does not bring this rev within a second is stuck."""
+        """Connects at once, because the broker is up. Closes a stream that lacks this rev after a second."""
         self.hurry.set()
         if self.live_here and rev > self.hurried:
             self.hurried = rev
@@ -228,7 +228,7 @@ class Guard:
                 data.append(value)
 
     def _take(self, event, identifier, text):
-        """False: close the stream."""
+        """Applies an event. Returns False if the stream must be closed."""
         if event not in ("reset", "snapshot", "revocation", "head", "live", "keys", "end"):
             return True
         try:
@@ -237,7 +237,7 @@ class Guard:
                 if identifier is not None and event in ("revocation", "head") and identifier.rpartition(".")[0] != self.epoch:
                     raise Unreadable(event)
                 goes_on = getattr(self, "_on_" + event)(data) is not False
-            if self.keys_changed:  # Without the lock: the answer may take its time, and checks go on.
+            if self.keys_changed:  # Without the lock, so that checks go on during the request.
                 self.keys_changed = False
                 self._read_keys()
             return goes_on

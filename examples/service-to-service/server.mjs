@@ -1,6 +1,6 @@
-// Two instances. reports gets a user's token, exchanges it for one whose audience is archive (RFC
-// 8693), and calls archive with that. For work of its own, without a user, it gets a token by
-// client_credentials. Both check access tokens with the guard.
+// Two instances. reports exchanges a user's token for one whose audience is archive (RFC 8693), and
+// calls archive with it. For its own work, without a user, it gets a token by client_credentials.
+// Both check access tokens with the guard.
 import { createServer } from 'node:http'
 import { createGuard } from '@case-manager/guard'
 import { requireToken } from '@case-manager/guard/node'
@@ -15,12 +15,12 @@ const {
   CLIENT_SECRET,
   ISSUER,
 } = process.env
-/** The audience of an instance that is registered with none. */
+/** Returns the default audience of an instance. */
 const audienceOf = (clientId) => 'urn:case-manager:instance:'.concat(clientId)
 
 /**
- * The broker knows of a sign-out before a guard does, and exchanges no token of that session: it
- * answers invalid_request (RFC 8693 §2.2.2).
+ * Returns the response to a failed exchange. After a sign-out the broker rejects the exchange with
+ * invalid_request (RFC 8693 §2.2.2), possibly before the guard learns of it.
  */
 const failure = ({ error, message }) =>
   error === 'invalid_request'
@@ -31,7 +31,7 @@ const failure = ({ error, message }) =>
       }
     : { status: 502, body: { error: message } }
 
-/** An instance whose every request needs an access token for it. */
+/** Starts an instance that requires an access token on every request. */
 async function listen(url, clientId, clientSecret, answer) {
   const guard = createGuard({ issuer: ISSUER, clientId, clientSecret })
   await guard.start()
@@ -51,7 +51,7 @@ async function listen(url, clientId, clientSecret, answer) {
   )
 }
 
-// archive: says for whom the token is (sub), and who calls (client_id).
+// archive: answers with the user of the token (sub) and the caller (client_id).
 await listen(ARCHIVE_URL, ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, async ({ client_id, sub }) => ({
   status: 200,
   body: { sub, client_id },
@@ -65,8 +65,7 @@ const config = await client.discovery(
 )
 
 /**
- * Never the user's own token: it is for reports alone. The exchanged one ends with the same
- * session.
+ * Exchanges the user's token, which is for reports only. The new token ends with the same session.
  */
 const onBehalfOf = (token) =>
   client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
@@ -74,7 +73,7 @@ const onBehalfOf = (token) =>
     subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
     audience: ARCHIVE_CLIENT_ID,
   })
-/** Without a user. Keep it until it is about to expire. */
+/** Gets a token without a user. Keep it until shortly before it expires. */
 const forItself = () =>
   client.clientCredentialsGrant(config, { resource: audienceOf(ARCHIVE_CLIENT_ID) })
 

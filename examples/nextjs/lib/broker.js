@@ -1,5 +1,5 @@
-// What the route handlers share, once for each process: the guard, the client of the broker and the
-// sessions.
+// Shared state of the route handlers, created once per process: the guard, the OpenID client and
+// the sessions.
 import { covers, createGuard } from '@case-manager/guard'
 import * as client from 'openid-client'
 
@@ -13,7 +13,7 @@ export const COOKIE = {
 
 function begin() {
   /**
-   * By id. In a database where there are several processes, or where sessions outlive a restart.
+   * Sessions by id. Use a database with several processes, or if sessions must survive a restart.
    */
   const sessions = new Map()
   const endWhere = (isMeant) => {
@@ -23,8 +23,7 @@ function begin() {
     issuer: ISSUER,
     clientId: CLIENT_ID,
     clientSecret: CLIENT_SECRET,
-    // Never what is newer: a session with the same rev or a higher one was opened after the
-    // sign-out.
+    // Keeps newer sessions: one with the same rev or a higher one was opened after the sign-out.
     onLogout: ({ rev, sid, sub }) =>
       endWhere(
         (claims) =>
@@ -43,7 +42,7 @@ function begin() {
 }
 
 /**
- * Not when a module is read: Next.js reads the modules of routes while it builds, and more than
- * once while it runs.
+ * Returns the shared state, created at its first use. Next.js loads route modules during the build,
+ * and more than once at run time.
  */
 export const broker = () => (globalThis.broker ??= begin())

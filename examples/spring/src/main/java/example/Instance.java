@@ -9,7 +9,7 @@ import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 
-/** An instance with Spring Boot. What is specific to the broker is in Security. */
+/** An instance with Spring Boot. Security has the parts that are specific to the broker. */
 @SpringBootApplication
 @RestController
 class Instance {
@@ -17,13 +17,13 @@ class Instance {
     SpringApplication.run(Instance.class, args);
   }
 
-  /** For a user with a session. */
+  /** Answers a user with a session. */
   @GetMapping("/me")
   Map<String, String> me(@AuthenticationPrincipal OidcUser user) {
     return Map.of("sub", user.getSubject(), "name", user.getFullName());
   }
 
-  /** For a caller with an access token. */
+  /** Answers a caller with an access token. */
   @GetMapping("/api/me")
   Map<String, String> caller(@AuthenticationPrincipal Jwt token) {
     return Map.of("sub", token.getSubject());

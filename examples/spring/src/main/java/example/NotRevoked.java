@@ -39,7 +39,8 @@ class NotRevoked implements OAuth2TokenValidator<Jwt> {
       var said = broker.post().uri("/introspect").contentType(MediaType.APPLICATION_FORM_URLENCODED).body(form).retrieve().body(Map.class);
       return said != null && Boolean.TRUE.equals(said.get("active")) ? OAuth2TokenValidatorResult.success() : REVOKED;
     } catch (RestClientException unavailable) {
-      // Not the token's fault: Spring answers 500, never 401, which would send the user to sign in.
+      // A failure of the broker is not the token's: Spring answers 500, and not 401, which would
+      // send the user to sign in.
       throw new JwtException("The broker did not answer.", unavailable);
     }
   }

@@ -16,7 +16,7 @@ import org.springframework.security.web.SecurityFilterChain;
 
 @Configuration
 class Security {
-  /** The API: access tokens, no sessions. */
+  /** The API accepts access tokens and has no sessions. */
   @Bean
   @Order(1)
   SecurityFilterChain api(HttpSecurity http, JwtDecoder accessTokens) throws Exception {
@@ -26,7 +26,7 @@ class Security {
         .build();
   }
 
-  /** The pages: sign-in, and logout tokens at /logout/connect/back-channel/broker. */
+  /** The pages sign users in, and accept logout tokens at /logout/connect/back-channel/broker. */
   @Bean
   @Order(2)
   SecurityFilterChain pages(HttpSecurity http) throws Exception {
@@ -37,8 +37,9 @@ class Security {
   }
 
   /**
-   * Without this bean Spring refuses every access token of the broker: its typ is at+jwt (RFC 9068 section 2.1). The broker is asked
-   * about each token, because a signature does not show whether the user has signed out.
+   * Decodes access tokens. Spring by default rejects the typ at+jwt of the broker's tokens (RFC
+   * 9068 §2.1). The broker is asked about each token, because a signature does not show whether the
+   * user has signed out.
    */
   @Bean
   JwtDecoder accessTokens(
@@ -48,9 +49,10 @@ class Security {
     var valid =
         JwtValidators.createAtJwtValidator()
             .issuer(issuer)
-            // The audience of this client's access tokens, where it is registered with none.
+            // The default audience of this client's access tokens.
             .audience("urn:case-manager:instance:" + clientId)
-            // The client that the token was issued to. With several, put a validator of your own in its place.
+            // The client that the token was issued to. For several clients, write your own
+            // validator.
             .clientId(clientId)
             .build();
     decoder.setJwtValidator(new DelegatingOAuth2TokenValidator<>(valid, new NotRevoked(issuer, clientId, clientSecret)));
