@@ -8,9 +8,9 @@ import type { Topic } from '../runtime/topic.ts'
 /** Dependencies of the OpenID provider. */
 export interface Deps extends RevocationDeps {
   microsoft: Microsoft
-  /** Whether the clock can be trusted with what is decided by time. */
+  /** Tells whether the broker's clock is right, for decisions that depend on time. */
   clockWatch: ClockWatch
-  /** Whether each tenant's users get through Microsoft's sign-in. */
+  /** Detects tenants whose users can no longer sign in at Microsoft. */
   signInWatch: SignInWatch
   /** The session of each refresh that succeeded. */
   refreshes: Topic<Session>

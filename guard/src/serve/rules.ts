@@ -83,7 +83,7 @@ export interface Rule {
 
 export interface Asked {
   method: string
-  /** In lower case, without port. */
+  /** The host in lower case, without port. */
   host: string
   /** A path from `readPath`. */
   path: string

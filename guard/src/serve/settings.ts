@@ -111,7 +111,9 @@ export interface ServeConfig {
   localHosts: readonly string[]
   requestFrom: RequestFrom
   pathPrefix: string
-  /** Undefined: `listen` is a unix socket, whose file mode decides. */
+  /**
+   * Addresses of trusted proxies. Undefined: `listen` is a unix socket, whose file mode decides.
+   */
   trustedProxies: BlockList | undefined
   tokenHeader: string
   identityPrefix: string

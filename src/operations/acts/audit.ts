@@ -6,7 +6,10 @@ import type { Deps } from '../deps.ts'
 /** Exports the audit log. */
 
 export const JSON_LINES = 'application/jsonl'
-/** Pacing of an export: at most 500 rows a read, with pauses, so that requests hardly slow down. */
+/**
+ * Pages of at most 500 rows, each followed by a pause of half its duration: an export uses up to
+ * two thirds of the time.
+ */
 const LIMITS = { most: 500, pause: 0.5 }
 
 /**

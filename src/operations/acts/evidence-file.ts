@@ -40,7 +40,7 @@ function columnsOf(line: string): string[] {
 
 /**
  * Returns the JSON lines of an evidence file.
- * @throws Error if its columns and lines differ
+ * @throws Error if the file is cut off, or its columns and lines differ
  */
 export function evidenceLines(text: string): string[] {
   if (!text.startsWith(CSV_HEAD)) return text.split('\n').filter((line) => line !== '')

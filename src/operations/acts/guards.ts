@@ -17,15 +17,15 @@ export interface GuardState {
   /** Number of log rows that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
-  /** When it first connected. Its first snapshot held the revocations up to `firstSeq`. */
+  /** The time when it first connected. Its first snapshot held the revocations up to `firstSeq`. */
   firstSeenAtMs: number | undefined
   firstSeq: number | undefined
   version: string | undefined
   /** True if it reports no version, or one older than this broker's guard. */
   outdated: boolean
-  /** What it does with valid tokens while it has no lease. */
+  /** Its treatment of valid tokens while it has no lease. */
   withoutLease: 'reject' | 'introspect' | undefined
-  /** When its lease last ran out, by its own report. */
+  /** The time when its lease last ran out, by its own report. */
   leaseRanOutAtMs: number | undefined
   /** The broker's clock minus the guard's. Undefined: not reported. */
   clockOffsetSeconds: number | undefined
@@ -110,8 +110,8 @@ export async function guardProof(
         : came
           ? 'covered'
           : 'enforced'
-      // The time of the report bounds the enforcement, unless one report skipped past this
-      // revocation.
+      // If one report leapt over several revocations, its time is the bound. Otherwise the
+      // revocation has the time of its own report.
       const bound = came
         ? reportedAtMs
         : seq <= leap.seq

@@ -97,9 +97,9 @@ export function sessionsBy(
 }
 
 /**
- * Returns live sessions of the users that a text names, newest first. It finds the users first and
- * then their sessions, so that an unknown name scans no sessions. `text` is words of a name, or a
- * whole sub, sid or object id.
+ * Returns live sessions of the users that a text names, newest first. If it names few users, their
+ * sessions are looked up, so that an unknown name scans no sessions. `text` is words of a name, or
+ * a whole sub, sid or object id.
  */
 async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,

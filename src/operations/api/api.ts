@@ -130,7 +130,7 @@ const DENIED_SECONDS = 60
 const MOST_DENIED = 1_000
 
 /**
- * Records rejected requests (403) in the audit log: each caller and address at most once a minute.
+ * Records rejected requests (403) in the audit log: each caller and path at most once a minute.
  */
 function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Promise<void> {
   const until = new Map<string, number>()

@@ -27,8 +27,8 @@ import { ok, route } from './route.ts'
  */
 
 /**
- * Members of an answer beside the metadata. Requests may have them and ignore them, so that an
- * answer can be edited and sent back.
+ * Members of an answer beside the metadata. They are ignored in a request, so that an answer can be
+ * edited and sent back.
  */
 const beside = {
   source: text.meta({

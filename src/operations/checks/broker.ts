@@ -138,7 +138,7 @@ async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
 /** The answer of Redis and Valkey to a missing or wrong password. */
 const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
 
-/** Their answer to a write beyond `maxmemory`. */
+/** The answer of Redis and Valkey to a write beyond `maxmemory`. */
 const OUT_OF_MEMORY = /\bOOM command not allowed/
 
 function fixOfQueue(problem: string): string {

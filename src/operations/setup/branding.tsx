@@ -215,7 +215,9 @@ function readText(name: BrandText, form: FormData, { texts, problems }: Typed): 
     texts[name] = SETTINGS.look[name].schema.parse(text)
 }
 
-/** Reads an uploaded image. Returns undefined if no file was chosen, or a text with the problem. */
+/**
+ * Returns the uploaded image, a text that names its problem, or undefined if no file was chosen.
+ */
 async function readPicture(name: BrandImage, form: FormData) {
   const file = form.get(name)
   if (!(file instanceof File) || file.size === 0) return undefined

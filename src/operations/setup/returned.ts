@@ -86,8 +86,8 @@ async function confirm(
 ): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
-  // Consent was given in the admin center. Only consent for all users gives the application its
-  // permissions.
+  // The consent may have been given in the admin center. Only consent for all users gives the
+  // application its permissions, so they prove it.
   if (!cameBack) {
     const { credential } = await deps.microsoft.examine(tid)
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'

@@ -17,8 +17,8 @@ import type { Trial } from './sign-in-purpose.ts'
 export interface Seen {
   row: Tenant
   /**
-   * When a browser returned from Entra with consent, in epoch seconds. Unproved until an
-   * administrator of the tenant has signed in.
+   * Time at which a browser returned from Entra with consent, in epoch seconds. It is unproved
+   * until an administrator of the tenant has signed in.
    */
   consentReturnedAt: number | undefined
   trial: Trial | undefined

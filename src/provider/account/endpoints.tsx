@@ -73,7 +73,7 @@ const signedIn = (
       : act(deps, request, session),
   )
 
-/** The endpoints of the apps that use the user's sign-in. */
+/** Returns the endpoints of the apps that use the user's sign-in. */
 function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/apps', signedIn(deps, grantsPage, '/account/apps'))
@@ -82,7 +82,7 @@ function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   return endpoints
 }
 
-/** The endpoints of the security history and of reports of unknown sessions. */
+/** Returns the endpoints of the security history and of reports of unknown sessions. */
 function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
   endpoints.get('/account/history', signedIn(deps, historyPage, '/account/history'))

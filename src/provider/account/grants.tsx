@@ -28,7 +28,7 @@ interface App {
   consent?: { scope: string; at: number } | undefined
 }
 
-/** Returns the user's apps by name, without removed ones, whose grants were revoked. */
+/** Returns the user's apps, sorted by name. The removal of an app has revoked its grants. */
 async function appsOf({ store, clients }: Deps, { sub }: Session, now: number): Promise<App[]> {
   const { grants, consents } = await store.appsOfUser(sub, now)
   const ids = new Set([...grants, ...consents].map(({ clientId }) => clientId))

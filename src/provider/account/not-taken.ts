@@ -10,7 +10,7 @@ const notTaken = (
 ): PageAnswer =>
   messageOf({ ...words, status, links: [{ href: '/account', label: t.shared.whereSignedIn }] })
 
-/** The page for a form that the broker's own page in this browser did not make. */
+/** Returns the page for a form that the broker's own page in this browser did not make. */
 export const forged = (t: Texts): PageAnswer =>
   notTaken(403, { title: t.sessions.forgedTitle, what: t.sessions.forged }, t)
 

@@ -63,7 +63,7 @@ async function findReported(
     : ({ sid: found.session.sid, session: found.session } satisfies Reported)
 }
 
-/** The page before the report: the reported entry, and the effects of a confirmation. */
+/** Returns the page that asks for confirmation: the reported entry, and the effects. */
 export async function askReport(
   deps: Deps,
   request: PageRequest,
@@ -196,7 +196,7 @@ export async function report(
   return { to: '/account/reported', signedOut: done.actingEnded }
 }
 
-/** The page of next steps after a report. It is public, because the user is signed out by then. */
+/** Returns the page of next steps after a report. It is public, because the user is signed out by then. */
 export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
   page: { title: t.report.doneTitle, mark: 'good' },
   body: (

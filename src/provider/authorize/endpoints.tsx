@@ -46,7 +46,7 @@ export function signinEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-/** The endpoints for browsers, whose errors are pages. */
+/** Returns the endpoints for browsers, whose errors are pages. */
 function pages(deps: Deps): Hono {
   const endpoints = new Hono()
   const limit = bodyLimit({
@@ -91,7 +91,7 @@ function pages(deps: Deps): Hono {
   return endpoints
 }
 
-/** The forms of a sign-in, and the logo on its pages. */
+/** Mounts the forms of a sign-in and the logo on its pages. */
 function mountForms(endpoints: Hono, deps: Deps, limit: MiddlewareHandler): void {
   const step = stepOf(deps)
   endpoints.get(

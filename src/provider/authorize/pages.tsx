@@ -71,7 +71,7 @@ export const againAddress = (
 ): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
 
-/** The sign-in page. @param former the browser's previous session */
+/** Returns the sign-in page. @param former the browser's previous session */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
   { t }: PageView,
@@ -222,7 +222,7 @@ export interface GuidanceAbout {
   retryAfterSeconds?: number | undefined
 }
 
-/** The page of a rejection. Its reference finds the log line. */
+/** Returns the page of a rejection. Its reference finds the log line. */
 export function guidancePage(
   deps: Need,
   { t }: PageView,
@@ -337,7 +337,7 @@ function offerButton(
   )
 }
 
-/** The page for the operator while no Microsoft tenant is connected. */
+/** Returns the page for the operator while no Microsoft tenant is connected. */
 export const notConnectedPage = ({ t }: PageView, missing: readonly string[]): PageAnswer => ({
   page: { title: t.notConnected.title, status: 503 },
   body: (

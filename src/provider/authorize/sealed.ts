@@ -42,11 +42,11 @@ export interface Visit {
   purpose: SignInPurpose
   nonce: string
   verifier: string
-  /** When the browser first left for Microsoft. */
+  /** Time at which the browser first left for Microsoft. */
   startedAt: number
   /** True if Microsoft's `auth_time` must prove a fresh sign-in. */
   fresh: boolean
-  /** When the browser last left with `prompt=login`, and the head of the log at that time. */
+  /** Time of the last departure with `prompt=login`, and the head of the log at that time. */
   login?: { at: number; seq: number } | undefined
   tid?: string | undefined
   authContext?: string | undefined

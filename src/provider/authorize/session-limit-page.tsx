@@ -17,7 +17,7 @@ import type { Visitor } from './visitor.ts'
 
 export const limitPurpose = (sealed: string): string => `session-limit:${sealed}`
 
-/** The page of that choice. @param choose how many of `among` must end */
+/** Returns the page of that choice. @param choose how many of `among` must end */
 export function limitPage(
   deps: Deps,
   { t, csrf }: PageView,

@@ -14,7 +14,7 @@ export type Rejection =
   | 'hint'
   /** `client_id` is unknown, or not the one that the ID token was issued to (§2). */
   | 'client'
-  /** Not an exact match with an address that the client registered (§3). */
+  /** The address is not an exact match with one that the client registered (§3). */
   | 'address'
   /** An address without a client that it belongs to. */
   | 'address_without_client'

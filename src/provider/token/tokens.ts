@@ -189,7 +189,7 @@ export interface AccessTokenClaims {
   jti: string
   rev: number
   scope: string
-  /** Undefined: a token of the client itself. */
+  /** The session id. Undefined: a token of the client itself. */
   sid: string | undefined
   act: Act | undefined
   /** All claims as signed. */
