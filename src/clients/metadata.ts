@@ -33,6 +33,9 @@ const GRANTS = Object.values(GRANT)
 const uris = (example: string, loopback: boolean, isNative = false) =>
   z.array(webAddress(example, loopback, isNative)).max(50)
 
+const seconds = (least: number, most: number) =>
+  z.int('a whole number of seconds').min(least, `at least ${least}`).max(most, `at most ${most}`)
+
 const authMethod = z.enum(
   ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
   'client_secret_basic, client_secret_post, private_key_jwt or none',
@@ -112,16 +115,8 @@ const wireSchema = (loopback: boolean, isNative = false) =>
     require_pushed_authorization_requests: z.boolean().default(false),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
     id_token_user_claims: z.boolean('true or false').default(true),
-    access_token_seconds: z
-      .int('a whole number of seconds')
-      .min(60, 'at least 60')
-      .max(3600, 'at most 3600')
-      .default(300),
-    guard_lease_seconds: z
-      .int('a whole number of seconds')
-      .min(1, 'at least 1')
-      .max(60, 'at most 60')
-      .default(30),
+    access_token_seconds: seconds(60, 3600).default(300),
+    guard_lease_seconds: seconds(1, 60).default(30),
     tenants: z
       .array(tenantSchema)
       .min(1, 'at least one, or leave it out for every tenant')
@@ -134,11 +129,7 @@ const wireSchema = (loopback: boolean, isNative = false) =>
       .min(1, 'at least 1')
       .max(1000, 'at most 1000')
       .optional(),
-    max_authentication_age: z
-      .int('a whole number of seconds')
-      .min(300, 'at least 300')
-      .max(7_776_000, 'at most 7776000')
-      .optional(),
+    max_authentication_age: seconds(300, 7_776_000).optional(),
     allowed_origins: z.array(originSchema(loopback)).default([]),
     ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
     ssf_email_domains: emailDomainsSchema.optional(),

@@ -7,15 +7,18 @@ import { follow, type Received } from './event-stream.ts'
 
 /** The leases that the broker grants to guards (docs/feed.md). */
 
+interface Init {
+  method?: string
+  body?: URLSearchParams
+  headers?: Record<string, string>
+}
+
 async function world(guardLeaseSeconds = 30) {
   const rig = await createRig()
   const client = await rig.register('Sydney', { guardLeaseSeconds })
   const url = await rig.serve()
-  const ask = (path: string, init: RequestInit = {}) => {
-    const headers = new Headers({ authorization: client.basic })
-    new Headers(init.headers).forEach((value, name) => headers.set(name, value))
-    return fetch(url + path, { ...init, headers })
-  }
+  const ask = (path: string, init: Init = {}) =>
+    fetch(url + path, { ...init, headers: { authorization: client.basic, ...init.headers } })
   return { rig, client, url, ask }
 }
 
@@ -145,7 +148,7 @@ describe('another anchor', () => {
 
   test('is for registered clients, and needs a value that cannot be guessed', async () => {
     const { ask } = await world()
-    const status = async (path: string, init?: RequestInit) => (await ask(path, init)).status
+    const status = async (path: string, init?: Init) => (await ask(path, init)).status
     expect(await status('/revocations/clock')).toBe(400)
     expect(await status('/revocations/clock?nonce=short')).toBe(400)
     const headers = { authorization: 'Basic c3lkbmV5Ondyb25n' }

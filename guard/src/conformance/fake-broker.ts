@@ -252,7 +252,8 @@ export class FakeBroker {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
     })
-    if (this.state.silent) return void response.flushHeaders()
+    response.flushHeaders()
+    if (this.state.silent) return
     this.#sentSeq = seq
     response.write(`retry: 1000\n\n${frame('anchor', this.#anchor())}`)
     if (reset) response.write(frame('reset', { epoch }))
