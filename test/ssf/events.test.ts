@@ -249,9 +249,14 @@ describe('a receiver gets', () => {
     const made = await world()
     const sydney = await made.instance('Sydney')
     const { id } = await pushStream(made, sydney)
-    const opened = await made.rig.openSession({ microsoftCacheSealed: 'cache-1' } as never)
-    await made.rig.signInAt(opened.session.sid, sydney)
-    const { sid } = opened.session
+    const signIn = (cacheSealed: string, ...roles: string[]) =>
+      made.rig.openSession({
+        roles,
+        browserHash: 'browser-1',
+        microsoftCacheSealed: cacheSealed,
+      } as never)
+    const { sid } = (await signIn('cache-1', 'CaseManager.User')).session
+    await made.rig.signInAt(sid, sydney)
     const probe = (cacheWas: string, cacheSealed: string, roles: string[]) =>
       made.rig.store.recordProbe({
         sid,
@@ -269,6 +274,13 @@ describe('a receiver gets', () => {
       sub_id: { format: 'complex', session: { id: sid } },
       events: { [`${CAEP}token-claims-change`]: { claims: { roles: ['CaseManager.Auditor'] } } },
     })
+    await signIn('cache-3', 'CaseManager.Auditor')
+    expect(await made.pushed(id, 'sydney')).toEqual([])
+    const both = ['CaseManager.Auditor', 'CaseManager.User']
+    expect(await signIn('cache-3', ...both)).toMatchObject({ renewed: true })
+    expect((await made.pushed(id, 'sydney')).map(({ claims }) => claims.events)).toMatchObject([
+      { [`${CAEP}token-claims-change`]: { claims: { roles: both } } },
+    ])
     await made.instance('Sydney', { scopes: ['ssf.read', 'ssf.manage'] })
     await probe('cache-3', 'cache-4', ['CaseManager.User'])
     expect(await made.pushed(id, 'sydney')).toEqual([])

@@ -129,9 +129,4 @@ export async function deliveryPage(
 
 /** Returns a delivery for the API. A logout token names a session or a user, never both. */
 export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) =>
-  shown(delivery, {
-    ...one,
-    sub: one.sid === undefined ? one.sub : undefined,
-    attemptsMade: one.attempts,
-    attempts,
-  })
+  shown(delivery, { ...one, attemptsMade: one.attempts, attempts })
