@@ -83,6 +83,22 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
     const proxy = await startProxy(port, behind)
     add(() => proxy.close())
   }
+  sayEnds(brokers, input)
+  const ended = Promise.all(brokers.map(({ running }) => running.ended)).then(
+    ([code]) => code ?? null,
+  )
+  return {
+    queue: brokers[0]?.running.queue ?? '',
+    ended,
+    brokers: brokers.map(({ facts }) => facts),
+  }
+}
+
+/** Says when a broker ends before the demo does. */
+function sayEnds(
+  brokers: readonly { running: RunningBroker; facts: ClusterBroker }[],
+  { say, add }: ClusterInput,
+): void {
   let ending = false
   add(() => (ending = true))
   for (const { running, facts } of brokers)
@@ -93,14 +109,6 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
           `${facts.name} (process ${facts.pid}) has ended. The proxy gives its requests to the other.`,
         ),
     )
-  const ended = Promise.all(brokers.map(({ running }) => running.ended)).then(
-    ([code]) => code ?? null,
-  )
-  return {
-    queue: brokers[0]?.running.queue ?? '',
-    ended,
-    brokers: brokers.map(({ facts }) => facts),
-  }
 }
 
 function placesOf(dir: DemoDirectory, ports: DemoPorts) {

@@ -67,12 +67,7 @@ async function open(
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
-  const outbound = given.outbound ?? openOutbound(config, closing, 'outbound')
-  const webhookOutbound =
-    given.webhookOutbound ??
-    openOutbound(config, closing, 'webhook outbound', {
-      privateRanges: config.webhookPrivateRanges,
-    })
+  const outbounds = openOutbounds(config, given, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
@@ -102,21 +97,6 @@ async function open(
   const branding = await SavedBranding.open({ store, config })
   const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, branding })
   closing.add('other brokers', () => followed.stop())
-  const opened = {
-    store,
-    sealer,
-    keys,
-    clients,
-    microsoft,
-    connection,
-    queue,
-    refreshes,
-    feed,
-    outbound,
-    webhookOutbound,
-    rateLimits,
-    followed,
-  }
   return {
     config,
     clock,
@@ -128,9 +108,29 @@ async function open(
     log,
     metrics,
     branding,
-    ...opened,
+    store,
+    sealer,
+    keys,
+    clients,
+    microsoft,
+    connection,
+    queue,
+    refreshes,
+    feed,
+    ...outbounds,
+    rateLimits,
+    followed,
   }
 }
+
+const openOutbounds = (config: Config, given: Overrides, closing: Closing) => ({
+  outbound: given.outbound ?? openOutbound(config, closing, 'outbound'),
+  webhookOutbound:
+    given.webhookOutbound ??
+    openOutbound(config, closing, 'webhook outbound', {
+      privateRanges: config.webhookPrivateRanges,
+    }),
+})
 
 /**
  * Logs the state of translation files. Missing texts do not keep the broker from starting, because

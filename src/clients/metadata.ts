@@ -62,6 +62,29 @@ const shownToUsers = (loopback: boolean) => ({
   skip_sign_in_page: z.boolean('true or false').default(false),
 })
 
+/** The fields of how the client authenticates at the token endpoint. */
+const authentication = (loopback: boolean) => ({
+  token_endpoint_auth_method: authMethod.default('client_secret_basic'),
+  jwks: jwksSchema.optional(),
+  jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
+  client_assertion_audience: z
+    .enum(['issuer', 'endpoint'], 'issuer, or endpoint for a library that names an endpoint')
+    .default('issuer'),
+})
+
+/** The fields of who may sign in, and for how long a sign-in counts. */
+const signInRules = {
+  tenants: z
+    .array(tenantSchema)
+    .min(1, 'at least one, or leave it out for every tenant')
+    .optional(),
+  app_role: storedText().min(1).max(120).optional(),
+  consent_required: z.boolean().default(false),
+  default_max_age: z.int('a whole number of seconds').min(0).optional(),
+  session_limit: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').optional(),
+  max_authentication_age: seconds(300, 7_776_000).optional(),
+}
+
 /**
  * Returns the schema of the wire form.
  * @param loopback whether addresses on this machine are accepted, http included
@@ -94,12 +117,7 @@ const wireSchema = (loopback: boolean, isNative = false) =>
     logout_by: z
       .enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)')
       .default('sid'),
-    token_endpoint_auth_method: authMethod.default('client_secret_basic'),
-    jwks: jwksSchema.optional(),
-    jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
-    client_assertion_audience: z
-      .enum(['issuer', 'endpoint'], 'issuer, or endpoint for a library that names an endpoint')
-      .default('issuer'),
+    ...authentication(loopback),
     response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),
     grant_types: z
       .array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`))
@@ -117,19 +135,7 @@ const wireSchema = (loopback: boolean, isNative = false) =>
     id_token_user_claims: z.boolean('true or false').default(true),
     access_token_seconds: seconds(60, 3600).default(300),
     guard_lease_seconds: seconds(1, 60).default(30),
-    tenants: z
-      .array(tenantSchema)
-      .min(1, 'at least one, or leave it out for every tenant')
-      .optional(),
-    app_role: storedText().min(1).max(120).optional(),
-    consent_required: z.boolean().default(false),
-    default_max_age: z.int('a whole number of seconds').min(0).optional(),
-    session_limit: z
-      .int('a whole number')
-      .min(1, 'at least 1')
-      .max(1000, 'at most 1000')
-      .optional(),
-    max_authentication_age: seconds(300, 7_776_000).optional(),
+    ...signInRules,
     allowed_origins: z.array(originSchema(loopback)).default([]),
     ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
     ssf_email_domains: emailDomainsSchema.optional(),
@@ -177,7 +183,6 @@ function describe(issue: z.core.$ZodIssue): string[] {
 function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const problems: string[] = []
   const grants = new Set<string>(wire.grant_types)
-  const scopes = wire.scope.split(' ').filter(Boolean)
   const isPublic = wire.token_endpoint_auth_method === 'none'
   const byKey = wire.token_endpoint_auth_method === 'private_key_jwt'
   if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0)
@@ -210,6 +215,16 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     )
   if (!byKey && wire.client_assertion_audience === 'endpoint')
     problems.push('client_assertion_audience: only private_key_jwt sends assertions; remove it')
+  problems.push(...contradictionsOfScopes(wire, grants))
+  if (wire.audience === undefined && clientId === undefined)
+    problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
+  return problems
+}
+
+/** Returns the problems of the scopes, and of the fields that need a scope. */
+function contradictionsOfScopes(wire: Wire, grants: ReadonlySet<string>): string[] {
+  const problems: string[] = []
+  const scopes = wire.scope.split(' ').filter(Boolean)
   for (const scope of scopes)
     if (!SCOPE_TOKEN.test(scope))
       problems.push(
@@ -233,8 +248,6 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
       problems.push(
         `ssf_email_domains: names ${tid}, which is not among the tenants of this client; add it to tenants or remove it here`,
       )
-  if (wire.audience === undefined && clientId === undefined)
-    problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
 }
 

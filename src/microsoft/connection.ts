@@ -155,7 +155,7 @@ async function load(need: Need): Promise<{ connection: Connection; differences: 
     store.setting(SETTING.credential),
     store.setting(SETTING.operatorTenant),
   ])
-  const tenants = rows.filter((row) => row.removedAt === undefined)
+  const tids = rows.filter((row) => row.removedAt === undefined).map(({ tid }) => tid)
   const opened = sealed === undefined ? undefined : sealer.open(PLACE, sealed)
   const stored =
     opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Credential)
@@ -166,52 +166,69 @@ async function load(need: Need): Promise<{ connection: Connection; differences: 
       : stored === undefined
         ? undefined
         : 'store'
-  const differences = [
-    ...config.entra.tenants
-      .filter((tid) => !tenants.some((row) => row.tid === tid))
-      .map(
-        (tid) =>
-          `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`,
-      ),
-    ...(config.entra.tenants.length === 0 ? [] : tenants)
-      .filter((row) => !config.entra.tenants.includes(row.tid))
-      .map(
-        ({ tid }) =>
-          `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`,
-      ),
-    ...differ(
-      'BROKER_ENTRA_CLIENT_ID',
-      config.entra.clientId,
-      clientId,
-      'the application is changed at /setup',
-    ),
-    ...differ(
-      'BROKER_OPERATOR_TENANT',
-      config.operatorTenant,
-      operatorTenant,
-      'the operators’ tenant is changed at /setup',
-    ),
-    ...(config.entra.credential !== undefined && sealed !== undefined
-      ? [
-          'The credential of the settings is used; another was entered at /setup and is kept beside it.',
-        ]
-      : []),
-    ...(sealed !== undefined && opened === undefined
-      ? [
-          'The credential entered at /setup was sealed under a BROKER_SECRET that is not there any more: enter it again at /setup.',
-        ]
-      : []),
-  ]
   return {
     connection: {
-      tenants: tenants.map((row) => row.tid),
+      tenants: tids,
       clientId,
       credential,
       credentialFrom,
       operatorTenant,
     },
-    differences,
+    differences: differencesOf(config, {
+      tids,
+      clientId,
+      operatorTenant,
+      credential: sealed === undefined ? 'none' : opened === undefined ? 'unreadable' : 'kept',
+    }),
   }
+}
+
+interface Kept {
+  tids: readonly string[]
+  clientId: string | undefined
+  operatorTenant: string | undefined
+  /** `unreadable` where the secret that sealed it is no longer there. */
+  credential: 'none' | 'kept' | 'unreadable'
+}
+
+/** Returns where the settings differ from the store, and what to do about it. */
+function differencesOf({ entra, operatorTenant }: Need['config'], kept: Kept): string[] {
+  return [
+    ...entra.tenants
+      .filter((tid) => !kept.tids.includes(tid))
+      .map(
+        (tid) =>
+          `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`,
+      ),
+    ...(entra.tenants.length === 0 ? [] : kept.tids)
+      .filter((tid) => !entra.tenants.includes(tid))
+      .map(
+        (tid) =>
+          `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`,
+      ),
+    ...differ(
+      'BROKER_ENTRA_CLIENT_ID',
+      entra.clientId,
+      kept.clientId,
+      'the application is changed at /setup',
+    ),
+    ...differ(
+      'BROKER_OPERATOR_TENANT',
+      operatorTenant,
+      kept.operatorTenant,
+      'the operators’ tenant is changed at /setup',
+    ),
+    ...(entra.credential !== undefined && kept.credential !== 'none'
+      ? [
+          'The credential of the settings is used; another was entered at /setup and is kept beside it.',
+        ]
+      : []),
+    ...(kept.credential === 'unreadable'
+      ? [
+          'The credential entered at /setup was sealed under a BROKER_SECRET that is not there any more: enter it again at /setup.',
+        ]
+      : []),
+  ]
 }
 
 const differ = (

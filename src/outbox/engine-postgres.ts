@@ -37,6 +37,16 @@ export interface PostgresAddress {
 }
 
 const PORT = 5432
+const SETTINGS = {
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  shared_buffers: '32MB',
+  max_connections: '60',
+  log_min_messages: 'fatal',
+}
 /**
  * Describes the Postgres server, for `keepRunning` to start.
  * @param dir the directory of data and socket, owned by another user if this process is root
@@ -60,16 +70,11 @@ export async function postgresServer(input: {
     password: passwords.role,
     database: input.database,
   }
-  const settings = {
-    listen_addresses: '',
-    unix_socket_directories: input.dir,
-    unix_socket_permissions: '0700',
-    fsync: 'off',
-    synchronous_commit: 'off',
-    full_page_writes: 'off',
-    shared_buffers: '32MB',
-    max_connections: '60',
-    log_min_messages: 'fatal',
+  const admin = {
+    ...address,
+    user: 'postgres',
+    password: passwords.admin,
+    database: 'postgres',
   }
   return {
     name: 'postgres',
@@ -79,7 +84,9 @@ export async function postgresServer(input: {
       data,
       '-p',
       String(PORT),
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+      ...Object.entries({ ...SETTINGS, unix_socket_directories: input.dir }).flatMap(
+        ([name, value]) => ['-c', `${name}=${value}`],
+      ),
     ],
     as: input.as,
     env: { LC_ALL: 'C' },
@@ -94,13 +101,8 @@ export async function postgresServer(input: {
         password: passwords.admin,
         as: input.as,
       }),
-    ready: () =>
-      answers({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }),
-    opened: () =>
-      makeRole(
-        { ...address, user: 'postgres', password: passwords.admin, database: 'postgres' },
-        address,
-      ),
+    ready: () => answers(admin),
+    opened: () => makeRole(admin, address),
     startAnew: () => rm(data, { recursive: true, force: true }),
   }
 }

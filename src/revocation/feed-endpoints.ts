@@ -73,23 +73,13 @@ export function feedEndpoints(deps: Deps): Hono {
     '/revocations',
     described(FOLLOW_BY_FORM, async (c: Context) => follow(c, await readForm(c))),
   )
-  const anchor = async (c: Context, params: Params): Promise<Response> => {
-    await whoAsks(deps, c, params, false)
-    const nonce = params.get('nonce') ?? ''
-    if (!/^[\w-]{16,64}$/.test(nonce))
-      throw new OAuthError(
-        'invalid_request',
-        'The parameter nonce must be 16 to 64 random characters of A-Z a-z 0-9 _ -.',
-      )
-    return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
-  }
   endpoints.get(
     '/revocations/clock',
-    described(ANCHOR, (c: Context) => anchor(c, queryOf(c))),
+    described(ANCHOR, (c: Context) => anchor(deps, c, queryOf(c))),
   )
   endpoints.post(
     '/revocations/clock',
-    described(ANCHOR_BY_FORM, async (c: Context) => anchor(c, await readForm(c))),
+    described(ANCHOR_BY_FORM, async (c: Context) => anchor(deps, c, await readForm(c))),
   )
   const report = async (c: Context): Promise<Response> => {
     // A client that authenticates by an assertion sends it beside the report.
@@ -103,6 +93,17 @@ export function feedEndpoints(deps: Deps): Hono {
   }
   endpoints.post('/revocations/enforced', described(REPORT, report))
   return endpoints
+}
+
+async function anchor(deps: Deps, c: Context, params: Params): Promise<Response> {
+  await whoAsks(deps, c, params, false)
+  const nonce = params.get('nonce') ?? ''
+  if (!/^[\w-]{16,64}$/.test(nonce))
+    throw new OAuthError(
+      'invalid_request',
+      'The parameter nonce must be 16 to 64 random characters of A-Z a-z 0-9 _ -.',
+    )
+  return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
 }
 
 const whoAsks = (deps: Deps, c: Context, params: Params, limited = true): Promise<Client> =>

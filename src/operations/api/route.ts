@@ -65,6 +65,11 @@ const REJECTIONS: Readonly<Record<number, string>> = {
 }
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
 
+const rejections = (statuses: readonly number[]): Record<number, Answer> =>
+  Object.fromEntries(
+    statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]]),
+  )
+
 const IDEMPOTENCY = z.object({
   'Idempotency-Key': z.string().regex(IDEMPOTENCY_KEY).optional().meta({
     description:
@@ -87,27 +92,14 @@ export function route<
   const [method = '', path = ''] = at.split(' ')
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
-  const statuses = [
-    400,
-    401,
-    403,
-    ...rejects,
-    ...(repeatable ? [422] : []),
-    ...(body === undefined ? [] : [413, 415]),
-    503,
-  ]
+  const statuses = [...rejects, ...(repeatable ? [422] : []), ...(body ? [413, 415] : [])]
   const description = {
     ...about,
     tag: 'admin' as const,
     security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
     ...(repeatable && { headers: IDEMPOTENCY }),
-    answers: {
-      ...answers,
-      ...Object.fromEntries(
-        statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]]),
-      ),
-    },
+    answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
   const done = Number(Object.keys(answers)[0])
   return (api, needs) => {
