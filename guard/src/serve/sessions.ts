@@ -84,7 +84,8 @@ export class Sessions {
     const [key, { release }] = oldest
     this.#watched.delete(key)
     release.abort()
-    // Forgets all known claims, because some of their sessions are no longer watched.
+    // Clears the cache of known claims, so that a later request watches the forgotten session
+    // again.
     this.#known = new WeakSet()
     const [sid, client_id, rev, sub] = JSON.parse(key) as [string, string, number, string]
     this.#say('forgotten', { sid, sub, client_id, rev })

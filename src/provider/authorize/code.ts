@@ -59,7 +59,7 @@ export async function consentMissing(
 
 /**
  * Issues a code for a live session, or returns the page of a lock. Undefined if the session has
- * ended or was marked since.
+ * ended since, or was marked: then it needs a new sign-in at Microsoft.
  */
 export async function codeForSession(
   deps: Deps,
