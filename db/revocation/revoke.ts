@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
@@ -12,7 +12,7 @@ import { raiseFloor } from '../rows/required-freshness.ts'
 import { waitForJoins } from '../rows/joins.ts'
 import { sessions, subjects } from '../schema.ts'
 import { emitRevocation as emitSecurityEvents } from '../stream/emit.ts'
-import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
+import type { Committed, DeliveryRef, Priority, Revocation, RevokeInput } from '../types.ts'
 import { emitRevocation as emitWebhooks } from '../webhook/emit.ts'
 import { isNarrow, writeEffect } from './effect.ts'
 
@@ -22,13 +22,7 @@ import { isNarrow, writeEffect } from './effect.ts'
  * decide whether to revoke.
  */
 
-interface RevocationEntry {
-  selector: Selector
-  reason: Reason
-  actor: Actor
-  now: number
-  caseReference?: string | undefined
-  comment?: string | undefined
+type RevocationEntry = Omit<RevokeInput, 'alsoAtMicrosoft'> & {
   /** The priority of its deliveries; the default is `urgent`. */
   priority?: Priority | undefined
 }
