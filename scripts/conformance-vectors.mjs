@@ -14,10 +14,10 @@ const ISSUER = 'https://broker.example'
 function readKeys() {
   const file = join(HOME, 'keys.json')
   if (!existsSync(file)) {
-    const ec = (kid) => ({
-      ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
+    const ec = (kid, namedCurve = 'P-256', alg = 'ES256') => ({
+      ...generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'jwk' }),
       kid,
-      alg: 'ES256',
+      alg,
     })
     const rsa = (kid) => ({
       ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
@@ -30,6 +30,7 @@ function readKeys() {
       'rs-1': rsa('rs-1'),
       'another es-1': ec('es-1'),
       unpublished: ec('es-9'),
+      'es-384': ec('es-384', 'P-384', 'ES384'),
       client: ec('client-1'),
     }
     writeFileSync(file, `${JSON.stringify(keys, null, 2)}\n`)
@@ -128,7 +129,28 @@ const ACCESS = [
   access('audience that begins alike', 'reject', 'Compare `aud` exactly.', {
     claims: { aud: 'https://conformance.example.evil.example' },
   }),
+  access('audience in capitals', 'reject', 'Compare `aud` exactly.', {
+    claims: { aud: 'https://CONFORMANCE.example' },
+  }),
+  access('audience with a slash', 'reject', 'Compare `aud` exactly.', {
+    claims: { aud: 'https://conformance.example/' },
+  }),
+  access('client_id as its audience', 'reject', 'A `client_id` is no audience of access tokens.', {
+    claims: { aud: 'conformance' },
+  }),
+  access('of a service', 'accept', 'A service has no session and no tenant of its own.', {
+    claims: { sid: null, tid: null },
+  }),
+  access('ES384', 'reject', 'Access tokens are signed with ES256, and no other algorithm.', {
+    key: 'es-384',
+  }),
+  access('RS256', 'reject', 'Access tokens are signed with ES256, and no other algorithm.', {
+    key: 'rs-1',
+  }),
   access('expired', 'reject', '`exp` must be checked.', { claims: { iat: -700, exp: -400 } }),
+  access('expired a minute ago', 'reject', 'A tolerance for clocks is at most a minute.', {
+    claims: { iat: -365, exp: -65 },
+  }),
   access('issued in the future', 'unavailable', CLOCK, { claims: { iat: 900, exp: 1200 } }),
   access('not valid yet', 'unavailable', CLOCK, { claims: { nbf: 900 } }),
   ...['aud', 'iss', 'exp', 'sub', 'client_id', 'jti'].map((claim) => without(claim)),
@@ -202,6 +224,14 @@ const LOGOUT = [
 ]
 
 const start = { do: 'start' }
+const connection = (more = {}) => ({ do: 'expect_connection', ...more })
+const reported = (seq, more = {}) => ({ do: 'expect_report', epoch: 'epoch-a', seq, ...more })
+const atMost = (path, at_most, for_ms) => ({ do: 'expect_requests', path, at_most, for_ms })
+const atLeast = (path, at_least) => ({ do: 'expect_requests', path, at_least })
+/** The count begins here. */
+const fromHere = (path) => atLeast(path, 0)
+/** The same token once more: what a guard remembers of it must not decide. */
+const same = (expect, more = {}) => ({ do: 'check', token: { same: 'it' }, expect, ...more })
 const check = (expect, claims = {}, more = {}) => ({
   do: 'check',
   token: { claims },
@@ -226,19 +256,29 @@ const feed = (name, section, why, steps, more = {}) => ({
   steps,
 })
 
-const poll = { do: 'start', poll_seconds: 1 }
+/** By the key of the restored broker. */
+const restored = (expect, claims, more = {}) => ({
+  do: 'check',
+  token: { key: 'es-2', claims },
+  expect,
+  ...more,
+})
+
+const poll = { do: 'start', poll: true }
 const polling = (...given) => feed(...given, { needs: ['polling'] })
 
 /** @type {[string, object, object][]} */
 const KINDS = [
   ['session', session('s_1'), { sid: 's_2' }],
   ['grant', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { client_id: 'other' }],
+  ['grant alone', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { sid: 's_2' }],
   ['subject', { kind: 'subject', sub: 'u_1' }, { sub: 'u_2' }],
   ['client', { kind: 'client', client_id: 'conformance' }, { client_id: 'other' }],
   ['tenant', { kind: 'tenant', tid: 't_1' }, { tid: 't_2' }],
 ]
 const LATE = 180_000_000_000_000
 const LAST = Number.MAX_SAFE_INTEGER
+const LEASE = 'The lease'
 const SILENT = 'When you hear nothing, and connecting again'
 const CASES = [
   ...KINDS.map(([kind, selector, other]) =>
@@ -248,8 +288,10 @@ const CASES = [
       'A token is covered if the selector matches and its `rev` is lower than `seq`.',
       [
         ...READY,
+        same('accept'),
         revoke(101, selector),
         check('reject'),
+        same('reject', { at_once: true }),
         now('accept', other),
         now('accept', { rev: 101 }),
       ],
@@ -269,6 +311,14 @@ const CASES = [
     now('reject', { sid: 's_2', sub: 'u_2' }),
     now('accept', { rev: 101 }),
   ]),
+  feed('a selector without its member', 'An entry', 'Treat what you cannot read as `everything`.', [
+    ...READY,
+    revoke(101, { kind: 'session' }),
+    check('reject', { sid: 's_2', sub: 'u_2' }),
+    revoke(103, { kind: 'grant', sid: 's_1' }),
+    check('reject', { sid: 's_2', rev: 102 }),
+    now('accept', { rev: 103 }),
+  ]),
   feed(
     'unknown selector kind in a snapshot',
     'An entry',
@@ -282,17 +332,20 @@ const CASES = [
   ),
   feed('unknown members and events', 'An entry', 'Ignore unknown members and unknown events.', [
     ...READY,
+    fromHere('/revocations'),
     { do: 'send', event: 'weather', data: { is: 'fine' } },
     revoke(101, session('s_1'), { members: { reason: { code: 7 } } }),
     check('reject'),
     now('accept', { sid: 's_2' }),
+    atMost('/revocations', 0, 300),
   ]),
   feed('nothing before live', 'Follow', 'Tokens may be accepted only after the first `live`.', [
     set({ hold_live: true }),
     revoke(90, session('s_1'), { unsent: true }),
     start,
     { do: 'expect_connection' },
-    check('unavailable', { sid: 's_2' }, { for_ms: 300 }),
+    // Leases come meanwhile, as heartbeats.
+    check('unavailable', { sid: 's_2' }, { for_ms: 600 }),
     { do: 'live' },
     check('accept', { sid: 's_2' }),
     now('reject', { rev: 80 }),
@@ -355,7 +408,7 @@ const CASES = [
       set({ down: true }),
       revoke(102, session('s_1'), { unsent: true }),
       set({ down: false }),
-      { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+      connection({ within_ms: 1500, resumes: { epoch: 'epoch-a', at_most: 101 } }),
       check('reject'),
       now('reject', { sid: 's_0' }),
       now('accept', { sid: 's_2' }),
@@ -365,8 +418,7 @@ const CASES = [
     ...READY,
     { do: 'expect_connection' },
     { do: 'send', event: 'end', data: { why: 'shutdown' } },
-    { do: 'cut' },
-    { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 100 } },
+    { do: 'expect_connection', within_ms: 1500, resumes: { epoch: 'epoch-a', at_most: 100 } },
     ...applied(101),
     now('accept'),
   ]),
@@ -376,6 +428,7 @@ const CASES = [
     '`seq` and `rev` are below 2⁵³ and not contiguous: a jump is not a loss.',
     [
       ...READY,
+      fromHere('/revocations'),
       revoke(LATE, session('s_1')),
       check('reject', { rev: LATE - 1 }),
       now('accept', { rev: LATE }),
@@ -383,6 +436,7 @@ const CASES = [
       revoke(LAST, session('s_2')),
       check('reject', { sid: 's_2', rev: LAST - 1 }),
       now('accept', { sid: 's_2', rev: LAST }),
+      atMost('/revocations', 0, 100),
     ],
   ),
   feed(
@@ -394,17 +448,22 @@ const CASES = [
       revoke(101, session('s_1')),
       check('reject'),
       { do: 'expect_connection' },
-      set({ epoch: 'epoch-b', seq: 50, hold_live: true, jwks: ['es-1', 'es-2', 'rs-1'] }),
+      set({ epoch: 'epoch-b', seq: 50, hold_live: true, jwks: ['es-2', 'rs-1'] }),
       revoke(60, { kind: 'everything' }, { unsent: true }),
+      fromHere('/jwks'),
       { do: 'cut' },
       { do: 'expect_connection', within_ms: 2500 },
       check('unavailable', { sid: 's_2', rev: 60 }),
+      { ...atLeast('/jwks', 1), within_ms: 500 },
+      check('unavailable', { sid: 's_2', rev: 60 }, { for_ms: 300 }),
       { do: 'live' },
-      check('accept', { sid: 's_2', rev: 60 }),
-      now('accept', { rev: 60 }),
-      now('reject', { sid: 's_2', rev: 59 }),
-      now('reject', { sid: 's_2', rev: 90, iat: -60 }),
-      { do: 'check', token: { key: 'es-2', claims: { rev: 60 } }, expect: 'accept' },
+      restored('accept', { sid: 's_2', rev: 60 }),
+      restored('accept', { rev: 60 }, { at_once: true }),
+      restored('reject', { sid: 's_2', rev: 59 }, { at_once: true }),
+      restored('reject', { sid: 's_2', rev: 90, iat: -60 }, { at_once: true }),
+      // Issued after the reset, further on in the log than the guard has come.
+      restored('accept', { sid: 's_2', rev: 90, iat: 3 }, { at_once: true }),
+      now('reject', { sid: 's_2', rev: 60 }),
     ],
   ),
   feed(
@@ -421,13 +480,66 @@ const CASES = [
       check('accept', { sid: 's_2', rev: 150 }),
     ],
   ),
+  feed(
+    'a log that goes back',
+    'Follow',
+    'If the `seq` of `live` is lower than yours, connect again with exactly your position.',
+    [
+      ...READY,
+      revoke(200, session('s_1')),
+      check('reject'),
+      connection(),
+      set({ seq: 150, hold_live: true }),
+      { do: 'send', event: 'live', id: 'epoch-a.150', data: { epoch: 'epoch-a', seq: 150 } },
+      connection({
+        within_ms: 1500,
+        resumes: { epoch: 'epoch-a', at_least: 200, at_most: 200 },
+      }),
+      check('unavailable', { sid: 's_2' }),
+      { do: 'live' },
+      check('reject', { sid: 's_2', rev: 190, iat: -60 }),
+      check('accept', { sid: 's_2', rev: 150 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'another log without a reset',
+    'Follow',
+    'An `id` of another epoch without a `reset` before it cannot be understood: connect again without a position.',
+    [
+      ...READY,
+      connection(),
+      set({ hold_live: true }),
+      { do: 'send', event: 'head', id: 'epoch-b.300', data: { seq: 300 } },
+      connection({ within_ms: 1500, resumes: 'nothing' }),
+      check('unavailable'),
+      { do: 'live' },
+      check('accept'),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'entries are kept until they end',
+    'An entry',
+    '`exp` says when an entry may be deleted, the difference of clocks included.',
+    [
+      ...READY,
+      revoke(300, session('s_1'), { exp_in: 240 }),
+      ...applied(400),
+      { do: 'cut' },
+      ...applied(401),
+      now('reject'),
+    ],
+  ),
   feed('a retired key', 'Follow', 'Reject retired keys at once, whatever a cached JWKS says.', [
     ...READY,
+    same('accept'),
     set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
     { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: ['es-1'] } },
     check('reject'),
     { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
     now('reject'),
+    same('reject', { at_once: true }),
   ]),
   feed(
     'a key that was retired before',
@@ -446,18 +558,274 @@ const CASES = [
     'When the keys have changed, fetch the JWKS again.',
     [
       ...READY,
+      fromHere('/jwks'),
       set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
       { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
+      atLeast('/jwks', 1),
       { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
     ],
+    { needs: ['stream'] },
   ),
-  feed('silence', SILENT, 'After the time of staleness answer 503, never 401 and never 200.', [
+  feed(
+    'a key that is no longer published',
+    'What you need besides the feed',
+    'When the keys have changed, a key that the JWKS no longer has signs nothing, also not what was verified before.',
+    [
+      ...READY,
+      same('accept'),
+      set({ jwks: ['es-2', 'rs-1'] }),
+      { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
+      check('reject'),
+      same('reject', { at_once: true }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'keys that nothing has',
+    'What you need besides the feed',
+    'An unknown `kid` fetches the JWKS at most once in some seconds: anything may be in a token.',
+    [
+      ...READY,
+      fromHere('/jwks'),
+      ...Array.from({ length: 20 }, () => ({
+        do: 'check',
+        token: { key: 'unpublished' },
+        expect: ['reject', 'unavailable'],
+        at_once: true,
+      })),
+      atMost('/jwks', 2, 100),
+    ],
+  ),
+  feed('silence', SILENT, 'Without a lease answer 503, never 401 and never 200.', [
     ...READY,
+    same('accept'),
     set({ silent: true }),
     check('unavailable', {}, { never: 'reject' }),
+    same('unavailable', { for_ms: 300 }),
     set({ silent: false }),
     check('accept', {}, { never: 'reject' }),
   ]),
+  feed(
+    'heartbeats before live',
+    SILENT,
+    'Only what follows `live` on its connection counts, whatever an earlier connection has brought.',
+    [
+      ...READY,
+      connection(),
+      set({ hold_live: true }),
+      { do: 'cut' },
+      connection({ within_ms: 1500 }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+      { do: 'live' },
+      check('accept', {}, { never: 'reject' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'a proxy that holds the stream back',
+    SILENT,
+    'The headers of a stream say nothing of what is revoked.',
+    [
+      set({ buffered: true }),
+      start,
+      connection(),
+      check('unavailable', {}, { for_ms: 500 }),
+      set({ buffered: false }),
+      { do: 'cut' },
+      check('accept', {}, { never: 'reject' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'an answer that is no stream',
+    'Follow',
+    'A stream has the content type text/event-stream: a proxy that answers 200 by itself is none.',
+    [
+      set({ type: 'text/html' }),
+      start,
+      connection(),
+      check('unavailable', {}, { for_ms: 500 }),
+      set({ type: 'text/event-stream' }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'a broker that does not answer',
+    SILENT,
+    'Give up a request after 5 s without an answer, and ask again.',
+    [
+      set({ hangs: '/revocations' }),
+      start,
+      atLeast('/revocations', 2),
+      set({ hangs: '' }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+  ),
+  feed(
+    'keys that do not come',
+    SILENT,
+    'What is held open does not wait for other answers: go on checking and following meanwhile.',
+    [
+      ...READY,
+      set({ hangs: '/jwks' }),
+      { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
+      revoke(101, session('s_1')),
+      check('reject'),
+      now('accept', { sid: 's_2' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  ...['/jwks', '/revocations'].map((moved) =>
+    feed(
+      `${moved} moved`,
+      SILENT,
+      'Follow no redirect: it leads keys, credentials and revocations to whom you do not know.',
+      [
+        set({ moved }),
+        start,
+        atLeast(moved, 1),
+        check(['unavailable', 'reject'], {}, { for_ms: 500 }),
+        atMost(`/moved${moved}`, 0, 100),
+      ],
+    ),
+  ),
+  feed('live alone', LEASE, '`live` grants nothing: only a lease does.', [
+    set({ no_lease: true }),
+    start,
+    connection(),
+    check('unavailable', {}, { for_ms: 600 }),
+    set({ no_lease: false }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
+  feed(
+    'leases that come late',
+    LEASE,
+    'A lease counts from when the log was known, never from when it arrives.',
+    [
+      ...READY,
+      same('accept'),
+      set({ known_ago_ms: 90_000 }),
+      check('unavailable', {}, { never: 'reject' }),
+      same('unavailable', { for_ms: 600 }),
+      set({ known_ago_ms: 0 }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+  ),
+  feed(
+    'an anchor that comes late',
+    LEASE,
+    'A lease counts from before the request for its anchor was sent, never from when the anchor arrives.',
+    [set({ late: true }), start, connection(), check('unavailable', {}, { for_leases: 1.6 })],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'a line that brings nothing',
+    LEASE,
+    'After half of the lease without a byte the connection is lost: connect again.',
+    [
+      ...READY,
+      connection(),
+      { do: 'hush' },
+      revoke(101, session('s_1'), { unsent: true }),
+      connection({ within_ms: 3500 }),
+      check('reject'),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'a reset on the line',
+    LEASE,
+    '`reset` ends the lease, and none before the next `live` counts.',
+    [
+      ...READY,
+      same('accept'),
+      { do: 'send', event: 'reset', data: { epoch: 'epoch-b' } },
+      same('unavailable', { within_ms: 700 }),
+      // Leases come meanwhile.
+      same('unavailable', { for_ms: 500 }),
+      set({ epoch: 'epoch-b', seq: 50, no_lease: true }),
+      {
+        do: 'send',
+        event: 'snapshot',
+        id: 'epoch-b.50',
+        data: { epoch: 'epoch-b', seq: 50, entries: [], retired_kids: [] },
+      },
+      { do: 'live' },
+      check('unavailable', { rev: 40 }, { for_ms: 300 }),
+      set({ no_lease: false }),
+      check('accept', { rev: 40 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'leases of another clock',
+    LEASE,
+    'A lease of a clock of which there is no anchor grants nothing.',
+    [
+      ...READY,
+      set({ lease_clock: 'another' }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+      set({ lease_clock: '' }),
+      check('accept', {}, { never: 'reject' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'an anchor of another clock',
+    LEASE,
+    'A request for an anchor that another process answers gives none: open the stream again.',
+    [
+      ...READY,
+      connection(),
+      fromHere('/revocations/clock'),
+      set({ known_ago_ms: 50_000, clock_answers: 'another clock' }),
+      connection({ within_ms: 8000 }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+      atMost('/revocations/clock', 6, 100),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'an anchor of another request',
+    LEASE,
+    'An answer that does not repeat the nonce is one to another request: from a cache, it is too old.',
+    [
+      ...READY,
+      fromHere('/revocations/clock'),
+      set({ known_ago_ms: 50_000, clock_answers: 'another nonce' }),
+      atLeast('/revocations/clock', 1),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 1200 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'introspection without a lease',
+    LEASE,
+    'Ask about each token, with a timeout of 2 s; before the first `live` not even that.',
+    [
+      set({ hold_live: true }),
+      { ...start, without_lease: 'introspect' },
+      connection(),
+      check('unavailable', {}, { for_ms: 300 }),
+      { do: 'live' },
+      check('accept'),
+      reported(100, { members: { without_lease: 'introspect' } }),
+      set({ silent: true }),
+      same('accept', { for_leases: 1.3 }),
+      atLeast('/introspect', 1),
+      revoke(101, session('s_1'), { unsent: true }),
+      same('reject', { at_once: true }),
+      check('accept', { sid: 's_2' }, { at_once: true }),
+      set({ hangs: '/introspect' }),
+      check('unavailable', { sid: 's_2' }, { at_once: true }),
+    ],
+    { needs: ['introspection', 'stream'] },
+  ),
   feed(
     'a clock behind the broker',
     SILENT,
@@ -467,6 +835,13 @@ const CASES = [
       start,
       check(['accept', 'unavailable'], {}, { never: 'reject' }),
       ...[1, 2, 3].map(() => now(['accept', 'unavailable'])),
+      {
+        do: 'expect_report',
+        epoch: 'epoch-a',
+        seq: 100,
+        between: { clock_offset_seconds: [590, 610] },
+      },
+      now(['reject', 'unavailable'], { iat: -400, exp: -100 }),
     ],
   ),
   feed(
@@ -477,8 +852,20 @@ const CASES = [
       set({ clock_ahead_seconds: -600 }),
       start,
       check('unavailable', {}, { never: 'reject' }),
-      { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+      reported(100),
       ...[1, 2, 3].map(() => now('unavailable')),
+    ],
+  ),
+  feed(
+    'an expired token that was seen',
+    SILENT,
+    '`exp` counts at each check, by the clock that is ahead, also of a token that was verified before.',
+    [
+      ...READY,
+      same('accept'),
+      set({ clock_ahead_seconds: 600 }),
+      { do: 'cut' },
+      same(['reject', 'unavailable']),
     ],
   ),
   feed(
@@ -518,6 +905,31 @@ const CASES = [
     { needs: ['logout'] },
   ),
   feed(
+    'a logout token of a user',
+    'What you need besides the feed',
+    'Without `sid` it ends every session of `sub`, those of access tokens too.',
+    [
+      ...READY,
+      {
+        do: 'logout',
+        token: { claims: { sid: null, sub: 'u_1' } },
+        expect: 'ended',
+        at_once: true,
+      },
+      now('reject'),
+      now('accept', { sub: 'u_2' }),
+      now('accept', { rev: 101 }),
+    ],
+    { needs: ['logout'] },
+  ),
+  feed(
+    'a logout token while the keys cannot be read',
+    'What you need besides the feed',
+    '400 is final, and the sign-out would be lost: answer 503.',
+    [set({ down: true }), start, { do: 'logout', token: {}, expect: 'again', at_once: true }],
+    { needs: ['logout'] },
+  ),
+  feed(
     '100,000 entries',
     'Follow',
     'All of them are enforced, and none covers more than it says.',
@@ -538,6 +950,7 @@ const CASES = [
     'Events may arrive in pieces, end lines with CRLF, and spread data over lines (the HTML standard, server-sent events).',
     [
       ...READY,
+      revoke(101, session('s_1'), { unsent: true }),
       {
         do: 'raw',
         pieces: [
@@ -560,8 +973,11 @@ const CASES = [
     [
       ...READY,
       { do: 'expect_connection' },
+      set({ hold_live: true }),
       { do: 'raw', pieces: ['event: revocation\nid: epoch-a.101\ndata: {"seq": 101, "selec\n\n'] },
-      { do: 'expect_connection', within_ms: 2500 },
+      connection({ within_ms: 1500, resumes: 'nothing' }),
+      check('unavailable', {}, { for_ms: 300 }),
+      { do: 'live' },
       check('accept'),
     ],
     { needs: ['stream'] },
@@ -573,7 +989,8 @@ const CASES = [
     [
       set({ issuer: 'https://other.example' }),
       start,
-      now('unavailable'),
+      atLeast('/.well-known/openid-configuration', 1),
+      check('unavailable', {}, { for_ms: 700 }),
       set({ issuer: '$ISSUER' }),
       check('accept', {}, { never: 'reject' }),
     ],
@@ -625,11 +1042,40 @@ const CASES = [
       { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
       set({ report_status: 503 }),
       revoke(101, session('s_1')),
+      fromHere('/revocations/enforced'),
       { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 503 },
       set({ report_status: 0 }),
+      atMost('/revocations/enforced', 1, 1000),
       { do: 'expect_report', epoch: 'epoch-a', seq: 101 },
       now('reject'),
     ],
+  ),
+  feed(
+    'a report that is wrong',
+    'Report',
+    '400 says what is wrong with it: the same report again would be as wrong.',
+    [
+      set({ report_status: 400 }),
+      ...READY,
+      reported(100, { answered: 400 }),
+      fromHere('/revocations/enforced'),
+      atMost('/revocations/enforced', 0, 2500),
+    ],
+  ),
+  feed(
+    'a report before live',
+    'Report',
+    'A report says that everything up to `seq` is enforced: not before `live`.',
+    [
+      set({ hold_live: true }),
+      revoke(101, session('s_1'), { unsent: true }),
+      start,
+      connection(),
+      atMost('/revocations/enforced', 0, 500),
+      { do: 'live' },
+      reported(101),
+    ],
+    { needs: ['stream'] },
   ),
   feed(
     'private_key_jwt',
@@ -653,10 +1099,88 @@ const CASES = [
   polling('polling', 'Poll', 'A poller enforces a revocation at its next poll.', [
     poll,
     check('accept'),
+    same('accept'),
+    reported(100),
     revoke(101, session('s_1')),
     check('reject'),
+    same('reject', { at_once: true }),
     now('accept', { sid: 's_2' }),
+    reported(101),
   ]),
+  polling('polling without a lease', 'Poll', 'An answer without a lease grants nothing.', [
+    set({ no_lease: true }),
+    poll,
+    check('unavailable', {}, { for_ms: 600 }),
+    set({ no_lease: false }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
+  polling(
+    'polling what was known long ago',
+    'Poll',
+    'The lease of a poll counts from when the log was known.',
+    [
+      poll,
+      check('accept'),
+      set({ known_ago_ms: 90_000 }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+    ],
+  ),
+  polling('polling retired keys', 'Poll', '`retired_kids` of a poll counts as that of `keys`.', [
+    poll,
+    check('accept'),
+    same('accept'),
+    set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
+    check('reject'),
+    same('reject', { at_once: true }),
+  ]),
+  polling(
+    'polling from a position',
+    'Poll',
+    'Ask with `after` and `epoch` for what is new, not for everything.',
+    [
+      { do: 'fill', count: 1500 },
+      poll,
+      check('accept', { rev: 1600 }),
+      revoke(1601, session('s_1')),
+      fromHere('/revocations'),
+      check('reject', { rev: 1600 }),
+      // Everything would be two pages.
+      atMost('/revocations', 1, 100),
+    ],
+  ),
+  polling(
+    'polling half of a reset',
+    'Poll',
+    'Between the pages of a `reset` nothing is accepted: the entries are not complete.',
+    [
+      poll,
+      check('accept'),
+      revoke(101, session('s_1')),
+      check('reject'),
+      set({ epoch: 'epoch-b', seq: 50, page: 1, last_page_fails: true }),
+      revoke(60, session('s_2'), { unsent: true }),
+      revoke(61, session('s_1'), { unsent: true }),
+      check('unavailable', { sid: 's_3', rev: 55 }, { never: 'reject' }),
+      check('unavailable', { sid: 's_3', rev: 55 }, { for_ms: 300 }),
+      set({ last_page_fails: false }),
+      check('accept', { sid: 's_3', rev: 55 }),
+      now('reject', { rev: 55 }),
+    ],
+  ),
+  feed(
+    'polling with private_key_jwt',
+    'Who may follow it',
+    'Each poll has an assertion of its own, in a form.',
+    [
+      { ...poll, by: 'key' },
+      check('accept'),
+      revoke(101, session('s_1')),
+      check('reject'),
+      reported(101),
+    ],
+    { needs: ['polling', 'private_key_jwt'] },
+  ),
   polling(
     'polling several pages',
     'Poll',
@@ -686,19 +1210,14 @@ const CASES = [
       now('reject', { sid: 's_2', rev: 90, iat: -60 }),
     ],
   ),
-  polling(
-    'polling in vain',
-    'Poll',
-    'After the time of staleness without a successful answer: 503, never 401 and never 200.',
-    [
-      poll,
-      check('accept'),
-      set({ down: true }),
-      check('unavailable', {}, { never: 'reject' }),
-      set({ down: false }),
-      check('accept', {}, { never: 'reject' }),
-    ],
-  ),
+  polling('polling in vain', 'Poll', 'Without a lease: 503, never 401 and never 200.', [
+    poll,
+    check('accept'),
+    set({ down: true }),
+    check('unavailable', {}, { never: 'reject' }),
+    set({ down: false }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
   feed('reports', 'Report', 'The report is the broker’s proof that a revocation is enforced.', [
     ...READY,
     { do: 'expect_report', epoch: 'epoch-a', seq: 100 },

@@ -5,14 +5,15 @@ import { createGuard } from '@case-manager/guard'
 let guard
 const acts = {
   start: ({ audience, client_id: clientId, guard: guardId, issuer, ...more }) => {
-    const { client_secret: clientSecret, client_key: clientKey, poll_seconds: pollSeconds } = more
+    const { client_secret: clientSecret, client_key: clientKey, poll, without_lease } = more
     const credentials = { clientId, clientSecret, clientKey }
     guard = createGuard({
       issuer,
       ...credentials,
       audience,
       guardId,
-      poll: pollSeconds !== undefined,
+      poll,
+      withoutLease: without_lease,
       onLogout: () => {},
       hooks: { problem: () => {} },
     })

@@ -11,6 +11,8 @@ import { quoted } from './problems.ts'
 const ANCHOR_MS = 1_000
 /** A heartbeat comes every quarter of the lease: after two that are missing, or more. */
 const silenceOf = (lengthMs: number): number => Math.max(lengthMs / 2, 1_000)
+/** The first lease may make the silence that is allowed shorter. */
+const LOOK_MS = 1_000
 const CONNECT_MS = 5_000
 /**
  * A restart of the broker takes at most this long: until then the feed is tried often, later
@@ -232,7 +234,7 @@ class Watchdog {
     this.#bark = bark
     this.#silenceMs = silenceMs
     this.#heardAtMs = clock.monotonicMs()
-    this.#cancel = clock.after(silenceMs(), () => this.#look())
+    this.#cancel = clock.after(LOOK_MS, () => this.#look())
   }
 
   heard(): void {
@@ -245,6 +247,6 @@ class Watchdog {
   #look(): void {
     const left = this.#heardAtMs + this.#silenceMs() - this.#clock.monotonicMs()
     if (left <= 0) this.#bark()
-    else this.#cancel = this.#clock.after(Math.max(left, 1), () => this.#look())
+    else this.#cancel = this.#clock.after(Math.min(Math.max(left, 1), LOOK_MS), () => this.#look())
   }
 }

@@ -232,7 +232,12 @@ export async function verifyAccessToken(
   | { ok: true; claims: AccessClaims; kid: string }
   | { ok: false; why: Why; description: string; claims?: JWTPayload }
 > {
-  const verified = await verifyJwt(token, keys, { ...expected, typ: 'at+jwt', required: REQUIRED })
+  const verified = await verifyJwt(token, keys, {
+    ...expected,
+    typ: 'at+jwt',
+    algorithms: ['ES256'],
+    required: REQUIRED,
+  })
   if (!verified.ok) return verified
   for (const [name, { holds, expected: wanted }] of Object.entries(CLAIMS)) {
     const value = verified.claims[name]

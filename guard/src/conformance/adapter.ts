@@ -16,9 +16,10 @@ export interface Start {
   client_key?: object
   audience: string
   guard: string
-  stale_after_seconds: number
   /** Poll, do not follow. */
-  poll_seconds?: number
+  poll?: true
+  /** Without a lease ask the broker about each token. */
+  without_lease?: 'introspect'
 }
 
 export type Message =
@@ -65,13 +66,35 @@ function overHttp(address: string): Adapter {
   }
 }
 
+/** A process that has ended is started again, where it has answered before: for the next case. */
 function overStdio(command: string, clock: Clock): Adapter {
+  let running: Running | undefined
+  return {
+    async ask(message) {
+      if (running === undefined || (running.ended !== undefined && running.answered))
+        running = startProcess(command, clock)
+      const { answered } = running
+      return running.ask(message).catch((error: unknown) => {
+        throw error instanceof AdapterGone && answered ? new Error(error.message) : error
+      })
+    },
+    close: async () => running?.close(),
+  }
+}
+
+interface Running extends Adapter {
+  readonly answered: boolean
+  readonly ended: Error | undefined
+}
+
+function startProcess(command: string, clock: Clock): Running {
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting: {
     resolve: (answer: { status?: number }) => void
     reject: (error: Error) => void
   }[] = []
   let ended: Error | undefined
+  let answered = false
   const exited = new Promise<void>((resolve) => {
     child.on('close', (code) => {
       ended ??= new AdapterGone(
@@ -84,6 +107,7 @@ function overStdio(command: string, clock: Clock): Adapter {
   child.stdin.on('error', () => {})
   createInterface({ input: child.stdout }).on('line', (line) => {
     const next = waiting.shift()
+    answered = true
     try {
       next?.resolve(JSON.parse(line) as { status?: number })
     } catch {
@@ -91,6 +115,12 @@ function overStdio(command: string, clock: Clock): Adapter {
     }
   })
   return {
+    get answered() {
+      return answered
+    },
+    get ended() {
+      return ended
+    },
     ask(message) {
       if (ended !== undefined) return Promise.reject(ended)
       return new Promise((resolve, reject) => {

@@ -6,19 +6,19 @@ import { NEEDS } from './shapes.ts'
 
 /** The command line of `guard conformance`. */
 
-const USAGE = `Usage: guard conformance --adapter ADAPTER [--only TEXT] [--without WHAT] [--stale-after SECONDS] [--json] [--list]
+const USAGE = `Usage: guard conformance --adapter ADAPTER [--only TEXT] [--without WHAT] [--lease SECONDS] [--json] [--list]
 
 Runs the conformance cases against a guard of any language: a fake broker plays each case, and the guard must decide as docs/feed.md says.
 
   --adapter ADAPTER      what drives the guard: a command that reads and writes JSON lines, or an http address. It answers
-                           {"do":"start","issuer":…,"client_id":…,"client_secret":…,"audience":…,"guard":…,"stale_after_seconds":…}  {}
+                           {"do":"start","issuer":…,"client_id":…,"client_secret":…,"audience":…,"guard":…}  {}
                            {"do":"check","token":…}            {"status":200} accepted, 401 rejected, 503 not known
                            {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
                            {"do":"stop"}                       {}
   --only TEXT            only cases whose name contains this
   --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
-                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll_seconds"); more than once for several
-  --stale-after SECONDS  after how much silence the guard stops accepting: given to the adapter, 2 to 60; default 35
+                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"); more than once for several
+  --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
   --json                 print the results as one JSON document
   --list                 print the names of the cases, and end
   --help
@@ -30,7 +30,7 @@ const OPTIONS = {
   adapter: { type: 'string' },
   only: { type: 'string' },
   without: { type: 'string', multiple: true },
-  'stale-after': { type: 'string', default: '35' },
+  lease: { type: 'string', default: '2' },
   json: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
@@ -54,9 +54,9 @@ export async function conformance(
   if (given.list) return (out(`${names.join('\n')}\n`), 0)
   const adapter = openAdapter(given.adapter ?? '', clock)
   try {
-    const staleAfterSeconds = Number(given['stale-after'])
+    const leaseSeconds = Number(given.lease)
     const onResult = (result: Result): void => void (json || out(line(result)))
-    const results = await runKit({ adapter, clock, only, without, staleAfterSeconds, onResult })
+    const results = await runKit({ adapter, clock, only, without, leaseSeconds, onResult })
     out(json ? `${JSON.stringify({ results }, null, 2)}\n` : summary(results))
     return results.some(({ outcome }) => outcome === 'fail') ? 1 : 0
   } catch (error) {
@@ -82,17 +82,17 @@ function wrong(values: {
   adapter?: string
   only?: string
   without?: string[]
-  'stale-after': string
+  lease: string
 }): string | undefined {
-  const seconds = Number(values['stale-after'])
+  const seconds = Number(values.lease)
   const unknown = (values.without ?? []).find(
     (need) => !(NEEDS as readonly string[]).includes(need),
   )
   if (values.adapter === undefined)
     return "--adapter is missing, for example --adapter 'python3 adapter.py'."
   if (unknown !== undefined) return `--without ${unknown}: the values are ${NEEDS.join(', ')}.`
-  if (!(seconds >= 2 && seconds <= 60))
-    return `--stale-after ${values['stale-after']}: expected is a number from 2 to 60.`
+  if (!(seconds >= 1 && seconds <= 60))
+    return `--lease ${values.lease}: expected is a number from 1 to 60.`
   const { only } = values
   if (only !== undefined && !readCases().some(({ name }) => name.includes(only)))
     return `--only ${only}: no case has this in its name. --list prints the names.`

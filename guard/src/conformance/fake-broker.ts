@@ -26,7 +26,9 @@ export class FakeBroker {
   issuer = ''
   entries: LogEntry[] = []
   readonly connections: Connection[] = []
-  readonly reports: { epoch?: unknown; seq?: unknown; guard?: unknown; answered: number }[] = []
+  readonly reports: (Record<string, unknown> & { answered: number })[] = []
+  /** How many requests each path has had. */
+  readonly requests = new Map<string, number>()
   /** How the client is registered. */
   clientBy: 'secret' | 'key' = 'secret'
   /** The name of its clock, and the length of the leases that it grants. */
@@ -40,18 +42,30 @@ export class FakeBroker {
     seq: 100,
     page: 1000,
     retired_kids: [],
-    jwks: ['es-1', 'rs-1'],
+    jwks: ['es-1', 'rs-1', 'es-384'],
     down: false,
     silent: false,
     report_status: 0,
     hold_live: false,
     clock_ahead_seconds: 0,
     issuer: '',
+    hangs: '',
+    moved: '',
+    buffered: false,
+    type: 'text/event-stream',
+    known_ago_ms: 0,
+    late: false,
+    lease_clock: '',
+    no_lease: false,
+    clock_answers: '',
+    last_page_fails: false,
   }
   readonly #clock: Clock
   readonly #keys: Keys
   readonly #server: Server
   readonly #streams = new Set<ServerResponse>()
+  /** Streams that bring nothing more. */
+  readonly #hushed = new Set<ServerResponse>()
   /** The `jti` of each assertion: it is accepted once. */
   readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
@@ -89,7 +103,9 @@ export class FakeBroker {
     if (changes.epoch !== undefined) this.entries = []
     if (changes.seq !== undefined)
       this.entries = this.entries.filter(({ seq }) => seq <= this.state.seq)
-    if (changes.down === true) this.cut()
+    if (changes.hangs === '') this.#server.closeAllConnections()
+    // A stream that was opened meanwhile has not had its snapshot.
+    if (changes.down === true || changes.silent === false) this.cut()
   }
 
   append(entry: LogEntry, { send }: { send: boolean }): void {
@@ -103,7 +119,8 @@ export class FakeBroker {
     this.raw(frame(event, data, id))
   }
   raw(text: string): void {
-    if (!this.state.silent) for (const stream of this.#streams) stream.write(text)
+    if (this.state.silent) return
+    for (const stream of this.#streams) if (!this.#hushed.has(stream)) stream.write(text)
   }
   /**
    * An event in pieces. No heartbeat comes between them: it would be in the middle of the event.
@@ -119,6 +136,9 @@ export class FakeBroker {
   cut(): void {
     for (const stream of this.#streams) stream.destroy()
   }
+  hush(): void {
+    for (const stream of this.#streams) this.#hushed.add(stream)
+  }
   live(): void {
     this.state.hold_live = false
     const { epoch, seq } = this.state
@@ -129,12 +149,20 @@ export class FakeBroker {
 
   /** It has sent all that it knows. */
   #grant(): void {
-    this.raw(this.#leaseFrame())
+    if (!this.state.no_lease) this.raw(this.#leaseFrame())
   }
 
   #leaseFrame(): string {
-    const knownMs = this.#clock.elapsedMs()
-    return frame('lease', { ...this.#lease, known_ms: knownMs, seq: this.#sentSeq })
+    const clock = this.state.lease_clock || this.#lease.clock
+    return frame('lease', { ...this.#lease, clock, ...this.#known(), seq: this.#sentSeq })
+  }
+
+  get #lateMs(): number {
+    return this.state.late ? 1250 * this.#lease.seconds : 0
+  }
+
+  #known(): { known_ms: number } {
+    return { known_ms: this.#clock.elapsedMs() - this.state.known_ago_ms - this.#lateMs }
   }
 
   #anchor(): { clock: string; at_ms: number } {
@@ -150,7 +178,12 @@ export class FakeBroker {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request)
-    const { pathname, searchParams } = new URL(request.url ?? '/', this.issuer)
+    const { pathname: asked, search, searchParams } = new URL(request.url ?? '/', this.issuer)
+    const pathname = asked.replace(/^\/moved(?=\/)/, '')
+    this.requests.set(asked, (this.requests.get(asked) ?? 0) + 1)
+    if (asked === this.state.hangs) return
+    if (asked === this.state.moved)
+      return void response.writeHead(307, { location: `/moved${asked}${search}` }).end()
     const params =
       request.method === 'POST' && pathname !== '/revocations/enforced'
         ? new URLSearchParams(body)
@@ -164,7 +197,7 @@ export class FakeBroker {
     if (
       !this.#isClient(
         request,
-        pathname === '/revocations/enforced' ? membersOf(body) : (name) => params.get(name),
+        pathname === '/revocations/enforced' ? membersOf(body) : inForm(request, params),
       )
     ) {
       this.unauthenticated++
@@ -175,9 +208,17 @@ export class FakeBroker {
         header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined,
         response,
       )
+    if (
+      pathname === '/revocations' &&
+      this.state.last_page_fails &&
+      params.get('epoch') === this.state.epoch
+    )
+      return void response.writeHead(503).end()
     if (pathname === '/revocations') return json(response, this.#page(params))
     if (pathname === '/revocations/clock')
-      return json(response, { ...this.#anchor(), nonce: params.get('nonce') })
+      return json(response, this.#clockAnswer(params.get('nonce')))
+    if (pathname === '/introspect')
+      return json(response, { active: this.#isActive(new URLSearchParams(body).get('token')) })
     if (pathname === '/revocations/enforced') return this.#report(body, response)
     response.writeHead(404).end()
   }
@@ -190,6 +231,30 @@ export class FakeBroker {
     return true
   }
 
+  /** What is not of this request would allow a minute more. */
+  #clockAnswer(nonce: string | null): Record<string, unknown> {
+    const { clock, at_ms } = this.#anchor()
+    const wrong = this.state.clock_answers
+    if (wrong === '') return { clock, at_ms, nonce }
+    return wrong === 'another clock'
+      ? { clock: 'another', at_ms: at_ms - 60_000, nonce }
+      : { clock, at_ms: at_ms - 60_000, nonce: 'an-answer-before-this-one' }
+  }
+
+  /** Whether no entry covers a token of this broker. */
+  #isActive(token: string | null): boolean {
+    const claims = JSON.parse(
+      Buffer.from((token ?? '').split('.')[1] ?? '', 'base64url').toString(),
+    ) as Record<string, unknown>
+    return !this.entries.some(({ selector, seq }) => {
+      const { kind: _, ...names } = selector as Record<string, unknown>
+      return (
+        seq > Number(claims['rev']) &&
+        Object.entries(names).every(([name, value]) => claims[name] === value)
+      )
+    })
+  }
+
   #key(name: string): Keys[string] {
     const key = this.#keys[name]
     if (key === undefined) throw new Error(`keys.json has no key ${name}`)
@@ -199,7 +264,7 @@ export class FakeBroker {
   #report(body: string, response: ServerResponse): void {
     const report = JSON.parse(body) as FakeBroker['reports'][number]
     const known = report.epoch === this.state.epoch && Number(report.seq) <= this.state.seq
-    const answered = this.state.report_status || (known ? 204 : 409)
+    const answered = this.state.report_status || (!isReport(report) ? 400 : known ? 204 : 409)
     this.reports.push({ ...report, answered })
     response.writeHead(answered).end()
   }
@@ -235,9 +300,8 @@ export class FakeBroker {
       retired_kids: this.state.retired_kids,
       reset,
       more,
-      ...(!more && {
-        lease: { ...this.#lease, ...this.#anchor(), known_ms: this.#clock.elapsedMs() },
-      }),
+      ...(!more &&
+        !this.state.no_lease && { lease: { ...this.#lease, ...this.#anchor(), ...this.#known() } }),
     }
   }
 
@@ -249,19 +313,24 @@ export class FakeBroker {
       lastEventId === undefined ? undefined : { epoch: given, seq: Number(after) },
     )
     response.writeHead(200, {
-      'content-type': 'text/event-stream',
+      'content-type': this.state.type,
       'cache-control': 'no-store, no-transform',
     })
-    response.flushHeaders()
-    if (this.state.silent) return
+    response.on('close', () => this.#streams.delete(response))
+    if (this.state.buffered || this.state.silent) {
+      response.flushHeaders()
+      this.#hushed.add(response)
+      this.#streams.add(response)
+      return
+    }
     this.#sentSeq = seq
-    response.write(`retry: 1000\n\n${frame('anchor', this.#anchor())}`)
-    if (reset) response.write(frame('reset', { epoch }))
+    const held = [`retry: 1000\n\n${frame('anchor', this.#anchor())}`]
+    if (reset) held.push(frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {
       const part = entries.slice(at, at + page)
       const reached = at + page >= entries.length ? seq : (part.at(-1)?.seq ?? seq)
-      response.write(
+      held.push(
         frame(
           'snapshot',
           { epoch, seq: reached, entries: part, retired_kids },
@@ -269,11 +338,19 @@ export class FakeBroker {
         ),
       )
     }
-    if (resumes) response.write(frame('keys', { jwks: 'changed', retired_kids }))
+    if (resumes) held.push(frame('keys', { jwks: 'changed', retired_kids }))
     if (!hold_live)
-      response.write(frame('live', { epoch, seq }, `${epoch}.${seq}`) + this.#leaseFrame())
+      held.push(
+        frame('live', { epoch, seq }, `${epoch}.${seq}`) +
+          (this.state.no_lease ? '' : this.#leaseFrame()),
+      )
+    if (!this.state.late) return this.#begin(response, held)
+    this.#clock.after(this.#lateMs, () => this.#begin(response, held))
+  }
+
+  #begin(response: ServerResponse, held: readonly string[]): void {
+    response.write(held.join(''))
     this.#streams.add(response)
-    response.on('close', () => this.#streams.delete(response))
   }
 }
 
@@ -281,6 +358,34 @@ const encoded = (text: string): string =>
   new URLSearchParams({ text }).toString().slice('text='.length)
 /** RFC 6749 §2.3.1: each part is form-encoded first. */
 const BASIC = `Basic ${Buffer.from(`${encoded(CLIENT.client_id)}:${encoded(CLIENT.client_secret)}`).toString('base64')}`
+
+/** An assertion counts only in the body: an address is logged. */
+const inForm =
+  ({ method }: IncomingMessage, params: URLSearchParams) =>
+  (name: string): unknown =>
+    method === 'POST' ? params.get(name) : undefined
+
+/** As the broker reads it (docs/feed.md, "Report"). */
+function isReport({
+  clock_offset_seconds: offset,
+  epoch,
+  guard,
+  seq,
+  version,
+  without_lease: without,
+}: Record<string, unknown>): boolean {
+  return (
+    typeof epoch === 'string' &&
+    isWhole(seq) &&
+    matches(guard, /^[\w.-]{1,64}$/) &&
+    (version === undefined || matches(version, /^[\w./+-]{1,64}$/)) &&
+    (without === undefined || matches(without, /^(?:reject|introspect)$/)) &&
+    (offset === undefined || Number.isSafeInteger(offset))
+  )
+}
+const isWhole = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
+const matches = (value: unknown, pattern: RegExp): boolean =>
+  typeof value === 'string' && pattern.test(value)
 
 const membersOf = (body: string): ((name: string) => unknown) => {
   const members = JSON.parse(body) as Record<string, unknown>

@@ -48,7 +48,9 @@ export interface Result {
 export interface RunOptions {
   adapter: Adapter
   clock: Clock
-  staleAfterSeconds: number
+  leaseSeconds: number
+  /** How many times longer a guard may take on a busy machine. */
+  patience?: number
   /** Only cases whose name contains this. */
   only?: string | undefined
   /** What the guard does not have. */

@@ -11,7 +11,9 @@ export interface Stage {
   adapter: Adapter
   clock: Clock
   keys: Keys
-  staleAfterSeconds: number
+  leaseSeconds: number
+  /** How many times longer a guard may take on a busy machine; 1 unless given. */
+  patience?: number
 }
 
 const WAIT_MS = 10_000
@@ -34,11 +36,15 @@ export class Play {
   readonly #stage: Stage
   /** Connections that steps have asked about. */
   #connectionsSeen = 0
+  /** Requests that steps have asked about, by path. */
+  readonly #requestsSeen = new Map<string, number>()
+  /** Tokens that are given to the guard more than once, by their name in the case. */
+  readonly #signed = new Map<string, string>()
   #started = false
 
   constructor(stage: Stage) {
     this.#stage = stage
-    this.broker = new FakeBroker(stage.keys, stage.clock, stage.staleAfterSeconds)
+    this.broker = new FakeBroker(stage.keys, stage.clock, stage.leaseSeconds)
   }
 
   async start(): Promise<void> {
@@ -52,23 +58,21 @@ export class Play {
     }
   }
 
-  async #startGuard({ by, poll_seconds }: Extract<Step, { do: 'start' }>): Promise<void> {
+  async #startGuard(step: Extract<Step, { do: 'start' }>): Promise<void> {
+    const { by, poll, without_lease } = step
     this.#started = true
     this.broker.clientBy = by ?? 'secret'
-    const { adapter, keys, staleAfterSeconds } = this.#stage
+    const { adapter, keys } = this.#stage
     const { client_secret, ...client } = CLIENT
     const credential = by === 'key' ? { client_key: keys[CLIENT_KEY] ?? {} } : { client_secret }
-    const settings = {
-      guard: 'conformance-1',
-      stale_after_seconds: staleAfterSeconds,
-      ...(poll_seconds !== undefined && { poll_seconds }),
-    }
     await adapter.ask({
       do: 'start',
       issuer: this.broker.issuer,
       ...client,
       ...credential,
-      ...settings,
+      guard: 'conformance-1',
+      ...(poll && { poll }),
+      ...(without_lease && { without_lease }),
     })
   }
 
@@ -96,6 +100,8 @@ export class Play {
         return this.#connection(step)
       case 'expect_report':
         return this.#report(step)
+      case 'expect_requests':
+        return this.#requests(step)
       default:
         this.#happens(step)
         return undefined
@@ -103,14 +109,19 @@ export class Play {
   }
 
   #happens(
-    step: Extract<Step, { do: 'revoke' | 'send' | 'broker' | 'fill' | 'cut' | 'live' }>,
+    step: Extract<Step, { do: 'revoke' | 'send' | 'broker' | 'fill' | 'cut' | 'live' | 'hush' }>,
   ): void {
     const { broker } = this
     const exp = broker.now + ENTRY_SECONDS
     switch (step.do) {
       case 'revoke':
         broker.append(
-          { ...step.members, seq: step.seq, selector: step.selector, exp },
+          {
+            ...step.members,
+            seq: step.seq,
+            selector: step.selector,
+            exp: step.exp_in === undefined ? exp : broker.now + step.exp_in,
+          },
           { send: step.unsent !== true },
         )
         break
@@ -133,6 +144,9 @@ export class Play {
       case 'cut':
         broker.cut()
         break
+      case 'hush':
+        broker.hush()
+        break
       case 'live':
         broker.live()
     }
@@ -151,35 +165,59 @@ export class Play {
     const expected: string[] = [step.expect].flat()
     const never = step.do === 'check' ? step.never : undefined
     let answered = ''
-    if (step.do === 'check' && step.for_ms !== undefined) {
+    const { leaseSeconds } = this.#stage
+    const { for_leases, for_ms: forMs = for_leases && for_leases * leaseSeconds * 1000 } =
+      step.do === 'check' ? step : {}
+    if (forMs !== undefined) {
       const differs = await this.#until(
         async () => !expected.includes((answered = await this.#ask(step))),
-        step.for_ms,
+        forMs,
       )
       return differs
-        ? `expected ${expected.join(' or ')} for ${step.for_ms} ms, and the guard answered ${answered}`
+        ? `expected ${expected.join(' or ')} for ${forMs} ms, and the guard answered ${answered}`
         : undefined
     }
-    const settled = await this.#until(async () => {
-      answered = await this.#ask(step)
-      return expected.includes(answered) || step.at_once === true || answered === never
-    })
+    const settled = await this.#until(
+      async () => {
+        answered = await this.#ask(step)
+        return expected.includes(answered) || step.at_once === true || answered === never
+      },
+      step.do === 'check' ? this.#patiently(step.within_ms) : undefined,
+    )
     if (expected.includes(answered)) return undefined
     return `expected ${expected.join(' or ')}, and the guard answered ${answered}${settled ? '' : ` for ${this.#waitMs / 1000} s`}`
   }
 
   async #ask(step: Extract<Step, { do: 'check' | 'logout' }>): Promise<string> {
-    const { adapter, keys } = this.#stage
-    const { issuer, now } = this.broker
-    const token = signToken(step.do === 'check' ? 'access' : 'logout', step.token, {
-      issuer,
-      keys,
-      now,
-    })
+    const { adapter } = this.#stage
+    const { same } = step.token
+    const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
+    if (same !== undefined) this.#signed.set(same, token)
     const { status = 0 } = await adapter.ask(
       step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
     )
     return (step.do === 'check' ? DECISIONS : LOGOUT_DECISIONS)[status] ?? `status ${status}`
+  }
+
+  #sign({ do: kind, token }: Extract<Step, { do: 'check' | 'logout' }>): string {
+    const { issuer, now } = this.broker
+    const signing = { issuer, keys: this.#stage.keys, now }
+    return signToken(kind === 'check' ? 'access' : 'logout', token, signing)
+  }
+
+  async #requests(step: Extract<Step, { do: 'expect_requests' }>): Promise<string | undefined> {
+    const { requests } = this.broker
+    const seen = this.#requestsSeen.get(step.path) ?? 0
+    const since = (): number => (requests.get(step.path) ?? 0) - seen
+    if ('at_least' in step)
+      await this.#until(() => since() >= step.at_least, this.#patiently(step.within_ms))
+    else await this.#until(() => since() > step.at_most, step.for_ms)
+    const count = since()
+    this.#requestsSeen.set(step.path, seen + count)
+    const isSo = 'at_least' in step ? count >= step.at_least : count <= step.at_most
+    if (isSo) return undefined
+    const wanted = 'at_least' in step ? `at least ${step.at_least}` : `at most ${step.at_most}`
+    return `expected ${wanted} requests to ${step.path}, and there were ${count}`
   }
 
   async #connection({
@@ -187,21 +225,33 @@ export class Play {
     within_ms: withinMs = WAIT_MS,
   }: Extract<Step, { do: 'expect_connection' }>): Promise<string | undefined> {
     const { connections } = this.broker
-    if (!(await this.#until(() => connections.length > this.#connectionsSeen, withinMs)))
+    if (
+      !(await this.#until(
+        () => connections.length > this.#connectionsSeen,
+        this.#patiently(withinMs),
+      ))
+    )
       return `no new connection within ${withinMs / 1000} s`
     const connection = connections.at(-1)
     this.#connectionsSeen = connections.length
     if (resumes === undefined) return undefined
     const { lastEventId = '' } = connection ?? {}
+    if (resumes === 'nothing')
+      return lastEventId === ''
+        ? undefined
+        : `expected no Last-Event-ID, and it was ${JSON.stringify(lastEventId)}`
     const [, epoch, seq] = /^(.*)\.(\d+)$/.exec(lastEventId) ?? []
-    if (epoch === resumes.epoch && Number(seq) <= resumes.at_most) return undefined
-    return `expected a Last-Event-ID of ${resumes.epoch} and at most ${resumes.at_most}, and it was ${JSON.stringify(lastEventId)}`
+    const { at_least: least = 0, at_most: most } = resumes
+    if (epoch === resumes.epoch && Number(seq) <= most && Number(seq) >= least) return undefined
+    return `expected a Last-Event-ID of ${resumes.epoch}, at least ${least} and at most ${most}, and it was ${JSON.stringify(lastEventId)}`
   }
 
   async #report({
     epoch,
     seq,
     answered = 204,
+    between = {},
+    members = {},
   }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
     const wanted = { epoch, seq, guard: 'conformance-1', answered }
     const { reports } = this.broker
@@ -209,13 +259,21 @@ export class Play {
       isDeepStrictEqual(
         { epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered },
         wanted,
+      ) &&
+      Object.entries(members).every(([name, value]) => report[name] === value) &&
+      Object.entries(between).every(
+        ([name, [from, to]]) => Number(report[name]) >= from && Number(report[name]) <= to,
       )
     if (await this.#until(() => reports.some(isWanted))) return undefined
     return `no report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
   }
 
+  #patiently(ms: number | undefined): number | undefined {
+    return ms && ms * (this.#stage.patience ?? 1)
+  }
+
   get #waitMs(): number {
-    return WAIT_MS + this.#stage.staleAfterSeconds * 1000
+    return this.#patiently(WAIT_MS + this.#stage.leaseSeconds * 1000) ?? 0
   }
 
   async #until(isSo: () => boolean | Promise<boolean>, withinMs = this.#waitMs): Promise<boolean> {

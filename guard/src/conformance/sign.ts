@@ -90,7 +90,7 @@ function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): stri
     return createHmac('sha256', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }))
       .update(input)
       .digest('base64url')
-  return sign('sha256', Buffer.from(input), {
+  return sign(alg === 'ES384' ? 'sha384' : 'sha256', Buffer.from(input), {
     key: privateKey,
     dsaEncoding: 'ieee-p1363',
   }).toString('base64url')

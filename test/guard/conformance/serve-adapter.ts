@@ -27,6 +27,7 @@ export function serveAdapter(): Adapter {
 
 async function start(message: Start, rules: string, directory: string): Promise<Serving> {
   const { audience, client_id, client_key, client_secret, guard: guard_id, issuer } = message
+  const { without_lease } = message
   const client_key_file = join(directory, 'client-key.json')
   writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
   const credential = client_secret === undefined ? { client_key_file } : { client_secret }
@@ -42,7 +43,7 @@ async function start(message: Start, rules: string, directory: string): Promise<
     listen: '127.0.0.1:0',
   }
   const read = readSettings({
-    flags: given,
+    flags: { ...given, ...(without_lease !== undefined && { without_lease }) },
     env: {},
     file: undefined,
   })

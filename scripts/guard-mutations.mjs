@@ -1,0 +1,743 @@
+// `npm run mutations`: puts faults into the guard for Node one by one, and says which of them the
+// conformance kit finds. A guard in any language is trusted by the kit, so a fault that it does not
+// find is a hole of the kit. Each mutation replaces texts of a source, each of which must be there once.
+// `node scripts/guard-mutations.mjs TEXT` runs those whose names contain it.
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { completeClock } from '../guard/src/clock.ts'
+import { openAdapter } from '../guard/src/conformance/adapter.ts'
+import { runKit } from '../guard/src/conformance/kit.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const AT_ONCE = 4
+
+/**
+ * `only`: the cases that should find it, which run before the others. `because`: why the kit need
+ * not find it.
+ * @type {[name: string, file: string, from: string | string[], to: string | string[], only: string, because?: string][]}
+ */
+const MUTATIONS = [
+  // The check of a token.
+  [
+    'a decision is remembered by its token',
+    'check',
+    '    const { catchUp } = this.#parts\n    if (catchUp',
+    '    const memory = (this as unknown as { m: Map<string, CheckResult> }).m ??= new Map()\n    const before = memory.get(token)\n    if (before !== undefined) return before\n    const { catchUp: _ } = this.#parts\n    const found = await (this.#now(token) ?? this.#later(token))\n    if (found.ok) memory.set(token, found)\n    if (found.ok) return found\n    const { catchUp } = this.#parts\n    if (catchUp',
+    'feed/covers a session',
+  ],
+  [
+    'exp is not checked again of a token that was seen',
+    'check',
+    'validity.secondsLeft(claims) <= 0',
+    'validity.secondsLeft(claims) <= -1e9',
+    'feed/an expired token that was seen',
+  ],
+  [
+    'tokens of a withdrawn key that were verified stay valid',
+    'check',
+    'if (validity.isKeyWithdrawn(verified.kid))',
+    'if (false)',
+    'feed/a key that is no longer published',
+    'the cache forgets such tokens when the key goes',
+  ],
+  [
+    'typ is not compared',
+    'verify-jwt',
+    'typ === undefined ? expected.typMayBeAbsent !== true : !sameTyp(typ, expected.typ)',
+    'false',
+    'access-token/',
+  ],
+  [
+    'a typ may be absent',
+    'verify-jwt',
+    'expected.typMayBeAbsent !== true :',
+    'false :',
+    'access-token/without typ',
+  ],
+  ['RS256 signs access tokens', 'verify-jwt', "algorithms: ['ES256'],", '', 'access-token/RS256'],
+  [
+    'iss is not compared',
+    'verify-jwt',
+    '      issuer: expected.issuer,\n',
+    '',
+    'access-token/another issuer',
+  ],
+  [
+    'aud is not compared',
+    'verify-jwt',
+    '      audience: expected.audience,\n',
+    '',
+    'access-token/another audience',
+  ],
+  [
+    'the client_id is an audience',
+    'check',
+    'audience,\n        toleranceSeconds,',
+    "audience: [audience, 'conformance'].flat(),\n        toleranceSeconds,",
+    'access-token/client_id as its audience',
+  ],
+  [
+    'aud is compared without its case',
+    'verify-jwt',
+    '      audience: expected.audience,\n',
+    "      audience: [expected.audience, 'https://CONFORMANCE.example'].flat(),\n",
+    'access-token/audience in capitals',
+  ],
+  [
+    'aud may end with a slash',
+    'verify-jwt',
+    '      audience: expected.audience,\n',
+    "      audience: [expected.audience].flat().flatMap((one) => [one, one + '/']),\n",
+    'access-token/audience with a slash',
+  ],
+  [
+    'iat may be in the future',
+    'verify-jwt',
+    'payload.iat > expected.now + expected.toleranceSeconds',
+    'payload.iat > 9e9',
+    'access-token/issued in the future',
+  ],
+  [
+    '401 where the time is wrong',
+    'check',
+    "result.why === 'not_yet_valid'",
+    'false',
+    'access-token/issued in the future',
+  ],
+  [
+    'a token without kid is tried with a key',
+    'verify-jwt',
+    'const { alg, kid, typ } = header',
+    "const { alg, kid = 'es-1', typ } = header",
+    'access-token/without kid',
+  ],
+  [
+    'rev may be absent',
+    'verify-jwt',
+    ["'jti', 'rev']", 'rev: { holds: isSeq, expected'],
+    ["'jti']", 'rev: { holds: (value) => optional(value, isSeq), expected'],
+    'access-token/without rev',
+  ],
+  ['sid is required', 'verify-jwt', 'sid: TEXT_IF_ANY', 'sid: TEXT', 'access-token/of a service'],
+  ['tid is required', 'verify-jwt', 'tid: TEXT_IF_ANY', 'tid: TEXT', 'access-token/of a service'],
+  [
+    'the own clock alone decides',
+    'broker-clock',
+    '+ Math.max(0, this.offsetSeconds ?? 0)',
+    '',
+    'feed/a clock behind the broker',
+  ],
+  [
+    '401 where the clock is ahead',
+    'check',
+    'if (ahead <= this.#parts.settings.clockToleranceSeconds || ahead * 2 < lifetime)',
+    'if (true)',
+    'feed/a clock ahead of the broker',
+  ],
+  // The keys.
+  [
+    'a kid that nothing has fetches the JWKS each time',
+    'keys',
+    '>= this.#options.minRefetchSeconds * 1000',
+    '>= 0',
+    'feed/keys that nothing has',
+  ],
+  [
+    'retired keys are kept',
+    'keys',
+    'if (this.#keys.delete(kid)) gone.add(kid)',
+    'void gone',
+    'feed/a retired key',
+  ],
+  [
+    'a retired key comes back with the JWKS',
+    'keys',
+    'for (const kid of this.#retired) fresh.delete(kid)',
+    '',
+    'feed/a retired key',
+  ],
+  [
+    'the JWKS is not fetched at keys',
+    'feed-reader',
+    '    // What cannot be read now is read when a token asks for it.\n    this.#parts.keys.refresh()',
+    '    // What cannot be read now is read when a token asks for it.\n    Promise.resolve()',
+    'feed/a new key',
+  ],
+  [
+    'retired_kids of keys is ignored',
+    'feed-reader',
+    '    this.#keysRetired(data?.retired_kids)\n',
+    '',
+    'feed/a retired key',
+  ],
+  [
+    'retired_kids of a snapshot is ignored',
+    'feed-reader',
+    '    this.#keysRetired(data.retired_kids)\n',
+    '',
+    'feed/a key that was retired before',
+  ],
+  [
+    'keys are kept at reset',
+    'feed-reader',
+    '    keys.refresh().catch(() => {})\n    hooks.reset',
+    '    void keys\n    hooks.reset',
+    'feed/a restored database',
+  ],
+  [
+    'redirects of the JWKS are followed',
+    'keys',
+    "redirect: 'manual'",
+    "redirect: 'follow'",
+    'feed//jwks moved',
+  ],
+  [
+    'redirects of the feed are followed',
+    'broker',
+    "redirect: 'manual'",
+    "redirect: 'follow'",
+    'feed//revocations moved',
+  ],
+  // Entries.
+  [
+    'an unknown kind is ignored',
+    'selector',
+    "return { kind: 'everything' }",
+    "return { kind: 'session', sid: 'none' }",
+    'feed/unknown selector kind',
+  ],
+  [
+    'a kind without its member is ignored',
+    'selector',
+    "if (kind === 'session' && isText(sid)) return { kind, sid }",
+    "if (kind === 'session') return { kind, sid: String(sid) }",
+    'feed/a selector without its member',
+  ],
+  [
+    'a grant is matched by its client alone',
+    'selector',
+    'return `g:${selector.sid}\\n${selector.client_id}`',
+    'return `c:${selector.client_id}`',
+    'feed/covers a grant',
+  ],
+  [
+    'a grant is matched by its session alone',
+    'selector',
+    'return `g:${selector.sid}\\n${selector.client_id}`',
+    'return `s:${selector.sid}`',
+    'feed/covers a grant',
+  ],
+  [
+    'an entry covers tokens of its own seq',
+    'ledger',
+    'rev < entry.seq',
+    'rev <= entry.seq',
+    'feed/covers a session',
+  ],
+  [
+    'an older entry replaces a newer one',
+    'ledger',
+    'before.seq >= seq',
+    'before.seq === seq',
+    'feed/an older entry of the same selector',
+  ],
+  [
+    'an entry below the position is ignored',
+    'feed-reader',
+    '    this.#apply(entry)\n    return this.#reached',
+    '    if (entry.seq > this.enforcedSeq) this.#apply(entry)\n    return this.#reached',
+    'feed/an older entry after a newer one',
+  ],
+  [
+    'entries are forgotten ten minutes early',
+    'ledger',
+    'if (entry.exp < now) this.#entries.delete(key)',
+    'if (entry.exp < now + 600) this.#entries.delete(key)',
+    'feed/entries are kept',
+    'the guard for Node deletes every 30 s, and no case waits so long; a guard that deletes at live is found',
+  ],
+  [
+    'a snapshot replaces what is there',
+    'feed-reader',
+    '    this.epoch = data.epoch\n    for',
+    '    this.#parts.ledger.clear()\n    this.epoch = data.epoch\n    for',
+    'feed/snapshots are merged',
+  ],
+  // The stream.
+  [
+    'accepts from the snapshot on',
+    'feed-reader',
+    '    this.#keysRetired(data.retired_kids)\n',
+    '    this.#keysRetired(data.retired_kids)\n    this.ready = true\n    this.freshness.heard()\n',
+    'feed/nothing before live',
+  ],
+  [
+    'accepts between reset and live',
+    'feed-reader',
+    '    lease.end()\n    this.ready = false\n    this.#liveAtMs = undefined\n',
+    '    void lease\n    if (this.epoch === undefined) this.#liveAtMs = undefined\n',
+    'feed/a restored database',
+  ],
+  [
+    'entries are kept at reset',
+    'feed-reader',
+    '    ledger.clear()\n',
+    '    void ledger\n',
+    'feed/a restored database',
+  ],
+  [
+    'tokens of the former log are accepted',
+    'feed-reader',
+    'if (this.#turned) ledger.turned',
+    'if (false) ledger.turned',
+    'feed/a restored database',
+  ],
+  [
+    'tokens above the new head are rejected for good',
+    'ledger',
+    ' && token.iat < this.#turn.at',
+    '',
+    'feed/a restored database',
+  ],
+  [
+    'a live below the position is accepted',
+    'feed-reader',
+    'if (data.seq < this.enforcedSeq) {',
+    'if (false) {',
+    'feed/a log that goes back',
+  ],
+  [
+    'another epoch is merged without a reset',
+    'feed-reader',
+    "    this.startOver()\n    return 'it spoke of another log'\n  }\n\n  #becomeLive",
+    '    return undefined\n  }\n\n  #becomeLive',
+    'feed/another log without a reset',
+  ],
+  [
+    'goes on after an event that cannot be read',
+    'feed-reader',
+    "    this.startOver()\n    return 'it could not be read'",
+    '    return undefined as unknown as string',
+    'feed/an event that cannot be read',
+  ],
+  [
+    'resumes after an event that cannot be read',
+    'feed-reader',
+    '    this.ready = false\n    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
+    '    this.ready = false\n  }\n\n  /**\n   * Whether the broker',
+    'feed/an event that cannot be read',
+  ],
+  [
+    'accepts after an event that cannot be read',
+    'feed-reader',
+    '    this.ready = false\n    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
+    '    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
+    'feed/an event that cannot be read',
+  ],
+  [
+    'end is ignored',
+    'feed-reader',
+    'return `the broker ended it: ${String(data?.why)}`',
+    'return undefined',
+    'feed/the broker ends the stream',
+  ],
+  [
+    'an unknown event is an error',
+    'feed-reader',
+    '        // A later broker may say more than this guard understands.\n        return undefined',
+    '        return this.#nonsense(name)',
+    'feed/unknown members and events',
+  ],
+  [
+    'a jump of seq is a loss',
+    'feed-reader',
+    '    if (seq <= this.enforcedSeq) return undefined\n',
+    "    if (seq <= this.enforcedSeq) return undefined\n    if (seq > this.enforcedSeq + 1000) return 'a jump'\n",
+    'feed/a jump of seq',
+  ],
+  [
+    'the content type is not looked at',
+    'follower',
+    " || !type.startsWith('text/event-stream')",
+    '',
+    'feed/an answer that is no stream',
+  ],
+  [
+    'the issuer is not compared',
+    'follower',
+    'if (issuer !== broker.issuer)',
+    'if (false)',
+    'feed/another issuer',
+  ],
+  [
+    'the first wait is 1.9 s',
+    'follower',
+    'const RESTART_RETRY_MS = 500',
+    'const RESTART_RETRY_MS = 9500',
+    'feed/missed while disconnected',
+  ],
+  [
+    'a stuck stream is trusted',
+    'follower',
+    'feed.enforcedSeq >= seq)\n        return',
+    'true)\n        return',
+    'feed/a newer rev',
+  ],
+  [
+    'a request for the stream waits without end',
+    'follower',
+    'const CONNECT_MS = 5_000',
+    'const CONNECT_MS = 5_000_000',
+    'feed/a broker that does not answer',
+  ],
+  ['409 is ignored', 'reporter', '        onConflict()\n', '', 'feed/a report of another log'],
+  // Reports.
+  [
+    'a report that got 400 is sent again',
+    'reporter',
+    'return status === 400',
+    'return false',
+    'feed/a report that is wrong',
+  ],
+  [
+    'a report that failed is not sent again',
+    'reporter',
+    '      return false\n',
+    '      return true\n',
+    '',
+    'the kit answers each report: a lost connection is the same fault as the 503 that it finds',
+  ],
+  [
+    'a report that got 503 is dropped',
+    'reporter',
+    'return status === 400',
+    'return true',
+    'feed/a report that was not taken',
+  ],
+  [
+    'a report that failed is sent again at once',
+    'reporter',
+    'Math.min(retryMs * 2, MAX_RETRY_MS)',
+    '20',
+    'feed/a report that was not taken',
+  ],
+  [
+    'a report is sent before live',
+    'feed-reader',
+    'if (this.#liveAtMs !== undefined && this.epoch !== undefined)\n      this.#parts.onEnforced',
+    'if (this.epoch !== undefined)\n      this.#parts.onEnforced',
+    '',
+    'a snapshot reports nothing, and no other event comes before live',
+  ],
+  [
+    'the clock is reported the wrong way round',
+    'parts',
+    'clock_offset_seconds: offsetSeconds',
+    'clock_offset_seconds: -offsetSeconds',
+    'feed/a clock behind',
+  ],
+  [
+    'reports are sent seldom only',
+    'reporter',
+    '    if (!this.#running) void this.#run()',
+    '    void 0',
+    'feed/reports',
+  ],
+  // Polls.
+  [
+    'the position of a poll is lost',
+    'poller',
+    'let { position } = feed',
+    'let position = undefined as typeof feed.position',
+    'feed/polling from a position',
+  ],
+  [
+    'only the first page is read',
+    'poller',
+    '|| !answer.more) return again',
+    '|| true) return again',
+    'feed/polling several pages',
+  ],
+  [
+    'accepts between the pages of a poll',
+    'poller',
+    'if (wrong !== undefined || more) return wrong',
+    'if (wrong !== undefined) return wrong',
+    'feed/polling half of a reset',
+  ],
+  [
+    'reset is ignored when polling',
+    'poller',
+    'if (reset) feed.apply',
+    'if (false) feed.apply',
+    '',
+    'a snapshot of another epoch is a reset too',
+  ],
+  [
+    'retired_kids of a poll is ignored',
+    'poller',
+    'entries, retired_kids }, id)',
+    'entries, retired_kids: [] }, id)',
+    'feed/polling retired keys',
+  ],
+  [
+    'an assertion is in the address',
+    'broker',
+    'body: sent }',
+    "body: '' }",
+    'feed/private_key_jwt',
+  ],
+  [
+    'an assertion is used twice',
+    'credentials',
+    'jti: crypto.randomUUID(),',
+    "jti: 'one',",
+    'feed/private_key_jwt',
+  ],
+  [
+    'an assertion is for the endpoint',
+    'credentials',
+    'aud: issuer,',
+    "aud: issuer + '/token',",
+    'feed/private_key_jwt',
+  ],
+  [
+    'the secret is not form-encoded',
+    'credentials',
+    'encode(clientSecret)',
+    'clientSecret',
+    'feed/covers a session',
+  ],
+  // Logout tokens.
+  [
+    '200, and no session is ended',
+    'guard',
+    "    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)",
+    '    void 0',
+    'feed/a logout token before',
+  ],
+  [
+    'a logout token of a user ends nothing',
+    'guard',
+    "    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)",
+    '    void 0',
+    'feed/a logout token of a user',
+  ],
+  [
+    '400 while the keys cannot be read',
+    'logout-receiver',
+    "return later('The keys of the issuer cannot be read at the moment.')",
+    "return reject('no keys')",
+    'feed/a logout token while',
+  ],
+  [
+    '400 to a logout token that is expired',
+    'logout-token',
+    'certain: verified.certain && verified.claims === undefined,',
+    'certain: verified.certain,',
+    'logout-token/expired',
+  ],
+  [
+    'a logout token may have a nonce',
+    'logout-token',
+    "if ('nonce' in claims)",
+    'if (false)',
+    'logout-token/',
+  ],
+  [
+    'the event of a logout token is not looked at',
+    'logout-token',
+    '!isLogoutEvent(claims.events)',
+    'false',
+    'logout-token/',
+  ],
+  [
+    'a logout token by ES256',
+    'logout-token',
+    "algorithms: expected.algorithms ?? ['RS256'],",
+    '',
+    'logout-token/by another algorithm',
+  ],
+  // Leases.
+  [
+    'a lease counts from when it arrives',
+    'lease',
+    'Math.max(this.#untilMs, until(one, knownMs, lengthMs))',
+    'Math.max(this.#untilMs, until(one, one.brokerMs, 0) * 0 + this.#clock.elapsedMs() + lengthMs)',
+    'feed/leases that come late',
+  ],
+  [
+    'a lease counts from when its anchor arrives',
+    'feed-reader',
+    '    const sentMs = this.#sentMs\n',
+    '    const sentMs = this.#sentMs === undefined ? undefined : this.#parts.clock.elapsedMs()\n',
+    'feed/an anchor that comes late',
+  ],
+  [
+    'the clock of a lease is not compared',
+    'lease',
+    '.filter((one) => one.clock === clock)',
+    '.filter((one) => one.clock !== clock || true)',
+    'feed/leases of another clock',
+  ],
+  [
+    'the length is not read',
+    'lease',
+    'const lengthMs = seconds * 1000',
+    'const lengthMs = seconds * 0 + 30_000',
+    'feed/silence',
+  ],
+  [
+    'a lease outlasts a reset',
+    'feed-reader',
+    '    lease.end()\n',
+    '    void lease\n',
+    'feed/a reset on the line',
+  ],
+  [
+    'a lease before live counts',
+    'feed-reader',
+    '    if (this.#liveAtMs === undefined) return undefined\n',
+    '',
+    'feed/a reset on the line',
+  ],
+  [
+    'live grants a lease',
+    'check',
+    'if (this.#parts.lease.held) return this.#accept',
+    'if (this.#parts.lease.held || feed.live) return this.#accept',
+    'feed/live alone',
+  ],
+  [
+    'an anchor of another clock counts',
+    'feed-reader',
+    'if (anchor.clock !== this.#clock) return false',
+    'anchor = { ...anchor, clock: this.#clock ?? anchor.clock }',
+    'feed/an anchor of another clock',
+  ],
+  [
+    'the nonce is not compared',
+    'broker',
+    'answer?.nonce !== nonce || ',
+    '',
+    'feed/an anchor of another request',
+  ],
+  [
+    'no new anchor is asked for',
+    'feed-reader',
+    'if (lease.grant({ clock, knownMs, seconds })) onAnchorDue()',
+    'lease.grant({ clock, knownMs, seconds })',
+    'feed/an anchor of another clock',
+  ],
+  [
+    'a silent line is kept',
+    'follower',
+    'Math.max(lengthMs / 2, 1_000)',
+    'Math.max(lengthMs / 2, 1_000_000)',
+    'feed/a line that brings nothing',
+  ],
+  [
+    'introspection is not asked',
+    'check',
+    'if (!(await this.#ask(token)))',
+    'if (false)',
+    'feed/introspection',
+  ],
+  [
+    'introspection has no timeout',
+    'broker',
+    'const INTROSPECTION_MS = 2000',
+    'const INTROSPECTION_MS = 2_000_000',
+    'feed/introspection',
+  ],
+  [
+    'introspection before the first live',
+    'check',
+    "    if (!feed.ready)\n      return this.#reject(\n        unavailable(\n          'starting',\n          'The guard",
+    "    if (!feed.ready && this.#parts.settings.withoutLease !== 'introspect')\n      return this.#reject(\n        unavailable(\n          'starting',\n          'The guard",
+    'feed/introspection',
+    'the guard for Node looks again once the token is verified',
+  ],
+  [
+    'the drift of clocks is not taken off',
+    'lease',
+    ' - DRIFT * (Math.abs(since) + lengthMs) - STEPS_MS',
+    '',
+    '',
+    'it is 22 ms of a lease of 2 s, less than the time between two answers of a guard',
+  ],
+]
+
+const clock = completeClock(undefined)
+const without = []
+
+/** The guard with one text replaced, and its adapter. @returns the folder */
+function mutated([name, file, from, to]) {
+  const home = mkdtempSync(join(tmpdir(), 'guard-mutation-'))
+  cpSync(join(ROOT, 'guard', 'src'), join(home, 'src'), { recursive: true })
+  cpSync(join(ROOT, 'guard', 'package.json'), join(home, 'package.json'))
+  symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'))
+  const adapter = readFileSync(join(ROOT, 'guard/conformance/adapter.example.mjs'), 'utf8')
+  writeFileSync(join(home, 'adapter.mjs'), adapter.replace('@case-manager/guard', './src/index.ts'))
+  const path = join(home, 'src', `${file}.ts`)
+  let source = readFileSync(path, 'utf8')
+  for (const [index, text] of [from].flat().entries()) {
+    const count = source.split(text).length - 1
+    if (count !== 1) throw new Error(`${name}: guard/src/${file}.ts has ${count} of ${text}`)
+    source = source.replace(text, () => [to].flat()[index])
+  }
+  writeFileSync(path, source)
+  return home
+}
+
+/** @returns the case that finds the fault, and what it says */
+async function findIn(home, only) {
+  let found
+  const adapter = openAdapter(`${process.execPath} ${join(home, 'adapter.mjs')}`, clock)
+  const onResult = ({ name, outcome, problem }) => {
+    if (outcome !== 'fail' || found !== undefined) return
+    found = { name, problem }
+    throw new Error('found')
+  }
+  try {
+    await runKit({ adapter, clock, leaseSeconds: 2, only, without, onResult })
+  } catch (error) {
+    if (found === undefined) throw error
+  } finally {
+    await adapter.close()
+  }
+  return found
+}
+
+async function judge(mutation) {
+  const home = mutated(mutation)
+  try {
+    const [, , , , only] = mutation
+    return (only === '' ? undefined : await findIn(home, only)) ?? (await findIn(home, ''))
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+const chosen = MUTATIONS.filter(([name]) => name.includes(process.argv[2] ?? ''))
+for (const mutation of chosen) rmSync(mutated(mutation), { recursive: true })
+const survivors = []
+let next = 0
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    while (next < chosen.length) {
+      const mutation = chosen[next++]
+      const [name, , , , , because] = mutation
+      const found = await judge(mutation)
+      if (found === undefined) survivors.push({ name, because })
+      console.log(found ? `found     ${name}: ${found.name}` : `SURVIVED  ${name}`)
+    }
+  }),
+)
+console.log(`\n${chosen.length - survivors.length} of ${chosen.length} found.`)
+for (const { name, because } of survivors)
+  console.log(
+    `${name}: ${because === undefined ? 'A HOLE of the kit.' : `no fault, because ${because}.`}`,
+  )
+process.exitCode = survivors.every(({ because }) => because !== undefined) ? 0 : 1
