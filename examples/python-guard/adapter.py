@@ -1,4 +1,4 @@
-"""Drives the Python guard for the kit: npx @case-manager/guard conformance --adapter 'python3 adapter.py' --without logout --without private_key_jwt --without polling"""
+"""Drives the Python guard for the kit: npx @case-manager/guard conformance --adapter 'python3 adapter.py' --without logout --without private_key_jwt --without polling --without introspection"""
 
 import json
 import sys

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import random
+import secrets
 import socket
 import threading
 import time
@@ -13,7 +15,11 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import jwt
 
-SILENCE_SECONDS = 35
+FIRST_SILENCE_SECONDS = 15
+DRIFT = 0.001
+STEPS_MS = 20
+LOST = 0.02
+RATE_MS = 60_000
 ANSWER_SECONDS = 5
 MOST_BYTES = 4 * 2**20
 TOLERANCE_SECONDS = 5
@@ -23,7 +29,79 @@ NAMES = {"session": ["sid"], "grant": ["sid", "client_id"], "subject": ["sub"], 
 
 
 class Unreadable(Exception):
-    """The broker sent data of an unknown form: the guard requests a full snapshot."""
+    """What the broker sent cannot be understood: ask for everything again."""
+
+
+class Elapsed:
+    """Milliseconds that also count the time in which the machine was suspended."""
+
+    def __init__(self):
+        self.lock, self.sum, self.last = threading.Lock(), 0.0, (time.monotonic(), time.time())
+
+    def __call__(self):
+        if hasattr(time, "CLOCK_BOOTTIME"):
+            return time.clock_gettime(time.CLOCK_BOOTTIME) * 1000
+        with self.lock:
+            now = (time.monotonic(), time.time())
+            steady, wall = now[0] - self.last[0], now[1] - self.last[1]
+            # The wall clock's rounding would add up, so it counts only from 2 ms more.
+            self.sum += (wall if wall > steady + 0.002 else steady) * 1000
+            self.last = now
+            return self.sum
+
+
+elapsed = Elapsed()
+
+
+class Lease:
+    """Until when tokens may be accepted (docs/feed.md, "The lease"). The guard's lock is held around each call."""
+
+    def __init__(self):
+        self.until, self.length, self.anchors, self.rate_from = 0.0, None, [], None
+        self.process, self.was_held, self.ran_out, self.drift_ppm = os.getpid(), False, 0, None
+
+    def held(self):
+        is_held = elapsed() < self.until and os.getpid() == self.process
+        self.ran_out += self.was_held and not is_held
+        self.was_held = is_held
+        return is_held
+
+    def end(self):
+        self.until, self.was_held = 0.0, False
+
+    def anchor(self, clock, at, sent, received):
+        if any(one[0] != clock for one in self.anchors):
+            self.anchors, self.rate_from = [], None
+        self._compare_rate(at, sent, received)
+        best = max(self.anchors, key=lambda one: one[2] - one[1], default=None)
+        self.anchors = [one for one in (best, (clock, at, sent)) if one]
+
+    def grant(self, clock, known, seconds):
+        """True: a new anchor is due."""
+        length = seconds * 1000
+        self.held()
+        if self.length is not None and length < self.length:
+            self.until = 0.0
+        self.length = length
+        if self.drift_ppm is not None:
+            return True
+        of_clock = [one for one in self.anchors if one[0] == clock]
+        for _, at, sent in of_clock:
+            since = known - at
+            self.until = max(self.until, sent + since + length - DRIFT * (abs(since) + length) - STEPS_MS)
+        return not self.held() or not any(abs(known - at) * DRIFT <= length * LOST for _, at, _ in of_clock)
+
+    def _compare_rate(self, at, sent, received):
+        first = self.rate_from = self.rate_from or (at, sent, received)
+        passed = at - first[0]
+        if passed < RATE_MS:
+            return
+        self.rate_from = (at, sent, received)
+        most, least = received - first[1] + STEPS_MS, sent - first[2] - STEPS_MS
+        parts_by = most / passed - 1 if most < passed * (1 - DRIFT) else least / passed - 1 if least > passed * (1 + DRIFT) else 0
+        self.drift_ppm = round(parts_by * 1e6) or None
+        if self.drift_ppm is not None:
+            self.end()
 
 
 def is_seq(value):
@@ -31,7 +109,7 @@ def is_seq(value):
 
 
 def key_of(selector):
-    """Returns the key of a selector. An unknown kind covers everything."""
+    """An unknown kind covers everything."""
     kind = selector.get("kind")
     values = [selector.get(name) for name in NAMES.get(kind, [])]
     if kind not in NAMES or not all(isinstance(value, str) and value for value in values):
@@ -44,12 +122,12 @@ def shut(connection):
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except (AttributeError, OSError):
-        pass  # The connection is already closed.
+        pass  # There is none.
 
 
 @contextmanager
 def limited(connection):
-    """Limits the time of a whole answer. A socket timeout limits only each read."""
+    """A limit of time on a whole answer: the timeout of a socket is one on each of its pieces."""
     timer = threading.Timer(ANSWER_SECONDS, shut, [connection])
     timer.daemon = True
     timer.start()
@@ -60,18 +138,19 @@ def limited(connection):
 
 
 class Guard:
-    def __init__(self, issuer, client_id, client_secret, audience, guard="python-1", stale_after_seconds=SILENCE_SECONDS):
-        self.issuer, self.audience, self.name, self.stale_after = issuer, audience, guard, stale_after_seconds
+    def __init__(self, issuer, client_id, client_secret, audience, guard="python-1"):
+        self.issuer, self.audience, self.name = issuer, audience, guard
         basic = f"{quote_plus(client_id)}:{quote_plus(client_secret)}".encode()
         self.authorization = "Basic " + base64.b64encode(basic).decode()
         self.lock = threading.RLock()
         self.entries, self.keys, self.retired = {}, {}, set()
-        self.epoch, self.seq, self.ready, self.heard_at = None, 0, False, 0.0
+        self.epoch, self.seq, self.ready = None, 0, False
+        self.lease, self.clock, self.sent, self.anchor_asked_at = Lease(), None, 0.0, 0.0
         self.exactly, self.turned, self.former = False, False, None
         self.offset = 0
-        self.keys_read_at = 0.0
+        self.keys_read_at, self.keys_lock = 0.0, threading.Lock()
         self.stopped, self.report_due, self.hurry = threading.Event(), threading.Event(), threading.Event()
-        self.live_here, self.hurried, self.socket, self.keys_changed = False, 0, None, False
+        self.live_here, self.hurried, self.socket = False, 0, None
 
     def start(self):
         for run in (self._follow, self._report):
@@ -85,7 +164,7 @@ class Guard:
     # --- The check ---
 
     def check(self, token):
-        """Returns 200 (accepted), 401 (rejected) or 503 (the guard cannot decide)."""
+        """200: accepted; 401: rejected; 503: this guard cannot know."""
         with self.lock:
             if not self.ready:
                 return 503
@@ -97,7 +176,7 @@ class Guard:
                 self._hurry(claims["rev"])
             if kid in self.retired or self._is_revoked(claims):
                 return 401
-            return 200 if self.ready and time.monotonic() - self.heard_at <= self.stale_after else 503
+            return 200 if self.ready and self.lease.held() else 503
 
     def _verify(self, token):
         try:
@@ -125,7 +204,7 @@ class Guard:
         return self._check_times(claims), claims, kid
 
     def _check_times(self, claims):
-        """Checks the times by the clock that is ahead. Returns 503 if a new token would fail too."""
+        """By the clock that is ahead. What a new token would suffer too is 503."""
         ahead = max(0, -self.offset)
         now = time.time() + max(0, self.offset)
         if claims["exp"] <= now - TOLERANCE_SECONDS:
@@ -147,12 +226,13 @@ class Guard:
         return None if kid in self.retired else self.keys.get(kid)
 
     def _read_keys(self):
-        try:
-            self.keys_read_at = time.monotonic()
-            jwks = json.loads(self._request("GET", "/jwks")[1])
-            self.keys = {jwk["kid"]: jwt.PyJWK(jwk).key for jwk in jwks["keys"] if jwk.get("alg") == "ES256"}
-        except (OSError, HTTPException, ValueError, KeyError, jwt.PyJWTError):
-            pass  # The next token of an unknown key triggers another read.
+        self.keys_read_at = time.monotonic()
+        with self.keys_lock:
+            try:
+                jwks = json.loads(self._request("GET", "/jwks")[1])
+                self.keys = {jwk["kid"]: jwt.PyJWK(jwk).key for jwk in jwks["keys"] if jwk.get("alg") == "ES256"}
+            except (OSError, HTTPException, ValueError, KeyError, jwt.PyJWTError):
+                pass  # The next token of an unknown key asks again.
 
     # --- The feed ---
 
@@ -172,7 +252,7 @@ class Guard:
             self.hurry.wait(ceiling * (0.2 + 0.8 * random.random()))
 
     def _hurry(self, rev):
-        """Connects at once, because the broker is up. Closes a stream that lacks this rev after a second."""
+        """The broker is up: connect at once. A stream that does not bring this rev within a second is stuck."""
         self.hurry.set()
         if self.live_here and rev > self.hurried:
             self.hurried = rev
@@ -189,16 +269,17 @@ class Guard:
         headers = {"Accept": "text/event-stream", "Authorization": self.authorization}
         if self.epoch is not None:
             headers["Last-Event-ID"] = f"{self.epoch}.{self.seq}"
-        connection = self._connect(SILENCE_SECONDS)
+        connection = self._connect(FIRST_SILENCE_SECONDS)
         try:
             self.hurry.clear()
+            self.clock, self.sent = None, elapsed()
             connection.connect()
             self.socket = connection.sock
             with limited(connection.sock):
                 connection.request("GET", self._path("/revocations?" + urlencode({"guard": self.name})), headers=headers)
                 response = connection.getresponse()
-            if response.status != 200:
-                raise ValueError(f"the feed answered {response.status}")
+            if response.status != 200 or not response.getheader("Content-Type", "").startswith("text/event-stream"):
+                raise ValueError(f"the feed answered {response.status} {response.getheader('Content-Type')}")
             self._events(response)
         finally:
             connection.close()
@@ -211,8 +292,6 @@ class Guard:
                 return
             if not line.endswith(b"\n") or sum(map(len, data)) > MOST_BYTES:
                 raise Unreadable("a line or an event without end")
-            if self.live_here:
-                self.heard_at = time.monotonic()
             line = line.decode().rstrip("\r\n")
             if line == "":
                 if data and not self._take(event, identifier, "\n".join(data)):
@@ -228,27 +307,60 @@ class Guard:
                 data.append(value)
 
     def _take(self, event, identifier, text):
-        """Applies an event. Returns False if the stream must be closed."""
-        if event not in ("reset", "snapshot", "revocation", "head", "live", "keys", "end"):
+        """False: close the stream."""
+        if event not in ("anchor", "lease", "reset", "snapshot", "revocation", "head", "live", "keys", "end"):
             return True
         try:
             data = json.loads(text)
             with self.lock:
                 if identifier is not None and event in ("revocation", "head") and identifier.rpartition(".")[0] != self.epoch:
                     raise Unreadable(event)
-                goes_on = getattr(self, "_on_" + event)(data) is not False
-            if self.keys_changed:  # Without the lock, so that checks go on during the request.
-                self.keys_changed = False
-                self._read_keys()
-            return goes_on
+                return getattr(self, "_on_" + event)(data) is not False
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable(event) from error
 
+    def _on_anchor(self, data):
+        self.clock = data["clock"]
+        self.lease.anchor(data["clock"], data["at_ms"], self.sent, elapsed())
+
+    def _on_lease(self, data):
+        if not self.live_here:
+            return
+        self._on_head(data)
+        was_held = self.lease.held()
+        is_due = self.lease.grant(data["clock"], data["known_ms"], data["seconds"])
+        self.socket.settimeout(max(1, data["seconds"] / 2))
+        if is_due and elapsed() - self.anchor_asked_at > 1000:
+            self.anchor_asked_at = elapsed()
+            self._beside(self._take_anchor)
+        if self.lease.ran_out > 0 and not was_held and self.lease.held():
+            self.report_due.set()
+
+    def _take_anchor(self):
+        nonce, stream = secrets.token_urlsafe(16), self.socket
+        try:
+            sent = elapsed()
+            answer = json.loads(self._request("GET", "/revocations/clock?" + urlencode({"nonce": nonce}))[1])
+            if answer["nonce"] != nonce or self.socket is not stream:
+                return
+            with self.lock:
+                if answer["clock"] == self.clock:
+                    self.lease.anchor(answer["clock"], answer["at_ms"], sent, elapsed())
+                else:  # Another process: open the stream again.
+                    shut(stream)
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            pass  # The next lease asks again.
+
+    def _beside(self, run):
+        """The answer may take its time: checks and the stream go on."""
+        threading.Thread(target=run, daemon=True).start()
+
     def _on_reset(self, data):
+        self.lease.end()
         self.turned = self.turned or self.ready or self.exactly
         self.ready, self.live_here, self.exactly = False, False, False
         self.epoch, self.seq, self.entries, self.hurried = data["epoch"], 0, {}, 0
-        self.keys_changed = True
+        self._beside(self._read_keys)
 
     def _on_snapshot(self, data):
         if self.epoch not in (None, data["epoch"]):
@@ -285,12 +397,12 @@ class Guard:
         if self.turned:
             self.former, self.turned = (data["seq"], now), False
         self.entries = {key: entry for key, entry in self.entries.items() if entry[1] > now - 60}
-        self.seq, self.exactly, self.live_here, self.heard_at, self.ready = data["seq"], False, True, time.monotonic(), True
+        self.seq, self.exactly, self.live_here, self.ready = data["seq"], False, True, True
         self.report_due.set()
 
     def _on_keys(self, data):
         self.retired |= set(data["retired_kids"])
-        self.keys_changed = True
+        self._beside(self._read_keys)
 
     def _on_end(self, _data):
         return False
@@ -305,7 +417,10 @@ class Guard:
             if not self.ready or self.stopped.is_set():
                 continue
             report = {"epoch": self.epoch, "seq": self.seq, "guard": self.name, "version": "python-example/1.0.0"}
-            report["staleness"] = {"after_seconds": self.stale_after, "policy": "refuse"}
+            report["without_lease"], report["lease_ran_out"] = "reject", {"count": self.lease.ran_out}
+            if self.lease.drift_ppm is not None:
+                report["clock_drift_ppm"] = self.lease.drift_ppm
+            report["clock_offset_seconds"] = self.offset
             try:
                 status = self._request("POST", "/revocations/enforced", json.dumps(report))[0]
             except (OSError, HTTPException, ValueError):

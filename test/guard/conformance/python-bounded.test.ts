@@ -52,7 +52,6 @@ describe.skipIf(PYTHON === undefined)('the guard in Python', () => {
       client_secret,
       audience,
       guard: 'python-1',
-      stale_after_seconds: 600,
     })
     const token = await broker.token()
     const status = async (): Promise<number | undefined> =>
