@@ -697,7 +697,7 @@ export const guards = sqliteTable(
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
     /**
-     * The version, staleness policy and clock in the guard's latest report; NULL where it gave
+     * The version, policy without a lease, leases that ran out and clock in the guard's latest report; NULL where it gave
      * none.
      */
     version: text(),
