@@ -697,8 +697,7 @@ export const guards = sqliteTable(
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
     /**
-     * The version, policy without a lease, leases that ran out and clock in the guard's latest report; NULL where it gave
-     * none.
+     * What the guard's latest report says of it; NULL where it says nothing.
      */
     version: text(),
     withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),
