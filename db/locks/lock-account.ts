@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { lockKey } from '../../src/protocol/lock-target.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { assign, command, insertInto } from '../engine/statement.ts'
+import { assign, command, insertInto, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -28,38 +28,26 @@ const insert = command(
         homeId: string | undefined
       }
     >,
-  ) => {
-    const {
-      id,
-      kind,
-      key,
-      oid,
-      homeId,
-      audience,
-      caseReference,
-      comment,
-      actorKind,
-      actorId,
-      at,
-      endsAt,
-      seq,
-    } = p
-    return insertInto(locks, {
-      id,
-      kind,
-      key,
-      oid,
-      homeId,
-      audience,
-      caseReference,
-      comment,
-      actorKind,
-      actorId,
-      at,
-      endsAt,
-      seq,
-    })
-  },
+  ) =>
+    insertInto(
+      locks,
+      pick(
+        p,
+        'id',
+        'kind',
+        'key',
+        'oid',
+        'homeId',
+        'audience',
+        'caseReference',
+        'comment',
+        'actorKind',
+        'actorId',
+        'at',
+        'endsAt',
+        'seq',
+      ),
+    ),
 )
 const follow = command(
   (

@@ -2,13 +2,13 @@ import { sql } from 'drizzle-orm'
 import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import { type Act, newId } from '../engine/act.ts'
 import { perEngine } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { logHead, revocations } from '../schema.ts'
 import { StoreUnavailable } from '../types.ts'
 import type { Revocation } from '../types.ts'
 import { link } from './chain.ts'
-import { linkOfRevocation, type RevocationRow } from './revocations.ts'
+import { linkOfRevocation, revocationFields, type RevocationRow } from './revocations.ts'
 
 /**
  * Appends to the log of revocations. The import rules let only `revoke` import it, which writes an
@@ -30,48 +30,9 @@ const next = query(
     sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
 )
 type NewRevocation = RevocationRow & { hash: string; personalHash: string; salt: string }
-const insert = command((p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>) => {
-  const {
-    seq,
-    kind,
-    sid,
-    sub,
-    clientId,
-    tid,
-    reason,
-    actorKind,
-    actorId,
-    at,
-    atMs,
-    caseReference,
-    comment,
-    fanOut,
-  } = p
-  const columns = {
-    seq,
-    kind,
-    sid,
-    sub,
-    clientId,
-    tid,
-    reason,
-    actorKind,
-    actorId,
-    at,
-    atMs,
-    caseReference,
-    comment,
-    fanOut,
-  }
-  const chained = {
-    sessions: p.sessions,
-    hash: p.hash,
-    personalHash: p.personalHash,
-    salt: p.salt,
-    traceparent: p.traceparent,
-  }
-  return insertInto(revocations, { ...columns, ...chained })
-})
+const insert = command((p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>) =>
+  insertInto(revocations, pick(p, ...keysOf(revocationFields), 'hash', 'personalHash', 'salt')),
+)
 
 const NO_ENTRY =
   'The log accepts no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if the error stays, run cmb doctor.'

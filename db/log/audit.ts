@@ -3,7 +3,7 @@ import type { SQL } from 'drizzle-orm'
 import { type Act, currentMs, type Engine, newId } from '../engine/act.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
 import type { Window } from '../engine/search-back.ts'
-import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, keysOf, orAny, pick, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
@@ -37,42 +37,15 @@ const outcomeFields = {
 export const joinOutcomes = sql`LEFT JOIN ${auditOutcomes} ON ${auditOutcomes.id} = ${audit.id}`
 
 type Written = { [K in keyof RowOf<typeof written>]: RowOf<typeof written>[K] }
-const insert = command((p: Takes<Written & { hash: string; personalHash: string }>) => {
-  const {
-    id,
-    atMs,
-    actorKind,
-    actorId,
-    via,
-    act,
-    target,
-    caseReference,
-    comment,
-    details,
-    hash,
-    personalHash,
-  } = p
-  return insertInto(audit, {
-    id,
-    atMs,
-    actorKind,
-    actorId,
-    via,
-    act,
-    target,
-    caseReference,
-    comment,
-    details,
-    hash,
-    personalHash,
-  })
-})
+const insert = command((p: Takes<Written & { hash: string; personalHash: string }>) =>
+  insertInto(audit, pick(p, ...keysOf(written), 'hash', 'personalHash')),
+)
 const keepSalt = command((p: Takes<{ id: number; salt: string }>) =>
   insertInto(auditSalts, { id: p.id, salt: p.salt }),
 )
 const insertOutcome = command(
   (p: Takes<{ id: number; atMs: number; outcome: string; result: string }>) =>
-    sql`${insertInto(auditOutcomes, { id: p.id, atMs: p.atMs, outcome: p.outcome, result: p.result })} ON CONFLICT DO NOTHING`,
+    sql`${insertInto(auditOutcomes, pick(p, 'id', 'atMs', 'outcome', 'result'))} ON CONFLICT DO NOTHING`,
 )
 
 /**

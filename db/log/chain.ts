@@ -10,6 +10,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -35,12 +36,12 @@ const advance = command(
 )
 const setHead = command(
   (p: Takes<{ log: LogName; number: number; hash: string }>) =>
-    sql`${insertInto(chainHeads, { log: p.log, number: p.number, hash: p.hash })} ON CONFLICT (${names(chainHeads.log)})
+    sql`${insertInto(chainHeads, pick(p, 'log', 'number', 'hash'))} ON CONFLICT (${names(chainHeads.log)})
       DO UPDATE SET ${assign(chainHeads, { number: excluded(chainHeads.number), hash: excluded(chainHeads.hash) })}`,
 )
 const addBegin = command(
   (p: Takes<{ log: LogName; number: number; hash: string; fields: string }>) =>
-    insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
+    insertInto(chainBegins, pick(p, 'log', 'number', 'hash', 'fields')),
 )
 
 // Locks the head of the log, so that of two brokers that open a new store the second finds the

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Link, LogName } from '../../src/protocol/evidence-chain.ts'
 import type { Act } from '../engine/act.ts'
-import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, pick, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { audit, auditSalts, chainBegins, chainSignatures, revocations } from '../schema.ts'
 import type { EvidenceRow, SignedHead } from '../types.ts'
@@ -34,7 +34,7 @@ const ofAudit = query(
 
 const addSignature = command(
   (p: Takes<{ log: LogName; number: number; hash: string; at: number; signature: string }>) =>
-    sql`${insertInto(chainSignatures, { log: p.log, number: p.number, hash: p.hash, at: p.at, signature: p.signature })} ON CONFLICT DO NOTHING`,
+    sql`${insertInto(chainSignatures, pick(p, 'log', 'number', 'hash', 'at', 'signature'))} ON CONFLICT DO NOTHING`,
 )
 const signed = (build: (number: SQL<number>) => SQL) =>
   query(

@@ -3,7 +3,7 @@ import type { SQL } from 'drizzle-orm'
 import { type Act, type Engine, newId } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { probeCursors, probePages } from '../schema.ts'
 import type { ProbeDue, ProbeTaken } from '../types.ts'
@@ -43,11 +43,11 @@ const cursorLocked = query(
 type Moved = Cursor & { tid: string; movedAtMs: number }
 const addCursor = command(
   (p: Takes<Moved>) =>
-    sql`${insertInto(probeCursors, { tid: p.tid, place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} ON CONFLICT DO NOTHING`,
+    sql`${insertInto(probeCursors, pick(p, 'tid', 'place', 'sid', 'movedAtMs'))} ON CONFLICT DO NOTHING`,
 )
 const moveCursor = command(
   (p: Takes<Moved>) =>
-    sql`UPDATE ${probeCursors} SET ${assign(probeCursors, { place: p.place, sid: p.sid, movedAtMs: p.movedAtMs })} WHERE ${probeCursors.tid} = ${p.tid}`,
+    sql`UPDATE ${probeCursors} SET ${assign(probeCursors, pick(p, 'place', 'sid', 'movedAtMs'))} WHERE ${probeCursors.tid} = ${p.tid}`,
 )
 
 const pageFields = columnsOf(
@@ -67,10 +67,9 @@ const leftBehind = query(
     sql`SELECT ${f} FROM ${probePages} WHERE ${probePages.tid} = ${p.tid} AND ${isFree(probePages.leasedUntilMs, p.nowMs, 'microsoft')}
       ORDER BY ${probePages.leasedUntilMs} LIMIT 1`,
 )
-const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) => {
-  const { id, tid, place, sid, toPlace, toSid, leasedUntilMs } = p
-  return insertInto(probePages, { id, tid, place, sid, toPlace, toSid, leasedUntilMs })
-})
+const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) =>
+  insertInto(probePages, pick(p, ...keysOf(pageFields))),
+)
 const removePage = command(
   (p: Takes<{ id: string }>) => sql`DELETE FROM ${probePages} WHERE ${probePages.id} = ${p.id}`,
 )

@@ -9,6 +9,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import { isCovered } from '../rows/covers.ts'
@@ -80,7 +81,7 @@ const erasureFields = columnsOf(erasures, 'sub', 'seq', 'cursor')
 type Erasure = RowOf<typeof erasureFields>
 const begin = command(
   (p: Takes<{ [K in keyof Erasure]: Erasure[K] }>) =>
-    sql`${insertInto(erasures, { sub: p.sub, seq: p.seq, cursor: p.cursor })} ON CONFLICT (${names(erasures.sub)})
+    sql`${insertInto(erasures, pick(p, 'sub', 'seq', 'cursor'))} ON CONFLICT (${names(erasures.sub)})
       DO UPDATE SET ${assign(erasures, { seq: excluded(erasures.seq), cursor: excluded(erasures.cursor) })}`,
 )
 // Takes one erasure. Several brokers take different ones.

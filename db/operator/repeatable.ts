@@ -8,6 +8,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -41,12 +42,7 @@ const find = query(
 const keep = command(
   (p: Takes<Omit<Answered, 'most'> & { expiresAt: number }>) =>
     sql`${insertInto(keys, {
-      ...{
-        caller: p.caller,
-        keyHash: p.keyHash,
-        requestHash: p.requestHash,
-        expiresAt: p.expiresAt,
-      },
+      ...pick(p, 'caller', 'keyHash', 'requestHash', 'expiresAt'),
       ...{ status: p.status, answer: p.answer },
     })} ON CONFLICT (${names(keys.caller, keys.keyHash)}) DO UPDATE SET ${assign(keys, {
       ...{ requestHash: excluded(keys.requestHash), expiresAt: excluded(keys.expiresAt) },

@@ -8,6 +8,7 @@ import {
   insertEach,
   insertInto,
   names,
+  pick,
   runForEach,
 } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -42,7 +43,7 @@ const added = sql`ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.s
   DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`
 const add = command(
   (p: Takes<Count>) =>
-    sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })} ${added}`,
+    sql`${insertInto(deliveryCounts, pick(p, 'clientId', 'state', 'count'))} ${added}`,
 )
 // One statement for all clients of an act: between the first row that it locks and its commit,
 // other acts of those clients wait.

@@ -1,6 +1,6 @@
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { command, insertInto } from '../engine/statement.ts'
+import { command, insertInto, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
 import type { DeliveryKind, DeliveryRef } from '../types.ts'
@@ -34,10 +34,7 @@ const insert = command((p: Takes<Written>) =>
       id: p.id,
       kind: p.kind,
       clientId: p.targetId,
-      targetId: p.targetId,
-      sub: p.sub,
-      payload: p.payload,
-      priority: p.priority,
+      ...pick(p, 'targetId', 'sub', 'payload', 'priority'),
     },
     ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: p.nextAttemptAtMs },
     traceparent: p.traceparent,

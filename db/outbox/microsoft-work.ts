@@ -10,6 +10,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -69,9 +70,7 @@ const ask = command(
   (p: Takes<Key & { nowMs: number }>) =>
     sql`${insertInto(microsoftWork, {
       ...{
-        kind: p.kind,
-        tid: p.tid,
-        oid: p.oid,
+        ...pick(p, 'kind', 'tid', 'oid'),
         generation: 1,
         attempts: 0,
         state: 'pending',

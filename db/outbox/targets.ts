@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { assign, command, insertInto } from '../engine/statement.ts'
+import { assign, command, insertInto, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { targets } from '../schema.ts'
 
@@ -9,7 +9,7 @@ import { targets } from '../schema.ts'
  */
 
 export const addTarget = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
-  insertInto(targets, { targetId: p.targetId, clientId: p.clientId, uri: p.uri }),
+  insertInto(targets, pick(p, 'targetId', 'clientId', 'uri')),
 )
 export const moveTarget = command(
   (p: Takes<{ targetId: string; uri: string }>) =>

@@ -8,6 +8,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -41,7 +42,7 @@ const put = command(
       expiresAt: number | undefined
     }>,
   ) =>
-    sql`${insertInto(clientSecrets, { clientId: p.clientId, id: p.id, hash: p.hash, createdAt: p.createdAt, expiresAt: p.expiresAt })}
+    sql`${insertInto(clientSecrets, pick(p, 'clientId', 'id', 'hash', 'createdAt', 'expiresAt'))}
       ON CONFLICT (${names(clientSecrets.clientId, clientSecrets.id)}) DO UPDATE SET ${assign(
         clientSecrets,
         {

@@ -11,7 +11,7 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, names, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock-account.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -77,12 +77,7 @@ type Written = Omit<ClientRow, 'removedAt'> & { logoutBy: string }
 const write = command(
   (p: Takes<{ [K in keyof Written]: Written[K] }>) =>
     sql`UPDATE ${clients} SET ${assign(clients, {
-      ...{
-        source: p.source,
-        metadata: p.metadata,
-        formerTenants: p.formerTenants,
-        logoutBy: p.logoutBy,
-      },
+      ...pick(p, 'source', 'metadata', 'formerTenants', 'logoutBy'),
       ...{ createdAt: p.createdAt, updatedAt: p.updatedAt, removedAt: null },
     })} WHERE ${clients.clientId} = ${p.clientId}`,
 )

@@ -1,7 +1,16 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  names,
+  pick,
+  query,
+} from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { signingKeys } from '../schema.ts'
@@ -38,16 +47,7 @@ const lockAll = query(
 )
 const add = command(
   (p: Takes<{ [K in keyof KeyRow]: KeyRow[K] }>) =>
-    sql`${insertInto(signingKeys, {
-      ...{
-        kid: p.kid,
-        alg: p.alg,
-        state: p.state,
-        privateSealed: p.privateSealed,
-        publicJwk: p.publicJwk,
-      },
-      ...{ createdAt: p.createdAt, activatedAt: p.activatedAt, retireAt: p.retireAt },
-    })} ON CONFLICT (${names(signingKeys.kid)}) DO NOTHING`,
+    sql`${insertInto(signingKeys, pick(p, ...keysOf(keyFields)))} ON CONFLICT (${names(signingKeys.kid)}) DO NOTHING`,
 )
 const retireActive = command(
   (p: Takes<{ alg: string; retireAt: number }>) =>

@@ -10,7 +10,9 @@ import {
   command,
   excluded,
   insertInto,
+  keysOf,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -68,27 +70,8 @@ const changed = Object.fromEntries(
     .map(([name, column]) => [name, excluded(column)]),
 )
 const put = command(
-  (p: Takes<{ [K in keyof TenantRow]: TenantRow[K] | undefined }>) =>
-    sql`${insertInto(tenants, {
-      ...{
-        tid: p.tid,
-        name: p.name,
-        mfaProof: p.mfaProof,
-        idleSeconds: p.idleSeconds,
-        absoluteSeconds: p.absoluteSeconds,
-      },
-      ...{
-        staySignedInSeconds: p.staySignedInSeconds,
-        maxAuthenticationSeconds: p.maxAuthenticationSeconds,
-      },
-      ...{ proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
-      ...{
-        consentConfirmedBy: p.consentConfirmedBy,
-        consentConfirmedAt: p.consentConfirmedAt,
-        administrators: p.administrators,
-      },
-      ...{ connectedAt: p.connectedAt, removedAt: p.removedAt },
-    })} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
+  (p: Takes<{ [K in keyof Tenant]: Tenant[K] }>) =>
+    sql`${insertInto(tenants, pick(p, ...keysOf(tenantFields)))} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
 )
 const remove = command(
   (p: Takes<{ tid: string; now: number }>) =>
@@ -138,44 +121,7 @@ function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
 
 /** @param before undefined: the tenant was not connected */
 function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
-  const {
-    tid,
-    name,
-    mfaProof,
-    idleSeconds,
-    absoluteSeconds,
-    staySignedInSeconds,
-    connectedAt,
-    removedAt,
-  } = tenant
-  const {
-    maxAuthenticationSeconds,
-    proofAssertedBy,
-    proofAssertedAt,
-    consentConfirmedBy,
-    consentConfirmedAt,
-    administrators,
-  } = tenant
-  yield* put.run({
-    ...{
-      tid,
-      name,
-      mfaProof,
-      idleSeconds,
-      absoluteSeconds,
-      staySignedInSeconds,
-      connectedAt,
-      removedAt,
-    },
-    ...{
-      maxAuthenticationSeconds,
-      proofAssertedBy,
-      proofAssertedAt,
-      consentConfirmedBy,
-      consentConfirmedAt,
-      administrators,
-    },
-  })
+  yield* put.run(tenant)
   for (const event of eventsOf(before, tenant)) yield* emit(event)
   yield* registryChanged()
 }

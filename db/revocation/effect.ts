@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
+import { assign, command, excluded, insertInto, names, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { recordEnd } from '../rows/history.ts'
 import { lockSession } from '../rows/session.ts'
@@ -14,7 +14,7 @@ import { cutoffs, participants, sessions } from '../schema.ts'
 
 const setCutoff = command(
   (p: Takes<{ kind: string; key: string; seq: number }>) =>
-    sql`${insertInto(cutoffs, { kind: p.kind, key: p.key, seq: p.seq })} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
+    sql`${insertInto(cutoffs, pick(p, 'kind', 'key', 'seq'))} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
       DO UPDATE SET ${assign(cutoffs, { seq: excluded(cutoffs.seq) })}`,
 )
 const writeEnd = command(

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { command, insertInto } from '../engine/statement.ts'
+import { command, insertInto, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
 import type { NewCode, SessionStatus } from '../types.ts'
@@ -27,34 +27,25 @@ type CodeValues = {
   openedSeq: number
   expiresAt: number
 }
-const add = command((p: Takes<CodeValues>) => {
-  const {
-    codeHash,
-    sid,
-    clientId,
-    redirectUri,
-    scope,
-    audience,
-    nonce,
-    codeChallenge,
-    wantsAuthTime,
-    openedSeq,
-    expiresAt,
-  } = p
-  return insertInto(codes, {
-    codeHash,
-    sid,
-    clientId,
-    redirectUri,
-    scope,
-    audience,
-    nonce,
-    codeChallenge,
-    wantsAuthTime,
-    openedSeq,
-    expiresAt,
-  })
-})
+const add = command((p: Takes<CodeValues>) =>
+  insertInto(
+    codes,
+    pick(
+      p,
+      'codeHash',
+      'sid',
+      'clientId',
+      'redirectUri',
+      'scope',
+      'audience',
+      'nonce',
+      'codeChallenge',
+      'wantsAuthTime',
+      'openedSeq',
+      'expiresAt',
+    ),
+  ),
+)
 
 /** @param openedSeq the head of the log when the session was read */
 export function* addCode(

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, keysOf, names, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
@@ -31,23 +31,7 @@ const fields = {
 type Row = RowOf<typeof fields>
 type Values = { [K in keyof Row]: Row[K] | undefined }
 
-const insert = command((p: Takes<Values>) => {
-  const { sub, at, id, kind, sid, device, address, clientId, why, actorKind, actorId, seq } = p
-  return insertInto(securityEvents, {
-    sub,
-    at,
-    id,
-    kind,
-    sid,
-    device,
-    address,
-    clientId,
-    why,
-    actorKind,
-    actorId,
-    seq,
-  })
-})
+const insert = command((p: Takes<Values>) => insertInto(securityEvents, pick(p, ...keysOf(fields))))
 
 type End = {
   id: string

@@ -8,6 +8,7 @@ import {
   insertInto,
   lockRows,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
@@ -75,19 +76,13 @@ type Names = {
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
     sql`${insertInto(subjects, {
-      sub: p.sub,
-      tid: p.tid,
-      oid: p.oid,
-      name: p.name,
-      username: p.username,
-      email: p.email,
-      homeId: p.homeId,
+      ...pick(p, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId'),
       createdAt: p.now,
     })} ON CONFLICT (${names(subjects.tid, subjects.oid)}) DO NOTHING`,
 )
 const describe = command(
   (p: Takes<Names>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId })}
+    sql`UPDATE ${subjects} SET ${assign(subjects, pick(p, 'name', 'username', 'email', 'homeId'))}
       WHERE ${subjects.sub} = ${p.sub}`,
 )
 

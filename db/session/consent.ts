@@ -8,6 +8,7 @@ import {
   excluded,
   insertInto,
   names,
+  pick,
   query,
 } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -34,7 +35,7 @@ const given = query(
 )
 const put = command(
   (p: Takes<{ sub: string; clientId: string; scope: string; now: number }>) =>
-    sql`${insertInto(consents, { sub: p.sub, clientId: p.clientId, scope: p.scope, at: p.now })}
+    sql`${insertInto(consents, { ...pick(p, 'sub', 'clientId', 'scope'), at: p.now })}
       ON CONFLICT (${names(consents.sub, consents.clientId)})
       DO UPDATE SET ${assign(consents, { scope: excluded(consents.scope), at: excluded(consents.at) })}`,
 )

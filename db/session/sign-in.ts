@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, castTo, command, insertInto, lockByName } from '../engine/statement.ts'
+import { assign, castTo, command, insertInto, lockByName, pick } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -81,19 +81,10 @@ const columns = (p: Takes<Values>) => ({
       markAt: sql`NULL`,
     }),
   },
-  ...{
-    acr: p.acr,
-    amr: p.amr,
-    roles: p.roles,
-    staySignedIn: p.staySignedIn,
-    device: p.device,
-    cookieHash: p.cookieHash,
-  },
+  ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'device', 'cookieHash'),
   ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
   ...{
-    microsoftSid: p.microsoftSid,
-    loginHintSealed: p.loginHintSealed,
-    microsoftCacheSealed: p.microsoftCacheSealed,
+    ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
     probedAt: p.now,
   },
 })
@@ -105,10 +96,7 @@ const open = command(
   ) =>
     insertInto(sessions, {
       ...{
-        sid: p.sid,
-        sub: p.sub,
-        tid: p.tid,
-        openedSeq: p.openedSeq,
+        ...pick(p, 'sid', 'sub', 'tid', 'openedSeq'),
         openedAt: p.now,
         probePhase: p.probePhase,
       },

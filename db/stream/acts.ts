@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { STREAM_UPDATED, VERIFICATION } from '../../src/protocol/stream-event.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, command, insertInto, query } from '../engine/statement.ts'
+import { assign, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { head } from '../log/head.ts'
 import { releaseDelivery } from '../outbox/attempts.ts'
@@ -14,7 +14,7 @@ import type { DeliveryRef, SignalStream } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { emitSet } from './emit.ts'
 import { closeAll } from './held.ts'
-import { lockedStream, rowOf, streamOf, uriOf } from './row.ts'
+import { lockedStream, rowOf, streamFields, streamOf, uriOf } from './row.ts'
 import type { StreamRow } from './row.ts'
 
 /**
@@ -26,46 +26,16 @@ import type { StreamRow } from './row.ts'
 const MOST = 100
 
 type One = Takes<{ streamId: string }>
-const insert = command((p: Takes<{ [K in keyof StreamRow]: StreamRow[K] }>) => {
-  const {
-    streamId,
-    clientId,
-    method,
-    endpointUrl,
-    authorizationSealed,
-    eventsRequested,
-    description,
-  } = p
-  const { status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt } = p
-  return sql`${insertInto(streams, {
-    ...{
-      streamId,
-      clientId,
-      method,
-      endpointUrl,
-      authorizationSealed,
-      eventsRequested,
-      description,
-    },
-    ...{ status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt },
-  })} ON CONFLICT DO NOTHING`
-})
+const insert = command(
+  (p: Takes<{ [K in keyof StreamRow]: StreamRow[K] }>) =>
+    sql`${insertInto(streams, pick(p, ...keysOf(streamFields)))} ON CONFLICT DO NOTHING`,
+)
 const update = command(
   (p: Takes<{ [K in keyof Omit<StreamRow, 'clientId' | 'createdAt'>]: StreamRow[K] }>) =>
     sql`UPDATE ${streams} SET ${assign(streams, {
-      ...{
-        method: p.method,
-        endpointUrl: p.endpointUrl,
-        authorizationSealed: p.authorizationSealed,
-        eventsRequested: p.eventsRequested,
-      },
-      ...{
-        description: p.description,
-        status: p.status,
-        statusReason: p.statusReason,
-        statusBy: p.statusBy,
-      },
-      ...{ verifiedAt: p.verifiedAt, askedAt: p.askedAt, updatedAt: p.updatedAt },
+      ...pick(p, 'method', 'endpointUrl', 'authorizationSealed', 'eventsRequested'),
+      ...pick(p, 'description', 'status', 'statusReason', 'statusBy'),
+      ...pick(p, 'verifiedAt', 'askedAt', 'updatedAt'),
     })} WHERE ${streams.streamId} = ${p.streamId}`,
 )
 const remove = command(

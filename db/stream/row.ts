@@ -10,7 +10,7 @@ import type { SignalStream } from '../types.ts'
 
 /** A stream as a row of its table. */
 
-const streamFields = {
+export const streamFields = {
   ...columnsOf(
     streams,
     'streamId',

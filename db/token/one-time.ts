@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, pick, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { consumed, pushedRequests } from '../schema.ts'
 
@@ -8,7 +8,7 @@ import { consumed, pushedRequests } from '../schema.ts'
 
 const consume = command(
   (p: Takes<{ purpose: string; idHash: string; expiresAt: number }>) =>
-    sql`${insertInto(consumed, { purpose: p.purpose, idHash: p.idHash, expiresAt: p.expiresAt })} ON CONFLICT DO NOTHING`,
+    sql`${insertInto(consumed, pick(p, 'purpose', 'idHash', 'expiresAt'))} ON CONFLICT DO NOTHING`,
 )
 const find = query(
   columnsOf(consumed, 'expiresAt'),
@@ -17,12 +17,7 @@ const find = query(
 )
 const push = command(
   (p: Takes<{ requestHash: string; clientId: string; parameters: string; expiresAt: number }>) =>
-    insertInto(pushedRequests, {
-      requestHash: p.requestHash,
-      clientId: p.clientId,
-      parameters: p.parameters,
-      expiresAt: p.expiresAt,
-    }),
+    insertInto(pushedRequests, pick(p, 'requestHash', 'clientId', 'parameters', 'expiresAt')),
 )
 type Pushed = Takes<{ requestHash: string; clientId: string; now: number }>
 const isPushed = (p: Pushed) =>

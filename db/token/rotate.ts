@@ -3,7 +3,15 @@ import type { SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { perEngine, forUpdate, withoutReprepare } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query, textParam } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  pick,
+  query,
+  textParam,
+} from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -103,13 +111,9 @@ interface NewFamily {
 const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) =>
   insertInto(families, {
     ...{
-      familyId: p.familyId,
-      sid: p.sid,
-      clientId: p.clientId,
+      ...pick(p, 'familyId', 'sid', 'clientId'),
       generation: 1,
-      scope: p.scope,
-      audience: p.audience,
-      nonce: p.nonce,
+      ...pick(p, 'scope', 'audience', 'nonce'),
     },
     ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
   }),

@@ -6,7 +6,7 @@ import {
 } from '../../src/protocol/webhook-types.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { head } from '../log/head.ts'
@@ -56,33 +56,15 @@ const findLocked = query(
   (p: One, f) =>
     sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}${forUpdate(webhookEndpoints)}`,
 )
-const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) => {
-  const { endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil } =
-    p
-  const { state, cause, position, createdAt, updatedAt } = p
-  return insertInto(webhookEndpoints, {
-    ...{ endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil },
-    ...{ state, cause, position, createdAt, updatedAt },
-  })
-})
+const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) =>
+  insertInto(webhookEndpoints, pick(p, ...keysOf(fields))),
+)
 // Leaves out the position, which events that are written meanwhile raise.
 const update = command(
   (p: Takes<{ [K in keyof Omit<Row, 'position' | 'createdAt'>]: Row[K] }>) =>
     sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, {
-      ...{
-        url: p.url,
-        description: p.description,
-        events: p.events,
-        include: p.include,
-        secretSealed: p.secretSealed,
-      },
-      ...{
-        formerSealed: p.formerSealed,
-        formerUntil: p.formerUntil,
-        state: p.state,
-        cause: p.cause,
-        updatedAt: p.updatedAt,
-      },
+      ...pick(p, 'url', 'description', 'events', 'include', 'secretSealed'),
+      ...pick(p, 'formerSealed', 'formerUntil', 'state', 'cause', 'updatedAt'),
     })} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
 )
 const remove = command(
