@@ -6,6 +6,15 @@ import type { Random } from '../../src/runtime/ids.ts'
  */
 export const optional = <T>(value: T | null): T | undefined => value ?? undefined
 
+type Optionals<R> = {
+  [K in keyof R]: null extends R[K] ? Exclude<R[K], null> | undefined : R[K]
+}
+/** Returns a row with `undefined` for every NULL. */
+export const optionals = <R extends object>(row: R): Optionals<R> =>
+  Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, value ?? undefined]),
+  ) as Optionals<R>
+
 export const parseList = (value: string | null): string[] | undefined =>
   value === null ? undefined : (JSON.parse(value) as string[])
 

@@ -11,7 +11,7 @@ import {
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { inTurns, listOf, optional } from '../engine/values.ts'
+import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { GuardRecord, GuardReport } from '../types.ts'
 import { logHeadRow } from './head.ts'
@@ -257,21 +257,9 @@ function merged(ranges: readonly Range[]): Range[] {
   return out
 }
 
-const recordOf = (row: RowOf<typeof guardFields>): GuardRecord => ({
-  clientId: row.clientId,
-  guardId: row.guardId,
-  epoch: row.epoch,
-  enforcedSeq: row.enforcedSeq,
-  reportedAtMs: row.reportedAtMs,
-  firstSeenAtMs: row.firstSeenAtMs,
-  firstSeq: row.firstSeq,
-  leap: { seq: row.leapSeq, atMs: row.leapAtMs },
-  version: optional(row.version),
-  withoutLease: optional(row.withoutLease),
-  leasesRunOut: optional(row.leasesRunOut),
-  leaseRanOutAtMs: optional(row.leaseRanOutAtMs),
-  clockDriftPpm: optional(row.clockDriftPpm),
-  clockOffsetSeconds: optional(row.clockOffsetSeconds),
+const recordOf = ({ leapSeq, leapAtMs, ...row }: RowOf<typeof guardFields>): GuardRecord => ({
+  ...optionals(row),
+  leap: { seq: leapSeq, atMs: leapAtMs },
 })
 
 export function* guardReports(): Act<GuardRecord[]> {

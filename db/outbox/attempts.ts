@@ -12,7 +12,7 @@ import {
   runForEach,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { inTurns, listOf, optional } from '../engine/values.ts'
+import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
 import { applyCountChanges } from './counts.ts'
@@ -128,12 +128,7 @@ const giveBack = command(
       WHERE ${deliveries.id} = ${p.id} AND ${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made}`,
 )
 
-const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
-  ...row,
-  status: optional(row.status),
-  jti: optional(row.jti),
-  error: optional(row.error),
-})
+const attemptOf: (row: AttemptRow) => DeliveryAttempt = optionals
 
 /**
  * A delivery that was superseded or closed during an attempt may still turn out to be delivered.

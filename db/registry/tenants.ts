@@ -16,7 +16,7 @@ import {
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { optionals } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
@@ -78,22 +78,7 @@ const remove = command(
     sql`UPDATE ${tenants} SET ${assign(tenants, { removedAt: p.now })} WHERE ${tenants.tid} = ${p.tid}`,
 )
 
-const tenantOf = (row: TenantRow): Tenant => ({
-  tid: row.tid,
-  name: optional(row.name),
-  mfaProof: row.mfaProof,
-  idleSeconds: optional(row.idleSeconds),
-  absoluteSeconds: optional(row.absoluteSeconds),
-  staySignedInSeconds: optional(row.staySignedInSeconds),
-  maxAuthenticationSeconds: optional(row.maxAuthenticationSeconds),
-  proofAssertedBy: optional(row.proofAssertedBy),
-  proofAssertedAt: optional(row.proofAssertedAt),
-  consentConfirmedBy: optional(row.consentConfirmedBy),
-  consentConfirmedAt: optional(row.consentConfirmedAt),
-  administrators: optional(row.administrators),
-  connectedAt: row.connectedAt,
-  removedAt: optional(row.removedAt),
-})
+const tenantOf: (row: TenantRow) => Tenant = optionals
 
 /** The settings of a tenant whose changes are sent to webhooks. */
 const TENANT = {

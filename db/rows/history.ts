@@ -3,7 +3,7 @@ import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
 import { columnsOf, command, insertInto, keysOf, names, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { optionals } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
 import type { SecurityEvent, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
@@ -107,19 +107,9 @@ export function* recordEnd({ actor, clientId, ...end }: Ended): Act<void> {
   })
 }
 
-const eventOf = (row: Row): SecurityEvent => ({
-  ...{ id: row.id, sub: row.sub, at: row.at, kind: row.kind },
-  ...{
-    sid: optional(row.sid),
-    device: optional(row.device),
-    address: optional(row.address),
-    clientId: optional(row.clientId),
-  },
-  ...{ why: optional(row.why), seq: optional(row.seq) },
-  actor:
-    row.actorKind === null || row.actorId === null
-      ? undefined
-      : { kind: row.actorKind, id: row.actorId },
+const eventOf = ({ actorKind, actorId, ...row }: Row): SecurityEvent => ({
+  ...optionals(row),
+  actor: actorKind === null || actorId === null ? undefined : { kind: actorKind, id: actorId },
 })
 
 const FROM_THE_NEWEST = { at: Number.MAX_SAFE_INTEGER, id: '' }

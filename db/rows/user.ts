@@ -12,7 +12,7 @@ import {
   query,
 } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { optional, optionals } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession, Subject } from '../types.ts'
 import { indexNames } from './user-words.ts'
@@ -34,16 +34,7 @@ export const subjectFields = columnsOf(
   'createdAt',
 )
 
-export const subjectOf = (row: RowOf<typeof subjectFields>): Subject => ({
-  sub: row.sub,
-  tid: row.tid,
-  oid: row.oid,
-  name: optional(row.name),
-  username: optional(row.username),
-  email: optional(row.email),
-  homeId: optional(row.homeId),
-  createdAt: row.createdAt,
-})
+export const subjectOf: (row: RowOf<typeof subjectFields>) => Subject = optionals
 
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`

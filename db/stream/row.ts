@@ -4,7 +4,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional, parseList } from '../engine/values.ts'
+import { optionals, parseList } from '../engine/values.ts'
 import { streams } from '../schema.ts'
 import type { SignalStream } from '../types.ts'
 
@@ -54,21 +54,10 @@ const ofClient = query(
     sql`SELECT ${f} FROM ${streams} WHERE ${streams.clientId} = ${p.clientId}`,
 )
 
-export const streamOf = (row: StreamRow): SignalStream => ({
-  id: row.streamId,
-  clientId: row.clientId,
-  method: row.method,
-  endpointUrl: optional(row.endpointUrl),
-  authorizationSealed: optional(row.authorizationSealed),
-  eventsRequested: parseList(row.eventsRequested) ?? [],
-  description: optional(row.description),
-  status: row.status,
-  statusReason: optional(row.statusReason),
-  statusBy: row.statusBy,
-  verifiedAt: optional(row.verifiedAt),
-  askedAt: optional(row.askedAt),
-  createdAt: row.createdAt,
-  updatedAt: row.updatedAt,
+export const streamOf = ({ streamId, eventsRequested, ...row }: StreamRow): SignalStream => ({
+  ...optionals(row),
+  id: streamId,
+  eventsRequested: parseList(eventsRequested) ?? [],
 })
 
 export const rowOf = (one: SignalStream): StreamRow => ({

@@ -8,7 +8,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional, parseList } from '../engine/values.ts'
+import { optionals, parseList } from '../engine/values.ts'
 import { head } from '../log/head.ts'
 import { applyCountChanges } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
@@ -56,12 +56,12 @@ const findLocked = query(
   (p: One, f) =>
     sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}${forUpdate(webhookEndpoints)}`,
 )
-const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) =>
+const insert = command((p: Takes<Written>) =>
   insertInto(webhookEndpoints, pick(p, ...keysOf(fields))),
 )
 // Leaves out the position, which events that are written meanwhile raise.
 const update = command(
-  (p: Takes<{ [K in keyof Omit<Row, 'position' | 'createdAt'>]: Row[K] }>) =>
+  (p: Takes<Written>) =>
     sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, {
       ...pick(p, 'url', 'description', 'events', 'include', 'secretSealed'),
       ...pick(p, 'formerSealed', 'formerUntil', 'state', 'cause', 'updatedAt'),
@@ -71,40 +71,33 @@ const remove = command(
   (p: One) =>
     sql`DELETE FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
 )
-const endpointOf = (row: Row): WebhookEndpoint => ({
-  id: row.endpointId,
-  url: row.url,
-  description: optional(row.description),
+const endpointOf = ({
+  endpointId,
+  events,
+  include,
+  formerSealed,
+  formerUntil,
+  ...row
+}: Row): WebhookEndpoint => ({
+  ...optionals(row),
+  id: endpointId,
   // Drops types that a later version wrote: this version cannot send them.
-  events: (parseList(row.events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
-  include: parseList(row.include) as WebhookSwitch[],
-  secretSealed: row.secretSealed,
+  events: (parseList(events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
+  include: parseList(include) as WebhookSwitch[],
   former:
-    row.formerSealed === null || row.formerUntil === null
+    formerSealed === null || formerUntil === null
       ? undefined
-      : { sealed: row.formerSealed, until: row.formerUntil },
-  state: row.state,
-  cause: optional(row.cause),
-  position: row.position,
-  createdAt: row.createdAt,
-  updatedAt: row.updatedAt,
+      : { sealed: formerSealed, until: formerUntil },
 })
-const rowOf = (one: WebhookEndpoint): Row => ({
-  ...{
-    endpointId: one.id,
-    url: one.url,
-    description: one.description ?? null,
-    state: one.state,
-    cause: one.cause ?? null,
-  },
-  ...{
-    events: JSON.stringify(one.events),
-    include: JSON.stringify(one.include),
-    secretSealed: one.secretSealed,
-  },
-  ...{ formerSealed: one.former?.sealed ?? null, formerUntil: one.former?.until ?? null },
-  ...{ position: one.position, createdAt: one.createdAt, updatedAt: one.updatedAt },
+const rowOf = ({ id, events, include, former, ...one }: WebhookEndpoint) => ({
+  ...one,
+  endpointId: id,
+  events: JSON.stringify(events),
+  include: JSON.stringify(include),
+  formerSealed: former?.sealed,
+  formerUntil: former?.until,
 })
+type Written = ReturnType<typeof rowOf>
 
 export function* listWebhooks(): Act<WebhookEndpoint[]> {
   return (yield* all.all({})).map(endpointOf)
