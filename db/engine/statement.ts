@@ -145,14 +145,14 @@ export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & s
   return Object.fromEntries(names.map((name) => [name, all[name]])) as Pick<T['_']['columns'], K>
 }
 
-/** Returns the parameters of these names, to write into the columns of the same names. */
+/** Returns the members of these names, to write into the columns of the same names. */
 export const pick = <P, K extends keyof P>(p: P, ...names: K[]): Pick<P, K> =>
   Object.fromEntries(names.map((name) => [name, p[name]])) as Pick<P, K>
 
 export const keysOf = <F extends object>(fields: F): (keyof F)[] =>
   Object.keys(fields) as (keyof F)[]
 
-type Assigned<T extends Table> = { [K in keyof T['$inferInsert']]?: SQL | Value }
+type Assigned<T extends Table> = { [K in keyof T['$inferInsert']]?: SQL | Value | undefined }
 
 const columnName = (table: Table, property: string): SQL => {
   const column = getTableColumns(table)[property]

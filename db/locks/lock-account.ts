@@ -23,7 +23,7 @@ type NewLock = Omit<
 const insert = command(
   (
     p: Takes<
-      { [K in keyof NewLock]: NewLock[K] } & {
+      NewLock & {
         audience: string | undefined
         homeId: string | undefined
       }

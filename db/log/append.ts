@@ -30,7 +30,7 @@ const next = query(
     sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
 )
 type NewRevocation = RevocationRow & { hash: string; personalHash: string; salt: string }
-const insert = command((p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>) =>
+const insert = command((p: Takes<NewRevocation>) =>
   insertInto(revocations, pick(p, ...keysOf(revocationFields), 'hash', 'personalHash', 'salt')),
 )
 

@@ -36,7 +36,7 @@ const outcomeFields = {
 }
 export const joinOutcomes = sql`LEFT JOIN ${auditOutcomes} ON ${auditOutcomes.id} = ${audit.id}`
 
-type Written = { [K in keyof RowOf<typeof written>]: RowOf<typeof written>[K] }
+type Written = RowOf<typeof written>
 const insert = command((p: Takes<Written & { hash: string; personalHash: string }>) =>
   insertInto(audit, pick(p, ...keysOf(written), 'hash', 'personalHash')),
 )

@@ -67,7 +67,7 @@ const leftBehind = query(
     sql`SELECT ${f} FROM ${probePages} WHERE ${probePages.tid} = ${p.tid} AND ${isFree(probePages.leasedUntilMs, p.nowMs, 'microsoft')}
       ORDER BY ${probePages.leasedUntilMs} LIMIT 1`,
 )
-const addPage = command((p: Takes<{ [K in keyof PageRow]: PageRow[K] }>) =>
+const addPage = command((p: Takes<PageRow>) =>
   insertInto(probePages, pick(p, ...keysOf(pageFields))),
 )
 const removePage = command(

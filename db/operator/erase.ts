@@ -80,7 +80,7 @@ const forgetOpen = command(
 const erasureFields = columnsOf(erasures, 'sub', 'seq', 'cursor')
 type Erasure = RowOf<typeof erasureFields>
 const begin = command(
-  (p: Takes<{ [K in keyof Erasure]: Erasure[K] }>) =>
+  (p: Takes<Erasure>) =>
     sql`${insertInto(erasures, pick(p, 'sub', 'seq', 'cursor'))} ON CONFLICT (${names(erasures.sub)})
       DO UPDATE SET ${assign(erasures, { seq: excluded(erasures.seq), cursor: excluded(erasures.cursor) })}`,
 )

@@ -75,7 +75,7 @@ const claim = command(
 )
 type Written = Omit<ClientRow, 'removedAt'> & { logoutBy: string }
 const write = command(
-  (p: Takes<{ [K in keyof Written]: Written[K] }>) =>
+  (p: Takes<Written>) =>
     sql`UPDATE ${clients} SET ${assign(clients, {
       ...pick(p, 'source', 'metadata', 'formerTenants', 'logoutBy'),
       ...{ createdAt: p.createdAt, updatedAt: p.updatedAt, removedAt: null },

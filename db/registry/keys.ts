@@ -46,7 +46,7 @@ const lockAll = query(
     sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.kid}${forUpdate(signingKeys)}`,
 )
 const add = command(
-  (p: Takes<{ [K in keyof KeyRow]: KeyRow[K] }>) =>
+  (p: Takes<KeyRow>) =>
     sql`${insertInto(signingKeys, pick(p, ...keysOf(keyFields)))} ON CONFLICT (${names(signingKeys.kid)}) DO NOTHING`,
 )
 const retireActive = command(

@@ -73,7 +73,7 @@ const advance = command(
     })} WHERE ${revocations.seq} = ${p.seq}`,
 )
 
-interface PageAt {
+type PageAt = {
   /** The selector's `sub`, `tid` or `client_id`. */
   key: string
   cursor: string
@@ -84,7 +84,7 @@ interface PageAt {
 const sessionPage = (index: string, matches?: (key: Param<string>) => SQL) =>
   query(
     { ...columnsOf(sessions, 'sid', 'sub'), openedSeq: sql<number | null>`${sessions.openedSeq}` },
-    (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
+    (p: Takes<PageAt>, f) =>
       sql`SELECT ${f} FROM ${sessions}${indexedBy(index)} WHERE ${matches === undefined ? sql`` : sql`${matches(p.key)} AND `}${sessions.sid} > ${p.cursor}
         AND ${sessions.endedSeq} IS NULL ORDER BY ${sessions.sid} LIMIT ${p.limit}`,
   )
@@ -104,7 +104,7 @@ const PAGES = {
         number | null
       >`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.firstSeq} END`,
     },
-    (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
+    (p: Takes<PageAt>, f) =>
       sql`SELECT ${f} FROM ${participants}${indexedBy('participants_by_client')} LEFT JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
         WHERE ${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.cursor} ORDER BY ${participants.sid} LIMIT ${p.limit}`,
   ),

@@ -14,18 +14,10 @@ import { sessionBySid, statusOf, touch } from './session.ts'
  * none.
  */
 
-type CodeValues = {
-  codeHash: string
-  sid: string
-  clientId: string
-  redirectUri: string
-  scope: string
-  audience: string
-  nonce: string | undefined
-  codeChallenge: string | undefined
+type CodeValues = Omit<NewCode, 'wantsAuthTime'> & {
   wantsAuthTime: number
+  sid: string
   openedSeq: number
-  expiresAt: number
 }
 const add = command((p: Takes<CodeValues>) =>
   insertInto(
@@ -52,21 +44,7 @@ export function* addCode(
   code: NewCode,
   { sid, openedSeq }: { sid: string; openedSeq: number },
 ): Act<void> {
-  const { codeHash, clientId, redirectUri, scope, audience, nonce, codeChallenge, expiresAt } = code
-  const wantsAuthTime = code.wantsAuthTime ? 1 : 0
-  yield* add.run({
-    codeHash,
-    sid,
-    clientId,
-    redirectUri,
-    scope,
-    audience,
-    nonce,
-    codeChallenge,
-    wantsAuthTime,
-    openedSeq,
-    expiresAt,
-  })
+  yield* add.run({ ...code, wantsAuthTime: code.wantsAuthTime ? 1 : 0, sid, openedSeq })
 }
 
 const drop = command(

@@ -29,7 +29,10 @@ const fields = {
   ...columnsOf(securityEvents, 'actorKind', 'actorId', 'seq'),
 }
 type Row = RowOf<typeof fields>
-type Values = { [K in keyof Row]: Row[K] | undefined }
+type Values = Omit<SecurityEvent, 'actor'> & {
+  actorKind: Actor['kind'] | undefined
+  actorId: string | undefined
+}
 
 const insert = command((p: Takes<Values>) => insertInto(securityEvents, pick(p, ...keysOf(fields))))
 
@@ -78,9 +81,8 @@ export const forgetHistory = (range: { sub: string; to: number; limit: number })
 type NewSecurityEvent = Omit<SecurityEvent, 'id'>
 
 export function* recordEvent({ actor, ...event }: NewSecurityEvent): Act<void> {
-  const { sub, at, kind, sid, device, address, clientId, why, seq } = event
   yield* insert.run({
-    ...{ sub, at, kind, sid, device, address, clientId, why, seq },
+    ...event,
     id: yield* newId(),
     actorKind: actor?.kind,
     actorId: actor?.id,

@@ -45,25 +45,15 @@ import { makeRoom, mayHaveToEnd } from './limit.ts'
  */
 
 const valuesOf = (input: NewSession, now: number) => ({
+  ...pick(input, 'authTime', 'visitStartedAt', 'idleSeconds', 'absoluteAt', 'acr'),
+  ...pick(input, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
+  ...pick(input, 'device', 'cookieHash', 'browserHash'),
   ...{
-    authTime: input.authTime,
-    visitStartedAt: input.visitStartedAt,
     now,
-    idleSeconds: input.idleSeconds,
-    absoluteAt: input.absoluteAt,
-  },
-  ...{
-    acr: input.acr,
-    amr: input.amr === undefined ? undefined : JSON.stringify(input.amr),
+    amr: input.amr && JSON.stringify(input.amr),
     roles: JSON.stringify(input.roles),
+    staySignedIn: input.staySignedIn ? 1 : 0,
   },
-  staySignedIn: input.staySignedIn ? 1 : 0,
-  ...{
-    microsoftSid: input.microsoftSid,
-    loginHintSealed: input.loginHintSealed,
-    microsoftCacheSealed: input.microsoftCacheSealed,
-  },
-  ...{ device: input.device, cookieHash: input.cookieHash, browserHash: input.browserHash },
 })
 type Values = ReturnType<typeof valuesOf>
 
@@ -83,10 +73,8 @@ const columns = (p: Takes<Values>) => ({
   },
   ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'device', 'cookieHash'),
   ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
-  ...{
-    ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
-    probedAt: p.now,
-  },
+  ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
+  ...{ probedAt: p.now },
 })
 const open = command(
   (

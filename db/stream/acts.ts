@@ -27,11 +27,11 @@ const MOST = 100
 
 type One = Takes<{ streamId: string }>
 const insert = command(
-  (p: Takes<{ [K in keyof StreamRow]: StreamRow[K] }>) =>
+  (p: Takes<StreamRow>) =>
     sql`${insertInto(streams, pick(p, ...keysOf(streamFields)))} ON CONFLICT DO NOTHING`,
 )
 const update = command(
-  (p: Takes<{ [K in keyof Omit<StreamRow, 'clientId' | 'createdAt'>]: StreamRow[K] }>) =>
+  (p: Takes<StreamRow>) =>
     sql`UPDATE ${streams} SET ${assign(streams, {
       ...pick(p, 'method', 'endpointUrl', 'authorizationSealed', 'eventsRequested'),
       ...pick(p, 'description', 'status', 'statusReason', 'statusBy'),

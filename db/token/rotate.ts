@@ -98,7 +98,7 @@ const byIdLocked = query(
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${withoutReprepare(p.familyId)}${forUpdate(families)}`,
 )
-interface NewFamily {
+type NewFamily = {
   familyId: string
   sid: string
   clientId: string
@@ -108,7 +108,7 @@ interface NewFamily {
   openedSeq: number
   now: number
 }
-const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) =>
+const insert = command((p: Takes<NewFamily>) =>
   insertInto(families, {
     ...{
       ...pick(p, 'familyId', 'sid', 'clientId'),
