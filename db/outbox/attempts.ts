@@ -8,6 +8,8 @@ import {
   command,
   insertEach,
   insertInto,
+  keysOf,
+  pick,
   query,
   runForEach,
 } from '../engine/statement.ts'
@@ -93,17 +95,9 @@ const attemptFields = {
 }
 type AttemptRow = RowOf<typeof attemptFields>
 type Proof = AttemptRow & { id: string }
-const proofOf = ({
-  id: deliveryId,
-  attempt,
-  atMs,
-  outcome,
-  status,
-  latencyMs,
-  jti,
-  error,
-}: Takes<Proof>) => ({
-  ...{ deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error },
+const proofOf = (p: Takes<Proof>) => ({
+  deliveryId: p.id,
+  ...pick(p, ...keysOf(attemptFields)),
 })
 const prove = command((p: Takes<Proof>) => insertInto(deliveryAttempts, proofOf(p)))
 const proveAll = command((p: Takes<{ list: string }>) => {
