@@ -3,6 +3,7 @@ import { HoldEnded, type AccessClaims, type Guard, type GuardOptions } from '@ca
 import {
   eventually,
   logoutRequest,
+  makeKey,
   startBroker,
   startGuard,
   TestClock,
@@ -111,9 +112,13 @@ describe('a connection that is held open', () => {
   )
 
   test('ends when the key that signed its token is withdrawn', async () => {
-    const { broker, guard } = await both()
+    const { broker, clock, guard } = await both()
+    const another = await makeKey('es-2')
+    broker.keys.push(another)
+    // An unknown key is asked for at most once in 5 s.
+    clock.advance(6)
     const signal = guard.hold(await opened(guard, broker))
-    const other = guard.hold(await opened(guard, broker, {}, broker.keys[1]))
+    const other = guard.hold(await opened(guard, broker, {}, another))
     broker.send('keys', { jwks: 'changed', retired_kids: ['es-1'] })
     await eventually(() => expect(endOf(signal)).toBe('revoked'))
     expect(endOf(other)).toBe('held')

@@ -219,13 +219,10 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
   test('a logout token and an ID token are not access tokens', async () => {
     const { broker, guard } = await receiver()
     const claims = { aud: 'https://sydney.example', sub: 'u_alice', client_id: 'sydney' }
-    for (const key of broker.keys) {
-      expect(await why(guard, await broker.logoutToken(claims, {}, key))).toBe('type')
-      expect(await why(guard, await broker.logoutToken(claims, { typ: 'JWT' }, key))).toBe('type')
-      expect(await why(guard, await broker.logoutToken(claims, { typ: undefined }, key))).toBe(
-        'type',
-      )
-    }
+    // By the key that signs access tokens: another algorithm is rejected before the type is read.
+    const [key] = broker.keys
+    for (const header of [{}, { typ: 'JWT' }, { typ: undefined }])
+      expect(await why(guard, await broker.logoutToken(claims, header, key))).toBe('type')
   })
 
   test.each([
