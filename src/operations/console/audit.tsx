@@ -9,8 +9,9 @@ import { numberedPlace, numberText, pageOfSearch } from './pages.tsx'
 import { asked, type ConsoleRequest, linkOf, type Mounted, pageLink, tidOf } from './request.ts'
 
 /**
- * The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a
- * whole by operators. The administrator of a tenant reads what administrators of it did.
+ * The audit log page: each entry with its actor, act, target and outcome. Operators can download
+ * the entries that match the filter as JSON lines. The administrator of a tenant sees only the
+ * entries of that tenant's administrators.
  */
 
 const PAGE = 50
@@ -136,7 +137,7 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
 
 const FILTERS = ['actor', 'act', 'target', 'case', 'since', 'until'] as const
 
-/** The same filter, for the download. */
+/** Returns the filter's parameters of the request by their names. */
 const sent = (request: ConsoleRequest) =>
   Object.fromEntries(FILTERS.map((name) => [name, asked(request, name)]))
 
@@ -179,7 +180,10 @@ const OUTCOME = {
   failed: { words: 'failed', tag: 'tag bad' },
 } as const
 
-/** The log's numbers count what happens in every tenant. */
+/**
+ * Shows the revocation's number to operators only, because the numbers count the revocations of
+ * every tenant.
+ */
 function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean }) {
   const { ended } = entry
   const { words, tag } =
@@ -207,14 +211,19 @@ interface Change {
 const isChange = (value: unknown): value is Change =>
   typeof value === 'object' && value !== null && 'before' in value && 'after' in value
 
-/** What an act has changed: in the request, or in the outcome. */
+/**
+ * Returns the fields that the act changed. The entry has them in the request's details or in the
+ * outcome.
+ */
 function changesOf({ details, ended }: AuditEntry): [name: string, change: Change][] {
   const changed = details.changed ?? ended?.result.changed
   if (typeof changed !== 'object' || changed === null) return []
   return Object.entries(changed).filter((pair): pair is [string, Change] => isChange(pair[1]))
 }
 
-/** Before and after, field by field; nothing where an act changes no field. */
+/**
+ * Lists each changed field with its value before and after. Renders nothing if no field changed.
+ */
 function Changes({ entry }: { entry: AuditEntry }) {
   const changes = changesOf(entry)
   if (changes.length === 0) return null
@@ -238,7 +247,7 @@ function Changes({ entry }: { entry: AuditEntry }) {
 const valueWords = (value: unknown): string =>
   value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value)
 
-/** Why it was rejected, as the caller was answered. */
+/** Returns why the act was rejected, as the caller was answered. */
 function reasonOf({ ended }: AuditEntry): string | undefined {
   if (ended?.outcome !== 'rejected') return undefined
   const { title, why } = ended.result

@@ -3,13 +3,17 @@ import { plural, span, when } from './format.ts'
 import { linkOf } from './request.ts'
 
 /**
- * Time from revoke to the last instance delivered, and applied: each revocation a mark, on a
- * logarithmic scale, because a hanging instance takes a thousand times as long.
+ * A chart of the time from each revocation until the last instance had its logout token, and until
+ * the last guard enforced it. The scale is logarithmic, because a hanging instance takes a thousand
+ * times as long as the others.
  */
 
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 220, 48, 8, 10, 24]
 
-/** Nearest rank. @param values in milliseconds, at least one */
+/**
+ * Returns the percentile by the nearest-rank method.
+ * @param values in milliseconds, at least one
+ */
 function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
@@ -103,7 +107,10 @@ const Caption = ({ all, count }: { all: readonly Series[]; count: number }) => (
 
 type Period = { fromMs: number; toMs: number }
 
-/** From the oldest to the newest, and never so short that the axis means nothing. */
+/**
+ * Returns the time from the oldest to the newest revocation, at least one minute, so that the axis
+ * has a length.
+ */
 function periodOf(times: readonly RevocationTime[]): Period {
   const all = times.map(({ atMs }) => atMs)
   const [fromMs, toMs] = [Math.min(...all), Math.max(...all)]
@@ -111,7 +118,10 @@ function periodOf(times: readonly RevocationTime[]): Period {
 }
 
 const DAY_MS = 86_400_000
-/** `09:00`, and with its day where the axis is longer than one. */
+/**
+ * Returns the label of a tick: `09:00:12` on an axis of less than 10 minutes, `09:00` on one of
+ * less than a day, otherwise the date as `11-24`.
+ */
 function tickWords(atMs: number, { fromMs, toMs }: Period): string {
   const text = new Date(atMs).toISOString()
   if (toMs - fromMs < 600_000) return text.slice(11, 19)
@@ -137,7 +147,10 @@ const TimeAxis = ({ period, x }: { period: Period; x: Scale }) => (
 )
 
 const SLOTS = 16
-/** Links, as few as a keyboard goes through: each leads to the revocations of its time. */
+/**
+ * Divides the chart into 16 links, each to the revocations of its part of the time. More links
+ * would be too many for a keyboard.
+ */
 function Slots({
   times,
   period,
@@ -173,7 +186,10 @@ function Slots({
   )
 }
 
-/** To whole seconds, outwards: none that the slot shows is left out. */
+/**
+ * Returns the address of the list of a period's revocations. Widens the period to whole seconds, so
+ * that the list leaves none of them out.
+ */
 function listOf(fromMs: number, toMs: number): string {
   const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19)
   const query = {
@@ -195,7 +211,10 @@ const seriesOfAll = (times: readonly RevocationTime[]): Series[] => [
   seriesOf('Last guard enforced it', 'two', times, (one) => one.enforcedMs),
 ]
 
-/** @param newestFirst as the store lists them */
+/**
+ * Renders the chart, or a sentence if no revocation has reached an instance yet.
+ * @param newestFirst as the store lists them
+ */
 export function TimesChart({ newestFirst: times }: { newestFirst: readonly RevocationTime[] }) {
   const all = seriesOfAll(times)
   const shown = all.filter((one) => one.points.length > 0)

@@ -12,8 +12,8 @@ import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
 /**
- * One client: everything that is registered, how old its secrets are, which addresses answer and
- * why not, its guards, deliveries and stream.
+ * The page of one client: its registration, the age of its secrets, which of its addresses answer,
+ * its guards, deliveries and stream.
  */
 
 async function clientPage(request: ConsoleRequest): Promise<Response> {
@@ -144,7 +144,10 @@ const DAY_MS = 86_400_000
 const ageOf = (ms: number): string =>
   ms < 2 * DAY_MS ? span(Math.max(0, ms)) : `${count(Math.floor(ms / DAY_MS))} days`
 
-/** Under the names of RFC 7591 and docs/clients.md, so that it can be looked up and changed. */
+/**
+ * Shows the registration under the names of RFC 7591 and docs/clients.md, so that operators can
+ * look them up.
+ */
 const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
   <Panel title="Registration">
     <Facts

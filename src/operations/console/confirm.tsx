@@ -7,9 +7,9 @@ import { consolePage, Hidden, Panel } from './layout.tsx'
 import { type ConsoleRequest, linkOf, pageLink } from './request.ts'
 
 /**
- * The one way to act in the console: a page that says what the act would change, a fresh sign-in,
- * the case and a comment, and a word to type where many users are concerned. Nothing that was
- * filled in is lost by signing in again: that happens in another tab.
+ * The page that confirms an act. It shows what the act would change, and asks for a recent sign-in,
+ * the case and a comment. Before an act that concerns many users, the reader also types a word. The
+ * sign-in opens in another tab, so that the form keeps what was filled in.
  */
 
 const AGAIN = readAsset(import.meta.url, './again.js')
@@ -17,21 +17,21 @@ const AGAIN = readAsset(import.meta.url, './again.js')
 interface Act {
   title: string
   at: Parameters<typeof consolePage>[1]['at']
-  /** The form that was sent and not carried out, and why. */
+  /** The rejected form, and why it was rejected. */
   sent?: { form: URLSearchParams; problem: string } | undefined
   facts: Parameters<typeof Facts>[0]['items']
-  /** What comes before the facts, and after them. */
+  /** Content above the facts (`notices`) and below them (`after`). */
   notices?: Child
   after?: Child
-  /** The path of the form, and the fields that name what it is about. */
+  /** The path of the form (`action`), and the hidden fields that identify the object of the act. */
   action: string
   fields: Record<string, string | undefined>
-  /** Fields to fill in, beside case and comment. */
+  /** Input fields besides case and comment. */
   more?: Child
-  /** The comment is demanded: it tells others why. */
+  /** The hint of the comment field. If set, the comment is required and its label is "Reason". */
   reason?: string
   typed?: TypedProps | undefined
-  /** Left out: nothing is left to be done. */
+  /** The label of the submit button. If left out, the page has no form, only the link back. */
   button?: string
   back: { href: string; label?: string }
 }
@@ -69,7 +69,7 @@ export function confirmPage(request: ConsoleRequest, act: Act): Response {
   )
 }
 
-/** Why the form may not be carried out yet; undefined where it may. */
+/** Returns why the form cannot be carried out yet, or undefined if it can. */
 export function problemOf(
   { viewer, now }: ConsoleRequest,
   form: URLSearchParams,
@@ -87,8 +87,8 @@ export function problemOf(
 }
 
 /**
- * What an attacker at an open console must not do needs a recent sign-in: it happens in another
- * tab, so that nothing filled in is lost.
+ * Asks for a recent sign-in, so that an attacker at an unattended console cannot act. The sign-in
+ * opens in another tab, so that the form keeps what was filled in.
  */
 const SignInAgain = ({ request }: { request: ConsoleRequest }) => (
   <Notice
@@ -111,7 +111,7 @@ const SignInAgain = ({ request }: { request: ConsoleRequest }) => (
   </Notice>
 )
 
-/** Where the other tab ends. */
+/** The page on which the sign-in in the other tab ends. */
 export const freshPage = (request: ConsoleRequest): Response =>
   consolePage(
     request,
@@ -124,7 +124,10 @@ export const freshPage = (request: ConsoleRequest): Response =>
 const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
 
-/** @param said what was typed before */
+/**
+ * The fields for case and comment.
+ * @param said the values of the rejected form
+ */
 const CaseAndCommentFields = ({
   said = {},
   reason,
@@ -161,11 +164,11 @@ export function caseAndCommentIn(form: URLSearchParams): {
   return { caseReference: words('case_reference'), comment: words('comment') }
 }
 
-/** A word that the reader types before an act that signs many users out. */
+/** The name of the form field for the word that the reader types before signing many users out. */
 const NAME = 'typed'
 interface TypedProps {
   word: string
-  /** Follows the word in the label. */
+  /** Text that follows the word in the label. */
   meaning?: string
 }
 const TypedWord = ({ word, meaning = '' }: TypedProps) => (

@@ -9,10 +9,10 @@ import type { Actor } from '../../protocol/revocation.ts'
 import { CONSOLE } from './registration.ts'
 
 /**
- * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it is valid only
- * while the session behind it is, which every request asks the store: a revocation has effect at
- * once. It refuses users of other tenants than the operator tenant, and users without one of the
- * roles.
+ * The console's sign-in, called a pass: a sealed cookie, valid for an hour at most and only while
+ * the broker's session behind it is. Each request asks the store, so that a revocation has effect
+ * at once. Users of other tenants than the operator tenant are rejected, and users without one of
+ * the roles.
  */
 
 export const PASS_SECONDS = 3600
@@ -24,7 +24,10 @@ const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } 
 export interface Pass {
   sid: string
   sub: string
-  /** The head of the log when it was given: a revocation after it ends it. */
+  /**
+   * The newest `seq` of the log when the pass was issued. A later revocation of the session ends
+   * it.
+   */
   rev: number
   until: number
 }
@@ -32,13 +35,13 @@ export interface Pass {
 interface Operator {
   session: Session
   pass: Pass
-  /** What they may do, as the admin API has it. */
+  /** The operator as a caller of operations, with the rights that the admin API would give. */
   caller: Caller
 }
 
 type Visitor =
   | { is: 'operator'; operator: Operator }
-  /** `never`: without a pass. `over`: with one that is no longer valid. */
+  /** `never`: the browser sent no readable pass. `over`: its pass has expired or was revoked. */
   | { is: 'nobody'; why: 'never' | 'over' }
   | { is: 'rejected'; why: Rejection; session: Session }
 export type Rejection = 'other_tenant' | 'no_role'
@@ -65,7 +68,10 @@ function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
   return opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
 }
 
-/** @param touch whether the user looks at the page: then it counts as activity of their session */
+/**
+ * Returns the operator whose pass the browser sent, or why there is none.
+ * @param touch true if the user opens a page, which counts as activity of the session
+ */
 export async function visitorOf(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
@@ -76,7 +82,7 @@ export async function visitorOf(
   return pass === undefined ? { is: 'nobody', why: 'never' } : visitorBy(deps, pass, now, touch)
 }
 
-/** Whether a pass is still valid: the store alone decides. */
+/** Returns the operator of a pass, or why the pass is not valid. The store decides. */
 export async function visitorBy(
   deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
   pass: Pass,
@@ -101,8 +107,8 @@ export async function visitorBy(
 }
 
 /**
- * The broker's own roles count only from the operators' tenant: an administrator of another tenant
- * can give them to any user there.
+ * Returns the user's right at the console, or why the user has none. The broker's roles count only
+ * from the operator tenant: an administrator of another tenant can assign them to any user there.
  */
 export function judge(
   { connection }: Pick<Deps, 'connection'>,
@@ -116,8 +122,8 @@ export function judge(
 }
 
 /**
- * For /setup, which is another module: the administrator at the console, if there is one in this
- * browser.
+ * Returns the administrator who is signed in to the console in this browser, if any. For /setup,
+ * which is another module.
  */
 export async function administratorAt(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,

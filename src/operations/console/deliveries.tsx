@@ -20,8 +20,8 @@ import {
 } from './request.ts'
 
 /**
- * Deliveries and their outcomes; the redrive of rejected and failed ones: one, those of an address,
- * or all; and the closing of those that will never be delivered.
+ * The page of deliveries. Operators redrive rejected and failed ones: one, those of an address or
+ * instance, or all. Administrators close deliveries that will never be delivered.
  */
 
 const PAGE = 50
@@ -102,7 +102,7 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/** What was done a moment ago: the address says how many. */
+/** Returns the result of the act that led here, as the query names it, or undefined. */
 function doneWords(request: ConsoleRequest): string | undefined {
   const number = (name: string): number | undefined => {
     const text = asked(request, name) ?? ''
@@ -133,7 +133,9 @@ const clientIds = (request: ConsoleRequest, counts: Counts): string[] => [
   ]),
 ]
 
-/** An error that begins with the HTTP status says it already. */
+/**
+ * Returns the status and error of the last attempt. Leaves the status out if the error names it.
+ */
 const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
   lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true
     ? lastError
@@ -143,7 +145,7 @@ const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): strin
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
 const again = (request: ConsoleRequest, one: Delivery): string => `Try again ${named(request, one)}`
 
-/** Whose session each delivery of a page is about, and on which device. */
+/** Returns the sessions of the deliveries by sid, to show their users and devices. */
 async function sessionsOf(
   { deps, now }: ConsoleRequest,
   shown: readonly Delivery[],
@@ -237,7 +239,10 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
   </>
 )
 
-/** All of a page's addresses, of the instance, or everything. */
+/**
+ * Forms that redrive and links that close many deliveries: those of an address, of the instance, or
+ * all.
+ */
 function Many({
   request,
   state,
@@ -292,7 +297,7 @@ function Many({
   )
 }
 
-/** A button that sends deliveries now: it ends nothing, and asks for nothing first. */
+/** A button that makes deliveries due now. It needs no confirmation, because it ends nothing. */
 const Now = ({
   request,
   act = 'redrive',
@@ -323,7 +328,10 @@ async function tryNow(
   )
 }
 
-/** Exactly one of them, or nothing is done. */
+/**
+ * Redrives the deliveries that the form names by one of `id`, `target_id`, `client_id` and `all`.
+ * Does nothing if it names none.
+ */
 async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, viewer } = request
   const name = (['id', 'target_id', 'client_id'] as const).find((one) => form.has(one))
@@ -342,7 +350,9 @@ async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<
 
 const closeLink = (which: string): string => linkOf('/ops/deliveries/close', { which })
 
-/** Exactly one of them: "id d_…". Undefined where it is none of the form's. */
+/**
+ * Reads one reference such as `id d_…` or `client_id portal`. Returns undefined for any other text.
+ */
 function readWhich(value: string): WhichDeliveries | undefined {
   const [, name, id] = /^(id|target_id|client_id) (\S{1,200})$/.exec(value) ?? []
   return name === undefined || id === undefined ? undefined : { [name]: id }
@@ -369,7 +379,10 @@ async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
   ] as const
 }
 
-/** @param sent the form; left out: its check page */
+/**
+ * Closes deliveries, or shows the page that confirms it.
+ * @param sent the form; if left out, the confirmation page is shown
+ */
 async function close(
   request: ConsoleRequest,
   source: URLSearchParams,

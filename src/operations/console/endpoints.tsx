@@ -66,10 +66,9 @@ const ROUTES: readonly Mounted[] = [
 
 /**
  * The operators' console, /ops: what is pending, delivered, enforced and revoked, seen by operators
- * and acted on by administrators of the operators' tenant. It refuses every other user, a user
- * whose session has ended, and a form that did not come from its own page.
- * @param live closed by the module that wires the console: an open stream would hold its last
- * request
+ * and acted on by administrators of the operators' tenant. Rejects every other user, a user whose
+ * session has ended, and a form that did not come from its own page.
+ * @param live the caller closes it at shutdown, because an open stream does not end by itself
  */
 export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): Hono {
   const endpoints = new Hono()
@@ -105,10 +104,9 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
 }
 
 /**
- * The same console for the administrators of one tenant, /tenant on the public listener. A page or
- * a form is open to them by its flag in the routes, and by nothing else; each takes their `tid` to
- * the store, which narrows what is read and done. No request can name another tenant. It refuses
- * every other user.
+ * The same console for the administrators of one tenant, at /tenant on the public listener. It has
+ * only the routes whose flag `tenant` is set. Each of them passes the administrator's `tid` to the
+ * store, so that no request reads or changes anything of another tenant. Rejects every other user.
  */
 export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
   const endpoints = new Hono().use(`${TENANT_CONSOLE}/*`, inEnglish)
@@ -125,7 +123,7 @@ export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
 
 type Entering = (c: Context) => Promise<ConsoleRequest | Response>
 
-/** Which operator asks, or the page that says why not. */
+/** Returns the request of a signed-in operator, or the page that says why it is rejected. */
 async function operatorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
   const visitor = await visitorOf(deps, c, now, true)
@@ -134,7 +132,10 @@ async function operatorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Resp
   return withoutNul({ deps, c, viewer: visitor.operator, now })
 }
 
-/** Which administrator of a tenant asks; or the way to sign in, or the page that says why not. */
+/**
+ * Returns the request of a tenant's administrator, a redirect to the sign-in, or the page that says
+ * why it is rejected.
+ */
 async function administratorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
   const status = await currentStatus(deps, sessionCookieHash(c), now)
@@ -150,7 +151,10 @@ async function administratorAt(deps: Deps, c: Context): Promise<ConsoleRequest |
 const withoutNul = (request: ConsoleRequest): ConsoleRequest | Response =>
   hasNul(request.c.req.url) ? nothingHere(request, NUL_IN_ADDRESS, '', 400) : request
 
-/** The same to every user without the role, whatever their tenant has set. */
+/**
+ * The page for users without the role. It is the same whatever their tenant has set, so that it
+ * reveals no setting.
+ */
 const notYours = (deps: Deps, c: Context): Response =>
   messagePage(c, {
     title: 'This page is not open to you',
@@ -226,8 +230,8 @@ function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
 }
 
 /**
- * Signed-in operators only, its files included, and to look at only: also where bull-board should
- * one day forget that it is read-only.
+ * Mounts bull-board and its files for signed-in operators. Rejects every method but GET and HEAD,
+ * so that the queue stays read-only even if bull-board's own setting fails.
  */
 function mountBoard(endpoints: Hono, deps: Deps): void {
   const board = queueBoard(deps)

@@ -5,7 +5,7 @@ import { Hidden, Panel, Table } from './layout.tsx'
 import { plural, when } from './format.ts'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
-/** Requests to Microsoft that failed for a day; nothing where there is none. */
+/** Requests to Microsoft that failed for a day, with a button that retries them. */
 
 const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   check_user: 'Look at a user',
@@ -53,7 +53,7 @@ export async function redriveFailed({ deps, c, viewer }: ConsoleRequest): Promis
   return c.redirect(linkOf('/ops', { asked: String(asked) }), 303)
 }
 
-/** After that; the address only says how many. */
+/** Returns what the overview says after the retry. The query holds only the number of calls. */
 export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
   const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
   return asked === undefined

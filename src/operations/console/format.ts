@@ -5,14 +5,17 @@ import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
 import { type ConsoleRequest } from './request.ts'
 
 /**
- * How the console says times, numbers and causes. Operators compare with logs: every time is UTC,
- * to the second.
+ * Texts of the console for times, numbers and causes. Each time is UTC, to the second, so that
+ * operators can compare it with logs.
  */
 
-/** `09:00:12 UTC` today, `24 Nov 09:00:12 UTC` else. @param atMs epoch milliseconds */
+/**
+ * Returns `09:00:12 UTC` for a time of today, else `24 Nov 2026 09:00:12 UTC`.
+ * @param atMs epoch milliseconds
+ */
 export function when(atMs: number, nowMs: number): string {
   const date = new Date(atMs)
-  // Never broken over two lines.
+  // A no-break space keeps the time on one line.
   const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
   if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
   const day = new Intl.DateTimeFormat('en-GB', {
@@ -24,7 +27,7 @@ export function when(atMs: number, nowMs: number): string {
   return `${day} ${time}`
 }
 
-/** `35 ms`, `1.2 s`, `14 min`, `3 h` */
+/** Returns a duration such as `35 ms`, `1.2 s`, `14 min` or `3 h`. */
 export function span(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
@@ -81,11 +84,14 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
 export const whoIs = ({ user }: Pick<Session, 'user'>): string =>
   [user.name, user.username].filter(Boolean).join(' · ') || user.oid
 
-/** As pages show it: the path of a webhook may be a secret of its receiver. */
+/** Returns the address as pages show it. The path of a webhook is left out: it may be a secret. */
 export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string =>
   kind === 'webhook' ? new URL(uri).origin : uri
 
-/** Webhook endpoints and streams of receivers have deliveries too, and are not clients. */
+/**
+ * Returns whether the id is that of a webhook endpoint or a stream. Both have deliveries, but
+ * neither is a client.
+ */
 export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
@@ -96,7 +102,7 @@ export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string =>
   return `${clientId} (removed)`
 }
 
-/** To choose from. */
+/** Returns the clients as options of a select field. */
 export const instances = ({
   deps,
 }: {
@@ -104,7 +110,7 @@ export const instances = ({
 }): [clientId: string, name: string][] =>
   deps.clients.list().map(({ clientId, metadata }) => [clientId, metadata.name])
 
-/** What a revocation covers, as an operator says it; users by their name where it is known. */
+/** Returns in words what a revocation covers. A user is named if the broker knows the name. */
 export async function covered(
   deps: Pick<Deps, 'clients' | 'store'>,
   selector: Selector,
@@ -141,8 +147,8 @@ const BY: Record<Actor['kind'], string> = {
 }
 
 /**
- * Who acted: users by their name, where the store still knows it. Which operator it was is the
- * operators' own.
+ * Returns in words who acted. Users have their name if the store still knows it. The administrator
+ * of a tenant sees of an operator or client only that it was one.
  */
 export async function actorWords(
   { deps, viewer }: Pick<ConsoleRequest, 'deps' | 'viewer'>,
@@ -155,7 +161,7 @@ export async function actorWords(
   return subject?.name ?? subject?.username ?? actor.id
 }
 
-/** An end with its day, to the minute. */
+/** Returns when a lock ends, to the minute, or that an administrator must lift it. */
 export const untilOf = ({ endsAt }: { endsAt?: number | undefined }): string =>
   endsAt === undefined
     ? 'an administrator lifts it'

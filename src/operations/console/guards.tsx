@@ -10,7 +10,7 @@ import { type ConsoleRequest } from './request.ts'
 
 const PAGE = 50
 
-/** A list by guard is in the order of these, which are its cursors too. */
+/** Returns the key by which a list of guards is sorted. The key is also the list's cursor. */
 export const guardKey = (clientId: string, guardId: string): string => `${clientId} ${guardId}`
 const CURSOR = /^[^ ]{1,200} [^]{1,200}$/
 

@@ -5,8 +5,7 @@ import type { InstanceNow, TargetNow } from './instances.ts'
 import { linkOf } from './request.ts'
 
 /**
- * What the tables of instances say of one: which logout addresses answer, and how far its guards
- * are.
+ * Table cells about an instance: which of its logout addresses answer, and what its guards enforce.
  */
 
 export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
@@ -16,7 +15,7 @@ export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
     one.targets.map((target) => <Address target={target} nowMs={nowMs} />)
   )
 
-/** In the row of an instance: those that follow the feed now come first. */
+/** The most guards in an instance's row. Guards that are connected come first. */
 const FEW_GUARDS = 6
 
 export function guards(one: InstanceNow | undefined): Child {
@@ -49,10 +48,13 @@ const BREAKER = {
   unknown: { words: 'not called yet', tag: 'tag calm' },
 } as const
 
-/** It answers, and does not accept what it gets: its deliveries are not retried. */
+/** The address answers but rejects its deliveries, which the broker therefore does not retry. */
 const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
 
-/** @param whole with its path, which says nothing at a glance */
+/**
+ * A logout address with its state, its last failure and its oldest pending delivery.
+ * @param whole true to show the path, which a summary leaves out
+ */
 export function Address({
   target,
   nowMs,
@@ -77,10 +79,13 @@ export function Address({
   )
 }
 
-/** An address of ours is an https one; its path says nothing at a glance. */
+/** Returns the host of an address. Its scheme and path say nothing in a summary. */
 const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host : uri)
 
-/** As much as a guard tolerates by default. */
+/**
+ * The clock difference, in seconds, above which a guard is marked. A guard tolerates as much by
+ * default.
+ */
 const CLOCK_SECONDS = 5
 
 export function Guard({ guard }: { guard: GuardState }) {

@@ -14,7 +14,7 @@ export interface TargetNow {
   uri: string
   pending: number
   oldestAtMs: number | undefined
-  /** As this process knows it; not there: it has not called it. */
+  /** The state in this process's queue. Undefined if this process has not called the address. */
   state: TargetState | undefined
   /**
    * The address is no longer the instance's; it still gets the logout tokens of earlier
@@ -32,12 +32,12 @@ export interface InstanceNow {
   targets: TargetNow[]
   guards: GuardState[]
   /**
-   * Neither a guard nor a logout address: it honors access tokens until they expire, whatever is
-   * revoked.
+   * True if the instance has neither a guard nor a logout address. It then honors a revoked access
+   * token until the token expires.
    */
   unreached: boolean
   tokenSeconds: number
-  /** Users sign in at it. */
+  /** True if users sign in at the instance. */
   userFacing: boolean
 }
 
@@ -101,7 +101,7 @@ interface Addresses {
   states: ReadonlyMap<string, TargetNow['state']>
 }
 
-/** The client's addresses, and former ones that still have pending deliveries. */
+/** Returns the client's addresses, and former ones that still have pending deliveries. */
 function targetsNow(clientId: string, { targets, pending, states }: Addresses): TargetNow[] {
   const former = pending.filter(
     (one) =>
@@ -122,13 +122,13 @@ function targetsNow(clientId: string, { targets, pending, states }: Addresses): 
   )
 }
 
-/** What a removed client has left to be looked at. */
+/** Returns whether these deliveries keep a removed client in the list: the ones without an end. */
 const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
 
 /**
- * `bad`: it does not get what was revoked. `ill`: something of it needs an operator. `waits`:
- * deliveries are under way, or a guard is behind.
+ * `bad`: the instance does not get its revocations. `ill`: an operator has to look at it. `waits`:
+ * deliveries are pending, or a guard is behind.
  */
 type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
@@ -161,7 +161,10 @@ export const HEALTH_TAG: Record<Health, string> = {
   good: 'tag',
 }
 
-/** Clients that no user signs in at, and that get nothing, are in the list of clients alone. */
+/**
+ * Returns whether the overview shows the instance. Clients that have no users and receive nothing
+ * are only in the list of clients.
+ */
 export const isWatched = ({ targets, guards, registered, userFacing }: InstanceNow): boolean =>
   userFacing || !registered || targets.length > 0 || guards.length > 0
 

@@ -7,9 +7,9 @@ import { page, type PageOptions } from '../../pages/layout.tsx'
 import { whoIs } from './format.ts'
 import { baseOf, type ConsoleRequest, pageLink } from './request.ts'
 
-/** What the console's pages share: the ways between them, who is at it, panels and tables. */
+/** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
-/** Each listener has an address of its own for it. */
+/** The style sheet has an address on each listener. */
 const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
@@ -39,7 +39,9 @@ const mayGo = ({ viewer }: ConsoleRequest, way: Way): boolean =>
     ? viewer.caller.may === 'administer' || !ADMINISTRATORS.includes(way)
     : TENANTS.includes(way)
 
-/** What a form of the console is made for: this user, on this browser. */
+/**
+ * Returns the purpose of a form's CSRF token: the console and the viewer's session in this browser.
+ */
 const purpose = (request: ConsoleRequest): string =>
   `${baseOf(request)} ${request.viewer.session.sid}`
 export const formHolds = (request: ConsoleRequest, form: URLSearchParams): boolean => {
@@ -48,7 +50,7 @@ export const formHolds = (request: ConsoleRequest, form: URLSearchParams): boole
   return csrfHolds(deps, c, purpose(request), form.get(CSRF_FIELD) ?? undefined, own)
 }
 
-/** Fields that a form carries unseen, with its proof of origin. */
+/** The hidden fields of a form, with its CSRF token. */
 export const Hidden = ({
   request,
   fields,
@@ -73,7 +75,7 @@ const ROLE_WORDS = {
   administer: 'administrator',
 } as const
 
-/** From anywhere in the console. */
+/** The search box, on every page of the console. */
 function Find({ request, text }: { request: ConsoleRequest; text: string | undefined }) {
   const [label, placeholder] =
     request.viewer.tenant === undefined
@@ -104,8 +106,8 @@ function Find({ request, text }: { request: ConsoleRequest; text: string | undef
 }
 
 /**
- * The links twice: in a row, and behind a button on a narrow screen, without a script. The style
- * sheet shows one of the two.
+ * The navigation, rendered twice: as a row, and behind a button for narrow screens. The style sheet
+ * shows one of the two, so that no script is needed.
  */
 function Nav({
   request,
@@ -137,7 +139,7 @@ function Nav({
   )
 }
 
-/** The tenant's administrator signs out on the page of their account. */
+/** The viewer's name and role. A tenant's administrator signs out on the account page. */
 function Who({ request }: { request: ConsoleRequest }) {
   const { session, caller, tenant } = request.viewer
   const who = (
@@ -169,7 +171,8 @@ function Who({ request }: { request: ConsoleRequest }) {
 }
 
 /**
- * @param live the page has parts (`Live`) that follow what happens while an operator has it open
+ * Renders a page of the console.
+ * @param options `live`: parts of the page (`Live`) update while an operator has it open
  */
 export function consolePage(
   request: ConsoleRequest,
@@ -203,7 +206,10 @@ export function consolePage(
 
 const isPaused = (c: Context): boolean => c.req.query('live') === 'off'
 
-/** WCAG 2.2, 2.2.2: whatever renews itself can be stopped; and without scripts there is a link. */
+/**
+ * Says whether the page updates itself. WCAG 2.2, 2.2.2: the reader can pause updates. Without
+ * scripts a link refreshes the page.
+ */
 function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   const url = new URL(c.req.url)
   url.searchParams.delete('live')
@@ -227,8 +233,8 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
 }
 
 /**
- * A part of the page that the script renews, unless the reader is in it. `announced`: a screen
- * reader announces what changed in it.
+ * A part of the page that the script updates, unless it has the focus. `announced`: it is hidden,
+ * and a screen reader announces its changes.
  */
 export const Live = ({
   id,
@@ -270,8 +276,8 @@ const columnClass = (column: Column): string | undefined =>
   typeof column === 'string' ? undefined : 'end'
 
 /**
- * A table; on a narrow screen each row becomes a list with the columns' names beside it. Roles are
- * said, because styles take them away.
+ * A table. On a narrow screen each row becomes a list with the columns' names beside its cells. The
+ * ARIA roles are explicit, because the styles for that remove the implicit ones.
  */
 export const Table = ({
   label,
@@ -331,8 +337,8 @@ export const Figures = ({
 )
 
 /**
- * There is nothing of that name, or it may not be done: said, with the way back.
- * @param href where it leads, if not to the page `back`
+ * Renders a page that says that something does not exist or was not done, with a link back.
+ * @param href the target of the link, if it is not the page `back`
  */
 export const nothingHere = (
   request: ConsoleRequest,

@@ -7,11 +7,11 @@ import { type Column, Table } from './layout.tsx'
 import { Pages, type PagesProps } from './pages.tsx'
 import { asked, type ConsoleRequest, pageLink } from './request.ts'
 
-/** The one kind of list: what it is narrowed to, its columns, its pages, and the same as CSV. */
+/** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
 
 interface ListProps<T> {
   label: string
-  /** A column that this viewer has not is `false`. */
+  /** The columns. `false` leaves a column out for this viewer. */
   columns: readonly (readonly [Column, (one: T) => Child | Promise<Child>] | false)[]
   entries: readonly T[]
   none: Child
@@ -37,7 +37,9 @@ export async function listOf<T>(
   )
 }
 
-/** A text, a choice, or a moment: to the minute, in UTC, as the lists show it. */
+/**
+ * A filter field: a text with its placeholder, a choice of options, or a time in UTC to the minute.
+ */
 type Field = readonly [
   name: string,
   label: string,
@@ -46,7 +48,7 @@ type Field = readonly [
 export const MOMENT = { moment: true } as const
 const SHAPE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
 
-/** Epoch seconds; undefined where nothing, or no time, was asked for. */
+/** Returns the time of a filter field in epoch seconds, or undefined if the field holds no time. */
 export function momentOf(request: ConsoleRequest, name: string): number | undefined {
   const value = asked(request, name) ?? ''
   const at = SHAPE.test(value)
@@ -84,7 +86,10 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
   )
 }
 
-/** @param fields a field that this viewer has not is `false` */
+/**
+ * The form that filters a list.
+ * @param fields `false` leaves a field out for this viewer
+ */
 export function Filters({
   request,
   path,
@@ -127,8 +132,8 @@ const cellText = (cell: Cell): string => {
 }
 
 /**
- * A list to its end, a page in memory at a time.
- * @param cursorOf the place of the last one of a full page
+ * Yields a list from its start to its end. Memory holds one page at a time.
+ * @param cursorOf returns the cursor after the last entry of a full page
  */
 export async function* everyPage<T, P>(
   size: number,
@@ -144,7 +149,7 @@ export async function* everyPage<T, P>(
   }
 }
 
-/** Rows as they are read, so that their number does not matter (RFC 4180). */
+/** Sends the rows as CSV (RFC 4180) while it reads them, so that their number is not limited. */
 export function csvResponse<T>(
   name: string,
   columns: readonly (readonly [name: string, cell: (one: T) => Cell | Promise<Cell>])[],
@@ -173,6 +178,6 @@ export function csvResponse<T>(
   })
 }
 
-/** For a spreadsheet. */
+/** Returns the time in ISO 8601, for spreadsheets. */
 export const isoTime = (seconds: number | undefined): string | undefined =>
   seconds === undefined ? undefined : new Date(seconds * 1000).toISOString()

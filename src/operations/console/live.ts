@@ -3,15 +3,15 @@ import type { Deps } from '../deps.ts'
 import { type Pass, visitorBy } from './console-session.ts'
 
 /**
- * Tells pages that are open that something changed; they fetch it themselves. One look at the store
- * every two seconds serves all of them, and none is taken while no page is open. A stream ends with
+ * Informs open pages that something changed; the pages fetch it themselves. One read of the store
+ * every two seconds serves all pages, and none is made while no page is open. A stream ends with
  * the pass of its reader.
  */
 
 const LOOK_MS = 2_000
 const BEAT_MS = 15_000
 const MOST = 100
-/** After a revocation: so that one of many is one look. */
+/** The delay after a revocation, so that many revocations in a row cause one read of the store. */
 const SOON_MS = 100
 
 interface Stream {
@@ -34,7 +34,7 @@ export class LivePages {
     this.#deps = deps
   }
 
-  /** Undefined where there are too many, or the broker is ending. */
+  /** Opens a stream. Returns undefined if too many are open, or the broker is shutting down. */
   open(c: Context, pass: Pass): Response | undefined {
     if (this.#closed || this.#streams.size >= MOST) return undefined
     let mine: Stream | undefined
@@ -97,8 +97,7 @@ export class LivePages {
       else if (this.#deps.clock.nowMs() - this.#beatAtMs > BEAT_MS) this.#tell(': here\n\n')
       this.#seen = seen
     } catch {
-      // A store that is down tells nothing new; pages stand as they are, and the next look tries
-      // again.
+      // While the store is down the pages stay as they are. The next read tries it again.
     } finally {
       this.#looking = false
     }
@@ -131,7 +130,7 @@ export class LivePages {
 
   #tell(text: string): void {
     this.#beatAtMs = this.#deps.clock.nowMs()
-    // Who does not read misses nothing by it: the next thing said means the same.
+    // A slow reader may miss an event, because the next event has the same meaning.
     for (const { out } of this.#streams) if ((out.desiredSize ?? 0) > 0) out.enqueue(bytes(text))
   }
 

@@ -27,8 +27,8 @@ import {
 } from './request.ts'
 
 /**
- * Open locks; the lock of a user or an instance, after a dry run that says how many sessions end;
- * and the lifting of one.
+ * The page of open locks; the lock of a user or an instance, after a dry run that says how many
+ * sessions end; and the lifting of a lock.
  */
 
 const PAGE = 50
@@ -120,7 +120,9 @@ const OtherLocks = ({ request }: { request: ConsoleRequest }) => (
   </>
 )
 
-/** Whom or what, as an operator knows it; and the user's sub, where the broker knows them. */
+/**
+ * Returns in words whom or what the lock concerns, and the user's sub if the broker knows the user.
+ */
 async function targetWords(
   { deps }: ConsoleRequest,
   target: LockTarget,
@@ -139,7 +141,7 @@ async function targetLink(request: ConsoleRequest, target: LockTarget): Promise<
   return sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>
 }
 
-/** What is to be locked, as an address or a form names it. */
+/** The user or instance to lock, as a query or a form names it. */
 interface Draft {
   user: string
   /** Empty for the lock of a user. */
@@ -168,7 +170,10 @@ async function targetOf(
   return found && { kind: 'user', tid: found.tid, oid: found.oid }
 }
 
-/** The form that chooses a user: operators may know one whom the broker does not know yet. */
+/**
+ * The form that names the user to lock. Operators may lock a user whom the broker does not know
+ * yet.
+ */
 const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Response =>
   consolePage(
     request,
@@ -193,22 +198,27 @@ const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Res
     </Panel>,
   )
 
-/** For how long a user is locked. */
+/** The durations for which a user can be locked. */
 const HOURS = ['1', '8', '24'] as const
 
-/** Until lifted, for administrators alone. */
+/**
+ * Returns the durations as options. Only administrators get the option of a lock without an end.
+ */
 const choices = (request: ConsoleRequest) => [
   ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
   ...(isAdministrator(request) ? [['', 'Until an administrator lifts it'] as const] : []),
 ]
 
-/** @returns undefined: until it is lifted */
+/** Returns when the lock ends, in epoch seconds, or undefined if it lasts until it is lifted. */
 function endOf(hours: string | null, now: number): number | undefined {
   const known = HOURS.find((one) => one === hours)
   return known === undefined ? undefined : now + Number(known) * 3600
 }
 
-/** The dry run; or what was sent again, with why it was not done. */
+/**
+ * Shows what the lock would end. With `problem` it shows a rejected form again, and why it was
+ * rejected.
+ */
 async function lockCheck(
   request: ConsoleRequest,
   source: URLSearchParams,
@@ -272,7 +282,11 @@ const unknown = (request: ConsoleRequest, draft: Draft): Response =>
     ? draftPage(request, draft, UNKNOWN)
     : nothingHere(request, GONE, '/locks')
 
-/** The page has no addresses of the API to send an operator to. @throws what is not a Problem */
+/**
+ * Renders a rejected act as a page. An unknown id has words of its own here, because the API's
+ * words name addresses of the API.
+ * @throws every error that is not a Problem
+ */
 function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Response {
   if (!(error instanceof Problem)) throw error
   const isUnknown = error.status === 404
@@ -306,7 +320,10 @@ async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<
   }
 }
 
-/** @param sent the form; left out: its check page */
+/**
+ * Lifts a lock, or shows the page that confirms it.
+ * @param sent the form; if left out, the confirmation page is shown
+ */
 async function lift(
   request: ConsoleRequest,
   source: URLSearchParams,

@@ -22,8 +22,8 @@ import { count, span } from './format.ts'
 import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
 
 /**
- * Where operators look first: what is wrong, which instances are unwell, what is pending, how fast
- * it goes, what was revoked last.
+ * The first page of the console: current problems, the state of each instance, deliveries, the time
+ * that revocations take, and the latest ones.
  */
 
 const TIMES_OF = 200

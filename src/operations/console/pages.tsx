@@ -3,17 +3,17 @@ import type { Searched } from '../../../db/types.ts'
 import { type ConsoleRequest, tidOf } from './request.ts'
 
 /**
- * Pages of a list by cursor. The address holds where this page begins, and where those before it
- * began: so every list needs one direction only, and "Previous" shows the page that was left.
- * Refuses a cursor of another shape: the list begins again.
+ * Pages of a list by cursor. The query holds the cursor of this page and those of the pages before
+ * it, so that a list is read in one direction only and "Previous page" leads back. A cursor of
+ * another shape leads to the first page.
  */
 
-/** How far "Previous" leads; from farther on it leads to the first page. */
+/** The most pages that "Previous page" leads back. The link after them leads to the first page. */
 const MOST_BACK = 40
 
 /**
- * A log's number in an address. The numbers count what happens in every tenant: for the
- * administrator of one tenant they are sealed.
+ * The shape of a log's number in an address. The numbers count what happens in every tenant, so
+ * they are sealed for the administrator of one tenant.
  */
 const NUMBER = { open: /^\d{1,15}$/, sealed: /^[\w-]{1,200}$/ }
 type Numbering = Pick<ConsoleRequest, 'deps' | 'viewer'>
@@ -26,7 +26,7 @@ export function numberText(request: Numbering, number: number): string {
     : request.deps.sealer.seal(placeFor(tid), String(number))
 }
 
-/** Undefined where it is no number of this viewer's. */
+/** Reads a number that `numberText` wrote for this viewer. Returns undefined for any other text. */
 export function numberIn(request: Numbering, text = ''): number | undefined {
   const tid = tidOf(request)
   if (tid === undefined) return NUMBER.open.test(text) ? Number(text) : undefined
@@ -36,7 +36,9 @@ export function numberIn(request: Numbering, text = ''): number | undefined {
   return opened === undefined ? undefined : Number(opened.toString('utf8'))
 }
 
-/** Where a page of a log begins, and its number; the first page where the cursor is no number. */
+/**
+ * Returns the place of a page of a log and its number, or the first page if the cursor is invalid.
+ */
 export function numberedPlace(request: ConsoleRequest): {
   place: Place
   before: number | undefined
@@ -46,19 +48,22 @@ export function numberedPlace(request: ConsoleRequest): {
   return before === undefined ? { place: FIRST, before } : { place, before }
 }
 
-/** Of deliveries: the id of the last one. */
+/** The shape of a cursor of deliveries, which is the id of the last delivery of a page. */
 export const DELIVERY = /^[\w-]{1,100}$/
 
 export interface Place {
-  /** Not there: the first page. */
+  /** The cursor of the page. Undefined for the first page. */
   before: string | undefined
-  /** Where the pages before this one began, the first not included. */
+  /** The cursors of the pages before this one, without the first page. */
   back: readonly string[]
 }
 
 const FIRST: Place = { before: undefined, back: [] }
 
-/** @param list names the list where a page has two */
+/**
+ * Returns the place that the query names.
+ * @param list the prefix of the parameters, for a page with two lists
+ */
 export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
   const before = c.req.query(`${list}before`)
   if (before === undefined || !shape.test(before)) return FIRST
@@ -69,8 +74,8 @@ export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
 }
 
 /**
- * What of a page is shown, and the cursor of the next one.
- * @param found one more than a page holds, where there is more
+ * Returns the entries of one page, and the cursor of the next page if there is one.
+ * @param found the entries of the page, and one more if there is a next page
  */
 export function pageOf<T>(
   found: readonly T[],
@@ -83,8 +88,8 @@ export function pageOf<T>(
 }
 
 /**
- * The same of a bounded search. Where it came to an end before the page was full, the next page
- * goes on from there.
+ * Returns one page of a bounded search. If the search stopped before the page was full, the next
+ * page continues there.
  */
 export function pageOfSearch<T, P>(
   { found, searchedTo }: Searched<T, P>,
@@ -99,16 +104,16 @@ type Asking = Pick<ConsoleRequest, 'c'>
 
 export interface PagesProps {
   request: Asking
-  /** What is listed: for screen readers. */
+  /** The name of the list, for screen readers. */
   of: string
   place: Place
   next: string | undefined
   list?: string
-  /** How far the search came, where it came to an end before the page was full. */
+  /** The place at which the search stopped, if it stopped before the page was full. */
   searchedTo?: Child
 }
 
-/** Links to the first, the previous and the next page; nothing where one page holds all. */
+/** Renders links to the first, the previous and the next page, or nothing if one page holds all. */
 export function Pages({
   request,
   of,
@@ -149,5 +154,5 @@ export function Pages({
   )
 }
 
-/** What a page says once, after an act. */
+/** The parameters that show the result of an act once. Links to other pages leave them out. */
 const ONCE = ['done', 'closed', 'redriven', 'tried']

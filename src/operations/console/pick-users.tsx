@@ -7,12 +7,12 @@ import { instances, whoIs } from './format.ts'
 import { asked, type ConsoleRequest, queried } from './request.ts'
 
 /**
- * What is to be revoked, beside what the page of a user begins: several users, picked by a form
- * without a script, where each search keeps those that are ticked; or all of an instance, of a
- * tenant, or everywhere.
+ * The page that chooses what to revoke: several users, or every user of an instance, of a tenant or
+ * of the broker. It needs no script: each search keeps the users that are ticked. The page of a
+ * user revokes that user alone.
  */
 
-/** In one revocation: so that their dry run stays bounded. */
+/** The most users of one form, so that the cost of its dry run is bounded. */
 const MOST_PICKED = 50
 const FOUND = 20
 
@@ -103,7 +103,7 @@ function foundWords(text: string, found: number, more: boolean): string {
   return more ? 'More users match than are shown. Add a word to the search.' : ''
 }
 
-/** By `tid`. */
+/** Returns the names of the users' tenants by `tid`. */
 async function tenantNames(
   { deps }: ConsoleRequest,
   users: readonly Subject[],
@@ -139,7 +139,7 @@ const Ticks = ({ legend, users, tenants, checked }: TicksProps) =>
     </fieldset>
   )
 
-/** What a form needs to name the same users. */
+/** Hidden form fields that name the picked users. */
 export const PickedFields = ({ subs }: { subs: readonly string[] }) => (
   <>
     {subs.map((user) => (

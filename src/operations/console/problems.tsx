@@ -8,8 +8,8 @@ import { healthOf, type InstanceNow } from './instances.ts'
 import { clientLink, type ConsoleRequest } from './request.ts'
 
 /**
- * What is wrong now, the worst first: each finding of the one list of checks, and each instance
- * that does not get what it should.
+ * The current problems, the worst first: each finding of the checks, and each instance that does
+ * not get what it should.
  */
 
 interface Problem {
@@ -179,8 +179,8 @@ const Item = ({
 )
 
 /**
- * A link where the operators' documents have an address (BROKER_RUNBOOK_URL); else the name of the
- * document.
+ * Renders a link if the operators' documents have an address (BROKER_RUNBOOK_URL), else the name of
+ * the document and its section.
  */
 const Runbook = ({ request, section }: { request: ConsoleRequest; section: string }) => {
   const { runbookUrl } = request.deps.config

@@ -7,16 +7,16 @@ import type { Deps } from '../deps.ts'
 import type { OpenedDeliveryQueue } from '../../outbox/delivery-queue.ts'
 
 /**
- * The queue's own view, by bull-board, to look at: it is made read-only, and whatever is not a GET
- * is refused here before it gets there. Its pages are not ours: they get a policy of their own,
- * which still loads nothing from anywhere else and runs no script that is not in a file of its.
+ * A read-only view of the queue, by bull-board. The console's endpoints reject every method but GET
+ * and HEAD. The pages come from that package and have a content security policy of their own: it
+ * allows nothing from other servers and no inline script.
  */
 
 export const BOARD = '/ops/queue'
 
 type ServerAdapter = Parameters<typeof createBullBoard>[0]['serverAdapter']
 
-/** Undefined where the queue is none of BullMQ's (tests). */
+/** Returns the view's routes, or undefined if the queue is not BullMQ's, as in tests. */
 export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   const { bull } = deps.queue as Partial<OpenedDeliveryQueue>
   if (bull === undefined) return undefined
@@ -31,8 +31,8 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
           'Delivery attempts that are due. The database has the truth: losing this queue loses nothing.',
       }),
     ],
-    // The two packages' patch releases differ, and with them a private field of a class; what is
-    // called does not.
+    // The two packages may have different patch releases, and then a private field of a class
+    // differs. The methods that are called do not.
     serverAdapter: adapter as unknown as ServerAdapter,
     options: {
       uiConfig: {
@@ -57,13 +57,13 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   return board
 }
 
-/** A font from another server: the policy would refuse it, so the page does not ask for it. */
+/** Matches links to other servers, such as that of a font. The policy would block them. */
 const ELSEWHERE = /<link[^>]+href="https?:[^>]*>/g
 
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  // Its components set styles of their own.
+  // The components of bull-board set inline styles.
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data:",
   "font-src 'self'",

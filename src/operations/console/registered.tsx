@@ -8,8 +8,8 @@ import { when } from './format.ts'
 import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
 
 /**
- * Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the
- * admin API.
+ * The pages of the registered instances and of the signing keys. They change nothing: `cmb` and the
+ * admin API do.
  */
 
 async function clientsPage(request: ConsoleRequest): Promise<Response> {

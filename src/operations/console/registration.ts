@@ -35,8 +35,8 @@ const metadata = (deps: Pick<Deps, 'config'>): ClientMetadata => ({
 })
 
 /**
- * Registers the console where it is not, or where its address has changed. False if another source
- * has registered a client of its id.
+ * Registers the console if it is not registered, or if its address has changed. Returns false if
+ * another source has registered a client of that id.
  */
 export async function keepRegistered(
   deps: Pick<Deps, 'store' | 'clients' | 'config' | 'clock' | 'log'>,

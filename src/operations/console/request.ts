@@ -3,14 +3,15 @@ import type { Session, Tenant } from '../../../db/types.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
 import type { Deps } from '../deps.ts'
 
-/** A request of the console: who asks and for what, and the addresses of its pages. */
+/** A request of the console: the viewer, the query, and the addresses of pages. */
 
-/** Who is at the console. */
+/** The user who is signed in to the console. */
 export interface Viewer {
   session: Session
   caller: Caller
   /**
-   * The tenant that its administrator is kept within. An operator has none, and sees every tenant.
+   * The tenant to which an administrator of a tenant is limited. Undefined for an operator, who
+   * sees every tenant.
    */
   tenant?: Tenant
 }
@@ -25,15 +26,18 @@ export interface ConsoleRequest {
 /** A page and a form of the console, by their path after /ops and /tenant. */
 export interface Mounted {
   path: string
-  /** Left out: a page is open to auditors, a form to operators. */
+  /** The right that the route demands. Default: `audit` for a page, `operate` for a form. */
   need?: Right
-  /** Open to the administrator of a tenant too. Left out: to operators alone. */
+  /** True if the route is also open to the administrator of a tenant. Default: operators only. */
   tenant?: true
   page?: (request: ConsoleRequest) => Response | Promise<Response>
   form?: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>
 }
 
-/** An administrator's act whose check page and form have one address. `sent` is the form. */
+/**
+ * Returns the route of an administrator's act, whose confirmation page and form have one address.
+ * `act` gets the form as `sent`.
+ */
 export const actAt = (
   path: string,
   act: (
@@ -48,12 +52,12 @@ export const actAt = (
   form: (request, form) => act(request, form, form),
 })
 
-/** Whether they may change anything at all. */
+/** Returns whether the viewer may change anything. Auditors may not. */
 export const mayAct = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): boolean =>
   viewer.caller.may !== 'audit'
 export const isAdministrator = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): boolean =>
   viewer.caller.may === 'administer'
-/** Undefined for operators: every tenant. */
+/** Returns the tenant to which the viewer is limited. Undefined for operators, who see all. */
 export const tidOf = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): string | undefined =>
   viewer.tenant?.tid
 
@@ -67,10 +71,13 @@ export function linkOf(path: string, query: Query = {}): string {
 
 type Viewing = Pick<ConsoleRequest, 'viewer'>
 
-/** Operators have their console at /ops, and a tenant's administrator the same at /tenant. */
+/**
+ * Returns the path of the viewer's console: /ops for operators, /tenant for a tenant's
+ * administrator.
+ */
 export const baseOf = ({ viewer }: Viewing): '/ops' | '/tenant' =>
   viewer.tenant === undefined ? '/ops' : '/tenant'
-/** A page of the console that the viewer is at. */
+/** Returns the address of a page of the viewer's console. */
 export const pageLink = (request: Viewing, path: string, query?: Query): string =>
   linkOf(baseOf(request) + path, query)
 export const userLink = (request: Viewing, sub: string, query?: Query): string =>
@@ -85,6 +92,6 @@ export const caseLink = (caseReference: string): string =>
 export const queried = ({ c }: Pick<ConsoleRequest, 'c'>): URLSearchParams =>
   new URL(c.req.url).searchParams
 
-/** A filter of a list, without what the user typed around it. */
+/** Returns a parameter of the query without white space around it, or undefined if it is empty. */
 export const asked = ({ c }: Pick<ConsoleRequest, 'c'>, name: string): string | undefined =>
   c.req.query(name)?.trim().slice(0, 200) || undefined

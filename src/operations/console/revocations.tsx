@@ -46,7 +46,10 @@ import { asked, caseLink, type ConsoleRequest, type Mounted, pageLink, tidOf } f
 const PAGE = 50
 const PROOF_OF = 100
 
-/** For the administrator of a tenant without numbers, which count those of every tenant. */
+/**
+ * A table of revocations. The administrator of a tenant sees no numbers, because they count the
+ * revocations of every tenant.
+ */
 export const revocationList = (
   request: ConsoleRequest,
   label: string,
@@ -82,7 +85,10 @@ export const revocationList = (
     pages,
   })
 
-/** Not yet counted is not none. */
+/**
+ * Returns how many sessions the running fan-out has counted. Zero would read as "none", so it says
+ * that nothing is counted yet.
+ */
 const soFar = ({ sessions }: Revocation): string =>
   sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`
 
@@ -107,8 +113,8 @@ async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> 
 }
 
 /**
- * What the list is narrowed to; undefined where the words fit no user, or several. Cases, actors and
- * instances are the operators' own: the administrator of a tenant does not ask for one.
+ * Returns the filter of the list, or undefined if its text matches no user, or several. Only
+ * operators see cases, actors and instances, so an administrator of a tenant cannot filter by them.
  */
 async function filterOf(request: ConsoleRequest): Promise<RevocationFilter | undefined> {
   const { deps, viewer } = request
@@ -280,7 +286,7 @@ const DONE: Record<string, string> = {
 const Done = ({ said = '' }: { said: string | undefined }) =>
   Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null
 
-/** The signed evidence, to be kept with the case: cmb evidence verify checks it. */
+/** Sends the signed evidence, to be kept with the case. `cmb evidence verify` checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const revocation = await request.deps.store.findRevocation(seq)
   if (revocation === undefined)
@@ -293,7 +299,7 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   return response
 }
 
-/** A page of the deliveries with their attempts, newest first. */
+/** Renders a page of the deliveries with their attempts, newest first. */
 async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
   const nowMs = deps.clock.nowMs()

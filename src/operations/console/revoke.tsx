@@ -14,24 +14,24 @@ import { PickedFields, pickedIn, revokePage } from './pick-users.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, queried, tidOf, userLink } from './request.ts'
 
 /**
- * Revoking, for administrators: a dry run that says how many; and the deed,
- * which for several users is one revocation each. The dry run has an address of its own, so that
- * the browser's Back loads it again: once its revocation was carried out it says so, and its form
- * is gone. Its address holds ids only: an operator's words do not belong in one.
+ * Revocation by administrators: a dry run that says how much ends, then the revocation, one for
+ * each of several users. The dry run has an address of its own, so that the browser's Back button
+ * loads it again. After the revocation that page shows its result instead of the form. The address
+ * holds ids only, never the case or the comment.
  */
 
 const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything', 'users'] as const
 
-/** What an address or a form names. */
+/** The selection that a query or a form names. */
 interface Draft {
   kind: (typeof KINDS)[number]
   value: string
   client: string
-  /** For the kind `users`: the subs of those who were picked by name. */
+  /** The subs of the picked users, for the kind `users`. */
   users: string[]
 }
 
-/** `of` is the choice of the form: kind and id in one. */
+/** Reads the selection. The field `of` of the form holds the kind and the id in one text. */
 function readDraft(source: URLSearchParams): Draft {
   const text = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
   const [kind, id = ''] = (source.get('kind') ?? text('of')).split(' ')
@@ -43,7 +43,7 @@ function readDraft(source: URLSearchParams): Draft {
   }
 }
 
-/** What is revoked, or the page that says why it cannot be. */
+/** Returns the selectors to revoke, or the page that says why they cannot be revoked. */
 async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector[] | Response> {
   const { deps, viewer, now } = request
   const { kind, value, client } = draft
@@ -69,7 +69,7 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
 
 const GONE = 'There is no such user or session here. Nothing was changed.'
 
-/** What has to be typed before many are signed out; nothing for one user. */
+/** Returns the word to type before many users are signed out, or undefined if it is one user. */
 function typedFor(selectors: readonly Selector[]): { word: string; meaning?: string } | undefined {
   const [only] = selectors
   if (selectors.length > 1)
@@ -79,7 +79,10 @@ function typedFor(selectors: readonly Selector[]): { word: string; meaning?: str
   return only?.kind === 'everything' ? { word: 'everything' } : undefined
 }
 
-/** The viewer's own revocation of the same since the page was opened, by the audit log. */
+/**
+ * Returns the `seq` of the viewer's own revocation of this selector since the page was opened, if
+ * there is one. The audit log knows it.
+ */
 async function carriedOut(
   { deps, viewer }: ConsoleRequest,
   selector: Selector,
@@ -105,13 +108,16 @@ async function checkPage(request: ConsoleRequest): Promise<Response> {
   const source = queried(request)
   const seen = numberIn(request, source.get('seen') ?? '')
   if (seen !== undefined) return check(request, source, seen)
-  // The address says how far the audit log had come, so that it knows later what was done since.
+  // The address holds the audit log's newest number, so that the page finds what was revoked since.
   const { number } = await request.deps.store.chainHead('audit')
   source.set('seen', numberText(request, number))
   return request.c.redirect(`${pageLink(request, '/revoke/check')}?${source.toString()}`, 303)
 }
 
-/** The dry run; or what was sent again, with why it was not done. */
+/**
+ * Shows what the revocation would end. With `problem` it shows a rejected form again, and why it
+ * was rejected.
+ */
 async function check(
   request: ConsoleRequest,
   source: URLSearchParams,
@@ -183,7 +189,10 @@ async function check(
 const userQuery = (subs: readonly string[]): string =>
   new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
 
-/** The page has no addresses of the API to send an operator to. */
+/**
+ * The page for an id that does not exist. It has its own words, because the API's words name
+ * addresses of the API.
+ */
 const unknown = (request: ConsoleRequest, { value, client }: Draft): Promise<Response> | Response =>
   tidOf(request) === undefined
     ? revokePage(
@@ -192,7 +201,10 @@ const unknown = (request: ConsoleRequest, { value, client }: Draft): Promise<Res
       )
     : nothingHere(request, GONE, '/sessions')
 
-/** Each of several users, with the revocation that was carried out since the page was opened. */
+/**
+ * A table of the picked users, with the revocations that were carried out since the page was
+ * opened.
+ */
 async function usersTable(
   request: ConsoleRequest,
   selectors: readonly Selector[],
@@ -230,7 +242,10 @@ async function usersTable(
 const userCell = (request: ConsoleRequest, user: Subject | undefined): Child =>
   user === undefined ? '' : <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>
 
-/** The act of a tenant's administrator demands no fresh sign-in of its user. */
+/**
+ * Warnings about the effect. The second one is for operators only: a revocation by a tenant's
+ * administrator demands no fresh sign-in.
+ */
 const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPreview }) => (
   <>
     {end.sessions === 0 ? (
@@ -247,7 +262,10 @@ const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPr
   </>
 )
 
-/** One revocation a selector, each with its audit entry. A form sent again does what is left. */
+/**
+ * Revokes one selector after the other, each with its audit entry. A form that is sent again
+ * revokes only what is left.
+ */
 async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, viewer, now } = request
   const draft = readDraft(form)

@@ -14,7 +14,7 @@ import {
   userLink,
 } from './request.ts'
 
-/** What the box in the header finds: by kind; a single hit leads straight there. */
+/** The results of the search box in the header, by kind. A single hit redirects to its page. */
 
 async function searchPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request
@@ -41,7 +41,7 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/** Of the only hit. */
+/** Returns the address of the first hit. */
 const addressOf = (
   request: ConsoleRequest,
   { users, clients, sessions, revocations, cases }: Hits,

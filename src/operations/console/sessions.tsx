@@ -23,7 +23,7 @@ import {
 const PAGE = 100
 type Found = { session: Session; participants: Participant[] }
 
-/** Whether a session is live; one with a mark to end soon counts as live. */
+/** Says whether a session is live. A session with a mark to end soon counts as live. */
 export const SessionState = ({ state }: { state: SessionStatus['state'] }) =>
   state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
@@ -34,7 +34,7 @@ async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const found = await sessionsBy(deps, {
     tid,
     text: asked(request, 'user'),
-    // The names of instances are the operators' own.
+    // Only operators filter by instance.
     clientId: tid === undefined ? asked(request, 'client') : undefined,
     device: asked(request, 'device'),
     before: readSessionCursor(place.before),
@@ -92,7 +92,7 @@ async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/** Nothing where there is none: a phone's list leaves the line out. */
+/** Returns the names of the instances. An empty text makes a narrow screen leave the line out. */
 const instanceNames = (deps: Pick<Deps, 'clients'>, participants: readonly Participant[]): Child =>
   participants.length === 0
     ? ''
@@ -147,7 +147,7 @@ const Lock = ({ request, session }: Row) => (
   </a>
 )
 
-/** The CSV is written so many at a time: an export holds no more in memory. */
+/** The most sessions that an export reads at once, which bounds its memory. */
 const SESSIONS_IN_A_READ = 100
 
 async function sessionsCsv(request: ConsoleRequest): Promise<Response> {

@@ -30,7 +30,7 @@ const COOKIE = '__Host-cmb_ops_signin'
 const PLACE = 'ops/sign-in'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 const SECONDS = 600
-/** Pages of the console, and nothing that a browser could read as another host. */
+/** Matches the console's own pages, and nothing that a browser could read as another host. */
 const OWN = /^\/(?:ops|setup)(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~-]*)?$/
 
 interface Pending {
@@ -42,7 +42,10 @@ interface Pending {
 export const ownPath = (value: string | undefined): string =>
   value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops'
 
-/** @param fresh Microsoft must ask again, even if a user is signed in */
+/**
+ * Redirects to the broker's authorization endpoint.
+ * @param fresh true if Microsoft must ask the user again, even if the user is signed in
+ */
 export async function goSignIn(
   deps: Deps,
   c: Context,
@@ -73,8 +76,8 @@ const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undef
   openUntil(sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
 
 /**
- * Back from the broker: of this browser, for this attempt, from this issuer; then the code is
- * redeemed in this process.
+ * Receives the authorization response. Checks that it belongs to this browser, attempt and issuer,
+ * redeems the code in this process, and issues the pass.
  */
 export async function comeBack(deps: Deps, c: Context, now: number): Promise<Response> {
   const pending = readPending(deps, c, now)
@@ -139,8 +142,8 @@ async function denied(deps: Deps, c: Context, session: Session, why: Rejection):
 }
 
 /**
- * Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy
- * of it is.
+ * Signs the operator out of the console by revoking its grant. Each copy of the pass is then
+ * worthless.
  */
 export async function leave(
   deps: Deps,
@@ -172,8 +175,8 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
   })
 
 /**
- * Not signed in: says what the console is, and offers the sign-in. 401, so that a page that is
- * still open notices.
+ * The page for a user who is not signed in. Its status is 401, so that a page that is still open
+ * notices.
  */
 export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
   messagePage(c, {

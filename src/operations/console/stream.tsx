@@ -19,8 +19,8 @@ import {
 } from './request.ts'
 
 /**
- * The Shared Signals stream of a client on its page: how its events fare; administrators disable
- * and remove it, as with `cmb streams`.
+ * The Shared Signals stream of a client, on the client's page, with its deliveries. Administrators
+ * disable and remove it, as with `cmb streams`.
  */
 
 interface StreamNow {
@@ -46,7 +46,7 @@ export async function streamNow(
   }
 }
 
-/** Nothing for a client that can have no stream. */
+/** Renders the stream, or nothing for a client whose scopes allow no stream. */
 export function StreamPanel({
   now,
   client,
@@ -121,7 +121,10 @@ function Stream({
   )
 }
 
-/** Of the endpoint only the host: its path may be a secret of the receiver. */
+/**
+ * Returns in words how the stream delivers. It names only the endpoint's host, because the path may
+ * be a secret of the receiver.
+ */
 function deliveryOf({ method, endpointUrl, verifiedAt }: SignalStream): string {
   if (method === 'poll' || endpointUrl === undefined) return 'polled by the receiver'
   const waits =
@@ -188,13 +191,16 @@ export function ChangeStream({
   )
 }
 
-/** What was done a moment ago. */
+/** Says what the act that led here has done. */
 export function StreamDone({ request }: { request: ConsoleRequest }) {
   const act = asked(request, 'stream') ?? ''
   return isAct(act) ? <Notice kind="good" title={ACTS[act].done} /> : null
 }
 
-/** @param sent the form; left out: its check page */
+/**
+ * Disables or removes a stream, or shows the page that confirms it.
+ * @param sent the form; if left out, the confirmation page is shown
+ */
 async function changeStream(
   request: ConsoleRequest,
   source: URLSearchParams,

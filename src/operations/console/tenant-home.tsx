@@ -5,9 +5,11 @@ import { consolePage, Panel } from './layout.tsx'
 import { when } from './format.ts'
 import { type ConsoleRequest } from './request.ts'
 
-/** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
+/** The first page of a tenant's administrator: the tenant, and its proof of MFA. */
 
-/** The page on which an administrator of that tenant asserts its proof of MFA. */
+/**
+ * Returns the address of the page on which an administrator of the tenant asserts its proof of MFA.
+ */
 export type InvitationAddress = (tid: string, now: number) => string
 
 export async function tenantHome(
@@ -17,7 +19,7 @@ export async function tenantHome(
 ): Promise<Response> {
   const { deps, now } = request
   const { tid, name, connectedAt, proofAssertedAt } = tenant
-  // Which operator asserted it is the operators' own.
+  // The name of an operator who asserted the proof is not shown to the tenant.
   const isTheirs =
     (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
   return consolePage(
@@ -45,7 +47,10 @@ export async function tenantHome(
 const momentOf = ({ deps }: ConsoleRequest, seconds: number | undefined) =>
   seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
 
-/** @param isTheirs an administrator of the tenant asserted it */
+/**
+ * The tenant's proof of MFA, with who asserted it.
+ * @param isTheirs true if an administrator of the tenant asserted it
+ */
 function ProofOfMfa({
   request,
   tenant: { mfaProof, proofAssertedBy, proofAssertedAt },

@@ -28,8 +28,8 @@ import {
 } from './request.ts'
 
 /**
- * One user: who they are, whether they are locked, where they are signed in, and what happened
- * before. Revoking and locking begin here.
+ * The page of one user: identity, locks, live sessions and security history. Revoking and locking
+ * begin here.
  */
 
 const MOST_LOCKS = 20
@@ -161,7 +161,7 @@ function OneSession({
   )
 }
 
-/** The log's numbers count what happens in every tenant. */
+/** Links to a revocation, for operators only: its number counts the revocations of every tenant. */
 const revocation = (request: ConsoleRequest, seq: number): Child =>
   tidOf(request) === undefined ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : undefined
 
@@ -208,7 +208,7 @@ function Sessions({
   )
 }
 
-/** One instance of a session; an operators' administrator revokes it alone. */
+/** One instance of a session. Administrators of the operators' tenant can revoke it alone. */
 const Instance = ({
   request,
   session: { sid, device },
@@ -275,7 +275,10 @@ const happened = ({ kind, clientId }: SecurityEvent): string =>
   kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : KIND[kind]
 const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
 
-/** Without the address: only its user sees it. */
+/**
+ * Renders a page of the user's security history, without the network address that only the user
+ * sees.
+ */
 async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
   const { deps } = request
   const place = placeOf(request, CURSOR, 'history_')

@@ -5,8 +5,8 @@ import { count, STATE, when } from './format.ts'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
 /**
- * The endpoints of webhooks and how their messages fare, to look at: they are changed by cmb and
- * the admin API.
+ * The page of webhook endpoints and their undelivered messages. It changes nothing: cmb and the
+ * admin API do.
  */
 
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
@@ -43,7 +43,10 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/** Of the address only the host: its path may be a secret of the receiver. */
+/**
+ * Returns the row of an endpoint. It names only the host of the URL, because the path may be a
+ * secret of the receiver.
+ */
 function row(one: WebhookEndpoint, counts: Counts, nowMs: number): Child[] {
   return [
     <>
