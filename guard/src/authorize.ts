@@ -7,7 +7,7 @@ export interface Requirement {
   anyRole?: readonly string[] | undefined
 }
 
-/** As much of a web `Request` as is read. */
+/** The part of a web `Request` that `authorize` reads. */
 export interface HasHeaders {
   headers: { get(name: string): string | null }
 }
@@ -15,8 +15,8 @@ export interface HasHeaders {
 export type Authorized = { ok: true; claims: AccessClaims } | { ok: false; response: Response }
 
 /**
- * Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as
- * §3 says where it is not valid.
+ * Checks the bearer token of a request, which only the `Authorization` header may hold (RFC 6750
+ * §2.1). Answers a request without a valid token as §3 says.
  */
 export async function authorize(
   check: (token: string) => Promise<CheckResult>,

@@ -1,18 +1,19 @@
 import type { Clock } from './clock.ts'
 
 /**
- * `Date` is cut to whole seconds, and an answer takes a while: a smaller difference says nothing.
+ * The smallest difference that counts. `Date` has whole seconds, and an answer takes time, so that
+ * a smaller one says nothing.
  */
 const NOISE_MS = 1500
 /**
- * Wall and monotonic time that part by more than this since the measurement: the clock was set, or
- * the machine slept.
+ * The most that wall time and monotonic time may differ since the measurement. A larger difference
+ * means that the clock was set, or the machine slept.
  */
 const STEP_MS = 2000
 
 /**
- * The broker's clock beside this machine's, by the `Date` of the broker's answers (RFC 9110
- * §6.6.1). Never from a cache.
+ * The difference between the broker's clock and this machine's, by the `Date` of the broker's
+ * answers (RFC 9110 §6.6.1). Answers from a cache do not count.
  */
 export class BrokerClock {
   readonly #clock: Clock
@@ -24,7 +25,10 @@ export class BrokerClock {
     this.#onMeasured = onMeasured
   }
 
-  /** @param begunMs this machine's time when the request was sent */
+  /**
+   * Measures the difference from the `Date` of an answer.
+   * @param begunMs this machine's time when the request was sent
+   */
   heard(date: string | null, begunMs: number): void {
     const sentMs = Date.parse(date ?? '')
     if (Number.isNaN(sentMs)) return
@@ -36,7 +40,7 @@ export class BrokerClock {
   }
 
   /**
-   * The broker's clock less this machine's, in whole seconds; undefined before the first answer,
+   * The broker's clock minus this machine's, in whole seconds. Undefined before the first answer,
    * and after this machine's clock was set.
    */
   get offsetSeconds(): number | undefined {
@@ -48,13 +52,14 @@ export class BrokerClock {
       : offsetMs / 1000
   }
 
-  /** Epoch seconds by the broker's clock as far as it is known, else by this machine's. */
+  /** Returns epoch seconds by the broker's clock if it is known, else by this machine's. */
   now(): number {
     return Math.floor(this.#clock.nowMs() / 1000) + (this.offsetSeconds ?? 0)
   }
 
   /**
-   * Epoch seconds by the clock that is ahead: a token that has expired by either is not accepted.
+   * Returns epoch seconds by the clock that is ahead, so that a token is rejected if it has expired
+   * by either clock.
    */
   latest(): number {
     return Math.floor(this.#clock.nowMs() / 1000) + Math.max(0, this.offsetSeconds ?? 0)
@@ -62,8 +67,8 @@ export class BrokerClock {
 }
 
 /**
- * Once when the clocks part by more than what is tolerated, and again only when they have parted
- * further or come together meanwhile.
+ * Reports a difference between the clocks above the tolerance. Reports again only if the difference
+ * grows by more than the tolerance, or falls below it and returns.
  */
 export function warnOfClock(
   toleranceSeconds: number,

@@ -5,7 +5,7 @@ import { quoted } from './problems.ts'
 import type { Anchor, WithoutLease } from './lease.ts'
 import { readText } from './read-text.ts'
 
-/** What a guard says of itself with each report (docs/feed.md). */
+/** The report of a guard to the broker: what it enforces, and its own state (docs/feed.md). */
 export interface Report {
   epoch: string
   seq: number
@@ -18,16 +18,17 @@ export interface Report {
 }
 
 const ANSWER_MS = 5000
-/** A request waits for the answer to an introspection. */
+/** The time limit of an introspection. It is short, because a request of a user waits for it. */
 const INTROSPECTION_MS = 2000
 /**
- * A page of the log has 1,000 entries, some 150 KB; with the longest ids that are allowed, 1 MB.
+ * The largest answer that is read. A page of the log has 1,000 entries: about 150 KB, and 1 MB with
+ * the longest ids that are allowed.
  */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 /**
- * How the guard calls the broker: its addresses, its credentials, and a limit of time on everything
- * but the stream itself.
+ * The guard's requests to the broker: addresses, credentials, and a time limit for everything but
+ * the stream itself.
  */
 export class Broker {
   readonly issuer: string
@@ -55,7 +56,7 @@ export class Broker {
     this.#brokerClock = options.brokerClock
   }
 
-  /** Resolves with the headers; the body then lasts until `signal` aborts it. */
+  /** Opens the feed. Resolves with the headers; the body then lasts until `signal` aborts it. */
   async openFeed(input: {
     guardId: string
     lastEventId: string | undefined
@@ -80,9 +81,9 @@ export class Broker {
   }
 
   /**
-   * The `issuer` of the discovery document (OpenID Connect Discovery 1.0 §4.3). Undefined where it
-   * cannot be read: that says nothing.
-   * @throws what aborted `stopping`
+   * Returns the `issuer` of the discovery document (OpenID Connect Discovery 1.0 §4.3), or
+   * undefined if the document cannot be read.
+   * @throws the reason of `stopping` if it was aborted
    */
   async readIssuer(stopping: AbortSignal): Promise<string | undefined> {
     try {
@@ -101,8 +102,8 @@ export class Broker {
   }
 
   /**
-   * What is new in the log since a position (docs/feed.md, "Poll").
-   * @throws where there is no answer, or another than 200
+   * Reads the entries of the log after a position (docs/feed.md, "Poll").
+   * @throws Error if there is no answer, or its status is not 200
    */
   async poll(
     position: { epoch: string; seq: number } | undefined,
@@ -121,8 +122,8 @@ export class Broker {
   }
 
   /**
-   * A new anchor for leases (docs/feed.md, "The lease").
-   * @throws where there is no answer, or one to another request
+   * Reads the broker's clock as a new anchor for leases (docs/feed.md, "The lease").
+   * @throws Error if there is no answer, or it belongs to another request
    */
   async readClock(stopping: AbortSignal): Promise<Anchor> {
     const nonce = crypto.randomUUID()
@@ -140,7 +141,9 @@ export class Broker {
     return { clock, brokerMs, sentMs, receivedMs: this.#clock.elapsedMs() }
   }
 
-  /** An assertion does not belong in an address: those end up in logs. */
+  /**
+   * Builds a request to the feed. With an assertion it is a POST, because addresses end up in logs.
+   */
   async #feedRequest(
     accept: string,
     params: Record<string, string | undefined>,
@@ -178,7 +181,10 @@ export class Broker {
       : undefined
   }
 
-  /** The status alone is of interest. @throws where there is no answer */
+  /**
+   * Sends a report. Returns the status of the answer.
+   * @throws Error if there is no answer
+   */
   async report(report: Report, stopping: AbortSignal): Promise<number> {
     const body = JSON.stringify({ ...report, ...(await this.#members()) })
     return this.#post(
@@ -193,7 +199,10 @@ export class Broker {
     )
   }
 
-  /** RFC 7662. @throws where there is no answer, or none that can be understood */
+  /**
+   * Returns whether the token is active (RFC 7662).
+   * @throws Error if there is no answer, or it cannot be read
+   */
   async introspect(token: string, stopping: AbortSignal): Promise<boolean> {
     const body = new URLSearchParams({
       token,
@@ -224,7 +233,7 @@ export class Broker {
     return this.#bounded(`${this.issuer}${path}`, init, stopping, read, timeoutMs)
   }
 
-  /** The limit of time covers what `read` takes of the body. */
+  /** Sends a request. The time limit also covers the time in which `read` reads the body. */
   async #bounded<T>(
     uri: string,
     init: RequestInit,
@@ -247,8 +256,8 @@ export class Broker {
   }
 
   /**
-   * No redirect is followed: credentials would go with it. (`redirect: 'error'` is unknown to some
-   * runtimes.)
+   * Sends a request and takes the broker's time from the answer. Follows no redirect, because the
+   * credentials would go to another server. Some runtimes do not know `redirect: 'error'`.
    */
   async #ask(uri: string, init: RequestInit): Promise<Response> {
     const begunMs = this.#clock.nowMs()
@@ -258,7 +267,7 @@ export class Broker {
   }
 
   /**
-   * What is wrong where the feed was not answered as it should be, with what to do. Never holds a
+   * Returns an error that says why the feed's answer is wrong and what to do. Never contains a
    * secret.
    */
   async explain(response: Response, expected: string): Promise<Error> {
@@ -286,7 +295,10 @@ export class Broker {
   }
 }
 
-/** @throws where it is not 200, too long, or no JSON */
+/**
+ * Returns the JSON of an answer.
+ * @throws Error if the status is not 200, or the body is too long or not JSON
+ */
 async function readJson(response: Response): Promise<Record<string, unknown> | null> {
   if (response.status !== 200) {
     await response.body?.cancel()

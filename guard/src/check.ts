@@ -25,25 +25,25 @@ interface CheckParts {
   cache: TokenCache
   clock: Clock
   /**
-   * Polls the broker where the last answer is too old; not there where a stream brings the log.
-   * Never rejects.
+   * Polls the broker if the last answer is too old. Undefined if a stream brings the log. Never
+   * rejects.
    */
   catchUp: (() => Promise<void> | undefined) | undefined
   feed: FeedReader
   hooks: Hooks
   keys: KeySet
   lease: Lease
-  /** Which key signed the token of these claims. */
+  /** The id of the key that signed the token of these claims. */
   kids: WeakMap<AccessClaims, string>
   ledger: Ledger
-  /** A valid token was issued at `rev`: the broker's log is that far. */
+  /** Informs the guard that the broker has issued a token at `rev`, so that its log is that far. */
   onIssued: (rev: number) => void
   settings: Settings
   stopping: AbortSignal
   validity: Validity
 }
 
-/** Less than the shortest lease. */
+/** The time in which requests share an introspection. It is shorter than the shortest lease. */
 const SHARED_MS = 500
 
 /** Decides whether an access token is honored. Rejects whatever it cannot be sure of. */
@@ -51,7 +51,7 @@ export class Checker {
   readonly counters = { checks: 0, cacheHits: 0, accepted: 0, introspections: 0 }
   readonly rejected: Partial<Record<Why, number>> = {}
   readonly #parts: CheckParts
-  /** The same token, asked about by several requests at once, is verified once. */
+  /** The verifications that run now. Requests with the same token share one. */
   readonly #verifying = new Map<string, Promise<Verified | Refusal>>()
   readonly #asking = new Map<string, { sentMs: number; answer: Promise<boolean> }>()
 
@@ -66,16 +66,16 @@ export class Checker {
   }
 
   /**
-   * The decision, where it takes no wait. Undefined: call `check`, because the token is not
-   * verified yet, or the broker has to answer first.
+   * Decides without waiting. Returns undefined if `check` must be called: the token is not verified
+   * yet, or the broker has to answer first.
    */
   known(token: string): CheckResult | undefined {
     return this.#parts.catchUp === undefined ? this.#now(token) : undefined
   }
 
   /**
-   * A token that was verified before, while the feed is live: nothing is awaited, so that what is
-   * known now decides.
+   * Decides about a token that was verified before, while the guard holds a lease. Awaits nothing,
+   * so that the latest revocations decide.
    */
   #now(token: string): CheckResult | undefined {
     const { cache, feed, lease, onIssued } = this.#parts
@@ -111,8 +111,8 @@ export class Checker {
           unavailable('starting', 'The broker has begun a new log. Try again in a moment.'),
         )
     }
-    // Nothing is awaited from here to the answer, unless the broker is asked: what is known now
-    // decides.
+    // From here to the answer nothing is awaited, unless the broker is asked, so that the latest
+    // revocations decide.
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#reject(over)
     this.#parts.onIssued(verified.claims.rev)
@@ -132,7 +132,8 @@ export class Checker {
   }
 
   /**
-   * Refreshing helps where the clocks agree well enough for a new token; else it would never end.
+   * Rejects an expired token. If this machine's clock is so far ahead that a new token would seem
+   * expired too, the answer is 503: with 401 the client would refresh forever.
    */
   #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Refusal {
     const ahead = -(this.#parts.brokerClock.offsetSeconds ?? 0)
@@ -165,7 +166,7 @@ export class Checker {
       })
       if (!result.ok && result.why === 'expired')
         return this.#expired(result.claims ?? {}, result.description)
-      // Another token would be as early: the clocks part.
+      // A new token would be as early, because the clocks differ.
       if (!result.ok && result.why === 'not_yet_valid')
         return unavailable('clock', `${result.description} Set this machine's clock.`)
       if (!result.ok) return invalid(result.why, result.description)
@@ -184,8 +185,8 @@ export class Checker {
   }
 
   /**
-   * Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what the
-   * feed has brought so far.
+   * Returns why a verified token is no longer valid: it has expired, is revoked, or its key was
+   * withdrawn. Returns undefined if it is valid.
    */
   #over(token: string, verified: Verified): Refusal | undefined {
     const { cache, ledger, validity } = this.#parts
@@ -222,14 +223,14 @@ export class Checker {
         unavailable('no_lease', 'The broker cannot be asked whether it is revoked.'),
       )
     }
-    // Meanwhile the feed may have come back and said otherwise.
+    // The feed may have brought a revocation in the meantime.
     const over = this.#over(token, verified)
     return over === undefined ? this.#accept(verified.claims) : this.#reject(over)
   }
 
   /**
-   * Requests that wait for the same answer share it, but not for long: a later request counts as
-   * asked after the token was revoked.
+   * Asks the broker about a token. Requests that wait for the same answer share it, but only
+   * briefly: a later request must see a revocation that came after the first question.
    */
   #ask(token: string): Promise<boolean> {
     const { broker, clock, stopping } = this.#parts

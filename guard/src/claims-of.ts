@@ -2,12 +2,14 @@ import type { AccessClaims } from './claims.ts'
 
 const claims = new WeakMap<object, AccessClaims>()
 
-/** For the middleware of a framework: which token came with a request. */
+/**
+ * Keeps the claims of a request's token for `claimsOf`, for frameworks without a place for them.
+ */
 export const keepClaims = (request: object, of: AccessClaims): void => void claims.set(request, of)
 
 /**
- * The claims of the token that `requireToken` has let through with this request.
- * @throws Error where it did not run
+ * Returns the claims of the token with which `requireToken` admitted this request.
+ * @throws Error if `requireToken` did not run
  */
 export function claimsOf(request: object): AccessClaims {
   const found = claims.get(request)

@@ -1,6 +1,6 @@
 /**
- * An access token's claims (RFC 9068 §2.2), checked. Frozen: the same object is handed out while
- * the token is cached.
+ * The checked claims of an access token (RFC 9068 §2.2). The object is frozen, because all requests
+ * with the same token get it while it is cached.
  */
 export interface AccessClaims {
   readonly iss: string
@@ -12,7 +12,7 @@ export interface AccessClaims {
   readonly jti: string
   /** The head of the broker's revocation log when the token was authorized. */
   readonly rev: number
-  /** Not there in a token of no session (client_credentials). */
+  /** Absent in a token without a session (client_credentials). */
   readonly sid?: string
   readonly scope?: string
   readonly auth_time?: number
@@ -22,8 +22,8 @@ export interface AccessClaims {
   readonly acr?: string
   readonly amr?: readonly string[]
   /**
-   * In a token of an exchange (RFC 8693 §4.1): the client that exchanged it, and in it those
-   * before.
+   * Present in a token of an exchange (RFC 8693 §4.1): the client that exchanged it, and within it
+   * the clients before.
    */
   readonly act?: Actor
   readonly [claim: string]: unknown
@@ -35,7 +35,7 @@ export interface Actor {
   readonly act?: Actor
 }
 
-/** Why a token is not honored: for logs and metrics, a closed list. */
+/** The reason why a token is rejected: a closed list, for logs and metrics. */
 export type Why =
   | 'malformed'
   | 'type'
@@ -56,15 +56,15 @@ export type Why =
   | 'keys_unavailable'
 
 /**
- * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`:
- * the guard cannot decide at the moment, and so it is rejected (503).
+ * The answer for a rejected token. `invalid_token`: the client needs another one, by refreshing
+ * (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment (503).
  */
 export type Refusal = {
   ok: false
   error: 'invalid_token' | 'temporarily_unavailable'
   status: 401 | 503
   why: Why
-  /** What to do next; never holds any of the token. */
+  /** The problem and what to do next. Never contains any part of the token. */
   description: string
 }
 
@@ -85,7 +85,7 @@ export const unavailable = (why: Why, description: string): Refusal => ({
   description,
 })
 
-/** Freezes what JSON can hold, to the bottom. */
+/** Freezes a JSON value and everything in it. */
 export function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value)

@@ -1,18 +1,19 @@
 /**
- * Time, handed in so that a test can turn it. Where a part is not given, the machine's own is used.
+ * The clocks and timers of a guard, so that a test can control time. The machine's own replace
+ * those that are left out.
  */
 export interface GuardClock {
   /** Epoch milliseconds. */
   nowMs(): number
-  /** Milliseconds of a clock that is never set back. Not given: `nowMs`. */
+  /** Milliseconds of a clock that is never set back. Default: `nowMs`. */
   monotonicMs?(): number
   /**
-   * Milliseconds of a clock that is never set and counts the time in which the machine was
-   * suspended. Not given: what passed from reading to reading, each time by the clock above that
-   * says more.
+   * Milliseconds of a clock that is never set, and that counts the time in which the machine was
+   * suspended. Default: the sum of the time between readings, each by the clock above that shows
+   * more.
    */
   elapsedMs?(): number
-  /** Calls `run` once after `ms`; returns how to cancel it. */
+  /** Calls `run` once after `ms`. Returns a function that cancels it. */
   after?(ms: number, run: () => void): () => void
 }
 
@@ -21,7 +22,7 @@ export type Clock = Required<GuardClock>
 export function completeClock(given: GuardClock | undefined): Clock {
   const after = (ms: number, run: () => void): (() => void) => {
     const timer = setTimeout(run, ms)
-    // A waiting guard keeps no process alive.
+    // A timer of the guard does not keep the process alive.
     timer.unref?.()
     return () => clearTimeout(timer)
   }
@@ -42,8 +43,8 @@ export function completeClock(given: GuardClock | undefined): Clock {
 }
 
 /**
- * CLOCK_BOOTTIME, in steps of 10 ms, where Node has it. Bun and Deno give it in whole seconds, and
- * Workers say 0.
+ * Returns a reader of CLOCK_BOOTTIME in steps of 10 ms, if Node has it. Bun and Deno give whole
+ * seconds, and Workers 0.
  */
 function bootTime(): (() => number) | undefined {
   const { process } = globalThis as { process?: NodeJS.Process }
@@ -53,10 +54,13 @@ function bootTime(): (() => number) | undefined {
   return os !== undefined && os.uptime() > 0 ? () => Math.round(os.uptime() * 1000) : undefined
 }
 
-/** The wall clock goes in whole milliseconds: what is rounded up must not add up. */
+/**
+ * The difference that rounding can cause. The wall clock has whole milliseconds, and its rounding
+ * errors must not add up.
+ */
 const ROUNDED_MS = 2
 
-/** What passed from reading to reading, each time by the clock that says more. */
+/** Returns a clock that adds up the time between readings, each by the clock that shows more. */
 function summed({ nowMs, monotonicMs }: Pick<Clock, 'nowMs' | 'monotonicMs'>): () => number {
   let [sum, wall, monotonic] = [0, nowMs(), monotonicMs()]
   return () => {

@@ -2,8 +2,8 @@ import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
 import { quoted } from './problems.ts'
 
 /**
- * A private key as JWK, registered with the broker by its public half (`jwks` or `jwks_uri`). `alg`
- * may be left out: ES256, or RS256 for RSA.
+ * A private key as JWK. Its public half is registered with the broker (`jwks` or `jwks_uri`).
+ * Default `alg`: ES256, or RS256 for an RSA key.
  */
 export type ClientKey = JWK & { kid: string }
 
@@ -12,12 +12,15 @@ const ASSERTION_SECONDS = 60
 const KEY_ALGORITHMS = ['ES256', 'RS256', 'PS256']
 
 /**
- * How a guard authenticates to the broker: by a secret in a header, or by an assertion that is
- * valid once, in the body.
+ * The credentials of a guard at the broker: a secret in a header, or a one-time assertion in each
+ * body.
  */
 export type Credentials =
   | { kind: 'secret'; authorization: string }
-  /** @param now epoch seconds by the broker's clock */
+  /**
+   * Returns the form members of a new assertion.
+   * @param now epoch seconds by the broker's clock
+   */
   | { kind: 'assertion'; members: (now: number) => Promise<Record<string, string>> }
 
 export function openCredentials(options: {
@@ -44,7 +47,7 @@ export function openCredentials(options: {
   }
 }
 
-/** RFC 7523 §3. */
+/** Signs an assertion (RFC 7523 §3). */
 function assertion(
   key: CryptoKey,
   about: { issuer: string; clientId: string; clientKey: ClientKey; now: number },
@@ -71,7 +74,7 @@ async function importKey(clientKey: ClientKey): Promise<CryptoKey> {
   return key
 }
 
-/** What is wrong with a key as it was given; undefined where nothing is. */
+/** Returns what is wrong with a key from the options, or undefined if it is valid. */
 export function clientKeyProblem(key: unknown): string | undefined {
   if (typeof key !== 'object' || key === null) return 'it is not a JWK'
   const { alg, crv, d, kid, kty } = key as Record<string, unknown>
@@ -87,7 +90,9 @@ export function clientKeyProblem(key: unknown): string | undefined {
   return undefined
 }
 
-/** RFC 6749 §2.3.1: both are form-encoded before they are joined. */
+/**
+ * Returns the `Basic` header. RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
+ */
 function basic(clientId: string, clientSecret: string): string {
   const encode = (value: string): string => new URLSearchParams({ '': value }).toString().slice(1)
   return `Basic ${btoa(`${encode(clientId)}:${encode(clientSecret)}`)}`

@@ -1,21 +1,22 @@
-/** Server-sent events as HTML says (§9.2), read from a body of bytes. */
+/** Reads server-sent events (HTML §9.2) from a body of bytes. */
 
 export interface StreamEvent {
   event: string
   data: string
-  /** The last `id` seen so far on this stream. */
+  /** The last `id` so far on this stream. */
   id: string | undefined
 }
 
 /**
- * One event or line longer than this is not a feed of ours. A snapshot of 1,000 entries has about
- * 150 KB.
+ * The longest event or line. A longer one is not from the broker: a snapshot of 1,000 entries has
+ * about 150 KB.
  */
 const MAX_CHARACTERS = 8 * 1024 * 1024
 
 /**
- * @param onBytes called for whatever arrives, comments (heartbeats) included
- * @throws what reading the body throws, and RangeError for a line without end
+ * Yields the events of a stream.
+ * @param onBytes called for each piece of the body, also for comments (heartbeats)
+ * @throws RangeError for an event that is too long, and every error of the body
  */
 export async function* readEvents(
   body: ReadableStream<Uint8Array>,
@@ -27,7 +28,7 @@ export async function* readEvents(
   try {
     for (;;) {
       const { done, value } = await reader.read()
-      // An event that was not ended by an empty line is not delivered: half of one is none.
+      // An event without the empty line at its end is incomplete, and is not delivered.
       if (done) return
       onBytes()
       yield* parser.push(decoder.decode(value, { stream: true }))
@@ -48,7 +49,7 @@ export class EventParser {
   push(text: string): StreamEvent[] {
     const events: StreamEvent[] = []
     this.#pending += text
-    // A CR at the very end may be the first half of a CRLF: it waits for the next piece.
+    // A CR at the end may be the first half of a CRLF. It waits for the next piece.
     const lines = this.#pending.split(/\r\n|\n|\r(?!$)/)
     this.#pending = lines.pop() ?? ''
     for (const line of lines) {

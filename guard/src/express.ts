@@ -15,8 +15,8 @@ export { holdConnection } from './node.ts'
 type Next = (error?: unknown) => void
 
 /**
- * `app.use('/api', requireToken(guard))`: lets a request through whose bearer token is valid, with
- * its claims as `claimsOf(req)`.
+ * Admits a request whose bearer token is valid, and keeps its claims for `claimsOf(req)`:
+ * `app.use('/api', requireToken(guard))`.
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   const authorize = claimsFor(guard, requirement)
@@ -34,7 +34,8 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
 }
 
 /**
- * `app.post('/oidc/backchannel-logout', receiveLogout(guard))`, before or after a parser of forms.
+ * Answers logout tokens, before or after a parser of forms: `app.post('/oidc/backchannel-logout',
+ * receiveLogout(guard))`.
  */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
   const answer = answerLogout(guard)

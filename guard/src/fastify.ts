@@ -7,7 +7,7 @@ import { readable, webRequest } from './node.ts'
 export { claimsOf } from './claims-of.ts'
 export { holdConnection } from './node.ts'
 
-/** As much of Fastify as is used: this package depends on no framework. */
+/** The part of Fastify that is used. The package depends on no framework. */
 interface FastifyRequest {
   raw: IncomingMessage
   body?: unknown
@@ -34,8 +34,9 @@ type Done = (error: Error | null, body?: unknown) => void
 const FORM = 'application/x-www-form-urlencoded'
 
 /**
+ * Admits a request whose bearer token is valid, and keeps its claims for `claimsOf(request)`:
  * `app.addHook('onRequest', requireToken(guard))`, or for one route `{ onRequest:
- * requireToken(guard) }`: then `claimsOf(request)`.
+ * requireToken(guard) }`.
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -47,8 +48,8 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
 }
 
 /**
- * A plugin: `app.register(receiveLogout(guard, '/oidc/backchannel-logout'))`. It brings a parser of
- * forms where the app has none, for itself alone.
+ * Returns a plugin that answers logout tokens: `app.register(receiveLogout(guard,
+ * '/oidc/backchannel-logout'))`. If the app has no parser of forms, the plugin adds one for itself.
  */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>, path: string) {
   return (app: FastifyInstance, _options: unknown, done: (error?: Error) => void): void => {

@@ -7,11 +7,11 @@ import type { Ledger } from './ledger.ts'
 import { isSeq, readEntry, type Entry } from './selector.ts'
 
 /**
- * It resumes from a little before what it has applied. Telling an entry twice costs nothing; one
- * that overtook another just before the connection broke would else be missed for good.
+ * The number of entries that a new connection reads again. An entry that overtook another one just
+ * before the connection broke would otherwise be missed. Reading an entry twice costs nothing.
  */
 const OVERLAP = 64
-/** A token of a former log cannot live longer. */
+/** The longest lifetime of a token. After it no token of a former log is left. */
 const LONGEST_TOKEN_SECONDS = 3600
 
 interface FeedParts {
@@ -21,43 +21,46 @@ interface FeedParts {
   lease: Lease
   ledger: Ledger
   /**
-   * Enforces a revocation, and tells listeners of it where asked to; false where it says nothing
-   * new.
+   * Enforces a revocation, and passes it to the listeners if `tell` is set. Returns false if it was
+   * already enforced.
    */
   enforce: (entry: Entry, tell: boolean) => boolean
-  /** Everything up to `seq` is enforced. */
+  /** Informs the guard that everything up to `seq` is enforced. */
   onEnforced: (epoch: string, seq: number) => void
-  /** Epoch seconds, by the broker's clock where it is known: compared with what it issued. */
+  /**
+   * Epoch seconds by the broker's clock if it is known, for comparison with the times in tokens.
+   */
   now: () => number
-  /** The first time, and after each reset: everything up to now is known. */
+  /** Called when everything up to now is known: the first time, and after each reset. */
   onLive: () => void
-  /** A lease is held that was not. */
+  /** Called when the guard gets a lease and held none. */
   onLease: () => void
-  /** A new anchor is due. */
+  /** Called when a new anchor is due. */
   onAnchorDue: () => void
 }
 
 /**
- * What the feed has said so far, and what each of its events means (docs/feed.md). Knows nothing of
- * connections.
+ * The state of the feed: what each of its events means (docs/feed.md), and how far the guard is. It
+ * does not know how events arrive.
  */
 export class FeedReader {
   epoch: string | undefined
   enforcedSeq = 0
-  /** Not before the first snapshot is whole, and not between a reset and the next `live`. */
+  /** False until the first snapshot is complete, and between a reset and the next `live`. */
   ready = false
   readonly counters = { events: 0, duplicates: 0, resets: 0 }
   readonly #parts: FeedParts
   #liveAtMs: number | undefined
-  /** When the request of this connection was sent. */
+  /** The time at which the request of this connection was sent. */
   #sentMs: number | undefined
-  /** The clock of the process that this connection reached. */
+  /** The name of the clock of the process that this connection reached. */
   #clock: string | undefined
-  /** Ask for everything, whatever is known. */
+  /** True if the next connection must ask for everything. */
   #fromNothing = true
   #turned = false
   /**
-   * Ask from exactly what is enforced, so that a broker whose log has not reached it says `reset`.
+   * True if the next connection must ask from exactly the enforced `seq`. A broker whose log has
+   * not reached it then answers with `reset`.
    */
   #exactly = false
   #wasLive = false
@@ -66,13 +69,13 @@ export class FeedReader {
     this.#parts = parts
   }
 
-  /** For the `Last-Event-ID` of the next connection. */
+  /** The `Last-Event-ID` of the next connection. */
   get resumeFrom(): string | undefined {
     const { position } = this
     return position && `${position.epoch}.${position.seq}`
   }
 
-  /** From where to read on; undefined: everything. */
+  /** The position from which to read on. Undefined: read everything. */
   get position(): { epoch: string; seq: number } | undefined {
     if (this.#fromNothing || this.epoch === undefined) return undefined
     return {
@@ -81,25 +84,25 @@ export class FeedReader {
     }
   }
 
-  /** This connection has brought everything up to now. */
+  /** True once this connection has brought everything up to now. */
   get live(): boolean {
     return this.#liveAtMs !== undefined
   }
 
-  /** The request of the next connection is sent now. */
+  /** Notes that the request of the next connection is sent now. */
   opens(): void {
     this.#sentMs = this.#parts.clock.elapsedMs()
     this.#clock = undefined
   }
 
-  /** @returns whether it is one of the clock of this connection */
+  /** Takes an anchor. Returns false if it belongs to another clock than this connection's. */
   anchor(anchor: Anchor): boolean {
     if (anchor.clock !== this.#clock) return false
     this.#parts.lease.anchor(anchor)
     return true
   }
 
-  /** The connection has ended. @returns for how long it was up to date */
+  /** Ends the connection. Returns for how many milliseconds it was up to date. */
   ended(): number {
     const liveForMs =
       this.#liveAtMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#liveAtMs
@@ -107,15 +110,14 @@ export class FeedReader {
     return liveForMs
   }
 
-  /** What is known cannot be trusted: the next connection asks for everything. */
+  /** Makes the next connection ask for everything, because what is known cannot be trusted. */
   startOver(): void {
     this.ready = false
     this.#fromNothing = true
   }
 
   /**
-   * Whether the broker's log is still the one that is known is in doubt: the next connection asks,
-   * and nothing is accepted until then.
+   * Rejects tokens until the next connection has shown whether the broker's log is still the same.
    */
   resumeExactly(): void {
     this.ready = false
@@ -123,13 +125,13 @@ export class FeedReader {
     this.#fromNothing = false
   }
 
-  /** @returns why the stream should end, if it should */
+  /** Processes an event of the stream. Returns why the stream must end, or undefined. */
   take(event: StreamEvent): string | undefined {
     this.counters.events++
     return this.apply(event.event, parse(event.data), event.id)
   }
 
-  /** As `take`, of an event whose data were read. */
+  /** Processes an event whose data are parsed. Returns the same as `take`. */
   apply(
     name: string,
     data: Record<string, unknown> | undefined,
@@ -157,7 +159,7 @@ export class FeedReader {
       case 'end':
         return `the broker ended it: ${String(data?.why)}`
       default:
-        // A later broker may say more than this guard understands.
+        // A newer broker may send events that this guard does not know.
         return undefined
     }
   }
@@ -172,7 +174,7 @@ export class FeedReader {
     return undefined
   }
 
-  /** Before `live`, nothing is granted. */
+  /** Takes a grant of the lease. Ignores it before `live`. */
   #granted(data: Record<string, unknown> | undefined): string | undefined {
     const { lease, onAnchorDue, onEnforced, onLease } = this.#parts
     const { clock, known_ms: knownMs, seconds, seq } = data ?? {}
@@ -206,8 +208,8 @@ export class FeedReader {
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
     this.enforcedSeq = 0
     ledger.clear()
-    // A restored broker signs by other keys. What cannot be read now is read when a token asks for
-    // it.
+    // A restored broker signs with other keys. If they cannot be read now, the next token causes
+    // another attempt.
     keys.refresh().catch(() => {})
     hooks.reset(this.epoch ?? '')
   }
@@ -240,7 +242,8 @@ export class FeedReader {
   }
 
   #apply(entry: Entry): void {
-    // What the first snapshot holds happened before this process could hold anything that it ends.
+    // Listeners do not get the first snapshot: this process had no sessions when those revocations
+    // happened.
     if (!this.#parts.enforce(entry, this.#wasLive)) this.counters.duplicates++
   }
 
@@ -255,8 +258,8 @@ export class FeedReader {
   }
 
   /**
-   * An id of another log than the one that is followed, without a reset before it: nothing here can
-   * be trusted.
+   * Returns an error if the id belongs to another log without a reset before it. The guard then
+   * asks for everything, because nothing that it knows can be trusted.
    */
   #foreign(id: string | undefined): string | undefined {
     if (
@@ -275,7 +278,7 @@ export class FeedReader {
       this.startOver()
       return 'it spoke of another log'
     }
-    // A database that was restored to an earlier state: tokens of the lost part would stay valid.
+    // The database was restored to an earlier state. Tokens of the lost part would stay valid.
     if (data.seq < this.enforcedSeq) {
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`
@@ -298,7 +301,7 @@ export class FeedReader {
 
   #keysChanged(data: Record<string, unknown> | undefined): void {
     this.#keysRetired(data?.retired_kids)
-    // What cannot be read now is read when a token asks for it.
+    // If the keys cannot be read now, the next token causes another attempt.
     this.#parts.keys.refresh().catch(() => {})
   }
 
@@ -307,7 +310,7 @@ export class FeedReader {
       this.#parts.keys.retire(kids.filter((kid): kid is string => typeof kid === 'string'))
   }
 
-  /** Half understood is not understood: everything is asked for again. */
+  /** Reports an event that cannot be read, and asks for everything again. */
   #nonsense(name: string): string {
     this.#parts.hooks.problem(new Error(`The feed sent a ${name} that cannot be read.`))
     this.startOver()

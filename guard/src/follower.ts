@@ -7,25 +7,25 @@ import type { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { quoted } from './problems.ts'
 
-/** A new anchor is asked for at most so often. */
+/** The shortest time between two requests for a new anchor. */
 const ANCHOR_MS = 1_000
-/** A heartbeat comes every quarter of the lease: after two that are missing, or more. */
+/**
+ * Returns the time after which a silent stream is dropped. A heartbeat comes every quarter of the
+ * lease, so that two are missing.
+ */
 const silenceOf = (lengthMs: number): number => Math.max(lengthMs / 2, 1_000)
 /** The first lease may make the silence that is allowed shorter. */
 const LOOK_MS = 1_000
 const CONNECT_MS = 5_000
-/**
- * A restart of the broker takes at most this long: until then the feed is tried often, later
- * seldom.
- */
+/** The longest restart of a broker. For so long the guard retries quickly, afterwards slowly. */
 const RESTART_MS = 10_000
 const RESTART_RETRY_MS = 500
 const RETRY_MS = 2_000
-/** The longest that the broker can ask a guard to wait. */
+/** The longest wait that the broker can ask for. */
 const MOST_RETRY_MS = 30_000
-/** A stream that lasted so long is none that fails again and again. */
+/** The lifetime after which a stream counts as healthy, so that the next failure is a new one. */
 const HEALTHY_MS = 5000
-/** A token or a logout token can be quicker than the feed, but not by more. */
+/** The time that the feed may need for an entry after a token or a logout token has named it. */
 const BEHIND_MS = 1000
 
 interface FollowerParts {
@@ -39,20 +39,22 @@ interface FollowerParts {
   stopping: AbortSignal
 }
 
-/** Keeps a connection to the broker's feed for as long as it is not stopped, whatever happens. */
+/** Keeps a connection to the broker's feed until the guard is stopped. */
 export class Follower implements LogFollower {
   connected = false
   connects = 0
   readonly #parts: FollowerParts
   #stream: AbortController | undefined
-  /** Between two connections. */
+  /** The wait between two connections. */
   #pause: AbortController | undefined
   #lostAtMs = 0
   #anchorAtMs = -Infinity
-  /** The Retry-After of the latest answer to the feed's request; 0 where it had none. */
+  /**
+   * The Retry-After of the latest answer to the feed's request, in milliseconds. 0 if it had none.
+   */
   #askedMs = 0
   #issuerChecked = false
-  /** The newest `seq` for which the feed was hurried: once is enough. */
+  /** The newest `seq` for which the feed was checked, so that it is checked once for each. */
   #catchingUpTo: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
 
   constructor(parts: FollowerParts) {
@@ -90,7 +92,10 @@ export class Follower implements LogFollower {
     this.#stream?.abort(new Error('the broker reported another log'))
   }
 
-  /** Connects at once, and drops a connection on which that does not arrive. */
+  /**
+   * Connects at once if there is no connection. Drops a connection that does not bring `seq` in
+   * time.
+   */
   catchUpTo(seq: number): void {
     const { clock, feed, stopping } = this.#parts
     const { epoch, seq: before } = this.#catchingUpTo
@@ -110,8 +115,8 @@ export class Follower implements LogFollower {
   }
 
   /**
-   * Another anchor, by a request of its own. Where that reaches another process than the stream's,
-   * the stream is opened again.
+   * Takes a new anchor by a separate request. If that request reaches another process than the
+   * stream, the stream is opened again.
    */
   async takeAnchor(): Promise<void> {
     const { broker, clock, feed, hooks } = this.#parts
@@ -130,8 +135,9 @@ export class Follower implements LogFollower {
   }
 
   /**
-   * With jitter, so that a thousand guards do not come back at once. A longer wait that the broker
-   * asked for is honored after a restart's time.
+   * Returns the wait before the next attempt. It has jitter, so that a thousand guards do not
+   * return at once. A longer wait that the broker asked for counts only after the time of a
+   * restart.
    */
   #retryMs(): number {
     const { clock, random } = this.#parts
@@ -153,8 +159,8 @@ export class Follower implements LogFollower {
   }
 
   /**
-   * One connection, from opening it to its end; says why it ended, and what an operator should look
-   * at.
+   * Opens a connection and reads it to its end. Returns why it ended, and the problem for the
+   * operator if there is one.
    */
   async #connection(): Promise<{ why: string; problem?: unknown }> {
     const { clock, feed, lease, stopping } = this.#parts
@@ -169,7 +175,7 @@ export class Follower implements LogFollower {
       await this.#checkIssuer(stream.signal)
       const body = await this.#open(stream)
       for await (const event of readEvents(body, () => watchdog.heard())) {
-        // After `startOver` what still waits here is of no use.
+        // After `startOver` the events that are still buffered are useless.
         stream.signal.throwIfAborted()
         const ending = feed.take(event)
         if (ending !== undefined) return { why: ending }
@@ -186,8 +192,8 @@ export class Follower implements LogFollower {
   }
 
   /**
-   * A broker reached by another name than its own would feed the guard, whose every check then
-   * rejected the tokens for their `iss`.
+   * Checks the broker's issuer once. With a wrong address the feed would work, but each check would
+   * reject the tokens for their `iss`.
    */
   async #checkIssuer(signal: AbortSignal): Promise<void> {
     if (this.#issuerChecked) return
@@ -221,7 +227,10 @@ export class Follower implements LogFollower {
   }
 }
 
-/** Says once when nothing has come for too long. Reads the clock seldom, not at each byte. */
+/**
+ * Calls `bark` once if nothing was received for too long. It reads the clock rarely, not for each
+ * byte.
+ */
 class Watchdog {
   readonly #clock: Clock
   readonly #bark: () => void

@@ -11,52 +11,59 @@ import type { Problem } from './problems.ts'
 export interface Guard {
   readonly id: string
   /**
-   * Begins to follow the broker. Resolves when tokens can be accepted, or when stopped before; no
-   * caller has to wait for it. What keeps it from that is said by the `problem` hook (not given:
-   * `console.warn`) and in `status().lastProblem`.
+   * Begins to follow the broker. Resolves when tokens can be accepted, or when the guard was
+   * stopped before. No caller has to wait for it. The `problem` hook (default: `console.warn`) and
+   * `status().lastProblem` say what prevents it.
    */
   start(): Promise<void>
-  /** Lets go of the broker. A guard that was stopped accepts nothing and is not started again. */
+  /**
+   * Closes the connection to the broker. A stopped guard accepts nothing and cannot start again.
+   */
   stop(): Promise<void>
-  /** Whether an access token is honored now. Never throws for what an attacker sends. */
+  /** Decides whether an access token is valid now. Never throws for input of an attacker. */
   check(token: string): Promise<CheckResult>
-  /** The bearer token of a request; where it is not valid, the answer to give (RFC 6750 §3). */
+  /**
+   * Checks the bearer token of a request. If it is not valid, returns the answer to send (RFC 6750
+   * §3).
+   */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
   /**
-   * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon
-   * as the token that opened it is revoked, has expired, or can no longer be judged. Its `reason`
-   * is a `HoldEnded`, whose `why` is `revoked`, `expired`, `no_lease` or `stopped`.
-   * @param claims as `check` gave them
+   * Returns a signal for a connection that stays open (WebSocket, server-sent events). The signal
+   * aborts as soon as the token that opened the connection is revoked, has expired, or can no
+   * longer be checked. Its `reason` is a `HoldEnded`, whose `why` is `revoked`, `expired`,
+   * `no_lease` or `stopped`.
+   * @param claims the claims that `check` returned
    */
   hold(claims: AccessClaims, options?: HoldOptions): AbortSignal
   /**
-   * Answers the broker's logout token: mount it as `POST` at the address that is registered as
+   * Answers the broker's logout tokens. Mount it as `POST` at the address that is registered as
    * `backchannel_logout_uris`.
    */
   receiveLogout(request: Request): Promise<Response>
   /**
-   * Whether what an instance remembers of a session (its token's `sid`, `sub`, `client_id`, `tid`,
-   * `rev`) is known to be revoked. Revocations are remembered only as long as a token that they
-   * cover can live: a session is never good for longer than its last token, `check` decides.
+   * Returns whether a session of the instance is known to be revoked, by the `sid`, `sub`,
+   * `client_id`, `tid` and `rev` of its token. The guard remembers a revocation only as long as a
+   * token that it covers can live. A session is never valid for longer than its last token: `check`
+   * decides.
    */
   isRevoked(bearer: Bearer): boolean
-  /** @returns how to stop listening */
+  /** Calls `listener` for each new revocation. Returns a function that removes the listener. */
   onRevocation(listener: RevocationListener): () => void
   status(): GuardStatus
 }
 
 /**
- * What an instance runs to know, without asking for each, which tokens of the broker are valid.
- * @throws TypeError for options that cannot be
+ * Creates the guard of an instance, which checks the broker's tokens without a request for each.
+ * @throws TypeError for invalid options
  */
 export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
 
-/** A check without a wait. Undefined: call `check`. */
+/** Checks a token without waiting. Returns undefined if `check` must be called. */
 export type Known = (token: string) => CheckResult | undefined
 
 /**
- * The guard, and for `guard serve` the answer without a promise: making one for each request costs
- * as much as the check.
+ * Creates a guard, and for `guard serve` a check without a promise: a promise for each request
+ * costs as much as the check itself.
  */
 export function openGuard(options: GuardOptions): { guard: Guard; known: Known } {
   const parts = openParts(options)
@@ -75,7 +82,7 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
     onRevocation: (listener) => enforcer.listen(listener),
     start() {
       if (running === undefined && !stop.signal.aborted) {
-        // What cannot be read now is read when a token asks for it.
+        // If the keys cannot be read now, the next token causes another attempt.
         keys.refresh().catch(() => {})
         running = follower.run()
         sweeper.start()
@@ -96,7 +103,7 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
 }
 
 /**
- * How long a revocation is kept that came by a logout token: longer than any access token lives.
+ * The time for which a revocation from a logout token is kept: longer than any access token lives.
  */
 const LOGOUT_SECONDS = 3660
 const NO_SINK =
@@ -124,7 +131,10 @@ function openReceiver(parts: Parts): ReturnType<typeof createLogoutReceiver> {
   })
 }
 
-/** A logout token counts at once, also where the feed is down; then the instance's own sessions. */
+/**
+ * Enforces a logout token at once, also while the feed is down, and then ends the instance's own
+ * sessions.
+ */
 async function logOut(
   { clock, enforcer, follower, settings: { onLogout } }: Parts,
   logout: Logout,
@@ -142,31 +152,34 @@ async function logOut(
 }
 
 export interface GuardStatus {
-  /** The first snapshot is whole, and there has been no reset since. */
+  /** True once the first snapshot is complete, and no reset has happened since. */
   ready: boolean
   connected: boolean
-  /** For how long tokens may be accepted without asking the broker, in milliseconds; 0: not now. */
+  /** The milliseconds for which tokens may be accepted without asking the broker. 0: none now. */
   leaseMs: number
   /**
-   * The broker's clock less this machine's; 0 within what can be measured; undefined where that is
-   * not known.
+   * The broker's clock minus this machine's. 0 if the difference is too small to measure, undefined
+   * if it is unknown.
    */
   clockOffsetSeconds: number | undefined
-  /** Where the two clocks part by more than 1,000 ppm, which leaves the guard without a lease. */
+  /**
+   * The difference in speed of the two clocks, if it is above 1,000 ppm. The guard then has no
+   * lease.
+   */
   clockDriftPpm: number | undefined
   lastProblem: Problem | undefined
   epoch: string | undefined
   enforcedSeq: number
-  /** The newest that the broker has noted. */
+  /** The newest `seq` of a report that the broker has accepted. */
   reportedSeq: number | undefined
   entries: number
   /**
-   * What was authorized before it is rejected, because there were more revocations than
+   * Tokens authorized before this `seq` are rejected, because there were more revocations than
    * `maxEntries`.
    */
   cutoffSeq: number | undefined
   cachedTokens: number
-  /** Connections that `hold` watches now. */
+  /** The number of connections that `hold` watches now. */
   holds: number
   keys: number
   counters: {

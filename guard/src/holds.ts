@@ -4,7 +4,7 @@ import type { Lease } from './lease.ts'
 import { keyOf, keysOf, type Entry } from './selector.ts'
 import type { Validity } from './validity.ts'
 
-/** Why a hold ended: the `why` of its signal's reason. */
+/** The reason why a hold ended, which is the `why` of its signal's reason. */
 export type HoldEnd = 'revoked' | 'expired' | 'no_lease' | 'stopped'
 
 const MESSAGES: Record<HoldEnd, string> = {
@@ -27,17 +27,17 @@ export class HoldEnded extends Error {
 
 export interface HoldOptions {
   /**
-   * Releases the hold when it aborts: the connection has closed. Not given: the hold lasts until
+   * Ends the hold when it aborts, because the connection has closed. Default: the hold lasts until
    * the token has expired.
    */
   until?: AbortSignal | undefined
   /**
-   * Do not abort where there is no lease. Set it only where something else decides about that.
+   * True to keep the signal while there is no lease. Set it only if something else decides then.
    */
   withoutLease?: boolean | undefined
 }
 
-/** The clock may be set, and a poll is due: look at least this often. */
+/** The longest time between two checks, because the clock may be set and a poll may be due. */
 const LOOK_MS = 5000
 
 interface HoldParts {
@@ -45,7 +45,7 @@ interface HoldParts {
   lease: Lease
   kids: WeakMap<AccessClaims, string>
   validity: Validity
-  /** Begins at each look, where the guard polls. Never rejects. */
+  /** Starts a poll at each check, if the guard polls. Never rejects. */
   catchUp: (() => Promise<void> | undefined) | undefined
 }
 
@@ -57,8 +57,8 @@ interface Held {
 }
 
 /**
- * Aborts the signal of each connection that is held open, as soon as the token that opened it is no
- * longer valid.
+ * Aborts the signal of each connection that is held open as soon as its token is not valid any
+ * more.
  */
 export class Holds {
   readonly #parts: HoldParts
@@ -94,15 +94,15 @@ export class Holds {
     return abort.signal
   }
 
-  /** A revocation is enforced from now on. */
+  /** Ends the holds that a new revocation covers. */
   revoked({ seq, selector }: Entry): void {
     for (const held of this.#byKey.get(keyOf(selector)) ?? [])
       if (held.claims.rev < seq) this.#end(held, 'revoked')
   }
 
   /**
-   * Something other than one revocation has changed: a key was withdrawn, another log began,
-   * entries became a cutoff.
+   * Checks every hold after a change other than one revocation: a key was withdrawn, another log
+   * began, or entries became a cutoff.
    */
   recheck(): void {
     for (const held of this.#held) {
@@ -162,7 +162,7 @@ export class Holds {
     return Math.max(1, Math.min(LOOK_MS, pollMs, validity.secondsLeft(claims) * 1000, leftMs))
   }
 
-  /** One timer for all holds. */
+  /** Sets the one timer that serves all holds. */
   #lookWithin(ms: number): void {
     const { clock } = this.#parts
     const atMs = clock.monotonicMs() + ms
@@ -173,8 +173,8 @@ export class Holds {
 
   #lookNow(): void {
     this.#look = undefined
-    // It is not waited for: what has ended by what is known now ends now, and what it brings is
-    // enforced as it comes.
+    // The poll is not awaited: the known revocations end holds now, and the new ones when they
+    // arrive.
     void this.#parts.catchUp?.()
     this.recheck()
     let due = LOOK_MS

@@ -2,20 +2,20 @@ import type { Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import type { Guard } from './guard.ts'
 
-/** As much of Hono's context as is used: this package depends on no framework. */
+/** The part of Hono's context that is used. The package depends on no framework. */
 interface Context {
   req: { raw: Request }
   set(key: string, value: unknown): void
 }
 
-/** For `new Hono<GuardVariables>()`: `c.get('claims')` is then typed. */
+/** The type parameter of `new Hono<GuardVariables>()`, which gives `c.get('claims')` its type. */
 export interface GuardVariables {
   Variables: { claims: AccessClaims }
 }
 
 /**
- * Lets a request through whose bearer token is valid, with its claims as `c.get('claims')`; answers
- * the others (RFC 6750 §3).
+ * Admits a request whose bearer token is valid, with its claims as `c.get('claims')`. Answers the
+ * others (RFC 6750 §3).
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (c: Context, next: () => Promise<void>): Promise<Response | undefined> => {
@@ -27,7 +27,7 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
   }
 }
 
-/** `app.post('/oidc/backchannel-logout', receiveLogout(guard))` */
+/** Answers logout tokens: `app.post('/oidc/backchannel-logout', receiveLogout(guard))`. */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
   return (c: { req: { raw: Request } }): Promise<Response> => guard.receiveLogout(c.req.raw)
 }

@@ -1,7 +1,7 @@
 /**
- * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its
- * feed of revocations, and receives its logout tokens. It rejects whatever it cannot be sure of.
- * Depends on jose alone.
+ * The package that a Case Manager instance installs. It checks the broker's access tokens offline,
+ * follows its feed of revocations, and receives its logout tokens. It rejects whatever it cannot be
+ * sure of. Its only dependency is jose.
  */
 export { createGuard, type Guard } from './guard.ts'
 export type { GuardStatus } from './guard.ts'
@@ -18,7 +18,7 @@ export type { ClientKey } from './credentials.ts'
 export { covers, type Bearer, type Entry, type Selector } from './selector.ts'
 export { createLogoutReceiver, type Logout, type LogoutReceiverOptions } from './logout-receiver.ts'
 
-// For receivers of other tokens than the guard's own: the same verification, piece by piece.
+// Parts of the verification, for receivers of other tokens than the guard's own.
 export { KeySet, KeysUnavailable, type Algorithm, type KeySetOptions } from './keys.ts'
 export { completeClock } from './clock.ts'
 export { verifyJwt, type ExpectedJwt, type VerifiedJwt } from './verify-jwt.ts'

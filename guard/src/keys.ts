@@ -3,13 +3,16 @@ import type { Clock } from './clock.ts'
 import { readText } from './read-text.ts'
 
 /**
- * Signature algorithms that are ever accepted; `none` and the symmetric ones are not among them
- * (RFC 8725 §3.1).
+ * The accepted signature algorithms. `none` and symmetric algorithms are never accepted (RFC 8725
+ * §3.1).
  */
 export type Algorithm = 'ES256' | 'RS256'
 export const ALGORITHMS: readonly Algorithm[] = ['ES256', 'RS256']
 
-/** The issuer's keys cannot be read at the moment: neither good nor bad can be said of a token. */
+/**
+ * The issuer's keys cannot be read at the moment, so that a token can be neither accepted nor
+ * rejected.
+ */
 export class KeysUnavailable extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options)
@@ -18,16 +21,16 @@ export class KeysUnavailable extends Error {
 }
 
 export interface KeySetOptions {
-  /** Where the JWKS is (RFC 7517). */
+  /** The address of the JWKS (RFC 7517). */
   uri: string
   fetch: typeof fetch
   clock: Clock
-  /** An unknown `kid` fetches again, at most once in so many seconds. */
+  /** The shortest time between two requests for an unknown `kid`. */
   minRefetchSeconds?: number
-  /** Read again when older than this, while requests use the old ones. */
+  /** The age after which the keys are read again, while requests still use the old ones. */
   maxAgeSeconds?: number
   timeoutMs?: number
-  /** Keys that are gone: what they signed must be forgotten. */
+  /** Called with the ids of keys that are gone. What they signed must be forgotten. */
   onGone?: (kids: ReadonlySet<string>) => void
   onProblem?: (error: Error) => void
 }
@@ -40,8 +43,8 @@ interface Key {
 const MAX_JWKS_BYTES = 512 * 1024
 
 /**
- * An issuer's public keys by `kid`: cached, fetched again for an unknown `kid`, dropped at once
- * when the broker says so.
+ * The public keys of an issuer by `kid`. They are cached, read again for an unknown `kid`, and
+ * dropped at once when the broker withdraws them.
  */
 export class KeySet {
   fetches = 0
@@ -72,9 +75,9 @@ export class KeySet {
   }
 
   /**
-   * The key that a JWS header names. `unknown` where the issuer has none of that name for that
-   * algorithm; `certain` says that the issuer was asked for this question, and did not merely
-   * answer the last one.
+   * Returns the key that a JWS header names, or undefined if the issuer has none with that name for
+   * that algorithm. `certain` is true if the issuer was asked for this `kid`, so that the answer is
+   * not an earlier one.
    * @throws KeysUnavailable
    */
   async find(
@@ -104,8 +107,8 @@ export class KeySet {
   }
 
   /**
-   * The keys have changed: fetches them whatever the rate, and again if a fetch was already under
-   * way.
+   * Reads the keys because they have changed: whatever the last request was, and again if a request
+   * is already under way.
    * @throws KeysUnavailable
    */
   async refresh(): Promise<void> {
@@ -118,7 +121,7 @@ export class KeySet {
     }
   }
 
-  /** These are not to be trusted any more, whatever a cached JWKS says. */
+  /** Drops keys that must not be trusted any more, even if a cached JWKS holds them. */
   retire(kids: readonly string[]): void {
     const gone = new Set<string>()
     for (const kid of kids) {
@@ -165,7 +168,7 @@ export class KeySet {
       abort.abort(new Error(`no answer within ${timeoutMs} ms`)),
     )
     try {
-      // Neither `redirect: 'error'` nor `cache` is known to every runtime: a redirect is an answer
+      // Some runtimes know neither `redirect: 'error'` nor `cache`. A redirect counts as an answer
       // other than 200.
       const headers = {
         accept: 'application/jwk-set+json, application/json',
@@ -186,8 +189,8 @@ export class KeySet {
 }
 
 /**
- * Public signature keys with a `kid`, of algorithms that are accepted; other keys of a JWKS are
- * ignored.
+ * Imports the public signature keys with a `kid` and an accepted algorithm. Other keys of the JWKS
+ * are ignored.
  */
 async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
   const list = (jwks as { keys?: unknown } | null)?.keys
@@ -208,7 +211,7 @@ async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
     )
       continue
     const { kty, crv, x, y, n, e } = jwk
-    // One key that cannot be imported must not take the others with it.
+    // A key that cannot be imported must not prevent the use of the others.
     const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg as string).catch(
       () => undefined,
     )

@@ -1,46 +1,47 @@
 import type { Clock } from './clock.ts'
 
 /**
- * The lease: until when a guard may accept tokens without asking. It counts from when the broker
- * last knew the log, by two clocks that need not show the same time (docs/feed.md, "The lease").
+ * The lease: until when a guard may accept tokens without asking. It begins when the broker last
+ * knew the log, and is counted by two clocks that need not show the same time (docs/feed.md, "The
+ * lease").
  */
 
-/** What becomes of valid tokens without a lease: rejected, or the broker is asked about each. */
+/** The treatment of valid tokens without a lease: reject them, or ask the broker about each. */
 export type WithoutLease = 'reject' | 'introspect'
 
-/** The broker's clock showed `brokerMs` between two times of this machine's. */
+/** A reading of the broker's clock: it showed `brokerMs` between two times of this machine. */
 export interface Anchor {
   /** The name of the clock of one process of the broker. */
   clock: string
   brokerMs: number
-  /** When the request was sent, and its answer received. */
+  /** The times at which the request was sent and its answer received. */
   sentMs: number
   receivedMs: number
 }
 
 export interface Grant {
   clock: string
-  /** By that clock, when the broker last knew the log. */
+  /** The time at which the broker last knew the log, by that clock. */
   knownMs: number
   seconds: number
 }
 
-/** What both clocks together may gain or lose. */
+/** The most that both clocks together may gain or lose, as a share of the time. */
 const DRIFT = 0.001
-/** A new anchor is due once so much of the lease is lost to drift. */
+/** The share of the lease lost to drift at which a new anchor is due. */
 const LOST = 0.02
-/** Both clocks may go in steps of 10 ms. */
+/** The step of the two clocks together, each of which may go in steps of 10 ms. */
 const STEPS_MS = 20
-/** Over less time two anchors say too little of the rate. */
+/** The shortest time between two anchors whose rates are compared. Less time says too little. */
 const RATE_MS = 60_000
 const DEFAULT_MS = 30_000
 
 export class Lease {
-  /** By how much the clocks part, in ppm, where it is more than a lease allows for. */
+  /** The difference in speed of the clocks in ppm, if it is more than a lease allows for. */
   driftPpm: number | undefined
   readonly #clock: Clock
   readonly #problem: (error: Error) => void
-  /** Two at most, of one clock. */
+  /** At most two anchors, both of the same clock. */
   #anchors: Anchor[] = []
   #rateFrom: Anchor | undefined
   #lengthMs: number | undefined
@@ -53,7 +54,7 @@ export class Lease {
     this.#problem = problem
   }
 
-  /** Milliseconds; 0 where there is none. */
+  /** The milliseconds that are left. 0 without a lease. */
   get leftMs(): number {
     return Math.max(0, this.#untilMs - this.#noteEnd())
   }
@@ -62,18 +63,23 @@ export class Lease {
     return this.leftMs > 0
   }
 
-  /** How often it ran out. */
+  /** The number of times that the lease ran out. */
   get ranOut(): number {
     this.#noteEnd()
     return this.#ranOut
   }
 
-  /** The length that the client is registered with, as far as it is known. */
+  /**
+   * The length of the lease that the client is registered with, or the default until it is known.
+   */
   get lengthMs(): number {
     return this.#lengthMs ?? DEFAULT_MS
   }
 
-  /** Of two anchors of one clock each is safe, and the one that allows more counts. */
+  /**
+   * Adds an anchor. Each of two anchors of the same clock is safe, and the one that gives the
+   * longer lease counts.
+   */
   anchor(anchor: Anchor): void {
     if (this.#anchors.some(({ clock }) => clock !== anchor.clock)) {
       this.#anchors = []
@@ -85,11 +91,11 @@ export class Lease {
     this.#anchors = best === undefined ? [anchor] : [best, anchor]
   }
 
-  /** @returns whether a new anchor is due */
+  /** Extends the lease. Returns whether a new anchor is due. */
   grant({ clock, knownMs, seconds }: Grant): boolean {
     const lengthMs = seconds * 1000
     this.#noteEnd()
-    // A shorter length counts at once.
+    // A shorter length has effect at once.
     if (lengthMs < this.lengthMs) this.#untilMs = -Infinity
     this.#lengthMs = lengthMs
     if (this.driftPpm !== undefined) return true
@@ -101,7 +107,7 @@ export class Lease {
     return !this.#wasHeld || !anchors.some((one) => since(one) * DRIFT <= lengthMs * LOST)
   }
 
-  /** @returns the time */
+  /** Counts a lease that has run out. Returns the time. */
   #noteEnd(): number {
     const nowMs = this.#clock.elapsedMs()
     if (this.#wasHeld && nowMs >= this.#untilMs) {
@@ -111,7 +117,7 @@ export class Lease {
     return nowMs
   }
 
-  /** Another log begins: nothing is known of it. */
+  /** Ends the lease, because another log begins and nothing of it is known. */
   end(): void {
     this.#untilMs = -Infinity
     this.#wasHeld = false
@@ -136,7 +142,10 @@ export class Lease {
   }
 }
 
-/** By this machine's clock: never later than the broker's `knownMs` and the length after it. */
+/**
+ * Returns the end of the lease by this machine's clock. With the drift taken off it is never later
+ * than `knownMs` plus the length by the broker's clock.
+ */
 const until = ({ sentMs, brokerMs }: Anchor, knownMs: number, lengthMs: number): number => {
   const since = knownMs - brokerMs
   return sentMs + since + lengthMs - DRIFT * (Math.abs(since) + lengthMs) - STEPS_MS

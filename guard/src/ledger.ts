@@ -2,19 +2,19 @@ import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 import { safely, type Hooks } from './hooks.ts'
 
 /**
- * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many
- * revocations there are: entries expire, and over the cap the older half becomes one cutoff,
- * "everything authorized before this", which rejects more than it must and never less.
+ * The revocations that this guard enforces: the newest `seq` for each selector. Memory is bounded:
+ * entries expire, and above the limit the older half becomes one cutoff, "everything authorized
+ * before this", which rejects more than it must and never less.
  */
 export class Ledger {
-  /** Rises whenever a token that was valid may no longer be. */
+  /** Increases whenever a token that was valid may no longer be. */
   version = 0
   readonly #entries = new Map<string, { seq: number; exp: number }>()
   readonly #maxEntries: number
   #cutoff: { seq: number; exp: number } | undefined
   #turn: { seq: number; at: number; exp: number } | undefined
   /**
-   * Entries that ended before this are forgotten: a clock that was set back since must not revive
+   * The time before which ended entries are forgotten. If the clock is set back, it must not revive
    * what they covered.
    */
   #sweptAt = 0
@@ -34,7 +34,10 @@ export class Ledger {
     return this.#sweptAt
   }
 
-  /** False where it says nothing new. Order does not matter, and neither does telling it twice. */
+  /**
+   * Adds an entry. Returns false if it is already covered. Entries may come in any order, and
+   * twice.
+   */
   add({ seq, selector, exp }: Entry): boolean {
     const key = keyOf(selector)
     const before = this.#entries.get(key)
@@ -42,7 +45,7 @@ export class Ledger {
       before.exp = Math.max(before.exp, exp)
       return false
     }
-    // An entry that comes again moves to the end: the oldest is first.
+    // A repeated selector moves to the end, so that the oldest entry is first.
     this.#entries.delete(key)
     this.#entries.set(key, { seq, exp: Math.max(exp, before?.exp ?? 0) })
     this.version++
@@ -50,10 +53,7 @@ export class Ledger {
     return true
   }
 
-  /**
-   * Whether a bearer is revoked. `cutoff`: perhaps not, but this guard no longer remembers enough
-   * to say so.
-   */
+  /** Returns whether a bearer is revoked. `cutoff`: the guard has forgotten too much to be sure. */
   covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
     const { rev } = bearer
     if (keysOf(bearer).some((key) => this.#reaches(key, rev))) return 'revoked'
@@ -65,7 +65,7 @@ export class Ledger {
     return entry !== undefined && rev < entry.seq
   }
 
-  /** Another log begins (a restored database): what the former one said means nothing in it. */
+  /** Forgets everything, because another log begins (a restored database). */
   clear(): void {
     this.#entries.clear()
     this.#cutoff = undefined
@@ -74,9 +74,9 @@ export class Ledger {
   }
 
   /**
-   * The new log has come to `seq`, learnt at `at`. A token issued before with a `rev` that this log
-   * has not reached is of the former log, and none of the entries covers it: it is rejected until
-   * it has expired anyway.
+   * Sets how far a new log was at a time. A token issued before that time, with a `rev` that the
+   * new log has not reached, is of the former log. No entry covers it, so it is rejected until it
+   * has expired.
    */
   turned(seq: number, at: number, exp: number): void {
     this.#turn = { seq, at, exp }
@@ -86,14 +86,14 @@ export class Ledger {
     return this.#turn !== undefined && token.rev > this.#turn.seq && token.iat < this.#turn.at
   }
 
-  /** Forgets what has expired before `now` (epoch seconds, the tolerance already taken off). */
+  /** Forgets what has expired before `now` (epoch seconds, the tolerance already subtracted). */
   sweep(now: number): void {
     for (const [key, entry] of this.#entries) if (entry.exp < now) this.#entries.delete(key)
     if (this.#cutoff !== undefined && this.#cutoff.exp < now) this.#cutoff = undefined
     if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
     this.#sweptAt = Math.max(this.#sweptAt, now)
   }
-  /** The broker has sent every live entry again: nothing is missing any more. */
+  /** Notes that the broker has sent every live entry again, so that none is missing. */
   refilled(): void {
     this.#sweptAt = 0
   }
@@ -112,15 +112,15 @@ export class Ledger {
 }
 
 /**
- * Called once for each revocation that says something new, as soon as it is enforced. `covers`
- * tells which sessions it ends. Not called for what the first snapshot of this process holds: ask
- * `isRevoked` about each session that outlived a restart, once `start()` has resolved.
+ * A function that is called once for each new revocation, as soon as it is enforced. `covers` finds
+ * the sessions that it ends. It does not get the first snapshot of this process: after a restart,
+ * call `isRevoked` for each session that was kept, once `start()` has resolved.
  */
 export type RevocationListener = (revocation: Entry) => void
 
 /**
- * Enforces revocations, wherever they come from: puts them into the ledger and tells the instance
- * of what is new.
+ * Enforces revocations from every source: adds them to the ledger, and informs the instance of new
+ * ones.
  */
 export class Enforcer {
   readonly #ledger: Ledger
@@ -128,7 +128,10 @@ export class Enforcer {
   readonly #listeners = new Set<RevocationListener>()
   readonly #onEnforced: (entry: Entry, collapsed: boolean) => void
 
-  /** @param onEnforced the guard's own business, before any listener of the instance */
+  /**
+   * Creates an enforcer.
+   * @param onEnforced called before the listeners of the instance
+   */
   constructor(
     ledger: Ledger,
     hooks: Pick<Hooks, 'collapsed' | 'enforced'>,
@@ -143,13 +146,16 @@ export class Enforcer {
     return this.#listeners.size > 0
   }
 
-  /** @returns how to stop listening */
+  /** Adds a listener. Returns a function that removes it. */
   listen(listener: RevocationListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** @param tell whether listeners get it. @returns false where it says nothing new */
+  /**
+   * Enforces a revocation. Returns false if it was already enforced.
+   * @param tell true to inform the listeners
+   */
   enforce(entry: Entry, tell: boolean): boolean {
     const cutoffBefore = this.#ledger.cutoffSeq
     if (!this.#ledger.add(entry)) return false

@@ -1,19 +1,21 @@
-/** How a guard learns of the broker's log: by a stream (`Follower`) or by polls (`Poller`). */
+/** The connection of a guard to the broker's log: a stream (`Follower`) or polls (`Poller`). */
 export interface LogFollower {
-  /** Whether the last thing that was asked of the broker is being answered. */
+  /** True while the broker answers the last request. */
   readonly connected: boolean
   readonly connects: number
-  /** Until it is stopped. Never rejects. */
+  /** Runs until the guard is stopped. Never rejects. */
   run(): Promise<void>
-  /** What is known cannot be trusted: ask for everything. */
+  /** Asks for everything again, because what is known cannot be trusted. */
   startOver(): void
   /**
-   * The broker says that its log has not reached what this guard enforces, or is another one: ask
-   * exactly from there.
+   * Asks from exactly the enforced `seq`, because the broker reported that its log has not reached
+   * it or is another one.
    */
   doubtLog(): void
-  /** A new anchor for leases is due. Never rejects. */
+  /** Takes a new anchor for leases. Never rejects. */
   takeAnchor(): Promise<void>
-  /** The broker has issued something at `seq`: it is up. */
+  /**
+   * Learns that the broker has issued something at `seq`, so that it is up and its log is that far.
+   */
   catchUpTo(seq: number): void
 }

@@ -3,21 +3,21 @@ import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './l
 import { readText } from './read-text.ts'
 
 /**
- * What the sink of an instance gets: end the session `sid`, or where there is none, every session
- * of `sub`, that is older than `rev`.
+ * The logout that an instance must carry out: end the session `sid`, or if there is none every
+ * session of `sub`, if it is older than `rev`.
  */
 export interface Logout {
   sid?: string
   sub?: string
   /**
-   * Sessions whose `rev` is equal or higher were opened after the sign-out, and stay. Not there:
-   * the issuer does not say; end them all.
+   * Sessions with an equal or higher `rev` were opened after the sign-out, and stay. If it is
+   * absent, the issuer does not say, and every session ends.
    */
   rev?: number
   /**
-   * Why, in words for the user: they signed out, ended it from another device, an administrator
-   * did, their account no longer has access, or its time was over. Not there: the issuer does not
-   * say. Show it to the user; decide nothing by it.
+   * The reason, for the user: they signed out, ended the session from another device, an
+   * administrator did, their account lost its access, or the session expired. Absent if the issuer
+   * does not say. Show it to the user, and base no decision on it.
    */
   reasonClass?: ReasonClass
   jti: string
@@ -32,11 +32,11 @@ export interface LogoutReceiverOptions {
   /** Epoch seconds. */
   now: () => number
   toleranceSeconds: number
-  /** Not given: 600. */
+  /** Default: 600. */
   maxAgeSeconds?: number
   /**
-   * What this client is registered with as `id_token_signed_response_alg` (Back-Channel Logout 1.0
-   * §2.6). Not given: RS256, as there.
+   * The `id_token_signed_response_alg` that this client is registered with (Back-Channel Logout 1.0
+   * §2.6). Default: RS256, as there.
    */
   idTokenSignedResponseAlg?: Algorithm | undefined
   onProblem?: (error: Error) => void
@@ -60,9 +60,9 @@ const later = (description: string): Response =>
 const reject = (description: string): Response => answer(400, 'invalid_request', description)
 
 /**
- * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what
- * they name, 400 `invalid_request` for what will never be valid, 503 for what the broker should
- * send again.
+ * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8). Answers 200 once the sink has
+ * ended the sessions, 400 `invalid_request` for a token that will never be valid, and 503 if the
+ * broker should send another one.
  */
 export function createLogoutReceiver(options: LogoutReceiverOptions): {
   receive(request: Request): Promise<Response>
@@ -120,8 +120,9 @@ class LogoutReceiver {
   }
 
   /**
-   * A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read is the
-   * reason, the broker is asked to send it again.
+   * Answers a token that is not valid. A 400 is final, and the sign-out would be lost. If the
+   * reason may be a clock or a key that was not read yet, the broker is asked to send the token
+   * again.
    */
   #notGood(description: string, certain: boolean): Response {
     this.#options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
@@ -181,8 +182,8 @@ async function readForm(request: Request): Promise<URLSearchParams | Response> {
 }
 
 /**
- * What is valid for one time only. An identifier is burned when its act has succeeded, so that a
- * failed one can be retried.
+ * Runs an act once for each identifier. An identifier is consumed when its act has succeeded, so
+ * that a failed act can be retried.
  */
 export class Once {
   readonly #burned = new Map<string, number>()
@@ -194,11 +195,11 @@ export class Once {
   }
 
   /**
-   * Runs `act` unless it has succeeded for that id before. A caller that asks while it runs waits
+   * Runs `act` unless it has succeeded for this id before. A caller that asks while it runs waits
    * for its outcome.
-   * @param until epoch seconds: the id can be forgotten then, because whatever bears it is rejected
-   * for its age
-   * @throws what `act` throws
+   * @param until epoch seconds after which the id can be forgotten, because its token is then
+   * rejected for its age
+   * @throws the error of `act`
    */
   async run(
     id: string,

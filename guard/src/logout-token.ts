@@ -5,8 +5,8 @@ import { verifyJwt } from './verify-jwt.ts'
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 /**
- * What a logout token says (Back-Channel Logout 1.0 §2.4). At least one of `sid` and `sub` is
- * there; where both are, it is that session alone.
+ * The claims of a logout token (Back-Channel Logout 1.0 §2.4). At least one of `sid` and `sub` is
+ * present. If both are, only that session ends.
  */
 export interface LogoutTokenClaims {
   sid?: string
@@ -14,13 +14,15 @@ export interface LogoutTokenClaims {
   jti: string
   iat: number
   exp: number
-  /** Ours: the place in the broker's log. What was authorized at or after it is not meant. */
+  /**
+   * A claim of the broker: the place in its log. What was authorized at or after it stays valid.
+   */
   rev?: number
-  /** Ours: why the sessions ended. */
+  /** A claim of the broker: why the sessions ended. */
   reason_class?: ReasonClass
 }
 
-/** In the words that the broker has for instances. A class that is not listed here is left out. */
+/** The reasons that the broker gives to instances. A class that is not listed here is left out. */
 export const REASON_CLASSES = [
   'signed_out',
   'ended_elsewhere',
@@ -32,16 +34,16 @@ export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 export interface LogoutTokenExpected {
   issuer: string
-  /** Our `client_id`. */
+  /** The `client_id` of the receiver. */
   clientId: string
   /** Epoch seconds. */
   now: number
   toleranceSeconds: number
-  /** An `iat` further back is rejected. */
+  /** The most seconds that `iat` may be in the past. */
   maxAgeSeconds: number
   /**
-   * Back-Channel Logout 1.0 §2.6: the client's `id_token_signed_response_alg`. Not given: RS256,
-   * the default of registrations.
+   * The client's `id_token_signed_response_alg` (Back-Channel Logout 1.0 §2.6). Default: RS256, the
+   * default of registrations.
    */
   algorithms?: readonly Algorithm[]
 }
@@ -49,8 +51,8 @@ export interface LogoutTokenExpected {
 export type VerifiedLogoutToken =
   | { ok: true; claims: LogoutTokenClaims }
   /**
-   * `certain: false`: perhaps good, but the issuer could not be asked for its keys just now, or a
-   * clock is wrong. To be sent again.
+   * `certain: false`: the token may be valid, but the issuer could not be asked for its keys, or a
+   * clock is wrong. The broker should send it again.
    */
   | { ok: false; description: string; certain: boolean }
 
@@ -65,9 +67,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Verifies a logout token as Back-Channel Logout 1.0 §2.6 says, but for the replay of its `jti`.
- * Ours are of `typ` `logout+jwt`; none at all is accepted too, as the specification does, and any
- * other is rejected: it is a token of another kind (RFC 8725 §3.11).
+ * Verifies a logout token (Back-Channel Logout 1.0 §2.6), except for the replay of its `jti`. The
+ * broker's tokens have the `typ` `logout+jwt`. A token without `typ` is accepted, as the
+ * specification says. Any other `typ` is a token of another kind (RFC 8725 §3.11).
  * @throws KeysUnavailable
  */
 export async function verifyLogoutToken(
@@ -122,6 +124,6 @@ export async function verifyLogoutToken(
   }
 }
 
-/** §2.4: exactly this event, whose value is an object (it should be empty). */
+/** Returns whether the events are exactly this one, with an object as value (§2.4). */
 const isLogoutEvent = (events: unknown): boolean =>
   isObject(events) && Object.keys(events).length === 1 && isObject(events[EVENT])

@@ -4,14 +4,13 @@ import type { Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import type { Guard } from './guard.ts'
 
-/** A request of node:http, Express or the like; `body` where a parser has read it already. */
+/** A request of node:http, Express or the like. `body` is set if a parser has read it. */
 export type NodeRequest = IncomingMessage & { body?: unknown }
 
 /**
- * For a listener of node:http: `const claims = await requireToken(guard)(request, response); if
- * (claims === undefined) return`.
- * @returns the claims of a good bearer token; undefined where the request was answered (RFC 6750
- * §3)
+ * Returns a check for a listener of node:http: `const claims = await requireToken(guard)(request,
+ * response); if (claims === undefined) return`. The check returns the claims of a valid bearer
+ * token. Otherwise it has answered the request (RFC 6750 §3) and returns undefined.
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (
@@ -26,8 +25,8 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
 }
 
 /**
- * Answers the broker's logout token, whether or not a parser has read the body.
- * @throws TypeError where a body was read and is nowhere
+ * Answers the broker's logout tokens, whether or not a parser has read the body.
+ * @throws TypeError if the body was read and is not in `request.body`
  */
 export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
   return async (request: NodeRequest, response: ServerResponse): Promise<void> =>
@@ -36,8 +35,7 @@ export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
 
 /**
  * Destroys a connection when the token that opened it is no longer valid: a response of server-sent
- * events, the socket of a WebSocket.
- * @returns the signal, with the reason
+ * events, or the socket of a WebSocket. Returns the signal, with the reason.
  */
 export function holdConnection(
   guard: Pick<Guard, 'hold'>,
@@ -52,7 +50,7 @@ export function holdConnection(
   return signal
 }
 
-/** As much of a web `Request` as `authorize` reads. */
+/** Returns the part of a web `Request` that `authorize` reads. */
 export const readable = (
   request: Pick<IncomingMessage, 'headers'>,
 ): { headers: { get(name: string): string | null } } => ({
@@ -64,7 +62,10 @@ export const readable = (
   },
 })
 
-/** @param parsed the body, where a parser has read it */
+/**
+ * Returns the request as a web `Request`.
+ * @param parsed the body, if a parser has read it
+ */
 export function webRequest(request: NodeRequest, parsed: unknown = request.body): Request {
   const { method = 'GET', headers } = request
   const type = headers['content-type']
@@ -88,8 +89,8 @@ function bodyOf(request: IncomingMessage, parsed: unknown): unknown {
       for (const each of Array.isArray(value) ? value : [value]) form.append(name, String(each))
     return form.toString()
   }
-  // A 400 would be final, and the sign-out lost: the broker sends another logout token after any
-  // other failure.
+  // A 400 would be final, and the sign-out would be lost. After any other failure the broker sends
+  // another logout token.
   if (request.readableDidRead)
     throw new TypeError(
       'The body of the logout token was read before receiveLogout, and is not in request.body. Parse it as a form, or not at all.',

@@ -10,52 +10,57 @@ export interface GuardOptions {
   /** The broker's issuer, an exact match: `https://sign-in.example`. */
   issuer: string
   clientId: string
-  /** This or `clientKey`. */
+  /** The secret of the client. Set either this or `clientKey`. */
   clientSecret?: string | undefined
   /** The private key of a client that is registered with `private_key_jwt`. */
   clientKey?: ClientKey | undefined
   /**
-   * What must stand in a token's `aud`: the `audience` this client is registered with. Not given:
-   * what the broker gives a client that is registered without one,
-   * `urn:case-manager:instance:<client_id>`.
+   * The audience that a token's `aud` must name: the `audience` that this client is registered
+   * with. Default: `urn:case-manager:instance:<client_id>`, which the broker uses for a client
+   * without one.
    */
   audience?: string | string[] | undefined
   /**
-   * What becomes of valid tokens while the guard holds no lease of the broker: they are rejected,
-   * or the broker is asked about each. Not given: `reject`.
+   * The treatment of valid tokens while the guard holds no lease of the broker: reject them, or ask
+   * the broker about each. Default: `reject`.
    */
   withoutLease?: WithoutLease | undefined
   /**
-   * Poll the log when a token is checked, at most every quarter of the lease, instead of following
-   * it by a stream: for serverless functions. A revocation is then enforced up to that much later.
-   * Not given: follow.
+   * True to poll the log when a token is checked, at most every quarter of the lease, instead of
+   * following it by a stream: for serverless functions. A revocation is then enforced up to that
+   * much later. Default: false.
    */
   poll?: boolean | undefined
-  /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
+  /** The seconds that this machine's clock may be wrong, 0 to 30. Default: 5. */
   clockToleranceSeconds?: number | undefined
   /**
-   * What this client is registered with as `id_token_signed_response_alg`: logout tokens by another
-   * algorithm are rejected. Not given: RS256.
+   * The `id_token_signed_response_alg` that this client is registered with. Logout tokens with
+   * another algorithm are rejected. Default: RS256.
    */
   idTokenSignedResponseAlg?: Algorithm | undefined
   /**
-   * The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker
-   * send another one.
+   * Ends the instance's own sessions for a logout token. If it throws, the broker sends another
+   * logout token.
    */
   onLogout?: ((logout: Logout) => void | Promise<void>) | undefined
-  /** This process among those of the client, `A-Z a-z 0-9 . _ -`. Not given: a random one. */
+  /**
+   * The name of this process among those of the client, `A-Z a-z 0-9 . _ -`. Default: a random one.
+   */
   guardId?: string | undefined
   /**
-   * Over so many revocations the older half becomes one cutoff. Not given: 100,000 (some 20 MB).
+   * The most revocations that are kept one by one. Above it the older half becomes one cutoff.
+   * Default: 100,000 (about 20 MB).
    */
   maxEntries?: number | undefined
-  /** Verified tokens that are remembered. Not given: 10,000; 0 remembers none. */
+  /** The most verified tokens that are remembered. Default: 10,000. 0 remembers none. */
   maxCachedTokens?: number | undefined
-  /** For logs and metrics. Without a `problem` hook, problems are written by `console.warn`. */
+  /**
+   * Hooks for logs and metrics. Without a `problem` hook, problems are written by `console.warn`.
+   */
   hooks?: GuardHooks | undefined
   fetch?: typeof fetch | undefined
   clock?: GuardClock | undefined
-  /** 0 to below 1, for jitter. */
+  /** Returns a number from 0 to below 1, for jitter. */
   random?: (() => number) | undefined
 }
 
@@ -72,7 +77,10 @@ export type Settings = Omit<GuardOptions, Filled> & {
   [Name in Filled]-?: NonNullable<GuardOptions[Name]>
 }
 
-/** @throws TypeError with every problem at once */
+/**
+ * Returns the options with their defaults.
+ * @throws TypeError with every problem at once
+ */
 export function readOptions(given: GuardOptions): Settings {
   const { fetch = globalThis.fetch } = given
   const settings: Settings = {
@@ -83,8 +91,7 @@ export function readOptions(given: GuardOptions): Settings {
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
     maxCachedTokens: given.maxCachedTokens ?? 10_000,
-    // Called as what it is, a function of its own: as a method of something else, Workers refuse it
-    // ("Illegal invocation").
+    // It is called as a plain function. Workers reject a call as a method ("Illegal invocation").
     fetch: (input, init) => fetch(input, init),
     random: given.random ?? Math.random,
   }

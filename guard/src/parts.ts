@@ -45,7 +45,10 @@ export interface Parts {
   sweeper: Sweeper
 }
 
-/** @throws TypeError for options that cannot be */
+/**
+ * Creates the parts of a guard.
+ * @throws TypeError for invalid options
+ */
 export function openParts(options: GuardOptions): Parts {
   const settings = readOptions(options)
   const { clientId, clientKey, clientSecret, fetch, issuer, random } = settings
@@ -131,8 +134,8 @@ type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> 
 }
 
 /**
- * What brings the broker's log: the reader of its events, and the stream or the polls that they
- * come by.
+ * Creates the parts that follow the broker's log: the reader of its events, and the stream or the
+ * polls that bring them.
  */
 function openLog(known: Known, onLive: () => void): Log {
   const { broker, brokerClock, clock, enforcer, hooks, keys, lease, ledger, reporter } = known
@@ -142,7 +145,7 @@ function openLog(known: Known, onLive: () => void): Log {
   const live = new Promise<void>((resolve) => (becameLive = resolve))
   const feed = new FeedReader({
     clock,
-    // Each poll brings it up to date: only what is new of that is said.
+    // Each poll ends with `live`. The hook gets it only if something changed.
     hooks: polls ? { ...hooks, live: onChange(hooks.live) } : hooks,
     keys,
     lease,
@@ -166,7 +169,9 @@ function openLog(known: Known, onLive: () => void): Log {
   return { feed, follower, sweeper, live, becameLive, catchUp: poller && (() => poller.catchUp()) }
 }
 
-/** Calls only when the epoch or the seq differs from the last call. */
+/**
+ * Returns a function that calls `call` only when the epoch or the seq differs from the last call.
+ */
 function onChange(call: Hooks['live']): Hooks['live'] {
   let last = ''
   return ({ epoch, seq }) => {

@@ -6,9 +6,12 @@ import type { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { isSeq } from './selector.ts'
 
-/** As for a stream that was lost a moment ago. */
+/** The longest wait between attempts at the start, as for a stream that was just lost. */
 const RETRY_MS = 500
-/** A log of 10 million entries; beyond it, answers that always say `more` are a fault. */
+/**
+ * The most pages of one poll: a log of 10 million entries. Beyond it the answers are wrong to say
+ * `more`.
+ */
 const MAX_PAGES = 10_000
 
 interface PollerParts {
@@ -20,7 +23,8 @@ interface PollerParts {
   random: () => number
   stopping: AbortSignal
   /**
-   * After each poll that succeeded: where no timer runs between requests, this is the time to tidy.
+   * Called after each successful poll, to forget what has expired: there may be no timer between
+   * requests.
    */
   onPolled: () => void
 }
@@ -50,7 +54,7 @@ export class Poller implements LogFollower {
     this.#parts = parts
   }
 
-  /** Until tokens can be accepted; afterwards each check polls where it is due. */
+  /** Polls until tokens can be accepted. Afterwards each check polls if a poll is due. */
   async run(): Promise<void> {
     const { clock, feed, random, stopping } = this.#parts
     while (!stopping.aborted && !feed.ready) {
@@ -60,8 +64,8 @@ export class Poller implements LogFollower {
   }
 
   /**
-   * Undefined where the last poll is recent enough. Requests that come meanwhile wait for the same
-   * poll.
+   * Polls if the last poll is too old, otherwise returns undefined. Requests that come during a
+   * poll wait for the same one.
    */
   catchUp(): Promise<void> | undefined {
     const { clock, lease, stopping } = this.#parts
@@ -82,7 +86,7 @@ export class Poller implements LogFollower {
 
   catchUpTo(): void {}
 
-  /** Each poll has one. */
+  /** Does nothing, because each poll brings an anchor. */
   async takeAnchor(): Promise<void> {}
 
   #poll(): Promise<void> {
@@ -95,7 +99,7 @@ export class Poller implements LogFollower {
     this.#triedAtMs = clock.monotonicMs()
     this.connects++
     try {
-      // A second turn where the log turns out to be another one.
+      // The log is read a second time if it turns out to be another one.
       if ((await this.#readAll()) !== undefined) await this.#readAll()
       this.connected = true
       onPolled()
@@ -109,7 +113,7 @@ export class Poller implements LogFollower {
     }
   }
 
-  /** @returns why it has to be read again, if it has to */
+  /** Reads all pages. Returns why they must be read again, or undefined. */
   async #readAll(): Promise<string | undefined> {
     const { broker, feed, stopping } = this.#parts
     let { position } = feed

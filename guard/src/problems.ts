@@ -7,10 +7,10 @@ export interface Problem {
   atMs: number
 }
 
-/** The same problem is not written to the console again for so long. */
+/** The time for which the same problem is not written to the console again. */
 const QUIET_MS = 60_000
 
-/** An error and its causes in one line. */
+/** Returns an error and its causes in one line. */
 export function describe(error: unknown): string {
   const parts: string[] = []
   for (
@@ -26,12 +26,12 @@ export function describe(error: unknown): string {
   return parts.filter((part, at) => part !== '' && parts.indexOf(part) === at).join(': ')
 }
 
-/** What a guard without a `problem` hook does: the console, without repetition. */
+/** Returns the default of the `problem` hook: it writes to the console, without repetition. */
 export function consoleProblems(clock: Clock): (error: Error) => void {
   const said = new Map<string, number>()
   return (error) => {
     const now = clock.monotonicMs()
-    // What differs from one attempt to the next (the delay) is in the outermost message alone.
+    // Only the outermost message has what differs from one attempt to the next (the delay).
     const key = describe(error.cause ?? error)
     const last = said.get(key)
     if (last !== undefined && now - last < QUIET_MS) return
@@ -42,9 +42,9 @@ export function consoleProblems(clock: Clock): (error: Error) => void {
 }
 
 /**
- * A received value as an error text may hold it: on one line, not long, and within the characters
- * of `error_description` (RFC 6749 §5.2). Double quotes are left out, because the text may end up
- * in a quoted string of `WWW-Authenticate`.
+ * Returns a received value for an error text: on one line, cut at 200 characters, and within the
+ * characters of `error_description` (RFC 6749 §5.2). Double quotes are left out, because the text
+ * may end up in a quoted string of `WWW-Authenticate`.
  */
 export function quoted(value: unknown): string {
   const text =

@@ -1,6 +1,6 @@
 /**
- * Reads a body to its end.
- * @returns undefined where it is longer; no more of it is read than that
+ * Reads a body to its end. Returns undefined if it is longer than `mostBytes`, and reads no more of
+ * it.
  */
 export async function readText(
   { body, headers }: Pick<Request | Response, 'body' | 'headers'>,

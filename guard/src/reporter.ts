@@ -2,13 +2,16 @@ import type { Broker, Report } from './broker.ts'
 import { pause, type Clock } from './clock.ts'
 import type { Hooks } from './hooks.ts'
 
-/** A thousand guards that each report at most once a second, not all in the same one. */
+/**
+ * The shortest time between two reports, so that a thousand guards each report at most once a
+ * second. The jitter spreads them.
+ */
 const BETWEEN_MS = 1000
 const JITTER_MS = 250
 const MAX_RETRY_MS = 30_000
 /**
- * Also where nothing was revoked: the broker tells guards that are gone from those that are silent,
- * and the clock is compared.
+ * The time after which a report is repeated even if nothing was revoked. The broker then knows that
+ * the guard is alive, and the clocks are compared.
  */
 const REPEAT_MS = 5 * 60_000
 
@@ -18,18 +21,21 @@ interface ReporterParts {
   hooks: Hooks
   random: () => number
   stopping: AbortSignal
-  /** What each report says besides: this guard, as it is now. */
+  /** Returns the other members of a report: the guard and its current state. */
   about: () => Omit<Report, 'epoch' | 'seq'>
-  /** 409: the broker's log is another, or has not reached what is enforced here. */
+  /**
+   * Called for a 409: the broker's log is another one, or has not reached what is enforced here.
+   */
   onConflict: () => void
 }
 
 /**
- * Tells the broker what this guard enforces: the proof that the last instance does. The first of a
- * burst at once, then the newest only, at most once a second, and again until the broker has it.
+ * Reports to the broker what this guard enforces, which proves that the last instance does. The
+ * first report of a burst goes at once, then only the newest, at most once a second, until the
+ * broker has it.
  */
 export class Reporter {
-  /** The newest that the broker has noted. */
+  /** The newest `seq` that the broker has accepted. */
   reportedSeq: number | undefined
   reports = 0
   readonly #parts: ReporterParts
@@ -41,19 +47,19 @@ export class Reporter {
     this.#parts = parts
   }
 
-  /** Never waits and never throws. */
+  /** Reports that everything up to `seq` is enforced. Never waits and never throws. */
   enforced(epoch: string, seq: number): void {
     this.#newest = { epoch, seq }
     if (!this.#running) void this.#run()
   }
 
-  /** As `enforced`, where the broker has not noted exactly that already. */
+  /** Reports the same as `enforced`, unless the broker has already accepted exactly that. */
   enforcedAnew(epoch: string, seq: number): void {
     if (this.#last?.epoch !== epoch || this.#last.seq !== seq) this.enforced(epoch, seq)
     else this.repeat()
   }
 
-  /** Says the last report again where that was long ago. */
+  /** Repeats the last report if it was long ago. */
   repeat(): void {
     if (
       this.#last === undefined ||
@@ -78,7 +84,7 @@ export class Reporter {
     this.#running = false
   }
 
-  /** True where the broker has it already. */
+  /** Sends a report. Returns whether it is done, so that it is not sent again. */
   async #send(report: { epoch: string; seq: number }): Promise<boolean> {
     const { about, broker, clock, hooks, onConflict, stopping } = this.#parts
     const begun = clock.monotonicMs()

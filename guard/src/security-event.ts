@@ -11,7 +11,7 @@ export interface SecurityEventClaims extends JWTPayload {
   events: Record<string, Record<string, unknown>>
 }
 
-/** RFC 8935 §2.4 */
+/** The error codes of RFC 8935 §2.4. */
 export type SetError = 'invalid_request' | 'invalid_key' | 'invalid_issuer' | 'invalid_audience'
 
 export type VerifiedSecurityEvent =
@@ -31,11 +31,10 @@ const isObject = (value: unknown): boolean =>
 
 /**
  * Verifies a security event token (RFC 8417): `typ` `secevent+jwt`, signature, `iss`, `aud`, `jti`,
- * `iat`, and that it holds events. That its `jti` was not seen before is the caller's to keep.
- * @param expected.maxAgeSeconds an `iat` further back is rejected; not given: however old (events
- * wait in streams, RFC 8936)
- * @throws KeysUnavailable where the transmitter's keys cannot be read: the transmitter should send
- * it again
+ * `iat`, and that it holds events. The caller must reject a `jti` that it has seen before.
+ * @param expected.maxAgeSeconds the most seconds that `iat` may be in the past. Default: no limit,
+ * because events wait in streams (RFC 8936)
+ * @throws KeysUnavailable if the transmitter's keys cannot be read. It should send the token again
  */
 export async function verifySecurityEvent(
   token: string,

@@ -1,6 +1,6 @@
-/** The vocabulary of revocation as the feed and logout tokens carry it. */
+/** The vocabulary of revocation in the feed and in logout tokens. */
 
-/** What a revocation covers; `docs/feed.md`, "An entry". */
+/** The set of tokens and sessions that a revocation covers (`docs/feed.md`, "An entry"). */
 export type Selector =
   | { kind: 'session'; sid: string }
   | { kind: 'grant'; sid: string; client_id: string }
@@ -10,19 +10,19 @@ export type Selector =
   | { kind: 'everything' }
 
 /**
- * A revocation S covers a token or session iff its selector matches and their `rev` is lower than
- * `seq`. No clock decides it.
+ * A revocation. It covers a token or session if and only if the selector matches and `rev` is lower
+ * than `seq`. No clock decides.
  */
 export interface Entry {
   seq: number
   selector: Selector
-  /** Epoch seconds: when it may be forgotten. No token that it covers lives longer. */
+  /** Epoch seconds at which the entry may be forgotten. No token that it covers lives longer. */
   exp: number
 }
 
 /**
- * What a selector can match: an access token's claims, or what an instance remembers of a session
- * of its own.
+ * The object of a selector: the claims of an access token, or what an instance has stored of one of
+ * its sessions.
  */
 export interface Bearer {
   sid?: string | undefined
@@ -33,14 +33,17 @@ export interface Bearer {
 }
 
 /**
- * Whether a revocation covers a bearer: for an instance to find which of its own sessions have
- * ended.
+ * Returns whether a revocation covers a bearer, so that an instance can find which of its own
+ * sessions have ended.
  */
 export function covers(revocation: { seq: number; selector: Selector }, bearer: Bearer): boolean {
   return bearer.rev < revocation.seq && keysOf(bearer).includes(keyOf(revocation.selector))
 }
 
-/** The key under which a selector is kept, so that what it covers is found without asking each. */
+/**
+ * Returns the key under which a selector is stored, so that a lookup finds it without comparing
+ * every selector.
+ */
 export function keyOf(selector: Selector): string {
   switch (selector.kind) {
     case 'session':
@@ -58,7 +61,7 @@ export function keyOf(selector: Selector): string {
   }
 }
 
-/** The keys of every selector that matches a bearer. */
+/** Returns the keys of every selector that matches a bearer. */
 export function keysOf({ sid, sub, client_id, tid }: Omit<Bearer, 'rev'>): string[] {
   const keys = ['*']
   if (sid !== undefined) keys.push(`s:${sid}`)
@@ -74,8 +77,8 @@ export const isSeq = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0
 
 /**
- * An entry as received. A kind that this version does not know becomes `everything`, because what
- * it covers must not be honored. Undefined where it is not an entry at all.
+ * Reads a received entry. An unknown kind becomes `everything`, because what it covers must not be
+ * accepted. Returns undefined if the value is not an entry.
  */
 export function readEntry(value: unknown): Entry | undefined {
   if (typeof value !== 'object' || value === null) return undefined

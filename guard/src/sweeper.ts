@@ -12,12 +12,12 @@ interface SweeperParts {
   ledger: Ledger
   reporter: Reporter
   settings: Settings
-  /** The clock was set back: the broker must send again what has been forgotten since. */
+  /** Called if the clock was set back: the broker must send again what has been forgotten since. */
   startOver: () => void
   stop: AbortController
 }
 
-/** Forgets, from time to time, what no token can need any more. */
+/** Forgets at intervals what no token can need any more. */
 export class Sweeper {
   readonly #parts: SweeperParts
   #cancel: () => void = () => {}
@@ -35,7 +35,7 @@ export class Sweeper {
     this.#cancel()
   }
 
-  /** For a guard that may have no timers: sweeps where the last time was long enough ago. */
+  /** Sweeps if the last sweep was long enough ago, for a guard that may have no timers. */
   sweepIfDue(): void {
     if (this.#parts.clock.monotonicMs() - this.#sweptAtMs >= SWEEP_MS) this.#sweep()
   }

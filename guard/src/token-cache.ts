@@ -3,13 +3,13 @@ import type { AccessClaims } from './claims.ts'
 export interface Verified {
   claims: AccessClaims
   kid: string
-  /** The ledger's version at which it was last found good. */
+  /** The ledger's version at which the token was last found valid. */
   version: number
 }
 
 /**
- * Tokens whose signature was verified, the least recently used dropped first. Whether one is still
- * valid is checked at each use.
+ * Tokens whose signature was verified. The least recently used token is dropped first. The validity
+ * of a token is checked at each use.
  */
 export class TokenCache {
   readonly #tokens = new Map<string, Verified>()
@@ -25,7 +25,7 @@ export class TokenCache {
 
   get(token: string): Verified | undefined {
     const found = this.#tokens.get(token)
-    // Which was used last matters only when one has to be dropped soon.
+    // The order of use matters only when the cache is nearly full.
     if (found === undefined || this.#tokens.size * 2 < this.#limit) return found
     this.#tokens.delete(token)
     this.#tokens.set(token, found)
@@ -44,7 +44,7 @@ export class TokenCache {
     this.#tokens.delete(token)
   }
 
-  /** Keys were withdrawn: what they signed is not trusted any more. */
+  /** Drops tokens of withdrawn keys, which are not trusted any more. */
   dropKeys(kids: ReadonlySet<string>): void {
     for (const [token, { kid }] of this.#tokens) if (kids.has(kid)) this.#tokens.delete(token)
   }

@@ -12,8 +12,8 @@ interface ValidityParts {
 }
 
 /**
- * Whether a token that was verified once is still valid, by the clock and by what the broker has
- * said so far.
+ * Decides whether a verified token is still valid, by the clock and by what the broker has sent so
+ * far.
  */
 export class Validity {
   readonly #parts: ValidityParts
@@ -23,15 +23,17 @@ export class Validity {
   }
 
   /**
-   * Epoch seconds. A clock that was set back does not revive tokens whose revocations have been
-   * forgotten.
+   * Returns epoch seconds. A clock that was set back does not revive tokens whose revocations have
+   * been forgotten.
    */
   now(): number {
     const { brokerClock, ledger } = this.#parts
     return Math.max(brokerClock.latest(), ledger.sweptAt)
   }
 
-  /** Seconds until a token expires, clock tolerance included; 0 or less: it has expired. */
+  /**
+   * Returns the seconds until a token expires, clock tolerance included. 0 or less: it has expired.
+   */
   secondsLeft({ exp }: { exp: number }): number {
     return exp + this.#parts.settings.clockToleranceSeconds - this.now()
   }
@@ -40,7 +42,9 @@ export class Validity {
     return !this.#parts.keys.has(kid)
   }
 
-  /** `cutoff`: perhaps it is not revoked, but this guard no longer remembers enough to say so. */
+  /**
+   * Returns whether the token is revoked. `cutoff`: the guard has forgotten too much to be sure.
+   */
   revoked(claims: AccessClaims): 'revoked' | 'cutoff' | undefined {
     const { ledger } = this.#parts
     return ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)

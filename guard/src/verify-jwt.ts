@@ -5,14 +5,14 @@ import { quoted } from './problems.ts'
 import { isSeq, isText } from './selector.ts'
 
 export interface ExpectedJwt {
-  /** The JOSE `typ` it must have, compared as RFC 7515 §4.1.9 says. */
+  /** The JOSE `typ` that the token must have, compared as RFC 7515 §4.1.9 says. */
   typ: string
-  /** Accepts one without any `typ` too. */
+  /** True to accept a token without `typ` too. */
   typMayBeAbsent?: boolean
   issuer: string
   audience: string | string[]
   algorithms?: readonly Algorithm[]
-  /** Claims that must be there, besides `iss` and `aud`. */
+  /** Claims that the token must have besides `iss` and `aud`. */
   required: readonly string[]
   /** Epoch seconds. */
   now: number
@@ -24,18 +24,18 @@ export type VerifiedJwt =
   | {
       ok: false
       why: Why
-      /** Names what was expected and received. Fit for `error_description`. */
+      /** The expected and the received value, in the characters of `error_description`. */
       description: string
-      /** `false`: the key was not found, but the issuer could not be asked for it just now. */
+      /** False if the key was not found, and the issuer could not be asked for it now. */
       certain: boolean
       /**
-       * Only the time is wrong: signature, issuer and audience are valid. A wrong clock gives the
-       * same result.
+       * Present if only the time is wrong: signature, issuer and audience are valid. A wrong clock
+       * gives the same result.
        */
       claims?: JWTPayload
     }
 
-/** Longer than any that we accept by far. */
+/** The longest token that is read, by far longer than any valid one. */
 const MAX_LENGTH = 16 * 1024
 
 const reject = (why: Why, description: string, certain = true): VerifiedJwt => ({
@@ -50,10 +50,10 @@ const time = (seconds: unknown): string =>
     : quoted(seconds)
 
 /**
- * Verifies a signed JWT: `typ`, an algorithm on the list, the signature by the issuer's keys,
- * `iss`, `aud`, `exp` and `nbf`, and that `iat` is not in the future (RFC 8725). What is particular
- * to one kind of token is the caller's.
- * @throws KeysUnavailable where the issuer's keys cannot be read
+ * Verifies a signed JWT: `typ`, an accepted algorithm, the signature by the issuer's keys, `iss`,
+ * `aud`, `exp` and `nbf`, and that `iat` is not in the future (RFC 8725). The caller checks the
+ * claims of its kind of token.
+ * @throws KeysUnavailable if the issuer's keys cannot be read
  */
 export async function verifyJwt(
   token: string,
@@ -162,8 +162,8 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
   }
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return reject('signature', 'Its signature is not good.')
-  // `crit`, a payload that is not JSON, a broken encoding: whatever jose says of it, it is not a
-  // token of ours.
+  // Every other error of jose (`crit`, a payload that is not JSON, a broken encoding) means that
+  // this is not a token of the broker.
   if (
     error instanceof errors.JOSEError ||
     error instanceof TypeError ||
@@ -199,8 +199,8 @@ function isActor(value: unknown): boolean {
 }
 
 /**
- * RFC 9068 §2.2, and what is ours in it: claims of another type than they say would be compared
- * with nothing and match nothing.
+ * The types of the claims (RFC 9068 §2.2, and the broker's own). A claim of another type would
+ * match nothing when it is compared, for example with a revocation.
  */
 const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expected: string }>> = {
   sub: TEXT,
@@ -221,7 +221,7 @@ const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expe
 }
 
 /**
- * Verifies an access token as RFC 9068 §4 says. Whether it is revoked is another question.
+ * Verifies an access token (RFC 9068 §4). Does not check whether it is revoked.
  * @throws KeysUnavailable
  */
 export async function verifyAccessToken(

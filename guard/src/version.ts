@@ -1,2 +1,2 @@
-/** This package's version, as `package.json` has it (a test compares them): reports carry it. */
+/** The version of this package, which reports contain. A test compares it with `package.json`. */
 export const VERSION = '0.1.0'
