@@ -41,7 +41,7 @@ function hasEmbedded(): boolean {
  */
 export const BIN = installed()
 
-/** Whether a Postgres is installed here. */
+/** True if a Postgres is installed here. */
 export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 
 /**
@@ -104,7 +104,7 @@ kill -INT $child
 wait $child
 rm -rf "$0"/*`
 
-/** Whether a standby can be made. The npm package has no pg_basebackup. */
+/** True if a standby can be made. The npm package has no pg_basebackup. */
 export const HAS_STANDBY = BIN !== undefined && existsSync(join(BIN, 'pg_basebackup'))
 
 /**
@@ -200,7 +200,10 @@ export async function startPostgres(
   }
 }
 
-/** Whether a process has ended. A zombie counts: the shell has not waited for it yet. */
+/**
+ * Returns whether a process has ended. A zombie counts as ended: the shell has not waited for it
+ * yet.
+ */
 const hasEnded = (pid: number): boolean =>
   /^(?:Z|$)/.test(
     spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim(),

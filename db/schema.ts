@@ -696,9 +696,7 @@ export const guards = sqliteTable(
      */
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),
-    /**
-     * What the guard's latest report says of it; NULL where it says nothing.
-     */
+    /** The guard's state, as its latest report has it. NULL if the report lacks the value. */
     version: text(),
     withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),
     /** Times that its lease ran out, as it counts them, and when that last rose. */

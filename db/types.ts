@@ -128,7 +128,7 @@ export interface Revocation {
   /** The operator's own case reference and comment. */
   caseReference?: string | undefined
   comment?: string | undefined
-  /** Whether all deliveries are written, or are still being written in batches. */
+  /** `complete` once all deliveries are written, `pending` while they are written in batches. */
   fanOut: 'complete' | 'pending'
   /**
    * The number of sessions that it ended (for a client: those in which it took part), so far while
@@ -607,16 +607,16 @@ export interface DatabaseFacts {
   major: number
   /** `synchronous_commit` of this broker's connections. */
   synchronousCommit: string
-  /** Whether the server syncs its disk at all (`fsync`). */
+  /** True if the server syncs its disk at all (`fsync`). */
   fsync: boolean
-  /** Whether a synchronous standby confirms commits. Only a role with pg_read_all_stats sees it. */
+  /** True if a synchronous standby confirms commits. Only a role with pg_read_all_stats sees it. */
   standby: boolean
   seesStandbys: boolean
-  /** Whether a notification that this broker sends reaches it. */
+  /** True if a notification that this broker sends reaches it. */
   notified: boolean
   /** Postgres's clock minus the broker's, corrected for the duration of the query. */
   clockAheadMs: number
-  /** Whether the broker's role may change tables, which the broker does not need. */
+  /** True if the broker's role may change tables, which the broker does not need. */
   mayChangeTables: boolean
   /** The number of dead row versions of `log_head`. */
   deadHeads: number

@@ -110,7 +110,7 @@ const parts = {
         fetch: `require('undici/lib/web/fetch/index.js').fetch`,
       })
         .map(([name, from]) => `exports.${name} = ${from}`)
-        // What index.js of undici does: `request` and the like are methods of every dispatcher.
+        // index.js of undici does the same: `request` and the like are methods of every dispatcher.
         .concat(
           `Object.assign(require('undici/lib/dispatcher/dispatcher.js').prototype, require('undici/lib/api'))`,
         )

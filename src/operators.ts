@@ -13,7 +13,10 @@ import { inEnglish } from './pages/texts.ts'
 import { provesMfa } from './provider/authorize/mfa.ts'
 import { openApiDocument } from './provider/discovery/openapi.ts'
 
-/** What operators and the administrators of tenants use: `tenantApp` is of the public listener. */
+/**
+ * Returns the apps for operators (`opsApp`) and for the administrators of tenants (`tenantApp`, on
+ * the public listener).
+ */
 export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]) {
   const live = new LivePages(deps)
   const opsApp = answering(new Hono().use(inEnglish), deps, { console: '/ops' })

@@ -12,7 +12,7 @@ type Next = (specifier: string, context: ResolveHookContext) => ResolveFnOutput
 const isOfDrizzle = (url: string): boolean =>
   url.includes('/node_modules/drizzle-orm/') && url.endsWith('.js')
 
-/** Of the build: sources that a loader of TypeScript runs do not end in `.js`. */
+/** The folder of the broker's build. Sources that a TypeScript loader runs do not end in `.js`. */
 const OURS = new URL('../../', import.meta.url).href
 
 /**

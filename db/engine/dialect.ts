@@ -64,8 +64,8 @@ export const forShare = (...tables: Table[]): SQL => {
 }
 
 /**
- * Whether a column has one of the values in a JSON list of strings. With it one statement changes a
- * page of rows.
+ * Tests whether a column has one of the values in a JSON list of strings. With it one statement
+ * changes a page of rows.
  */
 export const isOneOf = (column: Column, list: SQL<string>): SQL =>
   sql`${column} IN (${perEngine({
@@ -121,7 +121,7 @@ export const withoutReprepare = <T>(param: SQL<T>): SQL<T> =>
 export const indexedBy = (name: string): SQL =>
   perEngine({ sqlite: sql` INDEXED BY ${sql.identifier(name)}`, postgres: NOTHING })
 
-/** Whether a text contains another. */
+/** Tests whether a text contains another. */
 export const has = (text: SQL, part: SQL): SQL =>
   perEngine({
     sqlite: sql`instr(${text}, ${part}) > 0`,

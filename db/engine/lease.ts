@@ -19,8 +19,8 @@ export const LEASE_MS = {
 const CLOCKS_DIFFER_MS = 30_000
 
 /**
- * Whether no process holds the lease of a row. A lease that ends later than this clock allows was
- * written by a wrong clock, and counts as free.
+ * Tests whether no process holds the lease of a row. A lease that ends later than this clock allows
+ * was written by a wrong clock, and counts as free.
  */
 export const isFree = (untilMs: Column, nowMs: Param<number>, kind: keyof typeof LEASE_MS): SQL =>
   sql`(${untilMs} <= ${nowMs} OR ${untilMs} - ${sql.raw(String(LEASE_MS[kind] + CLOCKS_DIFFER_MS))} > ${nowMs})`

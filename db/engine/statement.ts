@@ -80,7 +80,7 @@ export const castTo = <T extends string | number>(type: 'text' | 'bigint', value
 export const textParam = (name: string): SQL<string> =>
   castTo('text', sql<string>`${sql.placeholder(name)}`)
 
-/** Whether a column has the wanted value. NULL matches any value. */
+/** Tests whether a column has the wanted value. NULL matches any value. */
 export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
   sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
 

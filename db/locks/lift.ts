@@ -41,7 +41,7 @@ const setLifted = command(
       },
     })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
 )
-/** Whether an open lock's end has come. */
+/** Tests whether the end of an open lock has passed. */
 const isToLift = (now: SQL): SQL =>
   sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
 const oneDue = query(
@@ -118,7 +118,7 @@ export function* lift(row: LockRow, { actor, caseReference, comment, now }: How)
 }
 
 /**
- * Whether an administrator of a tenant may not lift this lock. They may lift a lock that an
+ * Returns true if an administrator of a tenant may not lift this lock. They may lift a lock that an
  * administrator of the same tenant placed on one of its users; only operators lift the locks of
  * operators.
  */

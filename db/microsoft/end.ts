@@ -37,8 +37,8 @@ const isMeant = (row: SessionRow, until: number | undefined): boolean =>
   until === undefined || row.authenticatedAt <= until
 
 /**
- * Whether a moment falls into the session's visit to Microsoft. An event during the sign-in itself,
- * such as a password change that Microsoft demanded, does not end the session.
+ * Returns whether a moment falls into the session's visit to Microsoft. An event during the sign-in
+ * itself, such as a password change that Microsoft demanded, does not end the session.
  */
 const spans = (
   { visitStartedAt: from, visitEndedAt: to }: Row,

@@ -46,7 +46,7 @@ interface DeliveriesFor {
    */
   clientId?: string | undefined
   /**
-   * Whether the revocation is wide. A client registered with `logoutBy: 'sub'` then gets one
+   * True if the revocation is wide. A client registered with `logoutBy: 'sub'` then gets one
    * message a user.
    */
   wide: boolean

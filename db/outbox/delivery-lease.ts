@@ -45,7 +45,7 @@ export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
   dueByMs: early === true ? HELD - 1 : nowMs + EARLY_MS,
 })
 
-/** Whether the attempt may be leased, for a row of `deliveries`. */
+/** Tests whether the attempt may be leased, for a row of `deliveries`. */
 export const mayLease = (p: Takes<Wanted>): SQL =>
   sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${isFree(deliveries.leasedUntilMs, p.nowMs, 'delivery')}
     AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`

@@ -94,7 +94,7 @@ export class Connections {
     return this.#pool.ending
   }
 
-  /** Whether the address names several servers. */
+  /** True if the address names several servers. */
   get hasOthers(): boolean {
     return this.#servers.count > 1
   }

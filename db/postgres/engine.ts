@@ -17,8 +17,8 @@ import { codeOf, committed, withConnection } from './transact.ts'
 const ATTEMPTS = 4
 
 /**
- * Whether another attempt may succeed: 40001 serialization_failure and 40P01 deadlock_detected mean
- * that nothing was written.
+ * Returns whether another attempt may succeed: 40001 serialization_failure and 40P01
+ * deadlock_detected mean that nothing was written.
  */
 const mayPassNow = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
 

@@ -106,7 +106,10 @@ export function setStatement<P extends object, F extends Fields>(
 export const lookUp = (table: Table, where: SQL, lock: SQL = sql`OFFSET 0`): SQL =>
   sql`LATERAL (SELECT * FROM ${table} WHERE ${where} ${lock}) AS ${sql.identifier(getTableName(table))}`
 
-/** Whether Postgres accepts the value, so that it cannot fail the other acts of its statement. */
+/**
+ * Returns whether Postgres accepts the value, so that it cannot fail the other acts of its
+ * statement.
+ */
 export const isPlain = (value: unknown): boolean => {
   if (typeof value === 'object' && value !== null) return Object.values(value).every(isPlain)
   return typeof value === 'number'

@@ -62,7 +62,10 @@ export class LogFollower {
     if (this.#options.steadyMs() - this.#marked.atMs >= MARK_MS) this.#mark()
   }
 
-  /** Whether a server that failed had issued this number, and its successor does not have it. */
+  /**
+   * Returns true if a server that failed had issued this number, and its successor does not have
+   * it.
+   */
   wasLost(seq: number): boolean {
     return wasLost(this.#known.entries, { epoch: this.#known.reached.epoch, seq })
   }

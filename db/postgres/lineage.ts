@@ -54,8 +54,8 @@ export async function addEntry(client: Pick<ClientBase, 'query'>, entry: NewEntr
 }
 
 /**
- * Whether an earlier server issued this number after the point at which the later server's copy
- * ended, so that revocations were lost.
+ * Returns true if an earlier server issued this number after the point at which the later server's
+ * copy ended, so that revocations were lost.
  */
 export const wasLost = (entries: readonly Entry[], { epoch, seq }: HighWater): boolean =>
   entries.some((entry) => entry.epoch === epoch && seq > entry.afterSeq && seq < entry.fromSeq)

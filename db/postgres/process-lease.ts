@@ -58,7 +58,7 @@ interface LeaseOptions {
   lost(): void
   /** Called when the lease is valid again, after `seen` got what changed meanwhile. */
   returned(): void
-  /** Whether to reject where no standby confirms commits. */
+  /** True to reject acts while no standby confirms commits. */
   standbyRequired: boolean
 }
 
@@ -76,8 +76,8 @@ const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
     pg_current_wal_insert_lsn()::text AS lsn,
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys", quote_ident(current_user) AS role, ${SERVER}`
 
-// Whether a standby has what this renewal wrote, so that it follows no other primary. Postgres may
-// release waiting commits without one.
+// Tests whether a standby has what this renewal wrote, so that it follows no other primary.
+// Postgres may release waiting commits without one.
 const FLUSHED = `SELECT EXISTS (SELECT FROM pg_stat_replication
     WHERE sync_state IN ('sync', 'quorum') AND flush_lsn >= $1::pg_lsn) AS flushed, ${SERVER}`
 

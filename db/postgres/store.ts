@@ -26,9 +26,7 @@ interface PostgresStoreOptions {
   url: string
   /** The same database without a pooler, for notifications (BROKER_DATABASE_DIRECT_URL). */
   directUrl?: string | undefined
-  /**
-   * Whether to answer only while a synchronous standby confirms commits (BROKER_DATABASE_STANDBY).
-   */
+  /** True to answer only while a synchronous standby confirms commits (BROKER_DATABASE_STANDBY). */
   standbyRequired?: boolean | undefined
   /** The broker's version, for `cmb status`. */
   version?: string | undefined

@@ -28,7 +28,7 @@ interface Asked {
   /** The server that the broker has met. */
   server: Server
   reached: HighWater
-  /** Whether it is the known server, with less of the log than it had. */
+  /** True if it is the known server, with less of the log than it had. */
   behind: boolean
 }
 

@@ -129,8 +129,8 @@ class UnknownOutcome extends StoreUnavailable {
 }
 
 /**
- * Whether the connection can no longer be used: it has ended, or the server is read-only or about
- * to stop (25006, 57P01–57P03).
+ * Returns whether the connection can no longer be used: it has ended, or the server is read-only or
+ * about to stop (25006, 57P01–57P03).
  */
 function isBroken(error: unknown): boolean {
   const code = codeOf(error)
@@ -138,15 +138,15 @@ function isBroken(error: unknown): boolean {
 }
 
 /**
- * Whether the server has become read-only (25006) or ends its connections (57P01). Its other
- * connections are then useless too.
+ * Returns whether the server has become read-only (25006) or ends its connections (57P01). Its
+ * other connections are then useless too.
  */
 function isNoPrimary(error: unknown): boolean {
   const code = codeOf(error instanceof UnknownOutcome ? error.cause : error)
   return code === '25006' || code === '57P01'
 }
 
-/** Whether Postgres answered that it wrote nothing. Any other error leaves that open. */
+/** Returns whether Postgres answered that it wrote nothing. Any other error leaves that open. */
 const isRejected = (code: string | undefined): boolean =>
   code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
 
@@ -156,7 +156,7 @@ export const codeOf = (error: unknown): string | undefined =>
     : undefined
 
 /**
- * Whether an act may succeed alone: Postgres rejected its values or those of another act in the
- * statement (22 data, 23 constraint, 40 rolled back for another).
+ * Returns whether an act may succeed alone: Postgres rejected its values or those of another act in
+ * the statement (22 data, 23 constraint, 40 rolled back for another).
  */
 export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

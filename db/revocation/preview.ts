@@ -128,7 +128,9 @@ class Count {
     for (const one of delivered) this.#deliver(one)
   }
 
-  /** Whether the grant was revoked before, so that its age ends it no more. */
+  /**
+   * Returns whether the grant was revoked before, so that the limit on its age has no effect on it.
+   */
   #hasEnded({ cutoff, joinedSeq }: Reached): boolean {
     return this.#until !== undefined && covers(cutoff, joinedSeq)
   }

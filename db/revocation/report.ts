@@ -56,7 +56,7 @@ function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefi
 
 interface Reported {
   sid: string | undefined
-  /** Whether the user of the acting session has just entered the password. */
+  /** True if the user of the acting session has just entered the password. */
   isFresh: boolean
 }
 

@@ -8,9 +8,9 @@ import { headOfLog } from './covers.ts'
 import { lockedBy } from './locked.ts'
 
 /**
- * Whether a client was removed, as a field for acts to read in their own statement, because a
- * broker's registry may be older than the removal. The removal's revocation covers what was issued
- * before it; this check rejects what would be issued after it.
+ * The removal of a client, as a field for acts to read in their own statement, because a broker's
+ * registry may be older than the removal. The removal's revocation covers what was issued before
+ * it; this check rejects what would be issued after it.
  */
 
 /** A field: when the client was removed. NULL where it is registered, or never was. */

@@ -26,7 +26,7 @@ export const sessionCutoff: SQL<number> = greatest(
 /** `covers` as a condition of SQL. */
 export const isCovered = (seq: Key, openedSeq: Key): SQL => sql`(${seq} > ${openedSeq})`
 
-/** Whether a row of `sessions` is covered by a wide revocation. */
+/** Tests whether a row of `sessions` is covered by a wide revocation. */
 export const sessionIsCovered: SQL = isCovered(sessionCutoff, sessions.openedSeq)
 
 /** The latest revocation of a grant (a session's at a client), or of its client. 0: none. */
@@ -46,7 +46,7 @@ export const rowGrantCutoff: SQL<number> = greatest(
 export const clientCutoff = (clientId: Key): SQL<number> =>
   greatest(cutoff('client', clientId), everything)
 
-/** Whether a revocation whose selector matches covers what was opened at `openedSeq`. */
+/** Returns whether a revocation whose selector matches covers what was opened at `openedSeq`. */
 export const covers = (seq: number, openedSeq: number): boolean => seq > openedSeq
 
 /**

@@ -146,13 +146,13 @@ export function timeReason(row: SessionRow): Reason {
 
 type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 /**
- * Whether the session was revoked, by its row or by a wide revocation whose fan-out has not reached
- * the row yet.
+ * Returns whether the session was revoked, by its row or by a wide revocation whose fan-out has not
+ * reached the row yet.
  */
 export const isRevoked = (row: Ends): boolean =>
   row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
 
-/** Whether the session is live or marked. */
+/** Returns whether the session is live or marked. */
 export const isLive = (row: Ends & Pick<SessionRow, 'deadlineAt'>, now: number): boolean =>
   !isRevoked(row) && now < row.deadlineAt
 
@@ -231,7 +231,7 @@ export function* statusOf(row: SessionRow | undefined, now: number): Act<Session
   return { state: row.markAt === null ? 'live' : 'marked', session }
 }
 
-/** Whether `touch` would write. */
+/** Returns whether `touch` would write. */
 export const touchDue = (row: SessionRow, now: number): boolean =>
   10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
 

@@ -25,7 +25,7 @@ import { clients, consents } from '../schema.ts'
  * no consent counts.
  */
 export const consentsFrom = sql<number>`CASE WHEN ${clients.removedAt} IS NULL THEN ${clients.createdAt} ELSE 9007199254740991 END`
-/** Whether a consent is in force, for a row of `consents`. */
+/** Tests whether a consent is in force, for a row of `consents`. */
 export const isInForce = sql`${consents.at} >= (SELECT ${consentsFrom} FROM ${clients} WHERE ${clients.clientId} = ${consents.clientId})`
 
 const given = query(

@@ -26,7 +26,7 @@ const participantsOf = query(
   (p: Takes<{ sid: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} ORDER BY ${participants.firstAt}, ${participants.clientId}`,
 )
-/** Whether a client took part in a session. NULL matches any. */
+/** Tests whether a client took part in a session. NULL matches any client. */
 const tookPart = (
   clientId: Param<string | null>,
 ): SQL => sql`(CAST(${clientId} AS text) IS NULL OR EXISTS (SELECT 1 FROM ${participants}
@@ -105,7 +105,7 @@ function textMatches(row: SessionRow, text: string | undefined): boolean {
 const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
   device === undefined || row.device.toLowerCase().includes(device.toLowerCase())
 
-/** Whether a session comes after the place in a list with the newest first. */
+/** Returns whether a session comes after the place in a list with the newest first. */
 const isAfter = (row: SessionRow, { openedAt, sid } = FIRST): boolean =>
   row.openedAt < openedAt || (row.openedAt === openedAt && row.sid < sid)
 

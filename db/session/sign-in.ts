@@ -126,7 +126,7 @@ type Input = FreshProof & {
   /** The browser's address and the instance that it signs in to, for the security history. */
   from?: SignInFrom | undefined
   /**
-   * Whether the user has not used this browser before. That sends a webhook event, unless it is
+   * True if the user has not used this browser before. That sends a webhook event, unless it is
    * their first sign-in.
    */
   newDevice?: boolean | undefined

@@ -111,7 +111,9 @@ function lastKnown(migrationsFolder: string): number {
   return Math.max(...journal.entries.map((entry) => entry.when))
 }
 
-/** Whether the tables of the database are those of this version, neither older nor newer. */
+/**
+ * Returns whether the tables of the database are those of this version, neither older nor newer.
+ */
 export const hasAllMigrations = (db: Sqlite): boolean =>
   lastMigration(db) === lastKnown(findMigrations())
 

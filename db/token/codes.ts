@@ -139,7 +139,7 @@ type Redeemed =
   | { outcome: 'rejected'; why: RejectedWhy }
   | { outcome: 'reused'; committed: Committed }
 
-/** Whether the code issues a token family. */
+/** Returns whether the code issues a token family. */
 const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
 
 const grantOf = (row: CodeRow): CodeGrant => ({

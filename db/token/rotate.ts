@@ -182,8 +182,8 @@ export const rotated = (row: FamilyRow, session: Session): Rotation => ({
 const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
 
 /**
- * Whether the request replays the generation before the current one, because its answer was lost or
- * it was sent twice. It gets the same successor.
+ * Returns whether the request replays the generation before the current one, because its answer was
+ * lost or it was sent twice. It gets the same successor.
  */
 const mayReplay = (
   row: FamilyRow,
@@ -194,7 +194,7 @@ const mayReplay = (
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
 
 /**
- * Whether this very token was valid within the grace period. The time counts from when its
+ * Returns whether this very token was valid within the grace period. The time counts from when its
  * successor was used, not from the family's last rotation, so that a thief who refreshes constantly
  * cannot hide.
  */

@@ -10,7 +10,7 @@ interface Row {
   text: string
   status?: number
   suberror?: string
-  /** Whether the error has a claims challenge, which the application replays. */
+  /** True if the error has a claims challenge, which the application replays. */
   challenge?: boolean
 }
 

@@ -43,7 +43,7 @@ export class Browsers {
   }
 }
 
-/** Whether Microsoft still honors this account's session in this browser. */
+/** Returns whether Microsoft still honors this account's session in this browser. */
 export function isLive(account: Account): boolean {
   const { user } = account
   return (

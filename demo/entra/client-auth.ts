@@ -122,8 +122,8 @@ async function byFederation(
 }
 
 /**
- * Whether the audience is a token endpoint of this authority. MSAL names it with https, even where
- * it is called over http.
+ * Returns whether the audience is a token endpoint of this authority. MSAL names it with https,
+ * even where it is called over http.
  */
 function isTokenEndpoint(world: World, audience: string | string[] | undefined): boolean {
   if (typeof audience !== 'string' || !URL.canParse(audience)) return false

@@ -125,8 +125,8 @@ function tenantControl(app: Hono, site: Site): void {
 type Answer = Response | Promise<Response>
 
 /**
- * Whether the request uses this machine's own host name. That rejects names that an attacker made
- * resolve to this machine.
+ * Returns whether the request uses this machine's own host name. That rejects names that an
+ * attacker made resolve to this machine.
  */
 function isHere(c: Context, world: World): boolean {
   const { port } = new URL(world.origin)

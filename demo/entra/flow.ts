@@ -40,14 +40,14 @@ export interface Flow {
   id: string
   browserId: string
   request: FlowRequest
-  /** Whether no page may be shown: `prompt=none`, or auto mode. */
+  /** True if no page may be shown: `prompt=none`, or auto mode. */
   silent: boolean
   user: User | undefined
   account: Account | undefined
   useAnother: boolean
   consented: boolean
   kmsiAsked: boolean
-  /** Whether at least one page was answered. */
+  /** True if at least one page was answered. */
   interactive: boolean
   matching: { shown: number; offered: number[] } | undefined
   /** The error message on the page. */
@@ -98,8 +98,8 @@ const isFresh = (world: World, request: FlowRequest, account: Account): boolean 
   world.now() - account.authTime <= request.maxAge
 
 /**
- * Whether the user's federated domain signs in without a page, because its identity provider has
- * its own single sign-on.
+ * Returns whether the user's federated domain signs in without a page, because its identity
+ * provider has its own single sign-on.
  */
 const answersSilently = ({ switches }: World, user: User | undefined): boolean =>
   user !== undefined && switches.silentDomains.some((domain) => user.upn.endsWith(`@${domain}`))

@@ -34,7 +34,7 @@ export const switchesSchema = z.strictObject({
   ),
   /** The AADSTS code that the next token requests get, for any user. It counts down. */
   tokenErrors: z.strictObject({ code: z.int(), times: z.int().min(0).max(1_000_000) }).nullable(),
-  /** Whether ID tokens have `amr`. Off by default, as in Entra's v2.0 tokens. */
+  /** True if ID tokens have `amr`. Off by default, as in Entra's v2.0 tokens. */
   amr: z.boolean(),
   authTime: z.boolean(),
   /**
@@ -42,7 +42,7 @@ export const switchesSchema = z.strictObject({
    * was issued, whatever was entered.
    */
   authTimeSays: z.enum(['entered', 'old', 'issued']),
-  /** Whether `max_age`, which Microsoft does not document, is ignored. */
+  /** True to ignore `max_age`, which Microsoft does not document. */
   ignoreMaxAge: z.boolean(),
   /** How far `iat` and `nbf` are set back. Entra does so by five minutes. */
   iatBackSeconds: z.int().min(0).max(3600),
@@ -68,31 +68,30 @@ export const switchesSchema = z.strictObject({
   /** The users from whom Conditional Access demands MFA: those who have it, all, or none. */
   requireMfa: z.enum(['registered', 'everybody', 'nobody']),
   /**
-   * Whether "Stay signed in?" is asked (otherwise the answer is unknown); and the answer in auto
-   * mode.
+   * True to ask "Stay signed in?" (otherwise the answer is unknown), and the answer in auto mode.
    */
   kmsiPrompt: z.boolean(),
   kmsiDefault: z.boolean(),
-  /** Whether users of `9188040d-…` may use the application. */
+  /** True if users of `9188040d-…` may use the application. */
   personalAccounts: z.boolean(),
-  /** Whether errors that Entra shows on its own page go to the application instead. */
+  /** True to send errors to the application that Entra shows on its own page. */
   errorsToApp: z.boolean(),
   /** The state of the consent, by tenant id. */
   consent: z.record(z.string(), consent),
   /** Tenants in which the application is missing (700016) or disabled (7000112). */
   appMissingIn: z.array(z.string()),
   appDisabledIn: z.array(z.string()),
-  /** Whether every credential of the application has expired (7000222). */
+  /** True if every credential of the application has expired (7000222). */
   credentialExpired: z.boolean(),
   clockSkewSeconds: z.int().min(-86_400).max(86_400),
   issInFrontchannel: z.boolean(),
   /** The error in the ID tokens that are issued from now on. */
   forge: z.enum(FORGERIES).nullable(),
-  /** Whether Graph notifications are sent twice, or not at all. */
+  /** True to send Graph notifications twice, or not at all. */
   duplicateNotifications: z.boolean(),
   dropNotifications: z.boolean(),
   /**
-   * Whether revoking sessions alone causes an `updated` notification, which Microsoft does not
+   * True if revoking sessions alone causes an `updated` notification, which Microsoft does not
    * document.
    */
   revokeNotifies: z.boolean(),

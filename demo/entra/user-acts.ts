@@ -16,7 +16,7 @@ export const userPatch = z.strictObject({
   password: z.string().min(1).max(200).optional(),
   /** A reset by an administrator revokes refresh tokens; a change by the user does not. */
   by: z.enum(['user', 'admin']).optional(),
-  /** Whether Identity Protection reports the user at high risk. */
+  /** True if Identity Protection reports the user at high risk. */
   atRisk: z.boolean().optional(),
   roles: z.array(z.string()).optional(),
   wids: z.array(z.string()).optional(),

@@ -25,7 +25,7 @@ export interface User {
   accountEnabled: boolean
   deleted: boolean
   /**
-   * Whether the user is assigned to the application. Otherwise the sign-in fails with AADSTS50105.
+   * True if the user is assigned to the application. Otherwise the sign-in fails with AADSTS50105.
    */
   assigned: boolean
   /** App roles. */
