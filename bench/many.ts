@@ -1,5 +1,4 @@
-import type { Stage } from './stage.ts'
-import { basic, waitFor } from './stage.ts'
+import { basic, waitFor, type Stage } from './stage.ts'
 import { cpuSeconds, preciseMs, quantile, round, spread, type Spread } from './machine.ts'
 import type { Receivers } from './receivers.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'

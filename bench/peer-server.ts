@@ -1,8 +1,7 @@
 import { randomBytes, generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
-import { Provider } from 'oidc-provider'
+import { Provider, type Adapter, type AdapterPayload } from 'oidc-provider'
 import { announceTarget } from './loader.ts'
 
 /**

@@ -12,8 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { load } from './loader.ts'
-import type { Round, Target } from './loader.ts'
+import { load, type Round, type Target } from './loader.ts'
 import {
   cores,
   cpuSeconds,
@@ -23,8 +22,7 @@ import {
   quantile,
   sameProgram,
 } from './machine.ts'
-import { createMigrated, sql, startPostgres, SYNCED } from './postgres.ts'
-import type { PostgresServer } from './postgres.ts'
+import { createMigrated, sql, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)

@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import type { Column, SQL, SQLWrapper, Table } from 'drizzle-orm'
+import { sql, type Column, type SQL, type SQLWrapper, type Table } from 'drizzle-orm'
 
 /**
  * SQL that differs between the engines. The engine's form is chosen when the statement is rendered,

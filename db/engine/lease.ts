@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import type { Column, SQL } from 'drizzle-orm'
+import { sql, type Column, type SQL } from 'drizzle-orm'
 import type { Param } from './statement.ts'
 
 /**

@@ -1,8 +1,16 @@
-import { Column, getTableColumns, is, Placeholder, sql, SQL } from 'drizzle-orm'
-import type { GetColumnData, Query, Table } from 'drizzle-orm'
+import {
+  Column,
+  getTableColumns,
+  is,
+  Placeholder,
+  sql,
+  SQL,
+  type GetColumnData,
+  type Query,
+  type Table,
+} from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
-import { perEngine, forUpdate, renderFor } from './dialect.ts'
-import type { EngineName } from './dialect.ts'
+import { perEngine, forUpdate, renderFor, type EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
 /**

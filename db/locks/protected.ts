@@ -11,8 +11,8 @@ import {
   insertInto,
   names,
   query,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
 import { lockedBy } from '../rows/locked.ts'
 import { findHuman, findSubject } from '../rows/user.ts'

@@ -2,11 +2,18 @@ import { sql } from 'drizzle-orm'
 import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import { type Act, newId } from '../engine/act.ts'
 import { perEngine } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  pick,
+  query,
+  type Takes,
+} from '../engine/statement.ts'
 import { logHead, revocations } from '../schema.ts'
-import { StoreUnavailable } from '../types.ts'
-import type { Revocation } from '../types.ts'
+import { StoreUnavailable, type Revocation } from '../types.ts'
 import { link } from './chain.ts'
 import { linkOfRevocation, revocationFields, type RevocationRow } from './revocations.ts'
 

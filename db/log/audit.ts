@@ -1,10 +1,18 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { type Act, currentMs, type Engine, newId } from '../engine/act.ts'
-import { CLOCK_BACK_SECONDS, searchBack, WINDOW } from '../engine/search-back.ts'
-import type { Window } from '../engine/search-back.ts'
-import { columnsOf, command, insertInto, keysOf, orAny, pick, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { CLOCK_BACK_SECONDS, searchBack, WINDOW, type Window } from '../engine/search-back.ts'
+import {
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  orAny,
+  pick,
+  query,
+  type Param,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
 import type { AuditEntry, AuditOutcome, NewAuditEntry, Searched } from '../types.ts'

@@ -1,6 +1,10 @@
 import { sql } from 'drizzle-orm'
-import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
-import type { LogName } from '../../src/protocol/evidence-chain.ts'
+import {
+  linkHash,
+  NOTHING_BEFORE,
+  personalHash,
+  type LogName,
+} from '../../src/protocol/evidence-chain.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import {
@@ -12,8 +16,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { chainBegins, chainHeads, logHead } from '../schema.ts'
 
 /**

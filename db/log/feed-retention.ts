@@ -1,8 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { revocations } from '../schema.ts'
 
 /**

@@ -9,8 +9,9 @@ import {
   insertEach,
   names,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { GuardRecord, GuardReport } from '../types.ts'

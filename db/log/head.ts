@@ -1,8 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forShare } from '../engine/dialect.ts'
-import { columnsOf, command, insertInto, lockRows, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, lockRows, query, type Takes } from '../engine/statement.ts'
 import { logHead } from '../schema.ts'
 
 /**

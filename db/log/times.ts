@@ -1,8 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { deliveries, revocations } from '../schema.ts'
 import type { RevocationTime } from '../types.ts'
 

@@ -1,10 +1,18 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { type Act, type Engine, newId } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { isFree } from '../engine/lease.ts'
-import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  pick,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { probeCursors, probePages } from '../schema.ts'
 import type { ProbeDue, ProbeTaken } from '../types.ts'
 import { dueProbes } from './probe.ts'

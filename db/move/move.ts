@@ -1,10 +1,7 @@
-import { TABLES } from '../postgres/tables.ts'
-import type { MovedTable } from '../postgres/tables.ts'
+import { TABLES, type MovedTable } from '../postgres/tables.ts'
 import { StoreUnavailable } from '../types.ts'
-import { openSource } from './source.ts'
-import type { Position, Source, SourceRows } from './source.ts'
-import { openTarget } from './target.ts'
-import type { Target } from './target.ts'
+import { openSource, type Position, type Source, type SourceRows } from './source.ts'
+import { openTarget, type Target } from './target.ts'
 
 /**
  * Moves a store from SQLite to Postgres: the same log, epoch, sessions, grants and keys, so that no

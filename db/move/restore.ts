@@ -12,10 +12,8 @@ import type { Sqlite } from '../sqlite/open.ts'
 import { copyWhole, openCopy } from '../sqlite/restore.ts'
 import { StoreUnavailable } from '../types.ts'
 import { copyAll } from './move.ts'
-import { rowsOf } from './source.ts'
-import type { Position } from './source.ts'
-import { openTarget } from './target.ts'
-import type { Target } from './target.ts'
+import { rowsOf, type Position } from './source.ts'
+import { openTarget, type Target } from './target.ts'
 
 /**
  * Restores a backup into an empty Postgres database, in one transaction, and begins a new log

@@ -10,10 +10,9 @@ import {
   mustNotHaveMoved,
   readMoveMark,
   writeMoveMark,
+  type MoveMark,
 } from '../sqlite/migration-marker.ts'
-import type { MoveMark } from '../sqlite/migration-marker.ts'
-import { hasAllMigrations } from '../sqlite/open.ts'
-import type { Sqlite } from '../sqlite/open.ts'
+import { hasAllMigrations, type Sqlite } from '../sqlite/open.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { command, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { command, query, type Takes } from '../engine/statement.ts'
 import { audit, auditSalts } from '../schema.ts'
 
 /**

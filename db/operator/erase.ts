@@ -11,9 +11,10 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
 import { isCovered } from '../rows/covers.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { closeRows } from '../outbox/decisions.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'

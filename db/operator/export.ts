@@ -1,8 +1,6 @@
-import { getTableColumns, sql } from 'drizzle-orm'
-import type { Column, SQL, Table } from 'drizzle-orm'
+import { getTableColumns, sql, type Column, type SQL, type Table } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { query } from '../engine/statement.ts'
-import type { Fields, Takes } from '../engine/statement.ts'
+import { query, type Fields, type Takes } from '../engine/statement.ts'
 import { findSubject } from '../rows/user.ts'
 import {
   audit,

@@ -2,8 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { columnsOf, command, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, command, query, type Takes } from '../engine/statement.ts'
 import {
   audit,
   auditOutcomes,

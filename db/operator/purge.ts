@@ -1,9 +1,7 @@
-import { sql } from 'drizzle-orm'
-import type { Column, SQL, Table } from 'drizzle-orm'
+import { sql, type Column, type SQL, type Table } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
-import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { assign, columnsOf, command, names, query, type Takes } from '../engine/statement.ts'
 import { applyCountChanges } from '../outbox/counts.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import {

@@ -10,8 +10,8 @@ import {
   names,
   pick,
   query,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { idempotencyKeys as keys } from '../schema.ts'
 
 /** Repeatable requests: each key of a caller with its request and its answer. */

@@ -10,14 +10,13 @@ import {
   insertEach,
   names,
   query,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryAttempt, DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import { recordInto } from './attempts.ts'
-import { applyCountChanges } from './counts.ts'
-import type { Move } from './counts.ts'
+import { applyCountChanges, type Move } from './counts.ts'
 import { PRIORITIES, priorityNumber } from './row.ts'
 
 /**

@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
 import {
@@ -12,13 +11,13 @@ import {
   pick,
   query,
   runForEach,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
-import { applyCountChanges } from './counts.ts'
-import type { Move } from './counts.ts'
+import { applyCountChanges, type Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
 /**

@@ -10,8 +10,8 @@ import {
   names,
   pick,
   runForEach,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals } from '../types.ts'
 import { HELD } from './row.ts'

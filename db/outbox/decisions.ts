@@ -1,10 +1,16 @@
-import { sql } from 'drizzle-orm'
-import type { Column } from 'drizzle-orm'
+import { sql, type Column } from 'drizzle-orm'
 import { type Act, currentMs, type Engine } from '../engine/act.ts'
 import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { pacing } from '../engine/pace.ts'
-import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  names,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'

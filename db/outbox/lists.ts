@@ -2,13 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import { query, type RowOf, type Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts, targets } from '../schema.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
-import { deliveryFields, deliveryOf } from './row.ts'
-import type { DeliveryRow } from './row.ts'
+import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
 
 /** Lists and counts of deliveries for operators, newest first. */
 

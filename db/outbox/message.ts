@@ -1,7 +1,6 @@
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { command, insertInto, pick } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { command, insertInto, pick, type Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
 import type { DeliveryKind, DeliveryRef } from '../types.ts'
 import { AT_ONCE } from './add.ts'

@@ -12,8 +12,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { microsoftWork, sessions, subjects } from '../schema.ts'
 import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'

@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { assign, command, insertInto, pick } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { assign, command, insertInto, pick, type Takes } from '../engine/statement.ts'
 import { targets } from '../schema.ts'
 
 /**

@@ -1,11 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { sessions, subjects } from '../schema.ts'
-import { accessFields, answerOf, concerned } from '../token/access.ts'
-import type { Access, Input } from '../token/access.ts'
+import { accessFields, answerOf, concerned, type Access, type Input } from '../token/access.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
-import { readOne } from './transact.ts'
-import type { Connecting } from './transact.ts'
+import { readOne, type Connecting } from './transact.ts'
 
 /**
  * Checks access tokens that wait together: one statement reads all that decides. A use that has to

@@ -1,5 +1,4 @@
-import { Client, Pool, types } from 'pg'
-import type { ClientConfig, PoolConfig } from 'pg'
+import { Client, Pool, types, type ClientConfig, type PoolConfig } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 import { NAMESPACE } from './schema.ts'
 import { addressesOf } from './servers.ts'

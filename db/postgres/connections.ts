@@ -1,5 +1,12 @@
-import { Client } from 'pg'
-import type { ClientBase, ClientConfig, Pool, PoolClient, QueryResult, QueryResultRow } from 'pg'
+import {
+  Client,
+  type ClientBase,
+  type ClientConfig,
+  type Pool,
+  type PoolClient,
+  type QueryResult,
+  type QueryResultRow,
+} from 'pg'
 import { StoreUnavailable } from '../types.ts'
 import { createPool } from './connect.ts'
 import { Servers } from './servers.ts'

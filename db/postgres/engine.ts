@@ -1,7 +1,6 @@
 import type { PoolClient } from 'pg'
 import type { Act, Engine, Sources } from '../engine/act.ts'
-import { StoreUnavailable } from '../types.ts'
-import type { Committed } from '../types.ts'
+import { StoreUnavailable, type Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { runAct } from './executor.ts'
 import { CHANNEL, WIDE } from './other-brokers.ts'

@@ -1,11 +1,16 @@
-import { getTableName, sql } from 'drizzle-orm'
-import type { SQL, Table } from 'drizzle-orm'
+import { getTableName, sql, type SQL, type Table } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { QueryResult } from 'pg'
 import type { Act, AnyStatement, Call, Sources } from '../engine/act.ts'
 import { renderFor } from '../engine/dialect.ts'
-import { allStatements, fieldList, valuesOf } from '../engine/statement.ts'
-import type { Fields, RowOf, Takes } from '../engine/statement.ts'
+import {
+  allStatements,
+  fieldList,
+  valuesOf,
+  type Fields,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 
 /**

@@ -1,13 +1,9 @@
 import type { Sources } from '../engine/act.ts'
-import { writeHighWater } from '../high-water.ts'
-import type { HighWater } from '../high-water.ts'
+import { writeHighWater, type HighWater } from '../high-water.ts'
 import type { Committed } from '../types.ts'
-import { isSame } from './connections.ts'
-import type { Connections, Server } from './connections.ts'
-import { mustBeAdopted, wasLost } from './lineage.ts'
-import type { Entry } from './lineage.ts'
-import { takeOver } from './take-over.ts'
-import type { Taken } from './take-over.ts'
+import { isSame, type Connections, type Server } from './connections.ts'
+import { mustBeAdopted, wasLost, type Entry } from './lineage.ts'
+import { takeOver, type Taken } from './take-over.ts'
 import { committed } from './transact.ts'
 
 /**

@@ -1,12 +1,19 @@
 import { sql } from 'drizzle-orm'
-import { endsNewer, leased, leasedUntil, mayLease, wanted } from '../outbox/delivery-lease.ts'
-import type { Leased, LeaseInput, Wanted } from '../outbox/delivery-lease.ts'
+import {
+  endsNewer,
+  leased,
+  leasedUntil,
+  mayLease,
+  wanted,
+  type Leased,
+  type LeaseInput,
+  type Wanted,
+} from '../outbox/delivery-lease.ts'
 import { deliveryFields } from '../outbox/row.ts'
 import { deliveries, targets } from '../schema.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
-import { commitOne } from './transact.ts'
-import type { Connecting } from './transact.ts'
+import { commitOne, type Connecting } from './transact.ts'
 
 /**
  * Leases deliveries that wait together with one statement. Where a lease is not possible, the act

@@ -1,8 +1,6 @@
 import type { ClientBase } from 'pg'
-import { highWaterFile } from '../high-water.ts'
-import type { HighWater } from '../high-water.ts'
-import { isSame } from './connections.ts'
-import type { Server } from './connections.ts'
+import { highWaterFile, type HighWater } from '../high-water.ts'
+import { isSame, type Server } from './connections.ts'
 
 /**
  * The history of the log's servers: a row for each server and timeline on which brokers took it

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
-import { isSame, SERVER } from './connections.ts'
-import type { Connections, Server } from './connections.ts'
+import { isSame, SERVER, type Connections, type Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'
-import { commitOne, readOne } from './transact.ts'
-import type { Connecting } from './transact.ts'
+import { commitOne, readOne, type Connecting } from './transact.ts'
 
 /**
  * The lease under which this broker may answer from what it reads. A broker that is cut off, or

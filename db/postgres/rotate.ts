@@ -1,12 +1,17 @@
 import { sql } from 'drizzle-orm'
 import { activity, participation, touchDue, validSession } from '../rows/session.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
-import { judgedFields, rejection, rotated, rotation } from '../token/rotate.ts'
-import type { Input, Rotation } from '../token/rotate.ts'
+import {
+  judgedFields,
+  rejection,
+  rotated,
+  rotation,
+  type Input,
+  type Rotation,
+} from '../token/rotate.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
-import { commitOne, readOne } from './transact.ts'
-import type { Connecting } from './transact.ts'
+import { commitOne, readOne, type Connecting } from './transact.ts'
 
 /**
  * Rotations that wait together: one statement reads their families, the act's own rule judges each

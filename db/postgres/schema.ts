@@ -1,7 +1,13 @@
-import { getTableColumns, getTableName, is } from 'drizzle-orm'
-import type { Column, SQL } from 'drizzle-orm'
-import { bigint, customType, index, pgSchema, primaryKey, uniqueIndex } from 'drizzle-orm/pg-core'
-import type { PgColumn } from 'drizzle-orm/pg-core'
+import { getTableColumns, getTableName, is, type Column, type SQL } from 'drizzle-orm'
+import {
+  bigint,
+  customType,
+  index,
+  pgSchema,
+  primaryKey,
+  uniqueIndex,
+  type PgColumn,
+} from 'drizzle-orm/pg-core'
 import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import * as embedded from '../schema.ts'
 

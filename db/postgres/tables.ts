@@ -1,5 +1,4 @@
-import { getTableColumns, getTableName, is } from 'drizzle-orm'
-import type { Column } from 'drizzle-orm'
+import { getTableColumns, getTableName, is, type Column } from 'drizzle-orm'
 import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import * as schema from '../schema.ts'
 

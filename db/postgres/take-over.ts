@@ -4,13 +4,10 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Sources } from '../engine/act.ts'
 import type { HighWater } from '../high-water.ts'
 import { beginRestored, continueLog } from '../operator/restored.ts'
-import { StoreUnavailable } from '../types.ts'
-import type { AuditWay, Committed } from '../types.ts'
-import type { Server } from './connections.ts'
-import { isSame, serverOf } from './connections.ts'
+import { StoreUnavailable, type AuditWay, type Committed } from '../types.ts'
+import { isSame, serverOf, type Server } from './connections.ts'
 import { runAct } from './executor.ts'
-import { addEntry, judgeMet, readHead, readLineage } from './lineage.ts'
-import type { Entry } from './lineage.ts'
+import { addEntry, judgeMet, readHead, readLineage, type Entry } from './lineage.ts'
 
 /**
  * Continues the log on a new timeline, in one transaction, far ahead of every number that the

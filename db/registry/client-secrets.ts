@@ -10,8 +10,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { clientSecrets } from '../schema.ts'
 
 /**

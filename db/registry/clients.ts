@@ -11,8 +11,17 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, names, pick, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  names,
+  pick,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { followAudience } from '../locks/lock-account.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'

@@ -10,8 +10,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { signingKeys } from '../schema.ts'
 import type { StoredSigningKey } from '../types.ts'

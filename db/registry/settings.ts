@@ -9,8 +9,8 @@ import {
   insertInto,
   names,
   query,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
 import { emit } from '../webhook/emit.ts'
 import { registryChanged } from './version.ts'

@@ -14,8 +14,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import { revoke } from '../revocation/revoke.ts'

@@ -1,8 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, command, excluded, insertInto, names, pick } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import {
+  assign,
+  command,
+  excluded,
+  insertInto,
+  names,
+  pick,
+  type Takes,
+} from '../engine/statement.ts'
 import { recordEnd } from '../rows/history.ts'
 import { lockSession } from '../rows/session.ts'
 import { cutoffs, participants, sessions } from '../schema.ts'

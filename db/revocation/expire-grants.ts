@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { assign, columnsOf, command, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import { assign, columnsOf, command, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
 import { isLive, lockSession, sessionBySid } from '../rows/session.ts'

@@ -1,12 +1,17 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, withoutReprepare, indexedBy } from '../engine/dialect.ts'
-import { assign, columnsOf, command, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  query,
+  type Param,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { addUncounted } from '../outbox/add.ts'
-import { applyCountChanges } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
+import { applyCountChanges, type Move } from '../outbox/counts.ts'
 import { covers } from '../rows/covers.ts'
 import { lockSession } from '../rows/session.ts'
 import { participants, revocations, sessions } from '../schema.ts'

@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { type Act, currentMs } from '../engine/act.ts'
-import { query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { query, type Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockHead } from '../log/head.ts'
 import { askMicrosoft } from '../outbox/microsoft-work.ts'

@@ -1,8 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { command, insertInto, pick } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { command, insertInto, pick, type Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
 import type { NewCode, SessionStatus } from '../types.ts'
 import { isRemoved } from './client.ts'
@@ -19,24 +18,21 @@ type CodeValues = Omit<NewCode, 'wantsAuthTime'> & {
   sid: string
   openedSeq: number
 }
+/** The columns of a code beside its hash and its use. */
+export const CODE_FIELDS = [
+  'sid',
+  'clientId',
+  'redirectUri',
+  'scope',
+  'audience',
+  'nonce',
+  'codeChallenge',
+  'wantsAuthTime',
+  'openedSeq',
+  'expiresAt',
+] as const
 const add = command((p: Takes<CodeValues>) =>
-  insertInto(
-    codes,
-    pick(
-      p,
-      'codeHash',
-      'sid',
-      'clientId',
-      'redirectUri',
-      'scope',
-      'audience',
-      'nonce',
-      'codeChallenge',
-      'wantsAuthTime',
-      'openedSeq',
-      'expiresAt',
-    ),
-  ),
+  insertInto(codes, pick(p, 'codeHash', ...CODE_FIELDS)),
 )
 
 /** @param openedSeq the head of the log when the session was read */

@@ -1,8 +1,17 @@
 import { sql } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
-import { columnsOf, command, insertInto, keysOf, names, pick, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import {
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  names,
+  pick,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
 import type { SecurityEvent, SignInFrom, User } from '../types.ts'

@@ -1,9 +1,7 @@
-import { sql } from 'drizzle-orm'
-import type { Column, SQL } from 'drizzle-orm'
+import { sql, type Column, type SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { query, textParam } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { query, textParam, type Takes } from '../engine/statement.ts'
 import { locks } from '../schema.ts'
 
 /**

@@ -1,7 +1,10 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
-import { raisesFloor } from '../../src/protocol/revocation.ts'
-import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import { sql, type SQL } from 'drizzle-orm'
+import {
+  raisesFloor,
+  type Actor,
+  type Reason,
+  type Selector,
+} from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import {
@@ -13,8 +16,9 @@ import {
   names,
   placeholders,
   query,
+  type Param,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
 import type { FreshDemand, FreshProof, User } from '../types.ts'
 import { findSubject, findSubjectByUser, homeOf } from './user.ts'

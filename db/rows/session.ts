@@ -1,10 +1,17 @@
-import { sql } from 'drizzle-orm'
-import type { Column, SQL } from 'drizzle-orm'
+import { sql, type Column, type SQL } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { withoutReprepare, least } from '../engine/dialect.ts'
-import { assign, columnsOf, command, lockRows, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  lockRows,
+  query,
+  type Param,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy, Session, SessionStatus } from '../types.ts'

@@ -10,8 +10,9 @@ import {
   names,
   pick,
   query,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional, optionals } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession, Subject } from '../types.ts'

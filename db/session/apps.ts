@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { columnsOf, command, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, command, query, type Takes } from '../engine/statement.ts'
 import { dropCodes } from '../rows/code.ts'
 import { rowGrantCutoff, isCovered } from '../rows/covers.ts'
 import { lockSubject } from '../rows/user.ts'

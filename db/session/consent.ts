@@ -10,8 +10,8 @@ import {
   names,
   pick,
   query,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
 import { lockSubject } from '../rows/user.ts'
 import { clients, consents } from '../schema.ts'
 

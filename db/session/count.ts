@@ -2,8 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Engine } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { sessions } from '../schema.ts'
 
 /** Counts the live sessions, in pages. */

@@ -1,8 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
-import { query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { query, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'
@@ -13,8 +12,8 @@ import {
   sessionFields,
   sessionsAndUsers,
   validSession,
+  type SessionRow,
 } from '../rows/session.ts'
-import type { SessionRow } from '../rows/session.ts'
 import { lockSubject } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
 import type { Committed, Session, SessionLimit } from '../types.ts'

@@ -1,14 +1,17 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { folded } from '../../src/runtime/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { has, withoutReprepare, indexedBy } from '../engine/dialect.ts'
-import { searchBack, WINDOW } from '../engine/search-back.ts'
-import type { Window } from '../engine/search-back.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { Param, Takes } from '../engine/statement.ts'
-import { isLive, joinUser, sessionFields, sessionOf, sessionsAndUsers } from '../rows/session.ts'
-import type { SessionRow } from '../rows/session.ts'
+import { searchBack, WINDOW, type Window } from '../engine/search-back.ts'
+import { columnsOf, query, type Param, type Takes } from '../engine/statement.ts'
+import {
+  isLive,
+  joinUser,
+  sessionFields,
+  sessionOf,
+  sessionsAndUsers,
+  type SessionRow,
+} from '../rows/session.ts'
 import { participants, sessions } from '../schema.ts'
 import type { Participant, Searched, Session, SessionPlace } from '../types.ts'
 

@@ -2,8 +2,15 @@ import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, castTo, command, insertInto, lockByName, pick } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import {
+  assign,
+  castTo,
+  command,
+  insertInto,
+  lockByName,
+  pick,
+  type Takes,
+} from '../engine/statement.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { addCode } from '../rows/code.ts'
@@ -19,10 +26,9 @@ import {
   sessionOf,
   sessionsOfBrowser,
   timeReason,
+  type SessionRow,
 } from '../rows/session.ts'
-import type { SessionRow } from '../rows/session.ts'
-import { nameUser, subjectFor } from '../rows/user.ts'
-import type { KnownUser } from '../rows/user.ts'
+import { nameUser, subjectFor, type KnownUser } from '../rows/user.ts'
 import { participants, sessions } from '../schema.ts'
 import type {
   Committed,

@@ -1,8 +1,7 @@
 import { fdatasyncSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import Database from 'better-sqlite3'
-import { CLOSE } from './checkpoints.ts'
-import type { Moved, Request, ThreadData } from './checkpoints.ts'
+import { CLOSE, type Moved, type Request, type ThreadData } from './checkpoints.ts'
 
 /**
  * The thread of checkpoints.ts: moves the write-ahead log into the data file on request. It reads

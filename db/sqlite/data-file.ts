@@ -1,8 +1,7 @@
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { createRequire } from 'node:module'
-import { highWaterFile, readHighWater } from '../high-water.ts'
-import type { HighWater } from '../high-water.ts'
+import { highWaterFile, readHighWater, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**

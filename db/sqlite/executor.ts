@@ -5,8 +5,7 @@ import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
-import { rejection, storeClosed } from './writer.ts'
-import type { Writer } from './writer.ts'
+import { rejection, storeClosed, type Writer } from './writer.ts'
 
 /**
  * Runs acts on one SQLite connection. Each statement is rendered and prepared once, at its first

@@ -8,8 +8,7 @@ import { pageOfSessions, searchSessions } from '../session/live.ts'
 import { StoreUnavailable } from '../types.ts'
 import { copyDatabase } from './backup.ts'
 import { createExecutor } from './executor.ts'
-import { CLOSE } from './reader.ts'
-import type { Answer, Failure, LongReads, Question } from './reader.ts'
+import { CLOSE, type Answer, type Failure, type LongReads, type Question } from './reader.ts'
 
 /** Answers the questions of reader.ts, one message for each. Its connections are read-only. */
 export function answerQuestions(port: MessagePort, file: string): void {

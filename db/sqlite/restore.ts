@@ -29,8 +29,7 @@ import { StoreUnavailable } from '../types.ts'
 import { createExecutor } from './executor.ts'
 import { lockDataFile } from './file-lock.ts'
 import { mustNotHaveMoved } from './migration-marker.ts'
-import { openTables } from './open.ts'
-import type { Sqlite } from './open.ts'
+import { openTables, type Sqlite } from './open.ts'
 
 /**
  * Replaces the data file with a backup, while no broker runs. The backup lacks what was revoked

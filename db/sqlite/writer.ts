@@ -3,8 +3,7 @@ import {
   inRequest,
   type RequestContext,
 } from '../../src/runtime/request-context.ts'
-import { StoreUnavailable } from '../types.ts'
-import type { Committed } from '../types.ts'
+import { StoreUnavailable, type Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 

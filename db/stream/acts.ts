@@ -1,12 +1,18 @@
 import { sql } from 'drizzle-orm'
 import { STREAM_UPDATED, VERIFICATION } from '../../src/protocol/stream-event.ts'
 import type { Act } from '../engine/act.ts'
-import { assign, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import {
+  assign,
+  command,
+  insertInto,
+  keysOf,
+  pick,
+  query,
+  type Takes,
+} from '../engine/statement.ts'
 import { head } from '../log/head.ts'
 import { releaseDelivery } from '../outbox/attempts.ts'
-import { applyCountChanges } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
+import { applyCountChanges, type Move } from '../outbox/counts.ts'
 import { HELD } from '../outbox/row.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { streams } from '../schema.ts'
@@ -14,8 +20,7 @@ import type { DeliveryRef, SignalStream } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { emitSet } from './emit.ts'
 import { closeAll } from './held.ts'
-import { lockedStream, rowOf, streamFields, streamOf, uriOf } from './row.ts'
-import type { StreamRow } from './row.ts'
+import { lockedStream, rowOf, streamFields, streamOf, uriOf, type StreamRow } from './row.ts'
 
 /**
  * Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so

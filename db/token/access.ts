@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { withoutReprepare } from '../engine/dialect.ts'
 import {
@@ -10,8 +9,9 @@ import {
   names,
   query,
   textParam,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { removedAt } from '../rows/client.ts'
 import { clientCutoff, covers, grantCutoff } from '../rows/covers.ts'
 import { joinsClient } from '../rows/joins.ts'

@@ -1,9 +1,9 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { isCodeVerifier, splitList } from '../../src/protocol/params.ts'
 import { equalInConstantTime, sha256 } from '../../src/runtime/compare.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
+import { CODE_FIELDS } from '../rows/code.ts'
 import {
   assign,
   columnsOf,
@@ -12,8 +12,9 @@ import {
   names,
   query,
   textParam,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { removedAt } from '../rows/client.ts'
@@ -28,8 +29,8 @@ import {
   sessionOf,
   statusOf,
   touch,
+  type SessionRow,
 } from '../rows/session.ts'
-import type { SessionRow } from '../rows/session.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
 import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '../types.ts'
@@ -41,19 +42,7 @@ import { openFamily } from './rotate.ts'
  */
 
 const codeFields = {
-  ...columnsOf(
-    codes,
-    'sid',
-    'clientId',
-    'redirectUri',
-    'scope',
-    'audience',
-    'nonce',
-    'codeChallenge',
-    'wantsAuthTime',
-    'openedSeq',
-    'expiresAt',
-  ),
+  ...columnsOf(codes, ...CODE_FIELDS),
   consumedAt: codes.consumedAt,
 }
 type CodeRow = RowOf<typeof codeFields>

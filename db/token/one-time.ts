@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
-import { columnsOf, command, insertInto, pick, query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, pick, query, type Takes } from '../engine/statement.ts'
 import { consumed, pushedRequests } from '../schema.ts'
 
 /** One-time use: consumed identifiers, and pushed authorization requests (RFC 9126). */

@@ -1,5 +1,4 @@
-import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { perEngine, forUpdate, withoutReprepare } from '../engine/dialect.ts'
@@ -11,8 +10,10 @@ import {
   pick,
   query,
   textParam,
+  type Param,
+  type RowOf,
+  type Takes,
 } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { covers, grantCutoff } from '../rows/covers.ts'

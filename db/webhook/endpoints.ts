@@ -6,12 +6,20 @@ import {
 } from '../../src/protocol/webhook-types.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, keysOf, pick, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  insertInto,
+  keysOf,
+  pick,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
 import { optionals, parseList } from '../engine/values.ts'
 import { head } from '../log/head.ts'
-import { applyCountChanges } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
+import { applyCountChanges, type Move } from '../outbox/counts.ts'
 import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { webhookEndpoints } from '../schema.ts'
 import type { DeliveryRef, WebhookEndpoint } from '../types.ts'

@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { OAuthError } from '../protocol/error.ts'
-import { readParams } from '../protocol/params.ts'
-import type { Params } from '../protocol/params.ts'
+import { readParams, type Params } from '../protocol/params.ts'
 
 /**
  * Reads the body of an OAuth request without the framework's parsers, which cost more than all the

@@ -1,7 +1,6 @@
 import type { SecretHash } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
-import { newId, newSecret } from '../runtime/ids.ts'
-import type { Random } from '../runtime/ids.ts'
+import { newId, newSecret, type Random } from '../runtime/ids.ts'
 
 /**
  * Generates a client secret. It is shown once and stored as a hash (SHA-256 is enough for 256

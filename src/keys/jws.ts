@@ -1,5 +1,12 @@
-import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from 'jose'
-import type { CompactJWSHeaderParameters, CryptoKey, JWK } from 'jose'
+import {
+  compactVerify,
+  decodeJwt,
+  decodeProtectedHeader,
+  importJWK,
+  type CompactJWSHeaderParameters,
+  type CryptoKey,
+  type JWK,
+} from 'jose'
 
 /** Verifies signatures with jose. No other module of the broker imports jose. */
 

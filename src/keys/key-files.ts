@@ -1,8 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import { readFile } from 'node:fs/promises'
 import type { SigningAlg } from '../protocol/names.ts'
-import { readPem } from './signing-key.ts'
-import type { SigningKey } from './signing-key.ts'
+import { readPem, type SigningKey } from './signing-key.ts'
 
 /** The acts of the store on signing keys. */
 export type KeyStore = Pick<Store, 'listKeys' | 'addKey' | 'activateKey' | 'retireKey'>

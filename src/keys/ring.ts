@@ -1,18 +1,15 @@
-import type { KeyStore } from './key-files.ts'
 /**
  * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is
  * the only place that signs. Rejects tokens of other issuers, types and algorithms, and of keys
  * that are no longer published.
  */
-import type { KeyState, StoredSigningKey } from '../../db/types.ts'
-import { StoreUnavailable } from '../../db/types.ts'
+import { StoreUnavailable, type KeyState, type StoredSigningKey } from '../../db/types.ts'
 import type { Random } from '../runtime/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
 import { Readings } from '../runtime/concurrency.ts'
 import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
-import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
-import type { PublicKey } from './jws.ts'
-import { adoptFiles, loadKeyFiles } from './key-files.ts'
+import { importPublic, readUnverified, sameType, verifyCompact, type PublicKey } from './jws.ts'
+import { adoptFiles, loadKeyFiles, type KeyStore } from './key-files.ts'
 import {
   ALGS,
   exportPkcs8,
@@ -21,8 +18,8 @@ import {
   signCompact,
   signCompactAside,
   signingInput,
+  type SigningKey,
 } from './signing-key.ts'
-import type { SigningKey } from './signing-key.ts'
 
 /**
  * The time between publication and first signature of a key, which is longer than clients cache a

@@ -2,8 +2,13 @@
  * Owns the keys derived from `BROKER_SECRET`, for sealing secrets at rest and for MACs. Rejects
  * short secrets, values sealed for another place, and values it did not seal.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto'
 import { pooledRandom, type Random } from '../runtime/ids.ts'
 import type { Sealer } from './interface.ts'
 

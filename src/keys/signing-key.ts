@@ -1,5 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  sign,
+  type KeyObject,
+} from 'node:crypto'
 import { promisify } from 'node:util'
 import type { SigningAlg } from '../protocol/names.ts'
 import { sha256 } from '../runtime/compare.ts'

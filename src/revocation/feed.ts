@@ -1,10 +1,9 @@
 import type { Deps } from './deps.ts'
-import type { Revocation } from '../../db/types.ts'
 import { Broadcaster } from './broadcaster.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
 import { ANY_GUARD, frame, opening, tenantsHeard, noteLost } from './feed-wire.ts'
-import { StoreUnavailable } from '../../db/types.ts'
+import { StoreUnavailable, type Revocation } from '../../db/types.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
 

@@ -1,7 +1,6 @@
 import type { Store } from '../../db/store.ts'
-import type { RevokeInput } from '../../db/types.ts'
+import type { Participant, RevokeInput, Session } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import type { Participant, Session } from '../../db/types.ts'
 import { openFromSession } from '../clients/session/sealed.ts'
 
 /**

@@ -13,13 +13,12 @@ import { createRig } from '../rig.ts'
 const docs = (name: string): string =>
   readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 
-function counted(cost: Check['cost']) {
+function counted(cost?: Check['cost']) {
   let looks = 0
   const check: Check = {
     id: 'counted',
     question: 'How often?',
-    cost,
-    severity: 'none',
+    ...(cost && { cost }),
     look: () => {
       looks++
       return [ok('Looked.')]
@@ -32,13 +31,13 @@ describe('the list of checks', () => {
   test('has each id once, and docs/checks.md has a row for each', () => {
     expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)
     const cost = (one: Check): string =>
-      one.cost === 'cheap'
+      one.cost === undefined
         ? 'at each look'
         : one.cost === 'on_demand'
           ? '`cmb doctor` only'
           : `once in ${one.cost.everySeconds} s${one.cost.background ? ', in the background' : ''}`
     const row = (one: Check): string =>
-      `| \`${one.id}\` | ${one.question} | ${cost(one)} | ${one.severity === 'none' ? '' : one.severity} | ${one.part ?? ''} |`
+      `| \`${one.id}\` | ${one.question} | ${cost(one)} | ${one.severity ?? ''} | ${one.part ?? ''} |`
     expect(
       docs('checks.md')
         .split('\n')
@@ -62,7 +61,7 @@ describe('the list of checks', () => {
         ids.split('|').includes(id),
       )
     }
-    for (const { id, severity } of CHECKS.filter((one) => one.severity !== 'none')) {
+    for (const { id, severity } of CHECKS.filter((one) => one.severity !== undefined)) {
       const severities = groups
         .flatMap(({ rules }) => rules)
         .flatMap(({ expr, labels }) => (named(id, expr) ? [labels.severity] : []))
@@ -74,7 +73,7 @@ describe('the list of checks', () => {
 describe('running checks', () => {
   test('what is cheap is looked at each time; what is dear is kept, and shared by all who ask meanwhile; fresh looks again', async () => {
     const rig = await createRig()
-    const [cheap, dear] = [counted('cheap'), counted({ everySeconds: 20 })]
+    const [cheap, dear] = [counted(), counted({ everySeconds: 20 })]
     const checks = createChecks(rig.deps, [cheap.check, { ...dear.check, id: 'dear' }])
     await Promise.all([checks.look(), checks.look()])
     expect([cheap.looks(), dear.looks()]).toEqual([2, 1])
@@ -98,14 +97,14 @@ describe('running checks', () => {
   test('a check that fails to look is reported and takes no other with it; where a part depends on it, the part is down', async () => {
     const rig = await createRig()
     const broken: Check = {
-      ...counted('cheap').check,
+      ...counted().check,
       id: 'broken',
       look: () => Promise.reject(new Error('no route')),
     }
     const checks = createChecks(rig.deps, [
       broken,
       { ...broken, id: 'part', part: 'queue' },
-      counted('cheap').check,
+      counted().check,
     ])
     expect(await checks.look()).toMatchObject([
       { check: 'broken', state: 'unknown', found: expect.stringContaining('no route') as string },

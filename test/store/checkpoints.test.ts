@@ -5,10 +5,14 @@ import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { MOVE, startCheckpointThread } from '../../db/sqlite/checkpoints.ts'
-import type { CheckpointThread, Moved, Request } from '../../db/sqlite/checkpoints.ts'
-import { CLOSE } from '../../db/sqlite/reader.ts'
-import type { Question, ReaderThread } from '../../db/sqlite/reader.ts'
+import {
+  MOVE,
+  startCheckpointThread,
+  type CheckpointThread,
+  type Moved,
+  type Request,
+} from '../../db/sqlite/checkpoints.ts'
+import { CLOSE, type Question, type ReaderThread } from '../../db/sqlite/reader.ts'
 import { openSqliteStore, type SqliteStoreOptions } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
 import { readHere } from '../reads-here.ts'

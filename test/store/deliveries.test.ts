@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { AttemptResult } from '../../db/types.ts'
-import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, STORES, T0, TENANT, type Bench } from './fixture.ts'
 
 const MS = T0 * 1000
 const DAY_MS = 86_400_000

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { HeldRecord } from '../../db/types.ts'
-import { benches, expectOutcome, STORES, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, STORES, TENANT, type Bench } from './fixture.ts'
 
 const sessionOf = (who: string) => ({
   ...{ loginHintSealed: 'a SEALED hint', microsoftCacheSealed: 'a SEALED cache' },

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, statementsOf, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, statementsOf, STORES, T0, TENANT, type Bench } from './fixture.ts'
 
 /** `users` users, each signed in on `browsers` browsers and at sydney on each. */
 async function crowd(b: Bench, users: number, browsers = 1) {

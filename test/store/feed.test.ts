@@ -2,8 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { GuardReport } from '../../db/types.ts'
-import { bench, benches, statementsOf, STORES, T0 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { bench, benches, statementsOf, STORES, T0, type Bench } from './fixture.ts'
 
 const revokeSome = async (b: Bench, count: number) => {
   for (let i = 0; i < count; i++) await b.revoke({ kind: 'tenant', tid: `tenant-${i}` })

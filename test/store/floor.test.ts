@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { RAISES_FLOOR, REASONS } from '../../src/protocol/revocation.ts'
-import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import {
+  RAISES_FLOOR,
+  REASONS,
+  type Actor,
+  type Reason,
+  type Selector,
+} from '../../src/protocol/revocation.ts'
 import { type Bench, bench, benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 
 const OTHER = '99999999-2222-4333-8444-555555555555'

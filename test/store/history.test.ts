@@ -1,8 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { SecurityEvent } from '../../db/types.ts'
-import { benches, expectOutcome, sha, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench, SignedIn } from './fixture.ts'
+import {
+  benches,
+  expectOutcome,
+  sha,
+  STORES,
+  T0,
+  TENANT,
+  type Bench,
+  type SignedIn,
+} from './fixture.ts'
 
 const DAY = 86_400
 const FROM = { address: '203.0.113.7', clientId: 'sydney' }

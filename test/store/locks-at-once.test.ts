@@ -10,8 +10,9 @@ import {
   STORES,
   T0,
   TENANT,
+  type Bench,
+  type SignedIn,
 } from './fixture.ts'
-import type { Bench, SignedIn } from './fixture.ts'
 
 /**
  * Locks beside other acts: whichever commits first, nothing of a locked user, tenant or client

@@ -12,8 +12,8 @@ import {
   STORES,
   T0,
   TENANT,
+  type Bench,
 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
 
 /**
  * Locks: no session of a locked user or tenant and no grant of a locked client lives, and none

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { bench, codeFor, redemptionOf, STORES } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { bench, codeFor, redemptionOf, STORES, type Bench } from './fixture.ts'
 import { Model } from './model.ts'
 
 const CLIENTS = ['sydney', 'melbourne']

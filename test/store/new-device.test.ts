@@ -1,8 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { WebhookEndpoint } from '../../db/types.ts'
 import { WEBHOOK_SWITCHES } from '../../src/protocol/webhook-types.ts'
-import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench, SignInOptions } from './fixture.ts'
+import {
+  benches,
+  expectOutcome,
+  STORES,
+  T0,
+  TENANT,
+  type Bench,
+  type SignInOptions,
+} from './fixture.ts'
 
 const TYPE = 'session.new_device'
 const OLGA = { kind: 'operator', id: 'olga' } as const

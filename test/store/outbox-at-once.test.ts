@@ -1,9 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { PURGED_LATE } from '../../db/types.ts'
-import type { AttemptResult, DeliveryState } from '../../db/types.ts'
-import { bench, benches, expectOutcome, signHeads, STORES, T0 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { PURGED_LATE, type AttemptResult, type DeliveryState } from '../../db/types.ts'
+import { bench, benches, expectOutcome, signHeads, STORES, T0, type Bench } from './fixture.ts'
 
 /**
  * What workers, operators and retention could do to each other's deliveries. Each test says what

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SecretHash } from '../../src/protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
-import { benches, expectOutcome, family, metadataOf, STORES, T0 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, family, metadataOf, STORES, T0, type Bench } from './fixture.ts'
 
 const secret = (id: string, createdAt: number, expiresAt?: number): SecretHash => ({
   id,

@@ -10,8 +10,8 @@ import {
   redemptionOf,
   STORES,
   T0,
+  type Bench,
 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
 
 /**
  * What two brokers could do to each other's registry. Each test says what holds in whichever order

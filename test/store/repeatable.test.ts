@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, STORES } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, STORES, type Bench } from './fixture.ts'
 
 const REQUEST = { caller: 'client robot', keyHash: 'key', requestHash: 'lock Alice' }
 const DAY = 86_400

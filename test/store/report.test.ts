@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench, SignedIn } from './fixture.ts'
+import { benches, expectOutcome, STORES, T0, TENANT, type Bench, type SignedIn } from './fixture.ts'
 
 const FRESH = 300
 const state = async (b: Bench, one: SignedIn) =>

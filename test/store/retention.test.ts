@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { PURGED_LATE, PURGED_SOON } from '../../db/types.ts'
-import { benches, codeFor, expectOutcome, redemptionOf, signHeads, STORES, T0 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import {
+  benches,
+  codeFor,
+  expectOutcome,
+  redemptionOf,
+  signHeads,
+  STORES,
+  T0,
+  type Bench,
+} from './fixture.ts'
 
 const DAY = 86_400
 const purge = async (b: Bench, now: number) => {

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, family, PROBED, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import {
+  benches,
+  expectOutcome,
+  family,
+  PROBED,
+  STORES,
+  T0,
+  TENANT,
+  type Bench,
+} from './fixture.ts'
 
 async function inThree(b: Bench) {
   for (const one of ['sydney', 'melbourne', 'perth']) await b.client(one)

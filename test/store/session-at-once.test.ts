@@ -10,8 +10,8 @@ import {
   STORES,
   T0,
   TENANT,
+  type Bench,
 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
 
 /**
  * What two connections could do to each other. Each test says what holds in whichever order the two

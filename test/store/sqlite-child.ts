@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { writeSync } from 'node:fs'
-import { startCheckpointThread } from '../../db/sqlite/checkpoints.ts'
-import type { CheckpointThread, ThreadData } from '../../db/sqlite/checkpoints.ts'
+import {
+  startCheckpointThread,
+  type CheckpointThread,
+  type ThreadData,
+} from '../../db/sqlite/checkpoints.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SignalStream } from '../../db/types.ts'
 import { STREAM_EVENTS, VERIFICATION } from '../../src/protocol/stream-event.ts'
-import { benches, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, STORES, T0, TENANT, type Bench } from './fixture.ts'
 
 const SCOPES = ['openid', 'offline_access', 'ssf.read']
 

@@ -16,8 +16,7 @@ import { checkAccess } from '../../db/token/access.ts'
 import { rotateRefreshToken, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { Store } from '../../db/store.ts'
-import { StoreUnavailable } from '../../db/types.ts'
-import type { Session, TokenFamily } from '../../db/types.ts'
+import { StoreUnavailable, type Session, type TokenFamily } from '../../db/types.ts'
 import { bench, codeFor, family, redemptionOf, T0, type Bench } from './fixture.ts'
 
 /** The hot acts of Postgres: what they do as one statement is what the act does, or nothing. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, family, STORES } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, family, STORES, type Bench } from './fixture.ts'
 
 const forgetAll = async (b: Bench, limit = 1_000): Promise<number> => {
   let pages = 1

@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { DeliveryRef, WebhookEndpoint } from '../../db/types.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
-import { benches, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, STORES, T0, TENANT, type Bench } from './fixture.ts'
 
 const OPERATOR = { kind: 'operator', id: 'olivia' } as const
 

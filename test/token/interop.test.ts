@@ -1,8 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { describe, expect, test } from 'vitest'
-import { createRig, ISSUER, VERIFIER } from '../rig.ts'
-import type { RegisteredClient, Rig } from '../rig.ts'
+import { createRig, ISSUER, VERIFIER, type RegisteredClient, type Rig } from '../rig.ts'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
 const ALL = {

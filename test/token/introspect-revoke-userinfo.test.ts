@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createRig, ISSUER, START } from '../rig.ts'
-import type { RegisteredClient, Rig } from '../rig.ts'
+import { createRig, ISSUER, START, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf, isLive, outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
 
 const introspect = async (

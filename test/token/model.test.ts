@@ -1,9 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createRig } from '../rig.ts'
-import type { RegisteredClient, Rig } from '../rig.ts'
-import { claimsOf, refreshForm, tokensOf } from './tokens.ts'
-import type { Tokens } from './tokens.ts'
+import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { claimsOf, refreshForm, tokensOf, type Tokens } from './tokens.ts'
 
 /**
  * What may happen to a user's tokens at an instance, honest or not. `pick` chooses among what there

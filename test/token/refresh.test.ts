@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
-import { createRig, OTHER_TENANT, START } from '../rig.ts'
-import type { RegisteredClient, Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, START, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf, isLive, outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
 
 const refresh = (

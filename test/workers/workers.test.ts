@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { PURGED_LATE, PURGED_SOON, StoreUnavailable } from '../../db/types.ts'
-import type { DeliveryRef } from '../../db/types.ts'
+import { PURGED_LATE, PURGED_SOON, StoreUnavailable, type DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'

@@ -13,21 +13,16 @@ export const brokerChecks: readonly Check[] = [
   {
     id: 'settings',
     question: 'Are the settings right?',
-    cost: 'cheap',
-    severity: 'none',
     look: settings,
   },
   {
     id: 'client-addresses',
     question: 'Do clients’ addresses reach the broker?',
-    cost: 'cheap',
-    severity: 'none',
     look: clientAddresses,
   },
   {
     id: 'queue',
     question: 'Does the queue server answer?',
-    cost: 'cheap',
     severity: 'ticket',
     part: 'queue',
     look: queue,

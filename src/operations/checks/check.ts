@@ -10,13 +10,13 @@ export interface Check {
   /** The question on /setup/checks. */
   question: string
   /**
-   * `cheap`: runs each time. `everySeconds`: the result is kept, because the check calls another
-   * system; with `background` only `cmb doctor` waits for a slow one. `on_demand`: runs only for
-   * `cmb doctor`, because its cost grows with the number of clients.
+   * Default: the check is cheap and runs each time. `everySeconds`: the result is kept, because the
+   * check calls another system; with `background` only `cmb doctor` waits for a slow one.
+   * `on_demand`: runs only for `cmb doctor`, because its cost grows with the number of clients.
    */
-  cost: 'cheap' | 'on_demand' | { everySeconds: number; background?: true }
-  /** The alert of a failure: one that pages, one that files a ticket, or none. */
-  severity: 'page' | 'ticket' | 'none'
+  cost?: 'on_demand' | { everySeconds: number; background?: true }
+  /** The alert of a failure: one that pages, or one that files a ticket. Default: none. */
+  severity?: 'page' | 'ticket'
   /** The part of the broker that is down when the check fails. */
   part?: 'store' | 'queue' | 'microsoft'
   /** True if /setup/checks shows the check. */

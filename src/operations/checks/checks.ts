@@ -34,7 +34,7 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   const kept = new Map<string, Kept>()
   const seen = createSeen(deps)
   const current = async (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
-    if (typeof check.cost === 'string') return run(deps, check, look)
+    if (typeof check.cost !== 'object') return run(deps, check, look)
     const { everySeconds, background = false } = check.cost
     const nowMs = deps.clock.steadyMs()
     let last = kept.get(check.id)
@@ -78,7 +78,7 @@ function createSeen({ clock }: Pick<Deps, 'clock'>) {
 
 async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
   const waitedFor =
-    typeof check.cost === 'string' ? check.cost !== 'on_demand' : check.cost.background !== true
+    typeof check.cost === 'object' ? check.cost.background !== true : check.cost !== 'on_demand'
   const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
   const found: Found[] = await within(
     ms,

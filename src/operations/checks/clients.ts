@@ -14,28 +14,23 @@ export const clientChecks: readonly Check[] = [
     id: 'deliveries',
     question: 'Is everything delivered?',
     cost: 'on_demand',
-    severity: 'none',
     look: deliveries,
   },
   {
     id: 'clients',
     question: 'Does the broker reach its clients?',
     cost: 'on_demand',
-    severity: 'none',
     look: addresses,
   },
   {
     id: 'feed-streams',
     question: 'Is there a place for each guard?',
-    cost: 'cheap',
     severity: 'ticket',
     look: feedStreams,
   },
   {
     id: 'guard-leases',
     question: 'Do guards hold their leases?',
-    cost: 'cheap',
-    severity: 'none',
     look: guardLeases,
   },
 ]

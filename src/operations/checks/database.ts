@@ -21,7 +21,6 @@ export const databaseChecks: readonly Check[] = [
   {
     id: 'database',
     question: 'Can the database commit?',
-    cost: 'cheap',
     severity: 'page',
     part: 'store',
     look: commits,
@@ -30,7 +29,6 @@ export const databaseChecks: readonly Check[] = [
     id: 'postgres-version',
     question: 'Is this version of Postgres supported?',
     cost: MINUTE,
-    severity: 'none',
     look: ofPostgres(version),
   },
   {
@@ -58,7 +56,6 @@ export const databaseChecks: readonly Check[] = [
     id: 'postgres-rights',
     question: 'Has the broker’s role the least rights?',
     cost: MINUTE,
-    severity: 'none',
     look: ofPostgres(rights),
   },
   {

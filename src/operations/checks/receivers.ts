@@ -8,7 +8,6 @@ export const receiverChecks: readonly Check[] = [
     id: 'webhooks',
     question: 'Do webhooks reach their endpoints?',
     cost: { everySeconds: 30 },
-    severity: 'none',
     look: webhooks,
   },
   {

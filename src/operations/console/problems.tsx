@@ -1,5 +1,4 @@
 import type { Child } from 'hono/jsx'
-import type { Check } from '../checks/check.ts'
 import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
 import { Live, Panel } from './layout.tsx'
@@ -15,7 +14,7 @@ import { clientLink, type ConsoleRequest } from './request.ts'
 interface Problem {
   id: string
   title: string
-  severity: Check['severity']
+  severity: keyof typeof SEVERITY
   bad: boolean
   /** Epoch milliseconds. */
   sinceMs: number | undefined

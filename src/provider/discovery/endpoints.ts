@@ -2,8 +2,7 @@
  * Owns the public documents of the broker: its metadata, its public keys, and the description of
  * its API.
  */
-import { Hono } from 'hono'
-import type { Context } from 'hono'
+import { Hono, type Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { JWKS_MAX_AGE_SECONDS } from '../../keys/interface.ts'
 import { sha256 } from '../../runtime/compare.ts'

@@ -9,8 +9,7 @@ import {
 } from '../../protocol/names.ts'
 import { printable, splitList } from '../../protocol/params.ts'
 import { mintAccessToken, type TokenAnswer } from './tokens.ts'
-import { askedAudience, LOCKED } from './grant.ts'
-import type { GrantInput, TokenDeps } from './grant.ts'
+import { askedAudience, LOCKED, type GrantInput, type TokenDeps } from './grant.ts'
 
 const USER_SCOPES: readonly string[] = SCOPES
 

@@ -3,8 +3,7 @@
  * Rejects unauthenticated callers, ended sessions, and requests that the specifications do not
  * allow.
  */
-import { Hono } from 'hono'
-import type { Context } from 'hono'
+import { Hono, type Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import { type Description, described } from '../../protocol/described.ts'

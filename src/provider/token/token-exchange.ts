@@ -2,12 +2,22 @@ import type { Session } from '../../../db/types.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { TOKEN_TYPE } from '../../protocol/names.ts'
-import type { Params } from '../../protocol/params.ts'
-import { required, splitList } from '../../protocol/params.ts'
-import { mintAccessToken, readAccessToken } from './tokens.ts'
-import type { AccessTokenClaims, Act, TokenAnswer } from './tokens.ts'
-import { LOCKED, mustAdmitThere, mustBeRecent, narrowed } from './grant.ts'
-import type { GrantInput, TokenDeps } from './grant.ts'
+import { required, splitList, type Params } from '../../protocol/params.ts'
+import {
+  mintAccessToken,
+  readAccessToken,
+  type AccessTokenClaims,
+  type Act,
+  type TokenAnswer,
+} from './tokens.ts'
+import {
+  LOCKED,
+  mustAdmitThere,
+  mustBeRecent,
+  narrowed,
+  type GrantInput,
+  type TokenDeps,
+} from './grant.ts'
 
 const MAX_DEPTH = 3
 const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
