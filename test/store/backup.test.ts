@@ -238,7 +238,7 @@ describe('restore', () => {
         enforcedSeq: 1,
         reportedAtMs: 1,
       }),
-    ).toEqual({ reached: [] })
+    ).toEqual({ reached: [], ranOut: [] })
   })
 
   test('no key that the broker kept signs again: one that leaked may have been retired since the backup', async () => {
