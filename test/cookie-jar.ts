@@ -17,8 +17,8 @@ export interface Cookie {
 }
 
 /**
- * Whether a cookie with `Secure` is accepted: browsers do so over plain HTTP from the machine
- * itself (W3C Secure Contexts §3.1).
+ * Returns whether a cookie with `Secure` is accepted. Browsers accept it over plain HTTP from the
+ * machine itself (W3C Secure Contexts §3.1).
  */
 const isTrustworthy = ({ protocol, hostname }: URL): boolean =>
   protocol === 'https:' || /(?:^|\.)localhost$|^127\.|^\[::1\]$/.test(hostname)

@@ -26,8 +26,8 @@ const unused: Reused[] = []
 const LEAST_UNUSED = 3
 
 /**
- * Whether a database can be reused. A store that was not closed still writes there, and a large one
- * is made again faster than emptied.
+ * Tests whether a database can be reused. A store that was not closed still writes there, and a
+ * large one is made again faster than emptied.
  */
 const IS_REUSABLE = `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
   AND (SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = '${NAMESPACE}'::regnamespace AND relkind = 'r') < ${MOST_BYTES} AS so`

@@ -40,7 +40,7 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
-/** Where a schema takes any text. */
+/** Returns the places where a schema accepts any text. */
 function freeTexts(schema: Schema, at: string, all: Document['components']['schemas']): string[] {
   if (schema.$ref !== undefined)
     return freeTexts(all[schema.$ref.split('/').at(-1) ?? ''] ?? {}, at, all)

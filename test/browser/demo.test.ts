@@ -98,7 +98,7 @@ describe('the demo in a browser', () => {
     const statusAt = async (index: number): Promise<number> =>
       (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
     expect([await statusAt(0), await statusAt(1)]).toEqual([200, 200])
-    // What ten such requests take on this machine, before or after, is not the broker's.
+    // The time of ten such requests on this machine, before and after. It is not the broker's.
     const tenRequests = async (): Promise<number> => {
       const begunAt = Date.now()
       for (let i = 0; i < 10; i++) await statusAt(i % 2)

@@ -88,7 +88,7 @@ test('the console fits on every page at every width, and axe objects to nothing,
     ])
   }
   const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
-  // As in a log of millions, in which a reason is not found at once.
+  // A search looks at two entries, as in a log of millions, in which a reason is not found at once.
   const { pageOfRevocations } = rig.store
   rig.store.pageOfRevocations = (input) =>
     pageOfRevocations({ ...input, most: input.reason === undefined ? input.most : 2 })

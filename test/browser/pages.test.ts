@@ -56,7 +56,7 @@ async function takePart(client: RegisteredClient): Promise<void> {
   })
 }
 
-/** Of every kind of entry one. */
+/** Makes one entry of every kind. */
 async function haveHistory(): Promise<void> {
   const { user, sub } = session.session
   const now = rig.clock.now()

@@ -48,7 +48,7 @@ const USERS_PAGES: readonly Shot[] = [
   { name: 'home-wide-dark', path: '/', width: 1440, dark: true },
 ]
 const CONSOLE_PAGES: readonly Shot[] = [
-  // What is wrong depends on the machine: for the docs alone.
+  // The problems depend on the machine, so this picture is only for the docs.
   { name: undefined, path: '/ops', width: 1440, docs: 'ops-overview-wide' },
   { name: 'instances-phone', path: '/ops/clients', width: 320 },
   { name: 'deliveries-dark', path: '/ops/deliveries?state=failed', width: 768, dark: true },

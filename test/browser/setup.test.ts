@@ -122,7 +122,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await send('Begin')
   await look(page, 'setup-overview')
 
-  // What users see: the preview follows what is typed, and measures the color.
+  // The preview follows what is typed, as users will see it, and measures the color.
   await press('Names, logo and color')
   await page.getByLabel('Organization').fill('Contoso Ltd')
   expect(await page.textContent('#preview-organization')).toBe('Contoso Ltd')
@@ -142,7 +142,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   expect(await page.locator('header .brand img').getAttribute('src')).toMatch(/^\/assets\/logo\?v=/)
   await press('All steps')
 
-  // What the page says is what is registered.
+  // The page shows what is registered.
   await press('What to register')
   await look(page, 'setup-register')
   await page.getByText('The manifest alone').click()

@@ -31,7 +31,7 @@ afterAll(() => browser.close())
 
 let rig: Rig
 let base: string
-/** Of Uma on her telephone. */
+/** The session of Uma on her telephone. */
 let phone: Awaited<ReturnType<Rig['openSession']>>['session']
 let tina: Awaited<ReturnType<Rig['openSession']>>
 beforeEach(async () => {
@@ -132,7 +132,7 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     expect([name, answer?.status()]).toEqual([name, name === 'unknown' ? 404 : 200])
     await fits(window.page, `tenant-${name}`)
   }
-  // Of more sessions than a page shows.
+  // The list looks at one session a page, so that there are more pages.
   const { pageOfSessions } = rig.store
   rig.store.pageOfSessions = (input) => pageOfSessions({ ...input, most: 1 })
   await window.page.goto(`${base}/tenant/sessions`)

@@ -126,13 +126,13 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     )
     await sql(server.url('postgres'), 'GRANT pg_read_all_stats TO blind')
     await expect(start()).rejects.toThrow(/its synchronous standby answers\.$/)
-    // As the pods of Kubernetes do, which start together.
+    // Several brokers start together, as pods of Kubernetes do.
     const again = Array.from({ length: 10 }, () => grantRole(as('tables_owner'), 'blind'))
     expect(await Promise.all(again)).toEqual(again.map(() => undefined))
   })
 
   test('through which no notification comes back is a warning, and says what to set; other brokers take it for no revocation', async () => {
-    // As behind a pooler: the connection that listens is another than the one that hears.
+    // Notifications do not reach the connection that listens, as behind a pooler.
     const of = await look(await broker({ databaseDirectUrl: server.url('postgres') }))
     expect(of('postgres-notifications')).toMatchObject({
       state: 'warning',

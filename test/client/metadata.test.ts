@@ -13,7 +13,7 @@ const SYDNEY = {
 }
 const CONTOSO = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 const FABRIKAM = '0b3a4f0c-52d8-4b8e-9d8f-0a6a9d1f7c22'
-/** What makes a client a receiver of security events. */
+/** The metadata that make a client a receiver of security events. */
 const RECEIVER = { grant_types: ['client_credentials'], scope: 'ssf.read', redirect_uris: [] }
 const JWK = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: '1' }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { JWT_BEARER_ASSERTION } from '../../src/protocol/names.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 
-/** What the log says of a client that is rejected: the cause, and never a secret. */
+/** The log names the cause for which a client is rejected, and never a secret. */
 
 const lines = (rig: Rig, event: string) =>
   rig.lines

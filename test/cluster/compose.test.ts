@@ -10,7 +10,7 @@ import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { listen } from '../../src/runtime/listener.ts'
 
-/** What the services of compose.yaml name. test/containers runs them. */
+/** Checks the names in the services of compose.yaml. test/containers runs the services. */
 
 interface Service {
   image: string

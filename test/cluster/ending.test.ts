@@ -4,7 +4,7 @@ import { Hono } from 'hono'
 import { expect, onTestFinished, test } from 'vitest'
 import { listen } from '../../src/runtime/listener.ts'
 
-/** What a broker that ends does for requests of a proxy that has not noticed yet. */
+/** A broker that shuts down still answers the requests of a proxy that has not noticed yet. */
 
 async function listening() {
   const app = new Hono()

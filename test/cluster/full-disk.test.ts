@@ -110,7 +110,7 @@ test.skipIf(BIN === undefined || !canMount())(
       .not.toBe('unavailable')
     acknowledged.push(next)
 
-    // Where there is no room for the next file of its log, Postgres ends.
+    // Postgres ends if there is no room for the next file of its log.
     fill(ballast)
     await sql(server.url('postgres'), 'SELECT pg_switch_wal()').catch(() => undefined)
     await expect(revokeAll(others())).rejects.toBeInstanceOf(StoreUnavailable)

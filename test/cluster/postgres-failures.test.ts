@@ -4,7 +4,10 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** What a broker answers while Postgres, or the way to it, fails; and that it goes on by itself. */
+/**
+ * The broker answers correctly while Postgres, or the network to it, fails, and continues by
+ * itself.
+ */
 
 /** The way to a server, as a network has it: it can be cut when a COMMIT has been passed on. */
 async function wayTo(url: string) {
@@ -122,7 +125,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres fails', () => {
       now: rig.clock.now(),
     })
     const { epoch, seq } = await rig.store.head()
-    // As after a takeover of a server that ended at `seq`.
+    // The state after a takeover of a server that ended at `seq`.
     await sql(
       url,
       `INSERT INTO broker.lineage (system_identifier, timeline, epoch, after_seq, from_seq, why, at_ms)

@@ -174,7 +174,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
       else first.resolve()
       return batch
     }
-    // None of its intervals passes: it does what it is woken for.
+    // No interval of the workers passes, so that they only work when they are woken.
     vi.useFakeTimers({ toFake: ['setInterval'] })
     onTestFinished(() => void vi.useRealTimers())
     const workers = await startWorkers({

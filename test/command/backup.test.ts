@@ -23,8 +23,8 @@ beforeEach(async () => {
 const audit = async () => (await rig.store.listAudit({ limit: 1 }))[0]
 
 /**
- * Whether the system lets no user make that folder, root included. A kernel, or a chroot, may
- * answer otherwise.
+ * Returns true if the system lets no user make that folder, root included. A kernel, or a chroot,
+ * may answer otherwise.
  */
 function rejectsRoot(path: string): boolean {
   try {
@@ -147,7 +147,7 @@ describe('cmb users erase', () => {
       ended: { outcome: 'done' },
     })
     expect(JSON.stringify(entry)).not.toContain('alice')
-    // What the feed's listeners and instances hear is an ordinary revocation.
+    // Listeners of the feed and instances get an ordinary revocation.
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
   })
 

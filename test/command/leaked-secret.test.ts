@@ -35,7 +35,7 @@ async function restarted(rig: Rig, secrets: Config['secrets']) {
       findings: { check: string; state: string }[]
     }>()
     const ofSecrets = findings.filter(({ check }) => check === 'secrets').map(({ state }) => state)
-    // Where there is none the command did not reach the broker, and its findings say why.
+    // Without such a finding the command did not reach the broker. The other findings say why.
     return ofSecrets.length > 0 ? ofSecrets : findings
   }
   return { deps, app, type, stop, secrets: secrets_ }

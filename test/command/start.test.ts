@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 /**
- * What `cmb` loads before a command does its work. Each package costs an operator, and each script,
- * CPU time at every command.
+ * `cmb` loads little before a command does its work. Each package costs an operator, and each
+ * script, CPU time at every command.
  */
 
 const CLI = resolve(import.meta.dirname, '../../src/cli.ts')

@@ -14,7 +14,7 @@ import { createSuite, type Mode, openProvider, type Parameters } from './suite.t
 const unsigned = (claims: Record<string, unknown>): string =>
   `${[{ alg: 'none' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`
 
-/** What userinfo says whatever was asked for. */
+/** The claims that userinfo returns whatever the scope is. */
 const OF_EACH_USER = {
   sub: expect.any(String) as string,
   session_expires_at: expect.any(Number) as number,

@@ -12,8 +12,8 @@ const read = async (path: string) => {
 }
 
 /**
- * What OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3 and the logout
- * specifications name.
+ * The members that OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3 and the
+ * logout specifications name.
  */
 const KNOWN = [
   'issuer',

@@ -16,7 +16,7 @@ export type Mode = 'query' | 'form_post'
 /** The answer of the authorization endpoint, and what was seen before it. */
 export interface Answered {
   parameters: Record<string, string>
-  /** Whether the user was asked to sign in at Microsoft. */
+  /** True if the user was asked to sign in at Microsoft. */
   signedIn: boolean
 }
 

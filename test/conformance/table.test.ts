@@ -32,7 +32,7 @@ const ALL_TESTS = 3
 /** The guard's plan. */
 const BACK_CHANNEL_RP = 8
 const MODULES = 1 + BASIC + ALL_TESTS + 11 + 2 + BACK_CHANNEL_RP
-/** Of transmitters and of receivers. */
+/** The number of modules for transmitters and for receivers. */
 const SHARED_SIGNALS = 22 + 7
 
 test('the table has every module of the OpenID Connect plans', () => {

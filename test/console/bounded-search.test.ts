@@ -15,7 +15,7 @@ beforeEach(async () => {
   lookAtMost(rig.store, 5)
 })
 
-/** As the console, the API and `cmb` do it in a log of millions. */
+/** Limits how many entries a search reads, as in a log of millions. */
 function lookAtMost(store: Store, most: number): void {
   const { pageOfRevocations, pageOfAudit, pageOfSessions } = store
   store.pageOfRevocations = (input) => pageOfRevocations({ ...input, most })

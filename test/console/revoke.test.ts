@@ -273,7 +273,7 @@ describe('revoking', () => {
   const commentIn = (html: string): string =>
     /<textarea[^>]*>\s*([^<]*?)\s*<\/textarea>/.exec(html)?.[1] ?? ''
 
-  /** As a fresh sign-in in another tab would: the same session, proved now. */
+  /** Proves the user again in the same session, as a fresh sign-in in another tab does. */
   async function freshAgain(
     adam: Awaited<ReturnType<typeof atConsole>>,
     authTime = rig.clock.now(),

@@ -24,7 +24,7 @@ const TINA = {
   name: 'Tina Tenant',
   username: 'tina@fabrikam.example',
 }
-/** Of another tenant: nothing of it may ever be shown. */
+/** A user of another tenant, of whom nothing may ever be shown. */
 const CAROL = {
   tid: TENANT,
   oid: '00000000-0000-4000-8000-0000000000c2',
@@ -395,7 +395,7 @@ describe('in their own tenant', () => {
 })
 
 describe('lists of a large tenant', () => {
-  /** As many as one answer looks at. */
+  /** Limits how many entries one answer reads. */
   function lookAtMost(most: number) {
     const { pageOfRevocations, pageOfSessions } = rig.store
     rig.store.pageOfRevocations = (input) => pageOfRevocations({ ...input, most })
@@ -558,7 +558,7 @@ describe('the role that is set (protocol/tenant-administrators)', () => {
 })
 
 describe('everything else of the broker is invisible to the administrator of a tenant', () => {
-  /** What a page of another tenant's would show. */
+  /** Texts that only a page of another tenant shows. */
   const FOREIGN = ['Carol', 'carol@', CAROL.oid, 'CASE-CONTOSO', 'Sydney', 'sydney']
 
   /** Another tenant with all that the broker keeps; the values of path parameters. */

@@ -26,8 +26,8 @@ const bytesOf = (quantity: unknown): number => {
 }
 
 /**
- * Whether a volume is in memory: then it is a tmpfs of the container. Any other is a volume of the
- * engine, which the kubelet prepares.
+ * Returns whether a volume is in memory. It is then a tmpfs of the container. Any other is a volume
+ * of the engine, which the kubelet prepares.
  */
 const inMemory = ({ emptyDir }: Volume): boolean => emptyDir?.medium === 'Memory'
 const volumesOf = ({ volumes = [] }: PodSpec): Volume[] => [

@@ -100,7 +100,7 @@ class Sessions {
     this.ended.push({ tokens, atMs: performance.now() })
   }
 
-  /** Whether a broker reports the token as active. */
+  /** Returns whether a broker reports the token as active. */
   async isActive(broker: string, { access_token: token }: TokenEndpointResponse): Promise<boolean> {
     const { stack, secret, brokers } = this.parts
     const response = await ask(stack, secret, '/introspect', { token }, brokers[broker]).catch(

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/users.ts'
 import { entra } from './relying-party.ts'
 
-/** What the live document has had since 2026-07-13. */
+/** The fields of the live document since 2026-07-13. */
 const FIELDS = [
   'issuer',
   'authorization_endpoint',

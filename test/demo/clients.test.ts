@@ -29,7 +29,7 @@ test('the demo follows edits of the file of --clients: an error is printed, the 
   writeFileSync(file, `clients:\n${entry('one')}${entry('sydney')}`)
   await vi.waitFor(() => expect(said.join()).toContain('sydney is a sample instance'), soon)
   expect(applied).toEqual([])
-  // As editors do it: another file takes its name.
+  // Another file takes the name, as when an editor saves.
   writeFileSync(`${file}.new`, `clients:\n${entry('one')}${entry('two')}`)
   renameSync(`${file}.new`, file)
   await vi.waitFor(() => expect(applied).toEqual([['one', 'two']]), soon)

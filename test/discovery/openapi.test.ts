@@ -37,7 +37,10 @@ const operationsOf = (document: Document) =>
       .map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
   )
 
-/** What is not a page, nor a document that is read from its own address. */
+/**
+ * Returns whether the document describes the path: neither a page, nor a document at its own
+ * address.
+ */
 const isDescribed = (path: string) =>
   /^\/((admin\/v1|revocations|signal|ssf)\/?|(healthz|readyz|metrics|authorize|par|token|introspect|revoke|userinfo|logout)$)/.test(
     path,

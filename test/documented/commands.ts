@@ -46,7 +46,9 @@ function found(program: Command, words: readonly string[]): [Command, string[]] 
   return [command, []]
 }
 
-/** Whether the text only names a command, alone or with names of options, without values. */
+/**
+ * Returns whether the text only names a command, alone or with names of options, without values.
+ */
 function isNamed(program: Command, words: readonly string[]): boolean {
   const [command, rest] = found(program, words)
   const options = [...command.options, ...program.options].flatMap(({ long }) => long ?? [])
@@ -55,7 +57,7 @@ function isNamed(program: Command, words: readonly string[]): boolean {
 
 export interface Parsed {
   problem?: string | undefined
-  /** Whether no argument is missing, so that the command could run. */
+  /** True if no argument is missing, so that the command could run. */
   isComplete: boolean
 }
 

@@ -46,7 +46,7 @@ async function seen(response: Response): Promise<Seen> {
   return { status, headers, text: new TextDecoder().decode(first?.value) }
 }
 
-/** What is wrong with an answer; undefined where nothing is. */
+/** Returns the fault of an answer, or undefined if it has none. */
 function fault(asked: Generated, answer: Seen, armed: Armed, lines: string[]): string | undefined {
   const all = `${answer.text}\n${[...answer.headers].map(([name, value]) => `${name}: ${value}`).join('\n')}`
   // /readyz says 503 where a part is down, which is its task.

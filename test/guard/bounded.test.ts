@@ -116,7 +116,7 @@ describe('an answer that does not end', () => {
     clock.advance(6)
     expect(await why(guard, token)).toBe('good')
     expect(problems.at(-1)).toContain('more than 4194304 bytes')
-    // What lies in the buffers of two sockets comes on top.
+    // The buffers of two sockets hold some of it too.
     expect(sent()).toBeLessThan(32 * 1024 * 1024)
   })
 

@@ -10,7 +10,10 @@ import {
   type Broker,
 } from './stand-in.ts'
 
-/** What opens a connection: the claims of a token that the guard has just accepted. */
+/**
+ * Returns the claims of a token that the guard has just accepted, with which a connection is
+ * opened.
+ */
 async function opened(
   guard: Guard,
   broker: Broker,

@@ -145,7 +145,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
       })
       expect(problems.at(-1)).toContain('A logout token was not accepted. It')
       expect(ended).toEqual([])
-      // What is wrong beside the time is final.
+      // A token that is wrong in more than its time is rejected for good.
       await rejected(
         await guard.receiveLogout(
           logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' })),

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createGuard } from '@case-manager/guard'
 import { CLIENT, eventually, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
-/** What `console.warn` gets while a test runs. */
+/** Returns the warnings that reach `console.warn` while a test runs. */
 function warnings(): string[] {
   const said: string[] = []
   const spy = vi

@@ -24,7 +24,7 @@ const pages = [
       .map((name) => `${folder}/${name}`),
   ),
 ]
-/** As GitHub makes them of headings, and those that a page names itself. */
+/** Returns the anchors that GitHub makes of headings, and those that a page names itself. */
 const anchorsOf = (page: string): Set<string> =>
   new Set([
     ...[...text(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>

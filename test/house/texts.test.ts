@@ -48,8 +48,8 @@ const unused = (texts: object, source: string): string[] =>
   [...leaves(texts)].filter((path) => !isUsed(path, source)).map((path) => path.join('.'))
 
 /**
- * What a reader would see that is written in the page itself: text between tags, or in a property
- * that is shown.
+ * Returns the text that a reader would see and that is written in the page itself: between tags, or
+ * in a property that is shown.
  */
 function sentences(source: string): string[] {
   const markup = source

@@ -10,8 +10,8 @@ import { messagePage } from '../../src/pages/message.tsx'
 import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/config/contrast.ts'
 
 /**
- * What users see of the organization that runs the broker: names, links, images and a color, from
- * the settings.
+ * Users see the organization that runs the broker: names, links, images and a color, from the
+ * settings.
  */
 
 const LEAST = {

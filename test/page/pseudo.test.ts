@@ -7,7 +7,7 @@ import { PSEUDO } from './pseudo.ts'
 
 /** Every text of users' pages is from the catalog: in the language of tests, no English is left. */
 
-/** What the page shows, and what is read to who does not see it. */
+/** Returns the text that the page shows, and the text for readers who do not see it. */
 function textOf(html: string): string {
   const body = html
     .slice(html.indexOf('<body'))

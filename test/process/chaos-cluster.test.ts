@@ -3,7 +3,7 @@ import { HAPROXY, QUEUE_SERVER } from '../needs.ts'
 import { HAS_POSTGRES } from '../postgres.ts'
 import { runClusterChaos } from './chaos/cluster.ts'
 
-/** Of .ci/run, so that a failure of it is the change's and not the seed's. */
+/** The seed in .ci/run, so that a failure comes from the change and not from the seed. */
 const CI_SEED = 31
 /**
  * Within which guards refuse while all is calm: nothing is said here about a machine that may be

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { runChaos } from './chaos/run.ts'
 
-/** Of .ci/run, so that a failure of it is the change's and not the seed's. */
+/** The seed in .ci/run, so that a failure comes from the change and not from the seed. */
 const CI_SEED = 756_425_299
 
 /**

@@ -39,7 +39,7 @@ interface Place {
   https: number
   certificate: string
   key: string
-  /** What the proxy printed. */
+  /** Returns the output of the proxy. */
   said: () => string
 }
 interface Proxy {
@@ -119,8 +119,8 @@ const installed = Object.keys(PROXIES).filter(
 let prepared: Awaited<ReturnType<typeof prepareBroker>>
 let broker: BrokerProcess
 /**
- * What removes a proxy. One that ends waits for its requests, and keeps a feed that the client has
- * left: so the broker ends first.
+ * The functions that remove the proxies. A proxy that ends waits for its requests, and keeps a feed
+ * that the client has left, so that the broker ends first.
  */
 const removals: (() => Promise<void>)[] = []
 beforeAll(async () => {

@@ -28,7 +28,7 @@ const root = new URL('../..', import.meta.url).pathname
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
 
 /**
- * What an instance would write: checks a token, waits until it hears that it is revoked, receives a
+ * The program of an instance: it checks a token, waits until the token is revoked, and receives a
  * logout token.
  */
 const INSTANCE = `
@@ -70,7 +70,10 @@ function temporary(): string {
   return directory
 }
 
-/** What `npm publish` would send: the license, and for each source map the source it points to. */
+/**
+ * Checks what `npm publish` would send: the license, and for each source map the source it points
+ * to.
+ */
 async function packsWhole(built: string): Promise<void> {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: built,

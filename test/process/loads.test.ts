@@ -8,10 +8,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { freePorts } from './ports.ts'
 
-/** What a broker loads to start. A module more costs every start its time and its memory. */
+/** A broker loads little at its start. Each module costs every start time and memory. */
 
 const DIST = resolve(import.meta.dirname, '../../dist')
-/** What operators use, or a setting turns on. */
+/** The modules that only operators use, or that a setting turns on. */
 const AT_USE = [
   ...['/dist/src/operators.js', '/dist/src/operations/console/', '/dist/src/operations/api/api.js'],
   ...['/dist/src/operations/command/', '/dist/src/provider/discovery/openapi.js'],

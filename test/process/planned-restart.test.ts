@@ -152,7 +152,7 @@ test('with guards connected: no request under way is broken off, the process end
       expect(answer).toContain('"active":true')
     }
   })
-  // What is revoked as soon as the broker is back.
+  // A revocation as soon as the broker is back.
   await fetch(`${world.broker.issuer}/revoke`, {
     method: 'POST',
     headers: { authorization: basicOf(sydney()) },

@@ -87,7 +87,7 @@ const refresh = async (rig: Rig, client: RegisteredClient, token = '') =>
     )
   ).status
 
-/** As an operator who repeats what was answered with 503. */
+/** Revokes a session, and repeats what was answered with 503, as an operator does. */
 async function revokeSession(rig: Rig, sid: string): Promise<void> {
   for (;;) {
     try {

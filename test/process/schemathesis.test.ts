@@ -16,7 +16,7 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
  */
 
 const ST = findSchemathesis()
-/** Of one listener. On two cores with nothing beside it, it takes 40. */
+/** The time limit for one listener. On two cores with nothing beside it, it takes 40. */
 const SECONDS = 480
 /** Stands for an access token of now: what schemathesis does ends those that were issued before. */
 const TOKEN = 'token-of-this-test'
@@ -80,7 +80,7 @@ async function run(
   )
 }
 
-/** What the two disagree on, or else the whole output where the program itself failed. */
+/** Returns the output if the two disagree, or if the program itself failed. */
 const difference = ({ code, output }: { code: number; output: string }): string =>
   code === 0 ? '' : output.slice(-20_000)
 

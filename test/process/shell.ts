@@ -56,8 +56,8 @@ export function commandsOf(script: string): string[] {
 }
 
 /**
- * Whether a command is complete: its quotes are closed, and a document within it (`<<`) has its
- * end.
+ * Returns whether a command is complete: its quotes are closed, and a document within it (`<<`) has
+ * its end.
  */
 function isWhole(command: string): boolean {
   if (command.endsWith('\\')) return false

@@ -87,7 +87,7 @@ export class Program {
   }
 }
 
-/** Whether the address answers at all, with a status below 500. */
+/** Returns whether the address answers at all, with a status below 500. */
 export const answers = async (address: string): Promise<boolean> =>
   fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(5000) }).then(
     async (response) => {

@@ -5,8 +5,8 @@ import { createOutbound } from '../../src/runtime/outbound.ts'
 import { failureOf } from '../../src/outbox/attempt.ts'
 
 /**
- * What operators see of a target that gives no answer: by real connections, and by the codes of
- * systems that are not here.
+ * Operators see why a target gives no answer: by real connections, and by the codes of systems that
+ * are not here.
  */
 
 const failing = async (

@@ -9,7 +9,9 @@ import { FairLimiter } from '../../src/runtime/concurrency.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
-/** What holds of a stream not only when it is opened, but for the days that it lasts. */
+/**
+ * Properties of a stream that must hold not only when it is opened, but for the days that it lasts.
+ */
 
 async function endOf(rig: Rig, tid: string): Promise<number> {
   const { session } = await rig.openSession({

@@ -477,8 +477,8 @@ describe('the stream', () => {
     slow.pause()
     const guard = await feed('?guard=quick')
     await guard.until('live')
-    // What the sockets of both ends hold, and a megabyte more. The quick one has read each before
-    // the next.
+    // The stream gets what the sockets of both ends hold, and a megabyte more. The quick reader has
+    // read each event before the next.
     const kids = Array.from({ length: 500 }, (_, i) => `kid-${i}-${'x'.repeat(400)}`)
     for (let sent = 1; rig.feed.streams().some(({ guardId }) => guardId === 'slow'); sent++) {
       rig.feed.publishKeys(kids)

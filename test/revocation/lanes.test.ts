@@ -30,10 +30,7 @@ const rowOf = (id: string, targetId = 't', dueAtMs = 0): Row => ({ ...ref(id, ta
 const refs = (count: number, targetId = 't', name = 'x'): DeliveryRef[] =>
   Array.from({ length: count }, (_, i) => ref(`${name}${i}`, targetId))
 
-/**
- * As the store's rows: one that is delivered leaves, one that failed when it was due gets its next
- * time.
- */
+/** The rows of a store: a delivered one is removed, and a failed one gets its next time. */
 class Rows {
   readonly all = new Map<string, Row>()
   readonly leased = new Set<string>()

@@ -115,7 +115,7 @@ describe('which addresses may be called', () => {
       requests++
       response.end('secret')
     })
-    // What is checked says 10.0.0.5; what the socket then connects to is loopback.
+    // The address that is checked is 10.0.0.5. The socket then connects to loopback.
     let times = 0
     const rebound = {
       family: 4,

@@ -13,7 +13,7 @@ import {
 } from './world.ts'
 
 /**
- * What /setup changes is in the audit log as it was before and as it is after; a secret never is.
+ * The audit log has each change of /setup, with the values before and after it, and never a secret.
  */
 
 const latest = async ({ rig }: World, act: string) =>

@@ -24,7 +24,7 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
   const [alice, bob] = [await world.signIn(ALICE), await world.signIn(BOB)]
   // So that Microsoft's moments, whole seconds all of them, are later than the sign-ins.
   world.rig.clock.advance(5)
-  /** Until everything that was said has been looked into. */
+  /** Waits until all notifications are processed, so that the session ended for this reason. */
   const settled = (reason: string) =>
     vi.waitFor(
       async () => {

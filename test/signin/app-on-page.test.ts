@@ -6,7 +6,10 @@ import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
 
-/** What a client's registration puts on the sign-in page, and how it does without that page. */
+/**
+ * The sign-in page shows what a client's registration has for it, and the broker works without that
+ * page.
+ */
 
 const PNG = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(64, 0xe9)])
 const WEBP = Buffer.concat([

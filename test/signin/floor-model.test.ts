@@ -4,8 +4,8 @@ import { Run } from './floor-run.ts'
 import { step } from './floor-steps.ts'
 
 /**
- * What ends stays ended, in Microsoft's own time: browsers of one user come and go in any order,
- * the broker's clock is off, and some are a thief's.
+ * An ended session stays ended in Microsoft's own time: browsers of one user come and go in any
+ * order, the broker's clock is off, and some browsers are a thief's.
  */
 
 const rules = fc.record({

@@ -14,7 +14,9 @@ class Device {
   browser: Browser
   readonly #rig: Rig
   #enteredAt: number | undefined
-  /** What Microsoft is asked with, in the order of the visits of the latest sign-in. */
+  /**
+   * The parameters of the requests to Microsoft, in the order of the visits of the latest sign-in.
+   */
   asked: (string | undefined)[] = []
   constructor(rig: Rig) {
     this.#rig = rig
@@ -27,8 +29,8 @@ class Device {
     return sha256(this.browser.cookies.get(SESSION_COOKIE) ?? '')
   }
   /**
-   * What this browser gets at the end of all visits. `password`: the user at this browser knows the
-   * password.
+   * Returns the page that this browser gets at the end of all visits. `password`: the user at this
+   * browser knows the password.
    */
   async signIn(
     path: string,

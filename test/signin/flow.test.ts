@@ -529,7 +529,7 @@ describe('who may use an instance', () => {
       expect(rig.microsoft.started.at(-1)?.prompt).toBe('select_account')
     }
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
-    // Where only one tenant will do, its own sign-in page is shown.
+    // If only one tenant is allowed, its own sign-in page is shown.
     expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
   })
 

@@ -34,7 +34,7 @@ async function office() {
   return { rig, path, check, user }
 }
 
-/** As far as Microsoft's page. @returns the `state` that went there */
+/** Follows a sign-in to Microsoft's page. Returns the `state` that was sent there. */
 async function leave(browser: Browser, path: string): Promise<string> {
   const page = await browser.get(path)
   const to = page.location === null ? await browser.press(page, 'Sign in with Microsoft') : page

@@ -17,8 +17,8 @@ import {
 } from './world.ts'
 
 /**
- * Which security events a receiver gets, and what they say. Sections are of SSF 1.0, CAEP 1.0 and
- * the CAEP Interoperability Profile 1.0 (CAEPIOP).
+ * A receiver gets the security events of the revocations that concern it. Sections are of SSF 1.0,
+ * CAEP 1.0 and the CAEP Interoperability Profile 1.0 (CAEPIOP).
  */
 
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
@@ -329,7 +329,7 @@ describe('the status of a stream (SSF §8.1.2, CAEPIOP §2.3.5)', () => {
     const before = await end()
     expect(await set('paused')).toEqual({ stream_id: id, status: 'paused', reason: 'because' })
     const sids = [await end(), await end()]
-    // What was due already is not sent either.
+    // An event that was already due is not sent either.
     expect(await made.pushed(id, 'sydney')).toEqual([])
     expect(await made.rig.store.pendingTargets()).toEqual([])
     expect(await set('enabled')).toMatchObject({ status: 'enabled' })
@@ -414,7 +414,7 @@ describe('a stream that is polled (RFC 8936)', () => {
     expect(await made.rig.store.attemptsOf(b)).toMatchObject([
       { outcome: 'rejected', error: 'jwtCrypto' },
     ])
-    // What an operator redrives is there to be polled, and not pushed anywhere.
+    // An event that an operator redrives can be polled, and is not pushed.
     await made.rig.store.redrive({ targetId: id })
     expect(await made.attemptDue(id)).toEqual([])
     expect(Object.keys((await poll({})).sets)).toEqual([b])

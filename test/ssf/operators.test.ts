@@ -5,7 +5,7 @@ import { startCmb } from '../command/cmb.ts'
 import { polling, pushStream, STREAM_UPDATED, world } from './world.ts'
 
 /**
- * What operators see of receivers' streams, and what administrators do to them: `cmb streams`, over
+ * Operators see receivers' streams, and administrators disable and remove them: `cmb streams`, over
  * the broker's socket.
  */
 

@@ -209,7 +209,7 @@ describe('stream configuration (SSF §8.1.1)', () => {
       events_delivered: EVERY,
     }
     expect(replaced).toMatchObject({ status: 200, json: { ...poll, description: 'second' } })
-    // What is not sent is deleted.
+    // Members that are not sent are deleted.
     expect((await call('PUT', '/ssf/streams', { stream_id: id })).json).toMatchObject({
       events_requested: [],
       events_delivered: [],

@@ -31,8 +31,8 @@ let file: string
 let backup: string
 let b: Bench
 /**
- * What copies the file: only the tests of the backup itself need the thread, which takes longer to
- * start than they to run.
+ * Creates the reader that copies the file. Only the tests of the backup itself need the thread,
+ * which takes longer to start than they take to run.
  */
 let reader: (file: string) => ReaderThread
 const OPERATOR = { kind: 'operator', id: 'cmb@olga' } as const
@@ -277,7 +277,7 @@ describe('restore', () => {
   test('keeps what was there before, also what a killed broker left in the log beside its file', async () => {
     await b.store.backup(backup)
     const { session } = await b.signIn('alice')
-    // As kill -9 leaves them: the file, and its log with the sign-in.
+    // The files as kill -9 leaves them: the database, and its log with the sign-in.
     const killed = join(dir, 'killed.db')
     for (const end of ['', '-wal']) copyFileSync(`${file}${end}`, `${killed}${end}`)
     await b.close()

@@ -82,7 +82,7 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
       expect(await act()).toMatchObject({ outcome })
       const revocation = b.revoke({ kind: 'client', clientId: 'sydney' })
       await waitsOrHasCommitted(revocation)
-      // Where it has committed already, its fan-out looks for participants now.
+      // If it has committed already, its fan-out looks for participants now.
       await b.fanOutAll()
       await first.query('COMMIT')
       const revoked = await revocation

@@ -8,8 +8,8 @@ import type { Store } from '../../db/store.ts'
 import { T0 } from './fixture.ts'
 
 /**
- * What an act of the embedded store costs does not grow with what is kept: compared with one look
- * at every row, on the same machine.
+ * The cost of an act in the embedded store does not grow with the number of rows. It is compared
+ * with reading every row once on the same machine.
  */
 
 let dir: string

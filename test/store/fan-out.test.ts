@@ -100,7 +100,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     expect(written.toSorted()).toEqual(deliveries.map(({ id }) => id).toSorted())
     const once = new Set(deliveries.map(({ sid, clientId, seq }) => `${sid} ${clientId} ${seq}`))
     expect(once.size).toBe(deliveries.length)
-    // What the client's revocation had pending for a session is superseded when the session ends.
+    // The client's pending deliveries for a session are superseded when the session ends.
     for (const clientId of ['sydney', 'perth'])
       expect(
         deliveries
@@ -425,7 +425,10 @@ describe.each(STORES.slice(0, 1))('statements of one act, on %s', (_name, make) 
 
   test('a revocation runs as many statements for twelve instances as for three, also where an older one is superseded', async () => {
     const b = await open()
-    /** Of a session at so many instances, one of which has an older delivery. */
+    /**
+     * Returns the number of statements for a session at so many instances, one of which has an
+     * older delivery.
+     */
     const runs = async (who: string, instances: number): Promise<number> => {
       const { sid } = (await b.signIn(who)).session
       for (let n = 0; n < instances; n++) await b.exchange(sid, await b.client(`${who}-${n}`))

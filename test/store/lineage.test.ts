@@ -46,7 +46,7 @@ describe('what a broker that serves has met', () => {
         })
         expect(next).toBe(seq <= end ? 'taken' : 'lost')
       }
-      // What is issued from then on is ahead of everything that the former server can have issued.
+      // New numbers are ahead of every number that the former server can have issued.
       expect(wasLost([continued(end)], { epoch: 'e', seq: end + LEAP + 1 })).toBe(false)
     })
     fc.assert(property)
@@ -84,7 +84,7 @@ test('an address may name several servers, which are tried in turn', () => {
   expect(addressesOf('postgres://u@/db?host=/tmp/a')).toEqual(['postgres://u@/db?host=/tmp/a'])
   const servers = new Servers('postgres://a,b/db')
   servers.passOver('postgres://a/db')
-  // Of many that failed at once, the first one counts.
+  // If many failed at once, the first one counts.
   servers.passOver('postgres://a/db')
   expect(servers.current).toBe('postgres://b/db')
 })

@@ -56,7 +56,8 @@ describe.skipIf(!HAS_POSTGRES)(
         execFileSync('cp', ['-a', snapshot, data])
         await server.start()
         for (const store of stores) {
-          // Until the log is taken over, nothing is answered. The session was live in the copy.
+          // The store answers nothing until the log is taken over. The session was live in the
+          // copy.
           await expect
             .poll(
               () =>

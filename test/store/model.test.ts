@@ -166,7 +166,7 @@ class Run {
     for (const sid of sids) this.model.append({ kind: 'session', sid })
   }
 
-  /** What holds after any sequence. */
+  /** Checks what must be true after any sequence. */
   async settle(): Promise<void> {
     await this.sweep()
     await this.b.fanOutAll(2)

@@ -36,7 +36,10 @@ export class Model {
     this.log.push({ seq: this.log.length + 1, selector })
   }
 
-  /** Whether an entry of the log covers the session: it matches, and is later than the opening. */
+  /**
+   * Returns whether an entry of the log covers the session: it matches, and is later than the
+   * opening.
+   */
   isRevoked({ sid, sub, tid, openedSeq }: ModelSession): boolean {
     return this.log.some(({ seq, selector }) => {
       if (seq <= openedSeq) return false

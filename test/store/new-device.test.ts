@@ -203,7 +203,7 @@ describe.each(STORES)('a session on a new device, on %s', (_name, make) => {
     const attempt = { attempt: 1, atMs: b.now * 1000, outcome: 'failed', latencyMs: 1 } as const
     await b.store.recordDelivery({ id: failed?.id ?? '', result: { outcome: 'failed', attempt } })
     await b.store.eraseUser({ sub: session.sub, actor: OLGA, now: b.now })
-    // What the erasure itself tells stays.
+    // The message about the erasure itself remains.
     expect((await events(b, 'wh_1')).map(({ type }) => type)).toEqual(['revocation.by_operator'])
     const all = (await b.store.listDeliveries({ limit: 100 })).filter(
       ({ kind }) => kind !== 'logout_token',

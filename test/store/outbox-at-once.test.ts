@@ -4,8 +4,8 @@ import { PURGED_LATE, type AttemptResult, type DeliveryState } from '../../db/ty
 import { bench, benches, expectOutcome, signHeads, STORES, T0, type Bench } from './fixture.ts'
 
 /**
- * What workers, operators and retention could do to each other's deliveries. Each test says what
- * holds in whichever order the acts commit.
+ * Workers, operators and retention act on the same deliveries at once. Each test says what holds in
+ * whichever order the acts commit.
  */
 
 const MS = T0 * 1000
@@ -54,7 +54,7 @@ const stateOf = async (b: Bench, id: string) => (await b.store.findDelivery(id))
 const tally = (keys: string[]): Record<string, number> =>
   Object.fromEntries([...Map.groupBy(keys, (key) => key)].map(([key, all]) => [key, all.length]))
 
-/** What is kept as counts, by client and by revocation, is what there is. */
+/** Checks that the stored counts, by client and by revocation, match the rows. */
 async function expectTrueCounts(b: Bench): Promise<void> {
   const all = (
     await Promise.all(STATES.map((state) => b.store.listDeliveries({ state, limit: 1000 })))
@@ -222,7 +222,7 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
 describe.each(STORES)('retention on two brokers at once, on %s', (_name, make) => {
   const open = benches(make)
 
-  /** As two brokers do it, each until it finds nothing more. */
+  /** Purges by two brokers at once, each until it finds nothing more. */
   const purgeTwice = async (b: Bench, now: number): Promise<void> => {
     const purge = async () => {
       for (const kind of PURGED_LATE) while (await b.store.purge({ kind, now, limit: 5 }));

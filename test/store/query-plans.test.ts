@@ -12,7 +12,7 @@ import type { Store } from '../../db/store.ts'
  * out. What is bounded by something else than its plan is listed, with the bound.
  */
 
-/** As many rows as there are sessions, revocations, deliveries, users or audit entries. */
+/** The tables that grow with sessions, revocations, deliveries, users or audit entries. */
 const LARGE = [
   'revocations',
   'sessions',
@@ -225,7 +225,7 @@ afterAll(async () => {
 
 interface Step {
   table: string
-  /** Of each of its rows there is one at most. */
+  /** True if a unique index is read, so that at most one row matches. */
   unique: boolean
   scan: boolean
   detail: string

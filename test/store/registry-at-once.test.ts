@@ -14,8 +14,8 @@ import {
 } from './fixture.ts'
 
 /**
- * What two brokers could do to each other's registry. Each test says what holds in whichever order
- * the two acts commit.
+ * Two brokers change the registry at once. Each test says what holds in whichever order the two
+ * acts commit.
  */
 
 /** Pairs of one test: enough that the acts of some of them are carried out beside each other. */
@@ -49,7 +49,7 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
   }
   const remove = (b: Bench, clientId: string) =>
     b.store.removeClient({ clientId, source: 'any', actor: OPERATOR, now: b.now })
-  /** Of one registration, with nothing of the other. */
+  /** Checks that a client is of one registration, with nothing of the other. */
   const isWhole = async (b: Bench, clientId: string, name: string) => {
     const client = await b.store.findClient(clientId)
     expect(client).toMatchObject({ metadata: { name }, secrets: [{ id: `s-${name}` }] })

@@ -252,7 +252,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
       sweep(),
       signOut(sids[1] ?? ''),
     ])
-    // Of two at once, one may leave to the other what it has begun.
+    // If two run at once, one may leave to the other what it has begun.
     for (let more = 1; more > 0; counts.push(more)) more = await sweep()
     expect(counts.reduce((sum, count) => sum + count)).toBe(5)
     const log = await b.store.listRevocations({ limit: 10 })

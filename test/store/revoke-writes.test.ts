@@ -15,9 +15,9 @@ import { readHere } from '../reads-here.ts'
 import { bench, T0, TENANT } from './fixture.ts'
 
 /**
- * What a revocation writes and locks, in its order. A writer that is left out changes nothing that
- * a user sees at first, and one in another place lets two brokers wait for each other, so both have
- * to fail here.
+ * A revocation writes and locks in one order. A writer that is left out changes nothing that a user
+ * sees at first, and one in another place lets two brokers wait for each other, so both have to
+ * fail here.
  */
 
 const dialect = new PgDialect()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { benches, signedIn, STORES, TENANT, type Bench } from './fixture.ts'
 
 /**
- * What operators look for: users by the words of their names, and revocations by user, client,
+ * Operators search for users by the words of their names, and for revocations by user, client,
  * case, reason, actor and time.
  */
 
@@ -271,7 +271,7 @@ describe.each(STORES)('%s', (_, make) => {
       expect(
         await b.store.pageOfSessions({ tid: 'another', now: b.now, limit: 99, most: 5 }),
       ).toEqual({ found: [], searchedTo: undefined })
-      // As the list that is not bounded has them.
+      // The result is the same as that of the list that is not bounded.
       const whole = await b.store.searchSessions({ device: 'edge', now: b.now, limit: 2 })
       expect(whole.map(({ session }) => sids.indexOf(session.sid))).toEqual([8, 4])
     })

@@ -14,7 +14,7 @@ import {
 } from './fixture.ts'
 
 /**
- * What two connections could do to each other. Each test says what holds in whichever order the two
+ * Two connections change one session at once. Each test says what holds in whichever order the two
  * acts commit.
  */
 

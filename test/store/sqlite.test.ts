@@ -11,7 +11,8 @@ import type { Store } from '../../db/store.ts'
 import { statementsOf, T0 } from './fixture.ts'
 
 /**
- * What is the embedded store's own: its file, its lock, and what it does when the machine fails it.
+ * Properties of the embedded store alone: its file, its lock, and its reaction to failures of the
+ * machine.
  */
 
 let dir: string

@@ -48,7 +48,7 @@ const families = fc.array(
     grantCutoff: usually(0, seq),
     openedSeq: usually(4, seq),
     generation: fc.integer({ min: 1, max: 3 }),
-    /** What the token says, from the family's generation. */
+    /** The generation in the token, counted from the family's generation. */
     presented: usually(0, fc.integer({ min: -3, max: 1 })),
     replaced: fc.array(seconds(-40, 0), { maxLength: 3 }),
     full: usually(false, fc.constant(true)),
@@ -191,7 +191,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     })
   }
 
-  /** What `act` answers and leaves behind; then as it was. */
+  /** Returns the answer of `act` and the rows that it leaves behind, and then undoes it. */
   async function tried<T>(act: () => Promise<T>) {
     await client.query('SAVEPOINT before')
     const answers = await act()
@@ -272,7 +272,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     expect(texts).toHaveLength(4)
   })
 
-  /** What is asked of each session, beside what a family is presented with. */
+  /** The conditions of each access check, besides those of its family. */
   const checks = fc.array(
     fc.record({
       rightUser: usually(true, fc.constant(false)),
@@ -419,7 +419,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
             answers.push((await runAct(client, sources, leaseDelivery(input))).value)
           return { answers, rows: await left() }
         })
-        // Of two that ask for one, either may get it.
+        // If two ask for one delivery, either may get it.
         const got = (of: readonly ({ outcome: string } | undefined)[]) =>
           of.filter((one) => one?.outcome === 'leased')
         expect(got(together.answers)).toEqual(got(alone.answers.answers))
@@ -705,7 +705,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
         await third.query('BEGIN')
         await third.query('SELECT 1 FROM deliveries WHERE id = ANY($1) FOR UPDATE', [locked])
         const both = [leaseAll(b.store), leaseAll(other)]
-        // What the statement left to the act waits there, on both brokers.
+        // The statement left some of the work to the act, which waits there on both brokers.
         await vi.waitFor(
           async () => {
             const { rows } = await third.query<{ waiting: number }>(

@@ -23,7 +23,7 @@ const bodyOf = async (b: Bench, { id }: DeliveryRef): Promise<Record<string, unk
   const delivery = await b.store.findDelivery(id)
   return JSON.parse(delivery?.payload ?? '{}') as Record<string, unknown>
 }
-/** What is due to an endpoint, oldest first. */
+/** Returns the messages that are due to an endpoint, oldest first. */
 const dueTo = async (b: Bench, targetId: string): Promise<Record<string, unknown>[]> => {
   const { refs } = await b.store.dueDeliveries({ targetId, nowMs: b.now * 1000, limit: 100 })
   const bodies = await Promise.all(refs.map((ref) => bodyOf(b, ref)))

@@ -209,7 +209,7 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     ])
       expect(text).toContain(line)
     expect(text).not.toContain('made up')
-    // Of the client too, which the console's page of it shows.
+    // Tokens are also counted for each client. The console's page of the client shows the counts.
     for (const [name, count] of Object.entries({ issued: 1, refreshed: 1, rejected: 2 }))
       expect(text).toContain(
         `broker_client_tokens_total{client="${client.clientId}",outcome="${name}"} ${count}`,

@@ -51,7 +51,7 @@ async function registered() {
 
 let jti = 0
 
-/** What an answer needs, with a session of its own. */
+/** Returns functions that make the forms of token requests, for a new session. */
 async function world({ rig, sydney, other }: Awaited<ReturnType<typeof registered>>) {
   const now = rig.clock.now()
   const { session } = await rig.openSession()

@@ -4,8 +4,8 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf, refreshForm, tokensOf, type Tokens } from './tokens.ts'
 
 /**
- * What may happen to a user's tokens at an instance, honest or not. `pick` chooses among what there
- * is.
+ * A step that may happen to a user's tokens at an instance, honest or not. `pick` chooses among
+ * what there is.
  */
 type Step =
   | { do: 'refresh'; times: number }
@@ -42,7 +42,7 @@ interface Grant {
   sid: string
   /** Every refresh token of the family, by generation. */
   generations: string[]
-  /** What the honest client holds: an index into `generations`. */
+  /** The token of the honest client, as an index into `generations`. */
   held: number
   accessTokens: string[]
   /** When each of them was replaced. */

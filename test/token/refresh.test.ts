@@ -281,7 +281,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     ])
   })
 
-  /** What may fail a refresh although the token is valid, and the error of it. */
+  /** The reasons for which a refresh fails although the token is valid, with their errors. */
   const failures: [
     string,
     (metadata: ClientMetadata) => Partial<ClientMetadata>,

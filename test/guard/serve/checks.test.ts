@@ -183,7 +183,7 @@ describe('when it cannot know (rule 20)', () => {
       answer.headers['retry-after'],
       answer.headers['www-authenticate'],
     ]).toEqual([503, 'no_lease', '1', undefined])
-    // Whether there is a token is known all the same.
+    // Without a lease the guard still knows whether a request has a token.
     expect([(await check()).status, (await check({ uri: '/health' })).status]).toEqual([401, 200])
   })
 

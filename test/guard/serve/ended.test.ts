@@ -132,7 +132,7 @@ describe('the stream of ended sessions (rule 21)', () => {
     await eventually(() => expect(stream.names()).toEqual(['live', 'no_lease']))
     broker.heartbeat()
     await eventually(() => expect(stream.names()).toEqual(['live', 'no_lease', 'live']))
-    // What ends while it is silent is said all the same.
+    // A session that ends while the broker is silent is reported all the same.
     await check(running)
     broker.clock.advance(36)
     broker.revoke({ kind: 'session', sid: 's_1' })

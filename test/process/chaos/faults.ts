@@ -14,7 +14,7 @@ import type { Witness } from './witness.ts'
 
 export interface Faults {
   readonly counts: Record<string, number>
-  /** Whether every kind has happened. Throws the error of a fault. */
+  /** True once every kind has happened. Throws the error of a fault. */
   readonly complete: boolean
   /**
    * Returns when the last fault of the first row ended (`performance.now()`); Infinity while one is
