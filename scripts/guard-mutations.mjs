@@ -160,8 +160,8 @@ const MUTATIONS = [
   [
     'the JWKS is not fetched at keys',
     'feed-reader',
-    '    // What cannot be read now is read when a token asks for it.\n    this.#parts.keys.refresh()',
-    '    // What cannot be read now is read when a token asks for it.\n    Promise.resolve()',
+    'this.#parts.keys.refresh()',
+    'Promise.resolve()',
     'feed/a new key',
   ],
   [
@@ -324,15 +324,15 @@ const MUTATIONS = [
   [
     'resumes after an event that cannot be read',
     'feed-reader',
-    '    this.ready = false\n    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
-    '    this.ready = false\n  }\n\n  /**\n   * Whether the broker',
+    '    this.ready = false\n    this.#fromNothing = true\n  }',
+    '    this.ready = false\n  }',
     'feed/an event that cannot be read',
   ],
   [
     'accepts after an event that cannot be read',
     'feed-reader',
-    '    this.ready = false\n    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
-    '    this.#fromNothing = true\n  }\n\n  /**\n   * Whether the broker',
+    '    this.ready = false\n    this.#fromNothing = true\n  }',
+    '    this.#fromNothing = true\n  }',
     'feed/an event that cannot be read',
   ],
   [
@@ -345,7 +345,7 @@ const MUTATIONS = [
   [
     'an unknown event is an error',
     'feed-reader',
-    '        // A later broker may say more than this guard understands.\n        return undefined',
+    '        // A newer broker may send events that this guard does not know.\n        return undefined',
     '        return this.#nonsense(name)',
     'feed/unknown members and events',
   ],

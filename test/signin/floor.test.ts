@@ -14,9 +14,7 @@ class Device {
   browser: Browser
   readonly #rig: Rig
   #enteredAt: number | undefined
-  /**
-   * The parameters of the requests to Microsoft, in the order of the visits of the latest sign-in.
-   */
+  /** The `prompt` of each request to Microsoft, in the order of the latest sign-in's visits. */
   asked: (string | undefined)[] = []
   constructor(rig: Rig) {
     this.#rig = rig
