@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { liftLocks } from '../../workers/expiry.ts'
 import { createRig, OTHER_TENANT, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 
-/** Who may lock what over the admin API. */
+/** The callers of the admin API, and what each of them may lock. */
 
 let rig: Rig
 type Who = 'operator' | 'administrator' | 'second'

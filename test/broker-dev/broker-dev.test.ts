@@ -121,7 +121,7 @@ describe('POST /_control/sign-in', { timeout: LONG }, () => {
       headers: { cookie: `${cookie.name}=${cookie.value}` },
     })
     expect(await account.text()).toContain('alice@acme.example')
-    // One session for a second client, as single sign-on gives it; a public client too.
+    // A second client joins the same session, as by single sign-on. So does a public client.
     for (const client of ['melbourne', 'page']) {
       const again = await signIn('alice@acme.example', client, {
         session: cookie.value,
@@ -222,7 +222,7 @@ describe('the control listener', { timeout: LONG }, () => {
     expect(
       await raw({ ...secret, host: `broker.attacker.example:${new URL(control.url).port}` }),
     ).toBe(403)
-    // It is not part of the broker.
+    // The control address of broker-dev is not a path of the broker.
     for (const origin of [issuer, operators])
       expect(
         (await fetch(`${origin}/_control/sign-in`, { method: 'POST', headers: secret, body: '{}' }))
@@ -246,7 +246,7 @@ test(
     save(first + entry('perth', '    client_secret: another\n    mistake: yes\n'))
     await vi.waitFor(() => expect(said.join('\n')).toMatch(/line \d+: .*mistake/), waiting)
     expect(said.join('\n')).toContain(`line ${first.split('\n').length + 5}: `)
-    // Without a name and a secret: broker-dev gives it both.
+    // The entry has neither a name nor a secret: broker-dev adds both.
     save(`${first}  - client_id: perth\n    redirect_uris: [http://localhost:9/perth]\n`)
     await vi.waitFor(() => expect(said.join('\n')).toContain('changed: perth'), waiting)
     expect((await signIn('alice@acme.example', 'perth')).tokens).toBeDefined()

@@ -30,12 +30,12 @@ beforeAll(async () => {
 afterAll(() => browser.close())
 
 interface Shot {
-  /** Not given: it is not compared. */
+  /** The name of the picture to compare with. Undefined: it is not compared. */
   name: string | undefined
   path: string
   width: 320 | 768 | 1440
   dark?: true
-  /** Its name in docs/images. */
+  /** The name of the picture in docs/images. */
   docs?: string
 }
 
@@ -70,7 +70,7 @@ async function serve(rig: Rig, cookie: string): Promise<{ base: string; ops: str
   return { base, ops }
 }
 
-/** From the top of the page to the end of what it says. */
+/** Returns a picture of the page from its top to the end of its content. */
 async function forDocs(page: Page): Promise<Buffer> {
   const end = await page.evaluate(
     () => document.querySelector('main')?.lastElementChild?.getBoundingClientRect().bottom ?? 0,

@@ -47,8 +47,8 @@ async function prove(page: Page): Promise<void> {
 }
 
 /**
- * To Microsoft, and on by Alice's tile: nothing is typed. What the broker asks Microsoft for on the
- * way.
+ * Opens Microsoft's page and continues by Alice's tile, so that nothing is typed. Returns the
+ * `prompt` of each request to Microsoft.
  */
 async function tapAlice(page: Page): Promise<(string | null)[]> {
   const asked: (string | null)[] = []
@@ -113,8 +113,8 @@ test('the phone is asked for the password after each remote end, with and withou
   await signIn(phone.page)
   await signIn(laptop.page)
 
-  // By device: the page says one neutral sentence, and Microsoft is asked with prompt=login at
-  // once.
+  // The user signs the phone out by its entry. The page says one neutral sentence, and Microsoft is
+  // asked with prompt=login at once.
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').nth(1).click()
   await laptop.page.getByText('Signed out:').waitFor()
@@ -126,8 +126,8 @@ test('the phone is asked for the password after each remote end, with and withou
   expect(await tapAlice(phone.page)).toEqual(['login'])
   await needsPassword(phone.page)
 
-  // Without our cookies it is like a new browser: the floor is found on return, and leads on by
-  // itself.
+  // Without the broker's cookies the phone is like a new browser: the floor is found on return, and
+  // the broker redirects to Microsoft again by itself.
   const forget = () => phone.context.clearCookies({ name: /^__Host-cmb/ })
   await forget()
   await phone.page.goto(`${sydney()}/sign-in`)
@@ -136,7 +136,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await prove(phone.page)
   await phone.page.waitForURL(`${sydney()}/`)
 
-  // By an operator, and by way of the account page.
+  // An operator revokes the tenant. The phone signs in again by way of the account page.
   expect(cmb('revoke', '--tenant', CONTOSO.tid, '--yes')).toContain('Revoked')
   await signedOut(phone.page)
   await phone.page.goto(`${facts().issuer}/account`)
@@ -145,8 +145,8 @@ test('the phone is asked for the password after each remote end, with and withou
   await prove(phone.page)
   await phone.page.getByRole('heading', { name: 'Where you are signed in' }).waitFor()
 
-  // By "everywhere": the browser that asked signs in freshly too; the owner's sign-in opens nothing
-  // for the phone.
+  // The user signs out everywhere. The browser that asked signs in freshly too, and the owner's
+  // sign-in opens nothing for the phone.
   await signIn(laptop.page)
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.getByRole('link', { name: 'Sign out everywhere' }).click()

@@ -108,7 +108,7 @@ async function haveHistory(): Promise<{ lock: string }> {
 test('every page fits at 320, 768 and 1440 px, in light and dark, and axe objects to nothing', async () => {
   const { lock } = await haveHistory()
   await using window = await open('/tenant')
-  // For the audit log.
+  // The exports make entries for the audit log.
   for (const list of ['sessions', 'revocations'])
     await window.page.request.get(`${base}/tenant/${list}.csv`)
   const pages = [

@@ -7,7 +7,9 @@ import { createOutbound } from '../../src/runtime/outbound.ts'
 import { newCertificate } from '../demo-entra/certificate.ts'
 import { createRig } from '../rig.ts'
 
-/** Against real TLS servers. Their certificates live for 30 days. */
+/**
+ * The checks of certificates, against real TLS servers whose certificates are valid for 30 days.
+ */
 
 const DAY = 86_400
 const inDays = (days: number, host: string) =>

@@ -139,7 +139,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
       fix: saying(/^Check that BROKER_DATABASE_DIRECT_URL/),
     })
     const [rig, other] = [await broker(), await broker()]
-    // Once it listens it looks at the log by itself.
+    // A broker checks the log by itself once it listens.
     for (const { store } of [rig, other])
       expect(await store.databaseFacts()).toMatchObject({ notified: true })
     const heard: string[] = []

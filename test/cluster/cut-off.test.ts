@@ -21,7 +21,7 @@ interface Pair {
   line: Line
 }
 
-/** Two brokers of one database, B by a line that can be cut. */
+/** Starts two brokers of one database. B is connected by a line that can be cut. */
 async function twoBrokers(): Promise<Pair> {
   const database = await createDatabase()
   onTestFinished(() => database.drop())
@@ -34,7 +34,7 @@ async function twoBrokers(): Promise<Pair> {
       databaseUrl: database.url.replace('@/', `@127.0.0.1:${line.port}/`).replace(/\?.*/, ''),
     },
   })
-  // So slow that a first answer by what B still has in memory would show.
+  // Reloading is so slow that an answer from B's old memory would show.
   for (const part of [b.clients, b.keys, b.deps.connection]) {
     const reload = part.reload.bind(part)
     part.reload = async () => {

@@ -58,8 +58,8 @@ describe.skipIf(!HAS_POSTGRES).each(POOL_MODES)('brokers behind PgBouncer in %s 
       .toHaveProperty('access_token')
     const { access_token: token = '' } = rotated
 
-    // More at once than a broker has connections: the pooler hands connections on, between
-    // statements that were prepared.
+    // More requests at once than a broker has connections: the pooler passes connections on between
+    // prepared statements.
     const manyAtOnce = () =>
       [...Array(40).keys()].map((n) => introspect(n % 2 === 0 ? a : b, token))
     for (const answer of await Promise.all(manyAtOnce())) expect([true, 503]).toContain(answer)

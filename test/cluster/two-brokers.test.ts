@@ -22,7 +22,7 @@ import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../
 
 const OLIVIA = { kind: 'operator', id: 'olivia' } as const
 
-/** Two brokers of one database, with the same secret, as behind a load balancer. */
+/** Starts two brokers of one database with the same secret, as behind a load balancer. */
 async function twoBrokers(options: RigOptions = {}, url?: string): Promise<{ a: Rig; b: Rig }> {
   let databaseUrl = url
   if (databaseUrl === undefined) {
@@ -140,7 +140,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
       actor: OLIVIA,
       now: a.clock.now(),
     })
-    // Not reloaded at B: its registry may still hold the client.
+    // B has not reloaded the client: its registry may still hold it.
     expect((await refresh(b, client, tokens.refresh_token)).status).toBeGreaterThanOrEqual(400)
     await expect.poll(() => b.clients.find(client.clientId), { timeout: 20_000 }).toBeUndefined()
   })

@@ -6,8 +6,8 @@ import { expect, test, vi } from 'vitest'
 import { quickResolver } from '../../broker-dev/src/resolve-quickly.ts'
 
 /**
- * How `broker-dev` resolves its own modules and those of drizzle-orm at its start: without Node
- * parsing a package.json for each of them.
+ * `broker-dev` resolves its own modules and those of drizzle-orm at its start without Node parsing
+ * a package.json for each of them.
  */
 
 const drizzle = dirname(createRequire(import.meta.url).resolve('drizzle-orm'))

@@ -129,8 +129,8 @@ describe.each<[string, Mode]>([
     })
   })
 
-  // Not among scopes_supported, so the suite skips them; the answer to a client that asks all the
-  // same says what was granted (RFC 6749 §3.3).
+  // These scopes are not in scopes_supported, so the suite skips them. The answer to a client that
+  // requests them says what was granted (RFC 6749 §3.3).
   const isLeftOut = async (scope: string) => {
     const { claims, tokens } = await scoped(`openid ${scope}`)
     expect([claims, tokens.scope]).toEqual([OF_EACH_USER, 'openid'])

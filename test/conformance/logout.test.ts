@@ -36,7 +36,10 @@ async function signedIn() {
   return { ...suite, idToken: tokens.id_token ?? '', claims, endSession, stillSignedIn }
 }
 
-/** Never taken anywhere else; the user may still sign out, and stays with us. */
+/**
+ * Checks that the user is never sent to another address, may still sign out, and stays at the
+ * broker.
+ */
 async function staysWithUs(
   parameters: (idToken: string) => Record<string, string> | Promise<Record<string, string>>,
   status: number,

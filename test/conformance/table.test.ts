@@ -25,7 +25,7 @@ const rows: Row[] = page
     }
   })
 
-/** With static registration, and those that only dynamic registration has. */
+/** The modules with static registration, and those that only dynamic registration has. */
 const BASIC = 35 + 3
 /** Modules of oidcc-test-plan that are in no other of these plans. */
 const ALL_TESTS = 3

@@ -431,7 +431,8 @@ describe('lists of a large tenant', () => {
   test('say how far they were searched, and go on from there; those of other tenants count for nothing', async () => {
     await administered('app_role')
     const browser = await tina()
-    // More users than a search looks up one by one, a minute apart; and as many of another tenant.
+    // There are more users than a search looks up one by one, a minute apart, and as many of
+    // another tenant.
     for (let n = 0; n < 22; n++) {
       rig.clock.advance(60)
       await rig.openSession({ user: userOf(TENANT, n) })
@@ -561,7 +562,7 @@ describe('everything else of the broker is invisible to the administrator of a t
   /** Texts that only a page of another tenant shows. */
   const FOREIGN = ['Carol', 'carol@', CAROL.oid, 'CASE-CONTOSO', 'Sydney', 'sydney']
 
-  /** Another tenant with all that the broker keeps; the values of path parameters. */
+  /** Fills another tenant with all that the broker keeps. Returns the values of path parameters. */
   async function contoso(): Promise<Record<string, string>> {
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession({ user: CAROL })

@@ -12,8 +12,8 @@ import { Browser } from '../browser.ts'
 import { createRig, START, type Rig, type RigOptions } from '../rig.ts'
 
 /**
- * Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set
- * to the present, as `openid-client` has its own.
+ * Two instances and the real broker, on real listeners. They share the rig's clock, which is set to
+ * the present, because `openid-client` has its own.
  */
 
 const eventually = <T>(what: () => T | Promise<T>): Promise<T> =>
@@ -73,7 +73,7 @@ async function world(options: RigOptions = {}): Promise<{
       other: { name: `Case Manager ${other}`, url: `http://${other.toLowerCase()}.localhost` },
     })
     onTestFinished(() => instance.close())
-    // Its addresses are known only now: the port is whichever was free.
+    // The addresses of the instance are known only now, because it has taken any free port.
     const read = parseClientMetadata(registrationOf(name, instance.url), {
       clientId,
       allowLoopback: true,

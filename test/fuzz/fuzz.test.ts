@@ -15,7 +15,9 @@ import { generate, type Generated, routesOf, spoil } from './generate.ts'
 const RUNS = Number(process.env.FUZZ_RUNS ?? 3000)
 /** The same each time, so that what fails is what was changed; others by hand. */
 const SEED = Number(process.env.FUZZ_SEED ?? 20_261_124)
-/** How often everything that requests may have spent or ended is made again. */
+/**
+ * The number of runs after which everything is made again that requests may have used up or ended.
+ */
 const ROUND = 250
 
 let rig: Rig

@@ -192,7 +192,7 @@ describe('following the feed', () => {
     await eventually(() => expect(broker.reports.at(-1)?.seq).toBe(101))
     const resumed = broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)
     expect(resumed?.headers['last-event-id']).toBe('epoch-a.36')
-    // Its lease never ran out: the break was short.
+    // The lease did not run out, because the break was short.
     expect(guard.status()).toMatchObject({ ready: true, connected: true })
     expect(guard.status().counters.leasesRunOut).toBe(0)
   })
@@ -317,7 +317,7 @@ describe('following the feed', () => {
     const lost = await broker.token({ rev: 104 })
     expect(await why(guard, lost)).toBe('good')
     broker.clock.advance(10)
-    // Less than what a resuming guard asks for again to be sure.
+    // The broker's log goes back by less than what a resuming guard reads again.
     broker.seq = 102
     broker.entries = []
     broker.cut()
@@ -403,7 +403,7 @@ describe('following the feed', () => {
     )
     expect(collapsed).toEqual([105])
     expect(await guard.check(token)).toMatchObject({ why: 'cutoff', error: 'invalid_token' })
-    // Not known to be revoked, though: it only has to be refreshed.
+    // The session is not known to be revoked. Its token only has to be refreshed.
     expect(guard.isRevoked({ ...ALICE, rev: 100 })).toBe(false)
     expect(await why(guard, await broker.token({ rev: 105 }))).toBe('good')
     expect(await why(guard, await broker.token({ sid: 's_other_10', rev: 110 }))).toBe('revoked')

@@ -27,7 +27,7 @@ class Broker {
   clockName = 'clock-0'
   paused = false
   readonly revoked: { sid: string; seq: number; atMs: number }[] = []
-  /** Those that the guard may not enforce yet. */
+  /** The revocations that the guard may not enforce yet. */
   readonly open = new Set<{ sid: string; atMs: number }>()
   readonly rate: number
   startMs: number
@@ -38,7 +38,7 @@ class Broker {
     this.seconds = seconds
   }
   clock(nowMs: number): number {
-    // In steps of 10 ms.
+    // The clock goes in steps of 10 ms.
     return Math.floor((this.startMs + nowMs * this.rate) / 10) * 10
   }
   lease(knownMs: number): Event {
@@ -47,7 +47,10 @@ class Broker {
   }
 }
 
-/** In order, as TCP delivers; each piece as late as the run says, until the line is cut. */
+/**
+ * A connection that delivers in order, as TCP does. Each piece has the delay of the run, until the
+ * line is cut.
+ */
 class Line {
   readonly #waiting: { atMs: number; event: Event }[] = []
   #lastMs = 0
@@ -142,7 +145,8 @@ function play(one: Run): { latest: number; accepted: number } {
     send({ name: 'anchor', data: { clock: broker.clockName, at_ms: at } })
     send({ name: 'snapshot', data: { ...log, entries, retired_kids: [] }, id })
     send({ name: 'live', data: log, id })
-    // It knew the head when it read the entries, before the request's arrival in this simulation.
+    // The broker knew the head when it read the entries, before the request's arrival in this
+    // simulation.
     send(broker.lease(broker.clock(nowMs)))
   }
   connect(0)
@@ -182,7 +186,7 @@ function play(one: Run): { latest: number; accepted: number } {
       line.cut = true
     }
     if (act === 'reconnect') connect(delayMs)
-    // While the guard is suspended it takes nothing in; time goes on.
+    // A suspended guard receives nothing while time passes.
     if (act === 'suspend') nowMs = untilMs
     while (nowMs < untilMs) {
       nowMs += 7
@@ -211,6 +215,6 @@ test('no check that begins later than the lease after an acknowledgment accepts 
     }),
     { numRuns: 1000 },
   )
-  // It is no guard that rejects everything.
+  // The test means nothing for a guard that rejects everything.
   expect(accepted).toBeGreaterThan(100_000)
 })

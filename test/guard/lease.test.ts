@@ -312,7 +312,7 @@ describe('a connection', () => {
     let release = (): void => {}
     broker.hold = new Promise((resolve) => (release = resolve))
     void guard.start()
-    // Its discovery document is not waited for either.
+    // The guard does not wait for the discovery document either.
     await eventually(() => expect(broker.count('/.well-known/openid-configuration')).toBe(1))
     clock.advance(5)
     await eventually(() => expect(broker.count('/revocations')).toBe(1))

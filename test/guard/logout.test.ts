@@ -206,7 +206,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
           logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key)),
         ),
       )
-    // By the client's own algorithm, in all else an ID token.
+    // The token is signed by the client's own algorithm, and is otherwise an ID token.
     await rejected(
       await guard.receiveLogout(
         logoutRequest(
@@ -219,7 +219,8 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
   test('a logout token and an ID token are not access tokens', async () => {
     const { broker, guard } = await receiver()
     const claims = { aud: 'https://sydney.example', sub: 'u_alice', client_id: 'sydney' }
-    // By the key that signs access tokens: another algorithm is rejected before the type is read.
+    // The token is signed by the key of access tokens: another algorithm is rejected before the
+    // type is read.
     const [key] = broker.keys
     for (const header of [{}, { typ: 'JWT' }, { typ: undefined }])
       expect(await why(guard, await broker.logoutToken(claims, header, key))).toBe('type')
@@ -291,7 +292,7 @@ describe('where no session of the instance can be ended', () => {
     expect(guard.status().lastProblem?.message).toContain(
       'neither onLogout nor a listener of onRevocation',
     )
-    // Its access tokens are refused all the same.
+    // The access tokens of the session are rejected all the same.
     expect(await why(guard, token)).toBe('revoked')
   })
 
@@ -379,7 +380,7 @@ describe('a logout token with rev is a revocation like any other', () => {
     expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
     expect(await why(guard, await broker.token({ sid: 's_2' }))).toBe('good')
     expect(delivered).toEqual([[{ kind: 'session', sid: 's_1' }, 101]])
-    // It does not have the log up to there.
+    // The guard does not have the log up to there.
     expect(guard.status().enforcedSeq).toBe(100)
   })
 

@@ -7,7 +7,7 @@ async function both(
 ): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
-  // It polls every 5 s.
+  // A guard polls every quarter of the lease, here every 5 s.
   broker.leaseSeconds = 20
   return { broker, clock, guard: await startGuard(broker, { poll: true, ...options }) }
 }
@@ -98,7 +98,8 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
 
   test('reports what it enforces once, and not after each poll', async () => {
     const { broker, clock, guard } = await both()
-    // With its answer: while it waits for that, the clock would end the report, and another follow.
+    // The test waits for the answer: while the guard waits for it, the test's clock would end the
+    // report, and another would follow.
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     for (let n = 0; n < 5; n++) {
       clock.advance(6)

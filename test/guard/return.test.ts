@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { logoutRequest, eventually, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
-/** How soon a guard follows again after the broker was lost. */
+/** The time until a guard follows the log again after it lost the broker. */
 
 async function lost() {
   const clock = new TestClock('turned')

@@ -38,7 +38,7 @@ describe('deploy/broker.service', () => {
   if (existsSync(SYSTEMD))
     test('is a unit that systemd takes without a warning', () => {
       const unit = join(temporary(), 'broker.service')
-      // Its program is not installed here.
+      // The unit's program is not installed here.
       writeFileSync(unit, UNIT.replace('/opt/broker/node_modules/.bin/node', process.execPath))
       const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1', SYSTEMD, unit], {
         encoding: 'utf8',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 
-/** How a release is made (scripts/release.mjs). */
+/** The steps of a release (scripts/release.mjs). */
 
 type Files = Record<string, string>
 interface Release {
@@ -37,7 +37,7 @@ describe('npm run release', () => {
       '99.1.0',
       '99.1.0',
     ])
-    // Otherwise `npm ci` looks for the former guard in the registry.
+    // With another version `npm ci` would look for the former guard in the registry.
     const onNewGuard = { version: '99.1.0', dependencies: { '@case-manager/guard': '^99.1.0' } }
     expect(JSON.parse(become['broker-dev/package.json'] ?? '')).toMatchObject(onNewGuard)
     expect(lock.packages['broker-dev']).toMatchObject(onNewGuard)

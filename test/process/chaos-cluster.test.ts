@@ -6,8 +6,8 @@ import { runClusterChaos } from './chaos/cluster.ts'
 /** The seed in .ci/run, so that a failure comes from the change and not from the seed. */
 const CI_SEED = 31
 /**
- * Within which guards refuse while all is calm: nothing is said here about a machine that may be
- * busy. `npm run chaos` asks for a second.
+ * The time within which guards may reject tokens while nothing fails. It is long, because this test
+ * says nothing about a busy machine. `npm run chaos` demands a second.
  */
 const LIVE_MS = 15_000
 

@@ -110,7 +110,7 @@ test('one of two brokers is killed: the user stays signed in, refreshes go on, a
       () => true,
     ),
   )
-  // More requests than brokers, so that each turn of the proxy comes round.
+  // There are more requests than brokers, so that the proxy uses each of them.
   for (let turn = 0; turn < 4; turn++) {
     tokens = await tokensOf(facts, basic, {
       grant_type: 'refresh_token',

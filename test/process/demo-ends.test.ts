@@ -139,7 +139,7 @@ test('a port that something else uses: nothing starts, it is named, and so is an
   await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready))
   onTestFinished(() => void other.close())
   const { port } = other.address() as AddressInfo
-  // It has the port of the second instance.
+  // The other program has the port of the second instance.
   const base = port - 12
   const run = await promisify(execFile)(process.execPath, [MAIN, '--json'], {
     env: { PATH: process.env.PATH ?? '', DEMO_PORT_BASE: String(base) },

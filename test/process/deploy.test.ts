@@ -285,7 +285,7 @@ for (const name of installed) {
         selector: { kind: 'client', client_id: 'sydney' },
         case_reference: 'INC-1',
       })
-      // It is small: a proxy that collects before it sends would keep it.
+      // The event is small: a proxy that buffers answers would keep it.
       await until('the feed has the revocation', () =>
         new RegExp(String.raw`^id: ?\S*\b${seq}$`, 'm').test(read),
       )

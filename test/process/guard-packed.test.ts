@@ -269,7 +269,7 @@ test('its tarball, installed alone in an empty project, is all an instance needs
 
   await serves(project, broker)
 
-  // Its types, as strictly as they can be read, in a project that has those of Node.
+  // The package's types are compiled as strictly as possible, in a project that has those of Node.
   writeFileSync(join(project, 'typed.ts'), TYPED)
   const options = [
     '--noEmit',

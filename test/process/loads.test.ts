@@ -43,7 +43,7 @@ test('a broker on SQLite starts without what operators use or a setting turns on
       BROKER_OPS_LISTEN: `127.0.0.1:${ops}`,
       BROKER_SECRET: randomBytes(32).toString('hex'),
       BROKER_DATA_DIR: join(dir, 'data'),
-      // Nothing listens there: a broker starts without its queue.
+      // No server listens there. A broker starts without its queue.
       BROKER_QUEUE_URL: 'redis://127.0.0.1:1',
     },
   })

@@ -93,8 +93,8 @@ function watchAnswers(): { stop(): Promise<number> } {
 
 interface Restart {
   /**
-   * From the signal to the end of the process, from then until it serves, and the longest time
-   * without an answer; milliseconds.
+   * Milliseconds: from the signal to the end of the process (`stopped`), from then until it serves
+   * (`boot`), and the longest time without an answer.
    */
   stopped: number
   boot: number

@@ -120,7 +120,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
     broker.kill('SIGKILL')
     await gone(pid)
 
-    // One whose watching shell was killed, too: nothing ends it but the next start.
+    // The server whose watching shell was killed too ends only at the next start.
     const engine = await start(dir)
     const second = pidIn(join(dir, 'queue', 'server.pid'))
     const shell = Number(readFileSync(`/proc/${second}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])

@@ -85,7 +85,7 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     queue.add([ref('a')])
     const done = performing(queue)
     await vi.waitFor(() => expect(done).toHaveLength(2), SOON)
-    // Its id is free again.
+    // The job's id is free again.
     await vi.waitFor(
       async () =>
         expect(await queue.bull.getJobCounts()).toMatchObject({

@@ -100,7 +100,7 @@ afterAll(async () => {
 
 const newBrowser = () => new Browser({ fetch: (address, init) => fetch(route(address), init) })
 
-/** By the relying party's own login address, through the broker's page where it shows one. */
+/** Signs in at the relying party's own login address, through the broker's page if there is one. */
 async function signIn(browser: Browser, party: RelyingParty): Promise<Record<string, unknown>> {
   let page = await browser.get(party.login)
   if (page.html.includes('Sign in with Microsoft'))

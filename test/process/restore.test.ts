@@ -85,7 +85,8 @@ test('users who signed out since the backup stay signed out, users signed in the
     for (const { tokens } of [alice, bob])
       expect(await guard.check(tokens.access_token)).toMatchObject({ ok: false })
 
-    // And it is a broker like any other: Bob signs in again, by new keys, and stays.
+    // The restored broker works like any other: Bob signs in again, by new keys, and stays signed
+    // in.
     const again = await signedIn(BOB)
     expect(again.sid).not.toBe(bob.sid)
     expect(await guard.check(again.tokens.access_token)).toMatchObject({ ok: true })

@@ -187,7 +187,8 @@ incident("A client's secret leaked", async (steps) => {
   expect(await status.json()).toEqual({ active: false })
 })
 
-// Before the emergency rotations: for 10 minutes after one, a rejection is retried.
+// This incident comes before the emergency rotations: for 10 minutes after one, a rejected delivery
+// is retried.
 incident('An instance rejects logout tokens', async (steps) => {
   const sydney = instance(0)
   const { sid } = await world.signedIn(ALICE)

@@ -198,7 +198,8 @@ test.skipIf(ST === undefined)(
       publicOf(sydney, { access, ssf }),
     )
     expect([ran.code, difference(ran)]).toEqual([0, ''])
-    // Its requests were authenticated: it created the receiver's stream (and may have deleted it).
+    // The requests were authenticated: they created the receiver's stream (and may have deleted
+    // it).
     const changes = rig.lines
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ event }) => event === 'stream_changed')

@@ -29,7 +29,7 @@ const nextSecond = () => {
   return until('the next second', () => Math.floor(Date.now() / 1000) > now)
 }
 
-/** In at both instances; the tokens of each. */
+/** Signs a user in at both instances. Returns the refresh token of each. */
 async function signedIn(upn: string) {
   const { browser, at } = await world.signedIn(upn)
   return { browser, tokens: at.map(({ tokens }) => tokens.refresh_token ?? '') }

@@ -77,7 +77,7 @@ describe('a stream', () => {
     const times = grantsOf(guard.grants, 'lease').map((lease) => Number(lease['known_ms']))
     expect(grantsOf(guard.grants, 'lease')[0]).toMatchObject({ seconds: 1 })
     expect(times).toEqual(times.toSorted((a, b) => a - b))
-    // On Postgres each renewal serves several.
+    // On Postgres each renewal serves several leases.
     expect(new Set(times).size).toBeGreaterThan(1)
   })
 

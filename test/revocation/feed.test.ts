@@ -335,7 +335,7 @@ describe('the stream', () => {
         selector: { kind: 'tenant', tid: OTHER_TENANT },
       })
       expect(await seqs()).toEqual([seen.seq])
-      // Another change meanwhile forgets nothing.
+      // Another change in the meantime loses no revocation.
       await put([TENANT, '44444444-4444-4444-8444-444444444444'])
       const still = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
       expect(await seqs()).toEqual([seen.seq, still.seq])
@@ -514,7 +514,7 @@ describe('what a guard has applied', () => {
     const { seq } = await end(rig)
     await guard.until('revocation')
     const { epoch } = await rig.deps.store.head()
-    // Its first report says where it begins.
+    // The first report says where the guard begins.
     expect((await enforced({ epoch, seq: 0, guard: 'web-1' })).status).toBe(204)
     rig.clock.advance(0.04)
     expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(204)
@@ -613,8 +613,8 @@ describe('what a guard has applied', () => {
       Array.from({ length: 50 }, (_, i) => enforced({ epoch, seq: 0, guard: `g-${i}` })),
     )
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
-    // Once in 50 ms, however long a busy machine takes for the requests. Timers are exact to a
-    // millisecond.
+    // The store is written once in 50 ms, however long a busy machine takes for the requests.
+    // Timers are exact to a millisecond.
     expect(record.mock.calls.length).toBeLessThanOrEqual(1 + (performance.now() - begunMs) / 49)
     expect(await rig.deps.store.guardReports()).toHaveLength(50)
   })

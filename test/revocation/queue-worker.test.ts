@@ -87,7 +87,7 @@ test('a worker that does not become ready is closed, and another is opened until
 test('no worker is opened after the stop', async () => {
   const { open, count, closed } = opening(Infinity)
   const worker = keepWorking(open)
-  // Its pause before the next one is 100 ms: these turns are fewer.
+  // The worker's pause before the next attempt is 100 ms, which is longer than these turns.
   while (closed.length === 0) await turn()
   await worker.stop()
   for (let i = 0; i < 100; i++) await turn()

@@ -30,7 +30,7 @@ describe('proof of MFA', () => {
     expect(await acts(world)).toEqual(
       expect.arrayContaining(['trial.sign_in done', 'proof.assert done']),
     )
-    // Nothing can be taken out of it again: users stand there by their ids.
+    // The audit log holds ids of users only, because nothing can be removed from it.
     expect(
       JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 })),
     ).not.toContain('@contoso.example')

@@ -22,7 +22,7 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
   const [subscription] = world.entra.subscriptions.live()
   if (subscription === undefined) return expect.unreachable('no subscription')
   const [alice, bob] = [await world.signIn(ALICE), await world.signIn(BOB)]
-  // So that Microsoft's moments, whole seconds all of them, are later than the sign-ins.
+  // Microsoft's times are whole seconds. They must be later than the sign-ins.
   world.rig.clock.advance(5)
   /** Waits until all notifications are processed, so that the session ended for this reason. */
   const settled = (reason: string) =>
@@ -142,7 +142,7 @@ describe('a change notification', () => {
     await round()
     world.rig.config.signals.risk = 'all'
     await round()
-    // Without the permission nothing ends, and no account's check waits for it.
+    // Without the permission nothing ends, and no check of an account waits for it.
     expect(await world.refreshes(world.alice)).toEqual(GOOD)
     expect(await world.signals('graph_user', 'risk_forbidden')).toBeGreaterThan(0)
     expect(await world.pending()).toEqual([])

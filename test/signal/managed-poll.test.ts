@@ -10,7 +10,7 @@ import { managed } from './managed-world.ts'
 const ALICE = '00000000-0000-4000-8000-00000000a11c'
 const BOB = '00000000-0000-4000-8000-00000000b0b0'
 
-/** With a stream that is verified, and nothing that waits. */
+/** Makes a world with a verified stream and no pending events. */
 async function polled() {
   const world = await managed('poll')
   const { there, tend, polling, requests } = world

@@ -13,7 +13,7 @@ describe('the probe over 10,000 live sessions', () => {
     expect(world.asked).toHaveLength(10_000)
     expect(new Set(world.asked.map(({ oid }) => oid)).size).toBe(10_000)
 
-    // Two hours off: every session is overdue, and is probed as evenly as ever.
+    // After an outage of two hours every session is overdue, and is probed as evenly as ever.
     world.rig.clock.advance(7200)
     world.restart()
     even(await world.pass(150))
@@ -24,7 +24,7 @@ describe('the probe over 10,000 live sessions', () => {
     expect(await world.live()).toBe(10_000)
 
     world.answers(() => VOUCHED)
-    // It is noticed at the latest when the longest back-off is over.
+    // The broker notices the end of the outage after the longest back-off at the latest.
     await world.pass(310)
     even(await world.pass(100))
     expect(await world.live()).toBe(10_000)

@@ -4,8 +4,8 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser } from './browser.ts'
 
 /**
- * Another account in the same browser: nothing of the first user's changes before the second one
- * has signed in, and only in this browser then.
+ * Another account signs in in the same browser. Nothing changes for the first user before the
+ * second one has signed in, and then only in this browser.
  */
 
 const BOB = {
@@ -34,7 +34,10 @@ const state = async ({ session }: typeof here) =>
   (await rig.store.statusBySid(session.sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
 
-/** From that page to where Microsoft sends the browser back to. */
+/**
+ * Chooses another account on that page. Returns the address to which Microsoft sends the browser
+ * back.
+ */
 async function chooseAnother(from: string): Promise<string> {
   const page = await browser.press(await browser.get(from), 'Use another account')
   expect(page.text).toContain(

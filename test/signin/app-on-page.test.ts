@@ -56,7 +56,8 @@ describe('logo_uri (RFC 7591 §2)', () => {
       expect(Buffer.from(await answer.arrayBuffer())).toEqual(bytes)
       await logoOf(rig, authorizePath(sydney))
       expect(fetches).toBe(1)
-      // Another broker of the store, or this one after its restart, while the instance is away.
+      // Another broker of the store, or this one after a restart, has the logo while the instance
+      // is down.
       await expect.poll(() => rig.store.setting('client_logo/sydney')).toBeDefined()
       const outbound = {
         ...rig.deps.outbound,

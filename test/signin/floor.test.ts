@@ -118,8 +118,8 @@ describe.each(ENDS)('a phone that was stolen, and ended %s', (_how, end) => {
       expect(phone.asked).toContain('login')
       expect([thief.status, thief.title]).toEqual([403, 'Please sign in again'])
     }
-    // Without our cookies Microsoft is asked as if the phone were new, and a second time with
-    // prompt=login.
+    // Without the broker's cookies Microsoft is asked as if the phone were new, and a second time
+    // with prompt=login.
     phone.deleteOurCookies()
     expect((await phone.signIn(path, { password: false })).status).toBe(403)
     expect(phone.asked).toEqual(['select_account', 'login'])
@@ -140,7 +140,7 @@ describe.each(ENDS)('a phone that was stolen, and ended %s', (_how, end) => {
     for (const kind of ['sessions', 'revocations'] as const)
       await rig.store.purge({ kind, now: rig.clock.now(), limit: 1000 })
     expect((await phone.signIn(path, { password: false })).status).toBe(403)
-    // With the password it gets in; the next time the browser's proof is enough.
+    // The password opens the phone. The next time the browser's proof is enough.
     expect(delivered(await phone.signIn(path))).toHaveProperty('code')
     expect(phone.asked).toContain('login')
     rig.clock.advance(13 * 3600)

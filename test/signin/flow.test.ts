@@ -251,7 +251,7 @@ describe('"Stay signed in?"', () => {
   })
 })
 
-/** Its sign-ins start again by the request itself. */
+/** A client without a home page: its sign-ins start again by a new request. */
 const NO_HOME = { uri: undefined } as never
 
 describe('the state that comes back', () => {
@@ -291,7 +291,7 @@ describe('the state that comes back', () => {
     expect(victim.cookies.has(SESSION_COOKIE)).toBe(false)
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
     expect((await victim.get(linkOf(response.html, 'Continue'))).status).toBe(200)
-    // And with a cookie of its own, made for another sign-in.
+    // The browser is rejected with a cookie of its own too, which was made for another sign-in.
     await victim.get(authorizePath(sydney))
     expect((await victim.get(callback)).status).toBe(400)
     // Refusing it used nothing up.

@@ -19,7 +19,10 @@ async function world() {
   const { rig, entra, clock, sydney } = await atSimulator({ tenants: [TENANT] })
   rig.config.sessionRules.maxAuthenticationSeconds = 8 * HOUR
   const microsoft = new MicrosoftBrowser()
-  /** From a browser without a session here. @returns what each visit asked Microsoft for */
+  /**
+   * Signs in from a browser without a session at the broker. Returns the parameters of each visit
+   * to Microsoft.
+   */
   const signIn = async () => {
     const ours = createBrowser(rig)
     const asked: (string | null)[][] = []
@@ -32,7 +35,7 @@ async function world() {
     while (answer.left?.origin === entra.origin) {
       const to = location(answer)
       asked.push([to.searchParams.get('prompt'), to.searchParams.get('max_age')])
-      // Without a page, where Microsoft's own session suffices.
+      // Microsoft shows no page if its own session suffices.
       const silent = await microsoft.get(to.href)
       const { left } = silent.left === undefined ? await microsoft.signIn(to.href, ALICE) : silent
       answer = await ours.get(`${left?.pathname ?? ''}${left?.search ?? ''}`)

@@ -296,7 +296,7 @@ describe('by POST (OIDC Core §3.1.2.1)', () => {
 
   test('the same request is taken, and taken up by a GET, which has the browser’s cookies', async () => {
     const { rig, client, browser } = await signedIn()
-    // Another site's form: the browser sends no SameSite=Lax cookie.
+    // The form of another site posts the request, so that the browser sends no SameSite=Lax cookie.
     const posted = await rig.post('/authorize', form(client))
     const next = location(posted)
     expect(next.pathname).toBe('/signin/continue')
@@ -304,7 +304,7 @@ describe('by POST (OIDC Core §3.1.2.1)', () => {
       code: expect.any(String) as string,
       state: 'state-1',
     })
-    // It does not take the browser's name away from a sign-in in another tab.
+    // The answer does not replace the browser's cookie, which a sign-in in another tab needs.
     expect(posted.headers.getSetCookie()).toEqual([])
   })
 

@@ -42,7 +42,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(delivered(await signIn(rig, phone, authorizePath(client)))).toHaveProperty('code')
     expect(await live()).not.toContain(first)
     expect(await reasons()).toEqual(['session_limit'])
-    // It raises no floor: an ordinary sign-in is enough.
+    // The limit raises no floor: an ordinary sign-in is enough.
     rig.microsoft.next = { authTime: rig.clock.now() - 600 }
     expect(delivered(await signIn(rig, desk, authorizePath(client)))).toHaveProperty('code')
   })
@@ -116,7 +116,8 @@ describe('a sign-in beyond the limit of sessions', () => {
       ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html),
       end: first,
     }
-    // Another sign-in takes the place; the choice would still leave one too many.
+    // Another sign-in takes the free place, so that the choice would still leave one session too
+    // many.
     await rig.store.revoke({
       selector: { kind: 'session', sid: first },
       reason: 'signed_out',

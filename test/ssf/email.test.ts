@@ -150,8 +150,8 @@ describe('a receiver whose client has ssf_email_domains', () => {
               email: email ?? undefined,
             })
             await revoke(made, sub)
-            // Said otherwise than the broker does: no second @, nothing that separates addresses,
-            // and the domain one of the tenant's.
+            // The test states the rule in another way than the broker does: no second @, no
+            // character that separates addresses, and the domain is one of the tenant's.
             const [before = '', domain = '', ...more] = email?.split('@') ?? []
             const own = DOMAINS[tid]?.includes(domain.toLowerCase()) && more.length === 0
             const plain =

@@ -395,7 +395,7 @@ describe('a stream that is polled (RFC 8936)', () => {
     expect([Object.keys(first.sets).length, first.moreAvailable]).toEqual([2, true])
     for (const [jti, token] of Object.entries(first.sets))
       expect((await made.verified(token, 'sydney')).claims.jti).toBe(jti)
-    // Not acknowledged: again.
+    // Events that were not acknowledged are sent again.
     expect(Object.keys((await poll({ maxEvents: 2 })).sets)).toEqual(Object.keys(first.sets))
     const [a = '', b = ''] = Object.keys(first.sets)
     const rest = await poll({

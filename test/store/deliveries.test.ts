@@ -58,7 +58,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
       delivery: { id, attempts: 0 },
     })
     expect(await b.due(MS)).toEqual([])
-    // Its worker was killed: the same attempt is due again.
+    // The worker was killed, so that the same attempt is due again.
     expect(await b.due(MS + 10_000)).toMatchObject([{ id, attempt: 1 }])
     expect((await lease(MS + 10_000)).outcome).toBe('leased')
   })
@@ -68,7 +68,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const { id } = await first(b)
     const lease = async (nowMs: number) =>
       (await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 15_000 })).outcome
-    // So little may the clocks of two machines differ.
+    // The clocks of two machines may differ by so little.
     expect(await lease(MS + 30_000)).toBe('leased')
     expect([await b.due(MS), await lease(MS)]).toEqual([[], 'taken'])
     expect(await lease(MS + DAY_MS)).toBe('leased')
@@ -421,7 +421,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
         ended.push(sid)
       }
       await b.revoke({ kind: 'tenant', tid: TENANT })
-      // One session a batch, and failed before the next one is written.
+      // Each batch has one session.
       await b.fanOutAll(1)
     }
     const { sid, sub } = (await b.signIn('alice')).session

@@ -66,7 +66,7 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
       act: 'user.report',
       target: 'session s_x',
     })
-    // It raises the floor.
+    // The revocation raises the floor.
     await b.store.revoke({
       selector: { kind: 'session', sid: session.sid },
       reason: 'reported_by_user',
@@ -121,7 +121,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
         ['microsoft_work', 1],
         ['audit', 2],
       ],
-      // Two sign-ins and an end.
+      // The history has two sign-ins and an end.
       ...[
         ['history', 3],
         ['session', 2],

@@ -47,7 +47,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       totals: { pending: 10, delivered: 0 },
     })
     b.now += 5
-    // Two workers at once: nothing twice.
+    // Two workers at once deliver nothing twice.
     await Promise.all([b.fanOutAll(10), b.fanOutAll(10)])
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 25 })
     const refs = await b.due(b.now * 1000)
@@ -298,8 +298,8 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     for (const sid of [sessions[0]?.sid ?? '', elsewhere.sid]) await b.exchange(sid, 'sydney')
     await b.fanOutAll(1)
     const deliveries = await all(b)
-    // Also for a user who has come back in the meantime; none for a session in which the client
-    // takes part only since then.
+    // A user who has signed in again in the meantime gets one too. A session in which the client
+    // takes part only since then gets none.
     expect(deliveries.map(({ clientId, sid }) => [clientId, sid]).toSorted()).toEqual(
       sessions.map(({ sid }) => ['sydney', sid]).toSorted(),
     )
@@ -377,7 +377,7 @@ describe.each(STORES)('the same thing pending twice, on %s', (_name, make) => {
     expect((await b.due(b.now * 1000)).map(({ id }) => id)).toEqual([newer])
     expect(await b.store.pendingTargets()).toMatchObject([{ pending: 1 }])
     await b.store.recordDelivery({ id: newer, result: attempt('rejected') })
-    // Nothing counts as pending: the alert on overdue deliveries stays silent.
+    // No delivery counts as pending, so that the alert on overdue deliveries stays silent.
     expect(await b.store.deliveryCounts()).toEqual([
       { clientId: 'sydney', state: 'rejected', count: 1 },
       { clientId: 'sydney', state: 'superseded', count: 1 },

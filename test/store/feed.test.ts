@@ -238,7 +238,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     ])
     const again = await report(3, 7000, { leasesRunOut: 3 })
     expect(again.ranOut).toEqual([])
-    // It was started again, and ran out once since.
+    // The guard was restarted, and its lease has run out once since.
     const anew = await report(3, 8000, { leasesRunOut: 1 })
     expect(anew.ranOut).toEqual([{ clientId: 'sydney', times: 1 }])
     await report(3, 9000, { connectedAtMs: 8000 })
@@ -278,7 +278,8 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
         reportedAtMs: b.now * 1000 + n,
       })
     await report('perth', 0)
-    // Two new ones at once may each leave one more: the next one finds them.
+    // Two new guards that report at once may each leave one row too many, which the next one
+    // deletes.
     await Promise.all(Array.from({ length: 1002 }, (_, n) => report('sydney', n)))
     await report('sydney', 1002)
     const kept = await b.store.guardReports()

@@ -41,7 +41,7 @@ interface Attempt {
   tid?: string
   homeId?: string | undefined
   authTime?: number
-  /** Left out: the tenant demands no authentication context. */
+  /** The number of the authentication context. Undefined: the tenant demands none. */
   contextSeq?: number
 }
 
@@ -221,7 +221,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     const { sub } = home.session
     await revoke(b, { kind: 'subject', sub }, 'signed_out_everywhere', { kind: 'user', id: sub })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(SIGNED_IN)
-    // By the admin API an operator is a client.
+    // An operator who uses the admin API acts as a client.
     await revoke(b, { kind: 'subject', sub }, 'administrator', { kind: 'client', id: 'console' })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
     expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId })).toMatchObject(NOT_FRESH)

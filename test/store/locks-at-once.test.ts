@@ -117,7 +117,9 @@ const STEP = fc.oneof(
 )
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never
 
-/** Two tenants, two clients and two users in each, of one run alone. */
+/**
+ * The tenants, clients and users of one run: two tenants, and two clients and two users in each.
+ */
 class World {
   readonly #open = new Map<string, string>()
   readonly #sessions: {

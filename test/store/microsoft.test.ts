@@ -97,8 +97,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(pages.map((page) => page?.due.length ?? 0).toSorted()).toEqual([0, 20, 20, 20])
     const all = sidsOf(pages)
     expect(new Set(all).size).toBe(60)
-    // One broker has finished its page. Of two that died, others take the pages in smaller ones,
-    // when the lease has run out.
+    // One broker has finished its page. Two brokers have died: when the lease has expired, others
+    // take their pages in smaller ones.
     const [finished, ...died] = pages.filter((page) => page !== undefined)
     await b.store.finishProbes(finished?.id ?? '')
     expect(await take(nowMs + 59_999)).toBeUndefined()

@@ -106,7 +106,7 @@ describe('the sweep of expired sessions', () => {
       )
     expect([await sweep(), await sweep()]).toEqual([[], []])
     expect(await sweep()).toEqual([{ kind: 'session', sid: session.sid }])
-    // From the beginning again: a session that is due meanwhile is found.
+    // The next sweep begins again, and finds a session that has become due in the meantime.
     const { session: later } = await b.signIn('carol', { tid: OTHER, session: { idleSeconds: 0 } })
     const found = [await sweep(), await sweep(), await sweep()].flat()
     expect(found).toEqual([{ kind: 'session', sid: later.sid }])

@@ -208,7 +208,7 @@ const statements = new Set<string>()
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-plans-'))
   const file = join(dir, 'broker.db')
-  // Its tables are made; what is prepared from here on are the acts.
+  // The tables exist now, so that only the acts prepare statements from here on.
   await (await openSqliteStore({ file })).close()
   const prepare = vi.spyOn(Database.prototype, 'prepare')
   store = await openSqliteStore({ file })

@@ -360,7 +360,7 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
 
 describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
   const open = benches(make)
-  /** By how much an act raises it. */
+  /** Returns by how much an act raises the version. */
   const raisedBy = async (b: Bench, act: () => Promise<unknown>): Promise<number> => {
     const before = await b.registryVersion()
     await act()

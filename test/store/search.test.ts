@@ -199,7 +199,7 @@ describe.each(STORES)('%s', (_, make) => {
       const before = (days: number, most: number) =>
         b.store.pageOfRevocations({ until: start + days * DAY, limit: 9, most })
       expect((await before(5.5, 99)).found.map(({ seq }) => seq)).toEqual([5, 3, 2, 1])
-      // Those of two days and later are not looked at.
+      // Revocations of day two and later are not read.
       expect(await before(0.5, 2)).toMatchObject({ found: [{ seq: 1 }], searchedTo: undefined })
       const since = await b.store.pageOfRevocations({ since: start + 7 * DAY, limit: 9, most: 4 })
       expect([since.found.map(({ seq }) => seq), since.searchedTo]).toEqual([

@@ -317,7 +317,7 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
       const taken = all.find((one) => one.oid === oid)
       if (taken === undefined) return expect.unreachable()
       await Promise.all([b.store.settleMicrosoftWork(taken), b.store.askMicrosoft([work], later)])
-      // Another broker had taken the same work.
+      // Another broker has taken the same work.
       await b.store.settleMicrosoftWork(taken)
       await b.store.postponeMicrosoftWork(taken, { nextAtMs: undefined, error: 'late' })
       expect(await b.store.hasPendingMicrosoftWork(work)).toBe(true)

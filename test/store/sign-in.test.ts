@@ -224,7 +224,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     }
     const sydney = [first, second].map(({ session }) => `sydney ${session.sid}`).toSorted()
     expect(await apps()).toEqual([sydney, ['perth openid']])
-    // After its revocation an app may come back: that is a grant again.
+    // An app may return after its revocation, which is a new grant.
     await b.exchange(second.session.sid, 'melbourne')
     expect(await apps()).toEqual([
       [`melbourne ${second.session.sid}`, ...sydney].toSorted(),

@@ -323,7 +323,7 @@ describe('the group-commit writer', () => {
     }
     const lines = [coming(), coming()]
     for (; pages < 20; pages++) await writePage(() => insert.run(-1 - pages))
-    // Two lines of acts, each in every commit.
+    // There are two lines of acts, each of them in every commit.
     expect(acts).toBeGreaterThanOrEqual(20)
     expect(acts).toBeLessThanOrEqual(2 * 2 * 20)
     stopped.abort()

@@ -68,7 +68,7 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     expect((await b.store.earlyDeliveries(far)).refs).toEqual([])
     const lease = { id: one?.id ?? '', attempt: 1, nowMs: far.nowMs, untilMs: far.nowMs + 1000 }
     expect(await b.store.leaseDelivery({ ...lease, early: true })).toEqual({ outcome: 'not_due' })
-    // It is not late: its receiver paused the stream.
+    // The delivery is not overdue, because its receiver paused the stream.
     expect(
       (await b.store.deliveryCounts()).find(({ clientId }) => clientId === 'st_1'),
     ).toMatchObject({ state: 'pending', count: 3 })

@@ -486,7 +486,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       }
     })
     await fc.assert(property, { numRuns: 100 })
-    // Not only what is left to the act.
+    // The statement has settled some, so that not all was left to the act.
     expect(settled).toBeGreaterThan(20)
   })
 })
@@ -722,7 +722,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
             .flat()
             .map(({ outcome }) => outcome),
         ).toEqual(refs.flatMap(() => ['taken', 'taken']))
-        // Both brokers have died with what they had.
+        // Both brokers die with the leases that they have.
         nowMs = untilMs
         untilMs += 15_000
       }

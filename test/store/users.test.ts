@@ -129,7 +129,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     const device = async () => JSON.stringify(await b.store.statusBySid(alice.session.sid, b.now))
     expect(await device()).toContain('Firefox')
     expect(await b.store.forgetErased({ limit: 4 })).toBe(true)
-    // Two at once, as two processes would.
+    // Two workers forget at once, as two processes would.
     await Promise.all([forgetAll(b, 4), forgetAll(b, 4)])
     expect(await device()).toContain('"device":""')
     expect(await b.store.forgetErased({ limit: 4 })).toBe(false)

@@ -19,7 +19,7 @@ test('a request whose sender goes before its body ends writes no error, on any e
     await abort(path, 'Content-Length: 1000', 'token=x')
     await abort(path, 'Transfer-Encoding: chunked', '7\r\ntoken=x\r\n')
   }
-  // On another connection: the server has seen what came before.
+  // The request comes on another connection, after the server has seen the aborted ones.
   expect((await fetch(`${origin}/healthz`)).status).toBe(200)
   expect(rig.lines.filter((line) => line.includes('"level":"error"'))).toEqual([])
 })

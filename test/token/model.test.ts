@@ -47,7 +47,9 @@ interface Grant {
   accessTokens: string[]
   /** When each of them was replaced. */
   replacedAt: number[]
-  /** Why it has ended; undefined while nothing has happened that may end it. */
+  /**
+   * The reason for which the grant has ended. Undefined while nothing has happened that may end it.
+   */
   over?: 'signed out' | 'revoked' | 'late' | 'stolen' | undefined
 }
 

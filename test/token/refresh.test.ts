@@ -238,7 +238,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
       (await rig.store.listDeliveries({ limit: 10 })).map((each) => each.clientId).toSorted(),
     ).toEqual(['melbourne', 'sydney'])
     expect(rig.queue.added).toHaveLength(2)
-    // Once more is not a second theft.
+    // Another use of the same token is no second theft.
     expect(await outcome(refresh(rig, client, tokens.refresh_token))).toEqual([
       400,
       'invalid_grant',

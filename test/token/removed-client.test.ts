@@ -41,7 +41,8 @@ async function instances() {
       { authorization: melbourne.basic },
     )
   /**
-   * By another broker: the registry of this one has not heard of it, however long the test takes.
+   * Removes a client at another broker. This broker's registry does not learn of it, however long
+   * the test takes.
    */
   const remove = (clientId: keyof typeof clients) => {
     vi.spyOn(rig.clients, 'reload').mockResolvedValue()

@@ -34,7 +34,7 @@ async function broker(options: RigOptions = {}) {
   return { rig, queue }
 }
 
-/** One user, signed in at one instance. */
+/** Signs one user in at one instance. */
 const signedIn = (rig: Rig, receiver: Receiver, changes: Parameters<Rig['register']>[1] = {}) =>
   signedInAt(rig, { logoutUris: [receiver.url], ...changes })
 
@@ -242,7 +242,7 @@ describe('one attempt', () => {
     expect(job?.ref).toEqual({ ...ref, attempt: 2 })
     expect(job?.delayMs).toBeGreaterThanOrEqual(375)
     expect(job?.delayMs).toBeLessThanOrEqual(625)
-    // Before its time no worker gets it.
+    // No worker gets the delivery before its time.
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
     rig.clock.advance(1)
     receiver.answer = ok
@@ -310,7 +310,8 @@ describe('one attempt', () => {
     }
     await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
     expect(receiver.tokens).toHaveLength(1)
-    // While its lease lasts it is not taken; once the lease has expired, the relay finds the row.
+    // The relay does not find the row while the lease lasts, and finds it once the lease has
+    // expired.
     expect(
       await rig.deps.store.dueDeliveries({
         targetId: ref.targetId,

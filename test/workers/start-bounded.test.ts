@@ -13,9 +13,9 @@ import { systemClock } from '../../src/runtime/clock.ts'
 import { RecordingQueue } from '../rig.ts'
 
 /**
- * How much a broker reads and writes before it listens, where everything in its store is due at
- * once (faults V1). Rows are counted and not time; that each statement itself reads a bounded
- * number of rows is what test/store/query-plans.test.ts shows.
+ * Checks how much a broker reads and writes before it listens if everything in its store is due at
+ * once (faults V1). It counts rows, not time. test/store/query-plans.test.ts checks that each
+ * statement reads a bounded number of rows.
  */
 
 const NOW = systemClock.now()
@@ -41,7 +41,7 @@ function countRows(): () => number {
   return () => rows
 }
 
-/** By these acts, work goes on page by page. */
+/** The acts that do their work page by page. */
 const PAGED = [
   'applyAuthenticationAge',
   'expireGrants',
@@ -51,8 +51,8 @@ const PAGED = [
 ] as const
 
 /**
- * One page of each work is counted: how many it has time for before the broker listens is not the
- * broker's, but the machine's.
+ * Returns a store of which each act does one page before `goOn`. The number of pages before the
+ * broker listens would depend on the machine, not on the broker.
  */
 function onePageEach(store: Store): { store: Store; goOn(): void } {
   const { promise: going, resolve: goOn } = Promise.withResolvers<void>()

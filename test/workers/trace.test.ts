@@ -16,7 +16,7 @@ import { deliverLogout } from './attempt.ts'
 import { LocalQueue } from './local-queue.ts'
 import { startReceiver } from './receiver.ts'
 
-/** One id from a request to its log lines, and one trace from it to the messages that it causes. */
+/** A request has one id in all its log lines, and one trace to the messages that it causes. */
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'

@@ -57,7 +57,7 @@ const stateOf = async (rig: Rig, { id }: DeliveryRef) => rig.store.findDelivery(
 const OLGA = { kind: 'operator', id: 'olga' } as const
 const SAID = { caseReference: 'INC-4711', comment: 'Laptop stolen on the train' }
 
-/** By the acts of the store that cause them. */
+/** Causes each event by an act of the store. */
 async function causeEachEvent({ store, openSession, clock, config }: Rig): Promise<void> {
   const now = clock.now()
   const [laptop, phone, other] = [
