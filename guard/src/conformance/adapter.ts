@@ -3,22 +3,25 @@ import { createInterface } from 'node:readline'
 import type { Clock } from '../clock.ts'
 
 /**
- * How the kit drives a guard of any language: JSON messages, by the lines of a process or by HTTP
- * (guard/conformance/README.md).
+ * The connection of the kit to a guard in any language: JSON messages by the lines of a process, or
+ * by HTTP (guard/conformance/README.md).
  */
 
 export interface Start {
   do: 'start'
   issuer: string
   client_id: string
-  /** This or `client_key`, a private JWK (private_key_jwt). */
+  /**
+   * The secret of the client. A message has either this or `client_key`, a private JWK
+   * (private_key_jwt).
+   */
   client_secret?: string
   client_key?: object
   audience: string
   guard: string
-  /** Poll, do not follow. */
+  /** True to poll instead of following the stream. */
   poll?: true
-  /** Without a lease ask the broker about each token. */
+  /** Asks the broker about each token while there is no lease. */
   without_lease?: 'introspect'
 }
 
@@ -32,14 +35,20 @@ export type Message =
 export class AdapterGone extends Error {}
 
 export interface Adapter {
-  /** @throws where there is no answer; AdapterGone where there will be none */
+  /**
+   * Sends a message and returns the answer.
+   * @throws Error if there is no answer, AdapterGone if there will be none
+   */
   ask(message: Message): Promise<{ status?: number }>
   close(): Promise<void>
 }
 
 const ANSWER_MS = 15_000
 
-/** @param given an http address, or the command of a process */
+/**
+ * Opens an adapter.
+ * @param given an http address, or the command of a process
+ */
 export const openAdapter = (given: string, clock: Clock): Adapter =>
   /^https?:\/\//.test(given) ? overHttp(given) : overStdio(given, clock)
 
@@ -66,7 +75,9 @@ function overHttp(address: string): Adapter {
   }
 }
 
-/** A process that has ended is started again, where it has answered before: for the next case. */
+/**
+ * Drives a process. If it has ended after it had answered, it is started again for the next case.
+ */
 function overStdio(command: string, clock: Clock): Adapter {
   let running: Running | undefined
   return {

@@ -38,7 +38,7 @@ const OPTIONS = {
 
 type Write = (text: string) => void
 
-/** @returns the exit status */
+/** Runs `guard conformance`. Returns the exit status. */
 export async function conformance(
   args: readonly string[],
   { clock, err, out }: { clock: Clock; out: Write; err: Write },
@@ -68,7 +68,7 @@ export async function conformance(
   }
 }
 
-/** The options, or what is wrong with them. */
+/** Returns the options, or an error text if they are wrong. */
 function read(args: readonly string[]) {
   try {
     const { values } = parseArgs({ args: [...args], options: OPTIONS })

@@ -4,10 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { BrokerState } from './shapes.ts'
 import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 
-/**
- * The broker of the kit: a log that a case scripts, served as docs/feed.md says, and what went
- * wrong as the case says.
- */
+/** The broker of the kit. It serves a log as docs/feed.md says, and fails as the case says. */
 
 export const HEARTBEAT_MS = 400
 
@@ -27,13 +24,13 @@ export class FakeBroker {
   entries: LogEntry[] = []
   readonly connections: Connection[] = []
   readonly reports: (Record<string, unknown> & { answered: number })[] = []
-  /** How many requests each path has had. */
+  /** The number of requests by path. */
   readonly requests = new Map<string, number>()
-  /** How the client is registered. */
+  /** The client's registered authentication: a secret or a key. */
   clientBy: 'secret' | 'key' = 'secret'
-  /** The name of its clock, and the length of the leases that it grants. */
+  /** The members of a lease: the name of the broker's clock, and the length in seconds. */
   readonly #lease: { clock: string; seconds: number }
-  /** Up to where its streams have been sent its log. */
+  /** The newest `seq` that the streams have been sent. */
   #sentSeq = 0
   /** Requests with other credentials than the client's. */
   unauthenticated = 0
@@ -64,9 +61,9 @@ export class FakeBroker {
   readonly #keys: Keys
   readonly #server: Server
   readonly #streams = new Set<ServerResponse>()
-  /** Streams that bring nothing more. */
+  /** The streams on which nothing more is sent. */
   readonly #hushed = new Set<ServerResponse>()
-  /** The `jti` of each assertion: it is accepted once. */
+  /** The `jti` of each assertion, so that it is accepted once. */
   readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
 
@@ -93,7 +90,7 @@ export class FakeBroker {
     await closed
   }
 
-  /** Epoch seconds by its own clock. */
+  /** Epoch seconds by the broker's own clock. */
   get now(): number {
     return Math.floor(this.#clock.nowMs() / 1000) + this.state.clock_ahead_seconds
   }
@@ -104,7 +101,7 @@ export class FakeBroker {
     if (changes.seq !== undefined)
       this.entries = this.entries.filter(({ seq }) => seq <= this.state.seq)
     if (changes.hangs === '') this.#server.closeAllConnections()
-    // A stream that was opened meanwhile has not had its snapshot.
+    // A stream that was opened in the meantime did not get its snapshot.
     if (changes.down === true || changes.silent === false) this.cut()
   }
 
@@ -123,7 +120,8 @@ export class FakeBroker {
     for (const stream of this.#streams) if (!this.#hushed.has(stream)) stream.write(text)
   }
   /**
-   * An event in pieces. No heartbeat comes between them: it would be in the middle of the event.
+   * Sends an event in pieces. It sends no heartbeat between them, because that would be in the
+   * middle of the event.
    */
   async rawInPieces(pieces: readonly string[], pauseBetween: () => Promise<void>): Promise<void> {
     this.#stopHeartbeat()
@@ -147,7 +145,7 @@ export class FakeBroker {
     this.#grant()
   }
 
-  /** It has sent all that it knows. */
+  /** Sends a lease, unless the case allows none. */
   #grant(): void {
     if (!this.state.no_lease) this.raw(this.#leaseFrame())
   }
@@ -231,7 +229,10 @@ export class FakeBroker {
     return true
   }
 
-  /** What is not of this request would allow a minute more. */
+  /**
+   * Returns the answer to a request for an anchor. A wrong answer is a minute older, so that a
+   * guard that accepts it holds its lease a minute longer.
+   */
   #clockAnswer(nonce: string | null): Record<string, unknown> {
     const { clock, at_ms } = this.#anchor()
     const wrong = this.state.clock_answers
@@ -241,7 +242,7 @@ export class FakeBroker {
       : { clock, at_ms: at_ms - 60_000, nonce: 'an-answer-before-this-one' }
   }
 
-  /** Whether no entry covers a token of this broker. */
+  /** Returns whether no entry covers a token of this broker. */
   #isActive(token: string | null): boolean {
     const claims = JSON.parse(
       Buffer.from((token ?? '').split('.')[1] ?? '', 'base64url').toString(),
@@ -269,7 +270,9 @@ export class FakeBroker {
     response.writeHead(answered).end()
   }
 
-  /** What was missed after a position of this log, or all. */
+  /**
+   * Returns the entries after a position of this log, or every entry if the position is not in it.
+   */
   #since(position: { epoch: string; seq: number } | undefined): {
     reset: boolean
     resumes: boolean
@@ -356,16 +359,19 @@ export class FakeBroker {
 
 const encoded = (text: string): string =>
   new URLSearchParams({ text }).toString().slice('text='.length)
-/** RFC 6749 §2.3.1: each part is form-encoded first. */
+/** The header of the client (RFC 6749 §2.3.1). Each part is form-encoded first. */
 const BASIC = `Basic ${Buffer.from(`${encoded(CLIENT.client_id)}:${encoded(CLIENT.client_secret)}`).toString('base64')}`
 
-/** An assertion counts only in the body: an address is logged. */
+/**
+ * Returns a reader of the form's members. An assertion in an address is ignored, because addresses
+ * are logged.
+ */
 const inForm =
   ({ method }: IncomingMessage, params: URLSearchParams) =>
   (name: string): unknown =>
     method === 'POST' ? params.get(name) : undefined
 
-/** As the broker reads it (docs/feed.md, "Report"). */
+/** Returns whether the report is valid, as the broker checks it (docs/feed.md, "Report"). */
 function isReport({
   clock_offset_seconds: offset,
   epoch,

@@ -12,7 +12,10 @@ export interface TokenVector extends TokenSpec {
   kind: 'access' | 'logout'
   why: string
   expect: Decision | LogoutDecision
-  /** Signed for `issuer` at `now` of the file, for tests of a library whose clock can be set. */
+  /**
+   * The token signed for `issuer` and `now` of the file, for tests of a library whose clock can be
+   * set.
+   */
   signed: string
 }
 
@@ -20,7 +23,7 @@ const readJson = (name: string): unknown =>
   JSON.parse(readFileSync(new URL(`../../conformance/${name}`, import.meta.url), 'utf8'))
 export const readKeys = (): Keys => readJson('keys.json') as Keys
 
-/** Every case: a vector of a token is one too. */
+/** Returns every case. Each vector of a token is a case too. */
 export function readCases(): Case[] {
   const { vectors } = readJson('tokens.json') as { vectors: TokenVector[] }
   const { cases } = readJson('feed.json') as { cases: Case[] }
@@ -40,7 +43,7 @@ function caseOf({ expect, kind, name, why, ...token }: TokenVector): Case {
 export interface Result {
   name: string
   outcome: 'pass' | 'fail' | 'left out'
-  /** Why it failed, and what that means. */
+  /** The reason for the failure, and its consequence. */
   problem?: string
   ms: number
 }
@@ -49,16 +52,19 @@ export interface RunOptions {
   adapter: Adapter
   clock: Clock
   leaseSeconds: number
-  /** How many times longer a guard may take on a busy machine. */
+  /** The factor by which a guard may be slower on a busy machine. */
   patience?: number
-  /** Only cases whose name contains this. */
+  /** A text that the names of the cases must contain. */
   only?: string | undefined
-  /** What the guard does not have. */
+  /** The features that the guard lacks (`NEEDS`). */
   without?: readonly string[]
   onResult?: (result: Result) => void
 }
 
-/** @throws AdapterGone where the adapter ends: no further case is run */
+/**
+ * Runs the cases and returns their results.
+ * @throws AdapterGone if the adapter ends, because no further case can be run
+ */
 export async function runKit({
   only = '',
   onResult,
@@ -96,7 +102,7 @@ export async function runKit({
 async function startShared(stage: Stage): Promise<Play> {
   const play = new Play(stage)
   await play.start()
-  // Ready before the first vector. Where it does not become ready, each vector says so.
+  // The guard becomes ready before the first vector. If it does not, each vector reports it.
   await play
     .play({
       steps: [{ do: 'start' }, { do: 'check', token: {}, expect: 'accept', never: 'reject' }],

@@ -5,14 +5,14 @@ import { FakeBroker } from './fake-broker.ts'
 import type { Case, Decision, LogoutDecision, Step } from './shapes.ts'
 import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
 
-/** Plays the steps of a case, and says what a guard did that it must not do. */
+/** Plays the steps of a case, and reports what a guard did wrong. */
 
 export interface Stage {
   adapter: Adapter
   clock: Clock
   keys: Keys
   leaseSeconds: number
-  /** How many times longer a guard may take on a busy machine; 1 unless given. */
+  /** The factor by which a guard may be slower on a busy machine. Default: 1. */
   patience?: number
 }
 
@@ -30,15 +30,15 @@ const LOGOUT_DECISIONS: Readonly<Record<number, LogoutDecision>> = {
 }
 const ENTRY_SECONDS = 3660
 
-/** A broker and what a guard did to it so far. */
+/** A fake broker, with what the guard has done to it so far. */
 export class Play {
   readonly broker: FakeBroker
   readonly #stage: Stage
-  /** Connections that steps have asked about. */
+  /** The number of connections that steps have already counted. */
   #connectionsSeen = 0
-  /** Requests that steps have asked about, by path. */
+  /** The number of requests by path that steps have already counted. */
   readonly #requestsSeen = new Map<string, number>()
-  /** Tokens that are given to the guard more than once, by their name in the case. */
+  /** The tokens that the guard gets more than once, by their name in the case. */
   readonly #signed = new Map<string, string>()
   #started = false
 
@@ -76,7 +76,7 @@ export class Play {
     })
   }
 
-  /** @returns what went wrong, if anything did */
+  /** Plays the steps. Returns what went wrong, or undefined. */
   async play({ steps }: Pick<Case, 'steps'>): Promise<string | undefined> {
     for (const [index, step] of steps.entries()) {
       const wrong = await this.#step(step)
@@ -160,7 +160,10 @@ export class Play {
     )
   }
 
-  /** The first answer counts where the case says so; else the guard has time to come to it. */
+  /**
+   * Asks for a decision. If the case says `at_once` the first answer counts, otherwise the guard
+   * has time to reach the expected one.
+   */
   async #decision(step: Extract<Step, { do: 'check' | 'logout' }>): Promise<string | undefined> {
     const expected: string[] = [step.expect].flat()
     const never = step.do === 'check' ? step.never : undefined

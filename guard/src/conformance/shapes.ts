@@ -1,30 +1,29 @@
-/** The vectors of the kit as they are written in guard/conformance/*.json. */
+/** The format of the vectors in guard/conformance/*.json. */
 
 export type Decision = 'accept' | 'reject' | 'unavailable'
 export type LogoutDecision = 'ended' | 'final' | 'again'
 
 /**
- * What differs from the default token of its kind. Times are relative to now; null leaves a claim
- * or a header out.
+ * The differences from the default token of its kind. Times are relative to the current time. Null
+ * leaves a claim or a header out.
  */
 export interface TokenSpec {
   /** Default: es-1 for access tokens, rs-1 for logout tokens. */
   key?: string
   header?: Record<string, unknown>
   claims?: Record<string, unknown>
-  /** Instead of a token, exactly this text. */
+  /** A text to send instead of a token. */
   text?: string
-  /** A later step with the same name gets the same token once more, not a new one. */
+  /** A name for the token. A later step with the same name sends the same token again. */
   same?: string
 }
 
 export type Step =
-  /** `by`: how the guard authenticates, a secret unless given. `poll`: it polls. */
+  /** Starts the guard. `by`: its authentication, by default a secret. `poll`: true if it polls. */
   | { do: 'start'; by?: 'key'; poll?: true; without_lease?: 'introspect' }
   /**
-   * `for_ms`: each answer during that time must be an expected one. `for_leases`:
-   * in lengths of the lease. `within_ms`: one must be
-   * within that time.
+   * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
+   * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
    */
   | {
       do: 'check'
@@ -42,27 +41,32 @@ export type Step =
       seq: number
       selector: Record<string, unknown>
       unsent?: boolean
-      /** In how many seconds its entry ends; an hour and a minute unless given. */
+      /** The seconds until the entry expires. Default: an hour and a minute. */
       exp_in?: number
       members?: Record<string, unknown>
     }
-  /** An event, sent on every open stream, that does not change the log. */
+  /** Sends an event on every open stream without changing the log. */
   | { do: 'send'; event: string; id?: string; data: unknown }
-  /** Raw pieces of the stream, each written by itself. */
+  /** Writes raw pieces of the stream, each by itself. */
   | { do: 'raw'; pieces: string[] }
   | { do: 'broker'; set: Partial<BrokerState> }
   | { do: 'fill'; count: number }
   | { do: 'cut' }
   | { do: 'live' }
-  /** The open streams bring nothing more; streams that are opened later do. */
+  /** Sends nothing more on the open streams. Streams that are opened later work. */
   | { do: 'hush' }
-  /** `resumes: 'nothing'`: without a position. */
+  /**
+   * Expects a new connection. `resumes`: the position in its Last-Event-ID, or `nothing` for none.
+   */
   | {
       do: 'expect_connection'
       within_ms?: number
       resumes?: { epoch: string; at_most: number; at_least?: number } | 'nothing'
     }
-  /** `answered`: what the fake broker answered to it; 204 unless given. `between`: of a member. */
+  /**
+   * Expects a report. `answered`: the status of the fake broker's answer, by default 204.
+   * `between`: the bounds of a member.
+   */
   | {
       do: 'expect_report'
       epoch: string
@@ -72,16 +76,17 @@ export type Step =
       members?: Record<string, unknown>
     }
   /**
-   * Requests to a path since the last such step: so many come at last; or no more come in `for_ms`.
+   * Expects requests to a path since the last such step: at least so many, or at most so many
+   * during `for_ms`.
    */
   | { do: 'expect_requests'; path: string; at_least: number; within_ms?: number }
   | { do: 'expect_requests'; path: string; at_most: number; for_ms: number }
 
-/** What a case may set of the fake broker. */
+/** The properties of the fake broker that a case may set. */
 export interface BrokerState {
   epoch: string
   seq: number
-  /** Entries in one snapshot. */
+  /** The most entries in one snapshot or page. */
   page: number
   retired_kids: string[]
   jwks: string[]
@@ -89,47 +94,50 @@ export interface BrokerState {
   down: boolean
   /** Sends neither events nor heartbeats, and keeps the streams open. */
   silent: boolean
-  /** What reports are answered; 0: 204, or 409 where it is due. */
+  /** The status of the answer to reports. 0: 204, or 409 if the report is not of this log. */
   report_status: number
-  /** Holds `live` back. */
+  /** Sends no `live` until the step `live`. */
   hold_live: boolean
-  /** How far its clock is ahead. */
+  /** The seconds by which the broker's clock is ahead. */
   clock_ahead_seconds: number
-  /** What its discovery document says. */
+  /** The `issuer` of the discovery document. */
   issuer: string
-  /** Takes requests to this path, and never answers them. */
+  /** The path whose requests are never answered. */
   hangs: string
-  /** Answers requests to this path with a redirect to one that gives the same. */
+  /** The path whose requests are redirected to another one with the same answer. */
   moved: string
-  /** A proxy passes the headers of a stream on, and holds back what follows. */
+  /** True to send only the headers of a stream, as a proxy that buffers does. */
   buffered: boolean
   /** The content type of streams. */
   type: string
-  /** How long before it is written the log was last known, according to a lease. */
+  /** The milliseconds for which the broker has not read the log, as its leases state. */
   known_ago_ms: number
-  /** The line holds back all that it brings for a lease and a quarter. */
+  /** True to send everything later by a lease and a quarter, as a slow connection does. */
   late: boolean
-  /** The name of the clock in leases; '': its own. */
+  /** The name of the clock in leases. Empty: the broker's own. */
   lease_clock: string
-  /** Grants none. */
+  /** True to grant no lease. */
   no_lease: boolean
-  /** A request for an anchor is answered by another broker, or as one before it was. */
+  /**
+   * The error in answers to requests for an anchor: another broker's clock, or the nonce of an
+   * earlier request.
+   */
   clock_answers: '' | 'another clock' | 'another nonce'
-  /** Answers 503 to the second page of a poll. */
+  /** True to answer 503 to the second page of a poll. */
   last_page_fails: boolean
 }
 
-/** What not every guard has. */
+/** The features that a guard may lack. */
 export const NEEDS = ['logout', 'stream', 'private_key_jwt', 'polling', 'introspection'] as const
 export type Need = (typeof NEEDS)[number]
 
 export interface Case {
   name: string
-  /** What a guard that fails it gets wrong. */
+  /** The fault of a guard that fails the case. */
   why: string
   /** The section of docs/feed.md. */
   section?: string
   needs?: Need[]
-  /** Without a step `start`, it shares one broker and one guard with the other such cases. */
+  /** The steps of the case. Cases without a step `start` share one broker and one guard. */
   steps: Step[]
 }

@@ -9,14 +9,14 @@ import {
 } from 'node:crypto'
 import type { TokenSpec } from './shapes.ts'
 
-/** Signs the tokens of the vectors, the wrong ones too, with the kit's fixed test keys. */
+/** Signs the valid and invalid tokens of the vectors, with the fixed test keys of the kit. */
 
 export const CLIENT = {
   client_id: 'conformance',
   client_secret: 'a secret: with / and %',
   audience: 'https://conformance.example',
 }
-/** In keys.json: the client's own, for private_key_jwt. */
+/** The name in keys.json of the client's own key, for private_key_jwt. */
 export const CLIENT_KEY = 'client'
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
@@ -28,7 +28,7 @@ export interface Signing {
   now: number
 }
 
-/** Claims whose value in a vector is relative to now. */
+/** Claims whose value in a vector is relative to the current time. */
 const TIMES = ['iat', 'exp', 'nbf', 'auth_time']
 
 const ACCESS = {
@@ -84,7 +84,7 @@ const present = (members: Record<string, unknown>): Record<string, unknown> =>
 function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): string {
   if (alg === 'none') return ''
   const privateKey = createPrivateKey({ key, format: 'jwk' })
-  // The public key as the secret of a MAC: what a verifier without a list of algorithms accepts
+  // The public key is the secret of the MAC. A verifier without a list of algorithms accepts this
   // (RFC 8725 §2.1).
   if (alg === 'HS256')
     return createHmac('sha256', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }))
@@ -99,7 +99,10 @@ function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): stri
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 300
 
-/** RFC 7523 §3. @returns the `jti` of a valid assertion, which the caller accepts once */
+/**
+ * Verifies an assertion (RFC 7523 §3). Returns its `jti`, which the caller accepts once, or
+ * undefined if it is not valid.
+ */
 export function assertionId(
   given: (name: string) => unknown,
   { issuer, keys, now }: Signing,
@@ -129,7 +132,7 @@ export function assertionId(
 const decoded = (part: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
-/** As it is published. */
+/** Returns the public part of a key, as the JWKS publishes it. */
 export function publicJwk(key: Keys[string]): Record<string, unknown> {
   return {
     ...createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' }),
