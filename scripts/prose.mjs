@@ -69,8 +69,25 @@ const COMMENT = String.raw`(?=/\*)(?<=^|[\s({])/\*[^]*?\*/|(?=// )(?<=^|\s)// .*
 const NAME = String.raw`(?=['"])(?<=\b(?:test|describe)(?:\.\w+)*(?:\([^()\n]*\))?\(\s*|\]\)\(\s*)(?:'(?:\\.|[^'\\\n])*'|"[^"\n]*")`
 const COMMENTS_AND_NAMES = new RegExp(`${COMMENT}|${NAME}`, 'gm')
 
-/** Returns the forbidden words in comments and test names. Words quoted as code are free. */
-export const findingsInCode = (text) => wordsIn(sentences(text))
+/**
+ * Returns the forbidden words in comments and test names, and the comments that begin as fragments.
+ * Words quoted as code are free.
+ */
+export const findingsInCode = (text) => [...wordsIn(sentences(text)), ...fragmentsIn(text)]
+
+const FRAGMENT =
+  /^(?:\/\*+|\/\/)[\s*]*(Of|What|Which|Whose|Whether|Until|None|As|That|Where|For what|(?:At|By|From|In|To|With) which)\b/
+const WHOLE = 'a whole sentence, or one noun phrase'
+
+/** Returns the comments whose first word begins no whole sentence. */
+function fragmentsIn(text) {
+  return [...text.matchAll(new RegExp(COMMENT, 'gm'))].flatMap(({ 0: comment, index }) => {
+    const lines = text.slice(0, index).split('\n')
+    const continues = comment.startsWith('//') && /^\s*\/\//.test(lines.at(-2) ?? '')
+    const word = continues ? undefined : FRAGMENT.exec(comment)?.[1]
+    return word === undefined ? [] : [{ line: lines.length, word, better: WHOLE }]
+  })
+}
 
 function sentences(text) {
   let end = 0

@@ -41,7 +41,7 @@ describe('the words of our texts', () => {
   test('comments and names of tests have the same words; the code beside them keeps its own', () => {
     const code = [
       "const owed = 'nobody' // Nobody reads it.",
-      '/** What is owed: `owed`',
+      '/** This is owed: `owed`',
       ' * and who is told. */',
       "test('somebody signs in', () => told('somebody'))",
       "test.each([1, 2])('%s is owed', () => {})",
@@ -50,6 +50,22 @@ describe('the words of our texts', () => {
     ].join('\n')
     const found = findingsInCode(code).map(({ line, word }) => `${line} ${word}`)
     expect(found).toEqual(['1 Nobody', '2 owed', '3 is told', '4 somebody', '5 owed', '6 people'])
+  })
+
+  test('a comment that begins as a fragment is reported, and a line that continues one is not', () => {
+    const code = [
+      "const a = 'x' // Of the session alone.",
+      '/**',
+      ' * Whether it is live.',
+      ' */',
+      '// The rows are kept.',
+      '// As long as they are read.',
+      '/* In which order? */',
+      '/** Asks whether it is live. Of two, the first. */',
+      "const b = 'What is it?'",
+    ].join('\n')
+    const found = findingsInCode(code).map(({ line, word }) => `${line} ${word}`)
+    expect(found).toEqual(['1 Of', '2 Whether', '7 In which'])
   })
 
   test('a word is found as a whole word, in any case, with its line', () => {
