@@ -72,7 +72,10 @@ class Meter {
     this.#postgres = postgres
   }
 
-  /** @param act returns how often the act was done */
+  /**
+   * Measures an act and notes its cost.
+   * @param act returns how often the act was done
+   */
   async cost(name: string, act: () => Promise<number>): Promise<Cost> {
     const used = (): [number, number] => [
       cpuSeconds(this.#stage.pid),

@@ -55,7 +55,7 @@ const STATES: DeliveryState[] = [
   'closed',
 ]
 
-/** @returns the figures; the first one is that of refreshes alone */
+/** Measures the acts of the plan. The first figure is that of refreshes alone. */
 export async function measureActs(plan: Plan): Promise<Figure[]> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-bounded-'))
   try {

@@ -25,7 +25,7 @@ export const logoutUri = (clientId: string): string => `http://127.0.0.1:9/${cli
 const ROWS_A_SIGNATURE = 100
 const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)'
 
-/** @returns the tables in their order, each with its share of the count */
+/** Returns the tables in their order, each with its share of the count. */
 const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sql: string][] => [
   [
     'subjects',

@@ -33,7 +33,10 @@ const GUARDS = 200
 /** How long the broker is watched after its first answer, so that its workers have started. */
 const WATCHED_MS = 10_000
 
-/** @param scale of 1: 1 million sessions, revocations and deliveries */
+/**
+ * Measures how the broker starts.
+ * @param scale 1 for 1 million sessions, revocations and deliveries
+ */
 export async function starts(
   scale: number,
   now: number,

@@ -24,7 +24,10 @@ export interface Many {
 const REFRESHES_PER_SECOND = 50
 const QUIET_SECONDS = 5
 
-/** @param deaf instances that hang or reject connections, whose deliveries stay pending */
+/**
+ * Signs many users out at once, and measures the deliveries.
+ * @param deaf instances that hang or reject connections, whose deliveries stay pending
+ */
 export async function signOutMany(parts: {
   stage: Stage
   receivers: Receivers

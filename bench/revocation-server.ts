@@ -53,7 +53,10 @@ const AT_ONCE = 10
 export const REDIRECT_URI = 'http://127.0.0.1/callback'
 export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
 
-/** @param more further settings, as JSON */
+/**
+ * Serves a broker that the benchmark drives by messages.
+ * @param more further settings, as JSON
+ */
 export async function serveRevocations(dataDir: string, port: number, more = '{}'): Promise<void> {
   const config = loadConfig({
     ...brokerSettings(dataDir, port),

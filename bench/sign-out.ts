@@ -20,7 +20,10 @@ export interface SignOuts {
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-/** @param deaf instances that hang or reject connections, which get nothing */
+/**
+ * Signs users out one by one, and measures the time to the last instance and the last guard.
+ * @param deaf instances that hang or reject connections, which get nothing
+ */
 export async function signOuts(parts: {
   stage: Stage
   receivers: Receivers

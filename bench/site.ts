@@ -50,7 +50,10 @@ export interface World {
   close(): Promise<void>
 }
 
-/** @throws where there is no redis-server */
+/**
+ * Starts the simulator of Entra and a queue server.
+ * @throws Error if no redis-server is installed
+ */
 export async function openWorld(): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-site-'))
   const ports = { issuer: await freePort(), ops: await freePort() }
@@ -83,8 +86,9 @@ const answersAt = (port: number): Promise<boolean> =>
   })
 
 /**
- * @param root the checkout whose build is started
- * @param size what its store holds already
+ * Starts the built broker of a checkout.
+ * @param root the checkout
+ * @param size the rows that its store already has
  */
 export async function startSite(
   world: World,

@@ -93,7 +93,10 @@ async function serveAsLimit(): Promise<void> {
   )
 }
 
-/** @param on the address of the server's database */
+/**
+ * Starts a server of the benchmark as a process.
+ * @param on the address of the server's database
+ */
 function start(name: Name, core: string | undefined, on: string | undefined): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
   const [program, ...args] = sameProgram(core, name, dir, ...(on === undefined ? [] : [on]))

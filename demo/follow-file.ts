@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs'
 /** Follows edits of a clients file. A file with a problem is reported and not applied. */
 
 interface Following {
-  /** @throws Error with every problem */
+  /**
+   * Applies the text of the file.
+   * @throws Error with every problem
+   */
   apply(text: string): void | Promise<void>
   say(problem: string): void
   pollMs: number

@@ -54,7 +54,10 @@ export interface DemoOptions {
   ports: DemoPorts
 }
 
-/** @throws Error with a message for the user who typed the options */
+/**
+ * Reads the options of the demo.
+ * @throws Error with a message for the user who typed the options
+ */
 export function readOptions(
   args: string[],
   env: Readonly<Record<string, string | undefined>>,

@@ -26,7 +26,10 @@ const HOP_BY_HOP = new Set([
   'expect',
 ])
 
-/** @param targets the ports of the brokers */
+/**
+ * Starts a proxy that sends each request to the next broker.
+ * @param targets the ports of the brokers
+ */
 export async function startProxy(
   port: number,
   targets: readonly number[],

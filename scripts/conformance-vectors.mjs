@@ -10,7 +10,10 @@ const HOME = join(import.meta.dirname, '..', 'guard', 'conformance')
 const NOW = 1_795_510_800
 const ISSUER = 'https://broker.example'
 
-/** @returns {import('../guard/src/conformance/sign.ts').Keys} */
+/**
+ * Reads the keys of the vectors, or generates them if there are none.
+ * @returns {import('../guard/src/conformance/sign.ts').Keys}
+ */
 function readKeys() {
   const file = join(HOME, 'keys.json')
   if (!existsSync(file)) {

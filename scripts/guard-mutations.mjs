@@ -691,7 +691,7 @@ function mutated([name, file, from, to]) {
   return home
 }
 
-/** @returns the case that finds the fault, and what it says */
+/** Returns the case that finds the fault, with its problem, or undefined. */
 async function findIn(home, only) {
   let found
   const adapter = openAdapter(`${process.execPath} ${join(home, 'adapter.mjs')}`, clock)

@@ -47,7 +47,10 @@ const PARTS = [
   },
 ]
 
-/** @returns {{ isSafe: boolean, states: number, seconds: number }} */
+/**
+ * Checks the model with these definitions.
+ * @returns {{ isSafe: boolean, states: number, seconds: number }}
+ */
 function verify(...definitions) {
   const directory = mkdtempSync(join(tmpdir(), 'lease-model-'))
   const run = (program, ...args) => {
@@ -81,7 +84,10 @@ function verify(...definitions) {
   }
 }
 
-/** @returns {boolean} whether the result of the part is the expected one */
+/**
+ * Checks one part of the model, and prints the result.
+ * @returns {boolean} true if the result is the expected one
+ */
 function report(part, ticks, variant) {
   const defined = variant === undefined ? [] : [variant]
   const { isSafe, seconds, states } = verify(part, `LEASE=${ticks}`, ...defined)

@@ -65,7 +65,7 @@ export function picture(modules, { boxOf, first } = PICTURES['the modules']) {
   return ['```mermaid', 'flowchart TB', ...first, ...arrows.toSorted(), '```'].join('\n')
 }
 
-/** @returns the page with each picture in its place */
+/** Returns the page with each picture in its place. */
 export function withPictures(page, modules) {
   let drawn = page
   for (const [what, of] of Object.entries(PICTURES)) {

@@ -52,7 +52,7 @@ const withoutCode = {
   ts: (text) => text.replace(/\/\*[^]*?\*\/|\/\/ .*/g, blank),
 }
 
-/** @returns the line, the word found and its replacement, in the order of the text */
+/** Returns each forbidden word with its line and its replacement, in the order of the text. */
 export const findings = (path, text) => wordsIn(withoutCode[/\w+$/.exec(path)[0]](text))
 
 function wordsIn(text) {
@@ -76,10 +76,10 @@ const COMMENTS_AND_NAMES = new RegExp(`${COMMENT}|${NAME}`, 'gm')
 export const findingsInCode = (text) => [...wordsIn(sentences(text)), ...fragmentsIn(text)]
 
 const FRAGMENT =
-  /^(?:\/\*+|\/\/)[\s*]*(Of|What|Which|Whose|Whether|Until|None|As|That|Where|For what|(?:At|By|From|In|To|With) which)\b/
+  /^(?:\/\*+|\/\/)[\s*]*(@(?:param|returns|throws)|Of|What|Which|Whose|Whether|Until|None|As|That|Where|For what|(?:At|By|From|In|To|With) which)\b/
 const WHOLE = 'a whole sentence, or one noun phrase'
 
-/** Returns the comments whose first word begins no whole sentence. */
+/** Returns the comments whose first word begins no sentence, or that only have tags. */
 function fragmentsIn(text) {
   return [...text.matchAll(new RegExp(COMMENT, 'gm'))].flatMap(({ 0: comment, index }) => {
     const lines = text.slice(0, index).split('\n')

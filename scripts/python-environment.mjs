@@ -8,8 +8,8 @@ import { join } from 'node:path'
 export const pythonIn = (home) => join(home, 'bin', 'python')
 
 /**
- * @returns {[program: string, args: string[]][]} the commands that make the environment `home` with
- * the packages for `pip install`
+ * Returns the commands that create the environment `home` and install the packages there.
+ * @returns {[program: string, args: string[]][]}
  */
 export const environmentSteps = (home, ...wanted) => [
   ['python3', ['-m', 'venv', home]],
@@ -22,7 +22,8 @@ const ADVICE = [
 ]
 
 /**
- * @returns {string | undefined} what failed, and what to do; undefined where every step succeeded
+ * Creates an environment. Returns what failed and what to do, or undefined if every step succeeded.
+ * @returns {string | undefined}
  */
 export function makeEnvironment(home, ...wanted) {
   for (const [at, [program, args]] of environmentSteps(home, ...wanted).entries()) {

@@ -14,11 +14,15 @@ const HOME = join(import.meta.dirname, '..', 'node_modules', '.cache', `python-g
 const PYTHON = pythonIn(HOME)
 const INSTALLED = join(HOME, 'installed')
 
-/** @returns {string | undefined} the Python that has the guard's requirements */
+/**
+ * Returns the Python that has the guard's requirements, if it is installed.
+ * @returns {string | undefined}
+ */
 export const findPython = () => (existsSync(INSTALLED) ? PYTHON : undefined)
 
 /**
- * @returns {string | undefined} what is missing and how to get it; undefined where it is installed
+ * Installs it. Returns what is missing and how to get it, or undefined if it is installed.
+ * @returns {string | undefined}
  */
 function install() {
   if (findPython() !== undefined) return undefined

@@ -132,7 +132,10 @@ const BUILDS = {
   },
 }
 
-/** @returns {string | undefined} the program of a recipe, if it was installed or built */
+/**
+ * Returns the program of a recipe, if it was installed or built.
+ * @returns {string | undefined}
+ */
 export function findBuilt(name) {
   const { home, program } = BUILDS[name]
   return existsSync(join(home, '.done')) ? join(home, program) : undefined

@@ -44,7 +44,7 @@ const PACKAGES = ['package.json', 'guard/package.json', 'broker-dev/package.json
 /** The files that a release changes. */
 export const RELEASED = [...PACKAGES, 'package-lock.json', 'CHANGELOG.md']
 
-/** @returns the new contents of the files, by path */
+/** Returns the new contents of the files by path. */
 export function releasedFiles(files, { version, current, date }) {
   const inPackage = (text) =>
     text
@@ -65,8 +65,8 @@ export function releasedFiles(files, { version, current, date }) {
 }
 
 /**
- * @returns the images that the workflow builds, each with the labels from the workflow and the
- * Dockerfile
+ * Returns the images that the workflow builds, each with the labels from the workflow and the
+ * Dockerfile.
  */
 export function imagesOf(dockerfile, workflow, version) {
   const [, targets] = /for target in ([\w ]+); do\n\s*docker buildx build/.exec(workflow)

@@ -11,7 +11,10 @@ const VERSION = '4.32.5'
 const HOME = join(import.meta.dirname, '..', 'node_modules', '.cache', `schemathesis-${VERSION}`)
 const INSTALLED = join(HOME, 'bin', 'st')
 
-/** @returns {string | undefined} the program: the one installed here, or one on the PATH */
+/**
+ * Returns the program: the one installed here, or one on the PATH.
+ * @returns {string | undefined}
+ */
 export const findSchemathesis = () =>
   [
     INSTALLED,
@@ -19,7 +22,8 @@ export const findSchemathesis = () =>
   ].find((path) => existsSync(path))
 
 /**
- * @returns {string | undefined} what is missing and how to get it; undefined where it is installed
+ * Installs it. Returns what is missing and how to get it, or undefined if it is installed.
+ * @returns {string | undefined}
  */
 function install() {
   if (findSchemathesis() !== undefined) return undefined

@@ -58,7 +58,10 @@ async function withoutBody(answered: Response | Promise<Response>): Promise<Resp
 const wantsPage = (c: Context): boolean =>
   c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
-/** @param console where the page of an unknown address leads */
+/**
+ * Adds to an app the answers to errors and to unknown addresses.
+ * @param console the link of the page for an unknown address
+ */
 export function answering(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
   app.onError((error, c) => answer(error, c, deps))
   app.notFound((c) => {

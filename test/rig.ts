@@ -53,7 +53,10 @@ export class FakeClock {
   #ms = START * 1000
   #steppedMs = 0
   readonly #real: boolean
-  /** @param real uses the machine's time, for libraries that depend on it; `advance` adds to it */
+  /**
+   * Creates a clock.
+   * @param real uses the machine's time, for libraries that depend on it; `advance` adds to it
+   */
   constructor(real = false) {
     this.#real = real
     if (real) this.#ms = 0

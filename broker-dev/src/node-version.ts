@@ -5,8 +5,9 @@
 const NEEDED = [22, 14] as const
 
 /**
- * @throws Error if this Node is too old: the broker's modules would fail with an error that does
- * not name the cause
+ * Checks the version of Node.
+ * @throws Error if it is too old: the broker's modules would fail with an error that does not name
+ * the cause
  */
 export function mustBeNewEnough(version = process.versions.node): void {
   const [major = 0, minor = 0] = version.split('.').map(Number)

@@ -57,12 +57,12 @@ export interface Sources {
   newId(): string
 }
 
-/** @returns the current time in epoch milliseconds */
+/** Returns the current time in epoch milliseconds. */
 export function* currentMs(): Act<number> {
   return (yield 'nowMs') as number
 }
 
-/** @returns a new id for a row */
+/** Returns a new id for a row. */
 export function* newId(): Act<string> {
   return (yield 'newId') as string
 }

@@ -29,7 +29,10 @@ interface Bounds {
   most: number
 }
 
-/** @param next looks at the entries after a place, for at most `room` matches */
+/**
+ * Searches a list back from a place until `limit` entries match or `most` were read.
+ * @param next reads the entries after a place, for at most `room` matches
+ */
 export async function searchBack<T, P>(
   from: P,
   { limit, most }: Bounds,

@@ -97,7 +97,10 @@ interface How {
   now: number
 }
 
-/** @param row an open lock, locked by this act */
+/**
+ * Lifts a lock.
+ * @param row an open lock, locked by this act
+ */
 export function* lift(row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
   yield* setLifted.run({
     id: row.id,

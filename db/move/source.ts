@@ -41,7 +41,10 @@ export interface ChainHead {
 export interface SourceRows {
   readonly chains: ChainHead[]
   count(table: MovedTable): number
-  /** @throws StoreUnavailable at a value that Postgres cannot hold */
+  /**
+   * Yields the rows of a table page by page.
+   * @throws StoreUnavailable at a value that Postgres cannot hold
+   */
   pages(table: MovedTable): Generator<Row[]>
 }
 

@@ -42,7 +42,10 @@ interface PostgresEngineOptions {
   sources: Sources
   pool: Connections
   announce(committed: readonly Committed[]): void
-  /** @throws StoreUnavailable where this broker may not answer (process-lease.ts) */
+  /**
+   * Checks that this broker may answer (process-lease.ts).
+   * @throws StoreUnavailable if it may not
+   */
   mustBeFenced(): void | Promise<void>
 }
 

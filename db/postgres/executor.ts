@@ -82,7 +82,10 @@ export function askedRows<P extends object>(types: {
   return { rows, asked, place: sql<number>`asked.place` }
 }
 
-/** @param name of the prepared statement */
+/**
+ * Returns a prepared statement that runs for several acts at once.
+ * @param name of the prepared statement
+ */
 export function setStatement<P extends object, F extends Fields>(
   name: string,
   fields: F,

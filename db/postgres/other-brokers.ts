@@ -42,7 +42,10 @@ export class OtherBrokersWatch {
   #stopped = false
   readonly #awaited = new Map<string, () => void>()
 
-  /** @param url of Postgres itself: a pooler passes no notifications */
+  /**
+   * Begins to listen for changes by other brokers.
+   * @param url of Postgres itself: a pooler passes no notifications
+   */
   constructor(url: string, tell: (what: Elsewhere) => void) {
     this.#servers = new Servers(url)
     this.#tell = tell

@@ -92,7 +92,10 @@ const TENANT = {
 } as const satisfies Partial<Record<keyof Tenant, string>>
 type Field = keyof typeof TENANT
 
-/** @param before undefined: the tenant was not connected */
+/**
+ * Returns the webhook events of a change of a tenant.
+ * @param before undefined if the tenant was not connected
+ */
 function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
   const { tid } = after
   if (before === undefined)
@@ -105,7 +108,10 @@ function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
     }))
 }
 
-/** @param before undefined: the tenant was not connected */
+/**
+ * Stores a tenant, with the webhook events of the change.
+ * @param before undefined if the tenant was not connected
+ */
 function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
   yield* put.run(tenant)
   for (const event of eventsOf(before, tenant)) yield* emit(event)

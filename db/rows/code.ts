@@ -35,7 +35,10 @@ const add = command((p: Takes<CodeValues>) =>
   insertInto(codes, pick(p, 'codeHash', ...CODE_FIELDS)),
 )
 
-/** @param openedSeq the head of the log when the session was read */
+/**
+ * Stores an authorization code.
+ * @param openedSeq the head of the log when the session was read
+ */
 export function* addCode(
   code: NewCode,
   { sid, openedSeq }: { sid: string; openedSeq: number },

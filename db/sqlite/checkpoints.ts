@@ -101,7 +101,10 @@ export class Checkpoints {
   #failing = false
   #closed = false
 
-  /** @param db the connection that commits */
+  /**
+   * Opens the file, and prepares the reading of the length of its log.
+   * @param db the connection that commits
+   */
   constructor(db: Sqlite, options: CheckpointOptions) {
     this.#db = db
     this.#options = options

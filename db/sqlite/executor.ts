@@ -28,7 +28,10 @@ interface Executor {
   prepareAll(): void
 }
 
-/** @param revoked takes what an act revokes, for announcement after its commit */
+/**
+ * Creates the executor of a connection.
+ * @param revoked takes what an act revokes, for announcement after its commit
+ */
 export function createExecutor(
   db: Sqlite,
   sources: Sources,

@@ -156,6 +156,9 @@ export class Reader {
   }
 }
 
-/** @param program compiled in `dist`, or TypeScript beside the source */
+/**
+ * Starts the thread that reads for operators.
+ * @param program compiled in `dist`, or TypeScript beside the source
+ */
 export const startReaderThread = (file: string, program: string | URL = THREAD): Worker =>
   startThread(program, { name: 'store reader', workerData: { file }, heapMb: HEAP_MB })

@@ -46,6 +46,7 @@ interface Waiting {
 type Ran = { ok: true; value: unknown; revoked: Committed[] } | { ok: false; error: unknown }
 
 /**
+ * Creates the writer, which runs acts in batches that share a commit.
  * @param file checked before each commit: it must still be the file that was opened
  * @param announce takes what a commit revoked
  * @param committed called after each commit, when its acts are answered

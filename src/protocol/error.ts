@@ -47,6 +47,7 @@ export class OAuthError extends Error {
   readonly #status: number | undefined
 
   /**
+   * Creates an error that the client sees.
    * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII
    * without `"` and `\`). Never a secret.
    * @param options.status a status that replaces the one of the code: 405, 413, 415

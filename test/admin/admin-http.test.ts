@@ -382,7 +382,7 @@ describe('what the audit log holds (docs/console.md)', () => {
 })
 
 describe('lists have cursors', () => {
-  /** @returns every row, read page by page */
+  /** Returns every row, read page by page. */
   async function pages(
     token: string,
     path: string,

@@ -45,7 +45,7 @@ export const ALIKE = [
 const TOLERATED = 5
 const SEEN = join(import.meta.dirname, '../../node_modules/.cache/pictures')
 
-/** @returns how the picture differs from the kept one; undefined where it does not */
+/** Returns how the picture differs from the stored one, or undefined if it does not. */
 export function differs(name: string, taken: Buffer, kept: Buffer): string | undefined {
   const [one, other] = [PNG.sync.read(taken), PNG.sync.read(kept)]
   const { width, height } = other

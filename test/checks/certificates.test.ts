@@ -15,7 +15,7 @@ const DAY = 86_400
 const inDays = (days: number, host: string) =>
   newCertificate(new Date(Date.now() + days * DAY * 1000), host)
 
-/** @returns its port */
+/** Starts a TLS server. Returns its port. */
 async function tlsServer({
   certificate: cert,
   privateKey: key,

@@ -45,7 +45,7 @@ async function twoBrokers(): Promise<Pair> {
   return { a, b, line }
 }
 
-/** @returns what B answers first to each question, asked in the very turn in which B is back */
+/** Returns B's first answer to each question, asked as soon as B is connected again. */
 async function firstAnswers<T>(
   { a, b, line }: Pair,
   { change, ask }: { change: () => Promise<unknown>; ask: (() => Promise<T>)[] },

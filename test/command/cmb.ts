@@ -50,7 +50,7 @@ export async function cmb(
   return { code, out, err, json: parse }
 }
 
-/** @returns a function that runs `cmb`, with the rig's broker running */
+/** Returns a function that runs `cmb` against the rig's broker. */
 export async function startCmb(rig: Rig) {
   const socket = await serveAdminSocket(rig.deps)
   onTestFinished(() => socket.close())

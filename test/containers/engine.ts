@@ -15,7 +15,7 @@ export const NGINX = 'nginx:1.28'
 export const hasEngine = (): boolean =>
   spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0
 
-/** @returns a function that ends the engine, if it started one */
+/** Starts a container engine if none runs. Returns a function that ends the one that it started. */
 export default function startEngine(): (() => void) | undefined {
   if (hasEngine()) return undefined
   const setup = process.env.CONTAINERS_SETUP

@@ -27,7 +27,7 @@ export class Load {
     )
     this.#lastMs = performance.now()
   }
-  /** @returns the figures of the act, until twenty more tokens are issued */
+  /** Returns the figures of the load during an act, until twenty more tokens are issued. */
   async during(what: string, act: () => Promise<unknown>): Promise<Load['seen']> {
     this.#seen = { requests: 0, answered: 0, failed: 0, longestMs: 0 }
     await act()

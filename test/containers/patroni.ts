@@ -197,7 +197,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
       },
       90,
     )
-  /** @returns the leader, once every other member follows it and tokens are issued */
+  /** Returns the leader, once every other member follows it and tokens are issued. */
   const whole = async (): Promise<string> => {
     const leader = await leaderNow()
     for (const member of Object.keys(MEMBERS).filter((one) => one !== leader))
@@ -265,7 +265,7 @@ describe.runIf(buildImage())('two brokers on Patroni', () => {
     spawnSync('docker', ['rmi', IMAGE])
   })
 
-  /** @returns the leader that failed */
+  /** Makes the leader fail while sessions are revoked. Returns the leader that failed. */
   async function failsOver(
     what: string,
     fail: (leader: string) => Promise<unknown>,

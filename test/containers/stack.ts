@@ -45,7 +45,8 @@ export interface Stack {
 }
 
 /**
- * @throws where another stack has the network already, so that a user's own stack is never changed
+ * Checks that the network is free, so that a user's own stack is never changed.
+ * @throws Error if another stack has it
  */
 function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
   const docker = (...args: string[]): string =>
@@ -57,7 +58,10 @@ function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
     )
 }
 
-/** @param gateway the address of this machine for the containers of that stack */
+/**
+ * Prepares a stack of containers.
+ * @param gateway the address of this machine for the containers of that stack
+ */
 export async function openStack(name: string, gateway: string): Promise<Stack> {
   const env = { ...process.env, COMPOSE_PROJECT_NAME: name }
   refuseOthers(name, env)

@@ -74,7 +74,10 @@ export const signOut = async (
 ): Promise<unknown> =>
   browser.submit(await browser.get(`${stack.issuer}/logout`), { scope }, 'Sign out')
 
-/** @param at the address of one broker; the default is the issuer's */
+/**
+ * Sends a form as the client Sydney.
+ * @param at the address of one broker. Default: the issuer's
+ */
 export async function ask(
   stack: Stack,
   secret: string,

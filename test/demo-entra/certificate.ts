@@ -27,7 +27,10 @@ const SUBJECT_ALTERNATIVE_NAME = tlv(0x06, Buffer.from('551d11', 'hex'))
 const time = (at: Date): Buffer =>
   tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 
-/** @param host its common name, and the only host for which it is valid */
+/**
+ * Returns a new self-signed certificate.
+ * @param host its common name, and the only host for which it is valid
+ */
 export function newCertificate(
   notAfter: Date = new Date(Date.now() + 86_400_000),
   host = 'broker',

@@ -35,7 +35,7 @@ function parser(said: (text: string) => void): Command {
   return program
 }
 
-/** @returns the command that the leading words name, and the words after it */
+/** Returns the command that the leading words name, and the words after it. */
 function found(program: Command, words: readonly string[]): [Command, string[]] {
   let command = program
   for (const [at, word] of words.entries()) {

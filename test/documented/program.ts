@@ -77,7 +77,7 @@ function run(
   return status ?? 1
 }
 
-/** @returns the processes of this group and of the groups that its members lead */
+/** Returns the processes of this group and of the groups that its members lead. */
 function groupOf(leader: number): number[] {
   const all = readdirSync('/proc')
     .filter((one) => /^\d+$/.test(one))

@@ -127,7 +127,7 @@ const READERS: Record<string, [members: string[], reader: Reader][]> = {
   ],
 }
 
-/** @returns undefined where the product has no reader for such a document */
+/** Returns the product's reader for such a document, or undefined if it has none. */
 export function readerOf(language: string, text: string): Reader | undefined {
   const known = READERS[language]
   if (known === undefined) return undefined

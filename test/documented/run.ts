@@ -85,7 +85,7 @@ function report(): void {
   process.stderr.write(`\nDocumentation:\n${lines.map((line) => `  ${line}\n`).join('')}`)
 }
 
-/** @returns what is wrong; undefined where the outcome is as expected */
+/** Returns what is wrong with the outcome, or undefined if it is as expected. */
 function wrong(page: string, { command, code, printed }: Ran): string | undefined {
   const [, , prints, ...codes] =
     EXPECTED.find(

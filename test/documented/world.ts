@@ -61,7 +61,10 @@ const PROGRAMS = [
 const ADAPTER = 'guard/conformance/adapter.example.mjs'
 const TODAY = new Date().toISOString().slice(0, 10)
 
-/** @param dir the caller empties it */
+/**
+ * Starts what the documented commands need.
+ * @param dir the caller empties it
+ */
 export async function openDocumented(dir: string): Promise<Documented> {
   const exchange = [
     'authorization_code',

@@ -109,7 +109,10 @@ const run: fc.Arbitrary<Run> = fc.record({
   startMs: fc.integer({ min: 0, max: 1e9 }),
 })
 
-/** @returns for each acceptance, how long after the acknowledgment its check began */
+/**
+ * Plays a run. Returns the number of accepted tokens, and the longest time from the acknowledgment
+ * of a revocation to the begin of a check that accepted its token.
+ */
 function play(one: Run): { latest: number; accepted: number } {
   const { steps, seconds, guardRate } = one
   let nowMs = 0

@@ -63,9 +63,11 @@ describe('the words of our texts', () => {
       '/* In which order? */',
       '/** Asks whether it is live. Of two, the first. */',
       "const b = 'What is it?'",
+      '/** @returns the row */',
+      '/** Reads the row. @returns undefined if there is none */',
     ].join('\n')
     const found = findingsInCode(code).map(({ line, word }) => `${line} ${word}`)
-    expect(found).toEqual(['1 Of', '2 Whether', '7 In which'])
+    expect(found).toEqual(['1 Of', '2 Whether', '7 In which', '10 @returns'])
   })
 
   test('a word is found as a whole word, in any case, with its line', () => {

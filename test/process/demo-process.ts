@@ -76,7 +76,10 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-/** @param by npm: as users start it, without the build before */
+/**
+ * Starts the demo as a process.
+ * @param by npm: as users start it, without the build before
+ */
 export async function startDemo(
   args: string[] = [],
   env: Record<string, string> = {},

@@ -145,7 +145,10 @@ afterAll(async () => {
   await Promise.all(removals.map((remove) => remove()))
 })
 
-/** @param upstream where no broker listens, it is up once it answers that */
+/**
+ * Starts a proxy, and waits until it answers.
+ * @param upstream if no broker listens there, the proxy is up once it gives `answer`
+ */
 async function start(
   name: string,
   upstream = broker.env.BROKER_LISTEN ?? '',

@@ -103,7 +103,7 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     until(`mail ${count} arrives`, () =>
       server.mails.length < count ? undefined : server.mails.at(-1),
     )
-  /** @returns the status of the recipe's answer */
+  /** Sends an event to the recipe. Returns the status of its answer. */
   const send = async (data: object, { type = 'session.new_device', by = secret } = {}) => {
     const body = JSON.stringify({
       type,

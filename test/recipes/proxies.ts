@@ -125,7 +125,10 @@ export interface Running {
   end(): Promise<void>
 }
 
-/** @param port on which the proxy listens; the default is that of the client's own address */
+/**
+ * Starts a proxy.
+ * @param port on which the proxy listens. Default: that of the client's own address
+ */
 export async function startProxy(
   { name, prepare, settings }: Pick<Proxy, 'name' | 'prepare' | 'settings'>,
   world: World,

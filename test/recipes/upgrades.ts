@@ -80,7 +80,10 @@ interface Behind {
   port: number
 }
 
-/** @param behind the proxy, with the paths and headers of requests that pass */
+/**
+ * Tests that no upgrade to HTTP/2 passes a proxy.
+ * @param behind the proxy, with the paths and headers of requests that pass
+ */
 export function upgradeTests(
   behind: () => Promise<
     Behind & { passing: readonly [path: string, headers: readonly string[]][] }
@@ -120,7 +123,10 @@ export function upgradeTests(
   })
 }
 
-/** @param behind the proxy, with the token that a request needs to pass, and its user */
+/**
+ * Tests that a WebSocket passes a proxy only with a token.
+ * @param behind the proxy, with the token that a request needs to pass, and its user
+ */
 export function webSocketTest(behind: () => Behind & { bearer: string; sub: string }): void {
   test('a WebSocket passes with a token, and not without one', async () => {
     const { bearer, port, sub } = behind()

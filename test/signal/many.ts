@@ -64,7 +64,7 @@ export async function openMany(count: number, perSecond?: number) {
     asked,
     answers: (next: typeof answer) => (answer = next),
     restart: () => (probing = new Probing(rig.deps, undefined, perSecond)),
-    /** @returns how many users were asked about in each step */
+    /** Lets time pass. Returns the number of users that were asked about in each step. */
     async pass(seconds: number): Promise<number[]> {
       const load: number[] = []
       for (let passed = 0; passed < seconds; passed += STEP) {

@@ -22,7 +22,7 @@ beforeEach(async () => {
 const policy = (sharedComputer: 'offer' | 'always' | 'never') =>
   Object.assign(rig.config.sessionRules, { sharedComputer })
 
-/** @returns the answer that sets the session's cookie */
+/** Signs in. Returns the answer that sets the session's cookie. */
 async function signIn(label: string) {
   const callback = await atMicrosoft(rig, browser, await browser.get('/account'), label)
   const answer = await browser.send(callback)

@@ -45,7 +45,7 @@ const elapsed = async (act: () => unknown): Promise<number> => {
   return performance.now() - begun
 }
 
-/** @returns what tells, once, how many turns the event loop has taken since */
+/** Returns a function that returns, once, how many turns the event loop has taken since. */
 function countTurns(): () => number {
   let turns = -1
   let next: NodeJS.Immediate

@@ -358,8 +358,8 @@ export async function signedIn(b: Bench, session: Partial<NewSession> = {}) {
 }
 
 /**
- * @returns how many statements the embedded store runs for `act`, without those that a timer runs
- * (the log's head, the length of the write-ahead log)
+ * Returns how many statements the embedded store runs for `act`, without those that a timer runs
+ * (the log's head, the length of the write-ahead log).
  */
 export async function statementsOf(act: () => Promise<unknown>): Promise<number> {
   const statement = Object.getPrototypeOf(

@@ -255,7 +255,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   pick: fc.nat(20),
 })
 
-/** @returns the sessions that were opened */
+/** Plays the steps. Returns the sessions that were opened. */
 async function play(b: Bench, steps: Step[]): Promise<SignedIn[]> {
   const open: SignedIn[] = []
   const subOf = async (who: string) => (await b.store.findSubjectByUser(TENANT, `oid-${who}`))?.sub

@@ -31,7 +31,10 @@ export async function waitFor(id, look = async (_seen) => undefined) {
   throw new Error(`not ended after ${LONGEST_MS / 1000} s`)
 }
 
-/** @param work runs one module, by its id, until the module has ended */
+/**
+ * Runs a plan of the official suite.
+ * @param work runs one module, by its id, until the module has ended
+ */
 export async function runPlan({ planName, variant, config, only }, work) {
   const plan = await api(
     'POST',

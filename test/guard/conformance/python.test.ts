@@ -27,7 +27,10 @@ const patiently = {
   after: (ms: number, run: () => void) => clock.after(ms * PATIENCE, run),
 }
 
-/** @param mistake what is replaced in the guard by what */
+/**
+ * Runs the kit against the guard in Python.
+ * @param mistake a text of the guard and its wrong replacement
+ */
 async function run(
   { expect, onTestFinished }: TestContext,
   only: string,

@@ -53,7 +53,10 @@ export function temporary(): string {
   return directory
 }
 
-/** @param flags settings by name; `{dir}` is a directory of the test's own */
+/**
+ * Starts `guard serve`.
+ * @param flags settings by name; `{dir}` is a directory of the test's own
+ */
 export async function startServe(
   flags: Record<string, string> = {},
   options: { rules?: unknown; mostSessions?: number; live?: boolean } = {},

@@ -90,7 +90,10 @@ export async function cutOffForAMinute(
   await limit(null)
 }
 
-/** @throws Violation where the first answer other than 503 is not the expected one */
+/**
+ * Waits for the first answer other than 503.
+ * @throws Violation if it is not the expected one
+ */
 async function firstAnswer<T>(what: string, ask: () => Promise<T>, expected: T): Promise<void> {
   let answer = await ask()
   for (

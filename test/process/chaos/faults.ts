@@ -52,7 +52,10 @@ export type Row = Record<string, Act>
 export const createFaults = ({ broker, instances, witness, seed }: Parts): Faults =>
   happening([{ ...faultsOfBroker(broker, witness) }, { ...faultsOfInstances() }], instances, seed)
 
-/** @param once limits it to one fault of each kind */
+/**
+ * Returns the faults of the rows, which happen one after another in each row.
+ * @param once limits it to one fault of each kind
+ */
 export function happening(
   rows: readonly Row[],
   instances: readonly Instance[],
@@ -102,8 +105,8 @@ export function happening(
 }
 
 /**
- * @returns a function for the next fault of the row; it returns undefined where each has happened
- * once and that is enough
+ * Returns a function for the next fault of the row. With `once` it returns undefined after one
+ * fault of each kind.
  */
 function turnsOf(
   kinds: readonly string[],

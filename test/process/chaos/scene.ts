@@ -70,7 +70,10 @@ export function registrationOf(
   }
 }
 
-/** @param parts.acknowledged as for `User` */
+/**
+ * Creates the users and signs the first one in.
+ * @param parts.acknowledged as for `User`
+ */
 export async function openUsers(parts: {
   options: RunOptions
   world: TestWorld
@@ -125,6 +128,7 @@ export async function act(scene: Scene, revocations: number): Promise<void> {
 }
 
 /**
+ * Judges the run and reports it.
  * @param begunMs `performance.now()` at the start
  * @throws Violation
  */

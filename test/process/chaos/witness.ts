@@ -48,7 +48,10 @@ export class Witness {
     await Promise.all(this.#guards.map((guard) => guard.stop()))
   }
 
-  /** @param restart ends the broker and starts it again */
+  /**
+   * Watches a restart: a revocation right after it must reach the guards in time.
+   * @param restart ends the broker and starts it again
+   */
   async during(restart: () => Promise<void>): Promise<void> {
     const { world, instance, upn, revoke } = this.#parts
     const { tokens } = await persist(`${upn} signs in`, () =>
