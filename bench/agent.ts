@@ -66,7 +66,7 @@ export class Agent {
     return { accessToken: access_token ?? '', refreshToken: refresh_token ?? '' }
   }
 
-  /** By the page, on this device. */
+  /** Signs out on this device, by the page. */
   async signOut(): Promise<void> {
     const { text } = await this.get(`${this.#issuer}/logout`)
     const form = new URLSearchParams({ scope: 'device' })

@@ -38,7 +38,7 @@ const FIRST = 20
 const STREAMS = 1_000
 /** Streams of one client: there is a limit to what one may have. */
 const OF_ONE = 10
-/** After `ready`: the check of the store has run by then. */
+/** The time after `ready` in which the check of the store runs. */
 const SETTLED_MS = 10_000
 const AIMS = { readyMs: 800, cpu: 0.9, started: 150, refreshed: 220, large: 280 }
 
@@ -57,7 +57,7 @@ async function timed<T>(act: () => Promise<T>, times: number[]): Promise<T> {
   return value
 }
 
-/** One start is left alone, and users sign in at once after the other. */
+/** Measures two starts: one without requests, and one at which users sign in at once. */
 async function start(world: World, root: string): Promise<Start> {
   const idle = await startSite(world, { root })
   await sleep(SETTLED_MS)

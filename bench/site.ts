@@ -24,7 +24,7 @@ export interface Site {
   ops: string
   pid: number
   instances: Instance[]
-  /** From the command to the first 200 at /readyz. */
+  /** The time from the command to the first 200 at /readyz. */
   readyMs: number
   readyCpuSeconds: number
   stop(): Promise<void>

@@ -259,7 +259,7 @@ const feed = (name, section, why, steps, more = {}) => ({
   steps,
 })
 
-/** By the key of the restored broker. */
+/** A check of a token that the restored broker's key has signed. */
 const restored = (expect, claims, more = {}) => ({
   do: 'check',
   token: { key: 'es-2', claims },
@@ -1148,7 +1148,7 @@ const CASES = [
       revoke(1601, session('s_1')),
       fromHere('/revocations'),
       check('reject', { rev: 1600 }),
-      // Everything would be two pages.
+      // A guard that reads the whole log again would need two pages.
       atMost('/revocations', 1, 100),
     ],
   ),

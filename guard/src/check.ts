@@ -229,8 +229,8 @@ export class Checker {
   }
 
   /**
-   * Asks the broker about a token. Requests that wait for the same answer share it, but only
-   * briefly: a later request must see a revocation that came after the first question.
+   * Asks the broker about a token. Requests that come within half a second share the answer. A
+   * later request needs a new one, because the token may have been revoked since.
    */
   #ask(token: string): Promise<boolean> {
     const { broker, clock, stopping } = this.#parts

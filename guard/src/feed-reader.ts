@@ -242,8 +242,8 @@ export class FeedReader {
   }
 
   #apply(entry: Entry): void {
-    // Listeners do not get the first snapshot: this process had no sessions when those revocations
-    // happened.
+    // Listeners do not get the first snapshot, because its revocations are older than everything
+    // that this process has accepted.
     if (!this.#parts.enforce(entry, this.#wasLive)) this.counters.duplicates++
   }
 

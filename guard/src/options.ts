@@ -91,7 +91,8 @@ export function readOptions(given: GuardOptions): Settings {
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
     maxCachedTokens: given.maxCachedTokens ?? 10_000,
-    // It is called as a plain function. Workers reject a call as a method ("Illegal invocation").
+    // `fetch` is called as a plain function. Workers reject a call as a method ("Illegal
+    // invocation").
     fetch: (input, init) => fetch(input, init),
     random: given.random ?? Math.random,
   }

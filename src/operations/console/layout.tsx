@@ -9,7 +9,7 @@ import { baseOf, type ConsoleRequest, pageLink } from './request.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
-/** The style sheet has an address on each listener. */
+/** Returns the console's style sheet under a path of its own for each of the two consoles. */
 const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }

@@ -191,7 +191,7 @@ export function ChangeStream({
   )
 }
 
-/** Says what the act that led here has done. */
+/** Renders the result of the act that redirected to this page, if there is one. */
 export function StreamDone({ request }: { request: ConsoleRequest }) {
   const act = asked(request, 'stream') ?? ''
   return isAct(act) ? <Notice kind="good" title={ACTS[act].done} /> : null
