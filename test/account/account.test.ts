@@ -78,7 +78,7 @@ describe('where am I signed in', () => {
     const page = await browser.get('/account')
     const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(after.text).toContain('Signed out: Safari on iPhone')
-    // A screen reader reads it first.
+    // The result is the first thing that a screen reader reads.
     expect(after.html).toContain(
       '<title>Signed out: Safari on iPhone · Where you are signed in · Case Manager</title>',
     )

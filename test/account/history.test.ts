@@ -13,7 +13,7 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
 })
 
-/** A browser at an address of its own. */
+/** Returns a browser with its own network address. */
 const browserFrom = (remoteAddress: string): Browser =>
   new Browser({
     fetch: (address, init) =>

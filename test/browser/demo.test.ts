@@ -41,7 +41,7 @@ async function story(names: string[]): Promise<void> {
   await page.close()
 }
 
-/** Microsoft's pages, as far as they go for that user: some are rejected there already. */
+/** Answers Microsoft's pages for that user. Microsoft rejects some users on its own pages. */
 async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void> {
   const { upn, password } = user(name)
   await page.waitForURL(`${facts().microsoft}/**`)
@@ -150,7 +150,7 @@ describe('the demo in a browser', () => {
     await page.waitForURL(`${instance(0).url}/signed-out**`)
     await page.goto(`${instance(0).url}/sign-in`)
     await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
-    // The account chooser, although Microsoft still knows him.
+    // Microsoft shows its account chooser, although it still has Bob's session.
     await page.getByRole('button', { name: new RegExp(user('bob').upn) }).click()
     await page.waitForLoadState()
     const number = page.locator('#number')
@@ -191,8 +191,8 @@ describe('the demo in a browser', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
       })
-    // Graph tells within a second where the subscription is there; else the probe does, which goes
-    // round once a minute.
+    // With a subscription, Graph reports it within a second. Otherwise the probe finds it, which
+    // runs once a minute.
     expect((await change({ accountEnabled: false })).status).toBe(200)
     await page
       .getByRole('heading', { name: 'You have been signed out' })
@@ -268,7 +268,10 @@ describe('the demo in a browser', () => {
 
   test('Ctrl-C ends it with code 0 and leaves no process behind', async () => {
     const directory = dirname(facts().data_dir)
-    /** Beneath it, or with its directory: demos of other tests run at the same time. */
+    /**
+     * Returns the processes below the demo, or with its directory. Demos of other tests run at the
+     * same time.
+     */
     const own = (): string[] =>
       execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
         .split('\n')

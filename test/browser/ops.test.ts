@@ -96,13 +96,13 @@ test('the console fits on every page at every width, and axe objects to nothing,
     await page.setViewportSize({ width: 320, height: 800 })
     await page.goto(ops + path)
     for (const { look, width, colorScheme } of LOOKS) {
-      // A button changes its color slowly otherwise, and is looked at in between.
+      // Without reduced motion the test would see a button while its color changes.
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
       await fitsAt(name, width)
       await picture(page, `ops-${name}-${look}`)
       expect([name, look, await objections(page)]).toEqual([name, look, []])
     }
-    // Between a phone and a wide window.
+    // These widths are between a phone and a wide window.
     for (const width of [768, 1440]) await fitsAt(name, width)
   }
   expect(window.complaints).toEqual([])
@@ -212,7 +212,7 @@ test('by keyboard alone an administrator picks two users, sees whom it would sig
   await page.waitForURL('**/ops/revoke?q=jack')
   await tabTo(page, /^Jack Jones/)
   await page.keyboard.press('Space')
-  // The field of the search, with its text selected.
+  // The keyboard goes back to the search field, whose text is then selected.
   for (const key of ['Shift+Tab', 'Shift+Tab']) await page.keyboard.press(key)
   await page.keyboard.type('contoso')
   await page.keyboard.press('Enter')

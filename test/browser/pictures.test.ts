@@ -55,7 +55,7 @@ const CONSOLE_PAGES: readonly Shot[] = [
   { name: 'revocation', path: '/ops/revocations/6', width: 1440, docs: 'ops-revocation-wide' },
 ]
 
-/** A browser of which the session is, at both listeners. */
+/** Serves both listeners. A browser gets the cookie of the session at an address of the test. */
 async function serve(rig: Rig, cookie: string): Promise<{ base: string; ops: string }> {
   const entrance = new Hono().get('/test-session', (c) => {
     setSessionCookie(c, cookie)

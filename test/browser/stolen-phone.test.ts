@@ -159,7 +159,7 @@ test('the phone is asked for the password after each remote end, with and withou
   expect(await tapAlice(phone.page)).toEqual(['select_account', 'login'])
   await needsPassword(phone.page)
 
-  // The laptop, signed out by its owner, is asked nothing but the account.
+  // The owner signs the laptop out there, so that Microsoft only asks for the account.
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').first().click()
   await laptop.page.waitForURL('**/logout/done**')

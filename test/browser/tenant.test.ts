@@ -66,8 +66,8 @@ async function open(path: string, width = 1280) {
 }
 
 /**
- * A user who is locked by the administrator, another by an operator; what was revoked by each, and
- * what the user did.
+ * Makes users who are locked by the administrator and by an operator, revocations by both, and acts
+ * of the user.
  */
 async function haveHistory(): Promise<{ lock: string }> {
   const now = rig.clock.now()

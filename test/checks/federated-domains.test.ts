@@ -54,7 +54,7 @@ test('Graph says which domains are federated, and that one ignores prompt=login;
   const read = () => rig.deps.microsoft.graph.federatedDomains(TENANT)
   entra.set({ silentDomains: [CONTOSO.domain] })
   await expect(read()).rejects.toMatchObject({ name: 'GraphProblem', kind: 'forbidden' })
-  // A token has the roles of its time.
+  // A token has the roles of the time at which it was issued.
   rig.clock.advance(3600)
   entra.world.apps.get(APP_CLIENT_ID)?.graphRoles.push('Domain.Read.All')
   expect(await read()).toEqual([{ domain: CONTOSO.domain, promptLogin: 'ignored' }])

@@ -35,7 +35,10 @@ async function configured(method: Method) {
   }
   const auth = authOf(world, method)
 
-  /** The address of the authorization request: pushed first where the client has a credential. */
+  /**
+   * Returns the address of the authorization request. A client with a credential pushes the request
+   * first.
+   */
   const addressOf = async (all: Record<string, string>): Promise<URL> => {
     const address = new URL(as.authorization_endpoint ?? '')
     address.search = new URLSearchParams({

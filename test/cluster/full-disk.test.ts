@@ -33,7 +33,7 @@ function canMount(): boolean {
   return one !== undefined
 }
 
-/** Leaves not one page free. */
+/** Fills the disk to its last page. */
 function fill(file: string): void {
   const to = openSync(file, 'w')
   for (const bytes of [1 << 20, 1 << 12])
@@ -85,7 +85,7 @@ test.skipIf(BIN === undefined || !canMount())(
     const others = () => sids.filter((sid) => !acknowledged.includes(sid))
     const ballast = join(disk.dir, 'ballast')
     const stateOf = async (sid: string) => (await rig.store.statusBySid(sid, rig.clock.now())).state
-    /** All that was acknowledged is there, and nothing else is half done. */
+    /** Checks that everything acknowledged is stored, and that no other act is half done. */
     const nothingIsLost = async (): Promise<void> => {
       await expect.poll(() => stateOf(sids[0] ?? '').catch(() => 'unavailable'), WAIT).toBe('ended')
       const logged = new Set(

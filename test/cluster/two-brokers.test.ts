@@ -35,7 +35,7 @@ async function twoBrokers(options: RigOptions = {}, url?: string): Promise<{ a: 
   return { a: await createRig({ ...options, config }), b: await createRig({ ...options, config }) }
 }
 
-/** Registered at A; known at B too. */
+/** Registers a client at A and waits until B knows it. */
 async function registered(a: Rig, b: Rig, city = 'Sydney'): Promise<RegisteredClient> {
   const client = await a.register(city)
   await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
@@ -329,8 +329,8 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () =>
     const guard = await follow(`${await rig.serve()}/revocations`, { authorization: client.basic })
     await guard.until('live')
 
-    // No standby of that name: each COMMIT waits, as on a primary that was cut off from its
-    // standby.
+    // No standby has that name, so that each COMMIT waits, as on a primary that was cut off from
+    // its standby.
     await configure(server, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
     expect((await guard.until('end')).data).toEqual({ why: 'unconfirmed' })
     await expect.poll(introspect, { timeout: 20_000 }).toBe(503)

@@ -58,8 +58,8 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const db = new Database(file, { readonly: true })
     const client = new Client(connectionConfig(url))
     await client.connect()
-    // Written after the moment of the backup: its own audit entry and time, and what it was asked
-    // for once more.
+    // The tables that are written after the moment of the backup: its own audit entry and time, and
+    // the second request for it.
     const later = new Set([
       'audit',
       'audit_outcomes',

@@ -36,7 +36,7 @@ const verify = (text: string, ...args: string[]) => {
   return type(['evidence', 'verify', file, '--json', ...args])
 }
 
-/** Verifies unchanged; and any row that is removed, moved or changed is found. */
+/** Checks that unchanged rows verify, and that a removed, moved or changed row is found. */
 async function findsAnyChange(text: string, format: string): Promise<void> {
   const rows = text.split('\n').filter((row) => row !== '')
   const first = format === 'csv' ? 1 : 0

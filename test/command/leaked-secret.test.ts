@@ -15,7 +15,7 @@ import { cmb } from './cmb.ts'
 
 const FRESH = Buffer.alloc(32, 'a new secret that nobody has seen')
 
-/** The broker again, on the same database, with other secrets. */
+/** Starts the broker again on the same database, with other secrets. */
 async function restarted(rig: Rig, secrets: Config['secrets']) {
   const { store, clock, queue, microsoft, log } = rig.deps
   const { deps, closing } = await openParts(
@@ -84,7 +84,7 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
         (await post('/token', { grant_type: 'refresh_token', refresh_token: token })).status,
       ).toBe(400)
 
-    // A new sign-in, under the new secret alone.
+    // The user signs in again, under the new secret alone.
     const again = await rig.openSession()
     expect((await rig.store.statusBySid(again.session.sid, rig.clock.now())).state).toBe('live')
     expect((await alone.deps.keys.list()).filter(({ state }) => state === 'active')).toHaveLength(2)

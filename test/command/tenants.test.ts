@@ -127,7 +127,7 @@ describe('cmb tenants', () => {
     ])
     expect((await change('3600', [], 'yes')).code).toBe(0)
     expect(await limit()).toBe(3600)
-    // A limit that ends nothing, or none, does not ask.
+    // The command asks no question if the limit ends no session, or if there is no limit.
     for (const age of ['86400', 'none']) expect((await change(age)).code).toBe(0)
     expect((await change('3600', ['--yes'])).code).toBe(0)
     expect(await limit()).toBe(3600)

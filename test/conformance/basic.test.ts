@@ -312,7 +312,8 @@ describe.each<[string, Mode]>([
       error: 'request_not_supported',
       state: 'state-of-the-suite',
     })
-    // Form Post OP: the mode is named inside the object alone, and the error has to come by it.
+    // Form Post OP: only the request object names the mode, and the error must be sent by that
+    // mode.
     const byForm = await browser.get(
       pathOf({ response_mode: undefined, request: unsigned({ response_mode: 'form_post' }) }),
     )

@@ -108,7 +108,7 @@ describe('who is let in to the console', () => {
     expect((await olga.get('/ops')).status).toBe(200)
     olga.addCookies(signIn)
     expect((await olga.send(path)).status).toBe(400)
-    // RFC 6749 §4.1.2: a code that was used twice takes with it what it gave.
+    // RFC 6749 §4.1.2: the second use of a code revokes what its first use gave.
     expect((await olga.get('/ops')).status).toBe(401)
   })
 

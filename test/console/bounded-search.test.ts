@@ -23,7 +23,7 @@ function lookAtMost(store: Store, most: number): void {
   store.pageOfSessions = (input) => pageOfSessions({ ...input, most })
 }
 
-/** Twelve of each, a minute apart; the oldest is the one that is looked for. */
+/** Makes twelve entries of each kind, a minute apart. The test searches for the oldest. */
 async function filled(): Promise<void> {
   await rig.register('Sydney')
   const by = { actor: { kind: 'client', id: 'robot' }, via: 'api' } as const

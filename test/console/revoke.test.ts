@@ -65,7 +65,7 @@ describe('revoking', () => {
     const second = await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })
     expect(second.text).toContain('Nothing was sent a second time')
     expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
-    // Wanted once more, it is another revocation.
+    // A new form with the same selection makes another revocation.
     const anew = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
       kind: 'client',
       client: 'sydney',

@@ -127,7 +127,7 @@ describe('in their own tenant', () => {
     name: 'Uma User',
     username: 'uma@fabrikam.example',
   }
-  /** Case and comment of an operator: theirs alone. */
+  /** An operator's case and comment, which only operators may see. */
   const OPERATORS = {
     actor: { kind: 'operator', id: 'adam' },
     caseReference: 'CASE-OPERATORS',
@@ -443,8 +443,8 @@ describe('lists of a large tenant', () => {
     lookAtMost(5)
     const log = await searched(browser, '/tenant/revocations?reason=signed_out')
     expect(log).toHaveLength(2)
-    // The fifth of nine, which began at 09:01; without its number, which counts the revocations of
-    // every tenant.
+    // The search ended at the fifth of nine, which began at 09:01. The page leaves out its number,
+    // which counts the revocations of every tenant.
     expect(log[0]?.text).toMatch(
       /No match so far\. Searched back to [\d:]*09:05:00\sUTC\. Older entries are not searched yet\./,
     )
@@ -472,7 +472,7 @@ describe('lists of a large tenant', () => {
     lookAtMost(2)
     const rows = async (list: string) =>
       (await browser.get(`/tenant/${list}.csv`)).html.trim().split('\r\n').slice(1)
-    // Tina's own, and those that were not revoked.
+    // The rows are Tina's own session, and those that were not revoked.
     expect((await rows('sessions')).map((row) => /Uma User\d|Tina/.exec(row)?.[0]).sort()).toEqual([
       'Tina',
       ...[3, 4, 5, 6].map((n) => `Uma User${n}`),
@@ -486,7 +486,7 @@ describe('lists of a large tenant', () => {
     const { session } = await rig.openSession({ user: userOf(OTHER_TENANT, 1) })
     let [asked, largest] = [0, 0]
     const { pageOfSessions } = rig.store
-    // A list without an end.
+    // This list has no end.
     rig.store.pageOfSessions = async (input) => {
       asked++
       largest = Math.max(largest, input.limit, input.most)
@@ -599,8 +599,8 @@ describe('everything else of the broker is invisible to the administrator of a t
       .replace('*', 'x')
 
   /**
-   * Open to every caller that reaches the listener, and without anything about users:
-   * docs/deploy.md keeps it from the public.
+   * The paths that are open to every caller of the listener, and that show nothing about users.
+   * docs/deploy.md keeps them from the public.
    */
   const OF_EVERYBODY =
     /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/

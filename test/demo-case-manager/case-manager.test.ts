@@ -117,7 +117,7 @@ const statusOf = async (browser: Browser, city: City): Promise<number> =>
 const sidAt = async (browser: Browser, city: City): Promise<string> =>
   (JSON.parse((await browser.get(`${city.url}/api/session`)).html) as { sid: string }).sid
 
-/** A user's open page; `said` is what its stream has sent when it closes. */
+/** Opens a user's page. `said` is everything that its stream has sent when it closes. */
 async function openPage(browser: Browser, city: City): Promise<{ said: Promise<string> }> {
   const cookie = `${city.name.toLowerCase().replaceAll(' ', '_')}=${browser.cookies.get(city.name.toLowerCase().replaceAll(' ', '_'))}`
   const response = await fetch(`${city.url}/events`, { headers: { cookie } })
@@ -193,7 +193,7 @@ describe('a sample instance', () => {
       const { headers, body } = await logoutTokens(rig.deps).mint(delivery, rig.clock.now())
       return (await fetch(uri, { method: 'POST', headers, body })).status
     }
-    // The feed does not know of it: the logout token alone ends it.
+    // The feed has no entry about it, so that only the logout token ends the session.
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
     expect((await browser.get(`${sydney.url}/`)).html).toContain(
@@ -218,7 +218,7 @@ describe('a sample instance', () => {
     )
     expect(await counted(rig, 'refresh_token')).toBe(1)
     const sid = await sidAt(browser, sydney)
-    // The broker ends it without a message to the instance: the next refresh finds out.
+    // The broker ends the session without a message to the instance. The next refresh finds it out.
     await rig.store.revoke({
       selector: { kind: 'session', sid },
       reason: 'administrator',

@@ -99,7 +99,10 @@ describe('whatever is asked', () => {
       const statuses = new Map<number, number>()
       let armed = await arm(rig)
       rig.lines.splice(0)
-      /** Each route in its turn, and as often a good request spoiled. */
+      /**
+       * Returns the next request: each route in its turn, and as often a valid request with a
+       * mistake.
+       */
       const next = (run: number): { target: Target; asked: Generated } => {
         const turn = targets[Math.floor(run / 2) % targets.length] ?? draw.of(targets)
         if (run % 2 === 0) return { target: turn, asked: generate(draw, turn.route, armed, turn) }
@@ -177,7 +180,7 @@ function rawRequest(draw: Draw): string {
   return `${line}\r\n${headers.filter(Boolean).join('\r\n')}\r\n\r\n${draw.junk()}`
 }
 
-/** All that comes back until the other side closes, or nothing more comes. */
+/** Returns everything that is received until the other side closes, or sends nothing more. */
 const raw = (port: number, bytes: string): Promise<string> =>
   new Promise((done) => {
     let text = ''

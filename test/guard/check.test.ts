@@ -31,7 +31,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     const asked = broker.requests.length
     for (let i = 0; i < 100; i++) expect((await guard.check(token)).ok).toBe(true)
     expect(guard.status().counters).toMatchObject({ checks: 101, cacheHits: 100, accepted: 101 })
-    // No network call but the report of what is applied, which may be under way.
+    // The only request is the report of what is enforced, which may be under way.
     expect(
       broker.requests.slice(asked).filter(({ url }) => url !== '/revocations/enforced'),
     ).toEqual([])

@@ -43,7 +43,7 @@ describe('a guard whose clock is wrong', () => {
       const { broker, clock, guard } = await skewed(-behind)
       const token = await broker.token()
       expect(await why(guard, token)).toBe('good')
-      // The feed says something meanwhile.
+      // The feed sends heartbeats in the meantime.
       for (let passed = 0; passed < 300; passed += 10) {
         clock.advance(10)
         broker.heartbeat()

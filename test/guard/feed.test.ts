@@ -37,7 +37,7 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
       await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
       expect(await why(guard, before)).toBe('revoked')
       expect(await why(guard, others)).toBe('good')
-      // The same second, the same session: the log decides, no clock.
+      // A token of the same second and session stays valid: the log decides, not the clock.
       expect(await why(guard, await broker.token({ rev: seq }))).toBe('good')
       expect(guard.isRevoked({ ...ALICE, rev: seq - 1 })).toBe(true)
       expect(guard.isRevoked({ ...ALICE, rev: seq })).toBe(false)
@@ -440,7 +440,8 @@ describe('following the feed', () => {
       expect(guard.status()).toMatchObject({ ready: true, entries: 1 })
     })
     expect(await why(guard, token)).toBe('revoked')
-    // A clock that goes so much faster grants nothing, until a minute shows that it does no more.
+    // A clock that is so much faster gives no lease, until a minute shows that it is no longer
+    // faster.
     await eventually(async () => {
       clock.advance(1)
       broker.heartbeat()

@@ -168,7 +168,8 @@ function play(one: Run): { latest: number; accepted: number } {
   }
   for (const { ms, delayMs, act } of steps) {
     const untilMs = nowMs + ms
-    // The worst moment: the revocation comes right after a lease, and nothing of it gets through.
+    // The worst moment: the revocation comes right after a lease, and the guard receives nothing of
+    // it.
     if (act === 'worst' && !broker.paused) {
       line.send(broker.lease(broker.clock(nowMs)), nowMs, delayMs)
       line.cut = true

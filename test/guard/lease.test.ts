@@ -98,7 +98,7 @@ describe('a guard without a lease', () => {
     broker.hold = promise
     const before = guard.check(token)
     await eventually(() => expect(broker.count('/introspect')).toBe(1))
-    // The token is revoked now: what was asked before may still be answered as active.
+    // The token is revoked here. An answer to the earlier question may still be `active`.
     broker.clock.advance(0.6)
     const after = guard.check(token)
     await eventually(() => expect(broker.count('/introspect')).toBe(2))
@@ -149,7 +149,7 @@ describe('a lease', () => {
     let release = (): void => {}
     void guard.start()
     await eventually(() => expect(guard.status().leaseMs).toBeGreaterThan(0))
-    // The next connection is answered 4 s late: its own anchor alone allows 4 s less.
+    // The next connection is answered 4 s late, so that its own anchor gives 4 s less.
     broker.hold = new Promise((resolve) => (release = resolve))
     broker.clockName = 'clock-b'
     broker.cut()

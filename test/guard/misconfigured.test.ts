@@ -73,7 +73,7 @@ describe('a guard that is set up wrongly says so at once', () => {
     )
     expect(await why(guard, await broker.token())).toBe('starting')
     expect(broker.count('/revocations')).toBe(0)
-    // The operator gives the broker that name.
+    // The operator gives the broker the name that the guard expects.
     broker.calledItself = undefined
     await eventually(() => expect(guard.status().ready).toBe(true))
   })

@@ -30,7 +30,7 @@ const readProject = (): Promise<ICruiseResult> => (project ??= read(ROOT, [...FO
 const violationsIn = ({ summary }: ICruiseResult): string[] =>
   summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)
 
-/** A tree of source files that import what they are given, and are otherwise empty. */
+/** Returns the broken rules in a tree of files that hold only the given imports. */
 async function broken(imports: Record<string, string[]>): Promise<string[]> {
   const dir = mkdtempSync(join(tmpdir(), 'imports-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))

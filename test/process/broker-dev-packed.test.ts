@@ -31,9 +31,8 @@ interface Manifest {
 }
 
 /**
- * Unpacked beside the packages that its manifest names, and no others: what it does not name is
- * missing.
- * @returns its manifest
+ * Installs the package beside the packages that its manifest names, and no others, so that a
+ * missing name shows. Returns the manifest.
  */
 async function installed(project: string, tarball: string): Promise<Manifest> {
   const home = join(project, 'node_modules/@case-manager/broker-dev')
@@ -69,7 +68,7 @@ test(
     expect(tarball).toBe(`case-manager-broker-dev-${version}.tgz`)
     await isFitToPublish(readFileSync(join(directory, tarball)))
 
-    // Ranges, and each of them takes the version that the broker is tested with.
+    // The manifest has ranges, each of which includes the version that the broker is tested with.
     const ours = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
       'dependencies' | 'devDependencies',
       Record<string, string>

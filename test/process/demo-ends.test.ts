@@ -25,8 +25,8 @@ async function start(by: 'node' | 'npm', args: string[] = []): Promise<Demo> {
 const directoryOf = (demo: Demo): string => dirname(demo.facts.data_dir)
 
 /**
- * The broker has its data directory in no argument, but its address answers; the queue's server has
- * it in both.
+ * Waits until no process and no address of the demo is left. The broker has its data directory in
+ * no argument, but its address answers. The queue's server has the directory in its arguments.
  */
 async function everythingEnds(demo: Demo): Promise<void> {
   await until(

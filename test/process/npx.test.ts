@@ -26,7 +26,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
       detached: true,
     })
     onTestFinished(async () => {
-      // The whole group: nothing is left where the test failed.
+      // The whole group is killed, so that nothing is left after a failed test.
       if (command.pid !== undefined && !command.stdout.closed) process.kill(-command.pid, 'SIGKILL')
       await dispose()
     })

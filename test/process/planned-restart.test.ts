@@ -63,7 +63,7 @@ async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {
   }
 }
 
-/** Asks again and again; @returns for how long there was no answer at all, in milliseconds. */
+/** Sends requests all the time. Returns the longest time without an answer, in milliseconds. */
 function watchAnswers(): { stop(): Promise<number> } {
   const enough = new AbortController()
   let longest = 0

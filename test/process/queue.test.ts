@@ -139,7 +139,7 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     for (const [own, queue] of [a, b].entries()) {
       queue.add([ref('x', 2), ref('y', 2)], 400)
       queue.add(['x', 'y', 'z'].map((id) => ref(id)))
-      // Each adds in order: where its own is there, so is what it added before.
+      // Each adds in order. Where its own job exists, the jobs that it added before exist too.
       queue.add([ref(`own${own}`)])
     }
     await vi.waitFor(

@@ -55,8 +55,8 @@ test('users who signed out since the backup stay signed out, users signed in the
     const file = join(world.broker.dataDir, 'backup.db')
     await cmb('backup', file)
     expect(statSync(file).mode & 0o777).toBe(0o600)
-    // Alice's sign-out is after it; the instance that is down has no logout token when the machine
-    // dies.
+    // Alice signs out after the backup. The instance that is down has no logout token when the
+    // machine dies.
     await melbourne.receiver.close()
     await world.signOut(alice.browser, 'device')
     await until('Sydney is told of Alice', () => timesDelivered(0, alice.sid) > 0)
@@ -69,8 +69,8 @@ test('users who signed out since the backup stay signed out, users signed in the
       await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({
         error: 'invalid_grant',
       })
-    // The one that had Alice's logout token before the restore gets another, which ends nothing
-    // twice.
+    // The instance that had Alice's logout token before the restore gets another one, which ends
+    // nothing twice.
     await until(
       'both instances are told of both',
       () =>

@@ -156,7 +156,7 @@ incident('A refresh token was stolen', async (steps) => {
   const stolen = at[0]?.tokens.refresh_token ?? ''
   const second = await world.refresh(instance(0), stolen)
   await world.refresh(instance(0), second.refresh_token ?? '')
-  // Past the grace period for concurrent requests; what the broker decides by time goes on.
+  // The clock moves past the grace period for concurrent requests.
   await setClock(world.broker, 50_000)
   await expect(world.refresh(instance(0), stolen)).rejects.toMatchObject({ error: 'invalid_grant' })
   await setClock(world.broker, 0)

@@ -221,7 +221,7 @@ describe('many that come at once', () => {
     for (let next = 0; next < 6; next++) {
       await expect.poll(() => ends.length).toBeGreaterThan(next)
       ends[next]?.()
-      // Ended twice, it frees one place.
+      // The second call for the same end frees no second place.
       ends[next]?.()
     }
     await Promise.all(all)

@@ -213,8 +213,8 @@ describe('lanes', () => {
   })
 
   /**
-   * The next reading of the store is answered as the store was when it was asked, and when the test
-   * lets it.
+   * Delays the next reading of the store until the test releases it. Its answer is the state at the
+   * time of the question.
    */
   function slowly(rows: Rows, act: 'dueDeliveries' | 'earlyDeliveries') {
     const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]

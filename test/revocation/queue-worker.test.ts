@@ -53,7 +53,7 @@ test('a worker whose connection fails at once lets timers and requests run, and 
 test('a worker in its pause ends at once when it is closed', async () => {
   const backend = new FailingBackend()
   const { worker, errors } = workerOn(backend)
-  // The pause after it is 1,600 ms.
+  // The pause after these failures is 1,600 ms.
   await expect.poll(() => errors.length, { interval: 5 }).toBeGreaterThan(3)
   const before = performance.now()
   await worker.close()

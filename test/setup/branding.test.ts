@@ -90,7 +90,7 @@ describe('what is saved', () => {
       product: 'Contoso Cases',
       organization: 'Environment Ltd',
     })
-    // A form without the image keeps it; its tick removes it.
+    // A form without an image keeps the image. The checkbox removes it.
     await save(world, { product: 'Contoso Cases' })
     expect(world.rig.config.look.logo).toBeDefined()
     await save(world, { product: '', 'logo-remove': 'yes' })

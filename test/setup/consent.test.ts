@@ -54,7 +54,7 @@ describe('granting consent', () => {
     expect((await browser.get(left.href)).text).toContain('did not let it through')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
-    // Used once, whatever is put in its place.
+    // The answer is accepted once, even with another tenant in it.
     left.searchParams.set('tenant', TENANT)
     expect((await browser.get(left.href)).status).toBe(400)
   })

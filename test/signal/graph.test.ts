@@ -93,7 +93,7 @@ describe('a change notification', () => {
     await world.settled(reason)
     expect(await world.refreshes(world.alice)).toEqual(REFUSED)
     expect(await world.refreshes(world.bob)).toEqual(GOOD)
-    // The same again: nothing is appended.
+    // The same notification again appends nothing to the log.
     const head = await world.head()
     await world.notify(world.about(world.alice.session.user.oid))
     await world.ask()
@@ -116,7 +116,7 @@ describe('a change notification', () => {
   test('a password change that Graph does not notify of is found by the probe; a sign-in with the new password stays', async () => {
     const world = await listening()
     world.entra.set({ dropNotifications: true })
-    // The one that the test's browser types.
+    // The new password is the one that the test's browser types.
     world.entra.change(ALICE, { password: 'alice-demo', by: 'user' })
     world.rig.clock.advance(2)
     const again = await world.signIn(ALICE)
@@ -205,7 +205,7 @@ describe('a change notification', () => {
       untilMs: nowMs + 1,
       limit: 100,
     })
-    // Eight at a time.
+    // The broker asks about eight users at a time, so that twelve are left.
     expect(due).toHaveLength(12)
   })
 

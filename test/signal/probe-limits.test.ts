@@ -39,7 +39,8 @@ describe('limits and alarms', () => {
     const asked = world.asked.length
     await world.pass(300)
     expect(world.asked).toHaveLength(asked)
-    // An operator has looked: it goes on at the current time, and counts from zero.
+    // After an operator has resumed the probe, it continues at the current time and counts from
+    // zero.
     const status = async () =>
       (await world.rig.opsApp.request('http://localhost:7401/readyz')).text()
     expect(await status()).toContain(`cmb tenants resume-probe ${TENANT}`)

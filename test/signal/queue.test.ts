@@ -7,7 +7,7 @@ import {
 } from '../../src/signals/received/queue.ts'
 import { createRig, ISSUER } from '../rig.ts'
 
-/** Work that goes on until it is let go, and what of it was begun. */
+/** Returns work that runs until the test releases it, and a list of what was begun. */
 function gate() {
   const begun: string[] = []
   const open = Promise.withResolvers<void>()

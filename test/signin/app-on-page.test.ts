@@ -22,7 +22,7 @@ const open = async (changes: Partial<ClientMetadata>) => {
   return { rig, sydney: await rig.register('Sydney', changes), browser: createBrowser(rig) }
 }
 
-/** The address of the logo on the sign-in page, once it is there. */
+/** Waits for the logo on the sign-in page, and returns its address. */
 async function logoOf(rig: Rig, path: string): Promise<string> {
   return vi.waitFor(async () => {
     const page = await (await rig.app.request(`${ISSUER}${path}`)).text()
@@ -163,7 +163,7 @@ describe('skip_sign_in_page', () => {
     const path = `/authorize?${new URLSearchParams({ client_id: sydney.clientId, request_uri: pushed.request_uri })}`
     expect(location(await browser.get(path)).origin).toBe('https://login.microsoftonline.com')
     expect(rig.microsoft.started).toMatchObject([{ loginHint: 'alice@contoso.example' }])
-    // RFC 9126 §4: it is used.
+    // RFC 9126 §4: the request was used.
     expect((await createBrowser(rig).get(path)).status).toBe(400)
   })
 

@@ -17,7 +17,7 @@ import {
  * an administrator finds it in the log.
  */
 
-/** No other limit is in the way. */
+/** Rate settings without any other limit. */
 const OFF: RateSettings = {
   clientFailures: undefined,
   authorize: undefined,

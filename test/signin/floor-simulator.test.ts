@@ -36,7 +36,7 @@ async function world(freshContext?: FreshContext) {
   })
   const device = (): Device => ({ ours: createBrowser(rig), microsoft: new MicrosoftBrowser() })
   /**
-   * All visits of one sign-in. A thief takes prompt=login out of each address, and taps the
+   * Makes all visits of one sign-in. A thief removes prompt=login from each address, and taps the
    * account.
    */
   const signIn = async (

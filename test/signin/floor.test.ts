@@ -43,8 +43,8 @@ class Device {
         this.#rig.microsoft.started.at(-1) ?? expect.unreachable()
       this.asked.push(prompt)
       if (prompt === 'login' || this.#enteredAt === undefined) {
-        // Microsoft's page waits for a password that does not come: the thief takes prompt=login
-        // out of the address instead.
+        // Without the password Microsoft's page cannot be answered, so the thief removes
+        // prompt=login from the address instead.
         if (password) this.#enteredAt = this.#rig.clock.now()
       }
       this.#rig.microsoft.next = { authTime: this.#enteredAt, acrs: [authContext], ...says }

@@ -294,7 +294,7 @@ describe('the state that comes back', () => {
     // The browser is rejected with a cookie of its own too, which was made for another sign-in.
     await victim.get(authorizePath(sydney))
     expect((await victim.get(callback)).status).toBe(400)
-    // Refusing it used nothing up.
+    // The rejected attempt has used nothing up.
     expect((await attacker.get(callback)).status).toBe(303)
   })
 
@@ -549,7 +549,7 @@ describe('who may use an instance', () => {
 })
 
 describe('a request that was checked before its client was narrowed', () => {
-  /** A link that the instance has kept, of a user who is signed in. */
+  /** Makes a link that the instance has kept, and a user who is signed in. */
   async function kept() {
     const rig = await createRig()
     const melbourne = await rig.register('Melbourne')

@@ -12,11 +12,11 @@ import { atMicrosoft, authorizePath, createBrowser, delivered } from './browser.
 interface Says {
   /** Microsoft answers without asking for the password. */
   silent?: boolean
-  /** Contexts of each ID token; not given: the one that was asked for. */
+  /** The contexts of each ID token. Default: the requested one. */
   acrs?: string[]
 }
 
-/** All visits of one sign-in, each as it was asked for: the prompt and the context. */
+/** Signs in with all visits to Microsoft. Returns the prompt and the context of each visit. */
 async function signIn(
   rig: Rig,
   browser: Browser,
@@ -146,7 +146,7 @@ describe('after a revocation for a security reason', () => {
     rig.microsoft.next = { authTime: rig.clock.now(), acrs: ['c1'] }
     const { left } = await browser.get(back)
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', authContext: 'c2' })
-    // Bob, of whom no context is demanded, comes back in Alice's place.
+    // Bob, for whom no context is demanded, answers instead of Alice.
     rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b' }
     rig.microsoft.next = { authTime: rig.clock.now(), acrs: ['c2'] }
     const bob = await browser.get(

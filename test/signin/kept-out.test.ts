@@ -122,7 +122,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
       await comeBackWith(browser, path, WITHDRAWN)
       await leave(browser, path)
     }
-    // The answer of a visit that a user began, brought by another browser.
+    // Another browser brings the answer to a visit that a user began.
     const state = await leave(known, path)
     for (const browser of strangers)
       await browser.get(`/signin/callback?${new URLSearchParams({ ...WITHDRAWN, state })}`)

@@ -59,7 +59,7 @@ test('where Microsoft honors max_age, one visit asks for the password once it is
   const early = await signIn()
   expect(early.asked).toEqual([FIRST])
   expect(early.age).toBeGreaterThanOrEqual(7 * HOUR)
-  // A second beyond: at the limit itself the two of them may judge differently.
+  // The time is a second beyond the limit. At the limit itself the two may decide differently.
   age(HOUR + 1)
   const late = await signIn()
   expect(late.asked).toEqual([FIRST])

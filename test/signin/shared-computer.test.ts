@@ -124,7 +124,7 @@ describe('by the setting', () => {
       return (await browser.send(await atMicrosoft(rig, browser, await browser.get('/account'))))
         .status
     }
-    // A tenant that never sends auth_time cannot prove it.
+    // A tenant that never sends auth_time cannot prove a fresh sign-in.
     expect(await send(undefined)).toBe(303)
     rig.clock.advance(43_201)
     expect(await send(rig.clock.now() - 600)).toBe(403)

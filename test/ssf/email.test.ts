@@ -39,7 +39,7 @@ const alsoBy = (sub: string, email: string) => ({
 })
 const subjects = (sets: Set[]) => sets.map(({ claims }) => claims.sub_id)
 
-/** Takes what a stream has to be polled, and acknowledges it. */
+/** Polls and acknowledges every event of a stream. */
 async function polled(
   { verified }: World,
   call: Awaited<ReturnType<World['api']>>,

@@ -407,7 +407,7 @@ describe('a stream that is polled (RFC 8936)', () => {
     expect((await made.verified(last, 'sydney')).claims.sub_id).toMatchObject({
       session: { id: sids[2] },
     })
-    // Acknowledges, and asks for none (§2.4).
+    // The request acknowledges events and asks for none (§2.4).
     expect(await poll({ maxEvents: 0, ack: Object.keys(rest.sets) })).toEqual({ sets: {} })
     expect(await poll({})).toEqual({ sets: {} })
     expect(await made.rig.store.attemptsOf(a)).toMatchObject([{ outcome: 'delivered', jti: a }])

@@ -68,7 +68,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
 
   test('what few entries fit is found in either direction, and the event loop goes on meanwhile', async () => {
     const b = await open()
-    // The index of actors has them all.
+    // The index of actors has all these entries.
     const many = { ...ANN, act: 'many' }
     const wanted = { ...ANN, act: 'few' }
     const actorId = ANN.actor.id
@@ -77,8 +77,8 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
       await Promise.all(Array.from({ length: 100 }, () => b.store.appendAudit(many)))
     ids.push(await b.store.appendAudit(wanted))
     let turns = 0
-    // No further than is asked for below: Postgres answers slowly, and the loop would turn at full
-    // speed meanwhile.
+    // The count stops above the number expected below: Postgres answers slowly, and the loop would
+    // run at full speed in the meantime.
     const count = (): unknown => ++turns < 8 && (again = setImmediate(count))
     let again = setImmediate(count)
     const found = async (how: object) =>
@@ -119,8 +119,8 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
       [[0], 3],
       [[6], 7],
     ])
-    // Times are looked up: nothing before, and nothing after them is looked at, but for a day by
-    // which a clock may have been set back.
+    // The store looks up times. It reads nothing before and after them, except for one day by which
+    // a clock may have been set back.
     const atMs = (n: number) => (b.now - (11 - n) * 86_400) * 1000
     expect([
       await page({ untilMs: atMs(2) }),

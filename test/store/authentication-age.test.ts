@@ -17,7 +17,7 @@ import {
 
 const HOUR = 3600
 
-/** Single sign-on at a client that accepts an authentication for so long. */
+/** Signs in at a client that accepts an authentication of at most that age. */
 async function exchangeWithin(
   b: Bench,
   sid: string,

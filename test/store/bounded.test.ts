@@ -72,13 +72,14 @@ describe('the feed of a log of 90 days (correctness H2)', () => {
             10,
           )
       })
-    // The quickest of three: another process may take the processor in between.
+    // The fastest of three counts, because another process may use the processor.
     expect(Math.min(await forty(), await forty(), await forty())).toBeLessThan(5 * scan)
   })
 
   test('guards that ask for a snapshot at the same moment take turns', async () => {
     fillLog(5_000, 1)
-    // Each look at the clock is a millisecond after the one before, however quick the machine is.
+    // Each reading of the clock is a millisecond later than the last one, however fast the machine
+    // is.
     let ms = 0
     vi.spyOn(performance, 'now').mockImplementation(() => ms++)
     const turns = countTurns()
@@ -92,7 +93,7 @@ describe('the feed of a log of 90 days (correctness H2)', () => {
   test('a guard of days ago gets what is young, and the event loop goes on meanwhile', async () => {
     const clockAhead = T0 + 10 * 86_400
     fillLog(100_000, 90)
-    // The clock was wrong for a moment: the floor stays before this row for ten days.
+    // The clock was wrong for a moment, so that the floor stays before this row for ten days.
     raw.prepare('UPDATE revocations SET at = ? WHERE seq = 20000').run(clockAhead)
     const turns = countTurns()
     const rows = await store.revocationsAfter({ after: 0, since, limit: 500 })

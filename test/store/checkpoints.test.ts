@@ -32,7 +32,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-/** A store, and a second connection that looks at the length of its log. */
+/** Opens a store, and a second connection that reads the length of its log. */
 async function open(
   checkpoints: SqliteStoreOptions['checkpoints'],
   startReader: (file: string) => ReaderThread = readHere,
@@ -66,7 +66,7 @@ async function writeUntil(b: Bench, done: () => boolean): Promise<void> {
   while (!done()) await write(b)
 }
 
-/** A thread that is asked, and answers when the test says so. */
+/** A checkpoint thread that answers when the test says so. */
 class StandIn extends EventEmitter implements CheckpointThread {
   readonly asked: Request[] = []
   postMessage(request: Request): void {
@@ -80,7 +80,7 @@ class StandIn extends EventEmitter implements CheckpointThread {
   unref(): void {}
 }
 
-/** A thread of backups that ends its copy when the test says so. */
+/** A reader thread that ends its copy when the test says so. */
 class CopyingReader extends EventEmitter implements ReaderThread {
   #id = 0
   postMessage(message: Question | typeof CLOSE): void {
@@ -94,7 +94,10 @@ class CopyingReader extends EventEmitter implements ReaderThread {
   unref(): void {}
 }
 
-/** Settings of the store's connection: past how many pages a COMMIT moves the log. */
+/**
+ * Returns the settings of the store's connection for the number of pages after which a COMMIT moves
+ * the log.
+ */
 function watchBackstop(): () => string[] {
   const exec = vi.spyOn(Database.prototype, 'exec')
   return () => exec.mock.calls.map(([sql]) => sql).filter((sql) => sql.includes('autocheckpoint'))
@@ -141,7 +144,7 @@ describe('moving the write-ahead log', () => {
       asked = thread.asked.length
     }
     expect(longest).toBeGreaterThanOrEqual(4_000)
-    // Far below the length from which COMMIT would do it.
+    // The log stays far below the length at which a COMMIT would move it.
     expect(longest).toBeLessThan(65_536)
   })
 

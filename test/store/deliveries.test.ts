@@ -5,7 +5,7 @@ import { benches, expectOutcome, STORES, T0, TENANT, type Bench } from './fixtur
 const MS = T0 * 1000
 const DAY_MS = 86_400_000
 
-/** A session at `clients`, ended: what is pending for it. */
+/** Ends a session at `clients`. Returns the deliveries that are then pending. */
 async function pending(b: Bench, ...clients: string[]) {
   for (const one of clients) await b.client(one)
   const { session } = await b.signIn('alice')
@@ -379,8 +379,8 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   })
 
   /**
-   * Leases what is due.
-   * @returns by the client and what the message names: whether it would end a newer session
+   * Leases what is due. Returns whether each would end a newer session, by the client and by what
+   * the message names.
    */
   const leased = async (b: Bench) => {
     const found: Record<string, boolean> = {}

@@ -42,7 +42,7 @@ const fill = (store: Store) => async () => {
   await store.appendAudit({ actor: OPERATOR, via: 'command', act: 'revoke', target: 'everything' })
 }
 
-/** The whole chain, beginnings between the rows that they stand between. */
+/** Checks the whole chain, in which each beginning lies between two rows. */
 async function problem(store: Store, log: LogName): Promise<string | undefined> {
   const begins = await store.chainBegins({ log, from: 0, to: Number.MAX_SAFE_INTEGER })
   const rows = await store.chainRows({ log, after: 0, to: Number.MAX_SAFE_INTEGER, limit: 1000 })

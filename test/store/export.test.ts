@@ -78,7 +78,7 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
       b.now * 1000,
     )
     await b.signIn(who, { session: sessionOf(who), newDevice: true })
-    // An open one, and one that was lifted.
+    // The user has an open lock, and one that was lifted.
     const locking = {
       actor: OPERATOR,
       may: 'administer',
@@ -126,7 +126,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
         ['history', 3],
         ['session', 2],
         ['participation', 2],
-        // Two logout tokens, and the webhook about a new device.
+        // The deliveries are two logout tokens, and the webhook about a new device.
         ['delivery', 3],
         ['revocation', 3],
       ],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { benches, expectOutcome, statementsOf, STORES, T0, TENANT, type Bench } from './fixture.ts'
 
-/** `users` users, each signed in on `browsers` browsers and at sydney on each. */
+/** Signs in `users` users on `browsers` browsers each, and at sydney on each browser. */
 async function crowd(b: Bench, users: number, browsers = 1) {
   const sessions = []
   for (let i = 0; i < users * browsers; i++) {
@@ -66,7 +66,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const sids = (await all(b)).map(({ sid }) => sid)
     expect(sids).toHaveLength(25)
     expect(new Set(sids)).toEqual(new Set(sessions.map(({ sid }) => sid)))
-    // Pending since the commit, however late the batch.
+    // The deliveries count as pending since the commit, however late their batch is.
     expect(
       (await b.store.listDeliveries({ limit: 1000 })).every(
         ({ createdAtMs }) => createdAtMs === T0 * 1000,
@@ -134,7 +134,8 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const sessions = await crowd(b, 6)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
-    // Each session has two pending: the batch of three ends in the middle of the second one.
+    // Each session has two pending deliveries, so that a batch of three ends in the middle of the
+    // second session.
     expect(await b.fanOutAll(3)).toBe(12)
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 6 })
   })
@@ -164,7 +165,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
       const ended = selector.kind === 'client' ? sessions.slice(0, 39) : []
       for (const { sid } of ended) await b.revoke({ kind: 'session', sid })
       await b.revoke(selector)
-      // Opened since: not covered, and looked at all the same.
+      // Sessions that were opened since are not covered, but are read all the same.
       if (selector.kind === 'everything') await crowd(b, 40)
       let acts = 1
       while ((await b.store.fanOutPending({ limit: 1 })).more) acts++
@@ -260,7 +261,8 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     const sessions = await crowd(b, 2, 3)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
-    // Batches of one: the three sessions of a user are in different batches.
+    // The batches have one session each, so that the three sessions of a user are in different
+    // batches.
     await b.fanOutAll(1)
     const deliveries = await all(b)
     const [bySub, bySid] = [
@@ -305,7 +307,7 @@ describe.each(STORES)('deliveries of wide revocations, on %s', (_name, make) => 
     )
     for (const { sid } of sessions)
       expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'live' })
-    // Counted as the dry run counts: the sessions that it took part in.
+    // The count is that of the dry run: the sessions in which the client took part.
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 3 })
   })
 

@@ -103,7 +103,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
           reportedAtMs: b.now * 1000,
         })
       ).reached
-    // The first report says where it begins.
+    // The first report says where the guard begins.
     expect(await report(1)).toEqual([])
     const reachedBy = { clientId: 'sydney', at: T0, atMs: T0 * 1000, reportedAtMs: b.now * 1000 }
     expect(await report(3)).toEqual([

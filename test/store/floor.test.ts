@@ -11,7 +11,7 @@ import { type Bench, bench, benches, expectOutcome, STORES, T0, TENANT } from '.
 const OTHER = '99999999-2222-4333-8444-555555555555'
 const OPERATOR: Actor = { kind: 'operator', id: 'u_operator' }
 
-/** A sign-in by a visit that departed when the log had that head; 0: one that was not fresh. */
+/** Signs in by a visit that began when the log had `provenSeq`. 0: the sign-in was not fresh. */
 async function attempt(
   b: Bench,
   provenSeq: number,

@@ -79,7 +79,7 @@ describe.each(STORES)('a lock beside another act, on %s', (_name, make) => {
           (await b.store.checkAccess({ ...access, clientId, rev: redeemed.rev })).outcome,
         ).toBe('rejected')
       } else expect(redeemed).toMatchObject({ outcome: 'rejected' })
-      // Issued before the lock, and so covered by its revocation.
+      // It was issued before the lock, so that the lock's revocation covers it.
       if (issued.state === 'live')
         expect((await b.store.redeemAuthorizationCode(redemptionOf(late, b.now))).outcome).toBe(
           'rejected',

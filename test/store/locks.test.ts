@@ -426,7 +426,7 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       refused('has_role'),
     )
     await b.store.recordOperator({ sub: live.session.sub, may: 'administer', now: b.now })
-    // Three are known: one may go. Then two are left.
+    // The broker knows three administrators. One may be locked, and then two are left.
     expect((await lock(b, user('ines'), as(adam))).outcome).toBe('locked')
     expect(await lock(b, user('erin'), as(adam))).toEqual(refused('last_administrators'))
     expect((await lock(b, user('gina'), { ...as(olga), may: 'operate' })).outcome).toBe('locked')
@@ -461,7 +461,8 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       outcome: 'rejected',
       why: 'has_role',
     })
-    // Locked as a guest, an administrator is locked in the operator tenant too: two are left.
+    // An administrator who is locked as a guest is locked in the operator tenant too, so that two
+    // are left.
     expect((await lock(b, guest('ines'), as(adam))).outcome).toBe('locked')
     for (const tid of [TENANT, guestTenant])
       expect(await lock(b, { kind: 'user', tid, oid: 'oid-erin' }, as(adam))).toEqual({

@@ -44,7 +44,8 @@ describe.skipIf(!HAS_POSTGRES)(
           .poll(() => other.head().catch(() => undefined), { timeout: 20_000 })
           .toEqual(before)
 
-        // No volume is restored within the second that a lease of these brokers may still count.
+        // A volume cannot be restored within the second for which a lease of these brokers may
+        // still be valid.
         const ranOutBefore = [...leasesRanOut]
         await server.kill()
         await expect

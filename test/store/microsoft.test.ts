@@ -47,7 +47,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
       )
     await b.signIn('without')
     const round = PLACES * 10
-    // A round from its beginning to its end, by pages.
+    // Takes all pages of a round, from its beginning to its end.
     const walk = async (start: number, limit: number, tid = TENANT): Promise<string[]> => {
       const walked: string[] = []
       for (let more = true; more;) {
@@ -107,8 +107,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(sidsOf(again).toSorted()).toEqual(sidsOf(died).toSorted())
     for (const page of again) if (page !== undefined) await b.store.finishProbes(page.id)
     expect(await take(later + 120_000)).toBeUndefined()
-    // The next round. A page that was taken by a clock that is a day ahead is held no longer than
-    // by any other.
+    // The next round begins. A page that was taken by a clock that is a day ahead is held no longer
+    // than any other.
     expect(
       new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later + DAY_MS, { rounds: 12 })))))
         .size,
@@ -138,7 +138,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(next?.due).toHaveLength(5)
     await b.store.finishProbes(next?.id ?? '')
     expect(await take(PLACES * 12.5, nowMs + 2000)).toBeUndefined()
-    // A broker that begins after an outage of all: it goes on where the time is.
+    // A broker that starts after an outage of all brokers continues at the current time.
     const outageMs = nowMs + 3_600_000
     expect(
       await b.store.takeProbes({
@@ -275,8 +275,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(pages.map(({ length }) => length)).toEqual([10, 10, 10, 10])
     expect(new Set(pages.flat().map(({ oid }) => oid)).size).toBe(40)
     expect(await claim()).toEqual([])
-    // Half of one page was done by a broker that died; another broker gave its page back, less one
-    // piece of work.
+    // A broker died after half of its page. Another one gave its page back, except for one piece of
+    // work.
     const [died, gave] = pages
     for (const work of died.slice(0, 5)) await b.store.settleMicrosoftWork(work)
     const [failing, ...rest] = gave
@@ -294,10 +294,10 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     ]
     expect(expired).toHaveLength(34)
     expect(new Set(expired.map(({ oid }) => oid)).size).toBe(34)
-    // The former holder gives back what is another's by now: nothing happens.
+    // The former holder gives back work that another broker holds by now, which changes nothing.
     await b.store.releaseMicrosoftWork(rest)
     expect(await claim(untilMs)).toEqual([])
-    // Whatever was claimed by a clock that is a day ahead is held no longer than by any other.
+    // Work that was claimed by a clock that is a day ahead is held no longer than any other.
     expect(await claim(untilMs + DAY_MS)).toHaveLength(10)
     expect(await claim(untilMs)).toHaveLength(10)
   })

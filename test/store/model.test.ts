@@ -8,7 +8,7 @@ const CLIENTS = ['sydney', 'melbourne']
 const USERS = ['alice', 'bob', 'carol']
 const TENANTS = ['tenant-1', 'tenant-2']
 
-/** Numbers that the run reads as "one of those that are there by now". */
+/** Numbers that the run reads as "one of those that exist by now". */
 const nat = fc.nat(1000)
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('signIn' as const), who: nat }) },
@@ -138,7 +138,7 @@ class Run {
     if (session === undefined) return
     const { sid, sub, tid } = session
     const clientId = pick(CLIENTS, client) ?? ''
-    // The narrow ones more often: everything at once leaves little to look at.
+    // Narrow selectors come more often, because after a wide one little is left to check.
     const selectors: Selector[] = [
       { kind: 'session', sid },
       { kind: 'grant', sid, clientId },

@@ -28,10 +28,10 @@ const addEndpoint = (b: Bench, id: string, how: Partial<WebhookEndpoint> = {}) =
   })
 
 interface How extends SignInOptions {
-  /** Null: the sign-in brings no `email` claim. */
+  /** Null: the sign-in has no `email` claim. */
   email?: string | null
 }
-/** A sign-in of Alice's, if nothing else is said, with a browser that she had not used. */
+/** Signs Alice in with a browser that she has not used, unless `how` says otherwise. */
 function tryToSignIn(b: Bench, { email = 'alice@contoso.example', ...how }: How = {}) {
   const user = {
     tid: TENANT,

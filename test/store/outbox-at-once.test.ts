@@ -36,7 +36,7 @@ async function signInAt(b: Bench, who: string, clients: readonly string[]): Prom
   return session.sid
 }
 
-/** A session of each user at these clients, revoked. @returns the ids of what is pending then */
+/** Revokes a session of each user at these clients. Returns the ids of the pending deliveries. */
 async function pending(b: Bench, ...clients: string[]): Promise<string[]> {
   for (const one of clients) await b.client(one)
   const ids: string[] = []
@@ -240,7 +240,7 @@ describe.each(STORES)('retention on two brokers at once, on %s', (_name, make) =
     expect((await b.store.listDeliveries({ limit: 100 })).map(({ id }) => id)).toEqual([kept])
     expect(await b.store.deliveryCounts()).toMatchObject([{ state: 'pending', count: 1 }])
     for (const id of settled) expect(await b.store.attemptsOf(id)).toEqual([])
-    // The head that is signed is not before this revocation: the log keeps all of it.
+    // The signed head of the chain is not before this revocation, so that the log keeps all of it.
     const { seq } = (await b.store.findDelivery(kept)) ?? {}
     expect(await b.store.findRevocation(seq ?? 0)).toMatchObject({
       totals: { pending: 1, delivered: 1 },
@@ -339,7 +339,7 @@ class Run {
       this.delivered.add(id)
   }
 
-  /** All at once. */
+  /** Does the acts all at once. */
   async round(acts: readonly Act[]): Promise<void> {
     const rows = await Promise.all(this.ids.map((id) => this.b.store.findDelivery(id)))
     const attempts = new Map(rows.map((row) => [row?.id ?? '', row?.attempts ?? 0]))

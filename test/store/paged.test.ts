@@ -70,7 +70,7 @@ describe('a user with many audit entries who is erased', () => {
     await audit('olga', 40)
     await audit('olga', 70, target)
     expectOutcome(await b.store.eraseUser({ sub, actor: ADMINISTRATOR, now: b.now }), 'erased')
-    // The erasure itself forgets as many as most users have.
+    // The erasure itself forgets as many rows as most users have.
     expect(saltsOf(sub, target)).toBe(300)
     await audit(sub, 3)
     await audit('olga', 2, target)

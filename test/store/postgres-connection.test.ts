@@ -54,7 +54,7 @@ test.skipIf(!HAS_POSTGRES)(
 )
 
 describe('what is read', () => {
-  /** A lease that holds as often as `held` says. */
+  /** Reads under a lease that is valid `held` times. */
   function reading(held: number) {
     const pool = { generation: 0 }
     let asked = 0
@@ -135,6 +135,6 @@ describe.skipIf(!HAS_POSTGRES)('a commit', () => {
   })
 })
 
-/** Deferred: it reads the setting at the commit, which is when Postgres does. */
+/** Returns a deferred trigger. It reads the setting at the commit, as Postgres does. */
 const noted = (act: string, event: string): string =>
   `CREATE CONSTRAINT TRIGGER note_${act} AFTER ${event} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note('${act}');`

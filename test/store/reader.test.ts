@@ -41,8 +41,8 @@ afterEach(async () => {
 })
 
 /**
- * Every method with which a connection of this thread reads rows; the store looks at its log's head
- * once a second.
+ * Counts every method with which a connection of this thread reads rows. The store reads the head
+ * of its log once a second.
  */
 function countReads(): () => number {
   const statement = Object.getPrototypeOf(

@@ -163,8 +163,8 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
       await b.store.reportByUser(reporting(b, laptop, { event: rejected })),
       'reported',
     )
-    // The acting session, though it is fresh: without a revocation the attacker's cookie at
-    // Microsoft would open a session.
+    // The acting session ends too, although it is fresh: without a revocation the attacker's cookie
+    // at Microsoft would open a session.
     expect(one).toMatchObject({
       sid: undefined,
       committed: [{ revocation: { selector: { sid: laptop.session.sid } } }],

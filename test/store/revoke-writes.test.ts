@@ -44,8 +44,8 @@ function* recorded<T>(act: Act<T>, into: string[]): Act<T> {
 }
 
 /**
- * A user in a session with a client, a webhook endpoint and a stream that want every event.
- * @returns what the revocation of a selector writes
+ * Signs a user in at a client, with a webhook endpoint and a stream that want every event. Returns
+ * what the revocation of a selector writes.
  */
 async function writesOf(
   select: (session: { sid: string; sub: string }) => Selector,

@@ -76,7 +76,7 @@ describe.each(STORES)('%s', (_, make) => {
   })
 
   describe('revocations are found by', () => {
-    /** Six entries, the newest last: what each is, as its number says. */
+    /** Makes six entries, the newest last. The number of each names its kind. */
     const filled = async () => {
       const b = await fresh()
       const session = await signedIn(b)
@@ -129,8 +129,8 @@ describe.each(STORES)('%s', (_, make) => {
 
   describe('a page of a search looks at a bounded number of entries, and goes on from there:', () => {
     /**
-     * Walks a search to its end.
-     * @returns each page's finds, and how many pages said that they were not whole
+     * Reads a search to its end. Returns the entries of each page, and the number of pages that
+     * were not complete.
      */
     async function walked<T, P>(
       page: (before: P | undefined) => Promise<{ found: T[]; searchedTo: P | undefined }>,
@@ -175,7 +175,7 @@ describe.each(STORES)('%s', (_, make) => {
       }
       const first = await b.store.pageOfRevocations({ reason: 'idle', limit: 9, most: 5 })
       expect(first).toEqual({ found: [], searchedTo: { seq: 20, at: b.now - 4 * 60 } })
-      // A page that is full says no more than that.
+      // A page that is full needs no place at which the search stopped.
       expect(await b.store.pageOfRevocations({ limit: 2, most: 5 })).toMatchObject({
         found: [{ seq: 24 }, { seq: 23 }],
         searchedTo: undefined,

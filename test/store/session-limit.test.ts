@@ -17,7 +17,7 @@ const ask = (most: number, ...end: string[]): SessionLimit => ({ most, whenFull:
 const live = async (b: Bench, sub: string) =>
   (await b.store.liveSessionsOf(sub, b.now)).map(({ session }) => session.sid).toReversed()
 
-/** A sign-in a second later than the one before; its session. */
+/** Signs in a second after the last sign-in. Returns the session. */
 async function signIn(b: Bench, who = 'alice', limit?: SessionLimit) {
   b.now++
   return (await b.signIn(who, { limit })).session
@@ -54,7 +54,7 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
       },
     ])
     expect(await live(b, first.sub)).toEqual([second.sid, third.session.sid])
-    // Lowered: as many end as are too many.
+    // With a lower limit, as many sessions end as are above it.
     const last = await signIn(b, 'alice', oldest(1))
     expect(await live(b, first.sub)).toEqual([last.sid])
     expect(await b.store.statusBySid(last.sid, b.now)).toMatchObject({ state: 'live' })
@@ -91,7 +91,7 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
       [sids[1], sids[2]].map((sid) => ({ kind: 'session', sid })),
     )
     expect(await live(b, sub)).toEqual([all[0], all[3], done.session.sid])
-    // The limit is not reached by now: what was chosen stays.
+    // The limit is no longer reached, so that the chosen session stays.
     await b.revoke({ kind: 'session', sid: all[3] ?? '' })
     expect((await b.signIn('alice', { limit: ask(3, all[0] ?? '') })).committed).toEqual([])
   })
@@ -125,7 +125,7 @@ describe.each(STORES)('the limit of sessions, on %s', (_name, make) => {
     await b.store.checkAccess({ ...access, sid: second.sid, joins: 'sydney' })
     b.now++
     grants.push(await exchangeWithin(b, third.sid, 'sydney', 2))
-    // The same session again is one.
+    // The same session counts once.
     grants.push(await exchangeWithin(b, third.sid, 'sydney', 2))
     expect((await b.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)).toEqual([])
     b.now++

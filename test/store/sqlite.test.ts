@@ -70,7 +70,8 @@ async function expectAcknowledged(said: string[]): Promise<void> {
   for (const line of said.filter((one) => one.startsWith('opened '))) {
     const n = line.slice(7)
     const status = await store.statusBySid(`s_${n}`, T0)
-    // An odd one may have ended without an answer to us; one whose answer we got must have ended.
+    // An odd session may have ended although the answer was lost. A session whose end was answered
+    // must have ended.
     if (ended.has(n) || Number(n) % 2 === 0)
       expect(status.state).toBe(ended.has(n) ? 'ended' : 'live')
     else expect(status.state).not.toBe('unknown')
@@ -288,8 +289,8 @@ describe('the group-commit writer', () => {
     const before = statSync(`${file}-wal`).size
     await Promise.all(acts)
     expect(open.every(Boolean)).toBe(true)
-    // Apart, each would have written its page once: 450 frames. Together, three commits wrote each
-    // page they touched.
+    // One by one, each act would have written its page once: 450 frames. Together, three commits
+    // wrote each page that they changed.
     expect(statSync(`${file}-wal`).size - before).toBeLessThan(100 * 4096)
     end()
   })

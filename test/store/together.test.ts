@@ -27,9 +27,7 @@ import { bench, codeFor, family, redemptionOf, T0, type Bench } from './fixture.
  */
 const seq = fc.nat(4)
 const seconds = (from: number, to: number) => fc.integer({ min: T0 + from, max: T0 + to })
-/**
- * About each family and what is asked of it. Mostly valid: then a single thing that is not decides.
- */
+/** Returns mostly `value`, so that a single wrong member decides about a family and its request. */
 const usually = <T>(value: T, other: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: other })
 const families = fc.array(
@@ -153,7 +151,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
 
   async function put(all: Family[], everything: number): Promise<Input[]> {
     await insert('log_head', [{ id: 1, seq: 7, epoch: 'e' }])
-    // A theft that is left to the act is appended.
+    // The chains begin, because an act appends each theft that is left to it.
     await runAct(client, sources, beginChains())
     await insert(
       'subjects',
@@ -508,7 +506,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     await database.drop()
   })
 
-  /** Several at once, so that they share statements. */
+  /** Signs in several users at once, so that they share statements. */
   const someFamilies = (): Promise<TokenFamily[]> =>
     Promise.all(
       Array.from({ length: 12 }, async (_, i) =>

@@ -73,7 +73,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     const user = { kind: 'user', id: 'u' } as const
     const broker = { kind: 'broker', id: 'part' } as const
     const cases: [Selector['kind'], Parameters<typeof revoke>[2], string[]][] = [
-      // A sign-out on the user's own device, and time.
+      // A sign-out on the user's own device and an expired session send no event.
       ['session', { reason: 'signed_out', actor: user }, []],
       ['session', { reason: 'expired', actor: broker }, []],
       ['subject', { reason: 'signed_out_everywhere', actor: user }, ['user.signed_out_everywhere']],

@@ -44,7 +44,7 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
   test('a client that was removed while it authenticated gets none: it would be newer than the client’s own end', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { ...GRANTS, scopes: ['cases:read'] })
-    // The registry of this process has not heard of it yet.
+    // The registry of this process does not know of the removal yet.
     await rig.store.removeClient({
       clientId: 'sydney',
       source: 'any',

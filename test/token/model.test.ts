@@ -118,8 +118,8 @@ class World {
   }
 
   /**
-   * A public client has 10 s to use the generation before the current one again; then it costs the
-   * grant, after 30 s the session.
+   * Returns what a late refresh costs. A public client has 10 s to use the generation before the
+   * current one again. After that it loses the grant, and after 30 s the session.
    */
   lateness(grant: Grant): 'late' | 'stolen' | undefined {
     if (!this.isPublic || grant.held === grant.generations.length - 1) return undefined

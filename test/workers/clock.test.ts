@@ -11,7 +11,7 @@ import { atMicrosoft, authorizePath, createBrowser, delivered, signIn } from '..
 
 const HOURS = 3600
 
-/** A session with tokens at an instance; the sweep; and what the instance is answered. */
+/** Returns a session with tokens at an instance, the sweep, and the answers to the instance. */
 async function world() {
   const rig = await createRig()
   const sydney = await rig.register('Sydney')

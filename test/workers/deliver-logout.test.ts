@@ -209,7 +209,7 @@ describe('one attempt', () => {
     rig.clock.advance(3600)
     await rig.keys.rotate('RS256', 'emergency', rig.clock.now())
     const ref = only((await end(rig, session.sid)).pending)
-    // The target answers, so its breaker has nothing to say.
+    // The target answers, so that its breaker does not matter.
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'passed' })
     expect(await find(rig, ref)).toMatchObject({
       state: 'pending',
@@ -463,7 +463,7 @@ describe('the workers', () => {
         await deliverLogout(rig.deps, { ...ref, attempt })
         rig.clock.advance(4 * 3600)
       }
-      // The next is hours away.
+      // The next attempt is hours away.
       rig.clock.advance(-4 * 3600)
     }
     await working(rig)

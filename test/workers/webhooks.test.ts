@@ -47,7 +47,7 @@ const validates = new Ajv2020({
   formats: { 'date-time': true, uuid: true },
 }).compile(webhookJsonSchema())
 
-/** A test event of an endpoint: written, and not on its way. */
+/** Writes a test event of an endpoint without sending it. */
 async function testEvent(rig: Rig, id: string): Promise<DeliveryRef> {
   const ref = await rig.store.testWebhook(id)
   return ref ?? expect.unreachable()
