@@ -124,9 +124,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 429]
 [[operations]]
 include-operation-id = "pollStream"
 enabled = false
-# after and epoch come together or not at all.
+# after and epoch come together or not at all, and a form has each parameter once (RFC 6749 §3.2).
 [[operations]]
-include-operation-id = ["followRevocations", "followRevocationsByForm"]
+include-operation-id = ["followRevocations", "followRevocationsByForm", "readClockByForm"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
 `
 
