@@ -31,23 +31,23 @@ const fieldsOf = (table: Table): Fields =>
     ),
   )
 
-type Who = { sub: string; tid: string; oid: string; target: string }
+type UserKey = { sub: string; tid: string; oid: string; target: string }
 type Page = { records: HeldRecord[]; next: string | undefined }
 /**
  * Returns one page of a table.
  * @param after where the page before ended; '' at first
  */
-type Stage = (who: Who, after: string, limit: number) => Act<Page>
+type Stage = (who: UserKey, after: string, limit: number) => Act<Page>
 type Kind = HeldRecord['kind']
 
 const held = (kind: Kind, rows: unknown[]): HeldRecord[] =>
   (rows as HeldRecord['values'][]).map((values) => ({ kind, values }))
 
 /** Exports a table in which a user has few rows, in one page. */
-function whole(kind: Kind, table: Table, isTheirs: (p: Takes<Who>) => SQL): Stage {
+function whole(kind: Kind, table: Table, isTheirs: (p: Takes<UserKey>) => SQL): Stage {
   const rows = query(
     fieldsOf(table),
-    (p: Takes<Who>, f) => sql`SELECT ${f} FROM ${table} WHERE ${isTheirs(p)}`,
+    (p: Takes<UserKey>, f) => sql`SELECT ${f} FROM ${table} WHERE ${isTheirs(p)}`,
   )
   return function* (who) {
     return { records: held(kind, yield* rows.all(who)), next: undefined }
@@ -55,10 +55,10 @@ function whole(kind: Kind, table: Table, isTheirs: (p: Takes<Who>) => SQL): Stag
 }
 
 /** Exports a table by an index on the user and a rising id. */
-function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<Who>) => SQL): Stage {
+function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<UserKey>) => SQL): Stage {
   const rows = query(
     fieldsOf(table),
-    (p: Takes<Who & { after: number; limit: number }>, f) =>
+    (p: Takes<UserKey & { after: number; limit: number }>, f) =>
       sql`SELECT ${f} FROM ${table} WHERE ${isTheirs(p)} AND ${id} > ${p.after} ORDER BY ${id} LIMIT ${p.limit}`,
   )
   return function* (who, after, limit) {
@@ -71,7 +71,12 @@ function along(kind: Kind, table: Table, id: Column, isTheirs: (p: Takes<Who>) =
 }
 
 /** Exports the user's rows from bounded pages of the whole table, in the order of its key. */
-function through(kind: Kind, table: Table, key: Column, isTheirs: (p: Takes<Who>) => SQL): Stage {
+function through(
+  kind: Kind,
+  table: Table,
+  key: Column,
+  isTheirs: (p: Takes<UserKey>) => SQL,
+): Stage {
   const isNumber = key.dataType === 'number'
   const end = query(
     { last: sql<string | number | null>`max(page.place)`, count: sql<number>`count(*)` },
@@ -80,7 +85,7 @@ function through(kind: Kind, table: Table, key: Column, isTheirs: (p: Takes<Who>
   )
   const rows = query(
     fieldsOf(table),
-    (p: Takes<Who & { after: string | number; to: string | number }>, f) =>
+    (p: Takes<UserKey & { after: string | number; to: string | number }>, f) =>
       sql`SELECT ${f} FROM ${table} WHERE ${key} > ${p.after} AND ${key} <= ${p.to} AND ${isTheirs(p)} ORDER BY ${key}`,
   )
   return function* (who, cursor, limit) {
@@ -94,11 +99,11 @@ function through(kind: Kind, table: Table, key: Column, isTheirs: (p: Takes<Who>
 
 const entries = query(
   fieldsOf(securityEvents),
-  (p: Takes<Who & { at: number; id: string; limit: number }>, f) =>
+  (p: Takes<UserKey & { at: number; id: string; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND (${securityEvents.at}, ${securityEvents.id}) > (${p.at}, ${p.id})
       ORDER BY ${securityEvents.at}, ${securityEvents.id} LIMIT ${p.limit}`,
 )
-function* history(who: Who, after: string, limit: number): Act<Page> {
+function* history(who: UserKey, after: string, limit: number): Act<Page> {
   const [at, id = ''] = after.split(' ')
   const rows = (yield* entries.all({ ...who, at: Number(at), id, limit })) as unknown as {
     at: number
@@ -108,7 +113,7 @@ function* history(who: Who, after: string, limit: number): Act<Page> {
   return { records: held('history', rows), next: last && `${last.at} ${last.id}` }
 }
 
-const ofSession = (sid: Column, p: Takes<Who>): SQL =>
+const ofSession = (sid: Column, p: Takes<UserKey>): SQL =>
   sql`EXISTS (SELECT 1 FROM ${sessions} WHERE ${sessions.sid} = ${sid} AND ${sessions.sub} = ${p.sub})`
 
 const STAGES: readonly Stage[] = [

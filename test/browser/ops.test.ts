@@ -266,7 +266,7 @@ test('Back after revoking shows what was done; a page that the browser had kept 
     await objections(page),
   ]).toEqual([390, []])
   await page.goForward()
-  await page.getByText('Revoked. The broker now refuses what it covers').waitFor()
+  await page.getByText('Revoked. The broker now rejects what it covers').waitFor()
   expect(window.complaints).toEqual([])
 })
 

@@ -279,7 +279,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
 }
 
 const DONE: Record<string, string> = {
-  yes: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',
+  yes: 'Revoked. The broker now rejects what it covers, and is delivering the logout tokens.',
   before:
     'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }

@@ -85,7 +85,7 @@ export function signInAddress(
   return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', purpose, now) })}`
 }
 
-export interface Said {
+export interface Message {
   kind: 'good' | 'warn' | 'bad'
   title: string
   words?: string | undefined
@@ -96,7 +96,7 @@ export function setupPage(
   about: {
     title: string
     status?: 200 | 400 | 403 | 409 | 422
-    said?: Said | undefined
+    said?: Message | undefined
     script?: string
     home?: boolean
   },

@@ -25,7 +25,7 @@ export const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access
     means: () => [
       'The broker rejects a user whose token has no amr with mfa. Try it with a sign-in: if no amr arrives, choose an authentication context.',
     ],
-    assertion: () => 'I know that users whose token does not say mfa are refused.',
+    assertion: () => 'I know that users whose token does not say mfa are rejected.',
   },
   conditional_access: {
     label: 'A Conditional Access policy on the application, which you vouch for',

@@ -14,7 +14,7 @@ import {
   type SetupRequest,
 } from './frame.tsx'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
-import { saidOf } from './returned.ts'
+import { messageOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
 
@@ -48,7 +48,7 @@ export function proofPage(
     {
       title: `Proof of MFA: ${nameOf(row)}`,
       status: problem === undefined ? 200 : 400,
-      said: problem === undefined ? saidOf(request) : { kind: 'bad', title: problem },
+      said: problem === undefined ? messageOf(request) : { kind: 'bad', title: problem },
     },
     <>
       <p>
@@ -168,7 +168,7 @@ function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; 
         title={
           proves
             ? 'This user would be let in by this proof.'
-            : 'This user would be refused: the token does not hold that proof.'
+            : 'This user would be rejected: the token does not hold that proof.'
         }
       >
         {proves && kindOf(proof) === 'auth_context'

@@ -1,7 +1,7 @@
 import { sha256 } from '../../runtime/compare.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
 import { type SignInPurpose, open, type Outcome, type Trial } from './sign-in-purpose.ts'
-import { type Acting, goOn, withSetupAudit, type Said, type SetupRequest } from './frame.tsx'
+import { type Acting, goOn, withSetupAudit, type Message, type SetupRequest } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /**
@@ -107,7 +107,7 @@ async function confirm(
   return 'confirmed'
 }
 
-const SAID: Readonly<Record<string, Said>> = {
+const SAID: Readonly<Record<string, Message>> = {
   consented: {
     kind: 'good',
     title: 'Microsoft says that consent was given.',
@@ -178,10 +178,10 @@ const SAID: Readonly<Record<string, Said>> = {
 }
 
 /** Returns the message that the URL's key selects. The URL cannot contain the text itself. */
-export const saidOf = (request: SetupRequest): Said | undefined =>
+export const messageOf = (request: SetupRequest): Message | undefined =>
   saidFor(request.c.req.query('said'))
 
-export function saidFor(said: string | undefined): Said | undefined {
+export function saidFor(said: string | undefined): Message | undefined {
   if (said === undefined) return undefined
   if (Object.hasOwn(SAID, said)) return SAID[said]
   const [key = '', code] = said.split('.')

@@ -14,7 +14,7 @@ import {
 } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { ReEntry } from './re-entry.tsx'
-import { saidOf } from './returned.ts'
+import { messageOf } from './returned.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 
 /** The page of one tenant: consent, proof of MFA, and removal. */
@@ -29,7 +29,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
   const operators = request.deps.connection.current().operatorTenant === row.tid
   return setupPage(
     request,
-    { title: nameOf(row), said: saidOf(request) },
+    { title: nameOf(row), said: messageOf(request) },
     <>
       <Facts
         items={[
