@@ -82,10 +82,13 @@ const byCookie = query(
     sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)}`,
 )
 type Browser = { cookieHash: string | undefined; browserHash: string | undefined }
+// An OR of the two hashes would read every open session, so each is looked up by its own index.
 const ofBrowser = query(
   sessionFields,
   (p: Takes<Browser>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers}
-    WHERE ${sessions.endedSeq} IS NULL AND (${sessions.cookieHash} = ${withoutReprepare(p.cookieHash)} OR ${sessions.browserHash} = ${withoutReprepare(p.browserHash)})
+    WHERE ${sessions.endedSeq} IS NULL AND ${sessions.sid} IN (
+      SELECT b.sid FROM ${sessions} b WHERE b.cookie_hash = ${withoutReprepare(p.cookieHash)}
+      UNION ALL SELECT b.sid FROM ${sessions} b WHERE b.browser_hash = ${withoutReprepare(p.browserHash)} AND b.ended_seq IS NULL)
     ORDER BY ${sessions.openedAt} DESC, ${sessions.sid}`,
 )
 const lock = lockRows(sessions, (p: Takes<{ sid: string }>) => sql`${sessions.sid} = ${p.sid}`)

@@ -92,7 +92,7 @@ const BOUNDED: [piece: string, why: string][] = [
     'WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY',
     'the sessions of one sign-in session of Entra',
   ],
-  ['sessions.cookie_hash = ? OR sessions.browser_hash = ?', 'the session of one browser'],
+  ['WHERE b.browser_hash = ? AND b.ended_seq IS NULL', 'the open sessions of one browser'],
   [
     'DELETE FROM codes WHERE codes.sid = ? AND codes.client_id = ?',
     'the codes of one session at one client',
