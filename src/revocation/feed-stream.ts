@@ -67,6 +67,8 @@ export class FeedStream {
   #liveFrom: number | undefined
   #open = true
   #hasRoom: (() => void) | undefined
+  /** True if the buffer was full at the last review, and nothing was read since. */
+  #unread = false
 
   constructor(
     log: FeedLog,
@@ -90,7 +92,10 @@ export class FeedStream {
           this.#controller = controller
           controller.enqueue(listener.opening)
         },
-        pull: () => this.#hasRoom?.(),
+        pull: () => {
+          this.#unread = false
+          this.#hasRoom?.()
+        },
         cancel: () => this.#close(),
       },
       new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_BYTES }),
@@ -197,10 +202,15 @@ export class FeedStream {
     this.#close()
   }
 
-  /** Sends the lease, or closes the stream of a reader that has 1 MiB waiting. */
+  /** Sends the heartbeat, unless what the stream has to catch up with still waits to be read. */
   beat(lease: Uint8Array): void {
-    if ((this.#controller.desiredSize ?? 0) <= 0) this.cut()
-    else this.send(this.#liveFrom === undefined ? WAITING : lease)
+    if (!this.#full) this.send(this.#liveFrom === undefined ? WAITING : lease)
+  }
+
+  /** Cuts a reader that has read nothing of a full buffer since the last review. */
+  review(): void {
+    if (this.#unread) this.cut()
+    else this.#unread = this.#full
   }
 
   /**

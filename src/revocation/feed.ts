@@ -297,12 +297,13 @@ export class FeedOfThisProcess implements Feed {
     for (const stream of [...this.#streams]) {
       if (this.#deps.clients.find(stream.client.clientId) === undefined)
         stream.end('client_removed')
-      else void reviewCredential(stream)
+      else void review(stream)
     }
   }
 }
 
-/** Closes a stream whose credential is no longer valid. */
-async function reviewCredential(stream: FeedStream): Promise<void> {
-  if (!(await stream.isValid().catch(() => false))) stream.end('credential')
+/** Closes a stream whose credential is no longer valid, and cuts one whose reader has stopped. */
+async function review(stream: FeedStream): Promise<void> {
+  if (await stream.isValid().catch(() => false)) stream.review()
+  else stream.end('credential')
 }

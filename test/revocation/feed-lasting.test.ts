@@ -3,7 +3,9 @@ import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
 import { feedEndpoints } from '../../src/revocation/feed-endpoints.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
-import { ENTRY_SECONDS } from '../../src/revocation/feed-wire.ts'
+import type { Revocation } from '../../db/types.ts'
+import { FeedStream, type FeedLog } from '../../src/revocation/feed-stream.ts'
+import { ENTRY_SECONDS, PAGE } from '../../src/revocation/feed-wire.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { FairLimiter } from '../../src/runtime/concurrency.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
@@ -226,6 +228,66 @@ describe('many that come at once', () => {
     }
     await Promise.all(all)
     expect(begun).toEqual(['a1', 'b1', 'a2', 'b2', 'c1', 'a3'])
+  })
+})
+
+describe('a reader that is slow', () => {
+  /**
+   * The log of a stream: pages without end, which fill its buffer. `filled` is called when it is
+   * full.
+   */
+  const endless = (filled: () => void): FeedLog => ({
+    store: {
+      head: async () => ({ epoch: 'e', seq: 1e9 }),
+      revocationsAfter: async ({ after }) =>
+        Array.from({ length: PAGE }, (_, i) => ({
+          seq: after + i + 1,
+          at: 0,
+          selector: { kind: 'everything' },
+          reason: 'administrator',
+          actor: { kind: 'operator', id: 'olivia' },
+        })) as Revocation[],
+      wasLost: () => false,
+    },
+    now: () => 0,
+    head: () => ({ epoch: 'e', seq: 1e9 }),
+    lease: () => new Uint8Array(),
+    tenantsOf: () => undefined,
+    turn: async () => filled,
+    ahead: () => undefined,
+    closed: () => undefined,
+  })
+
+  test('of the log that it missed keeps its stream at each heartbeat; one that reads nothing from review to review is cut', async () => {
+    const rig = await createRig()
+    await rig.register('Sydney')
+    let filled = 0
+    const stream = new FeedStream(
+      endless(() => void filled++),
+      {
+        client: rig.clients.find('sydney')!,
+        guardId: 'slow',
+        opening: new Uint8Array(1),
+      },
+    )
+    const caughtUp = stream.catchUp(undefined, [])
+    const reader = stream.body.getReader()
+    const bytes = async () => (await reader.read()).value?.length ?? 0
+    await bytes()
+    for (let times = 1; times <= 3; times++) {
+      await expect.poll(() => filled).toBeGreaterThanOrEqual(times)
+      stream.beat(new Uint8Array(1))
+      stream.review()
+      expect(stream.open).toBe(true)
+      expect(await bytes()).toBeGreaterThan(1)
+    }
+    await expect
+      .poll(() => {
+        stream.review()
+        return stream.open
+      })
+      .toBe(false)
+    await caughtUp
   })
 })
 
