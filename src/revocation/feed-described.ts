@@ -12,10 +12,11 @@ import {
   text,
 } from '../protocol/described.ts'
 import { selectorSchema } from '../protocol/selector.ts'
+import { GUARD_ID, NONCE } from './feed-wire.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
 
-const guard = text.regex(/^[A-Za-z0-9._-]{1,64}$/)
+const guard = text.regex(GUARD_ID)
 const entry = z
   .object({
     seq: z.int(),
@@ -96,7 +97,7 @@ export const FOLLOW_BY_FORM: Description = {
 }
 
 const nonce = text
-  .regex(/^[\w-]{16,64}$/)
+  .regex(NONCE)
   .meta({ description: 'random, new with each request; the answer repeats it' })
 const anchored = {
   tag: 'feed',

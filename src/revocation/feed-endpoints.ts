@@ -21,6 +21,8 @@ import {
   ANY_GUARD,
   ENTRY_SECONDS,
   entryOf,
+  GUARD_ID,
+  NONCE,
   PAGE,
   readEventId,
   tenantsHeard,
@@ -37,7 +39,6 @@ import {
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
 const MAX_REPORT_BYTES = 4_096
 const MAX_ASSERTION_BYTES = 8_192
-const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function feedEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -98,7 +99,7 @@ export function feedEndpoints(deps: Deps): Hono {
 async function anchor(deps: Deps, c: Context, params: Params): Promise<Response> {
   await whoAsks(deps, c, params, false)
   const nonce = params.get('nonce') ?? ''
-  if (!/^[\w-]{16,64}$/.test(nonce))
+  if (!NONCE.test(nonce))
     throw new OAuthError(
       'invalid_request',
       'The parameter nonce must be 16 to 64 random characters of A-Z a-z 0-9 _ -.',

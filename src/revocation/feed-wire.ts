@@ -16,6 +16,10 @@ export const ENTRY_SECONDS = 3600 + 60
 /** Entries in one answer or one `snapshot` event. */
 export const PAGE = 1_000
 
+/** The names that a guard may have. */
+export const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
+/** The random value of a request for the clock. */
+export const NONCE = /^[\w-]{16,64}$/
 /** The guard id of a listener that sends none. */
 export const ANY_GUARD = 'default'
 
