@@ -54,7 +54,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
       title: 'What users see',
       status: wrong ? 400 : 200,
       script: PREVIEW,
-      said: wrong
+      result: wrong
         ? {
             kind: 'bad',
             title: 'Nothing was saved',

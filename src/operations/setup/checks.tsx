@@ -20,7 +20,7 @@ export async function checksPage(request: SetupRequest, checks: Checks): Promise
   ])
   return setupPage(
     request,
-    { title: 'Does everything work?', said: headline(findings) },
+    { title: 'Does everything work?', result: headline(findings) },
     <>
       {shown(findings.filter((one) => one.tid === undefined))}
       {tenants.map(({ row }) => (

@@ -35,7 +35,7 @@ export async function connectPage(request: SetupRequest, problem?: Problem): Pro
     {
       title: 'The application in Entra',
       status: problem === undefined ? 200 : 400,
-      said: wrong(problem),
+      result: wrong(problem),
     },
     <>
       <Present current={current} />
@@ -257,7 +257,7 @@ export function addTenantPage(
   const { operatorTenant } = request.deps.connection.current()
   return setupPage(
     request,
-    { title: 'Another tenant', status: problem === undefined ? 200 : 400, said: wrong(problem) },
+    { title: 'Another tenant', status: problem === undefined ? 200 : 400, result: wrong(problem) },
     <>
       <p>
         For several tenants the app registration has to be “Accounts in any organizational

@@ -85,7 +85,7 @@ export function signInAddress(
   return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', purpose, now) })}`
 }
 
-export interface Message {
+export interface StepResult {
   kind: 'good' | 'warn' | 'bad'
   title: string
   words?: string | undefined
@@ -96,7 +96,7 @@ export function setupPage(
   about: {
     title: string
     status?: 200 | 400 | 403 | 409 | 422
-    said?: Message | undefined
+    result?: StepResult | undefined
     script?: string
     home?: boolean
   },
@@ -112,9 +112,9 @@ export function setupPage(
       config: deps.config,
     },
     <>
-      {about.said === undefined ? null : (
-        <Notice kind={about.said.kind} title={about.said.title}>
-          {about.said.words}
+      {about.result === undefined ? null : (
+        <Notice kind={about.result.kind} title={about.result.title}>
+          {about.result.words}
         </Notice>
       )}
       {children}

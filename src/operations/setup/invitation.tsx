@@ -7,7 +7,7 @@ import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { newId } from '../../runtime/ids.ts'
 import { type SignInPurpose, open, type Outcome, seal } from './sign-in-purpose.ts'
-import { keep, saidFor } from './returned.ts'
+import { keep, stepResultOf } from './returned.ts'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 
@@ -56,14 +56,14 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
   }
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const returned = seen.consentReturnedAt !== undefined
-  const said = saidFor(c.req.query('said'))
+  const result = stepResultOf({ c })
   return page(
     c,
     { title: 'Allow Case Manager for your organization', config: deps.config },
     <>
-      {said === undefined ? null : (
-        <Notice kind={said.kind} title={said.title}>
-          {said.words}
+      {result === undefined ? null : (
+        <Notice kind={result.kind} title={result.title}>
+          {result.words}
         </Notice>
       )}
       <p>

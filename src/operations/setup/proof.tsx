@@ -14,7 +14,7 @@ import {
   type SetupRequest,
 } from './frame.tsx'
 import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
-import { messageOf } from './returned.ts'
+import { stepResultOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
 
@@ -48,7 +48,7 @@ export function proofPage(
     {
       title: `Proof of MFA: ${nameOf(row)}`,
       status: problem === undefined ? 200 : 400,
-      said: problem === undefined ? messageOf(request) : { kind: 'bad', title: problem },
+      result: problem === undefined ? stepResultOf(request) : { kind: 'bad', title: problem },
     },
     <>
       <p>

@@ -109,7 +109,7 @@ const checkPage = (
       title: 'Check before you save the limit',
       ...(typed !== undefined && {
         status: 422,
-        said: { kind: 'bad', title: `Nothing was changed: what was typed is not ${row.tid}.` },
+        result: { kind: 'bad', title: `Nothing was changed: what was typed is not ${row.tid}.` },
       }),
     },
     <>

@@ -1,7 +1,7 @@
 import { sha256 } from '../../runtime/compare.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
 import { type SignInPurpose, open, type Outcome, type Trial } from './sign-in-purpose.ts'
-import { type Acting, goOn, withSetupAudit, type Message, type SetupRequest } from './frame.tsx'
+import { type Acting, goOn, withSetupAudit, type SetupRequest, type StepResult } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /**
@@ -29,7 +29,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
   return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }
 
-/** Stores an outcome. @returns the key of the message for the page */
+/** Stores an outcome. @returns the key of the result for the page */
 export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const { deps, now } = request
   const { purpose } = outcome
@@ -107,7 +107,7 @@ async function confirm(
   return 'confirmed'
 }
 
-const SAID: Readonly<Record<string, Message>> = {
+const STEP_RESULTS: Readonly<Record<string, StepResult>> = {
   consented: {
     kind: 'good',
     title: 'Microsoft says that consent was given.',
@@ -177,13 +177,13 @@ const SAID: Readonly<Record<string, Message>> = {
   },
 }
 
-/** Returns the message that the URL's key selects. The URL cannot contain the text itself. */
-export const messageOf = (request: SetupRequest): Message | undefined =>
-  saidFor(request.c.req.query('said'))
-
-export function saidFor(said: string | undefined): Message | undefined {
+/**
+ * Returns the result of a step, which the URL's key selects. The URL cannot contain the text itself.
+ */
+export function stepResultOf({ c }: Pick<SetupRequest, 'c'>): StepResult | undefined {
+  const said = c.req.query('said')
   if (said === undefined) return undefined
-  if (Object.hasOwn(SAID, said)) return SAID[said]
+  if (Object.hasOwn(STEP_RESULTS, said)) return STEP_RESULTS[said]
   const [key = '', code] = said.split('.')
   const guidance = guidanceFor(key)
   const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''

@@ -14,7 +14,7 @@ import {
 } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { ReEntry } from './re-entry.tsx'
-import { messageOf } from './returned.ts'
+import { stepResultOf } from './returned.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 
 /** The page of one tenant: consent, proof of MFA, and removal. */
@@ -29,7 +29,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
   const operators = request.deps.connection.current().operatorTenant === row.tid
   return setupPage(
     request,
-    { title: nameOf(row), said: messageOf(request) },
+    { title: nameOf(row), result: stepResultOf(request) },
     <>
       <Facts
         items={[
