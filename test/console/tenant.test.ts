@@ -251,6 +251,19 @@ describe('in their own tenant', () => {
     expect(await isLive(uma.sid)).toBe(true)
   })
 
+  test('an address that also names an instance locks the user, and speaks of no instance', async () => {
+    const { browser, uma } = await scene()
+    const page = await browser.get(`/tenant/lock/check?client=sydney&user=${uma.sub}`)
+    expect(page.text).toContain('The user cannot sign in, until the lock is lifted.')
+    expect([page.text.includes('instance gets'), page.html.includes('/ops/')]).toEqual([
+      false,
+      false,
+    ])
+    const done = await browser.submitTo(page, '/tenant/lock', { hours: '1' })
+    expect(done.text).toContain('The user is locked and signed out.')
+    expect(await locksOf(OTHER_TENANT)).toMatchObject([{ target: { oid: UMA.oid } }])
+  })
+
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock/check?user=${uma.sub}`)

@@ -228,8 +228,8 @@ async function lockCheck(
   const draft = readDraft(source)
   const target = await targetOf(request, draft)
   if (target === undefined) return unknown(request, draft)
-  if (!mayLock(request, draft)) return notAllowed(request)
-  const isClient = draft.client !== ''
+  if (!mayLock(request, target)) return notAllowed(request)
+  const isClient = target.kind === 'client'
   try {
     const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
     return confirmPage(request, {
@@ -260,17 +260,20 @@ async function lockCheck(
           chosen={source.get('hours') ?? (isClient ? '' : '24')}
         />
       ),
-      typed: isClient ? { word: draft.client } : undefined,
+      typed: typedFor(target),
       button: 'Lock now',
       back: { href: isClient ? clientLink(draft.client) : pageLink(request, '/locks') },
     })
   } catch (error) {
-    return rejected(request, draft, error)
+    return rejected(request, draft, target, error)
   }
 }
 
-const mayLock = (request: ConsoleRequest, { client }: Draft): boolean =>
-  client === '' || isAdministrator(request)
+const mayLock = (request: ConsoleRequest, { kind }: LockTarget): boolean =>
+  kind === 'user' || isAdministrator(request)
+/** Returns the word to type before an instance is locked. The lock of a user needs none. */
+const typedFor = (target: LockTarget) =>
+  target.kind === 'client' ? { word: target.clientId } : undefined
 const notAllowed = (request: ConsoleRequest): Response =>
   nothingHere(request, NEEDS_ADMINISTRATOR, '/clients', 403)
 
@@ -287,14 +290,19 @@ const unknown = (request: ConsoleRequest, draft: Draft): Response =>
  * words name addresses of the API.
  * @throws every error that is not a Problem
  */
-function rejected(request: ConsoleRequest, draft: Draft, error: unknown): Response {
+function rejected(
+  request: ConsoleRequest,
+  draft: Draft,
+  { kind }: LockTarget,
+  error: unknown,
+): Response {
   if (!(error instanceof Problem)) throw error
   const isUnknown = error.status === 404
-  if (draft.client === '' && isUnknown) return unknown(request, draft)
+  if (kind === 'user' && isUnknown) return unknown(request, draft)
   const words = isUnknown
     ? 'No client of that ID is registered.'
     : `${error.title}. ${error.message}`
-  return nothingHere(request, words, draft.client === '' ? '/locks' : '/clients', 422)
+  return nothingHere(request, words, kind === 'user' ? '/locks' : '/clients', 422)
 }
 
 async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
@@ -302,9 +310,8 @@ async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<
   const draft = readDraft(form)
   const target = await targetOf(request, draft)
   if (target === undefined) return unknown(request, draft)
-  if (!mayLock(request, draft)) return notAllowed(request)
-  const typed = draft.client === '' ? undefined : { word: draft.client }
-  const problem = problemOf(request, form, { typed })
+  if (!mayLock(request, target)) return notAllowed(request)
+  const problem = problemOf(request, form, { typed: typedFor(target) })
   if (problem !== undefined) return lockCheck(request, form, problem)
   try {
     const { outcome } = await lockAs(deps, viewer.caller, {
@@ -313,10 +320,10 @@ async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<
       ...caseAndCommentIn(form),
       now,
     })
-    const done = draft.client === '' ? outcome : `client_${outcome}`
+    const done = target.kind === 'user' ? outcome : `client_${outcome}`
     return c.redirect(pageLink(request, '/locks', { done }), 303)
   } catch (error) {
-    return rejected(request, draft, error)
+    return rejected(request, draft, target, error)
   }
 }
 
