@@ -146,15 +146,19 @@ const BY: Record<Actor['kind'], string> = {
   broker: 'The broker',
 }
 
+type Reading = Pick<ConsoleRequest, 'deps' | 'viewer'>
+
+/** Returns whether the viewer may read the case and the comment of an act, and who acted. */
+export const mayRead = ({ deps, viewer }: Reading, { actor }: { actor: Actor }): Promise<boolean> =>
+  isOwn(deps, viewer.caller.actor, actor)
+
 /**
  * Returns in words who acted. Users have their name if the store still knows it. The administrator
  * of a tenant sees of an operator or client only that it was one.
  */
-export async function actorWords(
-  { deps, viewer }: Pick<ConsoleRequest, 'deps' | 'viewer'>,
-  actor: Actor,
-): Promise<string> {
-  if (!(await isOwn(deps, viewer.caller.actor, actor))) return BY[actor.kind]
+export async function actorWords(request: Reading, actor: Actor): Promise<string> {
+  const { deps } = request
+  if (!(await mayRead(request, { actor }))) return BY[actor.kind]
   if (actor.kind === 'client') return nameOf(deps, actor.id)
   if (actor.kind === 'broker' || actor.kind === 'microsoft') return BY[actor.kind]
   const subject = actor.id.startsWith('u_') ? await deps.store.findSubject(actor.id) : undefined

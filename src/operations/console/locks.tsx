@@ -1,7 +1,6 @@
-import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
 import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
-import { isOwn, lockIn, userIn } from '../acts/scope.ts'
+import { lockIn, userIn } from '../acts/scope.ts'
 import { Problem } from '../../clients/problem.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
@@ -9,7 +8,7 @@ import { isGuid } from '../../protocol/guid.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
 import { consolePage, NEEDS_ADMINISTRATOR, Panel, nothingHere } from './layout.tsx'
-import { actorWords, howMany, nameOf, untilOf, when, whoIs } from './format.ts'
+import { actorWords, howMany, mayRead, nameOf, untilOf, when, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import {
@@ -43,8 +42,15 @@ const DONE: Readonly<Record<string, string>> = {
   lifted_before: 'The lock had been lifted already.',
 }
 
+interface TargetWords {
+  words: string
+  sub?: string
+}
+/** A lock of the list. `isReadable`: the viewer may read its case and comment, and lift it. */
+type ShownLock = Lock & TargetWords & { isReadable: boolean }
+
 async function locksPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, viewer } = request
+  const { deps } = request
   const tid = tidOf(request)
   const place = placeOf(request, LOCK_ID)
   const found = await deps.store.listLocks({
@@ -54,42 +60,45 @@ async function locksPage(request: ConsoleRequest): Promise<Response> {
     limit: PAGE + 1,
   })
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
-  const ownOnly = async (lock: Lock, words: () => Child): Promise<Child> =>
-    (await isOwn(deps, viewer.caller.actor, lock.actor)) ? words() : ''
-  const list = await listOf<Lock>(request, {
+  const rows = shown.map(async (lock) => ({
+    ...lock,
+    ...(await targetWords(request, lock.target)),
+    isReadable: await mayRead(request, lock),
+  }))
+  const list = await listOf<ShownLock>(request, {
     label: 'Open locks',
     columns: [
       [
         'What',
-        async (lock) => (
+        ({ words, sub, isReadable, comment }) => (
           <>
-            <strong>{await targetLink(request, lock.target)}</strong>
-            {await ownOnly(lock, () =>
-              lock.comment === undefined ? '' : <div class="small soft">“{lock.comment}”</div>,
-            )}
+            <strong>
+              {sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>}
+            </strong>
+            {isReadable && comment !== undefined ? <div class="small soft">“{comment}”</div> : null}
           </>
         ),
       ],
       ['Since', ({ at }) => when(at * 1000, deps.clock.nowMs())],
       ['By', ({ actor }) => actorWords(request, actor)],
       ['Until', untilOf],
-      ['Case', (lock) => ownOnly(lock, () => lock.caseReference ?? '')],
+      ['Case', ({ isReadable, caseReference }) => (isReadable ? (caseReference ?? '') : '')],
       isAdministrator(request) && [
         'Lift',
-        async (lock) => {
-          const { words } = await targetWords(request, lock.target)
-          return ownOnly(lock, () => (
+        ({ id, words, isReadable }) =>
+          isReadable ? (
             <a
-              href={pageLink(request, '/locks/lift', { id: lock.id })}
+              href={pageLink(request, '/locks/lift', { id })}
               aria-label={`Lift the lock of ${words}`}
             >
               Lift
             </a>
-          ))
-        },
+          ) : (
+            ''
+          ),
       ],
     ],
-    entries: shown,
+    entries: await Promise.all(rows),
     none: 'Nothing is locked.',
     pages: { place, next },
   })
@@ -123,10 +132,7 @@ const OtherLocks = ({ request }: { request: ConsoleRequest }) => (
 /**
  * Returns in words whom or what the lock concerns, and the user's sub if the broker knows the user.
  */
-async function targetWords(
-  { deps }: ConsoleRequest,
-  target: LockTarget,
-): Promise<{ words: string; sub?: string }> {
+async function targetWords({ deps }: ConsoleRequest, target: LockTarget): Promise<TargetWords> {
   if (target.kind === 'client') return { words: `The instance ${nameOf(deps, target.clientId)}` }
   if (target.kind === 'tenant')
     return { words: `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}` }
@@ -134,11 +140,6 @@ async function targetWords(
   return user === undefined
     ? { words: `The user ${target.oid} of tenant ${target.tid}` }
     : { words: whoIs({ user }), sub: user.sub }
-}
-
-async function targetLink(request: ConsoleRequest, target: LockTarget): Promise<Child> {
-  const { words, sub } = await targetWords(request, target)
-  return sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>
 }
 
 /** The user or instance to lock, as a query or a form names it. */

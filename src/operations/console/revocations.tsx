@@ -16,13 +16,14 @@ import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
-import { exportAs, isOwn, userIn } from '../acts/scope.ts'
+import { exportAs, userIn } from '../acts/scope.ts'
 import {
   actorWords,
   count,
   covered,
   instances,
   isReason,
+  mayRead,
   nameOf,
   REASON,
   span,
@@ -98,9 +99,6 @@ function delivered({ totals }: LoggedRevocation): Child {
   const words = `${count(totals.delivered)} of ${count(total)}`
   return totals.failed + totals.rejected > 0 ? <span class="hurt">{words}</span> : words
 }
-
-const mayRead = ({ deps, viewer }: ConsoleRequest, { actor }: Revocation): Promise<boolean> =>
-  isOwn(deps, viewer.caller.actor, actor)
 
 async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> {
   const { caseReference } = one

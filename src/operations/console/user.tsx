@@ -7,11 +7,11 @@ import type {
   SessionStatus,
   Subject,
 } from '../../../db/types.ts'
-import { isOwn, sessionIn, userIn } from '../acts/scope.ts'
+import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
-import { isReason, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
+import { isReason, mayRead, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import { RevokeSession, SessionState } from './sessions.tsx'
@@ -113,9 +113,6 @@ const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
     </div>
   </Panel>
 )
-
-const mayRead = ({ deps, viewer }: ConsoleRequest, { actor }: Lock): Promise<boolean> =>
-  isOwn(deps, viewer.caller.actor, actor)
 
 async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> {
   const open = locks.find(({ lifted }) => lifted === undefined)
