@@ -52,6 +52,15 @@ describe('/ops/locks', () => {
     ])
   })
 
+  test.each(['/ops/locks?done', '/ops/revocations?done', '/ops/deliveries?tried'])(
+    'a key at %s that names no result shows none',
+    async (address) => {
+      const adam = await atConsole(rig, 'administrator')
+      for (const key of ['constructor', 'toString', 'else'])
+        expect((await adam.get(`${address}=${key}`)).html).not.toContain('notice good')
+    },
+  )
+
   test('an old sign-in locks and lifts nothing, and no operator locks their own account', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')

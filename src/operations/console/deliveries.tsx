@@ -3,7 +3,7 @@ import type { Delivery, DeliveryState, Session } from '../../../db/types.ts'
 import { Button, Notice } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, Hidden, Live, Panel, nothingHere } from './layout.tsx'
+import { consolePage, Done, Hidden, Live, Panel, nothingHere } from './layout.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
 import { Filters, listOf } from './list.tsx'
 import { DELIVERY, pageOf, placeOf } from './pages.tsx'
@@ -66,7 +66,11 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: 'Deliveries', at: '/deliveries', live: true },
     <>
-      {done === undefined ? null : <Notice kind="good" title={done} />}
+      {done === undefined ? (
+        <Done request={request} results={TRIED} name="tried" />
+      ) : (
+        <Notice kind="good" title={done} />
+      )}
       <Panel>
         <Filters
           request={request}
@@ -102,7 +106,7 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/** Returns the result of the act that led here, as the query names it, or undefined. */
+/** Returns how many deliveries the act that led here has redriven or closed, or undefined. */
 function doneWords(request: ConsoleRequest): string | undefined {
   const number = (name: string): number | undefined => {
     const text = asked(request, name) ?? ''
@@ -112,7 +116,7 @@ function doneWords(request: ConsoleRequest): string | undefined {
   if (redriven !== undefined)
     return `${plural(redriven, 'delivery', 'deliveries')} will be retried now.`
   return closed === undefined
-    ? TRIED[asked(request, 'tried') ?? '']
+    ? undefined
     : `${plural(closed, 'delivery was', 'deliveries were')} closed.`
 }
 const TRIED: Readonly<Record<string, string>> = {

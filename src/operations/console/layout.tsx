@@ -1,11 +1,11 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
-import { Button, HiddenFields, LinkButton, PageLinks } from '../../pages/components.tsx'
+import { Button, HiddenFields, LinkButton, Notice, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page, type PageOptions } from '../../pages/layout.tsx'
 import { whoIs } from './format.ts'
-import { baseOf, type ConsoleRequest, pageLink } from './request.ts'
+import { asked, baseOf, type ConsoleRequest, pageLink } from './request.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
@@ -269,6 +269,23 @@ export const Panel = ({
     {children}
   </section>
 )
+
+/**
+ * Shows the result of the act that redirected here, if the query names one.
+ * @param name the parameter of the query
+ */
+export function Done({
+  request,
+  results,
+  name = 'done',
+}: {
+  request: ConsoleRequest
+  results: Readonly<Record<string, string>>
+  name?: string
+}) {
+  const key = asked(request, name) ?? ''
+  return Object.hasOwn(results, key) ? <Notice kind="good" title={results[key]} /> : null
+}
 
 export type Column = string | { name: string; end: true }
 const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)

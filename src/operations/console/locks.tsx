@@ -7,13 +7,12 @@ import { SelectField, TextField } from '../../pages/fields.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, NEEDS_ADMINISTRATOR, Panel, nothingHere } from './layout.tsx'
+import { consolePage, Done, NEEDS_ADMINISTRATOR, Panel, nothingHere } from './layout.tsx'
 import { actorWords, howMany, mayRead, nameOf, untilOf, when, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import {
   actAt,
-  asked,
   clientLink,
   type ConsoleRequest,
   isAdministrator,
@@ -102,12 +101,11 @@ async function locksPage(request: ConsoleRequest): Promise<Response> {
     none: 'Nothing is locked.',
     pages: { place, next },
   })
-  const done = DONE[asked(request, 'done') ?? '']
   return consolePage(
     request,
     { title: 'Locks', at: '/locks' },
     <>
-      {done === undefined ? null : <Notice kind="good" title={done} />}
+      <Done request={request} results={DONE} />
       <Panel>
         {list}
         {tid === undefined ? <OtherLocks request={request} /> : null}

@@ -8,7 +8,7 @@ import type {
 } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
-import { consolePage, Live, Panel, nothingHere } from './layout.tsx'
+import { consolePage, Done, Live, Panel, nothingHere } from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
@@ -164,7 +164,7 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: 'Revocations', at: '/revocations', live: before === undefined },
     <>
-      <Done said={asked(request, 'done')} />
+      <Done request={request} results={DONE} />
       <Panel>
         <Filters
           request={request}
@@ -244,7 +244,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
     request,
     { title: `Revocation ${seq}`, at: '/revocations', live: true },
     <>
-      <Done said={asked(request, 'done')} />
+      <Done request={request} results={DONE} />
       <Live id="facts">
         <Panel class="narrow">
           <Facts
@@ -281,8 +281,6 @@ const DONE: Record<string, string> = {
   before:
     'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }
-const Done = ({ said = '' }: { said: string | undefined }) =>
-  Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null
 
 /** Sends the signed evidence, to be kept with the case. `cmb evidence verify` checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
