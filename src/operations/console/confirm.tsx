@@ -17,8 +17,9 @@ const AGAIN = readAsset(import.meta.url, './again.js')
 interface Act {
   title: string
   at: Parameters<typeof consolePage>[1]['at']
-  /** The rejected form, and why it was rejected. */
-  sent?: { form: URLSearchParams; problem: string } | undefined
+  /** The query, or the form that was rejected, and why it was rejected (`problem`). */
+  source: URLSearchParams
+  problem?: string | undefined
   facts: Parameters<typeof Facts>[0]['items']
   /** Content above the facts (`notices`) and below them (`after`). */
   notices?: Child
@@ -37,12 +38,12 @@ interface Act {
 }
 
 export function confirmPage(request: ConsoleRequest, act: Act): Response {
-  const { title, at, sent, facts, notices, after, button, back } = act
+  const { title, at, source, problem, facts, notices, after, button, back } = act
   return consolePage(
     request,
-    { title, at, status: sent === undefined ? 200 : 422, script: AGAIN },
+    { title, at, status: problem === undefined ? 200 : 422, script: AGAIN },
     <Panel class="narrow">
-      {sent === undefined ? null : <Notice kind="bad" title={sent.problem} />}
+      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
       {notices}
       <Facts items={facts} />
       {after}
@@ -54,7 +55,10 @@ export function confirmPage(request: ConsoleRequest, act: Act): Response {
           <>
             <Hidden request={request} fields={act.fields} />
             {act.more}
-            <CaseAndCommentFields said={sent && caseAndCommentIn(sent.form)} reason={act.reason} />
+            <CaseAndCommentFields
+              said={problem === undefined ? {} : caseAndCommentIn(source)}
+              reason={act.reason}
+            />
             {act.typed === undefined ? null : <TypedWord {...act.typed} />}
           </>
         )}
@@ -129,10 +133,10 @@ const LONGEST_COMMENT = 2000
  * @param said the values of the rejected form
  */
 const CaseAndCommentFields = ({
-  said = {},
+  said,
   reason,
 }: {
-  said?: ReturnType<typeof caseAndCommentIn> | undefined
+  said: ReturnType<typeof caseAndCommentIn>
   reason: string | undefined
 }) => (
   <>

@@ -404,7 +404,8 @@ async function close(
     return confirmPage(request, {
       title: 'Check before you close',
       at: '/deliveries',
-      sent: sent && problem ? { form: sent, problem } : undefined,
+      source,
+      problem,
       facts: [...facts, ['Then', 'The broker no longer sends it.']],
       action: '/deliveries/close',
       fields: { which: named },

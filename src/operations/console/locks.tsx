@@ -234,7 +234,8 @@ async function lockCheck(
     return confirmPage(request, {
       title: 'Check before you lock',
       at: '/locks',
-      sent: problem === undefined ? undefined : { form: source, problem },
+      source,
+      problem,
       notices:
         open === undefined ? null : (
           <Notice kind="warn" title={`This ${isClient ? 'instance' : 'user'} is locked already.`} />
@@ -343,7 +344,8 @@ async function lift(
     return confirmPage(request, {
       title: 'Lift a lock',
       at: '/locks',
-      sent: sent && problem ? { form: sent, problem } : undefined,
+      source,
+      problem,
       facts: [
         ['Locked', (await targetWords(request, lock.target)).words],
         ['Case', lock.caseReference],

@@ -145,7 +145,8 @@ async function check(
     return confirmPage(request, {
       title: 'Check before you revoke',
       at: '/revoke',
-      sent: problem === undefined ? undefined : { form: source, problem },
+      source,
+      problem,
       facts: [
         [
           'What',

@@ -222,7 +222,8 @@ async function changeStream(
     return confirmPage(request, {
       title: ACTS[act].button,
       at: '/clients',
-      sent: sent && problem ? { form: sent, problem } : undefined,
+      source,
+      problem,
       facts: [
         ['Stream', <code>{id}</code>],
         ['Receiver', nameOf(deps, stream.clientId)],
