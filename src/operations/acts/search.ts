@@ -8,7 +8,7 @@ import type {
   Subject,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { sessionIn } from './scope.ts'
+import { sessionIn, userIn } from './scope.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'
@@ -76,10 +76,8 @@ async function usersFor(
   const tenants = tid === undefined ? connection.current().tenants : [tid]
   const byId = isGuid(oid)
     ? await Promise.all(tenants.map((one) => store.findSubjectByUser(one, oid)))
-    : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
-  const users = byId.filter(
-    (one) => one !== undefined && (tid === undefined || one.tid === tid),
-  ) as Subject[]
+    : [text.startsWith('u_') ? await userIn({ store }, { tid }, text) : undefined]
+  const users = byId.filter((one) => one !== undefined)
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
 }
 
@@ -106,11 +104,11 @@ async function sessionsOfNamed(
   { text, before, limit, ...filters }: SessionSearch & { text: string },
 ): Promise<Searched<FoundSession, SessionPlace>> {
   const { store } = deps
-  const status = text.startsWith('s_') ? await store.statusBySid(text, filters.now) : undefined
+  const one = text.startsWith('s_') ? await sessionIn(deps, filters, text, filters.now) : undefined
   const named =
-    status === undefined || status.state === 'unknown'
+    one === undefined
       ? await usersFor(deps, text, filters.tid)
-      : { users: [{ sub: status.session.sub }], more: false }
+      : { users: [{ sub: one.session.sub }], more: false }
   if (named.more)
     return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
   const each = await Promise.all(
@@ -118,7 +116,7 @@ async function sessionsOfNamed(
   )
   const found = each
     .flat()
-    .filter(({ session }) => status === undefined || session.sid === text)
+    .filter(({ session }) => one === undefined || session.sid === text)
     .toSorted(
       (a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1),
     )
