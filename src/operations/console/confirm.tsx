@@ -143,7 +143,7 @@ const CaseAndCommentFields = ({
     <TextField
       name="case_reference"
       label="Case reference"
-      hint="Kept in the log and in the audit log."
+      hint="Optional. It is kept in the audit log."
       value={said.caseReference}
       maxlength={LONGEST_CASE}
       literal
@@ -151,7 +151,7 @@ const CaseAndCommentFields = ({
     <TextField
       name="comment"
       label={reason === undefined ? 'Comment' : 'Reason'}
-      hint={reason}
+      hint={reason ?? 'Optional. It is kept in the audit log: do not name the user.'}
       lines={3}
       value={said.comment}
       maxlength={LONGEST_COMMENT}

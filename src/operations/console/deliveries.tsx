@@ -59,7 +59,7 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
     label: 'Deliveries',
     columns: columnsOf(request, about),
     entries: shown,
-    none: 'There are none.',
+    none: 'No delivery matches.',
     pages: { place, next },
   })
   return consolePage(

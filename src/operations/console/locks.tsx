@@ -183,7 +183,7 @@ const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Res
         <TextField
           name="user"
           label="User"
-          hint="The user’s id (sub), which begins with u_; the page of the user leads on with it. Or the tenant id and the object id, with a space between them."
+          hint="The user’s id (sub), which begins with u_. Or the tenant id and the object id, with a space between them. To find a user by name, search above, and lock them on their page."
           value={draft.user}
           maxlength={200}
           literal
@@ -192,7 +192,7 @@ const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Res
         <div class="row">
           <Button>See what the lock ends</Button>
         </div>
-        <p class="soft small">Nothing changes yet.</p>
+        <p class="soft small">Nothing is locked until you confirm it on the next page.</p>
       </form>
     </Panel>,
   )

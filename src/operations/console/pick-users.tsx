@@ -42,12 +42,15 @@ export async function revokePage(request: ConsoleRequest, problem?: string): Pro
         </Notice>
       )}
       <Panel class="narrow" title="Users">
-        <p class="soft">To revoke one session, or one instance of it, open the page of its user.</p>
+        <p class="soft">
+          To revoke one session, find it in <a href="/ops/sessions">Sessions</a>. To revoke one
+          instance of it, open the page of its user.
+        </p>
         <form class="stack" method="get" action="/ops/revoke">
           <TextField
             name="q"
             label="Find users"
-            hint="The beginnings of words of a name, username or address. The users that are ticked stay ticked."
+            hint="The beginning of a name, username or address. Users that you have ticked stay ticked when you search again."
             value={text}
             maxlength={200}
             literal
@@ -75,7 +78,7 @@ export async function revokePage(request: ConsoleRequest, problem?: string): Pro
               </button>
             </div>
           )}
-          <p class="soft small">Nothing changes yet.</p>
+          <p class="soft small">Nothing is revoked until you confirm it on the next page.</p>
         </form>
       </Panel>
       <Panel class="narrow" title="Many users at once">

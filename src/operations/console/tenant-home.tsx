@@ -27,6 +27,10 @@ export async function tenantHome(
     { title: name ?? 'Your organization', at: '' },
     <>
       <Panel title="Your tenant">
+        <p class="soft">
+          Search above for a user of your organization to see their sessions, sign them out or lock
+          them. The page Sessions lists who is signed in now.
+        </p>
         <Facts
           items={[
             ['Tenant ID', <code>{tid}</code>],
@@ -81,8 +85,8 @@ function ProofOfMfa({
         />
       ) : null}
       <p class="soft">
-        Operators cannot see your policies. A Global, Conditional Access or Security Administrator
-        of your tenant asserts the proof for it.
+        Operators of Case Manager cannot see the policies of your tenant. So a Global, Conditional
+        Access or Security Administrator of the tenant asserts that one of them demands MFA.
       </p>
       <div class="row">
         <LinkButton href={href} kind="quiet">
