@@ -213,7 +213,7 @@ export class Checker {
   async #withoutLease(token: string, verified: Verified): Promise<CheckResult> {
     if (this.#parts.settings.withoutLease === 'reject')
       return this.#reject(
-        unavailable('no_lease', 'The broker was not heard in time to know what is revoked.'),
+        unavailable('no_lease', 'The guard does not know what is revoked: it holds no lease.'),
       )
     try {
       if (!(await this.#ask(token)))

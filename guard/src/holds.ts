@@ -10,7 +10,7 @@ export type HoldEnd = 'revoked' | 'expired' | 'no_lease' | 'stopped'
 const MESSAGES: Record<HoldEnd, string> = {
   revoked: 'The token that opened this connection is revoked.',
   expired: 'The token that opened this connection has expired.',
-  no_lease: 'The broker was not heard in time to know what is revoked.',
+  no_lease: 'The guard does not know what is revoked: it holds no lease.',
   stopped: 'The guard was stopped.',
 }
 

@@ -136,7 +136,7 @@ export class Lease {
     this.end()
     this.#problem(
       new Error(
-        `This machine's clock and the broker's part by ${Math.abs(this.driftPpm)} ppm, and a lease allows for 1000: no token is accepted by a lease. Let no time service slew either clock faster (chrony: maxslewrate 500).`,
+        `The clocks of this machine and of the broker differ in speed by ${Math.abs(this.driftPpm)} ppm. A lease allows for 1000, so the guard holds none. Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).`,
       ),
     )
   }

@@ -144,7 +144,9 @@ export const reportSchema = z.object({
     .optional(),
   clock_drift_ppm: z
     .int()
-    .meta({ description: 'by how much the clocks part, where it is more than 1,000 ppm' })
+    .meta({
+      description: 'by how much the clocks differ in speed, where it is more than 1,000 ppm',
+    })
     .optional(),
   clock_offset_seconds: z
     .int()

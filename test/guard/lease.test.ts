@@ -288,7 +288,7 @@ describe('an anchor', () => {
       await eventually(() => expect(guard.status().clockDriftPpm).toBeDefined())
       expect(Math.abs((guard.status().clockDriftPpm ?? 0) - ppm)).toBeLessThan(500)
       expect(await why(guard, token)).toBe('no_lease')
-      expect(problems.some((each) => each.includes('ppm, and a lease allows for 1000'))).toBe(true)
+      expect(problems.some((each) => each.includes('ppm. A lease allows for 1000'))).toBe(true)
     },
   )
 })

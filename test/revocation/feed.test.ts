@@ -594,8 +594,11 @@ describe('what a guard has applied', () => {
     const looks = createChecks(rig.deps, clientChecks)
     const look = () => looks.look({ which: ({ id }) => id === 'guard-leases' })
     expect((await look()).filter(({ state }) => state === 'warning')).toMatchObject([
-      { about: 'client sydney', found: 'Leases ran out within the hour: web-1.' },
-      { about: 'client sydney', found: expect.stringMatching(/Clocks part.*: web-1\.$/) as string },
+      { about: 'client sydney', found: 'Leases ran out within the last hour: web-1.' },
+      {
+        about: 'client sydney',
+        found: expect.stringMatching(/Clocks differ in speed.*: web-1\.$/) as string,
+      },
     ])
     rig.clock.advance(3_601)
     expect((await look()).filter(({ state }) => state === 'warning')).toEqual([])

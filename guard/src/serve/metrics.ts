@@ -27,7 +27,7 @@ export function metricsText({ checks, ended, guard, sessions }: Measured): strin
     ]),
     gauge(
       'guard_clock_drift_ppm',
-      'By how much the clocks part, where that leaves no lease',
+      'Difference in speed of the clocks, where it allows no lease; else 0',
       status.clockDriftPpm ?? 0,
     ),
     gauge(

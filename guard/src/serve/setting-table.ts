@@ -106,7 +106,7 @@ const TABLE = [
   },
   {
     name: 'no_lease_status',
-    help: 'the answer when it cannot know: 503, or 403 for nginx',
+    help: 'the status of its answer without a lease: 503, or 403 for nginx',
     example: '403',
     fallback: '503',
   },

@@ -55,12 +55,12 @@ async function guardLeases({ deps }: Looking): Promise<Found[]> {
   return [
     ...found(
       ({ leaseRanOutAtMs = 0 }) => leaseRanOutAtMs > sinceMs,
-      'Leases ran out within the hour',
+      'Leases ran out within the last hour',
       'See docs/alerts.md, BrokerGuardLeasesRunOut.',
     ),
     ...found(
       ({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs,
-      'Clocks part from the broker’s by more than 1,000 ppm, so these guards hold no lease',
+      'Clocks differ in speed from the broker’s by more than 1,000 ppm, so these guards hold no lease',
       'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).',
     ),
     ok(`${reports.length} guards have reported.`),

@@ -25,7 +25,7 @@ export function overviewCommands(program: Command, context: Context): void {
   verb(program, context, {
     name: 'guards',
     about:
-      'List the guards: connection, how far each enforces the log, version, what it does without the broker, clock.',
+      'List the guards: connection, how far each enforces the log, version, what it does without a lease, clock.',
     ask: (broker) => broker.get<{ guards: GuardShown[] }>('/guards'),
     words: (answer) =>
       columns(

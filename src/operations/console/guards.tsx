@@ -47,7 +47,7 @@ export async function guardsPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Guards"
-          head={['Instance', 'Guard', 'Reported', 'Version', 'Without the broker']}
+          head={['Instance', 'Guard', 'Reported', 'Version', 'Without a lease']}
           rows={shown.map((one) => row(request, one))}
           none="No guard has reported yet."
         />

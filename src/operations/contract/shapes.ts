@@ -210,9 +210,9 @@ export const guard = shape('Guard', {
   clock_offset_seconds: count
     .nullable()
     .meta({ description: 'the broker’s clock less the guard’s' }),
-  clock_drift_ppm: count
-    .nullable()
-    .meta({ description: 'by how much the clocks part, where that leaves it without a lease' }),
+  clock_drift_ppm: count.nullable().meta({
+    description: 'by how much the clocks differ in speed, where that leaves it without a lease',
+  }),
 })
 
 const part = z.object({
