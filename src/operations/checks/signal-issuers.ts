@@ -6,7 +6,7 @@ import { failed, type Found, ok } from './finding.ts'
 export const signalIssuerChecks: readonly Check[] = [
   {
     id: 'signal-issuers',
-    question: 'Are the transmitters of security events heard?',
+    question: 'Do security events arrive from their transmitters?',
     cost: { everySeconds: 30 },
     severity: 'ticket',
     look: heard,

@@ -55,7 +55,7 @@ export function deliveryCommands(program: Command, context: Context): void {
         one.last_error,
         one.uri,
       ])
-      return columns(HEAD, rows, 'There are none that fit.') + nextPage(next)
+      return columns(HEAD, rows, 'No delivery matches.') + nextPage(next)
     },
     examples: [
       'cmb deliveries list --state failed',

@@ -87,7 +87,7 @@ function listCommand(log: Command, context: Context): void {
         ),
       ),
     words: (answer) =>
-      columns(HEAD, answer.revocations.map(row), 'There are none that fit.') +
+      columns(HEAD, answer.revocations.map(row), 'No revocation matches.') +
       nextPage(answer.next ?? null),
     examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
   })

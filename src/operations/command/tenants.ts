@@ -183,7 +183,7 @@ function setupCommands(program: Command, context: Context): void {
         recover === true ? '/setup/recovery-token' : '/setup/token',
       ),
     words: ({ url, expires_at: until, token }) =>
-      `Open ${url} and type this token there. It is good once, until ${time(until)}.\n\n  ${token}\n`,
+      `Open ${url} and type this token there. It is valid once, until ${time(until)}.\n\n  ${token}\n`,
     examples: ['cmb setup'],
   })
   examples(
