@@ -141,6 +141,7 @@ describe('docs/README.md', () => {
     const index = text('docs/README.md')
     expect([...index.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual([
       'Try it',
+      'Decide',
       'Connect Microsoft',
       'Integrate an instance',
       'Operate',
