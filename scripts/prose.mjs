@@ -120,10 +120,7 @@ const inside = (folder, pattern) =>
     .filter((name) => pattern.test(name))
     .map((name) => join(folder, name))
 
-/**
- * Returns the texts that users, operators and developers read. Decision records are left out,
- * because their words do not change.
- */
+/** Returns the texts that users, operators and developers read. */
 export function texts() {
   const guides = readdirSync(join(ROOT, 'examples'), { withFileTypes: true })
     .filter((one) => one.isDirectory())
@@ -131,6 +128,7 @@ export function texts() {
   return [
     ...inside('.', /\.md$/),
     ...inside('docs', /\.(?:md|yml)$/),
+    ...inside('docs/decisions', /\.md$/),
     ...inside('guard', /\.md$/),
     ...inside('guard/conformance', /\.md$/),
     ...inside('broker-dev', /\.md$/),
@@ -172,14 +170,13 @@ const named = (path, found) =>
 export const report = () => [
   ...texts().flatMap((path) => named(path, findings(path, read(path)))),
   ...sources().flatMap((path) => named(path, findingsInCode(read(path)))),
-  ...[
-    ...texts().filter((path) => path.endsWith('.md')),
-    ...inside('docs/decisions', /\.md$/),
-  ].flatMap((path) =>
-    longLines(read(path)).map(
-      (line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`,
+  ...texts()
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) =>
+      longLines(read(path)).map(
+        (line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`,
+      ),
     ),
-  ),
 ]
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {

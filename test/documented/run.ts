@@ -277,8 +277,8 @@ async function inlineOutcome({
   const { problem, isComplete } = await parse(command)
   if (problem !== undefined) return { as: 'failed', note: `${command}\n  ${problem}` }
   const given = await here.valued(page, heading, command)
-  // A decision record describes its own time, and words in capitals are placeholders for the
-  // reader's values; such commands are only parsed.
+  // Commands of decision records, and commands with words in capitals (placeholders for the
+  // reader's values), are only parsed.
   const isOpen =
     page.startsWith('docs/decisions/') ||
     /[…<]|\b[A-Z]{4,}\b/.test(given.replaceAll(/INC-|-[A-Z]/g, ''))
