@@ -210,6 +210,16 @@ export const Tick = ({
   </label>
 )
 
+/** The question of a sign-out about Microsoft 365, which a shared computer answers by itself. */
+export const AlsoMicrosoft = ({ shared }: { shared: boolean }) => {
+  const t = useTexts()
+  return shared ? (
+    <Notice>{t.sharedComputer.signOut}</Notice>
+  ) : (
+    <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
+  )
+}
+
 /** The hidden fields of a form. */
 export const HiddenFields = ({
   fields,

@@ -44,6 +44,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
    * seconds.
    */
   live?: { events: string } | { seconds: number } | undefined
+  /** The address to which the browser goes on by itself, at once. */
+  next?: string | undefined
 }
 
 interface Script {
@@ -158,7 +160,7 @@ const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
     </div>
   )
 
-function Head({ config, title, said, console }: PageOptions) {
+function Head({ config, title, said, console, next }: PageOptions) {
   const { sheet, icon } = lookOf(config)
   return (
     <head>
@@ -169,6 +171,7 @@ function Head({ config, title, said, console }: PageOptions) {
       <link rel="stylesheet" href={sheet.href} />
       {console === undefined ? null : <link rel="stylesheet" href={console.sheet} />}
       <link rel="icon" href={icon.href} />
+      {next === undefined ? null : <meta http-equiv="refresh" content={`0; url=${next}`} />}
     </head>
   )
 }

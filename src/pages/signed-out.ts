@@ -3,8 +3,8 @@ import { openUntil, sealUntil } from '../keys/sealed-in-browser.ts'
 import type { ReasonClass } from '../protocol/revocation.ts'
 
 /**
- * The content of the signed-out page, sealed in its address, so that an attacker's link cannot
- * claim a sign-out that did not happen.
+ * The content of the signed-out page, sealed in its address and in a cookie, so that an attacker's
+ * link cannot claim a sign-out that did not happen.
  */
 
 export interface Done {
@@ -40,12 +40,15 @@ export interface Done {
 const PLACE = 'logout/done'
 const SECONDS = 86_400
 
+export const sealDone = (sealer: Sealer, done: Done, now: number): string =>
+  sealUntil(sealer, PLACE, done, now + SECONDS)
+
 export const signedOutAddress = (
   sealer: Sealer,
   done: Done,
   now: number,
   path: '/logout/done' | '/logout/microsoft' = '/logout/done',
-): string => `${path}?about=${sealUntil(sealer, PLACE, done, now + SECONDS)}`
+): string => `${path}?about=${sealDone(sealer, done, now)}`
 
 export const openDone = (
   sealer: Sealer,

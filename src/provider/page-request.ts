@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { getCookie, setCookie } from 'hono/cookie'
 import type { Child } from 'hono/jsx'
 import { type Browser, forgetSession, readBrowser } from '../clients/session/browser.ts'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../pages/csrf.ts'
@@ -12,6 +13,10 @@ import type { Deps } from './deps.ts'
  * not get the request itself.
  */
 
+/** The cookie that keeps the state of a sign-out, also while the user is at Microsoft. */
+const AFTER_COOKIE = '__Host-cmb_after_logout'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+
 /** The part of a request that rendering a page needs. */
 export interface PageView {
   t: Texts
@@ -23,6 +28,8 @@ export interface PageRequest extends Browser, PageView {
   now: number
   /** The query of a GET or the form of a POST. */
   fields: URLSearchParams
+  /** The sealed state of the latest sign-out in this browser. */
+  after: string | undefined
   /** Returns whether the broker's own page in this browser made the form. */
   isOurs(purpose: string): boolean
 }
@@ -31,6 +38,8 @@ export interface PageRequest extends Browser, PageView {
 export type PageAnswer = {
   /** The user has signed out in this browser: the session cookie is deleted. */
   signedOut?: boolean
+  /** The sealed state of the sign-out, for a cookie; '' deletes it. */
+  after?: string | undefined
 } & (
   | {
       to: string
@@ -57,6 +66,7 @@ export async function readPageRequest(
     ...pageView(deps, c),
     now,
     fields,
+    after: getCookie(c, AFTER_COOKIE),
     isOurs: (purpose) => csrfHolds(deps, c, purpose, fields.get(CSRF_FIELD) ?? undefined),
   }
 }
@@ -75,6 +85,11 @@ const inLocation = (address: string): string =>
 
 export function send({ config }: Pick<Deps, 'config'>, c: Context, answer: PageAnswer) {
   if (answer.signedOut) forgetSession(c)
+  if (answer.after !== undefined)
+    setCookie(c, AFTER_COOKIE, answer.after, {
+      ...ATTRIBUTES,
+      maxAge: answer.after === '' ? 0 : 1800,
+    })
   if ('page' in answer) return page(c, { ...answer.page, config }, answer.body)
   if (answer.hidesReferrer) {
     c.header('Cache-Control', 'no-store')

@@ -65,12 +65,16 @@ export async function signOut(
   }
 }
 
-/** The parts of the signed-out page that offer Microsoft's own sign-out as the next step. */
+/**
+ * The parts of the signed-out page about Microsoft's own sign-out.
+ * @param wanted true if it follows at once; otherwise the page offers it
+ */
 export const microsoftNext = (
   { sealer }: Pick<Deps, 'sealer'>,
   { user, loginHintSealed }: Session,
+  wanted: boolean,
 ) => ({
-  microsoft: 'next' as const,
+  microsoft: wanted ? ('next' as const) : undefined,
   account: {
     tid: user.tid,
     loginHint: openFromSession(sealer, 'login_hint', user, loginHintSealed),

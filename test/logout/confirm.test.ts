@@ -137,23 +137,28 @@ describe('signing out everywhere', () => {
 })
 
 describe('with Microsoft 365 too', () => {
-  test('says that the user is signed out, then goes to Microsoft with its own hint, and comes back to the registered address', async () => {
-    const done = await browser.submit(await browser.get(LEAVE), {
+  test('goes on to Microsoft by itself with its own hint, comes back to a page that confirms both, and leads to the registered address', async () => {
+    const leaving = await browser.submit(await browser.get(LEAVE), {
       scope: 'device',
       microsoft: 'yes',
     })
     expect(await state(laptop.session.sid)).toBe('ended')
-    expect(done.title).toBe('You are signed out on this device')
-    expect(done.text).toContain('Whatever it shows, you stay signed out here.')
-    expect(done.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
-    const gone = await browser.press(done, 'Sign out of Microsoft 365')
+    expect(leaving.title).toBe('Signing out of Microsoft 365…')
+    const onward = leaving.link('Sign out of Microsoft 365')
+    expect(leaving.html).toContain(
+      `<meta http-equiv="refresh" content="0; url=${onward.slice(ISSUER.length)}"/>`,
+    )
+    const gone = await browser.get(onward)
     expect(gone.headers.get('referrer-policy')).toBe('no-referrer')
     const url = new URL(gone.location ?? '')
     expect(url.pathname).toBe(`/${TENANT}/oauth2/v2.0/logout`)
     expect(url.searchParams.get('logout_hint')).toBe('O.alice-hint')
     expect(url.searchParams.get('post_logout_redirect_uri')).toBe(`${ISSUER}/logout/return`)
     const back = await browser.get('/logout/return')
-    expect(back.location).toBe(`${RETURN}?state=s`)
+    expect(back.title).toBe('You are signed out on this device')
+    expect(back.text).toContain('You are signed out of Microsoft 365 in this browser too.')
+    expect(back.html).not.toContain('http-equiv="refresh"')
+    expect(back.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
     expect(browser.cookies.has('__Host-cmb_after_logout')).toBe(false)
   })
 
@@ -172,7 +177,7 @@ describe('with Microsoft 365 too', () => {
     await browser.press(asked, 'Sign out of Microsoft 365')
     const done = await browser.get('/logout/return')
     expect(done.title).toBe('You are signed out everywhere')
-    expect(done.text).toContain('You have signed out of Microsoft 365 in this browser too.')
+    expect(done.text).toContain('You are signed out of Microsoft 365 in this browser too.')
   })
 
   test('Microsoft cannot be reached: signed out here all the same, and the page says which', async () => {
@@ -183,9 +188,34 @@ describe('with Microsoft 365 too', () => {
     })
     const done = await browser.press(asked, 'Sign out of Microsoft 365')
     expect(done.title).toBe('You are signed out on this device')
-    expect(done.text).toContain('You may still be signed in to Microsoft 365')
+    expect(done.text).toContain('Microsoft could not be reached.')
     expect(done.html).toContain(`href="${RETURN}?state=s"`)
     expect(await state(laptop.session.sid)).toBe('ended')
+  })
+
+  test('without it, the signed-out page says that Microsoft may still be open, and has the button', async () => {
+    const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
+    expect(done.text).toContain('Microsoft 365 may still be open')
+    const gone = await browser.press(done, 'Sign out of Microsoft 365')
+    expect(gone.location).toContain('/oauth2/v2.0/logout?')
+    expect((await browser.get('/logout/return')).text).toContain(
+      'You are signed out of Microsoft 365 in this browser too.',
+    )
+  })
+
+  test('an app that was gone back to links to that page: this browser’s latest sign-out, and no other browser’s', async () => {
+    const left = await browser.submit(await browser.get(LEAVE), { scope: 'device' })
+    expect(left.location).toBe(`${RETURN}?state=s`)
+    const done = await browser.get('/logout/done')
+    expect(done.text).toContain('Case Manager Melbourne')
+    expect(done.link('Sign out of Microsoft 365')).toContain('/logout/microsoft?about=')
+    expect((await browserAt(rig).get('/logout/done')).title).toBe('You are not signed in here')
+  })
+
+  test('everywhere from the list of devices, it is ticked there', async () => {
+    const asked = await browser.get('/account/sign-out')
+    const done = await browser.submitTo(asked, '/account/sign-out', { microsoft: 'yes' })
+    expect(done.title).toBe('Signing out of Microsoft 365…')
   })
 
   test('Back from a page of Microsoft’s that failed: the step that is left can be taken again', async () => {
@@ -226,7 +256,6 @@ describe('an address that the client has lost meanwhile', () => {
       post_logout_redirect_uri: RETURN,
     })
     const left = await browser.submit(withMicrosoft, { scope: 'device', microsoft: 'yes' })
-    expect(left.html).toContain(RETURN)
     await browser.press(left, 'Sign out of Microsoft 365')
     await lost()
     expect((await browser.get('/logout/return')).html).not.toContain(RETURN)

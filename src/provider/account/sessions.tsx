@@ -2,7 +2,14 @@ import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../../db/types.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import {
+  AlsoMicrosoft,
+  Button,
+  Facts,
+  HiddenFields,
+  LinkButton,
+  Notice,
+} from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../../pages/places.ts'
@@ -115,6 +122,7 @@ export async function askEverywhere(
           <HiddenFields
             fields={{ [CSRF_FIELD]: request.csrf(accountPurpose(current)), everywhere: 'yes' }}
           />
+          <AlsoMicrosoft shared={request.isShared} />
           <div class="row">
             <Button kind="danger">{t.sessions.everywhere}</Button>
             <LinkButton kind="quiet" href="/account">

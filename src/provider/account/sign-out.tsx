@@ -44,12 +44,13 @@ interface Leaving {
 /** Signs out this browser too, and redirects to the signed-out page. */
 async function leave(
   deps: Deps,
-  { now, isShared }: PageRequest,
+  { now, fields, isShared }: PageRequest,
   current: Session,
   { scope, live }: Leaving,
 ): Promise<PageAnswer> {
   const participants = live.flatMap((one) => one.participants)
   const ended = await signOut(deps, { scope, session: current, participants, now })
-  const done = isShared ? { ...ended, ...microsoftNext(deps, current) } : ended
+  const wanted = fields.get('microsoft') === 'yes' || isShared
+  const done = { ...ended, ...microsoftNext(deps, current, wanted) }
   return { to: signedOutAddress(deps.sealer, done, now), signedOut: true }
 }

@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
-import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
+import { type Done, openDone, sealDone, signedOutAddress } from '../../pages/signed-out.ts'
 import type { ReasonClass } from '../../protocol/revocation.ts'
-import { open, seal } from './sealed.ts'
+import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { LogoutRequest } from './request.ts'
 
 /**
@@ -34,10 +34,18 @@ export function returnAddress(
   return fragment === undefined ? joined : `${joined}#${fragment}`
 }
 
-/** Drops a return address that the client no longer has: a sealed value may be a day old. */
-export function asRegistered({ clients }: Pick<Deps, 'clients'>, done: Done): Done {
+/**
+ * Returns what a URL or the browser's cookie says of a sign-out. A sealed value may be a day old, so
+ * a return address that the client no longer has is dropped.
+ */
+export function readDone(
+  { sealer, clients }: Pick<Deps, 'sealer' | 'clients'>,
+  sealed: string | undefined,
+  now: number,
+): Done | undefined {
+  const done = openDone(sealer, sealed, now)
+  if (done?.back === undefined) return done
   const { back, clientId } = done
-  if (back === undefined) return done
   const isRegistered = addressesOf(clients, clientId).some(
     (one) => back === one || back.startsWith(withState(one)),
   )
@@ -59,36 +67,34 @@ const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
   scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || UNEXPECTED.has(why)
 
 /**
- * Returns the next address after a sign-out: the app, unless the user must read the signed-out page
- * first.
+ * Goes on after a sign-out: to the app, unless the user must read the signed-out page first. The
+ * browser keeps what that page shows, so that an app can link to it.
  */
 export function goOn(
   deps: Pick<Deps, 'sealer' | 'clients'>,
   request: LogoutRequest,
-  done: Done,
+  asked: Done,
   now: number,
-): string {
+): PageAnswer {
   const back = returnAddress(deps, request)
-  return back === undefined || mustBeRead(done)
-    ? signedOutAddress(deps.sealer, { ...done, back }, now)
-    : back
+  const done = { ...asked, back }
+  return {
+    to: back === undefined || mustBeRead(done) ? signedOutAddress(deps.sealer, done, now) : back,
+    after: sealDone(deps.sealer, done, now),
+  }
 }
 
-/**
- * Returns the address of Microsoft's sign-out. Microsoft returns to one fixed registered address,
- * so a cookie keeps the rest.
- * @returns the address, and the cookie's value if the address is Microsoft's
- */
+/** Goes to Microsoft's sign-out. Microsoft returns to one fixed address; a cookie keeps the rest. */
 export async function goToMicrosoft(
   deps: Pick<Deps, 'sealer' | 'microsoft' | 'log'>,
-  done: Done,
+  done: Done | undefined,
   now: number,
-): Promise<{ to: string; after?: string }> {
+): Promise<PageAnswer> {
+  if (done?.account === undefined) return { to: '/logout/done' }
   const { account } = done
-  if (account === undefined) return { to: signedOutAddress(deps.sealer, done, now) }
   try {
     const to = await deps.microsoft.logoutUrl({ tid: account.tid, logoutHint: account.loginHint })
-    return { to, after: seal(deps.sealer, 'after', done, now) }
+    return { to, hidesReferrer: true, after: sealDone(deps.sealer, done, now) }
   } catch (cause) {
     deps.log.warn('microsoft_logout_unreachable', {
       tid: account.tid,
@@ -98,17 +104,12 @@ export async function goToMicrosoft(
   }
 }
 
-/**
- * Returns the next address after Microsoft's sign-out. The user has read the signed-out page
- * before, so it is the app.
- */
+/** Goes on after Microsoft's sign-out: to the page that confirms both sign-outs. */
 export function backFromMicrosoft(
   deps: Pick<Deps, 'sealer' | 'clients'>,
-  after: string | undefined,
-  now: number,
-): string {
-  const opened = after === undefined ? undefined : open(deps.sealer, 'after', after, now)
-  if (opened === undefined) return '/logout/done'
-  const done = asRegistered(deps, opened)
-  return done.back ?? signedOutAddress(deps.sealer, { ...done, microsoft: 'left' }, now)
+  { after, now }: Pick<PageRequest, 'after' | 'now'>,
+): PageAnswer {
+  const done = readDone(deps, after, now)
+  if (done === undefined) return { to: '/logout/done' }
+  return { to: signedOutAddress(deps.sealer, { ...done, microsoft: 'left' }, now), after: '' }
 }

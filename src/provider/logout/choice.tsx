@@ -3,12 +3,12 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import {
+  AlsoMicrosoft,
   Button,
   Choices,
   HiddenFields,
   LinkButton,
   Notice,
-  Tick,
   userWords,
 } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
@@ -99,11 +99,7 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
         },
       ]}
     />
-    {shared ? (
-      <Notice>{t.sharedComputer.signOut}</Notice>
-    ) : (
-      <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
-    )}
+    <AlsoMicrosoft shared={shared} />
     <div class="row">
       <Button>{t.shared.signOut}</Button>
       <LinkButton kind="quiet" href={back}>

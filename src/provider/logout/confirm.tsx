@@ -50,8 +50,8 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
       : await endSession(deps, live, scope, logout, now)
   const wanted = fields.get('microsoft') === 'yes' || request.isShared
   const microsoft =
-    wanted && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
-  return { to: goOn(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
+    asked.state === 'unknown' ? undefined : microsoftNext(deps, asked.session, wanted)
+  return { ...goOn(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
 }
 
 async function endSession(

@@ -3,8 +3,8 @@ import type { Delivery } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice, userWords } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
-import { type Done, openDone, signedOutAddress } from '../../pages/signed-out.ts'
-import { asRegistered } from './after.ts'
+import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
+import { readDone } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
@@ -20,22 +20,20 @@ const TAG: Record<Progress, string> = {
   pending: 'tag wait',
   unconfirmed: 'tag bad',
 }
-/** Returns what the URL says of the sign-out, checked against the current registrations. */
-export function readDone(deps: Deps, fields: URLSearchParams, now: number): Done | undefined {
-  const done = openDone(deps.sealer, fields.get('about') ?? undefined, now)
-  return done && asRegistered(deps, done)
-}
 
 /** Seconds during which the page polls for confirmations. */
 const WATCH_SECONDS = 30
 export async function signedOutPage(
   deps: Deps,
-  { now, t, sessionHash, fields }: PageRequest,
+  { now, t, sessionHash, fields, after }: PageRequest,
 ): Promise<PageAnswer> {
-  const done = readDone(deps, fields, now)
   const status = await currentStatus(deps, sessionHash, now)
   const live = liveSession(status)
   if (live !== undefined) return signedInAgain(userWords(live.user, t), t)
+  // An app links here without `about`. The cookie of a later session says more than that sign-out.
+  const kept = status.state === 'unknown' ? after : undefined
+  const done = readDone(deps, fields.get('about') ?? kept, now)
+  if (done?.microsoft === 'next') return onToMicrosoft(deps, done, now, t)
   const scope = done?.scope ?? 'none'
   const why = done === undefined ? endedClass(status) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
@@ -71,6 +69,22 @@ export async function signedOutPage(
         )}
         {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
         {wayBack(deps, done, t)}
+      </>
+    ),
+  }
+}
+
+/** Goes on to Microsoft's sign-out by itself. A redirect of the form would need its CSP to allow it. */
+function onToMicrosoft(deps: Deps, done: Done, now: number, t: Texts): PageAnswer {
+  const href = signedOutAddress(deps.sealer, done, now, '/logout/microsoft')
+  return {
+    page: { title: t.signedOut.microsoftNextTitle, next: href },
+    body: (
+      <>
+        <p>{t.signedOut.microsoftNext}</p>
+        <div class="row">
+          <LinkButton href={href}>{t.signedOut.microsoftGo}</LinkButton>
+        </div>
       </>
     ),
   }
@@ -159,46 +173,35 @@ function progressOf(deliveries: readonly Delivery[]): Progress {
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
-  const { microsoft } = done
-  if (microsoft === 'next') {
-    return (
-      <Notice kind="warn" title={t.signedOut.microsoftNextTitle}>
-        <div class="stack">
-          <p>{t.signedOut.microsoftNext}</p>
-          <div class="row">
-            <LinkButton href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}>
-              {t.signedOut.microsoftGo}
-            </LinkButton>
-          </div>
-        </div>
-      </Notice>
-    )
-  }
-  if (microsoft === 'left') return <p>{t.signedOut.microsoftLeft}</p>
-  if (microsoft === 'unreachable') {
-    return (
-      <Notice kind="warn" title={t.signedOut.microsoftUnreachableTitle}>
-        {t.signedOut.microsoftUnreachable}
-      </Notice>
-    )
-  }
-  return <p class="soft small">{t.shared.microsoftMayRemain}</p>
+  const { account, microsoft } = done
+  if (microsoft === 'left') return <Notice kind="good">{t.signedOut.microsoftLeft}</Notice>
+  return (
+    <Notice kind="warn" title={t.signedOut.microsoftOpenTitle}>
+      <p>
+        {microsoft === 'unreachable' ? t.signedOut.microsoftUnreachable : t.signedOut.microsoftOpen}
+      </p>
+      {account === undefined ? null : (
+        <LinkButton
+          kind="quiet"
+          small
+          href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}
+        >
+          {t.signedOut.microsoftGo}
+        </LinkButton>
+      )}
+    </Notice>
+  )
 }
 
 function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
   const name = clientName(deps.clients, done?.clientId)
   const href = done?.back ?? clientUri(deps.clients, done?.clientId)
-  const kind = done?.microsoft === 'next' ? 'quiet' : 'primary'
   return (
     <div class="row">
       {href === undefined || name === undefined ? (
-        <LinkButton kind={kind} href="/account">
-          {t.shared.signInAgain}
-        </LinkButton>
+        <LinkButton href="/account">{t.shared.signInAgain}</LinkButton>
       ) : (
-        <LinkButton kind={kind} href={href}>
-          {t.signedOut.back({ app: name })}
-        </LinkButton>
+        <LinkButton href={href}>{t.signedOut.back({ app: name })}</LinkButton>
       )}
     </div>
   )

@@ -1,6 +1,5 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
 import { pageErrors } from '../../pages/errors.tsx'
@@ -10,16 +9,13 @@ import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
-import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress } from './after.ts'
+import { backFromMicrosoft, goOn, goToMicrosoft, readDone, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
-import { readDone, signedOutPage } from './done.tsx'
+import { signedOutPage } from './done.tsx'
 import { checkRequest, type Checked, type Rejection } from './request.ts'
 import { open, seal } from './sealed.ts'
-
-const AFTER_COOKIE = '__Host-cmb_after_logout'
-const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
 /**
  * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the
@@ -72,18 +68,13 @@ export function logoutEndpoints(deps: Deps): Hono {
 function mountMicrosoft(endpoints: Hono, deps: Deps): void {
   endpoints.get('/logout/microsoft', async (c) => {
     const { fields, now } = await readPageRequest(deps, c)
-    const done = readDone(deps, fields, now)
-    if (done === undefined) return c.redirect('/logout/done', 303)
-    const { to, after } = await goToMicrosoft(deps, done, now)
-    if (after !== undefined) setCookie(c, AFTER_COOKIE, after, { ...ATTRIBUTES, maxAge: 1800 })
-    return send(deps, c, { to, hidesReferrer: true })
+    const done = readDone(deps, fields.get('about') ?? undefined, now)
+    return send(deps, c, await goToMicrosoft(deps, done, now))
   })
   // The one address registered at Microsoft as the return of its sign-out.
-  endpoints.get('/logout/return', (c) => {
-    const after = getCookie(c, AFTER_COOKIE)
-    if (after !== undefined) deleteCookie(c, AFTER_COOKIE, ATTRIBUTES)
-    return send(deps, c, { to: backFromMicrosoft(deps, after, deps.clock.now()) })
-  })
+  endpoints.get('/logout/return', async (c) =>
+    send(deps, c, backFromMicrosoft(deps, await readPageRequest(deps, c))),
+  )
 }
 
 async function answer(deps: Deps, request: PageRequest, checked: Checked): Promise<PageAnswer> {
@@ -109,11 +100,9 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
     at: now,
     clientId: logout.clientId,
   }
-  const to =
-    logout.hint === undefined
-      ? signedOutAddress(deps.sealer, { ...done, back: returnAddress(deps, logout) }, now)
-      : goOn(deps, logout, done, now)
-  return { to }
+  return logout.hint === undefined
+    ? { to: signedOutAddress(deps.sealer, { ...done, back: returnAddress(deps, logout) }, now) }
+    : goOn(deps, logout, done, now)
 }
 
 /** The type requires a text for each rejection. */

@@ -1,6 +1,5 @@
 import type { Sealer } from '../../keys/interface.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
-import type { Done } from '../../pages/signed-out.ts'
 import type { Checked, LogoutRequest } from './request.ts'
 
 /**
@@ -12,11 +11,9 @@ export interface SealedPayloads {
   ask: Checked
   /** A request and the session that the page showed, in the page's form. */
   choice: { request: LogoutRequest; sid: string }
-  /** The state of the sign-out while the user is at Microsoft, in a cookie. */
-  after: Done
 }
 
-const SECONDS: Record<keyof SealedPayloads, number> = { ask: 600, choice: 3600, after: 1800 }
+const SECONDS: Record<keyof SealedPayloads, number> = { ask: 600, choice: 3600 }
 
 export const seal = <K extends keyof SealedPayloads>(
   sealer: Sealer,

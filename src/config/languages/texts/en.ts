@@ -25,8 +25,6 @@ export const en = {
     noApps: 'No app opened yet',
     continue: 'Continue',
     requestUnusable: 'That request cannot be used',
-    microsoftMayRemain:
-      'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
     trouble: 'Trouble signing in? {link}',
     checkAccount: 'Check your account',
     unnamedUser: 'a user whose name Microsoft did not send',
@@ -471,12 +469,14 @@ export const en = {
       '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
     elsewhere:
       'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
-    microsoftNextTitle: 'One step is left: Microsoft 365',
+    microsoftNextTitle: 'Signing out of Microsoft 365…',
     microsoftNext:
-      'You are signed out of {product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.',
+      'You are signed out of {product}. Microsoft’s page opens now, and then brings you back here.',
     microsoftGo: 'Sign out of Microsoft 365',
-    microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
-    microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
+    microsoftLeft: 'You are signed out of Microsoft 365 in this browser too.',
+    microsoftOpenTitle: 'Microsoft 365 may still be open',
+    microsoftOpen:
+      'In this browser you may still be signed in to Outlook, Teams and other Microsoft apps. On a shared computer, sign out there too.',
     microsoftUnreachable:
       'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
     back: 'Back to {app}',
