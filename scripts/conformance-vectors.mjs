@@ -268,6 +268,24 @@ const restored = (expect, claims, more = {}) => ({
 })
 
 const poll = { do: 'start', poll: true }
+/** Time that passes for both machines. */
+const passes = (ms) => ({
+  do: 'clock',
+  wall_ms: ms,
+  monotonic_ms: ms,
+  elapsed_ms: ms,
+  broker_ms: ms,
+})
+/** Time that passes while the guard's machine is suspended. */
+const suspended = (ms, broker_ms = ms) => ({ do: 'clock', wall_ms: ms, elapsed_ms: ms, broker_ms })
+const clockSet = (wall_ms) => ({ do: 'clock', wall_ms })
+const times = (count, steps) => Array.from({ length: count }, () => steps).flat()
+/** The claims of a token that outlives the time that passes in a case. */
+const LONG = { iat: -4000, exp: 4000 }
+const DOWN = [
+  set({ down: true, retry_after: 30 }),
+  ...times(3, [passes(5_000), check('unavailable', {}, { for_ms: 80 })]),
+]
 const polling = (...given) => feed(...given, { needs: ['polling'] })
 
 /** @type {[string, object, object][]} */
@@ -283,6 +301,10 @@ const LATE = 180_000_000_000_000
 const LAST = Number.MAX_SAFE_INTEGER
 const LEASE = 'The lease'
 const SILENT = 'When you hear nothing, and connecting again'
+const OWN_CLOCK = 'Your clock'
+const REQUESTS = 'Requests'
+const REDIRECT =
+  'Follow no redirect: it leads keys, credentials and revocations to whom you do not know.'
 const CASES = [
   ...KINDS.map(([kind, selector, other]) =>
     feed(
@@ -681,19 +703,55 @@ const CASES = [
     { needs: ['stream'] },
   ),
   ...['/jwks', '/revocations'].map((moved) =>
-    feed(
-      `${moved} moved`,
-      SILENT,
-      'Follow no redirect: it leads keys, credentials and revocations to whom you do not know.',
-      [
-        set({ moved }),
-        start,
-        atLeast(moved, 1),
-        check(['unavailable', 'reject'], {}, { for_ms: 500 }),
-        atMost(`/moved${moved}`, 0, 100),
-      ],
-    ),
+    feed(`${moved} moved`, REQUESTS, REDIRECT, [
+      set({ moved }),
+      start,
+      atLeast(moved, 1),
+      check(['unavailable', 'reject'], {}, { for_ms: 500 }),
+      atMost(`/moved${moved}`, 0, 100),
+    ]),
   ),
+  ...['/.well-known/openid-configuration', '/revocations/enforced'].map((moved) =>
+    feed(`${moved} moved`, REQUESTS, REDIRECT, [
+      set({ moved }),
+      start,
+      atLeast(moved, 1),
+      atMost(`/moved${moved}`, 0, 300),
+    ]),
+  ),
+  feed(
+    '/revocations/clock moved',
+    REQUESTS,
+    REDIRECT,
+    [
+      ...READY,
+      set({ moved: '/revocations/clock', known_ago_ms: 50_000 }),
+      atLeast('/revocations/clock', 1),
+      atMost('/moved/revocations/clock', 0, 300),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    '/introspect moved',
+    REQUESTS,
+    REDIRECT,
+    [
+      { ...start, without_lease: 'introspect' },
+      check('accept'),
+      set({ moved: '/introspect', silent: true }),
+      check('unavailable', {}, { never: 'reject' }),
+      atLeast('/introspect', 1),
+      atMost('/moved/introspect', 0, 100),
+    ],
+    { needs: ['introspection', 'stream'] },
+  ),
+  polling('a poll moved', REQUESTS, REDIRECT, [
+    set({ moved: '/revocations' }),
+    poll,
+    atLeast('/revocations', 1),
+    check('unavailable', {}, { for_ms: 300 }),
+    atMost('/moved/revocations', 0, 100),
+  ]),
   feed('live alone', LEASE, '`live` grants nothing: only a lease does.', [
     set({ no_lease: true }),
     start,
@@ -805,6 +863,177 @@ const CASES = [
       check('unavailable', {}, { for_ms: 1200 }),
     ],
     { needs: ['stream'] },
+  ),
+  feed(
+    'a machine that was suspended',
+    OWN_CLOCK,
+    'The lease runs while the machine is suspended: count by a clock that does too.',
+    [
+      start,
+      check('accept', LONG),
+      same('accept'),
+      set({ silent: true }),
+      suspended(90_000),
+      same('unavailable', { at_once: true }),
+      check('unavailable', LONG, { for_ms: 300 }),
+      set({ silent: false }),
+      check('accept', LONG, { never: 'reject' }),
+      check('reject', { iat: -350, exp: -50 }),
+    ],
+    { needs: ['clock'] },
+  ),
+  feed(
+    'a clock that is set back',
+    OWN_CLOCK,
+    'The wall clock may be set: never count a lease by it.',
+    [
+      start,
+      check('accept', LONG),
+      set({ silent: true }),
+      clockSet(-3_600_000),
+      check(['accept', 'unavailable'], LONG, { for_leases: 1.2 }),
+      check('unavailable', LONG, { at_once: true }),
+      check('unavailable', LONG, { for_ms: 300 }),
+      set({ silent: false }),
+      check('accept', LONG, { never: 'reject' }),
+      check(['reject', 'unavailable'], { iat: -400, exp: -100 }),
+    ],
+    { needs: ['clock'] },
+  ),
+  feed(
+    'a clock that is set ahead',
+    SILENT,
+    'A new token seems expired: 401 would send the client into a loop of refreshes. Answer 503.',
+    [
+      ...READY,
+      clockSet(3_600_000),
+      check(['accept', 'unavailable']),
+      check(['accept', 'unavailable'], {}, { for_ms: 500 }),
+      clockSet(-3_600_000),
+      check('accept'),
+    ],
+    { needs: ['clock'] },
+  ),
+  feed(
+    'clocks of different speed',
+    LEASE,
+    'Two anchors show the speed of the clocks. Above 1,000 ppm there is no lease.',
+    [
+      ...READY,
+      connection(),
+      suspended(70_000, 69_000),
+      { do: 'cut' },
+      connection(),
+      check('unavailable', LONG),
+      check('unavailable', LONG, { for_ms: 500 }),
+      reported(100, { between: { clock_drift_ppm: [12_000, 17_000] } }),
+      suspended(70_000),
+      { do: 'cut' },
+      check('accept', LONG, { never: 'reject' }),
+    ],
+    { needs: ['clock', 'stream'] },
+  ),
+  feed(
+    'a clock that goes faster',
+    LEASE,
+    'The clocks may differ in speed by 1,000 ppm: take that off the lease.',
+    [
+      set({ lease_seconds: 60, anchor_ago_ms: 1_000_000 }),
+      start,
+      check('accept', LONG),
+      // A new stream brings no anchor.
+      set({ buffered: true }),
+      { do: 'hush' },
+      suspended(1_059_500),
+      check('unavailable', LONG, { at_once: true }),
+    ],
+    { needs: ['clock', 'stream'] },
+  ),
+  feed(
+    'entries of a quiet hour',
+    'An entry',
+    '`exp` says when you may delete an entry, not before.',
+    [
+      set({ lease_seconds: 60 }),
+      start,
+      check('accept', LONG),
+      revoke(101, session('s_1'), { exp_in: 500 }),
+      check('reject', LONG),
+      ...times(7, [passes(10_000), check('accept', { ...LONG, sid: 's_2' }, { for_ms: 60 })]),
+      now('reject', LONG),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
+    'reports of a quiet hour',
+    'Report',
+    'A report every five minutes, also if nothing was revoked, shows that the guard is there.',
+    [
+      set({ lease_seconds: 60 }),
+      start,
+      check('accept', LONG),
+      reported(100),
+      ...times(34, [passes(10_000), check('accept', LONG, { for_ms: 60 })]),
+      reported(100, { again: true }),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
+    'a broker that is down for long',
+    SILENT,
+    'Do not back off: after a long failure too, connect again within two seconds.',
+    [
+      ...READY,
+      connection(),
+      set({ down: true }),
+      ...times(6, [passes(15_000), check('unavailable', {}, { for_ms: 80 })]),
+      set({ down: false }),
+      connection({ within_ms: 3500 }),
+      check('accept', LONG),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
+    'a broker that asks for time',
+    SILENT,
+    '`Retry-After` of more than 2 s counts once the broker has been away for 10 s.',
+    [
+      ...READY,
+      ...DOWN,
+      fromHere('/revocations'),
+      ...times(4, [passes(3_000), check('unavailable', {}, { for_ms: 80 })]),
+      atMost('/revocations', 1, 10),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
+    'a token while the guard waits',
+    SILENT,
+    'A token with a newer `rev` shows that the broker is up: connect at once.',
+    [
+      ...READY,
+      connection(),
+      ...DOWN,
+      set({ down: false }),
+      check('unavailable', { rev: 100 }, { for_ms: 100 }),
+      check(['accept', 'unavailable'], { rev: 105 }, { at_once: true }),
+      connection({ within_ms: 3000 }),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
+    'a logout token while the guard waits',
+    SILENT,
+    'A logout token shows that the broker is up: connect at once.',
+    [
+      ...READY,
+      connection(),
+      ...DOWN,
+      set({ down: false }),
+      { do: 'logout', token: { claims: { rev: 105 } }, expect: 'ended' },
+      connection({ within_ms: 3000 }),
+    ],
+    { needs: ['logout', 'timers', 'stream'] },
   ),
   feed(
     'introspection without a lease',
@@ -1212,6 +1441,25 @@ const CASES = [
       now('accept', { rev: 60 }),
       now('reject', { sid: 's_2', rev: 90, iat: -60 }),
     ],
+  ),
+  feed(
+    'polling in time',
+    'Poll',
+    'Poll every quarter of the lease, and report every five minutes.',
+    [
+      set({ lease_seconds: 60 }),
+      poll,
+      check('accept', LONG),
+      reported(100),
+      fromHere('/revocations'),
+      passes(16_000),
+      check('accept', LONG),
+      atLeast('/revocations', 1),
+      passes(301_000),
+      check('accept', LONG),
+      reported(100, { again: true }),
+    ],
+    { needs: ['timers', 'polling'] },
   ),
   polling('polling in vain', 'Poll', 'Without a lease: 503, never 401 and never 200.', [
     poll,

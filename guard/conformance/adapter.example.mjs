@@ -1,14 +1,18 @@
 // The adapter of the Node guard for `guard conformance --adapter 'node adapter.example.mjs'`.
 import { createInterface } from 'node:readline'
 import { createGuard } from '@case-manager/guard'
+import { movableClock } from './movable-clock.mjs'
 
+let clock
 let guard
 const acts = {
   start: ({ audience, client_id: clientId, guard: guardId, issuer, ...more }) => {
     const { client_secret: clientSecret, client_key: clientKey, poll, without_lease } = more
     const credentials = { clientId, clientSecret, clientKey }
+    clock = movableClock()
     guard = createGuard({
       issuer,
+      clock,
       ...credentials,
       audience,
       guardId,
@@ -30,6 +34,7 @@ const acts = {
     })
     return { status: (await guard.receiveLogout(request)).status }
   },
+  clock: (by) => clock.move(by),
   stop: () => guard.stop(),
 }
 for await (const line of createInterface({ input: process.stdin })) {

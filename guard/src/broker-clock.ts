@@ -6,10 +6,16 @@ import type { Clock } from './clock.ts'
  */
 const NOISE_MS = 1500
 /**
- * The most that wall time and monotonic time may differ since the measurement. A larger difference
- * means that the clock was set, or the machine slept.
+ * The most that two clocks of this machine may differ since the measurement. A larger difference
+ * means that the wall clock was set, or the machine slept.
  */
 const STEP_MS = 2000
+
+interface Reading {
+  wallMs: number
+  elapsedMs: number
+  monotonicMs: number
+}
 
 /**
  * The difference between the broker's clock and this machine's, by the `Date` of the broker's
@@ -18,7 +24,7 @@ const STEP_MS = 2000
 export class BrokerClock {
   readonly #clock: Clock
   readonly #onMeasured: (offsetSeconds: number) => void
-  #measured: { offsetMs: number; wallMs: number; monotonicMs: number } | undefined
+  #measured: ({ offsetMs: number } & Reading) | undefined
 
   constructor(clock: Clock, onMeasured: (offsetSeconds: number) => void) {
     this.#clock = clock
@@ -35,21 +41,32 @@ export class BrokerClock {
     const wallMs = this.#clock.nowMs()
     const between = sentMs + 500 - (begunMs + wallMs) / 2
     const offsetMs = Math.abs(between) <= NOISE_MS ? 0 : Math.ceil(between / 1000 - 0.5) * 1000
-    this.#measured = { offsetMs, wallMs, monotonicMs: this.#clock.monotonicMs() }
+    this.#measured = { offsetMs, ...this.#read(), wallMs }
     this.#onMeasured(offsetMs / 1000)
+  }
+
+  #read(): Reading {
+    const clock = this.#clock
+    return {
+      wallMs: clock.nowMs(),
+      elapsedMs: clock.elapsedMs(),
+      monotonicMs: clock.monotonicMs(),
+    }
   }
 
   /**
    * The broker's clock minus this machine's, in whole seconds. Undefined before the first answer,
-   * and after this machine's clock was set.
+   * and where it cannot be known whether this machine's clock was set or the machine slept.
    */
   get offsetSeconds(): number | undefined {
     if (this.#measured === undefined) return undefined
-    const { offsetMs, wallMs, monotonicMs } = this.#measured
-    const passed = this.#clock.nowMs() - wallMs
-    return Math.abs(passed - (this.#clock.monotonicMs() - monotonicMs)) > STEP_MS
-      ? undefined
-      : offsetMs / 1000
+    const { offsetMs, ...since } = this.#measured
+    const { elapsedMs, monotonicMs, wallMs } = this.#read()
+    const passedMs = monotonicMs - since.monotonicMs
+    const setMs = wallMs - since.wallMs - passedMs
+    if (Math.abs(setMs) <= STEP_MS) return offsetMs / 1000
+    const slept = elapsedMs - since.elapsedMs - passedMs > STEP_MS
+    return slept ? undefined : Math.round((offsetMs - setMs) / 1000)
   }
 
   /** Returns epoch seconds by the broker's clock if it is known, else by this machine's. */

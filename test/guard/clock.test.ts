@@ -109,6 +109,23 @@ describe('a guard whose clock is wrong', () => {
   })
 })
 
+describe('a wall clock that is set, where another clock counts suspension', () => {
+  test.each([3600, -3600])('by %i s: what was measured is corrected at once', async (seconds) => {
+    const clock = new TestClock('turned')
+    const counting = Object.assign(clock, { elapsedMs: () => clock.monotonicMs() })
+    const broker = await startBroker(clock)
+    const guard = await startGuard(broker, { clock: counting })
+    const token = await broker.token()
+    clock.set(seconds)
+    broker.aheadSeconds = -seconds
+    expect(guard.status().clockOffsetSeconds).toBe(-seconds)
+    // With 401 the client would refresh without end.
+    expect(await guard.check(token)).toMatchObject(
+      seconds > 0 ? { ok: false, status: 503, why: 'clock' } : { ok: true },
+    )
+  })
+})
+
 describe('a clock that is summed from reading to reading', () => {
   test('counts what the machine slept, and not that its clock was set back', () => {
     const [clock, sum] = summing()

@@ -25,8 +25,20 @@ export interface Start {
   without_lease?: 'introspect'
 }
 
+/**
+ * Moves the clocks of the guard. The members are the milliseconds by which its wall clock, its
+ * monotonic clock and a clock that counts suspension go on at once. `wall_ms` may be negative.
+ */
+export interface Clocks {
+  do: 'clock'
+  wall_ms: number
+  monotonic_ms: number
+  elapsed_ms: number
+}
+
 export type Message =
   | Start
+  | Clocks
   | { do: 'check'; token: string }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }
@@ -50,7 +62,9 @@ const ANSWER_MS = 15_000
  * @param given an http address, or the command of a process
  */
 export const openAdapter = (given: string, clock: Clock): Adapter =>
-  /^https?:\/\//.test(given) ? overHttp(given) : overStdio(given, clock)
+  isAddress(given) ? overHttp(given) : overStdio(given, clock)
+
+export const isAddress = (given: string): boolean => /^https?:\/\//.test(given)
 
 function overHttp(address: string): Adapter {
   return {

@@ -1,12 +1,12 @@
 import { parseArgs } from 'node:util'
 import type { Clock } from '../clock.ts'
-import { AdapterGone, openAdapter } from './adapter.ts'
+import { AdapterGone, isAddress, openAdapter } from './adapter.ts'
 import { readCases, runKit, type Result } from './kit.ts'
 import { NEEDS } from './shapes.ts'
 
 /** The command line of `guard conformance`. */
 
-const USAGE = `Usage: guard conformance --adapter ADAPTER [--only TEXT] [--without WHAT] [--lease SECONDS] [--json] [--list]
+const USAGE = `Usage: guard conformance --adapter ADAPTER [--only TEXT] [--without WHAT] [--lease SECONDS] [--at-once NUMBER] [--json] [--list]
 
 Runs the conformance cases against a guard of any language: a fake broker plays each case, and the guard must decide as docs/feed.md says.
 
@@ -14,11 +14,15 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
                            {"do":"start","issuer":…,"client_id":…,"client_secret":…,"audience":…,"guard":…}  {}
                            {"do":"check","token":…}            {"status":200} accepted, 401 rejected, 503 not known
                            {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
+                           {"do":"clock","wall_ms":…,"monotonic_ms":…,"elapsed_ms":…}  {}
                            {"do":"stop"}                       {}
   --only TEXT            only cases whose name contains this
   --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
-                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"); more than once for several
+                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"), clock (the message "clock"), timers (a "clock" that also
+                         runs the timers that are due by then); more than once for several
   --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
+  --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 4. 1 if two of them cannot run
+                         beside each other, for example because each listens at the same port. An http address gets one case at a time
   --json                 print the results as one JSON document
   --list                 print the names of the cases, and end
   --help
@@ -31,6 +35,7 @@ const OPTIONS = {
   only: { type: 'string' },
   without: { type: 'string', multiple: true },
   lease: { type: 'string', default: '2' },
+  'at-once': { type: 'string', default: '4' },
   json: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
@@ -52,11 +57,13 @@ export async function conformance(
   if (given.help) return (out(USAGE), 0)
   const names = readCases().map(({ name }) => name)
   if (given.list) return (out(`${names.join('\n')}\n`), 0)
-  const adapter = openAdapter(given.adapter ?? '', clock)
+  const { adapter = '' } = given
+  const atOnce = isAddress(adapter) ? 1 : Number(given['at-once'])
+  const adapters = Array.from({ length: atOnce }, () => openAdapter(adapter, clock))
   try {
     const leaseSeconds = Number(given.lease)
     const onResult = (result: Result): void => void (json || out(line(result)))
-    const results = await runKit({ adapter, clock, only, without, leaseSeconds, onResult })
+    const results = await runKit({ adapters, clock, only, without, leaseSeconds, onResult })
     out(json ? `${JSON.stringify({ results }, null, 2)}\n` : summary(results))
     return results.some(({ outcome }) => outcome === 'fail') ? 1 : 0
   } catch (error) {
@@ -64,7 +71,7 @@ export async function conformance(
     err(`${error.message} The kit stops: no further case can be run.\n`)
     return 1
   } finally {
-    await adapter.close()
+    await Promise.all(adapters.map((each) => each.close()))
   }
 }
 
@@ -83,6 +90,7 @@ function wrong(values: {
   only?: string
   without?: string[]
   lease: string
+  'at-once': string
 }): string | undefined {
   const seconds = Number(values.lease)
   const unknown = (values.without ?? []).find(
@@ -93,7 +101,9 @@ function wrong(values: {
   if (unknown !== undefined) return `--without ${unknown}: the values are ${NEEDS.join(', ')}.`
   if (!(seconds >= 1 && seconds <= 60))
     return `--lease ${values.lease}: expected is a number from 1 to 60.`
-  const { only } = values
+  const { only, 'at-once': atOnce } = values
+  if (!/^[1-9]\d?$/.test(atOnce))
+    return `--at-once ${atOnce}: expected is a whole number from 1 to 99.`
   if (only !== undefined && !readCases().some(({ name }) => name.includes(only)))
     return `--only ${only}: no case has this in its name. --list prints the names.`
   return undefined

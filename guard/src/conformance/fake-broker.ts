@@ -28,8 +28,10 @@ export class FakeBroker {
   readonly requests = new Map<string, number>()
   /** The client's registered authentication: a secret or a key. */
   clientBy: 'secret' | 'key' = 'secret'
-  /** The members of a lease: the name of the broker's clock, and the length in seconds. */
+  /** The name of the broker's clock, and the length of the leases that the kit asks for. */
   readonly #lease: { clock: string; seconds: number }
+  /** The milliseconds by which the clocks of the broker were moved. */
+  #movedMs = 0
   /** The newest `seq` that the streams have been sent. */
   #sentSeq = 0
   /** Requests with other credentials than the client's. */
@@ -53,6 +55,9 @@ export class FakeBroker {
     known_ago_ms: 0,
     late: false,
     lease_clock: '',
+    lease_seconds: 0,
+    anchor_ago_ms: 0,
+    retry_after: 0,
     no_lease: false,
     clock_answers: '',
     last_page_fails: false,
@@ -92,7 +97,20 @@ export class FakeBroker {
 
   /** Epoch seconds by the broker's own clock. */
   get now(): number {
-    return Math.floor(this.#clock.nowMs() / 1000) + this.state.clock_ahead_seconds
+    return Math.floor((this.#clock.nowMs() + this.#movedMs) / 1000) + this.state.clock_ahead_seconds
+  }
+  /** Milliseconds of the broker's own clock. */
+  get #elapsedMs(): number {
+    return this.#clock.elapsedMs() + this.#movedMs
+  }
+  get #leaseSeconds(): number {
+    return this.state.lease_seconds || this.#lease.seconds
+  }
+
+  /** Moves the clocks of the broker, and sends the heartbeat that is due by then. */
+  pass(ms: number): void {
+    this.#movedMs += ms
+    this.#grant()
   }
 
   set(changes: Partial<BrokerState>): void {
@@ -152,19 +170,20 @@ export class FakeBroker {
 
   #leaseFrame(): string {
     const clock = this.state.lease_clock || this.#lease.clock
-    return frame('lease', { ...this.#lease, clock, ...this.#known(), seq: this.#sentSeq })
+    return frame('lease', { clock, ...this.#granted(), seq: this.#sentSeq })
   }
 
   get #lateMs(): number {
-    return this.state.late ? 1250 * this.#lease.seconds : 0
+    return this.state.late ? 1250 * this.#leaseSeconds : 0
   }
 
-  #known(): { known_ms: number } {
-    return { known_ms: this.#clock.elapsedMs() - this.state.known_ago_ms - this.#lateMs }
+  #granted(): { known_ms: number; seconds: number } {
+    const known_ms = this.#elapsedMs - this.state.known_ago_ms - this.#lateMs
+    return { known_ms, seconds: this.#leaseSeconds }
   }
 
   #anchor(): { clock: string; at_ms: number } {
-    return { clock: this.#lease.clock, at_ms: this.#clock.elapsedMs() }
+    return { clock: this.#lease.clock, at_ms: this.#elapsedMs - this.state.anchor_ago_ms }
   }
 
   #beat(): void {
@@ -187,7 +206,9 @@ export class FakeBroker {
         ? new URLSearchParams(body)
         : searchParams
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
-    if (this.state.down) return void response.writeHead(503).end()
+    const { down, retry_after } = this.state
+    if (down && retry_after > 0) response.setHeader('retry-after', String(retry_after))
+    if (down) return void response.writeHead(503).end()
     if (pathname === '/jwks')
       return json(response, { keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
     if (pathname === '/.well-known/openid-configuration')
@@ -303,8 +324,7 @@ export class FakeBroker {
       retired_kids: this.state.retired_kids,
       reset,
       more,
-      ...(!more &&
-        !this.state.no_lease && { lease: { ...this.#lease, ...this.#anchor(), ...this.#known() } }),
+      ...(!more && !this.state.no_lease && { lease: { ...this.#anchor(), ...this.#granted() } }),
     }
   }
 

@@ -49,7 +49,8 @@ export interface Result {
 }
 
 export interface RunOptions {
-  adapter: Adapter
+  /** The adapters, each with guards of its own. */
+  adapters: readonly Adapter[]
   clock: Clock
   leaseSeconds: number
   /** The factor by which a guard may be slower on a busy machine. */
@@ -62,41 +63,72 @@ export interface RunOptions {
 }
 
 /**
- * Runs the cases and returns their results.
- * @throws AdapterGone if the adapter ends, because no further case can be run
+ * Runs the cases and returns their results. Cases that wait run beside others, as many at once as
+ * there are adapters.
+ * @throws AdapterGone if an adapter ends, because no further case can be run
  */
-export async function runKit({
-  only = '',
-  onResult,
-  without = [],
-  ...rest
-}: RunOptions): Promise<Result[]> {
-  const stage: Stage = { ...rest, keys: readKeys() }
+export async function runKit({ adapters, only = '', ...rest }: RunOptions): Promise<Result[]> {
+  const keys = readKeys()
+  const cases = readCases().filter(({ name }) => name.includes(only))
+  const shared = cases.filter((each) => !isOwn(each))
+  const waiting = cases.filter(isOwn)
   const results: Result[] = []
-  let shared: Play | undefined
-  try {
-    for (const each of readCases().filter(({ name }) => name.includes(only))) {
-      const begun = stage.clock.monotonicMs()
-      const missing = each.needs?.find((need) => without.includes(need))
-      const isOwn = each.steps.some((step) => step.do === 'start')
-      if (isOwn && shared !== undefined) shared = await stop(shared)
-      if (!isOwn && missing === undefined) shared ??= await startShared(stage)
-      const problem =
-        missing === undefined ? await playOne(each, stage, shared) : `the guard has no ${missing}`
-      const outcome = missing !== undefined ? 'left out' : problem === undefined ? 'pass' : 'fail'
-      const result: Result = {
-        name: each.name,
-        outcome,
-        ...(problem === undefined ? {} : { problem }),
-        ms: stage.clock.monotonicMs() - begun,
-      }
+  let gone = false
+  const run = async (adapter: Adapter, first: readonly Case[]): Promise<void> => {
+    const note = (result: Result): void => {
       results.push(result)
-      onResult?.(result)
+      rest.onResult?.(result)
     }
-  } finally {
-    if (shared !== undefined) await stop(shared)
+    const options = { ...rest, keys, adapter }
+    try {
+      await runTogether(first, options, note)
+      for (let next = waiting.shift(); next !== undefined && !gone; next = waiting.shift())
+        note(await runOne(next, options, undefined))
+    } finally {
+      gone = waiting.length > 0
+    }
   }
-  return results
+  const runs = adapters.map((adapter, index) => run(adapter, index === 0 ? shared : []))
+  const failed = (await Promise.allSettled(runs)).find(({ status }) => status === 'rejected')
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+  const place = new Map(cases.map(({ name }, index) => [name, index]))
+  return results.sort((a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0))
+}
+
+const isOwn = ({ steps }: Case): boolean => steps.some((step) => step.do === 'start')
+
+type Options = Stage & Pick<RunOptions, 'without'>
+
+const missingOf = ({ needs }: Case, { without = [] }: Options): string | undefined =>
+  needs?.find((need) => without.includes(need))
+
+/** Runs cases that share one broker and one guard. */
+async function runTogether(
+  cases: readonly Case[],
+  options: Options,
+  note: (result: Result) => void,
+): Promise<void> {
+  const isRun = cases.some((each) => missingOf(each, options) === undefined)
+  const play = isRun ? await startShared(options) : undefined
+  try {
+    for (const each of cases) note(await runOne(each, options, play))
+  } finally {
+    await play?.stop()
+  }
+}
+
+async function runOne(each: Case, options: Options, shared: Play | undefined): Promise<Result> {
+  const { clock } = options
+  const begun = clock.monotonicMs()
+  const missing = missingOf(each, options)
+  const problem =
+    missing === undefined ? await playOne(each, options, shared) : `the guard has no ${missing}`
+  return {
+    name: each.name,
+    outcome: missing !== undefined ? 'left out' : problem === undefined ? 'pass' : 'fail',
+    ...(problem === undefined ? {} : { problem }),
+    ms: clock.monotonicMs() - begun,
+  }
 }
 
 async function startShared(stage: Stage): Promise<Play> {
@@ -116,10 +148,6 @@ async function startShared(stage: Stage): Promise<Play> {
 
 function unlessGone(error: unknown): void {
   if (error instanceof AdapterGone) throw error
-}
-
-async function stop(play: Play): Promise<undefined> {
-  await play.stop()
 }
 
 async function playOne(

@@ -40,6 +40,8 @@ export class Play {
   readonly #requestsSeen = new Map<string, number>()
   /** The tokens that the guard gets more than once, by their name in the case. */
   readonly #signed = new Map<string, string>()
+  /** The number of reports up to the newest that a step has found. */
+  #reportsSeen = 0
   #started = false
 
   constructor(stage: Stage) {
@@ -93,6 +95,9 @@ export class Play {
       case 'check':
       case 'logout':
         return this.#decision(step)
+      case 'clock':
+        await this.#moveClocks(step)
+        return undefined
       case 'raw':
         await this.#raw(step.pieces)
         return undefined
@@ -150,6 +155,13 @@ export class Play {
       case 'live':
         broker.live()
     }
+  }
+
+  /** Moves the guard's clocks first, so that a request in between finds none ahead of its time. */
+  async #moveClocks(step: Extract<Step, { do: 'clock' }>): Promise<void> {
+    const { broker_ms = 0, elapsed_ms = 0, monotonic_ms = 0, wall_ms = 0 } = step
+    await this.#stage.adapter.ask({ do: 'clock', wall_ms, monotonic_ms, elapsed_ms })
+    this.broker.pass(broker_ms)
   }
 
   async #raw(pieces: string[]): Promise<void> {
@@ -253,6 +265,7 @@ export class Play {
     epoch,
     seq,
     answered = 204,
+    again = false,
     between = {},
     members = {},
   }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
@@ -267,8 +280,12 @@ export class Play {
       Object.entries(between).every(
         ([name, [from, to]]) => Number(report[name]) >= from && Number(report[name]) <= to,
       )
-    if (await this.#until(() => reports.some(isWanted))) return undefined
-    return `no report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
+    const from = again ? this.#reportsSeen : 0
+    if (await this.#until(() => reports.slice(from).some(isWanted))) {
+      this.#reportsSeen = reports.findLastIndex(isWanted) + 1
+      return undefined
+    }
+    return `no ${again ? 'further ' : ''}report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
   }
 
   #patiently(ms: number | undefined): number | undefined {

@@ -50,6 +50,17 @@ export type Step =
   /** Writes raw pieces of the stream, each by itself. */
   | { do: 'raw'; pieces: string[] }
   | { do: 'broker'; set: Partial<BrokerState> }
+  /**
+   * Moves the clocks of the guard, and those of the fake broker by `broker_ms`. What is left out is
+   * 0.
+   */
+  | {
+      do: 'clock'
+      wall_ms?: number
+      monotonic_ms?: number
+      elapsed_ms?: number
+      broker_ms?: number
+    }
   | { do: 'fill'; count: number }
   | { do: 'cut' }
   | { do: 'live' }
@@ -65,13 +76,15 @@ export type Step =
     }
   /**
    * Expects a report. `answered`: the status of the fake broker's answer, by default 204.
-   * `between`: the bounds of a member.
+   * `between`: the bounds of a member. `again`: it must be newer than the report that the last such
+   * step found.
    */
   | {
       do: 'expect_report'
       epoch: string
       seq: number
       answered?: number
+      again?: boolean
       between?: Record<string, [number, number]>
       members?: Record<string, unknown>
     }
@@ -116,6 +129,12 @@ export interface BrokerState {
   late: boolean
   /** The name of the clock in leases. Empty: the broker's own. */
   lease_clock: string
+  /** The length of the leases. 0: the length that the kit was started with. */
+  lease_seconds: number
+  /** The milliseconds that the broker's clock lacks in its anchors. */
+  anchor_ago_ms: number
+  /** The `Retry-After` of the answers while it is down. 0: none. */
+  retry_after: number
   /** True to grant no lease. */
   no_lease: boolean
   /**
@@ -127,8 +146,16 @@ export interface BrokerState {
   last_page_fails: boolean
 }
 
-/** The features that a guard may lack. */
-export const NEEDS = ['logout', 'stream', 'private_key_jwt', 'polling', 'introspection'] as const
+/** The features that a guard, or its adapter, may lack. */
+export const NEEDS = [
+  'logout',
+  'stream',
+  'private_key_jwt',
+  'polling',
+  'introspection',
+  'clock',
+  'timers',
+] as const
 export type Need = (typeof NEEDS)[number]
 
 export interface Case {

@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createGuard, type ClientKey, type Guard } from '@case-manager/guard'
+import { createGuard, type ClientKey, type Guard, type GuardClock } from '@case-manager/guard'
 import { completeClock } from '../../../guard/src/clock.ts'
 import type { Adapter, Message } from '../../../guard/src/conformance/adapter.ts'
 import { conformance } from '../../../guard/src/conformance/command.ts'
@@ -20,15 +20,21 @@ const { feedFile, tokensFile } = (await import(
   new URL('../../../scripts/conformance-vectors.mjs', import.meta.url).href
 )) as Record<'feedFile' | 'tokensFile', () => string>
 
+const { movableClock } = (await import(
+  new URL('../../../guard/conformance/movable-clock.mjs', import.meta.url).href
+)) as { movableClock(): GuardClock & { move(by: object): void } }
+
 const clock = completeClock(undefined)
 /** Above what a busy machine delays a heartbeat of the fake broker. */
 const leaseSeconds = 3
 
 function nodeAdapter(): Adapter {
   let guard: Guard | undefined
+  let clocks: ReturnType<typeof movableClock> | undefined
   return {
     async ask(message) {
       if (message.do === 'start') {
+        clocks = movableClock()
         const { audience, client_id: clientId, guard: guardId, issuer } = message
         const credentials = {
           clientId,
@@ -39,6 +45,7 @@ function nodeAdapter(): Adapter {
           issuer,
           ...credentials,
           audience,
+          clock: clocks,
           guardId,
           poll: message.poll,
           withoutLease: message.without_lease,
@@ -56,12 +63,15 @@ function nodeAdapter(): Adapter {
             await guard!.receiveLogout(new Request('http://localhost/', { method: 'POST', body }))
           ).status,
         }
-      } else await guard?.stop()
+      } else if (message.do === 'clock') clocks?.move(message)
+      else await guard?.stop()
       return {}
     },
     async close() {},
   }
 }
+
+const several = (open: () => Adapter): Adapter[] => Array.from({ length: 3 }, open)
 
 /** Answers the same to whatever it is asked. */
 const always = (status: number): Adapter => ({
@@ -76,22 +86,22 @@ const problems = (results: Result[], outcome: Result['outcome']): string[] =>
 
 describe('the conformance kit', () => {
   test.concurrent('the Node guard passes every case', async () => {
-    const results = await runKit({ adapter: nodeAdapter(), clock, leaseSeconds })
+    const results = await runKit({ adapters: several(nodeAdapter), clock, leaseSeconds })
     expect([...problems(results, 'fail'), ...problems(results, 'left out')]).toEqual([])
     expect(results.length).toBeGreaterThan(130)
   }, 120_000)
 
-  test.concurrent('guard serve passes every case; it receives no logout tokens, and does not poll', async () => {
+  test.concurrent('guard serve passes every case but those of what it has not', async () => {
     const results = await runKit({
-      adapter: serveAdapter(),
+      adapters: several(serveAdapter),
       clock,
       leaseSeconds,
-      without: ['logout', 'polling'],
+      without: ['logout', 'polling', 'clock', 'timers'],
     })
     expect(problems(results, 'fail')).toEqual([])
     expect(
       problems(results, 'left out').every((line) =>
-        /the guard has no (?:logout|polling)$/.test(line),
+        /the guard has no (?:logout|polling|clock|timers)$/.test(line),
       ),
     ).toBe(true)
   }, 120_000)
@@ -102,7 +112,7 @@ describe('the conformance kit', () => {
       after: (ms: number, run: () => void) => clock.after(ms === HEARTBEAT_MS ? 3 : ms, run),
     }
     const results = await runKit({
-      adapter: nodeAdapter(),
+      adapters: [nodeAdapter()],
       clock: hurried,
       leaseSeconds,
       only: 'feed/a stream in pieces',
@@ -112,7 +122,7 @@ describe('the conformance kit', () => {
 
   test('a guard that accepts everything fails, and the problem names the rule', async () => {
     const results = await runKit({
-      adapter: always(200),
+      adapters: [always(200)],
       clock,
       leaseSeconds,
       only: 'access-token/',
@@ -128,7 +138,7 @@ describe('the conformance kit', () => {
       'access-token/ID token: step 1 (check): expected reject, and the guard answered accept. A token of another kind must not pass',
     )
     const [alias] = await runKit({
-      adapter: always(200),
+      adapters: [always(200)],
       clock,
       leaseSeconds,
       only: 'feed/another issuer',
@@ -244,7 +254,7 @@ describe('guard conformance', () => {
     [[], '--adapter is missing'],
     [
       ['--adapter', 'x', '--without', 'tea'],
-      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection.',
+      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, clock, timers.',
     ],
     [['--adapter', 'x', '--lease', '0.5'], '--lease 0.5: expected is a number from 1 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],

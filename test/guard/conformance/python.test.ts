@@ -44,18 +44,21 @@ async function run(
     expect(source.split(mistake[0])).toHaveLength(2)
     writeFileSync(join(directory, 'guard.py'), source.replace(...mistake))
   }
-  const adapter = openAdapter(`${PYTHON} ${join(directory, 'adapter.py')}`, patiently)
+  const command = `${PYTHON} ${join(directory, 'adapter.py')}`
+  const adapters = Array.from({ length: only === '' ? 3 : 1 }, () =>
+    openAdapter(command, patiently),
+  )
   try {
     return await runKit({
-      adapter,
+      adapters,
       clock,
       patience: PATIENCE,
       leaseSeconds: 3,
       only,
-      without: ['logout', 'private_key_jwt', 'polling', 'introspection'],
+      without: ['logout', 'private_key_jwt', 'polling', 'introspection', 'timers'],
     })
   } finally {
-    await adapter.close()
+    await Promise.all(adapters.map((adapter) => adapter.close()))
   }
 }
 
