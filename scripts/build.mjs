@@ -82,14 +82,50 @@ const builtins = {
   },
 }
 
+/** Makes a module of getters: each part is loaded when it is first used. */
+const gettersOf = (exported) =>
+  Object.entries(exported)
+    .map(
+      ([name, from]) =>
+        `Object.defineProperty(exports, '${name}', { enumerable: true, get: () => ${from} })`,
+    )
+    .join('\n')
+
+/** The modules that the bundle has instead of whole packages. */
+const PARTS = {
+  // undici's first export loads its caches, its mocks for tests and its WebSocket. Its fetch is
+  // used with a proxy only.
+  undici: `${gettersOf({
+    Agent: `require('undici/lib/dispatcher/agent.js')`,
+    Pool: `require('undici/lib/dispatcher/pool.js')`,
+    EnvHttpProxyAgent: `require('undici/lib/dispatcher/env-http-proxy-agent.js')`,
+    buildConnector: `require('undici/lib/core/connect.js')`,
+    fetch: `require('undici/lib/web/fetch/index.js').fetch`,
+  })}
+    // index.js of undici does the same: \`request\` and the like are methods of every dispatcher.
+    Object.assign(require('undici/lib/dispatcher/dispatcher.js').prototype, require('undici/lib/api'))`,
+  // BullMQ uses it for jobs that repeat. The broker has none.
+  'cron-parser': gettersOf({ CronExpressionParser: `require('cron-parser').CronExpressionParser` }),
+  // Bull Board asks for all of BullMQ. It knows a queue also by its version, and needs this class
+  // only to show jobs that wait for others.
+  bullmq: `exports.Queue = class {}
+    ${gettersOf({ FlowProducer: `require('bullmq').FlowProducer` })}`,
+}
+
 /**
- * Leaves unused parts of two packages out of the bundle. BullMQ does not declare its modules free
- * of side effects, so its unused servers would stay in. undici's first export loads its caches, its
- * mocks for tests and its WebSocket.
+ * Leaves unused parts of packages out of the bundle. BullMQ does not declare its modules free of
+ * side effects, so its unused servers would stay in.
  */
 const parts = {
   name: 'parts',
   setup: (bundle) => {
+    bundle.onResolve({ filter: /^(?:undici|cron-parser|bullmq)$/ }, ({ path, namespace, kind }) =>
+      namespace === 'parts'
+        ? { path, external: true }
+        : path === 'bullmq' && kind !== 'require-call'
+          ? undefined
+          : { path, namespace: 'parts' },
+    )
     bundle.onResolve(
       { filter: /^(?:bullmq$|\.)/ },
       async ({ path, importer, pluginData, ...at }) => {
@@ -99,34 +135,21 @@ const parts = {
         return { ...(await bundle.resolve(path, options)), sideEffects: false }
       },
     )
-    bundle.onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }))
-    bundle.onLoad({ filter: /.*/, namespace: 'parts' }, () => ({
+    bundle.onLoad({ filter: /.*/, namespace: 'parts' }, ({ path }) => ({
       resolveDir: root,
-      contents: Object.entries({
-        Agent: `require('undici/lib/dispatcher/agent.js')`,
-        Pool: `require('undici/lib/dispatcher/pool.js')`,
-        EnvHttpProxyAgent: `require('undici/lib/dispatcher/env-http-proxy-agent.js')`,
-        buildConnector: `require('undici/lib/core/connect.js')`,
-        fetch: `require('undici/lib/web/fetch/index.js').fetch`,
-      })
-        .map(([name, from]) => `exports.${name} = ${from}`)
-        // index.js of undici does the same: `request` and the like are methods of every dispatcher.
-        .concat(
-          `Object.assign(require('undici/lib/dispatcher/dispatcher.js').prototype, require('undici/lib/api'))`,
-        )
-        .join('\n'),
+      contents: PARTS[path],
     }))
   },
 }
 
 /**
- * Bundles the command and the threads of the store, each with all its imports, so that a start
- * reads a few files instead of 1,800. Dynamic imports stay in files of their own.
+ * Bundles programs with all their imports, so that a start reads a few files instead of 1,800.
+ * Dynamic imports stay in files of their own.
  */
-const bundle = () =>
+const bundle = (...entryPoints) =>
   build({
     absWorkingDir: root,
-    entryPoints: ['src/cli.ts', 'db/sqlite/checkpoint-thread.ts', 'db/sqlite/reader-thread.ts'],
+    entryPoints,
     outbase: root,
     outdir: join(root, 'dist'),
     chunkNames: 'chunks/[name]-[hash]',
@@ -194,7 +217,9 @@ for (const project of ['guard', '.']) {
     process.exit(run.status ?? 1)
   }
 }
-await bundle()
+await bundle('src/cli.ts')
+// The threads of the store, which share no module with the command.
+await bundle('db/sqlite/checkpoint-thread.ts', 'db/sqlite/reader-thread.ts')
 // Copies the style sheets, browser scripts and icons, which the compiler leaves out, beside the
 // modules that read them. A copy must not replace a compiled module of the same name.
 for (const file of sources(join(root, 'src')))
