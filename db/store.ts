@@ -40,8 +40,9 @@ export interface Store extends ReturnType<typeof allActs> {
   /** Returns facts about the shared database; undefined for a store with a single broker. */
   databaseFacts(): Promise<DatabaseFacts | undefined>
   /**
-   * Checks the whole database for damage while acts go on. After damage was found, the store
-   * rejects every act.
+   * Prepares the statements that no act has used yet, so that no user waits for it, and checks the
+   * whole database for damage. Acts go on meanwhile. After damage was found, the store rejects
+   * every act.
    * @returns what is wrong and what to do; undefined where the database is intact
    */
   checkIntegrity(): Promise<string | undefined>

@@ -35,7 +35,7 @@ import { version } from './runtime/version.ts'
 import { FeedOfThisProcess } from './revocation/feed.ts'
 import { startQueueEngine } from './outbox/queue-engine.ts'
 
-type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'>
+type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader'>
 
 /**
  * Opens the parts of a broker in the order of their dependencies. A part in `overrides` is used as
@@ -166,15 +166,13 @@ async function openStore(
     dataDir,
     kind,
   } = config
-  const { startReader, prepares } = given
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
   const clocks = { nowMs: () => clock.nowMs(), elapsedMs: () => clock.elapsedMs() }
   const open = async (): Promise<Deps['store']> => {
     if (url === undefined)
       return openSqliteStore({
         file: join(dataDir, 'broker.db'),
-        startReader,
-        prepares,
+        startReader: given.startReader,
         checkpoints: { failed },
         ...clocks,
       })

@@ -78,7 +78,8 @@ export async function startBroker(
     // Workers are closed before that, while requests and feed streams continue, so that a target
     // that hangs does not delay them.
     closing.first('workers')
-    checkDatabase(deps)
+    const checking = setTimeout(checkDatabase, CHECK_AFTER_MS, deps)
+    closing.add('check of the database', () => clearTimeout(checking))
     const health = await deps.queue.health()
     // Closed first of all: load balancers see the 503 at /readyz and send further requests
     // elsewhere before the port is closed.
@@ -125,6 +126,9 @@ const compareClocks = (checks: Checks): Promise<unknown> =>
   within(COMPARE_MS, checks.look({ fresh: true, which: ({ id }) => id === 'clock' })).catch(
     () => undefined,
   )
+
+/** The time after the start in which requests that waited for it have the processor. */
+const CHECK_AFTER_MS = 1_000
 
 /**
  * Checks the data file for damage, and logs it. The store then rejects every act. This runs after

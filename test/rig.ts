@@ -286,7 +286,6 @@ const quietStore = async (dir: string, clock: FakeClock) => ({
     file: join(dir, 'broker.db'),
     nowMs: () => clock.nowMs(),
     startReader: readHere,
-    prepares: 'at_first_use',
   })),
   onRevoked: () => undefined,
 })
@@ -364,7 +363,6 @@ export async function createRig(options: RigOptions = {}) {
     microsoft,
     makeKey: borrowedKeys(),
     startReader: readHere,
-    prepares: 'at_first_use' as const,
     ...(quiet && { store: quiet }),
     ...options.deps,
   }

@@ -29,10 +29,7 @@ export type RowOf<F> = {
 }
 
 const known: AnyStatement[] = []
-/**
- * Returns every statement of every act. An engine prepares all of them when it opens, so that a
- * missing column fails at start.
- */
+/** Returns every statement of every act. */
 export const allStatements = (): readonly AnyStatement[] => known
 
 class Prepared<P extends Params, R> implements Statement<P, R> {

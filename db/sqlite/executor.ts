@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type Database from 'better-sqlite3'
 import type { Act, AnyStatement, Call, Engine, Params, Sources } from '../engine/act.ts'
@@ -21,11 +22,8 @@ interface Prepared {
 interface Executor {
   /** Runs an act to its end, inside the open transaction. */
   run<T>(act: Act<T>): T
-  /**
-   * Prepares the statements of all acts, so that a missing column fails at start and not in a
-   * request.
-   */
-  prepareAll(): void
+  /** Prepares the statements that no act has used yet, one in each turn of the event loop. */
+  prepareAll(): Promise<void>
 }
 
 /**
@@ -69,8 +67,12 @@ export function createExecutor(
       }
       return step.value
     },
-    prepareAll() {
-      for (const statement of allStatements()) if (!prepared.has(statement)) prepare(statement)
+    async prepareAll() {
+      for (const statement of allStatements())
+        if (db.open && !prepared.has(statement)) {
+          prepare(statement)
+          await setImmediate()
+        }
     },
   }
 }

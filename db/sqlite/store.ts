@@ -38,11 +38,6 @@ export interface SqliteStoreOptions {
    * replaces the thread.
    */
   checkpoints?: Pick<CheckpointOptions, 'failed' | 'start' | 'restartMs'> | undefined
-  /**
-   * When statements are prepared; the default is when the store opens. `at_first_use` opens it in a
-   * third of the CPU time.
-   */
-  prepares?: 'at_first_use' | undefined
 }
 
 /**
@@ -59,7 +54,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     maxPages,
     startReader,
     checkpoints: moving,
-    prepares,
   } = options
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
@@ -77,7 +71,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     { nowMs, newId: () => newRowId(nowMs(), random) },
     writer.revoked,
   )
-  if (prepares !== 'at_first_use') executor.prepareAll()
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
@@ -95,7 +88,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     databaseFacts: async () => undefined,
     ...longReads(reader, acts),
     backup: (path) => checkpoints.holding(() => reader.ask('backup', path)),
-    checkIntegrity: () => dataFile.check(),
+    checkIntegrity: () => executor.prepareAll().then(() => dataFile.check()),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
     async close() {
       await reader.close()

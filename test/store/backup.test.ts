@@ -44,8 +44,7 @@ beforeEach(async () => {
   reader = readHere
   placeDataFile(file)
   b = await bench({
-    open: (nowMs) =>
-      openSqliteStore({ file, nowMs, startReader: (of) => reader(of), prepares: 'at_first_use' }),
+    open: (nowMs) => openSqliteStore({ file, nowMs, startReader: (of) => reader(of) }),
     remove: () => {},
   })
   for (const client of ['sydney', 'melbourne']) await b.client(client)

@@ -38,8 +38,7 @@ async function open(
   startReader: (file: string) => ReaderThread = readHere,
 ) {
   const b = await bench({
-    open: (nowMs) =>
-      openSqliteStore({ file, nowMs, checkpoints, startReader, prepares: 'at_first_use' }),
+    open: (nowMs) => openSqliteStore({ file, nowMs, checkpoints, startReader }),
     remove: () => {},
   })
   const raw = new Database(file)

@@ -1,7 +1,8 @@
 import { copyFileSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import Sqlite from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
@@ -72,6 +73,16 @@ describe('while the broker runs', () => {
     const store = await start()
     expect(await store.checkIntegrity()).toBeUndefined()
     await revokeEverything(store)
+  })
+
+  test('after the check, no act prepares a statement', async () => {
+    const store = await start()
+    await store.checkIntegrity()
+    const prepare = vi.spyOn(Sqlite.prototype, 'prepare')
+    onTestFinished(() => prepare.mockRestore())
+    await revokeEverything(store)
+    await store.listTenants()
+    expect(prepare).not.toHaveBeenCalled()
   })
 
   test('the check of a damaged one says so, and nothing is served from it afterwards', async () => {

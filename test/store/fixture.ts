@@ -45,8 +45,7 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       const file = join(dir, 'data', 'broker.db')
       placeDataFile(file)
       return {
-        open: (nowMs) =>
-          openSqliteStore({ file, nowMs, startReader: readHere, prepares: 'at_first_use' }),
+        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
         async registryVersion() {
           const reader = new Sqlite(file, { readonly: true })

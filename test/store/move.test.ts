@@ -43,7 +43,7 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
 
   const onSqlite = (): Promise<Bench> =>
     bench({
-      open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+      open: (nowMs) => openSqliteStore({ file, nowMs }),
       remove: () => undefined,
     })
   const onPostgres = (): Promise<Bench> =>

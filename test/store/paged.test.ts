@@ -24,7 +24,7 @@ beforeEach(async () => {
   file = join(dir, 'broker.db')
   placeDataFile(file)
   b = await bench({
-    open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+    open: (nowMs) => openSqliteStore({ file, nowMs }),
     remove: () => {},
   })
   raw = new Database(file)

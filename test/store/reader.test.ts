@@ -29,7 +29,7 @@ beforeEach(async () => {
   file = join(dir, 'data', 'broker.db')
   placeDataFile(file)
   b = await bench({
-    open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }),
+    open: (nowMs) => openSqliteStore({ file, nowMs }),
     remove: () => {},
   })
   await b.client('sydney')
