@@ -108,7 +108,7 @@ function fitted(english: Tree, own: unknown, path: readonly string[], found: Fou
   if (typeof english === 'string') {
     if (own === undefined) found.missing.push(at)
     const problem =
-      own === undefined
+      own === undefined || own === english
         ? undefined
         : typeof own === 'string'
           ? messageProblem(own, english)

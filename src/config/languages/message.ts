@@ -4,6 +4,7 @@ import {
   isPluralElement,
   isPoundElement,
   type MessageFormatElement,
+  parse,
 } from '@formatjs/icu-messageformat-parser'
 import { IntlMessageFormat } from 'intl-messageformat'
 
@@ -18,22 +19,22 @@ import { IntlMessageFormat } from 'intl-messageformat'
  */
 export type Message = (product: string) => unknown
 
-/** Returns a message that parses its text when a page first needs it. */
+const AS_TEXT = { ignoreTag: true }
+
+/** Returns a message that makes its format when a page first needs it. */
 export function messageOf(text: string, english: string, language: string): Message {
+  let format: IntlMessageFormat | undefined
   return (product) => {
-    const parsed = isPlain(text) ? undefined : parse(text, language)
     const say = (values: Record<string, unknown>) =>
-      parsed?.format({ [PRODUCT]: product, ...values }) ?? text
+      isPlain(text)
+        ? text
+        : (format ??= new IntlMessageFormat(text, language, undefined, AS_TEXT)).format({
+            [PRODUCT]: product,
+            ...values,
+          })
     return [...placeholdersOf(english).keys()].some((name) => name !== PRODUCT) ? say : say({})
   }
 }
-
-/**
- * Parses a message.
- * @throws SyntaxError whose message names the fault
- */
-const parse = (text: string, language: string): IntlMessageFormat =>
-  new IntlMessageFormat(text, language, undefined, { ignoreTag: true })
 
 /** Returns whether a text has no placeholder and needs no parser, as most do. */
 const isPlain = (text: string): boolean => !/[{}']/.test(text)
@@ -44,7 +45,10 @@ const isPlain = (text: string): boolean => !/[{}']/.test(text)
  */
 type Kind = 'text' | 'plural' | 'other'
 
-/** Returns the placeholders of a message, including those in its plural forms. */
+/**
+ * Returns the placeholders of a message, including those in its plural forms.
+ * @throws SyntaxError whose message names the fault
+ */
 function placeholdersOf(text: string): ReadonlyMap<string, Kind> {
   const found = new Map<string, Kind>()
   const read = (elements: readonly MessageFormatElement[]): void => {
@@ -60,7 +64,7 @@ function placeholdersOf(text: string): ReadonlyMap<string, Kind> {
         for (const { value } of Object.values(element.options)) read(value)
     }
   }
-  if (!isPlain(text)) read(parse(text, 'en').getAst())
+  if (!isPlain(text)) read(parse(text, AS_TEXT))
   return found
 }
 

@@ -60,8 +60,20 @@ export function textsIn(language: Language, product: string): Texts {
   return texts
 }
 
+/** Each text is made when it is first read. */
 function saidAll(messages: Messages, product: string): unknown {
   if (typeof messages === 'function') return messages(product)
-  const all = Object.entries(messages).map(([key, one]) => [key, saidAll(one, product)] as const)
-  return Array.isArray(messages) ? all.map(([, one]) => one) : Object.fromEntries(all)
+  const all = Array.isArray(messages) ? [] : {}
+  for (const [key, one] of Object.entries(messages)) {
+    const define = (how: PropertyDescriptor): unknown =>
+      Object.defineProperty(all, key, { enumerable: true, configurable: true, ...how })
+    define({
+      get() {
+        const value = saidAll(one, product)
+        define({ value })
+        return value
+      },
+    })
+  }
+  return all
 }
