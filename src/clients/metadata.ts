@@ -86,11 +86,12 @@ const signInRules = {
 }
 
 /**
- * Returns the schema of the wire form.
+ * Makes the schema of the wire form. The admin API describes the one that accepts addresses on this
+ * machine; `parseClientMetadata` rejects them where they are not allowed.
  * @param loopback whether addresses on this machine are accepted, http included
  * @param isNative whether a redirect address may be one of RFC 8252 §7.3
  */
-const wireSchema = (loopback: boolean, isNative = false) =>
+export const wireSchema = (loopback: boolean, isNative = false) =>
   z.strictObject({
     client_id: clientIdSchema.optional(),
     ...shownToUsers(loopback),
@@ -141,7 +142,11 @@ const wireSchema = (loopback: boolean, isNative = false) =>
     ssf_email_domains: emailDomainsSchema.optional(),
   })
 
-type Wire = z.output<ReturnType<typeof wireSchema>>
+type WireSchema = ReturnType<typeof wireSchema>
+type Wire = z.output<WireSchema>
+
+/** The schemas that were used before. Making one takes milliseconds. */
+const made: Record<string, WireSchema> = {}
 
 /**
  * Validates the wire form of a registration.
@@ -156,9 +161,9 @@ export function parseClientMetadata(
   | { ok: false; problems: string[] } {
   const isNative =
     (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
-  const parsed = wireSchema(options.allowLoopback ?? false, isNative).safeParse(input, {
-    error: inWords,
-  })
+  const { allowLoopback = false } = options
+  const schema = (made[`${allowLoopback} ${isNative}`] ??= wireSchema(allowLoopback, isNative))
+  const parsed = schema.safeParse(input, { error: inWords })
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
   const clientId = parsed.data.client_id ?? options.clientId
   const problems = contradictions(parsed.data, clientId)
@@ -342,13 +347,7 @@ export function toWire({
   }
 }
 
-/**
- * The wire form as the admin API describes it. It accepts addresses on this machine;
- * `parseClientMetadata` rejects them where they are not allowed.
- */
-export const clientRegistrationSchema = wireSchema(true)
-
 /** The wire form as JSON Schema (2020-12), for editors that check `clients.yaml`. */
 export const clientMetadataJsonSchema = (): Record<string, unknown> => ({
-  ...z.toJSONSchema(clientRegistrationSchema, { io: 'input', unrepresentable: 'any' }),
+  ...z.toJSONSchema(wireSchema(true), { io: 'input', unrepresentable: 'any' }),
 })

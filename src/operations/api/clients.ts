@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
-import { clientRegistrationSchema, parseClientMetadata, toWire } from '../../clients/metadata.ts'
+import { parseClientMetadata, toWire, wireSchema } from '../../clients/metadata.ts'
 import { Problem } from '../../clients/problem.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { seconds, text } from '../../protocol/described.ts'
@@ -41,17 +41,16 @@ const beside = {
 const ignored = Object.fromEntries(
   [...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]),
 )
-const registration = clientRegistrationSchema.extend({ ...ignored, dry_run: dryRun }).meta({
+const described = wireSchema(true)
+const registration = described.extend({ ...ignored, dry_run: dryRun }).meta({
   id: 'Registration',
   description:
     'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
 })
-const added = clientRegistrationSchema
+const added = described
   .extend({ ...ignored, client_id: clientIdSchema })
   .meta({ id: 'NewRegistration' })
-const client = clientRegistrationSchema
-  .extend({ client_id: clientIdSchema, ...beside })
-  .meta({ id: 'Client' })
+const client = described.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
 const withSecret = client
   .extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) })
   .meta({ id: 'ClientWithSecret' })
