@@ -11,7 +11,6 @@ import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './runtime/log.ts'
 import { createMetrics, type Metrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
-import { createMicrosoft } from './microsoft/microsoft.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import {
   createOutbound,
@@ -27,7 +26,6 @@ import { inRequest } from './runtime/request-context.ts'
 import { Topic } from './runtime/topic.ts'
 import { workText } from './protocol/work.ts'
 import { createRateLimits } from './runtime/rate-limits.ts'
-import { openDeliveryQueue } from './outbox/delivery-queue.ts'
 import type { DeliveryQueue } from './outbox/interface.ts'
 import { announce } from './revocation/announce.ts'
 import { followOtherBrokers } from './other-brokers.ts'
@@ -69,6 +67,13 @@ async function open(
   const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
   const outbounds = openOutbounds(config, given, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
+  const { issuer, keyFiles } = config
+  const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
+  // The threads of Node's pool make the keys of a new store while modules are loaded here.
+  const ring =
+    given.keys ??
+    openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency })
+  Promise.resolve(ring).catch(() => undefined)
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const feed =
@@ -77,17 +82,12 @@ async function open(
       ...{ config, store, clients, metrics, log, clock, rateLimits, random },
       followed: { read: () => followed.read() },
     })
-  const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
-  const { issuer, keyFiles } = config
-  const keys =
-    given.keys ??
-    (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
   const connection =
     given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
   // Uses the wall clock, because it is compared with Microsoft's time.
   const microsoft =
     given.microsoft ??
-    openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
+    (await openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing))
   const refreshes = given.refreshes ?? new Topic()
   const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
   // One commit may be from several requests, so its announcement belongs to none of them.
@@ -95,6 +95,7 @@ async function open(
     inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)),
   )
   const branding = await SavedBranding.open({ store, config })
+  const keys = await ring
   const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, branding })
   closing.add('other brokers', () => followed.stop())
   return {
@@ -196,10 +197,11 @@ async function openStore(
 const proxyOf = ({ proxy: { https, noProxy } }: Config): ProxySettings | undefined =>
   https === undefined ? undefined : { https, noProxy }
 
-function openMicrosoft(
-  input: Omit<Parameters<typeof createMicrosoft>[0], 'fetch' | 'config'> & { config: Config },
+async function openMicrosoft(
+  input: Pick<Deps, 'config' | 'log' | 'clock'> & { connection: Deps['connection']['current'] },
   closing: Closing,
-): Deps['microsoft'] {
+): Promise<Deps['microsoft']> {
+  const { createMicrosoft } = await import('./microsoft/microsoft.ts')
   const proxy = proxyOf(input.config)
   if (proxy === undefined) return createMicrosoft(input)
   const { fetch, close } = proxiedFetch(proxy)
@@ -234,6 +236,7 @@ async function openQueue(
     log: input.log,
   })
   closing.add('queue server', () => engine.close())
+  const { openDeliveryQueue } = await import('./outbox/delivery-queue.ts')
   const queue = await openDeliveryQueue({ engine, ...rest })
   closing.add('queue', () => queue.close())
   return queue

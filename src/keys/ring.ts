@@ -6,7 +6,7 @@
 import { StoreUnavailable, type KeyState, type StoredSigningKey } from '../../db/types.ts'
 import type { Random } from '../runtime/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
-import { Readings } from '../runtime/concurrency.ts'
+import { allEnded, Readings } from '../runtime/concurrency.ts'
 import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
 import { importPublic, readUnverified, sameType, verifyCompact, type PublicKey } from './jws.ts'
 import { adoptFiles, loadKeyFiles, type KeyStore } from './key-files.ts'
@@ -104,14 +104,13 @@ class Ring implements KeyRing {
   async #completed(): Promise<void> {
     const { store, clock } = this.#input
     const lacking = ALGS.filter((alg) => !this.#active.has(alg))
-    for (const alg of lacking) {
-      const made = await this.#make(alg, 'next')
-      await store.activateKey({
-        kid: made.kid,
-        retireAt: clock.now() + KEEP_RETIRING_SECONDS,
-        now: clock.now(),
-      })
-    }
+    await allEnded(
+      lacking.map(async (alg) => {
+        const { kid } = await this.#make(alg)
+        const now = clock.now()
+        await store.activateKey({ kid, retireAt: now + KEEP_RETIRING_SECONDS, now })
+      }),
+    )
     if (lacking.length > 0) await this.#reload()
   }
 
@@ -218,7 +217,7 @@ class Ring implements KeyRing {
     const before = this.#published(alg)
     const waiting = before.find((row) => row.state === 'next')
     // After an emergency, keys from before it are not trusted, including a next key.
-    const next = how !== 'emergency' && waiting ? waiting : await this.#make(alg, 'next')
+    const next = how !== 'emergency' && waiting ? waiting : await this.#make(alg)
     if (how !== 'next') {
       const retireAt = how === 'emergency' ? now : now + KEEP_RETIRING_SECONDS
       await this.#input.store.activateKey({ kid: next.kid, retireAt, now })
@@ -270,7 +269,7 @@ class Ring implements KeyRing {
     } else if (!next) {
       const active = rows.find((row) => row.state === 'active')
       const due = (active?.activatedAt ?? 0) + ROTATE_AFTER_SECONDS - PUBLISH_AHEAD_SECONDS
-      if (active && due <= now) await this.#make(alg, 'next', now)
+      if (active && due <= now) await this.#make(alg, now)
     }
   }
 
@@ -282,18 +281,14 @@ class Ring implements KeyRing {
     return [...this.#files.values()].some((key) => key.alg === alg)
   }
 
-  async #make(
-    alg: SigningAlg,
-    state: KeyState,
-    now = this.#input.clock.now(),
-  ): Promise<StoredSigningKey> {
+  async #make(alg: SigningAlg, now = this.#input.clock.now()): Promise<StoredSigningKey> {
     const { sealer, store, makeKey = makeSigningKey } = this.#input
     const key = await makeKey(alg)
     const privateSealed = sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
     const row: StoredSigningKey = {
       kid: key.kid,
       alg,
-      state,
+      state: 'next',
       privateSealed,
       publicJwk: key.publicJwk,
       createdAt: now,
