@@ -6,7 +6,7 @@ import {
   unavailable,
   type AccessClaims,
   type CheckResult,
-  type Refusal,
+  type Rejection,
   type Why,
 } from './claims.ts'
 import type { Clock } from './clock.ts'
@@ -52,7 +52,7 @@ export class Checker {
   readonly rejected: Partial<Record<Why, number>> = {}
   readonly #parts: CheckParts
   /** The verifications that run now. Requests with the same token share one. */
-  readonly #verifying = new Map<string, Promise<Verified | Refusal>>()
+  readonly #verifying = new Map<string, Promise<Verified | Rejection>>()
   readonly #asking = new Map<string, { sentMs: number; answer: Promise<boolean> }>()
 
   constructor(parts: CheckParts) {
@@ -125,17 +125,17 @@ export class Checker {
     return { ok: true, claims }
   }
 
-  #reject(refusal: Refusal): Refusal {
-    this.rejected[refusal.why] = (this.rejected[refusal.why] ?? 0) + 1
-    this.#parts.hooks.rejected({ why: refusal.why })
-    return refusal
+  #reject(rejection: Rejection): Rejection {
+    this.rejected[rejection.why] = (this.rejected[rejection.why] ?? 0) + 1
+    this.#parts.hooks.rejected({ why: rejection.why })
+    return rejection
   }
 
   /**
    * Rejects an expired token. If this machine's clock is so far ahead that a new token would seem
    * expired too, the answer is 503: with 401 the client would refresh forever.
    */
-  #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Refusal {
+  #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Rejection {
     const ahead = -(this.#parts.brokerClock.offsetSeconds ?? 0)
     const lifetime = typeof exp === 'number' && typeof iat === 'number' ? exp - iat : Infinity
     if (ahead <= this.#parts.settings.clockToleranceSeconds || ahead * 2 < lifetime)
@@ -146,7 +146,7 @@ export class Checker {
     )
   }
 
-  #verify(token: string): Promise<Verified | Refusal> {
+  #verify(token: string): Promise<Verified | Rejection> {
     const running = this.#verifying.get(token)
     if (running !== undefined) return running
     const verifying = this.#verifyOnce(token).finally(() => this.#verifying.delete(token))
@@ -154,7 +154,7 @@ export class Checker {
     return verifying
   }
 
-  async #verifyOnce(token: string): Promise<Verified | Refusal> {
+  async #verifyOnce(token: string): Promise<Verified | Rejection> {
     const { cache, keys, kids, settings, validity } = this.#parts
     const { issuer, audience, clockToleranceSeconds: toleranceSeconds } = settings
     try {
@@ -188,7 +188,7 @@ export class Checker {
    * Returns why a verified token is no longer valid: it has expired, is revoked, or its key was
    * withdrawn. Returns undefined if it is valid.
    */
-  #over(token: string, verified: Verified): Refusal | undefined {
+  #over(token: string, verified: Verified): Rejection | undefined {
     const { cache, ledger, validity } = this.#parts
     const { claims } = verified
     if (validity.isKeyWithdrawn(verified.kid)) {

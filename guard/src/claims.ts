@@ -59,7 +59,7 @@ export type Why =
  * The answer for a rejected token. `invalid_token`: the client needs another one, by refreshing
  * (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment (503).
  */
-export type Refusal = {
+export type Rejection = {
   ok: false
   error: 'invalid_token' | 'temporarily_unavailable'
   status: 401 | 503
@@ -68,16 +68,16 @@ export type Refusal = {
   description: string
 }
 
-export type CheckResult = { ok: true; claims: AccessClaims } | Refusal
+export type CheckResult = { ok: true; claims: AccessClaims } | Rejection
 
-export const invalid = (why: Why, description: string): Refusal => ({
+export const invalid = (why: Why, description: string): Rejection => ({
   ok: false,
   error: 'invalid_token',
   status: 401,
   why,
   description,
 })
-export const unavailable = (why: Why, description: string): Refusal => ({
+export const unavailable = (why: Why, description: string): Rejection => ({
   ok: false,
   error: 'temporarily_unavailable',
   status: 503,
