@@ -106,7 +106,7 @@ export async function measureAcross(parts: Parts): Promise<Across> {
     `\n${alg}: ${brokers} brokers on one Postgres (synchronous_commit=on, no standby) and one queue server: sign-out at the first, ${instances} guards and ${instances} instances at the last; ${rounds} sign-outs`,
   )
   const across = await acrossBrokers(parts)
-  const guard = across.lastGuard === undefined ? '' : `; last guard refuses ${ms(across.lastGuard)}`
+  const guard = across.lastGuard === undefined ? '' : `; last guard rejects ${ms(across.lastGuard)}`
   console.log(
     `   user waits ${ms(across.waited)}; last delivery ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`,
   )

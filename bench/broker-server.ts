@@ -121,6 +121,6 @@ export async function signIn(deps: Deps, url: string, authorization: string): Pr
   })
   const answer = await fetch(`${url}/token`, { method: 'POST', headers: { authorization }, body })
   if (answer.status !== 200)
-    throw new Error(`The first tokens were refused: ${answer.status} ${await answer.text()}`)
+    throw new Error(`The first tokens were rejected: ${answer.status} ${await answer.text()}`)
   return ((await answer.json()) as { refresh_token: string }).refresh_token
 }

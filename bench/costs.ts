@@ -82,7 +82,7 @@ const send = async (
   const response = await how(body(tokens[index] ?? ''))
   const answer = (await response.json()) as { refresh_token?: string }
   if (answer.refresh_token === undefined)
-    throw new Error(`A refresh was refused: ${JSON.stringify(answer)}`)
+    throw new Error(`A refresh was rejected: ${JSON.stringify(answer)}`)
   tokens[index] = answer.refresh_token
 }
 const init = (form: string) => ({

@@ -35,7 +35,7 @@ export async function guardChecks(stage: Stage, guard: Guard, clientId: string):
   const expected = { issuer: stage.url, audience: `urn:bench:${clientId}`, typ: 'at+jwt' }
   const josePerSecond = await perSecond(tokens, (token) => jwtVerify(token, jwks, expected))
   const guardPerSecond = await perSecond(tokens, async (token) => {
-    if (!(await guard.check(token)).ok) throw new Error('The guard refuses a token that is good.')
+    if (!(await guard.check(token)).ok) throw new Error('The guard rejects a token that is good.')
   })
   return { guardPerSecond, josePerSecond, times: Math.round(guardPerSecond / josePerSecond) }
 }

@@ -45,7 +45,7 @@ export const BIN = installed()
 export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 
 /**
- * Returns a user to run Postgres as, because Postgres refuses to run as root; undefined where this
+ * Returns a user to run Postgres as, because Postgres does not run as root; undefined where this
  * process is not root.
  */
 export function otherUser(): { uid: number; gid: number } | undefined {

@@ -107,7 +107,7 @@ async function measure(): Promise<void> {
 }
 
 /**
- * Measurement 1: all 100 instances healthy, then one hanging and one refusing, then the same
+ * Measurement 1: all 100 instances healthy, then one hanging and one that refuses connections, then the same
  * without durability.
  */
 async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
@@ -145,7 +145,7 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
       `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last delivery ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
     )
   show('all well', well)
-  show('one hangs, one refuses', faulty)
+  show('one hangs, one refuses connections', faulty)
   show('nothing durable, all well', inline)
   show('nothing durable, one hangs', inlineFaulty)
   return { well, faulty, inline, inlineFaulty }

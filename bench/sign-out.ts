@@ -52,7 +52,7 @@ export async function signOuts(parts: {
       seq = arrival.rev
       delivered.push(arrival.atMs)
     })
-    const refusing = Promise.all(guards.map((guard) => refuses(guard, session.sid)))
+    const rejecting = Promise.all(guards.map((guard) => rejects(guard, session.sid)))
     const form = await signOutForm(stage, session.cookie)
     const from = preciseMs()
     await confirm(stage, form)
@@ -62,7 +62,7 @@ export async function signOuts(parts: {
       () => delivered.length >= clients.length - deaf.length,
       60,
     )
-    const rejected = await refusing
+    const rejected = await rejecting
     const committedMs =
       (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
     lastDelivered.push(Math.max(...delivered) - committedMs)
@@ -86,7 +86,7 @@ export async function signOuts(parts: {
 }
 
 /** Returns when the guard starts to reject the session's tokens. */
-function refuses(guard: Guard, sid: string): Promise<number> {
+function rejects(guard: Guard, sid: string): Promise<number> {
   return new Promise((done) => {
     const stop = guard.onRevocation(({ selector }) => {
       if (selector.kind !== 'session' || selector.sid !== sid) return

@@ -14,6 +14,11 @@ const WORDS = [
   ['owe[sd]?|owing', 'pending'],
   ['(?:is|are|was|were|be|been|being) told(?! apart)', 'delivered, informed, gets'],
   ['given up', 'failed'],
+  // TCP and its error codes say "connection refused".
+  [
+    String.raw`(?<!connections? (?:is |are |was |were |that is )?)refus(?:e[sd]?|ing|als?)(?! connection)`,
+    'reject',
+  ],
   ['(?:tried|said) again', 'retried'],
   ['anew', 'again'],
   ['letter by letter', 'exact match'],

@@ -237,7 +237,7 @@ export class EntraError extends Error {
   readonly text: string
   readonly #challenge: boolean
   constructor(code: number, detail?: string) {
-    const row: Row = ROWS[code] ?? { error: 'invalid_request', text: 'The request was refused.' }
+    const row: Row = ROWS[code] ?? { error: 'invalid_request', text: 'The request was rejected.' }
     super(`AADSTS${code}: ${row.text}`)
     this.code = code
     this.error = row.error

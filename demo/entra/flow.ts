@@ -131,8 +131,8 @@ export function nextStep(world: World, browser: Browser, flow: Flow): Step {
   const stranger = strangerError(world, request, user)
   if (stranger) return failed(stranger)
   if (!account) return { step: 'password' }
-  const refusal = accountError(world, user)
-  if (refusal) return failed(refusal)
+  const rejection = accountError(world, user)
+  if (rejection) return failed(rejection)
   if (needsMfa(world, request, user) && account.mfaAt === undefined)
     return user.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
   if (request.kind === 'authorize' && request.app.assignmentRequired && !user.assigned)

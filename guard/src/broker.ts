@@ -277,7 +277,7 @@ export class Broker {
     if (status === 401) {
       const what = this.#credentials.kind === 'secret' ? 'secret' : 'key'
       return new Error(
-        `${issuer} refused the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): use those of the client's registration`,
+        `${issuer} rejected the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): use those of the client's registration`,
       )
     }
     // A browser's fetch hides where a redirect leads.

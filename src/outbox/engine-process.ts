@@ -12,7 +12,7 @@ export interface OwnServer {
   name: string
   command: string
   args: string[]
-  /** The user to run as if this process is root, because the server refuses to run as root. */
+  /** The user to run as if this process is root, because the server does not run as root. */
   as?: { uid: number; gid: number } | undefined
   env?: NodeJS.ProcessEnv | undefined
   /** The signal that ends it cleanly without waiting for its clients. */

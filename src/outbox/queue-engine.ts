@@ -170,7 +170,7 @@ async function findServer(
 }
 
 /**
- * Returns the user that runs Postgres if the broker is root, because Postgres refuses to run as
+ * Returns the user that runs Postgres if the broker is root, because Postgres does not run as
  * root: `postgres` if it exists, otherwise `nobody`.
  */
 async function anotherUser(): Promise<{ uid: number; gid: number }> {

@@ -140,7 +140,7 @@ describe('where am I signed in', () => {
     ['with a token made up', { csrf: 'A'.repeat(43) }, {}],
     ['from another site', {}, { 'sec-fetch-site': 'cross-site' }],
     ['with another origin', {}, { origin: 'https://evil.example' }],
-  ])('a form %s is refused and changes nothing', async (_, fields, headers) => {
+  ])('a form %s is rejected and changes nothing', async (_, fields, headers) => {
     const page = await browser.get('/account')
     const form = page.forms.at(-1)
     const rejected = await browser.post(

@@ -54,7 +54,7 @@ describe('the admin API over HTTP', () => {
     expect(answer.headers.get('www-authenticate')).toContain('Bearer')
   })
 
-  test('broker:operate reads and redrives, and is refused what changes something', async () => {
+  test('broker:operate reads and redrives; what changes anything else is rejected', async () => {
     const token = await tokenFor('broker:operate')
     for (const path of [
       '/clients',

@@ -49,7 +49,7 @@ async function auditorsToken(): Promise<string> {
 }
 
 describe('broker:audit at the admin API', () => {
-  test('is refused by every operation of openapi.json that is not a GET, before its body is read', async () => {
+  test('is rejected by every operation of openapi.json that is not a GET, before its body is read', async () => {
     const token = await auditorsToken()
     const writing = (await operations()).filter(({ method }) => method !== 'GET')
     expect(writing.length).toBeGreaterThan(25)
@@ -96,7 +96,7 @@ describe('Broker.Auditor at the console', () => {
     expect(listed).not.toContain('/ops/revoke')
   })
 
-  test('is refused by every form, however it is sent; signing out is their own', async () => {
+  test('is rejected by every form, however it is sent; signing out is their own', async () => {
     const aura = await atConsole(rig, 'auditor')
     const { csrf = '' } =
       (await aura.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}

@@ -195,7 +195,7 @@ describe('locks over the admin API', () => {
     )
   })
 
-  test('what nothing has the name of, what has passed, and what must not be locked is refused', async () => {
+  test('what nothing has the name of, what has passed, and what must not be locked is rejected', async () => {
     expect((await call('administrator', 'POST', '/locks', { target: user('u_none') })).status).toBe(
       404,
     )
@@ -226,11 +226,11 @@ describe('locks over the admin API', () => {
         })
       ).status,
     ).toBe(409)
-    const refusals = [
+    const rejections = [
       [{ kind: 'client', client_id: 'robot' }, 'You cannot lock your own account'],
       [{ kind: 'tenant', tid: rig.config.operatorTenant }, 'The operator tenant cannot be locked'],
     ] as const
-    for (const [target, detail] of refusals)
+    for (const [target, detail] of rejections)
       expect([target, await call('administrator', 'POST', '/locks', { target })]).toMatchObject([
         target,
         { status: 409, body: { detail: expect.stringContaining(detail) as string } },

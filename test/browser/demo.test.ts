@@ -77,7 +77,7 @@ async function signIn(page: Page, index: number, name: string): Promise<void> {
 }
 
 describe('the demo in a browser', () => {
-  test('alice signs in at Sydney with every page, is in at Melbourne without one, signs out everywhere, and both refuse her within a second', async () => {
+  test('alice signs in at Sydney with every page, is in at Melbourne without one, signs out everywhere, and both reject her within a second', async () => {
     const context = await newContext()
     const sydney = await context.newPage()
     await signIn(sydney, 0, 'alice')
@@ -116,14 +116,14 @@ describe('the demo in a browser', () => {
     await sydney.getByRole('button', { name: 'Sign out' }).click()
     await answered
     const committedAt = Date.now()
-    const refusedAfter = await Promise.all([
+    const rejectedAfter = await Promise.all([
       until(
-        'Sydney refuses her',
+        'Sydney rejects her',
         async () => ((await statusAt(0)) === 401 ? Date.now() - committedAt + 1 : 0),
         15,
       ),
       until(
-        'Melbourne refuses her',
+        'Melbourne rejects her',
         async () => ((await statusAt(1)) === 401 ? Date.now() - committedAt + 1 : 0),
         15,
       ),
@@ -135,7 +135,7 @@ describe('the demo in a browser', () => {
     const yardstick = Math.max(before, await tenRequests())
     await picture(melbourne, 'signed-out-live')
     await story(['case-manager', 'sign-out', 'signed-out-live'])
-    for (const milliseconds of refusedAfter) expect(milliseconds).toBeLessThan(1000 + yardstick)
+    for (const milliseconds of rejectedAfter) expect(milliseconds).toBeLessThan(1000 + yardstick)
     await context.close()
   })
 
@@ -179,7 +179,7 @@ describe('the demo in a browser', () => {
     await page.close()
   })
 
-  test('bob is disabled at Microsoft while he works: the page that is open says so, and a new sign-in is refused', async () => {
+  test('bob is disabled at Microsoft while he works: the page that is open says so, and a new sign-in is rejected', async () => {
     const context = await newContext()
     const page = await context.newPage()
     await signIn(page, 1, 'bob')

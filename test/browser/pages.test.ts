@@ -102,8 +102,8 @@ async function open(options: {
 
 const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'sign-out', path: '/logout?client_id=sydney', signedIn: true },
-  { name: 'sign-out-refused', path: '/logout?client_id=nobody', signedIn: true },
-  { name: 'sign-out-refused-nobody', path: '/logout?client_id=nobody', signedIn: false },
+  { name: 'sign-out-rejected', path: '/logout?client_id=nobody', signedIn: true },
+  { name: 'sign-out-rejected-nobody', path: '/logout?client_id=nobody', signedIn: false },
   { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
   { name: 'account', path: '/account', signedIn: true },
   { name: 'sign-out-everywhere', path: '/account/sign-out', signedIn: true },

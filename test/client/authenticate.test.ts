@@ -130,7 +130,7 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
     expect(JSON.stringify(one.hash)).not.toContain(one.secret)
   })
 
-  test('an expired secret, a wrong one, an unknown client and a client of another method are refused alike: 401, and the Basic challenge where Basic was tried (RFC 6749 §5.2)', async () => {
+  test('an expired secret, a wrong one, an unknown client and a client of another method are rejected alike: 401, and the Basic challenge where Basic was tried (RFC 6749 §5.2)', async () => {
     for (const [id, secret] of [
       ['sydney', past.secret],
       ['sydney', 'wrong'],
@@ -267,15 +267,15 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     ['more than five minutes ahead', { exp: NOW + 331 }],
     ['not yet valid', { nbf: NOW + 60 }],
     ['of the future', { iat: NOW + 60 }],
-  ])('%s: refused', async (_what, claims) => {
+  ])('%s: rejected', async (_what, claims) => {
     expect(await assert(sign(claims))).toBe('401 invalid_client')
   })
 
-  test.each(['at+jwt', 'logout+jwt', '', 7])('of typ %s: refused', async (typ) => {
+  test.each(['at+jwt', 'logout+jwt', '', 7])('of typ %s: rejected', async (typ) => {
     expect(await assert(sign({}, { typ }))).toBe('401 invalid_client')
   })
 
-  test('a foreign key, alg none, HS256 with the public key, rubbish: refused', async () => {
+  test('a foreign key, alg none, HS256 with the public key, rubbish: rejected', async () => {
     const foreign = await generateKeyPair('ES256')
     expect(await assert(sign({}, {}, foreign.privateKey))).toBe('401 invalid_client')
     const [, payload] = (await sign()).split('.')

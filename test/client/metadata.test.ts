@@ -81,7 +81,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
     'http://localhost:7411/cb',
     'https://localhost/cb',
     'http://127.0.0.1/cb',
-  ])('the redirect address %j is refused (RFC 6749 §3.1.2, RFC 9700 §2.1)', (uri) => {
+  ])('the redirect address %j is rejected (RFC 6749 §3.1.2, RFC 9700 §2.1)', (uri) => {
     expect(problems({ redirect_uris: [uri] })).toHaveLength(1)
   })
 
@@ -230,11 +230,11 @@ describe('reading a registration (RFC 7591 §2)', () => {
       { scope: 'openid', ssf_push_origins: ['https://sydney.case-manager.example'] },
       /^ssf_push_origins: has no effect without the scope/,
     ],
-  ])('%s is refused', (_what, changes, text) => {
+  ])('%s is rejected', (_what, changes, text) => {
     expect(problems(changes).join('\n')).toMatch(text)
   })
 
-  test('what is not an object at all is refused without throwing', () => {
+  test('what is not an object at all is rejected without throwing', () => {
     for (const input of [undefined, null, 'x', 7, []])
       expect(parseClientMetadata(input).ok).toBe(false)
   })

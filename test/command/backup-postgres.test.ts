@@ -45,7 +45,7 @@ const refresh = async (rig: Rig, basic: string, token = ''): Promise<number> =>
   ).status
 
 describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
-  test('a backup has every row of every table, and no other file beside it; a second of the same name is refused', async () => {
+  test('a backup has every row of every table, and no other file beside it; a second of the same name is rejected', async () => {
     const { url, type, dir, file } = await backedUp()
     const made = await type(['backup', file])
     expect(made).toMatchObject({
@@ -147,7 +147,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     await store.close()
   })
 
-  test('a SQLite backup is restored into Postgres too; what is not a backup is refused, and nothing of it is left', async () => {
+  test('a SQLite backup is restored into Postgres too; what is not a backup is rejected, and nothing of it is left', async () => {
     const rig = await createRig()
     const { type } = await startCmb(rig)
     const dir = mkdtempSync(join(tmpdir(), 'cmb-backup-'))

@@ -36,7 +36,7 @@ function rejectsRoot(path: string): boolean {
 }
 
 describe('cmb backup and restore', () => {
-  test('a backup of the running broker, written down; a second of the same name is refused', async () => {
+  test('a backup of the running broker, written down; a second of the same name is rejected', async () => {
     const file = join(dir, 'broker.db')
     expect(await type(['backup', file])).toMatchObject({
       code: 0,
@@ -119,7 +119,7 @@ describe('cmb backup and restore', () => {
     expect(unread.err).toContain(isRoot ? dir : file)
   })
 
-  test('is refused while a broker runs on that data', async () => {
+  test('is rejected while a broker runs on that data', async () => {
     const file = join(dir, 'broker.db')
     await type(['backup', file])
     const ran = await type(['restore', file, '--yes'])
@@ -151,7 +151,7 @@ describe('cmb users erase', () => {
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
   })
 
-  test('by tenant and object id; an unknown name, and half a name, are refused', async () => {
+  test('by tenant and object id; an unknown name, and half a name, are rejected', async () => {
     const { tid, oid } = rig.microsoft.user
     expect(await type(['users', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({
       code: 0,

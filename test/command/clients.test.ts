@@ -59,7 +59,7 @@ describe('cmb clients', () => {
     expect(out).toMatch(/cms_[\w-]{43}/)
   })
 
-  test('a client_id that is taken is refused and changes nothing', async () => {
+  test('a client_id that is taken is rejected and changes nothing', async () => {
     await type(ADD)
     const before = rig.clients.find('sydney')
     const again = await type(ADD)
@@ -138,8 +138,8 @@ describe('cmb clients', () => {
         ...(answer !== undefined && { answer }),
       })
     const ends = '1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s)'
-    const refused = await update('3600')
-    expect([refused.code, refused.err]).toEqual([
+    const rejected = await update('3600')
+    expect([rejected.code, rejected.err]).toEqual([
       2,
       expect.stringContaining(`This would end ${ends}`),
     ])

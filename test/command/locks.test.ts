@@ -65,8 +65,8 @@ describe('cmb lock', () => {
       ['client', 'sydney'],
       ['tenant', OTHER_TENANT],
     ] as const) {
-      const refused = await type(['lock', kind, id])
-      expect([kind, refused.code, refused.err]).toEqual([
+      const rejected = await type(['lock', kind, id])
+      expect([kind, rejected.code, rejected.err]).toEqual([
         kind,
         2,
         expect.stringContaining('Nothing was done. Add --yes to do it.'),

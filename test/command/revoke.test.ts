@@ -183,7 +183,7 @@ describe('cmb revoke', () => {
     expect((await newest())?.selector).toEqual({ kind: 'client', clientId: 'sydney' })
   })
 
-  test('exactly one selector; an unknown one is refused with where to look', async () => {
+  test('exactly one selector; an unknown one is rejected with where to look', async () => {
     expect(await type(['revoke'])).toMatchObject({ code: 2 })
     expect(await type(['revoke', '--session', 's', '--subject', 'u'])).toMatchObject({ code: 2 })
     expect(await type(['revoke', '--session', 's_nobody'])).toMatchObject({
@@ -204,7 +204,7 @@ describe('cmb revoke', () => {
 })
 
 describe('cmb audit', () => {
-  test('every act is written down, with who, by which way, and how it ended; a refused one too', async () => {
+  test('every act is written down, with who, by which way, and how it ended; a rejected one too', async () => {
     await type(['revoke', '--session', alice.session.sid, '--case', 'INC-1'])
     await type(['revoke', '--session', 's_nobody', '--case', 'INC-2'])
     await type(['clients', 'rotate-secret', 'sydney'])

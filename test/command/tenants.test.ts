@@ -104,8 +104,8 @@ describe('cmb tenants', () => {
         answer === undefined ? {} : { answer },
       )
     const ends = '1 session(s) of 1 user(s)'
-    const refused = await change('3600')
-    expect([refused.code, refused.err]).toEqual([
+    const rejected = await change('3600')
+    expect([rejected.code, rejected.err]).toEqual([
       2,
       expect.stringMatching(/^This would end 1 session\(s\) of 1 user\(s\).*Add --yes to do it/),
     ])
@@ -196,7 +196,7 @@ describe('cmb tenants', () => {
     [['contoso.example'], 'GUID'],
     [['9188040d-6c67-4c5b-b112-36a304b66dad'], 'personal accounts'],
     [[THIRD, '--mfa-proof', 'auth_context:c26'], 'auth_context:c1'],
-  ])('add %j is refused in words', async (args, words) => {
+  ])('add %j is rejected in words', async (args, words) => {
     expect(await type(['tenants', 'add', ...args])).toMatchObject({
       code: 1,
       err: expect.stringContaining(words) as string,

@@ -193,7 +193,7 @@ describe('settings', () => {
       ])
   })
 
-  test('personal accounts’ tenant is refused, whatever its case', () => {
+  test('personal accounts’ tenant is rejected, whatever its case', () => {
     expect(
       problems({ ...LEAST, BROKER_ENTRA_TENANT: '9188040D-6C67-4C5B-B112-36A304B66DAD' }),
     ).toEqual(['BROKER_ENTRA_TENANT'])
@@ -226,7 +226,7 @@ describe('settings', () => {
     ).toBe('BROKER_SECRET_FILE')
   })
 
-  test('a comma list of secrets rotates them; a value with no randomness in it is refused', () => {
+  test('a comma list of secrets rotates them; a value with no randomness in it is rejected', () => {
     expect(
       loadConfig({ ...LEAST, BROKER_SECRET: `${SECRET},${SECRET.replaceAll('8', '9')}` }).secrets,
     ).toHaveLength(2)

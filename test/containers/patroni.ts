@@ -136,9 +136,9 @@ class Sessions {
     for (const tokens of this.kept)
       await until('the guard accepts what goes on', () => accepts(tokens))
     for (const { tokens } of this.ended)
-      await until('the guard refuses what has ended', async () => !(await accepts(tokens)))
+      await until('the guard rejects what has ended', async () => !(await accepts(tokens)))
     console.log(
-      `the guard refused all of ${this.ended.length} within ${Math.round(this.guardMs)} ms`,
+      `the guard rejected all of ${this.ended.length} within ${Math.round(this.guardMs)} ms`,
     )
     expect(this.problems).toEqual([])
     expect(this.guardMs).toBeLessThan(GUARD_LEASE_MS)

@@ -51,7 +51,7 @@ describe.runIf(engine)('one broker on SQLite', () => {
     expect((await signIn(stack, newBrowser(stack), secret)).refresh_token).toBeDefined()
   })
 
-  test('guard serve, with a proxy in another container, refuses what has ended', async () => {
+  test('guard serve, with a proxy in another container, rejects what has ended', async () => {
     const browser = newBrowser(stack)
     const { access_token: token } = await signIn(stack, browser, secret)
     stack.write('secrets/guard_client_secret', secret)
@@ -71,7 +71,7 @@ describe.runIf(engine)('one broker on SQLite', () => {
     }
     await until('the application answers', async () => (await asked()) === 200)
     await signOut(stack, browser)
-    await until('it is refused', async () => (await asked()) === 401, 5)
+    await until('it is rejected', async () => (await asked()) === 401, 5)
   })
 })
 
@@ -126,7 +126,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
     const tokens = await signIn(stack, browser, secret)
     await until('the guard accepts it', async () => (await guard.check(tokens.access_token)).ok)
     await signOut(stack, browser)
-    await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok, 5)
+    await until('the guard rejects it', async () => !(await guard.check(tokens.access_token)).ok, 5)
     expect(await refresh(stack, secret, tokens.refresh_token)).toBe(400)
   }
 
@@ -195,7 +195,7 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
       'it has ended',
       async () => (await refresh(stack, secret, tokens.refresh_token)) === 400,
     )
-    await until('the guard refuses it', async () => !(await guard.check(tokens.access_token)).ok)
+    await until('the guard rejects it', async () => !(await guard.check(tokens.access_token)).ok)
     await endsASession()
   }
 

@@ -48,7 +48,7 @@ export interface Stack {
  * Checks that the network is free, so that a user's own stack is never changed.
  * @throws Error if another stack has it
  */
-function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
+function mustBeAlone(name: string, env: NodeJS.ProcessEnv): void {
   const docker = (...args: string[]): string =>
     execFileSync('docker', args, { env }).toString().trim()
   const own = docker('ps', '-aq', '--filter', `label=com.docker.compose.project=${name}`)
@@ -64,7 +64,7 @@ function refuseOthers(name: string, env: NodeJS.ProcessEnv): void {
  */
 export async function openStack(name: string, gateway: string): Promise<Stack> {
   const env = { ...process.env, COMPOSE_PROJECT_NAME: name }
-  refuseOthers(name, env)
+  mustBeAlone(name, env)
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
   for (const file of execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT })
     .toString()

@@ -126,7 +126,7 @@ async function openPage(browser: Browser, city: City): Promise<{ said: Promise<s
 }
 
 describe('a sample instance', () => {
-  test('signs in through the broker, and at the other one without a page; signed out everywhere, both refuse at once and the open pages hear it', async () => {
+  test('signs in through the broker, and at the other one without a page; signed out everywhere, both reject at once and the open pages hear it', async () => {
     const { rig, cities, browser, signIn } = await world()
     const [sydney, melbourne] = [at(cities, 0), at(cities, 1)]
     expect((await browser.get(`${sydney.url}/`)).html).toContain('Sign in')

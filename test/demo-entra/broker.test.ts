@@ -101,14 +101,14 @@ describe('the broker at the simulator', () => {
       })
   })
 
-  test('each refusal in the simulator’s words means to the broker what the table of errors says', async () => {
+  test('each rejection in the simulator’s words means to the broker what the table of errors says', async () => {
     const at = await entra()
     const microsoft = connect(at)
     for (const [effect, codes] of Object.entries(EFFECTS)) {
       for (const code of codes) {
         at.set({ tokenErrors: { code, times: 1 } })
-        const refusal = await rejected(signIn(at, microsoft, 'alice@contoso.example'))
-        expect([code, refusal.effect]).toEqual([code, effect])
+        const rejection = await rejected(signIn(at, microsoft, 'alice@contoso.example'))
+        expect([code, rejection.effect]).toEqual([code, effect])
       }
     }
   })

@@ -137,7 +137,7 @@ describe('Graph users', () => {
     expect((await call(`/users/${ALICE}`)).status).toBe(503)
   })
 
-  test('delta: every user by pages, then only those who changed, deleted ones as @removed; a malformed link is refused', async () => {
+  test('delta: every user by pages, then only those who changed, deleted ones as @removed; a malformed link is rejected', async () => {
     const at = await entra()
     const call = await graph(at)
     let page = await call('/users/delta?$select=id,accountEnabled&$top=3')
@@ -189,7 +189,7 @@ describe('Graph subscriptions', () => {
     expect((await call(`/subscriptions/${made.body.id!}`)).status).toBe(404)
   })
 
-  test('refused: a receiver that fails the handshake, an end beyond 41,760 minutes, the 101st', async () => {
+  test('rejected: a receiver that fails the handshake, an end beyond 41,760 minutes, the 101st', async () => {
     const at = await entra()
     const call = await graph(at)
     const to = await receiver()

@@ -421,7 +421,7 @@ describe('what is answered is what openapi.json says', () => {
     ).toEqual(['POST /revocations/enforced', 204])
   })
 
-  test('refusing', async () => {
+  test('with no token, an unknown id or a malformed body', async () => {
     const world = await populated()
     for (const authorization of ['Bearer nonsense', ''])
       expect(

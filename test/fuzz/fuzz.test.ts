@@ -137,7 +137,7 @@ describe('whatever is asked', () => {
     },
   )
 
-  test('bytes that are not HTTP, to a real listener: refused or closed, and it goes on answering', async () => {
+  test('bytes that are not HTTP, to a real listener: rejected or closed, and it goes on answering', async () => {
     const draw = new Draw(SEED)
     const base = new URL(await rig.serve())
     const answers = await Promise.all(
@@ -149,7 +149,7 @@ describe('whatever is asked', () => {
   })
 })
 
-/** Undefined where the request cannot even be made: fetch itself refuses it. */
+/** Undefined where the request cannot even be made: fetch itself rejects it. */
 async function ask(
   app: Hono,
   { url, method, headers, body }: Generated,

@@ -87,9 +87,9 @@ describe('checking an access token (RFC 9068 §4)', () => {
     ['without typ', 'type', {}, { typ: undefined }],
     ['without kid', 'unknown_key', {}, { kid: undefined }],
     ['with a critical header that nobody knows', 'malformed', {}, { crit: ['x'], x: 1 }],
-  ])('one %s is refused: %s', async (_, expected, claims, header) => {
+  ])('one %s is rejected: %s', async (_, expected, claims, header) => {
     const { broker, guard } = await both()
-    // jose refuses to sign some of these: the header is written by hand then.
+    // jose does not sign some of these: the header is written by hand then.
     const token =
       header.crit === undefined
         ? await broker.token(claims, header)
@@ -109,7 +109,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(await why(guard, await broker.token({}, { typ: 'application/at+jwt' }))).toBe('good')
   })
 
-  test('alg none, a symmetric algorithm with the public key as its secret, and a foreign signature are refused (RFC 8725 §2.1)', async () => {
+  test('alg none, a symmetric algorithm with the public key as its secret, and a foreign signature are rejected (RFC 8725 §2.1)', async () => {
     const { broker, guard } = await both()
     const token = await broker.token()
     const [header, payload = ''] = token.split('.')
@@ -128,23 +128,23 @@ describe('checking an access token (RFC 9068 §4)', () => {
   })
 
   test.each(['', 'x', 'a.b', 'a.b.c', '..', 'eyJhbGciOiJFUzI1NiJ9..', 'x'.repeat(20_000), 'ü.ü.ü'])(
-    'what is not a token is refused: %.20s',
+    'what is not a token is rejected: %.20s',
     async (text) => {
       const { guard } = await both()
       expect(['malformed', 'type', 'algorithm']).toContain(await why(guard, text))
     },
   )
 
-  test('a refusal names what was expected and received, and holds nothing else of the token', async () => {
+  test('a rejection names what was expected and received, and holds nothing else of the token', async () => {
     const { broker, guard } = await both()
     const token = await broker.token({ aud: 'https://melbourne.example', sub: 'u_very_secret' })
-    const refusal = await guard.check(token)
-    expect(refusal).toMatchObject({
+    const rejection = await guard.check(token)
+    expect(rejection).toMatchObject({
       description:
         "It is meant for audience 'https://melbourne.example'; expected is 'https://sydney.example'.",
     })
     for (const part of [...token.split('.'), 'u_very_secret'])
-      expect(JSON.stringify(refusal)).not.toContain(part)
+      expect(JSON.stringify(rejection)).not.toContain(part)
     expect(await guard.check(await broker.token({ iss: 'https://alias.example' }))).toMatchObject({
       description: `It is of issuer 'https://alias.example'; expected is '${broker.issuer}'.`,
     })
@@ -176,7 +176,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(broker.count('/jwks')).toBe(before + 1)
   })
 
-  test('an accepted token is refused once it has expired', async () => {
+  test('an accepted token is rejected once it has expired', async () => {
     const { broker, guard } = await both()
     const token = await broker.token()
     expect(await why(guard, token)).toBe('good')

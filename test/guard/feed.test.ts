@@ -99,7 +99,7 @@ describe('following the feed', () => {
     })
     void guard.start()
     await eventually(() =>
-      expect(String(causes[0])).toContain('refused the client_id or the secret'),
+      expect(String(causes[0])).toContain('rejected the client_id or the secret'),
     )
     expect(String(causes)).not.toContain('wrong')
     expect(await why(guard, await broker.token())).toBe('starting')
@@ -309,7 +309,7 @@ describe('following the feed', () => {
     await eventually(() => expect(guard.status().ready).toBe(true))
   })
 
-  test('a log that went back in the same epoch (a database put back by hand) is noticed, and tokens of the lost part are refused', async () => {
+  test('a log that went back in the same epoch (a database put back by hand) is noticed, and tokens of the lost part are rejected', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     for (let i = 0; i < 5; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })

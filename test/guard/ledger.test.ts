@@ -52,7 +52,7 @@ describe('the ledger of what a guard enforces', () => {
     )
   })
 
-  test('over its cap it refuses more than it must and never less, and holds no more than it may', () => {
+  test('over its cap it rejects more than it must and never less, and holds no more than it may', () => {
     fc.assert(
       fc.property(
         fc.array(entry, { maxLength: 60 }),

@@ -112,7 +112,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ['the typ of an access token', {}, { typ: 'at+jwt' }],
     ['the typ of an ID token', {}, { typ: 'JWT' }],
     ['no kid', {}, { kid: undefined }],
-  ])('one with %s is refused: 400 invalid_request', async (_, claims, header) => {
+  ])('one with %s is rejected: 400 invalid_request', async (_, claims, header) => {
     const { broker, guard, ended } = await receiver()
     await rejected(
       await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))),
@@ -175,7 +175,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ).rejects.toThrow('idTokenSignedResponseAlg: RS256 or ES256')
   })
 
-  test('alg none, a wrong alg, and a foreign key are refused', async () => {
+  test('alg none, a wrong alg, and a foreign key are rejected', async () => {
     const { broker, guard, ended } = await receiver()
     const { now } = broker.clock
     const claims = {
@@ -233,7 +233,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     'logout_token=a.b.c',
     'other=x',
     'logout_token=a.b.c&logout_token=d.e.f',
-  ])('the body %j is refused', async (body) => {
+  ])('the body %j is rejected', async (body) => {
     const { guard } = await receiver()
     await rejected(await guard.receiveLogout(logoutRequest(undefined, { body })))
   })
@@ -313,7 +313,7 @@ describe('where no session of the instance can be ended', () => {
 })
 
 describe('the jti of a logout token is valid once', () => {
-  test('a replay is refused', async () => {
+  test('a replay is rejected', async () => {
     const { broker, guard, ended } = await receiver()
     const token = await broker.logoutToken()
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
@@ -367,7 +367,7 @@ describe('the jti of a logout token is valid once', () => {
 })
 
 describe('a logout token with rev is a revocation like any other', () => {
-  test('its session is refused at once, also where the feed is down; newer sessions are spared', async () => {
+  test('its session is rejected at once, also where the feed is down; newer sessions are spared', async () => {
     const { broker, guard } = await receiver()
     const delivered: unknown[] = []
     guard.onRevocation(({ selector, seq }) => delivered.push([selector, seq]))

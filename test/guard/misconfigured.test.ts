@@ -25,7 +25,7 @@ describe('a guard that is set up wrongly says so at once', () => {
     })
     onTestFinished(() => guard.stop())
     void guard.start()
-    const expected = `${broker.issuer} refused the client_id or the secret of this guard (401, client_id 'sydney'): use those of the client's registration`
+    const expected = `${broker.issuer} rejected the client_id or the secret of this guard (401, client_id 'sydney'): use those of the client's registration`
     await eventually(() =>
       expect(said[0]).toBe(
         `@case-manager/guard: The revocation feed broke. Reconnecting in 0.1 s.: ${expected}`,

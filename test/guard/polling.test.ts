@@ -73,7 +73,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(await why(guard, await broker.token())).toBe('good')
   })
 
-  test('a restored broker: tokens of the former log are refused', async () => {
+  test('a restored broker: tokens of the former log are rejected', async () => {
     const { broker, clock, guard } = await both()
     const token = await broker.token()
     expect(await why(guard, token)).toBe('good')

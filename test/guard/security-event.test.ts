@@ -81,7 +81,7 @@ describe('verifying a security event token (RFC 8417, RFC 8935 §2.4)', () => {
     ['whose event is no object', 'invalid_request', { events: { [REVOKED]: 1 } }, {}],
     ['of another typ', 'invalid_request', {}, { typ: 'logout+jwt' }],
     ['without typ', 'invalid_request', {}, { typ: undefined }],
-  ])('one %s is refused: %s', async (_, error, claims, header) => {
+  ])('one %s is rejected: %s', async (_, error, claims, header) => {
     const { broker, verify } = await transmitter()
     expect(await verify(await set(broker, claims, header))).toMatchObject({
       ok: false,
@@ -90,7 +90,7 @@ describe('verifying a security event token (RFC 8417, RFC 8935 §2.4)', () => {
     })
   })
 
-  test('one with a foreign signature is refused, and one of an algorithm that was not agreed', async () => {
+  test('one with a foreign signature is rejected, and one of an algorithm that was not agreed', async () => {
     const { broker, verify } = await transmitter()
     expect(await verify(await set(broker, {}, {}, await makeKey('es-1')))).toMatchObject({
       error: 'invalid_key',

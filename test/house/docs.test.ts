@@ -193,7 +193,7 @@ describe('docs/clients.schema.json', () => {
     )
   })
 
-  test('takes the example and refuses a misspelled field', () => {
+  test('takes the example and rejects a misspelled field', () => {
     const check = new Ajv2020({ strict: false, formats: { email: true } }).compile(
       clientsFileJsonSchema(),
     )

@@ -136,7 +136,7 @@ describe('verifying our own tokens', () => {
     ).toMatchObject({ sub: 'u_1' })
   })
 
-  test('another type, another issuer, no expiry, alg none, a foreign key, a changed payload, rubbish: all refused', async () => {
+  test('another type, another issuer, no expiry, alg none, a foreign key, a changed payload, rubbish: all rejected', async () => {
     const ring = await open()
     const good = ring.sign('ES256', 'JWT', claims())
     const [header, payload, signature] = good.split('.') as [string, string, string]

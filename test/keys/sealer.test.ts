@@ -71,7 +71,7 @@ describe('sealing what is secret at rest', () => {
     expect(both.macKeys('refresh-token')[0]?.key).toBe(current?.key)
   })
 
-  test('a secret of fewer than 32 bytes, or none, is refused with what to do', () => {
+  test('a secret of fewer than 32 bytes, or none, is rejected with what to do', () => {
     expect(() => createSealer([randomBytes(31)])).toThrow(/at least 32.*openssl rand/)
     expect(() => createSealer([])).toThrow(/BROKER_SECRET/)
   })

@@ -273,7 +273,7 @@ describe('the form', () => {
     expect(await log()).toHaveLength(1)
   })
 
-  test('of another browser is refused, and nothing is changed', async () => {
+  test('of another browser is rejected, and nothing is changed', async () => {
     const asked = await browser.get('/logout')
     const other = browserAt(rig, { cookies: laptop.cookieHeader })
     const rejected = await other.submit(asked)
@@ -288,14 +288,14 @@ describe('the form', () => {
     ['from a neighbouring site', { headers: { 'sec-fetch-site': 'same-site' } }],
     ['with another origin', { headers: { origin: 'https://evil.example' } }],
     ['with the origin null', { headers: { origin: 'null' } }],
-  ])('%s is refused', async (_, options) => {
+  ])('%s is rejected', async (_, options) => {
     const asked = await browser.get('/logout')
     const rejected = await browser.post('/logout/confirm', asked.forms[0]?.fields ?? {}, options)
     expect(rejected.status).toBe(403)
     expect(await state(laptop.session.sid)).toBe('live')
   })
 
-  test('with its request exchanged for that of another page is refused', async () => {
+  test('with its request exchanged for that of another page is rejected', async () => {
     const [one, two] = [await browser.get('/logout'), await browser.get(LEAVE)]
     const rejected = await browser.submit(one, { request: two.forms[0]?.fields.request ?? '' })
     expect(rejected.status).toBe(403)
@@ -319,7 +319,7 @@ describe('the form', () => {
     expect(await state(laptop.session.sid)).toBe('live')
   })
 
-  test('that is an hour old, or not ours, is refused', async () => {
+  test('that is an hour old, or not ours, is rejected', async () => {
     const asked = await browser.get('/logout')
     rig.clock.advance(3601)
     expect((await browser.submit(asked)).status).toBe(400)

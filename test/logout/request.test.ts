@@ -196,7 +196,7 @@ describe('what the certification suite checks', () => {
     expect(shown.html).not.toContain('evil.example')
   })
 
-  test('a parameter sent twice is refused (OAuth 2.0 §3.1)', async () => {
+  test('a parameter sent twice is rejected (OAuth 2.0 §3.1)', async () => {
     const shown = await browser.get(
       `${query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN })}&state=1&state=2`,
     )
@@ -224,7 +224,7 @@ describe('the request', () => {
     expect(await status()).toBe('ended')
   })
 
-  test('by POST is refused like by GET', async () => {
+  test('by POST is rejected like by GET', async () => {
     const asked = await browser.post(
       '/logout',
       { id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN },
@@ -234,7 +234,7 @@ describe('the request', () => {
     expect(asked.location).toBeNull()
   })
 
-  test('that is longer than any that is needed is refused', async () => {
+  test('that is longer than any that is needed is rejected', async () => {
     expect((await browser.post('/logout', { state: 'x'.repeat(40_000) })).status).toBe(413)
     expect(
       (

@@ -35,7 +35,7 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[90033], 'nothing', 'outage'],
 ]
 
-describe('what Microsoft’s refusals mean', () => {
+describe('what Microsoft’s rejections mean', () => {
   test('message_only without a known number is a policy, and ends nothing', () => {
     const answer = answerOfBody({
       error: 'invalid_grant',
@@ -162,7 +162,7 @@ describe('what users read', () => {
     expect(guidanceFor('blocked_by_policy').offers).not.toContain('try_again')
   })
 
-  test('a refusal shows its number and ends nothing by itself', () => {
+  test('a rejection shows its number and ends nothing by itself', () => {
     expect(new MicrosoftRejection('outage', {}).effect).toBe('nothing')
     expect(new MicrosoftRejection('credential', { code: 7000215 }).message).toContain(
       'AADSTS7000215',

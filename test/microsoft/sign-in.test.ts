@@ -290,15 +290,15 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     ],
   ]
 
-  test.each(forged)('%s is refused', async (_what, make, guidance) => {
+  test.each(forged)('%s is rejected', async (_what, make, guidance) => {
     const { entra, rejected } = await connect()
     entra.idToken = await make(entra)
-    const refusal = await rejected()
-    expect(refusal.guidance).toBe(guidance)
-    expect(refusal.effect).toBe('nothing')
+    const rejection = await rejected()
+    expect(rejection.guidance).toBe(guidance)
+    expect(rejection.effect).toBe('nothing')
   })
 
-  test('a personal account is refused even if its tenant is on the list', async () => {
+  test('a personal account is rejected even if its tenant is on the list', async () => {
     const { entra, rejected } = await connect({ tenants: [TENANT, PERSONAL_TENANT] })
     entra.idToken = await entra.sign(
       entra.claims({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) }),
@@ -306,13 +306,13 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     expect((await rejected()).guidance).toBe('personal_account')
   })
 
-  test('one of a connected tenant, but not of the one that was asked, is refused', async () => {
+  test('one of a connected tenant, but not of the one that was asked, is rejected', async () => {
     const { entra, redeem } = await connect({ tenants: [TENANT, OTHER_TENANT] })
     await expect(redeem(OTHER_TENANT)).rejects.toMatchObject({ guidance: 'another_account' })
     expect(entra.requests.map((one) => one.path)).toContain(`/${OTHER_TENANT}/oauth2/v2.0/token`)
   })
 
-  test('an answer without an ID token is refused', async () => {
+  test('an answer without an ID token is rejected', async () => {
     const { entra, redeem } = await connect()
     entra.token = {
       status: 200,
@@ -325,14 +325,14 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     const { entra, rejected } = await connect()
     const token = await entra.sign(entra.claims({ aud: 'another' }))
     entra.idToken = token
-    const refusal = await rejected()
-    expect(`${refusal.message} ${refusal.stack} ${String(refusal.cause)}`).not.toContain(
+    const rejection = await rejected()
+    expect(`${rejection.message} ${rejection.stack} ${String(rejection.cause)}`).not.toContain(
       token.slice(0, 20),
     )
   })
 })
 
-describe('what Microsoft refuses', () => {
+describe('what Microsoft rejects', () => {
   test('is read from what its token endpoint said: number, suberror and claims challenge', async () => {
     const { entra, rejected } = await connect()
     const challenge = '{"access_token":{"capolids":{"essential":true,"values":["x"]}}}'

@@ -13,7 +13,7 @@ const LIVE_MS = 15_000
 
 /** A short run of `npm run chaos -- --store postgres`. */
 test.skipIf(!HAS_POSTGRES || HAPROXY === undefined || QUEUE_SERVER === undefined)(
-  'two brokers and two workers on one Postgres, while each is killed and a broker is cut off from Postgres: what was revoked is refused by every broker and guard, none is lost, and no user is signed out wrongly',
+  'two brokers and two workers on one Postgres, while each is killed and a broker is cut off from Postgres: what was revoked is rejected by every broker and guard, none is lost, and no user is signed out wrongly',
   async () => {
     const seed = Number(
       process.env.CHAOS_SEED ?? (process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 31)),
@@ -32,7 +32,7 @@ test.skipIf(!HAS_POSTGRES || HAPROXY === undefined || QUEUE_SERVER === undefined
     })
     console.log(`chaos: ${JSON.stringify(report)}`)
     expect(report.revocations).toBeGreaterThanOrEqual(10)
-    expect(report.brokersAsked.refused).toBeGreaterThan(10)
+    expect(report.brokersAsked.rejected).toBeGreaterThan(10)
     expect(report.guards.calm.times + report.guards.beside.times).toBeGreaterThan(0)
   },
   1_200_000,

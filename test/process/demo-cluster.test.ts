@@ -128,7 +128,7 @@ test('one of two brokers is killed: the user stays signed in, refreshes go on, a
     'Sign out',
   )
   expect(out.status).toBe(200)
-  await until('both guards refuse', async () => (await both()).every((status) => status === 401))
+  await until('both guards reject', async () => (await both()).every((status) => status === 401))
   const rejected = await tokensOf(facts, basic, {
     grant_type: 'refresh_token',
     refresh_token: tokens.refresh_token,

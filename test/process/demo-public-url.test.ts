@@ -23,7 +23,7 @@ describe('npm run demo -- --public-url', () => {
     'https://broker.example/broker',
     'https://user@broker.example',
     'broker.example',
-  ])('refuses %s and says what it takes', (url) => {
+  ])('rejects %s and says what it takes', (url) => {
     expect(() => readOptions(['--public-url', url], {})).toThrow(
       '--public-url takes an https address without a path',
     )

@@ -168,7 +168,7 @@ test('with guards connected: no request under way is broken off, the process end
           guard.status().leaseMs > 0,
       )
       const liveMs = performance.now()
-      await until('it refuses', async () => !(await guard.check(tokens.access_token)).ok)
+      await until('it rejects', async () => !(await guard.check(tokens.access_token)).ok)
       return { live: liveMs - startedMs, rejected: performance.now() - liveMs }
     }),
   )

@@ -202,7 +202,7 @@ test.skipIf(!HAS_STANDBY)(
 )
 
 test.skipIf(!HAS_STANDBY)(
-  'a recovered and a loaded database are refused until they are adopted',
+  'a recovered and a loaded database are rejected until they are adopted',
   { timeout: 240_000 },
   async () => {
     const primary = await server()

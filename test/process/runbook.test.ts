@@ -229,7 +229,7 @@ incident('A signing key leaked', async (steps) => {
   expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
   await steps.next()
   await until(
-    'the guard refuses what the old key signed',
+    'the guard rejects what the old key signed',
     async () => !(await guard.check(tokens.access_token)).ok,
   )
   const refreshed = await world.refresh(sydney, tokens.refresh_token ?? '')
@@ -239,7 +239,7 @@ incident('A signing key leaked', async (steps) => {
   expect(keys).not.toContain('retiring')
   await steps.next()
   await until(
-    'the guard refuses every token',
+    'the guard rejects every token',
     async () => !(await guard.check(refreshed.access_token)).ok,
   )
 })

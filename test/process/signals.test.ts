@@ -3,7 +3,7 @@ import { until } from './broker-process.ts'
 import { ALICE, BOB, openWorld, type TestWorld } from './world.ts'
 
 /**
- * Microsoft's events, and how long it is until both instances refuse the user: the built broker in
+ * Microsoft's events, and how long it is until both instances reject the user: the built broker in
  * its own process, its workers and queue with it.
  */
 
@@ -35,7 +35,7 @@ async function signedIn(upn: string) {
   return { browser, tokens: at.map(({ tokens }) => tokens.refresh_token ?? '') }
 }
 
-/** Refreshes at every instance; true where all of them refuse. */
+/** Refreshes at every instance; true where all of them reject. */
 async function rejected({ tokens }: { tokens: string[] }): Promise<boolean> {
   const answers = await Promise.all(
     world.instances.map(async (instance, i) => {
@@ -75,7 +75,7 @@ describe('an event at Microsoft, and the user is out at both instances', () => {
     const delivered = world.instances.map(({ receiver }) => receiver.delivered.length)
     await nextSecond()
     act()
-    await until('both refuse', () => rejected(alice), 60)
+    await until('both reject', () => rejected(alice), 60)
     await until('both are told', () => allDelivered(delivered), 60)
     expect(await rejected(bob)).toBe(false)
   })

@@ -29,7 +29,7 @@ describe('where a request comes from', () => {
     expect(remoteAddress('127.0.0.1', '198.51.100.1', addressRanges([]))).toBe('127.0.0.1')
   })
 
-  test.each(['10.0.0.0/33', 'proxy.internal', '10.0.0.0/x'])('%s is refused', (range) => {
+  test.each(['10.0.0.0/33', 'proxy.internal', '10.0.0.0/x'])('%s is rejected', (range) => {
     expect(() => addressRanges([range])).toThrow(range)
   })
 })

@@ -218,15 +218,15 @@ function apiTests(path: string, running: () => RunningApplication): void {
       })
       expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('u_')])
       const sentAtMs = await world.signOut(browser)
-      const refused = await until('the token is refused', async () => {
+      const rejected = await until('the token is rejected', async () => {
         const one = await call(token)
         return one.status === 200 ? undefined : one
       })
-      note(`token refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
-      expect(refused.status).toBe(401)
+      note(`token rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+      expect(rejected.status).toBe(401)
     })
 
-    test('refuses a request without a token, with a wrong one, and with a malformed one', async () => {
+    test('rejects a request without a token, with a wrong one, and with a malformed one', async () => {
       const { place } = running()
       for (const headers of [
         [],
@@ -301,9 +301,9 @@ export function exchanges(running: () => RunningApplication): void {
     expect((await call(baseUrl, '/', token)).status).toBe(200)
     const sentAtMs = await world.signOut(browser)
     await until(
-      'the exchanged token is refused',
+      'the exchanged token is rejected',
       async () => (await call(baseUrl, '/', token)).status === 401,
     )
-    note(`exchanged token refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+    note(`exchanged token rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
   })
 }

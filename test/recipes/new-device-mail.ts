@@ -145,12 +145,14 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     const before = server.mails.length
     server.state.responseCode = 451
     await signIn()
-    await until('the mail is refused once', () => program?.output.includes('The mail was not sent'))
+    await until('the mail is rejected once', () =>
+      program?.output.includes('The mail was not sent'),
+    )
     server.state.responseCode = 0
     expect((await mailed(before + 1)).to).toEqual(['alice@contoso.example'])
   })
 
-  test('a message that the broker did not sign is refused, and sends nothing', async () => {
+  test('a message that the broker did not sign is rejected, and sends nothing', async () => {
     const before = server.mails.length
     expect(
       await send(

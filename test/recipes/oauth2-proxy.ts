@@ -98,11 +98,11 @@ function defineTests(
     await world().signInAt(browser, `${behind.place.baseUrl}/cases`)
     await until('the user passes', async () => (await look(browser)).status === 200)
     const sentAtMs = await world().signOut(browser)
-    const refused = await until('the user is refused', async () => {
+    const rejected = await until('the user is rejected', async () => {
       const one = await look(browser)
       return one.status === 200 ? undefined : one
     })
-    note(`refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
-    expect(refused.status).toBe(401)
+    note(`rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+    expect(rejected.status).toBe(401)
   })
 }

@@ -374,11 +374,11 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
     token = await world().accessToken(browser, running.place)
     await until('the new token passes', passes)
     const sentAtMs = await world().signOut(browser)
-    const refused = await until('the token is refused', async () => {
+    const rejected = await until('the token is rejected', async () => {
       const answer = await running.ask('/cases', bearer(token))
       return answer.status !== 200 && answer
     })
-    note(`refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
-    expect(refused).toMatchObject({ status: 401, reached: [] })
+    note(`rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+    expect(rejected).toMatchObject({ status: 401, reached: [] })
   })
 }

@@ -317,7 +317,7 @@ const go = application({
 })
 
 /** Without trace logs Spring reports only that a sign-in failed. */
-const WHY_REFUSED = '--logging.level.org.springframework.security.web.authentication=TRACE'
+const WHY_REJECTED = '--logging.level.org.springframework.security.web.authentication=TRACE'
 const SPRING = made('spring')
 const spring = application({
   name: 'spring',
@@ -356,7 +356,7 @@ const spring = application({
         '-jar',
         SPRING.file,
         `--server.port=${place.port}`,
-        WHY_REFUSED,
+        WHY_REJECTED,
       ],
     }
   },

@@ -100,13 +100,13 @@ async function registrations(
 async function startTls(options: {
   port: number
   to: string
-  isRefused: (clientId: string) => boolean
+  isShut: (clientId: string) => boolean
 }): Promise<{ certificate: string; close(): void }> {
   const { certificate, privateKey } = newCertificate(undefined, 'localhost')
   const server = createServer({ key: privateKey, cert: certificate }, (asked, response) => {
     const [, basic = ''] = /^Basic (.*)$/.exec(asked.headers.authorization ?? '') ?? []
     const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
-    if (options.isRefused(decodeURIComponent(clientId))) return void asked.socket.destroy()
+    if (options.isShut(decodeURIComponent(clientId))) return void asked.socket.destroy()
     const { method, url, rawHeaders } = asked
     const onward = httpRequest(new URL(url ?? '/', options.to), {
       method,
@@ -155,8 +155,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     },
   })
   const inside = `http://${broker.env.BROKER_LISTEN}`
-  const refused = new Set<string>()
-  const tls = await startTls({ port, to: inside, isRefused: (clientId) => refused.has(clientId) })
+  const shut = new Set<string>()
+  const tls = await startTls({ port, to: inside, isShut: (clientId) => shut.has(clientId) })
   const caFile = join(broker.dataDir, 'ca.pem')
   writeFileSync(caFile, tls.certificate)
   // Apache reads the file as www-data.
@@ -187,7 +187,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
         broker.env.BROKER_DATA_DIR ?? '',
       ),
     place: (name) => find(name).place,
-    shut: (clientId, isShut) => void (isShut ? refused.add(clientId) : refused.delete(clientId)),
+    shut: (clientId, isShut) => void (isShut ? shut.add(clientId) : shut.delete(clientId)),
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
     async accessToken(browser, place) {

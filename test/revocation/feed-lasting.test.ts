@@ -165,7 +165,7 @@ describe('a stream of the feed that lasts', () => {
     feed.close()
   })
 
-  test('is refused once the feed is closed: 503, to be opened again in a moment', async () => {
+  test('is rejected once the feed is closed: 503, to be opened again in a moment', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     rig.feed.close()

@@ -172,7 +172,7 @@ describe('the snapshot', () => {
   })
 
   test.each(['?after=1', '?epoch=x', '?after=-1&epoch=x', '?after=x&epoch=x'])(
-    '%s is refused',
+    '%s is rejected',
     async (query) => {
       const { snapshot } = await broker()
       expect((await snapshot(query)).response.status).toBe(400)
@@ -489,7 +489,7 @@ describe('the stream', () => {
     expect((await guard.until('revocation')).data['seq']).toBe(seq)
   })
 
-  test('a name that is none is refused', async () => {
+  test('a name that is none is rejected', async () => {
     const { url, client } = await broker()
     const response = await fetch(`${url}/revocations?guard=${encodeURIComponent('a b')}`, {
       headers: { authorization: client.basic, accept: 'text/event-stream' },
@@ -626,7 +626,7 @@ describe('what a guard has applied', () => {
     ['version', { version: 'a b' }],
     ['without_lease', { without_lease: 'accept' }],
     ['clock_offset_seconds', { clock_offset_seconds: 1.5 }],
-  ])('with a wrong %s is refused, and it is named', async (name, more) => {
+  ])('with a wrong %s is rejected, and it is named', async (name, more) => {
     const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
     const response = await enforced({ epoch, seq: 0, guard: 'g', ...more })
@@ -642,12 +642,12 @@ describe('what a guard has applied', () => {
     [{ epoch: 'e', seq: 1, guard: 'a b' }],
     [[]],
     ['x'],
-  ])('%j is refused', async (report) => {
+  ])('%j is rejected', async (report) => {
     const { enforced } = await broker()
     expect((await enforced(report)).status).toBe(400)
   })
 
-  test('in more than 4 KiB is refused', async () => {
+  test('in more than 4 KiB is rejected', async () => {
     const { enforced } = await broker()
     expect((await enforced({ epoch: 'x'.repeat(5_000), seq: 1, guard: 'g' })).status).toBe(413)
   })

@@ -74,7 +74,7 @@ describe('which addresses may be called', () => {
     expect(addressProblem(address, true)).toBeUndefined()
   })
 
-  test('a literal metadata address is refused before anything is connected', async () => {
+  test('a literal metadata address is rejected before anything is connected', async () => {
     await expect(
       outboundWith().request('http://169.254.169.254/latest/meta-data/', post),
     ).rejects.toThrow(/never called/)
@@ -109,7 +109,7 @@ describe('which addresses may be called', () => {
     expect(answer.body).toBe('here')
   })
 
-  test('the connected socket decides: an answer of DNS that changed since it was checked is refused', async () => {
+  test('the connected socket decides: an answer of DNS that changed since it was checked is rejected', async () => {
     let requests = 0
     const there = await receiver((_request, response) => {
       requests++
@@ -132,7 +132,7 @@ describe('which addresses may be called', () => {
     expect(requests).toBe(0)
   })
 
-  test('plain http and loopback are refused unless configured', async () => {
+  test('plain http and loopback are rejected unless configured', async () => {
     const outbound = outboundWith({ allowLoopback: false })
     await expect(outbound.request('http://10.0.0.5/logout', post)).rejects.toThrow(/https/)
     await expect(outbound.request('https://127.0.0.1/logout', post)).rejects.toThrow(/loopback/)

@@ -10,7 +10,7 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
     expect(judge(status).outcome).toBe('delivered'),
   )
 
-  test('400 with error=invalid_request is a refusal', () => {
+  test('400 with error=invalid_request is a rejection', () => {
     expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual(
       {
         outcome: 'rejected',
@@ -20,7 +20,7 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
     )
   })
 
-  test('the description of a refusal is kept for operators, bounded, in plain characters, without a token that was sent back', () => {
+  test('the description of a rejection is kept for operators, bounded, in plain characters, without a token that was sent back', () => {
     const described = (description: unknown) =>
       judge(400, JSON.stringify({ error: 'invalid_request', error_description: description }))
     expect(

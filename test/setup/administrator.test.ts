@@ -57,7 +57,7 @@ describe('an administrator by role', () => {
     expect(entry?.actor.id).not.toBe('setup-token')
   })
 
-  test('removes a tenant: its users’s sessions end with it, and the next sign-in is refused', async () => {
+  test('removes a tenant: its users’s sessions end with it, and the next sign-in is rejected', async () => {
     const world = await createWorld()
     const { rig, entra, clock, browser } = world
     await signInAsAdam(world)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { connect, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
-test('who administers another tenant is set on its page; a role that every user has is refused, and the operators’ tenant has no such form', async () => {
+test('who administers another tenant is set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)

@@ -94,7 +94,7 @@ describe('granting consent', () => {
     ).toContain('Consent is confirmed.')
   })
 
-  test('a sign-in that Microsoft refuses says what it is about', async () => {
+  test('a sign-in that Microsoft rejects says what it is about', async () => {
     const world = await createWorld()
     const page = await connect(world)
     world.entra.set({ errorsToApp: true })

@@ -132,7 +132,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
       'security_event',
     ],
   ])(
-    '%s: 202, and the user is refused at the next refresh; the same again changes nothing',
+    '%s: 202, and the user is rejected at the next refresh; the same again changes nothing',
     async (_type, claims, reason) => {
       const { rig, transmitter, open, push } = await world()
       const alice = await open()
@@ -334,7 +334,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await alice.refresh()).toBe(200)
   })
 
-  test('forged ones are refused in the words of RFC 8935 §2.4', async () => {
+  test('forged ones are rejected in the words of RFC 8935 §2.4', async () => {
     const { transmitter, open, push } = await world()
     const alice = await open()
     const good = event(`${CAEP}session-revoked`)

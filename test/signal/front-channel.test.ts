@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Browser } from '../demo-entra/relying-party.ts'
 import { createRig, OTHER_TENANT, TENANT } from '../rig.ts'
-import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
+import { ALICE, BOB, GOOD, openWorld, REJECTED } from './world.ts'
 
 const PATH = '/signal/microsoft/front-channel-logout'
 const AUTHORITY = 'https://login.microsoftonline.com'
@@ -28,7 +28,7 @@ describe('Entra’s front-channel logout', () => {
     expect(frames).toHaveLength(1)
     const answer = await fetch(frames[0] ?? '')
     expect(answer.status).toBe(200)
-    expect(await world.refreshes(desk)).toEqual(REFUSED)
+    expect(await world.refreshes(desk)).toEqual(REJECTED)
     expect(await world.reasonOf(desk)).toBe('microsoft_signed_out')
     expect(await world.refreshes(phone)).toEqual(GOOD)
     expect(await world.refreshes(bob)).toEqual(GOOD)

@@ -8,7 +8,7 @@ import { StoreUnavailable } from '../../db/types.ts'
 import { clientStateOf, tendSubscription } from '../../src/signals/received/subscription.ts'
 import { subscriptionCare } from '../../workers/ask-microsoft.ts'
 import { TENANT } from '../rig.ts'
-import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
+import { ALICE, BOB, GOOD, openWorld, REJECTED } from './world.ts'
 
 /**
  * Microsoft Graph, simulated, over real sockets: subscription, notifications, what is read after
@@ -91,7 +91,7 @@ describe('a change notification', () => {
     world.entra.set({ revokeNotifies: true, duplicateNotifications: true })
     world.entra.change(ALICE, patch)
     await world.settled(reason)
-    expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+    expect(await world.refreshes(world.alice)).toEqual(REJECTED)
     expect(await world.refreshes(world.bob)).toEqual(GOOD)
     // The same notification again appends nothing to the log.
     const head = await world.head()
@@ -125,7 +125,7 @@ describe('a change notification', () => {
       await world.probing.turn()
       await world.ask()
     }
-    expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+    expect(await world.refreshes(world.alice)).toEqual(REJECTED)
     expect(await world.reasonOf(world.alice)).toBe('microsoft_password_changed')
     expect(await world.refreshes(again)).toEqual(GOOD)
     expect(await world.refreshes(world.bob)).toEqual(GOOD)
@@ -236,7 +236,7 @@ describe('a change notification', () => {
     expect(await world.signals('graph', 'foreign')).toBeGreaterThanOrEqual(6)
   })
 
-  test('that is none, or too long, is refused', async () => {
+  test('that is none, or too long, is rejected', async () => {
     const world = await listening()
     expect((await world.notify('not json')).status).toBe(400)
     expect((await world.notify({ other: [] })).status).toBe(400)

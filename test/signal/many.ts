@@ -81,5 +81,5 @@ export async function openMany(count: number, perSecond?: number) {
 
 export const outage = new MicrosoftRejection('outage', { effect: 'nothing' })
 export const VOUCHED: Renewal = { cache: 'newer tokens', roles: undefined }
-export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') =>
+export const rejection = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') =>
   new MicrosoftRejection(guidance, { code, effect })

@@ -6,7 +6,7 @@ import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
 import { OTHER_TENANT, TENANT } from '../rig.ts'
-import { openMany, refusal, ROUND, STEP, VOUCHED } from './many.ts'
+import { openMany, rejection, ROUND, STEP, VOUCHED } from './many.ts'
 
 describe('limits and alarms', () => {
   test('no more a second than is set, and who is late comes in the end', async () => {
@@ -31,7 +31,7 @@ describe('limits and alarms', () => {
 
   test('more than 5 % of a tenant within ten minutes, five users at least: it is paused and said aloud, and no further user is signed out', async () => {
     const world = await openMany(500)
-    world.answers(() => refusal('not_assigned', 50105, 'session'))
+    world.answers(() => rejection('not_assigned', 50105, 'session'))
     await world.pass(ROUND)
     expect(await world.live()).toBe(496)
     expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toContain('50105')
@@ -85,7 +85,7 @@ describe('limits and alarms', () => {
     [16000, 'another_account', 'microsoft_session_revoked'],
   ])('AADSTS%i ends the session as what it is', async (code, guidance, reason) => {
     const world = await openMany(1)
-    world.answers(() => refusal(guidance, code, 'session'))
+    world.answers(() => rejection(guidance, code, 'session'))
     await world.pass(ROUND)
     expect((await world.rig.store.listRevocations({ limit: 2 })).map((one) => one.reason)).toEqual([
       reason,
@@ -96,7 +96,7 @@ describe('limits and alarms', () => {
     const world = await openMany(500)
     await world.pass(ROUND)
     world.answers((oid) =>
-      oid.endsWith('50') ? refusal('another_account', 50034, 'session') : VOUCHED,
+      oid.endsWith('50') ? rejection('another_account', 50034, 'session') : VOUCHED,
     )
     await world.pass(ROUND)
     expect(await world.live()).toBe(495)
@@ -110,7 +110,7 @@ describe('limits and alarms', () => {
     'AADSTS%i is Microsoft’s answer about each user: however many they are, they are signed out, and it is logged',
     async (code, guidance) => {
       const world = await openMany(100)
-      world.answers(() => refusal(guidance, code, 'subject'))
+      world.answers(() => rejection(guidance, code, 'subject'))
       await world.pass(ROUND)
       while ((await world.rig.store.fanOutPending({ limit: 500 })).more);
       expect(await world.live()).toBe(0)
@@ -172,7 +172,7 @@ describe('limits and alarms', () => {
         ids: { sub: 'u_x', sid: 's_x' },
         now,
       })
-      return refusal('account_disabled', 50057, 'subject')
+      return rejection('account_disabled', 50057, 'subject')
     })
     await world.pass(ROUND)
     expect(await renewed).toMatchObject({ renewed: true, session: { sid: 's_0' } })

@@ -3,9 +3,9 @@ import type { Entra } from '../../demo/entra/entra.ts'
 import { StoreUnavailable } from '../../db/types.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
 import { openFromSession } from '../../src/clients/session/sealed.ts'
-import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
+import { ALICE, BOB, GOOD, openWorld, REJECTED } from './world.ts'
 
-/** The probe against the simulated Microsoft: msal-node, real tokens, real refusals. */
+/** The probe against the simulated Microsoft: msal-node, real tokens, real rejections. */
 
 const fail = (code: number) => (entra: Entra) =>
   entra.set({ errorFor: { [ALICE]: { code, at: 'token' } } })
@@ -51,7 +51,7 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
     '%s: signed out at both instances, no other user is, and only once',
     async (_cause, act, reason) => {
       const world = await probed(act)
-      expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+      expect(await world.refreshes(world.alice)).toEqual(REJECTED)
       expect(await world.reasonOf(world.alice)).toBe(reason)
       expect(await world.refreshes(world.bob)).toEqual(GOOD)
       const head = await world.head()
@@ -66,7 +66,7 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
       'a password changed by the user',
       (entra) => entra.change(ALICE, { password: 'another', by: 'user' }),
     ],
-    ['a policy that refuses the broker’s own address (53003)', fail(53003)],
+    ['a policy that rejects the broker’s own address (53003)', fail(53003)],
     ['consent missing (65001)', fail(65001)],
     ['an outage', (entra) => entra.set({ outage: ['token'] })],
     ['throttling', (entra) => entra.set({ throttle: { areas: ['token'], retryAfterSeconds: 30 } })],
@@ -90,7 +90,7 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
       expect(await world.refreshes(world.alice)).toEqual(GOOD)
       expect(await world.reasonOf(world.alice)).toBe('marked')
       world.rig.clock.advance(3601)
-      expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+      expect(await world.refreshes(world.alice)).toEqual(REJECTED)
     },
   )
 
@@ -162,7 +162,7 @@ test('a session that was not vouched for in more than a round, as after a restar
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
   await restarted.turn()
-  expect(await world.refreshes(alice)).toEqual(REFUSED)
+  expect(await world.refreshes(alice)).toEqual(REJECTED)
   expect(await world.reasonOf(bob)).toBe('live')
 })
 
@@ -185,5 +185,5 @@ test('one that was to be looked at while the store did not answer is looked at i
     Object.assign(store, { [act]: rig.store[act] })
   }
   await restarted.turn()
-  expect(await world.refreshes(alice)).toEqual(REFUSED)
+  expect(await world.refreshes(alice)).toEqual(REJECTED)
 })

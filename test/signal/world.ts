@@ -156,5 +156,5 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
   return { signIn, refreshes, reasonOf, signals, head: async () => (await store.head()).seq }
 }
 
-export const REFUSED = ['invalid_grant', 'invalid_grant']
+export const REJECTED = ['invalid_grant', 'invalid_grant']
 export const GOOD = [200, 200]

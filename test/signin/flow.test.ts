@@ -298,7 +298,7 @@ describe('the state that comes back', () => {
     expect((await attacker.get(callback)).status).toBe(303)
   })
 
-  test('is refused after ten minutes', async () => {
+  test('is rejected after ten minutes', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -309,7 +309,7 @@ describe('the state that comes back', () => {
     expect(response.html).toContain('Start it again')
   })
 
-  test('made up is refused', async () => {
+  test('made up is rejected', async () => {
     const rig = await createRig()
     for (const query of [
       '',
@@ -361,7 +361,7 @@ describe('the state that comes back', () => {
   })
 })
 
-describe('what Microsoft refuses', () => {
+describe('what Microsoft rejects', () => {
   test('is a page that explains, with another try and a way back that gives the instance the error', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')

@@ -146,7 +146,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     expect((await check())?.state).toBe('ok')
   })
 
-  test('users without proof of MFA, and refusals of the token endpoint, count for a tenant of many', async () => {
+  test('users without proof of MFA, and rejections of the token endpoint, count for a tenant of many', async () => {
     const { rig, path, check, user } = await office()
     const browsers = await several(3, user)
     for (const [index, browser] of browsers.entries()) {

@@ -489,7 +489,7 @@ describe('consent', () => {
     expect(rig.microsoft.started).toHaveLength(1)
   })
 
-  test('refused, the instance gets access_denied; prompt=none before it gets consent_required', async () => {
+  test('the instance gets access_denied where the user denies consent, and consent_required for prompt=none before that', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const html = (await browser.get(await consentPage(rig, browser, client))).html
     expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({

@@ -91,14 +91,14 @@ describe('pushed authorization requests (RFC 9126)', () => {
 
   test('are checked when they are pushed (§2.1), and answered in JSON', async () => {
     const { rig, client } = await signedIn()
-    const refusals: [Record<string, string>, string][] = [
+    const rejections: [Record<string, string>, string][] = [
       [{ redirect_uri: 'https://evil.example' }, 'invalid_request'],
       [{ request_uri: 'urn:ietf:params:oauth:request_uri:x' }, 'invalid_request'],
       [{ response_type: 'token' }, 'unsupported_response_type'],
       [{ code_challenge_method: 'plain' }, 'invalid_request'],
       [{ scope: 'payroll' }, 'invalid_scope'],
     ]
-    for (const [changes, error] of refusals) {
+    for (const [changes, error] of rejections) {
       const response = await push(rig, client, changes)
       expect(response.status).toBe(400)
       expect(await response.json()).toMatchObject({ error })
@@ -116,7 +116,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     ).toBe(415)
   })
 
-  test('a client that has to push is refused without (§6)', async () => {
+  test('a client that has to push is rejected without (§6)', async () => {
     const { ask } = await signedIn({ requirePar: true })
     expect(delivered(await ask())).toMatchObject({ error: 'invalid_request', state: 'state-1' })
   })

@@ -68,7 +68,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     })
   })
 
-  test('a sid with another sub, or no sid that we know, is refused', async () => {
+  test('a sid with another sub, or no sid that we know, is rejected', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')
     const check = { clientId: 'sydney', rev: 0, now: b.now, touch: true }

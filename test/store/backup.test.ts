@@ -321,7 +321,7 @@ describe('restore', () => {
     expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'ended' })
   })
 
-  test('is refused while a broker has the file, and changes nothing', async () => {
+  test('is rejected while a broker has the file, and changes nothing', async () => {
     const { session } = await b.signIn('alice')
     await b.store.backup(backup)
     expect(() => restore()).toThrow('Another broker has')
@@ -339,7 +339,7 @@ describe('restore', () => {
     ['is damaged', () => writeFileSync(backup, damaged()), 'is not a complete database'],
     ['was written by a newer version', () => newer(), 'newer version'],
   ])(
-    'a backup that %s is refused, and what was there stays as it was',
+    'a backup that %s is rejected, and what was there stays as it was',
     async (_what, spoil, words) => {
       const { session } = await b.signIn('alice')
       await b.store.backup(backup)

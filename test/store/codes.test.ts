@@ -80,7 +80,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     ['no verifier', { verifier: undefined }, 'wrong_verifier'],
     ['an hour too late', { now: T0 + 3600 }, 'expired'],
     ['a code nobody issued', { codeHash: 'nothing' }, 'unknown'],
-  ])('%s: refused, and the code is not used up by it', async (_what, changed, why) => {
+  ])('%s: rejected, and the code is not used up by it', async (_what, changed, why) => {
     const b = await open()
     const session = await signedIn(b)
     const code = codeFor('sydney', b.now)
@@ -93,7 +93,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     )
   })
 
-  test('a verifier where there was no challenge is refused (RFC 9700 §4.8.2)', async () => {
+  test('a verifier where there was no challenge is rejected (RFC 9700 §4.8.2)', async () => {
     const b = await open()
     const session = await signedIn(b)
     const code = codeFor('sydney', b.now, { codeChallenge: undefined })
@@ -176,7 +176,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     }
   })
 
-  test('a code issued before a revocation of its grant is refused after it, also where the client holds no grant; a later one is good', async () => {
+  test('a code issued before a revocation of its grant is rejected after it, also where the client holds no grant; a later one is good', async () => {
     const b = await open()
     const { sid } = await signedIn(b)
     const issued = async (clientId: string) => {
@@ -213,7 +213,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     ['session', (sid: string) => ({ kind: 'session', sid }) as const],
     ['client', () => ({ kind: 'client', clientId: 'sydney' }) as const],
     ['everything', () => ({ kind: 'everything' }) as const],
-  ])('a code issued before a revocation by %s is refused after it', async (_kind, selector) => {
+  ])('a code issued before a revocation by %s is rejected after it', async (_kind, selector) => {
     const b = await open()
     const session = await signedIn(b)
     const code = codeFor('sydney', b.now)

@@ -8,7 +8,7 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 
 /**
- * A database that is gone, replaced, older or damaged is refused, at start and while the broker
+ * A database that is gone, replaced, older or damaged is rejected, at start and while the broker
  * runs.
  */
 
@@ -55,7 +55,7 @@ describe('while the broker runs', () => {
     ['moved away with its directory', () => renameSync(dir, `${dir}-away`)],
     ['replaced', () => (copyFileSync(file, `${file}.copy`), renameSync(`${file}.copy`, file))],
   ])(
-    'a database that was %s acknowledges no revocation, and reads are refused too',
+    'a database that was %s acknowledges no revocation, and reads are rejected too',
     async (_, lose) => {
       const store = await start()
       await revokeEverything(store)
@@ -95,7 +95,7 @@ describe('while the broker runs', () => {
 })
 
 describe('at start', () => {
-  test('a database that is missing where one was is refused; nothing is made in its place', async () => {
+  test('a database that is missing where one was is rejected; nothing is made in its place', async () => {
     const store = await start()
     await revokeEverything(store)
     await stop(store)
@@ -106,7 +106,7 @@ describe('at start', () => {
     expect(await (await start()).head()).toMatchObject({ seq: 0 })
   })
 
-  test('a database that was copied back by hand is refused; restoring from it begins a new epoch', async () => {
+  test('a database that was copied back by hand is rejected; restoring from it begins a new epoch', async () => {
     const first = await start()
     await revokeEverything(first)
     await stop(first)
@@ -129,7 +129,7 @@ describe('at start', () => {
     expect(restored.seq).toBeGreaterThan(2)
   })
 
-  test('the database of another broker is refused', async () => {
+  test('the database of another broker is rejected', async () => {
     await stop(await start())
     const other = await openSqliteStore({ file: join(dir, 'other', 'broker.db') })
     await other.close()
@@ -137,7 +137,7 @@ describe('at start', () => {
     await expect(start()).rejects.toThrow('belongs to another log')
   })
 
-  test('a damaged database is refused with what to do', async () => {
+  test('a damaged database is rejected with what to do', async () => {
     await stop(await start())
     damage()
     await expect(start()).rejects.toThrow(

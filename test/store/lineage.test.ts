@@ -15,7 +15,7 @@ import { bench, type Bench } from './fixture.ts'
 
 /**
  * The log on another server, or on an earlier state of its database: taken over, adopted, or
- * refused.
+ * rejected.
  */
 
 const LEAP = 2 ** 32
@@ -153,7 +153,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     return { sid: session.sid, head }
   }
 
-  test('a later timeline and another database system are refused at start, with what to do', async () => {
+  test('a later timeline and another database system are rejected at start, with what to do', async () => {
     await used()
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
     await expect(open()).rejects.toThrow(
@@ -165,7 +165,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     )
   })
 
-  test('a database whose log ends before what this data directory remembers is refused, and so is another one', async () => {
+  test('a database whose log ends before what this data directory remembers is rejected, and so is another one', async () => {
     const { head } = await used()
     expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${head.epoch} ${head.seq}\n`)
     writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq + 1}\n`)
@@ -178,7 +178,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     await open()
   })
 
-  test('a database that no broker has used is refused by a broker that has used another one', async () => {
+  test('a database that no broker has used is rejected by a broker that has used another one', async () => {
     writeFileSync(`${mark}.mark`, `another 1\n`)
     await expect(open()).rejects.toThrow(`If it is meant, remove ${mark}.mark`)
     rmSync(`${mark}.mark`)

@@ -48,7 +48,7 @@ const stateOf = async (b: Bench, sid: string) => (await b.store.statusBySid(sid,
 describe.each(STORES)('locks, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('a lock of a user revokes what they have, and refuses them until it is lifted by an act', async () => {
+  test('a lock of a user revokes what they have, and rejects them until it is lifted by an act', async () => {
     const b = await open()
     const { sid } = await signedIn(b)
     const { family: refresh } = await b.exchange(sid, 'sydney')
@@ -74,7 +74,7 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     )
   })
 
-  test('a user is locked before they ever signed in; a name that nothing has is refused', async () => {
+  test('a user is locked before they ever signed in; a name that nothing has is rejected', async () => {
     const b = await open()
     expect(await lock(b, ALICE)).toEqual({ outcome: 'unknown' })
     expect(await lock(b, SYDNEY)).toEqual({ outcome: 'unknown' })
@@ -408,31 +408,31 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
       operatorTenant: TENANT,
     })
     const user = (who: string): LockTarget => ({ kind: 'user', tid: TENANT, oid: `oid-${who}` })
-    const refused = (why: string) => ({ outcome: 'rejected', why })
+    const rejected = (why: string) => ({ outcome: 'rejected', why })
     for (const sub of [adam, erin])
       await b.store.recordOperator({ sub, may: 'administer', now: b.now })
     await b.store.recordOperator({ sub: olga, may: 'operate', now: b.now })
-    expect(await lock(b, user('adam'), as(adam))).toEqual(refused('self'))
-    expect(await lock(b, TENANT_LOCK, as(adam))).toEqual(refused('operator_tenant'))
+    expect(await lock(b, user('adam'), as(adam))).toEqual(rejected('self'))
+    expect(await lock(b, TENANT_LOCK, as(adam))).toEqual(rejected('operator_tenant'))
     expect(await lock(b, { kind: 'client', clientId: 'console' }, as(adam))).toEqual(
-      refused('console'),
+      rejected('console'),
     )
-    expect(await lock(b, user('erin'), as(adam))).toEqual(refused('last_administrators'))
+    expect(await lock(b, user('erin'), as(adam))).toEqual(rejected('last_administrators'))
     expect(await lock(b, user('olga'), { ...as(adam), may: 'operate' })).toEqual(
-      refused('has_role'),
+      rejected('has_role'),
     )
     const live = await b.signIn('ines', { session: { roles: [ROLE.administrator] } })
     expect(await lock(b, user('ines'), { ...as(olga), may: 'operate' })).toEqual(
-      refused('has_role'),
+      rejected('has_role'),
     )
     await b.store.recordOperator({ sub: live.session.sub, may: 'administer', now: b.now })
     // The broker knows three administrators. One may be locked, and then two are left.
     expect((await lock(b, user('ines'), as(adam))).outcome).toBe('locked')
-    expect(await lock(b, user('erin'), as(adam))).toEqual(refused('last_administrators'))
+    expect(await lock(b, user('erin'), as(adam))).toEqual(rejected('last_administrators'))
     expect((await lock(b, user('gina'), { ...as(olga), may: 'operate' })).outcome).toBe('locked')
     const robot = { actor: { kind: 'client', id: 'sydney' } as const }
     await b.client('sydney')
-    expect(await lock(b, SYDNEY, robot)).toEqual(refused('self'))
+    expect(await lock(b, SYDNEY, robot)).toEqual(rejected('self'))
   })
 
   test('a lock of a guest account meets the protection that its user has in the operator tenant', async () => {

@@ -207,7 +207,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await end(b.now - 1)).toEqual([])
   })
 
-  test('the session whose tokens were refused ends, also where Microsoft’s clock is ahead of ours; the user’s later ones stay', async () => {
+  test('the session whose tokens were rejected ends, also where Microsoft’s clock is ahead of ours; the user’s later ones stay', async () => {
     const b = await open()
     const { session } = await b.signIn('alice', {
       session: { authTime: b.now + 5, microsoftCacheSealed: 'tokens' },

@@ -287,7 +287,7 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     await (await onSqlite()).close()
   })
 
-  test('a broker that runs on the file, a database in use, and one without tables are refused', async () => {
+  test('a broker that runs on the file, a database in use, and one without tables are rejected', async () => {
     const b = await onSqlite()
     await b.signIn('alice')
     await expect(move()).rejects.toThrow('Another broker has')

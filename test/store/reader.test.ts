@@ -187,7 +187,7 @@ describe('the thread', () => {
     await expect(reader.ask('searchSessions', absent())).rejects.toThrow('The store is closed.')
   })
 
-  test('answers for no other file: one that was removed meanwhile is refused', async () => {
+  test('answers for no other file: one that was removed meanwhile is rejected', async () => {
     await reader.ask('searchSessions', absent())
     rmSync(file)
     await expect(reader.ask('searchSessions', absent())).rejects.toThrow('was removed or replaced')

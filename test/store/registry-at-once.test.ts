@@ -60,7 +60,7 @@ describe.each(STORES)('two acts at once on a registration, on %s', (_name, make)
     return client
   }
 
-  test('of two additions of one id, by two sources, one is refused and changes nothing', async () => {
+  test('of two additions of one id, by two sources, one is rejected and changes nothing', async () => {
     const b = await open()
     await each(async (id) => {
       const answers = await Promise.all([put(b, id, 'file', 'one'), put(b, id, 'api', 'two')])

@@ -222,7 +222,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     })
   })
 
-  test('the store proves that it writes, and refuses when it is closed', async () => {
+  test('the store proves that it writes, and rejects when it is closed', async () => {
     const b = await open()
     await b.store.probe()
     await b.store.close()

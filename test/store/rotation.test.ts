@@ -90,7 +90,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     }
   })
 
-  test('two generations old within 30 s: refused and nothing more; a minute later: theft, the session is revoked at every instance', async () => {
+  test('two generations old within 30 s: rejected and nothing more; a minute later: theft, the session is revoked at every instance', async () => {
     const b = await open()
     const session = await signedIn(b)
     const elsewhere = family((await b.exchange(session.sid, 'melbourne')).family)
@@ -144,7 +144,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect((await b.refresh(current)).outcome).toBe('rotated')
   })
 
-  test("a generation that was never issued, another client's token and an unknown family are refused and harm no session", async () => {
+  test("a generation that was never issued, another client's token and an unknown family are rejected and harm no session", async () => {
     const b = await open()
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
@@ -193,7 +193,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.refresh(second.family)).toEqual({ outcome: 'rejected', why: 'marked' })
   })
 
-  test('of a rotation and a revocation at once, either the revocation won or the next refresh is refused', async () => {
+  test('of a rotation and a revocation at once, either the revocation won or the next refresh is rejected', async () => {
     const b = await open()
     for (let i = 0; i < 25; i++) {
       const session = await signedIn(b)

@@ -125,7 +125,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     })
   })
 
-  test('a client that joins beside a revocation of the session is refused, or is sent a logout token', async () => {
+  test('a client that joins beside a revocation of the session is rejected, or is sent a logout token', async () => {
     const b = await open()
     await b.client('sydney')
     const joined = await each(async (who) => {

@@ -80,6 +80,6 @@ try {
   await Promise.all(Array.from({ length: 8 }, line))
   say('done')
 } catch (error) {
-  say(`refused ${error instanceof Error ? error.name : 'unknown'}`)
+  say(`rejected ${error instanceof Error ? error.name : 'unknown'}`)
 }
 await store.close()

@@ -137,7 +137,7 @@ describe('the data file', () => {
     await store.close()
   })
 
-  test('of a newer version is refused, and not touched', async () => {
+  test('of a newer version is rejected, and not touched', async () => {
     const { db, unlock } = openDatabase(file)
     db.exec("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('later', 99999999999999)")
     db.close()
@@ -145,7 +145,7 @@ describe('the data file', () => {
     await expect(openSqliteStore({ file })).rejects.toThrow(/newer version/)
   })
 
-  test('without a column that an act uses is refused when it is opened, not in a request', async () => {
+  test('without a column that an act uses is rejected when it is opened, not in a request', async () => {
     const { db, unlock } = openDatabase(file)
     db.exec('ALTER TABLE consents RENAME COLUMN scope TO scopes')
     db.close()
@@ -174,7 +174,7 @@ describe('kill -9 and a full disk', () => {
     await expectAcknowledged(said)
   })
 
-  test('the system refuses to write: the acts are refused as unavailable, nothing is half done, and it goes on afterwards', async () => {
+  test('the disk rejects writes: the acts are rejected as unavailable, nothing is half done, and it goes on afterwards', async () => {
     const said: string[] = []
     // The largest size of a file, in blocks of 512 or 1024 bytes by shell: reached after some
     // hundred acts.
@@ -183,11 +183,11 @@ describe('kill -9 and a full disk', () => {
       ['-c', 'ulimit -f 3000; exec "$@"', 'sh', process.execPath, ...CHILD, file, '20000'],
       (line) => said.push(line),
     )
-    expect(said).toContain('refused StoreUnavailable')
+    expect(said).toContain('rejected StoreUnavailable')
     await expectAcknowledged(said)
   })
 
-  test('the disk is full: what is refused left no trace, what was answered is there, and there is room again after a restart', async () => {
+  test('the disk is full: what is rejected left no trace, what was answered is there, and there is room again after a restart', async () => {
     await (await openSqliteStore({ file })).close()
     const store = await openSqliteStore({
       file,

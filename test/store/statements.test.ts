@@ -24,15 +24,15 @@ describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engine
 
   test('Postgres prepares every statement of every act', async () => {
     const dialect = new PgDialect()
-    const refused: string[] = []
+    const rejected: string[] = []
     for (const [index, statement] of allStatements().entries()) {
       const { sql } = statement.render('postgres', dialect)
       await client
         .query(`PREPARE s${index} AS ${sql}`)
-        .catch((error: unknown) => refused.push(`${String(error)}: ${sql}`))
+        .catch((error: unknown) => rejected.push(`${String(error)}: ${sql}`))
     }
     expect(allStatements().length).toBeGreaterThan(30)
-    expect(refused).toEqual([])
+    expect(rejected).toEqual([])
   })
 
   test('a migrated Postgres has the columns of the schema, with its own of migrations, processes and lineage beside them, no more and no fewer, with the same types and NULLs', async () => {

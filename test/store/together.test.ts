@@ -663,7 +663,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     })
   })
 
-  test('an access token is refused by whatever check starts after its revocation was acknowledged on the other, beside checks under way', async () => {
+  test('an access token is rejected by whatever check starts after its revocation was acknowledged on the other, beside checks under way', async () => {
     const all = await someFamilies()
     await Promise.all(
       all.map(async ({ sid, clientId }) => {

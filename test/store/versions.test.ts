@@ -6,7 +6,7 @@ import { bench, expectOutcome, family } from './fixture.ts'
 describe.skipIf(!HAS_POSTGRES)(
   'the next version migrates while a broker of this version runs',
   () => {
-    test('that broker goes on with every kind of act; one that starts later refuses, and says what to start', async () => {
+    test('that broker goes on with every kind of act; one that starts later rejects, and says what to start', async () => {
       const database = await createDatabase()
       const b = await bench({
         open: (nowMs) => openPostgresStore({ url: database.url, nowMs }),

@@ -177,7 +177,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     ['an unknown code', { code: 'x'.repeat(43) }, 'invalid_grant'],
     ['no code', { code: '' }, 'invalid_request'],
   ])(
-    '%s is refused, and the code stays valid for the right request',
+    '%s is rejected, and the code stays valid for the right request',
     async (_what, changes, error) => {
       const rig = await createRig()
       const client = await rig.register('Sydney')
@@ -212,7 +212,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     )
   })
 
-  test("another client's code is refused and is still valid for its own", async () => {
+  test("another client's code is rejected and is still valid for its own", async () => {
     const rig = await createRig()
     const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
     const { session } = await rig.openSession()

@@ -151,7 +151,7 @@ class World {
       const unexpired = (claimsOf(newest).exp as number) > this.rig.clock.now()
       expect(
         await this.isActive(newest),
-        'no access token is accepted after its revocation, none is refused before',
+        'no access token is accepted after its revocation, none is rejected before',
       ).toBe(!grant.over && unexpired)
       if (this.isPublic) continue
       const active = await Promise.all(

@@ -60,7 +60,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     expect(await outcome(refresh(rig, client, next.refresh_token))).toEqual([200, 'ok'])
   })
 
-  test('forgeries, tokens of another client and rubbish are refused alike', async () => {
+  test('forgeries, tokens of another client and rubbish are rejected alike', async () => {
     const rig = await createRig()
     const { tokens } = await signedIn(rig)
     const melbourne = await rig.register('Melbourne')
@@ -129,7 +129,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     expect(await outcome(refresh(rig, client, last.refresh_token))).toEqual([400, 'invalid_grant'])
   })
 
-  test('a user whose role or tenant the client no longer takes is refused, and taken again when it does', async () => {
+  test('a user whose role or tenant the client no longer takes is rejected, and taken again when it does', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     for (const changes of [{ appRole: 'CaseManager.Lead' }, { tenants: [OTHER_TENANT] }]) {
@@ -199,7 +199,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     expect(await isLive(rig, session.sid)).toBe(true)
   })
 
-  test('a token two generations old is refused at once, and nothing more happens: requests may have been under way', async () => {
+  test('a token two generations old is rejected at once, and nothing more happens: requests may have been under way', async () => {
     const rig = await createRig()
     const { client, session, tokens } = await signedIn(rig)
     const second = await tokensOf(refresh(rig, client, tokens.refresh_token))

@@ -60,7 +60,7 @@ describe('a token for another instance by resource (RFC 8707 §2)', () => {
     },
   )
 
-  test('is refused where that instance wants a fresher authentication', async () => {
+  test('is rejected where that instance wants a fresher authentication', async () => {
     const { rig, redeem, refresh } = await neighbours({ maxAuthAgeSeconds: 900 })
     const tokens = await tokensOf(redeem({ resource: MELBOURNE }))
     rig.clock.advance(901)

@@ -237,7 +237,7 @@ describe('token exchange (RFC 8693)', () => {
     ])
   })
 
-  test('a user whom the target does not take, or whose authentication is too old for it, is refused, and no client becomes a participant', async () => {
+  test('a user whom the target does not take, or whose authentication is too old for it, is rejected, and no client becomes a participant', async () => {
     for (const [changes, error] of [
       [{ tenants: [OTHER_TENANT] }, 'invalid_target'],
       [{ appRole: 'CaseManager.Lead' }, 'invalid_target'],

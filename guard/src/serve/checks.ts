@@ -196,7 +196,7 @@ class Check {
   ): Answer {
     const cause = new Error(rule === undefined ? description : `Rule ${rule}: ${description}`)
     this.#parts.problem(
-      new Error(`A request was refused with 403: ${method} ${quoted(host + path)}`, { cause }),
+      new Error(`A request was rejected with 403: ${method} ${quoted(host + path)}`, { cause }),
     )
     return this.#deny(
       why,
@@ -224,7 +224,7 @@ class Check {
   #misconfigured(why: Denied, problem: string): Answer {
     this.#parts.problem(
       new Error(
-        `A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`,
+        `A request was rejected, because the proxy is not set up for guard serve. ${quoted(problem)}`,
       ),
     )
     return this.#deny(why, 'The proxy is not set up for guard serve, whose log says more.')

@@ -138,7 +138,7 @@ function toConfig(get: Get, say: Say): ServeConfig {
   if (pathPrefix !== '' && !/^(?:\/[A-Za-z0-9._-]+)+$/.test(pathPrefix))
     say('path_prefix', 'must be a path without a slash at its end.')
   if (get('rules') === undefined)
-    say('rules', 'is missing: without rules every request is refused.')
+    say('rules', 'is missing: without rules every request is rejected.')
   const localSecret = secretOf(get, say, 'local_secret')
   if (localSecret !== undefined && localSecret.length < 16)
     say('local_secret', 'must have 16 characters at least.')

@@ -68,7 +68,7 @@ describe('the check of a request', () => {
       { error: 'insufficient_scope', error_description: 'The token lacks the scope openid.' },
     ])
     expect(problems).toEqual([
-      "A request was refused with 403: GET 'cases.example/api/cases': Rule /api/*: The token lacks the scope openid.",
+      "A request was rejected with 403: GET 'cases.example/api/cases': Rule /api/*: The token lacks the scope openid.",
     ])
     const user = await broker.token()
     const admin = await broker.token({ roles: ['CaseManager.Admin'] })
@@ -97,8 +97,8 @@ describe('the check of a request', () => {
     expect(shown(answer)).toEqual([200, 'public'])
     for (const name of IDENTITY_NAMES.map((each) => `X-Guard-${each}`))
       expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
-    const refused = await check({ uri: '/health', method: 'POST' })
-    expect([refused.status, JSON.parse(refused.body)]).toEqual([
+    const rejected = await check({ uri: '/health', method: 'POST' })
+    expect([rejected.status, JSON.parse(rejected.body)]).toEqual([
       403,
       { error: 'access_denied', error_description: 'No rule has this method, host and path.' },
     ])
@@ -206,7 +206,7 @@ describe('when it cannot know (rule 20)', () => {
   })
 })
 
-describe('what was asked for is certain, or refused (rule 18)', () => {
+describe('what was asked for is certain, or rejected (rule 18)', () => {
   test('every path of the check listener is a check', async () => {
     const { check } = await startServe()
     for (const path of [
@@ -286,7 +286,7 @@ describe('what was asked for is certain, or refused (rule 18)', () => {
     expect(shown(await check({ uri, token: await broker.token() }))).toEqual([403, 'denied'])
   })
 
-  test('a path without a rule is refused, OPTIONS is not exempt, the query decides nothing', async () => {
+  test('a path without a rule is rejected, OPTIONS is not exempt, the query decides nothing', async () => {
     const { broker, check } = await startServe()
     const token = await broker.token()
     expect([

@@ -31,7 +31,7 @@ const ruling = (rules: unknown[], asked: Partial<Asked> = {}): string => {
 }
 
 describe('which rules decide', () => {
-  test('none: the request is refused', () => {
+  test('none: the request is rejected', () => {
     expect(ruling([{ path: '/api' }])).toBe('none')
     expect(ruling([{ path: '/api', methods: ['POST'] }], { path: '/api' })).toBe('none')
     expect(ruling([{ path: '/api', hosts: ['other.example'] }], { path: '/api' })).toBe('none')

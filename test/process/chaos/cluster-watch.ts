@@ -37,7 +37,7 @@ export class ClusterWatch {
   readonly #watching: Promise<void>[] = []
   #violation: Violation | undefined
   /** Requests to single brokers that were rejected; and those without an answer, or with 503. */
-  readonly answers = { refused: 0, unavailable: 0 }
+  readonly answers = { rejected: 0, unavailable: 0 }
   /**
    * Milliseconds from the acknowledgment until each guard rejected: without a fault, and beside
    * one.
@@ -73,18 +73,18 @@ export class ClusterWatch {
       for (const seat of seats) {
         if (seat.instance === this.#instance)
           this.#watching.push(
-            ...this.#guards.map((guard) => this.#guardRefuses(guard, seat, acknowledgedMs)),
+            ...this.#guards.map((guard) => this.#guardRejects(guard, seat, acknowledgedMs)),
           )
       }
     const seats = sessions.flatMap((session) => session.seats)
     await Promise.all(
       this.#cluster.brokers.flatMap(({ env }) =>
-        seats.map((seat) => this.#brokerRefuses(env['BROKER_LISTEN'] ?? '', seat)),
+        seats.map((seat) => this.#brokerRejects(env['BROKER_LISTEN'] ?? '', seat)),
       ),
     )
   }
 
-  async #brokerRefuses(
+  async #brokerRejects(
     listen: string,
     { instance, refreshToken, accessToken, city }: Seat,
   ): Promise<void> {
@@ -105,14 +105,14 @@ export class ClusterWatch {
         throw new Violation(
           `The broker at ${listen} answered ${path} of ${city} after the revocation was acknowledged.`,
         )
-      if (body.active === false || body.error === 'invalid_grant') this.answers.refused++
+      if (body.active === false || body.error === 'invalid_grant') this.answers.rejected++
       else this.answers.unavailable++
     }
     await ask('/introspect', { token: accessToken })
     await ask('/token', { grant_type: 'refresh_token', refresh_token: refreshToken })
   }
 
-  async #guardRefuses(
+  async #guardRejects(
     guard: Guard,
     { accessToken, city }: Seat,
     acknowledgedMs: number,

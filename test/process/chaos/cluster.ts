@@ -48,7 +48,7 @@ export interface ClusterChaosOptions extends RunOptions {
 
 export interface ClusterChaosReport extends RunReport {
   /** Requests about ended sessions to each broker: rejected, and not answered (or with 503). */
-  brokersAsked: { refused: number; unavailable: number }
+  brokersAsked: { rejected: number; unavailable: number }
   /**
    * The longest time until a guard rejected, in ms, and the number of measurements: without a
    * fault, and beside one.

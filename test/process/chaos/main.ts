@@ -13,7 +13,7 @@ broker. Otherwise the exit code is 1.
 
 With --store postgres: brokers behind HAProxy, two workers, Postgres with a synchronous standby, PgBouncer before every other process, and one queue server
 are killed, paused, restarted and cut off from each other, one broker once for more than a minute, and instances too. The standby is promoted, with the old primary dead or alive beside it. Every
-broker rejects every request after an acknowledged revocation, guards refuse within a second while all is calm and otherwise by their leases, no
+broker rejects every request after an acknowledged revocation, guards reject within a second while all is calm and otherwise by their leases, no
 revocation is lost, and no user is signed out wrongly. Otherwise the exit code is 1. With --short: one Postgres, no pooler, fewer kinds of faults, and each once.`
 
 const { values } = parseArgs({

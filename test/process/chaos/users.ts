@@ -151,7 +151,7 @@ export class User {
   async refresh(seat: Seat): Promise<void> {
     const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {
-        if (isRefusal(error))
+        if (isRejection(error))
           throw new Violation(
             `${this.upn} was signed out at ${seat.city}, without an act that ends that session.`,
           )
@@ -163,7 +163,7 @@ export class User {
   }
 
   async isRejected(session: KnownSession, seat: Seat): Promise<void> {
-    await persist(`${this.upn} is refused at ${seat.city}`, () =>
+    await persist(`${this.upn} is rejected at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).then(
         () => {
           throw new Violation(
@@ -171,7 +171,7 @@ export class User {
           )
         },
         (error: unknown) => {
-          if (!isRefusal(error)) throw error
+          if (!isRejection(error)) throw error
         },
       ),
     )
@@ -225,5 +225,5 @@ export const brokerIn = (dataDir: string): Promise<Broker> =>
     dataDir,
   )
 
-const isRefusal = (error: unknown): boolean =>
+const isRejection = (error: unknown): boolean =>
   (error as { error?: unknown }).error === 'invalid_grant'

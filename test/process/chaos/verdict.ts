@@ -147,7 +147,7 @@ async function guardAgrees(world: TestWorld, sessions: readonly KnownSession[]):
         if (city !== clientId) continue
         const { ok } = await guard.check(accessToken)
         if (session.ended === undefined && !ok)
-          throw new Violation(`The guard refuses a token of session ${session.sid}, which lives.`)
+          throw new Violation(`The guard rejects a token of session ${session.sid}, which lives.`)
         if (session.ended !== undefined && ok)
           throw new Violation(
             `The guard honours a token of session ${session.sid}, which has ended.`,

@@ -75,7 +75,7 @@ export class Witness {
         )
         const liveMs = performance.now()
         await until(
-          'a guard refuses what was revoked',
+          'a guard rejects what was revoked',
           async () => !(await guard.check(tokens.access_token)).ok,
         )
         this.#note(liveMs - startedMs, performance.now() - Math.max(liveMs, acknowledgedMs))
