@@ -33,9 +33,11 @@ export async function startChild(
     )
     child.once('message', (message) => done(message as Record<string, unknown>))
   })
-  child.on('message', (message: { id: number; output: unknown }) => {
-    waiting.get(message.id)?.done(message.output)
-    waiting.delete(message.id)
+  child.on('message', (message: { id: number; output?: unknown; failed?: string }) => {
+    const { id, output, failed } = message
+    if (failed === undefined) waiting.get(id)?.done(output)
+    else waiting.get(id)?.failed(new Error(failed))
+    waiting.delete(id)
   })
   child.once('exit', (code) => {
     for (const { failed } of waiting.values())
@@ -47,7 +49,7 @@ export async function startChild(
     ask: (name, input) =>
       new Promise((done, failed) => {
         waiting.set(++last, { done, failed })
-        child.send({ id: last, name, input })
+        child.send({ id: last, name, input }, (error) => error && failed(error))
       }),
     async stop() {
       if (child.exitCode === null && child.signalCode === null)

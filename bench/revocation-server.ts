@@ -10,6 +10,7 @@ import { newId, newSecret, newSid, newSub } from '../src/runtime/ids.ts'
 import type { Selector } from '../src/protocol/revocation.ts'
 import { revoke } from '../src/revocation/revoke.ts'
 import { startBroker } from '../src/start.ts'
+import { type BenchClock, sharedMs } from './bound-clock.ts'
 import { brokerSettings } from './settings.ts'
 
 /**
@@ -22,6 +23,8 @@ export interface NewInstance {
   clientId: string
   logoutUri?: string | undefined
   alg: 'ES256' | 'RS256'
+  /** Further members of its registration. */
+  more?: Record<string, unknown>
 }
 
 export interface SeededSession {
@@ -38,13 +41,17 @@ export interface Asked {
     in: { count: number; clients: string[]; tid: string; codes: boolean }
     out: { sessions: SeededSession[] }
   }
-  revoke: { in: { selector: Selector }; out: { seq: number; atMs: number } }
+  revoke: { in: { selector: Selector }; out: { seq: number; atMs: number; acknowledgedMs: number } }
   /** Returns when the latest revocations were committed, by seq. */
   committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
   state: { in: object; out: { rssMb: number; pending: number; streams: number; pid: number } }
   collect: { in: object; out: object }
   /** Returns how many clients the broker has in its registry. */
   known: { in: object; out: { clients: number } }
+  /** Sets the wall clock of a broker with a simulated clock. */
+  step: { in: { ms: number }; out: object }
+  /** Suspends its machine. The caller stops the process for as long. */
+  suspend: { in: { ms: number }; out: object }
 }
 type Name = keyof Asked
 export type Answers = { [N in Name]: (input: Asked[N]['in']) => Promise<Asked[N]['out']> }
@@ -57,7 +64,12 @@ export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1
  * Serves a broker that the benchmark drives by messages.
  * @param more further settings, as JSON
  */
-export async function serveRevocations(dataDir: string, port: number, more = '{}'): Promise<void> {
+export async function serveRevocations(
+  dataDir: string,
+  port: number,
+  more = '{}',
+  simulated?: BenchClock,
+): Promise<void> {
   const config = loadConfig({
     ...brokerSettings(dataDir, port),
     ...(JSON.parse(more) as Record<string, string>),
@@ -66,13 +78,16 @@ export async function serveRevocations(dataDir: string, port: number, more = '{}
   const output = createWriteStream(join(dataDir, 'broker.log'))
   const log = createLog((line) => {
     output.write(`${line}\n`)
-    if (line.includes('"level":"error"')) process.stderr.write(`${line}\n`)
+    // Errors are expected where the bench causes faults.
+    if (simulated === undefined && line.includes('"level":"error"'))
+      process.stderr.write(`${line}\n`)
   }, Date.now)
-  const broker = await startBroker(config, log)
-  const answers = answersOf(broker.deps)
+  const broker = await startBroker(config, log, simulated && { clock: simulated })
+  const answers = answersOf(broker.deps, simulated)
   process.on('message', (message: { id: number; name: Name; input: never }) => {
-    void answers[message.name](message.input).then((output) =>
-      process.send?.({ id: message.id, output }),
+    void answers[message.name](message.input).then(
+      (output) => process.send?.({ id: message.id, output }),
+      (error: unknown) => process.send?.({ id: message.id, failed: String(error) }),
     )
   })
   const end = (): void => void broker.stop().then(() => process.exit(0))
@@ -80,16 +95,17 @@ export async function serveRevocations(dataDir: string, port: number, more = '{}
   process.send?.({ ready: true, queue: broker.queueEngine })
 }
 
-function answersOf(deps: Deps): Answers {
+function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
   return {
     async clients({ instances }) {
       const secrets: Record<string, string> = {}
-      for (const { clientId, logoutUri, alg } of instances) {
+      for (const { clientId, logoutUri, alg, more } of instances) {
         const wire = {
           client_name: clientId,
           redirect_uris: [REDIRECT_URI],
           id_token_signed_response_alg: alg,
           audience: `urn:bench:${clientId}`,
+          ...more,
         }
         const parsed = parseClientMetadata(
           { ...wire, ...(logoutUri === undefined ? {} : { backchannel_logout_uris: [logoutUri] }) },
@@ -127,9 +143,10 @@ function answersOf(deps: Deps): Answers {
         actor: { kind: 'operator', id: 'bench' },
         now: deps.clock.now(),
       })
+      const acknowledgedMs = sharedMs()
       if (answer.outcome !== 'revoked') throw new Error(`Nothing was revoked: ${answer.outcome}`)
-      const [time] = await deps.store.revocationTimes({ limit: 1 })
-      return { seq: answer.committed.revocation.seq, atMs: time?.atMs ?? 0 }
+      const [time] = await deps.store.revocationTimes({ limit: 1 }).catch(() => [])
+      return { seq: answer.committed.revocation.seq, atMs: time?.atMs ?? 0, acknowledgedMs }
     },
     async committed({ limit }) {
       return {
@@ -151,6 +168,14 @@ function answersOf(deps: Deps): Answers {
     },
     async known() {
       return { clients: deps.clients.list().length }
+    },
+    async step({ ms }) {
+      if (simulated !== undefined) simulated.stepMs = ms
+      return {}
+    },
+    async suspend({ ms }) {
+      simulated?.suspend(ms)
+      return {}
     },
     async collect() {
       globalThis.gc?.()

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { createMigrated, sql, startPostgres, type PostgresServer } from '../../postgres.ts'
-import { until } from '../broker-process.ts'
+import { createMigrated, sql, startPostgres, type PostgresServer } from './postgres.ts'
+import { waitFor } from './stage.ts'
 
 /**
  * A primary and its synchronous standby, at an address that moves with the primary, as a failover
@@ -123,7 +123,7 @@ export class Pair implements PostgresServer {
     await client.connect()
     const asked = `SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'`
     try {
-      await until(
+      await waitFor(
         'the standby confirms commits',
         async () => (await client.query(asked)).rows.length > 0,
         120,

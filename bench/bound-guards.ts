@@ -1,0 +1,247 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { Agent, get } from 'node:http'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createGuard } from '@case-manager/guard'
+import { BenchClock, sharedMs } from './bound-clock.ts'
+import { countsFromReceipt } from './bound-wrong.ts'
+
+/**
+ * A process with guards, each behind a line of its own. They check tokens without a pause, and the
+ * process notes when the latest request was sent that each guard accepted.
+ */
+
+export interface GuardSpec {
+  name: string
+  kind: 'node' | 'guard serve' | 'python'
+  polls: boolean
+  introspects: boolean
+  /** A clock that counts suspension; without it the guard adds up the time between readings. */
+  hasBootClock: boolean
+  /** Counts its lease from the receipt of each heartbeat. A run must find it. */
+  isWrong: boolean
+  /** The port of its line. */
+  port: number
+  /** The port of a proxy that may buffer; for the table. */
+  isBuffered: boolean
+  /** The speed of its clock, by `faketime` where it is a process of its own. */
+  rate: number
+}
+
+export interface GuardsAsked {
+  open: {
+    in: { issuer: string; clientId: string; secret: string; audience: string; guards: GuardSpec[] }
+    out: { pids: (number | undefined)[] }
+  }
+  watch: { in: { id: number; token: string; leaseMs: number }; out: object }
+  acknowledged: { in: { id: number; atMs: number }; out: object }
+  /** Ends the watch of a token. Returns when each guard's latest accepted request was sent. */
+  done: { in: { id: number }; out: { lastMs: number[] } }
+  step: { in: { guard: number; ms: number }; out: object }
+  suspend: { in: { ms: number }; out: object }
+}
+
+interface Target {
+  accepts(token: string): Promise<boolean>
+  child?: ChildProcess
+  /** Each check may be a request, so that it checks every third token only. */
+  isSlow: boolean
+  clock?: BenchClock
+  close?: () => unknown
+}
+
+interface Watched {
+  token: string
+  leaseMs: number
+  acknowledgedMs: number | undefined
+  nextMs: number
+  lastMs: number[]
+  underWay: number[]
+}
+
+const TICK_MS = 10
+/** Near the end of the lease a token is checked with each tick, otherwise more rarely. */
+const NEAR_MS = 150
+const AFTER_MS = 1_000
+const RARE_MS = 1_000
+const MOST_UNDER_WAY = { fast: 8, slow: 3 }
+const SHARE_OF_SLOW = 3
+
+export function serveGuards(dir: string): void {
+  let targets: Target[] = []
+  let clocks: BenchClock[] = []
+  const watched = new Map<number, Watched>()
+  const look = (): void => {
+    const nowMs = sharedMs()
+    for (const [id, one] of watched) if (one.nextMs <= nowMs) check(id, one, nowMs)
+  }
+  const check = (id: number, one: Watched, nowMs: number): void => {
+    const { acknowledgedMs, leaseMs, token, lastMs, underWay } = one
+    const sinceMs = acknowledgedMs === undefined ? -1 : nowMs - acknowledgedMs
+    one.nextMs = nowMs + periodMs(sinceMs, leaseMs)
+    targets.forEach(({ accepts, isSlow }, n) => {
+      if (isSlow && id % SHARE_OF_SLOW !== 0) return
+      const running = underWay[n] ?? 0
+      if (running >= MOST_UNDER_WAY[isSlow ? 'slow' : 'fast']) return
+      underWay[n] = running + 1
+      // The request is sent now.
+      const sentMs = sharedMs()
+      void accepts(token).then(
+        (ok) => {
+          underWay[n] = (underWay[n] ?? 1) - 1
+          if (ok) lastMs[n] = Math.max(lastMs[n] ?? 0, sentMs)
+        },
+        () => (underWay[n] = (underWay[n] ?? 1) - 1),
+      )
+    })
+  }
+  const answers: { [N in keyof GuardsAsked]: (input: never) => Promise<GuardsAsked[N]['out']> } = {
+    async open(input: GuardsAsked['open']['in']) {
+      targets = input.guards.map((guard) => openTarget(dir, guard, input))
+      clocks = targets.flatMap(({ clock }) => clock ?? [])
+      setInterval(look, TICK_MS)
+      return { pids: targets.map(({ child }) => child?.pid) }
+    },
+    async watch({ id, token, leaseMs }: GuardsAsked['watch']['in']) {
+      const empty = { acknowledgedMs: undefined, nextMs: 0, lastMs: [], underWay: [] }
+      watched.set(id, { token, leaseMs, ...empty })
+      return {}
+    },
+    async acknowledged({ id, atMs }: GuardsAsked['acknowledged']['in']) {
+      const one = watched.get(id)
+      if (one !== undefined) one.acknowledgedMs = atMs
+      return {}
+    },
+    async done({ id }: GuardsAsked['done']['in']) {
+      const one = watched.get(id)
+      watched.delete(id)
+      return { lastMs: targets.map((_, n) => one?.lastMs[n] ?? 0) }
+    },
+    async step({ guard, ms }: GuardsAsked['step']['in']) {
+      const clock = targets[guard]?.clock
+      if (clock !== undefined) clock.stepMs = ms
+      return {}
+    },
+    async suspend({ ms }: GuardsAsked['suspend']['in']) {
+      for (const clock of clocks) clock.suspend(ms)
+      return {}
+    },
+  }
+  process.on(
+    'message',
+    (message: { id: number; name: keyof GuardsAsked; input: never }) =>
+      void answers[message.name](message.input).then((output) =>
+        process.send?.({ id: message.id, output }),
+      ),
+  )
+  const end = (): void => {
+    for (const { child, close } of targets) void (child?.kill('SIGKILL') ?? close?.())
+    process.exit(0)
+  }
+  process.once('SIGTERM', end).once('disconnect', end)
+  process.send?.({ ready: true })
+}
+
+function periodMs(sinceMs: number, leaseMs: number): number {
+  if (Math.abs(sinceMs - leaseMs) < NEAR_MS) return 0
+  return sinceMs > leaseMs + AFTER_MS ? RARE_MS : leaseMs > 5_000 ? 100 : 50
+}
+
+type Client = GuardsAsked['open']['in']
+
+function openTarget(dir: string, spec: GuardSpec, client: Client): Target {
+  if (spec.kind === 'guard serve') return openGuardServe(dir, spec, client)
+  if (spec.kind === 'python') return openPython(spec, client)
+  const clock = new BenchClock(spec.rate)
+  // The guard gives each address as text.
+  const through: typeof fetch = (input, init) =>
+    fetch((input as string).replace(client.issuer, `http://127.0.0.1:${spec.port}`), init)
+  const guard = createGuard({
+    issuer: client.issuer,
+    clientId: client.clientId,
+    clientSecret: client.secret,
+    audience: client.audience,
+    guardId: spec.name,
+    withoutLease: spec.introspects ? 'introspect' : 'reject',
+    poll: spec.polls,
+    clock: clock.forGuard(spec.hasBootClock),
+    fetch: spec.isWrong ? countsFromReceipt(through, clock) : through,
+    hooks: { problem: () => {} },
+  })
+  void guard.start()
+  return {
+    accepts: async (token) => (await guard.check(token)).ok,
+    clock,
+    isSlow: spec.introspects,
+    close: () => guard.stop(),
+  }
+}
+
+/** Starts `guard serve`, whose requests to the issuer go through its line. */
+function openGuardServe(dir: string, spec: GuardSpec, client: Client): Target {
+  const [socketPath, local] = [join(dir, `${spec.name}.sock`), join(dir, `${spec.name}-local.sock`)]
+  const rules = join(dir, 'rules.json')
+  writeFileSync(rules, '{ "rules": [{ "path": "/*", "scope": "openid" }] }')
+  const line = `const own = fetch; globalThis.fetch = (to, init) => own(String(to).replace(${JSON.stringify(client.issuer)}, 'http://127.0.0.1:${spec.port}'), init)`
+  const flags = {
+    ...{ issuer: client.issuer, 'client-id': client.clientId, audience: client.audience, rules },
+    ...{ listen: `unix:${socketPath}`, 'local-listen': `unix:${local}` },
+  }
+  const child = spawn(
+    process.execPath,
+    [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(line)}`,
+      new URL('../../guard/dist/serve/bin.js', import.meta.url).pathname,
+      'serve',
+      ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]),
+    ],
+    {
+      stdio: 'ignore',
+      env: { ...process.env, GUARD_CLIENT_SECRET: client.secret, GUARD_ID: spec.name },
+    },
+  )
+  const agent = new Agent({ keepAlive: true })
+  const forwarded = { 'x-forwarded-method': 'GET', 'x-forwarded-host': 'a', 'x-forwarded-uri': '/' }
+  const accepts = (token: string): Promise<boolean> =>
+    new Promise((done, failed) => {
+      const headers = { ...forwarded, authorization: `Bearer ${token}` }
+      get({ socketPath, agent, headers }, (answer) =>
+        done(answer.resume().statusCode === 200),
+      ).once('error', failed)
+    })
+  return { child, accepts, isSlow: true }
+}
+
+/** Starts the Python guard of examples/, whose connections go through its line. */
+function openPython(spec: GuardSpec, client: Client): Target {
+  const program = new URL('../../bench/bound-guard.py', import.meta.url).pathname
+  const child = spawn(process.env['BENCH_PYTHON'] ?? 'python3', [program, String(spec.port)], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    env: { ...process.env, ...(spec.rate !== 1 && clockOfRate(spec.rate)) },
+  })
+  const waiting: ((ok: boolean) => void)[] = []
+  createInterface(child.stdout).on('line', (line) => waiting.shift()?.(line === '200'))
+  const { issuer, clientId, secret, audience } = client
+  child.stdin.on('error', () => {})
+  child.stdin.write(`${JSON.stringify([issuer, clientId, secret, audience, spec.name])}\n`)
+  return {
+    child,
+    isSlow: true,
+    accepts: (token) =>
+      new Promise((done) => {
+        waiting.push(done)
+        child.stdin.write(`${token}\n`)
+      }),
+  }
+}
+
+/** Returns the variables that make the clocks of a process faster or slower. */
+function clockOfRate(rate: number): Record<string, string> {
+  const speed = `+0 x${rate.toFixed(6)}`
+  // `faketime` would be a process in between, which is stopped in place of the guard.
+  const args = ['-m', '-f', speed, 'printenv', 'LD_PRELOAD']
+  const preload = spawnSync('faketime', args, { encoding: 'utf8' }).stdout
+  return preload ? { LD_PRELOAD: preload.trim(), FAKETIME: speed } : {}
+}

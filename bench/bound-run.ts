@@ -1,0 +1,498 @@
+import { execFileSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sharedMs } from './bound-clock.ts'
+import type { GuardsAsked, GuardSpec } from './bound-guards.ts'
+import { BenchLine, type LineFault } from './bound-line.ts'
+import {
+  type BoundBroker,
+  CLIENT,
+  mintTokens,
+  openSite,
+  type Site,
+  stopped,
+  type Token,
+} from './bound-site.ts'
+import { type Child, startChild } from './child.ts'
+import { type Random, randomOf } from './random.ts'
+import { basic } from './stage.ts'
+
+/**
+ * A slice of a run: guards behind lines, faults at random by the seed, and revocations meanwhile.
+ * For each revocation it finds when the latest request was sent that each guard accepted.
+ */
+
+export interface Part {
+  store: 'sqlite' | 'postgres'
+  leaseSeconds: number
+  /** The faults that must have been counted. */
+  faults: number
+}
+
+/** The results of a part. They are kept between runs, so they are plain data. */
+export interface Tally {
+  slices: number
+  revocations: number
+  /** Faults by kind. One counts once for each guard that it hit while it accepted the token. */
+  counted: Record<string, number>
+  /**
+   * By kind of fault, how often a guard's latest accepted request was sent so many milliseconds
+   * after the acknowledgment.
+   */
+  latest: Record<string, Record<number, number>>
+  /** Questions to brokers about a token after the acknowledgment: what they answered. */
+  introspected: { inactive: number; none: number }
+  violations: string[]
+}
+
+export const emptyTally = (): Tally => ({
+  ...{ slices: 0, revocations: 0, counted: {}, latest: {} },
+  ...{ introspected: { inactive: 0, none: 0 }, violations: [] },
+})
+export const sum = (counts: Record<string, number>): number =>
+  Object.values(counts).reduce((all, one) => all + one, 0)
+
+export interface RunOptions {
+  seed: number
+  /** The number of Node guards. */
+  guards: number
+  /** The share of the Node guards that are wrong on purpose. */
+  wrong: number
+  /** The longest time in which faults begin. */
+  mostSeconds: number
+  python: string | undefined
+  say(words: string): void
+  /** Keeps the tallies, so that a run that is stopped goes on from there. */
+  save(): void
+}
+
+/** The longest delay of a line. A token is watched for so long after the lease. */
+const LONGEST_DELAY_MS = 30_000
+const WATCH_MS = LONGEST_DELAY_MS + 5_000
+/** A guard accepted the token if a request was accepted that was sent so long before. */
+const JUST_BEFORE_MS = 300
+/** A revocation so long after a fault still tests it. */
+const AFTER_FAULT_MS = 1_000
+/** The time in which guards accept a token before it is revoked. */
+const LEAD_MS = 1_000
+const AT_EACH = 20
+const NO_FAULT = 'none'
+
+interface Fault {
+  kind: string
+  fromMs: number
+  toMs: number
+  guards: ReadonlySet<number>
+  counted: Set<number>
+}
+/** A process with guards, of which the first is `from`. */
+interface Host {
+  child: Child
+  from: number
+  specs: GuardSpec[]
+  pids: (number | undefined)[]
+  /** Its clocks are set and suspended one after the other. */
+  turn: Promise<unknown>
+}
+
+export async function runSlice(part: Part, tally: Tally, options: RunOptions): Promise<void> {
+  const random = randomOf(options.seed, `${part.store} ${part.leaseSeconds} ${tally.slices++}`)
+  const closing: (() => unknown)[] = []
+  try {
+    await new Slice(part, tally, options, random, closing).run()
+  } finally {
+    for (const close of closing.reverse()) await close()
+  }
+}
+
+/** Both clocks together may differ by 1,000 ppm. */
+const rateBy = (random: Random): number => 1 + random.between(-450, 450) / 1e6
+
+class Slice {
+  readonly #part: Part
+  readonly #tally: Tally
+  readonly #options: RunOptions
+  readonly #random: Random
+  readonly #closing: (() => unknown)[]
+  readonly #leaseMs: number
+  #lines: BenchLine[] = []
+  #hosts: Host[] = []
+  #faults: Fault[] = []
+  #tokens: Token[] = []
+  #secret = ''
+  #ending = new AbortController()
+  /** The guards that accepted the latest token that was judged. */
+  #accepting = 0
+
+  constructor(
+    part: Part,
+    tally: Tally,
+    options: RunOptions,
+    random: Random,
+    closing: (() => unknown)[],
+  ) {
+    this.#part = part
+    this.#tally = tally
+    this.#options = options
+    this.#random = random
+    this.#closing = closing
+    this.#leaseMs = part.leaseSeconds * 1_000
+  }
+
+  async run(): Promise<void> {
+    const { mostSeconds, say } = this.#options
+    const { leaseSeconds, faults, store } = this.#part
+    const site = await openSite(store, () => rateBy(this.#random))
+    this.#closing.push(() => site.close())
+    const [first] = site.brokers
+    if (first === undefined) throw new Error('There is no broker.')
+    // All tokens are older than the faults, so that no newer one tells a guard that its stream is
+    // stuck.
+    const everyMs = leaseSeconds === 30 ? 1_500 : 500
+    const count = Math.ceil((mostSeconds * 1_000) / everyMs)
+    this.#tokens = await mintTokens(first.stage, { leaseSeconds, count })
+    this.#secret = first.stage.secret(CLIENT)
+    await this.#openGuards(site)
+    say(`${store}, lease of ${leaseSeconds} s: ${this.#lines.length} guards, ${count} tokens`)
+    const endMs = sharedMs() + mostSeconds * 1_000
+    const running = [...this.#loops(site)]
+    const revocations: Promise<void>[] = []
+    for (let id = 0; sharedMs() < endMs && this.#tokens.length > 0; id++) {
+      if (sum(this.#tally.counted) >= faults) break
+      revocations.push(this.#revoke(site, id))
+      if (id % 20 === 19) {
+        say(this.#progress())
+        this.#options.save()
+      }
+      await sleep(everyMs)
+    }
+    this.#ending.abort()
+    await Promise.all(running)
+    await Promise.all(revocations)
+    say(this.#progress())
+  }
+
+  #progress(): string {
+    const { counted, revocations, violations } = this.#tally
+    const of = `${sum(counted)} of ${this.#part.faults} faults`
+    const now = this.#faults.filter(({ toMs }) => toMs === Infinity)
+    const under = `${now.length} faults under way at ${new Set(now.flatMap(({ guards }) => [...guards])).size} guards, ${this.#accepting} accepted a token half a minute ago`
+    return `${this.#part.store} ${this.#part.leaseSeconds} s: ${of}, ${revocations} revocations, ${violations.length} violations; ${under}`
+  }
+
+  async #openGuards({ issuer, brokers }: Site): Promise<void> {
+    const { guards, wrong, python } = this.#options
+    const random = this.#random
+    const kinds: GuardSpec['kind'][] = [
+      ...Array.from({ length: guards }, () => 'node' as const),
+      ...(wrong > 0 ? [] : (['guard serve', 'guard serve', 'guard serve'] as const)),
+      ...(wrong > 0 || python === undefined ? [] : (['python', 'python', 'python'] as const)),
+    ]
+    const specs: GuardSpec[] = []
+    for (const [n, kind] of kinds.entries()) {
+      const isBuffered = n % 4 === 3
+      const port = (): number => random.one(brokers).port
+      const to = (): { host: string; port: number } => ({ host: '127.0.0.1', port: port() })
+      const line = await BenchLine.open(to, isBuffered ? random.between(50, 400) : 0)
+      this.#lines.push(line)
+      this.#closing.push(() => line.close())
+      const isNode = kind === 'node'
+      specs.push({
+        name: `${kind.replace(' ', '-')}-${n}`,
+        ...{ kind, isBuffered, port: line.port },
+        polls: isNode && n % 3 === 2,
+        introspects: isNode && n % 20 === 4,
+        hasBootClock: n % 2 === 0,
+        isWrong: isNode && n < wrong * guards,
+        rate: kind === 'guard serve' || (kind === 'python' && n % 2 === 0) ? 1 : rateBy(random),
+      })
+    }
+    for (let from = 0; from < specs.length; from += AT_EACH) {
+      const own = specs.slice(from, from + AT_EACH)
+      const child = await startChild(undefined, 'guards')
+      this.#closing.push(() => child.stop())
+      const input = { issuer, clientId: CLIENT, secret: this.#secret, guards: own }
+      const audience = `urn:bench:${CLIENT}`
+      const opened = child.ask('open', { ...input, audience })
+      const { pids } = (await opened) as GuardsAsked['open']['out']
+      this.#hosts.push({ child, from, specs: own, pids, turn: Promise.resolve() })
+    }
+  }
+
+  /** Watches a token, revokes its session, and judges when it was accepted last. */
+  async #revoke(site: Site, id: number): Promise<void> {
+    const token = this.#tokens.pop()
+    if (token === undefined) return
+    const leaseMs = this.#leaseMs
+    await this.#toAll('watch', { id, token: token.token, leaseMs }, false)
+    await sleep(LEAD_MS)
+    const { sid, sub } = token
+    const selector = this.#random.one([
+      { kind: 'session' as const, sid },
+      { kind: 'session' as const, sid },
+      { kind: 'grant' as const, sid, clientId: CLIENT },
+      { kind: 'subject' as const, sub },
+    ])
+    let acknowledgedMs: number | undefined
+    try {
+      const { stage } = this.#random.one(site.brokers)
+      acknowledgedMs = (await stage.ask('revoke', { selector })).acknowledgedMs
+    } catch {
+      // The broker has not acknowledged it, so no guard has to know it.
+    }
+    if (acknowledgedMs === undefined) return void (await this.#toAll('done', { id }, true))
+    void this.#toAll('acknowledged', { id, atMs: acknowledgedMs }, false)
+    await Promise.all(site.brokers.map((broker) => this.#introspect(broker, token.token)))
+    await sleep(Math.max(0, acknowledgedMs + leaseMs + WATCH_MS - sharedMs()))
+    const answers = (await this.#toAll('done', { id }, true)) as GuardsAsked['done']['out'][]
+    this.#tally.revocations++
+    this.#judge(
+      acknowledgedMs,
+      answers.flatMap(({ lastMs }) => lastMs),
+    )
+  }
+
+  async #toAll(name: keyof GuardsAsked, input: object, waits: boolean): Promise<unknown[]> {
+    const asked = this.#hosts.map(({ child }) => child.ask(name, input))
+    const all = Promise.all(asked)
+    if (waits) return all
+    // A stopped process learns of it when it goes on.
+    all.catch(() => undefined)
+    return []
+  }
+
+  /** A broker must not call a token active once its revocation was acknowledged. */
+  async #introspect({ port }: BoundBroker, token: string): Promise<void> {
+    const answer = await fetch(`http://127.0.0.1:${port}/introspect`, {
+      method: 'POST',
+      headers: { authorization: basic(CLIENT, this.#secret) },
+      body: new URLSearchParams({ token }),
+      signal: AbortSignal.timeout(8_000),
+    }).catch(() => undefined)
+    const body = (await answer?.json().catch(() => undefined)) as { active?: boolean } | undefined
+    if (body?.active === true)
+      this.#violation('A broker called a token active after its revocation was acknowledged.')
+    this.#tally.introspected[body?.active === false ? 'inactive' : 'none']++
+  }
+
+  #judge(acknowledgedMs: number, lastMs: readonly number[]): void {
+    const { counted, latest } = this.#tally
+    const beside = this.#faults.filter(
+      ({ fromMs, toMs }) => fromMs <= acknowledgedMs && acknowledgedMs <= toMs + AFTER_FAULT_MS,
+    )
+    this.#accepting = 0
+    lastMs.forEach((sentMs, guard) => {
+      // It did not accept the token when it was revoked, so nothing is tested.
+      if (sentMs < acknowledgedMs - JUST_BEFORE_MS) return
+      this.#accepting++
+      const hits = beside.filter(({ guards }) => guards.has(guard))
+      const afterMs = Math.max(0, sentMs - acknowledgedMs)
+      for (const kind of new Set(hits.length === 0 ? [NO_FAULT] : hits.map(({ kind }) => kind))) {
+        const row = (latest[kind] ??= {})
+        const ms = Math.ceil(afterMs)
+        row[ms] = (row[ms] ?? 0) + 1
+      }
+      for (const fault of hits)
+        if (!fault.counted.has(guard)) {
+          fault.counted.add(guard)
+          counted[fault.kind] = (counted[fault.kind] ?? 0) + 1
+        }
+      if (afterMs > this.#leaseMs)
+        this.#violation(
+          `${JSON.stringify(this.#hosts.flatMap(({ specs }) => specs)[guard])} accepted a request that was sent ${afterMs.toFixed(1)} ms after the acknowledgment, beside ${hits.map(({ kind, fromMs, toMs }) => `${kind} (${Math.round(fromMs - acknowledgedMs)} to ${Math.round(toMs - acknowledgedMs)} ms)`).join(', ')}.`,
+        )
+    })
+    // Tokens are judged in about the order of their acknowledgment.
+    this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
+  }
+
+  #violation(words: string): void {
+    const { leaseSeconds, store } = this.#part
+    const where = `seed ${this.#options.seed}, ${store}, lease of ${leaseSeconds} s, slice ${this.#tally.slices}`
+    this.#tally.violations.push(`${words} (${where})`)
+    this.#options.say(`VIOLATION: ${words}`)
+  }
+
+  /** Lets faults happen until the end: at each line, at each process with guards, at the brokers. */
+  *#loops(site: Site): Generator<Promise<void>> {
+    for (const host of this.#hosts) {
+      const all = host.specs.map((_, n) => host.from + n)
+      const inside = all.filter((_, n) => host.pids[n] === undefined)
+      if (inside.length > 0)
+        yield this.#loop(`host ${host.from}`, [6_000, 20_000], (random) =>
+          this.#faultOfHost(host, inside, random),
+        )
+      for (const [n, guard] of all.entries())
+        yield this.#loop(`guard ${guard}`, [500, 3_000], (random) =>
+          this.#faultOfGuard(host, n, guard, random),
+        )
+    }
+    yield this.#loop('broker', [6_000, 20_000], (random) => this.#faultOfBroker(site, random))
+  }
+
+  async #loop(
+    name: string,
+    [least, most]: readonly [number, number],
+    fault: (random: Random) => Promise<void>,
+  ): Promise<void> {
+    const random = randomOf(this.#random.between(0, 2 ** 31), name)
+    const { signal } = this.#ending
+    const times = Math.min(4, Math.max(1, this.#part.leaseSeconds / 4))
+    const rest = (): Promise<unknown> =>
+      sleep(random.between(least, most) * times, undefined, { signal }).catch(() => undefined)
+    for (await rest(); !signal.aborted; await rest()) {
+      const fromMs = sharedMs()
+      await fault(random)
+      // A busy machine restarts a broker slowly. Most revocations must be acknowledged all the same.
+      const lastedMs = sharedMs() - fromMs
+      await sleep(Math.max(0, lastedMs - most), undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  /** Notes a fault while it happens. */
+  async #happens(
+    kind: string,
+    guards: readonly number[],
+    act: () => Promise<unknown>,
+  ): Promise<void> {
+    const fault = {
+      ...{ kind, fromMs: sharedMs(), toMs: Infinity },
+      ...{ guards: new Set(guards), counted: new Set<number>() },
+    }
+    this.#faults.push(fault)
+    await act()
+    fault.toMs = sharedMs()
+  }
+
+  /** Shorter and longer than the lease. */
+  #duration(random: Random): number {
+    return random.between(100, Math.min(40_000, this.#leaseMs * 2 + 500))
+  }
+
+  async #faultOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
+    const pid = host.pids[n]
+    const ms = this.#duration(random)
+    if (random.chance(0.15)) {
+      if (pid !== undefined)
+        return this.#happens('guard stopped', [guard], () => stopped([pid], ms))
+      return this.#clockOfGuard(host, n, guard, random, ms)
+    }
+    const line = this.#lines[guard]
+    const fault = lineFault(random, ms, this.#leaseMs)
+    await this.#happens(`line ${fault.kind}`, [guard], async () => {
+      line?.disturb(fault)
+      await sleep(ms)
+      line?.repair()
+    })
+  }
+
+  async #clockOfGuard(
+    host: Host,
+    n: number,
+    guard: number,
+    random: Random,
+    ms: number,
+  ): Promise<void> {
+    const stepMs = random.one([2, 30, 600, 36_000]) * random.one([-1_000, 1_000])
+    // A clock that adds up readings does not cover a wall clock that is set back during a
+    // suspension, so neither begins while the other is under way.
+    const set = (to: number): Promise<unknown> =>
+      (host.turn = host.turn.then(async () => {
+        await host.child.ask('step', { guard: n, ms: to })
+        await sleep(200)
+      }))
+    await this.#happens(
+      stepMs < 0 ? 'guard: clock set back' : 'guard: clock set forward',
+      [guard],
+      async () => {
+        await set(stepMs)
+        await sleep(ms)
+        await set(0)
+      },
+    )
+  }
+
+  async #faultOfHost(host: Host, guards: readonly number[], random: Random): Promise<void> {
+    const ms = this.#duration(random)
+    const { child } = host
+    const suspends = random.chance(0.5)
+    await (host.turn = host.turn.then(() =>
+      this.#happens(suspends ? 'guard suspended' : 'guard stopped', guards, async () => {
+        if (suspends) await child.ask('suspend', { ms })
+        await stopped([child.pid], ms)
+      }),
+    ))
+  }
+
+  async #faultOfBroker(site: Site, random: Random): Promise<void> {
+    const all = this.#lines.map((_, n) => n)
+    const ms = this.#duration(random)
+    const broker = random.one(site.brokers)
+    const faults: Record<string, () => Promise<unknown>> = {
+      'broker stopped': () => broker.pause(ms),
+      'broker suspended': () => broker.suspend(ms),
+      'broker: clock set': async () => {
+        await broker.stage.ask('step', { ms: random.one([-1, 1]) * random.between(1_000, 36e6) })
+        await sleep(ms)
+        await broker.stage.ask('step', { ms: 0 })
+      },
+      'broker killed': async () => {
+        await broker.kill()
+        await sleep(random.between(0, 1_000))
+        await broker.start()
+      },
+      ...faultsOfPostgres(site, broker, random, ms),
+    }
+    const kind = random.one(Object.keys(faults))
+    await this.#happens(kind, all, faults[kind] as () => Promise<unknown>)
+  }
+}
+
+function lineFault(random: Random, ms: number, leaseMs: number): LineFault {
+  const delayMs = random.chance(0.7)
+    ? random.between(50, Math.min(LONGEST_DELAY_MS, leaseMs * 1.5))
+    : random.between(50, LONGEST_DELAY_MS)
+  return random.one<LineFault>([
+    { kind: 'cut' },
+    { kind: 'swallowed' },
+    { kind: 'lost to the guard' },
+    { kind: 'lost to the broker' },
+    { kind: 'delayed', ms: delayMs },
+    { kind: 'delayed', ms: delayMs },
+    { kind: 'held', untilMs: performance.now() + ms },
+    { kind: 'throttled', bytesPerSecond: random.between(50, 1_500) },
+  ])
+}
+
+function faultsOfPostgres(
+  { pair }: Site,
+  { database }: BoundBroker,
+  random: Random,
+  ms: number,
+): Record<string, () => Promise<unknown>> {
+  if (pair === undefined || database === undefined) return {}
+  const disturbed = (fault: LineFault) => async (): Promise<void> => {
+    database.disturb(fault)
+    await sleep(ms)
+    database.repair()
+  }
+  const promoted = (former: 'killed' | 'isolated') => (): Promise<void> =>
+    pair.promote({ former, ms, moved: async () => undefined })
+  return {
+    'Postgres stopped': () => stopped([pair.pid, ...childrenOf(pair.pid)], ms),
+    'Postgres killed': async () => {
+      await pair.kill()
+      await sleep(random.between(0, 1_000))
+      await pair.start()
+    },
+    'Postgres failed over': promoted('killed'),
+    'Postgres failed over, the old primary isolated': promoted('isolated'),
+    'broker: line to Postgres swallowed': disturbed({ kind: 'swallowed' }),
+    'broker: line to Postgres delayed': disturbed({ kind: 'delayed', ms: random.between(100, ms) }),
+  }
+}
+
+const childrenOf = (pid: number): number[] =>
+  execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
+    .split('\n')
+    .map(Number)
+    .filter((child) => child > 0)

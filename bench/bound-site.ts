@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BenchLine } from './bound-line.ts'
+import { Pair } from './pair.ts'
+import { QueueProcess } from './queue.ts'
+import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
+import { freePort, openStage, type Stage } from './stage.ts'
+
+/** The brokers of a run: one on SQLite, or two on Postgres with a standby. */
+
+export interface Store {
+  name: 'sqlite' | 'postgres'
+  brokers: number
+}
+export const CLIENT = 'guarded'
+
+/** A broker that can be killed, stopped and given a wrong clock. */
+export class BoundBroker {
+  readonly port: number
+  readonly #settings: Record<string, string>
+  /** Its line to Postgres. */
+  readonly database: BenchLine | undefined
+  #stage: Stage | undefined
+
+  constructor(port: number, settings: Record<string, string>, database: BenchLine | undefined) {
+    this.port = port
+    this.#settings = settings
+    this.database = database
+  }
+  /** Returns the running broker. @throws Error while it is down */
+  get stage(): Stage {
+    if (this.#stage === undefined) throw new Error('The broker is down.')
+    return this.#stage
+  }
+  async start(): Promise<void> {
+    this.#stage = await openStage(undefined, this.#settings, this.port)
+  }
+  async kill(): Promise<void> {
+    const { stage } = this
+    this.#stage = undefined
+    process.kill(stage.pid, 'SIGKILL')
+    await stage.stop()
+  }
+  async pause(ms: number): Promise<void> {
+    await stopped([this.stage.pid], ms)
+  }
+  async suspend(ms: number): Promise<void> {
+    const { stage } = this
+    await stage.ask('suspend', { ms })
+    await stopped([stage.pid], ms)
+  }
+  async stop(): Promise<void> {
+    await this.#stage?.stop()
+  }
+}
+
+export interface Site {
+  issuer: string
+  brokers: BoundBroker[]
+  /** Set on Postgres. */
+  pair: Pair | undefined
+  close(): Promise<void>
+}
+
+/** Starts the brokers. `rate` returns the speed of the clock of each. */
+export async function openSite(name: Store['name'], rate: () => number): Promise<Site> {
+  const closing: (() => unknown)[] = []
+  const close = async (): Promise<void> => {
+    for (const one of closing.splice(0).reverse()) await one()
+  }
+  try {
+    const dir = mkdtempSync(join(tmpdir(), 'cmb-bound-'))
+    closing.push(() => rmSync(dir, { recursive: true, force: true }))
+    const queue = await QueueProcess.open(await freePort())
+    closing.push(() => queue.close())
+    const pair = name === 'postgres' ? (await Pair.open()).server : undefined
+    closing.push(() => pair?.stop())
+    const ports = [await freePort(), ...(pair === undefined ? [] : [await freePort()])]
+    const issuer = `http://localhost:${ports[0]}`
+    const shared = {
+      BROKER_ISSUER: issuer,
+      BROKER_SECRET: randomBytes(32).toString('hex'),
+      BROKER_QUEUE_URL: queue.url,
+    }
+    const brokers: BoundBroker[] = []
+    for (const port of ports) {
+      const database =
+        pair && (await BenchLine.open(() => ({ path: join(pair.dir, '.s.PGSQL.5432') })))
+      if (database !== undefined) closing.push(() => database.close())
+      const onPostgres = database && {
+        BROKER_DATABASE_URL: `postgres://postgres@127.0.0.1:${database.port}/broker`,
+        BROKER_DATABASE_STANDBY: 'required',
+      }
+      const own = { BROKER_DATA_DIR: join(dir, String(port)), BENCH_RATE: String(rate()) }
+      const broker = new BoundBroker(port, { ...shared, ...own, ...onPostgres }, database)
+      await broker.start()
+      closing.push(() => broker.stop())
+      brokers.push(broker)
+    }
+    return { issuer, brokers, pair, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Stops processes for a while. */
+export async function stopped(pids: readonly number[], ms: number): Promise<void> {
+  const send = (signal: NodeJS.Signals): void => {
+    for (const pid of pids)
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It has ended.
+      }
+  }
+  send('SIGSTOP')
+  await sleep(ms)
+  send('SIGCONT')
+}
+
+export interface Token {
+  sid: string
+  sub: string
+  token: string
+}
+
+/** Registers the client of the guards, and gets it tokens that live for an hour. */
+export async function mintTokens(
+  stage: Stage,
+  { leaseSeconds, count }: { leaseSeconds: number; count: number },
+): Promise<Token[]> {
+  const more = { guard_lease_seconds: leaseSeconds, access_token_seconds: 3_600 }
+  await stage.register([{ clientId: CLIENT, alg: 'ES256', more }])
+  const tokens: Token[] = []
+  for (let left = count; left > 0; left -= 50) {
+    const { sessions } = await stage.ask('sessions', {
+      count: Math.min(50, left),
+      clients: [CLIENT],
+      tid: '77777777-7777-4777-8777-777777777777',
+      codes: true,
+    })
+    tokens.push(...(await Promise.all(sessions.map((session) => tokenOf(stage, session)))))
+  }
+  return tokens
+}
+
+async function tokenOf(
+  stage: Stage,
+  session: Parameters<Stage['exchange']>[0],
+  clientId = CLIENT,
+): Promise<Token> {
+  const redirect = { uri: REDIRECT_URI, verifier: VERIFIER }
+  const { access_token: token } = await stage.exchange(session, clientId, redirect)
+  return { sid: session.sid, sub: session.sub, token }
+}
