@@ -10,7 +10,7 @@ import {
 /** A TCP line that a run disturbs: between a guard and the broker, or a broker and Postgres. */
 
 export type LineFault =
-  /** Connections break, and new ones are refused. */
+  /** Connections break, and new ones are rejected. */
   | { kind: 'cut' }
   /** The line drops bytes in one direction or in both. Connections stay open. */
   | { kind: 'swallowed' | 'lost to the guard' | 'lost to the broker' }

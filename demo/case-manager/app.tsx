@@ -7,7 +7,15 @@ import { SCRIPT, STYLE } from './assets.ts'
 import { casesOf } from './cases.ts'
 import { eventsOf } from './events.ts'
 import { SignInFailed, type RelyingParty } from './oidc.ts'
-import { CasesPage, ProblemPage, SignedOutPage, WelcomePage, type Place } from './pages.tsx'
+import {
+  CasesPage,
+  FinalPage,
+  ProblemPage,
+  SignedOutPage,
+  WelcomePage,
+  wordsOf,
+  type Place,
+} from './pages.tsx'
 import type { InstanceSession, Sessions } from './sessions.ts'
 import type { createSessionCheck } from './session-check.ts'
 
@@ -115,7 +123,7 @@ function pages(app: App, { place, sessions, checkSession }: InstanceParts, cooki
     if (session === undefined)
       return c.html(
         end === undefined ? (
-          <WelcomePage place={place} />
+          <WelcomePage place={place} canceled={c.req.query('canceled') !== undefined} />
         ) : (
           <SignedOutPage place={place} why={end.why} />
         ),
@@ -133,18 +141,19 @@ function pages(app: App, { place, sessions, checkSession }: InstanceParts, cooki
         />,
         503,
       )
+    const why = cookies.end(c)?.why
     cookies.clear(c)
-    return c.html(<SignedOutPage place={place} why={undefined} />)
+    return c.html(<SignedOutPage place={place} why={why} />)
   })
 
   app.get('/signed-out', (c) => {
     const session = cookies.session(c)
     // Only the answer to a sign-out that began here ends the session. A plain link does not.
     if (session?.signOutState !== undefined && c.req.query('state') === session.signOutState) {
-      sessions.end(session)
+      sessions.end(session, 'signed_out')
       cookies.clear(c)
     }
-    return c.html(<SignedOutPage place={place} why={undefined} />)
+    return c.html(<FinalPage place={place} />)
   })
 }
 
@@ -161,9 +170,16 @@ function signInAndOut(
   })
 
   app.get('/oidc/callback', async (c) => {
-    const session = await relyingParty.finish(new URL(c.req.url).searchParams, cookies.browser(c))
     const former = cookies.session(c)
-    if (former !== undefined) sessions.end(former)
+    const session = await relyingParty.finish(new URL(c.req.url).searchParams, cookies.browser(c))
+    // The user turned back, or pressed Back in a browser that is signed in already.
+    if (session === 'canceled') return c.redirect(former === undefined ? '/?canceled' : '/')
+    if (session === 'stale') {
+      if (former !== undefined && (await checkSession(former)) === 'good') return c.redirect('/')
+      throw new SignInFailed('This sign-in is already finished, or too old. Sign in again.', 400)
+    }
+    if (former !== undefined)
+      sessions.end(former, former.sub === session.sub ? undefined : 'replaced')
     cookies.open(c, session)
     return c.redirect('/')
   })
@@ -181,6 +197,8 @@ function signInAndOut(
 }
 
 function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: Cookies): void {
+  const signedOut = (c: Context): Response =>
+    c.json({ error: 'signed_out', why: wordsOf(cookies.end(c)?.why) }, 401)
   /** Answers an API request by cookie: 401 as soon as the session has ended. */
   const bySession = async (
     c: Context,
@@ -188,7 +206,7 @@ function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: C
   ): Promise<Response> => {
     const session = cookies.session(c)
     const state = session === undefined ? 'ended' : await checkSession(session)
-    if (session === undefined || state === 'ended') return c.json({ error: 'signed_out' }, 401)
+    if (session === undefined || state === 'ended') return signedOut(c)
     if (state === 'unknown')
       return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })
     return c.json(answer(session))
@@ -197,13 +215,11 @@ function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: C
   // Reads the known state without a refresh, because a page that is merely open is not activity.
   app.get('/api/session', (c) => {
     const session = cookies.session(c)
-    return session === undefined
-      ? c.json({ error: 'signed_out' }, 401)
-      : c.json({ name: session.name, sid: session.sid })
+    return session === undefined ? signedOut(c) : c.json({ name: session.name, sid: session.sid })
   })
   app.get('/events', (c) => {
     const session = cookies.session(c)
-    if (session === undefined) return c.json({ error: 'signed_out' }, 401)
+    if (session === undefined) return signedOut(c)
     return c.body(eventsOf(session), 200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-store',

@@ -32,6 +32,8 @@ h1 { font-size: 1.6rem; letter-spacing: -.015em; line-height: 1.2; text-wrap: ba
 .button { display: inline-flex; align-items: center; min-height: 2.6rem; padding: .45rem 1.1rem; border: 1px solid var(--act); border-radius: .6rem; background: var(--act); color: var(--on-act);
   font: inherit; font-weight: 620; text-decoration: none; cursor: pointer; }
 .button.quiet { background: transparent; color: var(--ink); border-color: var(--line); } .button.quiet:hover { background: var(--tint); border-color: var(--act); }
+.microsoft { display: inline-flex; align-items: center; gap: .75rem; min-height: 2.6rem; padding: 0 .75rem; border: 1px solid #8c8c8c; background: #fff; color: #5e5e5e; font: 600 .95rem/1.2 'Segoe UI', system-ui, sans-serif; text-decoration: none; }
+.why:empty, #live:empty { display: none !important; }
 .scroll { overflow-x: auto; } caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } table { width: 100%; border-collapse: collapse; } th { text-align: left; font-size: .8rem; color: var(--soft); font-weight: 600; }
 th, td { padding: .7rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; } tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: var(--tint); }
 td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--soft); } td:last-child { white-space: nowrap; color: var(--soft); }
@@ -40,7 +42,7 @@ td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color:
 #live { display: inline-flex; align-items: center; gap: .5em; } #live::before { content: ""; width: .6em; height: .6em; border-radius: 50%; background: var(--soft); }
 #live.on::before { background: var(--good); }
 @media (prefers-reduced-motion: no-preference) { #live.on::before { animation: beat 2.4s ease-in-out infinite; } @keyframes beat { 50% { opacity: .35; } } .arrive { animation: arrive .25s ease-out; } @keyframes arrive { from { transform: translateY(6px); } } }
-@media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:last-child, td:last-child { display: none; } }
+@media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:first-child, td:first-child { display: none; } th, td { padding-inline: .35rem; } }
 `
 
 /**
@@ -51,22 +53,23 @@ export const SCRIPT = `
 const live = document.getElementById('live')
 const template = document.getElementById('ended')
 let source
-function end() {
+function end(why) {
   source?.close()
   if (document.body.dataset.ended) return
   document.body.dataset.ended = 'yes'
   document.getElementById('page').replaceChildren(template.content.cloneNode(true))
+  document.querySelector('.why').textContent = why ?? ''
   document.title = 'You have been signed out'
   document.querySelector('h1').focus()
 }
 async function look() {
   const response = await fetch('/api/session', { cache: 'no-store' }).catch(() => undefined)
-  if (response?.status === 401) end()
+  if (response?.status === 401) end((await response.json()).why)
 }
 function listen() {
   source = new EventSource('/events')
   source.onopen = () => { live.textContent = 'Live'; live.classList.add('on') }
-  source.addEventListener('ended', end)
+  source.addEventListener('ended', ({ data }) => end(JSON.parse(data).why))
   source.onerror = () => {
     live.textContent = 'Connecting again'
     live.classList.remove('on')
@@ -75,6 +78,7 @@ function listen() {
   }
 }
 if (live) {
+  live.textContent = 'Connecting'
   listen()
   addEventListener('pageshow', (event) => { if (event.persisted) look() })
   addEventListener('online', look)

@@ -73,10 +73,14 @@ export class RelyingParty {
   }
 
   /**
-   * Finishes a sign-in and returns its session.
+   * Finishes a sign-in and returns its session. `canceled`: the user turned back, which is no
+   * failure. `stale`: it was finished before, for example in another tab, or is too old.
    * @throws SignInFailed
    */
-  async finish(query: URLSearchParams, browser: string | undefined): Promise<InstanceSession> {
+  async finish(
+    query: URLSearchParams,
+    browser: string | undefined,
+  ): Promise<InstanceSession | 'canceled' | 'stale'> {
     const state = query.get('state') ?? ''
     const begun = this.#begun.get(state)
     if (
@@ -84,16 +88,14 @@ export class RelyingParty {
       begun.browser !== browser ||
       begun.at < this.#options.now() - BEGUN_SECONDS
     )
-      throw new SignInFailed(
-        'This sign-in was begun in another browser, or too long ago. Sign in again.',
-        400,
-      )
+      return 'stale'
     this.#begun.delete(state)
     const tokens = await this.#exchange(
       new URL(`${this.#options.redirectUri}?${query.toString()}`),
       state,
       begun,
     )
+    if (tokens === undefined) return 'canceled'
     const claims = tokens.claims()
     if (claims === undefined || tokens.id_token === undefined)
       throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
@@ -131,7 +133,7 @@ export class RelyingParty {
       })
     } catch (cause) {
       if (cause instanceof oidc.AuthorizationResponseError && cause.error === 'access_denied')
-        throw new SignInFailed('You have not been signed in.', 400, { cause })
+        return undefined
       throw new SignInFailed('Signing in did not work. Sign in again.', 400, { cause })
     }
   }

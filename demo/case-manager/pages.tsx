@@ -91,24 +91,44 @@ const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined })
   </header>
 )
 
-/** The instance's words for each reason class of a logout token. */
+/** The instance's words for each class of reasons that the broker gives. */
 const WHY: Record<ReasonClass, string> = {
-  signed_out: 'You signed out.',
-  ended_elsewhere: 'Your session was ended from another place.',
-  administrator: 'An administrator ended your session.',
-  account: 'Your account or its access to Case Manager changed.',
-  expired: 'Your session expired.',
+  signed_out: 'You signed out in this browser.',
+  signed_out_remotely: 'You signed out this browser from another device.',
+  signed_out_everywhere: 'You signed out everywhere.',
+  replaced: 'Another user signed in in this browser.',
+  session_limit: 'You signed in on another device, which took the place of this one.',
+  administrator: 'Your administrator signed you out.',
+  locked: 'Your administrator has locked this access to Case Manager.',
+  account: 'Your organization has switched off your account or your access to Case Manager.',
+  expired:
+    'You were signed out automatically, because you were not active or had been signed in for too long.',
+  ended_elsewhere:
+    'You were signed out, but not from this browser. If you did not expect this, tell your IT administrator.',
 }
+
+export const wordsOf = (why: ReasonClass | undefined): string | undefined => why && WHY[why]
 
 const Ended = ({ place, why }: { place: Place; why?: ReasonClass | undefined }) => (
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
-    {why === undefined ? null : <p>{WHY[why]}</p>}
+    <p class="why">{wordsOf(why)}</p>
     <p class="soft">This page no longer shows any data of {place.name}.</p>
-    <a class="button" href="/sign-in">
-      Sign in again
-    </a>
+    <Microsoft />
   </section>
+)
+
+/** "Sign in with Microsoft" by Microsoft's branding guidelines. */
+const Microsoft = () => (
+  <a class="microsoft" href="/sign-in">
+    <svg width="21" height="21" viewBox="0 0 21 21" aria-hidden="true" focusable="false">
+      <rect x="0" y="0" width="10" height="10" fill="#f25022" />
+      <rect x="11" y="0" width="10" height="10" fill="#7fba00" />
+      <rect x="0" y="11" width="10" height="10" fill="#00a4ef" />
+      <rect x="11" y="11" width="10" height="10" fill="#ffb900" />
+    </svg>
+    Sign in with Microsoft
+  </a>
 )
 
 const Elsewhere = ({ place }: { place: Place }) =>
@@ -118,17 +138,18 @@ const Elsewhere = ({ place }: { place: Place }) =>
     </a>
   ) : null
 
-export const WelcomePage = ({ place }: { place: Place }) => (
+export const WelcomePage = ({ place, canceled }: { place: Place; canceled: boolean }) => (
   <Layout place={place} title="Welcome" narrow>
     <section class="card big">
       <h1>{place.name}</h1>
+      {canceled && <p role="status">You did not sign in. Nothing was changed.</p>}
       <p class="soft">Sign in with your work account to see your cases.</p>
-      <div class="row">
-        <a class="button" href="/sign-in">
-          Sign in
-        </a>
-        <Elsewhere place={place} />
-      </div>
+      <Microsoft />
+      <Elsewhere place={place} />
+      <p class="small soft">
+        On a shared computer? <a href={`${place.issuer}/signin/start?return_to=/`}>Sign in here</a>{' '}
+        first. Trouble signing in? <a href={`${place.issuer}/account/ready`}>Check your account</a>
+      </p>
     </section>
   </Layout>
 )
@@ -175,9 +196,8 @@ export const CasesPage = ({
   <Layout place={place} title="Your cases" user={user} live>
     <div class="head">
       <h1>Your cases</h1>
-      <p id="live" class="soft small">
-        Connecting
-      </p>
+      <p id="live" class="soft small"></p>
+      <noscript class="soft small">Without scripts, reload the page to see the latest.</noscript>
     </div>
     <Cases cases={cases} />
     <div class="row">
@@ -193,6 +213,27 @@ export const CasesPage = ({
 export const SignedOutPage = ({ place, why }: { place: Place; why: ReasonClass | undefined }) => (
   <Layout place={place} title="Signed out" narrow>
     <Ended place={place} why={why} />
+  </Layout>
+)
+
+/** The page after a sign-out that began here: what ended, and what may still be open. */
+export const FinalPage = ({ place }: { place: Place }) => (
+  <Layout place={place} title="Signed out" narrow>
+    <section class="card big">
+      <h1>You are signed out of Case Manager</h1>
+      <p>
+        In this browser, {place.name} and every other Case Manager that you opened show no data any
+        more.
+      </p>
+      <p class="soft">
+        Microsoft 365 may still be open in this browser: Outlook, Teams and others. On a shared
+        computer, sign out there too.
+      </p>
+      <a class="button quiet" href={`${place.issuer}/logout/done`}>
+        Sign out of Microsoft 365 too
+      </a>
+      <Microsoft />
+    </section>
   </Layout>
 )
 

@@ -36,6 +36,8 @@ export const registrationOf = (name: string, url: string) => ({
   redirect_uris: [`${url}/oidc/callback`],
   post_logout_redirect_uris: [`${url}/signed-out`],
   backchannel_logout_uris: [`${url}/oidc/backchannel-logout`],
+  // Its own page has the button "Sign in with Microsoft".
+  skip_sign_in_page: true,
   // The guard handles logout tokens by `sub`.
   logout_by: 'sub',
   audience: url,

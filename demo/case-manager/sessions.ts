@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { covers, type Bearer, type Logout, type ReasonClass } from '@case-manager/guard'
+import { covers, type Bearer, type Entry, type Logout, type ReasonClass } from '@case-manager/guard'
 
 /**
  * The instance's own sessions, in memory. Each is valid only while its access token is, and ends
@@ -19,7 +19,7 @@ export interface InstanceSession extends Bearer {
   /** The state that the broker must return after a sign-out that began here. */
   signOutState: string | undefined
   /** The open pages, each with its callback for the session's end. */
-  readonly pages: Set<() => void>
+  readonly pages: Set<(why: ReasonClass | undefined) => void>
 }
 
 const hash = (cookie: string): string => createHash('sha256').update(cookie).digest('base64url')
@@ -45,26 +45,24 @@ export class Sessions {
     return cookie === undefined ? undefined : this.#sessions.get(hash(cookie))
   }
 
-  end(session: InstanceSession): void {
-    this.#endWhere((one) => one === session)
+  end(session: InstanceSession, why?: ReasonClass): void {
+    this.#endWhere((one) => one === session, why)
   }
 
-  /** Ends the sessions that a revocation from the feed covers. */
-  revoked(revocation: Parameters<typeof covers>[0]): void {
-    this.#endWhere((session) => covers(revocation, session))
+  /** Ends the sessions that a revocation from the feed covers. Their open pages say why. */
+  revoked(revocation: Pick<Entry, 'seq' | 'selector' | 'reasonClass'>): void {
+    this.#endWhere((session) => covers(revocation, session), revocation.reasonClass)
   }
 
   /**
    * Ends the sessions that a logout token names. A late token must not end sessions that were
-   * opened after its sign-out; their `rev` is not lower. If the feed has already ended the session,
-   * the token adds the reason.
+   * opened after its sign-out; their `rev` is not lower.
    */
   loggedOut({ sid, sub, rev, reasonClass }: Logout): void {
     const over = (session: InstanceSession): boolean =>
       (sid === undefined ? session.sub === sub : session.sid === sid) &&
       (rev === undefined || session.rev < rev)
-    this.#endWhere(over)
-    for (const one of this.#ended.values()) if (over(one.session)) one.why ??= reasonClass
+    this.#endWhere(over, reasonClass)
   }
 
   /**
@@ -76,13 +74,15 @@ export class Sessions {
     return found && { why: found.why }
   }
 
-  #endWhere(over: (session: InstanceSession) => boolean): void {
+  #endWhere(over: (session: InstanceSession) => boolean, why: ReasonClass | undefined): void {
+    // A session whose refresh was rejected has ended before its reason arrives.
+    for (const one of this.#ended.values()) if (over(one.session)) one.why ??= why
     for (const [key, session] of this.#sessions) {
       if (!over(session)) continue
       this.#sessions.delete(key)
       session.ended = true
-      this.#ended.set(key, { session })
-      for (const tell of session.pages) tell()
+      this.#ended.set(key, { session, why })
+      for (const tell of session.pages) tell(why)
       session.pages.clear()
     }
     for (const key of this.#ended.keys()) {

@@ -13,8 +13,13 @@ const COOKIE = { path: '/', httpOnly: true, sameSite: 'lax', secure: BASE_URL.st
 
 /** Sessions by id. Use a database with several processes, or if sessions must survive a restart. */
 const sessions = new Map()
-const endWhere = (isMeant) => {
-  for (const [id, session] of sessions) if (isMeant(session.claims)) sessions.delete(id)
+/** Ends sessions, and tells their open pages why: /events sends them the class of the reason. */
+const endWhere = (isMeant, why) => {
+  for (const [id, session] of sessions) {
+    if (!isMeant(session.claims)) continue
+    sessions.delete(id)
+    for (const page of session.pages) page.end(`event: ended\ndata: ${why}\n\n`)
+  }
 }
 
 const guard = createGuard({
@@ -22,12 +27,15 @@ const guard = createGuard({
   clientId: CLIENT_ID,
   clientSecret: CLIENT_SECRET,
   // Keeps newer sessions: one with the same rev or a higher one was opened after the sign-out.
-  onLogout: ({ rev, sid, sub }) =>
+  onLogout: ({ reasonClass, rev, sid, sub }) =>
     endWhere(
       (claims) => (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev,
+      reasonClass,
     ),
 })
-guard.onRevocation((revocation) => endWhere((claims) => covers(revocation, claims)))
+guard.onRevocation((revocation) =>
+  endWhere((claims) => covers(revocation, claims), revocation.reasonClass),
+)
 await guard.start()
 const config = await client.discovery(
   new URL(ISSUER),
@@ -46,6 +54,7 @@ async function sessionOf(tokens, former) {
     name: former?.name ?? tokens.claims()?.name,
     refreshToken: tokens.refresh_token,
     refreshing: undefined,
+    pages: former?.pages ?? new Set(),
   }
 }
 
@@ -115,6 +124,14 @@ app.get('/me', async (request, reply) => {
   const session = await sessionFor(request)
   if (session === undefined) return reply.code(401).send({ error: 'signed_out' })
   return { sub: session.claims.sub, name: session.name, exp: session.claims.exp }
+})
+
+/** The stream of one open page: `new EventSource('/events').addEventListener('ended', …)`. */
+app.get('/events', async (request, reply) => {
+  const session = await sessionFor(request)
+  if (session === undefined) return reply.code(401).send({ error: 'signed_out' })
+  reply.hijack().raw.writeHead(200, { 'content-type': 'text/event-stream' }).write('\n')
+  session.pages.add(reply.raw.on('close', () => session.pages.delete(reply.raw)))
 })
 
 app.get('/api/me', { onRequest: requireToken(guard) }, async (request) => ({

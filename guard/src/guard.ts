@@ -139,12 +139,12 @@ async function logOut(
   { clock, enforcer, follower, settings: { onLogout } }: Parts,
   logout: Logout,
 ): Promise<void> {
-  const { rev, sid, sub } = logout
+  const { reasonClass, rev, sid, sub } = logout
   const exp = Math.floor(clock.nowMs() / 1000) + LOGOUT_SECONDS
   if (rev !== undefined && sid !== undefined)
-    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)
+    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp, reasonClass }, true)
   else if (rev !== undefined && sub !== undefined)
-    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)
+    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp, reasonClass }, true)
   if (rev !== undefined) follower.catchUpTo(rev)
   if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined))
     throw new Error(NO_SINK)

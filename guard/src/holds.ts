@@ -1,7 +1,7 @@
 import type { AccessClaims } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Lease } from './lease.ts'
-import { keyOf, keysOf, type Entry } from './selector.ts'
+import { keyOf, keysOf, type Entry, type ReasonClass } from './selector.ts'
 import type { Validity } from './validity.ts'
 
 /** The reason why a hold ended, which is the `why` of its signal's reason. */
@@ -17,11 +17,14 @@ const MESSAGES: Record<HoldEnd, string> = {
 /** The `reason` of the signal that `hold` returns. */
 export class HoldEnded extends Error {
   readonly why: HoldEnd
+  /** Why the token was revoked, for the user to read, where the broker has said it. */
+  readonly reasonClass: ReasonClass | undefined
 
-  constructor(why: HoldEnd) {
+  constructor(why: HoldEnd, reasonClass?: ReasonClass) {
     super(MESSAGES[why])
     this.name = 'HoldEnded'
     this.why = why
+    this.reasonClass = reasonClass
   }
 }
 
@@ -95,9 +98,9 @@ export class Holds {
   }
 
   /** Ends the holds that a new revocation covers. */
-  revoked({ seq, selector }: Entry): void {
+  revoked({ seq, selector, reasonClass }: Entry): void {
     for (const held of this.#byKey.get(keyOf(selector)) ?? [])
-      if (held.claims.rev < seq) this.#end(held, 'revoked')
+      if (held.claims.rev < seq) this.#end(held, 'revoked', reasonClass)
   }
 
   /**
@@ -128,9 +131,9 @@ export class Holds {
     return withoutLease || lease.held ? undefined : 'no_lease'
   }
 
-  #end(held: Held, why: HoldEnd): void {
+  #end(held: Held, why: HoldEnd, reasonClass?: ReasonClass): void {
     this.#remove(held)
-    held.abort.abort(new HoldEnded(why))
+    held.abort.abort(new HoldEnded(why, reasonClass))
   }
 
   #add(held: Held): void {

@@ -15,7 +15,14 @@ export type { AccessClaims, Actor, CheckResult, Rejection, Why } from './claims.
 export type { Authorized, HasHeaders, Requirement } from './authorize.ts'
 export { HoldEnded, type HoldEnd, type HoldOptions } from './holds.ts'
 export type { ClientKey } from './credentials.ts'
-export { covers, type Bearer, type Entry, type Selector } from './selector.ts'
+export {
+  covers,
+  REASON_CLASSES,
+  type Bearer,
+  type Entry,
+  type ReasonClass,
+  type Selector,
+} from './selector.ts'
 export { createLogoutReceiver, type Logout, type LogoutReceiverOptions } from './logout-receiver.ts'
 
 // Parts of the verification, for receivers of other tokens than the guard's own.
@@ -23,11 +30,9 @@ export { KeySet, KeysUnavailable, type Algorithm, type KeySetOptions } from './k
 export { completeClock } from './clock.ts'
 export { verifyJwt, type ExpectedJwt, type VerifiedJwt } from './verify-jwt.ts'
 export {
-  REASON_CLASSES,
   verifyLogoutToken,
   type LogoutTokenClaims,
   type LogoutTokenExpected,
-  type ReasonClass,
   type VerifiedLogoutToken,
 } from './logout-token.ts'
 export {

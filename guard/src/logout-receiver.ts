@@ -1,5 +1,6 @@
 import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
-import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
+import { verifyLogoutToken, type LogoutTokenClaims } from './logout-token.ts'
+import type { ReasonClass } from './selector.ts'
 import { readText } from './read-text.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Algorithm, KeySet } from './keys.ts'
-import { isSeq } from './selector.ts'
+import { isSeq, readReason, type ReasonClass } from './selector.ts'
 import { verifyJwt } from './verify-jwt.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -21,16 +21,6 @@ export interface LogoutTokenClaims {
   /** A claim of the broker: why the sessions ended. */
   reason_class?: ReasonClass
 }
-
-/** The reasons that the broker gives to instances. A class that is not listed here is left out. */
-export const REASON_CLASSES = [
-  'signed_out',
-  'ended_elsewhere',
-  'administrator',
-  'account',
-  'expired',
-] as const
-export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 export interface LogoutTokenExpected {
   issuer: string
@@ -114,7 +104,7 @@ export async function verifyLogoutToken(
       certain: false,
     }
   const { reason_class: given, ...others } = claims
-  const reason = REASON_CLASSES.find((one) => one === given)
+  const reason = readReason(given)
   return {
     ok: true,
     claims: {

@@ -18,7 +18,26 @@ export interface Entry {
   selector: Selector
   /** Epoch seconds at which the entry may be forgotten. No token that it covers lives longer. */
   exp: number
+  /** Why, for the user to read. Base no decision on it. */
+  reasonClass?: ReasonClass | undefined
 }
+
+/** The reasons that the broker gives to instances. A class that is not listed here is left out. */
+export const REASON_CLASSES = [
+  'signed_out',
+  'signed_out_remotely',
+  'signed_out_everywhere',
+  'replaced',
+  'session_limit',
+  'administrator',
+  'locked',
+  'account',
+  'expired',
+  'ended_elsewhere',
+] as const
+export type ReasonClass = (typeof REASON_CLASSES)[number]
+export const readReason = (given: unknown): ReasonClass | undefined =>
+  REASON_CLASSES.find((one) => one === given)
 
 /**
  * The object of a selector: the claims of an access token, or what an instance has stored of one of
@@ -82,10 +101,11 @@ export const isSeq = (value: unknown): value is number =>
  */
 export function readEntry(value: unknown): Entry | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { seq, selector, exp } = value as Record<string, unknown>
+  const { seq, selector, exp, reason_class } = value as Record<string, unknown>
   if (!isSeq(seq) || typeof exp !== 'number' || !Number.isFinite(exp)) return undefined
   if (typeof selector !== 'object' || selector === null) return undefined
-  return { seq, selector: readSelector(selector as Record<string, unknown>), exp }
+  const reasonClass = readReason(reason_class)
+  return { seq, selector: readSelector(selector as Record<string, unknown>), exp, reasonClass }
 }
 
 function readSelector({ kind, sid, sub, client_id, tid }: Record<string, unknown>): Selector {

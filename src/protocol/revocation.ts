@@ -114,18 +114,22 @@ export interface Actor {
  */
 export const REASON_CLASSES = [
   'signed_out',
-  'ended_elsewhere',
+  'signed_out_remotely',
+  'signed_out_everywhere',
+  'replaced',
+  'session_limit',
   'administrator',
+  'locked',
   'account',
   'expired',
+  'ended_elsewhere',
 ] as const
 export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 const CLASS_OF: Record<Reason, ReasonClass> = {
   signed_out: 'signed_out',
-  // For all sessions but one, the sign-out came from another device.
-  signed_out_remotely: 'ended_elsewhere',
-  signed_out_everywhere: 'ended_elsewhere',
+  signed_out_remotely: 'signed_out_remotely',
+  signed_out_everywhere: 'signed_out_everywhere',
   idle: 'expired',
   expired: 'expired',
   administrator: 'administrator',
@@ -143,13 +147,13 @@ const CLASS_OF: Record<Reason, ReasonClass> = {
   microsoft_account_disabled: 'account',
   microsoft_account_deleted: 'account',
   microsoft_access_removed: 'account',
-  mfa_lapsed: 'account',
+  mfa_lapsed: 'expired',
   security_event: 'ended_elsewhere',
   reported_by_user: 'ended_elsewhere',
   restored: 'administrator',
-  replaced: 'signed_out',
-  session_limit: 'ended_elsewhere',
-  locked: 'administrator',
+  replaced: 'replaced',
+  session_limit: 'session_limit',
+  locked: 'locked',
 }
 
 export const reasonClass = (reason: Reason): ReasonClass => CLASS_OF[reason]

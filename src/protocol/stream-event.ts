@@ -76,10 +76,15 @@ export type SetPayload = Omit<StreamEvent, 'about'> & { about?: About | undefine
 /** The reason in the event, by class only, as in logout tokens. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'The user signed out.',
-  ended_elsewhere: 'The session was ended from elsewhere.',
+  signed_out_remotely: 'The user signed out from another device.',
+  signed_out_everywhere: 'The user signed out everywhere.',
+  replaced: 'Another user signed in in the same browser.',
+  session_limit: 'A newer sign-in of the user took the place of the session.',
   administrator: 'An administrator ended the session.',
+  locked: 'An administrator locked the access.',
   account: 'The account may not be used as before.',
   expired: 'The session expired.',
+  ended_elsewhere: 'The session was ended from elsewhere.',
 }
 
 /** The `initiating_entity` of CAEP 1.0 §2. */

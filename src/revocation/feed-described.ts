@@ -11,6 +11,7 @@ import {
   rejected,
   text,
 } from '../protocol/described.ts'
+import { REASON_CLASSES } from '../protocol/revocation.ts'
 import { selectorSchema } from '../protocol/selector.ts'
 import { GUARD_ID, NONCE } from './feed-wire.ts'
 
@@ -22,6 +23,9 @@ const entry = z
     seq: z.int(),
     selector: selectorSchema,
     exp: z.int().meta({ description: 'epoch seconds; after it the entry covers no valid token' }),
+    reason_class: z
+      .enum(REASON_CLASSES)
+      .meta({ description: 'why, for the user to read; no decision goes by it' }),
   })
   .meta({ id: 'FeedEntry' })
 const clock = text.meta({ description: 'the name of the clock of the process that answers' })

@@ -1,11 +1,13 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
+import { reasonClass, type ReasonClass } from '../protocol/revocation.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
 import type { FeedPosition } from './interface.ts'
 import type { Deps } from './deps.ts'
 
 /**
- * The wire format of the feed (docs/feed.md): entries without their reason, as server-sent events.
+ * The wire format of the feed (docs/feed.md): entries with the class of their reason, as
+ * server-sent events.
  */
 
 /**
@@ -27,12 +29,14 @@ interface FeedEntry {
   seq: number
   selector: WireSelector
   exp: number
+  reason_class: ReasonClass
 }
 
 export const entryOf = (revocation: Revocation): FeedEntry => ({
   seq: revocation.seq,
   selector: encodeSelector(revocation.selector),
   exp: revocation.at + ENTRY_SECONDS,
+  reason_class: reasonClass(revocation.reason),
 })
 
 /**

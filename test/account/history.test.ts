@@ -97,9 +97,11 @@ describe('the security history of a user', () => {
       now,
     })
     const { text } = await browser.get('/account/history')
-    expect(text).toMatch(/Signed out When [^.]* Why Ended from elsewhere Device Safari on iPhone/)
     expect(text).toMatch(
-      /Signed out When [^.]* Why Ended by an administrator Device Safari on iPad/,
+      /Signed out When [^.]* Why You were signed out, but not from this browser\..* Device Safari on iPhone/,
+    )
+    expect(text).toMatch(
+      /Signed out When [^.]* Why Your administrator signed you out\. Device Safari on iPad/,
     )
     expect(text).not.toMatch(/olga|token|stolen|By /)
   })

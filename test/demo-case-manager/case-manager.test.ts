@@ -151,7 +151,8 @@ describe('a sample instance', () => {
       actor: { kind: 'user', id: sub },
       now: rig.clock.now(),
     })
-    for (const { said } of open) expect(await said).toContain('event: ended')
+    for (const { said } of open)
+      expect(await said).toContain('event: ended\ndata: {"why":"You signed out everywhere."}')
     expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([
       401, 401,
     ])
@@ -196,8 +197,8 @@ describe('a sample instance', () => {
     // The feed has no entry about it, so that only the logout token ends the session.
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
-    expect((await browser.get(`${sydney.url}/`)).html).toContain(
-      'An administrator ended your session.',
+    expect((await browser.get(`${sydney.url}/`)).text).toContain(
+      'Your administrator signed you out.',
     )
     announce(rig.deps, [revoked.committed])
     await signIn(sydney)
@@ -244,7 +245,11 @@ describe('a sample instance', () => {
     await browser.get(`${sydney.url}/signed-out?state=wrong`)
     expect(await statusOf(browser, sydney)).toBe(200)
     const done = await browser.submit(out, {}, 'Sign out')
-    expect(done.visited.join(' ') + done.html).toContain(`${sydney.url}/signed-out`)
+    expect(done.url).toContain(`${sydney.url}/signed-out`)
+    expect(done.text).toContain('Microsoft 365 may still be open in this browser')
+    const ended = await browser.press(done, 'Sign out of Microsoft 365 too')
+    expect(ended.title).toBe('You are signed out on this device')
+    expect(ended.link('Sign out of Microsoft 365')).toContain('/logout/microsoft?about=')
     await eventually(async () => expect(await statusOf(browser, sydney)).toBe(401))
   })
 
@@ -260,11 +265,49 @@ describe('a sample instance', () => {
     const { cities, browser } = await world()
     const sydney = at(cities, 0)
     const begun = await browser.get(`${sydney.url}/sign-in`)
-    expect(begun.html).toContain('Sign in with Microsoft')
+    expect(begun.left?.host).toBe('login.microsoftonline.com')
     const asked = new URL(begun.visited[1] ?? '')
     const answer = `${sydney.url}/oidc/callback?code=x&state=${asked.searchParams.get('state')}`
     expect((await new Browser().get(answer)).status).toBe(400)
     expect((await browser.get(`${sydney.url}/oidc/callback?code=x&state=y`)).status).toBe(400)
+  })
+
+  test('a user who turns back is led to the start page, not to an error; Back while signed in leads to the cases', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const sydney = at(cities, 0)
+    const begun = await browser.get(`${sydney.url}/sign-in`)
+    const state = new URL(begun.visited[1] ?? '').searchParams.get('state')
+    const answer = { error: 'access_denied', state: state ?? '', iss: rig.config.issuer }
+    const back = await browser.get(`${sydney.url}/oidc/callback?${new URLSearchParams(answer)}`)
+    expect([back.status, back.text]).toEqual([
+      200,
+      expect.stringContaining('You did not sign in. Nothing was changed.'),
+    ])
+    await signIn(sydney)
+    const again = await browser.get(`${sydney.url}/oidc/callback?code=x&state=used`)
+    expect([again.status, again.url]).toEqual([200, `${sydney.url}/`])
+    expect(again.html).toContain('SYD-1042')
+  })
+
+  test('another user signs in in this browser: the page that is open says so', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const [sydney, melbourne] = [at(cities, 0), at(cities, 1)]
+    await signIn(sydney)
+    const open = await openPage(browser, sydney)
+    rig.microsoft.user = {
+      ...rig.microsoft.user,
+      oid: '00000000-0000-4000-8000-000000000b0b',
+      name: 'Bob Brown',
+    }
+    const account = await browser.get(
+      `${rig.config.issuer}/signin/start?return_to=/&account=another`,
+    )
+    const left = (await browser.press(account, 'Sign in with Microsoft')).left
+    await browser.get(
+      `${rig.config.issuer}/signin/callback?code=x&state=${encodeURIComponent(left?.searchParams.get('state') ?? '')}`,
+    )
+    expect(await open.said).toContain('Another user signed in in this browser.')
+    expect(await signIn(melbourne)).toContain('Bob Brown')
   })
 
   test('a bearer token of another service is judged by the guard', async () => {

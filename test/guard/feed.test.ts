@@ -471,7 +471,7 @@ describe('listening to revocations', () => {
     })
     const deaf = guard.onRevocation(() => expect.unreachable())
     deaf()
-    broker.revoke({ kind: 'session', sid: 's_1' })
+    broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out_everywhere')
     broker.cut()
     await eventually(() =>
       expect(
@@ -481,7 +481,9 @@ describe('listening to revocations', () => {
     await eventually(() =>
       expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }),
     )
-    expect(delivered.map(({ seq }) => seq)).toEqual([101])
+    expect(delivered.map(({ seq, reasonClass }) => [seq, reasonClass])).toEqual([
+      [101, 'signed_out_everywhere'],
+    ])
     expect(ended).toEqual([mine[0]])
   })
 

@@ -1,7 +1,7 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
-import { REASON_CLASSES } from '../../guard/src/logout-token.ts'
+import { REASON_CLASSES } from '../../guard/src/selector.ts'
 import { Once } from '../../guard/src/logout-receiver.ts'
 import {
   LOGOUT_EVENT,

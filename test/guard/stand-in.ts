@@ -129,8 +129,8 @@ export class Broker {
   }
 
   /** Appends to the log and sends the entry to every stream. */
-  revoke(selector: Selector): number {
-    const entry = { seq: ++this.seq, selector, exp: this.now + 360 }
+  revoke(selector: Selector, reason_class?: string): number {
+    const entry = { seq: ++this.seq, selector, exp: this.now + 360, reason_class }
     this.entries.push(entry)
     this.send('revocation', entry, entry.seq)
     return entry.seq

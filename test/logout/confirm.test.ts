@@ -351,12 +351,9 @@ describe('an app that asks is not gone back to before the user has read what it 
   })
 
   test.each([
-    ['administrator', 'An administrator had already ended your sign-in.'],
-    ['reported_by_user', 'Your sign-in in this browser had already been ended from elsewhere.'],
-    [
-      'microsoft_account_disabled',
-      'because your Microsoft account or its access to Case Manager changed',
-    ],
+    ['administrator', 'Your administrator signed you out.'],
+    ['reported_by_user', 'You were signed out, but not from this browser.'],
+    ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)(
     'a session that %s had ended: before the question, and after it',
     async (reason, words) => {
@@ -387,12 +384,9 @@ describe('an app that asks is not gone back to before the user has read what it 
 
 describe('a session that had ended before its user signs out', () => {
   test.each([
-    ['administrator', 'An administrator had already ended your sign-in.'],
-    ['refresh_token_reuse', 'Your sign-in in this browser had already been ended from elsewhere.'],
-    [
-      'microsoft_account_disabled',
-      'because your Microsoft account or its access to Case Manager changed',
-    ],
+    ['administrator', 'Your administrator signed you out.'],
+    ['refresh_token_reuse', 'You were signed out, but not from this browser.'],
+    ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {
     const form = await browser.get('/logout')
     const selector = { kind: 'session', sid: laptop.session.sid } as const
@@ -411,7 +405,7 @@ describe('a session that had ended before its user signs out', () => {
 
   test('expired: the same', async () => {
     rig.clock.advance(9 * 3600)
-    expect((await browser.get('/logout')).text).toContain('Your sign-in had already expired.')
+    expect((await browser.get('/logout')).text).toContain('You were signed out automatically')
   })
 })
 

@@ -264,6 +264,19 @@ export function refreshes(running: () => RunningApplication): void {
   })
 }
 
+/** Tests of the stream of an open page. */
+export function tellsPages(running: () => RunningApplication): void {
+  test('an open page hears at once that its session has ended, and why', async () => {
+    const { place, signIn, world } = running()
+    const browser = world.newBrowser()
+    await signIn(browser)
+    const page = await browser.send(`${place.baseUrl}/events`)
+    expect(page.status).toBe(200)
+    await world.signOut(browser)
+    expect(await page.text()).toContain('event: ended\ndata: signed_out\n')
+  })
+}
+
 /**
  * Tests of token exchange, for an instance that calls another, `archive`, on a user's behalf and
  * for itself.

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
-import { application, exchanges, refreshes, upgrades } from './applications.ts'
+import { application, exchanges, refreshes, tellsPages, upgrades } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
@@ -198,7 +198,10 @@ const fastify = application({
     args: [example('fastify/server.mjs')],
     env: { REFRESH_BEFORE_SECONDS: '298' },
   }),
-  more: refreshes,
+  more: (running) => {
+    refreshes(running)
+    tellsPages(running)
+  },
 })
 
 const FLASK = made('flask')

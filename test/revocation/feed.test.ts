@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { guardsNow, GUARD_VERSION } from '../../src/operations/acts/guards.ts'
-import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Reason, Selector } from '../../src/protocol/revocation.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
 import { announce } from '../../src/revocation/announce.ts'
@@ -33,11 +33,15 @@ async function broker(options: RigOptions = {}) {
   return { rig, client, url, feed, snapshot, enforced }
 }
 
-async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: string }> {
+async function end(
+  rig: Rig,
+  selector?: Selector,
+  reason: Reason = 'administrator',
+): Promise<{ seq: number; sid: string }> {
   const sid = selector === undefined ? (await rig.openSession()).session.sid : ''
   const answer = await revoke(rig.deps, {
     selector: selector ?? { kind: 'session', sid },
-    reason: 'administrator',
+    reason,
     actor: OLIVIA,
     now: rig.clock.now(),
   })
@@ -94,16 +98,23 @@ describe('a request for the headers alone', () => {
 })
 
 describe('the snapshot', () => {
-  test('holds what is revoked, with selector, seq and expiry, and not why', async () => {
+  test('holds what is revoked, with selector, seq, expiry and the class of the reason alone', async () => {
     const { rig, snapshot } = await broker()
-    const { seq, sid } = await end(rig)
+    const { seq, sid } = await end(rig, undefined, 'reported_by_user')
     const { response, body } = await snapshot()
     expect(response.headers.get('cache-control')).toBe('no-store, no-transform')
     const { epoch } = await rig.deps.store.head()
     expect(body).toEqual({
       epoch,
       seq,
-      entries: [{ seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 }],
+      entries: [
+        {
+          seq,
+          selector: { kind: 'session', sid },
+          exp: rig.clock.now() + 3_660,
+          reason_class: 'ended_elsewhere',
+        },
+      ],
       retired_kids: [],
       reset: false,
       more: false,
@@ -112,7 +123,7 @@ describe('the snapshot', () => {
         ...{ at_ms: expect.any(Number) as number, known_ms: expect.any(Number) as number },
       },
     })
-    expect(JSON.stringify(body)).not.toContain('administrator')
+    expect(JSON.stringify(body)).not.toContain('reported')
   })
 
   test('goes on after a seq, resets for a foreign epoch, and forgets what covers no token any more', async () => {
@@ -203,7 +214,12 @@ describe('the stream', () => {
     expect(await guard.until('revocation')).toEqual({
       event: 'revocation',
       id: `${epoch}.${seq}`,
-      data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 },
+      data: {
+        seq,
+        selector: { kind: 'session', sid },
+        exp: rig.clock.now() + 3_660,
+        reason_class: 'administrator',
+      },
     })
     expect(rig.feed.streams()).toEqual([
       { clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), enforcedSeq: undefined },

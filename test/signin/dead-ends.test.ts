@@ -105,20 +105,20 @@ test('a page that could not be read can be opened again, at this origin', async 
 })
 
 describe('the sign-in page says why an earlier sign-in in this browser ended, by its class alone', () => {
-  const PASSWORD = 'Microsoft asks for your password.'
+  const PROOF = 'Microsoft asks you to confirm that it is you.'
   test.each([
-    ['microsoft_password_changed', 'was ended from elsewhere.', true],
-    ['refresh_token_reuse', 'was ended from elsewhere.', true],
-    ['session_limit', 'was ended from elsewhere.', false],
-    ['administrator', 'An administrator ended your earlier sign-in', true],
-    [
-      'microsoft_account_disabled',
-      'because your Microsoft account or its access to Case Manager changed.',
-      true,
-    ],
-    ['expired', 'has expired.', false],
+    ['microsoft_password_changed', 'You were signed out, but not from this browser.', true],
+    ['refresh_token_reuse', 'You were signed out, but not from this browser.', true],
+    ['signed_out_everywhere', 'You signed out everywhere.', true],
+    ['signed_out_remotely', 'You signed out this browser from another device.', true],
+    ['session_limit', 'You signed in on another device', false],
+    ['replaced', 'Another user signed in in this browser.', false],
+    ['administrator', 'Your administrator signed you out.', true],
+    ['locked', 'Your administrator has locked this access to Case Manager.', true],
+    ['microsoft_account_disabled', 'Your organization has switched off your account', true],
+    ['expired', 'You were signed out automatically', false],
     ['signed_out', undefined, false],
-  ] as const)('%s', async (reason, words, asksPassword) => {
+  ] as const)('%s', async (reason, words, asksProof) => {
     const { rig, sydney } = await open()
     const { session, cookieHeader } = await rig.openSession()
     const browser = browserAt(rig, { cookies: cookieHeader, follows: () => false })
@@ -130,9 +130,9 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
       now: rig.clock.now(),
     })
     const { text } = await browser.get(authorizePath(sydney))
-    if (words === undefined) expect(text).not.toContain('earlier sign-in')
+    if (words === undefined) expect(text).not.toContain('You signed out')
     else expect(text).toContain(words)
-    expect(text.includes(PASSWORD)).toBe(asksPassword)
+    expect(text.includes(PROOF)).toBe(asksProof)
     expect(text).not.toMatch(/olga|token|risk/)
   })
 })

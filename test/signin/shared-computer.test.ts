@@ -52,7 +52,7 @@ describe('a user who says that the computer is shared', () => {
     }
     rig.clock.advance(901)
     const page = await browser.get('/account')
-    expect(page.text).toContain('Your earlier sign-in on this browser has expired.')
+    expect(page.text).toContain('You were signed out automatically')
     expect(page.text).toContain('This is a shared computer. Microsoft asks for your password.')
   })
 

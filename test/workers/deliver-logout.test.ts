@@ -99,14 +99,15 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
         'security_event',
         'reported_by_user',
         'microsoft_session_revoked',
+        'microsoft_user_at_risk',
+        'microsoft_password_changed',
       ]),
     )
-    expect(found.signed_out).toEqual([
-      'signed_out',
-      'token_revoked',
-      'microsoft_signed_out',
-      'replaced',
+    expect(found.signed_out).toEqual(['signed_out', 'token_revoked', 'microsoft_signed_out'])
+    for (const reason of [
+      ...['signed_out_remotely', 'signed_out_everywhere', 'replaced', 'session_limit', 'locked'],
     ])
+      expect(found[reason]).toEqual([reason])
   })
 
   test.each(['RS256', 'ES256'] as const)(

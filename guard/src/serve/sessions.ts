@@ -1,6 +1,7 @@
 import type { AccessClaims } from '../claims.ts'
 import type { Guard } from '../guard.ts'
 import type { HoldEnded } from '../holds.ts'
+import type { ReasonClass } from '../selector.ts'
 
 /**
  * A session whose tokens are rejected from now on. Applications close connections that a token with
@@ -11,6 +12,8 @@ interface EndedSession {
   sub: string
   client_id: string
   rev: number
+  /** Why the session ended, for the user to read, where the broker has said it. */
+  reason_class?: ReasonClass | undefined
 }
 
 /** Reports an event. `forgotten`: too many sessions, so this one is no longer watched. */
@@ -70,8 +73,9 @@ export class Sessions {
     const ended = (): void => {
       if (this.#watched.get(key)?.release !== release) return
       this.#watched.delete(key)
-      if ((signal.reason as HoldEnded).why === 'revoked')
-        this.#say('ended', { sid, sub, client_id, rev })
+      const { why, reasonClass } = signal.reason as HoldEnded
+      if (why === 'revoked')
+        this.#say('ended', { sid, sub, client_id, rev, reason_class: reasonClass })
     }
     if (signal.aborted) ended()
     else signal.addEventListener('abort', ended, { once: true })

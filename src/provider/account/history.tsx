@@ -156,7 +156,7 @@ function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
  */
 function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
   if (why === undefined) return undefined
-  if (kind === 'ended') return t.history.ended[reasonClass(why as Reason)]
+  if (kind === 'ended') return t.ended[reasonClass(why as Reason)]
   const rejected: Record<string, string> = t.history.rejected
   return kind === 'sign_in_rejected' ? (rejected[why] ?? t.history.rejectedOther) : undefined
 }

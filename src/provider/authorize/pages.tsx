@@ -166,9 +166,7 @@ function HowItEnded({ former, t }: { former: SessionStatus; t: Texts }) {
   const why = endedClass(former)
   if (why === undefined || why === 'signed_out') return null
   return (
-    <Notice title={t.signIn.ended[why]}>
-      {endedElsewhere(former) ? t.signIn.password : undefined}
-    </Notice>
+    <Notice title={t.ended[why]}>{endedElsewhere(former) ? t.signIn.proveAgain : undefined}</Notice>
   )
 }
 

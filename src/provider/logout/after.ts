@@ -52,19 +52,15 @@ export function readDone(
   return isRegistered ? done : { ...done, back: undefined }
 }
 
-/** Reasons that the user did not cause and may not expect. */
-const UNEXPECTED: ReadonlySet<ReasonClass | undefined> = new Set<ReasonClass>([
-  'ended_elsewhere',
-  'administrator',
-  'account',
-])
+/** Reasons that need no explanation after a sign-out. */
+const EXPECTED: readonly (ReasonClass | undefined)[] = [undefined, 'signed_out', 'expired']
 
 /**
  * Returns whether the user must read the signed-out page, because the app's own page cannot say
  * this: a sign-out on all devices, a remaining step or session, or another cause.
  */
 const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
-  scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || UNEXPECTED.has(why)
+  scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || !EXPECTED.includes(why)
 
 /**
  * Goes on after a sign-out: to the app, unless the user must read the signed-out page first. The

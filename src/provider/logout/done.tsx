@@ -48,7 +48,7 @@ export async function signedOutPage(
     },
     body: (
       <>
-        {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
+        {why === undefined ? null : <Notice title={t.signedOut.already}>{t.ended[why]}</Notice>}
         {rows.length === 0 ? (
           <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
         ) : (

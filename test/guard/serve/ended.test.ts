@@ -74,16 +74,18 @@ describe('the stream of ended sessions (rule 21)', () => {
     await check(running, { sid: 's_2', sub: 'u_bob' })
     await check(running, { sid: undefined, sub: 'sydney' })
     broker.revoke({ kind: 'session', sid: 's_unchecked' })
-    broker.revoke({ kind: 'session', sid: 's_2' })
+    broker.revoke({ kind: 'session', sid: 's_2' }, 'session_limit')
     await eventually(() => expect(stream.names()).toEqual(['live', 'ended s_2']))
     expect(stream.events[1]?.data).toEqual({
       sid: 's_2',
       sub: 'u_bob',
       client_id: 'sydney',
       rev: 100,
+      reason_class: 'session_limit',
     })
-    broker.revoke({ kind: 'everything' })
+    broker.revoke({ kind: 'everything' }, 'a reason of a later broker')
     await eventually(() => expect(stream.names()).toEqual(['live', 'ended s_2', 'ended s_1']))
+    expect(stream.events[2]?.data).not.toHaveProperty('reason_class')
   })
 
   test('a session that was opened again after the end is spared: `rev` tells them apart', async () => {

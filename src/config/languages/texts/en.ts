@@ -36,6 +36,23 @@ export const en = {
     listSeparator: ', ',
   },
 
+  /** Why a user was signed out, on every page that says so. */
+  ended: {
+    signed_out: 'You signed out in this browser.',
+    signed_out_remotely: 'You signed out this browser from another device.',
+    signed_out_everywhere: 'You signed out everywhere.',
+    replaced: 'Another user signed in in this browser.',
+    session_limit:
+      'You signed in on another device, and can be signed in on a limited number of devices only.',
+    administrator: 'Your administrator signed you out.',
+    locked: 'Your administrator has locked this access to {product}.',
+    account: 'Your organization has switched off your account or your access to {product}.',
+    expired:
+      'You were signed out automatically, because you were not active or had been signed in for too long.',
+    ended_elsewhere:
+      'You were signed out, but not from this browser. If you did not expect this, tell your IT administrator.',
+  },
+
   nav: {
     label: 'Your account',
     apps: 'Your apps',
@@ -92,15 +109,7 @@ export const en = {
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
     destination: 'You’ll be taken to {host}.',
-    /** Reasons for which the user has to sign in again. */
-    ended: {
-      ended_elsewhere: 'Your earlier sign-in on this browser was ended from elsewhere.',
-      administrator: 'An administrator ended your earlier sign-in on this browser.',
-      account:
-        'Your earlier sign-in on this browser ended, because your Microsoft account or its access to {product} changed.',
-      expired: 'Your earlier sign-in on this browser has expired.',
-    },
-    password: 'Sign in again. Microsoft asks for your password.',
+    proveAgain: 'Sign in again. Microsoft asks you to confirm that it is you.',
     replaces:
       'You are signed in as {who}. When another user signs in, this sign-in ends in this browser.',
     notSaved: {
@@ -450,14 +459,7 @@ export const en = {
     },
     reload: 'Reload the page to see what has changed.',
     plain: 'You are signed out of {product}.',
-    why: {
-      signed_out: 'You had already signed out.',
-      ended_elsewhere: 'Your sign-in in this browser had already been ended from elsewhere.',
-      administrator: 'An administrator had already ended your sign-in.',
-      account:
-        'Your sign-in had already ended, because your Microsoft account or its access to {product} changed.',
-      expired: 'Your sign-in had already expired.',
-    },
+    already: 'You were signed out before',
     progress: {
       delivered: 'Signed out',
       pending: 'Signing out…',
@@ -558,13 +560,6 @@ export const en = {
     addressesTitle: 'IP addresses are hidden',
     addresses: 'They are shown for five minutes after you enter your password.',
     proveFirst: 'Enter your password now',
-    ended: {
-      signed_out: 'Signed out',
-      ended_elsewhere: 'Ended from elsewhere',
-      administrator: 'Ended by an administrator',
-      account: 'Your Microsoft account or its access changed',
-      expired: 'The sign-in expired',
-    },
     rejected: {
       mfa_not_proved: 'Two-step verification was not completed',
       freshness_not_proved: 'A fresh sign-in was not confirmed',
