@@ -4,22 +4,29 @@ import { backupCommand } from './operations/command/backup.ts'
 import { CommandFailure, EXIT } from './operations/command/broker.ts'
 import { clientCommands } from './operations/command/clients.ts'
 import { completionCommand } from './operations/command/completion.ts'
-import { asFormat, createContext, examples, type Context } from './operations/command/context.ts'
+import {
+  type Adder,
+  asFormat,
+  createContext,
+  type Context,
+  local,
+  option,
+} from './operations/command/context.ts'
 import { evidenceCommands } from './operations/command/evidence.ts'
 import { freshSignInCommands } from './operations/command/fresh-sign-in.ts'
 import { deliveryCommands } from './operations/command/deliveries.ts'
 import { doctorCommand } from './operations/command/doctor.ts'
 import { keyCommands } from './operations/command/keys.ts'
-import { lockCommands } from './operations/command/locks.ts'
+import { lockCommand, lockCommands, unlockCommand } from './operations/command/locks.ts'
 import { migrateStoreCommand } from './operations/command/migrate-store.ts'
 import { restoreCommand } from './operations/command/restore.ts'
 import { migrateCommand } from './operations/command/migrate.ts'
-import { overviewCommands } from './operations/command/overview.ts'
+import { guardsCommand, statusCommand } from './operations/command/overview.ts'
 import { userCommands } from './operations/command/users.ts'
-import { revocationCommands } from './operations/command/revocations.ts'
+import { revocationCommands, revokeCommand } from './operations/command/revocations.ts'
 import { searchCommand } from './operations/command/search.ts'
 import { sessionCommands } from './operations/command/sessions.ts'
-import { tenantCommands } from './operations/command/tenants.ts'
+import { entraCommands, setupCommand, tenantCommands } from './operations/command/tenants.ts'
 import { streamCommands } from './operations/command/streams.ts'
 import { webhookCommands } from './operations/command/webhooks.ts'
 import { fenced } from './operations/command/show.ts'
@@ -27,21 +34,61 @@ import type { Terminal } from './operations/command/terminal.ts'
 import { version } from './runtime/version.ts'
 import { WORK } from './protocol/work.ts'
 
-const COMMANDS = [
-  serveCommands,
+const serveCommand = local(
+  {
+    name: 'serve',
+    about:
+      'Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.',
+    examples: [
+      'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
+      'BROKER_WORK=none cmb serve   # where cmb work runs too',
+    ],
+  },
+  ({ context, self }) => runProcess(context, self, 'broker'),
+)
+
+const workCommand = local<{ only?: string }>(
+  {
+    name: 'work',
+    about:
+      "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
+    flags: [
+      option(
+        '--only <names>',
+        'a comma list of the kinds of work (default: BROKER_WORK, else all)',
+      ),
+    ],
+    examples: ['cmb work', 'cmb work --only deliveries,probe'],
+    more: `Kinds of work:\n${Object.entries(WORK)
+      .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
+      .join('\n')}`,
+  },
+  ({ context, self, options: { only } }) =>
+    runProcess(context, self, 'worker', only === undefined ? {} : { BROKER_WORK: only }),
+)
+
+const COMMANDS: readonly Adder[] = [
+  serveCommand,
+  workCommand,
   doctorCommand,
-  overviewCommands,
+  statusCommand,
+  guardsCommand,
   clientCommands,
   searchCommand,
   sessionCommands,
+  revokeCommand,
   revocationCommands,
   freshSignInCommands,
+  lockCommand,
+  unlockCommand,
   lockCommands,
   deliveryCommands,
   webhookCommands,
   streamCommands,
   keyCommands,
   tenantCommands,
+  setupCommand,
+  entraCommands,
   auditCommand,
   evidenceCommands,
   userCommands,
@@ -112,49 +159,15 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 }
 
 /**
- * Adds the commands `serve` and `work`, which run a broker and a separate worker. `--data-dir` here
- * sets BROKER_DATA_DIR.
+ * Runs a broker or a separate worker to its end. `--data-dir` here sets BROKER_DATA_DIR.
  */
-function serveCommands(program: Command, context: Context): void {
-  const run = async (
-    command: Command,
-    kind: 'broker' | 'worker',
-    more: Record<string, string> = {},
-  ): Promise<void> => {
-    const { serve } = await import('./main.ts')
-    const settings = context.environment({ BROKER_DATA_DIR: context.dataDir(command), ...more })
-    command.setOptionValue('exitCode', await serve(settings, {}, kind))
-  }
-  examples(
-    program
-      .command('serve')
-      .description(
-        'Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.',
-      )
-      .action((_options: unknown, command: Command) => run(command, 'broker')),
-    'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
-    'BROKER_WORK=none cmb serve   # where cmb work runs too',
-  )
-  examples(
-    program
-      .command('work')
-      .description(
-        "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
-      )
-      .option(
-        '--only <names>',
-        'a comma list of the kinds of work (default: BROKER_WORK, else all)',
-      )
-      .addHelpText(
-        'after',
-        `\nKinds of work:\n${Object.entries(WORK)
-          .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
-          .join('\n')}`,
-      )
-      .action(({ only }: { only?: string }, command: Command) =>
-        run(command, 'worker', only === undefined ? {} : { BROKER_WORK: only }),
-      ),
-    'cmb work',
-    'cmb work --only deliveries,probe',
-  )
+async function runProcess(
+  context: Context,
+  command: Command,
+  kind: 'broker' | 'worker',
+  more: Record<string, string> = {},
+): Promise<void> {
+  const { serve } = await import('./main.ts')
+  const settings = context.environment({ BROKER_DATA_DIR: context.dataDir(command), ...more })
+  command.setOptionValue('exitCode', await serve(settings, {}, kind))
 }

@@ -1,5 +1,7 @@
+import type { z } from 'zod'
 import { toWire } from '../../clients/metadata.ts'
 import { newClientSecret } from '../../clients/secret.ts'
+import type { client as clientShape } from '../contract/registration.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type {
@@ -22,7 +24,9 @@ import { previewedAge } from './revocations.ts'
  * Returns a registration for operators: the metadata of the wire, and of each secret only its id
  * and times.
  */
-export function shown(client: Client): Record<string, unknown> {
+type ClientShown = z.output<typeof clientShape>
+
+export function shown(client: Client): ClientShown {
   const secrets = client.secrets.map((secret) => ({
     id: secret.id,
     created_at: secret.createdAt,
@@ -34,7 +38,7 @@ export function shown(client: Client): Record<string, unknown> {
     secrets,
     created_at: client.createdAt,
     updated_at: client.updatedAt,
-  }
+  } as ClientShown
 }
 
 export const noSuchClient = (): Problem =>
@@ -76,7 +80,7 @@ export async function add(
   caller: Caller,
   id: string,
   one: ClientMetadata,
-): Promise<Record<string, unknown>> {
+): Promise<ClientShown & { client_secret?: string }> {
   const before = await deps.store.findClient(id)
   if (before !== undefined && before.removedAt === undefined) {
     throw new Problem(
@@ -155,23 +159,22 @@ async function put(
 }
 
 /** Returns the ids of a client's secrets, for the audit log. */
-const secretIds = ({ secrets }: Pick<Client, 'secrets'>) => ({
+const secretIds = ({ secrets }: { secrets: readonly { id: string }[] }) => ({
   secrets: secrets.map((secret) => secret.id),
 })
 const secretsOf = async ({ store }: Deps, id: string) =>
   secretIds((await store.findClient(id)) ?? { secrets: [] })
-const secretsChanged =
-  (before: ReturnType<typeof secretIds>) => (answer: Record<string, unknown>) => ({
-    changed: changes(before, secretIds(answer as Pick<Client, 'secrets'>)),
-  })
+const secretsChanged = (before: ReturnType<typeof secretIds>) => (answer: ClientShown) => ({
+  changed: changes(before, secretIds(answer)),
+})
 
 export async function rotateSecret(
   deps: Deps,
   caller: Caller,
   id: string,
-): Promise<Record<string, unknown>> {
+): Promise<ClientShown & { client_secret: string }> {
   const before = await secretsOf(deps, id)
-  const act = async (): Promise<Record<string, unknown>> => {
+  const act = async () => {
     const client = mine(await known(deps, id), caller)
     if (!usesSecret(client.metadata))
       throw new Problem(
@@ -199,14 +202,14 @@ export async function removeSecret(
   caller: Caller,
   id: string,
   secretId: string,
-): Promise<Record<string, unknown>> {
+): Promise<ClientShown> {
   const before = await secretsOf(deps, id)
   const about = {
     act: 'client.remove_secret',
     target: `client ${id}`,
     details: { secret_id: secretId },
   }
-  const act = async (): Promise<Record<string, unknown>> => {
+  const act = async () => {
     mine(await known(deps, id), caller)
     if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
       throw new Problem(
@@ -225,7 +228,7 @@ export async function remove(
   caller: Caller,
   id: string,
   source: ClientSource | undefined,
-): Promise<Record<string, unknown>> {
+) {
   const before = await deps.store.findClient(id)
   const details = {
     source: source ?? caller.source,
@@ -259,7 +262,7 @@ export async function remove(
               'The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.',
             ]
           : []
-      return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
+      return { clientId: id, seq: answer.committed.revocation.seq, notes }
     },
   )
 }

@@ -1,7 +1,5 @@
 import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { delivery } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
@@ -128,5 +126,8 @@ export async function deliveryPage(
 }
 
 /** Returns a delivery for the API. A logout token names a session or a user, never both. */
-export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) =>
-  shown(delivery, { ...one, attemptsMade: one.attempts, attempts })
+export const deliveryShown = (one: Delivery, attempts?: DeliveryAttempt[]) => ({
+  ...one,
+  attemptsMade: one.attempts,
+  attempts,
+})

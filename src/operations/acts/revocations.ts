@@ -1,6 +1,4 @@
 import type { LoggedRevocation, Revocation, RevocationPreview, Subject } from '../../../db/types.ts'
-import { dryRunOfChange } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { raisesFloor, type Selector } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'
@@ -90,8 +88,10 @@ export const withFirstUsers = async (deps: Pick<Deps, 'store'>, end: RevocationP
   ...end,
   firstUsers: await firstUsers(deps, end.firstSubjects),
 })
-export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) =>
-  shown(dryRunOfChange, { dryRun: true, wouldEnd: await withFirstUsers(deps, end) })
+export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPreview) => ({
+  dryRun: true as const,
+  wouldEnd: await withFirstUsers(deps, end),
+})
 
 interface Revoking {
   now: number

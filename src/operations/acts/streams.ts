@@ -57,7 +57,7 @@ export async function disableStream(
   caller: Caller,
   id: string,
   { reason, ...said }: CaseAndComment & { reason: string },
-): Promise<object> {
+) {
   const before = await knownStream(deps, id)
   const details = { client_id: before.clientId, before: before.status, reason }
   return withAudit(
@@ -86,12 +86,7 @@ export async function disableStream(
 }
 
 /** Removes a stream and closes its pending deliveries. The receiver may create another one. */
-export async function removeStream(
-  deps: Deps,
-  caller: Caller,
-  id: string,
-  said: CaseAndComment,
-): Promise<object> {
+export async function removeStream(deps: Deps, caller: Caller, id: string, said: CaseAndComment) {
   const before = await knownStream(deps, id)
   return withAudit(
     deps,
@@ -104,7 +99,7 @@ export async function removeStream(
         reason: 'The stream was removed by an administrator.',
       })
       changed(deps, caller, before, 'remove')
-      return { id, removed: true }
+      return { id }
     },
   )
 }

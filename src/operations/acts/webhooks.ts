@@ -71,7 +71,7 @@ export async function addWebhook(
   caller: Caller,
   wanted: WebhookSettings,
   said: CaseAndComment,
-): Promise<object> {
+) {
   const now = deps.clock.now()
   const id = `wh_${newId(deps.random)}`
   const secret = newWebhookSecret(deps.random)
@@ -107,7 +107,7 @@ export async function changeWebhook(
   caller: Caller,
   id: string,
   { change, ...said }: CaseAndComment & { change: Partial<WebhookSettings> },
-): Promise<object> {
+) {
   const before = await knownWebhook(deps, id)
   const after = { ...before, ...change }
   const details = { changed: changes(settingsShown(before), settingsShown(after)) }
@@ -134,7 +134,7 @@ export async function rotateWebhookSecret(
   caller: Caller,
   id: string,
   { overlapSeconds, ...said }: CaseAndComment & { overlapSeconds: number },
-): Promise<object> {
+) {
   const { secretSealed } = await knownWebhook(deps, id)
   const details = { overlap_seconds: overlapSeconds }
   return withAudit(
@@ -156,12 +156,7 @@ export async function rotateWebhookSecret(
 }
 
 /** Removes an endpoint and closes its pending deliveries. */
-export async function removeWebhook(
-  deps: Deps,
-  caller: Caller,
-  id: string,
-  said: CaseAndComment,
-): Promise<object> {
+export async function removeWebhook(deps: Deps, caller: Caller, id: string, said: CaseAndComment) {
   const details = settingsShown(await knownWebhook(deps, id))
   return withAudit(
     deps,
@@ -174,7 +169,7 @@ export async function removeWebhook(
         reason: 'The webhook endpoint was removed.',
       })
       changed(deps, caller, id, 'removed')
-      return { id, removed: true }
+      return { id }
     },
   )
 }
@@ -183,7 +178,7 @@ export async function removeWebhook(
  * Sends a test event to one endpoint, whatever its events are.
  * @returns the delivery, which shows the outcome
  */
-export async function testWebhook(deps: Deps, caller: Caller, id: string): Promise<object> {
+export async function testWebhook(deps: Deps, caller: Caller, id: string) {
   const { state } = await knownWebhook(deps, id)
   return withAudit(deps, caller, { act: 'webhook.test', target: `webhook ${id}` }, async () => {
     const ref = await deps.store.testWebhook(id)

@@ -7,21 +7,8 @@ import { methodsAt } from '../../protocol/described.ts'
 import { adminAudience } from '../../protocol/names.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
-import { auditRoutes } from './audit.ts'
-import { clientRoutes } from './clients.ts'
-import { deliveryRoutes } from './deliveries.ts'
-import { keyRoutes } from './keys.ts'
-import { lockRoutes } from './locks.ts'
-import { overviewRoutes } from './overview.ts'
-import { revocationRoutes } from './revocations.ts'
-import type { AdminEnv, Route } from './route.ts'
-import { localRoutes } from './local.ts'
-import { searchRoutes } from './search.ts'
-import { sessionRoutes } from './sessions.ts'
-import { streamRoutes } from './streams.ts'
-import { tenantRoutes } from './tenants.ts'
-import { userRoutes } from './users.ts'
-import { webhookRoutes } from './webhooks.ts'
+import type { AdminEnv } from '../contract/route.ts'
+import { actsOf } from '../contract/acts.ts'
 
 /** The admin API over HTTP, for clients with an access token of a `broker:` scope. */
 export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
@@ -90,7 +77,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     await next()
     c.header('Cache-Control', 'no-store')
   })
-  for (const mount of [...ROUTES, ...webhookRoutes(deps)]) mount(api, { deps, checks })
+  for (const mount of actsOf(deps)) mount(api, { deps, checks })
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)
@@ -109,22 +96,6 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   })
   return api
 }
-
-const ROUTES: readonly Route[] = [
-  ...clientRoutes,
-  ...sessionRoutes,
-  ...searchRoutes,
-  ...revocationRoutes,
-  ...lockRoutes,
-  ...deliveryRoutes,
-  ...streamRoutes,
-  ...keyRoutes,
-  ...tenantRoutes,
-  ...auditRoutes,
-  ...userRoutes,
-  ...localRoutes,
-  ...overviewRoutes,
-]
 
 const DENIED_SECONDS = 60
 const MOST_DENIED = 1_000

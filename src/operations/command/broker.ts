@@ -1,6 +1,7 @@
 import { request } from 'node:http'
 import { StoreUnavailable } from '../../../db/types.ts'
 import { findSocket } from '../acts/socket-path.ts'
+import type { Acts } from '../contract/acts.ts'
 import type { Terminal } from './terminal.ts'
 
 /**
@@ -8,6 +9,11 @@ import type { Terminal } from './terminal.ts'
  * and root can open, or over HTTPS (remote.ts).
  */
 export interface Broker {
+  /**
+   * Carries out an act of the admin API.
+   * @param members of the request: those that the address names, and the others
+   */
+  ask<At extends Acts['at']>(at: At, members?: object, timeoutMs?: number): Promise<AnswerTo<At>>
   get<T = Json>(path: string): Promise<T>
   /** Returns an answer that is not a JSON document. */
   text(path: string): Promise<string>
@@ -19,6 +25,12 @@ export interface Broker {
   ): Promise<T>
 }
 export type Json = Record<string, unknown>
+
+type ActAt<At> = Extract<Acts, { at: At }>
+/** The members of an act's request, without those that its address names. */
+export type MemberOf<At> = ActAt<At>['member']
+/** The answer to an act that is no dry run. */
+export type AnswerTo<At> = Exclude<ActAt<At>['answer'], { dry_run: true }>
 
 export interface Answered {
   status: number
@@ -62,6 +74,28 @@ export function storeFailure(error: unknown): never {
   )
 }
 
+/**
+ * Returns the method, the path and the body of an act's request. Members that the address does not
+ * name are in the query of a GET or DELETE, else in the body.
+ */
+export function requestOf(
+  at: Acts['at'],
+  members: object,
+): [method: string, path: string, body: unknown] {
+  const left = new Map<string, unknown>(
+    Object.entries(members).filter(([, value]) => value !== undefined),
+  )
+  const [method = '', named = ''] = at.split(' ')
+  const path = named.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = String(left.get(name))
+    left.delete(name)
+    return encodeURIComponent(value)
+  })
+  if (method !== 'GET' && method !== 'DELETE') return [method, path, Object.fromEntries(left)]
+  const query = new URLSearchParams([...left].map(([name, value]) => [name, String(value)]))
+  return [method, left.size > 0 ? `${path}?${query.toString()}` : path, undefined]
+}
+
 const TIMEOUT_MS = 60_000
 /** Time limit of a long request, such as the evidence of a wide revocation. */
 const LONG_MS = 3_600_000
@@ -89,6 +123,7 @@ export function brokerBy(ask: Ask): Broker {
   const call = async <T>(...request: Parameters<typeof text>): Promise<T> =>
     JSON.parse(await text(...request)) as T
   return {
+    ask: (at, members = {}, timeoutMs = TIMEOUT_MS) => call(...requestOf(at, members), timeoutMs),
     get: (path) => call('GET', path),
     text: (path) => text('GET', path, undefined, LONG_MS),
     send: call,

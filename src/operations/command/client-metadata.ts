@@ -1,85 +1,50 @@
-import { Option, type Command } from 'commander'
 import { readFile } from 'node:fs/promises'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { repeated, type Context } from './context.ts'
+import { type Called, option, repeated } from './context.ts'
 
-export interface MetadataOptions {
+export interface WithFile {
   metadata?: string
-  name?: string
-  redirectUri?: string[]
-  postLogoutRedirectUri?: string[]
-  logoutUri?: string[]
-  logoutBy?: string
-  authMethod?: string
-  grant?: string[]
-  scope?: string
-  audience?: string
 }
 
-export const withMetadata = (command: Command): Command =>
-  command
-    .option(
-      '--metadata <file>',
-      'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it',
-    )
-    .option('--name <name>', 'shown to users')
-    .option(
-      '--redirect-uri <uri>',
-      'where sign-in returns to; an exact match (repeatable)',
-      repeated,
-    )
-    .option(
-      '--post-logout-redirect-uri <uri>',
-      'where sign-out may return to (repeatable)',
-      repeated,
-    )
-    .option(
-      '--logout-uri <uri>',
-      'where logout tokens are delivered (repeatable: each gets every token)',
-      repeated,
-    )
-    .addOption(
-      new Option(
-        '--logout-by <claim>',
-        "what a logout token names: each session's sid, or sub once (with the guard)",
-      ).choices(['sid', 'sub']),
-    )
-    .addOption(
-      new Option('--auth-method <method>', 'how it authenticates').choices([
-        'client_secret_basic',
-        'client_secret_post',
-        'private_key_jwt',
-        'none',
-      ]),
-    )
-    .option('--grant <type>', 'a grant type that it may use (repeatable)', repeated)
-    .option('--scope <scopes>', 'scopes that it may ask for, separated by spaces')
-    .option('--audience <uri>', 'the aud of its access tokens')
-
-/**
- * Returns a registration's metadata: that of the file, if one is named, overridden by the options.
- */
-export async function metadataOf(context: Context, options: MetadataOptions): Promise<Json> {
-  const base = options.metadata === undefined ? {} : await readMetadata(context, options.metadata)
-  const given: Json = {
-    client_name: options.name,
-    redirect_uris: options.redirectUri,
-    post_logout_redirect_uris: options.postLogoutRedirectUri,
-    backchannel_logout_uris: options.logoutUri,
-    logout_by: options.logoutBy,
-    token_endpoint_auth_method: options.authMethod,
-    grant_types: options.grant,
-    scope: options.scope,
-    audience: options.audience,
-  }
-  return {
-    ...base,
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-  }
+/** The options that are members of a registration. */
+export const METADATA = {
+  client_name: option('--name <name>', 'shown to users'),
+  redirect_uris: option(
+    '--redirect-uri <uri>',
+    'where sign-in returns to; an exact match (repeatable)',
+  ).argParser(repeated),
+  post_logout_redirect_uris: option(
+    '--post-logout-redirect-uri <uri>',
+    'where sign-out may return to (repeatable)',
+  ).argParser(repeated),
+  backchannel_logout_uris: option(
+    '--logout-uri <uri>',
+    'where logout tokens are delivered (repeatable: each gets every token)',
+  ).argParser(repeated),
+  logout_by: option(
+    '--logout-by <claim>',
+    "what a logout token names: each session's sid, or sub once (with the guard)",
+  ).choices(['sid', 'sub']),
+  token_endpoint_auth_method: option('--auth-method <method>', 'how it authenticates').choices([
+    'client_secret_basic',
+    'client_secret_post',
+    'private_key_jwt',
+    'none',
+  ]),
+  grant_types: option('--grant <type>', 'a grant type that it may use (repeatable)').argParser(
+    repeated,
+  ),
+  scope: option('--scope <scopes>', 'scopes that it may ask for, separated by spaces'),
+  audience: option('--audience <uri>', 'the aud of its access tokens'),
 }
+export const METADATA_FILE = option(
+  '--metadata <file>',
+  'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it',
+)
 
-/** Reads a metadata file. The YAML parser reads JSON too. */
-async function readMetadata(context: Context, file: string): Promise<Json> {
+/** Reads the file of `--metadata`, if it is given. The YAML parser reads JSON too. */
+export async function fromFile({ context, options: { metadata: file } }: Called<WithFile>) {
+  if (file === undefined) return {}
   const unusable = (why: string): CommandFailure =>
     new CommandFailure(EXIT.usage, `--metadata ${file}: ${why}`)
   const text =

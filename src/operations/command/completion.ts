@@ -1,23 +1,24 @@
 import { Argument, type Command } from 'commander'
-import { examples, type Context } from './context.ts'
+import { type Adder, local } from './context.ts'
 
 /** Shell completion, generated from the commands themselves. */
 
 const SHELLS = { bash, zsh, fish }
 
-export function completionCommand(program: Command, context: Context): void {
-  examples(
-    program
-      .command('completion')
-      .description('Print a script that completes commands and options in a shell.')
-      .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
-      .action((shell: keyof typeof SHELLS) =>
-        context.terminal.out(SHELLS[shell](tableOf(program))),
-      ),
-    'source <(cmb completion bash)',
-    'cmb completion fish > ~/.config/fish/completions/cmb.fish',
-  )
-}
+export const completionCommand: Adder = (program, context) =>
+  local(
+    {
+      name: 'completion',
+      about: 'Print a script that completes commands and options in a shell.',
+      argument: new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)),
+      examples: [
+        'source <(cmb completion bash)',
+        'cmb completion fish > ~/.config/fish/completions/cmb.fish',
+      ],
+    },
+    ({ args: [shell = ''] }) =>
+      context.terminal.out(SHELLS[shell as keyof typeof SHELLS](tableOf(program))),
+  )(program, context)
 
 /**
  * The words that may follow each command: its subcommands and options. `at` is the command without

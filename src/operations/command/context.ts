@@ -1,12 +1,19 @@
 import { resolve } from 'node:path'
-import { Command, Option } from 'commander'
+import { type Argument, type Command, Option } from 'commander'
 import { readText, withSettings } from '../../config/read.ts'
 import type { Environment } from '../../config/setting.ts'
-import { CommandFailure, EXIT, openBroker, type Broker } from './broker.ts'
+import type { Acts } from '../contract/acts.ts'
+import {
+  type AnswerTo,
+  CommandFailure,
+  EXIT,
+  openBroker,
+  type Broker,
+  type MemberOf,
+} from './broker.ts'
 import { csvOf } from './csv.ts'
-import { readPast } from './moment.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
-import { fenced, json, time, timeMs } from './show.ts'
+import { fenced, json, nextPage, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The dependencies of every command: the terminal, the broker, and one way to print an answer. */
@@ -89,23 +96,136 @@ type Format = keyof typeof FORMATS
 export const asFormat = (): Option =>
   new Option('--output <format>', 'how to print: csv is for lists').choices(Object.keys(FORMATS))
 
-export const asJson = (): Option => new Option('--json', 'print what the broker answered, as JSON')
+export const option = (flags: string, about: string): Option => new Option(flags, about)
 
-/** Adds examples to a command's help. */
-export function examples(command: Command, ...texts: string[]): Command {
-  return command.addHelpText('after', `\nExamples:\n${texts.map((text) => `  ${text}`).join('\n')}`)
+export const JSON_OUTPUT = option('--json', 'print what the broker answered, as JSON')
+export const YES = option('--yes', 'do not ask')
+export const BEFORE = option(
+  '--before <cursor>',
+  'the next page: the cursor that the page before printed',
+)
+/** The options of a paged list. */
+export const paged = (most: string) => ({
+  limit: option('--limit <n>', 'how many at most').default(most),
+  before: BEFORE,
+})
+/** The options that the audit log keeps with an act. */
+export const CASE = {
+  case_reference: option('--case <reference>', 'your case reference, kept in the audit log'),
+}
+export const CASE_AND_COMMENT = {
+  ...CASE,
+  comment: option('--comment <text>', 'a comment, kept in the audit log'),
+}
+/** The options that limit a list to a period. @param read reads a time as the broker expects it */
+export const period = (read: (value: string) => number) =>
+  [
+    option(
+      '--from <time>',
+      'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00',
+    ).argParser(read),
+    option('--to <time>', 'only entries before this time').argParser(read),
+  ] as const
+
+export const repeated = (value: string, before: string[] | undefined): string[] => [
+  ...(before ?? []),
+  value,
+]
+
+/** Adds a command, with those below it, to its parent. */
+export type Adder = (parent: Command, context: Context) => unknown
+
+/** Defines a command that only holds others. */
+export const group =
+  (name: string, about: string, ...below: Adder[]): Adder =>
+  (parent, context) => {
+    const command = parent.command(name).description(about)
+    for (const add of below) add(command, context)
+  }
+
+interface Described {
+  /** The command's name and arguments, such as `show <client>`. */
+  name: string
+  about: string
+  argument?: Argument
+  /** The options that are no members of a request. */
+  flags?: readonly Option[]
+  examples?: readonly string[]
+  /** A paragraph of the command's help. */
+  more?: string
 }
 
-/** Adds the options of a paged list. */
-export const paged = (most: string) => (command: Command) =>
-  command.option('--limit <n>', 'how many at most', most).addOption(before())
-export const before = (): Option =>
-  new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
-/**
- * Returns the hint to the next page. @param next the broker's cursor, null at the end of the list
- */
-export const nextPage = (next: string | number | null): string =>
-  next === null ? '' : `There are more: repeat the command with --before ${next}\n`
+/** Defines a command that runs without a request of its own to the broker. */
+export const local =
+  <O = object>(
+    { name, about, argument, flags = [], examples = [], more }: Described,
+    run: (called: { context: Context; self: Command; args: string[]; options: O }) => unknown,
+  ): Adder =>
+  (parent, context) => {
+    const command = parent.command(name).description(about)
+    if (argument !== undefined) command.addArgument(argument)
+    for (const one of flags) command.addOption(one)
+    if (more !== undefined) command.addHelpText('after', `\n${more}`)
+    if (examples.length > 0)
+      command.addHelpText('after', `\nExamples:\n${examples.map((text) => `  ${text}`).join('\n')}`)
+    return command.action(async (...given: unknown[]) => {
+      const self = given.at(-1) as Command
+      await run({ context, self, args: self.args, options: self.opts() as O })
+    })
+  }
+
+/** A called command: its first two arguments and its options. */
+export interface Called<O = object> {
+  context: Context
+  broker: Broker
+  self: Command
+  id: string
+  second: string
+  options: O
+}
+/** Sends the request of a command. @param more members that replace those of its options */
+type Send<A> = (more?: object) => Promise<A>
+
+interface Verb<At extends Acts['at'], O> extends Described {
+  /** The act. The arguments fill its address first, then the members that have their names. */
+  at: At
+  /** The options that are members of the request. */
+  takes?: { readonly [K in MemberOf<At>]?: Option }
+  /** Returns members that are neither an argument nor an option. */
+  members?: (called: Called<O>) => object | Promise<object>
+  /** Sends the request, if not at once. Returns undefined if it has printed the answer itself. */
+  ask?: (send: Send<AnswerTo<At>>, called: Called<O>) => Promise<AnswerTo<At> | undefined>
+  words: (answer: AnswerTo<At>, called: Called<O>) => string
+}
+
+/** Defines a command that carries out one act, and prints the answer as text or JSON. */
+export const verb =
+  <At extends Acts['at'], O = object>(
+    { at, takes = {}, members, ask, words, ...described }: Verb<At, O>,
+    ...below: Adder[]
+  ): Adder =>
+  (parent, context) => {
+    const options = Object.entries<Option>(takes as Record<string, Option>)
+    const flags = [...options.map(([, one]) => one), ...(described.flags ?? []), JSON_OUTPUT]
+    const add = local<O>({ ...described, flags }, async ({ self, args, options: given }) => {
+      const broker = await context.broker(self)
+      const [id = '', second = ''] = args
+      const called = { context, broker, self, id, second, options: given }
+      const inAddress = [...at.matchAll(/:(\w+)/g)].map(([, name]) => name)
+      const request = Object.fromEntries([
+        ...self.registeredArguments.map((one, i) => [inAddress[i] ?? one.name(), args[i]]),
+        ...Object.entries((await members?.(called)) ?? {}),
+        ...options
+          .map(([name, one]) => [name, self.getOptionValue(one.attributeName())])
+          .filter(([, value]) => value !== undefined),
+      ]) as object
+      const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
+      const answer = await (ask === undefined ? send() : ask(send, called))
+      if (answer !== undefined) context.print(self, answer, () => words(answer, called))
+    })
+    const command = add(parent, context) as Command
+    for (const one of below) one(command, context)
+  }
 
 /** A page of a searched list. `searched_to` is set if the broker stopped the search early. */
 interface Searched {
@@ -117,108 +237,36 @@ interface Searched {
  * Requests pages until one is full or the list ends.
  * @param list the member of the answer that holds the entries
  */
-export async function fullPage<K extends string, A extends Searched & Record<K, unknown[]>>(
-  { err }: Pick<Terminal, 'err'>,
-  list: K,
-  { limit, before: first }: { limit?: string | undefined; before?: string | undefined },
-  page: (more: { limit: string | undefined; before: string | undefined }) => Promise<A>,
-): Promise<A> {
-  let answer = await page({ limit, before: first })
-  while (answer.searched_to && answer.next !== null) {
-    const { at, opened_at: openedAt, at_ms: atMs } = answer.searched_to
-    err(
-      `Searched back to ${at === undefined && openedAt === undefined ? timeMs(atMs) : time(at ?? openedAt)}; searching further back.\n`,
-    )
-    const so = answer[list]
-    const more = await page({
-      limit: limit === undefined ? undefined : String(Number(limit) - so.length),
-      before: String(answer.next),
-    })
-    answer = { ...more, [list]: [...so, ...more[list]] }
+export const fullPage =
+  <K extends string>(list: K) =>
+  async <A extends Searched & Record<K, unknown[]>>(
+    send: Send<A>,
+    { context, options: { limit } }: Called<{ limit?: string }>,
+  ): Promise<A> => {
+    let answer = await send()
+    while (answer.searched_to && answer.next !== null) {
+      const { at, opened_at: openedAt, at_ms: atMs } = answer.searched_to
+      context.terminal.err(
+        `Searched back to ${at === undefined && openedAt === undefined ? timeMs(atMs) : time(at ?? openedAt)}; searching further back.\n`,
+      )
+      const so = answer[list]
+      const more = await send({ limit: Number(limit) - so.length, before: answer.next })
+      answer = { ...more, [list]: [...so, ...more[list]] }
+    }
+    return answer
   }
-  return answer
-}
 
-/** The case reference of an act, for the audit log. */
-const caseOption = (): Option =>
-  new Option('--case <reference>', 'your case reference, kept in the audit log')
-export const withCase = (command: Command): Command => command.addOption(caseOption())
-export const withCaseAndComment = (command: Command): Command =>
-  withCase(command).addOption(new Option('--comment <text>', 'a comment, kept in the audit log'))
-export interface CaseAndComment {
-  case?: string
-  comment?: string
-}
-export const caseAndComment = (options: CaseAndComment) => ({
-  case_reference: options.case,
-  comment: options.comment,
-})
-
-/** Adds the options that limit a list to a period. */
-export const withPeriod = (command: Command): Command =>
-  command
-    .addOption(
-      new Option(
-        '--from <time>',
-        'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00',
-      ).argParser(readPast),
-    )
-    .addOption(new Option('--to <time>', 'only entries before this time').argParser(readPast))
-
-export const repeated = (value: string, before: string[] | undefined): string[] => [
-  ...(before ?? []),
-  value,
-]
-
-/** Returns a query string of the defined values. */
-export function queryOf(values: Record<string, string | undefined>): string {
-  const query = new URLSearchParams(
-    Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined),
-  )
-  return query.size > 0 ? `?${query.toString()}` : ''
-}
-
-/** Returns a path of the admin API, with the values escaped. */
-export const path = (parts: TemplateStringsArray, ...values: string[]): string =>
-  String.raw({ raw: parts }, ...values.map((value) => encodeURIComponent(value)))
-
-/** A called command: its first two arguments and its options. */
-export interface Called<O> {
-  context: Context
-  self: Command
-  id: string
-  second: string
-  options: O
-}
-
-interface Verb<A, O> {
-  /** The command's name and arguments, such as `show <client>`. */
-  name: string
-  about: string
-  options?: (command: Command) => Command
-  examples?: string[]
-  /** Sends the requests. Returns undefined if it has printed the answer itself. */
-  ask: (broker: Broker, called: Called<O>) => Promise<A | undefined>
-  words: (answer: A, called: Called<O>) => string
-}
-
-/** Adds a command that asks the broker and prints the answer as text or JSON. */
-export function verb<A, O = unknown>(
-  parent: Command,
-  context: Context,
-  { name, about, options, examples: texts = [], ask, words }: Verb<A, O>,
-): Command {
-  const command = parent.command(name).description(about)
-  options?.(command)
-  command.addOption(asJson()).action(async (...given: unknown[]) => {
-    const self = given.at(-1) as Command
-    const [id = '', second = ''] = self.args
-    const called = { context, self, id, second, options: self.opts() as O }
-    const answer = await ask(await context.broker(self), called)
-    if (answer !== undefined) context.print(self, answer, () => words(answer, called))
-  })
-  return texts.length === 0 ? command : examples(command, ...texts)
-}
+/** Asks before an act that cannot be undone, unless `--yes` is given. */
+export const sure =
+  <O extends { yes?: boolean }>(
+    does: (called: Called<O>) => string,
+    word?: (id: string) => string,
+  ) =>
+  async <A>(send: Send<A>, called: Called<O>): Promise<A> => {
+    const words = does(called)
+    if (called.options.yes !== true) await agree(called.context, words, words, word?.(called.id))
+    return send()
+  }
 
 /**
  * Asks for confirmation before an act that cannot be undone.

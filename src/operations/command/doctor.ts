@@ -1,34 +1,30 @@
-import type { Command } from 'commander'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import type { Config } from '../../config/config.ts'
 import { failed, type Finding, type Found, ok, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { JSON_OUTPUT, local, type Context } from './context.ts'
 
 /**
- * Defines `cmb doctor`, which checks settings and data directory itself and asks a running broker
- * for the rest.
+ * The command `cmb doctor`, which checks settings and data directory itself and asks a running
+ * broker for the rest.
  */
-export function doctorCommand(program: Command, context: Context): void {
-  examples(
-    program
-      .command('doctor')
-      .description(
-        'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
-      )
-      .addOption(asJson())
-      .action(async (_options: unknown, command: Command) => {
-        const findings = await look(context, context.dataDir(command))
-        context.print(command, { findings }, () => printed(findings))
-        command.setOptionValue(
-          'exitCode',
-          findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done,
-        )
-      }),
-    'cmb doctor',
-    'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\'',
-  )
-}
+export const doctorCommand = local(
+  {
+    name: 'doctor',
+    about:
+      'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
+    flags: [JSON_OUTPUT],
+    examples: ['cmb doctor', 'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\''],
+  },
+  async ({ context, self }) => {
+    const findings = await look(context, context.dataDir(self))
+    context.print(self, { findings }, () => printed(findings))
+    self.setOptionValue(
+      'exitCode',
+      findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done,
+    )
+  },
+)
 
 async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
@@ -128,9 +124,7 @@ async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
 
 async function fromBroker(context: Context, dataDir: string): Promise<Finding[]> {
   try {
-    const { findings } = await (
-      await openBroker(context.terminal, dataDir)
-    ).get<{ findings: Finding[] }>('/doctor')
+    const { findings } = await (await openBroker(context.terminal, dataDir)).ask('GET /doctor')
     return [...named('broker', [ok('It runs.')]), ...findings]
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import {
   type CheckSignature,
   evidenceCsv,
@@ -9,38 +9,9 @@ import {
   type Verified,
   verifyEvidence,
 } from '../acts/evidence-file.ts'
-import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
+import { group, JSON_OUTPUT, local, option, type Context } from './context.ts'
 import { lines, time } from './show.ts'
-
-/**
- * Defines `cmb evidence`: the broker exports the evidence of a revocation or of the audit log to a
- * file, and the command verifies it without the broker.
- */
-export function evidenceCommands(program: Command, context: Context): void {
-  const evidence = program
-    .command('evidence')
-    .description(
-      'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
-    )
-  exportCommand(evidence, context)
-  examples(
-    evidence
-      .command('verify <file>')
-      .description(
-        'Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.',
-      )
-      .option(
-        '--keys <file>',
-        "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
-      )
-      .addOption(asJson())
-      .action((file: string, options: { keys?: string }, command: Command) =>
-        verify(context, command, file, options.keys),
-      ),
-    'cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json',
-  )
-}
 
 interface Asked {
   revocation?: string
@@ -52,45 +23,65 @@ interface Asked {
   format: string
 }
 
-function exportCommand(evidence: Command, context: Context): void {
-  examples(
-    evidence
-      .command('export')
-      .description(
+/**
+ * The commands `cmb evidence`: the broker exports the evidence of a revocation or of the audit log
+ * to a file, and the command verifies it without the broker.
+ */
+export const evidenceCommands = group(
+  'evidence',
+  'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
+  local<Asked>(
+    {
+      name: 'export',
+      about:
         'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and what guards reported; of the audit log, its entries and the outcome of each act.',
-      )
-      .addOption(
-        new Option('--revocation <seq>', 'one revocation, by its number in the log').conflicts(
-          'audit',
-        ),
-      )
-      .option('--audit', 'the audit log: all of it, or the range that the next four options name')
-      .option('--from <id>', 'its first entry, by number')
-      .option('--to <id>', 'its last entry, by number')
-      .option('--since <time>', 'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z')
-      .option('--until <time>', 'entries before this time')
-      .addOption(
-        new Option(
+      flags: [
+        option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
+        option('--audit', 'the audit log: all of it, or the range that the next four options name'),
+        option('--from <id>', 'its first entry, by number'),
+        option('--to <id>', 'its last entry, by number'),
+        option('--since <time>', 'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z'),
+        option('--until <time>', 'entries before this time'),
+        option(
           '--format <format>',
           'json: an object a line; csv: the same with columns for a spreadsheet',
         )
           .choices(['json', 'csv'])
           .default('json'),
+      ],
+      examples: [
+        'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
+        'cmb evidence export --audit --since 2026-11-01 --until 2026-12-01 > audit-2026-11.jsonl',
+        'cmb evidence export --audit --from 1200 --to 1300 --format csv > audit.csv',
+      ],
+    },
+    async ({ context, self, options }) => {
+      const path = evidencePath(options)
+      const text = await (await context.broker(self)).text(path)
+      context.terminal.out(
+        options.format === 'csv'
+          ? evidenceCsv(text.split('\n').filter((line) => line !== ''))
+          : text,
       )
-      .action(async (options: Asked, command: Command) => {
-        const path = evidencePath(options)
-        const text = await (await context.broker(command)).text(path)
-        context.terminal.out(
-          options.format === 'csv'
-            ? evidenceCsv(text.split('\n').filter((line) => line !== ''))
-            : text,
-        )
-      }),
-    'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
-    'cmb evidence export --audit --since 2026-11-01 --until 2026-12-01 > audit-2026-11.jsonl',
-    'cmb evidence export --audit --from 1200 --to 1300 --format csv > audit.csv',
-  )
-}
+    },
+  ),
+  local<{ keys?: string }>(
+    {
+      name: 'verify <file>',
+      about:
+        'Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.',
+      flags: [
+        option(
+          '--keys <file>',
+          "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
+        ),
+        JSON_OUTPUT,
+      ],
+      examples: ['cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json'],
+    },
+    ({ context, self, args: [file = ''], options }) => verify(context, self, file, options.keys),
+  ),
+)
 
 function evidencePath({ revocation, audit, from, to, since, until }: Asked): string {
   const ranged = [from, to, since, until].some((one) => one !== undefined)
@@ -101,7 +92,13 @@ function evidencePath({ revocation, audit, from, to, since, until }: Asked): str
       EXIT.usage,
       'Name what to export: --revocation <seq>; or --audit, with --from, --to, --since and --until as you need them.',
     )
-  return `/audit/evidence${queryOf({ from_id: from, to_id: to, since_ms: millisecondsOf('--since', since), until_ms: millisecondsOf('--until', until) })}`
+  const [, path] = requestOf('GET /audit/evidence', {
+    from_id: from,
+    to_id: to,
+    since_ms: millisecondsOf('--since', since),
+    until_ms: millisecondsOf('--until', until),
+  })
+  return path
 }
 
 /**

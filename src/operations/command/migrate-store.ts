@@ -2,37 +2,46 @@ import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { systemClock } from '../../runtime/clock.ts'
 import { storeFailure } from './broker.ts'
-import { asJson, databaseDefault, examples, namedDatabaseUrl, type Context } from './context.ts'
+import {
+  databaseDefault,
+  JSON_OUTPUT,
+  local,
+  namedDatabaseUrl,
+  option,
+  type Context,
+} from './context.ts'
 import { lines } from './show.ts'
 
-/** Defines `cmb migrate-store`, which moves a stopped broker's store from SQLite to Postgres. */
-export function migrateStoreCommand(program: Command, context: Context): void {
-  examples(
-    program
-      .command('migrate-store')
-      .description(
-        'Move the store of a stopped broker from SQLite to an empty Postgres database. No user is signed out. The SQLite file is disabled at the end.',
-      )
-      .option('--from <file>', 'the SQLite file (default: broker.db in the data directory)')
-      .option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`)
-      .option('--check', 'read and check everything, and change nothing')
-      .addOption(asJson())
-      .action(
-        async (options: { from?: string; to?: string; check?: boolean }, command: Command) => {
-          const moved = await move(context, command, options)
-          context.print(command, moved, () => shown(moved))
-        },
-      ),
-    'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker --check',
-    'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker',
-  )
+interface Moving {
+  from?: string
+  to?: string
+  check?: boolean
 }
 
-async function move(
-  context: Context,
-  command: Command,
-  { from, to, check = false }: { from?: string; to?: string; check?: boolean },
-) {
+/** The command `cmb migrate-store`, which moves a stopped broker's store from SQLite to Postgres. */
+export const migrateStoreCommand = local<Moving>(
+  {
+    name: 'migrate-store',
+    about:
+      'Move the store of a stopped broker from SQLite to an empty Postgres database. No user is signed out. The SQLite file is disabled at the end.',
+    flags: [
+      option('--from <file>', 'the SQLite file (default: broker.db in the data directory)'),
+      option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`),
+      option('--check', 'read and check everything, and change nothing'),
+      JSON_OUTPUT,
+    ],
+    examples: [
+      'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker --check',
+      'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker',
+    ],
+  },
+  async ({ context, self, options }) => {
+    const moved = await move(context, self, options)
+    context.print(self, moved, () => shown(moved))
+  },
+)
+
+async function move(context: Context, command: Command, { from, to, check = false }: Moving) {
   const url = namedDatabaseUrl(context, to)
   const file = from === undefined ? join(context.dataDir(command), 'broker.db') : resolve(from)
   const { moveStore } = await import('../../../db/move/move.ts')

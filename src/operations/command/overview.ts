@@ -1,66 +1,50 @@
-import type { Command } from 'commander'
-import type { z } from 'zod'
 import { withoutLeaseWords } from '../acts/guards.ts'
-import type { guard, status } from '../contract/shapes.ts'
-import { EXIT } from './broker.ts'
-import { type Context, verb } from './context.ts'
-import { columns, lines, timeMs } from './show.ts'
+import { type AnswerTo, EXIT } from './broker.ts'
+import { verb } from './context.ts'
+import { columns, lines, table, timeMs } from './show.ts'
 
-type Status = z.output<typeof status>
-type GuardShown = z.output<typeof guard>
+export const statusCommand = verb({
+  name: 'status',
+  at: 'GET /status',
+  about: 'Show what is up, what is down, and which deliveries are pending.',
+  ask: async (send, { self }) => {
+    const answer = await send()
+    self.setOptionValue('exitCode', answer.status === 'unavailable' ? EXIT.failed : EXIT.done)
+    return answer
+  },
+  words: statusWords,
+  examples: ['cmb status', 'cmb status --json | jq .parts.queue'],
+})
 
-/** Defines `cmb status` and `cmb guards`. */
-export function overviewCommands(program: Command, context: Context): void {
-  verb(program, context, {
-    name: 'status',
-    about: 'Show what is up, what is down, and which deliveries are pending.',
-    ask: async (broker, { self }) => {
-      const answer = await broker.get<Status>('/status')
-      self.setOptionValue('exitCode', answer.status === 'unavailable' ? EXIT.failed : EXIT.done)
-      return answer
-    },
-    words: statusWords,
-    examples: ['cmb status', 'cmb status --json | jq .parts.queue'],
-  })
-  verb(program, context, {
-    name: 'guards',
-    about:
-      'List the guards: connection, how far each enforces the log, version, what it does without a lease, clock.',
-    ask: (broker) => broker.get<{ guards: GuardShown[] }>('/guards'),
-    words: (answer) =>
-      columns(
-        [
-          'CLIENT',
-          'GUARD',
-          'CONNECTED',
-          'ENFORCES',
-          'BEHIND',
-          'REPORTED',
-          'VERSION',
-          'WITHOUT A LEASE',
-          'CLOCK',
-        ],
-        answer.guards.map((one) => [
-          one.client_id,
-          one.guard_id,
-          one.connected ? 'yes' : 'no',
-          one.enforced_seq,
-          one.behind,
-          timeMs(one.reported_at_ms),
-          `${one.version ?? 'not reported'}${one.outdated ? ' (outdated)' : ''}`,
-          withoutLeaseWords(one.without_lease),
-          one.clock_offset_seconds === null ? '' : `${one.clock_offset_seconds} s`,
-        ]),
-        'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',
-      ),
-  })
-}
+export const guardsCommand = verb({
+  name: 'guards',
+  at: 'GET /guards',
+  about:
+    'List the guards: connection, how far each enforces the log, version, what it does without a lease, clock.',
+  words: ({ guards }) =>
+    table(
+      guards,
+      {
+        CLIENT: 'client_id',
+        GUARD: 'guard_id',
+        CONNECTED: ({ connected }) => (connected ? 'yes' : 'no'),
+        ENFORCES: 'enforced_seq',
+        BEHIND: 'behind',
+        REPORTED: 'reported_at_ms',
+        VERSION: ({ version, outdated }) =>
+          `${version ?? 'not reported'}${outdated ? ' (outdated)' : ''}`,
+        'WITHOUT A LEASE': (one) => withoutLeaseWords(one.without_lease),
+        CLOCK: ({ clock_offset_seconds: offset }) => (offset === null ? '' : `${offset} s`),
+      },
+      'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',
+    ),
+})
 
 const REDRIVE =
   'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
-function statusWords(answer: Status): string {
+function statusWords(answer: AnswerTo<'GET /status'>): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [
     name,
     part.state,

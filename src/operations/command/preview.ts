@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import type { preview } from '../contract/shapes.ts'
-import type { Broker, Json } from './broker.ts'
 import { agree, type Called } from './context.ts'
 
 /** Prints the counts of a dry run, and asks before an act that ends the sessions of many users. */
@@ -24,11 +23,6 @@ const othersWords = ({ other_subjects: others }: Preview): string =>
     ? ''
     : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`
 
-interface Request {
-  method: 'POST' | 'PATCH'
-  path: string
-  body: Json
-}
 export interface Agreeing {
   dryRun?: boolean
   yes?: boolean
@@ -40,28 +34,27 @@ export interface Agreeing {
  * @returns undefined after a dry run
  * @throws CommandFailure if the user does not agree or cannot be asked
  */
-export async function sendAgreed<T>(
-  broker: Broker,
-  { context, self, options: { dryRun, yes } }: Called<Agreeing>,
-  { method, path, body }: Request,
-  ask: 'always' | 'if_sessions_end' | 'never',
-): Promise<T | undefined> {
-  const dryRunNow = () =>
-    broker.send<{ would_end: Preview }>(method, path, { ...body, dry_run: true })
-  if (dryRun === true) {
-    const answer = await dryRunNow()
-    context.print(
-      self,
-      answer,
-      () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`,
-    )
-    return undefined
+export const agreed =
+  (ask: 'always' | 'if_sessions_end' | 'never') =>
+  async <A>(
+    send: (more?: object) => Promise<A>,
+    { context, self, options: { dryRun, yes } }: Called<Agreeing>,
+  ): Promise<A | undefined> => {
+    const dryRunNow = async () => (await send({ dry_run: true })) as { would_end: Preview }
+    if (dryRun === true) {
+      const answer = await dryRunNow()
+      context.print(
+        self,
+        answer,
+        () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`,
+      )
+      return undefined
+    }
+    if (ask !== 'never' && yes !== true) {
+      const { would_end: end } = await dryRunNow()
+      const words = previewWords(end)
+      if (ask === 'always' || end.sessions > 0)
+        await agree(context, `This would end ${words}.`, `This ends ${words}.`)
+    }
+    return send()
   }
-  if (ask !== 'never' && yes !== true) {
-    const { would_end: end } = await dryRunNow()
-    const words = previewWords(end)
-    if (ask === 'always' || end.sessions > 0)
-      await agree(context, `This would end ${words}.`, `This ends ${words}.`)
-  }
-  return broker.send<T>(method, path, body)
-}

@@ -7,11 +7,13 @@ import { systemClock } from '../../runtime/clock.ts'
 import { CommandFailure, EXIT, storeFailure } from './broker.ts'
 import {
   agree,
-  asJson,
   databaseDefault,
   databaseUrl,
-  examples,
+  JSON_OUTPUT,
+  local,
   namedDatabaseUrl,
+  option,
+  YES,
   type Context,
 } from './context.ts'
 import { lines, time } from './show.ts'
@@ -28,49 +30,47 @@ interface Options {
   yes?: boolean
 }
 
-export function restoreCommand(program: Command, context: Context): void {
-  examples(
-    program
-      .command('restore [file]')
-      .description(
-        'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
-      )
-      .option(
+export const restoreCommand = local<Options>(
+  {
+    name: 'restore [file]',
+    about:
+      'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
+    flags: [
+      option(
         '--to <url>',
         `the Postgres database; for a file one that is prepared by cmb migrate and empty (${databaseDefault}, else SQLite)`,
-      )
-      .option(
+      ),
+      option(
         '--adopt',
         'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion',
-      )
-      .option(
+      ),
+      option(
         '--nothing-lost',
         'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
-      )
-      .option('--yes', 'do not ask')
-      .addOption(asJson())
-      .action(async (file: string | undefined, options: Options, command: Command) => {
-        mustBeOneOf(file, options)
-        const question = questionOf(file, options.nothingLost)
-        if (options.yes !== true) await agree(context, question, question)
-        const run =
-          file === undefined
-            ? adopt(context, command, options)
-            : restore(context, resolve(file), context.dataDir(command), options)
-        const restored = await run.catch(storeFailure)
-        const words = (): string => shown(restored, options.nothingLost === true)
-        context.print(
-          command,
-          { ...(file !== undefined && { restored: resolve(file) }), ...restored },
-          words,
-        )
-      }),
-    'cmb restore /var/backups/broker-2026-11-24.db',
-    'cmb --data-dir /var/lib/broker restore broker.db --yes',
-    'cmb restore --adopt',
-    'cmb restore --adopt --nothing-lost',
-  )
-}
+      ),
+      YES,
+      JSON_OUTPUT,
+    ],
+    examples: [
+      'cmb restore /var/backups/broker-2026-11-24.db',
+      'cmb --data-dir /var/lib/broker restore broker.db --yes',
+      'cmb restore --adopt',
+      'cmb restore --adopt --nothing-lost',
+    ],
+  },
+  async ({ context, self, args: [file], options }) => {
+    mustBeOneOf(file, options)
+    const question = questionOf(file, options.nothingLost)
+    if (options.yes !== true) await agree(context, question, question)
+    const run =
+      file === undefined
+        ? adopt(context, self, options)
+        : restore(context, resolve(file), context.dataDir(self), options)
+    const restored = await run.catch(storeFailure)
+    const answer = { ...(file !== undefined && { restored: resolve(file) }), ...restored }
+    context.print(self, answer, () => shown(restored, options.nothingLost === true))
+  },
+)
 
 function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
   if ((file === undefined) === (adopting !== true))

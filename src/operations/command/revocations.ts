@@ -1,31 +1,23 @@
-import type { Command } from 'commander'
 import type { WireSelector } from '../../protocol/selector.ts'
-import type { z } from 'zod'
 import { GUARD_WORDS } from '../acts/guards.ts'
 import { totalsInWords } from '../acts/totals.ts'
-import type { proof, revocation } from '../contract/shapes.ts'
-import { CommandFailure, EXIT } from './broker.ts'
+import { type AnswerTo, CommandFailure, EXIT } from './broker.ts'
 import {
-  before,
+  BEFORE,
   type Called,
-  type CaseAndComment,
-  caseAndComment,
-  type Context,
+  CASE_AND_COMMENT,
   fullPage,
-  nextPage,
+  group,
+  option,
   paged,
-  path,
-  queryOf,
+  period,
   verb,
-  withCaseAndComment,
-  withPeriod,
 } from './context.ts'
-import { type Agreeing, sendAgreed } from './preview.ts'
-import { columns, lines, time, timeMs } from './show.ts'
+import { readPast } from './moment.ts'
+import { agreed, type Agreeing } from './preview.ts'
+import { columns, lines, nextPage, table, time, timeMs } from './show.ts'
 
-type Shown = z.output<typeof revocation>
-
-interface RevokeOptions extends CaseAndComment, Agreeing {
+interface RevokeOptions extends Agreeing {
   session?: string
   grant?: string
   subject?: string
@@ -34,129 +26,45 @@ interface RevokeOptions extends CaseAndComment, Agreeing {
   everything?: boolean
 }
 
-type ListOptions = Partial<
-  Record<'subject' | 'client' | 'case' | 'reason' | 'actor' | 'before', string>
-> & {
-  from?: number
-  to?: number
-  limit: string
-}
-
-const filterOf = (options: ListOptions): Record<string, string | undefined> => ({
-  sub: options.subject,
-  client_id: options.client,
-  case_reference: options.case,
-  reason: options.reason,
-  actor: options.actor,
-  since: options.from?.toString(),
-  until: options.to?.toString(),
-})
-
-/** Defines `cmb revoke` and `cmb revocations`. */
-export function revocationCommands(program: Command, context: Context): void {
-  revokeCommand(program, context)
-  const log = program
-    .command('revocations')
-    .description('Show the log of revocations, with the deliveries of each and their proof.')
-  listCommand(log, context)
-  showCommand(log, context)
-}
-
-function listCommand(log: Command, context: Context): void {
-  verb(log, context, {
-    name: 'list',
-    about: 'List revocations, newest first.',
-    options: (command) =>
-      paged('50')(
-        withPeriod(
-          command
-            .option(
-              '--subject <sub>',
-              'only of this user, also what ended one of their sessions or grants',
-            )
-            .option('--client <id>', 'only of this client, also of its grant in one session')
-            .option('--case <reference>', 'only with this case reference')
-            .option('--reason <reason>', 'only for this reason: administrator, locked …')
-            .option('--actor <id>', 'only revocations of this actor'),
-        ),
-      ),
-    ask: (broker, { options }: Called<ListOptions>) =>
-      fullPage(context.terminal, 'revocations', options, (more) =>
-        broker.get<{ revocations: Shown[]; next: number | null }>(
-          `/revocations${queryOf({ ...filterOf(options), ...more })}`,
-        ),
-      ),
-    words: (answer) =>
-      columns(HEAD, answer.revocations.map(row), 'No revocation matches.') +
-      nextPage(answer.next ?? null),
-    examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
-  })
-}
-
-const HEAD = ['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE']
-
-function showCommand(log: Command, context: Context): void {
-  verb(log, context, {
-    name: 'show <seq>',
-    about:
-      'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
-    options: (command) => command.addOption(before()),
-    ask: (broker, { id, options }: Called<{ before?: string }>) =>
-      broker.get<Proof>(path`/revocations/${id}` + queryOf({ before: options.before })),
-    words: proofWords,
-  })
-}
-
-function revokeCommand(program: Command, context: Context): void {
-  verb(program, context, {
-    name: 'revoke',
-    about:
-      'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.',
-    options: (command) =>
-      withCaseAndComment(
-        command
-          .option('--session <sid>', 'one session')
-          .option('--grant <sid>', "one client's part of a session: with --client")
-          .option('--subject <sub>', 'everything of one user')
-          .option('--client <id>', 'everything at one client')
-          .option('--tenant <tid>', 'every user of one Microsoft tenant')
-          .option('--everything', 'every user, everywhere'),
-      )
-        .option('--dry-run', 'show how many users it would sign out, and change nothing')
-        .option('--yes', 'do not ask (wide revocations ask)'),
-    ask: (broker, called: Called<RevokeOptions>) => {
-      const selector = selectorOf(called.options)
-      const body = { selector, ...caseAndComment(called.options) }
-      return sendAgreed<Revoked>(
-        broker,
-        called,
-        { method: 'POST', path: '/revocations', body },
-        WIDE.includes(selector.kind) ? 'always' : 'never',
-      )
-    },
-    words: revokedWords,
-    examples: [
-      'cmb revoke --session s_3qW… --case INC-4711',
-      'cmb revoke --subject u_9fK… --comment "laptop stolen"',
-      'cmb revoke --grant s_3qW… --client sydney',
-      'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
-      'cmb revoke --everything --yes',
-    ],
-  })
-}
-
 const WIDE: readonly WireSelector['kind'][] = ['client', 'tenant', 'everything']
 
-type Revoked = { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
-
-function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
-  if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
-  const notAsked = tenants.map(
-    (tid) =>
-      `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`,
-  )
-  return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
-}
+/** The command `cmb revoke`. */
+export const revokeCommand = verb({
+  name: 'revoke',
+  at: 'POST /revocations',
+  about:
+    'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.',
+  takes: CASE_AND_COMMENT,
+  flags: [
+    option('--session <sid>', 'one session'),
+    option('--grant <sid>', "one client's part of a session: with --client"),
+    option('--subject <sub>', 'everything of one user'),
+    option('--client <id>', 'everything at one client'),
+    option('--tenant <tid>', 'every user of one Microsoft tenant'),
+    option('--everything', 'every user, everywhere'),
+    option('--dry-run', 'show how many users it would sign out, and change nothing'),
+    option('--yes', 'do not ask (wide revocations ask)'),
+  ],
+  members: ({ options }: Called<RevokeOptions>) => ({ selector: selectorOf(options) }),
+  ask: (send, called) =>
+    agreed(WIDE.includes(selectorOf(called.options).kind) ? 'always' : 'never')(send, called),
+  words: (answer) => {
+    if (answer.outcome === 'already') return 'That had already ended; nothing was revoked.\n'
+    const { seq, tenants_without_auth_time: tenants } = answer
+    const notAsked = tenants.map(
+      (tid) =>
+        `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`,
+    )
+    return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
+  },
+  examples: [
+    'cmb revoke --session s_3qW… --case INC-4711',
+    'cmb revoke --subject u_9fK… --comment "laptop stolen"',
+    'cmb revoke --grant s_3qW… --client sydney',
+    'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
+    'cmb revoke --everything --yes',
+  ],
+})
 
 /**
  * Returns the selector of exactly one option. `--client` beside `--grant` names the grant's client.
@@ -191,20 +99,62 @@ function selectorOf(options: RevokeOptions): WireSelector {
   return { kind: 'everything' }
 }
 
-type Proof = z.output<typeof proof>
+const [since, until] = period(readPast)
+
+/** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
+export const revocationCommands = group(
+  'revocations',
+  'Show the log of revocations, with the deliveries of each and their proof.',
+  verb({
+    name: 'list',
+    at: 'GET /revocations',
+    about: 'List revocations, newest first.',
+    takes: {
+      since,
+      until,
+      sub: option(
+        '--subject <sub>',
+        'only of this user, also what ended one of their sessions or grants',
+      ),
+      client_id: option('--client <id>', 'only of this client, also of its grant in one session'),
+      case_reference: option('--case <reference>', 'only with this case reference'),
+      reason: option('--reason <reason>', 'only for this reason: administrator, locked …'),
+      actor: option('--actor <id>', 'only revocations of this actor'),
+      ...paged('50'),
+    },
+    ask: fullPage('revocations'),
+    words: ({ revocations, next }) =>
+      table(
+        revocations,
+        {
+          SEQ: 'seq',
+          AT: 'at',
+          WHAT: ({ selector }) => what(selector),
+          REASON: 'reason',
+          BY: ({ actor }) => `${actor.kind} ${actor.id}`,
+          SESSIONS: 'sessions',
+          DELIVERED: ({ totals, fan_out: fanOut }) =>
+            `${totals.delivered} of ${totals.total}${fanOut === 'pending' ? ' so far' : ''}`,
+          CASE: 'case_reference',
+        },
+        'No revocation matches.',
+        next,
+      ),
+    examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
+  }),
+  verb({
+    name: 'show <seq>',
+    at: 'GET /revocations/:seq',
+    about:
+      'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
+    takes: { before: BEFORE },
+    words: proofWords,
+  }),
+)
+
+type Proof = AnswerTo<'GET /revocations/:seq'>
 
 const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
-const row = (one: Shown) => [
-  one.seq,
-  time(one.at),
-  what(one.selector),
-  one.reason,
-  `${one.actor.kind} ${one.actor.id}`,
-  one.sessions,
-  `${one.totals.delivered} of ${one.totals.total}${one.fan_out === 'pending' ? ' so far' : ''}`,
-  one.case_reference,
-]
-
 function proofWords(answer: Proof): string {
   const attempts = answer.deliveries.flatMap((one) =>
     one.attempts === undefined || one.attempts.length === 0

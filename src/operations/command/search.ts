@@ -1,21 +1,16 @@
-import type { Command } from 'commander'
-import type { z } from 'zod'
-import type { hits } from '../contract/shapes.ts'
-import { type Context, queryOf, verb } from './context.ts'
+import type { AnswerTo } from './broker.ts'
+import { verb } from './context.ts'
 import { columns } from './show.ts'
 
-type Hits = z.output<typeof hits>
-
-/** Defines `cmb search`. */
-export function searchCommand(program: Command, context: Context): void {
-  verb(program, context, {
-    name: 'search <text...>',
-    about: 'Find a user, a client, a session, a revocation or a case.',
-    ask: (broker, { self }) => broker.get<Hits>(`/search${queryOf({ q: self.args.join(' ') })}`),
-    words: hitsInWords,
-    examples: ['cmb search smith anna', 'cmb search INC-4711'],
-  })
-}
+/** The command `cmb search`. */
+export const searchCommand = verb({
+  name: 'search <text...>',
+  at: 'GET /search',
+  about: 'Find a user, a client, a session, a revocation or a case.',
+  members: ({ self }) => ({ text: undefined, q: self.args.join(' ') }),
+  words: hitsInWords,
+  examples: ['cmb search smith anna', 'cmb search INC-4711'],
+})
 
 function hitsInWords({
   users,
@@ -24,7 +19,7 @@ function hitsInWords({
   sessions,
   revocations,
   cases,
-}: Hits): string {
+}: AnswerTo<'GET /search'>): string {
   const rows = [
     ...users.map((one) => ['user', one.sub, [one.name, one.username].filter(Boolean).join(' · ')]),
     ...clients.map((one) => ['client', one.client_id, one.client_name]),

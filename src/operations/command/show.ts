@@ -40,18 +40,47 @@ export const time = (at: unknown): string =>
 export const timeMs = (at: unknown): string =>
   typeof at === 'number' ? new Date(at).toISOString() : '-'
 
-/** Lists every member of an answer with its name. */
-export const members = (shown: object): string =>
-  lines(
-    Object.entries(shown).map(([name, value]) => [
-      name,
-      /_(at|until)$/.test(name)
-        ? time(value)
-        : Array.isArray(value)
-          ? value.join(', ')
-          : (value as Cell),
-    ]),
+/** Returns the text of a member. Its name says whether it is a time. */
+const cellOf = (name: string, value: unknown): Cell =>
+  /(?:^|_)(?:at|until)$/.test(name)
+    ? time(value)
+    : name.endsWith('_ms')
+      ? timeMs(value)
+      : Array.isArray(value) && value.every((one) => typeof one === 'string')
+        ? value.join(' ')
+        : typeof value === 'object' && value !== null
+          ? JSON.stringify(value)
+          : (value as Cell)
+
+/** Lists every member of an answer with its name, and last its secret, if it has one. */
+export function members({ secret, client_secret: own = secret, ...shown }: Shown): string {
+  const words = lines(Object.entries(shown).map(([name, value]) => [name, cellOf(name, value)]))
+  return own === undefined ? words : `${words}\nIts secret, shown only this once:\n${own}\n`
+}
+type Shown = object & { secret?: string; client_secret?: string | undefined }
+
+/**
+ * Shows a list, and the hint to its next page.
+ * @param cells the columns: the member of an entry, or what to print of it
+ * @param none the text if there are no entries
+ * @param next the broker's cursor, null at the end of the list
+ */
+export function table<T extends object>(
+  entries: readonly T[],
+  cells: Readonly<Record<string, (keyof T & string) | ((one: T) => Cell)>>,
+  none?: string,
+  next: string | number | null = null,
+): string {
+  const rows = entries.map((one) =>
+    Object.values(cells).map((cell) =>
+      typeof cell === 'string' ? cellOf(cell, one[cell]) : cell(one),
+    ),
   )
+  return columns(Object.keys(cells), rows, none) + nextPage(next)
+}
+
+export const nextPage = (next: string | number | null): string =>
+  next === null ? '' : `There are more: repeat the command with --before ${next}\n`
 
 /** Escapes invisible and control characters, which JSON contains only in strings. */
 const escaped = (text: string): string =>

@@ -1,55 +1,7 @@
-import { Option, type Command } from 'commander'
-import type { z } from 'zod'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
-import type { webhook } from '../contract/shapes.ts'
 import { CommandFailure, EXIT } from './broker.ts'
-import {
-  type Called,
-  type CaseAndComment,
-  caseAndComment,
-  type Context,
-  path,
-  queryOf,
-  repeated,
-  verb,
-  withCaseAndComment,
-} from './context.ts'
-import { columns, json, members } from './show.ts'
-
-/** Defines `cmb webhooks`, for the endpoints that the broker sends events to. */
-
-type Shown = z.output<typeof webhook> & { secret?: string }
-interface Settings extends CaseAndComment {
-  address?: string
-  description?: string
-  event?: string[]
-  include?: string[]
-}
-
-export function webhookCommands(program: Command, context: Context): void {
-  const webhooks = program
-    .command('webhooks')
-    .description(
-      'Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).',
-    )
-  readingCommands(webhooks, context)
-  settingCommands(webhooks, context)
-  otherCommands(webhooks, context)
-}
-
-const withSettings = (command: Command): Command =>
-  command
-    .option('--description <text>', 'what it is for')
-    .addOption(
-      new Option('--event <type>', 'an event to send; repeat it for more')
-        .choices(WEBHOOK_TYPES)
-        .argParser(choice(WEBHOOK_TYPES)),
-    )
-    .addOption(
-      new Option('--include <data>', 'personal data that its events may hold; repeat it for more')
-        .choices(WEBHOOK_SWITCHES)
-        .argParser(choice(WEBHOOK_SWITCHES)),
-    )
+import { CASE_AND_COMMENT, type Called, group, local, option, repeated, verb } from './context.ts'
+import { json, members, table } from './show.ts'
 
 /** Returns the parser of a repeatable option. @throws CommandFailure for an unknown choice */
 const choice =
@@ -63,141 +15,122 @@ const choice =
     return repeated(value, before)
   }
 
-const settingsOf = ({ address: url, description, event: events, include, ...said }: Settings) => ({
-  url,
-  description,
-  events,
-  include,
-  ...caseAndComment(said),
-})
-
-function words({ secret, ...shown }: Shown): string {
-  const read = members(shown)
-  return secret === undefined
-    ? read
-    : `${read}\nIts secret, shown only this once and stored sealed:\n${secret}\n`
+const SETTINGS = {
+  description: option('--description <text>', 'what it is for'),
+  events: option('--event <type>', 'an event to send; repeat it for more')
+    .choices(WEBHOOK_TYPES)
+    .argParser(choice(WEBHOOK_TYPES)),
+  include: option('--include <data>', 'personal data that its events may hold; repeat it for more')
+    .choices(WEBHOOK_SWITCHES)
+    .argParser(choice(WEBHOOK_SWITCHES)),
+  ...CASE_AND_COMMENT,
 }
 
-function readingCommands(webhooks: Command, context: Context): void {
-  verb(webhooks, context, {
+/** The commands `cmb webhooks`, for the endpoints that the broker sends events to. */
+export const webhookCommands = group(
+  'webhooks',
+  'Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).',
+  verb({
     name: 'list',
+    at: 'GET /webhooks',
     about: 'List every endpoint.',
-    ask: (broker) => broker.get<{ webhooks: Shown[] }>('/webhooks'),
-    words: (answer) =>
-      columns(
-        ['WEBHOOK', 'STATE', 'MESSAGES', 'ADDRESS', 'EVENTS'],
-        answer.webhooks.map((one) => [
-          one.id,
-          one.state,
-          one.position,
-          one.url,
-          one.events.join(' '),
-        ]),
+    words: ({ webhooks }) =>
+      table(
+        webhooks,
+        { WEBHOOK: 'id', STATE: 'state', MESSAGES: 'position', ADDRESS: 'url', EVENTS: 'events' },
         'None yet: cmb webhooks add --help',
       ),
-  })
-  verb(webhooks, context, {
+  }),
+  verb({
     name: 'show <webhook>',
+    at: 'GET /webhooks/:id',
     about: 'Show one endpoint. Its secret is shown only when it is made.',
-    ask: (broker, { id }) => broker.get<Shown>(path`/webhooks/${id}`),
-    words,
-  })
-  webhooks
-    .command('schema')
-    .description('Print the JSON Schema of the messages. Needs no broker.')
-    .action(async () => {
+    words: members,
+  }),
+  local(
+    {
+      name: 'schema',
+      about: 'Print the JSON Schema of the messages. Needs no broker.',
+    },
+    async ({ context }) => {
       const { webhookJsonSchema } = await import('../../protocol/webhook-event.ts')
       context.terminal.out(json(webhookJsonSchema()))
-    })
-}
-
-function settingCommands(webhooks: Command, context: Context): void {
-  verb(webhooks, context, {
-    name: 'add <url>',
-    about: 'Add an endpoint. Its secret is printed once.',
-    options: (command) => withSettings(withCaseAndComment(command)),
-    ask: (broker, { id: url, options }: Called<Settings>) => {
-      if (options.event === undefined)
-        throw new CommandFailure(
-          EXIT.usage,
-          `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`,
-        )
-      return broker.send<Shown>('POST', '/webhooks', { ...settingsOf(options), url })
     },
-    words,
+  ),
+  verb({
+    name: 'add <url>',
+    at: 'POST /webhooks',
+    about: 'Add an endpoint. Its secret is printed once.',
+    takes: SETTINGS,
+    members: ({ options: { event } }: Called<{ event?: string[] }>) => {
+      if (event !== undefined) return {}
+      throw new CommandFailure(
+        EXIT.usage,
+        `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`,
+      )
+    },
+    words: members,
     examples: [
       'cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide',
     ],
-  })
-  verb(webhooks, context, {
+  }),
+  verb({
     name: 'change <webhook>',
+    at: 'PATCH /webhooks/:id',
     about: 'Change the given fields and keep the others. A list replaces the former list.',
-    options: (command) =>
-      withSettings(withCaseAndComment(command))
-        .option('--address <url>', 'another address')
-        .option('--enable', 'send events again')
-        .option('--disable <reason>', 'send no more events, and close pending ones'),
-    ask: (broker, { id, options }: Called<Settings & { enable?: boolean; disable?: string }>) => {
-      const { enable, disable } = options
-      if (enable === true && disable !== undefined)
+    takes: { ...SETTINGS, url: option('--address <url>', 'another address') },
+    flags: [
+      option('--enable', 'send events again'),
+      option('--disable <reason>', 'send no more events, and close pending ones'),
+    ],
+    members: ({
+      options: { enable, disable: cause },
+    }: Called<{ enable?: boolean; disable?: string }>) => {
+      if (enable === true && cause !== undefined)
         throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
-      const state =
-        enable === true
-          ? { state: 'enabled', cause: null }
-          : disable === undefined
-            ? {}
-            : { state: 'disabled', cause: disable }
-      return broker.send<Shown>('PATCH', path`/webhooks/${id}`, {
-        ...settingsOf(options),
-        ...state,
-      })
+      if (enable === true) return { state: 'enabled', cause: null }
+      return cause === undefined ? {} : { state: 'disabled', cause }
     },
-    words,
+    words: members,
     examples: [
       'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
       'cmb webhooks change wh_9fK… --address https://siem.example/events',
       'cmb webhooks change wh_9fK… --disable "the receiver moves"',
     ],
-  })
-}
-
-function otherCommands(webhooks: Command, context: Context): void {
-  verb(webhooks, context, {
+  }),
+  verb({
     name: 'rotate-secret <webhook>',
+    at: 'POST /webhooks/:id/secrets',
     about: 'Make a new secret, printed once. Both sign until the overlap ends.',
-    options: (command) =>
-      withCaseAndComment(command).option(
+    takes: {
+      overlap_seconds: option(
         '--overlap <seconds>',
         'how long the former secret signs too; 0: it ends at once',
-        '86400',
-      ),
-    ask: (broker, { id, options }: Called<CaseAndComment & { overlap: string }>) =>
-      broker.send<Shown>('POST', path`/webhooks/${id}/secrets`, {
-        overlap_seconds: Number(options.overlap),
-        ...caseAndComment(options),
-      }),
-    words,
+      )
+        .default(86_400)
+        .argParser(Number),
+      ...CASE_AND_COMMENT,
+    },
+    words: members,
     examples: [
       'cmb webhooks rotate-secret wh_9fK…',
       'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711',
     ],
-  })
-  verb(webhooks, context, {
+  }),
+  verb({
     name: 'test <webhook>',
+    at: 'POST /webhooks/:id/test',
     about: 'Send a test event, whichever events the endpoint gets.',
-    ask: (broker, { id }) =>
-      broker.send<{ delivery_id: string }>('POST', path`/webhooks/${id}/test`),
     words: (answer, { id }) =>
       `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
     examples: ['cmb webhooks test wh_9fK…'],
-  })
-  verb(webhooks, context, {
+  }),
+  verb({
     name: 'remove <webhook>',
+    at: 'DELETE /webhooks/:id',
     about: 'Remove an endpoint, and close its pending deliveries.',
-    options: withCaseAndComment,
-    ask: (broker, { id, options }: Called<CaseAndComment>) =>
-      broker.send('DELETE', path`/webhooks/${id}` + queryOf(caseAndComment(options))),
-    words: (_, { id }) => `${id} is removed.\n`,
+    takes: CASE_AND_COMMENT,
+    words: ({ id }) => `${id} is removed.\n`,
     examples: ['cmb webhooks remove wh_9fK…'],
-  })
-}
+  }),
+)

@@ -15,12 +15,18 @@ export type Fields<T> = T extends readonly unknown[]
     ? { [K in keyof T as Camel<K & string>]: Fields<T[K]> }
     : T
 
-type Nullable<T, K extends keyof T> = null extends T[K] ? K : undefined extends T[K] ? K : never
+type Nullable<T, K extends keyof T> = null extends T[K]
+  ? K
+  : undefined extends T[K]
+    ? K
+    : T[K] extends true
+      ? K
+      : never
 /**
  * The input of `shown`. A missing field becomes null on the wire, or is left out if the schema says
- * so.
+ * so. A literal need not be given.
  */
-type Row<T> = T extends readonly (infer E)[]
+export type Row<T> = T extends readonly (infer E)[]
   ? readonly Row<E>[]
   : T extends object
     ? { readonly [K in keyof T as Camel<Exclude<K, Nullable<T, K>> & string>]: Row<T[K]> } & {
@@ -59,13 +65,30 @@ function onWire(schema: z.core.$ZodType, value: unknown): unknown {
   }
   if (schema instanceof z.ZodArray)
     return (value as unknown[]).map((one) => onWire(schema.element, one))
-  if (schema instanceof z.ZodUnion) return renamed(value as object, snake)
-  if (!(schema instanceof z.ZodObject)) return value
-  const row = value as Readonly<Record<string, unknown>>
+  if (schema instanceof z.ZodUnion) {
+    const option = schema.options.find((one) => describes(one, value))
+    return option === undefined ? renamed(value as object, snake) : onWire(option, value)
+  }
+  if (schema instanceof z.ZodLiteral) return schema.value
+  if (!(schema instanceof z.ZodObject) || schema.def.catchall instanceof z.ZodUnknown) return value
   return Object.fromEntries(
     Object.entries(schema.shape).map(([name, type]) => [
       name,
-      onWire(type as z.ZodType, row[camel(name)]),
+      onWire(type as z.ZodType, member(value, name)),
     ]),
   )
 }
+
+/** Returns a member by its name on the wire, or by the name of its field. */
+function member(value: unknown, name: string): unknown {
+  const row = value as Readonly<Record<string, unknown>>
+  return name in row ? row[name] : row[camel(name)]
+}
+
+/** Returns whether the row has the literals by which this option of a union is known. */
+const describes = (option: z.core.$ZodType, row: unknown): boolean =>
+  option instanceof z.ZodObject &&
+  Object.entries(option.shape).every(
+    ([name, type]) =>
+      !(type instanceof z.ZodLiteral) || type.values.has(member(row, name) as never),
+  )

@@ -2,9 +2,8 @@ import { z } from 'zod'
 import { seconds } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
-import { session } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
-import { limit } from '../contract/fields.ts'
+import { session } from './shapes.ts'
+import { limit } from './fields.ts'
 import { ok, route, searchedTo } from './route.ts'
 
 /** Live sessions for operators. An answer never has a cookie, a token or a sealed value. */
@@ -44,7 +43,7 @@ export const sessionRoutes = [
       })
       const sessions = found.slice(0, most)
       const last = found.length > most ? sessions.at(-1)?.session : to
-      return shown(page, {
+      return {
         sessions: sessions.map(({ session: one, participants }) => ({
           ...one,
           needsMicrosoft: one.markReason,
@@ -52,7 +51,7 @@ export const sessionRoutes = [
         })),
         next: last && sessionCursor(last),
         searchedTo: to,
-      })
+      }
     },
   ),
 ]

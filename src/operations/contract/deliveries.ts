@@ -13,8 +13,8 @@ import {
   type WhichDeliveries,
 } from '../acts/deliveries.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
-import { deliveryCursor, guid, idText, limit, seqNumber } from '../contract/fields.ts'
-import { delivery, DELIVERY_STATES } from '../contract/shapes.ts'
+import { deliveryCursor, guid, idText, limit, seqNumber } from './fields.ts'
+import { delivery, DELIVERY_STATES } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 

@@ -24,9 +24,8 @@ import {
   isAdministratorsSetting,
 } from '../../protocol/tenant-administrators.ts'
 import { dryRunShown, previewedAge } from '../acts/revocations.ts'
-import { dryRun } from '../contract/fields.ts'
-import { dryRunOfChange, tenant } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { dryRun } from './fields.ts'
+import { dryRunOfChange, tenant } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
@@ -200,7 +199,7 @@ export const tenantRoutes = [
       const { seq } = await withAudit(deps, caller, entry, disconnect, (answer) => ({
         seq: answer.seq,
       }))
-      return { tid, removed: true, seq }
+      return { tid, seq }
     },
   ),
   route(
@@ -230,7 +229,7 @@ export const tenantRoutes = [
             `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`,
           )
       })
-      return { tid, resumed: true }
+      return { tid }
     },
   ),
   route(
@@ -274,10 +273,9 @@ function mayHaveAdministrators(
     )
 }
 
-const tenantShown = ({ connection }: Deps, row: Tenant) =>
-  shown(tenant, {
-    ...row,
-    allowed: row.removedAt === undefined,
-    maxAuthenticationAge: row.maxAuthenticationSeconds,
-    operators: row.tid === connection.current().operatorTenant,
-  })
+const tenantShown = ({ connection }: Deps, row: Tenant) => ({
+  ...row,
+  allowed: row.removedAt === undefined,
+  maxAuthenticationAge: row.maxAuthenticationSeconds,
+  operators: row.tid === connection.current().operatorTenant,
+})

@@ -13,10 +13,10 @@ import {
   testWebhook,
   webhookShown,
 } from '../acts/webhooks.ts'
-import { caseAndComment, named } from '../contract/fields.ts'
-import { webhook } from '../contract/shapes.ts'
+import { caseAndComment, named } from './fields.ts'
+import { webhook } from './shapes.ts'
 import type { Deps } from '../deps.ts'
-import { ok, type Route, route } from './route.ts'
+import { ok, route } from './route.ts'
 
 /**
  * Webhook endpoints: their address, events and content. A secret is only in the answer that created
@@ -31,12 +31,12 @@ const withSecret = webhook
   .extend({ secret: text.meta({ description: 'in this answer only' }) })
   .meta({ id: 'WebhookWithSecret' })
 
-export const webhookRoutes = ({ config }: Pick<Deps, 'config'>): Route[] => {
+export const webhookRoutes = ({ config }: Pick<Deps, 'config'>) => {
   const url = webAddress('https://siem.example/broker', config.allowLoopbackTargets)
   return [...STATIC, adding(url), changing(url)]
 }
 
-const adding = (url: ReturnType<typeof webAddress>): Route =>
+const adding = (url: ReturnType<typeof webAddress>) =>
   route(
     'POST /webhooks',
     {
@@ -59,7 +59,7 @@ const adding = (url: ReturnType<typeof webAddress>): Route =>
       addWebhook(deps, caller, wanted, { caseReference, comment }),
   )
 
-const changing = (url: ReturnType<typeof webAddress>): Route => {
+const changing = (url: ReturnType<typeof webAddress>) => {
   const change = {
     url,
     description: words.nullable(),

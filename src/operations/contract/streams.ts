@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { disableStream, knownStream, removeStream, streamShown } from '../acts/streams.ts'
-import { caseAndComment, named } from '../contract/fields.ts'
-import { stream } from '../contract/shapes.ts'
+import { caseAndComment, named } from './fields.ts'
+import { stream } from './shapes.ts'
 import { ok, route } from './route.ts'
 
 /**

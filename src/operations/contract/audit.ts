@@ -4,9 +4,8 @@ import { milliseconds, text } from '../../protocol/described.ts'
 import { auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { auditEvidence, auditRange } from '../acts/evidence.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
-import { entryNumber, idText, instantMs, limit } from '../contract/fields.ts'
-import { auditEntry } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { entryNumber, idText, instantMs, limit } from './fields.ts'
+import { auditEntry } from './shapes.ts'
 import { route, searchedTo } from './route.ts'
 
 /**
@@ -60,7 +59,7 @@ export const auditRoutes = [
         most: MOST_ENTRIES,
       })
       const last = found.length < rest.limit ? to : found.at(-1)
-      return shown(entries, { entries: found, next: last?.id, searchedTo: to })
+      return { entries: found, next: last?.id, searchedTo: to }
     },
   ),
   route(

@@ -2,10 +2,10 @@ import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemSchema } from '../../clients/problem.ts'
-import { type Answer, type Content, described, json } from '../../protocol/described.ts'
+import { type Answer, type Content, described } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
-import { type Fields, fieldsOf } from '../contract/wire.ts'
+import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 
@@ -21,7 +21,14 @@ export interface AdminEnv {
 const NOTHING = z.strictObject({})
 type Nothing = typeof NOTHING
 
-interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+type Answers = Readonly<Record<number, Answer>>
+
+interface Act<
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  A extends Answers,
+> {
   id: string
   summary: string
   /** The required right. Default: a GET needs the auditor's, all else the administrator's. */
@@ -31,8 +38,8 @@ interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>
   body?: B
   /** The media type of the body. Default: application/json. */
   type?: 'application/merge-patch+json'
-  /** Answers by status. The first is the status of a result that is not a `Response`. */
-  answers: Readonly<Record<number, Answer>>
+  /** Answers by status. The first is that of a result that is not a `Response`. */
+  answers: A
   /** Statuses of rejections, besides those common to all acts. */
   rejects?: readonly (404 | 409 | 422)[]
   /** True if the act accepts `Idempotency-Key`. */
@@ -77,18 +84,36 @@ const IDEMPOTENCY = z.object({
   }),
 })
 
-export type Route = (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }) => void
+type JsonOf<A> = A extends readonly [string, { 'application/json': infer S extends z.ZodType }]
+  ? z.output<S>
+  : never
 
-/** Defines a route. @param at the method, and the path below /admin/v1 */
+/** A mounted act. Its type names its address, the members of its request and its answer. */
+export interface Route<At extends string = string, Member = unknown, Shown = unknown> {
+  (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }): void
+  /** Exists in the type alone: `cmb` reads it. */
+  readonly act?: { at: At; member: Member; answer: Shown }
+}
+
+/** The result of a handler, with field names or already with those of the wire. */
+type Shown<A> = Row<JsonOf<A[keyof A]>> | JsonOf<A[keyof A]> | Response
+type KeyOf<T> = T extends unknown ? keyof T & string : never
+
+/**
+ * Defines a route. The codec writes the result under the names of the wire.
+ * @param at the method, and the path below /admin/v1
+ */
 export function route<
-  B extends z.ZodType,
+  const At extends `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`,
+  const A extends Answers,
+  B extends z.ZodType = z.ZodUndefined,
   P extends z.ZodObject = Nothing,
   Q extends z.ZodObject = Nothing,
 >(
-  at: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`,
-  act: Act<P, Q, B>,
-  answer: (asked: Asked<P, Q, B>) => object | Promise<object>,
-): Route {
+  at: At,
+  act: Act<P, Q, B, A>,
+  answer: (asked: Asked<P, Q, B>) => Shown<A> | Promise<Shown<A>>,
+): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, JsonOf<A[keyof A]>> {
   const [method = '', path = ''] = at.split(' ')
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
@@ -101,7 +126,7 @@ export function route<
     ...(repeatable && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
-  const done = Number(Object.keys(answers)[0])
+  const [[done, [, content]] = ['', ['']]] = Object.entries<Answer>(answers)
   return (api, needs) => {
     const handler = async (c: Context<AdminEnv>): Promise<Response> => {
       const caller = callerOf(c, need)
@@ -121,7 +146,10 @@ export function route<
           body: fieldsOf(wire),
           wire,
         })
-        return said instanceof Response ? said : c.json(said, done as 200)
+        const schema = content?.['application/json']
+        return said instanceof Response || schema === undefined
+          ? (said as Response)
+          : c.json(shown(schema, said as never), Number(done) as 200)
       }
       return repeatable ? answeredOnce(needs.deps, caller, wire, c, perform) : perform()
     }
@@ -222,7 +250,8 @@ function known(schema: z.ZodType): string {
   return names.length === 0 ? '' : `; there are: ${names.join(', ')}`
 }
 
-export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
+export const ok = <S extends z.ZodType>(description: string, schema: S) =>
+  [description, { 'application/json': schema }] as const
 /**
  * Returns the schema of where a search without an index stopped.
  * @param place the members that name the last scanned entry

@@ -2,8 +2,7 @@ import { z } from 'zod'
 import { storedText } from '../../protocol/stored-text.ts'
 import { loggedRow } from '../acts/revocations.ts'
 import { LONGEST_SEARCH, searched } from '../acts/search.ts'
-import { hits } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { hits } from './shapes.ts'
 import { ok, route } from './route.ts'
 
 /** Searches users, clients, sessions, revocations and cases. */
@@ -24,7 +23,7 @@ export const searchRoutes = [
     },
     async ({ deps, query, now }) => {
       const { clients, sessions, revocations, ...found } = await searched(deps, query.q, now)
-      return shown(hits, {
+      return {
         ...found,
         clients: clients.map(({ clientId, metadata }) => ({ clientId, clientName: metadata.name })),
         sessions: sessions.map(({ session, state }) => ({
@@ -33,7 +32,7 @@ export const searchRoutes = [
           endedSeq: session.ended?.seq,
         })),
         revocations: revocations.map(loggedRow),
-      })
+      }
     },
   ),
 ]

@@ -6,9 +6,9 @@ import { withAudit } from '../../clients/with-audit.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
-import { caseAndComment, dryRun, guid, idText, nullable, shape } from '../contract/fields.ts'
-import { preview } from '../contract/shapes.ts'
-import { shown, type Fields } from '../contract/wire.ts'
+import { caseAndComment, dryRun, guid, idText, nullable, shape } from './fields.ts'
+import { preview } from './shapes.ts'
+import type { Fields } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
@@ -88,7 +88,7 @@ export const userRoutes = [
       const sub = await subOf(deps, who)
       if (dry) {
         const end = await deps.store.previewRevocation({ kind: 'subject', sub }, now)
-        return shown(dryRunAnswer, { dryRun: true, sub, wouldEnd: await withFirstUsers(deps, end) })
+        return { dryRun: true as const, sub, wouldEnd: await withFirstUsers(deps, end) }
       }
       const said = { caseReference, comment }
       const erase = async () => {
@@ -103,7 +103,7 @@ export const userRoutes = [
         erase,
         (number) => ({ seq: number }),
       )
-      return { erased: true, sub, seq }
+      return { erased: true as const, sub, seq }
     },
   ),
 ]
@@ -124,7 +124,7 @@ async function exportPage(
   deps: Deps,
   caller: Caller,
   body: Fields<z.output<typeof exportRequest>>,
-): Promise<object> {
+) {
   const { sub, cursor: first } =
     'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
   const records: HeldRecord[] = []

@@ -5,8 +5,7 @@ import { withAudit } from '../../clients/with-audit.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import { caseAndComment, shape } from '../contract/fields.ts'
-import { shown } from '../contract/wire.ts'
+import { caseAndComment, shape } from './fields.ts'
 import { ok, route } from './route.ts'
 
 /** Signing keys: list, rotation and emergency rotation. Private keys never leave the key ring. */
@@ -110,7 +109,7 @@ export const keyRoutes = [
       )
       deps.feed.publishKeys([kid])
       deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
-      return { kid, retired: true }
+      return { kid }
     },
   ),
 ]
@@ -144,4 +143,4 @@ function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): st
 }
 
 const keyShown = (one: StoredSigningKey) =>
-  shown(key, { ...one, keptIn: one.privateSealed === null ? 'file' : 'store' })
+  ({ ...one, keptIn: one.privateSealed === null ? 'file' : 'store' }) as const

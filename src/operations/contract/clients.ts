@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
-import { parseClientMetadata, toWire, wireSchema } from '../../clients/metadata.ts'
+import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
 import { Problem } from '../../clients/problem.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
-import { seconds, text } from '../../protocol/described.ts'
+import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import {
   add,
@@ -16,8 +16,9 @@ import {
   shown,
 } from '../acts/clients.ts'
 import { dryRunShown } from '../acts/revocations.ts'
-import { dryRun, named } from '../contract/fields.ts'
-import { dryRunOfChange } from '../contract/shapes.ts'
+import { dryRun, named } from './fields.ts'
+import { besideMetadata, client, described } from './registration.ts'
+import { dryRunOfChange } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
@@ -26,22 +27,9 @@ import { ok, route } from './route.ts'
  * registration changes it.
  */
 
-/**
- * Members of an answer beside the metadata. They are ignored in a request, so that an answer can be
- * edited and sent back.
- */
-const beside = {
-  source: text.meta({
-    description: 'who owns the registration: file, command, api, demo or broker',
-  }),
-  secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
-  created_at: seconds,
-  updated_at: seconds,
-}
 const ignored = Object.fromEntries(
-  [...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]),
+  [...Object.keys(besideMetadata), 'client_secret'].map((name) => [name, z.unknown().optional()]),
 )
-const described = wireSchema(true)
 const registration = described.extend({ ...ignored, dry_run: dryRun }).meta({
   id: 'Registration',
   description:
@@ -50,7 +38,6 @@ const registration = described.extend({ ...ignored, dry_run: dryRun }).meta({
 const added = described
   .extend({ ...ignored, client_id: clientIdSchema })
   .meta({ id: 'NewRegistration' })
-const client = described.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
 const withSecret = client
   .extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) })
   .meta({ id: 'ClientWithSecret' })

@@ -1,11 +1,10 @@
 import { z } from 'zod'
-import type { Lock } from '../../../db/types.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { liftAs, lockAs, mustBeAllowed, NO_LOCK, previewedLock, resolved } from '../acts/locks.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
-import { caseAndComment, dryRun, guid, idText, limit, named, nullable } from '../contract/fields.ts'
-import { lock, lockTarget, namedTarget, preview } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { caseAndComment, dryRun, guid, idText, limit, named, nullable } from './fields.ts'
+import { lock, lockTarget, namedTarget, preview } from './shapes.ts'
+import { shown } from './wire.ts'
 import { ok, route } from './route.ts'
 
 /** Locks of users, tenants and clients: set, listed and lifted. */
@@ -20,7 +19,6 @@ const dryRunAnswer = z.object({
   open: lock.nullable(),
 })
 const page = z.object({ locks: z.array(lock), next: nullable })
-const lockShown = (one: Lock) => shown(lock, one)
 
 export const lockRoutes = [
   route(
@@ -53,12 +51,12 @@ export const lockRoutes = [
       mustBeAllowed(caller, asked)
       if (dry) {
         const { wouldEnd, open } = await previewedLock(deps, target, now)
-        return shown(dryRunAnswer, {
+        return {
           dryRun: dry,
           target,
           wouldEnd: await withFirstUsers(deps, wouldEnd),
           open,
-        })
+        }
       }
       const answer = await lockAs(deps, caller, asked)
       return c.json(shown(locked, answer), answer.outcome === 'locked' ? 201 : 200)
@@ -83,7 +81,7 @@ export const lockRoutes = [
     },
     async ({ deps, query: { tid, clientId, ...query } }) => {
       const locks = await deps.store.listLocks({ ...query, key: tid ?? clientId })
-      return shown(page, { locks, next: locks.length < query.limit ? null : locks.at(-1)?.id })
+      return { locks, next: locks.length < query.limit ? null : locks.at(-1)?.id }
     },
   ),
   route(
@@ -98,7 +96,7 @@ export const lockRoutes = [
     async ({ deps, params }) => {
       const found = await deps.store.findLock(params.id)
       if (found === undefined) throw NO_LOCK()
-      return lockShown(found)
+      return found
     },
   ),
   route(
@@ -117,9 +115,6 @@ export const lockRoutes = [
       rejects: [404],
       repeatable: true,
     },
-    async ({ deps, caller, now, params, body }) => {
-      const answer = await liftAs(deps, caller, { ...body, id: params.id, now })
-      return { outcome: answer.outcome, lock: lockShown(answer.lock) }
-    },
+    ({ deps, caller, now, params, body }) => liftAs(deps, caller, { ...body, id: params.id, now }),
   ),
 ]

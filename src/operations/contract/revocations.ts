@@ -26,9 +26,9 @@ import {
   limit,
   proofLimit,
   seqNumber,
-} from '../contract/fields.ts'
-import { preview, proof, revocation, revoked } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+} from './fields.ts'
+import { preview, proof, revocation, revoked } from './shapes.ts'
+import { fieldsOf, shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route, searchedTo } from './route.ts'
 
@@ -76,11 +76,11 @@ export const revocationRoutes = [
     async ({ deps, c, caller, now, wire, body: { caseReference, comment } }) => {
       const selector = decodeSelector(wire.selector)
       if (wire.dry_run)
-        return shown(dryRunAnswer, {
-          dryRun: true,
+        return {
+          dryRun: true as const,
           selector,
           wouldEnd: await withFirstUsers(deps, await previewed(deps, selector, now)),
-        })
+        }
       const answer = await revokeAs(deps, caller, selector, { now, caseReference, comment })
       if (answer.outcome !== 'revoked') return { outcome: answer.outcome, selector: wire.selector }
       const { revocation: one } = answer.committed
@@ -119,7 +119,7 @@ export const revocationRoutes = [
         most: MOST_ENTRIES,
       })
       const last = found.length < wanted.limit ? to : found.at(-1)
-      return shown(listed, { revocations: found.map(loggedRow), next: last?.seq, searchedTo: to })
+      return { revocations: found.map(loggedRow), next: last?.seq, searchedTo: to }
     },
   ),
   route(
@@ -139,10 +139,10 @@ export const revocationRoutes = [
         found.map(async (each) => deliveryShown(each, await deps.store.attemptsOf(each.id))),
       )
       return {
-        ...shown(revocation, loggedRow(one)),
+        ...loggedRow(one),
         deliveries,
         next,
-        guards: await guardProof(deps, one),
+        guards: (await guardProof(deps, one)).map(fieldsOf),
       }
     },
   ),

@@ -3,9 +3,7 @@ import { brokersNow } from '../acts/brokers.ts'
 import { guardsNow } from '../acts/guards.ts'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
-import { finding, guard, position, status } from '../contract/shapes.ts'
-
-import { shown } from '../contract/wire.ts'
+import { finding, guard, position, status } from './shapes.ts'
 import { ok, route } from './route.ts'
 
 /** The status of the broker, its guards, and the findings of its checks. */
@@ -35,7 +33,7 @@ export const overviewRoutes = [
         state === 'rejected' || state === 'failed' ? [{ ...one, state }] : [],
       )
       const failedMicrosoftWork = failedWork.map((one) => ({ ...one, attemptsMade: one.attempts }))
-      return shown(status, {
+      return {
         ...report,
         issuer: config.issuer,
         log,
@@ -44,7 +42,7 @@ export const overviewRoutes = [
         pending,
         undelivered,
         failedMicrosoftWork,
-      })
+      }
     },
   ),
   route(
@@ -56,10 +54,10 @@ export const overviewRoutes = [
     },
     async ({ deps }) => {
       const now = await guardsNow(deps)
-      return shown(guards, {
+      return {
         log: now.log,
         guards: now.guards.map((one) => ({ ...one, enforcedSeq: one.enforced })),
-      })
+      }
     },
   ),
   route(

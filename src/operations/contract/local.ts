@@ -8,8 +8,8 @@ import { encodeSelector } from '../../protocol/selector.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { noteBackup } from '../acts/last-backup.ts'
 import { newSetupToken } from '../acts/setup-token.ts'
-import { caseAndComment, idText } from '../contract/fields.ts'
-import { position } from '../contract/shapes.ts'
+import { caseAndComment, idText } from './fields.ts'
+import { position } from './shapes.ts'
 import { ok, route } from './route.ts'
 
 /**
@@ -139,7 +139,7 @@ export const localRoutes = [
           `Sign in at ${url} with the app role Broker.Administrator. If no administrator can sign in: cmb setup --recover.`,
         )
       })
-      return { token: made.token, expires_at: made.expiresAt, url }
+      return { ...made, url }
     },
   ),
   route(
@@ -157,11 +157,7 @@ export const localRoutes = [
       )
       if (made === undefined) throw new Error('No recovery token was made.')
       deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
-      return {
-        token: made.token,
-        expires_at: made.expiresAt,
-        url: `${deps.config.opsOrigin}/setup`,
-      }
+      return { ...made, url: `${deps.config.opsOrigin}/setup` }
     },
   ),
 ]
