@@ -711,13 +711,6 @@ const MUTATIONS = [
     'feed/reports of a quiet hour',
   ],
   [
-    'no report without a revocation when polling',
-    'reporter',
-    '    else this.repeat()\n',
-    '',
-    'feed/polling in time',
-  ],
-  [
     'a poll every length of the lease',
     'poller',
     'lease.lengthMs / 4',

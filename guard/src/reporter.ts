@@ -56,7 +56,6 @@ export class Reporter {
   /** Reports the same as `enforced`, unless the broker has already accepted exactly that. */
   enforcedAnew(epoch: string, seq: number): void {
     if (this.#last?.epoch !== epoch || this.#last.seq !== seq) this.enforced(epoch, seq)
-    else this.repeat()
   }
 
   /** Repeats the last report if it was long ago. */
