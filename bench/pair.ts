@@ -71,14 +71,17 @@ export class Pair implements PostgresServer {
   /**
    * Promotes the standby to primary, with a new standby of its own.
    * @param former whether the old primary is killed first, or runs on beside the new one for `ms`
+   * @param afterMs the time that the failover tool needs until it promotes
    * @param moved called when the address leads to the new primary
    */
   async promote({
     former,
+    afterMs = 0,
     ms,
     moved,
   }: {
     former: 'killed' | 'isolated'
+    afterMs?: number
     ms: number
     moved: () => Promise<void>
   }): Promise<void> {
@@ -86,6 +89,7 @@ export class Pair implements PostgresServer {
     const [old, next] = [this.#primary, this.#standby]
     if (next === undefined) throw new Error('There is no standby.')
     if (former === 'killed') await old.kill()
+    await sleep(afterMs)
     await sql(next.url('postgres'), 'SELECT pg_promote()')
     this.#primary = next
     this.#standby = undefined

@@ -67,7 +67,8 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   }
 }
 
-function follow(
+/** Opens a stream. Resolves once it is live. */
+export function follow(
   stage: Stage,
   clientId: string,
   guard: string,

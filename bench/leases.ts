@@ -1,0 +1,133 @@
+/**
+ * `npm run bench:leases`: what a lease of 1, 5 and 30 s costs. `--only cpu` measures the broker with
+ * 1,000 streams; `--only FAULT` one fault of bench/lease-faults.ts. The last line is JSON.
+ */
+import { parseArgs } from 'node:util'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FAULTS, measureFault, LENGTHS } from './lease-faults.ts'
+import { cores, cpuSeconds, load1, pinLoader, round } from './machine.ts'
+import { serveRevocations } from './revocation-server.ts'
+import { basic, openStage, type Stage } from './stage.ts'
+import { follow } from './streams.ts'
+
+const STREAMS = 1_000
+/** The number of guards of one client. */
+const OF_ONE = 10
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20)
+/** The lengths of a lease after which a guard asks for a new anchor (docs/feed.md, "The lease"). */
+const ANCHOR_LENGTHS = 20
+
+const { values, positionals } = parseArgs({
+  options: { only: { type: 'string' } },
+  allowPositionals: true,
+})
+const [role, dir = '', port = '', settings] = positionals
+if (role === 'broker') await serveRevocations(dir, Number(port), settings)
+else await measure()
+
+async function measure(): Promise<void> {
+  const { only } = values
+  if (only !== undefined && ![...FAULTS, 'cpu'].some((one) => one === only))
+    throw new Error(`--only ${only}: use cpu, ${FAULTS.join(', ')}.`)
+  console.log(`Node ${process.version}; load of the machine before: ${load1()}.`)
+  const figures: Record<string, unknown> = {}
+  for (const fault of FAULTS)
+    if (only === undefined || only === fault) {
+      figures[fault] = await measureFault(fault)
+      console.log(`${fault}: ${JSON.stringify(figures[fault])}; load ${load1()}`)
+    }
+  // The loader stays on its core from here on.
+  if (only === undefined || only === 'cpu') figures['cpu'] = await cpuOfStreams()
+  console.log(`load of the machine after: ${load1()}`)
+  console.log(JSON.stringify(figures))
+}
+
+/** The share of a core that a broker uses, in percent. */
+interface Cpu {
+  leaseSeconds: number
+  streams: number
+  /** The same, with guards that take new anchors as often as they have to. */
+  withAnchors: number
+}
+
+async function cpuOfStreams(): Promise<{ idle: number; at: Cpu[] }> {
+  const pinned = cores()
+  const stage = await openStage(pinned?.[0])
+  console.log(pinLoader(pinned))
+  try {
+    await sleep(3_000)
+    const idle = await shareOf(stage)
+    console.log(`A broker without streams: ${idle} % of its core`)
+    const at: Cpu[] = []
+    for (const leaseSeconds of LENGTHS) {
+      const cpu = await cpuAt(stage, leaseSeconds)
+      console.log(
+        `${STREAMS} streams at ${leaseSeconds} s: ${cpu.streams} %, with new anchors ${cpu.withAnchors} %; load ${load1()}`,
+      )
+      at.push(cpu)
+    }
+    return { idle, at }
+  } finally {
+    await stage.stop()
+  }
+}
+
+async function cpuAt(stage: Stage, leaseSeconds: number): Promise<Cpu> {
+  const clients = Array.from({ length: STREAMS / OF_ONE }, (_, n) => `l${leaseSeconds}-${n}`)
+  await stage.register(
+    clients.map((clientId) => ({
+      clientId,
+      alg: 'ES256' as const,
+      more: { guard_lease_seconds: leaseSeconds },
+    })),
+  )
+  const sockets: Socket[] = []
+  for (const clientId of clients)
+    for (let n = 0; n < OF_ONE; n++) sockets.push(await follow(stage, clientId, `g${n}`, () => {}))
+  await sleep(2_000)
+  const streams = await shareOf(stage)
+  const stop = takeAnchors(stage, clients, STREAMS / (ANCHOR_LENGTHS * leaseSeconds))
+  const withAnchors = await shareOf(stage)
+  await stop()
+  for (const socket of sockets) socket.destroy()
+  await sleep(1_000)
+  return { leaseSeconds, streams, withAnchors }
+}
+
+/** Asks for anchors as often as that in a second. Returns a function that ends it. */
+function takeAnchors(
+  stage: Stage,
+  clients: readonly string[],
+  perSecond: number,
+): () => Promise<void> {
+  let asked = 0
+  const begun = performance.now()
+  const running = new Set<Promise<void>>()
+  const ask = async (): Promise<void> => {
+    const clientId = clients[asked++ % clients.length] ?? ''
+    const answer = await stage.pool.request({
+      path: `/revocations/clock?nonce=${crypto.randomUUID()}`,
+      method: 'GET',
+      headers: { authorization: basic(clientId, stage.secret(clientId)) },
+    })
+    await answer.body.dump()
+    if (answer.statusCode !== 200) throw new Error(`An anchor: ${answer.statusCode}`)
+  }
+  const timer = setInterval(() => {
+    while (asked < ((performance.now() - begun) / 1000) * perSecond) {
+      const one = ask().finally(() => running.delete(one))
+      running.add(one)
+    }
+  }, 50)
+  return async () => {
+    clearInterval(timer)
+    await Promise.all(running)
+  }
+}
+
+async function shareOf({ pid }: Stage): Promise<number> {
+  const [begun, before] = [performance.now(), cpuSeconds(pid)]
+  await sleep(SECONDS * 1000)
+  return round((100 * 1000 * (cpuSeconds(pid) - before)) / (performance.now() - begun))
+}
