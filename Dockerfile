@@ -15,6 +15,10 @@ COPY src src
 COPY workers workers
 RUN node scripts/build.mjs \
  && find dist guard/dist \( -name '*.map' -o -name '*.d.ts' \) -delete
+# The compiled code of a start, for the image's user, who cannot write it.
+RUN install -d -o node dist/src/cache \
+ && setpriv --reuid=node --regid=node --init-groups node scripts/fill-cache.mjs \
+ && chmod -R u=rwX,go=rX dist/src/cache
 
 FROM ${NODE_IMAGE} AS packages
 WORKDIR /app

@@ -10,6 +10,9 @@ if (major < 22 || (major === 22 && minor < 14)) {
   )
   process.exit(1)
 }
+// The compiled code is kept beside the bundle, where the process can write there.
+if (import.meta.url.endsWith('.js'))
+  process.getBuiltinModule('node:module').enableCompileCache(`${import.meta.dirname}/cache`)
 const { run } = await import('./program.ts')
 const { terminal, written } = await import('./operations/command/terminal.ts')
 const code = await run(process.argv.slice(2), terminal())

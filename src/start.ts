@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startWorkers } from '../workers/start.ts'
@@ -79,8 +80,11 @@ export async function startBroker(
     // Workers are closed before that, while requests and feed streams continue, so that a target
     // that hangs does not delay them.
     closing.first('workers')
-    const checking = setTimeout(checkDatabase, CHECK_AFTER_MS, deps)
-    closing.add('check of the database', () => clearTimeout(checking))
+    const settled = setTimeout(() => {
+      flushCompileCache()
+      checkDatabase(deps)
+    }, SETTLED_MS)
+    closing.add('what waits for requests', () => clearTimeout(settled))
     const health = await deps.queue.health()
     // Closed first of all: load balancers see the 503 at /readyz and send further requests
     // elsewhere before the port is closed.
@@ -128,7 +132,7 @@ const compareClocks = (checks: Checks): Promise<unknown> =>
   within(COMPARE_MS, checks.look({ which: ({ setup = false }) => setup })).catch(() => undefined)
 
 /** The time after the start in which requests that waited for it have the processor. */
-const CHECK_AFTER_MS = 1_000
+const SETTLED_MS = 1_000
 
 /**
  * Checks the data file for damage, and logs it. The store then rejects every act. This runs after

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -64,4 +64,15 @@ test('a broker on SQLite starts without what operators use or a setting turns on
 
   await fetch(`${at}/ops`)
   expect(found(OF_OPERATORS)).toEqual(OF_OPERATORS)
+})
+
+test('the command keeps its code compiled for the next start', async () => {
+  const cache = join(DIST, 'src/cache')
+  const [major] = process.versions.node.split('.')
+  rmSync(cache, { recursive: true, force: true })
+  const child = spawn(process.execPath, [join(DIST, 'src/cli.js'), '--version'], {
+    stdio: 'ignore',
+  })
+  await new Promise((done) => child.once('exit', done))
+  expect(readdirSync(cache)).toEqual([expect.stringContaining(`v${major}.`)])
 })
