@@ -81,7 +81,11 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
 export function seed(
   file: string,
   size: Size,
-  { now, due = 'some', say }: { now: number; due?: Due; say?: (line: string) => void },
+  {
+    now,
+    due = 'some',
+    say,
+  }: { now: number; due?: Due; say?: ((line: string) => void) | undefined },
 ): void {
   const db = new Database(file)
   db.pragma('synchronous = OFF')

@@ -22,6 +22,7 @@ const USAGE = `npm run bench:memory -- [options]
   --starts N      starts of each build, alternating; medians are printed (default 5)
   --seconds S     how long each server refreshes (default 60)
   --sessions N    rows of the large store (default 1000000; 0: leave it out)
+  --large         measure the large store alone
   --help          prints this`
 const { values } = parseArgs({
   options: {
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     starts: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '60' },
     sessions: { type: 'string', default: '1000000' },
+    large: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -49,6 +51,10 @@ interface Start {
   signIns: Spread
   refreshes: Spread
 }
+
+/** What the bench is doing, so that a run of minutes shows how far it is. */
+const say = (line: string): void =>
+  console.error(`${(performance.now() / 1_000).toFixed(0)} s: ${line}`)
 
 async function timed<T>(act: () => Promise<T>, times: number[]): Promise<T> {
   const begun = performance.now()
@@ -95,6 +101,7 @@ async function mostWhile(pid: number, act: Promise<unknown>): Promise<number> {
 }
 
 const SECONDS = Number(values.seconds)
+const SESSIONS = Number(values.sessions)
 
 async function refreshed(world: World, root: string): Promise<number> {
   const site = await startSite(world, { root })
@@ -136,13 +143,15 @@ async function other(name: 'limit' | 'peer'): Promise<{ startedMb: number; refre
 
 async function large(world: World, root: string, sessions: number): Promise<number> {
   const size = { sessions, revocations: 1_000, deliveries: 1_000, audit: 1_000 }
-  const site = await startSite(world, { root, size, clients: STREAMS / OF_ONE })
+  const site = await startSite(world, { root, size, clients: STREAMS / OF_ONE, say })
   try {
+    say(`started on ${sessions} sessions, ${mb(residentMb(site.pid))}`)
     const sockets = []
     for (let n = 0; n < STREAMS; n++) {
       const instance = site.instances[Math.floor(n / OF_ONE)] ?? nothing('client')
       sockets.push(await follow(site, instance, `g${n}`))
     }
+    say(`${sockets.length} streams, ${mb(residentMb(site.pid))}`)
     const most = await mostWhile(site.pid, sleep(3 * SETTLED_MS))
     for (const socket of sockets) socket.destroy()
     return most
@@ -151,18 +160,31 @@ async function large(world: World, root: string, sessions: number): Promise<numb
   }
 }
 
+const builds = [
+  { name: 'broker', root: ROOT },
+  ...(values.before === undefined ? [] : [{ name: 'before', root: resolve(values.before) }]),
+]
+
+async function largeAlone(): Promise<void> {
+  const world = await openWorld()
+  try {
+    for (const { name, root } of builds)
+      console.log(`${name}: large ${mb(await large(world, root, SESSIONS))}; load ${load1()}`)
+  } finally {
+    await world.close()
+  }
+}
+
 async function main(): Promise<void> {
-  const builds = [
-    { name: 'broker', root: ROOT },
-    ...(values.before === undefined ? [] : [{ name: 'before', root: resolve(values.before) }]),
-  ]
   const all: Record<string, object> = {}
   const world = await openWorld()
   try {
     const starts = new Map<string, Start[]>(builds.map(({ name }) => [name, []]))
     for (let n = 0; n < Number(values.starts); n++)
-      for (const { name, root } of n % 2 ? builds.toReversed() : builds)
+      for (const { name, root } of n % 2 ? builds.toReversed() : builds) {
         starts.get(name)?.push(await start(world, root))
+        say(`${name} started twice`)
+      }
     for (const { name, root } of builds) {
       const of = (figure: (one: Start) => number): number =>
         Number(quantile((starts.get(name) ?? []).map(figure), 0.5).toFixed(2))
@@ -170,14 +192,13 @@ async function main(): Promise<void> {
         p50: of((one) => one[which].p50),
         p99: of((one) => one[which].p99),
       })
+      say(`measuring ${name}`)
       const [signIns, refreshes] = [both('signIns'), both('refreshes')]
       const figures = {
         ...{ readyMs: of((one) => one.readyMs), cpu: of((one) => one.cpuSeconds) },
         started: of((one) => one.startedMb),
         refreshed: await refreshed(world, root),
-        ...(Number(values.sessions) > 0 && {
-          large: await large(world, root, Number(values.sessions)),
-        }),
+        ...(SESSIONS > 0 && { large: await large(world, root, SESSIONS) }),
       }
       all[name] = { ...figures, signIns, refreshes }
       console.log(
@@ -202,6 +223,6 @@ const mb = (value: number | undefined): string =>
 
 if (values.help) console.log(USAGE)
 else {
-  await main()
+  await (values.large ? largeAlone() : main())
   process.exit()
 }

@@ -92,11 +92,17 @@ const answersAt = (port: number): Promise<boolean> =>
  */
 export async function startSite(
   world: World,
-  options: { root: string; core?: string | undefined; clients?: number; size?: Size; log?: string },
+  options: {
+    root: string
+    core?: string | undefined
+    clients?: number
+    size?: Size
+    say?: (line: string) => void
+  },
 ): Promise<Site> {
-  const { root, core, clients = 1, size } = options
+  const { root, core, clients = 1, size, say } = options
   const dataDir = mkdtempSync(join(world.dir, 'data-'))
-  if (size !== undefined) await withHistory(join(dataDir, 'broker.db'), size)
+  if (size !== undefined) await withHistory(join(dataDir, 'broker.db'), size, say)
   const instances = Array.from({ length: clients }, (_, n) => ({
     clientId: `instance-${n}`,
     secret: `cms_${randomBytes(32).toString('base64url')}`,
@@ -157,10 +163,14 @@ const entryOf = ({ clientId, secret, redirectUri }: Instance) => ({
   client_secret_hash: createHash('sha256').update(secret).digest('base64url'),
 })
 
-async function withHistory(file: string, size: Size): Promise<void> {
+async function withHistory(
+  file: string,
+  size: Size,
+  say: ((line: string) => void) | undefined,
+): Promise<void> {
   mkdirSync(join(file, '..'), { recursive: true })
   await (await openSqliteStore({ file })).close()
-  seed(file, size, { now: Math.floor(Date.now() / 1000) })
+  seed(file, size, { now: Math.floor(Date.now() / 1000), say })
 }
 
 /** A guard's stream, live. */
