@@ -13,8 +13,16 @@ import {
   signedAround,
 } from './log/evidence.ts'
 import { revocationsAfter } from './log/feed.ts'
+import {
+  endGuardLeases,
+  holdGuardLease,
+  leaveGuardLeases,
+  openGuardLease,
+  openGuardLeases,
+} from './log/guard-leases.ts'
 import { guardReports, recordEnforced } from './log/guards.ts'
 import { logHeadRow } from './log/head.ts'
+import { acknowledge, receiptRows } from './log/receipt.ts'
 import {
   everythingRevokedAt,
   findRevocation,
@@ -133,6 +141,8 @@ const READS = {
   everythingRevokedAt,
   head: logHeadRow,
   guardReports,
+  openGuardLeases,
+  receiptRows,
   findLock,
   listLocks,
   lockCounts,
@@ -182,6 +192,11 @@ const WRITES = {
   revoke: revokeRequested,
   reportByUser,
   recordEnforced,
+  openGuardLease,
+  holdGuardLease,
+  leaveGuardLeases,
+  endGuardLeases,
+  acknowledge,
   lock,
   liftLock,
   recordOperator,

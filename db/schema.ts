@@ -50,6 +50,8 @@ export const revocations = sqliteTable(
      * times computed from it.
      */
     enforcedAtMs: integer('enforced_at_ms'),
+    /** A time after the commit, by the clock of a broker that knew of it. NULL: not yet written. */
+    acknowledgedAtMs: integer('acknowledged_at_ms'),
     /**
      * The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the
      * salt.
@@ -706,6 +708,35 @@ export const guards = sqliteTable(
     clockOffsetSeconds: integer('clock_offset_seconds'),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],
+)
+
+/**
+ * What receipts go by. A row with a guard id is a stream or a poller, and is committed before its
+ * first lease. A row without one is a period in which a client had this length of lease, or, with a
+ * `reportedSeq` of -1, the doubt whether a server that failed had such streams.
+ */
+export const guardLeases = sqliteTable(
+  'guard_leases',
+  {
+    /** The name of the stream: random, from the broker. */
+    stream: text().primaryKey(),
+    clientId: text('client_id').notNull(),
+    guardId: text('guard_id').notNull(),
+    /** The length of leases; 0 for a stream. */
+    seconds: integer().notNull(),
+    /** The head when the row was written: its leases hold every revocation up to this. */
+    firstSeq: integer('first_seq').notNull(),
+    /** The head when its last lease was over; 2⁵³ − 1 until then. */
+    lastSeq: integer('last_seq').notNull(),
+    reportedSeq: integer('reported_seq').notNull(),
+    reportedAtMs: integer('reported_at_ms').notNull(),
+    /**
+     * The process that grants its leases. Empty: no process grants any more. `registered`: the
+     * length that a registration has now.
+     */
+    holder: text().notNull(),
+  },
+  (t) => [index('guard_leases_by_end').on(t.lastSeq)],
 )
 
 export const clients = sqliteTable('clients', {

@@ -32,6 +32,8 @@ export interface Store extends ReturnType<typeof allActs> {
    * until then.
    */
   knownHead(notBeforeMs: number): Promise<HighWater & { knownMs: number }>
+  /** The name of this process, random with each start. */
+  readonly processId: string
   /**
    * Returns the brokers and workers of this store whose heartbeat is at most a minute old; empty
    * for a store with a single broker.

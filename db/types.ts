@@ -382,6 +382,8 @@ export interface GuardReport {
   epoch: string
   enforcedSeq: number
   reportedAtMs: number
+  /** The names of the streams and pollers whose leases it may hold. */
+  streams?: readonly string[] | undefined
   /** When the guard opened its stream; undefined where it has no stream at this broker. */
   connectedAtMs?: number | undefined
   version?: string | undefined
@@ -396,7 +398,7 @@ export interface GuardReport {
 }
 
 /** The latest report of a guard, and since when the broker knows it. */
-export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
+export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs' | 'streams'> {
   /** The report that first told of it; undefined where its lease never ran out. */
   leaseRanOutAtMs: number | undefined
   firstSeenAtMs: number

@@ -26,6 +26,7 @@ const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
 const STREAMS_MS = 5_000
+const GUARD_LEASES_MS = 15_000
 const LIMITS_MS = 10_000
 const LIFT_LOCKS_MS = 1_000
 const FORGET_MS = 5_000
@@ -96,6 +97,10 @@ export async function startWorkers(
   let going = true
   const start: Start = { deps, checks, stillGoing: () => going }
   const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
+  // In every process: only it knows which of its streams have ended.
+  running.push(
+    begun(repeat(deps.log, 'tend-guard-leases', GUARD_LEASES_MS, () => deps.feed.leases.tend())),
+  )
   if (checks !== undefined)
     running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
   return {

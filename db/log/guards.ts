@@ -15,6 +15,7 @@ import {
 import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { GuardRecord, GuardReport } from '../types.ts'
+import { reportGuardLeases } from './guard-leases.ts'
 import { logHeadRow } from './head.ts'
 
 /**
@@ -178,6 +179,11 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
     return { input, from, seq, ranOut: ranOut < counted ? ranOut : ranOut - counted }
   })
   yield* report.run({ list: listOf(judged.map(rowOf)) })
+  yield* reportGuardLeases(
+    judged.flatMap(({ input: { clientId, streams = [], reportedAtMs: atMs }, seq }) =>
+      streams.map((stream) => ({ stream, clientId, seq, atMs })),
+    ),
+  )
   const news = reports.filter((one) => !before.has(nameOf(one)))
   for (const clientId of new Set(news.map((one) => one.clientId)))
     yield* forgetOldest.run({ clientId })

@@ -202,6 +202,19 @@ CREATE TABLE `floors` (
 	PRIMARY KEY(`kind`, `key`)
 );
 --> statement-breakpoint
+CREATE TABLE `guard_leases` (
+	`stream` text PRIMARY KEY NOT NULL,
+	`client_id` text NOT NULL,
+	`guard_id` text NOT NULL,
+	`seconds` integer NOT NULL,
+	`first_seq` integer NOT NULL,
+	`last_seq` integer NOT NULL,
+	`reported_seq` integer NOT NULL,
+	`reported_at_ms` integer NOT NULL,
+	`holder` text NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `guard_leases_by_end` ON `guard_leases` (`last_seq`);--> statement-breakpoint
 CREATE TABLE `guards` (
 	`client_id` text NOT NULL,
 	`guard_id` text NOT NULL,
@@ -361,6 +374,7 @@ CREATE TABLE `revocations` (
 	`fan_out_cursor` text DEFAULT '' NOT NULL,
 	`sessions` integer NOT NULL,
 	`enforced_at_ms` integer,
+	`acknowledged_at_ms` integer,
 	`hash` text NOT NULL,
 	`personal_hash` text NOT NULL,
 	`salt` text,

@@ -9,6 +9,7 @@ import {
   auditSalts,
   chainSignatures,
   deliveries,
+  guardLeases,
   revocations,
   revocationTotals,
 } from '../schema.ts'
@@ -61,8 +62,8 @@ const firstDelivered = query(
   (_, f) =>
     sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} > 0 ORDER BY ${deliveries.seq} LIMIT 1`,
 )
-const dropRevocations = [revocations, revocationTotals].map((table) =>
-  command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${table} WHERE ${table.seq} <= ${p.seq}`),
+const dropRevocations = [revocations.seq, revocationTotals.seq, guardLeases.lastSeq].map((seq) =>
+  command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${seq.table} WHERE ${seq} <= ${p.seq}`),
 )
 
 /** Deletes old revocations. A revocation that still has deliveries is kept, with all after it. */

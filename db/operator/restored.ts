@@ -6,6 +6,7 @@ import { assign, columnsOf, command, query, type Takes } from '../engine/stateme
 import { listLocks } from '../locks/row.ts'
 import { appendAudit, concludeAudit } from '../log/audit.ts'
 import { beginSegment, lockChain } from '../log/chain.ts'
+import { doubtGuardLeases } from '../log/guard-leases.ts'
 import { logHeadRow } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
@@ -100,6 +101,7 @@ export function* beginRestored({ actor, via, epoch, formerSeq }: Restoring): Act
     details,
   })
   yield* setHead.run({ seq: next, epoch })
+  yield* doubtGuardLeases(true)
   yield* retireKeys.run({ now })
   const { revocation } = yield* revoke({
     selector: { kind: 'everything' },
@@ -140,6 +142,7 @@ export function* continueLog({
     details: { from: seq, to: next },
   })
   yield* setHead.run({ seq: next, epoch })
+  yield* doubtGuardLeases(false)
   yield* concludeAudit({ id, outcome: 'done' })
   return next
 }

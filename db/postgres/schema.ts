@@ -120,6 +120,7 @@ export const {
   revocationTotals,
   deliveryAttempts,
   guards,
+  guardLeases,
   clients,
   clientSecrets,
   targets,

@@ -94,6 +94,7 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
     onElsewhere: (listener) => void elsewhere.subscribe(listener),
     wasLost: presence.wasLost,
     knownHead: presence.known,
+    processId: presence.processId,
     databaseFacts: () => readFacts({ pool, nowMs, hears: presence.hears }),
     async close() {
       if (pool.ending) return
@@ -172,6 +173,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
   })
   pool.onOther = () => lease.look()
   return {
+    processId: id,
     mustHold: () => lease.mustHold(),
     known: (notBeforeMs: number) => lease.known(notBeforeMs),
     wasLost: (seq: number) => follower.wasLost(seq),

@@ -23,6 +23,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock-account.ts'
+import { setLeaseLength } from '../log/guard-leases.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
 import type { Committed } from '../types.ts'
@@ -213,6 +214,8 @@ export function* putClient({
       updatedAt: now,
     },
   })
+  if (before?.metadata.guardLeaseSeconds !== metadata.guardLeaseSeconds)
+    yield* setLeaseLength(clientId, metadata.guardLeaseSeconds)
   yield* replaceTargets(clientId, metadata.logoutUris)
   yield* followAudience(clientId, metadata.audience)
   if (secrets !== undefined) yield* replaceSecrets(clientId, secrets)
@@ -278,6 +281,7 @@ export function* removeClient({
     actor,
     now,
   })
+  yield* setLeaseLength(clientId, undefined)
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })

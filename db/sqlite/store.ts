@@ -84,6 +84,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       const knownMs = elapsedMs()
       return { ...(await acts.head()), knownMs }
     },
+    processId: random(12).toString('base64url'),
     brokers: async () => [],
     databaseFacts: async () => undefined,
     ...longReads(reader, acts),

@@ -22,6 +22,7 @@ LOST = 0.02
 RATE_MS = 60_000
 ANSWER_SECONDS = 5
 MOST_BYTES = 4 * 2**20
+NAMED_MS, MOST_NAMED = 120_000, 20
 TOLERANCE_SECONDS = 5
 LONGEST_TOKEN_SECONDS = 3600
 MAX_SEQ = 2**53 - 1
@@ -146,6 +147,7 @@ class Guard:
         self.entries, self.keys, self.retired = {}, {}, set()
         self.epoch, self.seq, self.ready = None, 0, False
         self.lease, self.clock, self.sent, self.anchor_asked_at = Lease(), None, 0.0, 0.0
+        self.stream, self.streams = None, {}
         self.exactly, self.turned, self.former = False, False, None
         self.broker_ahead = None
         self.keys_read_at, self.keys_lock = 0.0, threading.Lock()
@@ -326,13 +328,22 @@ class Guard:
             raise Unreadable(event) from error
 
     def _on_anchor(self, data):
-        self.clock = data["clock"]
+        self.clock, self.stream = data["clock"], data["stream"]
+        self._name_stream()
         self.lease.anchor(data["clock"], data["at_ms"], self.sent, elapsed())
+
+    def _name_stream(self):
+        """Reports name the streams whose leases may still run, the latest last."""
+        self.streams.pop(self.stream, None)
+        self.streams[self.stream] = elapsed()
+        named = [one for one in self.streams.items() if one[1] > elapsed() - NAMED_MS]
+        self.streams = dict(named[-MOST_NAMED:])
 
     def _on_lease(self, data):
         if not self.live_here:
             return
         self._on_head(data)
+        self._name_stream()
         was_held = self.lease.held()
         is_due = self.lease.grant(data["clock"], data["known_ms"], data["seconds"])
         self.socket.settimeout(max(1, data["seconds"] / 2))
@@ -423,6 +434,7 @@ class Guard:
             if not self.ready or self.stopped.is_set():
                 continue
             report = {"epoch": self.epoch, "seq": self.seq, "guard": self.name, "version": "python-example/1.0.0"}
+            report["streams"] = list(self.streams)
             report["without_lease"], report["lease_ran_out"] = "reject", {"count": self.lease.ran_out}
             if self.lease.drift_ppm is not None:
                 report["clock_drift_ppm"] = self.lease.drift_ppm

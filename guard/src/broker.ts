@@ -10,6 +10,8 @@ export interface Report {
   epoch: string
   seq: number
   guard: string
+  /** The streams and pollers whose leases this process may hold. */
+  streams: string[]
   version: string
   without_lease: WithoutLease
   lease_ran_out: { count: number }
@@ -107,12 +109,15 @@ export class Broker {
    */
   async poll(
     position: { epoch: string; seq: number } | undefined,
+    { guard, stream }: { guard: string; stream: string | undefined },
     onSend: () => void,
     stopping: AbortSignal,
   ): Promise<unknown> {
     const { uri, init } = await this.#feedRequest('application/json', {
       epoch: position?.epoch,
       after: position?.seq.toString(),
+      guard,
+      stream,
     })
     onSend()
     return this.#bounded(uri, init, stopping, async (response) => {

@@ -14,6 +14,11 @@ const OVERLAP = 64
 /** The longest lifetime of a token. After it no token of a former log is left. */
 const LONGEST_TOKEN_SECONDS = 3600
 
+/** How long a stream is named in reports after its last lease: longer than that lease may run. */
+const NAMED_MS = 120_000
+/** The most streams that a report may name. */
+const MOST_NAMED = 20
+
 interface FeedParts {
   clock: Clock
   hooks: Hooks
@@ -57,6 +62,10 @@ export class FeedReader {
   #clock: string | undefined
   /** True if the next connection must ask for everything. */
   #fromNothing = true
+  /** The name of this connection's stream, or of the poller. */
+  stream: string | undefined
+  /** When each stream last gave a lease, the latest one last. */
+  readonly #streams = new Map<string, number>()
   #turned = false
   /**
    * True if the next connection must ask from exactly the enforced `seq`. A broker whose log has
@@ -87,6 +96,14 @@ export class FeedReader {
   /** True once this connection has brought everything up to now. */
   get live(): boolean {
     return this.#liveAtMs !== undefined
+  }
+
+  /** The streams and pollers whose leases this process may hold. */
+  get streams(): string[] {
+    const nowMs = this.#parts.clock.elapsedMs()
+    for (const [name, atMs] of this.#streams)
+      if (atMs < nowMs - NAMED_MS) this.#streams.delete(name)
+    return [...this.#streams.keys()].slice(-MOST_NAMED)
   }
 
   /** Notes that the request of the next connection is sent now. */
@@ -165,13 +182,21 @@ export class FeedReader {
   }
 
   #anchored(data: Record<string, unknown> | undefined): string | undefined {
-    const { clock, at_ms: brokerMs } = data ?? {}
+    const { clock, at_ms: brokerMs, stream } = data ?? {}
     if (typeof clock !== 'string' || typeof brokerMs !== 'number') return this.#nonsense('anchor')
+    this.stream = typeof stream === 'string' ? stream : undefined
+    this.#noteStream()
     const sentMs = this.#sentMs
     this.#clock = clock
     if (sentMs !== undefined)
       this.anchor({ clock, brokerMs, sentMs, receivedMs: this.#parts.clock.elapsedMs() })
     return undefined
+  }
+
+  #noteStream(): void {
+    if (this.stream === undefined) return
+    this.#streams.delete(this.stream)
+    this.#streams.set(this.stream, this.#parts.clock.elapsedMs())
   }
 
   /** Takes a grant of the lease. Ignores it before `live`. */
@@ -188,6 +213,7 @@ export class FeedReader {
     if (this.#liveAtMs === undefined) return undefined
     const foreign = this.#reached(seq, undefined)
     if (foreign !== undefined) return foreign
+    this.#noteStream()
     const wasHeld = lease.held
     if (lease.grant({ clock, knownMs, seconds })) onAnchorDue()
     if (wasHeld || !lease.held) return undefined

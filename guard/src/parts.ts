@@ -73,7 +73,7 @@ export function openParts(options: GuardOptions): Parts {
     collapsed ? holds.recheck() : holds.revoked(entry),
   )
   const about = (): Omit<Report, 'epoch' | 'seq'> =>
-    aboutGuard(settings, lease, brokerClock.offsetSeconds)
+    aboutGuard(settings, lease, brokerClock.offsetSeconds, log.feed.streams)
   const reporter = new Reporter({
     broker,
     clock,
@@ -162,7 +162,7 @@ function openLog(known: Known, onLive: () => void): Log {
   const sweeper = new Sweeper({ ...known, startOver })
   const onPolled = (): void => sweeper.sweepIfDue()
   const poller = polls
-    ? new Poller({ broker, clock, feed, hooks, lease, random, stopping, onPolled })
+    ? new Poller({ broker, clock, feed, guardId, hooks, lease, random, stopping, onPolled })
     : undefined
   const follower: LogFollower =
     poller ?? new Follower({ broker, clock, feed, guardId, hooks, lease, random, stopping })
@@ -199,9 +199,11 @@ function aboutGuard(
   { guardId: guard, withoutLease }: Settings,
   { driftPpm, ranOut }: Lease,
   offsetSeconds: number | undefined,
+  streams: string[],
 ): Omit<Report, 'epoch' | 'seq'> {
   return {
     guard,
+    streams,
     version: VERSION,
     without_lease: withoutLease,
     lease_ran_out: { count: ranOut },

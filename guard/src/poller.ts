@@ -18,6 +18,7 @@ interface PollerParts {
   broker: Broker
   clock: Clock
   feed: FeedReader
+  guardId: string
   hooks: Hooks
   lease: Lease
   random: () => number
@@ -36,6 +37,7 @@ interface Answer {
   retired_kids: unknown
   reset: boolean
   more: boolean
+  stream: unknown
   lease: Record<string, unknown>
 }
 
@@ -115,10 +117,13 @@ export class Poller implements LogFollower {
 
   /** Reads all pages. Returns why they must be read again, or undefined. */
   async #readAll(): Promise<string | undefined> {
-    const { broker, feed, stopping } = this.#parts
-    let { position } = feed
+    const { broker, feed, guardId: guard, stopping } = this.#parts
+    let { position, stream } = feed
     for (let page = 0; page < MAX_PAGES; page++) {
-      const answer = readAnswer(await broker.poll(position, () => feed.opens(), stopping))
+      const answer = readAnswer(
+        await broker.poll(position, { guard, stream }, () => feed.opens(), stopping),
+      )
+      stream = typeof answer.stream === 'string' ? answer.stream : undefined
       const again = this.#take(answer)
       if (again !== undefined || !answer.more) return again
       position = { epoch: answer.epoch, seq: answer.seq }
@@ -126,7 +131,7 @@ export class Poller implements LogFollower {
     throw new Error(`the broker's answers do not end: ${MAX_PAGES} of them said "more"`)
   }
 
-  #take({ lease, ...answer }: Answer): string | undefined {
+  #take({ lease, stream, ...answer }: Answer): string | undefined {
     const { epoch, seq, entries, retired_kids, reset, more } = answer
     const { feed } = this.#parts
     const id = `${epoch}.${seq}`
@@ -134,8 +139,8 @@ export class Poller implements LogFollower {
     const wrong = feed.apply('snapshot', { epoch, seq, entries, retired_kids }, id)
     if (wrong !== undefined || more) return wrong
     return (
+      feed.apply('anchor', { ...lease, stream }, undefined) ??
       feed.apply('live', { epoch, seq }, id) ??
-      feed.apply('anchor', lease, undefined) ??
       feed.apply('lease', { ...lease, seq }, undefined)
     )
   }
@@ -143,7 +148,7 @@ export class Poller implements LogFollower {
 
 function readAnswer(answer: unknown): Answer {
   const { lease, ...page } = (answer ?? {}) as Record<string, unknown>
-  const { epoch, seq, entries, retired_kids, reset, more } = page
+  const { epoch, seq, entries, retired_kids, reset, more, stream } = page
   if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
     throw new Error(
       'the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?',
@@ -155,6 +160,7 @@ function readAnswer(answer: unknown): Answer {
     retired_kids,
     reset: reset === true,
     more: more === true,
+    stream,
     lease: (lease ?? {}) as Record<string, unknown>,
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '../protocol/described.ts'
 import { REASON_CLASSES } from '../protocol/revocation.ts'
 import { selectorSchema } from '../protocol/selector.ts'
-import { GUARD_ID, NONCE } from './feed-wire.ts'
+import { GUARD_ID, NONCE, STREAM_NAME } from './feed-wire.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
 
@@ -30,6 +30,9 @@ const entry = z
   .meta({ id: 'FeedEntry' })
 const clock = text.meta({ description: 'the name of the clock of the process that answers' })
 const ms = z.number().meta({ description: 'milliseconds by that clock' })
+const stream = text
+  .regex(STREAM_NAME)
+  .meta({ description: 'the name of the stream or poller, from the broker' })
 const leaseSeconds = z.int().min(1).max(60).meta({ description: 'guard_lease_seconds' })
 const snapshot = z
   .object({
@@ -41,6 +44,7 @@ const snapshot = z
       .boolean()
       .meta({ description: 'the position is not one of this log: drop what you have' }),
     more: z.boolean().meta({ description: 'ask again with after' }),
+    stream,
     lease: z
       .object({ clock, at_ms: ms, known_ms: ms, seconds: leaseSeconds })
       .meta({ description: 'not there where more is true' })
@@ -60,6 +64,7 @@ const position = {
     .regex(/^[A-Za-z0-9._-]{0,64}$/)
     .meta({ description: 'which of the client’s guards listens' })
     .default('default'),
+  stream: stream.optional().meta({ description: 'of a poller: the name in its last answer' }),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
 const resuming = z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() })
@@ -134,6 +139,11 @@ export const reportSchema = z.object({
   epoch: text,
   seq: z.int().min(0),
   guard,
+  streams: z
+    .array(stream)
+    .max(20)
+    .meta({ description: 'the streams and pollers whose leases it had in the last two minutes' })
+    .optional(),
   version: text
     .regex(/^[A-Za-z0-9._/+-]{1,64}$/)
     .meta({ description: 'of the guard' })

@@ -64,7 +64,7 @@ export function feedEndpoints(deps: Deps): Hono {
       )
     return (c.req.header('accept') ?? '').includes('text/event-stream')
       ? stream(deps, client, guardId, c, params)
-      : c.json(await snapshot(deps, client, params), 200, NO_STORE)
+      : c.json(await snapshot(deps, client, guardId, params), 200, NO_STORE)
   }
   endpoints.get(
     '/revocations',
@@ -161,20 +161,21 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
  */
 const KNOWN_BEFORE_MS = 500
 
-async function snapshot(deps: Deps, client: Client, params: Params) {
+async function snapshot(deps: Deps, client: Client, guardId: string, params: Params) {
   const atMs = deps.clock.elapsedMs()
+  deps.feed.lengthOf(client.clientId, atMs)
   const [after, epoch] = [params.get('after'), params.get('epoch')]
   if ((after === undefined) !== (epoch === undefined))
     throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after))
     throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
   // The rows and keys are read after the head, because the lease counts from the head.
-  const { knownMs } = await deps.feed.known(atMs - KNOWN_BEFORE_MS)
+  const { knownMs, stream } = await poller(deps, { client, guardId, params, atMs })
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
   const seq = Number(after)
   if (epoch !== undefined && isLost(deps.store, head, { epoch, seq }))
-    noteLost(deps, { clientId: client.clientId, guardId: ANY_GUARD, seq, head: head.seq })
+    noteLost(deps, { clientId: client.clientId, guardId, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
   const leave = await deps.feed.turn(client.clientId)
   const rows = await deps.store
@@ -189,15 +190,35 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
     retired_kids: deps.keys.retiredKids(),
     reset: !known,
     more,
+    stream,
     ...(!more && {
       lease: {
         clock: deps.feed.clock,
         at_ms: atMs,
         known_ms: knownMs,
-        seconds: client.metadata.guardLeaseSeconds,
+        seconds: deps.feed.lengthOf(client.clientId, knownMs),
       },
     }),
   }
+}
+
+interface Poll {
+  client: Client
+  guardId: string
+  params: Params
+  atMs: number
+}
+
+/** Returns the poller's name, and the time from which its next lease counts. */
+async function poller({ feed, clock }: Deps, { client, guardId, params, atMs }: Poll) {
+  const { clientId } = client
+  const known = params.get('stream')
+  const { knownMs } = await feed.known(atMs - KNOWN_BEFORE_MS)
+  if (known !== undefined && (await feed.leases.resume(clientId, known)))
+    return { knownMs, stream: known }
+  const stream = feed.leases.name('poller')
+  await feed.leases.open({ stream, clientId, guardId })
+  return { stream, knownMs: (await feed.known(clock.elapsedMs())).knownMs }
 }
 
 type Report = z.output<typeof reportSchema>
@@ -263,6 +284,7 @@ async function noteEnforced(
     guardId: report.guard,
     epoch: report.epoch,
     enforcedSeq: report.seq,
+    streams: report.streams,
     reportedAtMs: deps.clock.nowMs(),
     connectedAtMs: since === undefined ? undefined : since * 1000,
     version: report.version,

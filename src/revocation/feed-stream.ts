@@ -53,6 +53,8 @@ type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'uncon
 export class FeedStream {
   readonly client: Client
   readonly guardId: string
+  /** Its name, by which reports and receipts know it. */
+  readonly name: string
   readonly since: number
   enforcedSeq: number | undefined
   readonly body: ReadableStream<Uint8Array>
@@ -75,6 +77,7 @@ export class FeedStream {
     listener: {
       client: Client
       guardId: string
+      name: string
       drop?: (() => void) | undefined
       isValid?: (() => Promise<boolean>) | undefined
       opening: Uint8Array
@@ -84,6 +87,7 @@ export class FeedStream {
     this.#isValid = listener.isValid
     this.client = listener.client
     this.guardId = listener.guardId
+    this.name = listener.name
     this.#drop = listener.drop
     this.since = log.now()
     this.body = new ReadableStream<Uint8Array>(

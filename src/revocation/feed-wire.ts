@@ -22,6 +22,8 @@ export const PAGE = 1_000
 export const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 /** The random value of a request for the clock. */
 export const NONCE = /^[\w-]{16,64}$/
+/** The names of streams and pollers. */
+export const STREAM_NAME = /^[\w-]{1,64}$/
 /** The guard id of a listener that sends none. */
 export const ANY_GUARD = 'default'
 
@@ -74,10 +76,10 @@ export const frame = (event: string, data: unknown, id?: string): Uint8Array =>
 const OPENING = encoder.encode('retry: 1000\n\n')
 /**
  * The first bytes of a stream. The guard counts its lease from `atMs`, which is after its request
- * arrived.
+ * arrived. `stream` is the stream's name, which its reports repeat.
  */
-export const opening = (clock: string, atMs: number): Uint8Array =>
-  Buffer.concat([OPENING, frame('anchor', { clock, at_ms: atMs })])
+export const opening = (clock: string, atMs: number, stream: string): Uint8Array =>
+  Buffer.concat([OPENING, frame('anchor', { clock, at_ms: atMs, stream })])
 /** The beat of a stream that is not live yet: a comment, which grants no lease. */
 export const WAITING = encoder.encode(': waiting\n\n')
 

@@ -1,5 +1,6 @@
 import type { Deps } from './deps.ts'
 import { Broadcaster } from './broadcaster.ts'
+import { GuardLeases } from './guard-leases.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
 import { ANY_GUARD, frame, opening, tenantsHeard, noteLost } from './feed-wire.ts'
@@ -38,6 +39,8 @@ const NO_PLACE_SECONDS = 10
  */
 const SNAPSHOTS_OF_ONE = 2
 const SNAPSHOTS = 4
+/** How long acknowledgments are collected before they are written. */
+const TOGETHER_MS = 50
 /** Number of revocations whose publication time is kept, for the histograms. */
 const REMEMBERED = 20_000
 
@@ -47,12 +50,17 @@ const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clie
 export class FeedOfThisProcess implements Feed {
   readonly #deps: FeedDeps
   readonly clock: string
+  readonly leases: GuardLeases
   readonly #reviewMs: number
   readonly #streams = new Set<FeedStream>()
   /** Streams by client and guard, so that a report need not search all streams. */
   readonly #named = new Map<string, Set<FeedStream>>()
   readonly #listeners = new Set<(revocation: Revocation) => void>()
-  readonly #published = new Map<number, number>()
+  readonly #published = new Map<number, { atMs?: number; steadyMs: number }>()
+  /** Revocations whose acknowledgment is not yet written. */
+  #acknowledged: { seq: number; atMs: number }[] = []
+  /** Each client's length of leases, the one before it, and when this process saw the change. */
+  readonly #lengths = new Map<string, { seconds: number; former: number; sinceMs: number }>()
   readonly #broadcaster: Broadcaster
   readonly #snapshots = new FairLimiter(SNAPSHOTS_OF_ONE, SNAPSHOTS)
   readonly #ofClient = new Map<string, number>()
@@ -66,13 +74,14 @@ export class FeedOfThisProcess implements Feed {
   constructor(deps: FeedDeps, reviewMs = REVIEW_MS) {
     this.#deps = deps
     this.clock = deps.random(12).toString('base64url')
+    this.leases = new GuardLeases(deps)
     this.#reviewMs = reviewMs
     this.#broadcaster = new Broadcaster(deps, this.#streams)
     this.#log = {
       store: deps.store,
       now: () => deps.clock.now(),
       head: () => this.#broadcaster.head(),
-      lease: (stream) => this.#lease(this.#lengthOf(stream)),
+      lease: ({ client }) => this.#lease(this.lengthOf(client.clientId, this.#known.knownMs)),
       // A client that is no longer registered sees only revocations of all tenants, until its
       // stream is closed.
       tenantsOf: (clientId) => {
@@ -92,10 +101,12 @@ export class FeedOfThisProcess implements Feed {
   }
 
   publish(revocation: Revocation): void {
-    const published = this.#published
-    published.set(revocation.seq, this.#deps.clock.nowMs())
-    if (published.size > REMEMBERED)
-      for (const seq of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(seq)
+    const { clock } = this.#deps
+    const { seq } = revocation
+    const atMs = clock.nowMs()
+    this.#remember(seq, { atMs, steadyMs: clock.steadyMs() })
+    if (this.#acknowledged.push({ seq, atMs }) === 1)
+      setTimeout(() => void this.#acknowledge(), TOGETHER_MS)
     this.#broadcaster.publish(revocation)
     for (const listener of [...this.#listeners]) listener(revocation)
   }
@@ -119,7 +130,13 @@ export class FeedOfThisProcess implements Feed {
   }
 
   publishedAtMs(seq: number): number | undefined {
-    return this.#published.get(seq)
+    return this.#published.get(seq)?.atMs
+  }
+
+  knownForMs(seq: number): number {
+    const nowMs = this.#deps.clock.steadyMs()
+    const known = this.#published.get(seq) ?? this.#remember(seq, { steadyMs: nowMs })
+    return nowMs - known.steadyMs
   }
 
   turn(clientId: string): Promise<() => void> {
@@ -140,14 +157,21 @@ export class FeedOfThisProcess implements Feed {
     const { clientId } = listener.client
     this.#makeRoom(clientId, listener.guardId)
     const atMs = this.#deps.clock.elapsedMs()
-    const stream = new FeedStream(this.#log, { ...listener, opening: opening(this.clock, atMs) })
+    // A length that changes from here on was noted before.
+    this.lengthOf(clientId, atMs)
+    const name = this.leases.name('stream')
+    const stream = new FeedStream(this.#log, {
+      ...listener,
+      name,
+      opening: opening(this.clock, atMs, name),
+    })
     this.#streams.add(stream)
     this.#ofClient.set(clientId, this.#openOf(clientId) + 1)
-    const name = nameOf(clientId, listener.guardId)
-    this.#named.set(name, (this.#named.get(name) ?? new Set<FeedStream>()).add(stream))
+    const key = nameOf(clientId, listener.guardId)
+    this.#named.set(key, (this.#named.get(key) ?? new Set<FeedStream>()).add(stream))
     this.#deps.metrics.guards.inc({ client: clientId })
     this.#startTimers()
-    this.#serve(stream, { after, atMs, retiredKids }).catch((error: unknown) => {
+    this.#serve(stream, { after, retiredKids }).catch((error: unknown) => {
       this.#deps.log.warn('feed_stream_failed', { client_id: clientId, cause: String(error) })
       stream.cut()
     })
@@ -189,10 +213,12 @@ export class FeedOfThisProcess implements Feed {
 
   async #serve(
     stream: FeedStream,
-    from: { after: FeedPosition | undefined; atMs: number; retiredKids: string[] },
+    from: { after: FeedPosition | undefined; retiredKids: string[] },
   ): Promise<void> {
-    // The first lease counts from a head that was read after the request arrived.
-    await this.#reachKnown(from.atMs)
+    const { client, guardId, name } = stream
+    await this.leases.open({ stream: name, clientId: client.clientId, guardId })
+    // The first lease counts from a head that was read after the row was written.
+    await this.#reachKnown(this.#deps.clock.elapsedMs())
     await stream.catchUp(from.after, from.retiredKids)
   }
 
@@ -204,8 +230,30 @@ export class FeedOfThisProcess implements Feed {
     if (known.knownMs > this.#known.knownMs) this.#known = known
   }
 
-  #lengthOf({ client: { clientId } }: FeedStream): number {
-    return this.#deps.clients.find(clientId)?.metadata.guardLeaseSeconds ?? LEAST_SECONDS
+  lengthOf(clientId: string, knownMs: number): number {
+    const { clients, clock } = this.#deps
+    const seconds = clients.find(clientId)?.metadata.guardLeaseSeconds ?? LEAST_SECONDS
+    const noted = this.#lengths.get(clientId)
+    if (noted?.seconds === seconds)
+      return knownMs < noted.sinceMs ? Math.min(noted.former, seconds) : seconds
+    const former = noted?.seconds ?? seconds
+    this.#lengths.set(clientId, { seconds, former, sinceMs: clock.elapsedMs() })
+    return Math.min(former, seconds)
+  }
+
+  #remember<T extends { atMs?: number; steadyMs: number }>(seq: number, known: T): T {
+    const published = this.#published
+    published.set(seq, known)
+    if (published.size > REMEMBERED)
+      for (const one of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(one)
+    return known
+  }
+
+  async #acknowledge(): Promise<void> {
+    const list = this.#acknowledged
+    this.#acknowledged = []
+    // What could not be written is written for the first receipt, with a later time.
+    await this.#deps.store.acknowledge(list).catch(() => undefined)
   }
 
   #lease(seconds: number): Uint8Array {
@@ -219,12 +267,10 @@ export class FeedOfThisProcess implements Feed {
    */
   async #grant(): Promise<void> {
     const tick = this.#tick++
-    const lengths = new Map<FeedStream, number>()
-    for (const stream of this.#streams) {
-      const seconds = this.#lengthOf(stream)
-      if (tick % Math.min(seconds, MOST_TICKS) === 0) lengths.set(stream, seconds)
-    }
-    if (lengths.size === 0) return
+    const due = [...this.#streams].filter(
+      ({ client }) => tick % Math.min(this.lengthOf(client.clientId, Infinity), MOST_TICKS) === 0,
+    )
+    if (due.length === 0) return
     try {
       await this.#reachKnown(-Infinity)
     } catch {
@@ -234,7 +280,8 @@ export class FeedOfThisProcess implements Feed {
     // No revocation is broadcast during this turn of the event loop, so every live stream has them
     // all.
     const frames = new Map<number, Uint8Array>()
-    for (const [stream, seconds] of lengths) {
+    for (const stream of due) {
+      const seconds = this.lengthOf(stream.client.clientId, this.#known.knownMs)
       const lease = frames.get(seconds) ?? this.#lease(seconds)
       frames.set(seconds, lease)
       stream.beat(lease)
@@ -269,6 +316,7 @@ export class FeedOfThisProcess implements Feed {
   #forget(stream: FeedStream): void {
     const { clientId } = stream.client
     this.#streams.delete(stream)
+    this.leases.left(stream.name)
     const own = this.#named.get(nameOf(clientId, stream.guardId))
     own?.delete(stream)
     if (own?.size === 0) this.#named.delete(nameOf(clientId, stream.guardId))

@@ -1,5 +1,6 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
+import type { GuardLeases } from './guard-leases.ts'
 
 /**
  * The interface of this module: the feed. `revoke.ts` has the act that revokes and does nothing
@@ -46,6 +47,13 @@ export interface Feed {
   turn(clientId: string): Promise<() => void>
   /** The name of the clock that leases count by: random for each process. */
   readonly clock: string
+  /** The rows of the streams and pollers that this process grants leases to. */
+  readonly leases: GuardLeases
+  /**
+   * Returns the length of a lease that counts from `knownMs`: a longer length counts only from when
+   * this process has seen it, because receipts go by the length at the acknowledgment.
+   */
+  lengthOf(clientId: string, knownMs: number): number
   /**
    * Returns a position of the log and the time `knownMs` at which it was the head. Everything that
    * other brokers had committed by then, keys and registrations included, has been read.
@@ -64,6 +72,11 @@ export interface Feed {
    * not, or no longer remembers.
    */
   publishedAtMs(seq: number): number | undefined
+  /**
+   * Returns for how long this process has known that a revocation is committed, by a clock that is
+   * never set. It knows at the latest when it is asked.
+   */
+  knownForMs(seq: number): number
   /** Returns the open streams, for metrics and the console. */
   streams(): { clientId: string; guardId: string; since: number; enforcedSeq: number | undefined }[]
   close(): void

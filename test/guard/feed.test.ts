@@ -127,6 +127,7 @@ describe('following the feed', () => {
           epoch: 'epoch-a',
           seq: 100,
           guard: 'web-1',
+          streams: ['stream-1'],
           version: VERSION,
           without_lease: 'introspect',
           lease_ran_out: { count: 0 },

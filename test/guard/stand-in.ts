@@ -146,6 +146,8 @@ export class Broker {
   heartbeat(): void {
     this.send('lease', this.lease())
   }
+  /** The number of streams and pollers that it has named. */
+  opened = 0
   lease(knownMs = this.clock.monotonicMs()) {
     const { clockName: clock, leaseSeconds: seconds, seq } = this
     return { clock, known_ms: knownMs, seconds, seq }
@@ -269,7 +271,10 @@ export class Broker {
     const entries = rest.slice(0, this.page)
     const more = entries.length < rest.length
     const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
-    const page = { epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more }
+    const stream = params.get('stream') ?? `poller-${++this.opened}`
+    const page = {
+      ...{ epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more, stream },
+    }
     return more ? page : { ...page, lease: { ...this.lease(), ...this.#anchor() } }
   }
 
@@ -283,7 +288,7 @@ export class Broker {
         `event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`,
       )
     response.write('retry: 1000\n\n')
-    event('anchor', this.#anchor())
+    event('anchor', { ...this.#anchor(), stream: `stream-${++this.opened}` })
     const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
     const resumes = epoch === this.epoch && Number(after) <= this.seq
     if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })

@@ -118,6 +118,7 @@ describe('the snapshot', () => {
       retired_kids: [],
       reset: false,
       more: false,
+      stream: expect.any(String) as string,
       lease: {
         ...{ clock: rig.feed.clock, seconds: 30 },
         ...{ at_ms: expect.any(Number) as number, known_ms: expect.any(Number) as number },

@@ -153,6 +153,18 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'DELETE FROM delivery_attempts WHERE delivery_attempts.delivery_id IN',
     'the attempts of a page of deliveries that was read with a limit',
   ],
+  [
+    'sessions.ended_seq IS NULL AND sessions.opened_seq < ? UNION SELECT',
+    'the sessions of one user, and the history of that user',
+  ],
+  [
+    'SELECT DISTINCT participants.client_id AS clientId FROM participants',
+    'the clients of the sessions of one user',
+  ],
+  [
+    'LEFT JOIN deliveries AS later ON later.id = deliveries.superseded_by',
+    'the logout tokens of a revocation of one user, by the act',
+  ],
   ['consents.at AS at FROM consents WHERE consents.sub = ?', 'one for each client'],
   [
     'sessions.sid <= ? AND sessions.sub = ? ORDER BY sessions.sid',

@@ -181,6 +181,18 @@ CREATE TABLE "broker"."floors" (
 	CONSTRAINT "floors_kind_key_pk" PRIMARY KEY("kind","key")
 );
 --> statement-breakpoint
+CREATE TABLE "broker"."guard_leases" (
+	"stream" text COLLATE "C" PRIMARY KEY NOT NULL,
+	"client_id" text COLLATE "C" NOT NULL,
+	"guard_id" text COLLATE "C" NOT NULL,
+	"seconds" bigint NOT NULL,
+	"first_seq" bigint NOT NULL,
+	"last_seq" bigint NOT NULL,
+	"reported_seq" bigint NOT NULL,
+	"reported_at_ms" bigint NOT NULL,
+	"holder" text COLLATE "C" NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "broker"."guards" (
 	"client_id" text COLLATE "C" NOT NULL,
 	"guard_id" text COLLATE "C" NOT NULL,
@@ -348,6 +360,7 @@ CREATE TABLE "broker"."revocations" (
 	"fan_out_cursor" text COLLATE "C" DEFAULT '' NOT NULL,
 	"sessions" bigint NOT NULL,
 	"enforced_at_ms" bigint,
+	"acknowledged_at_ms" bigint,
 	"hash" text COLLATE "C" NOT NULL,
 	"personal_hash" text COLLATE "C" NOT NULL,
 	"salt" text COLLATE "C",
@@ -515,6 +528,7 @@ CREATE INDEX "deliveries_leased" ON "broker"."deliveries" USING btree ("leased_u
 CREATE INDEX "deliveries_settled" ON "broker"."deliveries" USING btree ("settled_at_ms") WHERE settled_at_ms IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "delivery_attempts_by_delivery" ON "broker"."delivery_attempts" USING btree ("delivery_id");--> statement-breakpoint
 CREATE INDEX "families_by_session" ON "broker"."families" USING btree ("sid");--> statement-breakpoint
+CREATE INDEX "guard_leases_by_end" ON "broker"."guard_leases" USING btree ("last_seq");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_by_expiry" ON "broker"."idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "locks_open" ON "broker"."locks" USING btree ("kind","key","oid") WHERE lifted_at IS NULL;--> statement-breakpoint
 CREATE INDEX "locks_open_by_home" ON "broker"."locks" USING btree ("home_id") WHERE lifted_at IS NULL AND home_id IS NOT NULL;--> statement-breakpoint

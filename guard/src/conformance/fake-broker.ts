@@ -23,6 +23,8 @@ export class FakeBroker {
   issuer = ''
   entries: LogEntry[] = []
   readonly connections: Connection[] = []
+  /** The names of the streams and pollers so far. */
+  readonly streams: string[] = []
   readonly reports: (Record<string, unknown> & { answered: number })[] = []
   /** The number of requests by path. */
   readonly requests = new Map<string, number>()
@@ -186,6 +188,13 @@ export class FakeBroker {
     return { clock: this.#lease.clock, at_ms: this.#elapsedMs - this.state.anchor_ago_ms }
   }
 
+  /** Returns the name of a new stream or poller. */
+  #named(): string {
+    const name = crypto.randomUUID()
+    this.streams.push(name)
+    return name
+  }
+
   #beat(): void {
     this.#stopHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
       this.#grant()
@@ -324,6 +333,7 @@ export class FakeBroker {
       retired_kids: this.state.retired_kids,
       reset,
       more,
+      stream: params.get('stream') ?? this.#named(),
       ...(!more && !this.state.no_lease && { lease: { ...this.#anchor(), ...this.#granted() } }),
     }
   }
@@ -347,7 +357,7 @@ export class FakeBroker {
       return
     }
     this.#sentSeq = seq
-    const held = [`retry: 1000\n\n${frame('anchor', this.#anchor())}`]
+    const held = [`retry: 1000\n\n${frame('anchor', { ...this.#anchor(), stream: this.#named() })}`]
     if (reset) held.push(frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {

@@ -270,12 +270,13 @@ export class Play {
     members = {},
   }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
     const wanted = { epoch, seq, guard: 'conformance-1', answered }
-    const { reports } = this.broker
+    const { reports, streams } = this.broker
     const isWanted = (report: (typeof reports)[number]): boolean =>
       isDeepStrictEqual(
         { epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered },
         wanted,
       ) &&
+      streams.some((name) => [report.streams ?? []].flat().includes(name)) &&
       Object.entries(members).every(([name, value]) => report[name] === value) &&
       Object.entries(between).every(
         ([name, [from, to]]) => Number(report[name]) >= from && Number(report[name]) <= to,

@@ -1,12 +1,14 @@
 import { hash } from 'node:crypto'
 import {
   type Anchor,
+  canonical,
   chainProblem,
   type Link,
   type LogName,
   NOTHING_BEFORE,
   personalHash,
 } from '../../protocol/evidence-chain.ts'
+import { RECEIPT_TYP } from '../../revocation/receipt.ts'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 
 /**
@@ -98,8 +100,27 @@ export async function verifyEvidence(
     log === 'audit'
       ? { from: Number(signature.from), to: Number(signature.to) }
       : { from: Number(signature.seq), to: Number(signature.seq) }
+  for (const { jws } of records.filter(({ record }) => record === 'receipt'))
+    if ((await check(String(jws), RECEIPT_TYP))?.seq !== signature.seq)
+      throw new Error('The receipt is not signed by the broker, or is of another revocation.')
   const links = await verifiedChain(records, { log, ...range }, check)
   return { log, ...range, ...verifiedRows(records, links, range), signedAt: Number(signature.iat) }
+}
+
+/**
+ * Verifies a receipt as the admin API answers it.
+ * @throws Error if the signature is not the broker's, or does not cover a member
+ */
+export async function verifyReceipt(
+  { jws, ...members }: Line,
+  check: CheckSignature,
+): Promise<{ seq: number; final: boolean; signedAt: number }> {
+  const { iss: _, iat, ...claims } = (await check(String(jws), RECEIPT_TYP)) ?? {}
+  if (canonical(claims as never) !== canonical(members as never))
+    throw new Error(
+      'The receipt was changed, or is signed by another key: its signature does not cover its members.',
+    )
+  return { seq: Number(members.seq), final: members.final === true, signedAt: Number(iat) }
 }
 
 interface About {
@@ -171,13 +192,18 @@ export interface KeyTimes {
   retiredAt?: number | undefined
 }
 
+const SIGNED: Partial<Record<string, string>> = {
+  [HEAD_TYP]: 'A head of the chain',
+  [RECEIPT_TYP]: 'The receipt',
+}
+
 /** Returns the problem if a signature's time is outside its key's time; otherwise undefined. */
 export function keyTimeProblem(
   { kid, createdAt, retiredAt }: KeyTimes,
   typ: string,
   signedAt: unknown,
 ): string | undefined {
-  const what = typ === HEAD_TYP ? 'A head of the chain' : 'The export'
+  const what = SIGNED[typ] ?? 'The export'
   if (typeof signedAt !== 'number') return `${what} does not say when it was signed.`
   const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
   if (createdAt !== undefined && signedAt < createdAt)

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { canonical, type Link, type LogName } from '../../protocol/evidence-chain.ts'
 import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP } from './evidence-file.ts'
 import { guardProof } from './guards.ts'
+import { signedReceiptOf } from './receipts.ts'
 import { totalOf } from './totals.ts'
 
 /**
@@ -14,7 +15,7 @@ import { totalOf } from './totals.ts'
  */
 
 const PAGE = 200
-type EvidenceDeps = Pick<Deps, 'store' | 'feed' | 'keys' | 'clock' | 'config'>
+type EvidenceDeps = Pick<Deps, 'store' | 'feed' | 'keys' | 'clock' | 'config' | 'clients'>
 type AuditDeps = Pick<Deps, 'store' | 'keys' | 'clock' | 'config'>
 type Record_ = { record: string } & Readonly<Record<string, unknown>>
 
@@ -123,6 +124,8 @@ async function* revocationRecords(
   }
   yield* deliveries(deps, seq)
   for (const guard of await guardProof(deps, revocation)) yield { record: 'guard', ...guard }
+  const receipt = await signedReceiptOf(deps, seq)
+  if (receipt !== undefined) yield { record: 'receipt', seq, jws: receipt.jws }
 }
 
 async function* auditRecords(deps: AuditDeps, range: Range): AsyncGenerator<Record_> {

@@ -10,7 +10,7 @@ import type { Deps } from '../deps.ts'
 export interface GuardState {
   clientId: string
   guardId: string
-  /** False: the guard has ended or cannot reach this broker. */
+  /** False: the guard has ended or cannot reach any broker. */
   connected: boolean
   /** The `seq` up to which it enforces. Undefined: not reported. */
   enforced: number | undefined
@@ -39,14 +39,18 @@ export const GUARD_VERSION = '0.1.0'
 export async function guardsNow(
   deps: Pick<Deps, 'store' | 'feed'>,
 ): Promise<{ log: { epoch: string; seq: number }; guards: GuardState[] }> {
-  const [log, reports] = await Promise.all([deps.store.head(), deps.store.guardReports()])
+  const [log, reports, held] = await Promise.all([
+    deps.store.head(),
+    deps.store.guardReports(),
+    connectedGuards(deps),
+  ])
   const streams = deps.feed.streams()
   const key = (one: { clientId: string; guardId: string }): string =>
     `${one.guardId} ${one.clientId}`
   const reportOf = new Map(reports.map((one) => [key(one), one]))
   const streamOf = new Map(streams.map((one) => [key(one), one]))
   const known = new Map(
-    [...reports, ...streams].map((one) => [
+    [...reports, ...streams, ...held.values()].map((one) => [
       key(one),
       { clientId: one.clientId, guardId: one.guardId },
     ]),
@@ -58,7 +62,7 @@ export async function guardsNow(
     const enforced = ours?.enforcedSeq ?? stream?.enforcedSeq
     return {
       ...guard,
-      connected: stream !== undefined,
+      connected: held.has(name),
       enforced,
       behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
       reportedAtMs: report?.reportedAtMs,
@@ -76,6 +80,16 @@ export async function guardsNow(
   return { log, guards }
 }
 
+/** Returns the guards that are connected to any broker, by their key. */
+const connectedGuards = async ({
+  store,
+}: Pick<Deps, 'store'>): Promise<Map<string, { clientId: string; guardId: string }>> =>
+  new Map(
+    (await store.openGuardLeases())
+      .filter(({ holder, guardId }) => holder !== '' && guardId !== '')
+      .map((one) => [`${one.guardId} ${one.clientId}`, one]),
+  )
+
 /**
  * One guard's state for one revocation. `enforced`: reported. `covered`: the guard connected later,
  * and its first snapshot held the revocation. `waiting`: connected, not yet reported. `gone`:
@@ -92,11 +106,14 @@ export const GUARD_WORDS: Record<GuardProof['state'], string> = {
 
 /** Returns one row for each guard that has reported in this epoch. */
 export async function guardProof(
-  { store, feed }: Pick<Deps, 'store' | 'feed'>,
+  { store }: Pick<Deps, 'store'>,
   { seq, enforcedAtMs }: LoggedRevocation,
 ): Promise<GuardProof[]> {
-  const [{ epoch }, reports] = await Promise.all([store.head(), store.guardReports()])
-  const connected = new Set(feed.streams().map((one) => `${one.guardId} ${one.clientId}`))
+  const [{ epoch }, reports, connected] = await Promise.all([
+    store.head(),
+    store.guardReports(),
+    connectedGuards({ store }),
+  ])
   return reports
     .filter((report) => report.epoch === epoch)
     .map((report) => {

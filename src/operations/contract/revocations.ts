@@ -8,6 +8,7 @@ import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
+import { signedReceiptOf } from '../acts/receipts.ts'
 import {
   loggedRow,
   previewed,
@@ -27,7 +28,7 @@ import {
   proofLimit,
   seqNumber,
 } from './fields.ts'
-import { preview, proof, revocation, revoked } from './shapes.ts'
+import { preview, proof, revocation, revoked, signedReceipt } from './shapes.ts'
 import { fieldsOf, shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route, searchedTo } from './route.ts'
@@ -144,6 +145,27 @@ export const revocationRoutes = [
         next,
         guards: (await guardProof(deps, one)).map(fieldsOf),
       }
+    },
+  ),
+  route(
+    'GET /revocations/:seq/receipt',
+    {
+      id: 'readReceipt',
+      summary:
+        'Shows which clients have confirmed a revocation, and by when the others stop; signed',
+      params: bySeq,
+      answers: { 200: ok('The receipt as it is now.', signedReceipt) },
+      rejects: [404],
+    },
+    async ({ deps, params: { seq } }) => {
+      await known(deps, seq)
+      const signed = await signedReceiptOf(deps, seq)
+      if (signed !== undefined) return signed
+      throw new Problem(
+        404,
+        'No receipt any more',
+        'The sessions of that revocation are no longer kept; evidence that was exported earlier has its receipt.',
+      )
     },
   ),
   route(

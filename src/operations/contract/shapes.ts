@@ -144,6 +144,35 @@ export const proof = logged.extend({
   guards: z.array(guardProof),
 })
 
+/** A client's part in a receipt. */
+const receiptOfClient = z.object({
+  client_id: text,
+  state: z.enum(['confirmed', 'bounded', 'not_bounded']),
+  by: z
+    .enum(['report', 'logout_token', 'lease'])
+    .nullable()
+    .meta({ description: 'what confirms it; lease: its last lease is over' }),
+  no_later_than_ms: milliseconds
+    .nullable()
+    .meta({ description: 'it accepts nothing that the revocation covers after then' }),
+  lease_seconds: count.meta({ description: 'the longest lease that it may have had' }),
+  guards: z.object({
+    listening: count.meta({ description: 'had a lease at the acknowledgment, or may have had' }),
+    confirmed: count,
+  }),
+})
+export const receipt = shape('Receipt', {
+  seq: count,
+  acknowledged_at_ms: milliseconds,
+  lease_seconds: count.meta({ description: 'the longest of all participants' }),
+  final: z.boolean().meta({ description: 'only what is not_bounded may still change' }),
+  participants: z.array(receiptOfClient),
+})
+export const signedReceipt = shape('SignedReceipt', {
+  ...receipt.shape,
+  jws: text.meta({ description: 'the same, signed by the broker (typ revocation-receipt+jwt)' }),
+})
+
 const TENANT = 'a tenant id'
 const wholeUser = z.strictObject({
   kind: z.literal('user'),

@@ -1,0 +1,126 @@
+import { sql, type SQL } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { isOneOf, rowsOf, withoutReprepare } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query, type RowOf, type Takes } from '../engine/statement.ts'
+import { listOf } from '../engine/values.ts'
+import {
+  deliveries,
+  guardLeases,
+  participants,
+  revocations,
+  securityEvents,
+  sessions,
+} from '../schema.ts'
+import type { LoggedRevocation } from '../types.ts'
+import { findRevocation } from './revocations.ts'
+
+/** What a receipt is computed from: participants, leases, logout tokens, and the acknowledgment. */
+
+const acknowledged = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, { seq: 'bigint', atMs: 'bigint' })
+  return sql`UPDATE ${revocations} SET ${assign(revocations, { acknowledgedAtMs: row.atMs })} FROM ${rows}
+    WHERE ${revocations.seq} = ${row.seq} AND ${revocations.acknowledgedAtMs} IS NULL`
+})
+const acknowledgment = query(
+  columnsOf(revocations, 'acknowledgedAtMs'),
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
+)
+// A subject's sessions that the fan-out has not reached are open, and those that it has are in the
+// user's history.
+const sessionsOf = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<{ seq: number; sid: string | null; sub: string | null }>, f) =>
+    sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}
+      UNION SELECT ${f} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${p.seq}
+      UNION SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} IN
+        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq})`,
+)
+const clientsOf = query(
+  columnsOf(participants, 'clientId'),
+  (p: Takes<{ sids: string }>, f) =>
+    sql`SELECT DISTINCT ${f} FROM ${participants} WHERE ${isOneOf(participants.sid, p.sids)}`,
+)
+const guardsIf = (condition: SQL): SQL<number> =>
+  sql<number>`count(DISTINCT CASE WHEN ${guardLeases.guardId} <> '' AND ${condition} THEN ${guardLeases.guardId} END)`
+const leaseFields = (seq: SQL<number>) => ({
+  ...columnsOf(guardLeases, 'clientId'),
+  /** The longest length in force. */
+  seconds: sql<number>`max(${guardLeases.seconds})`,
+  guards: guardsIf(sql`true`),
+  silent: guardsIf(sql`${guardLeases.reportedSeq} < ${seq}`),
+  /** -1: it is in doubt whether all streams are known. */
+  leastReported: sql<number>`min(${guardLeases.reportedSeq})`,
+  reportedAtMs: sql<number>`max(${guardLeases.reportedAtMs})`,
+})
+const seqParam = sql<number>`${sql.placeholder('seq')}`
+const leases = query(
+  leaseFields(seqParam),
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${guardLeases} WHERE ${guardLeases.firstSeq} < ${p.seq} AND ${guardLeases.lastSeq} >= ${p.seq}
+      GROUP BY ${guardLeases.clientId}`,
+)
+const tokens = query(
+  {
+    ...columnsOf(deliveries, 'clientId'),
+    undelivered: sql<number>`sum(CASE WHEN coalesce(later.state, ${deliveries.state}) = 'delivered' THEN 0 ELSE 1 END)`,
+    deliveredAtMs: sql<number>`max(coalesce(later.settled_at_ms, ${deliveries.settledAtMs}, 0))`,
+  },
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} LEFT JOIN deliveries AS later ON later.id = ${deliveries.supersededBy}
+      WHERE ${deliveries.seq} = ${withoutReprepare(p.seq)} AND ${deliveries.kind} = 'logout_token' GROUP BY ${deliveries.clientId}`,
+)
+
+/** Records when revocations were acknowledged. The first time that is written stays. */
+export const acknowledge = (list: { seq: number; atMs: number }[]): Act<unknown> =>
+  acknowledged.run({ list: listOf(list) })
+
+type LeaseRow = RowOf<ReturnType<typeof leaseFields>>
+interface Found {
+  revocation: LoggedRevocation
+  acknowledgedAtMs: number | undefined
+  /** The clients that took part. Undefined where the revocation concerns every client. */
+  clientIds: string[] | undefined
+  /** The leases that may have run at the acknowledgment, of all clients. */
+  leases: LeaseRow[]
+  /** The logout tokens by client; empty where the revocation concerns more than one user. */
+  tokens: { clientId: string; undelivered: number; deliveredAtMs: number }[]
+}
+
+/** Returns the clients of a revocation's sessions. Undefined: the sessions are no longer kept. */
+function* participantsOf({
+  seq,
+  selector,
+  sessions: ended,
+}: LoggedRevocation): Act<string[] | undefined> {
+  const sid = 'sid' in selector ? selector.sid : null
+  const sub = 'sub' in selector ? selector.sub : null
+  const sids = (yield* sessionsOf.all({ seq, sid, sub })).map((one) => one.sid)
+  if (sids.length < ended) return undefined
+  if ('clientId' in selector) return [selector.clientId]
+  return (yield* clientsOf.all({ sids: listOf(sids) })).map((one) => one.clientId)
+}
+
+/**
+ * Returns what the receipt of a revocation is computed from. `gone`: its sessions are no longer
+ * kept. Undefined: there is no such revocation.
+ */
+export function* receiptRows(seq: number): Act<Found | 'gone' | undefined> {
+  const revocation = yield* findRevocation(seq)
+  if (revocation === undefined) return undefined
+  const { kind } = revocation.selector
+  const narrow = kind === 'session' || kind === 'grant' || kind === 'subject'
+  const clientIds = narrow
+    ? yield* participantsOf(revocation)
+    : kind === 'client'
+      ? [revocation.selector.clientId]
+      : undefined
+  if (narrow && clientIds === undefined) return 'gone'
+  return {
+    revocation,
+    acknowledgedAtMs: (yield* acknowledgment.get({ seq }))?.acknowledgedAtMs ?? undefined,
+    clientIds,
+    leases: yield* leases.all({ seq }),
+    tokens: narrow ? yield* tokens.all({ seq }) : [],
+  }
+}
