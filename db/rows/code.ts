@@ -46,6 +46,9 @@ export function* addCode(
   yield* add.run({ ...code, wantsAuthTime: code.wantsAuthTime ? 1 : 0, sid, openedSeq })
 }
 
+/** The end of a session in which it gets no code. */
+const LAST_SECONDS = 60
+
 const drop = command(
   (p: Takes<{ sid: string; clientId: string }>) =>
     sql`DELETE FROM ${codes} WHERE ${codes.sid} = ${p.sid} AND ${codes.clientId} = ${p.clientId} AND ${codes.consumedAt} IS NULL`,
@@ -62,20 +65,27 @@ export const dropCodes = (grant: { sid: string; clientId: string }): Act<unknown
  * Issues a code for a live session (single sign-on), which counts as activity. A marked, ended or
  * unknown session gets none, nor does a removed client, or a locked user or client. The code is
  * opened against the head of the log with which the session was read, so a concurrent revocation
- * covers the code too.
+ * covers the code too. A session gets no code in its last minute, because its instance would have to
+ * end it at once: it then counts as expired.
+ * @param most the client's limit on the age of the authentication
  */
 export function* issueCode({
   sid,
   code,
+  most = Infinity,
   now,
 }: {
   sid: string
   code: NewCode
+  most?: number | undefined
   now: number
 }): Act<SessionStatus | { state: 'locked'; by: LockKind } | { state: 'client_removed' }> {
   const row = yield* sessionBySid(sid)
   const status = yield* statusOf(row, now)
   if (row === undefined || status.state !== 'live') return status
+  const { session } = status
+  if (Math.min(session.absoluteAt, session.authenticatedAt + most) - now <= LAST_SECONDS)
+    return { state: 'ended', session, why: 'expired' }
   if (yield* isRemoved(code.clientId)) return { state: 'client_removed' }
   const by = yield* lockOf(row, code)
   if (by !== undefined) return { state: 'locked', by }

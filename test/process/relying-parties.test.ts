@@ -118,6 +118,20 @@ const isSignedIn = async (browser: Browser, party: RelyingParty) =>
 const refreshes = async (browser: Browser, party: RelyingParty) =>
   (await browser.get(party.refresh)).status === 200
 
+test('express-openid-connect ends its own session by session_expiry, half a minute before the broker', async () => {
+  const browser = newBrowser()
+  const party = parties.express ?? expect.fail('not started')
+  const { session_expiry: endsAt, sid } = await signIn(browser, party)
+  const status = await broker.deps.store.statusBySid(String(sid), broker.deps.clock.now())
+  expect(status).toMatchObject({ state: 'live', session: { absoluteAt: endsAt } })
+  const now = vi.spyOn(Date, 'now')
+  now.mockReturnValue((Number(endsAt) - 31) * 1000)
+  expect(await isSignedIn(browser, party)).toBe(true)
+  now.mockReturnValue((Number(endsAt) - 30) * 1000)
+  expect(await isSignedIn(browser, party)).toBe(false)
+  now.mockRestore()
+})
+
 describe.each(['express', 'hono'])('an instance made with %s’s middleware, unmodified', (name) => {
   const party = (): RelyingParty => parties[name] ?? expect.fail('not started')
 

@@ -267,6 +267,7 @@ describe('a reader that is slow', () => {
       {
         client: rig.clients.find('sydney')!,
         guardId: 'slow',
+        name: 'slow-1',
         opening: new Uint8Array(1),
       },
     )

@@ -62,6 +62,18 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     })
   })
 
+  test('a session in its last minute gets none, nor one that is too old for the client in a minute', async () => {
+    const b = await open()
+    const { sid, absoluteAt, authenticatedAt } = await signedIn(b)
+    const issued = async (now: number, most?: number) =>
+      (await b.store.issueCode({ sid, code: codeFor('sydney', now), most, now })).state
+    expect(await issued(authenticatedAt + 240, 300)).toBe('ended')
+    expect(await issued(authenticatedAt + 239, 300)).toBe('live')
+    for (let now = b.now; now < absoluteAt - 61; now += 3_600) await issued(now)
+    expect(await issued(absoluteAt - 61)).toBe('live')
+    expect(await issued(absoluteAt - 60)).toBe('ended')
+  })
+
   test('without offline_access there is no family', async () => {
     const b = await open()
     const session = await signedIn(b)

@@ -68,7 +68,7 @@ export function evidenceLines(text: string): string[] {
 export type CheckSignature = (jws: string, typ: string) => Promise<Line | undefined>
 
 export interface Verified {
-  log: LogName
+  log: LogName | 'receipt'
   /** The first and last row number, both included. For a revocation they are equal. */
   from: number
   to: number
@@ -114,13 +114,14 @@ export async function verifyEvidence(
 export async function verifyReceipt(
   { jws, ...members }: Line,
   check: CheckSignature,
-): Promise<{ seq: number; final: boolean; signedAt: number }> {
+): Promise<Verified> {
   const { iss: _, iat, ...claims } = (await check(String(jws), RECEIPT_TYP)) ?? {}
   if (canonical(claims as never) !== canonical(members as never))
     throw new Error(
       'The receipt was changed, or is signed by another key: its signature does not cover its members.',
     )
-  return { seq: Number(members.seq), final: members.final === true, signedAt: Number(iat) }
+  const seq = Number(members.seq)
+  return { log: 'receipt', from: seq, to: seq, rows: 1, withoutPersonal: 0, signedAt: Number(iat) }
 }
 
 interface About {

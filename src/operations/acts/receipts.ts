@@ -4,6 +4,22 @@ import type { Deps } from '../deps.ts'
 import { receipt as shape, type signedReceipt } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 
+type Shown = z.output<typeof shape>
+
+/** Says of a participant what the receipt claims. */
+export const receiptWords = ({ state, by }: Shown['participants'][number]): string =>
+  by === null
+    ? { confirmed: '', bounded: 'stops by itself', not_bounded: 'not confirmed, no bound' }[state]
+    : {
+        report: 'confirmed by its guards',
+        logout_token: 'confirmed by its logout token',
+        lease: 'its leases are over',
+      }[by]
+
+/** Says how many of the guards that listened have confirmed. */
+export const guardsWords = ({ guards }: Shown['participants'][number]): string =>
+  guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`
+
 /** Returns the receipt of a revocation, signed. Undefined: it can no longer be computed. */
 export async function signedReceiptOf(
   deps: Pick<Deps, 'store' | 'feed' | 'clock' | 'clients' | 'keys' | 'config'>,

@@ -8,6 +8,7 @@ import {
   type KeyTimes,
   type Verified,
   verifyEvidence,
+  verifyReceipt,
 } from '../acts/evidence-file.ts'
 import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
 import { group, JSON_OUTPUT, local, option, type Context } from './context.ts'
@@ -69,7 +70,7 @@ export const evidenceCommands = group(
     {
       name: 'verify <file>',
       about:
-        'Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.',
+        'Verify a file of evidence, or a receipt, without the broker. It finds every changed, removed, added or moved line.',
       flags: [
         option(
           '--keys <file>',
@@ -77,7 +78,10 @@ export const evidenceCommands = group(
         ),
         JSON_OUTPUT,
       ],
-      examples: ['cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json'],
+      examples: [
+        'cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json',
+        'cmb evidence verify receipt-4711.json --keys signing-keys-archive.json',
+      ],
     },
     ({ context, self, args: [file = ''], options }) => verify(context, self, file, options.keys),
   ),
@@ -127,7 +131,13 @@ async function verify(
   const { readUnverified, verifyForeign } = await import('../../keys/jws.ts')
   const content = await read(file)
   try {
-    const found = evidenceLines(content)
+    const receipt = receiptIn(content)
+    if (receipt !== undefined && keysFile === undefined)
+      throw new CommandFailure(
+        EXIT.usage,
+        'A receipt holds no keys: name a copy of /.well-known/signing-keys-archive of the broker with --keys.',
+      )
+    const found = receipt === undefined ? evidenceLines(content) : []
     const keys =
       keysFile === undefined
         ? keysOf(found)
@@ -147,7 +157,9 @@ async function verify(
       timed &&= times.createdAt !== undefined
       return answer.claims
     }
-    const evidence = await verifyEvidence(found, check)
+    const evidence = await (receipt === undefined
+      ? verifyEvidence(found, check)
+      : verifyReceipt(receipt, check))
     const verified = {
       ...evidence,
       keyTimes: timed,
@@ -169,6 +181,17 @@ const read = (file: string): Promise<string> =>
   readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new CommandFailure(EXIT.usage, `${file} cannot be read (${error.code ?? error.message}).`)
   })
+
+/** Returns a receipt as the admin API and `cmb revocations show --json` print it. */
+function receiptIn(content: string): Json | undefined {
+  try {
+    const one = JSON.parse(content) as Json
+    const receipt = (one.receipt ?? one) as Json
+    return typeof receipt.jws === 'string' && receipt.record === undefined ? receipt : undefined
+  } catch {
+    return undefined
+  }
+}
 
 const FILE_ITSELF = 'the file itself'
 
@@ -213,14 +236,17 @@ ${lines([
       ? 'each key was in use when it signed'
       : 'not checked: the keys say nothing of their times',
   ],
-  ['rows', shown.rows],
-  ['personal fields', personalWords(shown)],
+  ...(shown.log === 'receipt'
+    ? []
+    : [['rows', shown.rows] as const, ['personal fields', personalWords(shown)] as const]),
 ])}${shown.keysFrom === FILE_ITSELF ? 'It is not proved that the broker signed it: a forger names keys of their own. Name a copy of /.well-known/signing-keys-archive of the broker with --keys.\n' : ''}`
 
 const about = ({ log, from, to, rows }: Verified): string =>
-  log === 'revocations'
-    ? `revocation ${from}`
-    : `the audit log, ${rows} entries from number ${from} to ${to},`
+  log === 'receipt'
+    ? `the receipt of revocation ${from}`
+    : log === 'revocations'
+      ? `revocation ${from}`
+      : `the audit log, ${rows} entries from number ${from} to ${to},`
 
 const personalWords = ({ rows, withoutPersonal }: Verified): string =>
   withoutPersonal === 0

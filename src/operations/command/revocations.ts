@@ -1,5 +1,6 @@
 import type { WireSelector } from '../../protocol/selector.ts'
 import { GUARD_WORDS } from '../acts/guards.ts'
+import { guardsWords, receiptWords } from '../acts/receipts.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { type AnswerTo, CommandFailure, EXIT } from './broker.ts'
 import {
@@ -146,7 +147,7 @@ export const revocationCommands = group(
     name: 'show <seq>',
     at: 'GET /revocations/:seq',
     about:
-      'Show one revocation: each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
+      'Show one revocation: its signed receipt, each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
     takes: { before: BEFORE },
     words: proofWords,
   }),
@@ -156,6 +157,13 @@ type Proof = AnswerTo<'GET /revocations/:seq'>
 
 const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
 function proofWords(answer: Proof): string {
+  const { receipt } = answer
+  const claims = receipt?.participants.map((one) => [
+    one.client_id,
+    receiptWords(one),
+    timeMs(one.no_later_than_ms),
+    guardsWords(one),
+  ])
   const attempts = answer.deliveries.flatMap((one) =>
     one.attempts === undefined || one.attempts.length === 0
       ? [[one.client_id, one.state, '-', '-', '-', '-', one.uri]]
@@ -186,7 +194,9 @@ function proofWords(answer: Proof): string {
       ['deliveries', totalsInWords(answer.totals, answer.fan_out)],
       ['case', answer.case_reference],
       ['comment', answer.comment],
+      ['receipt', receipt === null ? 'no longer kept' : receipt.final ? 'final' : 'not final yet'],
     ]),
+    columns(['CLIENT', 'RECEIPT', 'NOTHING AFTER', 'GUARDS'], claims ?? [], 'No client took part.'),
     attempts.length === 0
       ? 'It has no deliveries.\n'
       : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),

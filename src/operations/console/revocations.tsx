@@ -8,7 +8,7 @@ import type {
 } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
-import { consolePage, Done, Live, Panel, nothingHere } from './layout.tsx'
+import { consolePage, Done, Live, Panel, nothingHere, Table } from './layout.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
@@ -16,6 +16,7 @@ import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
+import { guardsWords, receiptWords, signedReceiptOf } from '../acts/receipts.ts'
 import { exportAs, userIn } from '../acts/scope.ts'
 import {
   actorWords,
@@ -245,6 +246,9 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
     { title: `Revocation ${seq}`, at: '/revocations', live: true },
     <>
       <Done request={request} results={DONE} />
+      <Live id="receipt">
+        <Panel title="Receipt">{await receiptList(request, seq)}</Panel>
+      </Live>
       <Live id="facts">
         <Panel class="narrow">
           <Facts
@@ -294,6 +298,36 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   )
   return response
 }
+
+/** Renders the receipt: each instance that took part, and since when or by when it has stopped. */
+async function receiptList(request: ConsoleRequest, seq: number): Promise<Child> {
+  const { deps } = request
+  const nowMs = deps.clock.nowMs()
+  const receipt = await signedReceiptOf(deps, seq)
+  if (receipt === undefined) return <p>The sessions of this revocation are no longer kept.</p>
+  return (
+    <>
+      <p>
+        {receipt.final
+          ? 'Final: every lease that ran at the revocation is over, or every instance has confirmed.'
+          : `Not final before ${when(receipt.acknowledged_at_ms + receipt.lease_seconds * 1000, nowMs)}.`}
+      </p>
+      <Table
+        label="Receipt"
+        head={['Instance', 'State', 'Accepts nothing after', 'Guards confirmed']}
+        rows={receipt.participants.map((one) => [
+          nameOf(deps, one.client_id),
+          <span class={RECEIPT_TAG[one.state]}>{receiptWords(one)}</span>,
+          one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
+          guardsWords(one),
+        ])}
+        none="No instance took part."
+      />
+    </>
+  )
+}
+
+const RECEIPT_TAG = { confirmed: 'tag', bounded: 'tag wait', not_bounded: 'tag bad' }
 
 /** Renders a page of the deliveries with their attempts, newest first. */
 async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Child> {

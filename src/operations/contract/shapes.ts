@@ -138,12 +138,6 @@ export const guardProof = z.object({
     .meta({ description: 'by its own reports, it enforced it no later than then' }),
   reported_at_ms: milliseconds.meta({ description: 'its latest report of all' }),
 })
-export const proof = logged.extend({
-  deliveries: z.array(delivery),
-  next: deliveryCursor.nullable(),
-  guards: z.array(guardProof),
-})
-
 /** A client's part in a receipt. */
 const receiptOfClient = z.object({
   client_id: text,
@@ -171,6 +165,13 @@ export const receipt = shape('Receipt', {
 export const signedReceipt = shape('SignedReceipt', {
   ...receipt.shape,
   jws: text.meta({ description: 'the same, signed by the broker (typ revocation-receipt+jwt)' }),
+})
+
+export const proof = logged.extend({
+  receipt: signedReceipt.nullable().meta({ description: 'null where it is no longer kept' }),
+  deliveries: z.array(delivery),
+  next: deliveryCursor.nullable(),
+  guards: z.array(guardProof),
 })
 
 const TENANT = 'a tenant id'

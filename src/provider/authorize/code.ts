@@ -59,7 +59,7 @@ export async function consentMissing(
 
 /**
  * Issues a code for a live session, or returns the page of a lock. Undefined if the session has
- * ended since, or was marked: then it needs a new sign-in at Microsoft.
+ * ended since, was marked, or is in its last minute: then it needs a new sign-in at Microsoft.
  */
 export async function codeForSession(
   deps: Deps,
@@ -68,7 +68,8 @@ export async function codeForSession(
   now: number,
 ): Promise<{ issued: boolean; answer: Answer } | undefined> {
   const { code, row } = newCode(deps, request, now)
-  const status = await deps.store.issueCode({ sid, code: row, now })
+  const most = clientOf(deps, request).metadata.maxAuthenticationSeconds
+  const status = await deps.store.issueCode({ sid, code: row, most, now })
   // Another broker removed the client after this request was checked.
   if (status.state === 'client_removed')
     throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')

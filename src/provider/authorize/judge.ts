@@ -174,10 +174,11 @@ export function authenticationLimit(
 
 /**
  * Returns whether the authentication is older than allowed. Without `auth_time` it counts as too
- * old, because nothing else shows that Microsoft honored `max_age`.
+ * old, because nothing else shows that Microsoft honored `max_age`. A session that would be in its
+ * last minute gets no code.
  */
 const isTooOld = (
   { authTime }: MicrosoftIdentity,
   most: number | undefined,
   now: number,
-): boolean => most !== undefined && (authTime === undefined || now - authTime >= most)
+): boolean => most !== undefined && (authTime === undefined || now - authTime >= most - 60)

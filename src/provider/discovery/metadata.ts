@@ -21,6 +21,7 @@ const CLAIMS = [
   'email',
   'email_verified',
   'session_expires_at',
+  'session_expiry',
 ]
 
 /**

@@ -1,9 +1,10 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice, userWords } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { type Done, signedOutAddress } from '../../pages/signed-out.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
+import { type Participant, receiptOf } from '../../revocation/receipt.ts'
 import { readDone } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
@@ -21,8 +22,11 @@ const TAG: Record<Progress, string> = {
   unconfirmed: 'tag bad',
 }
 
-/** Seconds during which the page polls for confirmations. */
-const WATCH_SECONDS = 30
+/** Seconds during which the page polls for confirmations: longer than the longest lease. */
+const WATCH_SECONDS = 65
+/** Seconds after which an instance that has not confirmed counts as not reached. */
+const PATIENCE_SECONDS = 3
+
 export async function signedOutPage(
   deps: Deps,
   { now, t, sessionHash, fields, after }: PageRequest,
@@ -39,7 +43,7 @@ export async function signedOutPage(
   const rows = done === undefined ? [] : await instances(deps, done, now)
   const watching =
     done !== undefined &&
-    rows.some((row) => row.progress === 'pending') &&
+    rows.some(({ progress = 'delivered' }) => progress !== 'delivered') &&
     now - done.at < WATCH_SECONDS
   return {
     page: {
@@ -58,9 +62,6 @@ export async function signedOutPage(
           <noscript>
             <a href="">{t.signedOut.reload}</a>
           </noscript>
-        ) : null}
-        {rows.some((row) => row.progress === 'unconfirmed') ? (
-          <p class="soft small">{t.signedOut.unconfirmed}</p>
         ) : null}
         {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
           <Notice kind="warn" title={t.signedOut.elsewhereTitle({ devices: done.elsewhere })}>
@@ -108,68 +109,74 @@ const signedInAgain = (who: string, t: Texts): PageAnswer => ({
 interface Row {
   name: string
   progress: Progress | undefined
+  /** When the app stops by itself, where it could not be reached and that is known. */
+  untilMs?: number | undefined
 }
 
 const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
   <div class="stack">
     <p>{what}</p>
-    <ul class="rows" id="progress" data-live aria-live="polite">
-      {rows.map(({ name, progress }) => (
-        <li>
-          <div class="row apart">
-            <span>{name}</span>
-            {progress === undefined ? null : (
-              <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>
-            )}
-          </div>
-        </li>
-      ))}
-    </ul>
+    <div class="stack" id="progress" data-live aria-live="polite">
+      <ul class="rows">
+        {rows.map(({ name, progress }) => (
+          <li>
+            <div class="row apart">
+              <span>{name}</span>
+              {progress === undefined ? null : (
+                <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>
+              )}
+            </div>
+          </li>
+        ))}
+      </ul>
+      {rows.every(({ progress }) => progress === 'delivered') ? (
+        <p>{t.signedOut.allConfirmed({ apps: rows.length })}</p>
+      ) : null}
+      {rows.map(({ name: app, untilMs }) =>
+        untilMs === undefined ? null : (
+          <p>{t.signedOut.bounded<Child>({ app, at: <SecondOfDay atMs={untilMs} /> })}</p>
+        ),
+      )}
+      {rows.some(({ progress, untilMs }) => progress === 'unconfirmed' && untilMs === undefined) ? (
+        <p class="soft small">{t.signedOut.unconfirmed}</p>
+      ) : null}
+    </div>
   </div>
 )
 
-/**
- * Returns each instance with the progress of its deliveries. An instance without a logout address
- * follows the feed instead.
- */
+const SecondOfDay = ({ atMs }: { atMs: number }) => {
+  const iso = new Date(Math.ceil(atMs / 1000) * 1000).toISOString()
+  return <time datetime={iso}>{iso.slice(11, 19)} UTC</time>
+}
+
+/** Returns each instance with its progress, as the receipt has it. */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
-  const deliveries =
-    done.seq === undefined || now - done.at > 3600
-      ? undefined
-      : await deps.store.listDeliveries({ seq: done.seq, limit: 500 })
+  const receipt =
+    done.seq === undefined || now - done.at > 3600 ? undefined : await receiptOf(deps, done.seq)
+  const participants = typeof receipt === 'object' ? receipt.participants : []
   return done.clientIds.flatMap((clientId) => {
     const client = deps.clients.find(clientId)
     if (client === undefined) return []
-    const followed = deliveries === undefined || client.metadata.logoutUris.length === 0
-    return [
-      {
-        name: client.metadata.name,
-        progress: followed
-          ? undefined
-          : progressOf(deliveries.filter((one) => one.clientId === clientId)),
-      },
-    ]
+    const part = participants.find((one) => one.clientId === clientId)
+    return { name: client.metadata.name, ...progressOf(part, client, now - done.at) }
   })
 }
 
 /**
- * Sums up an instance's deliveries. An empty list is pending, because a wide revocation writes
- * deliveries in batches.
+ * Returns an instance's progress. For a few seconds it counts as on its way. Of one that has
+ * neither guards nor a logout address nothing can be said.
  */
-function progressOf(deliveries: readonly Delivery[]): Progress {
-  if (deliveries.length === 0) return 'pending'
-  if (
-    deliveries.some(
-      (one) =>
-        one.state === 'failed' ||
-        one.state === 'rejected' ||
-        (one.state === 'pending' && one.attempts > 1),
-    )
-  )
-    return 'unconfirmed'
-  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded')
-    ? 'delivered'
-    : 'pending'
+function progressOf(
+  part: Participant | undefined,
+  { metadata: { logoutUris } }: Client,
+  seconds: number,
+): Omit<Row, 'name'> {
+  if (part?.state === 'confirmed') return { progress: 'delivered' }
+  if (part === undefined || (part.state === 'not_bounded' && logoutUris.length === 0))
+    return { progress: undefined }
+  return seconds < PATIENCE_SECONDS
+    ? { progress: 'pending' }
+    : { progress: 'unconfirmed', untilMs: part.noLaterThanMs }
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {

@@ -137,6 +137,7 @@ function mintIdToken(
     iat: input.now,
     ...(session.authTime > 0 && { auth_time: session.authTime }),
     sid: session.sid,
+    session_expiry: endOf(session, client),
     at_hash: atHash(input.accessToken),
     ...(input.nonce !== undefined && { nonce: input.nonce }),
     ...(session.acr !== undefined && { acr: session.acr }),

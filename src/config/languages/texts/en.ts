@@ -465,8 +465,10 @@ export const en = {
       pending: 'Signing out…',
       unconfirmed: 'Not confirmed yet',
     },
+    allConfirmed: '{apps, plural, one {The app has confirmed.} other {All # apps have confirmed.}}',
+    bounded: '{app} could not be reached. It stops by itself at {at}.',
     unconfirmed:
-      'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
+      'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:
       '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
     elsewhere:
