@@ -711,7 +711,7 @@ export const guards = sqliteTable(
 )
 
 /**
- * What receipts go by. A row with a guard id is a stream or a poller, and is committed before its
+ * The streams and lengths of leases, by which receipts go. A row with a guard id is a stream or a poller, and is committed before its
  * first lease. A row without one is a period in which a client had this length of lease, or, with a
  * `reportedSeq` of -1, the doubt whether a server that failed had such streams.
  */

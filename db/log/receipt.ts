@@ -14,7 +14,10 @@ import {
 import type { LoggedRevocation } from '../types.ts'
 import { findRevocation } from './revocations.ts'
 
-/** What a receipt is computed from: participants, leases, logout tokens, and the acknowledgment. */
+/**
+ * Reads the rows that a receipt is computed from: participants, leases, logout tokens, and the
+ * acknowledgment.
+ */
 
 const acknowledged = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, { seq: 'bigint', atMs: 'bigint' })

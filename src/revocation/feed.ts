@@ -252,7 +252,7 @@ export class FeedOfThisProcess implements Feed {
   async #acknowledge(): Promise<void> {
     const list = this.#acknowledged
     this.#acknowledged = []
-    // What could not be written is written for the first receipt, with a later time.
+    // A time that could not be written is written for the first receipt, and is later then.
     await this.#deps.store.acknowledge(list).catch(() => undefined)
   }
 

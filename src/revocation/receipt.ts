@@ -16,7 +16,7 @@ const CLOCKS_MS = 90_000
 export interface Participant {
   clientId: string
   state: 'confirmed' | 'bounded' | 'not_bounded'
-  /** What confirms it: the reports of its guards, its logout tokens, or the end of its leases. */
+  /** The proof: the reports of its guards, its logout tokens, or the end of its leases. */
   by?: 'report' | 'logout_token' | 'lease' | undefined
   /** It accepts nothing later than this; undefined where there is no bound. */
   noLaterThanMs?: number | undefined

@@ -3,6 +3,8 @@ import type { DeliveryRef } from '../../db/types.ts'
 import { readUnverified, verifyForeign } from '../../src/keys/jws.ts'
 import { verifyReceipt } from '../../src/operations/acts/evidence-file.ts'
 import { signedReceiptOf } from '../../src/operations/acts/receipts.ts'
+import { signedReceipt as shape } from '../../src/operations/contract/shapes.ts'
+import { shown } from '../../src/operations/contract/wire.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -41,7 +43,7 @@ async function broker(...cities: string[]) {
     return answer.outcome === 'revoked' ? answer.committed : expect.unreachable()
   }
   const receipt = async (seq: number) =>
-    (await signedReceiptOf(rig.deps, seq)) ?? expect.unreachable()
+    shown(shape, (await signedReceiptOf(rig.deps, seq)) ?? expect.unreachable())
   const states = async (seq: number) =>
     Object.fromEntries(
       (await receipt(seq)).participants.map((one) => [one.client_id, [one.state, one.by]]),

@@ -310,15 +310,15 @@ async function receiptList(request: ConsoleRequest, seq: number): Promise<Child>
       <p>
         {receipt.final
           ? 'Final: every lease that ran at the revocation is over, or every instance has confirmed.'
-          : `Not final before ${when(receipt.acknowledged_at_ms + receipt.lease_seconds * 1000, nowMs)}.`}
+          : `Not final before ${when(receipt.acknowledgedAtMs + receipt.leaseSeconds * 1000, nowMs)}.`}
       </p>
       <Table
         label="Receipt"
         head={['Instance', 'State', 'Accepts nothing after', 'Guards confirmed']}
         rows={receipt.participants.map((one) => [
-          nameOf(deps, one.client_id),
+          nameOf(deps, one.clientId),
           <span class={RECEIPT_TAG[one.state]}>{receiptWords(one)}</span>,
-          one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
+          one.noLaterThanMs === undefined ? '' : when(one.noLaterThanMs, nowMs),
           guardsWords(one),
         ])}
         none="No instance took part."

@@ -127,7 +127,7 @@ export const revocationRoutes = [
     'GET /revocations/:seq',
     {
       id: 'readRevocation',
-      summary: 'Shows one revocation with its proof: deliveries, attempts, guards',
+      summary: 'Shows one revocation with its proof: receipt, deliveries, attempts, guards',
       params: bySeq,
       query: z.strictObject({ before: deliveryCursor, limit: proofLimit }),
       answers: { 200: ok('The revocation and a page of its deliveries.', proof) },
@@ -141,6 +141,7 @@ export const revocationRoutes = [
       )
       return {
         ...loggedRow(one),
+        receipt: await signedReceiptOf(deps, seq),
         deliveries,
         next,
         guards: (await guardProof(deps, one)).map(fieldsOf),
