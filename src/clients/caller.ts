@@ -25,6 +25,12 @@ export type Right = (typeof RIGHTS)[number]
 /** The rights that allow changes. */
 export type Acting = Exclude<Right, 'audit'>
 
+/** Returns the members of a log entry that name the actor. */
+export const by = ({ actor }: Pick<Caller, 'actor'>) => ({
+  actorKind: actor.kind,
+  actor: actor.id,
+})
+
 export const allows = (may: Right, need: Right): boolean =>
   RIGHTS.indexOf(may) >= RIGHTS.indexOf(need)
 

@@ -40,6 +40,12 @@ export async function withAuditEntry<T>(
   }
 }
 
+/** What an operator says of an act, for the audit log. */
+export interface CaseAndComment {
+  caseReference?: string | undefined
+  comment?: string | undefined
+}
+
 /**
  * Runs an operator's act with an entry in the audit log. A rejection is recorded as the caller gets
  * it; a secret never is.
@@ -67,3 +73,15 @@ export async function withAudit<T>(
     },
   )
 }
+
+/**
+ * Records an act whose name, case and comment are known.
+ * @param target the kind and the id of the object
+ * @param result returns the part of the answer to record; never a secret
+ */
+export type Recording = <T>(
+  target: string | undefined,
+  details: Record<string, unknown> | undefined,
+  act: () => Promise<T>,
+  result?: (answer: T) => Record<string, unknown>,
+) => Promise<T>

@@ -1,8 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Caller } from '../../src/clients/caller.ts'
-import { removeSecret } from '../../src/operations/acts/clients.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { startCmb } from './cmb.ts'
@@ -26,13 +24,6 @@ const ADD = [
   '--logout-uri',
   'https://sydney.example/logout',
 ]
-
-const OLGA: Caller = {
-  actor: { kind: 'operator', id: 'olga' },
-  source: 'command',
-  via: 'command',
-  may: 'administer',
-}
 
 describe('cmb clients', () => {
   test('adds a client: its secret is printed once, kept as a hash, and good', async () => {
@@ -193,7 +184,7 @@ describe('cmb clients', () => {
     expect(await audited('client.rotate_secret')).toEqual({
       changed: { secrets: { before: [old?.id], after: ids } },
     })
-    await removeSecret(rig.deps, OLGA, 'sydney', old?.id ?? '')
+    await type(['clients', 'remove-secret', 'sydney', old?.id ?? ''])
     expect(await audited('client.remove_secret')).toEqual({
       changed: { secrets: { before: ids, after: ids.filter((id) => id !== old?.id) } },
     })

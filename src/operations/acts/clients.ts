@@ -10,15 +10,22 @@ import type {
   ClientSource,
   SecretHash,
 } from '../../protocol/client-metadata.ts'
-import type { Caller } from '../../clients/caller.ts'
+import { by, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import type { Recording } from '../../clients/with-audit.ts'
 import { previewedAge } from './revocations.ts'
 
 /**
  * An operator's changes to a registration. Each is recorded in the audit log, and rejected if
  * another source owns the registration.
  */
+
+/** What an act needs: the caller, and the way to record it in the audit log. */
+interface Acting {
+  deps: Deps
+  caller: Caller
+  record: Recording
+}
 
 /**
  * Returns a registration for operators: the metadata of the wire, and of each secret only its id
@@ -76,8 +83,7 @@ const usesSecret = (one: ClientMetadata): boolean =>
 
 /** Registers a client. The answer shows its new secret, once. */
 export async function add(
-  deps: Deps,
-  caller: Caller,
+  { deps, caller, record }: Acting,
   id: string,
   one: ClientMetadata,
 ): Promise<ClientShown & { client_secret?: string }> {
@@ -90,16 +96,11 @@ export async function add(
     )
   }
   const details = { registration: toWire({ clientId: id, metadata: one }) }
-  return withAudit(
-    deps,
-    caller,
-    { act: 'client.add', target: `client ${id}`, details },
-    async () => {
-      const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
-      const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
-      return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
-    },
-  )
+  return record(`client ${id}`, details, async () => {
+    const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
+    const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
+    return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
+  })
 }
 
 /**
@@ -126,17 +127,14 @@ export async function previewedChange(
  * is a secret.
  */
 export async function change(
-  deps: Deps,
-  caller: Caller,
+  { deps, caller, record }: Acting,
   id: string,
   one: ClientMetadata,
 ): Promise<Client> {
   const details = {
     changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })),
   }
-  return withAudit(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () =>
-    put(deps, caller, id, one),
-  )
+  return record(`client ${id}`, details, () => put(deps, caller, id, one))
 }
 
 async function put(
@@ -169,8 +167,7 @@ const secretsChanged = (before: ReturnType<typeof secretIds>) => (answer: Client
 })
 
 export async function rotateSecret(
-  deps: Deps,
-  caller: Caller,
+  { deps, caller, record }: Acting,
   id: string,
 ): Promise<ClientShown & { client_secret: string }> {
   const before = await secretsOf(deps, id)
@@ -188,27 +185,15 @@ export async function rotateSecret(
     await changed(deps, caller, id, 'secret_rotated')
     return { ...shown(await known(deps, id)), client_secret: secret }
   }
-  return withAudit(
-    deps,
-    caller,
-    { act: 'client.rotate_secret', target: `client ${id}` },
-    act,
-    secretsChanged(before),
-  )
+  return record(`client ${id}`, undefined, act, secretsChanged(before))
 }
 
 export async function removeSecret(
-  deps: Deps,
-  caller: Caller,
+  { deps, caller, record }: Acting,
   id: string,
   secretId: string,
 ): Promise<ClientShown> {
   const before = await secretsOf(deps, id)
-  const about = {
-    act: 'client.remove_secret',
-    target: `client ${id}`,
-    details: { secret_id: secretId },
-  }
   const act = async () => {
     mine(await known(deps, id), caller)
     if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
@@ -220,12 +205,11 @@ export async function removeSecret(
     await changed(deps, caller, id, 'secret_removed')
     return shown(await known(deps, id))
   }
-  return withAudit(deps, caller, about, act, secretsChanged(before))
+  return record(`client ${id}`, { secret_id: secretId }, act, secretsChanged(before))
 }
 
 export async function remove(
-  deps: Deps,
-  caller: Caller,
+  { deps, caller, record }: Acting,
   id: string,
   source: ClientSource | undefined,
 ) {
@@ -234,37 +218,32 @@ export async function remove(
     source: source ?? caller.source,
     ...(before !== undefined && { registration: toWire(before) }),
   }
-  return withAudit(
-    deps,
-    caller,
-    { act: 'client.remove', target: `client ${id}`, details },
-    async () => {
-      const now = deps.clock.now()
-      const answer = await deps.store.removeClient({
-        clientId: id,
-        source: source ?? caller.source,
-        actor: caller.actor,
-        now,
-      })
-      if (answer.outcome === 'unknown') throw noSuchClient()
-      if (answer.outcome === 'foreign') {
-        const { message } = foreign(id, answer.source)
-        throw new Problem(
-          409,
-          'Registered elsewhere',
-          `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
-        )
-      }
-      await changed(deps, caller, id, 'removed')
-      const notes =
-        source === 'file'
-          ? [
-              'The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.',
-            ]
-          : []
-      return { clientId: id, seq: answer.committed.revocation.seq, notes }
-    },
-  )
+  return record(`client ${id}`, details, async () => {
+    const now = deps.clock.now()
+    const answer = await deps.store.removeClient({
+      clientId: id,
+      source: source ?? caller.source,
+      actor: caller.actor,
+      now,
+    })
+    if (answer.outcome === 'unknown') throw noSuchClient()
+    if (answer.outcome === 'foreign') {
+      const { message } = foreign(id, answer.source)
+      throw new Problem(
+        409,
+        'Registered elsewhere',
+        `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
+      )
+    }
+    await changed(deps, caller, id, 'removed')
+    const notes =
+      source === 'file'
+        ? [
+            'The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.',
+          ]
+        : []
+    return { clientId: id, seq: answer.committed.revocation.seq, notes }
+  })
 }
 
 async function changed(deps: Deps, caller: Caller, id: string, how: string): Promise<void> {
@@ -272,8 +251,7 @@ async function changed(deps: Deps, caller: Caller, id: string, how: string): Pro
   deps.log.info('client_changed', {
     client_id: id,
     how,
-    actorKind: caller.actor.kind,
-    actor: caller.actor.id,
+    ...by(caller),
     source: caller.source,
   })
 }

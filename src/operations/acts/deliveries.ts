@@ -1,7 +1,7 @@
 import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import type { Deps } from '../deps.ts'
-import type { Caller } from '../../clients/caller.ts'
+import { by, type Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
 /** A selection of deliveries: by id, target or client, or all. */
@@ -30,8 +30,7 @@ export async function redriveAs(
   if (refs.length > 0) deps.queue.add(refs)
   deps.log.info('deliveries_redriven', {
     count: refs.length,
-    actorKind: caller.actor.kind,
-    actor: caller.actor.id,
+    ...by(caller),
   })
   return refs.length
 }
@@ -54,8 +53,7 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
   deps.queue.addUrgent([ref])
   deps.log.info('delivery_tried_now', {
     delivery: id,
-    actorKind: caller.actor.kind,
-    actor: caller.actor.id,
+    ...by(caller),
   })
   return true
 }
@@ -90,8 +88,7 @@ export async function closeAs(
   )
   deps.log.info('deliveries_closed', {
     count: closed,
-    actorKind: caller.actor.kind,
-    actor: caller.actor.id,
+    ...by(caller),
   })
   return closed
 }

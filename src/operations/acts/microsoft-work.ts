@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts'
-import type { Caller } from '../../clients/caller.ts'
+import { by, type Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
 /** Retries of failed work at Microsoft Graph. */
@@ -25,8 +25,7 @@ export function redriveWorkAs(
       deps.log.info('microsoft_work_redriven', {
         tid,
         count,
-        actorKind: caller.actor.kind,
-        actor: caller.actor.id,
+        ...by(caller),
       })
       return count
     },

@@ -3,10 +3,9 @@ import { stream } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
-import type { Caller } from '../../clients/caller.ts'
+import { by, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
-import type { CaseAndComment } from './webhooks.ts'
+import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 
 /**
  * Streams of security event receivers: what operators see, and the administrators' acts. Each act
@@ -43,8 +42,7 @@ function changed(
     stream: id,
     client_id: clientId,
     how,
-    actorKind: caller.actor.kind,
-    actor: caller.actor.id,
+    ...by(caller),
   })
 }
 

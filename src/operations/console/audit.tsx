@@ -2,6 +2,8 @@ import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../../db/types.ts'
 import { auditLines } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
+import { actsOf } from '../contract/acts.ts'
+import type { Deps } from '../deps.ts'
 import { consolePage, Panel } from './layout.tsx'
 import { actorWords, count, plural, when } from './format.ts'
 import { Filters, listOf, MOMENT, momentOf } from './list.tsx'
@@ -15,6 +17,7 @@ import { asked, type ConsoleRequest, linkOf, type Mounted, pageLink, tidOf } fro
  */
 
 const PAGE = 50
+/** The acts of the audit log that the contract does not name. */
 const ACTS = [
   'revoke',
   'lock',
@@ -25,45 +28,28 @@ const ACTS = [
   'microsoft.redrive',
   'console.sign_in',
   'api.denied',
-  'client.add',
-  'client.change',
-  'client.rotate_secret',
-  'client.remove_secret',
-  'client.remove',
-  'key.rotate',
-  'key.retire',
-  'setup.token',
-  'setup.recovery_token',
   'setup.enter',
   'connection.change',
   'connection.operators',
-  'tenant.add',
-  'tenant.remove',
-  'tenant.resume_probe',
   'consent.returned',
   'consent.confirm',
   'trial.sign_in',
   'proof.propose',
   'proof.assert',
-  'tenant.change',
   'branding.change',
-  'fresh_sign_in.waive',
-  'users.erase',
   'user.report',
   'users.export',
   'sessions.export',
   'revocations.export',
-  'webhook.add',
-  'webhook.change',
-  'webhook.rotate_secret',
-  'webhook.test',
-  'webhook.remove',
   'stream.create',
   'stream.change',
   'stream.delete',
   'stream.disable',
   'stream.remove',
-  'backup',
+]
+
+const actsNamed = (deps: Deps): string[] => [
+  ...new Set([...ACTS, ...actsOf(deps).flatMap(({ audit }) => audit ?? [])].toSorted()),
 ]
 
 async function auditPage(request: ConsoleRequest): Promise<Response> {
@@ -114,7 +100,10 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
             isOperator && [
               'act',
               'What',
-              [['', 'Anything'], ...ACTS.map((one) => [one, ACT_WORDS[one] ?? one] as const)],
+              [
+                ['', 'Anything'],
+                ...actsNamed(deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
+              ],
             ],
             isOperator && ['target', 'Target'],
             isOperator && ['case', 'Case'],

@@ -1,9 +1,9 @@
-import type { Child } from 'hono/jsx'
 import { guardsNow, withoutLeaseWords, type GuardState } from '../acts/guards.ts'
-import { consolePage, Live, Panel, Table } from './layout.tsx'
+import { consolePage, Live, Panel } from './layout.tsx'
 import { nameOf, when } from './format.ts'
 import { Guard } from './instance-cells.tsx'
-import { pageOf, Pages, placeOf, type Place } from './pages.tsx'
+import { listOf } from './list.tsx'
+import { pageOf, placeOf, type Place } from './pages.tsx'
 import { type ConsoleRequest } from './request.ts'
 
 /** All guards, page by page. */
@@ -36,6 +36,22 @@ export async function guardsPage(request: ConsoleRequest): Promise<Response> {
   )
   const place = guardPlace(request)
   const { shown, next } = guardPage(guards, (one) => guardKey(one.clientId, one.guardId), place)
+  const list = await listOf<GuardState>(request, {
+    label: 'Guards',
+    columns: [
+      ['Instance', (one) => nameOf(deps, one.clientId)],
+      ['Guard', (one) => <Guard guard={one} />],
+      [
+        'Reported',
+        ({ reportedAtMs: at }) => (at === undefined ? '' : when(at, deps.clock.nowMs())),
+      ],
+      ['Version', ({ version }) => version ?? 'not reported'],
+      ['Without a lease', ({ withoutLease }) => withoutLeaseWords(withoutLease)],
+    ],
+    entries: shown,
+    none: 'No guard has reported yet.',
+    pages: { place, next },
+  })
   return consolePage(
     request,
     {
@@ -44,23 +60,7 @@ export async function guardsPage(request: ConsoleRequest): Promise<Response> {
       live: true,
     },
     <Live id="guards">
-      <Panel>
-        <Table
-          label="Guards"
-          head={['Instance', 'Guard', 'Reported', 'Version', 'Without a lease']}
-          rows={shown.map((one) => row(request, one))}
-          none="No guard has reported yet."
-        />
-        <Pages request={request} of="guards" place={place} next={next} />
-      </Panel>
+      <Panel>{list}</Panel>
     </Live>,
   )
 }
-
-const row = (request: ConsoleRequest, guard: GuardState): Child[] => [
-  nameOf(request.deps, guard.clientId),
-  <Guard guard={guard} />,
-  guard.reportedAtMs === undefined ? '' : when(guard.reportedAtMs, request.deps.clock.nowMs()),
-  guard.version ?? 'not reported',
-  withoutLeaseWords(guard.withoutLease),
-]

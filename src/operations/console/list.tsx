@@ -4,7 +4,7 @@ import { Button, LinkButton } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 import { type Column, Table } from './layout.tsx'
-import { Pages, type PagesProps } from './pages.tsx'
+import { FIRST, Pages, type PagesProps } from './pages.tsx'
 import { asked, type ConsoleRequest, pageLink } from './request.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
@@ -15,12 +15,13 @@ interface ListProps<T> {
   columns: readonly (readonly [Column, (one: T) => Child | Promise<Child>] | false)[]
   entries: readonly T[]
   none: Child
-  pages: Omit<PagesProps, 'request' | 'of'> & { of?: string }
+  /** The place in a list of many pages. Left out if one page holds all. */
+  pages?: (Omit<PagesProps, 'request' | 'of'> & { of?: string }) | undefined
 }
 
 export async function listOf<T>(
   request: ConsoleRequest,
-  { label, columns, entries, none, pages }: ListProps<T>,
+  { label, columns, entries, none, pages = { place: FIRST, next: undefined } }: ListProps<T>,
 ): Promise<Child> {
   const shown = columns.filter((one) => one !== false)
   const rows = entries.map((one) => Promise.all(shown.map(async ([, cell]) => cell(one))))

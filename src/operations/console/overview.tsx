@@ -65,7 +65,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       </div>
       <Live id="latest">
         <Panel title="Latest revocations">
-          {await revocationList(request, 'Latest revocations', latest, NONE_YET, ONE_PAGE)}
+          {await revocationList(request, 'Latest revocations', latest, NONE_YET)}
           <p>
             <a href="/ops/revocations">All revocations</a>
           </p>
@@ -135,7 +135,6 @@ const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
   )
 
 const NONE_YET = 'Nothing has been revoked yet.'
-const ONE_PAGE = { place: { before: undefined, back: [] }, next: undefined }
 
 const partsOf = (ready: Readiness) => [
   ['Store', ready.parts.store] as const,

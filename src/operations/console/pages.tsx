@@ -58,7 +58,7 @@ export interface Place {
   back: readonly string[]
 }
 
-const FIRST: Place = { before: undefined, back: [] }
+export const FIRST: Place = { before: undefined, back: [] }
 
 /**
  * Returns the place that the query names.

@@ -1,10 +1,10 @@
-import type { Child } from 'hono/jsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import { consolePage, Live, Panel, Table } from './layout.tsx'
-import { type InstanceNow, instancesNow } from './instances.ts'
+import { consolePage, Live, Panel } from './layout.tsx'
+import { instancesNow } from './instances.ts'
 import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
+import { listOf } from './list.tsx'
 import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
 
 /**
@@ -15,29 +15,44 @@ import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
 async function clientsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
-  const nowMs = deps.clock.nowMs()
-  const rows = deps.clients
-    .list()
-    .map((client) => clientRow(client, instances.get(client.clientId), nowMs))
+  const list = await listOf<Client>(request, {
+    label: 'Registered instances',
+    columns: [
+      [
+        'Instance',
+        ({ clientId, metadata }) => (
+          <>
+            <strong>
+              <a href={clientLink(clientId)}>{metadata.name}</a>
+            </strong>
+            <div class="small">
+              <code>{clientId}</code>
+            </div>
+          </>
+        ),
+      ],
+      ['Registered by', ({ source }) => SOURCE[source]],
+      ['Who may use it', (one) => <span class="small">{whoMay(one)}</span>],
+      [
+        'Authenticates by',
+        ({ metadata }) => <span class="small">{AUTH[metadata.authMethod]}</span>,
+      ],
+      [
+        'Logout addresses',
+        ({ clientId }) => addresses(instances.get(clientId), deps.clock.nowMs()),
+      ],
+      ['Guards', ({ clientId }) => guards(instances.get(clientId))],
+      ['Changed', ({ updatedAt }) => when(updatedAt * 1000, deps.clock.nowMs())],
+    ],
+    entries: deps.clients.list(),
+    none: 'No instance is registered yet.',
+  })
   return consolePage(
     request,
     { title: 'Instances', at: '/clients', live: true },
     <Live id="clients">
       <Panel>
-        <Table
-          label="Registered instances"
-          head={[
-            'Instance',
-            'Registered by',
-            'Who may use it',
-            'Authenticates by',
-            'Logout addresses',
-            'Guards',
-            'Changed',
-          ]}
-          rows={rows}
-          none="No instance is registered yet."
-        />
+        {list}
         <p class="soft small">
           Change one where it was registered: in the clients file, with cmb clients, or by the admin
           API.
@@ -45,25 +60,6 @@ async function clientsPage(request: ConsoleRequest): Promise<Response> {
       </Panel>
     </Live>,
   )
-}
-
-function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number): Child[] {
-  return [
-    <>
-      <strong>
-        <a href={clientLink(client.clientId)}>{client.metadata.name}</a>
-      </strong>
-      <div class="small">
-        <code>{client.clientId}</code>
-      </div>
-    </>,
-    SOURCE[client.source],
-    <span class="small">{whoMay(client)}</span>,
-    <span class="small">{AUTH[client.metadata.authMethod]}</span>,
-    addresses(now, nowMs),
-    guards(now),
-    when(client.updatedAt * 1000, nowMs),
-  ]
 }
 
 export const SOURCE: Record<Client['source'], string> = {
@@ -95,28 +91,27 @@ const KEY = {
 } as const
 
 async function keysPage(request: ConsoleRequest): Promise<Response> {
-  const nowMs = request.deps.clock.nowMs()
   const at = (seconds: number | undefined) =>
-    seconds === undefined ? '' : when(seconds * 1000, nowMs)
-  const rows = (await request.deps.keys.list()).map((key: StoredSigningKey) => [
-    <code>{key.kid}</code>,
-    key.alg,
-    <span class={KEY[key.state].tag}>{KEY[key.state].words}</span>,
-    key.privateSealed === null ? 'a file' : 'the store, sealed',
-    at(key.createdAt),
-    at(key.activatedAt),
-    at(key.retireAt),
-  ])
+    seconds === undefined ? '' : when(seconds * 1000, request.deps.clock.nowMs())
+  const list = await listOf<StoredSigningKey>(request, {
+    label: 'Signing keys',
+    columns: [
+      ['Key', ({ kid }) => <code>{kid}</code>],
+      ['Algorithm', ({ alg }) => alg],
+      ['State', ({ state }) => <span class={KEY[state].tag}>{KEY[state].words}</span>],
+      ['Kept in', (one) => (one.privateSealed === null ? 'a file' : 'the store, sealed')],
+      ['Created', ({ createdAt }) => at(createdAt)],
+      ['Signs since', ({ activatedAt }) => at(activatedAt)],
+      ['Published until', ({ retireAt }) => at(retireAt)],
+    ],
+    entries: await request.deps.keys.list(),
+    none: 'No key exists.',
+  })
   return consolePage(
     request,
     { title: 'Signing keys', at: '/keys' },
     <Panel>
-      <Table
-        label="Signing keys"
-        head={['Key', 'Algorithm', 'State', 'Kept in', 'Created', 'Signs since', 'Published until']}
-        rows={rows}
-        none="No key exists."
-      />
+      {list}
       <p class="soft small">
         The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If
         a key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.

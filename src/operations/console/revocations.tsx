@@ -57,7 +57,7 @@ export const revocationList = (
   label: string,
   entries: readonly LoggedRevocation[],
   none: string,
-  pages: Parameters<typeof listOf>[1]['pages'],
+  pages?: Parameters<typeof listOf>[1]['pages'],
 ): Promise<Child> =>
   listOf<LoggedRevocation>(request, {
     label,

@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState, WebhookEndpoint } from '../../../db/types.ts'
-import { consolePage, Live, Panel, Table } from './layout.tsx'
+import { consolePage, Live, Panel } from './layout.tsx'
 import { count, STATE, when } from './format.ts'
+import { listOf } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
 /**
@@ -13,27 +14,35 @@ type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts
 
 export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
   const { store, clock } = request.deps
-  const [endpoints, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
-  const rows = endpoints.map((one) => row(one, counts, clock.nowMs()))
+  const [entries, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
+  const list = await listOf<WebhookEndpoint>(request, {
+    label: 'Webhook endpoints',
+    columns: [
+      ['Endpoint', (one) => <Endpoint endpoint={one} />],
+      [
+        'State',
+        ({ state, cause }) => (
+          <>
+            <span class={state === 'enabled' ? 'tag' : 'tag calm'}>{state}</span>
+            {cause === undefined ? null : <div class="small">{cause}</div>}
+          </>
+        ),
+      ],
+      ['Messages', ({ position }) => count(position)],
+      ['Not delivered', ({ id }) => undelivered(id, counts)],
+      ['Events', ({ events }) => <span class="small">{events.join(', ')}</span>],
+      ['Personal data', ({ include }) => <span class="small">{include.join(', ') || 'none'}</span>],
+      ['Changed', ({ updatedAt }) => when(updatedAt * 1000, clock.nowMs())],
+    ],
+    entries,
+    none: 'There is no webhook endpoint. Add one: cmb webhooks add --help',
+  })
   return consolePage(
     request,
     { title: 'Webhooks', at: '/webhooks', live: true },
     <Live id="webhooks">
       <Panel>
-        <Table
-          label="Webhook endpoints"
-          head={[
-            'Endpoint',
-            'State',
-            'Messages',
-            'Not delivered',
-            'Events',
-            'Personal data',
-            'Changed',
-          ]}
-          rows={rows}
-          none="There is no webhook endpoint. Add one: cmb webhooks add --help"
-        />
+        {list}
         <p class="soft small">
           Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
           sends a test event.
@@ -43,29 +52,15 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-/**
- * Returns the row of an endpoint. It names only the host of the URL, because the path may be a
- * secret of the receiver.
- */
-function row(one: WebhookEndpoint, counts: Counts, nowMs: number): Child[] {
-  return [
-    <>
-      <strong>{one.description ?? new URL(one.url).host}</strong>
-      <div class="small">
-        {new URL(one.url).host} · <code>{one.id}</code>
-      </div>
-    </>,
-    <>
-      <span class={one.state === 'enabled' ? 'tag' : 'tag calm'}>{one.state}</span>
-      {one.cause === undefined ? null : <div class="small">{one.cause}</div>}
-    </>,
-    count(one.position),
-    undelivered(one.id, counts),
-    <span class="small">{one.events.join(', ')}</span>,
-    <span class="small">{one.include.join(', ') || 'none'}</span>,
-    when(one.updatedAt * 1000, nowMs),
-  ]
-}
+/** Names only the host of the URL, because the path may be a secret of the receiver. */
+const Endpoint = ({ endpoint: { id, url, description } }: { endpoint: WebhookEndpoint }) => (
+  <>
+    <strong>{description ?? new URL(url).host}</strong>
+    <div class="small">
+      {new URL(url).host} · <code>{id}</code>
+    </div>
+  </>
+)
 
 const UNDELIVERED: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
 

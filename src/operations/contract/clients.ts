@@ -68,18 +68,20 @@ export const clientRoutes = [
     'POST /clients',
     {
       id: 'addClient',
+      audit: 'client.add',
       summary: 'Registers a client; its secret is in this answer only',
       body: added,
       answers: { 201: ok('Registered.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, caller, wire: { client_id: id, ...wire } }) =>
-      add(deps, caller, id, metadata(deps, id, withoutId(wire))),
+    ({ wire: { client_id: id, ...wire }, ...asked }) =>
+      add(asked, id, metadata(asked.deps, id, withoutId(wire))),
   ),
   route(
     'PUT /clients/:id',
     {
       id: 'replaceClient',
+      audit: 'client.change',
       summary: 'Replaces a registration that the admin API made',
       params: named,
       body: registration,
@@ -93,6 +95,7 @@ export const clientRoutes = [
     'PATCH /clients/:id',
     {
       id: 'changeClient',
+      audit: 'client.change',
       summary: 'Changes fields of a registration; null removes one (RFC 7396, first level)',
       params: named,
       body: z.looseObject({ dry_run: dryRun }),
@@ -112,28 +115,31 @@ export const clientRoutes = [
     'POST /clients/:id/secrets',
     {
       id: 'addClientSecret',
+      audit: 'client.rotate_secret',
       summary: 'Adds a second secret; both work until one is removed',
       params: named,
       answers: { 201: ok('The secret, in this answer only.', withSecret) },
       rejects: [404, 409],
     },
-    ({ deps, caller, params }) => rotateSecret(deps, caller, params.id),
+    (asked) => rotateSecret(asked, asked.params.id),
   ),
   route(
     'DELETE /clients/:id/secrets/:secret',
     {
       id: 'removeClientSecret',
+      audit: 'client.remove_secret',
       summary: 'Removes a secret',
       params: z.strictObject({ ...named.shape, secret: storedText().max(200) }),
       answers: { 200: ok('As it is now.', client) },
       rejects: [404, 409],
     },
-    ({ deps, caller, params }) => removeSecret(deps, caller, params.id, params.secret),
+    (asked) => removeSecret(asked, asked.params.id, asked.params.secret),
   ),
   route(
     'DELETE /clients/:id',
     {
       id: 'removeClient',
+      audit: 'client.remove',
       summary: 'Removes a client and revokes what it holds',
       params: named,
       query: z.strictObject({
@@ -155,22 +161,21 @@ export const clientRoutes = [
       },
       rejects: [404, 409, 422],
     },
-    ({ deps, caller, params, query }) => remove(deps, caller, params.id, query.source),
+    (asked) => remove(asked, asked.params.id, asked.query.source),
   ),
 ]
 
-type Asked = Pick<Parameters<Parameters<typeof route>[2]>[0], 'deps' | 'caller'>
-
 async function changeTo(
-  { deps, caller }: Asked,
+  asked: Parameters<typeof change>[0],
   { clientId }: { clientId: string },
   dry: boolean,
   wire: Record<string, unknown>,
 ) {
+  const { deps, caller } = asked
   const wanted = metadata(deps, clientId, wire)
   return dry
     ? dryRunShown(deps, await previewedChange(deps, caller, clientId, wanted))
-    : shown(await change(deps, caller, clientId, wanted))
+    : shown(await change(asked, clientId, wanted))
 }
 
 const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../../db/types.ts'
+import { by } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -35,6 +35,7 @@ export const keyRoutes = [
     'POST /keys/rotate',
     {
       id: 'rotateKey',
+      audit: 'key.rotate',
       summary: 'Publishes the next key, uses it, or replaces the active one at once',
       body: z.strictObject({
         alg,
@@ -44,13 +45,12 @@ export const keyRoutes = [
       answers: { 201: ok('The new key.', key) },
       rejects: [409],
     },
-    async ({ deps, caller, now, body: { alg: which, how, ...said } }) => {
+    async ({ deps, caller, now, record, body: { alg: which, how } }) => {
       const before = await deps.keys.list()
       mustBeKept(before, which)
-      const made = await withAudit(
-        deps,
-        caller,
-        { act: 'key.rotate', target: `key ${which}`, details: { how }, ...said },
+      const made = await record(
+        `key ${which}`,
+        { how },
         async () => ({
           ...(await deps.keys.rotate(which, how, now)),
           after: await deps.keys.list(),
@@ -62,8 +62,7 @@ export const keyRoutes = [
         alg: which,
         how,
         kid: made.kid,
-        actorKind: caller.actor.kind,
-        actor: caller.actor.id,
+        ...by(caller),
       })
       return keyShown(made)
     },
@@ -72,12 +71,13 @@ export const keyRoutes = [
     'POST /keys/:kid/retire',
     {
       id: 'retireKey',
+      audit: 'key.retire',
       summary: 'Removes a key from the JWKS; guards drop it at once',
       params: z.strictObject({ kid: storedText().max(200) }),
       answers: { 200: ok('Retired.', z.object({ kid: text, retired: z.literal(true) })) },
       rejects: [404, 409],
     },
-    async ({ deps, caller, now, params: { kid } }) => {
+    async ({ deps, caller, now, record, params: { kid } }) => {
       const found = (await deps.keys.list()).find((one) => one.kid === kid)
       if (found === undefined)
         throw new Problem(
@@ -100,15 +100,9 @@ export const keyRoutes = [
           )
       }
       const changed = { changed: changes({ [kid]: found.state }, { [kid]: 'retired' }) }
-      await withAudit(
-        deps,
-        caller,
-        { act: 'key.retire', target: `key ${kid}` },
-        retire,
-        () => changed,
-      )
+      await record(`key ${kid}`, undefined, retire, () => changed)
       deps.feed.publishKeys([kid])
-      deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
+      deps.log.info('key_retired', { kid, ...by(caller) })
       return { kid }
     },
   ),

@@ -1,8 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { onlyHere } from '../../clients/caller.ts'
+import { by, onlyHere } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { encodeSelector } from '../../protocol/selector.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -28,6 +27,7 @@ export const localRoutes = [
     'POST /backup',
     {
       id: 'makeBackup',
+      audit: 'backup',
       summary:
         'Copies the store into a new file while the broker serves; only by the socket on the broker’s own machine',
       body: z.strictObject({
@@ -36,7 +36,7 @@ export const localRoutes = [
       answers: { 201: ok('Made.', z.object({ path: text, bytes: z.int(), log: position })) },
       rejects: [409, 422],
     },
-    async ({ deps, caller, body: { path }, now }) => {
+    async ({ deps, caller, record, body: { path }, now }) => {
       if (caller.via !== 'command')
         throw new Problem(
           403,
@@ -58,8 +58,7 @@ export const localRoutes = [
           `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it. In a container, name a path on a mounted volume.`,
         )
       }
-      const entry = { act: 'backup', target: `file ${path}` }
-      const { bytes, epoch, seq } = await withAudit(deps, caller, entry, backup, (made) => ({
+      const { bytes, epoch, seq } = await record(`file ${path}`, undefined, backup, (made) => ({
         bytes: made.bytes,
         seq: made.seq,
       }))
@@ -68,8 +67,7 @@ export const localRoutes = [
         path,
         bytes,
         seq,
-        actorKind: caller.actor.kind,
-        actor: caller.actor.id,
+        ...by(caller),
       })
       return { path, bytes, log: { epoch, seq } }
     },
@@ -78,6 +76,7 @@ export const localRoutes = [
     'POST /fresh-sign-in/waivers',
     {
       id: 'waiveFreshSignIn',
+      audit: 'fresh_sign_in.waive',
       summary:
         'Waives the fresh sign-in for some hours, after revocations up to now; only by the socket on the broker’s own machine',
       body: z.strictObject({
@@ -99,7 +98,7 @@ export const localRoutes = [
       },
       rejects: [404],
     },
-    async ({ deps, caller, body: { selector, hours, ...said }, now }) => {
+    async ({ deps, caller, record, body: { selector, hours }, now }) => {
       onlyHere(caller, 'cmb fresh-sign-in waive')
       const until = now + hours * 3600
       const target = Object.values(encodeSelector(selector)).join(' ')
@@ -112,8 +111,7 @@ export const localRoutes = [
           'There is no such user; cmb sessions list --user finds their sub.',
         )
       }
-      const entry = { act: 'fresh_sign_in.waive', target, ...said, details: { hours, until } }
-      const seq = await withAudit(deps, caller, entry, waive, (answer) => ({ seq: answer }))
+      const seq = await record(target, { hours, until }, waive, (answer) => ({ seq: answer }))
       deps.log.warn('fresh_sign_in_waived', { target, until, seq, actor: caller.actor.id })
       return { until, seq }
     },
@@ -122,15 +120,16 @@ export const localRoutes = [
     'POST /setup/token',
     {
       id: 'makeSetupToken',
+      audit: 'setup.token',
       summary:
         'Makes a token for the first visit to /setup; only by the socket on the broker’s own machine',
       answers: SETUP_TOKEN,
       rejects: [409],
     },
-    async ({ deps, caller, now }) => {
+    async ({ deps, caller, now, record }) => {
       onlyHere(caller, 'cmb setup')
       const url = `${deps.config.opsOrigin}/setup`
-      const made = await withAudit(deps, caller, { act: 'setup.token' }, async () => {
+      const made = await record(undefined, undefined, async () => {
         const token = await newSetupToken(deps, now)
         if (token !== undefined) return token
         throw new Problem(
@@ -146,13 +145,14 @@ export const localRoutes = [
     'POST /setup/recovery-token',
     {
       id: 'makeRecoveryToken',
+      audit: 'setup.recovery_token',
       summary:
         'Makes a token for /setup when no administrator can sign in; only by the socket on the broker’s own machine',
       answers: SETUP_TOKEN,
     },
-    async ({ deps, caller, now }) => {
+    async ({ deps, caller, now, record }) => {
       onlyHere(caller, 'cmb setup --recover')
-      const made = await withAudit(deps, caller, { act: 'setup.recovery_token' }, () =>
+      const made = await record(undefined, undefined, () =>
         newSetupToken(deps, now, { recovery: true }),
       )
       if (made === undefined) throw new Error('No recovery token was made.')

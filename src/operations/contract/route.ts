@@ -2,6 +2,7 @@ import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemSchema } from '../../clients/problem.ts'
+import { type CaseAndComment, type Recording, withAudit } from '../../clients/with-audit.ts'
 import { type Answer, type Content, described } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
@@ -44,6 +45,8 @@ interface Act<
   rejects?: readonly (404 | 409 | 422)[]
   /** True if the act accepts `Idempotency-Key`. */
   repeatable?: true
+  /** The act's name in the audit log, if the handler records it by `record`. */
+  audit?: string
 }
 
 interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
@@ -57,6 +60,8 @@ interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodTyp
   body: Fields<z.output<B>>
   /** The body with the names of the wire. */
   wire: z.output<B>
+  /** Carries out the act with an entry in the audit log, which has its case and comment. */
+  record: Recording
 }
 
 const REJECTIONS: Readonly<Record<number, string>> = {
@@ -91,6 +96,8 @@ type JsonOf<A> = A extends readonly [string, { 'application/json': infer S exten
 /** A mounted act. Its type names its address, the members of its request and its answer. */
 export interface Route<At extends string = string, Member = unknown, Shown = unknown> {
   (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }): void
+  /** The act's name in the audit log. */
+  audit?: string | undefined
   /** Exists in the type alone: `cmb` reads it. */
   readonly act?: { at: At; member: Member; answer: Shown }
 }
@@ -115,7 +122,16 @@ export function route<
   answer: (asked: Asked<P, Q, B>) => Shown<A> | Promise<Shown<A>>,
 ): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, JsonOf<A[keyof A]>> {
   const [method = '', path = ''] = at.split(' ')
-  const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
+  const {
+    rejects = [],
+    body,
+    type = 'application/json',
+    answers,
+    may,
+    repeatable,
+    audit = '',
+    ...about
+  } = act
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
   const statuses = [...rejects, ...(repeatable ? [422] : []), ...(body ? [413, 415] : [])]
   const description = {
@@ -127,7 +143,7 @@ export function route<
     answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
   const [[done, [, content]] = ['', ['']]] = Object.entries<Answer>(answers)
-  return (api, needs) => {
+  const mount = (api: Hono<AdminEnv>, needs: Parameters<Route>[1]): void => {
     const handler = async (c: Context<AdminEnv>): Promise<Response> => {
       const caller = callerOf(c, need)
       const query = fieldsOf(shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>)
@@ -145,6 +161,11 @@ export function route<
           query,
           body: fieldsOf(wire),
           wire,
+          record: (target, details, done, result) => {
+            const { caseReference, comment } = fieldsOf(wire ?? query) as CaseAndComment
+            const entry = { act: audit ?? '', target, details, caseReference, comment }
+            return withAudit(needs.deps, caller, entry, done, result)
+          },
         })
         const schema = content?.['application/json']
         return said instanceof Response || schema === undefined
@@ -155,6 +176,7 @@ export function route<
     }
     api.on(method, `/admin/v1${path}`, described(description, handler))
   }
+  return Object.assign(mount, { audit })
 }
 
 /**

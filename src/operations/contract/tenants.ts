@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
 import { appManifest } from '../../microsoft/registration.ts'
 import {
@@ -80,6 +79,7 @@ export const tenantRoutes = [
     'POST /tenants',
     {
       id: 'addTenant',
+      audit: 'tenant.add',
       summary: 'Connects a tenant',
       body: z.strictObject({
         tid: storedText().max(64),
@@ -91,7 +91,7 @@ export const tenantRoutes = [
       answers: { 201: ok('Connected.', tenant) },
       rejects: [409, 422],
     },
-    async ({ deps, caller, now, body: { tid: given, name, mfaProof: proof } }) => {
+    async ({ deps, caller, now, record, body: { tid: given, name, mfaProof: proof } }) => {
       const read = readTenantId(given)
       if ('problem' in read) throw new Problem(422, 'The tenant cannot be connected', read.problem)
       const { tid } = read
@@ -110,14 +110,10 @@ export const tenantRoutes = [
           throw new Error('The tenant that was just connected is not there.')
         return connected
       }
-      const entry = {
-        act: 'tenant.add',
-        target: `tenant ${tid}`,
-        details: { name, mfa_proof: proof ?? UNDECIDED },
-      }
+      const details = { name, mfa_proof: proof ?? UNDECIDED }
       return tenantShown(
         deps,
-        await withAudit(deps, caller, entry, connect, (after) => ({
+        await record(`tenant ${tid}`, details, connect, (after) => ({
           changed: changes(before, tenantState(after)),
         })),
       )
@@ -127,6 +123,7 @@ export const tenantRoutes = [
     'PATCH /tenants/:tid',
     {
       id: 'changeTenant',
+      audit: 'tenant.change',
       summary:
         'Changes a tenant’s limit on the age of an authentication, or who administers its users; what is left out stays',
       params,
@@ -136,8 +133,8 @@ export const tenantRoutes = [
     },
     async ({
       deps,
-      caller,
       now,
+      record,
       params: { tid },
       body: { maxAuthenticationAge: age, administrators: who, dryRun: dry },
     }) => {
@@ -155,19 +152,14 @@ export const tenantRoutes = [
         )
       }
       const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...wanted }))
-      const row = await withAudit(
-        deps,
-        caller,
-        { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } },
-        async () => {
-          mayHaveAdministrators(deps, tid, wanted.administrators)
-          const after = (await deps.store.changeTenant({ tid, change: wanted }))
-            ? await deps.store.findTenant(tid)
-            : undefined
-          if (after === undefined) throw NOT_CONNECTED(tid)
-          return after
-        },
-      )
+      const row = await record(`tenant ${tid}`, { changed }, async () => {
+        mayHaveAdministrators(deps, tid, wanted.administrators)
+        const after = (await deps.store.changeTenant({ tid, change: wanted }))
+          ? await deps.store.findTenant(tid)
+          : undefined
+        if (after === undefined) throw NOT_CONNECTED(tid)
+        return after
+      })
       return tenantShown(deps, row)
     },
   ),
@@ -175,6 +167,7 @@ export const tenantRoutes = [
     'DELETE /tenants/:tid',
     {
       id: 'removeTenant',
+      audit: 'tenant.remove',
       summary: 'Disconnects a tenant and revokes its users’ sessions',
       params,
       answers: {
@@ -182,7 +175,7 @@ export const tenantRoutes = [
       },
       rejects: [404, 409],
     },
-    async ({ deps, caller, now, params: { tid } }) => {
+    async ({ deps, caller, now, record, params: { tid } }) => {
       const details = tenantBefore(await deps.store.findTenant(tid))
       const disconnect = async () => {
         if (deps.connection.current().operatorTenant === tid)
@@ -195,8 +188,7 @@ export const tenantRoutes = [
         if (answer.outcome === 'unknown') throw NOT_CONNECTED(tid)
         return answer
       }
-      const entry = { act: 'tenant.remove', target: `tenant ${tid}`, details }
-      const { seq } = await withAudit(deps, caller, entry, disconnect, (answer) => ({
+      const { seq } = await record(`tenant ${tid}`, details, disconnect, (answer) => ({
         seq: answer.seq,
       }))
       return { tid, seq }
@@ -206,22 +198,18 @@ export const tenantRoutes = [
     'POST /tenants/:tid/probe/resume',
     {
       id: 'resumeProbe',
+      audit: 'tenant.resume_probe',
       summary: 'Resumes the probe of a tenant that its alarm paused',
       may: 'operate',
       params,
       answers: { 200: ok('Resumed.', z.object({ tid: text, resumed: z.literal(true) })) },
       rejects: [404],
     },
-    async ({ deps, caller, params: { tid } }) => {
+    async ({ deps, record, params: { tid } }) => {
       const paused = await probePause(deps.store, tid)
       const before =
         paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
-      const entry = {
-        act: 'tenant.resume_probe',
-        target: `tenant ${tid}`,
-        details: { changed: changes(before, {}) },
-      }
-      await withAudit(deps, caller, entry, async () => {
+      await record(`tenant ${tid}`, { changed: changes(before, {}) }, async () => {
         if (!(await resumeProbe(deps.store, tid)))
           throw new Problem(
             404,

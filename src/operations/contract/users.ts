@@ -67,6 +67,7 @@ export const userRoutes = [
     'POST /users/erase',
     {
       id: 'eraseUser',
+      audit: 'users.erase',
       summary:
         'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
       body: z.union(
@@ -84,7 +85,13 @@ export const userRoutes = [
       },
       rejects: [404],
     },
-    async ({ deps, caller, now, body: { caseReference, comment, dryRun: dry, ...who } }) => {
+    async ({
+      deps,
+      caller,
+      now,
+      record,
+      body: { caseReference, comment, dryRun: dry, ...who },
+    }) => {
       const sub = await subOf(deps, who)
       if (dry) {
         const end = await deps.store.previewRevocation({ kind: 'subject', sub }, now)
@@ -96,13 +103,7 @@ export const userRoutes = [
         if (answer.outcome === 'unknown') throw noSuchUser()
         return answer.committed.revocation.seq
       }
-      const seq = await withAudit(
-        deps,
-        caller,
-        { act: 'users.erase', target: `subject ${sub}`, ...said },
-        erase,
-        (number) => ({ seq: number }),
-      )
+      const seq = await record(`subject ${sub}`, undefined, erase, (number) => ({ seq: number }))
       return { erased: true as const, sub, seq }
     },
   ),
