@@ -50,6 +50,7 @@ describe('the list of checks', () => {
       database: 'broker_part_up{part="store"}',
       queue: 'broker_part_up{part="queue"}',
       probe: 'broker_probe_paused',
+      instances: 'broker_oldest_pending_delivery_seconds',
     }
     const { groups } = parse(docs('alerts.yml')) as {
       groups: { rules: { expr: string; labels: { severity: string } }[] }[]

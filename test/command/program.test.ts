@@ -200,8 +200,13 @@ describe('cmb', () => {
     }>()
     expect(status).toMatchObject({ status: 'degraded', parts: { queue: { state: 'down' } } })
     expect(await type(['status'])).toMatchObject({
-      code: 0,
-      out: expect.stringContaining('degraded') as string,
+      code: 1,
+      out: expect.stringMatching(
+        /^1 thing needs you now\.\nAct now: .*\n {2}-> [^]*degraded/,
+      ) as string,
+    })
+    expect(await (await rig.opsApp.request('/readyz')).json()).toMatchObject({
+      verdict: '1 thing needs you now',
     })
     const probe = rig.store.probe
     rig.store.probe = () => Promise.reject(new Error('disk full'))
@@ -284,7 +289,7 @@ describe('cmb doctor', () => {
     expect(states('client melbourne')).toContain('failed')
     expect(
       findings.find((one) => one.about === 'client perth' && one.state === 'warning')?.found,
-    ).toContain('neither a logout address nor a guard')
+    ).toContain('has neither a guard nor a logout address')
     expect(
       findings
         .filter((one) => one.state === 'warning' || one.state === 'failed')

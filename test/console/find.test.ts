@@ -159,7 +159,7 @@ describe('the overview', () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
     expect(page.text).toMatch(
-      /problems?.*act now Case Manager Sydney: does not answer: connection refused.*What to do:.*docs\/runbook\.md#an-instance-is-down/,
+      /1 thing needs you now.*act now Case Manager Sydney does not answer: connection refused.*What to do:.*docs\/runbook\.md#an-instance-is-down/,
     )
     // The instance with problems comes before the others.
     const table = page.text.slice(page.text.indexOf('Logout addresses'))

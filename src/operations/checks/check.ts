@@ -19,6 +19,8 @@ export interface Check {
   severity?: 'page' | 'ticket'
   /** The part of the broker that is down when the check fails. */
   part?: 'store' | 'queue' | 'microsoft'
+  /** True if findings name clients. /readyz, which needs no authentication, leaves them out. */
+  names?: true
   /** True if /setup/checks shows the check. */
   setup?: true
   look(looking: Looking): Found[] | Promise<Found[]>

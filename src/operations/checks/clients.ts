@@ -1,6 +1,7 @@
 import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
+import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
@@ -11,10 +12,12 @@ import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
  */
 export const clientChecks: readonly Check[] = [
   {
-    id: 'deliveries',
-    question: 'Is everything delivered?',
-    cost: 'on_demand',
-    look: deliveries,
+    id: 'instances',
+    question: 'Does each instance get its revocations?',
+    cost: { everySeconds: 5 },
+    severity: 'page',
+    names: true,
+    look: instances,
   },
   {
     id: 'clients',
@@ -98,40 +101,50 @@ function feedStreams({ deps: { config, feed } }: Looking): Found[] {
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
 
-async function deliveries({ deps }: Looking): Promise<Found[]> {
-  const counts = (await deps.store.deliveryCounts()).filter(
-    ({ state, count }) => (state === 'failed' || state === 'rejected') && count > 0,
-  )
-  return counts.map(({ clientId, state, count }) =>
-    warning(
-      `${count} deliveries are ${state}.`,
-      `cmb deliveries list --client ${clientId} --state ${state} says why; then cmb deliveries redrive --client ${clientId}`,
-      {
-        about: `deliveries to ${clientId}`,
-      },
-    ),
-  )
+async function instances({ deps }: Looking): Promise<Found[]> {
+  const all = (await instancesNow(deps)).filter(isWatched)
+  const found = all.flatMap(problemOf)
+  const good = all.length - found.length
+  return [...found, ok(`${good} of ${all.length} instances get their revocations.`)]
+}
+
+/** Returns the problem of an instance: its cause, what follows from it, and what to do. */
+function problemOf(one: InstanceNow): Found[] {
+  const { clientId: id, name, unreached, guards, counts, tokenSeconds, targets } = one
+  const { health, why } = healthOf(one)
+  if (health === 'good' || health === 'waits') return []
+  const left = (['pending', 'rejected', 'failed'] as const)
+    .filter((state) => counts[state] > 0)
+    .map((state) => `${counts[state]} ${state}`)
+  const honors =
+    guards.length > 0 ? '' : ` It accepts a revoked access token for up to ${tokenSeconds} seconds.`
+  const fix = unreached
+    ? 'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).'
+    : left.length === 0
+      ? `Start the instance and its guards. cmb guards shows them.`
+      : `Start the instance, or correct its logout address. cmb deliveries list --client ${id} says why; then cmb deliveries redrive --client ${id}`
+  const oldest = Math.min(...targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
+  return [
+    {
+      state: health === 'bad' ? 'failed' : 'warning',
+      about: `client ${id}`,
+      found: `${name} ${why}.${left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`}${honors}`,
+      fix,
+      ...(Number.isFinite(oldest) && { since_ms: oldest }),
+    },
+  ]
 }
 
 async function addresses({ deps }: Looking): Promise<Found[]> {
-  const [clients, reports] = await Promise.all([
-    deps.store.listClients(),
-    deps.store.guardReports(),
-  ])
-  const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
   // The console's own client is left out: operators notice themselves if the console fails.
-  const looks = clients
+  const looks = (await deps.store.listClients())
     .filter((client) => client.source !== 'broker')
-    .flatMap((client) => looksAt(deps, client, guarded))
+    .flatMap((client) => looksAt(deps, client))
   const found = await eachInTurn(looks, AT_ONCE, (look) => look())
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }
 
-function looksAt(
-  deps: Deps,
-  client: Client,
-  guarded: ReadonlySet<string>,
-): (() => Promise<Found>)[] {
+function looksAt(deps: Deps, client: Client): (() => Promise<Found>)[] {
   const { logoutUris, redirectUris, jwksUri } = client.metadata
   const about = `client ${client.clientId}`
   const homes = new Set(
@@ -141,20 +154,9 @@ function looksAt(
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
     ...[...homes].map((home) => () => origin(deps, home)),
     ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
-    ...(logoutUris.length === 0 &&
-    !guarded.has(client.clientId) &&
-    client.metadata.grants.includes('authorization_code')
-      ? [async () => unreached(client)]
-      : []),
   ]
   return looks.map((look) => async () => ({ ...(await look()), about }))
 }
-
-const unreached = (client: Client): Found =>
-  warning(
-    `It has neither a logout address nor a guard: after a sign-out it accepts access tokens for up to ${client.metadata.accessTokenSeconds} seconds, and keeps its own session.`,
-    'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
-  )
 
 async function get(
   deps: Deps,

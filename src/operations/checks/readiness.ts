@@ -1,8 +1,9 @@
 import type { z } from 'zod'
-import type { readiness } from '../contract/shapes.ts'
+import type { problem, readiness } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
+import type { Finding } from './finding.ts'
 import { CHECKS } from './list.ts'
 
 /**
@@ -12,7 +13,9 @@ import { CHECKS } from './list.ts'
  */
 export type Readiness = Omit<z.output<typeof readiness>, 'status'> & {
   status: 'ready' | 'degraded' | 'unavailable'
+  problems: Problem[]
 }
+export type Problem = z.output<typeof problem>
 type PartName = NonNullable<Check['part']>
 type Part = Readiness['parts'][PartName]
 
@@ -52,9 +55,47 @@ export async function readinessOf(
       : parts.queue.state === 'up' && microsoft.state === 'up'
         ? 'ready'
         : 'degraded'
-  return {
-    status,
-    parts,
-    checks: findings.filter((one) => one.state === 'failed' || one.state === 'warning'),
-  }
+  const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
+  const problems = problemsOf(wrong, checks)
+  const now = problems.filter(({ urgency }) => urgency === 'now').length
+  const verdict =
+    now === 0 ? 'All good' : now === 1 ? '1 thing needs you now' : `${now} things need you now`
+  return { status, verdict, parts, checks: wrong, problems }
+}
+
+const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
+const URGENCY = ['now', 'today', 'note'] as const
+
+const urgencyOf = ({ check, state }: Finding): Problem['urgency'] => {
+  const severity = BY_ID.get(check)?.severity
+  return severity === undefined
+    ? 'note'
+    : severity === 'page' && state === 'failed'
+      ? 'now'
+      : 'today'
+}
+
+/**
+ * Returns the findings as problems, the worst first. Findings of a check that differ in what they
+ * are about alone are one problem.
+ */
+function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>): Problem[] {
+  const groups = Map.groupBy(findings, (one) => [one.check, one.found, one.fix].join('\n'))
+  return [...groups.values()]
+    .flatMap((group): Problem[] => {
+      const [one] = group
+      if (one === undefined) return []
+      const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
+      return [
+        {
+          check: one.check,
+          urgency: urgencyOf(one),
+          found: one.found,
+          fix: one.fix,
+          about: group.flatMap(({ about }) => about ?? []),
+          ...(since.length > 0 && { since_ms: Math.min(...since) }),
+        },
+      ]
+    })
+    .toSorted((a, b) => URGENCY.indexOf(a.urgency) - URGENCY.indexOf(b.urgency))
 }

@@ -6,10 +6,15 @@ import { columns, lines, table, timeMs } from './show.ts'
 export const statusCommand = verb({
   name: 'status',
   at: 'GET /status',
-  about: 'Show what is up, what is down, and which deliveries are pending.',
+  about:
+    'Show what is wrong, the worst first, what is up, and which deliveries are pending. Exit code 1: something needs you now.',
   ask: async (send, { self }) => {
     const answer = await send()
-    self.setOptionValue('exitCode', answer.status === 'unavailable' ? EXIT.failed : EXIT.done)
+    const isNow = answer.problems.some(({ urgency }) => urgency === 'now')
+    self.setOptionValue(
+      'exitCode',
+      isNow || answer.status === 'unavailable' ? EXIT.failed : EXIT.done,
+    )
     return answer
   },
   words: statusWords,
@@ -40,6 +45,7 @@ export const guardsCommand = verb({
     ),
 })
 
+const URGENCY = { now: 'Act now', today: 'Act today', note: 'Note' } as const
 const REDRIVE =
   'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
@@ -73,7 +79,12 @@ function statusWords(answer: AnswerTo<'GET /status'>): string {
     one.work.replaceAll(',', ', '),
   ])
   const undelivered = answer.undelivered.map((one) => [one.client_id, one.state, one.count])
+  const problems = answer.problems.map(
+    ({ urgency, found, about, fix, since_ms: at }) =>
+      `${URGENCY[urgency]}: ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`,
+  )
   return [
+    `${answer.verdict}.\n${problems.join('')}`,
     lines([
       ['issuer', answer.issuer],
       ['status', answer.status],

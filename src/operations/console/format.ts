@@ -1,4 +1,5 @@
 import type { Delivery, Session } from '../../../db/types.ts'
+import { isNoClient } from '../acts/instances.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
@@ -87,12 +88,6 @@ export const whoIs = ({ user }: Pick<Session, 'user'>): string =>
 /** Returns the address as pages show it. The path of a webhook is left out: it may be a secret. */
 export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string =>
   kind === 'webhook' ? new URL(uri).origin : uri
-
-/**
- * Returns whether the id is that of a webhook endpoint or a stream. Both have deliveries, but
- * neither is a client.
- */
-export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
   const client = deps.clients.find(clientId)

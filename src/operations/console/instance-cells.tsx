@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
 import { count, plural, when } from './format.ts'
-import type { InstanceNow, TargetNow } from './instances.ts'
+import type { InstanceNow, TargetNow } from '../acts/instances.ts'
 import { linkOf } from './request.ts'
 
 /**

@@ -9,14 +9,14 @@ import { consolePage, Figures, Live, Panel, Table } from './layout.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import {
-  HEALTH_TAG,
+  type Health,
   healthOf,
   type InstanceNow,
   instancesNow,
   isWatched,
   worstFirst,
-} from './instances.ts'
-import { Problems, problemsOf } from './problems.tsx'
+} from '../acts/instances.ts'
+import { Problems } from './problems.tsx'
 import { revocationList } from './revocations.tsx'
 import { count, span } from './format.ts'
 import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
@@ -46,10 +46,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     { title: 'Overview', at: '', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <Problems
-        request={request}
-        problems={problemsOf(ready.checks, instances, (one) => checks.since(one))}
-      />
+      <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
@@ -199,6 +196,13 @@ const number = (value: number, look: string, href: string): Child =>
       <span class={look}>{count(value)}</span>
     </a>
   )
+
+const HEALTH_TAG: Record<Health, string> = {
+  bad: 'tag bad',
+  ill: 'tag wait',
+  waits: 'tag calm',
+  good: 'tag',
+}
 
 function instanceRow(one: InstanceNow, nowMs: number): Child[] {
   const { health, why } = healthOf(one)

@@ -1,34 +1,14 @@
-import type { Child } from 'hono/jsx'
-import type { Finding } from '../checks/finding.ts'
-import { CHECKS } from '../checks/list.ts'
+import type { Problem } from '../checks/readiness.ts'
 import { Live, Panel } from './layout.tsx'
-import { plural, span, when } from './format.ts'
-import { healthOf, type InstanceNow } from './instances.ts'
+import { nameOf, plural, span, when } from './format.ts'
 import { clientLink, type ConsoleRequest } from './request.ts'
 
-/**
- * The current problems, the worst first: each finding of the checks, and each instance that does
- * not get what it should.
- */
+/** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
-interface Problem {
-  id: string
-  title: string
-  severity: keyof typeof SEVERITY
-  bad: boolean
-  /** Epoch milliseconds. */
-  sinceMs: number | undefined
-  found: Child
-  fix: Child
-  /** A section of docs/runbook.md. */
-  runbook: string | undefined
-}
-
-const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
-const SEVERITY = {
-  page: { words: 'act now', rank: 0 },
-  ticket: { words: 'act today', rank: 1 },
-  none: { words: 'note', rank: 2 },
+const URGENCY = {
+  now: { words: 'act now', tag: 'tag bad' },
+  today: { words: 'act today', tag: 'tag wait' },
+  note: { words: 'note', tag: 'tag calm' },
 } as const
 
 /**
@@ -46,101 +26,39 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   clock: 'the-clock-is-wrong',
   'postgres-clock': 'the-clock-is-wrong',
   secrets: 'broker_secret-leaked',
-}
-const [DOWN, REJECTS, NO_GUARD] = [
-  'an-instance-is-down',
-  'an-instance-rejects-logout-tokens',
-  'a-guard-is-outdated-or-gone',
-]
-
-const ofFinding = (one: Finding, sinceMs: number | undefined): Problem => ({
-  id: `${one.check} ${one.about ?? ''}`.trim(),
-  title: [BY_ID.get(one.check)?.question ?? one.check, one.about].filter(Boolean).join(' '),
-  severity: BY_ID.get(one.check)?.severity ?? 'none',
-  bad: one.state === 'failed',
-  sinceMs,
-  found: one.found,
-  fix: one.fix,
-  runbook: RUNBOOK[one.check],
-})
-
-const honors = ({ tokenSeconds }: InstanceNow): string =>
-  `It honors an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`
-
-function ofInstance(one: InstanceNow): Problem[] {
-  const { health, why } = healthOf(one)
-  if (health === 'good' || health === 'waits') return []
-  const { pending, rejected, failed } = one.counts
-  const oldest = Math.min(...one.targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
-  const left = [
-    [pending, 'pending'],
-    [rejected, 'rejected'],
-    [failed, 'failed'],
-  ] as const
-  const counted = left.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`)
-  return [
-    {
-      id: `instance ${one.clientId}`,
-      title: `${one.name}: ${why}`,
-      severity: health === 'bad' ? 'page' : 'ticket',
-      bad: health === 'bad',
-      sinceMs: Number.isFinite(oldest) ? oldest : undefined,
-      found: one.unreached
-        ? honors(one)
-        : counted.length === 0
-          ? undefined
-          : `Deliveries: ${counted.join(', ')}.`,
-      fix: one.unreached ? (
-        'Install the guard in it, or register its logout address.'
-      ) : (
-        <a href={clientLink(one.clientId)}>See what does not work at {one.name}</a>
-      ),
-      runbook: one.unreached ? NO_GUARD : rejected > 0 && pending + failed === 0 ? REJECTS : DOWN,
-    },
-  ]
-}
-
-export function problemsOf(
-  findings: readonly Finding[],
-  instances: readonly InstanceNow[],
-  since: (one: Finding) => number | undefined,
-): Problem[] {
-  const all = [
-    ...findings.map((one) => ofFinding(one, since(one))),
-    ...instances.flatMap(ofInstance),
-  ]
-  return all.toSorted(
-    (a, b) =>
-      SEVERITY[a.severity].rank - SEVERITY[b.severity].rank || Number(b.bad) - Number(a.bad),
-  )
+  instances: 'an-instance-is-down',
+  'guard-leases': 'a-guard-is-outdated-or-gone',
 }
 
 export function Problems({
   request,
+  verdict,
   problems,
 }: {
   request: ConsoleRequest
+  verdict: string
   problems: readonly Problem[]
 }) {
-  const nowMs = request.deps.clock.nowMs()
-  const title = problems.length === 0 ? 'Everything works' : plural(problems.length, 'problem')
+  const notes = problems.filter(({ urgency }) => urgency === 'note')
+  const urgent = problems.filter(({ urgency }) => urgency !== 'note')
   return (
     <>
       <Live id="news" announced>
-        {problems.length === 0 ? 'No problem.' : `${title}. The first: ${problems[0]?.title ?? ''}`}
+        {verdict}. {urgent[0]?.found}
       </Live>
       <Live id="problems">
-        <Panel title={title}>
+        <Panel title={verdict}>
           {problems.length === 0 ? (
             <p>
               <span class="tag">ok</span> No check fails, and every instance gets what it should.
             </p>
-          ) : (
-            <ul class="alerts">
-              {problems.map((one) => (
-                <Item request={request} problem={one} nowMs={nowMs} />
-              ))}
-            </ul>
+          ) : null}
+          <Items request={request} problems={urgent} />
+          {notes.length === 0 ? null : (
+            <details>
+              <summary>{plural(notes.length, 'note')}</summary>
+              <Items request={request} problems={notes} />
+            </details>
           )}
         </Panel>
       </Live>
@@ -148,34 +66,60 @@ export function Problems({
   )
 }
 
-const Item = ({
-  request,
-  problem,
-  nowMs,
-}: {
-  request: ConsoleRequest
-  problem: Problem
-  nowMs: number
-}) => (
-  <li class={problem.bad ? 'alert bad' : 'alert'}>
-    <h3>
-      <span class={problem.bad ? 'tag bad' : 'tag wait'}>{SEVERITY[problem.severity].words}</span>{' '}
-      {problem.title}
-    </h3>
-    {problem.found === undefined ? null : <p>{problem.found}</p>}
-    {problem.fix === undefined ? null : (
-      <p>
-        <strong>What to do:</strong> {problem.fix}
-      </p>
-    )}
-    <p class="small soft">
-      {problem.sinceMs === undefined ? null : <>Since {when(problem.sinceMs, nowMs)}. </>}
-      {problem.runbook === undefined ? null : (
-        <Runbook request={request} section={problem.runbook} />
+const Items = ({ request, problems }: { request: ConsoleRequest; problems: readonly Problem[] }) =>
+  problems.length === 0 ? null : (
+    <ul class="alerts">
+      {problems.map((problem) => (
+        <Item request={request} problem={problem} />
+      ))}
+    </ul>
+  )
+
+/** A problem. Its first sentence says the cause, and the others what follows from it. */
+function Item({ request, problem }: { request: ConsoleRequest; problem: Problem }) {
+  const { check, urgency, found, fix, about, since_ms: sinceMs } = problem
+  const nowMs = request.deps.clock.nowMs()
+  const [, cause = found, then = ''] = /^(.*?[.!])\s+(.+)$/s.exec(found) ?? []
+  const runbook = sectionOf(check, cause)
+  const [{ words, tag }, clientId] = [URGENCY[urgency], /^client (\S+)$/.exec(about[0] ?? '')?.[1]]
+  return (
+    <li class={urgency === 'now' ? 'alert bad' : 'alert'}>
+      <h3>
+        <span class={tag}>{words}</span> {cause}
+      </h3>
+      {about.length === 0 ? null : (
+        <p class="small">
+          {about.length === 1 && clientId !== undefined ? (
+            <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>
+          ) : (
+            about.join(', ')
+          )}
+        </p>
       )}
-    </p>
-  </li>
-)
+      {then === '' ? null : <p>{then}</p>}
+      {fix === undefined ? null : (
+        <p>
+          <strong>What to do:</strong> {fix}
+        </p>
+      )}
+      <p class="small soft">
+        {sinceMs === undefined ? null : (
+          <>
+            Since {when(sinceMs, nowMs)}, for {span(Math.max(0, nowMs - sinceMs))}.{' '}
+          </>
+        )}
+        {runbook === undefined ? null : <Runbook request={request} section={runbook} />}
+      </p>
+    </li>
+  )
+}
+
+/** Returns the section of the runbook. What is wrong with an instance decides which one helps. */
+function sectionOf(check: string, cause: string): string | undefined {
+  if (check !== 'instances') return RUNBOOK[check]
+  if (cause.includes('rejects')) return 'an-instance-rejects-logout-tokens'
+  return cause.includes('guard') ? RUNBOOK['guard-leases'] : RUNBOOK[check]
+}
 
 /**
  * Renders a link if the operators' documents have an address (BROKER_RUNBOOK_URL), else the name of

@@ -1,7 +1,7 @@
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
-import { instancesNow } from './instances.ts'
+import { instancesNow } from '../acts/instances.ts'
 import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
 import { listOf } from './list.tsx'

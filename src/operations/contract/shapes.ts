@@ -259,12 +259,24 @@ export const finding = shape('Finding', {
   fix: text.optional().meta({ description: 'what to do' }),
   tid: text.optional().meta({ description: 'the tenant it is about' }),
   engine: text.optional().meta({ description: 'the kind of queue server' }),
+  since_ms: milliseconds.optional().meta({ description: 'since when' }),
+})
+export const problem = shape('OperatorProblem', {
+  check: text,
+  urgency: z
+    .enum(['now', 'today', 'note'])
+    .meta({ description: 'now: an alert pages. today: it files a ticket' }),
+  found: text.meta({ description: 'what is wrong and what follows' }),
+  fix: text.optional().meta({ description: 'what to do' }),
+  about: z.array(text).meta({ description: 'the things that it concerns' }),
+  since_ms: milliseconds.optional().meta({ description: 'since when' }),
 })
 export const readiness = shape('Readiness', {
   status: z
     .enum(['ready', 'degraded', 'unavailable', 'ending'])
     .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
   parts: z.object({ store: part, queue: part, microsoft: part }),
+  verdict: text.meta({ description: 'All good, or how many things need an operator now' }),
   checks: z.array(finding).meta({ description: 'every warning and failure' }),
 })
 const broker = z.object({
@@ -281,6 +293,7 @@ const broker = z.object({
 })
 export const status = readiness
   .extend({
+    problems: z.array(problem).meta({ description: 'the findings by check, the worst first' }),
     issuer: text,
     log: position,
     live_sessions: count,

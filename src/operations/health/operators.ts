@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
+import { CHECKS } from '../checks/list.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { readiness } from '../contract/shapes.ts'
@@ -22,6 +23,8 @@ const METRICS: Description = {
   answers: { 200: ['The metrics.', { 'text/plain': text }] },
 }
 
+const NAMING = CHECKS.filter(({ names }) => names).map(({ id }) => id)
+
 /**
  * The operators' /readyz and /metrics. They need no authentication, because their listener is
  * loopback by default.
@@ -33,8 +36,12 @@ export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: ()
   const ready = async (c: Context): Promise<Response> => {
     // A load balancer must learn of the shutdown at once: a check that hangs would outlast
     // BROKER_DRAIN_SECONDS.
-    const report = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
-    last = report
+    const whole = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
+    last = whole
+    const { problems: _, ...report } = {
+      ...whole,
+      checks: whole.checks.filter(({ check }) => !NAMING.includes(check)),
+    }
     if (isEnding())
       return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
     return c.json(report, report.status === 'unavailable' ? 503 : 200, {

@@ -1,13 +1,18 @@
-import { isNoClient } from './format.ts'
 import type { DeliveryState } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { TargetState } from '../../outbox/interface.ts'
-import { type GuardState, guardsNow } from '../acts/guards.ts'
+import { type GuardState, guardsNow } from './guards.ts'
 
 /**
  * The state of each instance: what is pending for it, whether its addresses answer, and what its
  * guards enforce.
  */
+
+/**
+ * Returns whether the id is that of a webhook endpoint or a stream. Both have deliveries, but
+ * neither is a client.
+ */
+export const isNoClient = (clientId: string): boolean => /^(?:wh|st)_[\w-]{22}$/.test(clientId)
 
 export interface TargetNow {
   targetId: string
@@ -133,7 +138,7 @@ const unsettled = ({ state, count }: { state: DeliveryState; count: number }): b
  * `bad`: the instance does not get its revocations. `ill`: an operator has to look at it. `waits`:
  * deliveries are pending, or a guard is behind.
  */
-type Health = 'bad' | 'ill' | 'waits' | 'good'
+export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
 export function healthOf(one: InstanceNow): { health: Health; why: string } {
@@ -155,13 +160,6 @@ export function healthOf(one: InstanceNow): { health: Health; why: string } {
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
     return { health: 'waits', why: 'a guard is behind' }
   return { health: 'good', why: 'ok' }
-}
-
-export const HEALTH_TAG: Record<Health, string> = {
-  bad: 'tag bad',
-  ill: 'tag wait',
-  waits: 'tag calm',
-  good: 'tag',
 }
 
 /**
