@@ -276,7 +276,7 @@ export class Play {
         { epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered },
         wanted,
       ) &&
-      streams.some((name) => [report.streams ?? []].flat().includes(name)) &&
+      (again || streams.some((name) => [report.streams ?? []].flat().includes(name))) &&
       Object.entries(members).every(([name, value]) => report[name] === value) &&
       Object.entries(between).every(
         ([name, [from, to]]) => Number(report[name]) >= from && Number(report[name]) <= to,
