@@ -447,8 +447,8 @@ const MUTATIONS = [
   [
     'the position of a poll is lost',
     'poller',
-    'let { position } = feed',
-    'let position = undefined as typeof feed.position',
+    'let { position, stream } = feed',
+    'let position = undefined as typeof feed.position\n    let { stream } = feed',
     'feed/polling from a position',
   ],
   [
@@ -512,14 +512,14 @@ const MUTATIONS = [
   [
     '200, and no session is ended',
     'guard',
-    "    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp }, true)",
+    "    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp, reasonClass }, true)",
     '    void 0',
     'feed/a logout token before',
   ],
   [
     'a logout token of a user ends nothing',
     'guard',
-    "    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp }, true)",
+    "    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp, reasonClass }, true)",
     '    void 0',
     'feed/a logout token of a user',
   ],
@@ -750,8 +750,25 @@ const MUTATIONS = [
 const clock = completeClock(undefined)
 const without = []
 
-/** The guard with one text replaced, and its adapter. @returns the folder */
-function mutated([name, file, from, to]) {
+/**
+ * Returns the source with one mutation in it.
+ * @throws Error if a text is not there once
+ */
+function sourceOf([name, file, from, to]) {
+  let source = readFileSync(join(ROOT, 'guard', 'src', `${file}.ts`), 'utf8')
+  for (const [index, text] of [from].flat().entries()) {
+    const count = source.split(text).length - 1
+    if (count !== 1) throw new Error(`${name}: guard/src/${file}.ts has ${count} of ${text}`)
+    source = source.replace(text, () => [to].flat()[index])
+  }
+  return source
+}
+
+/** Checks that each mutation can be made. @returns their number */
+export const possible = () => MUTATIONS.map(sourceOf).length
+
+/** Writes the guard with a mutation, and its adapter. @returns the folder */
+function mutated(mutation) {
   const home = mkdtempSync(join(tmpdir(), 'guard-mutation-'))
   cpSync(join(ROOT, 'guard', 'src'), join(home, 'src'), { recursive: true })
   cpSync(join(ROOT, 'guard', 'package.json'), join(home, 'package.json'))
@@ -760,14 +777,8 @@ function mutated([name, file, from, to]) {
   cpSync(join(conformance, 'movable-clock.mjs'), join(home, 'movable-clock.mjs'))
   const adapter = readFileSync(join(conformance, 'adapter.example.mjs'), 'utf8')
   writeFileSync(join(home, 'adapter.mjs'), adapter.replace('@case-manager/guard', './src/index.ts'))
-  const path = join(home, 'src', `${file}.ts`)
-  let source = readFileSync(path, 'utf8')
-  for (const [index, text] of [from].flat().entries()) {
-    const count = source.split(text).length - 1
-    if (count !== 1) throw new Error(`${name}: guard/src/${file}.ts has ${count} of ${text}`)
-    source = source.replace(text, () => [to].flat()[index])
-  }
-  writeFileSync(path, source)
+  const [, file] = mutation
+  writeFileSync(join(home, 'src', `${file}.ts`), sourceOf(mutation))
   return home
 }
 
@@ -801,24 +812,28 @@ async function judge(mutation) {
   }
 }
 
-const chosen = MUTATIONS.filter(([name]) => name.includes(process.argv[2] ?? ''))
-for (const mutation of chosen) rmSync(mutated(mutation), { recursive: true })
-const survivors = []
-let next = 0
-await Promise.all(
-  Array.from({ length: AT_ONCE }, async () => {
-    while (next < chosen.length) {
-      const mutation = chosen[next++]
-      const [name, , , , , because] = mutation
-      const found = await judge(mutation)
-      if (found === undefined) survivors.push({ name, because })
-      console.log(found ? `found     ${name}: ${found.name}` : `SURVIVED  ${name}`)
-    }
-  }),
-)
-console.log(`\n${chosen.length - survivors.length} of ${chosen.length} found.`)
-for (const { name, because } of survivors)
-  console.log(
-    `${name}: ${because === undefined ? 'A HOLE of the kit.' : `no fault, because ${because}.`}`,
+async function main() {
+  const chosen = MUTATIONS.filter(([name]) => name.includes(process.argv[2] ?? ''))
+  possible()
+  const survivors = []
+  let next = 0
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (next < chosen.length) {
+        const mutation = chosen[next++]
+        const [name, , , , , because] = mutation
+        const found = await judge(mutation)
+        if (found === undefined) survivors.push({ name, because })
+        console.log(found ? `found     ${name}: ${found.name}` : `SURVIVED  ${name}`)
+      }
+    }),
   )
-process.exitCode = survivors.every(({ because }) => because !== undefined) ? 0 : 1
+  console.log(`\n${chosen.length - survivors.length} of ${chosen.length} found.`)
+  for (const { name, because } of survivors)
+    console.log(
+      `${name}: ${because === undefined ? 'A HOLE of the kit.' : `no fault, because ${because}.`}`,
+    )
+  process.exitCode = survivors.every(({ because }) => because !== undefined) ? 0 : 1
+}
+
+if (process.argv[1] === import.meta.filename) await main()

@@ -84,6 +84,16 @@ const problems = (results: Result[], outcome: Result['outcome']): string[] =>
     .filter((result) => result.outcome === outcome)
     .map(({ name, problem }) => `${name}: ${problem}`)
 
+const { possible } = (await import(
+  new URL('../../../scripts/guard-mutations.mjs', import.meta.url).href
+)) as { possible(): number }
+
+describe('npm run mutations', () => {
+  test('each fault can be put into the guard as it is now', () => {
+    expect(possible()).toBeGreaterThan(100)
+  })
+})
+
 describe('the conformance kit', () => {
   test.concurrent('the Node guard passes every case', async () => {
     const results = await runKit({ adapters: several(nodeAdapter), clock, leaseSeconds })
