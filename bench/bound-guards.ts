@@ -38,6 +38,8 @@ export interface GuardsAsked {
   acknowledged: { in: { id: number; atMs: number }; out: object }
   /** Ends the watch of a token. Returns when each guard's latest accepted request was sent. */
   done: { in: { id: number }; out: { lastMs: number[] } }
+  /** Returns when each guard accepted any token last. */
+  accepted: { in: object; out: { acceptedMs: number[] } }
   step: { in: { guard: number; ms: number }; out: object }
   suspend: { in: { ms: number }; out: object }
 }
@@ -71,6 +73,7 @@ const SHARE_OF_SLOW = 3
 export function serveGuards(dir: string): void {
   let targets: Target[] = []
   let clocks: BenchClock[] = []
+  let acceptedMs: number[] = []
   const watched = new Map<number, Watched>()
   const look = (): void => {
     const nowMs = sharedMs()
@@ -90,7 +93,7 @@ export function serveGuards(dir: string): void {
       void accepts(token).then(
         (ok) => {
           underWay[n] = (underWay[n] ?? 1) - 1
-          if (ok) lastMs[n] = Math.max(lastMs[n] ?? 0, sentMs)
+          if (ok) lastMs[n] = acceptedMs[n] = Math.max(lastMs[n] ?? 0, sentMs)
         },
         () => (underWay[n] = (underWay[n] ?? 1) - 1),
       )
@@ -99,6 +102,7 @@ export function serveGuards(dir: string): void {
   const answers: { [N in keyof GuardsAsked]: (input: never) => Promise<GuardsAsked[N]['out']> } = {
     async open(input: GuardsAsked['open']['in']) {
       targets = input.guards.map((guard) => openTarget(dir, guard, input))
+      acceptedMs = targets.map(() => 0)
       clocks = targets.flatMap(({ clock }) => clock ?? [])
       setInterval(look, TICK_MS)
       return { pids: targets.map(({ child }) => child?.pid) }
@@ -117,6 +121,9 @@ export function serveGuards(dir: string): void {
       const one = watched.get(id)
       watched.delete(id)
       return { lastMs: targets.map((_, n) => one?.lastMs[n] ?? 0) }
+    },
+    async accepted() {
+      return { acceptedMs }
     },
     async step({ guard, ms }: GuardsAsked['step']['in']) {
       const clock = targets[guard]?.clock

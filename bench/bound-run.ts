@@ -4,6 +4,7 @@ import { sharedMs } from './bound-clock.ts'
 import type { GuardsAsked, GuardSpec } from './bound-guards.ts'
 import { BenchLine, type LineFault } from './bound-line.ts'
 import {
+  acceptedWithoutGuard,
   type BoundBroker,
   CLIENT,
   mintTokens,
@@ -41,6 +42,8 @@ export interface Tally {
   latest: Record<string, Record<number, number>>
   /** Questions to brokers about a token after the acknowledgment: what they answered. */
   introspected: { inactive: number; none: number }
+  /** The seconds for which a server without a guard accepted a revoked token. */
+  withoutGuardSeconds?: number
   violations: string[]
 }
 
@@ -59,23 +62,33 @@ export interface RunOptions {
   wrong: number
   /** The longest time in which faults begin. */
   mostSeconds: number
+  longestDelayMs: number
   python: string | undefined
   say(words: string): void
   /** Keeps the tallies, so that a run that is stopped goes on from there. */
   save(): void
 }
 
-/** The longest delay of a line. A token is watched for so long after the lease. */
-const LONGEST_DELAY_MS = 30_000
-const WATCH_MS = LONGEST_DELAY_MS + 5_000
+/** A token is watched for the longest delay of a line and this time after the lease. */
+const WATCH_MS = 5_000
 /** A guard accepted the token if a request was accepted that was sent so long before. */
 const JUST_BEFORE_MS = 300
 /** A revocation so long after a fault still tests it. */
 const AFTER_FAULT_MS = 1_000
 /** The time in which guards accept a token before it is revoked. */
 const LEAD_MS = 1_000
+/**
+ * Revocations come a few at a time, within this time: each guard reports each to the broker, which
+ * costs less together.
+ */
+const AT_ONCE = 3
+const TOGETHER_MS = 300
 const AT_EACH = 20
+const LOOK_MS = 200
+/** A guard that accepted a token so recently holds a lease. */
+const RECENT_MS = 700
 const NO_FAULT = 'none'
+const KILLED = 'broker killed'
 
 interface Fault {
   kind: string
@@ -119,9 +132,14 @@ class Slice {
   #faults: Fault[] = []
   #tokens: Token[] = []
   #secret = ''
-  #ending = new AbortController()
-  /** The guards that accepted the latest token that was judged. */
-  #accepting = 0
+  readonly #ending = new AbortController()
+  /** The kinds of faults of the brokers, and those that come next. */
+  #kinds: string[] = []
+  #coming: string[] | undefined
+  /** When the next revocations come. */
+  #nextMs = 0
+  /** When each guard accepted any token last. */
+  readonly #acceptedMs: number[] = []
 
   constructor(
     part: Part,
@@ -140,30 +158,33 @@ class Slice {
 
   async run(): Promise<void> {
     const { mostSeconds, say } = this.#options
-    const { leaseSeconds, faults, store } = this.#part
+    const { leaseSeconds, store } = this.#part
     const site = await openSite(store, () => rateBy(this.#random))
     this.#closing.push(() => site.close())
     const [first] = site.brokers
     if (first === undefined) throw new Error('There is no broker.')
     // All tokens are older than the faults, so that no newer one tells a guard that its stream is
     // stuck.
-    const everyMs = leaseSeconds === 30 ? 1_500 : 500
-    const count = Math.ceil((mostSeconds * 1_000) / everyMs)
+    const everyMs = leaseSeconds === 1 ? 2_000 : leaseSeconds * 500
+    const count = Math.ceil((mostSeconds * 1_000) / everyMs) * AT_ONCE
     this.#tokens = await mintTokens(first.stage, { leaseSeconds, count })
     this.#secret = first.stage.secret(CLIENT)
+    this.#tally.withoutGuardSeconds ??= await acceptedWithoutGuard(first.stage)
     await this.#openGuards(site)
     say(`${store}, lease of ${leaseSeconds} s: ${this.#lines.length} guards, ${count} tokens`)
     const endMs = sharedMs() + mostSeconds * 1_000
+    this.#nextMs = sharedMs() + LEAD_MS
     const running = [...this.#loops(site)]
     const revocations: Promise<void>[] = []
-    for (let id = 0; sharedMs() < endMs && this.#tokens.length > 0; id++) {
-      if (sum(this.#tally.counted) >= faults) break
-      revocations.push(this.#revoke(site, id))
-      if (id % 20 === 19) {
+    for (let id = 0; sharedMs() < endMs && !this.#isDone(); id += AT_ONCE) {
+      for (let n = 0; n < AT_ONCE; n++) revocations.push(this.#revoke(site, id + n))
+      await sleep(LEAD_MS)
+      this.#nextMs += everyMs
+      if (id % (5 * AT_ONCE) === 0) {
         say(this.#progress())
         this.#options.save()
       }
-      await sleep(everyMs)
+      await sleep(Math.max(0, this.#nextMs - LEAD_MS - sharedMs()))
     }
     this.#ending.abort()
     await Promise.all(running)
@@ -171,11 +192,18 @@ class Slice {
     say(this.#progress())
   }
 
+  /** Returns whether enough faults were counted, and each kind of the brokers' at least once. */
+  #isDone(): boolean {
+    const { counted } = this.#tally
+    const missing = this.#kinds.filter((kind) => counted[kind] === undefined)
+    return sum(counted) >= this.#part.faults && this.#coming !== undefined && missing.length === 0
+  }
+
   #progress(): string {
     const { counted, revocations, violations } = this.#tally
     const of = `${sum(counted)} of ${this.#part.faults} faults`
-    const now = this.#faults.filter(({ toMs }) => toMs === Infinity)
-    const under = `${now.length} faults under way at ${new Set(now.flatMap(({ guards }) => [...guards])).size} guards, ${this.#accepting} accepted a token half a minute ago`
+    const accepting = this.#lines.filter((_, guard) => this.#accepts(guard)).length
+    const under = `${accepting} of ${this.#lines.length} guards accept tokens`
     return `${this.#part.store} ${this.#part.leaseSeconds} s: ${of}, ${revocations} revocations, ${violations.length} violations; ${under}`
   }
 
@@ -199,23 +227,29 @@ class Slice {
       specs.push({
         name: `${kind.replace(' ', '-')}-${n}`,
         ...{ kind, isBuffered, port: line.port },
-        polls: isNode && n % 3 === 2,
+        polls: isNode && n % 6 === 2,
         introspects: isNode && n % 20 === 4,
         hasBootClock: n % 2 === 0,
         isWrong: isNode && n < wrong * guards,
         rate: kind === 'guard serve' || (kind === 'python' && n % 2 === 0) ? 1 : rateBy(random),
       })
     }
-    for (let from = 0; from < specs.length; from += AT_EACH) {
+    const parts = {
+      issuer,
+      clientId: CLIENT,
+      secret: this.#secret,
+      audience: `urn:bench:${CLIENT}`,
+    }
+    const open = async (from: number): Promise<Host> => {
       const own = specs.slice(from, from + AT_EACH)
       const child = await startChild(undefined, 'guards')
       this.#closing.push(() => child.stop())
-      const input = { issuer, clientId: CLIENT, secret: this.#secret, guards: own }
-      const audience = `urn:bench:${CLIENT}`
-      const opened = child.ask('open', { ...input, audience })
-      const { pids } = (await opened) as GuardsAsked['open']['out']
-      this.#hosts.push({ child, from, specs: own, pids, turn: Promise.resolve() })
+      const opened = await child.ask('open', { ...parts, guards: own })
+      const { pids } = opened as GuardsAsked['open']['out']
+      return { child, from, specs: own, pids, turn: Promise.resolve() }
     }
+    const hosts = Math.ceil(specs.length / AT_EACH)
+    this.#hosts = await Promise.all(Array.from({ length: hosts }, (_, n) => open(n * AT_EACH)))
   }
 
   /** Watches a token, revokes its session, and judges when it was accepted last. */
@@ -224,7 +258,7 @@ class Slice {
     if (token === undefined) return
     const leaseMs = this.#leaseMs
     await this.#toAll('watch', { id, token: token.token, leaseMs }, false)
-    await sleep(LEAD_MS)
+    await sleep(LEAD_MS + this.#random.between(0, TOGETHER_MS))
     const { sid, sub } = token
     const selector = this.#random.one([
       { kind: 'session' as const, sid },
@@ -242,7 +276,8 @@ class Slice {
     if (acknowledgedMs === undefined) return void (await this.#toAll('done', { id }, true))
     void this.#toAll('acknowledged', { id, atMs: acknowledgedMs }, false)
     await Promise.all(site.brokers.map((broker) => this.#introspect(broker, token.token)))
-    await sleep(Math.max(0, acknowledgedMs + leaseMs + WATCH_MS - sharedMs()))
+    const watchMs = leaseMs + this.#options.longestDelayMs + WATCH_MS
+    await sleep(Math.max(0, acknowledgedMs + watchMs - sharedMs()))
     const answers = (await this.#toAll('done', { id }, true)) as GuardsAsked['done']['out'][]
     this.#tally.revocations++
     this.#judge(
@@ -279,11 +314,9 @@ class Slice {
     const beside = this.#faults.filter(
       ({ fromMs, toMs }) => fromMs <= acknowledgedMs && acknowledgedMs <= toMs + AFTER_FAULT_MS,
     )
-    this.#accepting = 0
     lastMs.forEach((sentMs, guard) => {
       // It did not accept the token when it was revoked, so nothing is tested.
       if (sentMs < acknowledgedMs - JUST_BEFORE_MS) return
-      this.#accepting++
       const hits = beside.filter(({ guards }) => guards.has(guard))
       const afterMs = Math.max(0, sentMs - acknowledgedMs)
       for (const kind of new Set(hits.length === 0 ? [NO_FAULT] : hits.map(({ kind }) => kind))) {
@@ -314,15 +347,18 @@ class Slice {
 
   /** Lets faults happen until the end: at each line, at each process with guards, at the brokers. */
   *#loops(site: Site): Generator<Promise<void>> {
+    // Where there are two brokers and Postgres, their faults shall meet guards that are connected.
+    const gap = site.pair === undefined ? ([100, 1_500] as const) : ([2_000, 30_000] as const)
     for (const host of this.#hosts) {
       const all = host.specs.map((_, n) => host.from + n)
+      yield this.#look(host)
       const inside = all.filter((_, n) => host.pids[n] === undefined)
       if (inside.length > 0)
         yield this.#loop(`host ${host.from}`, [6_000, 20_000], (random) =>
           this.#faultOfHost(host, inside, random),
         )
       for (const [n, guard] of all.entries())
-        yield this.#loop(`guard ${guard}`, [500, 3_000], (random) =>
+        yield this.#loop(`guard ${guard}`, gap, (random) =>
           this.#faultOfGuard(host, n, guard, random),
         )
     }
@@ -336,15 +372,30 @@ class Slice {
   ): Promise<void> {
     const random = randomOf(this.#random.between(0, 2 ** 31), name)
     const { signal } = this.#ending
-    const times = Math.min(4, Math.max(1, this.#part.leaseSeconds / 4))
     const rest = (): Promise<unknown> =>
-      sleep(random.between(least, most) * times, undefined, { signal }).catch(() => undefined)
+      sleep(random.between(least, most), undefined, { signal }).catch(() => undefined)
     for (await rest(); !signal.aborted; await rest()) {
       const fromMs = sharedMs()
       await fault(random)
       // A busy machine restarts a broker slowly. Most revocations must be acknowledged all the same.
       const lastedMs = sharedMs() - fromMs
       await sleep(Math.max(0, lastedMs - most), undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  #accepts(guard: number): boolean {
+    return sharedMs() - (this.#acceptedMs[guard] ?? 0) < RECENT_MS
+  }
+
+  /** Asks the hosts again and again which guards accept tokens. */
+  async #look(host: Host): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const { acceptedMs } = (await host.child.ask(
+        'accepted',
+        {},
+      )) as GuardsAsked['accepted']['out']
+      acceptedMs.forEach((ms, n) => (this.#acceptedMs[host.from + n] = ms))
+      await sleep(LOOK_MS)
     }
   }
 
@@ -369,6 +420,10 @@ class Slice {
   }
 
   async #faultOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
+    // A fault tests nothing at a guard that accepts nothing, or while nothing is revoked.
+    const waitMs = this.#nextMs - sharedMs() - random.between(-TOGETHER_MS, LEAD_MS)
+    await sleep(Math.max(LOOK_MS, waitMs))
+    if (!this.#accepts(guard) || this.#ending.signal.aborted) return
     const pid = host.pids[n]
     const ms = this.#duration(random)
     if (random.chance(0.15)) {
@@ -377,7 +432,7 @@ class Slice {
       return this.#clockOfGuard(host, n, guard, random, ms)
     }
     const line = this.#lines[guard]
-    const fault = lineFault(random, ms, this.#leaseMs)
+    const fault = lineFault(random, ms, this.#leaseMs, this.#options.longestDelayMs)
     await this.#happens(`line ${fault.kind}`, [guard], async () => {
       line?.disturb(fault)
       await sleep(ms)
@@ -435,22 +490,30 @@ class Slice {
         await sleep(ms)
         await broker.stage.ask('step', { ms: 0 })
       },
-      'broker killed': async () => {
+      [KILLED]: async () => {
         await broker.kill()
         await sleep(random.between(0, 1_000))
         await broker.start()
       },
       ...faultsOfPostgres(site, broker, random, ms),
     }
-    const kind = random.one(Object.keys(faults))
+    if (this.#coming === undefined) this.#kinds = Object.keys(faults)
+    const left = (this.#coming ??= random.shuffled(this.#kinds))
+    // Each kind once, then again. A killed broker starts slowly on a busy machine, so it is rarer.
+    if (left.length === 0)
+      left.push(
+        ...random.shuffled([...this.#kinds, ...this.#kinds.filter((one) => one !== KILLED)]),
+      )
+    const kind = left.shift() ?? KILLED
     await this.#happens(kind, all, faults[kind] as () => Promise<unknown>)
   }
 }
 
-function lineFault(random: Random, ms: number, leaseMs: number): LineFault {
-  const delayMs = random.chance(0.7)
-    ? random.between(50, Math.min(LONGEST_DELAY_MS, leaseMs * 1.5))
-    : random.between(50, LONGEST_DELAY_MS)
+function lineFault(random: Random, ms: number, leaseMs: number, longestMs: number): LineFault {
+  const delayMs = random.between(
+    50,
+    random.chance(0.7) ? Math.min(longestMs, leaseMs * 1.5) : longestMs,
+  )
   return random.one<LineFault>([
     { kind: 'cut' },
     { kind: 'swallowed' },

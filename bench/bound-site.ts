@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { BenchLine } from './bound-line.ts'
 import { Pair } from './pair.ts'
 import { QueueProcess } from './queue.ts'
@@ -78,7 +80,7 @@ export async function openSite(name: Store['name'], rate: () => number): Promise
     closing.push(() => queue.close())
     const pair = name === 'postgres' ? (await Pair.open()).server : undefined
     closing.push(() => pair?.stop())
-    const ports = [await freePort(), ...(pair === undefined ? [] : [await freePort()])]
+    const ports = [await keptPort(), ...(pair === undefined ? [] : [await keptPort()])]
     const issuer = `http://localhost:${ports[0]}`
     const shared = {
       BROKER_ISSUER: issuer,
@@ -104,6 +106,18 @@ export async function openSite(name: Store['name'], rate: () => number): Promise
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** Returns a port that no connection of this machine gets while the broker is down. */
+async function keptPort(): Promise<number> {
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((done) =>
+      server.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)),
+    )
+    if (isFree) return new Promise((done) => server.close(() => done(port)))
   }
 }
 
@@ -136,24 +150,40 @@ export async function mintTokens(
   const more = { guard_lease_seconds: leaseSeconds, access_token_seconds: 3_600 }
   await stage.register([{ clientId: CLIENT, alg: 'ES256', more }])
   const tokens: Token[] = []
-  for (let left = count; left > 0; left -= 50) {
-    const { sessions } = await stage.ask('sessions', {
-      count: Math.min(50, left),
-      clients: [CLIENT],
-      tid: '77777777-7777-4777-8777-777777777777',
-      codes: true,
-    })
-    tokens.push(...(await Promise.all(sessions.map((session) => tokenOf(stage, session)))))
-  }
+  for (let left = count; left > 0; left -= 50)
+    tokens.push(...(await signIn(stage, CLIENT, Math.min(50, left))))
   return tokens
 }
 
-async function tokenOf(
-  stage: Stage,
-  session: Parameters<Stage['exchange']>[0],
-  clientId = CLIENT,
-): Promise<Token> {
+async function signIn(stage: Stage, clientId: string, count: number): Promise<Token[]> {
+  const tid = '77777777-7777-4777-8777-777777777777'
+  const { sessions } = await stage.ask('sessions', { count, clients: [clientId], tid, codes: true })
   const redirect = { uri: REDIRECT_URI, verifier: VERIFIER }
-  const { access_token: token } = await stage.exchange(session, clientId, redirect)
-  return { sid: session.sid, sub: session.sub, token }
+  return Promise.all(
+    sessions.map(async (session) => {
+      const { access_token: token } = await stage.exchange(session, clientId, redirect)
+      return { sid: session.sid, sub: session.sub, token }
+    }),
+  )
+}
+
+/**
+ * Revokes the session of a token with the default lifetime. Returns for how many seconds after the
+ * acknowledgment a server accepts it that checks signature and times alone.
+ */
+export async function acceptedWithoutGuard(stage: Stage): Promise<number> {
+  await stage.register([{ clientId: 'unguarded', alg: 'ES256' }])
+  const [one] = await signIn(stage, 'unguarded', 1)
+  if (one === undefined) throw new Error('The broker opened no session.')
+  await stage.ask('revoke', { selector: { kind: 'session', sid: one.sid } })
+  const acknowledgedMs = Date.now()
+  const keys = createLocalJWKSet((await (await fetch(`${stage.url}/jwks`)).json()) as JSONWebKeySet)
+  const accepts = (seconds: number): Promise<boolean> =>
+    jwtVerify(one.token, keys, { currentDate: new Date(acknowledgedMs + seconds * 1_000) }).then(
+      () => true,
+      () => false,
+    )
+  let seconds = 0
+  while (await accepts(seconds)) seconds++
+  return seconds
 }

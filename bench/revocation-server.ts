@@ -86,8 +86,8 @@ export async function serveRevocations(
   const answers = answersOf(broker.deps, simulated)
   process.on('message', (message: { id: number; name: Name; input: never }) => {
     void answers[message.name](message.input).then(
-      (output) => process.send?.({ id: message.id, output }),
-      (error: unknown) => process.send?.({ id: message.id, failed: String(error) }),
+      (output) => process.send?.({ id: message.id, output }, () => {}),
+      (error: unknown) => process.send?.({ id: message.id, failed: String(error) }, () => {}),
     )
   })
   const end = (): void => void broker.stop().then(() => process.exit(0))
