@@ -37,7 +37,7 @@ export async function selfCheck(seed: number): Promise<void> {
   process.exitCode = wrong > 0 && right === 0 ? 0 : 1
 }
 
-/** @param file keeps the results between runs */
+/** Measures the named parts and prints the table. `file` keeps the results between runs. */
 export async function measure({
   seed,
   faults: allFaults,
@@ -133,6 +133,8 @@ function print(tallies: Record<string, Tally>): void {
   console.log(
     `Brokers asked about a token after the acknowledgment: ${count('inactive')} answered that it is inactive, ${count('none')} did not answer.`,
   )
+  const receipts = all.reduce((found, one) => found + one.receipts.confirmed, 0)
+  console.log(`Receipts that called the client of the guards confirmed: ${receipts}.`)
   const violations = all.flatMap((one) => one.violations)
   console.log(`Violations: ${violations.length}`)
   for (const one of violations) console.log(one)

@@ -42,6 +42,8 @@ export interface Tally {
   latest: Record<string, Record<number, number>>
   /** Questions to brokers about a token after the acknowledgment: what they answered. */
   introspected: { inactive: number; none: number }
+  /** Receipts of revocations: those that called the client of the guards confirmed, and others. */
+  receipts: { confirmed: number; others: number }
   /** The seconds for which a server without a guard accepted a revoked token. */
   withoutGuardSeconds?: number
   violations: string[]
@@ -49,7 +51,8 @@ export interface Tally {
 
 export const emptyTally = (): Tally => ({
   ...{ slices: 0, revocations: 0, counted: {}, latest: {} },
-  ...{ introspected: { inactive: 0, none: 0 }, violations: [] },
+  ...{ introspected: { inactive: 0, none: 0 }, receipts: { confirmed: 0, others: 0 } },
+  violations: [],
 })
 export const sum = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((all, one) => all + one, 0)
@@ -266,15 +269,16 @@ class Slice {
       { kind: 'grant' as const, sid, clientId: CLIENT },
       { kind: 'subject' as const, sub },
     ])
-    let acknowledgedMs: number | undefined
+    let acknowledged: { seq: number; acknowledgedMs: number } | undefined
     try {
-      const { stage } = this.#random.one(site.brokers)
-      acknowledgedMs = (await stage.ask('revoke', { selector })).acknowledgedMs
+      acknowledged = await this.#random.one(site.brokers).stage.ask('revoke', { selector })
     } catch {
       // The broker has not acknowledged it, so no guard has to know it.
     }
-    if (acknowledgedMs === undefined) return void (await this.#toAll('done', { id }, true))
+    if (acknowledged === undefined) return void (await this.#toAll('done', { id }, true))
+    const { seq, acknowledgedMs } = acknowledged
     void this.#toAll('acknowledged', { id, atMs: acknowledgedMs }, false)
+    const confirmed = this.#confirmedMs(site, seq)
     await Promise.all(site.brokers.map((broker) => this.#introspect(broker, token.token)))
     const watchMs = leaseMs + this.#options.longestDelayMs + WATCH_MS
     await sleep(Math.max(0, acknowledgedMs + watchMs - sharedMs()))
@@ -282,6 +286,7 @@ class Slice {
     this.#tally.revocations++
     this.#judge(
       acknowledgedMs,
+      await confirmed,
       answers.flatMap(({ lastMs }) => lastMs),
     )
   }
@@ -309,7 +314,23 @@ class Slice {
     this.#tally.introspected[body?.active === false ? 'inactive' : 'none']++
   }
 
-  #judge(acknowledgedMs: number, lastMs: readonly number[]): void {
+  /** Asks for receipts. Returns when the first one was written that calls the client confirmed. */
+  async #confirmedMs(site: Site, seq: number): Promise<number> {
+    for (const waitMs of [150, 600, this.#leaseMs]) {
+      await sleep(this.#random.between(0, waitMs))
+      const { brokers } = site
+      const asked = this.#random.one(brokers).askForReceipt(seq)
+      const { confirmed, atMs } = await asked.catch(() => ({ confirmed: [] as string[], atMs: 0 }))
+      if (confirmed.includes(CLIENT)) {
+        this.#tally.receipts.confirmed++
+        return atMs
+      }
+      this.#tally.receipts.others++
+    }
+    return Infinity
+  }
+
+  #judge(acknowledgedMs: number, confirmedMs: number, lastMs: readonly number[]): void {
     const { counted, latest } = this.#tally
     const beside = this.#faults.filter(
       ({ fromMs, toMs }) => fromMs <= acknowledgedMs && acknowledgedMs <= toMs + AFTER_FAULT_MS,
@@ -329,13 +350,21 @@ class Slice {
           fault.counted.add(guard)
           counted[fault.kind] = (counted[fault.kind] ?? 0) + 1
         }
+      if (sentMs > confirmedMs)
+        this.#violation(
+          `${this.#nameOf(guard)} accepted a request that was sent ${(sentMs - confirmedMs).toFixed(1)} ms after a receipt called its client confirmed.`,
+        )
       if (afterMs > this.#leaseMs)
         this.#violation(
-          `${JSON.stringify(this.#hosts.flatMap(({ specs }) => specs)[guard])} accepted a request that was sent ${afterMs.toFixed(1)} ms after the acknowledgment, beside ${hits.map(({ kind, fromMs, toMs }) => `${kind} (${Math.round(fromMs - acknowledgedMs)} to ${Math.round(toMs - acknowledgedMs)} ms)`).join(', ')}.`,
+          `${this.#nameOf(guard)} accepted a request that was sent ${afterMs.toFixed(1)} ms after the acknowledgment, beside ${hits.map(({ kind, fromMs, toMs }) => `${kind} (${Math.round(fromMs - acknowledgedMs)} to ${Math.round(toMs - acknowledgedMs)} ms)`).join(', ')}.`,
         )
     })
     // Tokens are judged in about the order of their acknowledgment.
     this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
+  }
+
+  #nameOf(guard: number): string {
+    return JSON.stringify(this.#hosts.flatMap(({ specs }) => specs)[guard])
   }
 
   #violation(words: string): void {
@@ -347,7 +376,7 @@ class Slice {
 
   /** Lets faults happen until the end: at each line, at each process with guards, at the brokers. */
   *#loops(site: Site): Generator<Promise<void>> {
-    // Where there are two brokers and Postgres, their faults shall meet guards that are connected.
+    // The faults of two brokers and of Postgres must hit guards that are connected.
     const gap = site.pair === undefined ? ([100, 1_500] as const) : ([2_000, 30_000] as const)
     for (const host of this.#hosts) {
       const all = host.specs.map((_, n) => host.from + n)

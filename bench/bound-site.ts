@@ -37,6 +37,9 @@ export class BoundBroker {
     if (this.#stage === undefined) throw new Error('The broker is down.')
     return this.#stage
   }
+  askForReceipt(seq: number): Promise<{ confirmed: string[]; atMs: number }> {
+    return Promise.resolve().then(() => this.stage.ask('receipt', { seq }))
+  }
   async start(): Promise<void> {
     this.#stage = await openStage(undefined, this.#settings, this.port)
   }

@@ -8,6 +8,7 @@ import { createLog } from '../src/runtime/log.ts'
 import { sha256 } from '../src/runtime/compare.ts'
 import { newId, newSecret, newSid, newSub } from '../src/runtime/ids.ts'
 import type { Selector } from '../src/protocol/revocation.ts'
+import { receiptOf } from '../src/revocation/receipt.ts'
 import { revoke } from '../src/revocation/revoke.ts'
 import { startBroker } from '../src/start.ts'
 import { type BenchClock, sharedMs } from './bound-clock.ts'
@@ -48,6 +49,8 @@ export interface Asked {
   collect: { in: object; out: object }
   /** Returns how many clients the broker has in its registry. */
   known: { in: object; out: { clients: number } }
+  /** Returns the clients that a receipt calls confirmed, and when it was written (`sharedMs`). */
+  receipt: { in: { seq: number }; out: { confirmed: string[]; atMs: number } }
   /** Sets the wall clock of a broker with a simulated clock. */
   step: { in: { ms: number }; out: object }
   /** Suspends its machine. The caller stops the process for as long. */
@@ -168,6 +171,14 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
     },
     async known() {
       return { clients: deps.clients.list().length }
+    },
+    async receipt({ seq }) {
+      const receipt = await receiptOf(deps, seq)
+      const all = typeof receipt === 'object' ? receipt.participants : []
+      const confirmed = all.flatMap(({ clientId, state }) =>
+        state === 'confirmed' ? clientId : [],
+      )
+      return { confirmed, atMs: sharedMs() }
     },
     async step({ ms }) {
       if (simulated !== undefined) simulated.stepMs = ms
