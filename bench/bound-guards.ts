@@ -32,7 +32,8 @@ export interface GuardSpec {
 export interface GuardsAsked {
   open: {
     in: { issuer: string; clientId: string; secret: string; audience: string; guards: GuardSpec[] }
-    out: { pids: (number | undefined)[] }
+    /** 0: the guard runs in the host's own process. */
+    out: { pids: number[] }
   }
   watch: { in: { id: number; token: string; leaseMs: number }; out: object }
   acknowledged: { in: { id: number; atMs: number }; out: object }
@@ -105,7 +106,7 @@ export function serveGuards(dir: string): void {
       acceptedMs = targets.map(() => 0)
       clocks = targets.flatMap(({ clock }) => clock ?? [])
       setInterval(look, TICK_MS)
-      return { pids: targets.map(({ child }) => child?.pid) }
+      return { pids: targets.map(({ child }) => child?.pid ?? 0) }
     },
     async watch({ id, token, leaseMs }: GuardsAsked['watch']['in']) {
       const empty = { acknowledgedMs: undefined, nextMs: 0, lastMs: [], underWay: [] }
@@ -139,7 +140,7 @@ export function serveGuards(dir: string): void {
     'message',
     (message: { id: number; name: keyof GuardsAsked; input: never }) =>
       void answers[message.name](message.input).then((output) =>
-        process.send?.({ id: message.id, output }),
+        process.send?.({ id: message.id, output }, () => {}),
       ),
   )
   const end = (): void => {

@@ -105,7 +105,8 @@ interface Host {
   child: Child
   from: number
   specs: GuardSpec[]
-  pids: (number | undefined)[]
+  /** 0: the guard runs in the process of its host. */
+  pids: number[]
   /** Its clocks are set and suspended one after the other. */
   turn: Promise<unknown>
 }
@@ -381,7 +382,7 @@ class Slice {
     for (const host of this.#hosts) {
       const all = host.specs.map((_, n) => host.from + n)
       yield this.#look(host)
-      const inside = all.filter((_, n) => host.pids[n] === undefined)
+      const inside = all.filter((_, n) => host.pids[n] === 0)
       if (inside.length > 0)
         yield this.#loop(`host ${host.from}`, [6_000, 20_000], (random) =>
           this.#faultOfHost(host, inside, random),
@@ -453,11 +454,10 @@ class Slice {
     const waitMs = this.#nextMs - sharedMs() - random.between(-TOGETHER_MS, LEAD_MS)
     await sleep(Math.max(LOOK_MS, waitMs))
     if (!this.#accepts(guard) || this.#ending.signal.aborted) return
-    const pid = host.pids[n]
+    const pid = host.pids[n] ?? 0
     const ms = this.#duration(random)
     if (random.chance(0.15)) {
-      if (pid !== undefined)
-        return this.#happens('guard stopped', [guard], () => stopped([pid], ms))
+      if (pid > 0) return this.#happens('guard stopped', [guard], () => stopped([pid], ms))
       return this.#clockOfGuard(host, n, guard, random, ms)
     }
     const line = this.#lines[guard]

@@ -127,7 +127,8 @@ async function keptPort(): Promise<number> {
 /** Stops processes for a while. */
 export async function stopped(pids: readonly number[], ms: number): Promise<void> {
   const send = (signal: NodeJS.Signals): void => {
-    for (const pid of pids)
+    // 0 and 1 would be other processes.
+    for (const pid of pids.filter((one) => one > 1))
       try {
         process.kill(pid, signal)
       } catch {
