@@ -52,7 +52,7 @@ interface Start {
   refreshes: Spread
 }
 
-/** What the bench is doing, so that a run of minutes shows how far it is. */
+/** Prints the progress, because a run takes minutes. */
 const say = (line: string): void =>
   console.error(`${(performance.now() / 1_000).toFixed(0)} s: ${line}`)
 

@@ -40,7 +40,7 @@ export async function withAuditEntry<T>(
   }
 }
 
-/** What an operator says of an act, for the audit log. */
+/** The case and comment of an operator, for the audit log. */
 export interface CaseAndComment {
   caseReference?: string | undefined
   comment?: string | undefined

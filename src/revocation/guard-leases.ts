@@ -1,5 +1,5 @@
 import type { OpenGuardLease } from '../../db/log/guard-leases.ts'
-import type { Deps } from './deps.ts'
+import type { Deps } from '../outbox/deps.ts'
 
 /**
  * Keeps the rows of the streams and pollers that get leases from this process, and ends the rows of

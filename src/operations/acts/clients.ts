@@ -20,7 +20,7 @@ import { previewedAge } from './revocations.ts'
  * another source owns the registration.
  */
 
-/** What an act needs: the caller, and the way to record it in the audit log. */
+/** The needs of an act: the caller, and the way to record it in the audit log. */
 interface Acting {
   deps: Deps
   caller: Caller
