@@ -46,7 +46,7 @@ export type Answer = { signedIn?: KeptSignIn } & (
   | {
       kind: 'session_limit'
       id: string
-      came: CallbackResult
+      result: CallbackResult
       choose: number
       among: readonly Session[]
     }

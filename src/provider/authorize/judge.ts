@@ -18,7 +18,7 @@ export type Judgement =
   | { admitted: false; guidance: GuidanceKey }
   /** Another visit to Microsoft may bring the missing proof. */
   | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
-  | { admitted: false; tell: OAuthError }
+  | { admitted: false; error: OAuthError }
 
 export type NotAdmitted = Exclude<Judgement, { admitted: true }>
 
@@ -60,7 +60,7 @@ export async function judge(
   if (visit.purpose.kind === 'instance' && visit.purpose.request.acr && mfa.acr === undefined) {
     return {
       admitted: false,
-      tell: new OAuthError(
+      error: new OAuthError(
         'unmet_authentication_requirements',
         'Microsoft does not prove MFA for the tenant of this user.',
       ),

@@ -42,12 +42,12 @@ interface How {
 export async function signIn(
   deps: Deps,
   visitor: Visitor,
-  came: CallbackResult,
+  result: CallbackResult,
   tenant: Tenant | undefined,
   how: How,
 ): Promise<Answer> {
-  const outcome = await judgeAndOpen(deps, visitor, came, tenant, how)
-  return 'admitted' in outcome ? notAdmitted(deps, visitor, came, outcome, how) : outcome
+  const outcome = await judgeAndOpen(deps, visitor, result, tenant, how)
+  return 'admitted' in outcome ? notAdmitted(deps, visitor, result, outcome, how) : outcome
 }
 
 /**
@@ -57,18 +57,18 @@ export async function signIn(
 async function judgeAndOpen(
   deps: Deps,
   visitor: Visitor,
-  came: CallbackResult,
+  result: CallbackResult,
   tenant: Tenant | undefined,
   { end, now }: How,
 ): Promise<Answer | NotAdmitted> {
-  const { visit, identity } = came
+  const { visit, identity } = result
   const { purpose } = visit
   const judgement = await judge(deps, visit, identity, tenant, now)
   if (!judgement.admitted) return judgement
   const session = newSession(
     deps,
     visitor,
-    { ...came, tenant, acr: judgement.acr, amr: judgement.amr },
+    { ...result, tenant, acr: judgement.acr, amr: judgement.amr },
     now,
   )
   const { user } = session
@@ -84,7 +84,7 @@ async function judgeAndOpen(
     session: { ...session, cookieHash: cookie.hash, browserHash: visitor.hash() },
     code: made?.row,
     browserCookieHash: visitor.sessionHash,
-    from: signInFrom(visitor, came),
+    from: signInFrom(visitor, result),
     newDevice: !isKnownDevice(visitor, user),
     ...freshProof(
       provenOf(visitor, user, proven),
@@ -98,7 +98,7 @@ async function judgeAndOpen(
   if (opened.outcome === 'rejected')
     return removed
       ? { admitted: false, guidance: 'tenant_not_connected' }
-      : notOpened(deps, came, opened)
+      : notOpened(deps, result, opened)
   return afterOpening(
     deps,
     visitor,
@@ -114,17 +114,18 @@ async function judgeAndOpen(
  */
 function notOpened(
   deps: Deps,
-  came: CallbackResult,
+  result: CallbackResult,
   opened: SignInRejection,
 ): Answer | NotAdmitted {
-  if (opened.why === 'not_fresh') return notFresh(deps, came.visit, came.identity, opened.demand)
+  if (opened.why === 'not_fresh')
+    return notFresh(deps, result.visit, result.identity, opened.demand)
   if (opened.why !== 'session_limit') return { admitted: false, guidance: opened.why }
   deps.metrics.signIns.inc({ outcome: 'session_limit' })
   // Each form is used once, so it needs a new id.
   return {
     kind: 'session_limit',
     id: newId(deps.random),
-    came,
+    result,
     choose: opened.choose,
     among: opened.among,
   }
@@ -238,11 +239,11 @@ function newSession(
 async function notAdmitted(
   deps: Deps,
   visitor: Visitor,
-  came: CallbackResult,
+  result: CallbackResult,
   judgement: NotAdmitted,
   { end, now }: How,
 ): Promise<Answer> {
-  const { visit, identity } = came
+  const { visit, identity } = result
   const { purpose } = visit
   if ('demand' in judgement) {
     // The CSP of a form does not allow a redirect to Microsoft, so the user starts again.
@@ -257,12 +258,12 @@ async function notAdmitted(
     user: identity.user,
     why,
     device,
-    from: signInFrom(visitor, came),
+    from: signInFrom(visitor, result),
     now,
   })
-  if ('tell' in judgement && purpose.kind === 'instance') {
-    deps.metrics.signIns.inc({ outcome: judgement.tell.code })
-    return { kind: 'instance', reply: purpose.request.reply, content: judgement.tell }
+  if ('error' in judgement && purpose.kind === 'instance') {
+    deps.metrics.signIns.inc({ outcome: judgement.error.code })
+    return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
   return rejection(deps, { key: why, purpose })
 }

@@ -24,14 +24,14 @@ export function limitPage(
   visitor: Visitor,
   {
     id,
-    came,
+    result,
     choose,
     among,
-  }: { id: string; came: CallbackResult; choose: number; among: readonly Session[] },
+  }: { id: string; result: CallbackResult; choose: number; among: readonly Session[] },
   now: number,
 ): PageAnswer {
-  const { purpose } = came.visit
-  const sealed = seal(deps, visitor, 'limit', { id, ...came }, now)
+  const { purpose } = result.visit
+  const sealed = seal(deps, visitor, 'limit', { id, ...result }, now)
   const answer = new OAuthError(
     'access_denied',
     'The user has reached the maximum number of sessions, and ended none of them.',

@@ -31,7 +31,7 @@ export async function endAndSignIn(
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value.visit.purpose)
   if (opened.how !== 'good') return stale(opened, purpose)
-  const { id, ...came } = opened.value
+  const { id, ...result } = opened.value
   if (!form.isOurs) return { kind: 'stale', how: 'elsewhere', purpose }
   if (
     !(await deps.store.consumeOnce({
@@ -40,7 +40,7 @@ export async function endAndSignIn(
       expiresAt: opened.until + 60,
     }))
   )
-    return used(deps, visitor, came.visit.purpose, now)
-  const tenant = await deps.store.findTenant(came.identity.user.tid)
-  return signIn(deps, visitor, came, tenant, { end: form.fields.getAll('end'), now })
+    return used(deps, visitor, result.visit.purpose, now)
+  const tenant = await deps.store.findTenant(result.identity.user.tid)
+  return signIn(deps, visitor, result, tenant, { end: form.fields.getAll('end'), now })
 }
