@@ -73,7 +73,7 @@ describe('what is saved', () => {
     expect(await (await rig.app.request(`${ISSUER}${sheet}`)).text()).toMatch(
       /--act:#1d4ed8.*--ground:#fff4e0/s,
     )
-    expect((await browser.get(`${PATH}?said=saved`)).text).toContain(
+    expect((await browser.get(`${PATH}?result=saved`)).text).toContain(
       'Every broker shows it within a second.',
     )
   })

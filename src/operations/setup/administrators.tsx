@@ -97,12 +97,12 @@ export async function saveAdministrators(
   const { deps, c } = request
   const change = settingOf(form)
   const isOpen = isAnothers(deps.connection.current(), row)
-  if (change === undefined || !isOpen) return goOn(c, `/setup/tenants/${row.tid}?said=no_role_id`)
+  if (change === undefined || !isOpen) return goOn(c, `/setup/tenants/${row.tid}?result=no_role_id`)
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
   await withSetupAudit(
     request,
     { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
     () => deps.store.changeTenant({ tid: row.tid, change }),
   )
-  return goOn(c, `/setup/tenants/${row.tid}?said=saved`)
+  return goOn(c, `/setup/tenants/${row.tid}?result=saved`)
 }

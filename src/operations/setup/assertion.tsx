@@ -166,13 +166,13 @@ async function keepAssertion(
   deps.log.info('mfa_proof_asserted', { tid, proof, directoryRole: trial.policyRole })
 }
 
-const back = ({ deps, c, now }: Asserting, { purpose }: Signed, said: string): Response =>
+const back = ({ deps, c, now }: Asserting, { purpose }: Signed, result: string): Response =>
   c.redirect(
     invitationAddressAgain(
       deps,
       { tid: purpose.tid, until: purpose.invitedUntil ?? now },
       now,
-      said,
+      result,
     ),
     303,
   )

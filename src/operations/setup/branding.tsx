@@ -46,7 +46,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
   const { deps, c } = request
   const saved = await deps.branding.saved()
   const texts = typed?.texts ?? saved.texts
-  const said = typed === undefined ? c.req.query('said') : undefined
+  const result = typed === undefined ? c.req.query('result') : undefined
   const wrong = Object.keys(typed?.problems ?? {}).length > 0
   return setupPage(
     request,
@@ -60,7 +60,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
             title: 'Nothing was saved',
             words: 'Correct what is marked below, and choose the images again.',
           }
-        : said === 'saved'
+        : result === 'saved'
           ? { kind: 'good', title: 'Saved', words: 'Every broker shows it within a second.' }
           : undefined,
     },
@@ -201,7 +201,7 @@ export async function saveBrand(request: SetupRequest, form: FormData): Promise<
   await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () =>
     deps.branding.save({ texts: typed.texts, images }),
   )
-  return goOn(c, `${BRANDING}?said=saved`)
+  return goOn(c, `${BRANDING}?result=saved`)
 }
 
 function readText(name: BrandText, form: FormData, { texts, problems }: Typed): void {

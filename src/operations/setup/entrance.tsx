@@ -45,7 +45,7 @@ export async function entrancePage(
 
 function SignInEntrance({ c }: { c: Context }) {
   const path = new URL(c.req.url).pathname
-  const asserted = c.req.query('said') === 'asserted'
+  const asserted = c.req.query('result') === 'asserted'
   const signIn = new URLSearchParams({
     return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup',
   })

@@ -31,9 +31,9 @@ export const invitationAddressAgain = (
   deps: Pick<Deps, 'sealer' | 'config'>,
   about: { tid: string; until: number },
   now: number,
-  said?: string,
+  result?: string,
 ): string =>
-  `${deps.config.issuer}/signin/connect?${new URLSearchParams({ invitation: seal(deps, 'invitation', about, now), ...(said !== undefined && { said }) })}`
+  `${deps.config.issuer}/signin/connect?${new URLSearchParams({ invitation: seal(deps, 'invitation', about, now), ...(result !== undefined && { result }) })}`
 
 export async function invitationPage(deps: Deps, c: Context, now: number): Promise<Response> {
   const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
@@ -169,8 +169,8 @@ export async function settle(
 ): Promise<string> {
   const { tid } = outcome.purpose
   const actor = { kind: 'microsoft', id: tid } as const
-  const said = await keep({ deps, administration, now, visitor: { actor } }, outcome)
-  return invitationAddressAgain(deps, { tid, until: invitedUntil }, now, said)
+  const result = await keep({ deps, administration, now, visitor: { actor } }, outcome)
+  return invitationAddressAgain(deps, { tid, until: invitedUntil }, now, result)
 }
 
 export const invitationTooOld = (deps: Deps, c: Context): Response =>

@@ -13,7 +13,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
   const { deps, c, visitor, now } = request
   const opened = open(deps, 'outcome', c.req.query('outcome'), now)
   if (opened === undefined || opened.late || opened.value.purpose.key !== visitor.key)
-    return goOn(c, '/setup?said=foreign')
+    return goOn(c, '/setup?result=foreign')
   const outcome = opened.value
   const { purpose } = outcome
   const back =
@@ -26,7 +26,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
     expiresAt: opened.until + 60,
   })
   if (!first) return goOn(c, back)
-  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
+  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}result=${await keep(request, outcome)}`)
 }
 
 /** Stores an outcome. @returns the key of the result for the page */
@@ -35,7 +35,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const { purpose } = outcome
   const seen = await seenOf(deps.store, purpose.tid)
   if (seen === undefined) return 'foreign'
-  if (outcome.came === 'rejected') {
+  if (outcome.kind === 'rejected') {
     deps.log.warn('setup_rejected', {
       tid: purpose.tid,
       purpose: purpose.kind,
@@ -50,7 +50,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   // An invited administrator may return repeatedly. The first result is kept, and it does not
   // replace the operators' own trials.
   const invited = purpose.invitedUntil !== undefined
-  if (outcome.came === 'consent') {
+  if (outcome.kind === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
     await withSetupAudit(
       request,
@@ -181,10 +181,10 @@ const STEP_RESULTS: Readonly<Record<string, StepResult>> = {
  * Returns the result of a step, which the URL's key selects. The URL cannot contain the text itself.
  */
 export function stepResultOf({ c }: Pick<SetupRequest, 'c'>): StepResult | undefined {
-  const said = c.req.query('said')
-  if (said === undefined) return undefined
-  if (Object.hasOwn(STEP_RESULTS, said)) return STEP_RESULTS[said]
-  const [key = '', code] = said.split('.')
+  const result = c.req.query('result')
+  if (result === undefined) return undefined
+  if (Object.hasOwn(STEP_RESULTS, result)) return STEP_RESULTS[result]
+  const [key = '', code] = result.split('.')
   const guidance = guidanceFor(key)
   const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''
   return {

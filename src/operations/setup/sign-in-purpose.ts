@@ -43,12 +43,12 @@ export interface Trial {
 }
 
 export type Outcome =
-  | { purpose: SignInPurpose; came: 'consent' }
-  | { purpose: SignInPurpose; came: 'trial'; trial: Trial }
+  | { purpose: SignInPurpose; kind: 'consent' }
+  | { purpose: SignInPurpose; kind: 'trial'; trial: Trial }
   /** `guidance`: a key of Microsoft's guidance table. */
-  | { purpose: SignInPurpose; came: 'rejected'; guidance: string; code?: number | undefined }
+  | { purpose: SignInPurpose; kind: 'rejected'; guidance: string; code?: number | undefined }
 
-export type Signed = Outcome & { came: 'trial' }
+export type Signed = Outcome & { kind: 'trial' }
 
 export interface SealedPayloads {
   /** A purpose in a link of /setup. */

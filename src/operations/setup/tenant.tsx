@@ -203,7 +203,7 @@ export async function makeOperators(
 ): Promise<Response> {
   const { row } = seen
   if (!mayOperate(request, seen))
-    return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
+    return goOn(request.c, `/setup/tenants/${row.tid}?result=nobody_operates`)
   if (form.get('sure') === 'yes')
     await withSetupAudit(
       request,
@@ -245,5 +245,5 @@ export async function removeTenant(
     { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) },
     () => disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
-  return goOn(c, '/setup?said=saved')
+  return goOn(c, '/setup?result=saved')
 }

@@ -127,7 +127,7 @@ async function comeBack(
     purpose.kind === 'consent'
       ? consentOutcome(purpose, query)
       : await trialOutcome(deps, opened.value, query, now)
-  if (purpose.asserts && outcome.came === 'trial')
+  if (purpose.asserts && outcome.kind === 'trial')
     return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
   return bring(deps, administration, c, outcome, now)
 }
@@ -141,11 +141,11 @@ function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome
   if (query.has('error'))
     return rejectedOutcome(purpose, rejectionOf(answerOfCallback(new Map(query))))
   if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid)
-    return { purpose, came: 'rejected', guidance: 'another_account' }
+    return { purpose, kind: 'rejected', guidance: 'another_account' }
   const granted = query.getAll('admin_consent')
   return granted.length === 1 && granted[0]?.toLowerCase() === 'true'
-    ? { purpose, came: 'consent' }
-    : { purpose, came: 'rejected', guidance: 'unknown' }
+    ? { purpose, kind: 'consent' }
+    : { purpose, kind: 'rejected', guidance: 'unknown' }
 }
 
 async function trialOutcome(
@@ -167,10 +167,10 @@ async function trialOutcome(
       now,
     })
     if (identity.user.tid !== purpose.tid)
-      return { purpose, came: 'rejected', guidance: 'another_account' }
+      return { purpose, kind: 'rejected', guidance: 'another_account' }
     if (purpose.asserts && !enteredSince(identity, departedAt))
-      return { purpose, came: 'rejected', guidance: 'freshness_not_proved' }
-    return { purpose, came: 'trial', trial: trialOf(purpose, identity, now) }
+      return { purpose, kind: 'rejected', guidance: 'freshness_not_proved' }
+    return { purpose, kind: 'trial', trial: trialOf(purpose, identity, now) }
   } catch (error) {
     return rejectedOutcome(purpose, error)
   }
@@ -197,7 +197,7 @@ const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: numbe
 
 function rejectedOutcome(purpose: SignInPurpose, error: unknown): Outcome {
   if (error instanceof MicrosoftRejection)
-    return { purpose, came: 'rejected', guidance: error.guidance, code: error.code }
+    return { purpose, kind: 'rejected', guidance: error.guidance, code: error.code }
   throw error
 }
 
