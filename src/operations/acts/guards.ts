@@ -119,17 +119,17 @@ export async function guardProof(
     .map((report) => {
       const { clientId, guardId, enforcedSeq, firstSeq, leap, reportedAtMs } = report
       const enforced = enforcedSeq >= seq
-      const came = firstSeq >= seq
+      const connectedLater = firstSeq >= seq
       const state = !enforced
         ? connected.has(`${guardId} ${clientId}`)
           ? 'waiting'
           : 'gone'
-        : came
+        : connectedLater
           ? 'covered'
           : 'enforced'
       // If one report leapt over several revocations, its time is the bound. Otherwise the
       // revocation has the time of its own report.
-      const bound = came
+      const bound = connectedLater
         ? reportedAtMs
         : seq <= leap.seq
           ? leap.atMs

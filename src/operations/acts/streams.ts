@@ -54,14 +54,14 @@ export async function disableStream(
   deps: Deps,
   caller: Caller,
   id: string,
-  { reason, ...said }: CaseAndComment & { reason: string },
+  { reason, ...caseAndComment }: CaseAndComment & { reason: string },
 ) {
   const before = await knownStream(deps, id)
   const details = { client_id: before.clientId, before: before.status, reason }
   return withAudit(
     deps,
     caller,
-    { act: 'stream.disable', target: `stream ${id}`, details, ...said },
+    { act: 'stream.disable', target: `stream ${id}`, details, ...caseAndComment },
     async () => {
       if (before.status === 'disabled')
         throw new Problem(
@@ -84,12 +84,22 @@ export async function disableStream(
 }
 
 /** Removes a stream and closes its pending deliveries. The receiver may create another one. */
-export async function removeStream(deps: Deps, caller: Caller, id: string, said: CaseAndComment) {
+export async function removeStream(
+  deps: Deps,
+  caller: Caller,
+  id: string,
+  caseAndComment: CaseAndComment,
+) {
   const before = await knownStream(deps, id)
   return withAudit(
     deps,
     caller,
-    { act: 'stream.remove', target: `stream ${id}`, details: streamShown(before), ...said },
+    {
+      act: 'stream.remove',
+      target: `stream ${id}`,
+      details: streamShown(before),
+      ...caseAndComment,
+    },
     async () => {
       if (!(await deps.store.removeStream(id))) throw noSuchStream()
       await deps.store.closeDeliveries({

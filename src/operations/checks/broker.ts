@@ -162,17 +162,17 @@ async function queue({ deps }: Looking): Promise<Found[]> {
 }
 
 async function durability({ deps }: Looking): Promise<Found[]> {
-  const said = await deps.queue.durability()
-  if (said === undefined) return []
+  const durability = await deps.queue.durability()
+  if (durability === undefined) return []
   const found: Found[] = []
-  if (said.evictionPolicy !== 'noeviction')
+  if (durability.evictionPolicy !== 'noeviction')
     found.push(
       warning(
-        `The queue server evicts jobs when its memory is full (maxmemory-policy ${said.evictionPolicy}). A lost job delays a logout token by seconds.`,
+        `The queue server evicts jobs when its memory is full (maxmemory-policy ${durability.evictionPolicy}). A lost job delays a logout token by seconds.`,
         'Set maxmemory-policy noeviction on the queue server.',
       ),
     )
-  if (!said.appendOnly)
+  if (!durability.appendOnly)
     found.push(
       warning(
         'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',

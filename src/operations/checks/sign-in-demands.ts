@@ -44,15 +44,15 @@ const listed = (domains: FederatedDomain[], of: FederatedDomain['promptLogin']):
 function judged(domains: FederatedDomain[]): Found {
   if (domains.length === 0)
     return ok('No domain of the tenant is federated: Microsoft asks for the password itself.')
-  const [ignored, notSaid] = [listed(domains, 'ignored'), listed(domains, 'unknown')]
+  const [ignored, unknown] = [listed(domains, 'ignored'), listed(domains, 'unknown')]
   if (ignored !== '')
     return warning(
       `${ignored}: Entra does not pass the demand for a fresh sign-in on (promptLoginBehavior is disabled). Users of the domain may come back without their password.`,
       FEDERATED_FIX,
     )
-  if (notSaid !== '')
+  if (unknown !== '')
     return warning(
-      `${notSaid}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`,
+      `${unknown}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`,
       FEDERATED_FIX,
     )
   return ok(`${listed(domains, 'asked')}: the identity provider is asked for a fresh sign-in.`)

@@ -56,7 +56,7 @@ export function confirmPage(request: ConsoleRequest, act: Act): Response {
             <Hidden request={request} fields={act.fields} />
             {act.more}
             <CaseAndCommentFields
-              result={problem === undefined ? {} : caseAndCommentIn(source)}
+              entered={problem === undefined ? {} : caseAndCommentIn(source)}
               reason={act.reason}
             />
             {act.typed === undefined ? null : <TypedWord {...act.typed} />}
@@ -130,13 +130,13 @@ const LONGEST_COMMENT = 2000
 
 /**
  * The fields for case and comment.
- * @param result the values of the rejected form
+ * @param entered the values of the rejected form
  */
 const CaseAndCommentFields = ({
-  result,
+  entered,
   reason,
 }: {
-  result: ReturnType<typeof caseAndCommentIn>
+  entered: ReturnType<typeof caseAndCommentIn>
   reason: string | undefined
 }) => (
   <>
@@ -144,7 +144,7 @@ const CaseAndCommentFields = ({
       name="case_reference"
       label="Case reference"
       hint="Optional. It is kept in the audit log."
-      value={result.caseReference}
+      value={entered.caseReference}
       maxlength={LONGEST_CASE}
       literal
     />
@@ -153,7 +153,7 @@ const CaseAndCommentFields = ({
       label={reason === undefined ? 'Comment' : 'Reason'}
       hint={reason ?? 'Optional. It is kept in the audit log: do not name the user.'}
       lines={3}
-      value={result.comment}
+      value={entered.comment}
       maxlength={LONGEST_COMMENT}
       required={reason !== undefined}
     />

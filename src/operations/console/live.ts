@@ -93,8 +93,8 @@ export class LivePages {
           this.#end(stream, 'event: over\ndata: {}\n\n')
       }
       const seen = await this.#fingerprint()
-      if (seen !== this.#seen) this.#tell('event: changed\ndata: {}\n\n')
-      else if (this.#deps.clock.nowMs() - this.#beatAtMs > BEAT_MS) this.#tell(': here\n\n')
+      if (seen !== this.#seen) this.#send('event: changed\ndata: {}\n\n')
+      else if (this.#deps.clock.nowMs() - this.#beatAtMs > BEAT_MS) this.#send(': here\n\n')
       this.#seen = seen
     } catch {
       // While the store is down the pages stay as they are. The next read tries it again.
@@ -128,7 +128,7 @@ export class LivePages {
     ])
   }
 
-  #tell(text: string): void {
+  #send(text: string): void {
     this.#beatAtMs = this.#deps.clock.nowMs()
     // A slow reader may miss an event, because the next event has the same meaning.
     for (const { out } of this.#streams) if ((out.desiredSize ?? 0) > 0) out.enqueue(bytes(text))

@@ -97,9 +97,9 @@ export const userRoutes = [
         const end = await deps.store.previewRevocation({ kind: 'subject', sub }, now)
         return { dryRun: true as const, sub, wouldEnd: await withFirstUsers(deps, end) }
       }
-      const said = { caseReference, comment }
+      const why = { caseReference, comment }
       const erase = async () => {
-        const answer = await deps.store.eraseUser({ sub, actor: caller.actor, ...said, now })
+        const answer = await deps.store.eraseUser({ sub, actor: caller.actor, ...why, now })
         if (answer.outcome === 'unknown') throw noSuchUser()
         return answer.committed.revocation.seq
       }
