@@ -26,7 +26,7 @@ export interface SignalIssuer {
    * The longest expected time between two events, verification events included. If undefined, the
    * broker does not check it.
    */
-  heardEverySeconds?: number | undefined
+  maxSilenceSeconds?: number | undefined
   /**
    * The stream that the broker creates at the issuer. If undefined, the operator creates it there.
    */
@@ -37,7 +37,7 @@ export interface SignalIssuer {
  * The default for a stream that the broker manages, because the broker requests verification events
  * for it.
  */
-const HEARD_EVERY_SECONDS = 3600
+const MAX_SILENCE_SECONDS = 3600
 
 const shape = z.strictObject({
   issuers: z.array(
@@ -47,7 +47,7 @@ const shape = z.strictObject({
       jwks_uri: z.url(),
       audience: z.string().min(1).optional(),
       subject: z.enum(['iss_sub', 'opaque', 'tid_oid']),
-      heard_every_seconds: z
+      max_silence_seconds: z
         .int()
         .min(60)
         .max(30 * 86_400)
@@ -113,8 +113,8 @@ function issuerOf(
 ): SignalIssuer {
   const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
   if (!secure && !allowLoopback) add('issuer and jwks_uri must be https')
-  if (one.kind === 'oidc' && one.heard_every_seconds !== undefined)
-    add('heard_every_seconds is for kind secevent; remove it')
+  if (one.kind === 'oidc' && one.max_silence_seconds !== undefined)
+    add('max_silence_seconds is for kind secevent; remove it')
   if (one.kind === 'oidc' && one.stream !== undefined) add('stream is for kind secevent; remove it')
   if (one.kind === 'oidc' && one.audience === undefined)
     add("audience is missing: the broker's client_id at that provider")
@@ -125,7 +125,7 @@ function issuerOf(
     audience: one.audience ?? issuer,
     subject: one.subject,
     tenants: one.tenants,
-    heardEverySeconds: one.heard_every_seconds ?? (one.stream && HEARD_EVERY_SECONDS),
+    maxSilenceSeconds: one.max_silence_seconds ?? (one.stream && MAX_SILENCE_SECONDS),
     ...(one.stream && { stream: readStream(one.stream, one.issuer, { allowLoopback, add }) }),
   }
 }

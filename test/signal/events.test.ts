@@ -79,7 +79,7 @@ describe('a transmitter that has to send something (SSF 1.0 §8.1.4)', () => {
   }
 
   test('its missed verification is a failed check; a verification event ends nothing, and an event counts as well', async () => {
-    const { rig, transmitter, open, push } = await world({ heardEverySeconds: 600 })
+    const { rig, transmitter, open, push } = await world({ maxSilenceSeconds: 600 })
     const alice = await open()
     const state = async () =>
       (await createChecks(rig.deps, signalIssuerChecks).look({ fresh: true })).find(

@@ -68,7 +68,7 @@ export async function managed(
       subject: 'opaque',
       tenants: undefined,
     },
-    ...{ heardEverySeconds: 600, stream },
+    ...{ maxSilenceSeconds: 600, stream },
     ...changes,
   }
   const here = await createRig({ listening: true, config: { signals: signalsOf([known]) } })

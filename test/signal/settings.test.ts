@@ -115,7 +115,7 @@ describe('settings of what ends sessions from outside', () => {
     const content = `${STREAM}${client}      client_secret_file: ${file('a-secret\n')}\n`
     const [issuer] = signals({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).issuers
     expect(issuer).toMatchObject({
-      heardEverySeconds: 3600,
+      maxSilenceSeconds: 3600,
       stream: {
         delivery: 'poll',
         configurationUri: 'https://signals.example/.well-known/ssf-configuration/tenant',

@@ -1,4 +1,4 @@
-import { heardInterval, intervalMark } from '../../signals/received/interval.ts'
+import { eventInterval, intervalMark } from '../../signals/received/interval.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 
@@ -9,7 +9,7 @@ export const signalIssuerChecks: readonly Check[] = [
     question: 'Do security events arrive from their transmitters?',
     cost: { everySeconds: 30 },
     severity: 'ticket',
-    look: heard,
+    look: sendsEvents,
   },
 ]
 
@@ -17,12 +17,12 @@ export const signalIssuerChecks: readonly Check[] = [
  * Warns about a transmitter that sends nothing, not even verification events: it may be unable to
  * report that a session must end.
  */
-async function heard({ deps, now }: Looking): Promise<Found[]> {
+async function sendsEvents({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
-  for (const { issuer: about, heardEverySeconds: seconds, stream } of deps.config.signals.issuers) {
+  for (const { issuer: about, maxSilenceSeconds: seconds, stream } of deps.config.signals.issuers) {
     if (seconds === undefined || stream?.delivery === 'none') continue
     const marks = [now, now - seconds].map((at) =>
-      deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)),
+      deps.store.wasConsumed(intervalMark(eventInterval(about, seconds), at)),
     )
     const next =
       'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'

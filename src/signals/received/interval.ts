@@ -5,10 +5,10 @@ import type { Deps } from '../deps.ts'
 
 export interface Interval {
   /**
-   * The subject of the mark. `signal-heard`: a transmitter sent an event that was accepted. The
+   * The subject of the mark. `signal-event`: a transmitter sent an event that was accepted. The
    * others are work that only one of all brokers does.
    */
-  purpose: 'signal-heard' | 'signal-stream' | 'signal-verification' | 'signal-poll'
+  purpose: 'signal-event' | 'signal-stream' | 'signal-verification' | 'signal-poll'
   /** Further values that identify the mark. */
   about: readonly unknown[]
   seconds: number
@@ -30,8 +30,8 @@ export const intervalMark = (
  * The interval in which an issuer must send an event. A transmitter sends verification events by
  * itself (SSF 1.0 §8.1.4), so its silence is a fault.
  */
-export const heardInterval = (issuer: string, seconds: number): Interval => ({
-  purpose: 'signal-heard',
+export const eventInterval = (issuer: string, seconds: number): Interval => ({
+  purpose: 'signal-event',
   about: [issuer],
   seconds,
 })

@@ -14,7 +14,7 @@ export interface KnownIssuer extends SignalIssuer {
 }
 
 /** An issuer at which the broker manages its stream. */
-export type ManagedIssuer = KnownIssuer & { heardEverySeconds: number; stream: StreamSettings }
+export type ManagedIssuer = KnownIssuer & { maxSilenceSeconds: number; stream: StreamSettings }
 
 export interface Issuers {
   secevent: ReadonlyMap<string, KnownIssuer>
@@ -35,7 +35,7 @@ export function openIssuers(deps: Pick<Deps, 'config' | 'clock' | 'outbound' | '
 }
 
 export const isManaged = (issuer: KnownIssuer): issuer is ManagedIssuer =>
-  issuer.stream !== undefined && issuer.heardEverySeconds !== undefined
+  issuer.stream !== undefined && issuer.maxSilenceSeconds !== undefined
 
 function keysOf(
   { clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log'>,

@@ -7,7 +7,7 @@ import {
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
-import { heardInterval, claim } from './interval.ts'
+import { eventInterval, claim } from './interval.ts'
 import type { Reason } from '../../protocol/revocation.ts'
 import { CAEP, STREAM_EVENT, VERIFICATION } from '../../protocol/stream-event.ts'
 import { readUpTo } from '../../clients/form.ts'
@@ -109,8 +109,8 @@ export async function receive(
       // sent again and its effect completed.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
-    if (issuer.heardEverySeconds !== undefined)
-      await claim(deps, heardInterval(issuer.issuer, issuer.heardEverySeconds), now)
+    if (issuer.maxSilenceSeconds !== undefined)
+      await claim(deps, eventInterval(issuer.issuer, issuer.maxSilenceSeconds), now)
     return 'accepted'
   } catch (error) {
     if (error instanceof KeysUnavailable) return 'keys_unavailable'

@@ -25,7 +25,7 @@ export async function tendStream(
 ): Promise<void> {
   const now = deps.clock.now()
   const { delivery, events, status } = issuer.stream
-  const seconds = Math.max(LEAST_SECONDS, Math.floor(issuer.heardEverySeconds / 2))
+  const seconds = Math.max(LEAST_SECONDS, Math.floor(issuer.maxSilenceSeconds / 2))
   const asked: Interval = {
     purpose: 'signal-verification',
     about: [issuer.issuer, delivery, events, status],

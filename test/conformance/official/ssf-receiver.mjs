@@ -56,7 +56,7 @@ async function start(issuer, stream) {
       jwks_uri: `${issuer}/jwks`,
       audience: BROKER,
       subject: 'opaque',
-      heard_every_seconds: 60,
+      max_silence_seconds: 60,
     },
     stream: { ...authorization, ...stream },
   }
