@@ -42,9 +42,9 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
  * Runs one announcement and logs an error. The others still run: the feed resumes by `seq`, and the
  * relay finds pending deliveries.
  */
-function attempt(deps: Pick<Deps, 'log'>, part: string, tell: () => void): void {
+function attempt(deps: Pick<Deps, 'log'>, part: string, run: () => void): void {
   try {
-    tell()
+    run()
   } catch (error) {
     deps.log.error('announce_failed', { part, cause: error })
   }

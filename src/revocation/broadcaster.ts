@@ -113,7 +113,7 @@ export class Broadcaster {
         ? revocation.selector.clientId
         : undefined
     for (const stream of [...this.#streams]) {
-      stream.tell(revocation, seen, passed)
+      stream.sendRevocation(revocation, seen, passed)
       if (stream.client.clientId === removed) stream.end('client_removed')
     }
   }

@@ -25,7 +25,7 @@ import {
   NONCE,
   PAGE,
   readEventId,
-  tenantsHeard,
+  visibleTenants,
   visibleTo,
   isLost,
   noteLost,
@@ -182,7 +182,7 @@ async function snapshot(deps: Deps, client: Client, guardId: string, params: Par
     .revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE })
     .finally(leave)
   const more = rows.length === PAGE
-  const tenants = tenantsHeard(client, deps.clock.now())
+  const tenants = visibleTenants(client, deps.clock.now())
   return {
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),

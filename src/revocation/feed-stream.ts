@@ -175,7 +175,7 @@ export class FeedStream {
   }
 
   /** Sends a broadcast revocation: `seen` if this client may see it, else `passed`. */
-  tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
+  sendRevocation(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
     if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
       this.send(this.#maySee(revocation) ? seen : passed)
   }

@@ -45,18 +45,18 @@ export const entryOf = (revocation: Revocation): FeedEntry => ({
  * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
  * while their users' tokens may be valid.
  */
-export function tenantsHeard(
+export function visibleTenants(
   { metadata: { tenants }, formerTenants }: Client,
   now: number,
 ): readonly string[] | undefined {
   if (tenants === undefined || formerTenants.length === 0) return tenants
-  const heard = [...tenants]
+  const visible = [...tenants]
   for (const { tid, removedAt } of formerTenants) {
     if (now - removedAt > ENTRY_SECONDS) continue
     if (tid === undefined) return undefined
-    heard.push(tid)
+    visible.push(tid)
   }
-  return heard
+  return visible
 }
 
 /** Returns whether a revocation is of one of these tenants or of no single tenant. */

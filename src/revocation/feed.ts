@@ -3,7 +3,7 @@ import { Broadcaster } from './broadcaster.ts'
 import { GuardLeases } from './guard-leases.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
-import { ANY_GUARD, frame, opening, tenantsHeard, noteLost } from './feed-wire.ts'
+import { ANY_GUARD, frame, opening, visibleTenants, noteLost } from './feed-wire.ts'
 import { StoreUnavailable, type Revocation } from '../../db/types.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
@@ -86,7 +86,7 @@ export class FeedOfThisProcess implements Feed {
       // stream is closed.
       tenantsOf: (clientId) => {
         const client = deps.clients.find(clientId)
-        return client === undefined ? [] : tenantsHeard(client, deps.clock.now())
+        return client === undefined ? [] : visibleTenants(client, deps.clock.now())
       },
       turn: (clientId) => this.turn(clientId),
       ahead: (stream, seq, head) =>

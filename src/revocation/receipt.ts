@@ -1,6 +1,6 @@
 import type { Deps } from './deps.ts'
 import { LONGEST_LEASE_SECONDS } from '../../db/log/guard-leases.ts'
-import { tenantsHeard, visibleTo } from './feed-wire.ts'
+import { visibleTenants, visibleTo } from './feed-wire.ts'
 
 /**
  * The receipt of a revocation: of each client that took part, since when it accepts nothing that
@@ -111,7 +111,7 @@ function participantIds(
     const client = clients.find(clientId)
     return client === undefined
       ? leases.some((row) => row.clientId === clientId)
-      : visibleTo(tenantsHeard(client, clock.now()), revocation)
+      : visibleTo(visibleTenants(client, clock.now()), revocation)
   }
   const audiences = new Set(
     [...ids].flatMap((id) => {
