@@ -65,7 +65,7 @@ export const selectorOf = (target: LockTarget, sub: string | undefined): Selecto
   return sub === undefined ? undefined : { kind: 'subject', sub }
 }
 
-interface Said {
+interface LockEvent {
   actor: Actor
   caseReference?: string | undefined
   comment?: string | undefined
@@ -73,13 +73,13 @@ interface Said {
 }
 
 /** Writes the webhook event of a lock. */
-export function* tell(
+export function* emitLockEvent(
   type: 'lock.placed' | 'lock.lifted',
   selector: Selector | undefined,
-  said: Said,
+  about: LockEvent,
 ): Act<void> {
   if (selector === undefined) return
-  const { actor, caseReference, comment, until } = said
+  const { actor, caseReference, comment, until } = about
   const data = {
     selector: encodeSelector(selector),
     actor_kind: actor.kind,
@@ -113,7 +113,7 @@ export function* lift(row: LockRow, { actor, caseReference, comment, now }: How)
   const target = lockTarget(row)
   const sub =
     target.kind === 'user' ? (yield* findSubjectByUser(target.tid, target.oid))?.sub : undefined
-  yield* tell('lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
+  yield* emitLockEvent('lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
 }
 
 /**

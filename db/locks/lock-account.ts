@@ -7,7 +7,7 @@ import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { locks } from '../schema.ts'
 import type { Committed, Lock, LockInput, LockProtection } from '../types.ts'
-import { lift, selectorOf, tell } from './lift.ts'
+import { lift, selectorOf, emitLockEvent } from './lift.ts'
 import { knownTarget, protection, type Known } from './protected.ts'
 import { lockFrom, openLock, type LockRow } from './row.ts'
 
@@ -103,12 +103,12 @@ export function* lock(input: LockInput): Act<Answer> {
 
 function* place(input: LockInput, known: Known): Act<Answer> {
   const { target, actor, endsAt, caseReference, comment, now } = input
-  const said = { actor, caseReference, comment }
+  const about = { actor, caseReference, comment }
   const selector = selectorOf(target, known.sub)
   const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
   const committed: Committed[] = []
   for (const one of selector === undefined ? others : [selector, ...others])
-    committed.push(yield* revoke({ selector: one, reason: 'locked', now, ...said }))
+    committed.push(yield* revoke({ selector: one, reason: 'locked', now, ...about }))
   const seq = committed[0]?.revocation.seq
   const id = `l_${yield* newId()}`
   const words = {
@@ -128,10 +128,10 @@ function* place(input: LockInput, known: Known): Act<Answer> {
     endsAt: endsAt ?? null,
     seq: seq ?? null,
   })
-  yield* tell('lock.placed', selector, { ...said, until: endsAt })
+  yield* emitLockEvent('lock.placed', selector, { ...about, until: endsAt })
   return {
     outcome: 'locked',
-    lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined },
+    lock: { id, target, ...about, at: now, endsAt, seq, lifted: undefined },
     committed,
   }
 }
