@@ -6,7 +6,7 @@ import { assign, columnsOf, command, query, type RowOf, type Takes } from '../en
 import { lockHead } from '../log/head.ts'
 import { joinUser } from '../rows/session.ts'
 import { sessions, subjects } from '../schema.ts'
-import { tellClaims } from '../stream/emit.ts'
+import { emitClaimsChange } from '../stream/emit.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
 
@@ -100,7 +100,7 @@ function* apply(session: Probed, finding: ProbeFinding, now: number): Act<Commit
   const actor = { kind: 'microsoft', id: 'probe' } as const
   switch (finding.outcome) {
     case 'vouched':
-      yield* tellClaims(session, finding.roles, now)
+      yield* emitClaimsChange(session, finding.roles, now)
       yield* vouch.run({
         sid,
         cacheSealed: finding.cacheSealed,

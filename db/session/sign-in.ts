@@ -41,7 +41,7 @@ import type {
   SignInFrom,
   SignInRejection,
 } from '../types.ts'
-import { tellClaims } from '../stream/emit.ts'
+import { emitClaimsChange } from '../stream/emit.ts'
 import { emit } from '../webhook/emit.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 
@@ -233,7 +233,7 @@ function* letIn(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
     yield* nameUser(user)
-    yield* tellClaims(renewed, input.roles, now)
+    yield* emitClaimsChange(renewed, input.roles, now)
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })

@@ -49,7 +49,7 @@ const remove = command(
 const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
 
 /** Sends an event about the stream itself. A push is due whatever the status of the stream. */
-function* tellReceiver(
+function* emitToReceiver(
   row: StreamRow,
   type: string,
   event: Record<string, unknown>,
@@ -76,7 +76,7 @@ export function* addStream(stream: SignalStream): Act<{ added: boolean; refs: De
   yield* announce(stream, 'created')
   return {
     added: true,
-    refs: stream.method === 'push' ? yield* tellReceiver(row, VERIFICATION, {}) : [],
+    refs: stream.method === 'push' ? yield* emitToReceiver(row, VERIFICATION, {}) : [],
   }
 }
 
@@ -114,11 +114,13 @@ export function* changeStream({
   yield* announce(before, change.status ?? 'changed')
   const refs =
     anew && after.method === 'push' && after.status !== 'disabled'
-      ? yield* tellReceiver(after, VERIFICATION, {})
+      ? yield* emitToReceiver(after, VERIFICATION, {})
       : []
   if (tell) {
     const reason = after.statusReason === null ? {} : { reason: after.statusReason }
-    refs.push(...(yield* tellReceiver(after, STREAM_UPDATED, { status: after.status, ...reason })))
+    refs.push(
+      ...(yield* emitToReceiver(after, STREAM_UPDATED, { status: after.status, ...reason })),
+    )
   }
   return { stream: streamOf(after), refs }
 }
@@ -159,7 +161,7 @@ export function* verifyStream({
   yield* update.run({ ...row, askedAt: now })
   return {
     outcome: 'asked',
-    refs: yield* tellReceiver(row, VERIFICATION, state === undefined ? {} : { state }),
+    refs: yield* emitToReceiver(row, VERIFICATION, state === undefined ? {} : { state }),
   }
 }
 

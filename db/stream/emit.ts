@@ -163,7 +163,7 @@ interface Before {
  * @param session as it was before
  * @param roles its roles now; undefined: unchanged
  */
-export function* tellClaims(
+export function* emitClaimsChange(
   session: Before,
   roles: readonly string[] | undefined,
   now: number,
