@@ -82,7 +82,7 @@ import { reportByUser } from './revocation/report.ts'
 import { revokeRequested } from './revocation/requested.ts'
 import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
-import { owesFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
+import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
 import { recordRejectedSignIn, securityHistory } from './rows/history.ts'
 import { statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
@@ -123,7 +123,7 @@ const READS = {
   listTargets,
   statusBySid,
   statusByCookie,
-  owesFreshSignIn,
+  needsFreshSignIn,
   tenantsWithAuthTime,
   findSubject,
   findSubjectByUser,

@@ -74,7 +74,7 @@ const NUMBERS = {
   clockDriftPpm: 'bigint',
 } as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
-const SAID = [
+const REPORTED = [
   ...(['reportedAtMs', 'version', 'withoutLease', 'leasesRunOut'] as const),
   ...(['clockOffsetSeconds', 'clockDriftPpm'] as const),
 ]
@@ -87,11 +87,11 @@ const report = command((p: Takes<{ list: string }>) => {
     withoutLease: 'text',
     ...NUMBERS,
   })
-  const said = SAID.map((name) => [name, excluded(guards[name])])
+  const reported = REPORTED.map((name) => [name, excluded(guards[name])])
   return sql`${insertEach(guards, row, rows)} ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(
     guards,
     {
-      ...Object.fromEntries(said),
+      ...Object.fromEntries(reported),
       enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
       firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
       leaseRanOutAtMs: sql`coalesce(${excluded(guards.leaseRanOutAtMs)}, ${guards.leaseRanOutAtMs})`,

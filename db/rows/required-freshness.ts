@@ -124,7 +124,7 @@ type Returning = FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }
  * Returns what a sign-in of this user has to bring from a browser with that proof, so that it is
  * demanded of Microsoft at once. `missingFreshness` judges the sign-in itself.
  */
-export function* owesFreshSignIn({ user, now, ...proof }: Returning): Act<Missing> {
+export function* needsFreshSignIn({ user, now, ...proof }: Returning): Act<Missing> {
   const { tid } = user
   const subject = yield* findSubjectByUser(tid, user.oid)
   if (subject === undefined) return undefined

@@ -86,7 +86,7 @@ export interface KnownUser {
    */
   homeId: string | undefined
   /** The stored names, and those that this sign-in brings. */
-  names: { stored: Omit<Names, 'sub'>; said: Omit<Names, 'sub'> }
+  names: { stored: Omit<Names, 'sub'>; received: Omit<Names, 'sub'> }
 }
 
 const UNNAMED = { name: null, username: null, email: null }
@@ -102,29 +102,33 @@ export function* subjectFor(
   now: number,
 ): Act<KnownUser> {
   const { tid, oid, name = null, username = null, email = null, homeId = null } = user
-  const said = { name, username, email, homeId }
+  const received = { name, username, email, homeId }
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
     const stored = { ...UNNAMED, homeId }
     if ((yield* add.run({ sub, tid, oid, ...stored, now })) === 1)
-      return { sub, homeId: user.homeId, names: { stored, said } }
+      return { sub, homeId: user.homeId, names: { stored, received } }
     // The first sign-in of this user at another broker has committed meanwhile.
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
-  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId } }
-  return { sub: known.sub, homeId: optional(names.said.homeId), names }
+  const names = { stored: known, received: { ...received, homeId: homeId ?? known.homeId } }
+  return { sub: known.sub, homeId: optional(names.received.homeId), names }
 }
 
 /**
  * Stores the names that an accepted sign-in brings. A rejected sign-in changes neither name nor
  * address.
  */
-export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
-  if (!isOtherwise(stored, said)) return
-  yield* describe.run({ sub, ...said })
-  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email)
-    yield* indexNames(sub, said, stored)
+export function* nameUser({ sub, names: { stored, received } }: KnownUser): Act<void> {
+  if (!isOtherwise(stored, received)) return
+  yield* describe.run({ sub, ...received })
+  if (
+    received.name !== stored.name ||
+    received.username !== stored.username ||
+    received.email !== stored.email
+  )
+    yield* indexNames(sub, received, stored)
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>

@@ -10,7 +10,7 @@ async function revoked() {
 }
 const owes = (rig: Awaited<ReturnType<typeof revoked>>['rig']) => {
   const { tid, oid } = rig.microsoft.user
-  return rig.store.owesFreshSignIn({ user: { tid, oid }, provenSeq: 0, now: rig.clock.now() })
+  return rig.store.needsFreshSignIn({ user: { tid, oid }, provenSeq: 0, now: rig.clock.now() })
 }
 
 test('cmb fresh-sign-in waive lets a user in without their password again, until it ends, and is audited', async () => {

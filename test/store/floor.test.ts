@@ -99,7 +99,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     })
     expect(await attempt(b, plain, { contextSeq: security })).toMatchObject(SIGNED_IN)
     const owes = (provenSeq: number, contextSeq?: number) =>
-      b.store.owesFreshSignIn({
+      b.store.needsFreshSignIn({
         user: { tid: TENANT, oid: 'oid-alice' },
         provenSeq,
         contextSeq,
@@ -327,7 +327,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
       b.store = await under.open(() => b.now * 1000)
       expect(await attempt(b, seq - 1)).toMatchObject(NOT_FRESH)
       const owes = (provenSeq: number, oid = 'oid-alice') =>
-        b.store.owesFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
+        b.store.needsFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
       expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual([
         'fresh',
         undefined,

@@ -76,7 +76,7 @@ async function demandedOf(
   const [user] = visitor.users
   if (user !== undefined) {
     const context = freshContextOf(deps.config.freshContext, user.tid)
-    const demand = await deps.store.owesFreshSignIn({
+    const demand = await deps.store.needsFreshSignIn({
       user,
       ...freshProof(provenOf(visitor, user), context),
       now,
