@@ -78,7 +78,7 @@ export class Connections {
   /** Connections from before this generation are closed when they are met. */
   #openedIn = 0
   #generation = 0
-  #toldIn = -1
+  #informedIn = -1
   /** The error message for a connection to a server that is not accepted. */
   problem: string | undefined
   /** Called when a connection leads to a server that is not accepted. */
@@ -124,8 +124,8 @@ export class Connections {
     if (server !== undefined && isSame(server, this.#accepted)) return client
     // The connection is kept: acts will use it once its server is taken over.
     client.release()
-    if (this.#toldIn !== this.#generation) this.onOther()
-    this.#toldIn = this.#generation
+    if (this.#informedIn !== this.#generation) this.onOther()
+    this.#informedIn = this.#generation
     throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
   }
 

@@ -16,16 +16,22 @@ const FACTS = `SELECT current_setting('server_version') AS version, current_sett
 interface Asked {
   pool: Pick<Connections, 'query'>
   nowMs(): number
-  hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean>
+  receivesNotifications(
+    send: (channel: string, payload: string) => Promise<unknown>,
+  ): Promise<boolean>
 }
 
 /**
  * Reads the facts.
  * @throws StoreUnavailable where Postgres does not answer
  */
-export async function readFacts({ pool, nowMs, hears }: Asked): Promise<DatabaseFacts> {
+export async function readFacts({
+  pool,
+  nowMs,
+  receivesNotifications,
+}: Asked): Promise<DatabaseFacts> {
   try {
-    const notified = await hears((channel, payload) =>
+    const notified = await receivesNotifications((channel, payload) =>
       pool.query('SELECT pg_notify($1, $2)', [channel, payload]),
     )
     const askedMs = nowMs()

@@ -21,7 +21,7 @@ const OWN = 'check '
  * How long the broker waits for that notification and, before it sends it, for its own connection
  * to listen.
  */
-const HEARS_MS = 1_000
+const NOTIFICATION_MS = 1_000
 
 export interface Position {
   epoch: string
@@ -31,7 +31,7 @@ export interface Position {
 
 export class OtherBrokersWatch {
   readonly #servers: Servers
-  readonly #tell: (what: Elsewhere) => void
+  readonly #inform: (what: Elsewhere) => void
   #at: Position | undefined
   #client: Client | undefined
   /** Settles when the connection listens. Notifications before that are lost. */
@@ -46,9 +46,9 @@ export class OtherBrokersWatch {
    * Begins to listen for changes by other brokers.
    * @param url of Postgres itself: a pooler passes no notifications
    */
-  constructor(url: string, tell: (what: Elsewhere) => void) {
+  constructor(url: string, inform: (what: Elsewhere) => void) {
     this.#servers = new Servers(url)
-    this.#tell = tell
+    this.#inform = inform
     void this.#listen()
   }
 
@@ -61,8 +61,8 @@ export class OtherBrokersWatch {
     this.#at = position
     if (before === undefined) return
     const anew = position.epoch !== before.epoch
-    if (anew || position.seq !== before.seq) this.#tell('log')
-    if (anew || position.version !== before.version) this.#tell('registry')
+    if (anew || position.seq !== before.seq) this.#inform('log')
+    if (anew || position.version !== before.version) this.#inform('registry')
   }
 
   /** Listens again, at the server that the address leads to now. */
@@ -74,10 +74,12 @@ export class OtherBrokersWatch {
    * Returns whether a notification that `send` sends reaches this broker. A pooler in transaction
    * mode passes none.
    */
-  async hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean> {
+  async receivesNotifications(
+    send: (channel: string, payload: string) => Promise<unknown>,
+  ): Promise<boolean> {
     const payload = `${OWN}${randomUUID()}`
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const late = setTimeout(() => resolve(false), HEARS_MS)
+    const late = setTimeout(() => resolve(false), NOTIFICATION_MS)
     this.#awaited.set(payload, () => resolve(true))
     try {
       if (!(await Promise.race([this.#listening.promise, promise]))) return false
@@ -92,8 +94,8 @@ export class OtherBrokersWatch {
 
   #notified(payload: string): void {
     if (payload.startsWith(OWN)) return this.#awaited.get(payload)?.()
-    this.#tell('log')
-    if (payload.endsWith(WIDE)) this.#tell('wide')
+    this.#inform('log')
+    if (payload.endsWith(WIDE)) this.#inform('wide')
   }
 
   async stop(): Promise<void> {
@@ -116,7 +118,7 @@ export class OtherBrokersWatch {
       this.#listens = true
       this.#listening.resolve(true)
       // Commits from before the connection listened may have been missed.
-      this.#tell('log')
+      this.#inform('log')
     } catch {
       // A standby rejects LISTEN.
       this.#servers.passOver(address)

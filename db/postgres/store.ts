@@ -95,7 +95,8 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
     wasLost: presence.wasLost,
     knownHead: presence.known,
     processId: presence.processId,
-    databaseFacts: () => readFacts({ pool, nowMs, hears: presence.hears }),
+    databaseFacts: () =>
+      readFacts({ pool, nowMs, receivesNotifications: presence.receivesNotifications }),
     async close() {
       if (pool.ending) return
       await presence.stop()
@@ -177,7 +178,8 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     mustHold: () => lease.mustHold(),
     known: (notBeforeMs: number) => lease.known(notBeforeMs),
     wasLost: (seq: number) => follower.wasLost(seq),
-    hears: (send: Parameters<typeof watch.hears>[0]) => watch.hears(send),
+    receivesNotifications: (send: Parameters<typeof watch.receivesNotifications>[0]) =>
+      watch.receivesNotifications(send),
     announce(revoked: readonly Committed[]) {
       for (const { revocation } of revoked) follower.reached({ seq: revocation.seq })
       announce(revoked)

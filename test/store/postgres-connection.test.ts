@@ -46,7 +46,7 @@ test.skipIf(!HAS_POSTGRES)(
     const watch = new OtherBrokersWatch(url, () => undefined)
     onTestFinished(() => watch.stop())
     expect(
-      await watch.hears((channel, payload) =>
+      await watch.receivesNotifications((channel, payload) =>
         pool.query('SELECT pg_notify($1, $2)', [channel, payload]),
       ),
     ).toBe(true)
