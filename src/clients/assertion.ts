@@ -29,12 +29,12 @@ const MAX_LENGTH = 8192
 const TYPES = ['client-authentication+jwt', 'JWT']
 
 /**
- * The result of verifying an assertion. `isTold` is true if the client itself signed it, so its
+ * The result of verifying an assertion. `mayBeShown` is true if the client itself signed it, so its
  * developer may read the problem. Otherwise the problem goes only to the log.
  */
 type Asserted =
   | { client: Client; why?: undefined }
-  | { client?: Client | undefined; why: AssertionProblem; problem: string; isTold: boolean }
+  | { client?: Client | undefined; why: AssertionProblem; problem: string; mayBeShown: boolean }
 export type AssertionProblem =
   | 'unreadable_assertion'
   | 'unknown_client'
@@ -65,7 +65,7 @@ export async function verifyAssertion(
     client,
     why,
     problem,
-    isTold: false,
+    mayBeShown: false,
   })
   if (unverified === undefined)
     return rejected(
@@ -97,7 +97,9 @@ export async function verifyAssertion(
   const problem =
     problemOf(unverified, client, deps.config.issuer, now) ??
     (await useUp(deps, client, unverified.claims))
-  return problem === undefined ? { client } : { client, why: 'wrong_claim', problem, isTold: true }
+  return problem === undefined
+    ? { client }
+    : { client, why: 'wrong_claim', problem, mayBeShown: true }
 }
 
 /**

@@ -85,7 +85,7 @@ interface Rejected {
   client?: Client | undefined
   why: Why | AssertionProblem
   problem: string
-  isTold?: boolean
+  mayBeShown?: boolean
 }
 type Identified = { client: Client; why?: undefined } | Rejected
 
@@ -93,7 +93,7 @@ function reject(
   deps: AuthenticateDeps,
   input: ClientCredentialsInput,
   attempt: Attempt,
-  { client, why, problem, isTold }: Rejected,
+  { client, why, problem, mayBeShown }: Rejected,
 ): OAuthError {
   const key = { clientId: client?.clientId, address: input.address }
   if (deps.rateLimits.mayLog(key)) {
@@ -110,7 +110,7 @@ function reject(
   return exceeded === undefined
     ? rejected(
         attempt,
-        isTold === true ? `The client assertion is not valid. ${problem}` : undefined,
+        mayBeShown === true ? `The client assertion is not valid. ${problem}` : undefined,
       )
     : tooMany(exceeded)
 }
@@ -239,18 +239,18 @@ const UNNAMED = "The log of the broker names the cause by this answer's X-Reques
 /**
  * The error of a failed authentication (RFC 6749 §5.2): 401, with a challenge if the Authorization
  * header was used.
- * @param told replaces the text that is the same for every cause
+ * @param text replaces the text that is the same for every cause
  */
-function rejected(attempt: Attempt, told?: string): OAuthError {
+function rejected(attempt: Attempt, text?: string): OAuthError {
   const headers =
     attempt.method === 'basic'
       ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' }
       : {}
-  const text =
+  const general =
     attempt.method === 'none'
       ? 'This client must authenticate, or it is not registered at this broker.'
       : 'The client is not registered at this broker, is registered for another authentication method, or its credential is wrong.'
-  return new OAuthError('invalid_client', told ?? `${text} ${UNNAMED}`, { headers })
+  return new OAuthError('invalid_client', text ?? `${general} ${UNNAMED}`, { headers })
 }
 
 /**

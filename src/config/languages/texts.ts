@@ -28,19 +28,19 @@ type Placeholder<Text extends string> = Text extends `${infer Before}{${infer Af
  * A text with placeholders. If one of its values is markup, the result is markup; strings in it are
  * escaped as everywhere on a page.
  */
-type Say<P extends [string, string]> = <V extends Child = string>(
+type Formatted<P extends [string, string]> = <V extends Child = string>(
   values: Record<Extract<P, [string, 'text']>[0], V> &
     Record<Extract<P, [string, 'plural']>[0], number>,
 ) => [V] extends [string | number] ? string : Child
 
-type Said<Text extends string> = [Placeholder<Text>] extends [never]
+type TextOf<Text extends string> = [Placeholder<Text>] extends [never]
   ? string
-  : Say<Placeholder<Text>>
+  : Formatted<Placeholder<Text>>
 
-type SaidAll<M> = { readonly [K in keyof M]: M[K] extends string ? Said<M[K]> : SaidAll<M[K]> }
+type TextsOf<M> = { readonly [K in keyof M]: M[K] extends string ? TextOf<M[K]> : TextsOf<M[K]> }
 
 export type Texts = Pick<Language, 'language' | 'name' | 'direction' | 'locale'> &
-  SaidAll<typeof en>
+  TextsOf<typeof en>
 
 const made = new WeakMap<Language, Map<string, Texts>>()
 
@@ -55,13 +55,13 @@ export function textsIn(language: Language, product: string): Texts {
   // `readLanguage` gave the messages the shape of the English ones.
   const texts =
     ofLanguage.get(product) ??
-    ({ ...about, ...(saidAll(messages, product) as SaidAll<typeof en>) } satisfies Texts)
+    ({ ...about, ...(textsFrom(messages, product) as TextsOf<typeof en>) } satisfies Texts)
   ofLanguage.set(product, texts)
   return texts
 }
 
 /** Each text is made when it is first read. */
-function saidAll(messages: Messages, product: string): unknown {
+function textsFrom(messages: Messages, product: string): unknown {
   if (typeof messages === 'function') return messages(product)
   const all = Array.isArray(messages) ? [] : {}
   for (const [key, one] of Object.entries(messages)) {
@@ -69,7 +69,7 @@ function saidAll(messages: Messages, product: string): unknown {
       Object.defineProperty(all, key, { enumerable: true, configurable: true, ...how })
     define({
       get() {
-        const value = saidAll(one, product)
+        const value = textsFrom(one, product)
         define({ value })
         return value
       },
