@@ -38,7 +38,7 @@ const state = async (one: typeof laptop) =>
 const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) =>
   shown.forms.findIndex((form) => form.fields.sid === sid)
 
-describe('where am I signed in', () => {
+describe('the list of devices at /account', () => {
   test('lists a user’s own devices with instance, since and last used, this one first, and no other user’s', async () => {
     rig.clock.advance(3 * 3600)
     const shown = await browser.get('/account')
@@ -92,7 +92,7 @@ describe('where am I signed in', () => {
     })
   })
 
-  test('the same form again changes nothing more', async () => {
+  test('the same form sent twice changes nothing more', async () => {
     const page = await browser.get('/account')
     await browser.submit(page, {}, formOf(page, phone.session.sid))
     const again = await browser.submit(page, {}, formOf(page, phone.session.sid))
@@ -172,7 +172,7 @@ describe('where am I signed in', () => {
   })
 })
 
-describe('setting yourself up', () => {
+describe('the page that checks whether a user is ready', () => {
   test('without a session explains and offers to sign in, and says nothing about any user', async () => {
     await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
     const shown = await browserAt(rig).get('/account/ready')
@@ -198,7 +198,7 @@ describe('setting yourself up', () => {
     expect(shown.text).toContain('Case Manager Sydney')
   })
 
-  test('names the instances of the user’s own organization only, and the role that one wants', async () => {
+  test('names the instances of the user’s own organization only, and the role that an instance requires', async () => {
     await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
     await rig.register('Perth', { tenants: [OTHER_TENANT] })
     const shown = await browser.get('/account/ready')

@@ -97,7 +97,7 @@ describe('apps and consents', () => {
     expect(await Promise.all(codes.map((redeem) => redeem()))).toEqual([400, 400, 200])
   })
 
-  test('a form made up, of another page, or for an app that the user does not have changes nothing', async () => {
+  test('a forged form, a form of another page, and a form for an app that the user does not have change nothing', async () => {
     const { access_token } = await rig.signInAt(laptop.session.sid, sydney)
     const page = await browser.get('/account/apps')
     expect((await browser.submit(page, { csrf: 'made-up' }, formOf(page, 'sydney'))).status).toBe(

@@ -122,7 +122,7 @@ describe('the security history of a user', () => {
     expect(seen).toEqual(Array.from({ length: 45 }, (_, i) => String(44 - i).padStart(2, '0')))
   })
 
-  test('is the user’s own alone, and needs a session', async () => {
+  test('shows a user only their own entries, and needs a session', async () => {
     const browser = await signInFrom('203.0.113.7')
     await rig.openSession({
       user: { oid: '00000000-0000-4000-8000-000000000b0b' },
@@ -275,7 +275,7 @@ describe('"This wasn’t me"', () => {
     expect([await state(bob), await state(laptop)]).toEqual(['live', 'live'])
   })
 
-  test('a form from another page, or made up, changes nothing', async () => {
+  test('a form from another page, and a forged form, change nothing', async () => {
     const asked = await askAbout('This wasn’t me')
     const [form] = asked.forms
     for (const [fields, headers] of [

@@ -257,7 +257,7 @@ describe('the admin API over HTTP', () => {
     expect((await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).status).toBe(404)
   })
 
-  test('not JSON, too large, nothing there', async () => {
+  test('a body that is not JSON, one that is too large, and an unknown id are rejected', async () => {
     const token = await tokenFor('broker:administer')
     const send = (body: string, type: string) =>
       rig.opsApp.request('http://localhost:7401/admin/v1/revocations', {
@@ -360,7 +360,7 @@ describe('what the audit log holds (docs/console.md)', () => {
     expect(JSON.stringify([removed, changed, added])).not.toContain(String(body.client_secret))
   })
 
-  test('what a caller was denied, once a minute for each address', async () => {
+  test('denied requests, at most one a minute for each address', async () => {
     const token = await tokenFor('broker:operate')
     for (let n = 0; n < 5; n++)
       expect(
@@ -511,7 +511,7 @@ describe('lists have cursors', () => {
   })
 })
 
-describe('whose token counts', () => {
+describe('access tokens for the admin API', () => {
   const mint = (claims: Record<string, unknown>): string =>
     rig.keys.sign('ES256', TYP.accessToken, {
       iss: rig.config.issuer,
@@ -527,7 +527,7 @@ describe('whose token counts', () => {
   const status = async (token: string): Promise<number> =>
     (await call(token, 'GET', '/clients')).status
 
-  test('a token for the admin API does; another audience, a user’s, an expired one, one without the scope do not', async () => {
+  test('a token with its audience and scope is accepted; one of another audience, of a user, expired, or without the scope is rejected', async () => {
     expect(await status(mint({}))).toBe(200)
     expect(await status(mint({ aud: 'https://sydney.case-manager.example' }))).toBe(401)
     expect(await status(mint({ sid: 's_1', sub: 'u_1' }))).toBe(401)

@@ -139,11 +139,11 @@ describe('docs/grafana.json', () => {
   })
 })
 
-describe('what alerts go by, in /metrics', () => {
+describe('the metrics that alerts use', () => {
   const metrics = async (rig: Awaited<ReturnType<typeof createRig>>) =>
     (await rig.opsApp.request('/metrics')).text()
 
-  test('begins at zero, so that the first is a rise', async () => {
+  test('counters begin at zero, so that the first event is an increase', async () => {
     const said = await metrics(await createRig())
     for (const line of [
       'broker_sign_ins_total{outcome="credential"} 0',
@@ -153,7 +153,7 @@ describe('what alerts go by, in /metrics', () => {
       expect(said).toContain(`${line}\n`)
   })
 
-  test('which part is down, the store among them', async () => {
+  test('say which part is down, the store too', async () => {
     const rig = await createRig()
     expect(await metrics(rig)).toContain('broker_part_up{part="store"} 1\n')
     rig.queue.up = false

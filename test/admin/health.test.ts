@@ -28,7 +28,7 @@ describe('/readyz', () => {
     }
   }
 
-  test('all is up', async () => {
+  test('answers 200 when every part is up', async () => {
     expect(await ready(await createRig())).toMatchObject({
       code: 200,
       status: 'ready',

@@ -58,7 +58,7 @@ describe('a revocation with Idempotency-Key', () => {
     expect(await revocations(rig)).toBe(2)
   })
 
-  test('that is sent with another request is rejected (422), and of another caller it is another key', async () => {
+  test('a key that is sent with another request is rejected (422); the same key of another caller is another key', async () => {
     const { rig, post, other } = await world()
     const { session } = await rig.openSession()
     const { session: second } = await rig.openSession()
@@ -126,7 +126,7 @@ describe('a revocation with Idempotency-Key', () => {
     },
   )
 
-  test('needs a key that is usable', async () => {
+  test('a malformed key is rejected', async () => {
     const { rig, post } = await world()
     const { session } = await rig.openSession()
     for (const key of ['', '""', 'a b', '"a', `"${'k'.repeat(256)}"`])

@@ -146,7 +146,7 @@ describe('locks over the admin API', () => {
     })
   })
 
-  test('a locked client has nothing, and no token is for its audience', async () => {
+  test('a locked client gets no token, and no client gets a token for its audience', async () => {
     const sydney = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { refresh_token: refreshToken = '', access_token: accessToken } = await rig.signInAt(
@@ -195,7 +195,7 @@ describe('locks over the admin API', () => {
     )
   })
 
-  test('what nothing has the name of, what has passed, and what must not be locked is rejected', async () => {
+  test('an unknown target, an end in the past, and a target that must not be locked are rejected', async () => {
     expect((await call('administrator', 'POST', '/locks', { target: user('u_none') })).status).toBe(
       404,
     )

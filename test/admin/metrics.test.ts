@@ -29,7 +29,7 @@ describe('the disk, in /metrics', () => {
     expect(value(text, 'broker_disk_bytes')).toBeGreaterThan(free)
   })
 
-  test('is said while the database does not answer', async () => {
+  test('is reported while the database does not answer', async () => {
     const rig = await createRig()
     rig.store.deliveryCounts = () => Promise.reject(new Error('The disk is full.'))
     expect(value(await scrape(rig), 'broker_disk_free_bytes')).toBeGreaterThan(0)

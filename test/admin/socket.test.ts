@@ -39,7 +39,7 @@ describe('the admin socket', () => {
     expect(connections).toEqual(['close', 'close'])
   })
 
-  test('what a killed broker left is replaced', async () => {
+  test('a socket that a killed broker left is replaced', async () => {
     const rig = await createRig()
     writeFileSync(socketPath(rig.dir), '')
     const socket = await serveAdminSocket(rig.deps)
@@ -47,7 +47,7 @@ describe('the admin socket', () => {
     expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(0)
   })
 
-  test('one that answers is not', async () => {
+  test('a socket that answers is not replaced', async () => {
     const rig = await createRig()
     const other = createServer()
     await new Promise<void>((done) => other.listen(socketPath(rig.dir), done))
@@ -55,7 +55,7 @@ describe('the admin socket', () => {
     await expect(serveAdminSocket(rig.deps)).rejects.toThrow(/Another broker answers/)
   })
 
-  test('a broker that closes leaves the socket of the one that came after it', async () => {
+  test('a broker that closes leaves the socket of its successor', async () => {
     const rig = await createRig()
     const first = await serveAdminSocket(rig.deps)
     const { renameSync } = await import('node:fs')

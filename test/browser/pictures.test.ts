@@ -120,7 +120,7 @@ async function compare(
 const noPictures = (): boolean => !UPDATE && !existsSync(kept)
 const WHY = 'There are no pictures of this major version of Chromium: npm run pictures makes them.'
 
-test('users’ pages look as they did', async ({ skip }) => {
+test('users’ pages look as in their pictures', async ({ skip }) => {
   skip(noPictures(), WHY)
   const rig = await createRig()
   const sydney = await rig.register('Sydney')
@@ -138,7 +138,7 @@ test('users’ pages look as they did', async ({ skip }) => {
   expect(wrong).toEqual([])
 })
 
-test('the console looks as it did', async ({ skip }) => {
+test('the console looks as in its pictures', async ({ skip }) => {
   skip(noPictures(), WHY)
   const rig = await createRig()
   const { roles, ...user } = USERS.administrator

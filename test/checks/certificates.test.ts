@@ -103,7 +103,7 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     })
   })
 
-  test('what does not answer is not known, and is not a finding against its certificate', async () => {
+  test('an address that does not answer is no finding against its certificate', async () => {
     const { rig, found, instance } = await world({ own: 25, instance: 25 })
     vi.spyOn(rig.deps.outbound, 'certificate').mockRejectedValue(
       Object.assign(new Error('no'), { code: 'ECONNREFUSED' }),
@@ -115,7 +115,7 @@ describe('TLS certificates of the broker’s address and of logout addresses', (
     ])
   })
 
-  test('no look waits for them: an address that hangs delays neither /readyz nor /metrics', async () => {
+  test('no check waits for them: an address that hangs delays neither /readyz nor /metrics', async () => {
     const { rig, instance } = await world({ own: 25, instance: 3 })
     const certificate = rig.deps.outbound.certificate.bind(rig.deps.outbound)
     let answer: () => void = () => {}

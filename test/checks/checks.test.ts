@@ -72,7 +72,7 @@ describe('the list of checks', () => {
 })
 
 describe('running checks', () => {
-  test('what is cheap is looked at each time; what is dear is kept, and shared by all who ask meanwhile; fresh looks again', async () => {
+  test('a cheap check runs each time; the result of an expensive one is kept, and concurrent callers share it; `fresh` runs it again', async () => {
     const rig = await createRig()
     const [cheap, dear] = [counted(), counted({ everySeconds: 20 })]
     const checks = createChecks(rig.deps, [cheap.check, { ...dear.check, id: 'dear' }])
@@ -85,7 +85,7 @@ describe('running checks', () => {
     expect(dear.looks()).toBe(3)
   })
 
-  test('what is on demand is looked at only for who asks for all of it', async () => {
+  test('a check on demand runs only for a caller that asks for all checks', async () => {
     const rig = await createRig()
     const { check, looks } = counted('on_demand')
     const checks = createChecks(rig.deps, [check])

@@ -29,7 +29,7 @@ const look = async (rig: Rig, facts: Partial<DatabaseFacts> = {}) => {
 const saying = (words: string | RegExp): unknown => expect.stringMatching(words)
 
 describe('on SQLite', () => {
-  test('there is one question: whether it commits', async () => {
+  test('the only check is whether it commits', async () => {
     const rig = await createRig()
     const found = await createChecks(rig.deps, databaseChecks).look({ fresh: true })
     expect(found.map(({ check, state }) => [check, state])).toEqual([['database', 'ok']])
@@ -52,7 +52,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
       config: { databaseUrl: server.url('broker').replace('postgres@', 'broker@'), ...config },
     })
 
-  test('that is set up as scale-out.md says, nothing is wrong', async () => {
+  test('set up as scale-out.md says, it has no finding', async () => {
     const rig = await broker()
     const found = await createChecks(rig.deps, databaseChecks).look({ fresh: true })
     expect(found.map(({ check, state }) => [check, state])).toEqual(
@@ -73,7 +73,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     })
   })
 
-  test('that never syncs its disk has failed', async () => {
+  test('a server that never syncs its disk fails the check', async () => {
     const database = await createDatabase()
     onTestFinished(() => database.drop())
     const of = await look(
@@ -152,7 +152,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
   test.each([
     [6_000, 'warning', /6\.0 s ahead of/],
     [-31_000, 'failed', /31\.0 s behind/],
-  ])('whose clock differs by %i ms', async (clockAheadMs, state, found) => {
+  ])('a clock that differs by %i ms', async (clockAheadMs, state, found) => {
     expect((await look(await broker(), { clockAheadMs }))('postgres-clock')).toMatchObject({
       state,
       found: saying(found),
@@ -168,7 +168,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     })
   })
 
-  test('with a role that owns the tables is a warning', async () => {
+  test('a role that owns the tables is a warning', async () => {
     const of = await look(await broker({ databaseUrl: server.url('broker') }))
     expect(of('postgres-rights')).toMatchObject({
       state: 'warning',
@@ -181,13 +181,13 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     [15, 'ok'],
     [18, 'ok'],
     [19, 'warning'],
-  ])('of version %i: %s', async (major, state) => {
+  ])('version %i: %s', async (major, state) => {
     expect(
       (await look(await broker(), { major, version: `${major}.1` }))('postgres-version'),
     ).toMatchObject({ state })
   })
 
-  test('that keeps old versions of the log’s head is a warning', async () => {
+  test('dead row versions of the log’s head are a warning', async () => {
     expect((await look(await broker(), { deadHeads: 10_001 }))('postgres-bloat')).toMatchObject({
       state: 'warning',
       fix: saying(/pg_stat_activity/),

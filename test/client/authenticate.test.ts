@@ -195,7 +195,7 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
     )
   })
 
-  test('without a credential only a public client is let in', async () => {
+  test('without a credential only a public client is accepted', async () => {
     expect(await attempt({ client_id: 'app' })).toBe('app')
     expect(await attempt({ client_id: 'sydney' })).toBe('401 invalid_client')
     expect(await attempt({ client_id: 'signer' })).toBe('401 invalid_client')
@@ -271,7 +271,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     expect(await assert(sign(claims))).toBe('401 invalid_client')
   })
 
-  test.each(['at+jwt', 'logout+jwt', '', 7])('of typ %s: rejected', async (typ) => {
+  test.each(['at+jwt', 'logout+jwt', '', 7])('typ %s: rejected', async (typ) => {
     expect(await assert(sign({}, { typ }))).toBe('401 invalid_client')
   })
 
@@ -297,7 +297,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     expect(await attempt({ client_assertion: await sign() })).toBe('400 invalid_request')
   })
 
-  test('a jti is valid once, also of two at once; a forged assertion burns none', async () => {
+  test('a jti is valid once, also in two concurrent requests; a forged assertion does not consume it', async () => {
     const jwt = await sign()
     const forged = `${jwt.slice(0, -8)}AAAAAAAA`
     expect(await assert(forged)).toBe('401 invalid_client')
@@ -335,7 +335,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(fetches).toBe(2)
     })
 
-    test('an unknown kid makes us look again, but not more than once in ten seconds', async () => {
+    test('an unknown kid makes the broker fetch the keys again, at most once in ten seconds', async () => {
       expect(await assert(remote())).toBe('remote')
       const next = await generateKeyPair('ES256', { extractable: true })
       published = [{ ...(await exportJWK(next.publicKey)), kid: 'k2' }]
@@ -347,7 +347,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
       expect(fetches).toBe(2)
     })
 
-    test('a server that is down leaves the keys we have', async () => {
+    test('while the server is down, the keys that were fetched stay valid', async () => {
       expect(await assert(remote())).toBe('remote')
       down = true
       const later = NOW + 4000

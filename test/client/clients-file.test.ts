@@ -112,8 +112,8 @@ describe('the clients file is read', () => {
   })
 })
 
-describe('what was read is recognized', () => {
-  test('as long as neither the file nor a secret changes, readable or not', async () => {
+describe('a clients file that was read before', () => {
+  test('is recognized while neither the file nor a secret changes, also where it cannot be read', async () => {
     const same = async (secretFiles: string[]) =>
       (await readClientsFile(file, { allowLoopback: false })).fingerprint ===
       (await fingerprintOf(file, secretFiles))
@@ -210,7 +210,7 @@ describe('the clients file is followed', () => {
     expect(JSON.stringify(entries)).not.toContain(HASH)
   })
 
-  test('a client that was registered by another way stays as it is', async () => {
+  test('a client that another source has registered stays as it is', async () => {
     await rig.register('Sydney')
     writeFileSync(file, GOOD)
     await watchIt()
@@ -218,7 +218,7 @@ describe('the clients file is followed', () => {
     expect(logged('clients_file_foreign').join()).toContain('"source":"command"')
   })
 
-  test('and is registered by the file as soon as it is removed there, as the log says', async () => {
+  test('a client that another source removes is then registered by the file, as the log says', async () => {
     await rig.register('Sydney')
     writeFileSync(file, GOOD)
     await watchIt()

@@ -23,7 +23,7 @@ const problems = (changes: Record<string, unknown>, options = {}) => {
 }
 
 describe('reading a registration (RFC 7591 §2)', () => {
-  test('the least there is gets safe defaults', () => {
+  test('a minimal registration gets safe defaults', () => {
     const parsed = parseClientMetadata(SYDNEY)
     expect(parsed).toMatchObject({
       ok: true,
@@ -234,7 +234,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
     expect(problems(changes).join('\n')).toMatch(text)
   })
 
-  test('what is not an object at all is rejected without throwing', () => {
+  test('a value that is not an object is rejected without an exception', () => {
     for (const input of [undefined, null, 'x', 7, []])
       expect(parseClientMetadata(input).ok).toBe(false)
   })

@@ -100,7 +100,7 @@ describe('a client that is rejected', () => {
     expect(rig.lines.join('\n')).not.toContain(secret)
   })
 
-  test('does not decide how much is written to the log', async () => {
+  test('cannot fill the log', async () => {
     const rig = await createRig()
     await rig.register('Sydney')
     for (let i = 0; i < 200; i++)

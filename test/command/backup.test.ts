@@ -130,7 +130,7 @@ describe('cmb backup and restore', () => {
 })
 
 describe('cmb users erase', () => {
-  test('asks with how many sessions and who, then signs out and forgets; the record has no name', async () => {
+  test('asks with the user and the number of sessions, then signs out and erases; the audit entry has no name', async () => {
     const sub = alice.session.sub
     const ran = await type(['users', 'erase', '--subject', sub, '--case', 'DSR-1'], {
       answer: 'yes',

@@ -26,7 +26,7 @@ const ADD = [
 ]
 
 describe('cmb clients', () => {
-  test('adds a client: its secret is printed once, kept as a hash, and good', async () => {
+  test('adds a client: its secret is printed once, kept as a hash, and valid', async () => {
     const added = await type([...ADD, '--json'])
     expect(added).toMatchObject({ code: 0, err: '' })
     const { client_secret: secret } = added.json<{ client_secret: string }>()
@@ -59,7 +59,7 @@ describe('cmb clients', () => {
     expect(rig.clients.find('sydney')).toEqual(before)
   })
 
-  test('every problem of a registration is said at once', async () => {
+  test('every problem of a registration is reported at once', async () => {
     const rejected = await type([
       'clients',
       'add',

@@ -55,7 +55,7 @@ describe('cmb keys', () => {
     expect(await type(['keys', 'rotate', 'HS256'])).toMatchObject({ code: 2 })
   })
 
-  test('an emergency is asked about; it takes a case reference and a comment into the audit log', async () => {
+  test('an emergency rotation asks for confirmation, and writes case reference and comment into the audit log', async () => {
     const [before] = await list()
     expect(await type(['keys', 'rotate', 'ES256', '--emergency'])).toMatchObject({
       code: 2,

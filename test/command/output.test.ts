@@ -33,7 +33,7 @@ describe('--output csv', () => {
     ).toBe(['id,at,by.kind,by.id,clients,more', 'l,-1,a,,x y,', '"m,n",,,,,true', ''].join('\r\n'))
   })
 
-  test('is a mistake where there is no list', async () => {
+  test('is rejected where the answer is no list', async () => {
     const rig = await createRig()
     const { type } = await startCmb(rig)
     const ran = await type(['revocations', 'show', '1', '--output', 'csv'])

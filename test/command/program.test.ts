@@ -107,7 +107,7 @@ describe('cmb', () => {
     expect(shadowed(program, 'cmb')).toEqual([])
   })
 
-  test('what is not a command, or lacks something, exits 2', async () => {
+  test('an unknown command, and one that lacks an argument, exit 2', async () => {
     for (const args of [
       [],
       ['dance'],

@@ -164,7 +164,7 @@ describe('cmb revoke', () => {
     },
   )
 
-  test('a wide one is asked about; without a terminal it needs --yes', async () => {
+  test('a wide revocation asks for confirmation; without a terminal it needs --yes', async () => {
     expect(await type(['revoke', '--everything'])).toMatchObject({
       code: 2,
       err: expect.stringContaining('--yes') as string,
@@ -196,7 +196,7 @@ describe('cmb revoke', () => {
     })
   })
 
-  test('what was opened after it stays', async () => {
+  test('a session that was opened after the revocation stays', async () => {
     await type(['revoke', '--subject', alice.session.sub])
     const later = await rig.openSession()
     expect(await state(later)).toBe('live')
@@ -204,7 +204,7 @@ describe('cmb revoke', () => {
 })
 
 describe('cmb audit', () => {
-  test('every act is written down, with who, by which way, and how it ended; a rejected one too', async () => {
+  test('every act has an entry with its actor, interface and outcome; a rejected one too', async () => {
     await type(['revoke', '--session', alice.session.sid, '--case', 'INC-1'])
     await type(['revoke', '--session', 's_nobody', '--case', 'INC-2'])
     await type(['clients', 'rotate-secret', 'sydney'])
@@ -235,7 +235,7 @@ describe('cmb audit', () => {
     expect(JSON.stringify(entries)).not.toContain('cms_')
   })
 
-  test('--export is all of it, oldest first, as JSON lines', async () => {
+  test('--export prints the whole log, oldest first, as JSON lines', async () => {
     for (let n = 0; n < 3; n++) await type(['deliveries', 'redrive', '--all'])
     const { out } = await type(['audit', '--export'])
     const ids = out

@@ -256,7 +256,7 @@ describe('cmb setup', () => {
     expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBeUndefined()
   })
 
-  test('a second token makes the first worthless', async () => {
+  test('a second token replaces the first', async () => {
     const [first, second] = [
       (await type(['setup', '--json'])).json<{ token: string }>(),
       (await type(['setup', '--json'])).json<{ token: string }>(),

@@ -133,7 +133,7 @@ describe('settings', () => {
     ])
   })
 
-  test('nothing set names what has to be', () => {
+  test('without any setting, the error names the required ones', () => {
     expect(problems({})).toEqual(['BROKER_ISSUER', 'BROKER_SECRET'])
   })
 
@@ -199,7 +199,7 @@ describe('settings', () => {
     ).toEqual(['BROKER_ENTRA_TENANT'])
   })
 
-  test('one credential of Entra’s, not two', () => {
+  test('two credentials for Entra are rejected', () => {
     expect(
       problems({
         ...LEAST,
@@ -305,7 +305,7 @@ describe('background work', () => {
     ])
   })
 
-  test('a kind that is not known is named, and which there are', () => {
+  test('an unknown kind is named, with the known ones', () => {
     expect(messages({ ...shared, BROKER_WORK: 'deliveries,dreams' })).toMatch(
       /BROKER_WORK: must be all, none, or a comma list of deliveries, [^]*"dreams"/,
     )

@@ -8,8 +8,8 @@ beforeEach(async () => {
   rig = await createRig()
 })
 
-describe('who is let in to the console', () => {
-  test('not without signing in: the page says what it is, and the sign-in leads through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
+describe('admission to the console', () => {
+  test('a visitor without a session reads what the page is, and signs in through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
     const stranger = await browserOf(rig, 'operator')
     const door = await stranger.get('/ops/deliveries?state=failed')
     expect([door.status, door.title]).toEqual([401, 'Operators’ console'])
@@ -29,7 +29,7 @@ describe('who is let in to the console', () => {
     })
   })
 
-  test('an operator is, sees everything, and is not offered to revoke', async () => {
+  test('an operator is admitted, sees everything, and has no form to revoke', async () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
     expect([page.status, page.title]).toEqual([200, 'Overview'])
@@ -64,7 +64,7 @@ describe('who is let in to the console', () => {
     )
   })
 
-  test('an administrator of another tenant is not: their roles say nothing here', async () => {
+  test('an administrator of another tenant is not admitted: their roles do not count here', async () => {
     const fiona = await atConsole(rig, 'foreigner')
     expect((await fiona.get('/ops')).status).toBe(401)
     const page = await fiona.get('/ops/sign-in')
@@ -75,7 +75,7 @@ describe('who is let in to the console', () => {
     expect(page.text).toContain('acts on that tenant alone')
   })
 
-  test('a user with none of the roles is not, and learns whom to ask for which', async () => {
+  test('a user without such a role is not admitted, and reads whom to ask for which role', async () => {
     const page = await (await browserOf(rig, 'nobody')).get('/ops/sign-in')
     expect(page.status).toBe(403)
     expect(page.text).toContain(
@@ -133,12 +133,12 @@ describe('who is let in to the console', () => {
   })
 })
 
-describe('how long', () => {
+describe('the end of a console session', () => {
   test.each([
     ['their session is revoked', (sid: string) => ({ kind: 'session', sid }) as const],
     ['everything of theirs is', (_: string, sub: string) => ({ kind: 'subject', sub }) as const],
     ['everybody at the console is', () => ({ kind: 'client', clientId: CONSOLE }) as const],
-  ])('an operator is out at once when %s', async (_name, selector) => {
+  ])('it ends at once when %s', async (_name, selector) => {
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops')).status).toBe(200)
     await rig.store.revoke({
@@ -151,7 +151,7 @@ describe('how long', () => {
     expect([page.status, page.text]).toEqual([401, expect.stringContaining('has ended')])
   })
 
-  test('an hour at most, however long the session lasts', async () => {
+  test('it lasts an hour at most, however long the user’s session lasts', async () => {
     const olga = await atConsole(rig, 'operator')
     rig.clock.advance(3599)
     expect((await olga.get('/ops')).status).toBe(200)
@@ -182,7 +182,7 @@ describe('how long', () => {
     expect([page.status, page.title]).toEqual([403, 'The console is not open to you'])
   })
 
-  test('leaving ends it wherever a copy of the cookie is; the session goes on', async () => {
+  test('to leave the console ends every copy of its cookie; the user’s session goes on', async () => {
     const olga = await atConsole(rig, 'operator')
     const copy = await browserOf(rig, 'operator')
     copy.addCookies(olga.cookieHeader)

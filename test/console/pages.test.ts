@@ -203,7 +203,7 @@ describe('closing deliveries', () => {
   })
 })
 
-describe('what is seen', () => {
+describe('what the pages show', () => {
   test('why a logout address does not answer; one that rejects does not look healthy', async () => {
     await rig.register('Sydney')
     await rig.register('Perth', { logoutUris: ['https://perth.example/logout'] })
@@ -504,7 +504,7 @@ describe('live', () => {
     expect((await olga.get('/ops?live=off')).html).not.toContain('<script')
   })
 
-  test('a page that is open hears of a revocation, and its stream ends with the pass', async () => {
+  test('an open page is informed of a revocation, and its stream ends with the console session', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
     expect((await (await browserOf(rig, 'operator')).send('/ops/live')).status).toBe(401)

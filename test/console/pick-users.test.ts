@@ -42,7 +42,7 @@ describe('revoking several users', () => {
     ).toContain('No other user matches “zzz”.')
   })
 
-  test('the dry run names each user and counts; the deed revokes each once, also where the form is sent twice', async () => {
+  test('the dry run names each user and counts; the act revokes each once, also where the form is sent twice', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const [carol] = sessions
     if (carol === undefined) return expect.unreachable()

@@ -97,7 +97,7 @@ describe('revoking', () => {
     expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had already ended')
   })
 
-  test('what is unknown is said before there is anything to confirm', async () => {
+  test('an unknown target is reported before the confirmation', async () => {
     const adam = await atConsole(rig, 'administrator')
     for (const kind of ['session', 'subject', 'tenant']) {
       const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
@@ -114,7 +114,7 @@ describe('revoking', () => {
     }
   })
 
-  test('an operator may not, whatever they send', async () => {
+  test('an operator cannot revoke, whatever they send', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
@@ -220,7 +220,7 @@ describe('revoking', () => {
     })
   })
 
-  test('everything: the administrator is out with every other user', async () => {
+  test('a revocation of everything signs the administrator out too', async () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
       kind: 'everything',
@@ -235,7 +235,7 @@ describe('revoking', () => {
     [{ kind: 'grant', value: 's_1' }, 'Nothing here has the ID s_1'],
     [{ kind: 'client', client: 'nowhere' }, 'Nothing here has the ID nowhere'],
     [{ kind: 'tenant', value: 'contoso' }, 'Nothing here has the ID contoso'],
-  ])('what is missing is said, and nothing done: %o', async (fields, words) => {
+  ])('a missing field is reported, and nothing is done: %o', async (fields, words) => {
     const adam = await atConsole(rig, 'administrator')
     const answer = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
     expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
@@ -325,7 +325,7 @@ describe('forged forms', () => {
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })
 
-  test('another operator’s token is none', async () => {
+  test('another operator’s form token is rejected', async () => {
     const olga = await atConsole(rig, 'operator')
     const adam = await atConsole(rig, 'administrator')
     const csrf =

@@ -86,7 +86,7 @@ function isOurs(location: string): boolean {
   return URL.canParse(location) && ours.includes(new URL(location).origin)
 }
 
-describe('whatever is asked', () => {
+describe('random requests', () => {
   test(
     `${RUNS} requests to every endpoint: no 5xx, no stack trace, no leak`,
     { timeout: 60_000 + RUNS * 20 },

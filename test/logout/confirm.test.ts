@@ -343,7 +343,7 @@ describe('the form', () => {
   })
 })
 
-describe('an app that asks is not gone back to before the user has read what it cannot say', () => {
+describe('the signed-out page comes before the way back where it says what the app cannot know', () => {
   test('signed out everywhere: the page says so, and leads back', async () => {
     const done = await browser.submit(await browser.get(LEAVE), { scope: 'everywhere' })
     expect(done.title).toBe('You are signed out everywhere')
@@ -375,7 +375,7 @@ describe('an app that asks is not gone back to before the user has read what it 
     },
   )
 
-  test('a session that time had ended: straight back', async () => {
+  test('an expired session: the browser goes back at once', async () => {
     const hint = idToken()
     rig.clock.advance(9 * 3600)
     expect((await browser.get(`${LEAVE}&id_token_hint=${hint}`)).location).toBe(`${RETURN}?state=s`)
@@ -403,7 +403,7 @@ describe('a session that had ended before its user signs out', () => {
     expect(late.text).not.toMatch(/olga|token/)
   })
 
-  test('expired: the same', async () => {
+  test('of an expired session, it says the same', async () => {
     rig.clock.advance(9 * 3600)
     expect((await browser.get('/logout')).text).toContain('You were signed out automatically')
   })

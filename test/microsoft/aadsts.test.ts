@@ -67,7 +67,7 @@ describe('what Microsoft’s rejections mean', () => {
     expect(knownCodes().sort()).toEqual(TABLE.flatMap(([codes]) => codes).sort())
   })
 
-  test('an unknown invalid_grant is a mark: never the end, never nothing', () => {
+  test('an unknown invalid_grant marks the session: it neither ends it nor is ignored', () => {
     expect(
       outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [999_999] })),
     ).toMatchObject({ effect: 'mark', code: 999_999 })
@@ -118,7 +118,7 @@ describe('what Microsoft’s rejections mean', () => {
     ).toMatchObject({ guidance: 'account_disabled', code: 50057 })
   })
 
-  test('names that objects are born with are not rows of the table', () => {
+  test('names of Object.prototype are no rows of the table', () => {
     for (const name of ['constructor', '__proto__', 'toString']) {
       expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({
         guidance: 'unknown',

@@ -80,7 +80,7 @@ describe('the connection to Microsoft', () => {
     expect(rig.lines.filter((line) => line.includes('settings_differ_from_store'))).toHaveLength(3)
   })
 
-  test('differences stand in /readyz and in what doctor finds', async () => {
+  test('differences are in /readyz and in the findings of doctor', async () => {
     const rig = await createRig()
     await disconnectTenant(rig.deps, { tid: OTHER_TENANT, actor: olga, now: rig.clock.now() })
     const ready = (await (await rig.opsApp.request('/readyz')).json()) as {
@@ -107,7 +107,7 @@ describe('the connection to Microsoft', () => {
     expect(connection.current().tenants).toEqual([TENANT])
   })
 
-  test('an empty setting differs from nothing', async () => {
+  test('an empty setting is no difference', async () => {
     const rig = await createRig()
     expect((await later(rig, NONE, { operatorTenant: undefined })).differences()).toEqual([])
   })

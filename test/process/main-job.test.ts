@@ -22,7 +22,7 @@ const deliveredOf = (index: number, sid: string) =>
   instance(index).receiver.delivered.filter((one) => one.claims.sid === sid)
 
 describe.each(QUEUE_ENGINES)(
-  'the main job, over HTTP, its queue on $engine',
+  'sign-in and sign-out at the built broker, over HTTP, its queue on $engine',
   ({ engine, path }) => {
     beforeAll(async () => {
       world = await openWorld({ env: { PATH: path } })

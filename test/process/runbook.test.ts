@@ -440,6 +440,6 @@ incident(
   },
 )
 
-test('every incident of the runbook is walked', () => {
+test('the commands of every incident of the runbook work', () => {
   expect(INCIDENTS.map(({ title }) => title).filter((title) => !walked.has(title))).toEqual([])
 })

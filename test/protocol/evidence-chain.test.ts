@@ -66,7 +66,7 @@ const DAMAGES: Record<string, Damage> = {
     }),
 }
 
-describe('the chain of a log (docs/decisions: evidence that lasts)', () => {
+describe('the chain of a log (docs/evidence.md)', () => {
   test('a chain as it was written has no problem', () => {
     fc.assert(
       fc.property(rows, (list) => {
@@ -94,7 +94,7 @@ describe('the chain of a log (docs/decisions: evidence that lasts)', () => {
     expect(chainProblem('audit', { number: 0, hash: 'x' }, links, headOf(links))).toBeDefined()
   })
 
-  test('one value has one form, and another value has another', () => {
+  test('equal values have one canonical form, different values have different ones', () => {
     fc.assert(
       fc.property(fields, (value) => {
         expect(canonical(Object.fromEntries(Object.entries(value).toReversed()))).toBe(

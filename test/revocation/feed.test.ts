@@ -49,7 +49,7 @@ async function end(
   return { seq: answer.committed.revocation.seq, sid }
 }
 
-describe('who may follow', () => {
+describe('clients that may follow the feed', () => {
   test.each(['/revocations', '/revocations/enforced'])(
     '%s: a registered client alone',
     async (path) => {
@@ -506,7 +506,7 @@ describe('the stream', () => {
     expect((await guard.until('revocation')).data['seq']).toBe(seq)
   })
 
-  test('a name that is none is rejected', async () => {
+  test('a malformed guard name is rejected', async () => {
     const { url, client } = await broker()
     const response = await fetch(`${url}/revocations?guard=${encodeURIComponent('a b')}`, {
       headers: { authorization: client.basic, accept: 'text/event-stream' },
@@ -523,7 +523,7 @@ describe('the stream', () => {
   })
 })
 
-describe('what a guard has applied', () => {
+describe('a report of a guard', () => {
   test('is the proof that it enforces: kept, shown, and measured', async () => {
     const { rig, feed, enforced } = await broker()
     const guard = await feed('?guard=web-1')

@@ -193,7 +193,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await back.refresh()).toBe(200)
   })
 
-  test('a moment that is later than its token was issued is none: it counts from the issue', async () => {
+  test('an event time later than the issue of its token is replaced by the time of issue', async () => {
     const { rig, transmitter, open, push } = await world()
     const ahead = await set(
       transmitter,
@@ -371,7 +371,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect((await rig.store.head()).seq).toBe(1)
   })
 
-  test('are not there where none is configured', async () => {
+  test('have no endpoint where no issuer is configured', async () => {
     const rig = await createRig()
     for (const path of ['/signal/events', '/signal/upstream/back-channel-logout'])
       expect((await rig.app.request(`${ISSUER}${path}`, { method: 'POST', body: '' })).status).toBe(
@@ -385,7 +385,7 @@ describe('an upstream provider’s back-channel logout', () => {
   const token = (from: Transmitter, claims: Record<string, unknown>, header = {}) =>
     from.logoutToken({ aud: 'us', rev: undefined, sid: undefined, ...claims }, header)
 
-  test('by its sid, and by sub; who was authenticated after it stays; twice is once', async () => {
+  test('ends sessions by sid or by sub, spares those authenticated after it, and acts once if it comes twice', async () => {
     const { rig, transmitter, open, logout } = await oidc()
     const first = await open()
     const bySid = await token(transmitter, { sid: 'm-1' })
@@ -412,7 +412,7 @@ describe('an upstream provider’s back-channel logout', () => {
     expect(await back.refresh()).toBe(200)
   })
 
-  test('of another provider, with a nonce, or none at all: 400', async () => {
+  test('a token of another provider, one with a nonce, and a missing token: 400', async () => {
     const { transmitter, open, logout } = await oidc()
     const alice = await open()
     for (const bad of [

@@ -58,7 +58,7 @@ describe('Entra’s front-channel logout', () => {
     expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1)
   })
 
-  test('never by cookie: whose browser asks says nothing', async () => {
+  test('the cookie of the browser that asks is ignored', async () => {
     const rig = await createRig()
     const { session, cookieHeader } = await rig.openSession({ microsoftSid: 'm-1' })
     await reached(rig, '', { cookie: cookieHeader })

@@ -236,7 +236,7 @@ describe('a change notification', () => {
     expect(await world.signals('graph', 'foreign')).toBeGreaterThanOrEqual(6)
   })
 
-  test('that is none, or too long, is rejected', async () => {
+  test('a malformed notification, and one that is too long, is rejected', async () => {
     const world = await listening()
     expect((await world.notify('not json')).status).toBe(400)
     expect((await world.notify({ other: [] })).status).toBe(400)
@@ -267,7 +267,7 @@ describe('the validation handshake', () => {
       ).toBe(400)
   })
 
-  test('is not there where Graph is not used', async () => {
+  test('has no endpoint where Graph is not used', async () => {
     const { rig } = await openWorld()
     const answer = await fetch(`${rig.config.issuer}/signal/microsoft/graph?validationToken=x`, {
       method: 'POST',

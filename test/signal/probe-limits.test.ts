@@ -9,7 +9,7 @@ import { OTHER_TENANT, TENANT } from '../rig.ts'
 import { openMany, rejection, ROUND, STEP, VOUCHED } from './many.ts'
 
 describe('limits and alarms', () => {
-  test('no more a second than is set, and who is late comes in the end', async () => {
+  test('no more probes a second than the limit; late sessions are probed in the end', async () => {
     const world = await openMany(300, 1)
     const load = await world.pass(600)
     expect(Math.max(...load)).toBeLessThanOrEqual(STEP)
@@ -29,7 +29,7 @@ describe('limits and alarms', () => {
     expect(world.asked).toHaveLength(asked)
   })
 
-  test('more than 5 % of a tenant within ten minutes, five users at least: it is paused and said aloud, and no further user is signed out', async () => {
+  test('more than 5 % of a tenant within ten minutes, five users at least: it is paused with an alert, and no further user is signed out', async () => {
     const world = await openMany(500)
     world.answers(() => rejection('not_assigned', 50105, 'session'))
     await world.pass(ROUND)
@@ -142,7 +142,7 @@ describe('limits and alarms', () => {
     expect(asked.map(({ oid }) => oid)).toContain(session.user.oid)
   })
 
-  test('what old tokens say of a session that was signed in again meanwhile means nothing', async () => {
+  test('a result of old tokens is ignored for a session that was signed in again meanwhile', async () => {
     const world = await openMany(1)
     const { store, clock, deps } = world.rig
     let renewed: Promise<unknown> | undefined

@@ -133,7 +133,7 @@ test('each probe’s new tokens are sealed for that session, and the next one re
   )
 })
 
-test('who signed in again after the revocation, on another browser, stays; who had not is out', async () => {
+test('a session that was opened after the revocation, on another browser, stays; the one before it ends', async () => {
   const world = await openWorld()
   const [desk, phone] = [await world.signIn(ALICE), await world.signIn(ALICE)]
   world.rig.clock.advance(5)

@@ -156,7 +156,7 @@ describe('what a fresh sign-in is', () => {
     return stolen
   }
 
-  test('own device, signed out by oneself, is asked nothing', async () => {
+  test('a device that its own user signed out is asked for no password', async () => {
     const { rig, phone, path } = await stolenPhone()
     const page = await phone.browser.get('/account')
     const status = await rig.store.statusByCookie(phone.cookieHash, rig.clock.now())

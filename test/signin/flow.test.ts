@@ -207,7 +207,7 @@ describe('single sign-on', () => {
     expect(rig.queue.added).toHaveLength(1)
   })
 
-  test('is over when the session is', async () => {
+  test('ends with the session', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -309,7 +309,7 @@ describe('the state that comes back', () => {
     expect(response.html).toContain('Start it again')
   })
 
-  test('made up is rejected', async () => {
+  test('a forged state is rejected', async () => {
     const rig = await createRig()
     for (const query of [
       '',
@@ -494,7 +494,7 @@ describe('for a page of our own', () => {
     'javascript:alert(1)',
   ]
 
-  test('no other address is gone to', async () => {
+  test('no other address is accepted', async () => {
     const rig = await createRig()
     const browser = createBrowser(rig)
     await signIn(rig, browser, '/signin/start?return_to=/account')

@@ -366,7 +366,7 @@ describe('response_mode form_post (OAuth 2.0 Form Post Response Mode §2)', () =
   })
 })
 
-test('a request that travelled is held to the registration as it is when it comes back', async () => {
+test('a request is checked against the registration again when the browser returns with it', async () => {
   const { rig, client, browser } = await signedIn()
   const link = linkOf(
     (await browser.get(authorizePath(client, { prompt: 'select_account' }))).html,

@@ -82,7 +82,7 @@ describe.each(STORES)('whether an access token is still valid, on %s', (_name, m
     })
   })
 
-  test('touching counts as activity; looking does not', async () => {
+  test('a check that touches the session counts as activity; one that only looks does not', async () => {
     const b = await open()
     await b.client('sydney')
     const { session } = await b.signIn('alice', { session: { idleSeconds: 600 } })

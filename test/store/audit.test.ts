@@ -37,7 +37,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     ])
   })
 
-  test('it is paged both ways, and filtered by who, what, to what, case and time', async () => {
+  test('it is read in pages both ways, and filtered by actor, act, target, case and time', async () => {
     const b = await open()
     const ids: number[] = []
     for (const [i, act] of ['revoke', 'redrive', 'revoke', 'key.rotate'].entries()) {
@@ -131,7 +131,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     ])
   })
 
-  test('what cannot be written down is not done; how it ended is written, a rejection and a fault too', async () => {
+  test('an act whose entry cannot be written is not performed; its outcome is written, a rejection and a fault too', async () => {
     const { store } = await open()
     expect(
       await withAuditEntry(store, ANN, async () => 5, { result: (count) => ({ count }) }),

@@ -80,7 +80,7 @@ describe('backup', () => {
     unlock()
   })
 
-  test('writes over nothing, and says so', async () => {
+  test('overwrites no file, and says so', async () => {
     writeFileSync(backup, 'mine')
     expect(await b.store.backup(backup)).toEqual({ outcome: 'exists' })
     expect(readFileSync(backup, 'utf8')).toBe('mine')

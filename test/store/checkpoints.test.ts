@@ -103,7 +103,7 @@ function watchBackstop(): () => string[] {
 }
 
 describe('moving the write-ahead log', () => {
-  test('is asked of the thread, once at a time, and no COMMIT does it', async () => {
+  test('is the work of the thread, one request at a time, and not of a COMMIT', async () => {
     const thread = new StandIn()
     const { b, log } = await open({ start: () => thread })
     await writeUntil(b, () => log().log > 3_000 && thread.asked.length > 0)

@@ -94,7 +94,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ).toBe('unknown')
   })
 
-  test('an attempt is recorded once, and nothing leaves delivered', async () => {
+  test('an attempt is recorded once, and a delivered row never changes its state', async () => {
     const b = await open()
     const { id } = await first(b)
     const both = await Promise.all([
@@ -300,7 +300,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ).toBe('leased')
   })
 
-  test('pending, rejected and dead ones are closed with a reason, which is part of their proof; nothing is sent after that', async () => {
+  test('pending, rejected and failed ones are closed with a reason, which is part of their proof; nothing is sent after that', async () => {
     const b = await open()
     const [waiting, rejected, told] = await pending(b, 'sydney', 'perth', 'hobart').then((refs) =>
       refs.map(({ id }) => id),

@@ -21,7 +21,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect((await (await open()).store.head()).epoch).not.toBe(epoch)
   })
 
-  test('older ones than asked for are left out, also where a clock went backwards', async () => {
+  test('entries older than asked for are left out, also where a clock went backwards', async () => {
     const b = await open()
     for (const at of [T0, T0 + 100, T0 + 40, T0 + 110]) {
       b.now = at
@@ -33,7 +33,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(await since(T0 + 200)).toEqual([])
   })
 
-  test('whatever the clock does and for every client, exactly what is after a position and young enough, in order', async () => {
+  test('every client gets exactly what is after its position and young enough, in order, whatever the clock does', async () => {
     const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 1, maxLength: 30 })
     const questions = fc.array(
       fc.record({ after: fc.nat(30), back: fc.nat(12), limit: fc.integer({ min: 1, max: 40 }) }),
@@ -204,7 +204,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     ])
   })
 
-  test('of each guard it is known since when it connects, where its reports began, and what it last said of itself', async () => {
+  test('for each guard the store knows its first connection, its first report, and the latest facts about itself', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
     const report = (enforcedSeq: number, reportedAtMs: number, more: Partial<GuardReport> = {}) =>
@@ -290,7 +290,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(names).not.toContain('g-2')
   })
 
-  test('a guard that was away long tells of the last hundred at most', async () => {
+  test('the first report after a long absence covers the last hundred revocations at most', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
     const report = (enforcedSeq: number) =>

@@ -138,7 +138,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expect(await attempt(b, 0, { homeId, contextSeq: 0 })).toMatchObject(SIGNED_IN)
   })
 
-  test('of a grant or a client it never does', async () => {
+  test('a revocation of a grant or a client raises no floor', async () => {
     const b = await open()
     await b.client('sydney')
     const { session } = await b.signIn('alice')

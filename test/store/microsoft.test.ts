@@ -4,7 +4,7 @@ import { benches, STORES, TENANT } from './fixture.ts'
 
 const DAY_MS = 86_400_000
 
-describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => {
+describe.each(STORES)('results of Microsoft in the store, on %s', (_name, make) => {
   const open = benches(make)
   const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
   const PLACES = 65_536
@@ -154,7 +154,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     ).toBeUndefined()
   })
 
-  test('a probe that Microsoft vouched for brings its tokens and roles; what was learnt with the former tokens is stale', async () => {
+  test('a probe that Microsoft confirmed brings its tokens and roles; a result of the former tokens is stale', async () => {
     const b = await open()
     const { session } = await b.signIn('alice', { session: { microsoftCacheSealed: 'old' } })
     const record = (cacheSealed: string) =>
@@ -179,7 +179,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     })
   })
 
-  test('sessions up to a moment end; where that is all of them the user is revoked, and a session opened after is not', async () => {
+  test('sessions up to a time end; if that is all of them, the user is revoked, and a session that was opened later is spared', async () => {
     const b = await open()
     const [early, late] = [
       await b.signIn('alice', { session: { authTime: b.now - 100 } }),
@@ -233,7 +233,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect((await b.store.statusBySid(later.session.sid, b.now)).state).toBe('live')
   })
 
-  test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
+  test('work is stored once; work that is asked for again while it is done stays pending', async () => {
     const b = await open()
     const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
     const due = (nowMs = b.now * 1000) =>
@@ -260,7 +260,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
   })
 
-  test('two that ask for work at once take disjoint pages; none of it is another’s until the lease has run out', async () => {
+  test('two brokers that ask for work at once take disjoint pages; a page is free again when its lease has run out', async () => {
     const b = await open()
     const nowMs = b.now * 1000
     const untilMs = nowMs + 60_000

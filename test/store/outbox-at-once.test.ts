@@ -348,7 +348,7 @@ class Run {
 }
 
 describe.each(STORES)('whatever workers and operators do at once, on %s', (_name, make) => {
-  test('nothing leaves delivered, and the counts are true', async () => {
+  test('a delivered row never changes its state, and the counts are right', async () => {
     const rounds = fc.array(fc.array(act, { minLength: 2, maxLength: 8 }), {
       minLength: 1,
       maxLength: 4,

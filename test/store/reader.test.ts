@@ -56,7 +56,7 @@ function countReads(): () => number {
   return () => spies.reduce((sum, { mock }) => sum + mock.calls.length, 0)
 }
 
-describe('what operators read at length', () => {
+describe('long reads of operators', () => {
   test('is not read in the thread that serves requests', async () => {
     const reads = countReads()
     expect(await b.store.searchSessions(absent())).toEqual([])

@@ -166,7 +166,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     )
   })
 
-  test('a wide revocation holds when the log has forgotten it', async () => {
+  test('a wide revocation stays in force when retention has deleted its entry', async () => {
     const b = await open()
     const { session } = await b.signIn('alice', {
       session: { absoluteAt: T0 + 400 * DAY, idleSeconds: 400 * DAY },

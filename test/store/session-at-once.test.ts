@@ -200,7 +200,7 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
   })
 })
 
-describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_name, make) => {
+describe.each(STORES)('two acts at once on results of Microsoft, on %s', (_name, make) => {
   const open = benches(make)
 
   test('of two probes of the same tokens one counts', async () => {
@@ -239,7 +239,7 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
   })
 
   test.each(['a probe', 'a security event'])(
-    'what %s says of a moment ends no sign-in after that moment, on whatever browser',
+    'a time that %s reports ends no sign-in after that time, on any browser',
     async (what) => {
       const b = await open()
       await each(async (who) => {
@@ -267,7 +267,7 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
     },
   )
 
-  test('a logout at Microsoft that is said twice ends each of its sessions once', async () => {
+  test('a logout at Microsoft that comes twice ends each of its sessions once', async () => {
     const b = await open()
     await each(async (who) => {
       await b.signIn(who, { session: { microsoftSid: `ms-${who}` } })

@@ -97,7 +97,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     })
   })
 
-  test('who signs in again is the same subject', async () => {
+  test('a user who signs in again is the same subject', async () => {
     const b = await open()
     const before = await b.signIn('alice')
     await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })

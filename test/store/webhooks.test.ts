@@ -67,7 +67,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     expect(await b.due(b.now * 1000)).toHaveLength(1)
   })
 
-  test('which events a revocation is', async () => {
+  test('the events that each revocation causes', async () => {
     const b = await open()
     await b.store.addWebhook(endpoint('wh_1'))
     const user = { kind: 'user', id: 'u' } as const
@@ -104,7 +104,7 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     }
   })
 
-  test('a key that begins to sign or is retired, and a changed setting, are events; what the broker notes for itself is none', async () => {
+  test('a key that begins to sign or is retired, and a changed setting, are events; the broker’s internal settings are none', async () => {
     const b = await open()
     const key = { alg: 'ES256', privateSealed: null, publicJwk: {}, createdAt: b.now } as const
     for (const kid of ['first', 'second']) await b.store.addKey({ ...key, kid, state: 'next' })

@@ -44,7 +44,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     })
   })
 
-  test('what the registration has lost since the code was issued, its tokens do not have', async () => {
+  test('tokens have nothing that the registration has lost since the code was issued', async () => {
     const rig = await createRig()
     const melbourne = await rig.register('Melbourne')
     const sydney = await rig.register('Sydney', { resources: [melbourne.metadata.audience] })

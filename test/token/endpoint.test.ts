@@ -6,7 +6,7 @@ import { outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
 describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
-  test('each has its code, its status, and a description that may stand there', async () => {
+  test('each has its code, its status, and a description in the allowed characters', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { grants: ['authorization_code'] })
     const cases: [Record<string, string>, Record<string, string>, number, string][] = [
@@ -60,7 +60,7 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="/)
   })
 
-  test('client_secret_post is as good as basic; both at once are invalid_request (§2.3)', async () => {
+  test('client_secret_post is accepted like Basic; both at once are invalid_request (§2.3)', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     const post = { client_id: client.clientId, client_secret: client.secret }
