@@ -31,7 +31,7 @@ const byMicrosoft = query(
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 
-const isMeant = (row: SessionRow, until: number | undefined): boolean =>
+const isConcerned = (row: SessionRow, until: number | undefined): boolean =>
   until === undefined || row.authenticatedAt <= until
 
 /**
@@ -78,7 +78,7 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const meant = live.filter(
     (row) =>
       (sid === undefined || row.sid === sid) &&
-      (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))),
+      (row.sid === surely || (isConcerned(row, until) && !spans(row, sparing))),
   )
   if (meant.length === 0) return []
   if (meant.length === live.length && sid === undefined)
@@ -98,7 +98,7 @@ export function* endMicrosoftSession(
   yield* lockHead()
   const named = yield* byMicrosoft.all({ microsoftSid })
   const meant = named.filter(
-    (row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until),
+    (row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isConcerned(row, until),
   )
   return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(meant, input)
 }

@@ -203,7 +203,7 @@ type Rejected = { outcome: 'rejected' } & SignInRejection
  */
 export function* signIn(input: Input): Act<SignedIn | Rejected> {
   const user = yield* subjectFor(input.session, input.ids.sub, input.now)
-  const done = yield* letIn(input, user)
+  const done = yield* openOrRenew(input, user)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
   yield* recordEvent({
@@ -219,7 +219,7 @@ export function* signIn(input: Input): Act<SignedIn | Rejected> {
   return done
 }
 
-function* letIn(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
+function* openOrRenew(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const { session: input, code, limit, ids, now } = asked
   const { sub } = user
   const here = yield* sessionsHere(asked, sub)

@@ -183,7 +183,7 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
         statements.commit.run()
         return ran
       } catch (error) {
-        giveUp(db, statements)
+        rollBack(db, statements)
         const failed: Ran = { ok: false, error: unavailable(rejection(error, file)) }
         return batch.map(() => failed)
       }
@@ -191,7 +191,7 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
   }
 }
 
-function giveUp(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>): void {
+function rollBack(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>): void {
   try {
     if (db.inTransaction) rollback.run()
   } catch {
