@@ -34,7 +34,7 @@ import { userRoutes } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import {
   closedPage,
-  comeBack,
+  consoleCallback,
   notSignedInPage,
   goSignIn,
   leave,
@@ -86,7 +86,7 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
       deps.clock.now(),
     ),
   )
-  endpoints.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
+  endpoints.get('/ops/callback', (c) => consoleCallback(deps, c, deps.clock.now()))
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
   const signOut: Mounted = {
     path: '/sign-out',

@@ -79,7 +79,7 @@ const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undef
  * Receives the authorization response. Checks that it belongs to this browser, attempt and issuer,
  * redeems the code in this process, and issues the pass.
  */
-export async function comeBack(deps: Deps, c: Context, now: number): Promise<Response> {
+export async function consoleCallback(deps: Deps, c: Context, now: number): Promise<Response> {
   const pending = readPending(deps, c, now)
   const { state, iss, code, error } = c.req.query()
   if (

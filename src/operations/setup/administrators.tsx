@@ -4,7 +4,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { changes } from '../../protocol/changes.ts'
 import { ROLE } from '../../protocol/names.ts'
 import { APP_ROLE, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
-import { Form, goOn, withSetupAudit, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 
 /**
@@ -97,12 +97,13 @@ export async function saveAdministrators(
   const { deps, c } = request
   const change = settingOf(form)
   const isOpen = isAnothers(deps.connection.current(), row)
-  if (change === undefined || !isOpen) return goOn(c, `/setup/tenants/${row.tid}?result=no_role_id`)
+  if (change === undefined || !isOpen)
+    return redirectTo(c, `/setup/tenants/${row.tid}?result=no_role_id`)
   const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
   await withSetupAudit(
     request,
     { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
     () => deps.store.changeTenant({ tid: row.tid, change }),
   )
-  return goOn(c, `/setup/tenants/${row.tid}?result=saved`)
+  return redirectTo(c, `/setup/tenants/${row.tid}?result=saved`)
 }

@@ -13,7 +13,7 @@ import { Button, Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { lookOf } from '../../pages/look.ts'
 import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
-import { Form, goOn, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 
 /** The branding of the organization: names, links, a color and images, with a live preview. */
 
@@ -201,7 +201,7 @@ export async function saveBrand(request: SetupRequest, form: FormData): Promise<
   await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () =>
     deps.branding.save({ texts: typed.texts, images }),
   )
-  return goOn(c, `${BRANDING}?result=saved`)
+  return redirectTo(c, `${BRANDING}?result=saved`)
 }
 
 function readText(name: BrandText, form: FormData, { texts, problems }: Typed): void {

@@ -5,7 +5,7 @@ import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { TextField } from '../../pages/fields.tsx'
 import {
   Form,
-  goOn,
+  redirectTo,
   operatorsBefore,
   withSetupAudit,
   setupPage,
@@ -201,13 +201,13 @@ export async function saveConnection(
     microsoft_client_id: clientId,
     actor: request.visitor.actor.id,
   })
-  if (first === undefined) return goOn(c, '/setup')
+  if (first === undefined) return redirectTo(c, '/setup')
   await addTenant(request, {
     tid: first,
     name: nameIn(form),
     operators: await noOperatorTenant(request),
   })
-  return goOn(c, `/setup/tenants/${first}`)
+  return redirectTo(c, `/setup/tenants/${first}`)
 }
 
 /**
@@ -298,5 +298,5 @@ export async function saveTenant(request: SetupRequest, form: URLSearchParams): 
     form.get('operators') === 'yes'
   const answer = await addTenant(request, { tid: read.tid, name: nameIn(form), operators })
   if (answer === 'already') return addTenantPage(request, 'That tenant is connected already.', form)
-  return goOn(request.c, `/setup/tenants/${read.tid}`)
+  return redirectTo(request.c, `/setup/tenants/${read.tid}`)
 }

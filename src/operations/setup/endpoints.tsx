@@ -19,7 +19,7 @@ import { formLimit, formOf, uploadLimit, uploadOf } from './form.ts'
 import {
   formHolds,
   freshFirst,
-  goOn,
+  redirectTo,
   notOurForm,
   type ProvesMfa,
   type SetupRequest,
@@ -141,5 +141,5 @@ const withTenant =
     const seen = isGuid(tid)
       ? await seenOf(request.deps.store, tid, request.visitor.actor.id)
       : undefined
-    return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
+    return seen === undefined ? redirectTo(request.c, '/setup') : act(request, seen, ...rest)
   }

@@ -8,7 +8,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { page } from '../../pages/layout.tsx'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-token.ts'
-import { goOn, notOurForm } from './frame.tsx'
+import { redirectTo, notOurForm } from './frame.tsx'
 import { setVisitorCookie } from './visitor.ts'
 
 /**
@@ -130,5 +130,5 @@ export async function enter(
     details: { recovery },
   } as const
   await withAuditEntry(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
-  return goOn(c, '/setup')
+  return redirectTo(c, '/setup')
 }

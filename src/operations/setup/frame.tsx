@@ -165,7 +165,7 @@ export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({
 })
 
 /** Redirects after an accepted form, so that reloading the next page sends nothing twice. */
-export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
+export const redirectTo = (c: Context, to: string): Response => c.redirect(to, 303)
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 

@@ -7,7 +7,7 @@ import { SelectField } from '../../pages/fields.tsx'
 import {
   signInAddress,
   Form,
-  goOn,
+  redirectTo,
   nameOf,
   withSetupAudit,
   setupPage,
@@ -228,7 +228,7 @@ export async function assertProof(
   const operators = deps.connection.current().operatorTenant === row.tid
   if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator))
     await operatorWasHere(deps.store, now)
-  return goOn(c, `/setup/tenants/${row.tid}?result=asserted`)
+  return redirectTo(c, `/setup/tenants/${row.tid}?result=asserted`)
 }
 
 /**
@@ -246,5 +246,5 @@ async function proposeProof(
     { act: 'proof.propose', target: `tenant ${row.tid}`, details },
     () => request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
   )
-  return goOn(request.c, `/setup/tenants/${row.tid}?result=proposed`)
+  return redirectTo(request.c, `/setup/tenants/${row.tid}?result=proposed`)
 }

@@ -4,7 +4,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { MAX_AUTHENTICATION, tenantSettings } from '../../microsoft/tenants.ts'
 import { changes } from '../../protocol/changes.ts'
 import { maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
-import { Form, goOn, nameOf, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, nameOf, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 import type { Tenant } from '../../../db/types.ts'
 
@@ -71,7 +71,7 @@ export async function saveReEntry(
 ): Promise<Response> {
   const { deps, c, now } = request
   const limit = secondsOf(form)
-  if (limit === undefined) return goOn(c, `/setup/tenants/${row.tid}?result=no_limit`)
+  if (limit === undefined) return redirectTo(c, `/setup/tenants/${row.tid}?result=no_limit`)
   const end = await previewedAge(deps, { kind: 'tenant', tid: row.tid }, limit.seconds, now)
   const typed = form.get('typed')?.trim()
   if (end.sessions > 0 && typed !== row.tid)
@@ -83,7 +83,7 @@ export async function saveReEntry(
     { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
     () => deps.store.changeTenant({ tid: row.tid, change }),
   )
-  return goOn(c, `/setup/tenants/${row.tid}?result=saved`)
+  return redirectTo(c, `/setup/tenants/${row.tid}?result=saved`)
 }
 
 interface Checked {

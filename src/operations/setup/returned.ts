@@ -1,7 +1,13 @@
 import { sha256 } from '../../runtime/compare.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
 import { type SignInPurpose, open, type Outcome, type Trial } from './sign-in-purpose.ts'
-import { type Acting, goOn, withSetupAudit, type SetupRequest, type StepResult } from './frame.tsx'
+import {
+  type Acting,
+  redirectTo,
+  withSetupAudit,
+  type SetupRequest,
+  type StepResult,
+} from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /**
@@ -13,7 +19,7 @@ export async function returned(request: SetupRequest): Promise<Response> {
   const { deps, c, visitor, now } = request
   const opened = open(deps, 'outcome', c.req.query('outcome'), now)
   if (opened === undefined || opened.late || opened.value.purpose.key !== visitor.key)
-    return goOn(c, '/setup?result=foreign')
+    return redirectTo(c, '/setup?result=foreign')
   const outcome = opened.value
   const { purpose } = outcome
   const back =
@@ -25,8 +31,11 @@ export async function returned(request: SetupRequest): Promise<Response> {
     idHash: sha256(purpose.id),
     expiresAt: opened.until + 60,
   })
-  if (!first) return goOn(c, back)
-  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}result=${await keep(request, outcome)}`)
+  if (!first) return redirectTo(c, back)
+  return redirectTo(
+    c,
+    `${back}${back.includes('?') ? '&' : '?'}result=${await keep(request, outcome)}`,
+  )
 }
 
 /** Stores an outcome. @returns the key of the result for the page */
@@ -46,12 +55,12 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   }
   const target = `tenant ${purpose.tid}`
   const confirmed = seen.row.consentConfirmedAt !== undefined
-  const cameBack = seen.consentReturnedAt !== undefined
+  const consentReturned = seen.consentReturnedAt !== undefined
   // An invited administrator may return repeatedly. The first result is kept, and it does not
   // replace the operators' own trials.
   const invited = purpose.invitedUntil !== undefined
   if (outcome.kind === 'consent') {
-    if (invited && (cameBack || confirmed)) return 'consented'
+    if (invited && (consentReturned || confirmed)) return 'consented'
     await withSetupAudit(
       request,
       { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } },
@@ -60,7 +69,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
     return 'consented'
   }
   const { trial } = outcome
-  if (invited) return confirmed ? 'confirmed' : confirm(request, purpose, trial, cameBack)
+  if (invited) return confirmed ? 'confirmed' : confirm(request, purpose, trial, consentReturned)
   const details = {
     oid: trial.oid,
     proof: trial.proof,
@@ -71,7 +80,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   await withSetupAudit(request, { act: 'trial.sign_in', target, details }, () =>
     keepTrial(deps.store, purpose.tid, trial, request.visitor.actor.id),
   )
-  return confirmed ? 'tried' : confirm(request, purpose, trial, cameBack)
+  return confirmed ? 'tried' : confirm(request, purpose, trial, consentReturned)
 }
 
 /**
@@ -82,13 +91,13 @@ async function confirm(
   request: Acting,
   { tid }: SignInPurpose,
   trial: Trial,
-  cameBack: boolean,
+  consentReturned: boolean,
 ): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
   // The consent may have been given in the admin center. Only consent for all users gives the
   // application its permissions, so they prove it.
-  if (!cameBack) {
+  if (!consentReturned) {
     const { credential } = await deps.microsoft.examine(tid)
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
   }

@@ -5,7 +5,7 @@ import { Answer, Button, Facts, LinkButton, Tick } from '../../pages/components.
 import {
   signInAddress,
   Form,
-  goOn,
+  redirectTo,
   nameOf,
   operatorsBefore,
   withSetupAudit,
@@ -203,7 +203,7 @@ export async function makeOperators(
 ): Promise<Response> {
   const { row } = seen
   if (!mayOperate(request, seen))
-    return goOn(request.c, `/setup/tenants/${row.tid}?result=nobody_operates`)
+    return redirectTo(request.c, `/setup/tenants/${row.tid}?result=nobody_operates`)
   if (form.get('sure') === 'yes')
     await withSetupAudit(
       request,
@@ -214,7 +214,7 @@ export async function makeOperators(
       },
       () => request.deps.connection.change({ operatorTenant: row.tid }),
     )
-  return goOn(request.c, `/setup/tenants/${row.tid}`)
+  return redirectTo(request.c, `/setup/tenants/${row.tid}`)
 }
 
 /**
@@ -239,11 +239,11 @@ export async function removeTenant(
   const { row } = seen
   const { deps, c, visitor, now } = request
   if (form.get('sure') !== 'yes' || !mayRemove(request, seen))
-    return goOn(c, `/setup/tenants/${row.tid}`)
+    return redirectTo(c, `/setup/tenants/${row.tid}`)
   await withSetupAudit(
     request,
     { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) },
     () => disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
-  return goOn(c, '/setup?result=saved')
+  return redirectTo(c, '/setup?result=saved')
 }

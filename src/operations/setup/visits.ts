@@ -50,7 +50,7 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   // A callback whose visit did not begin at /setup belongs to an ordinary sign-in.
   endpoints.get(
     '/signin/callback',
-    async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next(),
+    async (c, next) => (await setupCallback(deps, administration, c, deps.clock.now())) ?? next(),
   )
   endpoints.onError(
     pageErrors(deps, {
@@ -104,7 +104,7 @@ const contextOf = ({ proof }: SignInPurpose): string | undefined =>
   /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
 /** Handles the callback. Undefined if its visit did not begin at /setup. */
-async function comeBack(
+async function setupCallback(
   deps: Deps,
   administration: Administration,
   c: Context,

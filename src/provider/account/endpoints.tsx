@@ -97,11 +97,11 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
 async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {
   chooseLanguage(c, config, new URLSearchParams(await c.req.text()).get('language'))
   c.header('Cache-Control', 'no-store')
-  return c.redirect(cameFrom(c, config.issuer), 303)
+  return c.redirect(previousPage(c, config.issuer), 303)
 }
 
 /** Returns the path of the referring page, or /account if another origin referred. */
-function cameFrom(c: Context, issuer: string): string {
+function previousPage(c: Context, issuer: string): string {
   const from = c.req.header('Referer') ?? ''
   if (!URL.canParse(from)) return '/account'
   const { origin, pathname, search } = new URL(from)

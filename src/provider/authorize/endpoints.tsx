@@ -66,7 +66,7 @@ function pages(deps: Deps): Hono {
   )
   endpoints.get(
     '/signin/continue',
-    step((c, visitor, now) => takeUpAgain(deps, visitor, c.req.query('request'), now)),
+    step((c, visitor, now) => resumeRequest(deps, visitor, c.req.query('request'), now)),
   )
   endpoints.get(
     '/signin/microsoft',
@@ -177,17 +177,17 @@ async function sentForm(
 }
 
 /** Restarts a checked request, from any browser. It is worth no more than its /authorize URL. */
-async function takeUpAgain(
+async function resumeRequest(
   deps: Deps,
   visitor: Visitor,
   sealed: string | undefined,
   now: number,
 ): Promise<Answer> {
   const opened = open(deps, visitor, 'again', sealed, now)
-  return opened.how === 'good' ? takeUp(deps, visitor, opened.value, now) : stale(opened, undefined)
+  return opened.how === 'good' ? resume(deps, visitor, opened.value, now) : stale(opened, undefined)
 }
 
-const takeUp = (
+const resume = (
   deps: Deps,
   visitor: Visitor,
   purpose: SignInPurpose,
@@ -209,7 +209,7 @@ async function start(
   const another =
     sent.get('account') === 'another' || (purpose.kind === 'own' && purpose.another === true)
   if (!another && (await isServed(deps, visitor, purpose, now)))
-    return takeUp(deps, visitor, purpose, now)
+    return resume(deps, visitor, purpose, now)
   const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
   return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), { another, shared, now })
 }

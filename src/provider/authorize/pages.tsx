@@ -26,7 +26,7 @@ import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 import { printable } from '../../protocol/params.ts'
 import { endedClass, endedElsewhere } from '../../clients/session/current.ts'
-import { WayBack } from './reply.tsx'
+import { ReturnToApp } from './reply.tsx'
 import { seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
@@ -85,7 +85,7 @@ export async function signInPage(
     page: { title: t.signIn.title },
     body: (
       <>
-        <HowItEnded former={former} t={t} />
+        <FormerSession former={former} t={t} />
         <div class="asks">
           {app === undefined || image === undefined ? null : (
             <img src={appLogo(app.clientId, image).href} alt="" />
@@ -162,7 +162,7 @@ const expectsUser = (purpose: SignInPurpose): boolean =>
  * Explains why the user must sign in again, by class of cause only: an attacker with the old
  * session learns no more.
  */
-function HowItEnded({ former, t }: { former: SessionStatus; t: Texts }) {
+function FormerSession({ former, t }: { former: SessionStatus; t: Texts }) {
   const why = endedClass(former)
   if (why === undefined || why === 'signed_out') return null
   return (
@@ -305,7 +305,7 @@ function Back({
 }) {
   if (purpose.kind === 'own') return null
   return (
-    <WayBack
+    <ReturnToApp
       deps={deps}
       reply={purpose.request.reply}
       answer={answer}

@@ -52,7 +52,7 @@ export function answerInstance(
 }
 
 /** A link or form that returns a user who does not sign in: the instance gets the error. */
-export function WayBack({
+export function ReturnToApp({
   deps,
   reply,
   answer,

@@ -6,7 +6,7 @@ import type { PageAnswer, PageView } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { ago } from '../../pages/times.tsx'
 import { OAuthError } from '../../protocol/error.ts'
-import { WayBack } from './reply.tsx'
+import { ReturnToApp } from './reply.tsx'
 import { type CallbackResult, seal } from './sealed.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -53,7 +53,7 @@ export function limitPage(
           </div>
         </form>
         {purpose.kind === 'own' ? null : (
-          <WayBack
+          <ReturnToApp
             deps={deps}
             reply={purpose.request.reply}
             answer={answer}

@@ -66,7 +66,7 @@ const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
  * Goes on after a sign-out: to the app, unless the user must read the signed-out page first. The
  * browser keeps what that page shows, so that an app can link to it.
  */
-export function goOn(
+export function afterSignOut(
   deps: Pick<Deps, 'sealer' | 'clients'>,
   request: LogoutRequest,
   asked: Done,

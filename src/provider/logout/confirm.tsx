@@ -6,7 +6,7 @@ import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
 import { microsoftNext, MOST_NAMES, signOut } from '../../revocation/revoke.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
-import { goOn } from './after.ts'
+import { afterSignOut } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
@@ -51,7 +51,7 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
   const wanted = fields.get('microsoft') === 'yes' || request.isShared
   const microsoft =
     asked.state === 'unknown' ? undefined : microsoftNext(deps, asked.session, wanted)
-  return { ...goOn(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
+  return { ...afterSignOut(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
 }
 
 async function endSession(

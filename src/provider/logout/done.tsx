@@ -69,7 +69,7 @@ export async function signedOutPage(
           </Notice>
         )}
         {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
-        {wayBack(deps, done, t)}
+        {returnLink(deps, done, t)}
       </>
     ),
   }
@@ -200,7 +200,7 @@ function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
   )
 }
 
-function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
+function returnLink(deps: Deps, done: Done | undefined, t: Texts): Child {
   const name = clientName(deps.clients, done?.clientId)
   const href = done?.back ?? clientUri(deps.clients, done?.clientId)
   return (

@@ -9,7 +9,7 @@ import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
-import { backFromMicrosoft, goOn, goToMicrosoft, readDone, returnAddress } from './after.ts'
+import { backFromMicrosoft, afterSignOut, goToMicrosoft, readDone, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
@@ -102,7 +102,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   }
   return logout.hint === undefined
     ? { to: signedOutAddress(deps.sealer, { ...done, back: returnAddress(deps, logout) }, now) }
-    : goOn(deps, logout, done, now)
+    : afterSignOut(deps, logout, done, now)
 }
 
 /** The type requires a text for each rejection. */
