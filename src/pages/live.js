@@ -50,17 +50,17 @@
   const followEvents = () => {
     let connected = false
     let skipped = false
-    const sayHow = () =>
+    const showState = () =>
       say(state?.dataset[connected ? (skipped ? 'skipped' : 'connected') : 'lost'])
     const renewOnce = oneAtATime(async () => {
       const renewed = await renew()
       if (renewed) skipped = renewed.skipped
-      sayHow()
+      showState()
     })
     const source = new EventSource(events)
     source.addEventListener('open', () => {
       connected = true
-      sayHow()
+      showState()
       void renewOnce()
     })
     source.addEventListener('changed', () => void renewOnce())
@@ -70,7 +70,7 @@
     })
     source.addEventListener('error', () => {
       connected = false
-      sayHow()
+      showState()
     })
     // A part that was skipped is updated as soon as it loses the focus.
     document.addEventListener('focusout', ({ target, relatedTarget }) => {

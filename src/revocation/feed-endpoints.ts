@@ -44,7 +44,7 @@ export function feedEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const note = createReportBook(deps)
   const follow = async (c: Context, params: Params): Promise<Response> => {
-    const client = await whoAsks(deps, c, params)
+    const client = await authenticatedClient(deps, c, params)
     // Asks the store, because another broker may have removed the client. A locked client still
     // follows the feed, or its guards would accept revoked tokens.
     const granted = await deps.store.grantClient({
@@ -88,7 +88,7 @@ export function feedEndpoints(deps: Deps): Hono {
     const body = beside
       ? parseJson(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES))
       : undefined
-    const client = await whoAsks(deps, c, assertionOf(body), false)
+    const client = await authenticatedClient(deps, c, assertionOf(body), false)
     await noteEnforced(deps, note, client, parseReport(beside ? body : await readReport(c)))
     return c.body(null, 204, NO_STORE)
   }
@@ -97,7 +97,7 @@ export function feedEndpoints(deps: Deps): Hono {
 }
 
 async function anchor(deps: Deps, c: Context, params: Params): Promise<Response> {
-  await whoAsks(deps, c, params, false)
+  await authenticatedClient(deps, c, params, false)
   const nonce = params.get('nonce') ?? ''
   if (!NONCE.test(nonce))
     throw new OAuthError(
@@ -107,8 +107,12 @@ async function anchor(deps: Deps, c: Context, params: Params): Promise<Response>
   return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
 }
 
-const whoAsks = (deps: Deps, c: Context, params: Params, limited = true): Promise<Client> =>
-  requestingClient(deps, c, params, { now: deps.clock.now(), limited })
+const authenticatedClient = (
+  deps: Deps,
+  c: Context,
+  params: Params,
+  limited = true,
+): Promise<Client> => requestingClient(deps, c, params, { now: deps.clock.now(), limited })
 
 /** Returns the query parameters. Rejects credentials in them, because URLs end up in logs. */
 function queryOf(c: Context): Params {

@@ -9,7 +9,7 @@ import { Moment } from '../../pages/times.tsx'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { splitList } from '../../protocol/params.ts'
 import { revoke } from '../../revocation/revoke.ts'
-import { forged } from './not-taken.ts'
+import { forged } from './rejected-form.ts'
 import { AccountNav } from './nav.tsx'
 
 /**

@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { signedOutAddress } from '../../pages/signed-out.ts'
 import { revoke, microsoftNext, signOut } from '../../revocation/revoke.ts'
-import { forged } from './not-taken.ts'
+import { forged } from './rejected-form.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
 /**

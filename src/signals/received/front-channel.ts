@@ -6,7 +6,7 @@ import type { InTurn } from './queue.ts'
 /**
  * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): loaded in an iframe of
  * Microsoft's sign-out page, with a `sid`, often without `iss`. Cookies are ignored, because the
- * browser that sends the request says nothing about the session that is meant. The answer is always
+ * browser that sends the request says nothing about the session that is named. The answer is always
  * the same and reveals nothing.
  */
 
@@ -18,11 +18,11 @@ export async function frontChannelLogout(
   c: Context,
 ): Promise<Response> {
   const query = new URL(c.req.url).searchParams
-  const meant = whoIsMeant(deps, query.getAll('sid'), query.getAll('iss'))
+  const named = namedSession(deps, query.getAll('sid'), query.getAll('iss'))
   const outcome =
-    typeof meant === 'string'
-      ? meant
-      : await inTurn(c, JSON.stringify(meant), () => end(deps, meant))
+    typeof named === 'string'
+      ? named
+      : await inTurn(c, JSON.stringify(named), () => end(deps, named))
   deps.metrics.signals.inc({ kind: 'front_channel', outcome })
   return c.body('<!doctype html><title>Signed out</title>', 200, {
     'Content-Type': 'text/html; charset=utf-8',
@@ -33,16 +33,16 @@ export async function frontChannelLogout(
   })
 }
 
-interface Meant {
+interface NamedSession {
   microsoftSid: string
   tid: string | undefined
 }
 
-function whoIsMeant(
+function namedSession(
   deps: Deps,
   sids: string[],
   issuers: string[],
-): Meant | 'malformed' | 'foreign' {
+): NamedSession | 'malformed' | 'foreign' {
   const [microsoftSid = ''] = sids
   if (
     sids.length !== 1 ||
@@ -58,9 +58,9 @@ function whoIsMeant(
   return { microsoftSid, tid }
 }
 
-async function end(deps: Deps, meant: Meant): Promise<'ended' | 'nothing'> {
+async function end(deps: Deps, named: NamedSession): Promise<'ended' | 'nothing'> {
   const committed = await deps.store.endMicrosoftSession({
-    ...meant,
+    ...named,
     reason: 'microsoft_signed_out',
     actor: { kind: 'microsoft', id: 'front-channel' },
     now: deps.clock.now(),

@@ -13,7 +13,7 @@ import { CAEP, STREAM_EVENT, VERIFICATION } from '../../protocol/stream-event.ts
 import { readUpTo } from '../../clients/form.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import { type InTurn, later } from './queue.ts'
-import { whoIsMeant } from './subjects.ts'
+import { namedSubject } from './subjects.ts'
 
 /**
  * Receives security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A
@@ -164,11 +164,11 @@ async function end(
   { claims, payload, reason }: { claims: SecurityEventClaims; payload: Payload; reason: Reason },
   now: number,
 ): Promise<'ended' | 'nothing' | 'nobody'> {
-  const meant = await whoIsMeant(deps, issuer, claims.sub_id ?? payload.subject)
-  if (meant === undefined) return 'nobody'
+  const named = await namedSubject(deps, issuer, claims.sub_id ?? payload.subject)
+  if (named === undefined) return 'nobody'
   const actor = { kind: 'broker', id: 'security-event' } as const
   const committed = await deps.store.endAuthenticated({
-    ...meant,
+    ...named,
     until: momentOf(claims, payload, now),
     reason,
     actor,

@@ -8,9 +8,9 @@ import type { KnownIssuer } from './issuers.ts'
  * users of its own tenants.
  */
 
-interface Meant {
+interface NamedSubject {
   sub: string
-  /** The session, if only that one is meant. */
+  /** The session, if only that one is named. */
   sid?: string | undefined
 }
 
@@ -29,11 +29,11 @@ const text = (value: unknown): string | undefined =>
  * Returns the user or session that a subject identifier names, or undefined if the broker does not
  * know the user or the issuer must not name them.
  */
-export async function whoIsMeant(
+export async function namedSubject(
   deps: SubjectDeps,
   issuer: KnownIssuer,
   identifier: unknown,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   if (!isObject(identifier)) return undefined
   const { user, session } = identifier
   // A complex subject names one of the broker's sessions as `session` or a user as `user`.
@@ -61,7 +61,7 @@ async function ofAliases(
   issuer: KnownIssuer,
   given: Identifier,
   tenant: Identifier,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   if (given.format !== 'aliases') return ofUser(deps, issuer, { ...given, ...tenant })
   const { identifiers } = given
   if (
@@ -88,7 +88,7 @@ async function ofSession(
   deps: SubjectDeps,
   issuer: KnownIssuer,
   sid: string,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   const status = await deps.store.statusBySid(sid, deps.clock.now())
   if (status.state === 'unknown' || !maySpeakOf(deps, issuer, status.session.user.tid))
     return undefined
@@ -99,7 +99,7 @@ async function ofUser(
   deps: SubjectDeps,
   issuer: KnownIssuer,
   given: Identifier,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   if (issuer.subject === 'opaque') return bySub(deps, issuer, text(given.id) ?? text(given.sub))
   if (issuer.subject === 'iss_sub') {
     const iss = text(given.iss)
@@ -122,7 +122,7 @@ async function bySub(
   deps: SubjectDeps,
   issuer: KnownIssuer,
   sub: string | undefined,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   const subject = sub === undefined ? undefined : await deps.store.findSubject(sub)
   return subject !== undefined && maySpeakOf(deps, issuer, subject.tid)
     ? { sub: subject.sub }
@@ -134,7 +134,7 @@ async function byObject(
   issuer: KnownIssuer,
   tid: string | undefined,
   oid: string | undefined,
-): Promise<Meant | undefined> {
+): Promise<NamedSubject | undefined> {
   if (tid === undefined || oid === undefined || !maySpeakOf(deps, issuer, tid)) return undefined
   const subject = await deps.store.findSubjectByUser(tid, oid.toLowerCase())
   return subject && { sub: subject.sub }
@@ -151,5 +151,5 @@ export const whoIsLoggedOut = (
   deps: SubjectDeps,
   issuer: KnownIssuer,
   sub: string,
-): Promise<Meant | undefined> =>
+): Promise<NamedSubject | undefined> =>
   ofUser(deps, issuer, issuer.subject === 'iss_sub' ? { iss: issuer.issuer, sub } : { sub })

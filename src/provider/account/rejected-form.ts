@@ -3,7 +3,7 @@ import type { Texts } from '../../pages/texts.ts'
 import type { PageAnswer } from '../page-request.ts'
 
 /** Returns the page for a rejected form: nothing was changed, with a link to the account pages. */
-const notTaken = (
+const rejectedForm = (
   status: 403 | 413,
   words: { title: string; what: string },
   t: Texts,
@@ -12,7 +12,7 @@ const notTaken = (
 
 /** Returns the page for a form that the broker's own page in this browser did not make. */
 export const forged = (t: Texts): PageAnswer =>
-  notTaken(403, { title: t.sessions.forgedTitle, what: t.sessions.forged }, t)
+  rejectedForm(403, { title: t.sessions.forgedTitle, what: t.sessions.forged }, t)
 
 export const tooLong = (t: Texts): PageAnswer =>
-  notTaken(413, { title: t.shared.requestUnusable, what: t.errors.tooLong }, t)
+  rejectedForm(413, { title: t.shared.requestUnusable, what: t.errors.tooLong }, t)
