@@ -107,7 +107,7 @@ function participantIds(
   { revocation, clientIds, leases }: Found,
 ): string[] {
   const ids = new Set(clientIds ?? leases.map((row) => row.clientId))
-  const heard = (clientId: string): boolean => {
+  const isConcerned = (clientId: string): boolean => {
     const client = clients.find(clientId)
     return client === undefined
       ? leases.some((row) => row.clientId === clientId)
@@ -122,7 +122,7 @@ function participantIds(
   for (const { clientId, guards } of leases)
     if (guards > 0 && audiences.has(clients.find(clientId)?.metadata.audience ?? ' '))
       ids.add(clientId)
-  return [...ids].filter(heard)
+  return [...ids].filter(isConcerned)
 }
 
 /**
