@@ -134,7 +134,7 @@ describe.each(METHODS.filter((method) => method !== 'none'))(
   },
 )
 
-test('openid-client hears of a rejection, with the issuer checked (RFC 9207)', async () => {
+test('openid-client gets the rejection, with the issuer checked (RFC 9207)', async () => {
   const { signIn } = await configured('client_secret_basic')
   await expect(signIn({ prompt: 'none' }, false)).rejects.toMatchObject({ error: 'login_required' })
 })

@@ -19,7 +19,7 @@ async function signedIn(upns: string[]) {
 }
 
 describe('sign-out of Microsoft', () => {
-  test('by logout_hint without a page of choice: the session ends, the application hears of it in an iframe with sid alone', async () => {
+  test('by logout_hint without a page of choice: the session ends, and an iframe informs the application, with sid alone', async () => {
     const { at, app, browser, claims } = await signedIn(['alice@contoso.example'])
     const page = await browser.get(
       logoutUrl(at.origin, {

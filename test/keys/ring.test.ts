@@ -67,7 +67,7 @@ describe('signing keys at first start', () => {
     )
   })
 
-  test('no kid begins with a dash, which cmb would take for an option', async () => {
+  test('no kid begins with a dash, because cmb would read it as an option', async () => {
     const kids = await Promise.all(
       Array.from({ length: 500 }, async () => (await makeSigningKey('ES256')).kid),
     )
@@ -83,7 +83,7 @@ describe('signing keys at first start', () => {
   })
 
   test.each(['ES256', 'RS256'] as const)(
-    'what it signs by %s, any JOSE library verifies by the JWKS (RFC 7515, RFC 7518 §3.4)',
+    'any JOSE library verifies by the JWKS what the broker signs by %s (RFC 7515, RFC 7518 §3.4)',
     async (alg) => {
       const ring = await open()
       const jwks = createLocalJWKSet(ring.jwks() as Parameters<typeof createLocalJWKSet>[0])
@@ -231,7 +231,7 @@ describe('rotation without an outage', () => {
     expect(kidOf(ring.sign('RS256', 'JWT', claims()))).toBe(next.kid)
   })
 
-  test('an emergency: a fresh key signs at once, everything made before is rejected at once, and guards are notified', async () => {
+  test('in an emergency a new key signs at once, everything signed before is rejected, and guards are notified', async () => {
     const ring = await open()
     const stolen = ring.sign('ES256', 'at+jwt', claims())
     const next = await ring.rotate('ES256', 'next', now)
@@ -358,7 +358,7 @@ describe('keys from PKCS#8 files', () => {
     expect(published(await slow)).toEqual(published(fast))
   })
 
-  test('every file that is of no use is named, with why', async () => {
+  test('every unusable key file is named, with the reason', async () => {
     const small = write(
       'small.pem',
       generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({

@@ -84,7 +84,7 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
 }
 
 describe('a sign-in at Microsoft', () => {
-  test('is shown without what no store keeps: NUL characters and halves of a surrogate pair', async () => {
+  test('shows a name without the characters that the store cannot keep: NUL, and halves of a surrogate pair', async () => {
     const { entra, redeem } = await connect()
     const odd = {
       name: 'Ali\0ce \ud83d',
@@ -109,7 +109,7 @@ describe('a sign-in at Microsoft', () => {
     })
   })
 
-  test('comes back as a user, keyed on tid and oid, with what Microsoft proved', async () => {
+  test('returns a user, keyed on tid and oid, with what Microsoft proved', async () => {
     const { entra, redeem } = await connect()
     entra.idToken = await entra.sign(
       entra.claims({
@@ -174,7 +174,7 @@ describe('a sign-in at Microsoft', () => {
     })
   })
 
-  test('what Microsoft does not say stays unknown: no amr, no auth_time, no "Stay signed in"', async () => {
+  test('a claim that Microsoft does not send stays unknown: no amr, no auth_time, no "Stay signed in"', async () => {
     const { redeem } = await connect()
     expect(await redeem()).toMatchObject({
       amr: undefined,
@@ -321,7 +321,7 @@ describe('an ID token that Microsoft did not issue to us (OpenID Connect Core 1.
     await expect(redeem()).rejects.toMatchObject({ guidance: 'untrusted_token' })
   })
 
-  test('no token is in what is thrown', async () => {
+  test('no error holds a token', async () => {
     const { entra, rejected } = await connect()
     const token = await entra.sign(entra.claims({ aud: 'another' }))
     entra.idToken = token
@@ -390,7 +390,7 @@ describe('what Microsoft rejects', () => {
     expect(entra.requests).toEqual([])
   })
 
-  test('down after the keys were fetched once, it is still judged by them; before, it is an outage', async () => {
+  test('while Microsoft is down, a token is verified by the keys that were fetched before; without any it is an outage', async () => {
     const first = await connect()
     first.entra.down = true
     expect(await first.rejected()).toMatchObject({ guidance: 'outage' })

@@ -25,7 +25,7 @@ test('random bytes are drawn once for many values, no byte is handed out twice, 
     for (const pool of pools) expect(pool.includes(value)).toBe(false)
 })
 
-test('no id begins with a dash, which cmb would take for an option', () => {
+test('no id begins with a dash, because cmb would read it as an option', () => {
   const draws = [Buffer.alloc(16, 0xf8), Buffer.alloc(16, 0xfb), Buffer.alloc(16, 0x41)]
   expect(newId(() => draws.shift() ?? Buffer.alloc(16))).toBe(
     Buffer.alloc(16, 0x41).toString('base64url'),

@@ -101,7 +101,7 @@ describe('what is saved', () => {
     expect(await world.rig.store.setting('branding')).toBeUndefined()
   })
 
-  test('is read by another broker of the store, when that broker hears that the registry changed', async () => {
+  test('is read by another broker of the store, when that broker is notified that the registry changed', async () => {
     const world = await open()
     const { rig } = world
     const other = { ...rig.config, look: { ...rig.config.look } }

@@ -225,7 +225,7 @@ describe('what a fresh sign-in is', () => {
     expect((await phone.signIn(path, { says: { authTime: undefined } })).status).toBe(403)
   })
 
-  test('a floor that is found after the visit for MFA leads on by itself, and each is asked for once', async () => {
+  test('a floor that is found after the visit for MFA leads to one further visit, without a page', async () => {
     const stolen = await demanded()
     const { rig, phone, path } = stolen
     phone.deleteOurCookies()

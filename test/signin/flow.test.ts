@@ -16,7 +16,7 @@ import {
 } from './browser.ts'
 
 describe('signing in', () => {
-  test('goes by the sign-in page to Microsoft and back to the instance with code, state and iss (RFC 9207)', async () => {
+  test('leads over the sign-in page to Microsoft and back to the instance, with code, state and iss (RFC 9207)', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -73,7 +73,7 @@ describe('signing in', () => {
     expect(browser.cookies.has(SESSION_COOKIE)).toBe(false)
   })
 
-  test('what is Microsoft’s own secret is sealed, and nothing of it is logged', async () => {
+  test('Microsoft’s tokens are sealed, and nothing of them is logged', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -240,7 +240,7 @@ describe('"Stay signed in?"', () => {
     expect((await browser.get(authorizePath(sydney))).status).toBe(200)
   })
 
-  test('unknown lengthens nothing', async () => {
+  test('without an answer from Microsoft, no session is longer', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -255,7 +255,7 @@ describe('"Stay signed in?"', () => {
 const NO_HOME = { uri: undefined } as never
 
 describe('the state that comes back', () => {
-  test('is valid once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
+  test('is valid once; the second time a page leads on, without a visit to Microsoft', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', NO_HOME)
     const browser = createBrowser(rig)
@@ -267,7 +267,7 @@ describe('the state that comes back', () => {
     expect(delivered(on)).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
   })
 
-  test('of two callbacks at once one signs in', async () => {
+  test('of two concurrent callbacks, one signs in', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)

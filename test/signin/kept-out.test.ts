@@ -90,7 +90,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     )
   })
 
-  test('a user who gets through clears it', async () => {
+  test('a user who signs in clears it', async () => {
     const { rig, path, check, user } = await office()
     const browsers = await several(4, user)
     for (const browser of browsers.slice(1)) await comeBackWith(browser, path, WITHDRAWN)
@@ -113,7 +113,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     expect((await check())?.state).toBe('ok')
   })
 
-  test('strangers raise nothing: browsers without a sign-in behind them, a made-up or copied answer, a made-up cookie', async () => {
+  test('a stranger raises no alert: a browser that never signed in, a forged or copied answer, a forged cookie', async () => {
     const { rig, path, check, user } = await office()
     const known = await user()
     const strangers = await several(20, async () => createBrowser(rig))
@@ -130,7 +130,7 @@ describe('users of a tenant whom Microsoft keeps out', () => {
     expect(await check()).toMatchObject({ state: 'unknown' })
   })
 
-  test('what is one user’s own affair counts for nothing: canceled, another account, a locked account', async () => {
+  test('an error of one user alone is not counted: canceled, another account, a locked account', async () => {
     const { path, check, user } = await office()
     const descriptions = [
       'AADSTS65004: The user declined.',

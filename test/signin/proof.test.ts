@@ -142,7 +142,7 @@ describe('proof of MFA', () => {
     expect(delivered(await browser.get(callback))).toHaveProperty('code')
   })
 
-  test('asked again and still without, it is a page and no third visit', async () => {
+  test('if the second visit lacks it too, a page says so, and there is no third visit', async () => {
     const { rig, client, browser } = await arrive()
     await rig.store.putTenant({
       tid: TENANT,
@@ -440,7 +440,7 @@ describe('consent', () => {
     return url.pathname + url.search
   }
 
-  test('is asked once, where the client is registered so, and then the code comes', async () => {
+  test('is asked once, where the client is registered so; then the code is issued', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const path = await consentPage(rig, browser, client)
     const page = await browser.get(path)

@@ -54,7 +54,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(answers.map((one) => one.status).sort()).toEqual([303, 400, 400])
   })
 
-  test('may be shown again while the user has not gone on, and finished after the minute', async () => {
+  test('may be shown again until the user goes on, and finished after the minute', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const browser = createBrowser(rig)

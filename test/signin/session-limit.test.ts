@@ -108,7 +108,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(await live()).toEqual([first])
   })
 
-  test('what came meanwhile counts: a revocation of the user, and another session in the place that was chosen', async () => {
+  test('a change since the form was shown counts: a revocation of the user, and another session in the chosen place', async () => {
     const { rig, client, desk, phone, live } = await limited('ask', 2)
     await signIn(rig, createBrowser(rig), authorizePath(client))
     const [second = '', first = ''] = await live()
@@ -162,7 +162,7 @@ describe('a sign-in beyond the limit of sessions', () => {
       (rig) => rig.store.putTenant({ ...CONTOSO, maxAuthenticationSeconds: 300 }),
       303,
     ],
-  ])('what was decided meanwhile counts: %s', async (_, decide, status) => {
+  ])('a change since the form was shown counts: %s', async (_, decide, status) => {
     const { rig, client, phone, live } = await limited('ask')
     const before = await live()
     const full = await signIn(rig, phone, authorizePath(client))

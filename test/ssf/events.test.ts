@@ -286,7 +286,7 @@ describe('a receiver gets', () => {
     expect(await made.pushed(id, 'sydney')).toEqual([])
   })
 
-  test('only what it asked for', async () => {
+  test('only the types of event that it asked for', async () => {
     const made = await world()
     const sydney = await made.instance('Sydney')
     const { id } = await pushStream(made, sydney, { events_requested: [`${RISC}account-disabled`] })

@@ -351,7 +351,7 @@ describe('stream configuration (SSF §8.1.1)', () => {
     })
   })
 
-  test('each change is in the audit log with its client, and a webhook hears of it', async () => {
+  test('each change is in the audit log with its client, and a webhook is sent for it', async () => {
     const { rig, instance, api } = await world()
     const now = rig.clock.now()
     const webhook = {

@@ -148,7 +148,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     ])
   })
 
-  test('a client that is registered again hears of the tenants of its former registration for two hours', async () => {
+  test('a client that is registered again gets the revocations of the tenants of its former registration for two hours', async () => {
     const b = await open()
     await put(b, { metadata: metadataOf('sydney', { tenants: ['a', 'b'] }) })
     b.now += 10

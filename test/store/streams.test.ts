@@ -155,7 +155,7 @@ describe.each(STORES)('streams of security events, on %s', (_name, make) => {
     expect((await b.store.findStream('st_1'))?.verifiedAt).toBe(b.now)
   })
 
-  test('a receiver hears of the sessions of a user who is erased', async () => {
+  test('a receiver gets the ended sessions of a user who is erased', async () => {
     const b = await open()
     await b.client('sydney', { scopes: SCOPES })
     await b.store.addStream(stream('st_1', { method: 'poll', endpointUrl: undefined }))
