@@ -13,10 +13,6 @@ import { freePort, openStage, type Stage } from './stage.ts'
 
 /** The brokers of a run: one on SQLite, or two on Postgres with a standby. */
 
-export interface Store {
-  name: 'sqlite' | 'postgres'
-  brokers: number
-}
 export const CLIENT = 'guarded'
 
 /** A broker that can be killed, stopped and given a wrong clock. */
@@ -71,7 +67,7 @@ export interface Site {
 }
 
 /** Starts the brokers. `rate` returns the speed of the clock of each. */
-export async function openSite(name: Store['name'], rate: () => number): Promise<Site> {
+export async function openSite(name: 'sqlite' | 'postgres', rate: () => number): Promise<Site> {
   const closing: (() => unknown)[] = []
   const close = async (): Promise<void> => {
     for (const one of closing.splice(0).reverse()) await one()
