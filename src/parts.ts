@@ -169,27 +169,26 @@ async function openStore(
   } = config
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
   const clocks = { nowMs: () => clock.nowMs(), elapsedMs: () => clock.elapsedMs() }
-  const open = async (): Promise<Deps['store']> => {
-    if (url === undefined)
-      return openSqliteStore({
-        file: join(dataDir, 'broker.db'),
-        startReader: given.startReader,
-        checkpoints: { failed },
-        ...clocks,
-      })
-    const { openPostgresStore } = await import('../db/postgres/store.ts')
-    return openPostgresStore({
-      url,
-      directUrl,
-      standbyRequired: standby === 'required',
-      version: version(),
-      mark: join(dataDir, 'postgres'),
-      kind,
-      work: workText(config.work),
-      ...clocks,
-    })
-  }
-  const store = await open()
+  const store =
+    url === undefined
+      ? await openSqliteStore({
+          file: join(dataDir, 'broker.db'),
+          startReader: given.startReader,
+          checkpoints: { failed },
+          ...clocks,
+        })
+      : await (
+          await import('../db/postgres/store.ts')
+        ).openPostgresStore({
+          url,
+          directUrl,
+          standbyRequired: standby === 'required',
+          version: version(),
+          mark: join(dataDir, 'postgres'),
+          kind,
+          work: workText(config.work),
+          ...clocks,
+        })
   closing.add('store', () => store.close())
   return store
 }

@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../types.ts'
 import type { Store } from '../store.ts'
 import type { DataFile } from './data-file.ts'
 import { programBeside, startThread } from './thread.ts'
-import { rejection } from './writer.ts'
+import { rejection, storeClosed } from './writer.ts'
 
 /**
  * The long reads of operators: searches, dry runs and backups. They run on a read-only connection
@@ -63,8 +63,6 @@ const HEAP_MB = 128
 
 const THREAD = programBeside(import.meta.url, 'reader-thread')
 
-const closed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
-
 export class Reader {
   readonly #file: string
   readonly #dataFile: DataFile
@@ -93,7 +91,7 @@ export class Reader {
     act: K,
     ...args: Parameters<LongReads[K]>
   ): Promise<Awaited<ReturnType<LongReads[K]>>> {
-    if (this.#closed) throw closed()
+    if (this.#closed) throw storeClosed()
     this.#dataFile.mustBeSound()
     const worker = (this.#worker ??= this.#open())
     const value = await new Promise((resolve, reject) => {
@@ -146,7 +144,7 @@ export class Reader {
     if (this.#worker !== worker) return
     this.#worker = undefined
     const lost = this.#closed
-      ? closed()
+      ? storeClosed()
       : new StoreUnavailable(
           'The thread that reads for operators ended before it had an answer. Ask again; the cause says why it ended.',
           { cause },

@@ -137,7 +137,7 @@ async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchang
     })
   const answer = isForeign(before)
     ? await act()
-    : await withLoadAudit(deps, { wanted, before, secrets }, act)
+    : await withLoadAudit(deps, wanted, before, secrets, act)
   if (answer.outcome !== 'foreign') return answer.outcome === 'unchanged' ? 'unchanged' : 'changed'
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
@@ -166,11 +166,9 @@ const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): 
  */
 function withLoadAudit(
   deps: Deps,
-  {
-    wanted,
-    before,
-    secrets,
-  }: { wanted: FileClient; before: Client | undefined; secrets: SecretHash[] },
+  wanted: FileClient,
+  before: Client | undefined,
+  secrets: SecretHash[],
   act: () => ReturnType<Deps['store']['putClient']>,
 ): ReturnType<Deps['store']['putClient']> {
   const after = { ...toWire(wanted), secrets: secrets.map(({ id }) => id) }

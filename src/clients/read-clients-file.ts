@@ -18,9 +18,10 @@ export interface FileClient {
   secretHashes: string[]
 }
 
-type ClientsFile =
-  | { ok: true; clients: FileClient[]; fingerprint: string; secretFiles: string[] }
-  | { ok: false; problems: string[]; fingerprint: string; secretFiles: string[] }
+type ClientsFile = { fingerprint: string; secretFiles: string[] } & (
+  | { ok: true; clients: FileClient[] }
+  | { ok: false; problems: string[] }
+)
 
 /** The form of a SHA-256 in base64url: 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { within } from '../runtime/concurrency.ts'
 import { answerOfBody, outcomeOf } from './aadsts.ts'
 import { openApplication } from './application.ts'
 import type { Need } from './asking.ts'
@@ -16,6 +17,13 @@ import { createTransport, MicrosoftUnreachable } from './transport.ts'
  */
 
 const STEP_MS = 3_000
+
+const inTime = <T>(work: Promise<T>): Promise<T> =>
+  within(
+    STEP_MS,
+    work,
+    () => new MicrosoftUnreachable(`Microsoft did not answer within ${STEP_MS / 1000} seconds.`),
+  )
 
 export async function examine(need: Need, tid: string): Promise<Examination> {
   let dateMs = Number.NaN
@@ -48,7 +56,7 @@ async function reading(
   tid: string,
 ): Promise<Discovery | { problem: string }> {
   try {
-    return await within(
+    return await inTime(
       directory.discovery(tid).then(async (discovery) => {
         if ((await directory.verifier(tid).warm()) === 0)
           throw new MicrosoftUnreachable('It publishes no signing keys.')
@@ -169,7 +177,7 @@ async function tryCredential(
       discovery,
       transport,
     })
-    const token = await within(
+    const token = await inTime(
       application.acquireTokenByClientCredential({ scopes: [scope], skipCache: true }),
     )
     return { ok: true, graphRoles: rolesOf(token?.accessToken) }
@@ -244,23 +252,5 @@ export async function credentialEnd({
     return Math.floor(Date.parse(new X509Certificate(pem).validTo) / 1000)
   } catch {
     return undefined
-  }
-}
-
-async function within<T>(promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () =>
-        reject(
-          new MicrosoftUnreachable(`Microsoft did not answer within ${STEP_MS / 1000} seconds.`),
-        ),
-      STEP_MS,
-    )
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -65,15 +65,9 @@ function textsFrom(messages: Messages, product: string): unknown {
   if (typeof messages === 'function') return messages(product)
   const all = Array.isArray(messages) ? [] : {}
   for (const [key, one] of Object.entries(messages)) {
-    const define = (how: PropertyDescriptor): unknown =>
-      Object.defineProperty(all, key, { enumerable: true, configurable: true, ...how })
-    define({
-      get() {
-        const value = textsFrom(one, product)
-        define({ value })
-        return value
-      },
-    })
+    let text: unknown
+    const get = (): unknown => (text ??= textsFrom(one, product))
+    Object.defineProperty(all, key, { enumerable: true, get })
   }
   return all
 }

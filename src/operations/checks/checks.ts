@@ -1,3 +1,4 @@
+import { within } from '../../runtime/concurrency.ts'
 import type { Deps } from '../deps.ts'
 import { type Check, type Looking, looking } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
@@ -83,6 +84,7 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
   const found: Found[] = await within(
     ms,
     Promise.resolve().then(() => check.look(look)),
+    () => new Error(`There was no answer within ${ms / 1000} seconds.`),
   ).catch((error: unknown) => {
     deps.log.warn('check_not_done', { check: check.id, problem: message(error) })
     return [
@@ -96,19 +98,4 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
     ]
   })
   return found.map((one) => ({ check: check.id, ...one }))
-}
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`There was no answer within ${ms / 1000} seconds.`)),
-      ms,
-    )
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

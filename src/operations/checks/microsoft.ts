@@ -263,13 +263,14 @@ async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
     tried.guidance === 'app_missing'
       ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
       : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
-  // Before its consent, a tenant that is being connected does not have the application yet.
-  return [
-    isDecided(row) || tried.guidance !== 'app_missing'
-      ? failed(`${found} Users of this tenant cannot sign in.`, fix)
-      : warning(found, fix),
-  ]
+  return [unlessUndecided(row, tried.guidance, found, fix)]
 }
+
+/** Before its consent, a tenant that is being connected does not have the application yet. */
+const unlessUndecided = (row: Tenant, guidance: string, found: string, fix: string): Found =>
+  isDecided(row) || guidance !== 'app_missing'
+    ? failed(`${found} Users of this tenant cannot sign in.`, fix)
+    : warning(found, fix)
 
 async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found[]> {
   const { authorize } = await examine(row.tid)
@@ -283,12 +284,7 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
     guidance === 'redirect_mismatch'
       ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
       : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
-  // Before its consent, a tenant that is being connected does not have the application yet.
-  return [
-    isDecided(row) || guidance === 'redirect_mismatch'
-      ? failed(`${found} Users of this tenant cannot sign in.`, fix)
-      : warning(found, fix),
-  ]
+  return [unlessUndecided(row, guidance, found, fix)]
 }
 
 /**
