@@ -711,9 +711,10 @@ export const guards = sqliteTable(
 )
 
 /**
- * The streams and lengths of leases, by which receipts go. A row with a guard id is a stream or a poller, and is committed before its
- * first lease. A row without one is a period in which a client had this length of lease, or, with a
- * `reportedSeq` of -1, the doubt whether a server that failed had such streams.
+ * The streams and lengths of leases from which receipts are computed. A row with a guard id is a
+ * stream or a poller, and is committed before its first lease. A row without one is a period in
+ * which a client had this length of lease, or, with a `reportedSeq` of -1, the doubt whether a
+ * server that failed had such streams.
  */
 export const guardLeases = sqliteTable(
   'guard_leases',
