@@ -21,6 +21,7 @@ STEPS_MS = 20
 LOST = 0.02
 RATE_MS = 60_000
 ANSWER_SECONDS = 5
+LATE_MS = 10_000
 MOST_BYTES = 4 * 2**20
 NAMED_MS, MOST_NAMED = 120_000, 20
 TOLERANCE_SECONDS = 5
@@ -462,6 +463,7 @@ class Guard:
 
     def _request(self, method, path, body=None):
         connection = self._connect(ANSWER_SECONDS)
+        begun = elapsed()
         try:
             headers = {"Authorization": self.authorization, "Content-Type": "application/json"}
             connection.connect()
@@ -469,7 +471,7 @@ class Guard:
                 connection.request(method, self._path(path), body, headers)
                 response = connection.getresponse()
                 text = response.read(MOST_BYTES)
-            if response.headers["Date"]:
+            if response.headers["Date"] and elapsed() - begun < LATE_MS:
                 self.broker_ahead = parsedate_to_datetime(response.headers["Date"]).timestamp() + 0.5 - elapsed() / 1000
             return response.status, text
         finally:

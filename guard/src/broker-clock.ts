@@ -5,6 +5,8 @@ import type { Clock } from './clock.ts'
  * a smaller one says nothing.
  */
 const NOISE_MS = 1500
+/** The longest that an answer takes. If one takes longer the machine slept, and its `Date` is old. */
+const LATE_MS = 10_000
 /**
  * The most that two clocks of this machine may differ since the measurement. A larger difference
  * means that the wall clock was set, or the machine slept.
@@ -33,13 +35,14 @@ export class BrokerClock {
 
   /**
    * Measures the difference from the `Date` of an answer.
-   * @param begunMs this machine's time when the request was sent
+   * @param begunMs the reading of `elapsedMs` when the request was sent
    */
   heard(date: string | null, begunMs: number): void {
     const sentMs = Date.parse(date ?? '')
-    if (Number.isNaN(sentMs)) return
+    const tookMs = this.#clock.elapsedMs() - begunMs
+    if (Number.isNaN(sentMs) || tookMs > LATE_MS) return
     const wallMs = this.#clock.nowMs()
-    const between = sentMs + 500 - (begunMs + wallMs) / 2
+    const between = sentMs + 500 - (wallMs - tookMs / 2)
     const offsetMs = Math.abs(between) <= NOISE_MS ? 0 : Math.ceil(between / 1000 - 0.5) * 1000
     this.#measured = { offsetMs, ...this.#read(), wallMs }
     this.#onMeasured(offsetMs / 1000)

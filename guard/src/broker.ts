@@ -265,7 +265,7 @@ export class Broker {
    * credentials would go to another server. Some runtimes do not know `redirect: 'error'`.
    */
   async #ask(uri: string, init: RequestInit): Promise<Response> {
-    const begunMs = this.#clock.nowMs()
+    const begunMs = this.#clock.elapsedMs()
     const response = await this.#fetch(uri, { ...init, redirect: 'manual' })
     this.#brokerClock.heard(response.headers.get('date'), begunMs)
     return response
