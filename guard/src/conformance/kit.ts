@@ -73,7 +73,6 @@ export async function runKit({ adapters, only = '', ...rest }: RunOptions): Prom
   const shared = cases.filter((each) => !isOwn(each))
   const waiting = cases.filter(isOwn)
   const results: Result[] = []
-  let gone = false
   const run = async (adapter: Adapter, first: readonly Case[]): Promise<void> => {
     const note = (result: Result): void => {
       results.push(result)
@@ -82,10 +81,12 @@ export async function runKit({ adapters, only = '', ...rest }: RunOptions): Prom
     const options = { ...rest, keys, adapter }
     try {
       await runTogether(first, options, note)
-      for (let next = waiting.shift(); next !== undefined && !gone; next = waiting.shift())
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
         note(await runOne(next, options, undefined))
-    } finally {
-      gone = waiting.length > 0
+    } catch (error) {
+      // The other adapters run no further case either.
+      waiting.length = 0
+      throw error
     }
   }
   const runs = adapters.map((adapter, index) => run(adapter, index === 0 ? shared : []))
