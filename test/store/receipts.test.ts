@@ -229,7 +229,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
   }
 }
 
-const ROUNDS = 220
+const ROUNDS = 120
 /** How long after its revocation a claim is compared: longer than the longest lease. */
 const COMPARED_SECONDS = 200
 
@@ -248,7 +248,7 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
           const took = new Set(w.lengths.keys())
           open.set(await w.revoke(), { atMs: w.nowMs(), took })
         }
-        for (const name of ['connect', 'report', 'arrive', 'tend'])
+        for (const name of ['connect', 'hang', 'report', 'arrive', 'arrive', 'tend'])
           if (w.random() < 0.6) await w.acts[name]?.()
         await w.acts[w.pick(Object.keys(w.acts))]?.()
         w.advance(w.pick([0, 0, 1, 3, 16]))
