@@ -81,7 +81,7 @@ describe('signing out on this device', () => {
   test('the page follows the deliveries', async () => {
     const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
     expect(done.text).toContain('Case Manager Sydney Signing out…')
-    expect(done.html).toContain('<script data-seconds="30">')
+    expect(done.html).toContain('<script data-seconds="65">')
     for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
       const attempt = {
         attempt: 1,
@@ -101,7 +101,27 @@ describe('signing out on this device', () => {
     const later = await browser.get(done.path)
     for (const city of ['Sydney', 'Melbourne'])
       expect(later.text).toContain(`Case Manager ${city} Signed out`)
+    expect(later.text).toContain('All 2 apps have confirmed.')
     expect(later.html).not.toContain('data-seconds')
+  })
+
+  test('an app that has not confirmed stops by itself when its lease is over; of one without a guard that is not said', async () => {
+    const { leases } = rig.feed
+    const stream = leases.name('stream')
+    await leases.open({ stream, clientId: 'melbourne', guardId: 'web-1' })
+    const until = new Date(rig.clock.nowMs() + 30_000).toISOString().slice(11, 19)
+    const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
+    rig.clock.advance(3)
+    const later = await browser.get(done.path)
+    expect(later.text).toContain(
+      `Case Manager Melbourne could not be reached. It stops by itself at ${until} UTC.`,
+    )
+    expect(later.text).not.toContain('Case Manager Sydney could not be reached')
+    expect(later.text).toContain('Case Manager Sydney Not confirmed yet')
+    rig.clock.advance(27)
+    const last = await browser.get(done.path)
+    expect(last.text).toContain('Case Manager Melbourne Signed out')
+    expect(last.text).not.toContain('by itself')
   })
 })
 

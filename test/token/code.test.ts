@@ -83,6 +83,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       auth_time: START,
       nonce: 'nonce-1',
       sid: session.sid,
+      session_expiry: session.absoluteAt,
       acr: 'urn:case-manager:acr:mfa',
       at_hash: createHash('sha256')
         .update(tokens.access_token)
