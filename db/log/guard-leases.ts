@@ -3,6 +3,7 @@ import { type Act, newId } from '../engine/act.ts'
 import { isOneOf, perEngine, rowsOf } from '../engine/dialect.ts'
 import {
   assign,
+  castTo,
   columnsOf,
   command,
   insertInto,
@@ -50,8 +51,8 @@ const endLength = command(
 const insertDoubts = command(
   (p: Takes<{ id: string; all: number }>) =>
     sql`INSERT INTO ${guardLeases} (stream, client_id, guard_id, seconds, first_seq, last_seq, reported_seq, reported_at_ms, holder)
-      SELECT ${p.id} || ' ' || ${clients.clientId}, ${clients.clientId}, '', ${sql.raw(String(LONGEST_LEASE_SECONDS))}, ${headSeq}, ${OPEN}, -1, 0, ''
-      FROM ${clients} WHERE ${p.all} = 1 OR ${clients.clientId} IN (SELECT ${guards.clientId} FROM ${guards})`,
+      SELECT ${castTo('text', p.id)} || ' ' || ${clients.clientId}, ${clients.clientId}, '', ${sql.raw(String(LONGEST_LEASE_SECONDS))}, ${headSeq}, ${OPEN}, -1, 0, ''
+      FROM ${clients} WHERE ${castTo('bigint', p.all)} = 1 OR ${clients.clientId} IN (SELECT ${guards.clientId} FROM ${guards})`,
 )
 const holder = query(
   columnsOf(guardLeases, 'holder'),
