@@ -23,6 +23,8 @@ export const TYP = {
   idToken: 'JWT',
   logoutToken: 'logout+jwt',
   securityEvent: 'secevent+jwt',
+  /** The broker's own: the receipt of a revocation. */
+  receipt: 'revocation-receipt+jwt',
 } as const
 
 /** The event of a logout token (Back-Channel Logout 1.0 §2.4). */

@@ -8,8 +8,6 @@ import { visibleTenants, visibleTo } from './feed-wire.ts'
  * (docs/evidence.md).
  */
 
-export const RECEIPT_TYP = 'revocation-receipt+jwt'
-
 /** By how much the clocks of two brokers may differ, and one may have been set unnoticed. */
 const CLOCKS_MS = 90_000
 

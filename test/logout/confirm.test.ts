@@ -114,7 +114,7 @@ describe('signing out on this device', () => {
     rig.clock.advance(3)
     const later = await browser.get(done.path)
     expect(later.text).toContain(
-      `Case Manager Melbourne could not be reached. It stops by itself at ${until} UTC.`,
+      `Case Manager Melbourne could not be reached. It stops by itself at ${until} UTC`,
     )
     expect(later.text).not.toContain('Case Manager Sydney could not be reached')
     expect(later.text).toContain('Case Manager Sydney Not confirmed yet')

@@ -8,7 +8,7 @@ import {
   NOTHING_BEFORE,
   personalHash,
 } from '../../protocol/evidence-chain.ts'
-import { RECEIPT_TYP } from '../../revocation/receipt.ts'
+import { TYP } from '../../protocol/names.ts'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 
 /**
@@ -101,7 +101,7 @@ export async function verifyEvidence(
       ? { from: Number(signature.from), to: Number(signature.to) }
       : { from: Number(signature.seq), to: Number(signature.seq) }
   for (const { jws } of records.filter(({ record }) => record === 'receipt'))
-    if ((await check(String(jws), RECEIPT_TYP))?.seq !== signature.seq)
+    if ((await check(String(jws), TYP.receipt))?.seq !== signature.seq)
       throw new Error('The receipt is not signed by the broker, or is of another revocation.')
   const links = await verifiedChain(records, { log, ...range }, check)
   return { log, ...range, ...verifiedRows(records, links, range), signedAt: Number(signature.iat) }
@@ -115,7 +115,7 @@ export async function verifyReceipt(
   { jws, ...members }: Line,
   check: CheckSignature,
 ): Promise<Verified> {
-  const { iss: _, iat, ...claims } = (await check(String(jws), RECEIPT_TYP)) ?? {}
+  const { iss: _, iat, ...claims } = (await check(String(jws), TYP.receipt)) ?? {}
   if (canonical(claims as never) !== canonical(members as never))
     throw new Error(
       'The receipt was changed, or is signed by another key: its signature does not cover its members.',
@@ -195,7 +195,7 @@ export interface KeyTimes {
 
 const SIGNED: Partial<Record<string, string>> = {
   [HEAD_TYP]: 'A head of the chain',
-  [RECEIPT_TYP]: 'The receipt',
+  [TYP.receipt]: 'The receipt',
 }
 
 /** Returns the problem if a signature's time is outside its key's time; otherwise undefined. */

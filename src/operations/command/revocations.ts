@@ -1,6 +1,6 @@
 import type { WireSelector } from '../../protocol/selector.ts'
 import { GUARD_WORDS } from '../acts/guards.ts'
-import { guardsWords, receiptWords } from '../acts/receipts.ts'
+import { guardsWords, receiptWords } from '../acts/receipt-words.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { type AnswerTo, CommandFailure, EXIT } from './broker.ts'
 import {

@@ -16,7 +16,8 @@ import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
-import { guardsWords, receiptWords, signedReceiptOf } from '../acts/receipts.ts'
+import { guardsWords, receiptWords } from '../acts/receipt-words.ts'
+import { signedReceiptOf } from '../acts/receipts.ts'
 import { exportAs, userIn } from '../acts/scope.ts'
 import {
   actorWords,

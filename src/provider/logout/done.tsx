@@ -118,12 +118,14 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
     <p>{what}</p>
     <div class="stack" id="progress" data-live aria-live="polite">
       <ul class="rows">
-        {rows.map(({ name, progress }) => (
+        {rows.map(({ name, progress, untilMs }) => (
           <li>
             <div class="row apart">
               <span>{name}</span>
               {progress === undefined ? null : (
-                <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>
+                <span class={untilMs === undefined ? TAG[progress] : TAG.pending}>
+                  {t.signedOut.progress[progress]}
+                </span>
               )}
             </div>
           </li>
