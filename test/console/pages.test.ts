@@ -265,7 +265,7 @@ describe('what the pages show', () => {
     await rig.register('Perth', { logoutUris: [] })
     const page = await (await atConsole(rig, 'operator')).get('/ops')
     expect(page.text).toMatch(
-      /Case Manager Perth: has neither a guard nor a logout address\s+It honors an access token for up to 5 min after it was revoked/,
+      /1 thing needs you today.*Case Manager Perth has neither a guard nor a logout address\..*It accepts a revoked access token for up to 300 seconds/,
     )
   })
 

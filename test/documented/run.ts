@@ -45,7 +45,7 @@ const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number
   ['README.md', 'npx cmb deliveries redrive', /no rejected or failed delivery/],
   ['README.md', 'npx cmb --help', /^Usage: cmb/],
   ['', 'cmb doctor', /ok/, 0, 1],
-  ['', 'cmb status', /^(?:All good|\d+ things? needs? you now)/, 0, 1],
+  ['', 'cmb status', /^(?:All good|\d+ things? needs? you (?:now|today))/, 0, 1],
   ['docs/deploy.md', 'cmb --data-dir', /ok {4}/, 0, 1],
   ['docs/admin-api.md', 'curl', /"status":/],
   ['docs/shared-signals.md', 'curl', /"stream_id":|"sets":/],

@@ -57,10 +57,15 @@ export async function readinessOf(
         : 'degraded'
   const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
   const problems = problemsOf(wrong, checks)
-  const now = problems.filter(({ urgency }) => urgency === 'now').length
-  const verdict =
-    now === 0 ? 'All good' : now === 1 ? '1 thing needs you now' : `${now} things need you now`
-  return { status, verdict, parts, checks: wrong, problems }
+  return { status, verdict: verdictOf(problems), parts, checks: wrong, problems }
+}
+
+/** Says in words how many problems need an operator, by the most urgent of them. */
+function verdictOf(problems: readonly Problem[]): string {
+  const urgency = problems[0]?.urgency ?? 'note'
+  if (urgency === 'note') return 'All good'
+  const count = problems.filter((one) => one.urgency === urgency).length
+  return `${count} ${count === 1 ? 'thing needs' : 'things need'} you ${urgency}`
 }
 
 const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))

@@ -276,7 +276,7 @@ export const readiness = shape('Readiness', {
     .enum(['ready', 'degraded', 'unavailable', 'ending'])
     .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
   parts: z.object({ store: part, queue: part, microsoft: part }),
-  verdict: text.meta({ description: 'All good, or how many things need an operator now' }),
+  verdict: text.meta({ description: 'All good, or how many things need an operator now or today' }),
   checks: z.array(finding).meta({ description: 'every warning and failure' }),
 })
 const broker = z.object({
