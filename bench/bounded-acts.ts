@@ -325,7 +325,7 @@ async function writes(bench: ActsBench): Promise<void> {
     historyDays: 90,
     addressDays: 30,
   }
-  const deps = { store, clock, config: { retention }, queue: { addUrgent: () => undefined } }
+  const deps = { store, clock, config: { retention }, queue: { send: () => undefined } }
   /** The workers read only these members of a broker's parts. */
   const worker = deps as unknown as Parameters<typeof purgeOld>[0] &
     Parameters<typeof fanOutDeliveries>[0] &

@@ -50,9 +50,8 @@ export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
 /** Returns a queue that does nothing. Nothing is revoked here, so no delivery is pending. */
 export function noQueue(): DeliveryQueue {
   return {
-    add: () => {},
-    addUrgent: () => {},
-    useLanes: () => {},
+    send: () => {},
+    changed: () => {},
     targets: () => [],
     work: () => ({ stop: async () => {} }),
     health: async () => ({ up: false, engine: 'valkey' }),

@@ -40,7 +40,12 @@ import { findRepeatable, keepRepeatable } from './operator/repeatable.ts'
 import { splitDelivery } from './outbox/add.ts'
 import { attemptsOf, findDelivery, recordDelivery, releaseDelivery } from './outbox/attempts.ts'
 import { closeDeliveries, redrive, tryNow } from './outbox/decisions.ts'
-import { dueDeliveries, earlyDeliveries, pendingTargetIds } from './outbox/due.ts'
+import {
+  dueDeliveries,
+  earlyDeliveries,
+  pendingRevocations,
+  pendingTargetIds,
+} from './outbox/due.ts'
 import { leaseDelivery } from './outbox/delivery-lease.ts'
 import { deliveryCountsNow, listDeliveries } from './outbox/lists.ts'
 import {
@@ -153,6 +158,7 @@ const READS = {
   dueDeliveries,
   earlyDeliveries,
   pendingTargetIds,
+  pendingRevocations,
   attemptsOf,
   deliveryCounts: deliveryCountsNow,
   listWebhooks,

@@ -252,6 +252,7 @@ export interface Delivery {
    */
   sid?: string | undefined
   sub?: string | undefined
+  priority: Priority
   state: DeliveryState
   /** The number of attempts made. */
   attempts: number

@@ -9,7 +9,7 @@ import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
 import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './runtime/log.ts'
-import { createMetrics, type Metrics } from './runtime/metrics.ts'
+import { createMetrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import {
@@ -74,7 +74,7 @@ async function open(
     given.keys ??
     openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency })
   Promise.resolve(ring).catch(() => undefined)
-  const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
+  const queue = given.queue ?? (await openQueue({ config, log }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const feed =
     given.feed ??
@@ -225,18 +225,17 @@ function openOutbound(
 }
 
 async function openQueue(
-  input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock },
+  { config, log }: { config: Config; log: Log },
   closing: Closing,
 ): Promise<DeliveryQueue> {
-  const { config, ...rest } = input
   const engine = await startQueueEngine({
     dataDir: config.dataDir,
     url: config.queueUrl,
-    log: input.log,
+    log,
   })
   closing.add('queue server', () => engine.close())
   const { openDeliveryQueue } = await import('./outbox/delivery-queue.ts')
-  const queue = await openDeliveryQueue({ engine, ...rest })
+  const queue = await openDeliveryQueue({ engine, log })
   closing.add('queue', () => queue.close())
   return queue
 }

@@ -177,13 +177,13 @@ export class FakeMicrosoft implements Microsoft {
 export class RecordingQueue {
   readonly added: DeliveryRef[] = []
   up = true
-  add(refs: readonly DeliveryRef[]): void {
+  readonly changes: number[] = []
+  send(refs: readonly DeliveryRef[]): void {
     this.added.push(...refs)
   }
-  addUrgent(refs: readonly DeliveryRef[]): void {
-    this.added.push(...refs)
+  changed(seq: number): void {
+    this.changes.push(seq)
   }
-  useLanes(): void {}
   states: TargetState[] = []
   targets(): TargetState[] {
     return this.states

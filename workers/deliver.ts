@@ -90,12 +90,14 @@ export async function deliver(
   const { verdict } = attempted
   if (verdict.outcome !== 'retry') {
     await settle(deps, kind, attempted, verdict)
+    tellJob(deps, attempted)
     return verdict.outcome === 'rejected'
       ? { outcome: 'rejected', failure: failing(delivery, verdict.code) }
       : { outcome: 'delivered' }
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
   else await giveBack(deps, attempted)
+  tellJob(deps, attempted)
   // A target that answers is not down, even if it rejects this message.
   if (verdict.answered === true) return { outcome: 'passed' }
   return {
@@ -103,6 +105,16 @@ export async function deliver(
     retryAfterSeconds: verdict.retryAfterSeconds,
     failure: failing(delivery, verdict.error),
   }
+}
+
+/** Tells the job of the revocation, if one caused the delivery, about an attempt. */
+function tellJob({ queue }: DeliverDeps, { delivery, attempt, verdict }: Attempted): void {
+  if (delivery.seq === undefined) return
+  const failure = 'error' in verdict ? verdict.error : undefined
+  queue.changed(
+    delivery.seq,
+    failure && `${delivery.clientId}: attempt ${attempt.attempt}: ${failure}`,
+  )
 }
 
 const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({
@@ -124,7 +136,7 @@ async function split(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): P
   }
   const refs = await deps.store.splitDelivery({ id: ref.id, attempt })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'superseded' })
-  if (refs.length > 0) deps.queue.add(refs)
+  deps.queue.send(refs)
   return { outcome: 'passed' }
 }
 
@@ -299,7 +311,7 @@ async function countFailure(
     client: delivery.clientId,
     outcome: delayMs === undefined ? 'failed' : 'retry',
   })
-  if (delayMs !== undefined) return deps.queue.add([{ ...ref, attempt: ref.attempt + 1 }], delayMs)
+  if (delayMs !== undefined) return
   deps.log.error('delivery_failed', {
     ...where,
     attempts: ref.attempt,

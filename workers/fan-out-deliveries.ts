@@ -23,7 +23,7 @@ export async function fanOutDeliveries(
 ): Promise<void> {
   await inPages(pacing(LIMITS), going, async (limit) => {
     const { pending, more } = await deps.store.fanOutPending({ limit })
-    if (pending.length > 0) deps.queue.addUrgent(pending)
+    deps.queue.send(pending)
     return more
   })
 }

@@ -6,6 +6,7 @@ import { messageKinds } from '../src/outbox/message-kinds.ts'
 import { applyLimits, liftLocks, sweepingExpired } from './expiry.ts'
 import { askMicrosoft, subscriptionCare } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
+import { addingJobs, driveRevocation } from './drive-revocation.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { forgetErased, purgeOld, purgeOneTime } from './housekeeping.ts'
 import { Probing } from './probe-microsoft.ts'
@@ -35,11 +36,6 @@ const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
 const HEADS_MS = 60_000
 const KEYS_MS = 60 * 60_000
-/**
- * The most jobs processed at a time. A job only passes its deliveries on to the lanes; this number
- * keeps the round trips to the queue's server full.
- */
-const JOBS_AT_A_TIME = 50
 /**
  * The time in which running attempts may finish when the process ends. Then they are aborted and
  * not counted.
@@ -126,15 +122,19 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const lanes = new Lanes(deps, (ref, how) =>
     deliver({ ...deps, ending: ending.signal }, kinds, ref, how),
   )
-  deps.queue.useLanes(lanes)
-  const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
+  const jobs = deps.queue.work(lanes, (seq) => driveRevocation(deps, lanes, seq))
   const fanOut = begun(
     repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)),
   )
-  // Finds due deliveries that no process has: the queue was down, its data was lost, or a process
-  // was killed. They go directly to the lanes of this process, because the queue may be down, and a
-  // delayed job with the same id would silently replace a new one.
-  const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => lanes.look()))
+  // Finds due deliveries that no process has: no revocation caused them, the queue was down, its
+  // data was lost, or a process was killed. They go directly to the lanes of this process.
+  const addJobs = addingJobs(deps)
+  const relay = begun(
+    repeat(deps.log, 'relay-deliveries', RELAY_MS, async () => {
+      await lanes.look()
+      await addJobs()
+    }),
+  )
   const streams = repeat(deps.log, 'tend-streams', STREAMS_MS, () => tendStreams(deps, stillGoing))
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
@@ -147,7 +147,6 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
     {
       async stop() {
         unsubscribe()
-        deps.queue.useLanes(undefined)
         await Promise.all([
           jobs.stop(),
           drainLanes(deps, lanes, ending),

@@ -66,5 +66,5 @@ async function disable(
     lost,
     next: 'Fix the receiver. The receiver then enables its stream again (POST /ssf/status).',
   })
-  queue.addUrgent(done.refs)
+  queue.send(done.refs)
 }

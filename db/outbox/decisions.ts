@@ -11,7 +11,7 @@ import {
   type RowOf,
   type Takes,
 } from '../engine/statement.ts'
-import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
+import { deliveries, deliveryAttempts, revocations, streams, targets } from '../schema.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import { applyCountChanges } from './counts.ts'
@@ -34,6 +34,8 @@ type Which = {
   id?: string | undefined
   targetId?: string | undefined
   clientId?: string | undefined
+  /** All deliveries of this revocation. */
+  seq?: number | undefined
 }
 
 const rising = (p: Takes<Page>) =>
@@ -61,6 +63,12 @@ const ownerOf = query(
   columnsOf(targets, 'clientId'),
   (p: Takes<{ targetId: string }>, f) =>
     sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
+)
+// All deliveries of a revocation have its time, which is in the index of states.
+const timeOf = query(
+  columnsOf(revocations, 'atMs'),
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 /** A delivery that its receiver polls, or that its stream does not push now, becomes held. */
 const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
@@ -117,8 +125,10 @@ export function* closeRows(
   yield* applyCountChanges(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
 }
 
-const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>
-  (targetId ?? row.targetId) === row.targetId && (clientId ?? row.clientId) === row.clientId
+const isAmong = (row: Row, { targetId, clientId, seq }: Which): boolean =>
+  (targetId ?? row.targetId) === row.targetId &&
+  (clientId ?? row.clientId) === row.clientId &&
+  (seq ?? row.seq) === row.seq
 
 function* decideOne(
   id: string,
@@ -159,24 +169,25 @@ function* decidePage(
  * @param decided is called with the rows of each batch
  */
 async function decideEach(
-  { write, writePage }: Engine,
+  { read, write, writePage }: Engine,
   states: readonly DeliveryState[],
   which: Which,
   { decide, decided }: { decide: Decide; decided: (rows: Row[]) => void },
 ): Promise<void> {
-  const { id } = which
+  const { id, seq } = which
   if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
+  const atMs = seq === undefined ? undefined : ((await read(() => timeOf.get({ seq })))?.atMs ?? 0)
   const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
     for (
-      let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' };
+      let page: Omit<Page, 'rows'> | undefined = { state, atMs: atMs ?? -1, id: '' };
       page !== undefined;
       await pace.rest()
     ) {
       const from: Page = { ...page, rows: pace.rows }
       const { rows, next } = await writePage(() => decidePage(from, which, decide))
       decided(rows)
-      page = next
+      page = next !== undefined && next.atMs > (atMs ?? next.atMs) ? undefined : next
     }
 }
 
@@ -203,14 +214,13 @@ export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
 /**
  * Closes pending, rejected and failed deliveries, so that they are not sent any more. The reason
  * becomes part of the proof of each.
- * @returns how many
  */
 export async function closeDeliveries(
   engine: Engine,
   { reason, ...which }: Which & { reason: string },
-): Promise<number> {
-  let closed = 0
-  const decided = (rows: Row[]): void => void (closed += rows.length)
+): Promise<DeliveryRef[]> {
+  const closed: DeliveryRef[] = []
+  const decided = (rows: Row[]): void => void closed.push(...rows.map(refOf))
   await decideEach(engine, ['pending', 'failed', 'rejected'], which, {
     decide: (rows) => closeRows(rows, reason),
     decided,

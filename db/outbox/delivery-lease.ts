@@ -13,12 +13,6 @@ import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts
  * or not due, gets no lease.
  */
 
-/**
- * How early a job may come and still get the lease, because the clocks of queue and broker differ a
- * little.
- */
-const EARLY_MS = 100
-
 export type LeaseInput = {
   id: string
   attempt: number
@@ -40,7 +34,7 @@ export type Wanted = {
 export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
   made: attempt - 1,
   nowMs,
-  dueByMs: early === true ? HELD - 1 : nowMs + EARLY_MS,
+  dueByMs: early === true ? HELD - 1 : nowMs,
 })
 
 /** Tests whether the attempt may be leased, for a row of `deliveries`. */

@@ -69,6 +69,15 @@ const nextTarget = query(
     WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} > ${p.after} ORDER BY ${deliveries.targetId} LIMIT 1`,
 )
 
+const pendingSeqs = query(
+  columnsOf(deliveries, 'seq', 'createdAtMs'),
+  (
+    p: Takes<{ afterMs: number; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')}
+    WHERE ${deliveries.state} = 'pending' AND ${deliveries.createdAtMs} > ${p.afterMs} ORDER BY ${deliveries.createdAtMs} LIMIT ${p.limit}`,
+)
+
 function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
   // Bulk deliveries without a revocation share as one more.
   const rows = yield* dueOfNone.all(page)
@@ -97,6 +106,21 @@ export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boo
   return {
     refs: [...urgent, ...wide.rows, ...background].map(refOf),
     more: wide.more || urgent.length === page.limit || background.length === page.limit,
+  }
+}
+
+/**
+ * Returns the revocations of the oldest pending deliveries after a time, for a round over all of
+ * them. `nextMs` is where the next page begins; undefined at the end of the round.
+ */
+export function* pendingRevocations(page: {
+  afterMs: number
+  limit: number
+}): Act<{ seqs: number[]; nextMs: number | undefined }> {
+  const rows = yield* pendingSeqs.all(page)
+  return {
+    seqs: [...new Set(rows.flatMap(({ seq }) => seq ?? []))],
+    nextMs: rows.length < page.limit ? undefined : rows.at(-1)?.createdAtMs,
   }
 }
 

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { query, type RowOf, type Takes } from '../engine/statement.ts'
-import { deliveries, deliveryCounts, targets } from '../schema.ts'
+import { deliveries, deliveryCounts, revocations, targets } from '../schema.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
 import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
@@ -54,6 +54,13 @@ const ofSeq = query(
   deliveryFields,
   (p: Takes<Page & { seq: number }>, f) =>
     sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
+)
+// Their time is also that of the revocation, so the index of states has those in one state together.
+const ofSeqAndState = query(
+  deliveryFields,
+  (p: Takes<Page & { seq: number; state: string }>, f) =>
+    sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state}
+      AND ${deliveries.createdAtMs} = (SELECT ${revocations.atMs} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}) ${falling(p)}`,
 )
 const placeOf = query(
   { atMs: deliveries.createdAtMs, id: deliveries.id },
@@ -107,7 +114,7 @@ function* byState({ clientId, state, limit }: Asked, place: Place): Act<Delivery
 
 /**
  * Lists the deliveries of one revocation page by page. A wide one may have a million, few of them
- * in the wanted state, so the event loop runs between pages.
+ * of the wanted client, so the event loop runs between pages.
  */
 async function bySeq(
   { read }: Engine,
@@ -118,11 +125,12 @@ async function bySeq(
   const found: DeliveryRow[] = []
   for (let place = first; ; await turn()) {
     const from = place
-    const page = await read(() => ofSeq.all({ seq, ...from, limit: PAGE }))
+    const asked = { seq, ...from, limit: PAGE }
+    const page = await read(() =>
+      state === undefined ? ofSeq.all(asked) : ofSeqAndState.all({ ...asked, state }),
+    )
     found.push(
-      ...page.filter(
-        (one) => (clientId ?? one.clientId) === one.clientId && (state ?? one.state) === one.state,
-      ),
+      ...page.filter((one) => one.seq === seq && (clientId ?? one.clientId) === one.clientId),
     )
     const last = page.at(-1)
     if (found.length >= limit || page.length < PAGE || last === undefined)

@@ -64,6 +64,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   payload: optional(row.payload),
   sid: optional(row.sid),
   sub: optional(row.sub),
+  priority: PRIORITIES[row.priority] ?? 'background',
   state: row.state,
   attempts: row.attempts,
   createdAtMs: row.createdAtMs,

@@ -1,53 +1,50 @@
 import { Queue, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
-import type { DeliveryRef } from '../../db/types.ts'
 import { within } from '../runtime/concurrency.ts'
-import type { Deps } from './deps.ts'
 import type { Log } from '../runtime/log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import {
   ANSWER_MS,
-  eachOf,
+  type Drive,
   type JobData,
   keepWorking,
   PacedWorker,
+  processorOf,
+  QUEUE,
   QUEUE_NAME,
   WORKER,
 } from './queue-worker.ts'
 
 /**
- * The work queue of deliveries. Only this module uses BullMQ. A job says that an attempt may be
- * due, and the delivery's row decides. Adding a job never waits: while the queue's server is down,
- * jobs are dropped and the relay finds their rows.
+ * The work queue of deliveries. Only this module uses BullMQ. A job stands for a revocation, and
+ * the rows of its deliveries decide. No caller waits for the queue's server: while it is down,
+ * changes are dropped, and the relay adds the jobs later.
  */
 
-/** The most jobs that wait in memory for the server. Further jobs are dropped. */
-const MAX_WAITING = 50_000
-const BATCH = 500
-
+/** The most revocations whose changes wait in memory for the server. */
+const MAX_WAITING = 10_000
+/** The number of jobs that are changed at a time. */
+const BATCH = 50
 /**
- * The most deliveries in one urgent job. It is low enough that several processes share the
- * deliveries of one sign-out.
+ * The time in which a process that delivers collects changes. The outcomes of most revocations come
+ * within it, so that their job is added once and has nothing left to wait for.
  */
-const TOGETHER = 20
+const COLLECT_MS = 250
+/** The most failures of one revocation that are logged for each change. */
+const MAX_FAILURES = 20
 
-/** One job to add. */
-interface Added {
-  ref: DeliveryRef
-  /** Further deliveries in the same job. */
-  more?: readonly DeliveryRef[]
-  delayMs: number
-}
+const jobIdOf = (seq: number): string => `r-${seq}`
 
 /** The queue with its BullMQ object, which operators' views use. */
 export interface OpenedDeliveryQueue extends DeliveryQueue {
   readonly bull: Queue
 }
 
-export async function openDeliveryQueue(
-  deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>,
-): Promise<OpenedDeliveryQueue> {
+export async function openDeliveryQueue(deps: {
+  engine: QueueEngine
+  log: Log
+}): Promise<OpenedDeliveryQueue> {
   const { engine, log } = deps
   const outages = createOutageLog(log)
   const server =
@@ -55,31 +52,34 @@ export async function openDeliveryQueue(
       ? await (await import('./postgres-queue.ts')).openPostgres(engine, outages.down)
       : openRedis(engine, outages)
   const bull = server.queue
-  const adding = new Adding(bull, outages)
   let lanes: LocalLanes | undefined
+  const changes = new Changes(bull, outages, () => (lanes === undefined ? 0 : COLLECT_MS))
   const workers = new Set<{ stop(): Promise<void> }>()
 
   return {
     bull,
-    add: (refs, delayMs) => adding.add(refs, delayMs),
-    addUrgent(refs) {
-      const left = lanes === undefined ? refs : lanes.take(refs)
-      adding.addTogether(left)
+    send(refs) {
+      lanes?.take(refs)
+      for (const { seq } of refs) if (seq !== undefined) changes.note(seq)
     },
-    useLanes(local) {
-      lanes = local
-    },
+    changed: (seq, failure) => changes.note(seq, failure),
     targets: () => lanes?.states() ?? [],
-    work(perform, concurrency) {
-      const worker = startWorker(server, perform, concurrency, outages)
+    work(local, drive) {
+      lanes = local
+      const worker = startWorker(server, drive, outages)
       workers.add(worker)
-      return worker
+      return {
+        stop() {
+          lanes = undefined
+          return worker.stop()
+        },
+      }
     },
     health: () => healthOf(server, engine),
     durability: async () =>
       engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined),
     async close() {
-      adding.close()
+      changes.close()
       outages.end()
       // Workers stop before their connections end, because BullMQ's worker goes on requesting jobs
       // from an ended connection.
@@ -90,67 +90,73 @@ export async function openDeliveryQueue(
   }
 }
 
-/** Collects jobs and sends them to the server in batches, so that callers do not wait for it. */
-class Adding {
-  readonly #bull: Queue
+/** Collects the changes of revocations and applies them to their jobs. */
+class Changes {
+  readonly #bull: Queue<JobData>
   readonly #outages: OutageLog
-  #waiting: Added[] = []
-  #flushing = false
+  readonly #collectMs: () => number
+  /** The revocations that have changed, with lines for the logs of their jobs. */
+  readonly #waiting = new Map<number, string[]>()
+  #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(bull: Queue, outages: OutageLog) {
+  constructor(bull: Queue<JobData>, outages: OutageLog, collectMs: () => number) {
     this.#bull = bull
     this.#outages = outages
+    this.#collectMs = collectMs
   }
 
-  add(refs: readonly DeliveryRef[], delayMs = 0): void {
-    this.#push(refs.map((ref) => ({ ref, delayMs })))
-  }
-
-  /**
-   * Adds one job for several deliveries, because a job costs the server and its worker several
-   * times as much as a delivery in it.
-   */
-  addTogether(refs: readonly DeliveryRef[]): void {
-    const jobs: Added[] = []
-    for (let at = 0; at < refs.length; at += TOGETHER) {
-      const [ref, ...more] = refs.slice(at, at + TOGETHER)
-      if (ref !== undefined) jobs.push({ ref, more, delayMs: 0 })
-    }
-    this.#push(jobs)
+  note(seq: number, failure?: string): void {
+    if (this.#closed || this.#waiting.size >= MAX_WAITING) return
+    const failures = this.#waiting.get(seq) ?? []
+    this.#waiting.set(seq, failures)
+    if (failure !== undefined && failures.length < MAX_FAILURES) failures.push(failure)
+    this.#schedule()
   }
 
   close(): void {
     this.#closed = true
-    this.#waiting = []
+    clearTimeout(this.#timer)
+    this.#waiting.clear()
   }
 
-  #push(jobs: readonly Added[]): void {
-    if (this.#closed) return
-    this.#waiting.push(...jobs.slice(0, MAX_WAITING - this.#waiting.length))
-    if (this.#flushing || this.#waiting.length === 0) return
-    this.#flushing = true
-    // Waits for the end of this turn of the event loop, so that everything added in it is one
-    // batch.
-    setImmediate(() => void this.#flush())
+  #schedule(): void {
+    this.#timer ??= setTimeout(() => void this.#apply(), this.#collectMs())
   }
 
-  async #flush(): Promise<void> {
+  async #apply(): Promise<void> {
+    const changes = [...this.#waiting]
+    this.#waiting.clear()
     try {
-      // A failure and `close` also empty `#waiting`.
-      while (this.#waiting.length > 0) {
-        const batch = this.#waiting.splice(0, BATCH)
-        await within(ANSWER_MS, this.#bull.addBulk(batch.map(toJob)))
+      for (let at = 0; at < changes.length && !this.#closed; at += BATCH) {
+        const batch = changes.slice(at, at + BATCH)
+        await within(ANSWER_MS, Promise.all(batch.map((one) => this.#applyOne(...one))))
         this.#outages.up()
       }
     } catch (error) {
-      // The other jobs would wait for the same answer, so they are dropped too. Their deliveries
-      // stay pending, and the relay finds them.
-      this.#outages.dropped(this.#waiting.length + 1, error)
-      this.#waiting = []
-    } finally {
-      this.#flushing = false
+      // The other changes would wait for the same answer, so they are dropped too. The relay adds
+      // the jobs that are missing.
+      this.#outages.down(error)
     }
+    this.#timer = undefined
+    if (this.#waiting.size > 0) this.#schedule()
+  }
+
+  /**
+   * Adds the job, or lets the existing one run again. BullMQ ignores an addition while a job with
+   * that id exists, even a finished one. A state may change meanwhile: then another process has
+   * let the job run, and the error is ignored.
+   */
+  async #applyOne(seq: number, failures: readonly string[]): Promise<void> {
+    const jobId = jobIdOf(seq)
+    const known = await this.#bull.getJob(jobId)
+    const job = known ?? (await this.#bull.add('revocation', { seq }, { jobId }))
+    for (const line of failures) await job.log(line)
+    const state = await known?.getState()
+    // The job may have read its rows before they changed.
+    if (state === 'active') setTimeout(() => this.note(seq), COLLECT_MS).unref()
+    else if (state === 'delayed') await job.promote().catch(() => {})
+    else if (state === 'completed' || state === 'failed') await job.retry(state).catch(() => {})
   }
 }
 
@@ -167,33 +173,9 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
   }
 }
 
-/**
- * Converts a job to BullMQ's form. The `jobId` makes it one job per attempt, whichever process adds
- * it. A finished job must be removed, because BullMQ does not add another job with its id.
- */
-const toJob = ({ ref, more = [], delayMs }: Added) => ({
-  name: 'deliver',
-  data: { ...ref, ...(more.length > 0 ? { more } : {}) } satisfies JobData,
-  opts: {
-    jobId: jobIdOf(ref, more),
-    attempts: 1,
-    removeOnComplete: true,
-    removeOnFail: true,
-    ...(delayMs > 0 ? { delay: delayMs } : {}),
-  },
-})
-
-const jobIdOf = ({ id, attempt }: DeliveryRef, more: readonly DeliveryRef[]): string =>
-  more.length === 0 ? `${id}-${attempt}` : `${id}-${attempt}-and-${more.length}`
-
-function startWorker(
-  server: Server,
-  perform: (ref: DeliveryRef) => Promise<void>,
-  concurrency: number,
-  outages: OutageLog,
-): { stop(): Promise<void> } {
+function startWorker(server: Server, drive: Drive, outages: OutageLog): { stop(): Promise<void> } {
   const open = (): Worker => {
-    const worker = server.worker(perform, concurrency)
+    const worker = server.worker(drive)
     worker.on('error', outages.down)
     worker.on('ready', outages.up)
     return worker
@@ -211,7 +193,7 @@ function startWorker(
 interface Server {
   queue: Queue
   /** Starts a worker with its own connection, which ends with the worker. */
-  worker(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): Worker
+  worker(drive: Drive): Worker
   ping(): Promise<unknown>
   durability(): ReturnType<DeliveryQueue['durability']>
   close(): Promise<void>
@@ -233,20 +215,16 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   // BullMQ's first INFO fails before there is a connection, and the queue stays unusable.
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
   const workers = new Set<Redis>()
-  const queue = new Queue(QUEUE_NAME, { connection: producer })
+  const queue = new Queue(QUEUE_NAME, { ...QUEUE, connection: producer })
   // Registered at once: an error without a listener would be printed.
   queue.on('error', outages.down)
   return {
     queue,
-    worker(perform, concurrency) {
+    worker(drive) {
       // A worker waits for its server without a limit.
       const connection = connect({ maxRetriesPerRequest: null })
       workers.add(connection)
-      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), {
-        ...WORKER,
-        connection,
-        concurrency,
-      })
+      const worker = new PacedWorker(QUEUE_NAME, processorOf(drive), { ...WORKER, connection })
       return worker.once('closed', () => {
         workers.delete(connection)
         connection.disconnect()
@@ -284,7 +262,6 @@ type OutageLog = ReturnType<typeof createOutageLog>
 function createOutageLog(log: Log) {
   let down = false
   let ended = false
-  let lost = 0
   const begin = (error: unknown): void => {
     if (ended) return
     if (!down)
@@ -296,14 +273,9 @@ function createOutageLog(log: Log) {
   }
   return {
     down: begin,
-    dropped(jobs: number, error: unknown): void {
-      lost += jobs
-      begin(error)
-    },
     up(): void {
-      if (down) log.info('queue_up', { jobsDropped: lost })
+      if (down) log.info('queue_up')
       down = false
-      lost = 0
     },
     /** Stops logging: the queue is closed and its server may end. */
     end(): void {

@@ -1,14 +1,11 @@
-import type { DeliveryRef } from '../../db/types.ts'
+import type { DeliveryRef, DeliveryTotals } from '../../db/types.ts'
 
 /** The public types of this module: the work queue of messages. */
 
 /** The delivery lanes of this process, one for each target. */
 export interface LocalLanes {
-  /**
-   * Queues deliveries in their lanes.
-   * @returns the deliveries that were not taken
-   */
-  take(refs: readonly DeliveryRef[]): readonly DeliveryRef[]
+  /** Queues deliveries in their lanes. */
+  take(refs: readonly DeliveryRef[]): void
   states(): TargetState[]
 }
 
@@ -30,30 +27,38 @@ export interface TargetState {
   running: number
 }
 
+/** The deliveries of one revocation, as its job shows them. */
+export interface Driven {
+  /** Undefined if the store could not be read. */
+  totals?: DeliveryTotals | undefined
+  /** The time until they have to be looked at again. Undefined: none is pending. */
+  againMs?: number | undefined
+}
+
 /**
- * The work queue, implemented with BullMQ. The delivery rows are the truth: losing every job loses
- * nothing.
+ * The work queue, implemented with BullMQ: one job for each revocation (docs/decisions/0065). The
+ * delivery rows are the truth: losing every job loses nothing. No method but `health`, `durability`
+ * and `close` waits for the queue's server.
  */
 export interface DeliveryQueue {
   /**
-   * Adds the job `<delivery>-<attempt>`, due after `delayMs`. Never throws and never waits: if the
-   * queue is down, the relay adds the job later.
+   * Sends deliveries that are due. The lanes of this process, if it has them, take them at once.
+   * The jobs of their revocations follow; a process that delivers runs them.
    */
-  add(refs: readonly DeliveryRef[], delayMs?: number): void
+  send(refs: readonly DeliveryRef[]): void
   /**
-   * Adds deliveries that a user waits for. They go directly to the lanes of this process, if it has
-   * them (`useLanes`); jobs are added for those not taken.
+   * Lets the job of a revocation look at its deliveries soon, because some of them have changed or
+   * the job may be lost.
+   * @param failure a line for the log of the job
    */
-  addUrgent(refs: readonly DeliveryRef[]): void
-  /** Sets the lanes by which this process delivers, or undefined when it stops. */
-  useLanes(lanes: LocalLanes | undefined): void
+  changed(seq: number, failure?: string): void
   /** Returns the states of the targets in this process. Empty if it does not deliver. */
   targets(): TargetState[]
   /**
-   * Runs `perform` for each job in this process, `concurrency` at a time. `stop` waits for those
-   * that are running.
+   * Delivers in this process: its lanes take what is sent, and `drive` runs for each job that is
+   * due. `stop` waits for the running jobs.
    */
-  work(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): { stop(): Promise<void> }
+  work(lanes: LocalLanes, drive: (seq: number) => Promise<Driven>): { stop(): Promise<void> }
   /** Returns whether the queue's server answers, and which engine it is. */
   health(): Promise<{
     up: boolean

@@ -106,8 +106,8 @@ export class Lanes implements LocalLanes {
     this.#timer.unref()
   }
 
-  take(refs: readonly DeliveryRef[]): readonly DeliveryRef[] {
-    if (this.#draining) return refs
+  take(refs: readonly DeliveryRef[]): void {
+    if (this.#draining) return
     const touched = new Set<Lane>()
     for (const ref of refs) {
       const lane = this.#laneOf(ref.targetId)
@@ -117,7 +117,6 @@ export class Lanes implements LocalLanes {
       else this.#filling.put(lane, ref)
     }
     for (const lane of touched) this.#pump(lane)
-    return []
   }
 
   /** Reads from the store which targets have pending deliveries, and fills their lanes. */

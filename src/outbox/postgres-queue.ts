@@ -1,9 +1,17 @@
 import { createPostgresBackend, Queue, runMigrations, type Worker } from 'bullmq'
 import { Pool } from 'pg'
-import type { DeliveryRef } from '../../db/types.ts'
 import { within } from '../runtime/concurrency.ts'
 import type { QueueEngine } from './queue-engine.ts'
-import { ANSWER_MS, eachOf, openReady, PacedWorker, QUEUE_NAME, WORKER } from './queue-worker.ts'
+import {
+  ANSWER_MS,
+  type Drive,
+  openReady,
+  PacedWorker,
+  processorOf,
+  QUEUE,
+  QUEUE_NAME,
+  WORKER,
+} from './queue-worker.ts'
 
 /**
  * The work queue on the broker's own Postgres server. The module is loaded only if that server is
@@ -25,26 +33,24 @@ export async function openPostgres(engine: QueueEngine, down: Down) {
   const workers = new Set<Pool>()
   await engine.onOpened(() => migrate(pool))
   const openQueue = (): Queue => {
-    const queue: Queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
+    const queue: Queue = new Queue(
+      QUEUE_NAME,
+      { ...QUEUE, connection: pool },
+      createPostgresBackend as never,
+    )
     queue.on('error', down)
     return queue
   }
   const queue = await openReady(openQueue, OPENINGS)
   return {
     queue,
-    worker(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): Worker {
+    worker(drive: Drive): Worker {
       const own = openPool(engine, 10, down)
       workers.add(own)
-      const options = {
-        ...WORKER,
-        drainDelay: 1,
-        connection: own,
-        concurrency: Math.min(concurrency, 20),
-      }
       const worker = new PacedWorker(
         QUEUE_NAME,
-        eachOf(perform),
-        options,
+        processorOf(drive),
+        { ...WORKER, drainDelay: 1, connection: own },
         createPostgresBackend as never,
       )
       return worker.once('closed', () => {

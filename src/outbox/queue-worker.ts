@@ -1,30 +1,52 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Worker, type Job } from 'bullmq'
-import type { DeliveryRef } from '../../db/types.ts'
+import { DelayedError, UnrecoverableError, Worker, type Job } from 'bullmq'
+import type { DeliveryTotals } from '../../db/types.ts'
+import type { Driven } from './interface.ts'
 
 /**
- * Works around two defects of BullMQ's worker: a loop that never yields to the event loop, and a
- * failed start that is never repeated.
+ * The job of a revocation, and its worker, which works around two defects of BullMQ's: a loop that
+ * never yields to the event loop, and a failed start that is never repeated.
  */
 
-/** The data of a job: one delivery, and `more` deliveries if a user waits for several. */
-export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
+export interface JobData {
+  /** The number of the revocation. */
+  seq: number
+}
+export type Drive = (seq: number) => Promise<Driven>
+type Ended = DeliveryTotals | undefined
 
-export const QUEUE_NAME = 'logout-delivery'
+export const QUEUE_NAME = 'revocations'
 export const ANSWER_MS = 3_000
+const DAY_SECONDS = 86_400
+/** The failure of a job is a count of deliveries, so its stack says nothing. */
+export const QUEUE = { defaultJobOptions: { keepLogs: 100, stackTraceLimit: 0 } }
 export const WORKER = {
-  autorun: true,
-  removeOnComplete: { count: 0 },
-  removeOnFail: { count: 0 },
-  lockDuration: 30_000,
-  drainDelay: 5,
+  // The number keeps the round trips to the server full: a job never waits for an attempt.
+  concurrency: 20,
+  removeOnComplete: { count: 1_000, age: 7 * DAY_SECONDS },
+  // Bounded like the log of revocations, which keeps 90 days by default.
+  removeOnFail: { count: 100_000, age: 90 * DAY_SECONDS },
   runRetryDelay: 1_000,
 }
 
-export const eachOf =
-  (perform: (ref: DeliveryRef) => Promise<void>) =>
-  async ({ data: { more = [], ...ref } }: Job<JobData, void>): Promise<void> => {
-    await Promise.all([ref, ...more].map(perform))
+/** Returns the processor of jobs: it shows on the job how far the deliveries are. */
+export const processorOf =
+  (drive: Drive) =>
+  async (job: Job<JobData, Ended>, token?: string): Promise<Ended> => {
+    const { totals, againMs } = await drive(job.data.seq)
+    const counts = Object.entries(totals ?? {}).filter(([, count]) => count > 0)
+    const of = counts.reduce((sum, [, count]) => sum + count, 0)
+    const settled = of - (totals?.pending ?? 0)
+    if (of > 0) await job.updateProgress({ progress: (100 * settled) / of, settled, of })
+    if (againMs !== undefined) {
+      await job.moveToDelayed(Date.now() + againMs, token)
+      throw new DelayedError()
+    }
+    const summary = counts.map(([state, count]) => `${count} ${state}`).join(', ')
+    await job.log(`${settled} of ${of}: ${summary}`)
+    if (totals !== undefined && totals.rejected + totals.failed > 0)
+      throw new UnrecoverableError(summary)
+    return totals
   }
 
 const FIRST_PAUSE_MS = 100
@@ -42,11 +64,14 @@ const pause = (failures: number, signal?: AbortSignal): Promise<void> =>
  * other error. If that error involves no input or output, as from an ended pool, no timer, request
  * or signal of this process runs again (`retryIfFailed` in its worker.js).
  */
-export class PacedWorker extends Worker<JobData, void> {
+export class PacedWorker extends Worker<JobData, Ended> {
   #failures = 0
   readonly #ending = new AbortController()
 
-  protected override async moveToActive(token: string, name?: string): Promise<Job<JobData, void>> {
+  protected override async moveToActive(
+    token: string,
+    name?: string,
+  ): Promise<Job<JobData, Ended>> {
     try {
       const job = await super.moveToActive(token, name)
       this.#failures = 0
@@ -69,19 +94,25 @@ interface Opened {
 }
 
 /**
- * Opens a queue, and opens it again if it does not become ready. BullMQ remembers the failure, so
- * that every later call of the same queue fails.
+ * Opens a queue or a worker, and opens it again if it does not become ready. BullMQ remembers the
+ * failure, so that every later call of the same queue fails.
+ * @param opened is called with each that is opened
  */
-export async function openReady<T extends Opened>(open: () => T, attempts: number): Promise<T> {
+export async function openReady<T extends Opened>(
+  open: () => T,
+  attempts: number,
+  { signal, opened }: { signal?: AbortSignal; opened?: (one: T) => void } = {},
+): Promise<T> {
   for (let failures = 0; ; failures++) {
-    const opened = open()
+    const one = open()
+    opened?.(one)
     try {
-      await opened.waitUntilReady()
-      return opened
+      await one.waitUntilReady()
+      return one
     } catch (error) {
-      await opened.close().catch(() => {})
-      if (failures + 1 >= attempts) throw error
-      await pause(failures)
+      await one.close().catch(() => {})
+      if (failures + 1 < attempts) await pause(failures, signal)
+      if (failures + 1 >= attempts || signal?.aborted === true) throw error
     }
   }
 }
@@ -89,24 +120,13 @@ export async function openReady<T extends Opened>(open: () => T, attempts: numbe
 /** Starts a worker. If it does not become ready, it is opened again until it does or is stopped. */
 export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
   const ending = new AbortController()
-  let worker = open()
-  const keep = async (): Promise<void> => {
-    for (let failures = 0; !ending.signal.aborted; failures++) {
-      try {
-        await worker.waitUntilReady()
-        return
-      } catch {
-        await worker.close().catch(() => {})
-        await pause(failures, ending.signal)
-        if (!ending.signal.aborted) worker = open()
-      }
-    }
-  }
-  void keep()
+  let worker: Opened | undefined
+  const opened = (one: Opened): void => void (worker = one)
+  openReady(open, Number.POSITIVE_INFINITY, { signal: ending.signal, opened }).catch(() => {})
   return {
     async stop() {
       ending.abort()
-      await worker.close()
+      await worker?.close()
     },
   }
 }

@@ -190,6 +190,6 @@ export async function releaseStream(
   while (stillGoing()) {
     const refs = await store.releaseStream({ id, limit: PAGE })
     if (refs.length === 0) return
-    queue.addUrgent(refs)
+    queue.send(refs)
   }
 }

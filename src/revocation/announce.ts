@@ -11,14 +11,14 @@ import { parseTraceparent } from '../runtime/request-context.ts'
 type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
 
 /**
- * Publishes revocations to the guards, then enqueues the urgent deliveries. The worker of wide
- * revocations writes and enqueues their deliveries. This never throws and does not wait, so a
+ * Publishes revocations to the guards, then sends the urgent deliveries. The worker of wide
+ * revocations writes and sends their deliveries. This never throws and does not wait, so a
  * sign-out answers at once.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
   for (const { revocation, sub, pending } of committed) {
     attempt(deps, 'feed', () => deps.feed.publish(revocation))
-    if (pending.length > 0) attempt(deps, 'queue', () => deps.queue.addUrgent(pending))
+    attempt(deps, 'queue', () => deps.queue.send(pending))
     deps.metrics.revocations.inc({ reason: revocation.reason })
     const { kind, ...members } = encodeSelector(revocation.selector)
     deps.log.info('revoked', {

@@ -187,6 +187,7 @@ describe('a sample instance', () => {
         sub,
         seq,
         reason: 'administrator',
+        priority: 'urgent',
         state: 'pending',
         attempts: 0,
         createdAtMs: 0,

@@ -5,11 +5,10 @@ import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { createMetrics } from '../../src/runtime/metrics.ts'
+import type { Driven } from '../../src/outbox/interface.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/outbox/delivery-queue.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engine.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { systemClock } from '../../src/runtime/clock.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { createRig } from '../rig.ts'
@@ -54,160 +53,161 @@ async function queueOn(
   engine: QueueEngine,
   log = createLog(() => {}, Date.now),
 ): Promise<OpenedDeliveryQueue> {
-  const queue = await openDeliveryQueue({
-    engine,
-    log,
-    metrics: createMetrics(),
-    clock: systemClock,
-  })
+  const queue = await openDeliveryQueue({ engine, log })
   onTestFinished(() => queue.close())
   return queue
 }
 
-const ref = (id: string, attempt = 1): DeliveryRef => ({
-  id,
-  attempt,
+const NONE = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+const ref = (seq: number): DeliveryRef => ({
+  id: `d${seq}`,
+  attempt: 1,
   targetId: 't1',
   priority: 'urgent',
+  seq,
 })
 
-function performing(queue: OpenedDeliveryQueue) {
-  const done: DeliveryRef[] = []
-  const worker = queue.work(async (job) => void done.push(job), 10)
+/** Delivers with lanes that keep what they take. `rows` are the deliveries of each revocation. */
+function delivering(queue: OpenedDeliveryQueue, rows = new Map<number, Driven>()) {
+  const driven: number[] = []
+  const taken: DeliveryRef[] = []
+  const lanes = {
+    take: (refs: readonly DeliveryRef[]) => void taken.push(...refs),
+    states: () => [],
+  }
+  const worker = queue.work(lanes, async (seq) => {
+    driven.push(seq)
+    return rows.get(seq) ?? { totals: { ...NONE, delivered: 1 } }
+  })
   onTestFinished(() => worker.stop())
-  return done
+  return { driven, taken, rows, worker }
 }
 
+const jobOf = async (queue: OpenedDeliveryQueue, seq: number) => {
+  const job = await queue.bull.getJob(`r-${seq}`)
+  return job && { state: await job.getState(), job }
+}
+const stateIs = (queue: OpenedDeliveryQueue, seq: number, state: string) =>
+  vi.waitFor(async () => expect((await jobOf(queue, seq))?.state).toBe(state), SOON)
+
 describe.each(QUEUE_ENGINES)('on $engine', (which) => {
-  test('a job is performed, once for each attempt, and is gone then', async () => {
+  test('a revocation has one job, however many deliveries are sent; it ends completed with their counts, and is kept', async () => {
     const { queue } = await open(which)
-    queue.add([ref('a'), ref('b'), ref('a')])
-    queue.add([ref('a')])
-    const done = performing(queue)
-    await vi.waitFor(() => expect(done).toHaveLength(2), SOON)
-    // The job's id is free again.
-    await vi.waitFor(
-      async () =>
-        expect(await queue.bull.getJobCounts()).toMatchObject({
-          active: 0,
-          completed: 0,
-          failed: 0,
-          waiting: 0,
-        }),
-      SOON,
-    )
-    queue.add([ref('a'), ref('a', 2)])
-    await vi.waitFor(() => expect(done).toHaveLength(4), SOON)
-    expect(done.map(({ id, attempt }) => `${id}-${attempt}`).sort()).toEqual([
-      'a-1',
-      'a-1',
-      'a-2',
-      'b-1',
+    const { driven, taken } = delivering(queue)
+    queue.send([ref(1), { ...ref(1), id: 'other' }, ref(2)])
+    queue.send([ref(1), { id: 'w', attempt: 1, targetId: 't2', priority: 'background' }])
+    // The lanes take everything at once, without the server.
+    expect(taken).toHaveLength(5)
+    await stateIs(queue, 1, 'completed')
+    await stateIs(queue, 2, 'completed')
+    expect(driven.toSorted()).toEqual([1, 2])
+    expect((await jobOf(queue, 1))?.job).toMatchObject({
+      data: { seq: 1 },
+      returnvalue: { ...NONE, delivered: 1 },
+      progress: { progress: 100, settled: 1, of: 1 },
+    })
+    expect((await queue.bull.getJobLogs('r-1')).logs).toEqual(['1 of 1: 1 delivered'])
+  })
+
+  test('while deliveries are pending the job waits for the next that is due, or for a change; it says how far they are and why some failed', async () => {
+    const { queue } = await open(which)
+    const { driven, rows } = delivering(queue)
+    rows.set(1, { totals: { ...NONE, pending: 3, delivered: 97 }, againMs: 3_600_000 })
+    queue.send([ref(1)])
+    await stateIs(queue, 1, 'delayed')
+    queue.changed(1, 'sydney: attempt 1: HTTP 503')
+    await vi.waitFor(() => expect(driven).toEqual([1, 1]), SOON)
+    await stateIs(queue, 1, 'delayed')
+    expect((await jobOf(queue, 1))?.job.progress).toEqual({ progress: 97, settled: 97, of: 100 })
+    rows.set(1, { totals: { ...NONE, pending: 1, delivered: 99 }, againMs: 300 })
+    queue.changed(1)
+    await vi.waitFor(() => expect(driven.length).toBeGreaterThanOrEqual(4), SOON)
+    rows.set(1, { totals: { ...NONE, delivered: 100 } })
+    await stateIs(queue, 1, 'completed')
+    expect((await queue.bull.getJobLogs('r-1')).logs).toEqual([
+      'sydney: attempt 1: HTTP 503',
+      '100 of 100: 100 delivered',
     ])
   })
 
-  test('deliveries that a user waits for go several to a job, and each is performed', async () => {
+  test('a job with rejected or failed deliveries fails and stays; a later change lets the same job run again', async () => {
     const { queue } = await open(which)
-    const ids = Array.from({ length: 45 }, (_, n) => `n${n}`)
-    queue.addUrgent(ids.map((id) => ref(id)))
-    await vi.waitFor(
-      async () => expect(await queue.bull.getJobCounts('waiting')).toEqual({ waiting: 3 }),
-      SOON,
-    )
-    const done = performing(queue)
-    await vi.waitFor(
-      () =>
-        expect(done.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))).toEqual(
-          ids.map((id) => ref(id)),
-        ),
-      SOON,
-    )
+    const { driven, rows } = delivering(queue)
+    rows.set(1, { totals: { ...NONE, delivered: 97, rejected: 2, failed: 1 } })
+    queue.send([ref(1)])
+    await stateIs(queue, 1, 'failed')
+    expect((await jobOf(queue, 1))?.job.failedReason).toBe('97 delivered, 2 rejected, 1 failed')
+    rows.set(1, { totals: { ...NONE, delivered: 100 } })
+    queue.send([ref(1)])
+    await stateIs(queue, 1, 'completed')
+    expect(driven).toEqual([1, 1])
+    queue.changed(1)
+    await vi.waitFor(() => expect(driven).toEqual([1, 1, 1]), SOON)
+    await stateIs(queue, 1, 'completed')
+    expect(await queue.bull.getJobCounts()).toMatchObject({ completed: 1, failed: 0 })
   })
 
-  test('a job with a delay waits for it', async () => {
+  test('a change while the job runs lets it run once more', async () => {
     const { queue } = await open(which)
-    const done = performing(queue)
-    queue.add([ref('later')], 3_600_000)
-    queue.add([ref('soon')], 200)
-    await vi.waitFor(() => expect(done.map(({ id }) => id)).toEqual(['soon']), SOON)
-    expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 })
+    const runs: (() => void)[] = []
+    const worker = queue.work({ take: () => {}, states: () => [] }, async () => {
+      await new Promise<void>((done) => runs.push(done))
+      return { totals: { ...NONE, pending: 2 - runs.length }, againMs: 3_600_000 }
+    })
+    onTestFinished(() => worker.stop())
+    queue.send([ref(1)])
+    await vi.waitFor(() => expect(runs).toHaveLength(1), SOON)
+    queue.changed(1)
+    await new Promise((done) => setTimeout(done, 600))
+    runs[0]?.()
+    await vi.waitFor(() => expect(runs).toHaveLength(2), SOON)
+    runs[1]?.()
   })
 
-  test('two brokers on one server: what both add is performed once, at either, and what one leaves behind at the other', async () => {
+  test('a broker that does not deliver adds the job at once, and another runs it', async () => {
     const { queue: a, engine } = await open(which)
     const b = await queueOn(engine)
-    for (const [own, queue] of [a, b].entries()) {
-      queue.add([ref('x', 2), ref('y', 2)], 400)
-      queue.add(['x', 'y', 'z'].map((id) => ref(id)))
-      // Each adds in order. Where its own job exists, the jobs that it added before exist too.
-      queue.add([ref(`own${own}`)])
-    }
-    await vi.waitFor(
-      async () => expect((await a.bull.getJobCounts('waiting')).waiting).toBeGreaterThanOrEqual(5),
-      SOON,
-    )
-    expect(await a.bull.getJobCounts('waiting', 'delayed')).toSatisfy(
-      ({ waiting = 0, delayed = 0 }) => waiting + delayed === 7,
-    )
-    const done: string[] = []
-    const workers = [a, b].map((queue) =>
-      queue.work(async ({ id, attempt }) => void done.push(`${id}-${attempt}`), 2),
-    )
-    await vi.waitFor(
-      () =>
-        expect(done.toSorted()).toEqual(['own0-1', 'own1-1', 'x-1', 'x-2', 'y-1', 'y-2', 'z-1']),
-      SOON,
-    )
-    await Promise.all(workers.map((worker) => worker.stop()))
-    a.add([ref('left')])
-    await vi.waitFor(
-      async () => expect(await b.bull.getJobCounts('waiting')).toEqual({ waiting: 1 }),
-      SOON,
-    )
-    await a.close()
-    const left = performing(b)
-    await vi.waitFor(() => expect(left.map(({ id }) => id)).toEqual(['left']), SOON)
+    a.send([ref(1), ref(2)])
+    b.send([ref(1)])
+    await stateIs(a, 2, 'waiting')
+    const { driven } = delivering(b)
+    await stateIs(a, 1, 'completed')
+    await stateIs(a, 2, 'completed')
+    expect(driven.toSorted()).toEqual([1, 2])
   })
 
-  test('a job whose work throws is gone as well', async () => {
+  test('all jobs lost: the next change adds the job again', async () => {
     const { queue } = await open(which)
-    let times = 0
-    const worker = queue.work(async () => {
-      times++
-      throw new Error('no')
-    }, 1)
-    onTestFinished(() => worker.stop())
-    queue.add([ref('a')])
-    await vi.waitFor(async () => {
-      expect(times).toBe(1)
-      expect(await queue.bull.getJobCounts()).toMatchObject({
-        active: 0,
-        failed: 0,
-        waiting: 0,
-        delayed: 0,
-      })
-    }, SOON)
+    const { driven, rows } = delivering(queue)
+    rows.set(1, { totals: { ...NONE, pending: 1 }, againMs: 3_600_000 })
+    queue.send([ref(1)])
+    await stateIs(queue, 1, 'delayed')
+    await queue.bull.obliterate({ force: true })
+    queue.changed(1)
+    await stateIs(queue, 1, 'delayed')
+    expect(driven).toEqual([1, 1])
   })
 
-  test('the server killed: adding neither waits nor throws, health says so, and the queue is used again when the server is back', async () => {
+  test('the server killed: nothing that is called waits or throws, health says so, and the queue is used again when the server is back', async () => {
     const { queue, pid, lines } = await open(which)
-    const done = performing(queue)
-    queue.add([ref('before')])
-    await vi.waitFor(() => expect(done).toHaveLength(1), SOON)
+    const { driven, taken } = delivering(queue)
+    queue.send([ref(1)])
+    await vi.waitFor(() => expect(driven).toHaveLength(1), SOON)
     await vi.waitFor(
       async () => expect(await queue.health()).toMatchObject({ up: true, engine: which.engine }),
       SOON,
     )
     process.kill(pid(), 'SIGKILL')
-    for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
+    for (let seq = 2; seq < 1_000; seq++) queue.send([ref(seq)])
+    expect(taken).toHaveLength(999)
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
     await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
     await vi.waitFor(
       () => {
-        queue.add([ref(`after-${done.length}`)])
-        expect(done.some(({ id }) => id.startsWith('after'))).toBe(true)
+        queue.changed(2_000)
+        expect(driven).toContain(2_000)
       },
-      { ...SOON, interval: 250 },
+      { ...SOON, interval: 500 },
     )
   })
 })
@@ -219,11 +219,11 @@ test('a server that was never there: the queue opens, adding returns, health say
     log: createLog(() => {}, Date.now),
   })
   const queue = await queueOn(engine)
-  for (let i = 0; i < 100; i++) queue.add([ref(`x${i}`)])
+  for (let seq = 0; seq < 100; seq++) queue.send([ref(seq)])
   const health = await queue.health()
   expect(health.up).toBe(false)
   expect(health.problem).toContain('redis://127.0.0.1:1')
-  performing(queue)
+  delivering(queue)
 })
 
 test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(

@@ -113,7 +113,7 @@ describe('lanes', () => {
   test('a few calls at a time to one target, the next as one ends; another target has its own', async () => {
     const { open, perform } = gated()
     const { lanes } = lanesOver(perform)
-    expect(lanes.take(refs(20, 'a'))).toEqual([])
+    lanes.take(refs(20, 'a'))
     lanes.take([ref('b', 'b')])
     expect(
       open
@@ -206,7 +206,7 @@ describe('lanes', () => {
       return { outcome: 'delivered' }
     })
     rows.add(...refs(1_200).map((one) => ({ ...one, dueAtMs: 0 })))
-    expect(lanes.take(refs(1_200))).toEqual([])
+    lanes.take(refs(1_200))
     expect(lanes.states()).toMatchObject([{ running: 8, waiting: 492 }])
     gate.resolve()
     await expect.poll(() => new Set(done).size).toBe(1_200)
@@ -264,7 +264,8 @@ describe('lanes', () => {
   test('drained, it takes nothing more', async () => {
     const { lanes } = lanesOver(async () => ({ outcome: 'delivered' }))
     expect(await lanes.drain(1_000)).toBe(true)
-    expect(lanes.take([ref('x')])).toEqual([ref('x')])
+    lanes.take([ref('x')])
+    expect(lanes.states()).toEqual([])
   })
 })
 
@@ -339,7 +340,7 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
       .toHaveLength(5)
     advance(10_000)
     rows.add(...refs(600, 'healthy', 'h').map((one) => ({ ...one, dueAtMs: 0 })))
-    expect(lanes.take(refs(600, 'healthy', 'h'))).toEqual([])
+    lanes.take(refs(600, 'healthy', 'h'))
     await expect.poll(() => new Set(delivered).size).toBe(600)
     expect(
       lanes.states().filter(({ targetId, waiting }) => targetId !== 'healthy' && waiting > 0),

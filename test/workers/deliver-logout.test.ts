@@ -22,6 +22,7 @@ const DELIVERY: Delivery = {
     targetId: 't',
     uri: 'https://sydney.example',
     sid: 's_1',
+    priority: 'urgent',
     state: 'pending',
   },
   ...{ attempts: 0, createdAtMs: 0 },
@@ -198,11 +199,13 @@ describe('one attempt', () => {
       failure: { client_id: 'sydney', cause: 'HTTP 400 invalid_request' },
     })
     expect(await find(rig, ref)).toMatchObject({ state: 'rejected', lastStatus: 400 })
-    expect(queue.jobs).toEqual([])
+    expect(queue.changes).toEqual([
+      { seq: ref.seq, failure: 'sydney: attempt 1: HTTP 400 invalid_request' },
+    ])
   })
 
   test('rejected in the 10 minutes after an emergency rotation: retried, because a receiver may keep the JWKS without the new key', async () => {
-    const { rig, queue } = await broker({ unannounced: true })
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(
       status(400, '{"error":"invalid_request","error_description":"unknown kid"}'),
     )
@@ -217,7 +220,6 @@ describe('one attempt', () => {
       attempts: 1,
       lastError: 'HTTP 400 invalid_request: unknown kid',
     })
-    expect(queue.jobs[0]?.ref).toEqual({ ...ref, attempt: 2 })
     rig.clock.advance(600)
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toMatchObject({
       outcome: 'rejected',
@@ -232,35 +234,44 @@ describe('one attempt', () => {
     ['404', status(404)],
     ['500 with a page', status(500, '<html>'.repeat(5_000))],
     ['a connection that breaks', (response: ServerResponse) => void response.socket?.destroy()],
-  ])('%s: retried, as a job with a delay, and with a jti of its own', async (_what, answer) => {
-    const { rig, queue } = await broker({ unannounced: true })
-    const receiver = await startReceiver(answer)
-    const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).pending)
-    expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
-    expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1 })
-    const job = queue.jobs[0]
-    expect(job?.ref).toEqual({ ...ref, attempt: 2 })
-    expect(job?.delayMs).toBeGreaterThanOrEqual(375)
-    expect(job?.delayMs).toBeLessThanOrEqual(625)
-    // No worker gets the delivery before its time.
-    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
-    rig.clock.advance(1)
-    receiver.answer = ok
-    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'delivered' })
-    const [first, second] = receiver.tokens
-    expect(second?.['jti']).not.toBe(first?.['jti'])
-    expect(second?.['sid']).toBe(first?.['sid'])
-  })
+  ])(
+    '%s: retried after a delay, with a jti of its own, and its revocation’s job hears of it',
+    async (_what, answer) => {
+      const { rig, queue } = await broker({ unannounced: true })
+      const receiver = await startReceiver(answer)
+      const { session } = await signedIn(rig, receiver)
+      const ref = only((await end(rig, session.sid)).pending)
+      expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
+      expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1 })
+      const [change] = queue.changes
+      expect(change).toMatchObject({ seq: ref.seq })
+      expect(change?.failure).toMatch(/^sydney: attempt 1: ./)
+      const delayMs = ((await find(rig, ref)).nextAttemptAtMs ?? 0) - rig.clock.steadyMs()
+      expect(delayMs).toBeGreaterThanOrEqual(375)
+      expect(delayMs).toBeLessThanOrEqual(625)
+      // No worker gets the delivery before its time.
+      expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
+      rig.clock.advance(1)
+      receiver.answer = ok
+      expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({
+        outcome: 'delivered',
+      })
+      const [first, second] = receiver.tokens
+      expect(second?.['jti']).not.toBe(first?.['jti'])
+      expect(second?.['sid']).toBe(first?.['sid'])
+    },
+  )
 
   test('Retry-After is honored', async () => {
-    const { rig, queue } = await broker({ unannounced: true })
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
-    expect(
-      await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending)),
-    ).toMatchObject({ outcome: 'failed', retryAfterSeconds: 120 })
-    expect(queue.jobs[0]?.delayMs).toBe(120_000)
+    const ref = only((await end(rig, session.sid)).pending)
+    expect(await deliverLogout(rig.deps, ref)).toMatchObject({
+      outcome: 'failed',
+      retryAfterSeconds: 120,
+    })
+    expect((await find(rig, ref)).nextAttemptAtMs).toBe(rig.clock.steadyMs() + 120_000)
   })
 
   test('the last attempt spent: dead, said in the log, and redrivable', async () => {
@@ -350,14 +361,14 @@ describe('one attempt', () => {
     await rig.signInAt((await rig.openSession()).session.sid, client)
     receiver.answer = ok
     rig.clock.advance(1)
-    queue.jobs.length = 0
+    queue.sent.length = 0
     expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
     expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([
       { outcome: 'retry' },
       { outcome: 'superseded' },
     ])
-    for (const one of queue.jobs)
-      expect(await deliverLogout(rig.deps, one.ref)).toEqual({ outcome: 'delivered' })
+    for (const one of queue.sent)
+      expect(await deliverLogout(rig.deps, one)).toEqual({ outcome: 'delivered' })
     expect(receiver.tokens.slice(1).map(({ sub, sid }) => sub ?? sid)).toEqual(browsers.toSorted())
   })
 

@@ -2,27 +2,27 @@ import type { DeliveryRef } from '../../db/types.ts'
 import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
 
 /**
- * The queue of a process whose queue server is down, or (`up`) that runs its jobs at once. It does
- * without BullMQ, for tests that are not about it.
+ * The queue of a process whose queue server is down. It does without BullMQ, for tests that are not
+ * about it.
  */
 export class LocalQueue implements DeliveryQueue {
-  readonly jobs: { ref: DeliveryRef; delayMs: number }[] = []
+  readonly sent: DeliveryRef[] = []
+  readonly changes: { seq: number; failure: string | undefined }[] = []
   #lanes: LocalLanes | undefined
 
-  add(refs: readonly DeliveryRef[], delayMs = 0): void {
-    for (const ref of refs) this.jobs.push({ ref, delayMs })
+  send(refs: readonly DeliveryRef[]): void {
+    this.sent.push(...refs)
+    this.#lanes?.take(refs)
   }
-  addUrgent(refs: readonly DeliveryRef[]): void {
-    this.add(this.#lanes === undefined ? refs : this.#lanes.take(refs))
-  }
-  useLanes(lanes: LocalLanes | undefined): void {
-    this.#lanes = lanes
+  changed(seq: number, failure?: string): void {
+    this.changes.push({ seq, failure })
   }
   targets() {
     return this.#lanes?.states() ?? []
   }
-  work() {
-    return { stop: async () => {} }
+  work(lanes: LocalLanes) {
+    this.#lanes = lanes
+    return { stop: async () => void (this.#lanes = undefined) }
   }
   async health() {
     return { up: false, engine: 'valkey' as const, problem: 'It is down.' }

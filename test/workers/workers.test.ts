@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { PURGED_LATE, PURGED_SOON, StoreUnavailable, type DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
+import { addingJobs, driveRevocation } from '../../workers/drive-revocation.ts'
 import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'
 import { purgeOld, purgeOneTime } from '../../workers/housekeeping.ts'
 import { repeat } from '../../workers/repeat.ts'
@@ -325,18 +326,142 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   await vi.waitFor(() => expect(receiver.tokens).toHaveLength(1), { timeout: 60_000 })
 })
 
-test('jobs of a queue only wake the lanes: one for what is settled, unknown or not yet due does nothing', async () => {
-  const queue = new LocalQueue()
-  const performed: ((ref: DeliveryRef) => Promise<void>)[] = []
-  queue.work = ((perform: (ref: DeliveryRef) => Promise<void>) => {
-    performed.push(perform)
-    return { stop: async () => {} }
-  }) as unknown as typeof queue.work
-  const rig = await createRig({ deps: { queue } })
-  const workers = await startWorkers(rig.deps)
-  onTestFinished(() => workers.drain())
-  await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone', priority: 'urgent' })
-  await expect
-    .poll(() => queue.targets())
-    .toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }])
+/** The lanes of a test, which keep what they take. */
+function keepingLanes() {
+  const taken: DeliveryRef[] = []
+  return {
+    taken,
+    take: (refs: readonly DeliveryRef[]) => void taken.push(...refs),
+    states: () => [],
+  }
+}
+
+describe('the job of a revocation', () => {
+  async function revoked(instances: number) {
+    const rig = await createRig({ unannounced: true })
+    const { session } = await rig.openSession()
+    for (let n = 0; n < instances; n++)
+      await rig.signInAt(
+        session.sid,
+        await rig.register(`I${n}`, { logoutUris: [`http://127.0.0.1:1/${n}`] }),
+      )
+    const answer = await rig.deps.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'user', id: session.sub },
+      now: rig.clock.now(),
+    })
+    if (answer.outcome !== 'revoked') throw new Error(`not revoked: ${answer.outcome}`)
+    const { pending, revocation } = answer.committed
+    const attempt = (n: number) => ({
+      attempt: n,
+      atMs: rig.clock.nowMs(),
+      latencyMs: 0,
+      status: 200,
+      jti: 'j',
+    })
+    const lanes = keepingLanes()
+    return {
+      rig,
+      pending,
+      lanes,
+      seq: revocation.seq,
+      drive: () => driveRevocation(rig.deps, lanes, revocation.seq),
+      record: (id: string | undefined, result: 'delivered' | 'rejected') =>
+        rig.deps.store.recordDelivery({
+          id: id ?? '',
+          result: { outcome: result, attempt: { ...attempt(1), outcome: result } },
+        }),
+      retry: (id: string | undefined, nextAttemptAtMs: number) =>
+        rig.deps.store.recordDelivery({
+          id: id ?? '',
+          result: {
+            outcome: 'retry',
+            attempt: { ...attempt(1), outcome: 'retry' },
+            nextAttemptAtMs,
+          },
+        }),
+    }
+  }
+
+  test('passes on what is due, waits for what is due next, and ends with the counts', async () => {
+    const { rig, pending, lanes, drive, record, retry } = await revoked(3)
+    expect(await drive()).toMatchObject({ totals: { pending: 3 } })
+    expect(lanes.taken.map(({ id }) => id).toSorted()).toEqual(
+      pending.map(({ id }) => id).toSorted(),
+    )
+    expect(lanes.taken).toMatchObject(
+      lanes.taken.map(({ id }) => pending.find((one) => one.id === id)),
+    )
+    lanes.taken.length = 0
+    const [a, b, c] = pending.map(({ id }) => id)
+    const nowMs = rig.clock.steadyMs()
+    await record(a, 'delivered')
+    await retry(b, nowMs + 4_000)
+    await retry(c, nowMs + 2_000)
+    expect(await drive()).toMatchObject({ totals: { pending: 2, delivered: 1 }, againMs: 2_000 })
+    expect(lanes.taken).toEqual([])
+    rig.clock.advance(3)
+    expect(await drive()).toMatchObject({ againMs: 1_000 })
+    expect(lanes.taken).toMatchObject([{ id: c, attempt: 2 }])
+    for (const id of [b, c])
+      await rig.deps.store.recordDelivery({
+        id: id ?? '',
+        result: {
+          outcome: 'delivered',
+          attempt: { attempt: 2, atMs: rig.clock.nowMs(), latencyMs: 0, outcome: 'delivered' },
+        },
+      })
+    expect(await drive()).toEqual({
+      totals: expect.objectContaining({ pending: 0, delivered: 3 }) as object,
+    })
+  })
+
+  test('of a revocation that the log no longer has, or with nothing pending, does nothing', async () => {
+    const { rig, lanes } = await revoked(1)
+    expect(await driveRevocation(rig.deps, lanes, 99)).toEqual({ totals: undefined })
+    expect(lanes.taken).toEqual([])
+  })
+
+  test('is not over while the deliveries of a wide revocation are being written', async () => {
+    const rig = await createRig({ unannounced: true })
+    const { session } = await rig.openSession()
+    await rig.signInAt(
+      session.sid,
+      await rig.register('I', { logoutUris: ['http://127.0.0.1:1/'] }),
+    )
+    const answer = await rig.deps.store.revoke({
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olivia' },
+      now: rig.clock.now(),
+    })
+    if (answer.outcome !== 'revoked') throw new Error(`not revoked: ${answer.outcome}`)
+    const { seq } = answer.committed.revocation
+    const lanes = keepingLanes()
+    expect(await driveRevocation(rig.deps, lanes, seq)).toMatchObject({ againMs: 5_000 })
+    await fanOutDeliveries(rig.deps)
+    expect(await driveRevocation(rig.deps, lanes, seq)).toMatchObject({ totals: { pending: 1 } })
+    expect(lanes.taken).toMatchObject([{ seq, attempt: 1 }])
+  })
+
+  test('looks again soon if the store cannot be read', async () => {
+    const { rig, lanes, seq } = await revoked(1)
+    const store = Object.create(rig.deps.store, {
+      listDeliveries: { value: () => Promise.reject(new StoreUnavailable('the disk is full')) },
+    }) as typeof rig.deps.store
+    expect(await driveRevocation({ ...rig.deps, store }, lanes, seq)).toEqual({ againMs: 5_000 })
+    expect(rig.lines.join('\n')).toContain('drive-revocation')
+  })
+
+  test('is added again by the relay, round after round, as long as deliveries are pending', async () => {
+    const { rig, seq, pending, record } = await revoked(2)
+    const add = addingJobs(rig.deps)
+    await add()
+    await add()
+    expect(rig.queue.changes).toEqual([seq, seq])
+    for (const { id } of pending) await record(id, 'delivered')
+    await add()
+    expect(rig.queue.changes).toEqual([seq, seq])
+  })
 })

@@ -4,11 +4,12 @@ import type { Deps } from '../deps.ts'
 import { by, type Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
-/** A selection of deliveries: by id, target or client, or all. */
+/** A selection of deliveries: by id, target, client or revocation, or all. */
 export interface WhichDeliveries {
   id?: string | undefined
   target_id?: string | undefined
   client_id?: string | undefined
+  seq?: number | undefined
   all?: true | undefined
 }
 
@@ -24,10 +25,15 @@ export async function redriveAs(
     caller,
     { act: 'redrive', target: target?.join(' ') },
     () =>
-      deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id }),
+      deps.store.redrive({
+        id: wanted.id,
+        targetId: wanted.target_id,
+        clientId: wanted.client_id,
+        seq: wanted.seq,
+      }),
     ({ length }) => ({ redriven: length }),
   )
-  if (refs.length > 0) deps.queue.add(refs)
+  deps.queue.send(refs)
   deps.log.info('deliveries_redriven', {
     count: refs.length,
     ...by(caller),
@@ -50,7 +56,7 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
     (found) => ({ brought_forward: found !== undefined }),
   )
   if (ref === undefined) return false
-  deps.queue.addUrgent([ref])
+  deps.queue.send([ref])
   deps.log.info('delivery_tried_now', {
     delivery: id,
     ...by(caller),
@@ -64,7 +70,7 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
  * @returns how many
  */
 export async function closeAs(
-  deps: Pick<Deps, 'store' | 'log'>,
+  deps: Pick<Deps, 'store' | 'log' | 'queue'>,
   caller: Caller,
   {
     reason,
@@ -84,13 +90,14 @@ export async function closeAs(
         clientId: which.client_id,
         reason,
       }),
-    (count) => ({ closed: count }),
+    ({ length }) => ({ closed: length }),
   )
+  for (const { seq } of closed) if (seq !== undefined) deps.queue.changed(seq)
   deps.log.info('deliveries_closed', {
-    count: closed,
+    count: closed.length,
     ...by(caller),
   })
-  return closed
+  return closed.length
 }
 
 /** Returns a delivery. @throws Problem 404 */

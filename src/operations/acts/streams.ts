@@ -76,7 +76,7 @@ export async function disableStream(
       const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
       const done = await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() })
       if (done === undefined) throw noSuchStream()
-      deps.queue.addUrgent(done.refs)
+      deps.queue.send(done.refs)
       changed(deps, caller, before, 'disable')
       return streamShown(done.stream)
     },

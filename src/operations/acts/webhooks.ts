@@ -193,7 +193,7 @@ export async function testWebhook(deps: Deps, caller: Caller, id: string) {
         'The webhook is disabled',
         `${id} is ${state}. Enable it first: cmb webhooks change ${id} --enable`,
       )
-    deps.queue.addUrgent([ref])
+    deps.queue.send([ref])
     return { delivery_id: ref.id }
   })
 }

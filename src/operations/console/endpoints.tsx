@@ -22,7 +22,8 @@ import type { LivePages } from './live.ts'
 import { lockRoutes } from './locks.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
-import { BOARD, queueBoard } from './queue-board.ts'
+import { redriveAs } from '../acts/deliveries.ts'
+import { BOARD, queueBoard, RETRY } from './queue-board.ts'
 import { registeredRoutes } from './registered.tsx'
 import { revocationRoutes } from './revocations.tsx'
 import { revokeRoutes } from './revoke.tsx'
@@ -230,16 +231,15 @@ function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
 }
 
 /**
- * Mounts bull-board and its files for signed-in operators. Rejects every method but GET and HEAD,
- * so that the queue stays read-only even if bull-board's own setting fails.
+ * Mounts bull-board and its files for signed-in operators. Its button Retry is a redrive of that
+ * revocation's deliveries. Rejects every other act, whatever bull-board offers.
  */
 function mountBoard(endpoints: Hono, deps: Deps): void {
   const board = queueBoard(deps)
   const guard = async (c: Context): Promise<Response | undefined> => {
     const request = await operatorAt(deps, c)
     if (request instanceof Response) return request
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
-      return c.json({ error: 'The queue is read-only here.' }, 405, { Allow: 'GET, HEAD' })
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return retried(request)
     if (board === undefined)
       return nothingHere(request, 'This broker has no page for its queue.', '')
     return undefined
@@ -247,4 +247,16 @@ function mountBoard(endpoints: Hono, deps: Deps): void {
   endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())
   endpoints.use(`${BOARD}/*`, async (c, next) => (await guard(c)) ?? next())
   if (board !== undefined) endpoints.route(BOARD, board)
+}
+
+/** Redrives what one failed job of the queue delivers. */
+async function retried({ deps, c, viewer, now }: ConsoleRequest): Promise<Response> {
+  const [, seq] = RETRY.exec(c.req.path) ?? []
+  // Another site cannot send a PUT: that needs a permission which no response of the broker gives.
+  if (c.req.method !== 'PUT' || seq === undefined)
+    return c.json({ error: 'Only the retry of a failed job changes this queue.' }, 405)
+  if (!allows(viewer.caller.may, 'operate')) return c.json({ error: READ_ONLY }, 403)
+  await recordActor(deps, viewer.caller, now)
+  await redriveAs(deps, viewer.caller, { seq: Number(seq) })
+  return c.body(null, 204)
 }

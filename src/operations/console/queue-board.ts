@@ -7,12 +7,14 @@ import type { Deps } from '../deps.ts'
 import type { OpenedDeliveryQueue } from '../../outbox/delivery-queue.ts'
 
 /**
- * A read-only view of the queue, by bull-board. The console's endpoints reject every method but GET
- * and HEAD. The pages come from that package and have a content security policy of their own: it
+ * A view of the queue, by bull-board. The console's endpoints accept one act, the redrive of a
+ * failed job. The pages come from that package and have a content security policy of their own: it
  * allows nothing from other servers and no inline script.
  */
 
 export const BOARD = '/ops/queue'
+/** The path by which the view retries one job. Its capture is the number of the revocation. */
+export const RETRY = /^\/ops\/queue\/api\/queues\/revocations\/r-(\d{1,15})\/retry$/
 
 type ServerAdapter = Parameters<typeof createBullBoard>[0]['serverAdapter']
 
@@ -22,15 +24,14 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   if (bull === undefined) return undefined
   const adapter = new HonoAdapter(serveStatic)
   adapter.setBasePath(BOARD)
+  const options = {
+    // The types of the package lack this option.
+    allowCompletedRetries: false,
+    description:
+      'One job for each revocation. Retry redrives its rejected and failed deliveries. The database has the truth: losing this queue loses nothing.',
+  }
   createBullBoard({
-    queues: [
-      new BullMQAdapter(bull, {
-        readOnlyMode: true,
-        allowRetries: false,
-        description:
-          'Delivery attempts that are due. The database has the truth: losing this queue loses nothing.',
-      }),
-    ],
+    queues: [new BullMQAdapter(bull, options)],
     // The two packages may have different patch releases, and then a private field of a class
     // differs. The methods that are called do not.
     serverAdapter: adapter as unknown as ServerAdapter,
@@ -46,7 +47,10 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   board.use('*', async (c, next) => {
     await next()
     if (c.res.headers.get('content-type')?.startsWith('text/html'))
-      c.res = new Response((await c.res.text()).replace(ELSEWHERE, ''), c.res)
+      c.res = new Response(
+        (await c.res.text()).replace(ELSEWHERE, '').replace('</head>', `${HIDING}</head>`),
+        c.res,
+      )
     c.header('Content-Security-Policy', POLICY)
     c.header('X-Frame-Options', 'DENY')
     c.header('X-Content-Type-Options', 'nosniff')
@@ -59,6 +63,10 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
 
 /** Matches links to other servers, such as that of a font. The policy would block them. */
 const ELSEWHERE = /<link[^>]+href="https?:[^>]*>/g
+
+/** Hides the buttons of acts that the console rejects: all but the retry of a failed job. */
+const HIDING =
+  "<style>[class*='queueActions-'],[class*='jobActions-'] li:not(:has(.lucide-refresh-cw)),button:has(.lucide-ellipsis-vertical){display:none!important}</style>"
 
 const POLICY = [
   "default-src 'none'",

@@ -190,7 +190,7 @@ export async function report(
     },
   )
   if (done.outcome === 'unknown') return { to: '/account/history' }
-  if (done.pending.length > 0) deps.queue.addUrgent(done.pending)
+  deps.queue.send(done.pending)
   deps.metrics.userReports.inc()
   deps.log.warn('reported_by_user', { sub, sid: done.sid, tid: current.user.tid })
   return { to: '/account/reported', signedOut: done.actingEnded }

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Context } from 'hono'
-import type { DeliveryRef, SignalStream } from '../../../db/types.ts'
+import type { SignalStream } from '../../../db/types.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
@@ -46,9 +46,6 @@ export async function ownStream(
   if (stream === undefined || stream.clientId !== client.clientId) throw noSuchStream()
   return stream
 }
-
-const enqueue = ({ queue }: Pick<Deps, 'queue'>, refs: readonly DeliveryRef[]): void =>
-  void (refs.length > 0 && queue.addUrgent(refs))
 
 /**
  * Records an act in the audit log.
@@ -121,7 +118,7 @@ export async function createStream(
         'The client already has a stream, or the broker has its maximum of 100. GET /ssf/streams lists yours: change or delete it.',
         { status: 409 },
       )
-    enqueue(deps, refs)
+    deps.queue.send(refs)
     return stream
   })
 }
@@ -185,7 +182,7 @@ const applied = (
     async () => {
       const done = await deps.store.changeStream({ id: stream.id, change, now: deps.clock.now() })
       if (done === undefined) throw noSuchStream()
-      enqueue(deps, done.refs)
+      deps.queue.send(done.refs)
       return done.stream
     },
   )
@@ -254,7 +251,7 @@ export async function askVerification(
       },
     )
   }
-  enqueue(deps, answer.refs)
+  deps.queue.send(answer.refs)
 }
 
 /** The caller of the Shared Signals API: a registered client with an access token for it. */
