@@ -11,7 +11,7 @@ import { startQueueEngine, type QueueEngine } from '../../src/outbox/queue-engin
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
-import { createRig } from '../rig.ts'
+import { createRig, type RegisteredClient } from '../rig.ts'
 import { ok, startReceiver, status } from '../workers/receiver.ts'
 import { loseQueueServers } from './queue-servers.ts'
 
@@ -296,6 +296,84 @@ describe.each(QUEUE_ENGINES)(
       )
       for (const receiver of [sydney, melbourne])
         expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
+    })
+  },
+)
+
+/**
+ * One broker revokes and does not deliver; another delivers what the queue brings it. Every session
+ * took part at two instances that work, and at one more.
+ */
+async function revokedAtOnce(
+  which: (typeof QUEUE_ENGINES)[number],
+  count: number,
+  third: Parameters<typeof startReceiver>[0],
+) {
+  const { queue, engine } = await open(which)
+  const rig = await createRig({ realTime: true, deps: { queue } })
+  const receivers = [await startReceiver(), await startReceiver(), await startReceiver(third)]
+  const clients: RegisteredClient[] = []
+  for (const [n, { url }] of receivers.entries())
+    clients.push(await rig.register(`i${n}`, { logoutUris: [url], idTokenAlg: 'ES256' }))
+  const sids: string[] = []
+  for (let n = 0; n < count; n++) {
+    const { session } = await rig.openSession()
+    for (const client of clients) await rig.signInAt(session.sid, client)
+    sids.push(session.sid)
+  }
+  const delivering = await queueOn(engine)
+  const workers = await startWorkers({ ...rig.deps, queue: delivering })
+  onTestFinished(() => workers.drain())
+  await Promise.all(
+    sids.map((sid) =>
+      revoke(rig.deps, {
+        selector: { kind: 'session', sid },
+        reason: 'signed_out',
+        actor: { kind: 'operator', id: 'olivia' },
+        now: rig.clock.now(),
+      }),
+    ),
+  )
+  return { rig, queue, receivers, clients }
+}
+
+describe.each(QUEUE_ENGINES)(
+  '500 revocations at once ($engine), with one dead instance',
+  (which) => {
+    test('hold up no job and no delivery to another instance', async () => {
+      const COUNT = 500
+      const LATER = { timeout: 150_000, interval: 100 }
+      // It takes each logout token and never answers.
+      const { rig, queue, receivers, clients } = await revokedAtOnce(which, COUNT, () => {})
+      const [one, two] = receivers
+      await vi.waitFor(
+        () => expect([one?.tokens.length, two?.tokens.length]).toEqual([COUNT, COUNT]),
+        LATER,
+      )
+      // The breaker bounds the calls to the dead one, not a job that waits for it.
+      expect(receivers[2]?.tokens.length).toBeLessThan(50)
+      for (const { clientId } of clients.slice(0, 2)) {
+        await vi.waitFor(
+          async () =>
+            expect(
+              await rig.store.listDeliveries({ clientId, state: 'delivered', limit: 1_000 }),
+            ).toHaveLength(COUNT),
+          LATER,
+        )
+        const all = await rig.store.listDeliveries({ clientId, limit: 1_000 })
+        expect(new Set(all.map(({ attempts }) => attempts))).toEqual(new Set([1]))
+      }
+      await vi.waitFor(
+        async () =>
+          expect(await queue.bull.getJobCounts()).toMatchObject({
+            active: 0,
+            waiting: 0,
+            completed: 0,
+            failed: 0,
+            delayed: COUNT,
+          }),
+        LATER,
+      )
     })
   },
 )
