@@ -88,7 +88,7 @@ import { revokeRequested } from './revocation/requested.ts'
 import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
 import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
-import { recordRejectedSignIn, securityHistory } from './rows/history.ts'
+import { recordRejectedSignIn, securityHistory, signInAddress } from './rows/history.ts'
 import { statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
@@ -138,6 +138,7 @@ const READS = {
   hasConsent,
   appsOfUser,
   securityHistory,
+  signInAddress,
   findFamily,
   grantClient,
   checkClientAccess,

@@ -286,6 +286,8 @@ export const sessions = sqliteTable(
     amr: text(),
     roles: text().notNull(),
     staySignedIn: integer('stay_signed_in').notNull(),
+    /** 1 on a computer that several users share. */
+    shared: integer().notNull().default(0),
     microsoftSid: text('microsoft_sid'),
     loginHintSealed: text('login_hint_sealed'),
     /** Microsoft's own tokens, deleted when the session ends. */

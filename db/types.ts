@@ -61,6 +61,8 @@ export interface Session {
   amr?: string[] | undefined
   roles: string[]
   staySignedIn: boolean
+  /** True on a computer that several users share. */
+  shared: boolean
   /** Entra's own `sid`, by which its front-channel logout names the session. */
   microsoftSid?: string | undefined
   /** Entra's `login_hint` claim, sealed (src/clients/session/sealed.ts opens it). */
@@ -643,6 +645,7 @@ export interface NewSession {
   amr?: string[] | undefined
   roles: string[]
   staySignedIn: boolean
+  shared?: boolean | undefined
   microsoftSid?: string | undefined
   loginHintSealed?: string | undefined
   /**

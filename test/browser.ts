@@ -195,6 +195,9 @@ const formOf = (head: string, body: string): Form => ({
   ),
 })
 
+/** The title of the page that explains a further authentication before it happens. */
+export const ONCE_MORE = 'Confirm once more that it is you'
+
 export class Page {
   /** The address of the page, after redirects. */
   readonly url: string
@@ -222,9 +225,13 @@ export class Page {
   get location(): string | null {
     return this.status >= 300 && this.status < 400 ? this.headers.get('location') : null
   }
-  /** The same as an absolute URL. */
+  /**
+   * The same as an absolute URL. The page before a further authentication at Microsoft leads on by
+   * its button.
+   */
   get left(): URL | undefined {
-    return this.location === null ? undefined : new URL(this.location, this.url)
+    if (this.location !== null) return new URL(this.location, this.url)
+    return this.title === ONCE_MORE ? new URL(this.link('Sign in with Microsoft')) : undefined
   }
   get title(): string {
     return plain(/<h1>(.*?)<\/h1>/s.exec(this.html)?.[1] ?? '')

@@ -424,6 +424,7 @@ CREATE TABLE `sessions` (
 	`amr` text,
 	`roles` text NOT NULL,
 	`stay_signed_in` integer NOT NULL,
+	`shared` integer DEFAULT 0 NOT NULL,
 	`microsoft_sid` text,
 	`login_hint_sealed` text,
 	`microsoft_cache_sealed` text,

@@ -14,7 +14,7 @@ import {
 } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
-import type { SecurityEvent, SignInFrom, User } from '../types.ts'
+import type { SecurityEvent, Session, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
 
 /**
@@ -69,6 +69,13 @@ const newest = query(
   (p: Takes<{ sub: string; at: number; id: string; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND (${securityEvents.at}, ${securityEvents.id}) < (${p.at}, ${p.id})
       ORDER BY ${securityEvents.at} DESC, ${securityEvents.id} DESC LIMIT ${p.limit}`,
+)
+
+const signInOf = query(
+  columnsOf(securityEvents, 'address'),
+  (p: Takes<{ sub: string; sid: string }>, f) =>
+    sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.sid} = ${p.sid}
+      AND ${securityEvents.kind} IN ('signed_in', 'renewed') ORDER BY ${securityEvents.at} DESC, ${securityEvents.id} DESC LIMIT 1`,
 )
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
@@ -136,6 +143,14 @@ export function* securityHistory({
   limit: number
 }): Act<SecurityEvent[]> {
   return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
+}
+
+/** Returns the address of a session's latest sign-in, while the history has it. */
+export function* signInAddress({
+  sub,
+  sid,
+}: Pick<Session, 'sub' | 'sid'>): Act<string | undefined> {
+  return (yield* signInOf.get({ sub, sid }))?.address ?? undefined
 }
 
 type Rejected = {

@@ -59,6 +59,7 @@ const valuesOf = (input: NewSession, now: number) => ({
     amr: input.amr && JSON.stringify(input.amr),
     roles: JSON.stringify(input.roles),
     staySignedIn: input.staySignedIn ? 1 : 0,
+    shared: input.shared ? 1 : 0,
   },
 })
 type Values = ReturnType<typeof valuesOf>
@@ -77,7 +78,7 @@ const columns = (p: Takes<Values>) => ({
       markAt: sql`NULL`,
     }),
   },
-  ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'device', 'cookieHash'),
+  ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'shared', 'device', 'cookieHash'),
   ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
   ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
   ...{ probedAt: p.now },

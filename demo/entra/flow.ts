@@ -269,7 +269,10 @@ export function tapNumber(world: World, flow: Flow, tapped: number): void {
   const right = flow.matching?.shown === tapped
   flow.matching = undefined
   if (right && flow.account) flow.account.mfaAt = world.now()
-  else flow.problem = 'That was not the number. A new request was sent to the phone.'
+  else
+    flow.problem = Number.isNaN(tapped)
+      ? 'You said that it was not you, so you are not signed in. A new request was sent to the phone.'
+      : 'That was not the number. A new request was sent to the phone.'
 }
 
 /** Sets up the authenticator, as the user does on Microsoft's own page. */

@@ -9,12 +9,15 @@ import { createHash } from 'node:crypto'
  */
 
 const STYLE = `
-:root { color-scheme: light; --ink: #1b1a19; --soft: #605e5c; --line: #8a8886; --blue: #005a9e; --deep: #004578; --bad: #a4262c; }
+:root { color-scheme: light dark; --ink: #1b1a19; --soft: #605e5c; --line: #8a8886; --blue: #005a9e; --deep: #004578; --on-blue: #fff; --bad: #a4262c;
+  --card: #fff; --over: #f3f2f1; --rule: #edebe9; --button: #e1dfdd; --button-over: #cfcdcb; --ground: linear-gradient(160deg, #eef3f9 0%, #dfe9f5 45%, #f3eef7 100%); }
+@media (prefers-color-scheme: dark) { :root { --ink: #f3f2f1; --soft: #c8c6c4; --blue: #6cb8f6; --deep: #98cdf9; --on-blue: #10202e; --bad: #f1949a;
+  --card: #292827; --over: #3b3a39; --rule: #484644; --button: #484644; --button-over: #605e5c; --ground: #1b1a19; } }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; font: 15px/1.45 'Segoe UI', system-ui, sans-serif; color: var(--ink);
-  background: linear-gradient(160deg, #eef3f9 0%, #dfe9f5 45%, #f3eef7 100%); }
+  background: var(--ground); }
 main { flex: 1; display: flex; flex-wrap: wrap; gap: 20px; align-items: center; justify-content: center; padding: 24px 12px; }
-.card { width: 100%; max-width: 440px; background: #fff; padding: 36px 40px; box-shadow: 0 2px 8px rgb(0 0 0 / 18%); border-radius: 2px; }
+.card { width: 100%; max-width: 440px; background: var(--card); padding: 36px 40px; box-shadow: 0 2px 8px rgb(0 0 0 / 18%); border-radius: 2px; }
 .card.wide { max-width: 1100px; }
 .mark { display: flex; align-items: center; gap: 8px; font-weight: 600; color: var(--soft); margin-bottom: 18px; }
 .mark span { border: 1px dashed var(--line); border-radius: 10px; padding: 0 8px; font-size: 12px; font-weight: 400; }
@@ -22,15 +25,15 @@ table + h1, .scroll + h1 { margin-top: 30px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 14px; font-weight: 600; }
 p { margin: 0 0 14px; } .soft { color: var(--soft); font-size: 13px; } .who { margin-bottom: 8px; }
 label { display: block; margin-bottom: 6px; }
-input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; padding: 8px 2px; border: 0; border-bottom: 1px solid var(--line); margin-bottom: 20px; }
+input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; padding: 8px 2px; border: 0; border-bottom: 1px solid var(--line); margin-bottom: 20px; background: transparent; color: var(--ink); } a { color: var(--blue); }
 :focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
 /* The first button of a form is the one that Enter presses, so the answer that goes on comes first and is shown last. */
 .actions { display: flex; flex-direction: row-reverse; justify-content: flex-start; gap: 8px; margin-top: 20px; flex-wrap: wrap; }
-button, .button { font: inherit; min-width: 108px; padding: 7px 14px; border: 1px solid transparent; background: #e1dfdd; color: var(--ink); cursor: pointer; text-decoration: none; text-align: center; }
-button:hover, .button:hover { background: #cfcdcb; }
-.primary { background: var(--blue); color: #fff; } .primary:hover { background: var(--deep); }
-.tile { display: block; width: 100%; text-align: left; background: #fff; border-bottom: 1px solid #edebe9; padding: 12px 8px; }
-.tile:hover { background: #f3f2f1; } .tile small { display: block; color: var(--soft); }
+button, .button { font: inherit; min-width: 108px; padding: 7px 14px; border: 1px solid transparent; background: var(--button); color: var(--ink); cursor: pointer; text-decoration: none; text-align: center; }
+button:hover, .button:hover { background: var(--button-over); }
+.primary { background: var(--blue); color: var(--on-blue); } .primary:hover { background: var(--deep); }
+.tile { display: block; width: 100%; text-align: left; background: var(--card); border-bottom: 1px solid var(--rule); padding: 12px 8px; }
+.tile:hover { background: var(--over); } .tile small { display: block; color: var(--soft); }
 .problem { color: var(--bad); }
 .number { font-size: 56px; font-weight: 600; text-align: center; letter-spacing: 4px; margin: 8px 0 18px; }
 .phone { width: 250px; background: #201f1e; color: #fff; border-radius: 28px; padding: 26px 20px; box-shadow: 0 4px 14px rgb(0 0 0 / 30%); }
@@ -38,7 +41,7 @@ button:hover, .button:hover { background: #cfcdcb; }
 .phone button { display: block; width: 100%; margin-top: 10px; border-radius: 20px; padding: 10px; font-size: 18px; background: #3b3a39; color: #fff; }
 .phone button:hover { background: #4f4d4b; } .phone .no { font-size: 14px; background: none; border-color: #8a8886; }
 footer { text-align: center; padding: 12px; font-size: 13px; color: var(--soft); }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: 8px 6px; border-bottom: 1px solid #edebe9; vertical-align: top; }
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: 8px 6px; border-bottom: 1px solid var(--rule); vertical-align: top; }
 td form { display: flex; flex-wrap: wrap; gap: 5px; min-width: 190px; } td button { min-width: 0; padding: 3px 9px; font-size: 13px; }
 .scroll { overflow-x: auto; } .frames { display: none; } code { font-size: 13px; overflow-wrap: anywhere; }
 @media (max-width: 480px) { .card { padding: 24px 20px; } }

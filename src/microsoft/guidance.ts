@@ -7,7 +7,7 @@ import type { ErrorCode } from '../protocol/error.ts'
  */
 
 /** The links of a page in addition to the one back to the instance. */
-export type Offer = 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
+export type Offer = 'contact' | 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
 
 export interface Guidance {
   /** The text for the log and the console. */
@@ -22,6 +22,9 @@ export interface Guidance {
 }
 
 const ANOTHER = ['another_account'] as const
+/** An administrator alone can help. */
+const CONTACT = ['contact', 'another_account'] as const
+const CONSENT = ['contact', 'granting_consent', 'try_again'] as const
 const AGAIN = ['try_again', 'another_account'] as const
 
 const GUIDANCE = {
@@ -32,7 +35,7 @@ const GUIDANCE = {
   },
   account_disabled: {
     operator: 'The account is disabled in Entra.',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   another_account: {
@@ -47,7 +50,7 @@ const GUIDANCE = {
   },
   tenant_not_connected: {
     operator: 'The account’s tenant is not on the allow-list (BROKER_ENTRA_TENANT).',
-    offers: ANOTHER,
+    offers: ['another_account', 'contact'],
     error: 'access_denied',
   },
   step_up: {
@@ -69,7 +72,7 @@ const GUIDANCE = {
   freshness_not_proved: {
     operator:
       'A fresh sign-in was demanded, by the client or because the user’s sessions were revoked, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app. Or the token lacks the authentication context of BROKER_FRESH_CONTEXT: the app needs the optional claim acrs. Of a federated domain: its identity provider may sign users in silently (PromptLoginBehavior).',
-    offers: ['try_again'],
+    offers: ['try_again', 'contact'],
     error: 'login_required',
   },
   other_user: {
@@ -84,67 +87,67 @@ const GUIDANCE = {
   },
   blocked_by_policy: {
     operator: 'A Conditional Access policy blocks the sign-in.',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   not_assigned: {
     operator: 'The user is not assigned to the enterprise application.',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   not_assigned_here: {
     operator: 'The user’s tenant or app roles do not admit them to this client.',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   user_locked: {
     operator: 'The user is locked here (cmb locks list).',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   tenant_locked: {
     operator: 'The user’s tenant is locked here (cmb locks list).',
-    offers: ANOTHER,
+    offers: CONTACT,
     error: 'access_denied',
   },
   client_locked: {
     operator:
       'The client, or a client of the audience that it asks for, is locked here (cmb locks list).',
-    offers: [],
+    offers: ['contact'],
     error: 'access_denied',
   },
   consent: {
     operator: 'No administrator has consented to the app in this tenant.',
-    offers: ['try_again', 'granting_consent'],
+    offers: ['try_again', 'contact', 'granting_consent'],
     error: 'access_denied',
   },
   declined: {
     operator: 'The user declined at Microsoft, or came back from its page “Need admin approval”.',
-    offers: ['try_again', 'granting_consent'],
+    offers: ['try_again', 'contact', 'granting_consent'],
     error: 'access_denied',
   },
   admin_consent: {
     operator: 'Administrator’s consent is missing in this tenant.',
-    offers: ['granting_consent', 'another_account'],
+    offers: CONSENT,
     alert: true,
     error: 'access_denied',
   },
   redirect_mismatch: {
     operator:
       'The redirect address <issuer>/signin/callback is not registered for the app in Entra.',
-    offers: [],
+    offers: ['contact'],
     alert: true,
     error: 'temporarily_unavailable',
   },
   app_missing: {
     operator: 'The app registration is missing or disabled in this tenant.',
-    offers: ['granting_consent', 'another_account'],
+    offers: CONSENT,
     alert: true,
     error: 'temporarily_unavailable',
   },
   credential: {
     operator: 'The broker’s own credential is wrong, unreadable or expired at Entra: renew it.',
-    offers: ['try_again'],
+    offers: ['try_again', 'contact'],
     alert: true,
     error: 'temporarily_unavailable',
   },
@@ -168,13 +171,13 @@ const GUIDANCE = {
   untrusted_token: {
     operator:
       'An ID token was rejected: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
-    offers: ['try_again'],
+    offers: ['try_again', 'contact'],
     alert: true,
     error: 'access_denied',
   },
   unknown: {
     operator: 'Entra rejected with an error that the table does not know.',
-    offers: AGAIN,
+    offers: ['try_again', 'contact', 'another_account'],
     error: 'access_denied',
   },
 } as const satisfies Record<string, Guidance>

@@ -48,41 +48,15 @@ export const LinkButton = (props: Omit<ButtonProps, 'name' | 'value'> & { href: 
   </a>
 )
 
-const FourSquares = () => (
-  <svg width="21" height="21" viewBox="0 0 21 21" aria-hidden="true" focusable="false">
-    <rect x="0" y="0" width="10" height="10" fill="#f25022" />
-    <rect x="11" y="0" width="10" height="10" fill="#7fba00" />
-    <rect x="0" y="11" width="10" height="10" fill="#00a4ef" />
-    <rect x="11" y="11" width="10" height="10" fill="#ffb900" />
-  </svg>
-)
-
 /**
  * "Sign in with Microsoft" by Microsoft's branding guidelines, which set wording, logo, colors and
- * sizes. It is a link with `href`, otherwise the form's submit button.
+ * sizes.
  */
-export const MicrosoftButton = ({
-  href,
-  name,
-  value,
-}: {
-  href?: string | undefined
-  name?: string | undefined
-  value?: string | undefined
-}) => {
-  const t = useTexts()
-  return href === undefined ? (
-    <button type="submit" class="microsoft" name={name} value={value}>
-      <FourSquares />
-      <span>{t.shared.signInWithMicrosoft}</span>
-    </button>
-  ) : (
-    <a class="microsoft" href={href}>
-      <FourSquares />
-      <span>{t.shared.signInWithMicrosoft}</span>
-    </a>
-  )
-}
+export const MicrosoftButton = ({ href }: { href: string }) => (
+  <a class="microsoft" href={href}>
+    <span>{useTexts().shared.signInWithMicrosoft}</span>
+  </a>
+)
 
 /** A link to the page where users find out why they cannot sign in. */
 export const Trouble = () => {
@@ -209,16 +183,6 @@ export const Tick = ({
     {hint === undefined ? null : <span class="hint">{hint}</span>}
   </label>
 )
-
-/** The question of a sign-out about Microsoft 365, which a shared computer answers by itself. */
-export const AlsoMicrosoft = ({ shared }: { shared: boolean }) => {
-  const t = useTexts()
-  return shared ? (
-    <Notice>{t.sharedComputer.signOut}</Notice>
-  ) : (
-    <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
-  )
-}
 
 /** The hidden fields of a form. */
 export const HiddenFields = ({

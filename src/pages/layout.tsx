@@ -87,17 +87,7 @@ function Brand({ config }: Pick<PageOptions, 'config'>) {
     )
   return (
     <div class="brand">
-      <svg width="30" height="30" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
-        <rect width="32" height="32" rx="9" fill="currentColor" />
-        <path
-          class="tick"
-          d="M9.5 16.6l4.4 4.4 8.8-9.2"
-          fill="none"
-          stroke-width="3.2"
-          stroke-linecap="round"
-          stroke-linejoin="round"
-        />
-      </svg>
+      <span class="sign" aria-hidden="true" />
       <span>{product}</span>
     </div>
   )
@@ -239,7 +229,7 @@ export function page(c: Context, options: PageOptions, children: Child): Respons
   setPageHeaders(c, {
     formAction: options.formAction,
     scripts: scripts.map(({ text }) => text),
-    reads: options.live !== undefined,
+    reads: options.live !== undefined || options.nav !== undefined,
   })
   return c.html(`<!doctype html>${html}`, options.status ?? 200)
 }

@@ -39,6 +39,19 @@ export function newReference(random: Random): string {
   return `${read.slice(0, 4)}-${read.slice(4)}`
 }
 
+/** A button that copies the text of an element. A script shows it. */
+export const CopyButton = ({ of, children }: { of: string; children: Child }) => (
+  <button
+    type="button"
+    class="button quiet small"
+    data-copies={of}
+    data-copied={useTexts().message.copied}
+    hidden
+  >
+    {children}
+  </button>
+)
+
 /**
  * The reference that the user gives to support, with a button to copy it and a link to that
  * support.
@@ -63,15 +76,7 @@ export function ForSupport({
           : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
       </p>
       <div class="row">
-        <button
-          type="button"
-          class="button quiet small"
-          data-copies="reference"
-          data-copied={t.message.copied}
-          hidden
-        >
-          {t.message.copy}
-        </button>
+        <CopyButton of="reference">{t.message.copy}</CopyButton>
         {support === undefined ? null : (
           <a class="small" href={support}>
             {t.layout.helpAt({ where: support.replace(/^(?:mailto|tel):|^https:\/\//, '') })}

@@ -23,23 +23,39 @@ export function ago(at: number, now: number, t: Texts): string {
     : relative.format(-Math.floor(seconds / DAY), 'day')
 }
 
-/** Returns a time such as `Tuesday 24 November, 09:00 UTC`. */
-export function moment(at: number, t: Texts): string {
-  const date = new Date(at * 1000)
-  const day = new Intl.DateTimeFormat(t.locale, {
+/** Returns a day such as `Tuesday 24 November`, in UTC. */
+export const day = (at: number, t: Texts): string =>
+  new Intl.DateTimeFormat(t.locale, {
     weekday: 'long',
     day: 'numeric',
     month: 'long',
     timeZone: 'UTC',
   })
-    .format(date)
+    .format(new Date(at * 1000))
     .replace(',', '')
-  return `${day}, ${date.toISOString().slice(11, 16)} UTC`
+
+const iso = (at: number): string => new Date(at * 1000).toISOString()
+
+/** Returns a time such as `Tuesday 24 November, 09:00 UTC`. */
+export const moment = (at: number, t: Texts): string =>
+  `${day(at, t)}, ${iso(at).slice(11, 16)} UTC`
+
+/** The time of day of a line beneath its day. A script shows both in the reader's time zone. */
+export const Clock = ({ at, t }: { at: number; t: Texts }) => (
+  <time datetime={iso(at)} data-clock={t.locale}>
+    {iso(at).slice(11, 16)}
+  </time>
+)
+
+/** Returns the name of a device, "Firefox on Windows", in the reader's language. */
+export function deviceIn(device: string, t: Texts): string {
+  const [browser = '', system] = device.split(' on ')
+  return system === undefined ? device : t.shared.deviceOn({ browser, system })
 }
 
 /** A time that a script shows in the reader's time zone. */
 export const Moment = ({ at, t }: { at: number; t: Texts }) => (
-  <time datetime={new Date(at * 1000).toISOString()} data-locale={t.locale}>
+  <time datetime={iso(at)} data-locale={t.locale} data-today={t.shared.today}>
     {moment(at, t)}
   </time>
 )

@@ -1,5 +1,6 @@
 // The script of users' pages, which also work without it. It shows times in the reader's time zone,
-// copies references, and shows that a click was accepted.
+// copies references and messages, shows that a click was accepted, and leaves an account page when
+// the user is signed out elsewhere.
 {
   const MOMENT = {
     weekday: 'long',
@@ -8,10 +9,59 @@
     hour: '2-digit',
     minute: '2-digit',
   }
-  for (const time of document.querySelectorAll('time[data-locale]'))
-    time.textContent = new Intl.DateTimeFormat(time.dataset.locale, MOMENT).format(
-      new Date(time.dateTime),
-    )
+  for (const time of document.querySelectorAll('time[data-locale]')) {
+    const at = new Date(time.dateTime)
+    const { locale, today } = time.dataset
+    time.textContent =
+      at.toDateString() === new Date().toDateString()
+        ? `${today} ${at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })}`
+        : new Intl.DateTimeFormat(locale, MOMENT).format(at)
+  }
+
+  // The lines of a history move beneath the days of the reader's time zone.
+  const days = document.querySelector('.days')
+  if (days) {
+    const nameOf = new Intl.DateTimeFormat(days.dataset.locale, {
+      weekday: 'long',
+      day: 'numeric',
+      month: 'long',
+    })
+    const clock = new Intl.DateTimeFormat(days.dataset.locale, {
+      hour: '2-digit',
+      minute: '2-digit',
+    })
+    const lines = [...days.querySelectorAll('li')]
+    days.replaceChildren()
+    let [name, list] = ['']
+    for (const line of lines) {
+      const time = line.querySelector('time[data-clock]')
+      const at = new Date(time.dateTime)
+      time.textContent = clock.format(at)
+      if (nameOf.format(at) !== name) {
+        name = nameOf.format(at)
+        const heading = document.createElement('h2')
+        heading.textContent = name.replace(',', '')
+        list = document.createElement('ul')
+        days.append(heading, list)
+      }
+      list.append(line)
+    }
+  }
+
+  if (document.querySelector('.tabs')) {
+    const look = async () => {
+      if (document.hidden) return
+      const answer = await fetch(location.href, { method: 'HEAD', redirect: 'manual' }).catch(
+        () => undefined,
+      )
+      if (answer?.type === 'opaqueredirect') location.reload()
+    }
+    setInterval(() => void look(), 3000)
+    document.addEventListener('visibilitychange', () => void look())
+    addEventListener('pageshow', ({ persisted }) => {
+      if (persisted) void look()
+    })
+  }
 
   for (const button of document.querySelectorAll('button[data-copies]')) {
     if (!navigator.clipboard) continue

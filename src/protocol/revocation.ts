@@ -126,34 +126,27 @@ export const REASON_CLASSES = [
 ] as const
 export type ReasonClass = (typeof REASON_CLASSES)[number]
 
-const CLASS_OF: Record<Reason, ReasonClass> = {
+/** Every reason that is not listed is `ended_elsewhere`. */
+const CLASS_OF: Partial<Record<Reason, ReasonClass>> = {
   signed_out: 'signed_out',
   signed_out_remotely: 'signed_out_remotely',
   signed_out_everywhere: 'signed_out_everywhere',
   idle: 'expired',
   expired: 'expired',
   administrator: 'administrator',
-  refresh_token_reuse: 'ended_elsewhere',
-  refresh_token_late: 'ended_elsewhere',
-  code_reuse: 'ended_elsewhere',
   token_revoked: 'signed_out',
   client_removed: 'administrator',
   tenant_removed: 'administrator',
   microsoft_signed_out: 'signed_out',
-  microsoft_session_revoked: 'ended_elsewhere',
-  microsoft_password_changed: 'ended_elsewhere',
-  microsoft_user_at_risk: 'ended_elsewhere',
   microsoft_sign_in_required: 'expired',
   microsoft_account_disabled: 'account',
   microsoft_account_deleted: 'account',
   microsoft_access_removed: 'account',
   mfa_lapsed: 'expired',
-  security_event: 'ended_elsewhere',
-  reported_by_user: 'ended_elsewhere',
   restored: 'administrator',
   replaced: 'replaced',
   session_limit: 'session_limit',
   locked: 'locked',
 }
 
-export const reasonClass = (reason: Reason): ReasonClass => CLASS_OF[reason]
+export const reasonClass = (reason: Reason): ReasonClass => CLASS_OF[reason] ?? 'ended_elsewhere'

@@ -1,12 +1,6 @@
 import type { ClientMetadata } from './client-metadata.ts'
 import { SSF_SCOPES } from './names.ts'
-import {
-  reasonClass,
-  type ReasonClass,
-  type Actor,
-  type Reason,
-  type Selector,
-} from './revocation.ts'
+import { reasonClass, type Actor, type Reason, type Selector } from './revocation.ts'
 
 /**
  * The events of Shared Signals streams, and their derivation from a revocation (SSF 1.0, CAEP 1.0,
@@ -73,20 +67,6 @@ export interface StreamEvent {
  */
 export type SetPayload = Omit<StreamEvent, 'about'> & { about?: About | undefined }
 
-/** The reason in the event, by class only, as in logout tokens. */
-const WHY: Record<ReasonClass, string> = {
-  signed_out: 'The user signed out.',
-  signed_out_remotely: 'The user signed out from another device.',
-  signed_out_everywhere: 'The user signed out everywhere.',
-  replaced: 'Another user signed in in the same browser.',
-  session_limit: 'A newer sign-in of the user took the place of the session.',
-  administrator: 'An administrator ended the session.',
-  locked: 'An administrator locked the access.',
-  account: 'The account may not be used as before.',
-  expired: 'The session expired.',
-  ended_elsewhere: 'The session was ended from elsewhere.',
-}
-
 /** The `initiating_entity` of CAEP 1.0 §2. */
 const INITIATING: Record<Actor['kind'], 'user' | 'admin' | 'policy' | 'system'> = {
   user: 'user',
@@ -118,7 +98,8 @@ export function eventsOfRevocation(
   { selector, reason, actor, at }: Revoked,
   about: About,
 ): StreamEvent[] {
-  const why = WHY[reasonClass(reason)]
+  // By class only, as in logout tokens.
+  const why = `The session has ended: ${reasonClass(reason).replaceAll('_', ' ')}.`
   const common = {
     event_timestamp: at,
     initiating_entity: INITIATING[actor.kind],

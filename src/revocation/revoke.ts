@@ -1,7 +1,6 @@
 import type { Store } from '../../db/store.ts'
-import type { Participant, RevokeInput, Session } from '../../db/types.ts'
+import type { RevokeInput } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import { openFromSession } from '../clients/session/sealed.ts'
 
 /**
  * Revokes on behalf of a user, an operator or a client when revoking is the whole act. Other acts
@@ -25,58 +24,3 @@ const alsoAtMicrosoft = (
   { reason }: RevokeInput,
 ): Pick<RevokeInput, 'alsoAtMicrosoft'> =>
   reason === 'signed_out_everywhere' ? { alsoAtMicrosoft: config?.signals.revokeAtMicrosoft } : {}
-
-/** Upper bound of the app names on the signed-out page: a cookie and a URL hold them. */
-export const MOST_NAMES = 20
-
-/** Signs a user out of one session or of all, and returns what the signed-out page shows. */
-export async function signOut(
-  deps: Deps,
-  {
-    scope,
-    session,
-    participants,
-    now,
-  }: {
-    scope: 'device' | 'everywhere'
-    session: Session
-    participants: readonly Participant[]
-    now: number
-  },
-): Promise<{
-  scope: 'device' | 'everywhere'
-  clientIds: string[]
-  seq: number | undefined
-  at: number
-}> {
-  const { sub, sid } = session
-  const answer = await revoke(deps, {
-    selector: scope === 'everywhere' ? { kind: 'subject', sub } : { kind: 'session', sid },
-    reason: scope === 'everywhere' ? 'signed_out_everywhere' : 'signed_out',
-    actor: { kind: 'user', id: sub },
-    now,
-  })
-  const clientIds = [...new Set(participants.map(({ clientId }) => clientId))].slice(0, MOST_NAMES)
-  return {
-    scope,
-    clientIds,
-    seq: answer.outcome === 'revoked' ? answer.committed.revocation.seq : undefined,
-    at: now,
-  }
-}
-
-/**
- * The parts of the signed-out page about Microsoft's own sign-out.
- * @param wanted true if it follows at once; otherwise the page offers it
- */
-export const microsoftNext = (
-  { sealer }: Pick<Deps, 'sealer'>,
-  { user, loginHintSealed }: Session,
-  wanted: boolean,
-) => ({
-  microsoft: wanted ? ('next' as const) : undefined,
-  account: {
-    tid: user.tid,
-    loginHint: openFromSession(sealer, 'login_hint', user, loginHintSealed),
-  },
-})

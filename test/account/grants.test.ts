@@ -4,8 +4,7 @@ import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 
 /**
- * "Apps and consents": a user sees which apps use their sign-in, and ends one of them without
- * signing out.
+ * "Your apps": a user sees where they are signed in to each app, and signs out of one of them.
  */
 
 let rig: Rig
@@ -30,7 +29,7 @@ const isGood = async (token: string) =>
   (await rig.app.request('/userinfo', { headers: { authorization: `Bearer ${token}` } })).status ===
   200
 
-describe('apps and consents', () => {
+describe('your apps', () => {
   test('lists each app once, with the devices, since when, and what the user agreed to', async () => {
     for (const { session } of [laptop, phone]) await rig.signInAt(session.sid, sydney)
     await rig.store.recordConsent({
@@ -39,11 +38,13 @@ describe('apps and consents', () => {
       scope: 'openid email',
       now: rig.clock.now(),
     })
-    const { text, html } = await browser.get('/account/apps')
+    const { text, html } = await browser.get('/')
     expect(text).toMatch(
-      /Case Manager Melbourne Not signed in now Agreed on Tuesday 24 November.* It may .*See your email address/,
+      /Case Manager Melbourne melbourne\.case-manager\.example Agreed on Tuesday 24 November.* It may .*See your email address/,
     )
-    expect(text).toMatch(/Case Manager Sydney Signed in on 2 devices Since Tuesday 24 November/)
+    expect(text).toMatch(
+      /Case Manager Sydney sydney\.case-manager\.example Signed in on 2 devices since Tuesday 24 November/,
+    )
     expect(html).toContain('<a href="https://sydney.case-manager.example/">Case Manager Sydney</a>')
   })
 
@@ -58,9 +59,9 @@ describe('apps and consents', () => {
       scope: 'openid',
       now: rig.clock.now(),
     })
-    const page = await browser.get('/account/apps')
+    const page = await browser.get('/')
     const after = await browser.submit(page, {}, formOf(page, 'sydney'))
-    expect(after.text).toContain('Access ended: Case Manager Sydney')
+    expect(after.text).toContain('You are signed out of Case Manager Sydney')
     expect(formOf(after, 'sydney')).toBe(-1)
     expect(
       await Promise.all([here, there, other].map(({ access_token }) => isGood(access_token))),
@@ -92,14 +93,14 @@ describe('apps and consents', () => {
       await redemption(phone, sydney),
       await redemption(phone, melbourne),
     ]
-    const page = await browser.get('/account/apps')
+    const page = await browser.get('/')
     await browser.submit(page, {}, formOf(page, 'sydney'))
     expect(await Promise.all(codes.map((redeem) => redeem()))).toEqual([400, 400, 200])
   })
 
   test('a forged form, a form of another page, and a form for an app that the user does not have change nothing', async () => {
     const { access_token } = await rig.signInAt(laptop.session.sid, sydney)
-    const page = await browser.get('/account/apps')
+    const page = await browser.get('/')
     expect((await browser.submit(page, { csrf: 'made-up' }, formOf(page, 'sydney'))).status).toBe(
       403,
     )
@@ -109,7 +110,7 @@ describe('apps and consents', () => {
       403,
     )
     expect((await browser.submit(page, { client: 'melbourne' }, formOf(page, 'sydney'))).path).toBe(
-      '/account/apps',
+      '/',
     )
     expect(await isGood(access_token)).toBe(true)
     expect(await rig.store.listRevocations({ limit: 5 })).toEqual([])
@@ -120,15 +121,13 @@ describe('apps and consents', () => {
       user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' },
     })
     await rig.signInAt(bob.session.sid, sydney)
-    expect((await browser.get('/account/apps')).text).toContain('No app uses your sign-in now.')
-    expect((await browserAt(rig).get('/account/apps')).path).toBe(
-      '/signin/start?return_to=/account/apps',
-    )
+    expect((await browser.get('/')).text).toContain('No app uses your sign-in now.')
+    expect((await browserAt(rig).get('/')).path).toBe('/signin/start?return_to=/account/apps')
   })
 
   test('a store that cannot commit: the user reads that nothing was changed', async () => {
     await rig.signInAt(laptop.session.sid, sydney)
-    const page = await browser.get('/account/apps')
+    const page = await browser.get('/')
     rig.store.withdrawConsent = () => Promise.reject(new StoreUnavailable('full'))
     const after = await browser.submit(page, {}, formOf(page, 'sydney'))
     expect([after.status, after.title]).toEqual([503, 'Nothing was changed'])

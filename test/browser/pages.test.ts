@@ -106,8 +106,7 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'sign-out-rejected-nobody', path: '/logout?client_id=nobody', signedIn: false },
   { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
   { name: 'account', path: '/account', signedIn: true },
-  { name: 'sign-out-everywhere', path: '/account/sign-out', signedIn: true },
-  { name: 'apps', path: '/account/apps', signedIn: true },
+  { name: 'sign-out-everywhere', path: '/logout?everywhere', signedIn: true },
   { name: 'history', path: '/account/history', signedIn: true },
   { name: 'report', path: '/account/report?session=PHONE', signedIn: true },
   { name: 'reported', path: '/account/reported', signedIn: false },
@@ -252,7 +251,7 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   await page.getByRole('link', { name: 'Where you are signed in' }).click()
   expect(await page.getByText('Safari on iPhone').count()).toBe(0)
   await page.getByRole('link', { name: 'Security history' }).click()
-  expect(await page.getByRole('heading', { name: 'You reported: this wasn’t me' }).count()).toBe(2)
+  expect(await page.getByText('You reported: this wasn’t me').count()).toBe(2)
   expect(window.complaints).toEqual([])
 })
 
@@ -300,6 +299,50 @@ test.each([
     }
   },
 )
+
+test('an open account page notices that its user signed out everywhere, and says so', async () => {
+  await using window = await open({ width: 390, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/account/history`)
+  const { sub } = session.session
+  await rig.store.revoke({
+    selector: { kind: 'subject', sub },
+    reason: 'signed_out_everywhere',
+    actor: { kind: 'user', id: sub },
+    now: rig.clock.now(),
+  })
+  await page.getByText('You signed out everywhere.').waitFor()
+  expect(await page.textContent('h1')).toBe('Sign in')
+  expect(await objections(page)).toEqual([])
+  expect(window.complaints).toEqual([])
+})
+
+test('the page before a further authentication at Microsoft says why, and leads there', async () => {
+  const { sub } = session.session
+  await rig.store.revoke({
+    selector: { kind: 'subject', sub },
+    reason: 'signed_out_everywhere',
+    actor: { kind: 'user', id: sub },
+    now: rig.clock.now(),
+  })
+  while ((await rig.store.fanOutPending({ limit: 100 })).more);
+  const asked: (string | undefined)[] = []
+  rig.microsoft.authorizeUrl = ({ prompt, state }) => {
+    asked.push(prompt)
+    return Promise.resolve(`${base}/signin/callback?${new URLSearchParams({ code: 'c', state })}`)
+  }
+  await using window = await open({ width: 390, dark: true })
+  const { page } = window
+  await page.goto(`${base}/signin/start?return_to=/account`)
+  await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+  await page.getByRole('heading', { name: 'Confirm once more that it is you' }).waitFor()
+  expect(await page.getByText('You signed out everywhere.').count()).toBe(1)
+  expect(await objections(page)).toEqual([])
+  await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+  await page.getByRole('heading', { name: 'Where you are signed in' }).waitFor()
+  expect(asked).toEqual(['select_account', 'login'])
+  expect(window.complaints).toEqual([])
+})
 
 test('on paper a page has its content alone', async () => {
   await using window = await open({ width: 960, signedIn: true })

@@ -65,7 +65,9 @@ describe('sign-in with msal-node 7', () => {
       number: offered.find((number) => number !== shown)!,
     })
     expect(again.html).toContain('not the number')
-    const kmsi = await browser.submit(again, { number: /id="number">(\d+)</.exec(again.html)![1]! })
+    const no = await browser.submit(again, { number: 'no' })
+    expect(no.html).toContain('You said that it was not you')
+    const kmsi = await browser.submit(no, { number: /id="number">(\d+)</.exec(no.html)![1]! })
     expect(kmsi.title).toBe('Stay signed in?')
     const done = await browser.submit(kmsi, { kmsi: 'yes' })
     const result = await redeem(done.left)

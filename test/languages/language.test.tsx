@@ -156,7 +156,7 @@ describe('a file of another version', () => {
   })
 
   test('the forms of a number in English stand in it as they are', () => {
-    expect([1, 2].map((devices) => dutch({}).grants.devices({ devices }))).toEqual([
+    expect([1, 2].map((devices) => dutch({}).home.devices({ devices }))).toEqual([
       'Signed in on 1 device',
       'Signed in on 2 devices',
     ])
@@ -201,13 +201,13 @@ describe('a text', () => {
     expect(t.signOut.signedInAs({ who: 'Alice', device: 'Firefox' }) satisfies string).toBe(
       'Signed in as Alice on Firefox.',
     )
-    expect(t.grants.devices({ devices: 1234 }) satisfies string).toBe('Signed in on 1,234 devices')
+    expect(t.home.devices({ devices: 1234 }) satisfies string).toBe('Signed in on 1,234 devices')
     // @ts-expect-error -- A value is missing.
     expect(() => t.signOut.signedInAs({ who: 'Alice' })).toThrow('device')
     // @ts-expect-error -- There is no such value.
     t.reply.back({ app: 'Sydney', who: 'Alice' })
     // @ts-expect-error -- The forms of a number need one.
-    t.grants.devices({ devices: 'two' })
+    t.home.devices({ devices: 'two' })
     // @ts-expect-error -- A text without placeholders is a string.
     expect(() => t.home.title({})).toThrow()
     // @ts-expect-error -- With markup among its values it is no string.

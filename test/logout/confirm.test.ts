@@ -233,8 +233,10 @@ describe('with Microsoft 365 too', () => {
   })
 
   test('everywhere from the list of devices, it is ticked there', async () => {
-    const asked = await browser.get('/account/sign-out')
-    const done = await browser.submitTo(asked, '/account/sign-out', { microsoft: 'yes' })
+    const asked = await browser.press(await browser.get('/account'), 'Sign out everywhere')
+    expect(asked.forms[0]?.fields.scope).toBe('everywhere')
+    const done = await browser.submit(asked, { microsoft: 'yes' })
+    expect((await log())[0]?.reason).toBe('signed_out_everywhere')
     expect(done.title).toBe('Signing out of Microsoft 365…')
   })
 

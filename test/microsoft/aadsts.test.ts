@@ -144,6 +144,7 @@ describe('what users read', () => {
     const guidance = guidanceFor(rejectionOf({ error: 'access_denied', codes: [90094] }).guidance)
     expect(ENGLISH.guidance.admin_consent.read).toEqual([
       'You need to contact your IT administrator. An extra setup action remains to be done.',
+      expect.stringContaining('Your organization has to allow Case Manager once.'),
     ])
     expect(guidance.offers).toContain('granting_consent')
     expect(guidance.alert).toBe(true)

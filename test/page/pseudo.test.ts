@@ -44,15 +44,14 @@ function leftOver(html: string): string[] {
   let text = textOf(html)
   for (let before = ''; before !== text;) [before, text] = [text, text.replaceAll(/⟦[^⟦⟧]*⟧/g, ' ')]
   // The page also shows a time, and an address of Microsoft.
-  text = text.replaceAll(/\w+ \d+ \w+, \d\d:\d\d UTC|aka\.ms\/\w+/g, ' ')
+  text = text.replaceAll(/\w+ \d+ \w+, \d\d:\d\d UTC|Tuesday \d+ \w+/g, ' ')
   return DATA.reduce((rest, one) => rest.replaceAll(one, ' '), text).match(/[A-Za-z]{2,}/g) ?? []
 }
 
 const SIGNED_IN = [
   '/',
   '/account',
-  '/account/sign-out',
-  '/account/apps',
+  '/logout?everywhere',
   '/account/history',
   '/account/ready',
   '/account/report?session=PHONE',

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { type Browser, browserAt, FIREFOX, Page, plain } from '../browser.ts'
+import { type Browser, browserAt, FIREFOX, ONCE_MORE, Page, plain } from '../browser.ts'
 import { CHALLENGE, createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** Returns a browser that follows no redirect by itself. */
@@ -38,6 +38,8 @@ export const fieldsOf = (html: string): Record<string, string> =>
   )
 
 export const location = (response: Pick<Response, 'status' | 'headers'>): URL => {
+  if (response instanceof Page && response.title === ONCE_MORE)
+    return response.left ?? expect.unreachable()
   expect(response.status).toBe(303)
   return new URL(response.headers.get('location') ?? '', ISSUER)
 }

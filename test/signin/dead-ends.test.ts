@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import type { RateSettings } from '../../src/runtime/rate-limits.ts'
 import { browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RigOptions } from '../rig.ts'
@@ -138,7 +139,7 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
 })
 
 describe('“Need admin approval” at Microsoft comes back as if the user had declined (AADSTS65004)', () => {
-  test('and the page leads to Granting consent, which has a message for the administrator', async () => {
+  test('and the page has a message for the administrator, and the page for them has Microsoft’s page of consent', async () => {
     const { rig, sydney, browser } = await open()
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const declined = await browser.get(
@@ -148,12 +149,34 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
       ),
     )
     expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
-    const page = await browser.get(linkOf(declined.html, 'Granting consent'))
-    const mail = linkOf(page.html, 'Write to your administrator')
+    const mail = linkOf(declined.html, 'Contact your IT administrator')
     expect(mail).toMatch(/^mailto:\?subject=Please%20allow%20Case%20Manager/)
     expect(decodeURIComponent(mail)).toContain(`${ISSUER}/signin/granting-consent`)
+    expect(declined.html).toMatch(/<p class="quote" id="message">[^<]*granting-consent/)
+    expect(declined.html).toMatch(/data-copies="message"[^>]*>Copy the message/)
+    const page = await browser.get(linkOf(declined.html, 'Granting consent (for administrators)'))
+    const consent = new URL(linkOf(page.html, 'Grant consent at Microsoft'))
+    expect(consent.pathname).toBe('/organizations/v2.0/adminconsent')
+    expect(consent.searchParams.get('redirect_uri')).toBe(`${ISSUER}/signin/callback`)
+    const back = await browser.get('/signin/callback?admin_consent=True&tenant=x')
+    expect(back.location).toBe('/signin/granting-consent')
   })
 })
+
+test.each(['account_disabled', 'not_assigned', 'blocked_by_policy'] as const)(
+  '%s: the first button is for the administrator, with the reference in the message',
+  async (guidance) => {
+    const { rig, sydney, browser } = await open()
+    rig.microsoft.next = new MicrosoftRejection(guidance)
+    const page = await browser.get(
+      await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney))),
+    )
+    const first = /<div class="row"><a class="button" href="([^"]*)">([^<]*)</.exec(page.html)
+    expect(first?.[2]).toBe('Contact your IT administrator')
+    const reference = /<code id="reference">([\w-]+)</.exec(page.html)?.[1] ?? 'none'
+    expect(decodeURIComponent(first?.[1] ?? '')).toContain(reference)
+  },
+)
 
 describe('a sign-in that took too long starts again at the app, whose own state has expired too', () => {
   const late = async (changes: Parameters<typeof open>[0]) => {

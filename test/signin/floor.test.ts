@@ -96,11 +96,7 @@ const ENDS: [how: string, end: (stolen: Stolen) => Promise<void>][] = [
   [
     'by "everywhere"',
     async ({ laptop }) => {
-      await laptop.browser.submit(
-        await laptop.browser.get('/account/sign-out'),
-        {},
-        'Sign out everywhere',
-      )
+      await laptop.browser.submit(await laptop.browser.get('/logout?everywhere'), {}, 'Sign out')
     },
   ],
   ['by an operator who revokes the session', byOperator(({ sid }) => ({ kind: 'session', sid }))],
@@ -249,11 +245,7 @@ describe('what a fresh sign-in is', () => {
 
   test('a browser that knows its user asks Microsoft for the password at once, so that it is entered once', async () => {
     const { rig, phone, laptop, path } = await stolenPhone()
-    await laptop.browser.submit(
-      await laptop.browser.get('/account/sign-out'),
-      {},
-      'Sign out everywhere',
-    )
+    await laptop.browser.submit(await laptop.browser.get('/logout?everywhere'), {}, 'Sign out')
     for (const device of [laptop, phone]) {
       expect(delivered(await device.signIn(path))).toHaveProperty('code')
       expect(device.asked).toEqual(['login'])

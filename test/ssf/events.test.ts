@@ -63,7 +63,7 @@ describe('a security event token', () => {
         8,
     ).toBeGreaterThanOrEqual(2048)
     const { jti } = set?.claims ?? {}
-    const why = { en: 'An administrator ended the session.' }
+    const why = { en: 'The session has ended: administrator.' }
     expect(set?.claims).toEqual({
       ...{
         iss: ISSUER,

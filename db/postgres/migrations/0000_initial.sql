@@ -402,6 +402,7 @@ CREATE TABLE "broker"."sessions" (
 	"amr" text COLLATE "C",
 	"roles" text COLLATE "C" NOT NULL,
 	"stay_signed_in" bigint NOT NULL,
+	"shared" bigint DEFAULT 0 NOT NULL,
 	"microsoft_sid" text COLLATE "C",
 	"login_hint_sealed" text COLLATE "C",
 	"microsoft_cache_sealed" text COLLATE "C",

@@ -1,6 +1,7 @@
 import type { Session } from '../../../db/types.ts'
+import { admits } from '../../clients/admission.ts'
 import type { Deps } from '../deps.ts'
-import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import { GRANT } from '../../protocol/names.ts'
 
 /**
@@ -10,17 +11,15 @@ import { GRANT } from '../../protocol/names.ts'
 export function appsOf(
   deps: Pick<Deps, 'clients'>,
   { user, roles }: Session,
-): { open: ClientMetadata[]; closed: ClientMetadata[] } {
+): { open: Client[]; closed: Client[] } {
   const instances = deps.clients
     .list()
-    .filter((client) => client.source !== 'broker')
-    .map((client) => client.metadata)
     .filter(
-      (client) =>
-        client.grants.includes(GRANT.authorizationCode) &&
-        (client.tenants?.includes(user.tid) ?? true),
+      ({ source, metadata: { grants, tenants } }) =>
+        source !== 'broker' &&
+        grants.includes(GRANT.authorizationCode) &&
+        (tenants?.includes(user.tid) ?? true),
     )
-  const opens = ({ appRole }: ClientMetadata): boolean =>
-    appRole === undefined || roles.includes(appRole)
-  return { open: instances.filter(opens), closed: instances.filter((client) => !opens(client)) }
+  const opens = (client: Client): boolean => admits(client, { user, roles })
+  return { open: instances.filter(opens), closed: instances.filter((one) => !opens(one)) }
 }

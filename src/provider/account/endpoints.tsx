@@ -4,14 +4,13 @@ import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { currentStatus, liveSession } from '../../clients/session/current.ts'
-import { endAccess, grantsPage } from './grants.tsx'
 import { chooseLanguage, textsOf } from '../../pages/texts.ts'
 import { historyPage } from './history.tsx'
-import { homeFor, homeForAnybody } from './home.tsx'
+import { homeFor, homeForAnybody, signOutOfApp } from './home.tsx'
 import { tooLong } from './rejected-form.ts'
 import { readyFor, readyBeforeSignIn } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
-import { askEverywhere, sessionsPage } from './sessions.tsx'
+import { sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 
@@ -25,14 +24,7 @@ export function accountEndpoints(deps: Deps): Hono {
     maxSize: 8 * 1024,
     onError: (c) => send(deps, c, tooLong(textsOf(c, deps.config))),
   })
-  endpoints.get(
-    '/',
-    step(deps, (request, session) =>
-      session === undefined ? homeForAnybody(request) : homeFor(deps, request, session),
-    ),
-  )
   endpoints.get('/account', signedIn(deps, sessionsPage))
-  endpoints.get('/account/sign-out', signedIn(deps, askEverywhere))
   endpoints.post('/account/sign-out', limit, signedIn(deps, signOutFrom))
   endpoints.get(
     '/account/ready',
@@ -41,7 +33,7 @@ export function accountEndpoints(deps: Deps): Hono {
     ),
   )
   endpoints.post('/language', limit, (c) => takeLanguage(deps, c))
-  endpoints.route('/', grantEndpoints(deps, limit))
+  endpoints.route('/', homeEndpoints(deps, limit))
   endpoints.route('/', historyEndpoints(deps, limit))
   endpoints.onError(pageErrors(deps, (t) => t.sessions.notSaved))
   return endpoints
@@ -73,12 +65,17 @@ const signedIn = (
       : act(deps, request, session),
   )
 
-/** Returns the endpoints of the apps that use the user's sign-in. */
-function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
+/** Returns the endpoints of the user's apps. */
+function homeEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
-  endpoints.get('/account/apps', signedIn(deps, grantsPage, '/account/apps'))
-  endpoints.post('/account/apps', limit, signedIn(deps, endAccess, '/account/apps'))
-  endpoints.onError(pageErrors(deps, (t) => t.grants.notSaved))
+  endpoints.get(
+    '/',
+    step(deps, (request, session) =>
+      session === undefined ? homeForAnybody(request) : homeFor(deps, request, session),
+    ),
+  )
+  endpoints.post('/', limit, signedIn(deps, signOutOfApp, '/'))
+  endpoints.onError(pageErrors(deps, (t) => t.home.notSaved))
   return endpoints
 }
 

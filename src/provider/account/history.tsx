@@ -1,12 +1,12 @@
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
+import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { reasonClass, type Reason } from '../../protocol/revocation.ts'
 import { isFresh } from '../../clients/session/lifetimes.ts'
-import { Moment, moment } from '../../pages/times.tsx'
-import { DeviceIcon } from './device.tsx'
+import { Clock, day, deviceIn, Moment, moment } from '../../pages/times.tsx'
+import { Addresses, shownAddress } from './addresses.tsx'
 import { AccountNav } from './nav.tsx'
 
 /**
@@ -40,18 +40,34 @@ export async function historyPage(
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const fresh = isFresh(current, now)
+  // A revocation that ended several sessions is one act.
+  const acts = events.filter(
+    ({ seq }, at) => seq === undefined || events.findIndex((one) => one.seq === seq) === at,
+  )
+  const days = Map.groupBy(acts, ({ at }) => day(at, t))
   return {
-    page: { title: t.history.title, wide: true, nav: <AccountNav at="/account/history" /> },
+    page: {
+      title: t.history.title,
+      wide: true,
+      nav: <AccountNav at="/account/history" session={current} />,
+    },
     body: (
       <>
         <p class="soft">{t.history.intro}</p>
         {events.length === 0 ? <p>{t.history.none}</p> : null}
-        <ul class="rows">
-          {events.map((event) => (
-            <Entry deps={deps} event={event} current={current} fresh={fresh} t={t} />
+        <div class="days" data-locale={t.locale}>
+          {[...days].map(([name, own]) => (
+            <>
+              <h2>{name}</h2>
+              <ul>
+                {own.map((event) => (
+                  <Entry deps={deps} event={event} current={current} fresh={fresh} t={t} />
+                ))}
+              </ul>
+            </>
           ))}
-        </ul>
-        {fresh || deps.config.retention.addressDays === 0 ? null : <Addresses t={t} />}
+        </div>
+        <Addresses deps={deps} current={current} path="/account/history" now={now} t={t} />
         <nav class="row" aria-label={t.history.pages}>
           {before === undefined ? null : (
             <LinkButton kind="quiet" href="/account/history">
@@ -69,18 +85,6 @@ export async function historyPage(
   }
 }
 
-/** The link to a fresh sign-in that returns to the history. */
-export const PROVE_FIRST = '/signin/start?return_to=/account/history&fresh=yes'
-
-const Addresses = ({ t }: { t: Texts }) => (
-  <Notice title={t.history.addressesTitle}>
-    <p>{t.history.addresses}</p>
-    <p>
-      <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
-    </p>
-  </Notice>
-)
-
 interface EntryProps {
   deps: Deps
   event: SecurityEvent
@@ -89,36 +93,41 @@ interface EntryProps {
   t: Texts
 }
 
+/** One line, whose details open on demand. A sign-in of another session may be a stranger's. */
 function Entry({ deps, event, current, fresh, t }: EntryProps) {
-  const what = headingOf(event, t)
-  const when = moment(event.at, t)
+  const { kind, clientId, device, sid } = event
+  const what =
+    kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
+  const isHere = sid === current.sid
   return (
     <li>
-      <div class="line">
-        <DeviceIcon device={event.device ?? ''} />
-        <div class="tight">
-          <div class="row">
-            <h2>{what}</h2>
-            {event.sid === current.sid ? <span class="tag">{t.sessions.thisDevice}</span> : null}
-          </div>
-          <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
-        </div>
-        {event.kind === 'reported' ? null : (
-          <div class="acts">
-            <LinkButton
-              kind="quiet"
-              small
-              href={`/account/report?entry=${entryName(event)}`}
-              label={t.report.notMeOf({ what, when })}
-            >
-              {t.report.notMe}
-            </LinkButton>
-          </div>
+      <details>
+        <summary>
+          <Clock at={event.at} t={t} />
+          <strong>{what}</strong>
+          {isHere ? <span class="tag">{t.sessions.thisDevice}</span> : null}
+          <span class="soft">
+            {whyOf(event, t) ?? (device === undefined ? appOf(deps, event) : deviceIn(device, t))}
+          </span>
+        </summary>
+        <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
+        {isHere || kind === 'ended' || kind === 'reported' ? null : (
+          <LinkButton
+            kind="quiet"
+            small
+            href={`/account/report?entry=${entryName(event)}`}
+            label={t.report.notMeOf({ what, when: moment(event.at, t) })}
+          >
+            {t.report.notMe}
+          </LinkButton>
         )}
-      </div>
+      </details>
     </li>
   )
 }
+
+const appOf = ({ clients }: Pick<Deps, 'clients'>, { clientId }: SecurityEvent) =>
+  clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
 
 export const EventFacts = ({
   deps,
@@ -135,20 +144,12 @@ export const EventFacts = ({
     items={[
       [t.history.when, <Moment at={event.at} t={t} />],
       [t.history.why, whyOf(event, t)],
-      [t.history.by, byOf(event, t)],
-      [t.history.device, event.device],
-      [
-        t.history.app,
-        event.clientId === undefined ? undefined : deps.clients.find(event.clientId)?.metadata.name,
-      ],
-      [t.history.address, fresh ? event.address : undefined],
+      [t.history.device, event.device === undefined ? undefined : deviceIn(event.device, t)],
+      [t.history.app, appOf(deps, event)],
+      [t.history.address, fresh ? shownAddress(event.address) : undefined],
     ]}
   />
 )
-
-function headingOf({ kind, clientId }: SecurityEvent, t: Texts): string {
-  return kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
-}
 
 /**
  * Returns the cause of an entry. Security causes are not named, so that an attacker does not learn
@@ -159,12 +160,4 @@ function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
   if (kind === 'ended') return t.ended[reasonClass(why as Reason)]
   const rejected: Record<string, string> = t.history.rejected
   return kind === 'sign_in_rejected' ? (rejected[why] ?? t.history.rejectedOther) : undefined
-}
-
-/** Returns who signed out. An entry with a security cause names no actor. */
-function byOf({ kind, why, actor, sub }: SecurityEvent, t: Texts): string | undefined {
-  if (kind !== 'ended' || actor === undefined || reasonClass(why as Reason) !== 'signed_out')
-    return undefined
-  const actors: Record<string, string> = t.history.actor
-  return actor.kind === 'user' && actor.id !== sub ? t.history.actor.otherUser : actors[actor.kind]
 }

@@ -1,34 +1,45 @@
+import type { Session } from '../../../db/types.ts'
 import { PageLinks } from '../../pages/components.tsx'
 import { useTexts } from '../../pages/texts.ts'
 
 /**
  * The navigation of the account pages: a row of links, and the same links behind a button on
- * phones.
+ * phones. Beneath it, each page names the user.
  */
 
-type AccountPath = '/' | '/account' | '/account/apps' | '/account/history' | '/account/ready'
+type AccountPath = '/' | '/account' | '/account/history' | '/account/ready'
 
-export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
+export const AccountNav = ({
+  at,
+  session: { user },
+}: {
+  at: AccountPath | undefined
+  session: Pick<Session, 'user'>
+}) => {
   const t = useTexts()
   const ways = [
     ['/', t.nav.apps],
-    ['/account', t.nav.sessions],
-    ['/account/apps', t.nav.grants],
+    ['/account', t.shared.whereSignedIn],
     ['/account/history', t.nav.history],
     ['/account/ready', t.nav.ready],
   ] as const
   return (
-    <nav class="tabs" aria-label={t.nav.label}>
-      <div class="across">
-        <PageLinks links={ways} at={at} />
-      </div>
-      <details class="menu">
-        <summary>{t.nav.label}</summary>
-        <PageLinks links={ways} at={at} />
-      </details>
-      <a class="leave" href="/logout">
-        {t.shared.signOut}
-      </a>
-    </nav>
+    <>
+      <nav class="tabs" aria-label={t.nav.label}>
+        <div class="across">
+          <PageLinks links={ways} at={at} />
+        </div>
+        <details class="menu">
+          <summary>{t.nav.label}</summary>
+          <PageLinks links={ways} at={at} />
+        </details>
+        <a class="leave" href="/logout">
+          {t.shared.signOut}
+        </a>
+      </nav>
+      <p class="soft small whose">
+        {[user.name, user.username ?? user.email].filter(Boolean).join(' · ')}
+      </p>
+    </>
   )
 }

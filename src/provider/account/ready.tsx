@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import { Answer, LinkButton, MicrosoftButton, Notice, Steps } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
-import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
@@ -32,7 +32,9 @@ export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
             <div class="tight">
               <h2>{t.ready.mfa}</h2>
               <p class="soft">
-                {t.ready.mfaHint({ link: <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a> })}
+                {t.ready.mfaHint({
+                  link: <a href="https://aka.ms/mfasetup">{t.offers.set_up_mfa}</a>,
+                })}
               </p>
             </div>,
           ]}
@@ -52,16 +54,16 @@ export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
 export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session): PageAnswer {
   const { open, closed } = appsOf(deps, session)
   const ready = open.length > 0
-  const first = open.find(({ uri }) => uri !== undefined)
+  const first = open.find(({ metadata }) => metadata.uri !== undefined)?.metadata
   return {
-    page: { title: t.ready.title, wide: true, nav: <AccountNav at="/account/ready" /> },
+    page: {
+      title: t.ready.title,
+      wide: true,
+      nav: <AccountNav at="/account/ready" session={session} />,
+    },
     body: (
       <>
-        <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
-          {[session.user.name, session.user.username ?? session.user.email]
-            .filter(Boolean)
-            .join(' · ')}
-        </Notice>
+        <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady} />
         <Answer question={t.ready.reach} is="yes">
           <p class="soft">
             {t.ready.confirmed({
@@ -87,15 +89,15 @@ function Connected({
   closed,
   t,
 }: {
-  open: readonly ClientMetadata[]
-  closed: readonly ClientMetadata[]
+  open: readonly Client[]
+  closed: readonly Client[]
   t: Texts
 }) {
   return (
     <Answer question={t.ready.connected} is={open.length > 0 ? 'yes' : 'no'}>
       {open.length === 0 ? null : (
         <ul class="bullets">
-          {open.map(({ name, uri }) => (
+          {open.map(({ metadata: { name, uri } }) => (
             <li>{uri === undefined ? name : <a href={uri}>{name}</a>}</li>
           ))}
         </ul>
@@ -103,9 +105,9 @@ function Connected({
       {open.length > 0 || closed.length > 0 ? null : <p>{t.ready.noApps}</p>}
       {closed.length === 0 ? null : (
         <>
-          <p>{t.ready.closed({ names: closed.map(({ name }) => name).join(', ') })}</p>
+          <p>{t.ready.closed({ names: closed.map(({ metadata }) => metadata.name).join(', ') })}</p>
           <ul class="bullets">
-            {[...new Set(closed.map(({ appRole }) => appRole))].map((role) => (
+            {[...new Set(closed.map(({ metadata }) => metadata.appRole))].map((role) => (
               <li>
                 <code>{role}</code>
               </li>

@@ -17,8 +17,9 @@ import { liveSession } from '../../clients/session/current.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { forged } from './rejected-form.ts'
 import { AccountNav } from './nav.tsx'
-import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
-import { Moment } from '../../pages/times.tsx'
+import { proveFirst, shownAddress } from './addresses.tsx'
+import { EventFacts, readEntryName } from './history.tsx'
+import { deviceIn, Moment } from '../../pages/times.tsx'
 
 /**
  * The page "This wasn't me": one confirmation ends a session that its user does not recognize and
@@ -74,6 +75,10 @@ export async function askReport(
   const reported = await findReported(deps, current, asked, now)
   if (reported === undefined) return { to: '/account/history' }
   const fresh = isFresh(current, now)
+  const address =
+    fresh && reported.sid !== undefined
+      ? await deps.store.signInAddress({ sub: current.sub, sid: reported.sid })
+      : undefined
   const ends =
     reported.sid !== undefined &&
     liveSession(await deps.store.statusBySid(reported.sid, now)) !== undefined
@@ -82,18 +87,28 @@ export async function askReport(
       title: t.report.title,
       mark: 'warn',
       wide: true,
-      nav: <AccountNav at={undefined} />,
+      nav: <AccountNav at={undefined} session={current} />,
     },
     body: (
       <>
-        <What deps={deps} reported={reported} fresh={fresh} t={t} />
+        {'event' in reported ? (
+          <EventFacts deps={deps} event={reported.event} fresh={fresh} t={t} />
+        ) : (
+          <Facts
+            items={[
+              [t.history.device, deviceIn(reported.session.device, t)],
+              [t.sessions.since, <Moment at={reported.session.openedAt} t={t} />],
+              [t.history.address, shownAddress(address)],
+            ]}
+          />
+        )}
         <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
         <p class="soft">{t.report.tells}</p>
         {fresh ? null : (
           <Notice kind="warn">
             <p>{t.report.endsHere}</p>
             <p>
-              <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
+              <a href={proveFirst('/account/history')}>{t.history.proveFirst}</a>
             </p>
           </Notice>
         )}
@@ -113,33 +128,6 @@ export async function askReport(
     ),
   }
 }
-
-function What({
-  deps,
-  reported,
-  fresh,
-  t,
-}: {
-  deps: Deps
-  reported: Reported
-  fresh: boolean
-  t: Texts
-}) {
-  return 'event' in reported ? (
-    <EventFacts deps={deps} event={reported.event} fresh={fresh} t={t} />
-  ) : (
-    <SessionFacts session={reported.session} t={t} />
-  )
-}
-
-const SessionFacts = ({ session, t }: { session: Session; t: Texts }) => (
-  <Facts
-    items={[
-      [t.history.device, session.device],
-      [t.sessions.since, <Moment at={session.openedAt} t={t} />],
-    ]}
-  />
-)
 
 const More = ({ microsoft, t }: { microsoft: boolean; t: Texts }) => (
   <fieldset>
@@ -204,10 +192,8 @@ export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
       <p>{t.report.done}</p>
       <Steps
         items={[
-          t.report.password({ link: <a href="https://aka.ms/sspr">aka.ms/sspr</a> }),
-          t.report.methods({
-            link: <a href="https://aka.ms/mysecurityinfo">aka.ms/mysecurityinfo</a>,
-          }),
+          <a href="https://aka.ms/sspr">{t.report.password}</a>,
+          <a href="https://aka.ms/mysecurityinfo">{t.report.methods}</a>,
           t.report.administrator,
         ]}
       />

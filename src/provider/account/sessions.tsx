@@ -2,20 +2,14 @@ import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../../db/types.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
 import type { Deps } from '../deps.ts'
-import {
-  AlsoMicrosoft,
-  Button,
-  Facts,
-  HiddenFields,
-  LinkButton,
-  Notice,
-} from '../../pages/components.tsx'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../../pages/places.ts'
 import type { Texts } from '../../pages/texts.ts'
-import { ago, Moment } from '../../pages/times.tsx'
-import { DeviceIcon } from './device.tsx'
+import { ago, deviceIn, Moment } from '../../pages/times.tsx'
+import { isFresh } from '../../clients/session/lifetimes.ts'
+import { Addresses, shownAddress } from './addresses.tsx'
 import { AccountNav } from './nav.tsx'
 
 /** The page "Where am I signed in": a user's live sessions, each with a form that ends it. */
@@ -42,12 +36,16 @@ export async function sessionsPage(
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
   const csrf = request.csrf(accountPurpose(current))
+  const addresses = isFresh(current, now)
+    ? await Promise.all(live.map(({ session }) => deps.store.signInAddress(session)))
+    : []
+  const addressOf = (one: Live) => addresses[live.indexOf(one)]
   return {
     page: {
-      title: t.sessions.title,
+      title: t.shared.whereSignedIn,
       said: done,
       wide: true,
-      nav: <AccountNav at="/account" />,
+      nav: <AccountNav at="/account" session={current} />,
     },
     body: (
       <>
@@ -55,18 +53,16 @@ export async function sessionsPage(
         {current.absoluteAt - now > WARN_SECONDS ? null : (
           <EndsSoon at={current.absoluteAt} t={t} />
         )}
-        <div class="row apart">
-          <p class="soft">{whose(current)}</p>
-          <div class="row small">
-            {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
-            <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
-          </div>
+        <div class="row small">
+          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
+          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
         </div>
         <ul class="rows">
           {[...here, ...others].map((one) => (
             <Row
               deps={deps}
               live={one}
+              address={addressOf(one)}
               current={one.session.sid === current.sid}
               csrf={csrf}
               now={now}
@@ -74,62 +70,17 @@ export async function sessionsPage(
             />
           ))}
         </ul>
+        <Addresses deps={deps} current={current} path="/account" now={now} t={t} />
         <hr />
         <div class="tight">
           <h2>{t.sessions.lostDevice}</h2>
           <p class="soft">{t.sessions.everywhereHint}</p>
         </div>
         <div class="row">
-          <LinkButton kind="danger" href="/account/sign-out">
+          <LinkButton kind="danger" href="/logout?everywhere">
             {t.sessions.everywhere}
           </LinkButton>
         </div>
-      </>
-    ),
-  }
-}
-
-/** Asks for confirmation, because the sign-out reaches every device. */
-export async function askEverywhere(
-  deps: Deps,
-  request: PageRequest,
-  current: Session,
-): Promise<PageAnswer> {
-  const { now, t } = request
-  const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(
-    ({ session }) => session.sid !== current.sid,
-  )
-  return {
-    page: {
-      title: t.sessions.everywhereTitle,
-      mark: 'warn',
-      wide: true,
-      nav: <AccountNav at={undefined} />,
-    },
-    body: (
-      <>
-        <p>
-          {others.length === 0
-            ? t.signOut.everywhereOnlyHere
-            : t.signOut.everywhereOthers({ others: others.length })}
-        </p>
-        <ul class="bullets">
-          {others.map(({ session }) => (
-            <li>{session.device}</li>
-          ))}
-        </ul>
-        <form class="stack" method="post" action="/account/sign-out">
-          <HiddenFields
-            fields={{ [CSRF_FIELD]: request.csrf(accountPurpose(current)), everywhere: 'yes' }}
-          />
-          <AlsoMicrosoft shared={request.isShared} />
-          <div class="row">
-            <Button kind="danger">{t.sessions.everywhere}</Button>
-            <LinkButton kind="quiet" href="/account">
-              {t.signOut.stay}
-            </LinkButton>
-          </div>
-        </form>
       </>
     ),
   }
@@ -147,23 +98,30 @@ const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
 interface RowProps {
   deps: Deps
   live: Live
+  address: string | undefined
   current: boolean
   csrf: string
   now: number
   t: Texts
 }
 
-function Row({ deps, live: { session, participants }, current, csrf, now, t }: RowProps) {
-  const { device, sid } = session
+/** Returns the kind of a device, for its icon. */
+const kindOf = (device: string): string =>
+  /iPad|tablet/i.test(device) ? 'tablet' : /iPhone|Android|phone/i.test(device) ? 'phone' : ''
+
+function Row({ deps, live: { session, participants }, address, current, csrf, now, t }: RowProps) {
+  const { shared, sid } = session
+  const device = deviceIn(session.device, t)
   const lastUsed = ago(session.lastActiveAt, now, t)
   return (
     <li>
       <div class="line">
-        <DeviceIcon device={device} />
+        <span class={`device ${kindOf(session.device)}`} aria-hidden="true" />
         <div class="tight">
           <div class="row">
             <h2>{device}</h2>
             {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
+            {shared ? <span class="tag wait">{t.sharedComputer.tag}</span> : null}
           </div>
           <p class="soft">{instancesOf(deps, participants) ?? t.shared.noApps}</p>
           <Facts
@@ -171,25 +129,32 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
               [t.sessions.lastUsed, lastUsed],
               [t.sessions.since, <Moment at={session.openedAt} t={t} />],
               [t.sessions.endsBy, <Moment at={session.absoluteAt} t={t} />],
+              [t.history.address, shownAddress(address)],
             ]}
           />
         </div>
         <div class="acts">
-          <form method="post" action="/account/sign-out">
-            <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
-            <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
+          {current ? (
+            <LinkButton kind="quiet" small href="/logout">
               {t.shared.signOut}
-            </Button>
-          </form>
-          {current ? null : (
-            <LinkButton
-              kind="quiet"
-              small
-              href={`/account/report?session=${sid}`}
-              label={t.report.notMeOf({ what: device, when: lastUsed })}
-            >
-              {t.report.notMe}
             </LinkButton>
+          ) : (
+            <>
+              <form method="post" action="/account/sign-out">
+                <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
+                <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
+                  {t.shared.signOut}
+                </Button>
+              </form>
+              <LinkButton
+                kind="quiet"
+                small
+                href={`/account/report?session=${sid}`}
+                label={t.report.notMeOf({ what: device, when: lastUsed })}
+              >
+                {t.report.notMe}
+              </LinkButton>
+            </>
           )}
         </div>
       </div>
@@ -211,6 +176,3 @@ function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
     )
   })
 }
-
-const whose = ({ user }: Session): string =>
-  [user.name, user.username ?? user.email].filter(Boolean).join(' · ')

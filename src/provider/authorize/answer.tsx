@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Session, SessionStatus } from '../../../db/types.ts'
+import type { SecurityEvent, Session, SessionStatus } from '../../../db/types.ts'
 import { type KeptSignIn, keepSignIn } from '../../clients/session/browser.ts'
 import { currentStatus } from '../../clients/session/current.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
@@ -11,6 +11,7 @@ import {
   type GuidanceAbout,
   guidancePage,
   notConnectedPage,
+  onceMorePage,
   signInPage,
 } from './pages.tsx'
 import { type PageAnswer, type PageView, pageView, send } from '../page-request.ts'
@@ -30,6 +31,8 @@ export type Answer = { signedIn?: KeptSignIn } & (
   /** A step that needs the store again. The user stays signed in even if it fails. */
   | { kind: 'go_on'; next: () => Promise<Answer> }
   | { kind: 'microsoft'; url: string }
+  /** A further authentication at Microsoft, explained before it happens. */
+  | { kind: 'once_more'; url: string; ended: SecurityEvent | undefined }
   | { kind: 'instance'; reply: Reply; content: Content }
   /** Restarts the sign-in at /signin/continue. */
   | { kind: 'again'; purpose: SignInPurpose }
@@ -81,6 +84,8 @@ function pageOf(
       return { to: answer.to }
     case 'microsoft':
       return { to: answer.url, hidesReferrer: true }
+    case 'once_more':
+      return onceMorePage(view, answer)
     case 'instance':
       return answerInstance(deps, view, answer.reply, answer.content)
     case 'again':

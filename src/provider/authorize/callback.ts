@@ -21,6 +21,9 @@ export async function callback(
   now: number,
 ): Promise<Answer> {
   const params = tryParams(query)
+  // An administrator returns from Microsoft's page of consent, which the page for them links to.
+  if (params?.has('admin_consent') && !params.has('code'))
+    return { kind: 'page_of_ours', to: '/signin/granting-consent' }
   const opened = open(deps, visitor, 'visit', params?.get('state'), now)
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value.purpose)

@@ -8,9 +8,16 @@ import type {
 import type { Deps } from '../deps.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
+import { RAISES_FLOOR, type Reason } from '../../protocol/revocation.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
 import { revoke } from '../../revocation/revoke.ts'
-import { freshProof, isKnownDevice, type Proven, provenOf } from '../../clients/session/browser.ts'
+import {
+  freshProof,
+  isKnownDevice,
+  type Proven,
+  provenOf,
+  type UserKey,
+} from '../../clients/session/browser.ts'
 import { newSessionCookie } from '../../clients/session/cookie.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../../clients/session/lifetimes.ts'
 import { sealForSession } from '../../clients/session/sealed.ts'
@@ -222,6 +229,7 @@ function newSession(
     amr,
     roles: sessionRoles(identity, tenant?.administrators),
     staySignedIn: staySignedIn === true,
+    shared: visit.shared === true,
     microsoftSid: identity.sid,
     loginHintSealed:
       identity.loginHint === undefined
@@ -249,7 +257,18 @@ async function notAdmitted(
     // The CSP of a form does not allow a redirect to Microsoft, so the user starts again.
     if (end !== undefined) return { kind: 'again', purpose }
     const loginHint = identity.loginHint ?? identity.user.username
-    return visitAgain(deps, visitor, visit, judgement.demand, { ...judgement.ask, loginHint }, now)
+    const next = await visitAgain(
+      deps,
+      visitor,
+      visit,
+      judgement.demand,
+      { ...judgement.ask, loginHint },
+      now,
+    )
+    const enters = judgement.demand === 'fresh' || judgement.demand === 'fresh_context'
+    return next.kind === 'microsoft' && enters
+      ? { kind: 'once_more', url: next.url, ended: await remoteEnd(deps, visitor, identity.user) }
+      : next
   }
   const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
   deps.signInWatch.failed(identity.user, why)
@@ -266,6 +285,18 @@ async function notAdmitted(
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
   return rejection(deps, { key: why, purpose })
+}
+
+/** Returns the latest end of a session of the user for which this browser has no fresh sign-in. */
+async function remoteEnd({ store }: Pick<Deps, 'store'>, visitor: Visitor, user: UserKey) {
+  const proven = provenOf(visitor, user).seq
+  const subject = await store.findSubjectByUser(user.tid, user.oid)
+  const events =
+    subject === undefined ? [] : await store.securityHistory({ sub: subject.sub, limit: 20 })
+  return events.find(
+    ({ kind, seq = 0, why }) =>
+      kind === 'ended' && seq > proven && RAISES_FLOOR[why as Reason] !== false,
+  )
 }
 
 /** Returns where a sign-in came from, for the security history. */

@@ -1,8 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { SessionStatus } from '../../../db/types.ts'
+import type { SecurityEvent, SessionStatus } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
+import { createAdministration } from '../../microsoft/administration.ts'
 import {
   guidanceFor,
   guidanceKey,
@@ -20,12 +21,14 @@ import {
 } from '../../pages/components.tsx'
 import type { PageAnswer, PageView } from '../page-request.ts'
 import { appLogo } from '../../pages/look.ts'
-import { ForSupport, newReference } from '../../pages/message.tsx'
+import { CopyButton, ForSupport, newReference } from '../../pages/message.tsx'
 import { ENGLISH, type Texts, useTexts } from '../../pages/texts.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 import { printable } from '../../protocol/params.ts'
 import { endedClass, endedElsewhere } from '../../clients/session/current.ts'
+import { Moment } from '../../pages/times.tsx'
+import { type Reason, reasonClass } from '../../protocol/revocation.ts'
 import { ReturnToApp } from './reply.tsx'
 import { seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
@@ -240,6 +243,15 @@ export function guidancePage(
     ...(about.cause !== undefined && { cause: about.cause }),
   }
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
+  const app = nameOf(deps, clientId ?? '')
+  const page = `${deps.config.issuer}/signin/granting-consent`
+  const asks = guidance.offers.includes('granting_consent')
+  const message = {
+    subject: asks ? t.grantingConsent.subject : t.contact.subject({ app }),
+    body: asks
+      ? t.grantingConsent.message({ address: page })
+      : t.contact.message({ app, title, reference }),
+  }
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else
     deps.log.warn('signin_rejected', {
@@ -268,12 +280,13 @@ export function guidancePage(
               visitor,
               t.offers[offer],
               offer,
-              { purpose: about.purpose, now },
+              { purpose: about.purpose, message, now },
               index === 0,
             ),
           )}
           <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
         </div>
+        {guidance.offers.includes('contact') ? <ToSend message={message.body} /> : null}
         <ForSupport support={deps.config.look.support} reference={reference} code={about.code} />
       </>
     ),
@@ -314,15 +327,40 @@ function Back({
   )
 }
 
+/** A message to an administrator. */
+interface Message {
+  subject: string
+  body: string
+}
+
+/** The message as text, for users whose mail is not on this device. */
+function ToSend({ message }: { message: string }) {
+  const t = useTexts()
+  return (
+    <div class="stack">
+      <p class="soft small">{t.contact.orCopy}</p>
+      <p class="quote" id="message">
+        {message}
+      </p>
+      <div class="row">
+        <CopyButton of="message">{t.contact.copy}</CopyButton>
+      </div>
+    </div>
+  )
+}
+
 function offerButton(
   deps: Need,
   visitor: Visitor,
   label: string,
   offer: Offer,
-  { purpose, now }: { purpose: SignInPurpose; now: number },
+  { purpose, message, now }: { purpose: SignInPurpose; message: Message; now: number },
   first: boolean,
 ) {
   const links: Record<Offer, () => string> = {
+    // RFC 6068: a space is encoded as %20, not +.
+    contact: () =>
+      `mailto:?subject=${encodeURIComponent(message.subject)}&body=${encodeURIComponent(message.body)}`,
     try_again: () => startAddress(deps, visitor, purpose, now),
     another_account: () => startAddress(deps, visitor, purpose, now, { account: 'another' }),
     granting_consent: () => '/signin/granting-consent',
@@ -362,14 +400,10 @@ export function grantingConsentPage(
   { t }: PageView,
 ): PageAnswer {
   const { clientId } = deps.connection.current()
-  const words = {
-    subject: t.grantingConsent.subject,
-    body: t.grantingConsent.message({ address: `${deps.config.issuer}/signin/granting-consent` }),
-  }
-  // RFC 6068: a space is encoded as %20, not +.
-  const message = Object.entries(words)
-    .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
-    .join('&')
+  const { adminConsentUrl } = createAdministration({
+    config: deps.config,
+    connection: () => deps.connection.current(),
+  })
   const find =
     clientId === undefined
       ? t.grantingConsent.find
@@ -379,17 +413,41 @@ export function grantingConsentPage(
     body: (
       <>
         <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
+        {clientId === undefined ? null : (
+          <div class="row">
+            <LinkButton href={adminConsentUrl({ tid: 'organizations', state: '' })}>
+              {t.grantingConsent.atMicrosoft}
+            </LinkButton>
+          </div>
+        )}
+        <p>{t.grantingConsent.orBySteps}</p>
         <Steps
           items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]}
         />
-        <div class="stack">
-          <p class="soft small">{t.grantingConsent.notYou}</p>
-          <div class="row">
-            <LinkButton kind="quiet" href={`mailto:?${message}`}>
-              {t.grantingConsent.write}
-            </LinkButton>
-          </div>
-        </div>
+      </>
+    ),
+  }
+}
+
+/**
+ * Returns the page before a further authentication at Microsoft. Without it, a user who has just
+ * authenticated would take the second question for a wrong password.
+ */
+export function onceMorePage(
+  { t }: PageView,
+  { url, ended }: { url: string; ended?: Pick<SecurityEvent, 'at' | 'why'> | undefined },
+): PageAnswer {
+  return {
+    page: { title: t.onceMore.title },
+    body: (
+      <>
+        {ended === undefined ? null : (
+          <Notice title={t.ended[reasonClass(ended.why as Reason)]}>
+            <Moment at={ended.at} t={t} />
+          </Notice>
+        )}
+        <p>{t.onceMore.what}</p>
+        <MicrosoftButton href={url} />
       </>
     ),
   }

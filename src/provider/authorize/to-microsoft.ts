@@ -1,4 +1,4 @@
-import type { Session } from '../../../db/types.ts'
+import type { Session, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRejection, type StartSignIn } from '../../microsoft/interface.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
@@ -40,7 +40,7 @@ export async function visitMicrosoft(
 ): Promise<Answer> {
   const fresh = purpose.kind === 'instance' ? wantsFresh(purpose.request) : purpose.fresh === true
   // Asks at once for proof without which the sign-in would be rejected.
-  const demanded = await demandedOf(deps, visitor, now)
+  const demanded = await demandedOf(deps, visitor, purpose, now)
   // Another account may belong to another tenant.
   const context = another ? undefined : demanded.context
   const ask = await whatToAsk(deps, visitor, purpose, now, {
@@ -65,15 +65,18 @@ export async function visitMicrosoft(
 }
 
 /**
- * Returns the proof that this browser's last user must bring. It only saves a visit: the store
- * judges the user who returns.
+ * Returns the proof that the user whom the request names, or else this browser's last user, must
+ * bring. It only saves a visit: the store judges the user who returns.
  */
 async function demandedOf(
   deps: Deps,
   visitor: Visitor,
+  purpose: SignInPurpose,
   now: number,
 ): Promise<{ login: boolean; context?: string | undefined }> {
-  const [user] = visitor.users
+  const sub = purpose.kind === 'instance' ? purpose.request.sub : undefined
+  const named = sub === undefined ? undefined : await knownUser(deps, visitor, sub, now)
+  const user = named ?? visitor.users[0]
   if (user !== undefined) {
     const context = freshContextOf(deps.config.freshContext, user.tid)
     const demand = await deps.store.needsFreshSignIn({
@@ -219,25 +222,25 @@ async function hintFor(
     return purpose.fresh === true ? whoIsHere(deps, visitor, now) : undefined
   const { request } = purpose
   if (request.loginHint !== undefined) return request.loginHint
-  if (request.sub !== undefined) return nameOfKnown(deps, visitor, request.sub, now)
+  if (request.sub !== undefined) return (await knownUser(deps, visitor, request.sub, now))?.username
   if (!wantsFresh(request) && !request.acr) return undefined
   return whoIsHere(deps, visitor, now)
 }
 
 /**
- * Returns the username of `sub` if that user has signed in in this browser before. The hint shows
- * in a URL and any site can forge a request, so other browsers must not learn the name.
+ * Returns the user `sub` if they have signed in in this browser before. What is asked of Microsoft
+ * shows in a URL and any site can forge a request, so other browsers must learn nothing of them.
  */
-async function nameOfKnown(
+async function knownUser(
   deps: Deps,
   visitor: Visitor,
   sub: string,
   now: number,
-): Promise<string | undefined> {
+): Promise<User | undefined> {
   const status = await currentStatus(deps, visitor.sessionHash, now)
-  if (status.state !== 'unknown' && status.session.sub === sub) return status.session.user.username
+  if (status.state !== 'unknown' && status.session.sub === sub) return status.session.user
   const user = await deps.store.findSubject(sub)
-  return user !== undefined && isKnownDevice(visitor, user) ? user.username : undefined
+  return user !== undefined && isKnownDevice(visitor, user) ? user : undefined
 }
 
 async function whoIsHere(deps: Deps, visitor: Visitor, now: number): Promise<string | undefined> {

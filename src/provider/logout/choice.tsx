@@ -3,12 +3,12 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import {
-  AlsoMicrosoft,
   Button,
   Choices,
   HiddenFields,
   LinkButton,
   Notice,
+  Tick,
   userWords,
 } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
@@ -64,6 +64,7 @@ export async function askWhichSignOut(
           others={others}
           back={back ?? '/account'}
           shared={request.isShared}
+          chosen={request.fields.has('everywhere') ? 'everywhere' : undefined}
           t={t}
         />
       </>
@@ -81,14 +82,17 @@ interface ChoiceFormProps {
   back: string
   /** True on a shared computer: Microsoft's sign-out follows without a question. */
   shared: boolean
+  /** The choice that is made already, where a page of the broker leads here. */
+  chosen: string | undefined
   t: Texts
 }
-const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) => (
+const ChoiceForm = ({ fields, apps, others, back, shared, chosen, t }: ChoiceFormProps) => (
   <form class="stack" method="post" action="/logout/confirm">
     <HiddenFields fields={fields} />
     <Choices
       legend={t.signOut.question}
       name="scope"
+      chosen={chosen}
       options={[
         { value: 'device', label: t.signOut.device, hint: openedHere(apps, t) },
         {
@@ -99,7 +103,11 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
         },
       ]}
     />
-    <AlsoMicrosoft shared={shared} />
+    {shared ? (
+      <Notice>{t.sharedComputer.signOut}</Notice>
+    ) : (
+      <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
+    )}
     <div class="row">
       <Button>{t.shared.signOut}</Button>
       <LinkButton kind="quiet" href={back}>

@@ -1,10 +1,11 @@
-import type { Session, SessionStatus } from '../../../db/types.ts'
+import type { Participant, Session, SessionStatus } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
-import { microsoftNext, MOST_NAMES, signOut } from '../../revocation/revoke.ts'
+import { revoke } from '../../revocation/revoke.ts'
+import { openFromSession } from '../../clients/session/sealed.ts'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { afterSignOut } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
@@ -49,26 +50,41 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
       ? await alreadyOut(deps, asked, scope, logout, now)
       : await endSession(deps, live, scope, logout, now)
   const wanted = fields.get('microsoft') === 'yes' || request.isShared
-  const microsoft =
-    asked.state === 'unknown' ? undefined : microsoftNext(deps, asked.session, wanted)
-  return { ...afterSignOut(deps, logout, { ...done, ...microsoft }, now), signedOut: true }
+  const account = asked.state === 'unknown' ? undefined : accountOf(deps, asked.session)
+  const microsoft = wanted && account !== undefined ? 'next' : undefined
+  return { ...afterSignOut(deps, logout, { ...done, microsoft, account }, now), signedOut: true }
 }
+
+/** Upper bound of the app names on the signed-out page: a cookie and a URL hold them. */
+const MOST_NAMES = 20
+const clientsOf = (participants: readonly Participant[]): string[] =>
+  [...new Set(participants.map(({ clientId }) => clientId))].slice(0, MOST_NAMES)
+
+/** Returns the account to sign out at Microsoft, at once or by a button of the signed-out page. */
+const accountOf = ({ sealer }: Deps, { user, loginHintSealed }: Session): Done['account'] => ({
+  tid: user.tid,
+  loginHint: openFromSession(sealer, 'login_hint', user, loginHintSealed),
+})
 
 async function endSession(
   deps: Deps,
-  session: Session,
+  { sub, sid }: Session,
   scope: Scope,
-  request: LogoutRequest,
+  { clientId }: LogoutRequest,
   now: number,
 ): Promise<Done> {
-  const participants =
-    scope === 'everywhere'
-      ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants)
-      : await deps.store.participants(session.sid)
-  return {
-    ...(await signOut(deps, { scope, session, participants, now })),
-    clientId: request.clientId,
-  }
+  const all = scope === 'everywhere'
+  const participants = all
+    ? (await deps.store.liveSessionsOf(sub, now)).flatMap((one) => one.participants)
+    : await deps.store.participants(sid)
+  const answer = await revoke(deps, {
+    selector: all ? { kind: 'subject', sub } : { kind: 'session', sid },
+    reason: all ? 'signed_out_everywhere' : 'signed_out',
+    actor: { kind: 'user', id: sub },
+    now,
+  })
+  const seq = answer.outcome === 'revoked' ? answer.committed.revocation.seq : undefined
+  return { scope, clientIds: clientsOf(participants), seq, at: now, clientId }
 }
 
 /**
@@ -87,9 +103,7 @@ async function alreadyOut(
   const { session } = status
   const elsewhere =
     scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
-  const clientIds = (await deps.store.participants(session.sid))
-    .map((one) => one.clientId)
-    .slice(0, MOST_NAMES)
+  const clientIds = clientsOf(await deps.store.participants(session.sid))
   const why = endedClass(status)
   return {
     scope: elsewhere === 0 ? scope : 'device',

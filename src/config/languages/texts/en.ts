@@ -29,6 +29,8 @@ export const en = {
     checkAccount: 'Check your account',
     unnamedUser: 'a user whose name Microsoft did not send',
     justNow: 'just now',
+    today: 'Today,',
+    deviceOn: '{browser} on {system}',
     /**
      * One name of a list, and the separator of two. Languages from right to left isolate the name.
      */
@@ -56,8 +58,6 @@ export const en = {
   nav: {
     label: 'Your account',
     apps: 'Your apps',
-    sessions: 'Devices',
-    grants: 'Apps and consents',
     history: 'Security history',
     ready: 'Check your account',
   },
@@ -66,6 +66,16 @@ export const en = {
     title: 'Your apps',
     intro: 'Sign in once with your work account, and open every {product} of your organization.',
     noAddress: 'Open it by the address that you know.',
+    devices: '{devices, plural, one {Signed in on # device} other {Signed in on # devices}}',
+    since: 'since {at}',
+    agreed: 'Agreed on',
+    may: 'It may',
+    end: 'Sign out of this app',
+    endOf: 'Sign out of {app}',
+    ended: 'You are signed out of {app}',
+    endedHint:
+      'On every device. You are still signed in here: if you open the app, it signs you in again.',
+    notSaved: { title: 'Nothing was changed', what: 'You were not signed out of the app.' },
   },
 
   nothing: {
@@ -111,7 +121,7 @@ export const en = {
     destination: 'You’ll be taken to {host}.',
     proveAgain: 'Sign in again. Microsoft asks you to confirm that it is you.',
     replaces:
-      'You are signed in as {who}. When another user signs in, this sign-in ends in this browser.',
+      'You are signed in as {who}. When another user signs in, you are signed out in this browser.',
     notSaved: {
       title: 'You are not signed in yet',
       what: 'Your sign-in could not be saved, so nothing was changed.',
@@ -126,7 +136,9 @@ export const en = {
     },
     account_disabled: {
       title: 'This account cannot sign in',
-      read: ['Your organization has switched this account off. Please contact your administrator.'],
+      read: [
+        'Your organization has switched this account off. Only your IT administrator can switch it on again.',
+      ],
     },
     another_account: {
       title: 'Please use another account',
@@ -168,7 +180,7 @@ export const en = {
     freshness_not_proved: {
       title: 'Please sign in again',
       read: [
-        'This step needs a fresh sign-in, and Microsoft did not confirm one. Please try again and enter your password when Microsoft asks for it. If this page comes back, tell your administrator.',
+        'This step needs a fresh sign-in, and Microsoft did not confirm one. Please try again and follow what Microsoft asks. If this page comes back, contact your IT administrator.',
       ],
     },
     other_user: {
@@ -223,20 +235,21 @@ export const en = {
     consent: {
       title: 'Your agreement is needed',
       read: [
-        'Microsoft asks whether {product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.',
+        'Microsoft asks whether {product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your IT administrator has to accept for everyone: send them the message below.',
       ],
     },
     declined: {
       title: 'You did not sign in',
       read: [
         'The sign-in at Microsoft was canceled. You can try again, or go back.',
-        'Did Microsoft say “Need admin approval”? Then an administrator of your organization has to act first: choose “Granting consent”.',
+        'Did Microsoft say “Need admin approval”? Then your IT administrator has to act first: send them the message below.',
       ],
     },
     admin_consent: {
-      title: 'An extra setup action remains',
+      title: 'Contact your IT administrator',
       read: [
         'You need to contact your IT administrator. An extra setup action remains to be done.',
+        'Your organization has to allow {product} once. Nothing is wrong with your account. Send the message below, and sign in again when it is done.',
       ],
     },
     redirect_mismatch: {
@@ -248,7 +261,7 @@ export const en = {
     app_missing: {
       title: '{product} is not set up in your organization',
       read: [
-        'This is not your fault: {product} is not set up, or is switched off, at Microsoft. Please tell your administrator.',
+        'This is not your fault: {product} is not set up, or is switched off, at Microsoft. Send your IT administrator the message below.',
       ],
     },
     credential: {
@@ -288,10 +301,25 @@ export const en = {
   },
 
   offers: {
+    contact: 'Contact your IT administrator',
     try_again: 'Try again',
     another_account: 'Use another account',
-    granting_consent: 'Granting consent',
+    granting_consent: 'Granting consent (for administrators)',
     set_up_mfa: 'Set up at Microsoft',
+  },
+
+  /** A message to the user's administrator. */
+  contact: {
+    subject: 'I cannot sign in to {app}',
+    message: 'I cannot sign in to {app}. The page says: “{title}”. Its reference is {reference}.',
+    orCopy: 'Or copy this message, and send it as you like:',
+    copy: 'Copy the message',
+  },
+
+  /** Before a further authentication at Microsoft. */
+  onceMore: {
+    title: 'Confirm once more that it is you',
+    what: 'Your sign-in was right. To be sure that it is you and no other person, Microsoft asks you once more in this browser.',
   },
 
   /** A sign-in that cannot be continued. */
@@ -304,7 +332,7 @@ export const en = {
       title: 'You are already signed in',
       why: 'You signed in in another tab, or you went back in your browser.',
     },
-    late: { title: 'Your sign-in timed out.', why: 'It was not finished in time. Start it again.' },
+    late: { title: 'Your sign-in timed out', why: 'It was not finished in time. Start it again.' },
     elsewhere: {
       title: 'This sign-in was started in another browser',
       why: 'It can only be finished in the browser that started it.',
@@ -339,20 +367,19 @@ export const en = {
     find: 'Go to Enterprise applications and open {product}.',
     findById: 'Go to Enterprise applications and open {product} (application id {id}).',
     grant:
-      'Under Security choose Permissions, then “Grant admin consent”. {product} asks for the basic profile of users who sign in: openid, profile, email, offline_access.',
+      'Under Security choose Permissions, then “Grant admin consent”. {product} asks to read the basic profile of users who sign in, and to keep them signed in.',
     tell: 'Ask your users to sign in again.',
-    write: 'Write to your administrator',
+    atMicrosoft: 'Grant consent at Microsoft',
+    orBySteps: 'Or in the Microsoft Entra admin center:',
     subject: 'Please allow {product} for our organization',
     message:
       'I cannot sign in to {product}: an administrator has to allow it for our organization once. This page says how: {address}',
-    notYou:
-      'You are not the administrator? Send them a message: it names the address of this page. {product} is not among the enterprise applications? Then ask the operator of {product} for a link: their setup page makes one for your tenant.',
   },
 
   consent: {
     title: '{app} wants to:',
     scopes: {
-      openid: 'Know that it is you, by an identifier made for {product}',
+      openid: 'Recognize you when you come back',
       profile: 'See your name and your user name at Microsoft',
       email: 'See your email address',
       offline_access: 'Keep you signed in',
@@ -372,8 +399,9 @@ export const en = {
   /** A computer that several users share. */
   sharedComputer: {
     use: 'Sign in on a shared computer',
+    tag: 'Shared computer',
     hint: '{minutes, plural, one {You are signed out after # minute without use.} other {You are signed out after # minutes without use.}}',
-    on: '{minutes, plural, one {This is a shared computer. Microsoft asks for your password. You are signed out after # minute without use and when you close the browser.} other {This is a shared computer. Microsoft asks for your password. You are signed out after # minutes without use and when you close the browser.}}',
+    on: '{minutes, plural, one {This is a shared computer. You are signed out after # minute without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.} other {This is a shared computer. You are signed out after # minutes without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.}}',
     own: 'This is my own computer',
     signOut: 'This is a shared computer: next, you sign out of Microsoft 365 too.',
   },
@@ -398,7 +426,7 @@ export const en = {
       '{app} asked to sign out another user. In this browser {who} is signed in, and would be signed out.',
     sinceTitle: 'You have signed in again since',
     since:
-      '{app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.',
+      'After {app} was open, you signed in again in this browser. If you go on, you are signed out again.',
     oldPageTitle: 'This page is too old',
     oldPage: 'Nothing was changed: the page that you answered has expired.',
     oldPageNext: 'Open the sign-out page again and choose there.',
@@ -418,7 +446,7 @@ export const en = {
       text: 'Nothing was changed: your answer did not come from a page that was shown in this browser.',
     },
     other: {
-      title: 'Another sign-in has replaced it',
+      title: 'You signed in again, or another user did',
       text: 'Nothing was changed: a user has signed in here since you were asked.',
     },
     nothing: {
@@ -491,14 +519,14 @@ export const en = {
   sessionLimit: {
     title: 'You are signed in too many times',
     most: '{most, plural, one {You can be signed in on # device at once. Sign out there to sign in here.} other {You can be signed in on # devices at once. Sign out somewhere to sign in here.}}',
-    choose: '{count, plural, one {Which sign-in ends?} other {Choose # sign-ins to end}}',
+    choose:
+      '{count, plural, one {Where do you want to sign out?} other {Choose # devices to sign out}}',
     lastUsed: 'Last used {lastUsed}',
     end: 'Sign out there and sign in here',
     back: 'Do not sign in',
   },
 
   sessions: {
-    title: 'Where you are signed in',
     thisDevice: 'This device',
     since: 'Since',
     lastUsed: 'Last used',
@@ -507,12 +535,10 @@ export const en = {
     signedOut: 'Signed out: {device}',
     tenant: 'Administer your organization’s users',
     lostDevice: 'Lost a device, or not sure about one?',
-    everywhereTitle: 'Sign out everywhere?',
-    everywhereHint:
-      'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
+    everywhereHint: 'You can sign out of every app on every device at once, this one included.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
-    endsSoon: 'This sign-in ends on {at}. Save your work in every app before then.',
+    endsSoon: 'You are signed out on {at}. Save your work in every app before then.',
     forgedTitle: 'Please try again',
     forged:
       'Nothing was changed: the request did not come from a page that was shown in this browser.',
@@ -522,25 +548,10 @@ export const en = {
     },
   },
 
-  grants: {
-    title: 'Apps and consents',
-    intro: 'These apps use your sign-in here. You also see what you agreed to.',
-    none: 'No app uses your sign-in now.',
-    devices: '{devices, plural, one {Signed in on # device} other {Signed in on # devices}}',
-    notSignedIn: 'Not signed in now',
-    agreed: 'Agreed on',
-    may: 'It may',
-    end: 'End access',
-    endOf: 'End access: {app}',
-    ended: 'Access ended: {app}',
-    endedHint: 'You stay signed in here, so the app signs you in again when you open it.',
-    notSaved: { title: 'Nothing was changed', what: 'The app’s access was not ended.' },
-  },
-
   history: {
     title: 'Security history',
     intro:
-      'Sign-ins to {product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.',
+      'When you signed in to {product}, when a sign-in was rejected, and when you were signed out. Choose a line to see more.',
     none: 'There are no entries.',
     pages: 'Pages',
     newest: 'Newest entries',
@@ -555,13 +566,13 @@ export const en = {
     grantEnded: 'Signed out of one app',
     when: 'When',
     why: 'Why',
-    by: 'By',
     device: 'Device',
     app: 'App',
-    address: 'IP address',
-    addressesTitle: 'IP addresses are hidden',
-    addresses: 'They are shown for five minutes after you enter your password.',
-    proveFirst: 'Enter your password now',
+    address: 'Network address',
+    addressesTitle: 'From where? Network addresses are hidden',
+    addresses:
+      'To see from which network each sign-in came, confirm at Microsoft that it is you. They are shown for five minutes.',
+    proveFirst: 'Confirm now',
     rejected: {
       mfa_not_proved: 'Two-step verification was not completed',
       freshness_not_proved: 'A fresh sign-in was not confirmed',
@@ -573,25 +584,19 @@ export const en = {
       client_locked: 'The app was locked',
     },
     rejectedOther: '{product} did not accept the sign-in',
-    actor: {
-      user: 'You',
-      otherUser: 'Another user of the same browser',
-      client: 'The app',
-      microsoft: 'You, at Microsoft',
-    },
   },
 
   report: {
     notMe: 'This wasn’t me',
     notMeOf: 'This wasn’t me: {what}, {when}',
     title: 'Was this not you?',
-    ends: 'If you confirm, this sign-in ends at once, in every app.',
+    ends: 'If you confirm, that device is signed out at once, in every app.',
     nothingLeft:
-      'This sign-in is not open any more. If you confirm, you are signed out here, and each new sign-in needs your password.',
+      'That device is not signed in any more. If you confirm, you are signed out here, and Microsoft asks you to prove that it is you at each new sign-in.',
     tells:
-      'We tell your administrators. From then on, each new sign-in needs your password, on every device.',
+      'We tell your administrators. From then on, Microsoft asks you to prove that it is you at each new sign-in, on every device.',
     endsHere:
-      'You did not enter your password in the last five minutes. Therefore you are signed out here too.',
+      'You did not confirm at Microsoft in the last five minutes that it is you. Therefore you are signed out here too.',
     more: 'Also:',
     everywhere: 'Sign out everywhere, on this device too',
     microsoft: 'Sign out of Microsoft 365 on every device',
@@ -600,8 +605,8 @@ export const en = {
     cancel: 'Cancel',
     doneTitle: 'Thank you. We told your administrators.',
     done: 'What you reported is ended. If you do not know how this happened, do the following now:',
-    password: 'Change your password: {link}.',
-    methods: 'Check your sign-in methods and remove those that are not yours: {link}.',
+    password: 'Change your password at Microsoft, if you have one.',
+    methods: 'Check your sign-in methods at Microsoft, and remove those that are not yours.',
     administrator: 'Tell your administrator when it happened, and what you noticed.',
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
@@ -612,13 +617,13 @@ export const en = {
       'Sign in once, and this page shows whether you can use {product}. It answers three questions:',
     reach: 'Can you reach your Microsoft account?',
     reachHint:
-      'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
+      'You need your work account. You cannot get into it? Choose “Can’t access your account?” on Microsoft’s page.',
     connected: 'Is your account connected to {product}?',
     connectedHint:
       'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
     mfa: 'Is it set up for two-step verification (authenticator app)?',
     mfaHint:
-      'Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.',
+      'Have your phone at hand. Nothing set up yet? Do it first, for instance with Microsoft Authenticator: {link}',
     unavailableTitle: 'Sign-in is not available yet',
     unavailable:
       'This {product} is not connected to Microsoft. Its administrator has to finish the setup first.',
