@@ -138,7 +138,7 @@ describe('the security history of a user', () => {
     })
     const { text } = await browser.get('/account/history')
     expect(text).toMatch(
-      /Signed out You were signed out, but not from this browser\. .* Device Safari on iPhone/,
+      /Signed out You were signed out from elsewhere\. .* Device Safari on iPhone/,
     )
     expect(text).toMatch(
       /Signed out Your administrator signed you out\. When [^.]* Device Safari on iPad/,

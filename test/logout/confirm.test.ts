@@ -374,7 +374,7 @@ describe('the signed-out page comes before the way back where it says what the a
 
   test.each([
     ['administrator', 'Your administrator signed you out.'],
-    ['reported_by_user', 'You were signed out, but not from this browser.'],
+    ['reported_by_user', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)(
     'a session that %s had ended: before the question, and after it',
@@ -407,7 +407,7 @@ describe('the signed-out page comes before the way back where it says what the a
 describe('a session that had ended before its user signs out', () => {
   test.each([
     ['administrator', 'Your administrator signed you out.'],
-    ['refresh_token_reuse', 'You were signed out, but not from this browser.'],
+    ['refresh_token_reuse', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {
     const form = await browser.get('/logout')

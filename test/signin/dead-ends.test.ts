@@ -108,12 +108,12 @@ test('a page that could not be read can be opened again, at this origin', async 
 describe('the sign-in page says why an earlier sign-in in this browser ended, by its class alone', () => {
   const PROOF = 'Microsoft asks you to confirm that it is you.'
   test.each([
-    ['microsoft_password_changed', 'You were signed out, but not from this browser.', true],
-    ['refresh_token_reuse', 'You were signed out, but not from this browser.', true],
+    ['microsoft_password_changed', 'You were signed out from elsewhere.', true],
+    ['refresh_token_reuse', 'You were signed out from elsewhere.', true],
     ['signed_out_everywhere', 'You signed out everywhere.', true],
-    ['signed_out_remotely', 'You signed out this browser from another device.', true],
+    ['signed_out_remotely', 'You signed out from another device.', true],
     ['session_limit', 'You signed in on another device', false],
-    ['replaced', 'Another user signed in in this browser.', false],
+    ['replaced', 'Another user signed in in the same browser.', false],
     ['administrator', 'Your administrator signed you out.', true],
     ['locked', 'Your administrator has locked this access to Case Manager.', true],
     ['microsoft_account_disabled', 'Your organization has switched off your account', true],

@@ -40,10 +40,10 @@ export const en = {
 
   /** Why a user was signed out, on every page that says so. */
   ended: {
-    signed_out: 'You signed out in this browser.',
-    signed_out_remotely: 'You signed out this browser from another device.',
+    signed_out: 'You signed out.',
+    signed_out_remotely: 'You signed out from another device.',
     signed_out_everywhere: 'You signed out everywhere.',
-    replaced: 'Another user signed in in this browser.',
+    replaced: 'Another user signed in in the same browser.',
     session_limit:
       'You signed in on another device, and can be signed in on a limited number of devices only.',
     administrator: 'Your administrator signed you out.',
@@ -52,7 +52,7 @@ export const en = {
     expired:
       'You were signed out automatically, because you were not active or had been signed in for too long.',
     ended_elsewhere:
-      'You were signed out, but not from this browser. If you did not expect this, tell your IT administrator.',
+      'You were signed out from elsewhere. If you did not expect this, tell your IT administrator.',
   },
 
   nav: {
@@ -71,7 +71,7 @@ export const en = {
     agreed: 'Agreed on',
     may: 'It may',
     end: 'Sign out of this app',
-    endOf: 'Sign out of {app}',
+    endOf: 'Sign out of this app: {app}',
     ended: 'You are signed out of {app}',
     endedHint:
       'On every device. You are still signed in here: if you open the app, it signs you in again.',
