@@ -121,8 +121,8 @@ describe('your apps', () => {
       user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' },
     })
     await rig.signInAt(bob.session.sid, sydney)
-    expect((await browser.get('/')).text).toContain('No app uses your sign-in now.')
-    expect((await browserAt(rig).get('/')).path).toBe('/signin/start?return_to=/account/apps')
+    expect((await browser.get('/')).text).not.toContain('Signed in on')
+    expect((await browserAt(rig).post('/', {})).path).toBe('/signin/start?return_to=/')
   })
 
   test('a store that cannot commit: the user reads that nothing was changed', async () => {
