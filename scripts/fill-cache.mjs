@@ -5,7 +5,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -27,10 +26,7 @@ const broker = spawn(process.execPath, [...flags, join(root, 'dist', 'src', 'cli
     BROKER_QUEUE_URL: 'redis://127.0.0.1:1',
   },
 })
-broker.once('message', async () => {
-  await setTimeout(WRITTEN_MS)
-  broker.kill()
-})
+broker.once('message', () => setTimeout(() => broker.kill(), WRITTEN_MS))
 const code = await new Promise((ended) => broker.once('exit', ended))
 rmSync(dir, { recursive: true, force: true })
 if (code !== 0) throw new Error(`The broker ended (${code}).`)

@@ -18,7 +18,7 @@ const endWhere = (isMeant, why) => {
   for (const [id, session] of sessions) {
     if (!isMeant(session.claims)) continue
     sessions.delete(id)
-    for (const page of session.pages) page.end(`event: ended\ndata: ${why}\n\n`)
+    for (const page of session.pages) page.end(`event: ended\ndata: ${String(why)}\n\n`)
   }
 }
 

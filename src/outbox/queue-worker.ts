@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DelayedError, UnrecoverableError, Worker, type Job } from 'bullmq'
 import type { DeliveryTotals } from '../../db/types.ts'
+import { systemClock } from '../runtime/clock.ts'
 import type { Driven } from './interface.ts'
 
 /**
@@ -39,7 +40,8 @@ export const processorOf =
     const settled = of - (totals?.pending ?? 0)
     if (of > 0) await job.updateProgress({ progress: (100 * settled) / of, settled, of })
     if (againMs !== undefined) {
-      await job.moveToDelayed(Date.now() + againMs, token)
+      // BullMQ goes by the clock of the machine.
+      await job.moveToDelayed(systemClock.nowMs() + againMs, token)
       throw new DelayedError()
     }
     const summary = counts.map(([state, count]) => `${count} ${state}`).join(', ')

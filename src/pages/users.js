@@ -11,10 +11,10 @@
   }
   for (const time of document.querySelectorAll('time[data-locale]')) {
     const at = new Date(time.dateTime)
-    const { locale, today } = time.dataset
+    const { locale, today = '' } = time.dataset
     time.textContent =
       at.toDateString() === new Date().toDateString()
-        ? `${today} ${at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })}`
+        ? [today, at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })].join(' ')
         : new Intl.DateTimeFormat(locale, MOMENT).format(at)
   }
 

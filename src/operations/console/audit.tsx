@@ -52,6 +52,14 @@ const actsNamed = (deps: Deps): string[] => [
   ...new Set([...ACTS, ...actsOf(deps).flatMap(({ audit }) => audit ?? [])].toSorted()),
 ]
 
+const AsJsonLines = ({ href }: { href: string }) => (
+  <p>
+    <a href={href} download="broker-audit.jsonl">
+      Download as JSON lines
+    </a>
+  </p>
+)
+
 async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const isOperator = tidOf(request) === undefined
@@ -111,13 +119,7 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
             ['until', 'Before (UTC)', MOMENT],
           ]}
         />
-        {isOperator ? (
-          <p>
-            <a href={linkOf('/ops/audit.jsonl', sent(request))} download="broker-audit.jsonl">
-              Download as JSON lines
-            </a>
-          </p>
-        ) : null}
+        {isOperator ? <AsJsonLines href={linkOf('/ops/audit.jsonl', sent(request))} /> : null}
       </Panel>
       <Panel>{list}</Panel>
     </>,

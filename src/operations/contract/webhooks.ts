@@ -95,8 +95,10 @@ const adding = (url: ReturnType<typeof webAddress>) =>
       answers: { 201: ok('Added.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, caller, now, record, body: { caseReference: _, comment: __, ...wanted } }) => {
+    ({ deps, caller, now, record, body }) => {
       const id = `wh_${newId(deps.random)}`
+      const { url: to, description, events: types, include: fields, state: at } = body
+      const wanted = { url: to, description, events: types, include: fields, state: at }
       return record(`webhook ${id}`, settingsShown(wanted), async () => {
         const secret = newWebhookSecret(deps.random)
         const secretSealed = deps.sealer.seal(secretPlace(id), secret)
@@ -255,7 +257,7 @@ const STATIC = [
             'The webhook is disabled',
             `${id} is disabled. Enable it first: cmb webhooks change ${id} --enable`,
           )
-        deps.queue.addUrgent([ref])
+        deps.queue.send([ref])
         return { deliveryId: ref.id }
       })
     },
