@@ -157,7 +157,7 @@ describe('the list of devices at /account', () => {
   test('a store that cannot commit: still signed in, and the page says so', async () => {
     const page = await browser.get('/account')
     rig.store.revoke = () => Promise.reject(new StoreUnavailable('disk full'))
-    const failed = await browser.submit(page, {}, formOf(page, laptop.session.sid))
+    const failed = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(failed.status).toBe(503)
     expect(failed.title).toBe('You are still signed in')
     expect(browser.cookies.has('__Host-cmb_session')).toBe(true)

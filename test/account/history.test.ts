@@ -91,7 +91,8 @@ describe('the security history of a user', () => {
     })
     while ((await rig.store.fanOutPending({ limit: 100 })).more);
     rig.clock.advance(86_400)
-    const browser = await signInFrom('203.0.113.7')
+    const { cookieHeader } = await rig.openSession()
+    const browser = browserAt(rig, { cookies: cookieHeader })
     const { text, html } = await browser.get('/account/history')
     expect(text).toMatch(/Wednesday 25 November .* Tuesday 24 November/)
     expect(html.match(/You signed out everywhere\./g)?.length ?? 0).toBeLessThanOrEqual(2)
@@ -141,7 +142,7 @@ describe('the security history of a user', () => {
       /Signed out You were signed out from elsewhere\. .* Device Safari on iPhone/,
     )
     expect(text).toMatch(
-      /Signed out Your administrator signed you out\. When [^.]* Device Safari on iPad/,
+      /Signed out Your administrator signed you out\. When .* Device Safari on iPad/,
     )
     expect(text).not.toMatch(/olga|token|stolen|By /)
   })

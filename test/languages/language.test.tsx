@@ -100,8 +100,8 @@ describe('what is wrong is reported with file and key', () => {
       'has the placeholder {kind}. The English text has {devices}',
     ],
   ])('a text that counts: %s', (devices, problem) => {
-    expect(readAs({ texts: { grants: { devices } } }).problems).toEqual([
-      `names nl.json: texts.grants.devices ${problem}`,
+    expect(readAs({ texts: { home: { devices } } }).problems).toEqual([
+      `names nl.json: texts.home.devices ${problem}`,
     ])
   })
 

@@ -117,7 +117,7 @@ describe('every page', () => {
   })
 
   test('carries no inline style, no event attribute, one heading and a language', async () => {
-    const { html } = await shown({ config: SIMULATED }, <MicrosoftButton />)
+    const { html } = await shown({ config: SIMULATED }, <MicrosoftButton href="/signin/start" />)
     expect(html).toMatch(/^<!doctype html><html lang="en">/)
     expect(html).not.toMatch(/ (style|on\w+)=/)
     expect(html.match(/<h1/g)).toHaveLength(1)

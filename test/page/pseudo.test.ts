@@ -29,6 +29,7 @@ const DATA = [
     'Alice Adams',
     'alice@contoso.example',
     'sydney.case-manager.example',
+    'melbourne.case-manager.example',
   ],
   ...[
     'Firefox on Windows',

@@ -167,7 +167,7 @@ test.each(['account_disabled', 'not_assigned', 'blocked_by_policy'] as const)(
   '%s: the first button is for the administrator, with the reference in the message',
   async (guidance) => {
     const { rig, sydney, browser } = await open()
-    rig.microsoft.next = new MicrosoftRejection(guidance)
+    rig.microsoft.next = new MicrosoftRejection(guidance, {})
     const page = await browser.get(
       await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney))),
     )
