@@ -34,7 +34,7 @@ const fieldsOf = (table: Table): Fields =>
 type UserKey = { sub: string; tid: string; oid: string; target: string }
 type Page = { records: HeldRecord[]; next: string | undefined }
 /**
- * Returns one page of a table.
+ * One stage of an export: returns one page of a table's rows about the user.
  * @param after where the page before ended; '' at first
  */
 type Stage = (who: UserKey, after: string, limit: number) => Act<Page>

@@ -48,7 +48,7 @@ interface Revoking {
   revocation: Revocation
   /** The actor with the tenant of an administrator, which the entry does not keep. */
   actor: Actor
-  /** The user that it concerns, where that is one user. */
+  /** The user whom the revocation concerns; undefined if that is not exactly one. */
   sub: string | undefined
   atMs: number
   priority: Priority

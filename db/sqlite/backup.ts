@@ -23,8 +23,8 @@ import { type BackupOutcome, StoreUnavailable } from '../types.ts'
 export type Position = { epoch: string; seq: number }
 
 /**
- * The number of pages (of 4 KiB) that are copied at a time; between two steps the thread runs its
- * other reads. Each step is synced. A commit of the broker waits for a sync under way on the same
+ * The number of pages (of 4 KiB) that a backup copies in one step. Between two steps its thread
+ * runs other reads. Each step is synced. A commit of the broker waits for a sync under way on the same
  * disk, and longer the more that sync has to write.
  */
 const PAGES = 32

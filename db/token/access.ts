@@ -146,9 +146,9 @@ function* lookAndWrite(input: Input): Act<Access> {
 /**
  * Checks whether an access token is still valid, by its session, the cutoffs and its client's
  * grant. `touch` counts the check as activity of the user. With `joins`, that client becomes a
- * participant in the same transaction (token exchange). A token is rejected where the client
- * `needs` was removed, which presents the token or for which it is exchanged (default: `joins`),
- * and while a client of its `audience` is locked.
+ * participant in the same transaction (token exchange). `needs` is the client that presents the
+ * token, or for which it is exchanged (default: `joins`). The token is rejected if that client was
+ * removed, and while a client of its `audience` is locked.
  */
 export async function checkAccess({ read, write }: Engine, input: Input): Promise<Access> {
   return (await read(() => look(input))) ?? write(() => lookAndWrite(input))

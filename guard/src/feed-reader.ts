@@ -64,7 +64,10 @@ export class FeedReader {
   #fromNothing = true
   /** The name of this connection's stream, or of the poller. */
   stream: string | undefined
-  /** When each stream last gave a lease, the latest one last. */
+  /**
+   * When each stream, by its name, last gave this guard a lease. The latest is last, so that the
+   * oldest can be dropped first.
+   */
   readonly #streams = new Map<string, number>()
   #turned = false
   /**

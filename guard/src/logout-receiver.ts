@@ -33,7 +33,7 @@ export interface LogoutReceiverOptions {
   /** Epoch seconds. */
   now: () => number
   toleranceSeconds: number
-  /** Default: 600. */
+  /** The greatest age of a logout token. Default: 600. */
   maxAgeSeconds?: number
   /**
    * The `id_token_signed_response_alg` that this client is registered with (Back-Channel Logout 1.0

@@ -58,9 +58,9 @@ export interface MicrosoftIdentity {
  */
 export interface Renewal {
   cache: string
-  /** App roles; undefined if the answer had no ID token. */
+  /** App roles; undefined if Microsoft's answer had no ID token. */
   roles: string[] | undefined
-  /** Directory roles (`wids`); absent if the answer had no ID token. */
+  /** Directory roles (`wids`); absent if Microsoft's answer had no ID token. */
   directoryRoles?: string[]
 }
 

@@ -5,7 +5,7 @@ import type { GrantType, SigningAlg } from './names.ts'
  * exactly.
  */
 export interface ClientMetadata {
-  /** The name that users see. */
+  /** The client's name, which users see. */
   name: string
   /** The instance's home page, to which users' pages link. */
   uri?: string

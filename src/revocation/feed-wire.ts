@@ -59,7 +59,10 @@ export function visibleTenants(
   return visible
 }
 
-/** Returns whether a revocation is of one of these tenants or of no single tenant. */
+/**
+ * Returns whether a revocation is of one of these tenants or of no single tenant. Without
+ * `tenants`, every revocation is visible.
+ */
 export const visibleTo = (
   tenants: readonly string[] | undefined,
   revocation: Revocation,

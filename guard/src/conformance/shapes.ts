@@ -135,7 +135,7 @@ export interface BrokerState {
   anchor_ago_ms: number
   /** The `Retry-After` of the answers while it is down. 0: none. */
   retry_after: number
-  /** True to grant no lease. */
+  /** True if the broker of the kit grants no lease. */
   no_lease: boolean
   /**
    * The error in answers to requests for an anchor: another broker's clock, or the nonce of an

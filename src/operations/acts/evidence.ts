@@ -52,7 +52,7 @@ export const evidenceOf = (
 ): AsyncGenerator<string> =>
   signed(deps, { seq: revocation.seq }, revocationRecords(deps, revocation))
 
-/** Returns the evidence of audit entries as lines. */
+/** Returns the audit entries of a range as lines of signed evidence. */
 export const auditEvidence = (deps: AuditDeps, range: Range): AsyncGenerator<string> =>
   signed(deps, { log: 'audit', ...range }, auditRecords(deps, range))
 

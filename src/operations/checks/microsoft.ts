@@ -383,8 +383,8 @@ function mfaProof(row: Tenant, page: string): Found {
 }
 
 /**
- * The effect of each missing claim. `acrs` is left out: it is requested by name, and the proof
- * shows it.
+ * The effect of each claim that a trial sign-in at /setup did not bring. `acrs` is left out:
+ * the broker requests it by name, and the step "Proof of MFA" shows whether it came.
  */
 const NEEDED_FOR: Readonly<Record<string, string>> = {
   sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',

@@ -9,8 +9,9 @@ import type { Terminal } from './terminal.ts'
  */
 
 /**
- * The options, which override the environment. The secret is not an option, because other users of
- * the machine can read a process's arguments.
+ * The options for a remote broker, which override the environment. The secret itself is never an
+ * option, only the file that holds it, because other users of the machine can read a process's
+ * arguments.
  */
 export interface RemoteOptions {
   url?: string | undefined

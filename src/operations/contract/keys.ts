@@ -126,8 +126,8 @@ const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> =>
   Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
 
 /**
- * Returns the keys that guards must drop at once. Empty after a rotation that keeps the old key
- * published.
+ * Returns the `kid`s of the keys that became `retired` between the two lists, which guards must
+ * drop at once. A rotation that keeps the old key published gives none.
  */
 function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {
   const gone = new Set(before.filter(({ state }) => state === 'retired').map(({ kid }) => kid))

@@ -24,7 +24,7 @@ import { when } from './tenant.tsx'
  */
 
 const CONTEXTS = Array.from({ length: 25 }, (_, index) => `c${index + 1}`)
-/** Seconds for which a trial counts. An older one may not show the current policies. */
+/** The seconds for which a trial sign-in counts. An older one may not show the current policies. */
 const TRIAL_SECONDS = 3600
 
 /** Returns the proof that the query names, by `proof` or by the fields of the form. */

@@ -35,7 +35,7 @@ interface Request {
   method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   url: string
   body?: object
-  /** True for a request without authorization. */
+  /** True to send the request without the header `Authorization`. */
   open?: boolean
   timeoutMs?: number
   maxBytes?: number
