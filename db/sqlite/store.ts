@@ -1,3 +1,5 @@
+import { getTableColumns, getTableName, is } from 'drizzle-orm'
+import { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { stat } from 'node:fs/promises'
 import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
 import { Topic } from '../../src/runtime/topic.ts'
@@ -6,6 +8,7 @@ import { newRowId } from '../engine/values.ts'
 import { writeHighWater } from '../high-water.ts'
 import { beginChains } from '../log/chain.ts'
 import { logHeadRow } from '../log/head.ts'
+import * as schema from '../schema.ts'
 import type { Store } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { Checkpoints, type CheckpointOptions } from './checkpoints.ts'
@@ -56,6 +59,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     checkpoints: moving,
   } = options
   const { db, unlock } = openDatabase(file)
+  readEveryColumn(db)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(
     random(9).toString('base64url'),
@@ -101,6 +105,18 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       unlock()
     },
   }
+}
+
+/**
+ * Rejects a file that lacks a column, before a request finds out.
+ * @throws SqliteError
+ */
+function readEveryColumn(db: Sqlite): void {
+  for (const table of Object.values(schema))
+    if (is(table, SQLiteTable)) {
+      const columns = Object.values(getTableColumns(table)).map(({ name }) => `\`${name}\``)
+      db.prepare(`SELECT ${columns.join()} FROM ${getTableName(table)} LIMIT 0`)
+    }
 }
 
 /**

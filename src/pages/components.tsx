@@ -52,11 +52,14 @@ export const LinkButton = (props: Omit<ButtonProps, 'name' | 'value'> & { href: 
  * "Sign in with Microsoft" by Microsoft's branding guidelines, which set wording, logo, colors and
  * sizes.
  */
-export const MicrosoftButton = ({ href }: { href: string }) => (
-  <a class="microsoft" href={href}>
-    <span>{useTexts().shared.signInWithMicrosoft}</span>
-  </a>
-)
+export const MicrosoftButton = ({ href }: { href: string }) => {
+  const t = useTexts()
+  return (
+    <a class="microsoft" href={href}>
+      <span>{t.shared.signInWithMicrosoft}</span>
+    </a>
+  )
+}
 
 /** A link to the page where users find out why they cannot sign in. */
 export const Trouble = () => {

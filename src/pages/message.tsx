@@ -40,17 +40,15 @@ export function newReference(random: Random): string {
 }
 
 /** A button that copies the text of an element. A script shows it. */
-export const CopyButton = ({ of, children }: { of: string; children: Child }) => (
-  <button
-    type="button"
-    class="button quiet small"
-    data-copies={of}
-    data-copied={useTexts().message.copied}
-    hidden
-  >
-    {children}
-  </button>
-)
+export const CopyButton = ({ of, children }: { of: string; children: Child }) => {
+  const t = useTexts()
+  const shown = { 'data-copies': of, 'data-copied': t.message.copied, hidden: true }
+  return (
+    <button type="button" class="button quiet small" {...shown}>
+      {children}
+    </button>
+  )
+}
 
 /**
  * The reference that the user gives to support, with a button to copy it and a link to that

@@ -178,7 +178,7 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
       b.store.closeDeliveries({ reason: 'gone' }),
       ...ids.map(lease),
     ])
-    expect(closed).toBe(ids.length)
+    expect(closed).toHaveLength(ids.length)
     for (const { outcome } of leased) expect(['leased', 'settled']).toContain(outcome)
     for (const id of ids) expect((await lease(id)).outcome).toBe('settled')
     await expectTrueCounts(b)

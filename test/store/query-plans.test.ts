@@ -8,7 +8,7 @@ import type { Store } from '../../db/store.ts'
 
 /**
  * Every statement of the embedded store reads a bounded number of rows of the tables that grow: the
- * acts prepare all of theirs when the store opens, and SQLite says of each how it would be carried
+ * store prepares all of theirs, and SQLite says of each how it would be carried
  * out. What is bounded by something else than its plan is listed, with the bound.
  */
 
@@ -230,6 +230,8 @@ beforeAll(async () => {
   await (await openSqliteStore({ file })).close()
   const prepare = vi.spyOn(Database.prototype, 'prepare')
   store = await openSqliteStore({ file })
+  // Prepares what no act has used.
+  await store.checkIntegrity()
   for (const [sql] of prepare.mock.calls) statements.add(sql)
   prepare.mockRestore()
   raw = new Database(file)
