@@ -103,8 +103,8 @@ async function exchange(
 const MAX_STEPS = 25
 
 /**
- * A browser session: keeps cookies, follows redirects, and follows the one link of the broker's
- * sign-in page.
+ * A browser session: keeps cookies, follows redirects, and follows the links of the broker's
+ * pages to Microsoft.
  */
 class Visitor {
   readonly #issuer: string
@@ -140,8 +140,8 @@ class Visitor {
       const html = await response.text()
       if (location === null && response.ok && ends(url, true)) return url
       // An error page after Microsoft offers the same link to retry, so the link is followed only
-      // once.
-      const next = location ?? (left ? undefined : linkToMicrosoft(html))
+      // once. The page before a further authentication links to Microsoft itself.
+      const next = location ?? (left ? linkOut(html) : linkToMicrosoft(html))
       left ||= location === null
       if (next === undefined) throw new ControlError(409, 'sign_in_rejected', wordsOf(html))
       url = new URL(next, url)
@@ -186,6 +186,8 @@ class Visitor {
 
 const linkToMicrosoft = (html: string): string | undefined =>
   unescaped(/href="(\/signin\/microsoft\?[^"]+)"/.exec(html)?.[1])
+const linkOut = (html: string): string | undefined =>
+  unescaped(/<a class="microsoft" href="(https?:[^"]+)"/.exec(html)?.[1])
 const unescaped = (text: string | undefined): string | undefined =>
   text?.replaceAll('&amp;', '&').replaceAll('&#39;', "'").replaceAll('&quot;', '"')
 

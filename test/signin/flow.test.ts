@@ -234,7 +234,7 @@ describe('"Stay signed in?"', () => {
     expect(
       response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE)),
     ).toContain(`Expires=${new Date(until * 1000).toUTCString()}`)
-    rig.clock.advance(86_399)
+    rig.clock.advance(86_339)
     expect((await browser.get(authorizePath(sydney))).status).toBe(303)
     rig.clock.advance(2)
     expect((await browser.get(authorizePath(sydney))).status).toBe(200)
