@@ -36,12 +36,13 @@ const state = async (one: { session: { sid: string } }) =>
 describe('the security history of a user', () => {
   test('shows a sign-in with its time, device, instance and address; a rejected one, and why; the address goes after five minutes', async () => {
     const browser = await signInFrom('203.0.113.7')
+    rig.clock.advance(60)
     rig.microsoft.next = { acrs: [] }
     await signInFrom('198.51.100.9')
     rig.microsoft.next = {}
     const shown = await browser.get('/account/history')
     expect(shown.text).toMatch(
-      /Tuesday 24 November 09:00 Sign-in rejected Two-step verification was not completed When/,
+      /Tuesday 24 November 09:01 Sign-in rejected Two-step verification was not completed When/,
     )
     expect(shown.text).toMatch(
       /Signed in This device Firefox on Windows When Tuesday 24 November, 09:00 UTC Device Firefox on Windows App Case Manager Sydney Network address 203\.0\.113\.\*/,

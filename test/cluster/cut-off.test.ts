@@ -165,7 +165,8 @@ describe.skipIf(!HAS_POSTGRES)('a broker that was cut off from Postgres', () => 
           actor: OLIVIA,
           now: a.clock.now(),
         }),
-      answer: { status: 303, to: 'login.microsoftonline.com' },
+      // The page before a further authentication at Microsoft.
+      answer: { status: 200, to: 'login.microsoftonline.com' },
     },
   ])('knows $what before it admits a user', async ({ what, change, answer }) => {
     const pair = await twoBrokers()

@@ -34,6 +34,7 @@ const DATA = [
   ...[
     'Firefox on Windows',
     'Safari on iPhone',
+    ...['Firefox', 'Windows', 'Safari', 'iPhone'],
     'CaseManager.Melbourne',
     'localhost:7400',
     'support@case-manager.example',

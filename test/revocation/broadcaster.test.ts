@@ -43,7 +43,7 @@ async function opened() {
   const told: (number | string)[] = []
   const stream = {
     client: { clientId: 'sydney' },
-    tell: ({ seq }: Revocation) => told.push(seq),
+    sendRevocation: ({ seq }: Revocation) => told.push(seq),
     end: (why: string) => told.push(why),
   }
   const deps = { store, log: createLog(() => undefined, Date.now) }

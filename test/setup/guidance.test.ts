@@ -25,10 +25,10 @@ describe('a user whose tenant has not consented', () => {
         expect(page).toContain(
           'You need to contact your IT administrator. An extra setup action remains to be done.',
         )
-      const consent = (await browser.get(linkOf(page, 'Granting consent'))).html
+      const consent = (await browser.get(linkOf(page, 'Granting consent (for administrators)'))).html
       expect(consent).toContain('Microsoft Entra admin center')
       expect(consent).toContain(rig.config.entra.clientId)
-      expect(consent).toContain('their setup page makes one for your tenant')
+      expect(consent).toContain('/organizations/v2.0/adminconsent?')
     },
   )
 })
