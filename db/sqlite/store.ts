@@ -1,4 +1,4 @@
-import { getTableColumns, getTableName, is } from 'drizzle-orm'
+import { getTableColumns, getTableName, is, type Column } from 'drizzle-orm'
 import { SQLiteTable } from 'drizzle-orm/sqlite-core'
 import { stat } from 'node:fs/promises'
 import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
@@ -114,7 +114,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 function readEveryColumn(db: Sqlite): void {
   for (const table of Object.values(schema))
     if (is(table, SQLiteTable)) {
-      const columns = Object.values(getTableColumns(table)).map(({ name }) => `\`${name}\``)
+      const columns = Object.values(getTableColumns(table)).map(({ name }: Column) => `\`${name}\``)
       db.prepare(`SELECT ${columns.join()} FROM ${getTableName(table)} LIMIT 0`)
     }
 }
