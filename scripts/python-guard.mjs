@@ -1,21 +1,38 @@
 /**
- * Installs the requirements of the example guard in Python (examples/python-guard) into an
- * environment of their own. If that fails it prints why and still exits 0; the test then reports
- * what is missing.
+ * Packs the guard for Python (guard-python) as a wheel and installs it into an empty environment of
+ * its own. If that fails it prints why and still exits 0; the tests then report what is missing.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeEnvironment, pythonIn } from './python-environment.mjs'
 
-const REQUIREMENTS = join(import.meta.dirname, '..', 'examples', 'python-guard', 'requirements.txt')
-const VERSION = readFileSync(REQUIREMENTS, 'utf8').trim().split('==').at(-1)
-const HOME = join(import.meta.dirname, '..', 'node_modules', '.cache', `python-guard-${VERSION}`)
+export const PYTHON_GUARD = join(import.meta.dirname, '..', 'guard-python')
+const MYPY = 'mypy==2.4.1'
+
+/** Returns the files of the package, without what a build leaves. */
+export const filesOfPythonGuard = () =>
+  readdirSync(PYTHON_GUARD, { recursive: true, withFileTypes: true })
+    .filter((one) => one.isFile() && !/egg-info|__pycache__|\/build/.test(one.parentPath))
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .sort((a, b) => (a < b ? -1 : 1))
+
+const hash = createHash('sha256')
+for (const file of filesOfPythonGuard())
+  hash.update(file.slice(PYTHON_GUARD.length)).update(readFileSync(file))
+const HOME = join(
+  import.meta.dirname,
+  '..',
+  'node_modules',
+  '.cache',
+  `python-guard-${hash.digest('hex').slice(0, 16)}`,
+)
 const PYTHON = pythonIn(HOME)
 const INSTALLED = join(HOME, 'installed')
 
 /**
- * Returns the Python that has the guard's requirements, if it is installed.
+ * Returns the Python in which the guard is installed, if it is.
  * @returns {string | undefined}
  */
 export const findPython = () => (existsSync(INSTALLED) ? PYTHON : undefined)
@@ -27,12 +44,18 @@ export const findPython = () => (existsSync(INSTALLED) ? PYTHON : undefined)
 function install() {
   if (findPython() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')
-    return 'PyJWT is not installed, so the Python guard is not tested. Run node scripts/python-guard.mjs to install it.'
-  const failed = makeEnvironment(HOME, '-r', REQUIREMENTS)
-  if (failed !== undefined) return `The Python guard is not tested. ${failed}`
-  const { status, stderr } = spawnSync(PYTHON, ['-c', 'import jwt'], { encoding: 'utf8' })
+    return 'The guard for Python is not installed, so it is not tested. Run node scripts/python-guard.mjs to install it.'
+  // A build writes beside the sources, so it gets a copy of them.
+  const copy = `${HOME}-source`
+  cpSync(PYTHON_GUARD, copy, { recursive: true })
+  const failed = makeEnvironment(HOME, copy, MYPY)
+  rmSync(copy, { recursive: true })
+  if (failed !== undefined) return `The guard for Python is not tested. ${failed}`
+  const { status, stderr } = spawnSync(PYTHON, ['-c', 'import case_manager_guard'], {
+    encoding: 'utf8',
+  })
   if (status !== 0)
-    return `The Python guard is not tested. PyJWT cannot be imported. (${stderr.trim().split('\n').at(-1)})`
+    return `The guard for Python is not tested. It cannot be imported. (${stderr.trim().split('\n').at(-1)})`
   writeFileSync(INSTALLED, '')
   return undefined
 }

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environmentSteps } from './python-environment.mjs'
+import { filesOfPythonGuard, PYTHON_GUARD } from './python-guard.mjs'
 import { isOnPath, provide, runApt } from './test-needs.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -59,14 +60,22 @@ export const OAUTH2_PROXY = 'v7.15.6'
 const TRAEFIK = '3.7.15'
 const ENVOY = '1.40.0'
 
+/** Returns how a recipe in Python is installed, with the guard of this repository. */
+const inPython = (name) => ({
+  home: builtOf(name, [example(name, 'requirements.txt'), ...filesOfPythonGuard()]),
+  program: 'bin/python',
+  steps: (home) => [
+    // The build of the guard writes beside its sources, so it gets a copy.
+    ['cp', ['-r', PYTHON_GUARD, join(home, 'guard')]],
+    ...environmentSteps(home, '-r', example(name, 'requirements.txt'), join(home, 'guard')),
+  ],
+  advice:
+    'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
+})
+
 const BUILDS = {
-  flask: {
-    home: builtOf('flask', [example('flask', 'requirements.txt')]),
-    program: 'bin/python',
-    steps: (home) => environmentSteps(home, '-r', example('flask', 'requirements.txt')),
-    advice:
-      'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
-  },
+  flask: inPython('flask'),
+  fastapi: inPython('fastapi'),
   go: {
     home: builtOf('go'),
     program: 'instance',

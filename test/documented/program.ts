@@ -262,9 +262,15 @@ function nginx(given: string[]): number | Promise<number> {
 }
 
 const flask = (): string => real('flask', findBuilt('flask'))
-const python = (): string => real('PyJWT', withJwt)
+const fastapi = (): string => real('fastapi', findBuilt('fastapi'))
+const python = (): string => real('case-manager-guard', withJwt)
 /** Returns the Python environment with the requirements of this folder. */
-const pythonHere = (): string => (process.cwd().includes('flask') ? flask() : python())
+const pythonHere = (): string =>
+  process.cwd().includes('flask')
+    ? flask()
+    : process.cwd().includes('fastapi')
+      ? fastapi()
+      : python()
 
 const PROGRAMS: Record<string, () => number | Promise<number>> = {
   cmb: () => cmb(args),
@@ -275,6 +281,7 @@ const PROGRAMS: Record<string, () => number | Promise<number>> = {
   pip: () => run(pythonHere(), ['-m', 'pip', '--disable-pip-version-check', ...args]),
   python3: () => run(python(), args),
   flask: () => serve(flask(), ['-m', 'flask', ...args]),
+  uvicorn: () => serve(fastapi(), ['-m', 'uvicorn', ...args]),
   go: () => serve(real('go'), args, { env: { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly' } }),
   mvn: () =>
     findBuilt('spring') === undefined

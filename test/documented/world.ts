@@ -50,6 +50,7 @@ const PROGRAMS = [
   'pip',
   'python3',
   'flask',
+  'uvicorn',
   'go',
   'mvn',
   'caddy',

@@ -204,12 +204,35 @@ const fastify = application({
   },
 })
 
+const FASTAPI = made('fastapi')
+const fastapi = application({
+  name: 'fastapi',
+  missing: FASTAPI.missing,
+  version: versionOf('FastAPI', FASTAPI.file, '-c', 'import fastapi; print(fastapi.__version__)'),
+  api: '/api/me',
+  ready: '/healthz',
+  command: ({ place }) => ({
+    file: FASTAPI.file,
+    args: [
+      '-m',
+      'uvicorn',
+      '--app-dir',
+      example('fastapi'),
+      '--port',
+      String(place.port),
+      'app:app',
+    ],
+    env: { PYTHONDONTWRITEBYTECODE: '1' },
+  }),
+})
+
 const FLASK = made('flask')
 const flask = application({
   name: 'flask',
   missing: FLASK.missing,
   version: versionOf('Authlib', FLASK.file, '-c', 'import authlib; print(authlib.__version__)'),
   signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  api: '/api/me',
   command: ({ place }) => ({
     file: FLASK.file,
     args: ['-m', 'flask', '--app', example('flask/app.py'), 'run', '--port', String(place.port)],
@@ -423,6 +446,7 @@ export const RECIPES: readonly Recipe[] = [
   express,
   fastify,
   nextjs,
+  fastapi,
   flask,
   apacheOpenidc,
   apacheOauth2,

@@ -25,7 +25,8 @@ describe('a user whose tenant has not consented', () => {
         expect(page).toContain(
           'You need to contact your IT administrator. An extra setup action remains to be done.',
         )
-      const consent = (await browser.get(linkOf(page, 'Granting consent (for administrators)'))).html
+      const consent = (await browser.get(linkOf(page, 'Granting consent (for administrators)')))
+        .html
       expect(consent).toContain('Microsoft Entra admin center')
       expect(consent).toContain(rig.config.entra.clientId)
       expect(consent).toContain('/organizations/v2.0/adminconsent?')

@@ -5,10 +5,10 @@ import { completeClock } from '../../../guard/src/clock.ts'
 import { openAdapter } from '../../../guard/src/conformance/adapter.ts'
 import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.ts'
 
-/** The example guard in Python, when an answer of the broker does not end. */
+/** The guard for Python, when an answer of the broker does not end. */
 
 const PYTHON = findPython()
-const ADAPTER = new URL('../../../examples/python-guard/adapter.py', import.meta.url).pathname
+const ADAPTER = new URL('../../../guard-python/conformance/adapter.py', import.meta.url).pathname
 
 const begin = (response: ServerResponse): ServerResponse =>
   response.writeHead(200, { 'content-type': 'application/json' })
@@ -30,7 +30,7 @@ function floods(response: ServerResponse): void {
   more()
 }
 
-describe.skipIf(PYTHON === undefined)('the guard in Python', () => {
+describe.skipIf(PYTHON === undefined)('the guard for Python', () => {
   test.each([
     ['drips', drips],
     ['floods', floods],

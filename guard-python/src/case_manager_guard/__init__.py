@@ -1,0 +1,9 @@
+"""The guard of the Case Manager Identity Broker: it checks access tokens without a network call, and rejects them as
+soon as their session has ended. Its rules are those of docs/feed.md of the broker."""
+
+from ._ledger import Revocation, covers
+from ._logout import Logout
+from ._tokens import Claims
+from .guard import Decision, Guard
+
+__all__ = ["Claims", "Decision", "Guard", "Logout", "Revocation", "covers"]

@@ -1,0 +1,204 @@
+"""What each event of the feed means (docs/feed.md), and how far the guard is."""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ._broker import Broker
+from ._clock import Clock
+from ._lease import Anchor, Lease
+from ._ledger import Ledger, Revocation, Unreadable, is_seq, read_entry
+from ._tokens import Keys
+
+OVERLAP = 64
+"""Entries that a new connection reads again, so that one that overtook another is not missed."""
+TOLERANCE_SECONDS = 60
+NAMED_MS, MOST_NAMED = 120_000, 20
+"""How long reports name a stream after its last lease, and the most that they name."""
+
+
+class Close(Exception):
+    """The connection must end, and a new one be opened."""
+
+
+class Feed:
+    """All methods are called while `lock` is held."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        clock: Clock,
+        keys: Keys,
+        lease: Lease,
+        on_revocation: Callable[[Revocation], None],
+        beside: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.lock = threading.RLock()
+        self.ledger = Ledger()
+        self.epoch: str | None = None
+        self.seq = 0
+        self.ready = False
+        self.live_here = False
+        self.clock_here: str | None = None
+        self.stream_here: str | None = None
+        self._streams: dict[str, float] = {}
+        self.report_due = threading.Event()
+        self.anchor_due = False
+        self._broker, self._clock, self._keys, self._lease = broker, clock, keys, lease
+        self._on_revocation, self._beside = on_revocation, beside
+        self._sent_ms = 0.0
+        self._from_nothing, self._exactly, self._turned, self._was_live = True, False, False, False
+
+    @property
+    def position(self) -> tuple[str, int] | None:
+        """From where to read on. None: everything."""
+        if self._from_nothing or self.epoch is None:
+            return None
+        return self.epoch, self.seq if self._exactly else max(0, self.seq - OVERLAP)
+
+    def opens(self) -> None:
+        """The request of the next connection is sent now."""
+        self._sent_ms, self.clock_here = self._clock.elapsed_ms(), None
+
+    def ended(self) -> None:
+        self.live_here = False
+
+    def start_over(self) -> None:
+        """Nothing that is known can be trusted: ask for everything."""
+        self.ready, self._from_nothing = False, True
+
+    def doubt(self) -> None:
+        """Ask from exactly here: a broker whose log has not come so far answers with a reset."""
+        self.ready, self._exactly, self._from_nothing = False, True, False
+
+    def take(self, event: str, identifier: str | None, text: str) -> None:
+        if event in EVENTS:
+            try:
+                data = json.loads(text)
+            except ValueError as error:
+                raise Unreadable(event) from error
+            self.apply(event, data, identifier)
+
+    def apply(self, event: str, data: Any, identifier: str | None = None) -> None:
+        """
+        :raises Unreadable: everything must be asked for again
+        :raises Close: the connection must end
+        """
+        try:
+            if event in ("revocation", "head"):
+                self._must_be_of_this_log(identifier)
+            EVENTS[event](self, data)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise Unreadable(event) from error
+
+    def _must_be_of_this_log(self, identifier: str | None) -> None:
+        if self.epoch is None or (identifier is not None and identifier.rpartition(".")[0] != self.epoch):
+            raise Unreadable("it speaks of another log")
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams and polls whose leases may still run, the latest last."""
+        now = self._clock.elapsed_ms()
+        self._streams = {name: at for name, at in self._streams.items() if at > now - NAMED_MS}
+        return list(self._streams)[-MOST_NAMED:]
+
+    def _name_stream(self, stream: Any) -> None:
+        if isinstance(stream, str):
+            self._streams.pop(stream, None)
+            self._streams[stream] = self._clock.elapsed_ms()
+
+    def _anchor(self, data: Any) -> None:
+        self.clock_here = data["clock"]
+        self.stream_here = data.get("stream", self.stream_here)
+        self._name_stream(self.stream_here)
+        received = self._clock.elapsed_ms()
+        self._lease.anchor(Anchor(data["clock"], float(data["at_ms"]), self._sent_ms, received))
+
+    def _granted(self, data: Any) -> None:
+        seconds, known, clock = float(data["seconds"]), float(data["known_ms"]), data["clock"]
+        if not is_seq(data["seq"]) or not isinstance(clock, str):
+            raise Unreadable("lease")
+        if not self.live_here:
+            return
+        self._reached(data)
+        self._name_stream(self.stream_here)
+        was_held = self._lease.held
+        self.anchor_due = self._lease.grant(clock, known, seconds) or self.anchor_due
+        if not was_held and self._lease.held and self._lease.ran_out > 0:
+            self.report_due.set()
+
+    def _reset(self, data: Any) -> None:
+        self._lease.end()
+        self._turned = self._turned or self.epoch is not None
+        self.ready, self.live_here, self._exactly, self._from_nothing = False, False, False, True
+        self.epoch, self.seq = data["epoch"], 0
+        self.ledger.clear()
+        # A restored broker signs with other keys.
+        self._beside(self._keys.read)
+
+    def _snapshot(self, data: Any) -> None:
+        if not isinstance(data["epoch"], str) or not is_seq(data["seq"]):
+            raise Unreadable("snapshot")
+        if self.epoch not in (None, data["epoch"]):
+            self._reset(data)
+        self.epoch = data["epoch"]
+        for entry in data["entries"]:
+            self._apply_entry(entry)
+        self._keys.retire(data.get("retired_kids"))
+        self.seq = max(self.seq, data["seq"])
+
+    def _revocation(self, data: Any) -> None:
+        self._apply_entry(data)
+        self._reached(data)
+
+    def _apply_entry(self, value: Any) -> None:
+        self.enforce(read_entry(value))
+
+    def enforce(self, entry: Revocation) -> None:
+        # The entries of the first snapshot are older than all that this process has accepted.
+        if self.ledger.add(entry) and self._was_live:
+            self._on_revocation(entry)
+
+    def _reached(self, data: Any) -> None:
+        if not is_seq(data["seq"]):
+            raise Unreadable("seq")
+        if data["seq"] > self.seq:
+            self.seq = data["seq"]
+            self.report_due.set()
+
+    def _live(self, data: Any) -> None:
+        if data["epoch"] != self.epoch or not is_seq(data["seq"]):
+            raise Unreadable("live")
+        if data["seq"] < self.seq:
+            self.doubt()
+            raise Close(f"its log ends at {data['seq']}, before {self.seq}, which is enforced here")
+        now = self._broker.clock.now()
+        if self._turned:
+            self.ledger.turned(data["seq"], now)
+        if self._from_nothing:
+            self.ledger.swept_at = 0.0
+        self._turned, self._exactly, self._from_nothing = False, False, False
+        self.ledger.sweep(now - TOLERANCE_SECONDS)
+        self.seq, self.live_here, self.ready, self._was_live = data["seq"], True, True, True
+        self.report_due.set()
+
+    def _keys_changed(self, data: Any) -> None:
+        self._keys.retire(data["retired_kids"])
+        self._beside(self._keys.read)
+
+    def _end(self, data: Any) -> None:
+        raise Close(f"the broker ended it: {data.get('why')}")
+
+
+EVENTS: dict[str, Callable[[Feed, Any], None]] = {
+    "anchor": Feed._anchor,
+    "lease": Feed._granted,
+    "reset": Feed._reset,
+    "snapshot": Feed._snapshot,
+    "revocation": Feed._revocation,
+    "head": Feed._reached,
+    "live": Feed._live,
+    "keys": Feed._keys_changed,
+    "end": Feed._end,
+}

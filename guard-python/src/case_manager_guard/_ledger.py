@@ -1,0 +1,106 @@
+"""The revocations that a guard enforces: for each selector the highest `seq`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_SEQ = 2**53 - 1
+MOST_ENTRIES = 1_000_000
+NAMES: dict[str, tuple[str, ...]] = {
+    "session": ("sid",),
+    "grant": ("sid", "client_id"),
+    "subject": ("sub",),
+    "client": ("client_id",),
+    "tenant": ("tid",),
+    "everything": (),
+}
+EVERYTHING = ("everything",)
+Key = tuple[str, ...]
+
+
+class Unreadable(Exception):
+    """What the broker sent cannot be understood, so that everything must be asked for again."""
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """An entry of the log: it ends what its selector matches and was authorized before `seq`. `reason` is the class of
+    the reason, for the user of an open page to read. Base no decision on it."""
+
+    seq: int
+    kind: str
+    selector: Mapping[str, str]
+    exp: float
+    reason: str | None = None
+
+
+def covers(revocation: Revocation, bearer: Mapping[str, Any]) -> bool:
+    """Returns whether it ends a token or session with these claims (`sid`, `sub`, `client_id`, `tid`, `rev`)."""
+    rev = bearer.get("rev")
+    matches = all(bearer.get(name) == value for name, value in revocation.selector.items())
+    return matches and not (isinstance(rev, int) and is_seq(rev) and rev >= revocation.seq)
+
+
+def is_seq(value: object) -> bool:
+    return type(value) is int and 0 <= value <= MAX_SEQ
+
+
+def read_entry(value: Any) -> Revocation:
+    """Reads an entry. An unknown kind, or one without its members, covers everything."""
+    if not isinstance(value, dict) or not is_seq(value.get("seq")) or type(value.get("exp")) not in (int, float):
+        raise Unreadable("entry")
+    selector = value.get("selector")
+    selector = selector if isinstance(selector, dict) else {}
+    reason = value.get("reason_class") if isinstance(value.get("reason_class"), str) else None
+    names = NAMES.get(str(selector.get("kind")))
+    if names is None or not all(isinstance(selector.get(name), str) and selector[name] for name in names):
+        return Revocation(value["seq"], "everything", {}, value["exp"], reason)
+    return Revocation(value["seq"], selector["kind"], {name: selector[name] for name in names}, value["exp"], reason)
+
+
+class Ledger:
+    def __init__(self, most: int = MOST_ENTRIES) -> None:
+        self._most = most
+        self._entries: dict[Key, tuple[int, float]] = {}
+        self._former: tuple[int, float] | None = None
+        self.swept_at = 0.0
+        """Tokens that had expired by then are not revived by a clock that is set back."""
+
+    def clear(self) -> None:
+        self._entries, self.swept_at = {}, 0.0
+
+    def add(self, entry: Revocation) -> bool:
+        """Adds an entry, in any order. Returns False if it was enforced already."""
+        key = (entry.kind, *entry.selector.values())
+        seq, exp = self._entries.pop(key, (-1, 0.0))
+        self._entries[key] = (max(seq, entry.seq), max(exp, entry.exp))
+        if len(self._entries) > self._most:
+            self._collapse()
+        return entry.seq > seq
+
+    def turned(self, seq: int, at: float) -> None:
+        """Another log began: what was issued before `at` with a `rev` above `seq` is of the former one."""
+        self._former = (seq, at)
+
+    def revokes(self, claims: Mapping[str, Any]) -> bool:
+        rev = claims["rev"]
+        for kind, names in NAMES.items():
+            entry = self._entries.get((kind, *(str(claims.get(name)) for name in names)))
+            if entry is not None and entry[0] > rev:
+                return True
+        return self._former is not None and rev > self._former[0] and claims["iat"] < self._former[1]
+
+    def sweep(self, now: float) -> None:
+        self._entries = {key: entry for key, entry in self._entries.items() if entry[1] >= now}
+        self.swept_at = max(self.swept_at, now)
+
+    def _collapse(self) -> None:
+        """Replaces the older half by one entry that covers everything before it: more is rejected, never less."""
+        old = sorted(self._entries.items(), key=lambda one: one[1][0])[: len(self._entries) // 2]
+        for key, _ in old:
+            del self._entries[key]
+        seq, exp = self._entries.get(EVERYTHING, (0, 0.0))
+        self._entries[EVERYTHING] = (
+            max(seq, *(one[0] for _, one in old)),
+            max(exp, *(one[1] for _, one in old)),
+        )

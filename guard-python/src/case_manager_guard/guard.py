@@ -1,0 +1,264 @@
+"""The guard: one object for a process."""
+
+import asyncio
+import logging
+import os
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from ._broker import FAILURES, Broker, Credentials
+from ._clock import Clock
+from ._feed import Feed
+from ._lease import Lease
+from ._ledger import Revocation
+from ._logout import Logout, LogoutReceiver
+from ._poll import Poller
+from ._problems import Problems
+from ._report import Reporter
+from ._stream import Stream
+from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
+
+VERSION = "case-manager-guard-python/0.1.0"
+MOST_TOKENS = 10_000
+LONGEST_SECONDS = 3660
+"""No token that a revocation covers is valid longer."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """200: accepted, with `claims`. 401: rejected. 403: a scope is missing. 503: the guard cannot know; try again."""
+
+    status: Literal[200, 401, 403, 503]
+    claims: Claims
+    description: str
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == 200
+
+
+class _Follower(Protocol):
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+    def start_over(self) -> None: ...
+    def catch_up(self) -> None: ...
+    def catch_up_to(self, seq: int) -> None: ...
+
+
+class Guard:
+    """
+    Checks access tokens. Safe for threads; for asyncio use `check_async`. A forked process starts anew by itself.
+
+    :param audience: the `aud` that tokens for this instance have, by default `urn:case-manager:instance:<client_id>`
+    :param client_key: a private JWK instead of `client_secret`
+    :param guard: the name of this process at the broker, 1 to 64 of `A-Z a-z 0-9 . _ -`
+    :param poll: True to ask for revocations when tokens are checked, without a stream and without threads between
+    :param without_lease: what to do with a valid token while the guard cannot know what is revoked: reject it with 503,
+        or ask the broker about it
+    :param on_revocation: called once for each new revocation, from a thread of the guard; `covers` finds the sessions
+    :param on_logout: ends the sessions that a logout token names. If it raises, the broker sends the token again
+    :param logout_alg: the client's `id_token_signed_response_alg`
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        client_id: str,
+        client_secret: str | None = None,
+        client_key: Mapping[str, Any] | None = None,
+        audience: str | None = None,
+        guard: str | None = None,
+        poll: bool = False,
+        without_lease: Literal["reject", "introspect"] = "reject",
+        on_revocation: Callable[[Revocation], None] | None = None,
+        on_logout: Callable[[Logout], None] | None = None,
+        logout_alg: Literal["RS256", "ES256"] = "RS256",
+        log: logging.Logger | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if without_lease not in ("reject", "introspect"):
+            raise ValueError(f"without_lease must be reject or introspect, and is {without_lease}")
+        self._credentials = Credentials(issuer, client_id, client_secret, client_key)
+        self._issuer, self._client_id = issuer, client_id
+        self._audience = audience or f"urn:case-manager:instance:{client_id}"
+        self._name, self._by_poll, self._without_lease = guard, poll, without_lease
+        self._on_revocation, self._on_logout, self._logout_alg = on_revocation, on_logout, logout_alg
+        self._problems = Problems(log or logging.getLogger("case_manager_guard"))
+        self._clock = clock or Clock()
+        self._process: int | None = None
+        self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """Begins to follow the broker. Does not wait: until the guard is ready it answers 503."""
+        with self._starting:
+            if self._process == os.getpid():
+                return
+            self._process = os.getpid()
+            self._assemble()
+        runs = [self._follower.run, self._reporter.run]
+        for run in runs:
+            threading.Thread(target=run, name="case-manager-guard", daemon=True).start()
+
+    def _assemble(self) -> None:
+        name = self._name or f"python-{uuid.uuid4().hex[:8]}"
+        self._broker = Broker(self._issuer, self._credentials, self._clock)
+        self._lease = Lease(self._clock, self._problems)
+        self._keys = Keys(self._broker, self._clock)
+        self._feed = Feed(self._broker, self._clock, self._keys, self._lease, self._revoked, _beside)
+        self._follower: _Follower = (
+            Poller(self._broker, self._clock, self._keys, self._feed, self._lease, name, self._problems)
+            if self._by_poll
+            else Stream(self._broker, self._clock, self._keys, self._feed, self._lease, name, self._problems)
+        )
+        self._reporter = Reporter(
+            self._broker, self._clock, self._feed, self._problems, lambda: self._about(name), self._other_log
+        )
+        self._logouts = LogoutReceiver(self._verify_logout, self._ended, self._broker.clock.now)
+        self._seen: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
+
+    def stop(self) -> None:
+        if self._process == os.getpid():
+            self._follower.stop()
+            self._reporter.stop()
+
+    def __enter__(self) -> "Guard":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def check(self, token: str, *scopes: str) -> Decision:
+        """Decides about an access token, and whether it has all these scopes. Waits for the network only where it must
+        read a new key, poll, or introspect."""
+        if self._process != os.getpid():
+            self.start()
+        self._follower.catch_up()
+        decision = self._decide(token)
+        missing = [one for one in scopes if one not in str(decision.claims.get("scope", "")).split()]
+        if decision.accepted and missing:
+            return Decision(403, decision.claims, f"it needs the scope {' '.join(missing)}")
+        return decision
+
+    async def check_async(self, token: str, *scopes: str) -> Decision:
+        """The same for asyncio: what may wait for the network runs in a thread."""
+        if self._process == os.getpid() and not self._by_poll and token in self._seen and self._lease.held:
+            return self.check(token, *scopes)
+        return await asyncio.to_thread(self.check, token, *scopes)
+
+    def receive_logout(self, body: bytes) -> int:
+        """Takes the form that the broker posts to the logout address. Returns the status to answer with."""
+        if self._process != os.getpid():
+            self.start()
+        return self._logouts.receive(body)
+
+    def _decide(self, token: str) -> Decision:
+        if not self._feed.ready:
+            return Decision(503, {}, "the guard has not reached the broker yet")
+        try:
+            claims, kid = self._verified(token)
+            with self._feed.lock:
+                if not self._feed.ready:
+                    raise Unsure("the broker has begun a new log")
+                self._must_be_valid(claims, kid)
+                self._follower.catch_up_to(claims["rev"])
+                if self._lease.held:
+                    return Decision(200, claims, "")
+            if self._without_lease == "reject":
+                raise Unsure("the guard holds no lease")
+            if not self._broker.is_active(token):
+                raise Invalid("the broker says that it is no longer valid")
+            with self._feed.lock:
+                self._must_be_valid(claims, kid)
+            return Decision(200, claims, "")
+        except Invalid as error:
+            return Decision(401, {}, str(error))
+        except Unsure as error:
+            return Decision(503, {}, str(error))
+        except FAILURES:
+            return Decision(503, {}, "the broker cannot be asked whether it is revoked")
+
+    def _verified(self, token: str) -> tuple[Claims, str]:
+        seen = self._seen.get(token)
+        if seen is not None:
+            return seen
+        claims, kid = verify_access_token(token, self._keys, self._issuer, self._audience)
+        check_times(claims, self._latest(), self._broker.clock.offset)
+        with self._feed.lock:
+            self._seen[token] = claims, kid
+            while len(self._seen) > MOST_TOKENS:
+                self._seen.popitem(last=False)
+        return claims, kid
+
+    def _latest(self) -> float:
+        return max(self._broker.clock.latest(), self._feed.ledger.swept_at)
+
+    def _must_be_valid(self, claims: Claims, kid: str) -> None:
+        """
+        :raises Invalid: it is revoked, or its key was withdrawn
+        :raises Unsure: a clock is wrong
+        """
+        if not self._keys.has("ES256", kid):
+            raise Invalid("it is signed with a key that was withdrawn")
+        check_times(claims, self._latest(), self._broker.clock.offset)
+        if self._feed.ledger.revokes(claims):
+            raise Invalid("it has been revoked")
+
+    def _verify_logout(self, token: str) -> Claims:
+        claims = verify_logout_token(
+            token, self._keys, self._issuer, self._client_id, self._logout_alg, self._broker.clock.now()
+        )
+        return claims
+
+    def _ended(self, logout: Logout) -> None:
+        """Enforces a logout token at once, and hands it to the application."""
+        if logout.rev is not None:
+            self._follower.catch_up_to(logout.rev)
+            kind, selector = (
+                ("session", {"sid": logout.sid}) if logout.sid is not None else ("subject", {"sub": str(logout.sub)})
+            )
+            with self._feed.lock:
+                self._feed.enforce(Revocation(logout.rev, kind, selector, self._broker.clock.now() + LONGEST_SECONDS))
+        try:
+            if self._on_logout is not None:
+                self._on_logout(logout)
+        except Exception as error:
+            self._problems.say("logout", f"on_logout failed, so the broker sends the token again: {error!r}")
+            raise
+        self._problems.solved("logout")
+
+    def _revoked(self, revocation: Revocation) -> None:
+        try:
+            if self._on_revocation is not None:
+                self._on_revocation(revocation)
+        except Exception as error:  # The application's fault must not stop the feed.
+            self._problems.say("revocation", f"on_revocation failed: {error!r}")
+
+    def _other_log(self) -> None:
+        """The broker's log is another one, or has not come as far as what is enforced here."""
+        with self._feed.lock:
+            self._feed.doubt()
+        self._follower.start_over()
+
+    def _about(self, name: str) -> dict[str, Any]:
+        about = {
+            "guard": name,
+            "streams": self._feed.streams,
+            "version": VERSION,
+            "without_lease": self._without_lease,
+            "lease_ran_out": {"count": self._lease.ran_out},
+            "clock_offset_seconds": self._broker.clock.offset,
+        }
+        return about if self._lease.drift_ppm is None else {**about, "clock_drift_ppm": self._lease.drift_ppm}
+
+
+def _beside(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, daemon=True).start()

@@ -1,0 +1,111 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { findPython } from '../../../scripts/python-guard.mjs'
+import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.ts'
+
+/** The middlewares of the guard for Python, in front of an application. */
+
+const PYTHON = findPython()
+const PROGRAM = new URL('python-application.py', import.meta.url).pathname
+const PACKAGE = new URL('../../../guard-python/', import.meta.url).pathname
+
+interface Answer {
+  status?: number
+  type?: string
+  headers?: Record<string, string>
+  body?: string
+  revoked?: boolean
+  first?: number
+  last?: number
+}
+
+async function application() {
+  const clock = new TestClock()
+  clock.set(Date.now() / 1000 - START)
+  const broker = await startBroker(clock)
+  const program = spawn(PYTHON ?? '', [PROGRAM], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  })
+  onTestFinished(() => void program.kill())
+  const answers: Answer[] = []
+  const revoked: boolean[] = []
+  createInterface({ input: program.stdout }).on('line', (line) => {
+    const answer = JSON.parse(line) as Answer
+    if (answer.revoked === undefined) answers.push(answer)
+    else revoked.push(answer.revoked)
+  })
+  const write = (message: object): void => void program.stdin.write(`${JSON.stringify(message)}\n`)
+  write({
+    issuer: broker.issuer,
+    client_id: CLIENT.clientId,
+    client_secret: CLIENT.clientSecret,
+    audience: 'https://sydney.example',
+    guard: 'python-1',
+  })
+  let asked = 0
+  const ask = async (request: object): Promise<Answer> => {
+    write(request)
+    const at = asked++
+    await eventually(() => expect(answers.length).toBeGreaterThan(at))
+    return answers[at] ?? {}
+  }
+  return { broker, ask, revoked, authorization: `Bearer ${await broker.token()}` }
+}
+
+describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python', () => {
+  test.each(['wsgi', 'asgi'])(
+    '%s: a request needs a valid token, but for public paths',
+    async (by) => {
+      const { broker, ask, revoked, authorization } = await application()
+      await eventually(async () =>
+        expect(await ask({ by, path: '/', authorization })).toMatchObject({
+          status: 200,
+          body: 'u_alice',
+        }),
+      )
+      expect(await ask({ by, path: '/' })).toMatchObject({
+        status: 401,
+        headers: { 'www-authenticate': 'Bearer realm="Case Manager"' },
+      })
+      for (const wrong of ['Basic eA==', 'Bearer', 'Bearer a b', `${authorization}x`])
+        expect((await ask({ by, path: '/', authorization: wrong })).status).toBe(401)
+      expect(await ask({ by, path: '/open' })).toMatchObject({ status: 200, body: 'None' })
+      expect(await ask({ by, path: '/assets/a.css' })).toMatchObject({ status: 200 })
+      for (const path of ['/open/more', '/assets', '/opened'])
+        expect((await ask({ by, path })).status).toBe(401)
+      expect((await ask({ by, path: '/logout' })).status).toBe(405)
+      broker.revoke({ kind: 'session', sid: 's_1' })
+      await eventually(async () =>
+        expect((await ask({ by, path: '/', authorization })).status).toBe(401),
+      )
+      expect(revoked).toEqual([true])
+    },
+  )
+
+  test('a WebSocket without a valid token is closed before it is accepted', async () => {
+    const { ask, authorization } = await application()
+    const open = (more: object) => ask({ by: 'asgi', type: 'websocket', path: '/', ...more })
+    await eventually(async () =>
+      expect((await open({ authorization })).type).toBe('websocket.accept'),
+    )
+    expect((await open({})).type).toBe('websocket.close')
+  })
+
+  test('a forked process accepts nothing before it has reached the broker itself', async () => {
+    const { ask, authorization } = await application()
+    await eventually(async () =>
+      expect((await ask({ by: 'wsgi', path: '/', authorization })).status).toBe(200),
+    )
+    expect(await ask({ by: 'child', authorization })).toEqual({ first: 503, last: 200 })
+  })
+
+  test('is typed: mypy --strict finds nothing', { timeout: 120_000 }, () => {
+    const said = execFileSync(PYTHON ?? '', ['-m', 'mypy', '--cache-dir=/dev/null'], {
+      cwd: PACKAGE,
+      encoding: 'utf8',
+    })
+    expect(said).toMatch(/^Success/)
+  })
+})
