@@ -30,7 +30,7 @@ beforeAll(async () => {
   Object.assign(world.broker.env, {
     BROKER_ENTRA_TENANT: CONTOSO.tid,
     BROKER_MFA_PROOF: 'auth_context:c1',
-    BROKER_PROBE_MINUTES: '0.1',
+    BROKER_PROBE_MINUTES: '0.3',
     BROKER_GRAPH: 'yes',
     BROKER_GRAPH_ORIGIN: `${world.entra.origin}/graph/v1.0`,
     NODE_OPTIONS: `--import ${pathToFileURL(SCRIPT).href}`,

@@ -55,7 +55,9 @@ export class Walk {
         ...variables,
       }
       const [ran] = await runCommands([line], { env })
-      expect(codes, `${line}\n${ran?.printed}`).toContain(ran?.code)
+      // 1: something needs an operator, as it does in an incident.
+      const expected = line.startsWith('cmb status') ? [...codes, 1] : codes
+      expect(expected, `${line}\n${ran?.printed}`).toContain(ran?.code)
       printed += ran?.printed
     }
     return printed

@@ -293,10 +293,12 @@ async function remoteEnd({ store }: Pick<Deps, 'store'>, visitor: Visitor, user:
   const subject = await store.findSubjectByUser(user.tid, user.oid)
   const events =
     subject === undefined ? [] : await store.securityHistory({ sub: subject.sub, limit: 20 })
-  return events.find(
-    ({ kind, seq = 0, why }) =>
-      kind === 'ended' && seq > proven && RAISES_FLOOR[why as Reason] !== false,
-  )
+  return events
+    .filter(
+      ({ kind, seq = 0, why }) =>
+        kind === 'ended' && seq > proven && RAISES_FLOOR[why as Reason] !== false,
+    )
+    .toSorted((a, b) => (b.seq ?? 0) - (a.seq ?? 0))[0]
 }
 
 /** Returns where a sign-in came from, for the security history. */
