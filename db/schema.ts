@@ -695,8 +695,8 @@ export const guards = sqliteTable(
     firstSeenAtMs: integer('first_seen_at_ms').notNull(),
     firstSeq: integer('first_seq').notNull(),
     /**
-     * The latest report that covered more revocations than `enforced_at_ms` marks one by one. The
-     * guard enforced all up to `leapSeq` no later than `leapAtMs`.
+     * The guard's latest leap: a report of so many revocations that not each got its
+     * `enforced_at_ms`. The guard enforced all up to `leapSeq` no later than `leapAtMs`.
      */
     leapSeq: integer('leap_seq').notNull().default(0),
     leapAtMs: integer('leap_at_ms').notNull().default(0),

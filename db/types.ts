@@ -411,8 +411,8 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs' | 'stream
    */
   firstSeq: number
   /**
-   * The latest report that covered more revocations than are marked one by one. The guard enforced
-   * all up to `seq` no later than `atMs`.
+   * The guard's latest leap: a report of so many revocations that not each was marked. The guard
+   * enforced all up to `seq` no later than `atMs`.
    */
   leap: { seq: number; atMs: number }
 }

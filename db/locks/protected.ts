@@ -76,7 +76,7 @@ export function* recordOperator(input: { sub: string; may: Role; now: number }):
   yield* see.run(input)
 }
 
-/** A target to be locked, as the store knows it. */
+/** The facts that the store has of a target to be locked: of a user or of a client. */
 export interface Known {
   /** The sub of a user who has signed in. */
   sub: string | undefined

@@ -23,7 +23,9 @@ import { openTarget, type Target } from './target.ts'
 
 interface RestoreIntoInput {
   backup: string
-  /** `postgres://…` of a database that is migrated and empty. */
+  /**
+   * `postgres://…` of the database to restore into: `cmb migrate` made its tables, which are empty.
+   */
   to: string
   /**
    * The directory for a copy of the backup while it is restored, and for the mark of how far the

@@ -32,7 +32,9 @@ export interface Target {
   setSequences(): Promise<void>
   /** Analyzes the tables, so that the first statements are planned for the copied rows. */
   analyze(): Promise<void>
-  /** Records that the log continues here unchanged. */
+  /**
+   * Records in the target's lineage that it continues the log of the source with the same entries.
+   */
   addLineage(nowMs: number): Promise<void>
   /** Runs more statements in the same transaction. */
   run<T>(use: (client: Client) => Promise<T>): Promise<T>

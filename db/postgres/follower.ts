@@ -15,7 +15,10 @@ import { committed } from './transact.ts'
 export interface FollowerOptions {
   sources: Sources
   connections: Connections
-  /** Monotonic: where the machine was suspended, it waits longer than needed. */
+  /**
+   * A monotonic clock. If it does not count the time in which the machine was suspended, the
+   * follower waits longer than needed, never shorter.
+   */
   steadyMs(): number
   /** How long another broker's lease may still be valid. */
   leaseMs: number

@@ -13,7 +13,7 @@ import { locks } from '../schema.ts'
 type Key = Column | SQL
 
 export interface Concerned {
-  /** The user's tenant, whose own lock applies too, and their oid. */
+  /** The user's tenant and, in it, the object id. A lock of the tenant applies to the user too. */
   tid?: Key
   oid?: Key
   /** The human's home account id: a guest has a user in each tenant. */

@@ -205,10 +205,11 @@ const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
 }
 
 /**
- * Rejects a generation that may not be used any more. Concurrent requests of one client are
- * harmless (`stale`). The generation before the current one reaches this only for a public client
- * after its replay window: either its answer was lost or two parties hold the token, so the grant
- * alone is revoked (`late`). Anything after the grace period is theft, and the session is revoked.
+ * Rejects a generation that may not be used any more. Within the grace period a generation older
+ * than the one before the current one is harmless, because requests of one client may overlap
+ * (`stale`). The one before the current one reaches this only for a public client after its replay
+ * window: its answer was lost or two parties hold the token, so the grant alone is revoked
+ * (`late`). After the grace period it is theft, and the session is revoked (`stolen`).
  */
 function* older(row: FamilyRow, input: Input): Act<Rotation> {
   const pipelined = isPipelined(row, input)

@@ -14,8 +14,8 @@ import type { Log } from '../runtime/log.ts'
  */
 
 /**
- * The broker's credential at Entra: from the environment, or entered at /setup and sealed in the
- * store.
+ * The broker's credential at Entra. It comes from the environment, or was entered at /setup and is
+ * sealed in the store. `pem`: a certificate with its key.
  */
 export type Credential = EntraCredential | { kind: 'pem'; pem: string }
 

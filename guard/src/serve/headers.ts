@@ -36,7 +36,7 @@ const OVERRIDES = [
   ],
 ]
 
-/** The value of a repeated header. */
+/** Stands for the value of a header that was sent more than once. */
 export const REPEATED = Symbol('repeated')
 export type Once = string | typeof REPEATED | undefined
 

@@ -67,7 +67,8 @@ export function createContext(terminal: Terminal): Context {
 }
 
 /**
- * Returns the URL of the database that a command changes, past a connection pooler if there is one.
+ * Returns the URL of the database that a command works on: the option, or the direct address behind
+ * a connection pooler, or `BROKER_DATABASE_URL`.
  * @param to the operator's option
  */
 export const databaseUrl = ({ setting }: Context, to: string | undefined): string | undefined =>

@@ -2,7 +2,6 @@ import type { AnswerTo } from './broker.ts'
 import { verb } from './context.ts'
 import { columns } from './show.ts'
 
-/** The command `cmb search`. */
 export const searchCommand = verb({
   name: 'search <text...>',
   at: 'GET /search',

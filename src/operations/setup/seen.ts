@@ -29,7 +29,10 @@ export interface Seen {
   assertedByTenant: boolean
 }
 
-/** Returns the proof that an administrator of the tenant should assert, or undefined. */
+/**
+ * Returns the proof of MFA that an administrator of the tenant should assert: the proposed one, or
+ * the chosen one if the tenant has not asserted it. Undefined if there is none.
+ */
 export const proofToAssert = ({
   row,
   decided,

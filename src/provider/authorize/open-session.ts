@@ -37,7 +37,10 @@ interface Proved
 }
 
 interface How {
-  /** The sessions that the user chose to end. Undefined: the user comes directly from Microsoft. */
+  /**
+   * The sessions that the user chose to end on the page of the session limit. Undefined if the user
+   * was not asked yet.
+   */
   end?: readonly string[]
   now: number
 }

@@ -165,8 +165,9 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
 }
 
 /**
- * Returns an instance's progress. For a few seconds it counts as on its way. Of one that has
- * neither guards nor a logout address nothing can be said.
+ * Returns how far the sign-out has come at an instance: `pending` for the first seconds, then
+ * `unconfirmed` with the time at which the instance stops. Undefined for an instance that has
+ * neither guards nor a logout address, or took no part.
  */
 function progressOf(
   part: Participant | undefined,

@@ -119,9 +119,9 @@ export async function receive(
 }
 
 /**
- * Returns whether the token's verification state, if it has one, is acceptable. On a stream that
- * the broker manages it must be the broker's own. A verification event that was not requested has
- * no state.
+ * Returns false only if the stream is managed by the broker and the token has a verification state
+ * that is not the broker's own. A verification event that was not requested has no state, and is
+ * accepted.
  */
 function mayBeVerification(
   deps: Deps,
