@@ -64,7 +64,10 @@ const position = {
     .regex(/^[A-Za-z0-9._-]{0,64}$/)
     .meta({ description: 'which of the client’s guards listens' })
     .default('default'),
-  stream: stream.optional().meta({ description: 'of a poller: the name in its last answer' }),
+  stream: text
+    .regex(/^[\w-]{0,64}$/)
+    .meta({ description: 'of a poller: the name in its last answer' })
+    .optional(),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
 const resuming = z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() })
