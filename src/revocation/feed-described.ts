@@ -65,8 +65,7 @@ const position = {
     .meta({ description: 'which of the client’s guards listens' })
     .default('default'),
   stream: text
-    .regex(/^[\w-]{0,64}$/)
-    .meta({ description: 'of a poller: the name in its last answer' })
+    .meta({ description: 'of a poller: the name in its last answer; another one gets a new name' })
     .optional(),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
