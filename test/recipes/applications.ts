@@ -270,7 +270,9 @@ export function tellsPages(running: () => RunningApplication): void {
     const { place, signIn, world } = running()
     const browser = world.newBrowser()
     await signIn(browser)
-    const page = await browser.send(`${place.baseUrl}/events`)
+    // The browser of the recipes waits for the end of an answer.
+    const events = `${place.baseUrl}/events`
+    const page = await fetch(events, { headers: { cookie: browser.cookies.header(events, false) } })
     expect(page.status).toBe(200)
     await world.signOut(browser)
     expect(await page.text()).toContain('event: ended\ndata: signed_out\n')
