@@ -10,6 +10,7 @@ import { readClientsFile } from '../../src/clients/read-clients-file.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { readSignalIssuers } from '../../src/config/signal-issuers.ts'
 import { WEBHOOK_EVENTS } from '../../src/protocol/webhook-event.ts'
+import { signedReceipt } from '../../src/operations/contract/shapes.ts'
 import { reportSchema } from '../../src/revocation/feed-described.ts'
 import { ROOT } from '../markdown.ts'
 
@@ -122,6 +123,7 @@ const READERS: Record<string, [members: string[], reader: Reader][]> = {
     ],
     [['epoch', 'guard'], (text) => problemOf(() => reportSchema.parse(JSON.parse(text)))],
     [['epoch', 'entries'], feed],
+    [['seq', 'participants'], (text) => problemOf(() => signedReceipt.parse(JSON.parse(text)))],
     [['seq', 'selector'], entry],
     [['format', 'identifiers'], aliases],
   ],

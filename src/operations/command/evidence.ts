@@ -78,10 +78,7 @@ export const evidenceCommands = group(
         ),
         JSON_OUTPUT,
       ],
-      examples: [
-        'cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json',
-        'cmb evidence verify receipt-4711.json --keys signing-keys-archive.json',
-      ],
+      examples: ['cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json'],
     },
     ({ context, self, args: [file = ''], options }) => verify(context, self, file, options.keys),
   ),
