@@ -40,7 +40,12 @@ export function isNewer(version, current) {
   return at >= 0 && wanted[at] > present[at]
 }
 
-const PACKAGES = ['package.json', 'guard/package.json', 'broker-dev/package.json']
+const PACKAGES = [
+  'package.json',
+  'guard/package.json',
+  'broker-dev/package.json',
+  'guard-python/pyproject.toml',
+]
 /** The files that a release changes. */
 export const RELEASED = [...PACKAGES, 'package-lock.json', 'CHANGELOG.md']
 
@@ -49,6 +54,7 @@ export function releasedFiles(files, { version, current, date }) {
   const inPackage = (text) =>
     text
       .replace(`"version": "${current}"`, `"version": "${version}"`)
+      .replace(`\nversion = "${current}"\n`, `\nversion = "${version}"\n`)
       .replace(`"@case-manager/guard": "^${current}"`, `"@case-manager/guard": "^${version}"`)
   const lock = JSON.parse(files['package-lock.json'])
   for (const entry of [lock, lock.packages[''], lock.packages.guard, lock.packages['broker-dev']])

@@ -28,6 +28,7 @@ describe('npm run release', () => {
     const become = releasedFiles(files, { version: '99.1.0', current, date: '2027-01-02' })
     for (const path of ['package.json', 'guard/package.json'])
       expect(JSON.parse(become[path] ?? '')).toMatchObject({ version: '99.1.0' })
+    expect(become['guard-python/pyproject.toml']).toContain('\nversion = "99.1.0"\n')
     const lock = JSON.parse(become['package-lock.json'] ?? '') as {
       version: string
       packages: Record<string, { version: string }>

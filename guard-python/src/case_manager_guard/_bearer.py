@@ -1,8 +1,13 @@
-"""What both middlewares share: which requests need a token, and what is answered without one (RFC 6750)."""
+"""The part that both middlewares share: which requests need a token, and what is answered without one (RFC 6750)."""
 
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
-from .guard import Decision
+from .guard import Decision, Guard
+
+App = TypeVar("App")
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
 
 REALM = 'Bearer realm="Case Manager"'
 
@@ -16,13 +21,34 @@ def token_of(authorization: str | None) -> str | None:
     return token
 
 
-def is_public(path: str, public: Iterable[str]) -> bool:
-    """A path that ends with a slash stands for all that is below it."""
-    return any(path == one or (one.endswith("/") and path.startswith(one)) for one in public)
+class Middleware(Generic[App]):
+    """
+    :param public: paths without a token. One that ends with a slash covers all that is below it
+    :param logout: the path at which the broker posts logout tokens
+    :param scopes: the scopes that every token must have
+    """
+
+    def __init__(
+        self, app: App, guard: Guard, public: Iterable[str] = (), logout: str | None = None, scopes: Iterable[str] = ()
+    ) -> None:
+        self._app, self._guard, self._logout = app, guard, logout
+        self._public, self._scopes = tuple(public), tuple(scopes)
+
+    def _is_public(self, path: str) -> bool:
+        return any(path == one or (one.endswith("/") and path.startswith(one)) for one in self._public)
 
 
-def rejection(decision: Decision | None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the answer. None: the request had no token."""
+NOT_POSTED: Answer = 405, {"allow": "POST"}, b""
+"""A logout token is posted."""
+
+
+def logout_answer(status: int) -> Answer:
+    headers = {"cache-control": "no-store", "content-type": "application/json"}
+    return status, headers, b'{"error":"invalid_request"}' if status == 400 else b""
+
+
+def rejection(decision: Decision | None) -> Answer:
+    """The answer to a request without a valid token. None: it had none."""
     headers = {"content-type": "application/json", "cache-control": "no-store"}
     if decision is None:
         return 401, {**headers, "www-authenticate": REALM}, b'{"error":"unauthorized"}'

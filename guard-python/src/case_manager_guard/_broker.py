@@ -168,14 +168,14 @@ class Broker:
     def stream(
         self, guard: str, last_event_id: str | None, silence: float, on_send: Callable[[], None]
     ) -> Iterator[tuple[HTTPResponse, socket.socket]]:
-        """Opens the feed. The caller sets the timeout of the socket: the silence that is allowed."""
+        """Opens the feed. `silence`: the seconds without a byte that are allowed, until the caller sets others."""
         query = {"guard": guard}
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None and self._credentials.by_key:
             query["last_event_id"] = last_event_id
         elif last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
-        connection = self._kind(self._address, timeout=silence)
+        connection = self._kind(self._address, timeout=ANSWER_SECONDS)
         try:
             method, path, body = self._method("/revocations", query, headers)
             on_send()
@@ -184,6 +184,7 @@ class Broker:
             with limited(opened, ANSWER_SECONDS):
                 connection.request(method, self._path + path, body, headers)
                 response = connection.getresponse()
+            opened.settimeout(silence)
             self.clock.heard(response.headers["Date"])
             if response.status != 200:
                 raise Rejected("/revocations", response.status, retry_after(response))

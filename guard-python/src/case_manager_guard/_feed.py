@@ -14,6 +14,8 @@ from ._tokens import Keys
 OVERLAP = 64
 """Entries that a new connection reads again, so that one that overtook another is not missed."""
 TOLERANCE_SECONDS = 60
+SWEEP_SECONDS = 60
+"""The time between two sweeps of entries that have ended."""
 NAMED_MS, MOST_NAMED = 120_000, 20
 """How long reports name a stream after its last lease, and the most that they name."""
 
@@ -123,6 +125,7 @@ class Feed:
             return
         self._reached(data)
         self._name_stream(self.stream_here)
+        self._sweep()
         was_held = self._lease.held
         self.anchor_due = self._lease.grant(clock, known, seconds) or self.anchor_due
         if not was_held and self._lease.held and self._lease.ran_out > 0:
@@ -179,9 +182,14 @@ class Feed:
         if self._from_nothing:
             self.ledger.swept_at = 0.0
         self._turned, self._exactly, self._from_nothing = False, False, False
-        self.ledger.sweep(now - TOLERANCE_SECONDS)
+        self._sweep()
         self.seq, self.live_here, self.ready, self._was_live = data["seq"], True, True, True
         self.report_due.set()
+
+    def _sweep(self) -> None:
+        ended = self._broker.clock.now() - TOLERANCE_SECONDS
+        if ended - self.ledger.swept_at >= SWEEP_SECONDS:
+            self.ledger.sweep(ended)
 
     def _keys_changed(self, data: Any) -> None:
         self._keys.retire(data["retired_kids"])

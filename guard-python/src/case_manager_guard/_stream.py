@@ -18,6 +18,8 @@ FIRST_SILENCE_SECONDS = 15.0
 RESTART_SECONDS = 10.0
 """The longest restart of a broker. For so long the guard retries quickly."""
 QUICK_SECONDS, SLOW_SECONDS, MOST_SECONDS = 0.5, 2.0, 30.0
+HEALTHY_SECONDS = 5.0
+"""After so long as a live stream, its end is a new loss."""
 BEHIND_SECONDS = 1.0
 MOST_BYTES = 4 * 2**20
 
@@ -32,6 +34,7 @@ class Stream:
         self._socket: socket.socket | None = None
         self._issuer_checked = False
         self._awaited = 0
+        self._live_at = 0.0
         self._anchor_asked_ms = float("-inf")
 
     def run(self) -> None:
@@ -41,7 +44,7 @@ class Stream:
             with self._feed.lock:
                 was_live = self._feed.live_here
                 self._feed.ended()
-            if was_live:
+            if was_live and self._clock.monotonic() - self._live_at >= HEALTHY_SECONDS:
                 lost_at = self._clock.monotonic()
             self._clock.wait(self._hurried, self._pause(lost_at, asked))
             self._hurried.clear()
@@ -146,6 +149,7 @@ class Stream:
             self._feed.take(event, identifier, text)
             is_due, self._feed.anchor_due = self._feed.anchor_due, False
         if event == "live":
+            self._live_at = self._clock.monotonic()
             self._problems.solved("feed")
         if event == "lease" and self._socket is not None and self._feed.live_here:
             self._socket.settimeout(max(1.0, self._lease.length_ms / 2000))

@@ -1,34 +1,23 @@
 """Middleware for ASGI: FastAPI, Starlette, Quart, Django."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from ._bearer import is_public, rejection, token_of
-from .guard import Guard
+from ._bearer import NOT_POSTED, Middleware, logout_answer, rejection, token_of
+from ._logout import MOST_BYTES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-MOST_LOGOUT_BYTES = 16 * 1024
 
 
-class GuardMiddleware:
+class GuardMiddleware(Middleware[App]):
     """
     Lets only requests with a valid access token reach the application: HTTP and WebSockets, every path but those that
     are public. The claims are in `scope["state"]["claims"]` (`request.state.claims`).
-
-    :param public: paths without a token. One that ends with a slash stands for all that is below it
-    :param logout: the path at which the broker posts logout tokens
-    :param scopes: the scopes that every token must have
     """
-
-    def __init__(
-        self, app: App, guard: Guard, public: Iterable[str] = (), logout: str | None = None, scopes: Iterable[str] = ()
-    ) -> None:
-        self._app, self._guard, self._logout = app, guard, logout
-        self._public, self._scopes = tuple(public), tuple(scopes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -36,7 +25,7 @@ class GuardMiddleware:
             self._guard.start()
         if kind == "http" and scope["path"] == self._logout:
             return await self._receive_logout(scope, receive, send)
-        if kind not in ("http", "websocket") or is_public(scope["path"], self._public):
+        if kind not in ("http", "websocket") or self._is_public(scope["path"]):
             return await self._app(scope, receive, send)
         sent = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         token = token_of(sent[0].decode("latin-1")) if len(sent) == 1 else None
@@ -48,14 +37,13 @@ class GuardMiddleware:
 
     async def _receive_logout(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
-            return await _answer("http", send, 405, {"allow": "POST"}, b"")
+            return await _answer("http", send, *NOT_POSTED)
         body, more = b"", True
-        while more and len(body) <= MOST_LOGOUT_BYTES:
+        while more and len(body) <= MOST_BYTES:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         status = await asyncio.to_thread(self._guard.receive_logout, body)
-        headers = {"cache-control": "no-store", "content-type": "application/json"}
-        await _answer("http", send, status, headers, b'{"error":"invalid_request"}' if status == 400 else b"")
+        await _answer("http", send, *logout_answer(status))
 
 
 async def _answer(kind: str, send: Send, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -8,6 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
@@ -23,7 +24,7 @@ from ._report import Reporter
 from ._stream import Stream
 from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
 
-VERSION = "case-manager-guard-python/0.1.0"
+VERSION = f"case-manager-guard-python/{version('case-manager-guard')}"
 MOST_TOKENS = 10_000
 LONGEST_SECONDS = 3660
 """No token that a revocation covers is valid longer."""
@@ -164,11 +165,12 @@ class Guard:
         if not self._feed.ready:
             return Decision(503, {}, "the guard has not reached the broker yet")
         try:
-            claims, kid = self._verified(token)
+            claims, kid = self._seen.get(token) or verify_access_token(token, self._keys, self._issuer, self._audience)
             with self._feed.lock:
                 if not self._feed.ready:
                     raise Unsure("the broker has begun a new log")
                 self._must_be_valid(claims, kid)
+                self._remember(token, claims, kid)
                 self._follower.catch_up_to(claims["rev"])
                 if self._lease.held:
                     return Decision(200, claims, "")
@@ -186,20 +188,10 @@ class Guard:
         except FAILURES:
             return Decision(503, {}, "the broker cannot be asked whether it is revoked")
 
-    def _verified(self, token: str) -> tuple[Claims, str]:
-        seen = self._seen.get(token)
-        if seen is not None:
-            return seen
-        claims, kid = verify_access_token(token, self._keys, self._issuer, self._audience)
-        check_times(claims, self._latest(), self._broker.clock.offset)
-        with self._feed.lock:
-            self._seen[token] = claims, kid
-            while len(self._seen) > MOST_TOKENS:
-                self._seen.popitem(last=False)
-        return claims, kid
-
-    def _latest(self) -> float:
-        return max(self._broker.clock.latest(), self._feed.ledger.swept_at)
+    def _remember(self, token: str, claims: Claims, kid: str) -> None:
+        self._seen.setdefault(token, (claims, kid))
+        if len(self._seen) > MOST_TOKENS:
+            self._seen.popitem(last=False)
 
     def _must_be_valid(self, claims: Claims, kid: str) -> None:
         """
@@ -208,7 +200,8 @@ class Guard:
         """
         if not self._keys.has("ES256", kid):
             raise Invalid("it is signed with a key that was withdrawn")
-        check_times(claims, self._latest(), self._broker.clock.offset)
+        latest = max(self._broker.clock.latest(), self._feed.ledger.swept_at)
+        check_times(claims, latest, self._broker.clock.offset)
         if self._feed.ledger.revokes(claims):
             raise Invalid("it has been revoked")
 

@@ -101,6 +101,13 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(await ask({ by: 'child', authorization })).toEqual({ first: 503, last: 200 })
   })
 
+  test('forgets the entries that have ended, also on a stream that stays open', () => {
+    const said = execFileSync(PYTHON ?? '', [PROGRAM.replace('application', 'ledger')], {
+      encoding: 'utf8',
+    })
+    expect(JSON.parse(said)).toEqual([100, 100, 0])
+  })
+
   test('is typed: mypy --strict finds nothing', { timeout: 120_000 }, () => {
     const said = execFileSync(PYTHON ?? '', ['-m', 'mypy', '--cache-dir=/dev/null'], {
       cwd: PACKAGE,
