@@ -14,19 +14,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const SIMULATOR = join(ROOT, 'demo', 'entra', 'trace.json')
 
-/** The fields whose values are recorded, where a value is a short word. */
-const TELLING = new Set([
-  'acrs',
-  'alg',
-  'amr',
-  'code',
-  'error',
-  'error_codes',
-  'suberror',
-  'token_type',
-  'typ',
-  'ver',
-])
+/** Fields and parameters that say which error or kind of token it is. `error.code` is Graph's. */
+const TELLING =
+  /(?:^|[.[\] ])(?:acrs|alg|amr|error|error\.code|error_codes|grant_type|prompt|suberror|token_type|typ|ver)(?:\[\])*$/
+
+/** Returns what is recorded of a value: itself, if it is a short word of such a field. */
+const shown = (path, value, otherwise) =>
+  TELLING.test(path) && /^[\w.:-]{1,40}$/.test(String(value)) ? String(value) : otherwise
 const GUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi
 const JWT = /^([\w-]+)\.([\w-]+)\.[\w-]+$/
 
@@ -42,20 +36,19 @@ function jwtOf(text) {
 }
 
 /** Returns the fields of a JSON value by their path: each with its type, or its value if telling. */
-export function fieldsOf(value, path = '', name = '') {
+export function fieldsOf(value, path = '') {
   const here = path === '' ? '.' : path
   if (Array.isArray(value))
     return value.length === 0
       ? [[`${here}[]`, 'none']]
-      : value.flatMap((one) => fieldsOf(one, `${path}[]`, name))
+      : value.flatMap((one) => fieldsOf(one, `${path}[]`))
   if (typeof value === 'object' && value !== null)
     return Object.entries(value).flatMap(([key, one]) =>
-      fieldsOf(one, path === '' ? key : `${path}.${key}`, key),
+      fieldsOf(one, path === '' ? key : `${path}.${key}`),
     )
   const jwt = typeof value === 'string' ? jwtOf(value) : undefined
   if (jwt) return fieldsOf(jwt, path)
-  if (TELLING.has(name) && /^[\w.:-]{1,40}$/.test(String(value))) return [[here, String(value)]]
-  return [[here, value === null ? 'null' : typeof value]]
+  return [[here, value === null ? 'null' : shown(path, value, typeof value)]]
 }
 
 /** Returns a path without what names a tenant, user or subscription. */
@@ -73,10 +66,7 @@ export function createTrace(origins) {
     for (const [field, type] of fields) known.set(field, (known.get(field) ?? new Set()).add(type))
   }
   const parametersOf = (where, parameters) =>
-    [...parameters].map(([name, value]) => [
-      `${where} ${name}`,
-      name === 'grant_type' || name === 'prompt' || name === 'error' ? value : 'sent',
-    ])
+    [...parameters].map(([name, value]) => [`${where} ${name}`, shown(name, value, 'sent')])
   return {
     isOfMicrosoft: (url) => origins.some((origin) => url.startsWith(origin)),
     /** Adds a request of the broker, and Microsoft's answer. */
@@ -171,7 +161,8 @@ function record(file) {
   globalThis.fetch = async (url, init) => {
     const response = await fetch(url, init)
     if (typeof url === 'string' && trace.isOfMicrosoft(url))
-      await trace.answered(url, init, response.clone()).then(changed)
+      // A trace that fails must not fail the broker's request.
+      await trace.answered(url, init, response.clone()).then(changed, () => undefined)
     return response
   }
   subscribe('http.server.request.start', ({ request }) => {

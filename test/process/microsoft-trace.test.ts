@@ -119,6 +119,7 @@ describe('the checklist for a real tenant, at the simulator', () => {
   test('a value that is no short word is never recorded', async () => {
     const trace = createTrace(['https://m.example']) as {
       answered(url: string, init: object, response: Response): Promise<void>
+      received(method: string, address: string): void
     }
     await trace.answered(
       'https://m.example/6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11/token?code=SECRET1',
@@ -128,6 +129,10 @@ describe('the checklist for a real tenant, at the simulator', () => {
         access_token: 'SECRET4',
         code: { a: 'SECRET5' },
       }),
+    )
+    trace.received(
+      'GET',
+      '/signin/callback?error=SECRET6%20with%20words&code=SECRET7&state=SECRET8',
     )
     expect(JSON.stringify(trace)).not.toMatch(/SECRET|6f0c2d0e/)
   })
