@@ -44,7 +44,7 @@ export async function startBroker(
   const { deps, closing } = await openParts({ config, log }, overrides)
   try {
     const checks = createChecks(deps)
-    const compared = compareClocks(checks)
+    const asked = askMicrosoft(checks)
     const { createApp } = await import('./app.ts')
     let ending = false
     const { app, opsApp, closeConsole } = createApp(deps, checks, () => ending)
@@ -54,7 +54,7 @@ export async function startBroker(
       const watcher = await watchClientsFile(deps, config.clientsFile)
       closing.add('clients file', () => watcher.close())
     }
-    await compared
+    await asked
     const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
@@ -121,15 +121,15 @@ async function handOver(
   await server?.quiet()
 }
 
-/**
- * The longest wait for Microsoft's clock at the start. A machine may start with a wrong clock, so
- * the clocks are compared before anything depends on the time.
- */
-const COMPARE_MS = 1_000
+/** The longest wait for Microsoft's answers at the start. */
+const ASK_MS = 1_000
 
-/** Runs every check that asks Microsoft, so that the first /readyz has its answers. */
-const compareClocks = (checks: Checks): Promise<unknown> =>
-  within(COMPARE_MS, checks.look({ which: ({ setup = false }) => setup })).catch(() => undefined)
+/**
+ * Runs every check that asks Microsoft. Its clock is compared before anything depends on the time,
+ * because a machine may start with a wrong clock, and the first /readyz has the answers.
+ */
+const askMicrosoft = (checks: Checks): Promise<unknown> =>
+  within(ASK_MS, checks.look({ which: ({ setup = false }) => setup })).catch(() => undefined)
 
 /** The time after the start in which requests that waited for it have the processor. */
 const SETTLED_MS = 1_000
