@@ -182,11 +182,12 @@ describe('a request within its limit', () => {
   test('/par of a client that authenticates: 1,500 visitors of an application that pushes from one address', async () => {
     const rig = await createRig()
     const { basic: right } = await rig.register('Sydney')
-    const visits = Array.from(
-      { length: 1500 },
-      async () => (await form(rig, '/par', PUSHED, right)).status,
-    )
-    expect(new Set(await Promise.all(visits))).toEqual(new Set([201]))
+    const statuses = new Set<number>()
+    const visit = async (): Promise<void> =>
+      void statuses.add((await form(rig, '/par', PUSHED, right)).status)
+    // All of them at once would wait for the database for longer than an act may.
+    for (let i = 0; i < 15; i++) await Promise.all(Array.from({ length: 100 }, visit))
+    expect(statuses).toEqual(new Set([201]))
   })
 
   test('/par: what is stored for a client is bounded, from however many addresses', async () => {
