@@ -688,18 +688,8 @@ export const guards = sqliteTable(
     epoch: text().notNull(),
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
-    /**
-     * When the guard first connected, and the seq of its first report in this epoch. It started
-     * after every revocation up to that seq.
-     */
+    /** When the guard first connected. */
     firstSeenAtMs: integer('first_seen_at_ms').notNull(),
-    firstSeq: integer('first_seq').notNull(),
-    /**
-     * The guard's latest leap: a report of so many revocations that not each got its
-     * `enforced_at_ms`. The guard enforced all up to `leapSeq` no later than `leapAtMs`.
-     */
-    leapSeq: integer('leap_seq').notNull().default(0),
-    leapAtMs: integer('leap_at_ms').notNull().default(0),
     /** The guard's state, as its latest report has it. NULL if the report lacks the value. */
     version: text(),
     withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),

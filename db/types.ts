@@ -158,11 +158,6 @@ export interface Searched<T, P> {
 }
 
 export interface LoggedRevocation extends Revocation {
-  /**
-   * The latest time at which a guard reported this revocation as enforced, among guards that
-   * reported it one by one.
-   */
-  enforcedAtMs: number | undefined
   totals: DeliveryTotals
 }
 
@@ -405,16 +400,6 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs' | 'stream
   /** The report that first told of it; undefined where its lease never ran out. */
   leaseRanOutAtMs: number | undefined
   firstSeenAtMs: number
-  /**
-   * The seq of its first report in this epoch. The guard started with everything up to that seq
-   * enforced.
-   */
-  firstSeq: number
-  /**
-   * The guard's latest leap: a report of so many revocations that not each was marked. The guard
-   * enforced all up to `seq` no later than `atMs`.
-   */
-  leap: { seq: number; atMs: number }
 }
 
 export interface Tenant {

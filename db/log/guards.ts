@@ -43,9 +43,6 @@ const guardFields = {
     'enforcedSeq',
     'reportedAtMs',
     'firstSeenAtMs',
-    'firstSeq',
-    'leapSeq',
-    'leapAtMs',
   ),
   ...columnsOf(guards, 'version', 'withoutLease', 'leasesRunOut', 'leaseRanOutAtMs'),
   ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm'),
@@ -65,7 +62,6 @@ const known = query(
 )
 const NUMBERS = {
   enforcedSeq: 'bigint',
-  firstSeq: 'bigint',
   reportedAtMs: 'bigint',
   firstSeenAtMs: 'bigint',
   clockOffsetSeconds: 'bigint',
@@ -93,16 +89,11 @@ const report = command((p: Takes<{ list: string }>) => {
     {
       ...Object.fromEntries(reported),
       enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
-      firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
       leaseRanOutAtMs: sql`coalesce(${excluded(guards.leaseRanOutAtMs)}, ${guards.leaseRanOutAtMs})`,
       epoch: excluded(guards.epoch),
     },
   )}`
 })
-const leap = command(
-  (p: Takes<{ clientId: string; guardId: string; seq: number; atMs: number }>) =>
-    sql`UPDATE ${guards} SET ${assign(guards, { leapSeq: p.seq, leapAtMs: p.atMs })} WHERE ${isGuard(p)}`,
-)
 const forgetOldest = command(
   (p: Takes<{ clientId: string }>) =>
     sql`DELETE FROM ${guards} WHERE ${guards.clientId} = ${p.clientId} AND (${guards.reportedAtMs}, ${guards.guardId}) <=
@@ -151,7 +142,6 @@ const rowOf = ({ input, seq, ranOut }: Judged) => ({
     guardId: input.guardId,
     epoch: input.epoch,
     enforcedSeq: seq,
-    firstSeq: seq,
     reportedAtMs: input.reportedAtMs,
   },
   firstSeenAtMs: Math.min(input.connectedAtMs ?? input.reportedAtMs, input.reportedAtMs),
@@ -194,16 +184,12 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
  * Returns the revocations that this report newly reached.
  * @param read the log entries already read, by range: guards that report together mostly share it
  */
-function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): Act<Entry[]> {
+function* reachedBy({ from, seq }: Judged, read: Map<string, Entry[]>): Act<Entry[]> {
   // A guard's first report shows where it started, not what it has just reached.
   if (from === undefined || from >= seq) return []
   const key = `${from} ${seq}`
   const reached = read.get(key) ?? (yield* between.all({ after: from, to: seq })).reverse()
   read.set(key, reached)
-  const [first] = reached
-  const { clientId, guardId, reportedAtMs: atMs } = input
-  if (first !== undefined && first.seq > from + 1)
-    yield* leap.run({ clientId, guardId, seq: first.seq - 1, atMs })
   return reached
 }
 
@@ -264,11 +250,6 @@ function merged(ranges: readonly Range[]): Range[] {
   return out
 }
 
-const recordOf = ({ leapSeq, leapAtMs, ...row }: RowOf<typeof guardFields>): GuardRecord => ({
-  ...optionals(row),
-  leap: { seq: leapSeq, atMs: leapAtMs },
-})
-
 export function* guardReports(): Act<GuardRecord[]> {
-  return (yield* all.all({})).map(recordOf)
+  return (yield* all.all({})).map(optionals)
 }

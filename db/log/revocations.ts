@@ -76,7 +76,7 @@ export const linkOfRevocation = (
 const totals = Object.fromEntries(
   DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`]),
 ) as Record<DeliveryState, ReturnType<typeof sql<number>>>
-const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
+const loggedFields = { ...revocationFields, ...totals }
 const joined = (index: SQL = sql.empty()): SQL =>
   sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
@@ -93,7 +93,6 @@ const everythingAt = query(
 
 const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
   ...revocationOf(row),
-  enforcedAtMs: optional(row.enforcedAtMs),
   totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state]])) as DeliveryTotals,
 })
 

@@ -32,8 +32,8 @@ export function evidenceCsv(lines: readonly string[]): string {
 
 function columnsOf(line: string): string[] {
   const one = JSON.parse(line) as Line
-  const at = one.at_ms ?? one.created_at_ms ?? one.no_later_than_ms
-  const id = one.id ?? one.delivery ?? one.number ?? one.guard_id ?? one.kid ?? one.seq ?? ''
+  const at = one.at_ms ?? one.created_at_ms
+  const id = one.id ?? one.delivery ?? one.number ?? one.kid ?? one.seq ?? ''
   const state = one.state ?? one.outcome ?? ''
   return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map(
     (each) => withoutFormula(String(each)),

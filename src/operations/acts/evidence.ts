@@ -4,13 +4,12 @@ import type { EvidenceRow, LoggedRevocation } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { canonical, type Link, type LogName } from '../../protocol/evidence-chain.ts'
 import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP } from './evidence-file.ts'
-import { guardProof } from './guards.ts'
 import { signedReceiptOf } from './receipts.ts'
 import { totalOf } from './totals.ts'
 
 /**
  * Exports signed evidence: the rows, the part of the log's hash chain around them between two
- * signed heads, related records outside the chain (deliveries, guards, outcomes), the public keys,
+ * signed heads, related records outside the chain (deliveries, receipt, outcomes), the public keys,
  * and a signature of all lines.
  */
 
@@ -123,7 +122,6 @@ async function* revocationRecords(
     totals: { total: totalOf(totals), ...totals },
   }
   yield* deliveries(deps, seq)
-  for (const guard of await guardProof(deps, revocation)) yield { record: 'guard', ...guard }
   const receipt = await signedReceiptOf(deps, seq)
   if (receipt !== undefined) yield { record: 'receipt', seq, jws: receipt.jws }
 }

@@ -1,6 +1,3 @@
-import type { LoggedRevocation } from '../../../db/types.ts'
-import type { z } from 'zod'
-import type { guardProof as guardProofShape } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 
 /**
@@ -17,9 +14,8 @@ export interface GuardState {
   /** Number of log rows that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
-  /** The time when it first connected. Its first snapshot held the revocations up to `firstSeq`. */
+  /** The time when it first connected. */
   firstSeenAtMs: number | undefined
-  firstSeq: number | undefined
   version: string | undefined
   /** True if it reports no version, or one older than this broker's guard. */
   outdated: boolean
@@ -68,7 +64,6 @@ export async function guardsNow(
       reportedAtMs: report?.reportedAtMs,
       firstSeenAtMs:
         report?.firstSeenAtMs ?? (stream === undefined ? undefined : stream.since * 1000),
-      firstSeq: ours?.firstSeq,
       version: report?.version,
       outdated: report !== undefined && isOutdated(report.version),
       withoutLease: report?.withoutLease,
@@ -89,62 +84,6 @@ const connectedGuards = async ({
       .filter(({ holder, guardId }) => holder !== '' && guardId !== '')
       .map((one) => [`${one.guardId} ${one.clientId}`, one]),
   )
-
-/**
- * One guard's state for one revocation. `enforced`: reported. `covered`: the guard connected later,
- * and its first snapshot held the revocation. `waiting`: connected, not yet reported. `gone`:
- * disconnected before it reported.
- */
-export type GuardProof = z.output<typeof guardProofShape>
-
-export const GUARD_WORDS: Record<GuardProof['state'], string> = {
-  enforced: 'enforces it',
-  covered: 'came later, enforces it',
-  waiting: 'not yet',
-  gone: 'gone before it enforced it',
-}
-
-/** Returns one row for each guard that has reported in this epoch. */
-export async function guardProof(
-  { store }: Pick<Deps, 'store'>,
-  { seq, enforcedAtMs }: LoggedRevocation,
-): Promise<GuardProof[]> {
-  const [{ epoch }, reports, connected] = await Promise.all([
-    store.head(),
-    store.guardReports(),
-    connectedGuards({ store }),
-  ])
-  return reports
-    .filter((report) => report.epoch === epoch)
-    .map((report) => {
-      const { clientId, guardId, enforcedSeq, firstSeq, leap, reportedAtMs } = report
-      const enforced = enforcedSeq >= seq
-      const connectedLater = firstSeq >= seq
-      const state = !enforced
-        ? connected.has(`${guardId} ${clientId}`)
-          ? 'waiting'
-          : 'gone'
-        : connectedLater
-          ? 'covered'
-          : 'enforced'
-      // If one report leapt over several revocations, its time is the bound. Otherwise the
-      // revocation has the time of its own report.
-      const bound = connectedLater
-        ? reportedAtMs
-        : seq <= leap.seq
-          ? leap.atMs
-          : (enforcedAtMs ?? reportedAtMs)
-      const noLaterThanMs = enforced ? Math.min(bound, reportedAtMs) : null
-      return {
-        client_id: clientId,
-        guard_id: guardId,
-        state,
-        enforced,
-        no_later_than_ms: noLaterThanMs,
-        reported_at_ms: reportedAtMs,
-      }
-    })
-}
 
 /**
  * Returns whether a version is older than this broker's guard. Only this project's versions count;

@@ -35,7 +35,7 @@ export const evidenceCommands = group(
     {
       name: 'export',
       about:
-        'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and what guards reported; of the audit log, its entries and the outcome of each act.',
+        'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and its receipt; of the audit log, its entries and the outcome of each act.',
       flags: [
         option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
         option('--audit', 'the audit log: all of it, or the range that the next four options name'),

@@ -1,5 +1,4 @@
 import type { WireSelector } from '../../protocol/selector.ts'
-import { GUARD_WORDS } from '../acts/guards.ts'
 import { guardsWords, receiptWords } from '../acts/receipt-words.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { type AnswerTo, CommandFailure, EXIT } from './broker.ts'
@@ -147,7 +146,7 @@ export const revocationCommands = group(
     name: 'show <seq>',
     at: 'GET /revocations/:seq',
     about:
-      'Show one revocation: its signed receipt, each delivery with its attempts (but not the probes of an address that has stopped answering), and which guards enforce it.',
+      'Show one revocation: its signed receipt, and each delivery with its attempts (but not the probes of an address that has stopped answering).',
     takes: { before: BEFORE },
     words: proofWords,
   }),
@@ -177,12 +176,6 @@ function proofWords(answer: Proof): string {
           one.uri,
         ]),
   )
-  const guards = answer.guards.map((one) => [
-    one.client_id,
-    one.guard_id,
-    GUARD_WORDS[one.state],
-    timeMs(one.no_later_than_ms),
-  ])
   return [
     lines([
       ['seq', answer.seq],
@@ -200,9 +193,6 @@ function proofWords(answer: Proof): string {
     attempts.length === 0
       ? 'It has no deliveries.\n'
       : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
-    ...(guards.length === 0
-      ? []
-      : [columns(['CLIENT', 'GUARD', 'STATE', 'NO LATER THAN'], guards)]),
     nextPage(answer.next ?? null),
   ].join('\n')
 }

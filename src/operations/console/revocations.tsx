@@ -9,9 +9,7 @@ import type {
 import { Facts, Notice } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
 import { consolePage, Done, Live, Panel, nothingHere, Table } from './layout.tsx'
-import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
-import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
@@ -273,9 +271,6 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
       </Live>
       <Live id="proof">
         <Panel title="Deliveries of logout tokens">{await deliveryProof(request, seq)}</Panel>
-        <Panel title="Enforced by guards">
-          {await guardList(request, await guardProof(deps, revocation))}
-        </Panel>
       </Live>
     </>,
   )
@@ -373,30 +368,6 @@ async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Chil
     entries: await Promise.all(proofs),
     none: 'No deliveries: no instance with a logout address took part.',
     pages: { of: 'deliveries', place, next },
-  })
-}
-
-function guardList(request: ConsoleRequest, guards: readonly GuardProof[]): Promise<Child> {
-  const { deps } = request
-  const place = guardPlace(request, 'guards_')
-  const { shown, next } = guardPage(guards, (one) => guardKey(one.client_id, one.guard_id), place)
-  return listOf<GuardProof>(request, {
-    label: 'Guards',
-    columns: [
-      ['Instance', (one) => nameOf(deps, one.client_id)],
-      ['Guard', (one) => one.guard_id],
-      [
-        'State',
-        (one) => <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
-      ],
-      [
-        'No later than',
-        ({ no_later_than_ms: atMs }) => (atMs === null ? '' : when(atMs, deps.clock.nowMs())),
-      ],
-    ],
-    entries: shown,
-    none: 'No guard follows the feed.',
-    pages: { place, next, list: 'guards_' },
   })
 }
 

@@ -7,7 +7,6 @@ import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { evidenceOf } from '../acts/evidence.ts'
-import { guardProof } from '../acts/guards.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
   loggedRow,
@@ -29,7 +28,7 @@ import {
   seqNumber,
 } from './fields.ts'
 import { preview, proof, revocation, revoked, signedReceipt } from './shapes.ts'
-import { fieldsOf, shown } from './wire.ts'
+import { shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route, searchedTo } from './route.ts'
 
@@ -127,7 +126,7 @@ export const revocationRoutes = [
     'GET /revocations/:seq',
     {
       id: 'readRevocation',
-      summary: 'Shows one revocation with its proof: receipt, deliveries, attempts, guards',
+      summary: 'Shows one revocation with its proof: receipt, deliveries, attempts',
       params: bySeq,
       query: z.strictObject({ before: deliveryCursor, limit: proofLimit }),
       answers: { 200: ok('The revocation and a page of its deliveries.', proof) },
@@ -144,7 +143,6 @@ export const revocationRoutes = [
         receipt: await signedReceiptOf(deps, seq),
         deliveries,
         next,
-        guards: (await guardProof(deps, one)).map(fieldsOf),
       }
     },
   ),

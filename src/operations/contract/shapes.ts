@@ -124,20 +124,6 @@ const totals = shape('DeliveryTotals', {
 const logged = revoked.extend({ totals })
 export const revocation = logged.meta({ id: 'Revocation' })
 
-/** One guard's state for one revocation. */
-export const guardProof = z.object({
-  client_id: text,
-  guard_id: text,
-  state: z.enum(['enforced', 'covered', 'waiting', 'gone']).meta({
-    description:
-      'covered: it came later, and its first snapshot held the revocation. gone: not connected, and it had not reported it',
-  }),
-  enforced: z.boolean().meta({ description: 'it enforces this revocation' }),
-  no_later_than_ms: milliseconds
-    .nullable()
-    .meta({ description: 'by its own reports, it enforced it no later than then' }),
-  reported_at_ms: milliseconds.meta({ description: 'its latest report of all' }),
-})
 /** A client's part in a receipt. */
 const receiptOfClient = z.object({
   client_id: text,
@@ -171,7 +157,6 @@ export const proof = logged.extend({
   receipt: signedReceipt.nullable().meta({ description: 'null where it is no longer kept' }),
   deliveries: z.array(delivery),
   next: deliveryCursor.nullable(),
-  guards: z.array(guardProof),
 })
 
 const TENANT = 'a tenant id'
@@ -228,9 +213,6 @@ export const guard = shape('Guard', {
   behind: count.nullable(),
   reported_at_ms: milliseconds.nullable(),
   first_seen_at_ms: milliseconds.nullable(),
-  first_seq: count.nullable().meta({
-    description: 'where its reports begin: its first snapshot held what was revoked up to there',
-  }),
   version: nullable,
   outdated: z
     .boolean()
