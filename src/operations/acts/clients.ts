@@ -27,12 +27,12 @@ interface Acting {
   record: Recording
 }
 
+type ClientShown = z.output<typeof clientShape>
+
 /**
  * Returns a registration for operators: the metadata of the wire, and of each secret only its id
  * and times.
  */
-type ClientShown = z.output<typeof clientShape>
-
 export function shown(client: Client): ClientShown {
   const secrets = client.secrets.map((secret) => ({
     id: secret.id,
