@@ -300,6 +300,9 @@ describe('what the pages show', () => {
       .map((line) => JSON.parse(line) as { target: string })
     expect([lines.length, lines[0]?.target, lines.at(-1)?.target]).toEqual([600, 'n 0', 'n 599'])
     const page = await olga.get('/ops/audit?act=console.sign_in')
+    const [, choices = ''] = /<select[^>]+name="act"[^>]*>(.*?)<\/select>/s.exec(page.html) ?? []
+    expect(choices).toContain('value="webhook.add"')
+    expect(choices.match(/value=""/g)).toHaveLength(1)
     expect(page.text).toContain('Olga Operator')
     expect(page.text).not.toContain('n 599')
   })

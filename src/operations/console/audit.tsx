@@ -38,7 +38,6 @@ const ACTS = [
   'proof.assert',
   'branding.change',
   'user.report',
-  'users.export',
   'sessions.export',
   'revocations.export',
   'stream.create',

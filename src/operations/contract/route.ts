@@ -45,7 +45,10 @@ interface Act<
   rejects?: readonly (404 | 409 | 422)[]
   /** True if the act accepts `Idempotency-Key`. */
   repeatable?: true
-  /** The act's name in the audit log, if the handler records it by `record`. */
+  /**
+   * The act's name in the audit log. The handler then calls `record`. An act that the console
+   * carries out too has a function in `acts`, which records it by `withAudit`.
+   */
   audit?: string
 }
 
@@ -129,7 +132,7 @@ export function route<
     answers,
     may,
     repeatable,
-    audit = '',
+    audit,
     ...about
   } = act
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
@@ -142,7 +145,7 @@ export function route<
     ...(repeatable && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
-  const [[done, [, content]] = ['', ['']]] = Object.entries<Answer>(answers)
+  const [[status, [, content]] = ['', ['']]] = Object.entries<Answer>(answers)
   const mount = (api: Hono<AdminEnv>, needs: Parameters<Route>[1]): void => {
     const handler = async (c: Context<AdminEnv>): Promise<Response> => {
       const caller = callerOf(c, need)
@@ -152,7 +155,7 @@ export function route<
         body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')
       ) as z.output<B>
       const perform = async (): Promise<Response> => {
-        const said = await answer({
+        const result = await answer({
           ...needs,
           c,
           caller,
@@ -161,16 +164,17 @@ export function route<
           query,
           body: fieldsOf(wire),
           wire,
-          record: (target, details, done, result) => {
+          record: (target, details, ...rest) => {
+            if (audit === undefined) throw new Error(`${act.id} has no name in the audit log.`)
             const { caseReference, comment } = fieldsOf(wire ?? query) as CaseAndComment
-            const entry = { act: audit ?? '', target, details, caseReference, comment }
-            return withAudit(needs.deps, caller, entry, done, result)
+            const entry = { act: audit, target, details, caseReference, comment }
+            return withAudit(needs.deps, caller, entry, ...rest)
           },
         })
         const schema = content?.['application/json']
-        return said instanceof Response || schema === undefined
-          ? (said as Response)
-          : c.json(shown(schema, said as never), Number(done) as 200)
+        return result instanceof Response || schema === undefined
+          ? (result as Response)
+          : c.json(shown(schema, result as never), Number(status) as 200)
       }
       return repeatable ? answeredOnce(needs.deps, caller, wire, c, perform) : perform()
     }

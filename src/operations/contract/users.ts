@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import type { HeldRecord } from '../../../db/types.ts'
-import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import type { Recording } from '../../clients/with-audit.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
@@ -50,6 +49,7 @@ export const userRoutes = [
     'POST /users/export',
     {
       id: 'exportUser',
+      audit: 'users.export',
       summary:
         'Exports what the broker holds about a user, in pages: send `next` back until it is null',
       body: exportRequest,
@@ -61,7 +61,7 @@ export const userRoutes = [
       },
       rejects: [404],
     },
-    ({ deps, caller, body }) => exportPage(deps, caller, body),
+    ({ deps, record, body }) => exportPage(deps, record, body),
   ),
   route(
     'POST /users/erase',
@@ -123,11 +123,11 @@ interface Place {
  */
 async function exportPage(
   deps: Deps,
-  caller: Caller,
+  record: Recording,
   body: Fields<z.output<typeof exportRequest>>,
 ) {
   const { sub, cursor: first } =
-    'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
+    'next' in body ? openPlace(deps, body.next) : await begin(deps, record, body)
   const records: HeldRecord[] = []
   let cursor = first
   for (let acts = 0; acts < ACTS_IN_A_PAGE && records.length < RECORDS; acts++) {
@@ -154,20 +154,13 @@ function openPlace({ sealer }: Deps, next: string): Place {
   return JSON.parse(opened.toString('utf8')) as Place
 }
 
-type Named = Exclude<Fields<z.output<typeof exportRequest>>, { next: string }>
-
 async function begin(
   deps: Deps,
-  caller: Caller,
-  { caseReference, comment, ...who }: Named,
+  record: Recording,
+  user: Parameters<typeof subOf>[1],
 ): Promise<Place> {
-  const sub = await subOf(deps, who)
-  return withAudit(
-    deps,
-    caller,
-    { act: 'users.export', target: `subject ${sub}`, caseReference, comment },
-    async () => ({ sub, cursor: undefined }),
-  )
+  const sub = await subOf(deps, user)
+  return record(`subject ${sub}`, undefined, async () => ({ sub, cursor: undefined }))
 }
 
 const noSuchUser = (): Problem =>
