@@ -15,7 +15,7 @@ import { listOf } from './values.ts'
 
 /**
  * Statements, written once for every engine as Drizzle SQL over the schema's columns. A module of
- * acts makes its statements when it is loaded; each engine renders and prepares each of them once.
+ * acts names its statements when it is loaded; each engine builds and prepares each of them once.
  * Rows have the names of the fields and the types of the schema.
  */
 
@@ -33,17 +33,17 @@ const known: AnyStatement[] = []
 export const allStatements = (): readonly AnyStatement[] => known
 
 class Prepared<P extends Params, R> implements Statement<P, R> {
-  readonly #template: SQL
+  readonly #build: () => SQL
   readonly #rendered: Partial<Record<EngineName, Query>> = {}
   readonly onlyLocks: boolean
-  constructor(template: SQL, onlyLocks = false) {
-    this.#template = template
+  constructor(build: () => SQL, onlyLocks = false) {
+    this.#build = build
     this.onlyLocks = onlyLocks
     known.push(this)
   }
   /** Renders once for each engine; all stores of a process share the result. */
   render(engine: EngineName, dialect: SqlDialect): Query {
-    return (this.#rendered[engine] ??= renderFor(engine, () => dialect.sqlToQuery(this.#template)))
+    return (this.#rendered[engine] ??= renderFor(engine, () => dialect.sqlToQuery(this.#build())))
   }
   *get(params: P): Act<R | undefined> {
     return (yield { statement: this, params, wants: 'get' }) as R | undefined
@@ -97,12 +97,12 @@ export function query<P extends Params, F extends Fields>(
   fields: F,
   build: (p: Takes<P>, f: SQL) => SQL,
 ): Statement<P, RowOf<F>> {
-  return new Prepared(build(placeholders, fieldList(fields)))
+  return new Prepared(() => build(placeholders, fieldList(fields)))
 }
 
 /** Makes a statement that returns no rows. */
 export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statement<P, never> {
-  return new Prepared(build(placeholders))
+  return new Prepared(() => build(placeholders))
 }
 
 /**
@@ -114,7 +114,7 @@ export function lockRows<P extends Params>(
   where: (p: Takes<P>) => SQL,
 ): Statement<P, never> {
   return new Prepared(
-    sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`,
+    () => sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`,
     true,
   )
 }
@@ -129,10 +129,11 @@ export const lockByName = (
   how: 'shared' | 'alone',
 ): Statement<{ name: string }, never> =>
   new Prepared(
-    perEngine({
-      sqlite: sql`SELECT 1`,
-      postgres: sql`SELECT ${sql.raw(how === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock')}(${sql.raw(String(about))}, hashtext(${sql.placeholder('name')}))`,
-    }),
+    () =>
+      perEngine({
+        sqlite: sql`SELECT 1`,
+        postgres: sql`SELECT ${sql.raw(how === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock')}(${sql.raw(String(about))}, hashtext(${sql.placeholder('name')}))`,
+      }),
     true,
   )
 

@@ -299,15 +299,6 @@ export interface ProxySettings {
   noProxy: string
 }
 
-/**
- * Undici's own `fetch` with the types of Node's. Node's `fetch` accepts no agent of another copy of
- * undici.
- */
-const fetchThrough = undiciFetch as unknown as (
-  url: string,
-  init: Omit<RequestInit, 'dispatcher'> & { dispatcher: EnvHttpProxyAgent },
-) => Promise<Response>
-
 type Options = ConstructorParameters<typeof EnvHttpProxyAgent>[0]
 
 /**
@@ -317,14 +308,22 @@ type Options = ConstructorParameters<typeof EnvHttpProxyAgent>[0]
 const proxyAgent = ({ https, noProxy }: ProxySettings, options: Options = {}): EnvHttpProxyAgent =>
   new EnvHttpProxyAgent({ ...options, httpProxy: '', httpsProxy: https, noProxy })
 
-/** Returns a `fetch` that uses the proxy. */
+/**
+ * Returns undici's own `fetch`, with the types of Node's, through the proxy. Node's `fetch` accepts
+ * no agent of another copy of undici.
+ */
 export function proxiedFetch(
   settings: ProxySettings,
   options: Options = {},
 ): { fetch: (url: string, init: RequestInit) => Promise<Response>; close(): Promise<void> } {
   const dispatcher = proxyAgent(settings, options)
+  // Undici loads it when it is read, and few brokers have a proxy.
+  const fetch = undiciFetch as unknown as (
+    url: string,
+    init: Omit<RequestInit, 'dispatcher'> & { dispatcher: EnvHttpProxyAgent },
+  ) => Promise<Response>
   return {
-    fetch: (url, init) => fetchThrough(url, { ...init, dispatcher }),
+    fetch: (url, init) => fetch(url, { ...init, dispatcher }),
     close: () => dispatcher.destroy(),
   }
 }

@@ -18,11 +18,14 @@ export function addressRanges(ranges: readonly string[]): TrustedProxies {
   const list = new BlockList()
   for (const range of ranges) {
     const [address = '', prefix] = range.split('/')
-    const version = isIP(address)
-    const bits = prefix === undefined ? (version === 4 ? 32 : 128) : Number(prefix)
-    if (version === 0 || !Number.isInteger(bits) || bits < 0 || bits > (version === 4 ? 32 : 128))
+    const [family, bits] = address.includes(':')
+      ? (['ipv6', 128] as const)
+      : (['ipv4', 32] as const)
+    try {
+      list.addSubnet(address, prefix === undefined ? bits : Number(prefix || Number.NaN), family)
+    } catch {
       throw new Error(`${range} is neither an address nor a CIDR.`)
-    list.addSubnet(address, bits, version === 4 ? 'ipv4' : 'ipv6')
+    }
   }
   return list
 }
