@@ -11,11 +11,11 @@ import {
   type RowOf,
   type Takes,
 } from '../engine/statement.ts'
-import { deliveries, deliveryAttempts, revocations, streams, targets } from '../schema.ts'
+import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import { applyCountChanges } from './counts.ts'
-import { HELD, refFields, refOf } from './row.ts'
+import { HELD, hasTimeOf, refFields, refOf } from './row.ts'
 
 /** The operators' acts on deliveries that were not delivered: redrive or close them. */
 
@@ -46,6 +46,14 @@ const ofState = query(
   (p: Takes<Page>, f) =>
     sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
 )
+const ofTime = query(
+  fields,
+  (
+    p: Takes<Page & { seq: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')}
+    WHERE ${deliveries.state} = ${p.state} AND ${hasTimeOf(p.seq)} ${rising(p)}`,
+)
 const ofClient = query(
   fields,
   (
@@ -63,12 +71,6 @@ const ownerOf = query(
   columnsOf(targets, 'clientId'),
   (p: Takes<{ targetId: string }>, f) =>
     sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
-)
-// All deliveries of a revocation have its time, which is in the index of states.
-const timeOf = query(
-  columnsOf(revocations, 'atMs'),
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
 /** A delivery that its receiver polls, or that its stream does not push now, becomes held. */
 const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
@@ -151,12 +153,12 @@ function* decidePage(
   which: Which,
   decide: Decide,
 ): Act<{ rows: Row[]; next: Page | undefined }> {
-  const { targetId } = which
+  const { targetId, seq } = which
   const clientId =
     which.clientId ??
     (targetId === undefined ? undefined : ((yield* ownerOf.get({ targetId }))?.clientId ?? ''))
-  const found =
-    clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })
+  const ofAll = clientId === undefined ? ofState.all(page) : ofClient.all({ ...page, clientId })
+  const found = yield* seq === undefined ? ofAll : ofTime.all({ ...page, seq })
   const rows = found.filter((row) => isAmong(row, which))
   if (rows.length > 0) yield* decide(rows)
   const last = found.length < page.rows ? undefined : found.at(-1)
@@ -169,25 +171,24 @@ function* decidePage(
  * @param decided is called with the rows of each batch
  */
 async function decideEach(
-  { read, write, writePage }: Engine,
+  { write, writePage }: Engine,
   states: readonly DeliveryState[],
   which: Which,
   { decide, decided }: { decide: Decide; decided: (rows: Row[]) => void },
 ): Promise<void> {
-  const { id, seq } = which
+  const { id } = which
   if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
-  const atMs = seq === undefined ? undefined : ((await read(() => timeOf.get({ seq })))?.atMs ?? 0)
   const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
     for (
-      let page: Omit<Page, 'rows'> | undefined = { state, atMs: atMs ?? -1, id: '' };
+      let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' };
       page !== undefined;
       await pace.rest()
     ) {
       const from: Page = { ...page, rows: pace.rows }
       const { rows, next } = await writePage(() => decidePage(from, which, decide))
       decided(rows)
-      page = next !== undefined && next.atMs > (atMs ?? next.atMs) ? undefined : next
+      page = next
     }
 }
 

@@ -3,10 +3,10 @@ import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { query, type RowOf, type Takes } from '../engine/statement.ts'
-import { deliveries, deliveryCounts, revocations, targets } from '../schema.ts'
+import { deliveries, deliveryCounts, targets } from '../schema.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
-import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
+import { deliveryFields, deliveryOf, type DeliveryRow, hasTimeOf } from './row.ts'
 
 /** Lists and counts of deliveries for operators, newest first. */
 
@@ -55,12 +55,11 @@ const ofSeq = query(
   (p: Takes<Page & { seq: number }>, f) =>
     sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
 )
-// Their time is also that of the revocation, so the index of states has those in one state together.
 const ofSeqAndState = query(
   deliveryFields,
   (p: Takes<Page & { seq: number; state: string }>, f) =>
     sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state}
-      AND ${deliveries.createdAtMs} = (SELECT ${revocations.atMs} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}) ${falling(p)}`,
+      AND ${hasTimeOf(p.seq)} ${falling(p)}`,
 )
 const placeOf = query(
   { atMs: deliveries.createdAtMs, id: deliveries.id },

@@ -2,11 +2,10 @@ import { Queue, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import { within } from '../runtime/concurrency.ts'
 import type { Log } from '../runtime/log.ts'
-import type { DeliveryQueue, LocalLanes } from './interface.ts'
+import type { DeliveryQueue, Drive, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import {
   ANSWER_MS,
-  type Drive,
   type JobData,
   keepWorking,
   PacedWorker,
@@ -53,8 +52,8 @@ export async function openDeliveryQueue(deps: {
       : openRedis(engine, outages)
   const bull = server.queue
   let lanes: LocalLanes | undefined
+  let worker: { stop(): Promise<void> } | undefined
   const changes = new Changes(bull, outages, () => (lanes === undefined ? 0 : COLLECT_MS))
-  const workers = new Set<{ stop(): Promise<void> }>()
 
   return {
     bull,
@@ -66,14 +65,16 @@ export async function openDeliveryQueue(deps: {
     targets: () => lanes?.states() ?? [],
     work(local, drive) {
       lanes = local
-      const worker = startWorker(server, drive, outages)
-      workers.add(worker)
-      return {
+      const started = keepWorking(() =>
+        server.worker(drive).on('error', outages.down).on('ready', outages.up),
+      )
+      worker = {
         stop() {
           lanes = undefined
-          return worker.stop()
+          return started.stop()
         },
       }
+      return worker
     },
     health: () => healthOf(server, engine),
     durability: async () =>
@@ -81,9 +82,9 @@ export async function openDeliveryQueue(deps: {
     async close() {
       changes.close()
       outages.end()
-      // Workers stop before their connections end, because BullMQ's worker goes on requesting jobs
+      // The worker stops before its connection ends, because BullMQ's worker goes on requesting jobs
       // from an ended connection.
-      await Promise.all([...workers].map((worker) => worker.stop()))
+      await worker?.stop()
       await within(ANSWER_MS, bull.close()).catch(() => {})
       await server.close()
     },
@@ -170,23 +171,6 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
       engine: engine.kind,
       problem: `The queue server cannot be used (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
     }
-  }
-}
-
-function startWorker(server: Server, drive: Drive, outages: OutageLog): { stop(): Promise<void> } {
-  const open = (): Worker => {
-    const worker = server.worker(drive)
-    worker.on('error', outages.down)
-    worker.on('ready', outages.up)
-    return worker
-  }
-  const worker = keepWorking(open)
-  return {
-    async stop() {
-      // BullMQ waits for its server when it closes. If the server is down, the broker stops waiting
-      // after 3 s.
-      await within(ANSWER_MS, worker.stop()).catch(() => {})
-    },
   }
 }
 

@@ -34,6 +34,7 @@ export interface Driven {
   /** The time until they have to be looked at again. Undefined: none is pending. */
   againMs?: number | undefined
 }
+export type Drive = (seq: number) => Promise<Driven>
 
 /**
  * The work queue, implemented with BullMQ: one job for each revocation (docs/decisions/0065). The
@@ -58,7 +59,7 @@ export interface DeliveryQueue {
    * Delivers in this process: its lanes take what is sent, and `drive` runs for each job that is
    * due. `stop` waits for the running jobs.
    */
-  work(lanes: LocalLanes, drive: (seq: number) => Promise<Driven>): { stop(): Promise<void> }
+  work(lanes: LocalLanes, drive: Drive): { stop(): Promise<void> }
   /** Returns whether the queue's server answers, and which engine it is. */
   health(): Promise<{
     up: boolean

@@ -1,10 +1,10 @@
 import { createPostgresBackend, Queue, runMigrations, type Worker } from 'bullmq'
 import { Pool } from 'pg'
 import { within } from '../runtime/concurrency.ts'
+import type { Drive } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import {
   ANSWER_MS,
-  type Drive,
   openReady,
   PacedWorker,
   processorOf,

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DelayedError, UnrecoverableError, Worker, type Job } from 'bullmq'
 import type { DeliveryTotals } from '../../db/types.ts'
 import { systemClock } from '../runtime/clock.ts'
-import type { Driven } from './interface.ts'
+import { within } from '../runtime/concurrency.ts'
+import type { Drive } from './interface.ts'
 
 /**
  * The job of a revocation, and its worker, which works around two defects of BullMQ's: a loop that
@@ -13,7 +14,6 @@ export interface JobData {
   /** The number of the revocation. */
   seq: number
 }
-export type Drive = (seq: number) => Promise<Driven>
 type Ended = DeliveryTotals | undefined
 
 export const QUEUE_NAME = 'revocations'
@@ -128,7 +128,9 @@ export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
   return {
     async stop() {
       ending.abort()
-      await worker?.close()
+      // BullMQ waits for its server when it closes. If the server is down, the broker stops waiting
+      // after 3 s.
+      if (worker !== undefined) await within(ANSWER_MS, worker.close()).catch(() => {})
     },
   }
 }

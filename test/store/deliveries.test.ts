@@ -300,6 +300,22 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ).toBe('leased')
   })
 
+  test('of two revocations in one millisecond, the failed ones of one are listed and redriven', async () => {
+    const b = await open()
+    const [one] = await pending(b, 'sydney', 'hobart')
+    const [other] = await pending(b, 'perth')
+    for (const ref of [one, other])
+      await b.store.recordDelivery({ id: ref?.id ?? '', result: done(1, 'failed') })
+    expect((await b.store.findDelivery(other?.id ?? ''))?.createdAtMs).toBe(
+      (await b.store.findDelivery(one?.id ?? ''))?.createdAtMs,
+    )
+    const failed = { seq: one?.seq ?? 0, state: 'failed', limit: 10 } as const
+    expect(await b.store.listDeliveries(failed)).toMatchObject([{ id: one?.id }])
+    expect(await b.store.redrive({ seq: 99 })).toEqual([])
+    expect(await b.store.redrive({ seq: one?.seq })).toEqual([{ ...one, attempt: 1 }])
+    expect(await b.store.findDelivery(other?.id ?? '')).toMatchObject({ state: 'failed' })
+  })
+
   test('pending, rejected and failed ones are closed with a reason, which is part of their proof; nothing is sent after that', async () => {
     const b = await open()
     const [waiting, rejected, told] = await pending(b, 'sydney', 'perth', 'hobart').then((refs) =>
