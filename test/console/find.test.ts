@@ -171,6 +171,32 @@ describe('the overview', () => {
     )
   })
 
+  test.each([
+    [
+      'rejected',
+      'act today Case Manager Guardian rejects deliveries. Instance: Case Manager Guardian Deliveries: 1 rejected.',
+      'Correct its issuer, client id or clock. cmb deliveries list --client guardian shows its answers. Then: cmb deliveries redrive --client guardian',
+      'an-instance-rejects-logout-tokens',
+    ],
+    [
+      'failed',
+      'act now Case Manager Guardian has failed deliveries. Instance: Case Manager Guardian Deliveries: 1 failed.',
+      'Start the instance, or correct its logout address. cmb deliveries list --client guardian shows its answers. Then: cmb deliveries redrive --client guardian',
+      'an-instance-is-down',
+    ],
+  ] as const)(
+    'says of an instance whose delivery is %s what to do, whatever its name',
+    async (outcome, words, fix, section) => {
+      const { sessions } = await sessionsAt(rig, 'Guardian', ['Carol'])
+      await ended({ kind: 'session', sid: sessions[0]?.sid ?? '' })
+      const [delivery] = await rig.store.listDeliveries({ limit: 1 })
+      await attempted(rig, delivery?.id ?? '', outcome)
+      const { text } = await (await atConsole(rig, 'operator')).get('/ops')
+      for (const each of [words, `What to do: ${fix}`, `docs/runbook.md#${section}`])
+        expect(text).toContain(each)
+    },
+  )
+
   test('every section of the runbook that a check names is there, and every check that is named', () => {
     const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (.+)$/gm)].map(
       ([, title = '']) =>

@@ -141,7 +141,19 @@ const unsettled = ({ state, count }: { state: DeliveryState; count: number }): b
 export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
-export function healthOf(one: InstanceNow): { health: Health; why: string } {
+/** The reason for which an instance needs an operator. */
+export type Trouble = 'down' | 'failed' | 'rejects' | 'unreached' | 'unguarded'
+
+interface InstanceHealth {
+  health: Health
+  trouble?: Trouble
+  /** Completes a sentence that begins with the instance's name. */
+  why: string
+  /** The last failure of an address that does not answer. */
+  failure?: string | undefined
+}
+
+export function healthOf(one: InstanceNow): InstanceHealth {
   const down = one.targets.find(
     ({ state, pending }) =>
       state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0),
@@ -149,16 +161,25 @@ export function healthOf(one: InstanceNow): { health: Health; why: string } {
   if (down !== undefined)
     return {
       health: 'bad',
-      why: ['does not answer', down.state?.lastFailure].filter(Boolean).join(': '),
+      trouble: 'down',
+      why: 'does not answer',
+      failure: down.state?.lastFailure,
     }
-  if (one.counts.failed > 0) return { health: 'bad', why: 'deliveries failed' }
-  if (one.counts.rejected > 0) return { health: 'ill', why: 'rejects deliveries' }
-  if (one.unreached) return { health: 'ill', why: 'has neither a guard nor a logout address' }
+  if (one.counts.failed > 0)
+    return { health: 'bad', trouble: 'failed', why: 'has failed deliveries' }
+  if (one.counts.rejected > 0)
+    return { health: 'ill', trouble: 'rejects', why: 'rejects deliveries' }
+  if (one.unreached)
+    return {
+      health: 'ill',
+      trouble: 'unreached',
+      why: 'has neither a guard nor a logout address',
+    }
   if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected))
-    return { health: 'ill', why: 'no guard is connected' }
-  if (one.counts.pending > 0) return { health: 'waits', why: 'deliveries are pending' }
+    return { health: 'ill', trouble: 'unguarded', why: 'has no connected guard' }
+  if (one.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
-    return { health: 'waits', why: 'a guard is behind' }
+    return { health: 'waits', why: 'has a guard that is behind' }
   return { health: 'good', why: 'ok' }
 }
 

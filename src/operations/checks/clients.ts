@@ -1,7 +1,13 @@
 import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
+import {
+  healthOf,
+  type InstanceNow,
+  instancesNow,
+  isWatched,
+  type Trouble,
+} from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
@@ -108,28 +114,46 @@ async function instances({ deps }: Looking): Promise<Found[]> {
   return [...found, ok(`${good} of ${all.length} instances get their revocations.`)]
 }
 
+const RESTORE = 'Start the instance, or correct its logout address.'
+/** The remedy for each trouble, and the section of docs/runbook.md that helps. */
+const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
+  down: [RESTORE, 'an-instance-is-down'],
+  failed: [RESTORE, 'an-instance-is-down'],
+  rejects: ['Correct its issuer, client id or clock.', 'an-instance-rejects-logout-tokens'],
+  unreached: [
+    'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
+    'a-guard-is-outdated-or-gone',
+  ],
+  unguarded: ['Start its guards. cmb guards shows them.', 'a-guard-is-outdated-or-gone'],
+}
+
 /** Returns the problem of an instance: its cause, what follows from it, and what to do. */
 function problemOf(one: InstanceNow): Found[] {
-  const { clientId: id, name, unreached, guards, counts, tokenSeconds, targets } = one
-  const { health, why } = healthOf(one)
-  if (health === 'good' || health === 'waits') return []
+  const { clientId: id, name, guards, counts, tokenSeconds, targets } = one
+  const { health, trouble, why, failure } = healthOf(one)
+  if (trouble === undefined) return []
   const left = (['pending', 'rejected', 'failed'] as const)
     .filter((state) => counts[state] > 0)
     .map((state) => `${counts[state]} ${state}`)
-  const honors =
-    guards.length > 0 ? '' : ` It accepts a revoked access token for up to ${tokenSeconds} seconds.`
-  const fix = unreached
-    ? 'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).'
-    : left.length === 0
-      ? `Start the instance and its guards. cmb guards shows them.`
-      : `Start the instance, or correct its logout address. cmb deliveries list --client ${id} says why; then cmb deliveries redrive --client ${id}`
+  const [fix, runbook] = HELP[trouble]
+  const redrive =
+    counts.rejected + counts.failed === 0
+      ? ''
+      : ` cmb deliveries list --client ${id} shows its answers. Then: cmb deliveries redrive --client ${id}`
   const oldest = Math.min(...targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
   return [
     {
       state: health === 'bad' ? 'failed' : 'warning',
       about: `client ${id}`,
-      found: `${name} ${why}.${left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`}${honors}`,
-      fix,
+      found: [
+        `${name} ${why}${failure === undefined ? '' : `: ${failure}`}.`,
+        left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`,
+        guards.length > 0
+          ? ''
+          : ` It accepts a revoked access token for up to ${tokenSeconds} seconds.`,
+      ].join(''),
+      fix: `${fix}${redrive}`,
+      runbook,
       ...(Number.isFinite(oldest) && { since_ms: oldest }),
     },
   ]

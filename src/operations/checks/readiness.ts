@@ -97,6 +97,7 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
           urgency: urgencyOf(one),
           found: one.found,
           fix: one.fix,
+          runbook: one.runbook,
           about: group.flatMap(({ about }) => about ?? []),
           ...(since.length > 0 && { since_ms: Math.min(...since) }),
         },

@@ -1,3 +1,4 @@
+import type { Child } from 'hono/jsx'
 import type { Problem } from '../checks/readiness.ts'
 import { Live, Panel } from './layout.tsx'
 import { nameOf, plural, span, when } from './format.ts'
@@ -80,22 +81,14 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
   const { check, urgency, found, fix, about, since_ms: sinceMs } = problem
   const nowMs = request.deps.clock.nowMs()
   const [, cause = found, then = ''] = /^(.*?[.!])\s+(.+)$/s.exec(found) ?? []
-  const runbook = sectionOf(check, cause)
-  const [{ words, tag }, clientId] = [URGENCY[urgency], /^client (\S+)$/.exec(about[0] ?? '')?.[1]]
+  const runbook = problem.runbook ?? RUNBOOK[check]
+  const { words, tag } = URGENCY[urgency]
   return (
     <li class={urgency === 'now' ? 'alert bad' : 'alert'}>
       <h3>
         <span class={tag}>{words}</span> {cause}
       </h3>
-      {about.length === 0 ? null : (
-        <p class="small">
-          {about.length === 1 && clientId !== undefined ? (
-            <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>
-          ) : (
-            about.join(', ')
-          )}
-        </p>
-      )}
+      {about.length === 0 ? null : <p class="small">{aboutWords(request, about)}</p>}
       {then === '' ? null : <p>{then}</p>}
       {fix === undefined ? null : (
         <p>
@@ -114,11 +107,15 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
   )
 }
 
-/** Returns the section of the runbook. What is wrong with an instance decides which one helps. */
-function sectionOf(check: string, cause: string): string | undefined {
-  if (check !== 'instances') return RUNBOOK[check]
-  if (cause.includes('rejects')) return 'an-instance-rejects-logout-tokens'
-  return cause.includes('guard') ? RUNBOOK['guard-leases'] : RUNBOOK[check]
+/** Names the things that a problem concerns. A single instance is a link to its page. */
+function aboutWords({ deps }: ConsoleRequest, about: readonly string[]): Child {
+  const [, clientId] = (about.length === 1 && /^client (\S+)$/.exec(about[0] ?? '')) || []
+  if (clientId === undefined) return about.join(', ')
+  return (
+    <>
+      Instance: <a href={clientLink(clientId)}>{nameOf(deps, clientId)}</a>
+    </>
+  )
 }
 
 /**

@@ -233,6 +233,10 @@ const part = z.object({
   engine: text.optional(),
   differences: z.array(text).optional(),
 })
+const since_ms = milliseconds.optional().meta({ description: 'since when' })
+const runbook = text
+  .optional()
+  .meta({ description: 'the section of docs/runbook.md, where that of the check does not help' })
 export const finding = shape('Finding', {
   check: text.meta({ description: 'the id of the check: docs/checks.md' }),
   about: text.optional().meta({ description: 'the thing, where a check looks at several' }),
@@ -241,7 +245,8 @@ export const finding = shape('Finding', {
   fix: text.optional().meta({ description: 'what to do' }),
   tid: text.optional().meta({ description: 'the tenant it is about' }),
   engine: text.optional().meta({ description: 'the kind of queue server' }),
-  since_ms: milliseconds.optional().meta({ description: 'since when' }),
+  since_ms,
+  runbook,
 })
 export const problem = shape('OperatorProblem', {
   check: text,
@@ -251,7 +256,8 @@ export const problem = shape('OperatorProblem', {
   found: text.meta({ description: 'what is wrong and what follows' }),
   fix: text.optional().meta({ description: 'what to do' }),
   about: z.array(text).meta({ description: 'the things that it concerns' }),
-  since_ms: milliseconds.optional().meta({ description: 'since when' }),
+  since_ms,
+  runbook,
 })
 export const readiness = shape('Readiness', {
   status: z
