@@ -44,7 +44,9 @@ describe('cmb lock', () => {
     expect(again.out).toContain('is locked already')
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     const list = await type(['locks', 'list'])
-    expect(list.out).toContain(`${lock?.id}  user ${TENANT} ${session.user.oid}`)
+    expect(list.out).toContain(
+      `${lock?.id}  Alice Adams · alice@contoso.example (user ${TENANT} ${session.user.oid})`,
+    )
     expect(list.out).toContain('INC-7')
     expect((await type(['unlock', lock?.id ?? ''], 'erin')).out).toBe(
       `Lifted: user ${TENANT} ${session.user.oid} may sign in again.\n`,
@@ -80,6 +82,14 @@ describe('cmb lock', () => {
     )
     const made = await type(['lock', 'client', 'sydney', '--case', 'INC-8'], 'olga', 'yes')
     expect(made.out).toMatch(/^Locked: client sydney, by lock l_\w+/)
+    for (const [command, words] of [
+      [
+        ['status'],
+        'Case Manager Sydney (client sydney)  cmb@olga (unverified)  INC-8  it is lifted',
+      ],
+      [['clients', 'list'], 'by cmb@olga (unverified), INC-8, until it is lifted'],
+    ] as const)
+      expect((await type([...command])).out).toContain(words)
     expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({
       locks: [{ target: { client_id: 'sydney' } }],
     })

@@ -33,6 +33,10 @@ describe('/ops/locks', () => {
     expect((await rig.store.statusBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
       'ended',
     )
+    expect((await olga.get('/ops')).text).toMatch(/Locked What.*Ulla.*Olga Operator.*INC-9/)
+    expect((await olga.get(`/ops/users/${sub}`)).text).toMatch(
+      /This user is locked\. By: Olga Operator\. Case: INC-9\. Until: /,
+    )
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     expect((await olga.get(`/ops/locks/lift?id=${lock?.id}`)).status).toBe(403)
     const adam = await atConsole(rig, 'administrator')
@@ -109,6 +113,11 @@ describe('/ops/locks', () => {
     expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([
       { target: { clientId: 'sydney' }, caseReference: 'INC-9', endsAt: undefined },
     ])
+    for (const page of ['/ops', '/ops/clients', '/ops/clients/sydney'])
+      expect((await fresh.get(page)).text).toMatch(
+        /locked.*By: Adam Administrator\. Case: INC-9\. Until: an administrator lifts it\./,
+      )
+    expect((await fresh.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
     const again = await fresh.get('/ops/lock/check?client=sydney')
     expect(again.text).toContain('This instance is locked already.')
     expect((await fresh.submitTo(again, '/ops/lock', { typed: 'sydney' })).text).toContain(

@@ -1,5 +1,6 @@
-import type { DeliveryState } from '../../../db/types.ts'
+import type { DeliveryState, Lock } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { lockKey } from '../../protocol/lock-target.ts'
 import type { TargetState } from '../../outbox/interface.ts'
 import { type GuardState, guardsNow } from './guards.ts'
 
@@ -33,6 +34,8 @@ export interface InstanceNow {
   name: string
   registered: boolean
   counts: Record<DeliveryState, number>
+  /** The open lock of the client. */
+  lock: Lock | undefined
   delivering: number
   targets: TargetNow[]
   guards: GuardState[]
@@ -55,13 +58,16 @@ const NONE: Record<DeliveryState, number> = {
   closed: 0,
 }
 
+const MOST_LOCKS = 1000
+
 export async function instancesNow(
   deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>,
 ): Promise<InstanceNow[]> {
-  const [counts, pending, targets, { guards }] = await Promise.all([
+  const [counts, pending, targets, locks, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
     deps.store.pendingTargets(),
     deps.store.listTargets(),
+    deps.store.listLocks({ state: 'open', kind: 'client', limit: MOST_LOCKS }),
     guardsNow(deps),
   ])
   const states = new Map(deps.queue.targets().map((one) => [one.targetId, one]))
@@ -86,6 +92,7 @@ export async function instancesNow(
           counts.filter((one) => one.clientId === clientId).map((one) => [one.state, one.count]),
         ),
       },
+      lock: locks.find(({ target }) => lockKey(target).key === clientId),
       delivering: mine.reduce((sum, { state }) => sum + (state?.running ?? 0), 0),
       targets: mine,
       guards: ownGuards,
@@ -194,5 +201,6 @@ export const worstFirst = (all: readonly InstanceNow[]): InstanceNow[] =>
   all.toSorted(
     (a, b) =>
       ORDER.indexOf(healthOf(a).health) - ORDER.indexOf(healthOf(b).health) ||
+      Number(b.lock !== undefined) - Number(a.lock !== undefined) ||
       a.name.localeCompare(b.name, 'en'),
   )

@@ -4,6 +4,7 @@ import { CommandFailure, EXIT } from './broker.ts'
 import { fromFile, METADATA, METADATA_FILE, type WithFile } from './client-metadata.ts'
 import { type Called, group, JSON_OUTPUT, local, option, sure, verb, YES } from './context.ts'
 import { agreed, type Agreeing } from './preview.ts'
+import { lockedBy, untilOf } from './locks.ts'
 import { json, members, table } from './show.ts'
 
 /** The commands `cmb clients`: registering instances, their secrets, and removing them. */
@@ -23,6 +24,9 @@ export const clientCommands = group(
           FROM: 'source',
           'AUTHENTICATES BY': 'token_endpoint_auth_method',
           'LOGOUT ADDRESSES': (one) => one.backchannel_logout_uris.length,
+          LOCKED: ({ lock }) =>
+            lock &&
+            `by ${lockedBy(lock)}, ${lock.case_reference ?? 'no case'}, until ${untilOf(lock)}`,
         },
         'None yet: cmb clients add --help',
       ),

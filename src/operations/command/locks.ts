@@ -2,7 +2,7 @@ import { type AnswerTo, CommandFailure, EXIT, type Json } from './broker.ts'
 import { CASE_AND_COMMENT, type Called, group, option, paged, verb, YES } from './context.ts'
 import { readMoment } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
-import { table, time } from './show.ts'
+import { table, time, withName } from './show.ts'
 
 interface UserOptions extends Agreeing {
   subject?: string
@@ -32,8 +32,14 @@ export function userIn({ subject, tid, oid }: UserOptions): Json {
   throw new CommandFailure(EXIT.usage, 'Name the user: --subject, or --tid with --oid.')
 }
 
+export const untilOf = ({ ends_at: at }: Locked['lock']): string =>
+  at === null ? 'it is lifted' : time(at)
+
 type Locked = AnswerTo<'POST /locks'>
-const nameOf = ({ target }: Locked['lock']): string => Object.values(target).join(' ')
+export const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
+  withName(name, Object.values(target).join(' '))
+export const lockedBy = ({ actor, actor_name: name }: Locked['lock']): string =>
+  withName(name, actor.id)
 
 function lockedWords({ outcome, lock: one }: Locked): string {
   if (outcome === 'already')
@@ -115,8 +121,8 @@ export const lockCommands = group(
           LOCK: 'id',
           WHAT: nameOf,
           AT: 'at',
-          BY: ({ actor }) => actor.id,
-          UNTIL: 'ends_at',
+          BY: lockedBy,
+          UNTIL: untilOf,
           LIFTED: ({ lifted }) =>
             lifted === null ? '' : `${time(lifted.at)} by ${lifted.actor.id}`,
           CASE: 'case_reference',

@@ -1,6 +1,7 @@
 import { withoutLeaseWords } from '../acts/guards.ts'
 import { type AnswerTo, EXIT } from './broker.ts'
 import { verb } from './context.ts'
+import { lockedBy, nameOf, untilOf } from './locks.ts'
 import { columns, lines, table, timeMs } from './show.ts'
 
 export const statusCommand = verb({
@@ -92,6 +93,19 @@ function statusWords(answer: AnswerTo<'GET /status'>): string {
       ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
+    ...(answer.locks.length === 0
+      ? []
+      : [
+          columns(
+            ['LOCKED', 'BY', 'CASE', 'UNTIL'],
+            answer.locks.map((one) => [
+              nameOf(one),
+              lockedBy(one),
+              one.case_reference,
+              untilOf(one),
+            ]),
+          ),
+        ]),
     ...(brokers.length === 0
       ? []
       : [columns(['PROCESS ON', 'KIND', 'VERSION', 'STARTED', 'HEARTBEAT', 'WORK'], brokers)]),

@@ -34,6 +34,10 @@ const plain = (cell: Cell): string =>
 export const lines = (pairs: readonly (readonly [string, Cell])[]): string =>
   columns(['', ''], pairs).split('\n').slice(1).join('\n')
 
+/** Puts the name before the id, if the broker knows it. */
+export const withName = (name: string | undefined, id: string): string =>
+  name === undefined ? id : `${name} (${id})`
+
 /** Formats epoch seconds as UTC. */
 export const time = (at: unknown): string =>
   typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-'

@@ -1,10 +1,10 @@
 import type { Child } from 'hono/jsx'
-import type { DeliveryState } from '../../../db/types.ts'
+import type { DeliveryState, Lock } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
-import { count, span, STATE, untilOf, when } from './format.ts'
+import { count, lockWords, span, STATE, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from '../acts/instances.ts'
 import { SOURCE } from './registered.tsx'
@@ -23,12 +23,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
   const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
   if (client === undefined && now === undefined)
     return nothingHere(request, 'No client of that ID is registered.', '/clients')
-  const [lock] = await deps.store.listLocks({
-    state: 'open',
-    kind: 'client',
-    key: clientId,
-    limit: 1,
-  })
+  const lock = now?.lock
   const nowMs = deps.clock.nowMs()
   const stream = await streamNow(request, clientId)
   return consolePage(
@@ -41,7 +36,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
           kind="warn"
           title="This client is locked. The broker issues it no code and no token."
         >
-          Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
+          {await lockWords(request, lock)} <a href="/ops/locks">Locks</a>
         </Notice>
       )}
       <Live id="now">
@@ -55,12 +50,20 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
       {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
       {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
-      <More request={request} clientId={clientId} />
+      <More request={request} clientId={clientId} lock={lock} />
     </>,
   )
 }
 
-const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string }) => (
+const More = ({
+  request,
+  clientId,
+  lock,
+}: {
+  request: ConsoleRequest
+  clientId: string
+  lock: Lock | undefined
+}) => (
   <Panel title="More">
     <ul class="bullets">
       <li>
@@ -79,9 +82,13 @@ const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string
     </ul>
     {isAdministrator(request) ? (
       <div class="row">
-        <LinkButton href={linkOf('/ops/lock/check', { client: clientId })} kind="danger">
-          Lock this instance
-        </LinkButton>
+        {lock === undefined ? (
+          <LinkButton href={linkOf('/ops/lock/check', { client: clientId })} kind="danger">
+            Lock this instance
+          </LinkButton>
+        ) : (
+          <LinkButton href={linkOf('/ops/locks/lift', { id: lock.id })}>Lift the lock</LinkButton>
+        )}
       </div>
     ) : null}
   </Panel>

@@ -1,5 +1,6 @@
-import type { Delivery, Session } from '../../../db/types.ts'
+import type { Delivery, Lock, Session } from '../../../db/types.ts'
 import { isNoClient } from '../acts/instances.ts'
+import { actorName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
@@ -82,8 +83,7 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   closed: { words: 'closed', tag: 'tag calm' },
 }
 
-export const whoIs = ({ user }: Pick<Session, 'user'>): string =>
-  [user.name, user.username].filter(Boolean).join(' · ') || user.oid
+export const whoIs = ({ user }: Pick<Session, 'user'>): string => userName(user)
 
 /** Returns the address as pages show it. The path of a webhook is left out: it may be a secret. */
 export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string =>
@@ -156,8 +156,17 @@ export async function actorWords(request: Reading, actor: Actor): Promise<string
   if (!(await mayRead(request, { actor }))) return BY[actor.kind]
   if (actor.kind === 'client') return nameOf(deps, actor.id)
   if (actor.kind === 'broker' || actor.kind === 'microsoft') return BY[actor.kind]
-  const subject = actor.id.startsWith('u_') ? await deps.store.findSubject(actor.id) : undefined
-  return subject?.name ?? subject?.username ?? actor.id
+  return (await actorName(deps, actor)) ?? actor.id
+}
+
+/** Says by whom something was locked, for which case, and until when. */
+export async function lockWords(request: Reading, lock: Lock): Promise<string> {
+  const { caseReference } = (await mayRead(request, lock)) ? lock : {}
+  return [
+    `By: ${await actorWords(request, lock.actor)}.`,
+    caseReference === undefined ? '' : ` Case: ${caseReference}.`,
+    ` Until: ${untilOf(lock)}.`,
+  ].join('')
 }
 
 /** Returns when a lock ends, to the minute, or that an administrator must lift it. */

@@ -1,12 +1,41 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
-import { count, plural, when } from './format.ts'
-import type { InstanceNow, TargetNow } from '../acts/instances.ts'
-import { linkOf } from './request.ts'
+import { count, lockWords, plural, when } from './format.ts'
+import { type Health, healthOf, type InstanceNow, type TargetNow } from '../acts/instances.ts'
+import { type ConsoleRequest, linkOf } from './request.ts'
 
 /**
  * Table cells about an instance: which of its logout addresses answer, and what its guards enforce.
  */
+
+const HEALTH_TAG: Record<Health, string> = {
+  bad: 'tag bad',
+  ill: 'tag wait',
+  waits: 'tag calm',
+  good: 'tag',
+}
+
+/** Says that an instance is locked, and what is wrong with it. */
+export async function stateOf(
+  request: ConsoleRequest,
+  one: InstanceNow | undefined,
+): Promise<Child> {
+  if (one === undefined) return ''
+  const { health, why } = healthOf(one)
+  const isShown = one.lock === undefined || health !== 'good'
+  return (
+    <>
+      {isShown ? <span class={HEALTH_TAG[health]}>{why}</span> : null}
+      {one.lock === undefined ? null : (
+        <>
+          {' '}
+          <span class="tag bad">locked</span>
+          <div class="small">{await lockWords(request, one.lock)}</div>
+        </>
+      )}
+    </>
+  )
+}
 
 export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
   one === undefined || one.targets.length === 0 ? (

@@ -1,3 +1,4 @@
+import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
 import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
@@ -48,23 +49,18 @@ interface TargetWords {
 /** A lock of the list. `isReadable`: the viewer may read its case and comment, and lift it. */
 type ShownLock = Lock & TargetWords & { isReadable: boolean }
 
-async function locksPage(request: ConsoleRequest): Promise<Response> {
+export async function lockList(
+  request: ConsoleRequest,
+  shown: readonly Lock[],
+  pages?: Parameters<typeof listOf>[1]['pages'],
+): Promise<Child> {
   const { deps } = request
-  const tid = tidOf(request)
-  const place = placeOf(request, LOCK_ID)
-  const found = await deps.store.listLocks({
-    state: 'open',
-    ...(tid !== undefined && { kind: 'user', key: tid }),
-    before: place.before,
-    limit: PAGE + 1,
-  })
-  const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
   const rows = shown.map(async (lock) => ({
     ...lock,
     ...(await targetWords(request, lock.target)),
     isReadable: await mayRead(request, lock),
   }))
-  const list = await listOf<ShownLock>(request, {
+  return listOf<ShownLock>(request, {
     label: 'Open locks',
     columns: [
       [
@@ -99,15 +95,27 @@ async function locksPage(request: ConsoleRequest): Promise<Response> {
     ],
     entries: await Promise.all(rows),
     none: 'Nothing is locked.',
-    pages: { place, next },
+    pages,
   })
+}
+
+async function locksPage(request: ConsoleRequest): Promise<Response> {
+  const tid = tidOf(request)
+  const place = placeOf(request, LOCK_ID)
+  const found = await request.deps.store.listLocks({
+    state: 'open',
+    ...(tid !== undefined && { kind: 'user', key: tid }),
+    before: place.before,
+    limit: PAGE + 1,
+  })
+  const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
   return consolePage(
     request,
     { title: 'Locks', at: '/locks' },
     <>
       <Done request={request} results={DONE} />
       <Panel>
-        {list}
+        {await lockList(request, shown, { place, next })}
         {tid === undefined ? <OtherLocks request={request} /> : null}
       </Panel>
     </>,

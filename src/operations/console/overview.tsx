@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import type { Lock } from '../../../db/types.ts'
 import { Notice } from '../../pages/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { brokersNow } from '../acts/brokers.ts'
@@ -7,15 +8,9 @@ import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { consolePage, Figures, Live, Panel, Table } from './layout.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
-import { addresses, guards } from './instance-cells.tsx'
-import {
-  type Health,
-  healthOf,
-  type InstanceNow,
-  instancesNow,
-  isWatched,
-  worstFirst,
-} from '../acts/instances.ts'
+import { addresses, guards, stateOf } from './instance-cells.tsx'
+import { type InstanceNow, instancesNow, isWatched, worstFirst } from '../acts/instances.ts'
+import { lockList } from './locks.tsx'
 import { Problems } from './problems.tsx'
 import { revocationList } from './revocations.tsx'
 import { count, span } from './format.ts'
@@ -30,15 +25,18 @@ const TIMES_OF = 200
 
 export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
   const { deps, now } = request
-  const [ready, instances, sessions, times, latest, failedWork, brokers] = await Promise.all([
-    readinessOf(deps, checks),
-    instancesNow(deps),
-    deps.store.liveSessionCount(now),
-    deps.store.revocationTimes({ limit: TIMES_OF }),
-    deps.store.listRevocations({ limit: 5 }),
-    deps.store.failedMicrosoftWork(MOST_SHOWN),
-    brokersNow(deps),
-  ])
+  const [ready, instances, sessions, times, latest, failedWork, brokers, locks] = await Promise.all(
+    [
+      readinessOf(deps, checks),
+      instancesNow(deps),
+      deps.store.liveSessionCount(now),
+      deps.store.revocationTimes({ limit: TIMES_OF }),
+      deps.store.listRevocations({ limit: 5 }),
+      deps.store.failedMicrosoftWork(MOST_SHOWN),
+      brokersNow(deps),
+      deps.store.listLocks({ state: 'open', limit: 5 }),
+    ],
+  )
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
   return consolePage(
@@ -47,7 +45,8 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
-      <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
+      {await instancesPanel(request, instances)}
+      {await lockedPanel(request, locks)}
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
         <FailedWork request={request} work={failedWork} />
@@ -88,16 +87,35 @@ const Now = ({
   </Live>
 )
 
-const Instances = ({ instances, nowMs }: { instances: readonly InstanceNow[]; nowMs: number }) => (
-  <Live id="instances">
-    <Panel title="Instances">
-      <Table
-        label="Instances"
-        head={HEAD}
-        rows={instances.map((one) => instanceRow(one, nowMs))}
-        none="No instance is registered yet: cmb clients add registers one."
-      />
-    </Panel>
+async function instancesPanel(
+  request: ConsoleRequest,
+  instances: readonly InstanceNow[],
+): Promise<Child> {
+  const shown = worstFirst(instances.filter(isWatched))
+  return (
+    <Live id="instances">
+      <Panel title="Instances">
+        <Table
+          label="Instances"
+          head={HEAD}
+          rows={await Promise.all(shown.map((one) => instanceRow(request, one)))}
+          none="No instance is registered yet: cmb clients add registers one."
+        />
+      </Panel>
+    </Live>
+  )
+}
+
+const lockedPanel = async (request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> => (
+  <Live id="locks">
+    {locks.length === 0 ? null : (
+      <Panel title="Locked">
+        {await lockList(request, locks)}
+        <p>
+          <a href="/ops/locks">All locks</a>
+        </p>
+      </Panel>
+    )}
   </Live>
 )
 
@@ -197,15 +215,7 @@ const number = (value: number, look: string, href: string): Child =>
     </a>
   )
 
-const HEALTH_TAG: Record<Health, string> = {
-  bad: 'tag bad',
-  ill: 'tag wait',
-  waits: 'tag calm',
-  good: 'tag',
-}
-
-function instanceRow(one: InstanceNow, nowMs: number): Child[] {
-  const { health, why } = healthOf(one)
+async function instanceRow(request: ConsoleRequest, one: InstanceNow): Promise<Child[]> {
   const list = (state: string): string => linkOf('/ops/deliveries', { client: one.clientId, state })
   return [
     <>
@@ -214,11 +224,11 @@ function instanceRow(one: InstanceNow, nowMs: number): Child[] {
       </strong>{' '}
       {one.registered ? null : <span class="tag calm">removed</span>}
     </>,
-    <span class={HEALTH_TAG[health]}>{why}</span>,
+    await stateOf(request, one),
     number(one.counts.pending, 'pending', list('pending')),
     number(one.counts.rejected, 'hurt', list('rejected')),
     number(one.counts.failed, 'hurt', list('failed')),
-    addresses(one, nowMs),
+    addresses(one, request.deps.clock.nowMs()),
     guards(one),
   ]
 }

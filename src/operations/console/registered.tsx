@@ -2,7 +2,7 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
 import { instancesNow } from '../acts/instances.ts'
-import { addresses, guards } from './instance-cells.tsx'
+import { addresses, guards, stateOf } from './instance-cells.tsx'
 import { when } from './format.ts'
 import { listOf } from './list.tsx'
 import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
@@ -31,6 +31,7 @@ async function clientsPage(request: ConsoleRequest): Promise<Response> {
           </>
         ),
       ],
+      ['State', ({ clientId }) => stateOf(request, instances.get(clientId))],
       ['Registered by', ({ source }) => SOURCE[source]],
       ['Who may use it', (one) => <span class="small">{whoMay(one)}</span>],
       [

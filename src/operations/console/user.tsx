@@ -11,7 +11,7 @@ import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
-import { isReason, mayRead, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
+import { isReason, lockWords, mayRead, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import { RevokeSession, SessionState } from './sessions.tsx'
@@ -120,7 +120,7 @@ async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Prom
   const mayLift = isAdministrator(request) && (await mayRead(request, open))
   return (
     <Notice kind="warn" title="This user is locked.">
-      <p>Until: {untilOf(open)}.</p>
+      <p>{await lockWords(request, open)}</p>
       {mayLift ? (
         <a href={pageLink(request, '/locks/lift', { id: open.id })}>Lift the lock</a>
       ) : null}

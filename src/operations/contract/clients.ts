@@ -4,6 +4,7 @@ import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
 import { Problem } from '../../clients/problem.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import { text } from '../../protocol/described.ts'
+import { lockKey } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import {
   add,
@@ -15,10 +16,12 @@ import {
   rotateSecret,
   shown,
 } from '../acts/clients.ts'
+import { openLocks } from '../acts/names.ts'
 import { dryRunShown } from '../acts/revocations.ts'
 import { dryRun, named } from './fields.ts'
 import { besideMetadata, client, described } from './registration.ts'
-import { dryRunOfChange } from './shapes.ts'
+import { dryRunOfChange, lock } from './shapes.ts'
+import { shown as shownLock } from './wire.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
@@ -26,6 +29,8 @@ import { ok, route } from './route.ts'
  * Registrations of instances. A secret is only in the answer that created it; only the source of a
  * registration changes it.
  */
+
+const MOST_LOCKS = 1000
 
 const ignored = Object.fromEntries(
   [...Object.keys(besideMetadata), 'client_secret'].map((name) => [name, z.unknown().optional()]),
@@ -51,7 +56,16 @@ export const clientRoutes = [
       summary: 'Lists the registered clients',
       answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
     },
-    async ({ deps }) => ({ clients: (await deps.store.listClients()).map(shown) }),
+    async ({ deps }) => {
+      const [clients, locks] = await Promise.all([
+        deps.store.listClients(),
+        openLocks(deps, MOST_LOCKS, 'client'),
+      ])
+      const lockOf = new Map(locks.map((one) => [lockKey(one.target).key, shownLock(lock, one)]))
+      return {
+        clients: clients.map((one) => ({ ...shown(one), lock: lockOf.get(one.clientId) })),
+      }
+    },
   ),
   route(
     'GET /clients/:id',

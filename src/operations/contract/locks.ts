@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { lockTargetName } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { liftAs, lockAs, mustBeAllowed, NO_LOCK, previewedLock, resolved } from '../acts/locks.ts'
+import { withNames } from '../acts/names.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
 import { caseAndComment, dryRun, guid, idText, limit, named, nullable } from './fields.ts'
 import { lock, lockTarget, namedTarget, preview } from './shapes.ts'
@@ -81,7 +83,8 @@ export const lockRoutes = [
     },
     async ({ deps, query: { tid, clientId, ...query } }) => {
       const locks = await deps.store.listLocks({ ...query, key: tid ?? clientId })
-      return { locks, next: locks.length < query.limit ? null : locks.at(-1)?.id }
+      const named = await withNames(deps, locks, ({ target }) => lockTargetName(target))
+      return { locks: named, next: locks.length < query.limit ? null : locks.at(-1)?.id }
     },
   ),
   route(

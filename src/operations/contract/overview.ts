@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { brokersNow } from '../acts/brokers.ts'
+import { openLocks } from '../acts/names.ts'
 import { guardsNow } from '../acts/guards.ts'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
@@ -20,15 +21,17 @@ export const overviewRoutes = [
     },
     async ({ deps, checks, now }) => {
       const { store, config } = deps
-      const [report, log, pending, liveSessions, failedWork, counts, brokers] = await Promise.all([
-        readinessOf(deps, checks),
-        store.head(),
-        store.pendingTargets(),
-        store.liveSessionCount(now),
-        store.failedMicrosoftWork(MOST_SHOWN),
-        store.deliveryCounts(),
-        brokersNow(deps),
-      ])
+      const [report, log, pending, liveSessions, failedWork, counts, brokers, locks] =
+        await Promise.all([
+          readinessOf(deps, checks),
+          store.head(),
+          store.pendingTargets(),
+          store.liveSessionCount(now),
+          store.failedMicrosoftWork(MOST_SHOWN),
+          store.deliveryCounts(),
+          brokersNow(deps),
+          openLocks(deps, 20),
+        ])
       const undelivered = counts.flatMap(({ state, ...one }) =>
         state === 'rejected' || state === 'failed' ? [{ ...one, state }] : [],
       )
@@ -39,6 +42,7 @@ export const overviewRoutes = [
         log,
         liveSessions,
         brokers,
+        locks,
         pending,
         undelivered,
         failedMicrosoftWork,

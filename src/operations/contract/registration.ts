@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
 import { wireSchema } from '../../clients/metadata.ts'
+import { lock } from './shapes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 
 /**
@@ -14,6 +15,7 @@ export const besideMetadata = {
   secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
   created_at: seconds,
   updated_at: seconds,
+  lock: lock.optional().meta({ description: 'its open lock, in lists' }),
 }
 /** The members of a registration, with what each means. */
 export const described = wireSchema(true)

@@ -9,6 +9,10 @@ const count = z.int()
 const values = z.record(text, z.unknown())
 
 const actor = shape('Actor', { kind: text, id: text })
+const names = {
+  actor_name: text.optional().meta({ description: 'of who acted, where the broker knows it' }),
+  target_name: text.optional().meta({ description: 'of the target, where the broker knows it' }),
+}
 export const auditEntry = shape('AuditEntry', {
   id: count,
   at_ms: milliseconds,
@@ -188,6 +192,7 @@ export const lock = shape('Lock', {
   seq: count
     .nullable()
     .meta({ description: 'of its revocation; null where the user had not signed in yet' }),
+  ...names,
   lifted: z.object({ at: seconds, actor, case_reference: nullable, comment: nullable }).nullable(),
 })
 
@@ -289,6 +294,7 @@ export const status = readiness
       description:
         'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite',
     }),
+    locks: z.array(lock).meta({ description: 'the newest open ones, 20 at most' }),
     pending: z.array(
       z.object({
         target_id: text,
