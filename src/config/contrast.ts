@@ -34,12 +34,12 @@ function mixed(color: string, other: string, share: number): string {
 }
 
 /** The minimum contrast of text (WCAG 1.4.3, level AA). */
-export const READABLE = 4.5
+const READABLE = 4.5
 /**
  * The darkest background of light pages and, below, the lightest one of dark pages that has text in
  * the accent color.
  */
-export const LIGHT_GROUND = '#e9f1f4'
+const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
 /** The palest text directly on the page background of light pages, `--soft` in the style sheet. */

@@ -46,7 +46,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   look: {
     title: 'What users see',
-    text: 'Names, links, logo and color of the users’ pages. Administrators enter names, links, color and images at `/setup/branding` too, with a preview. A field that is saved there takes precedence over its variable, on every broker within a second. The broker reads image files once, at start, and serves all images itself: no page makes a request to another host.',
+    text: 'Names, links, logo and color of the users’ pages. Administrators enter names, links, color and images at `/setup/branding` too. A field that is saved there takes precedence over its variable, on every broker within a second. The broker reads image files once, at start, and serves all images itself: no page makes a request to another host.',
   },
   parts: {
     title: 'Queue, database, clients',

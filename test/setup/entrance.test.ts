@@ -17,6 +17,7 @@ describe('the entrance of /setup', () => {
     for (const path of [
       '/setup',
       '/setup/register',
+      '/setup/register/script',
       '/setup/connect',
       '/setup/checks',
       '/setup/add-tenant',
@@ -134,26 +135,32 @@ describe('the entrance of /setup', () => {
 })
 
 describe('what to register', () => {
-  test('every value is on the page, in the manifest and in the script', async () => {
+  test('every value is on the page and in the script to download', async () => {
     const world = await createWorld()
     await enter(world)
-    const page = (await world.browser.get('/setup/register')).text
+    const page = await world.browser.get('/setup/register')
+    const script = (await world.browser.press(page, 'Script for one tenant')).html
     for (const value of [
       `${ISSUER}/signin/callback`,
       `${ISSUER}/logout/return`,
       `${ISSUER}/signal/microsoft/front-channel-logout`,
-      'sid, login_hint, auth_time, acrs, email',
       'Broker.Operator',
       'Broker.Auditor',
       'Broker.Administrator',
       'CaseManager.User',
-      'User.Read.All',
-      'offline_access',
-      'AzureADMyOrg',
     ])
-      expect(page).toContain(value)
-    expect((await world.browser.get('/setup/register?tenants=several')).text).toContain(
-      'AzureADMultipleOrgs',
-    )
+      expect([page.text, script]).toEqual([
+        expect.stringContaining(value),
+        expect.stringContaining(value),
+      ])
+    for (const value of ['sid, login_hint, auth_time, acrs, email', 'User.Read.All'])
+      expect(page.text).toContain(value)
+    expect(page.text).toContain('offline_access')
+    expect(script).toContain('AzureADMyOrg')
+    const several = await world.browser.press(page, 'Script for several tenants')
+    expect([several.headers.get('content-disposition'), several.html]).toEqual([
+      'attachment; filename="register-case-manager.sh"',
+      expect.stringContaining('AzureADMultipleOrgs'),
+    ])
   })
 })

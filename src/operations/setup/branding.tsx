@@ -8,16 +8,12 @@ import {
 } from '../acts/branding.ts'
 import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
-import { readAsset } from '../../pages/assets.ts'
-import { Button, Tick } from '../../pages/components.tsx'
+import { Button, LinkButton, Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { lookOf } from '../../pages/look.ts'
-import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../../config/contrast.ts'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 
-/** The branding of the organization: names, links, a color and images, with a live preview. */
+/** The branding of the organization: names, links, colors and images. */
 
-const PREVIEW = readAsset(import.meta.url, './preview.js')
 export const BRANDING = '/setup/branding'
 
 const LABELS: Record<BrandText, string> = {
@@ -53,7 +49,6 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
     {
       title: 'What users see',
       status: wrong ? 400 : 200,
-      script: PREVIEW,
       result: wrong
         ? {
             kind: 'bad',
@@ -67,9 +62,9 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
     <>
       <p class="soft">
         What you save here replaces the settings of the environment, field by field. Where a field
-        is empty, the environment’s setting applies, and the field shows it in gray.
+        is empty, the environment’s setting applies, and the field shows it in gray. When you save,
+        the broker measures the contrast of the colors.
       </p>
-      <Preview request={request} />
       <Form request={request} action={BRANDING} files>
         {BRAND_TEXTS.map((name) => (
           <Text request={request} name={name} value={texts[name]} problem={typed?.problems[name]} />
@@ -83,6 +78,9 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
         ))}
         <div class="row">
           <Button>Save</Button>
+          <LinkButton href={`${deps.config.issuer}/`} kind="quiet">
+            See a page of users
+          </LinkButton>
         </div>
       </Form>
     </>,
@@ -141,47 +139,6 @@ const Picture = ({
     ) : null}
   </div>
 )
-
-/** The preview, which looks like the sign-in page. */
-function Preview({ request: { deps } }: { request: SetupRequest }) {
-  const { look } = deps.config
-  const { logo } = lookOf(deps.config)
-  return (
-    <figure
-      class="preview"
-      id="preview"
-      data-ground={LIGHT_GROUND}
-      data-text={GROUND_TEXT}
-      data-needs={READABLE}
-      aria-label="Preview of the sign-in page"
-    >
-      <div class="brand">
-        <img id="preview-logo" src={logo?.href} alt="" hidden={logo === undefined} />
-        <span id="preview-mark" hidden={logo !== undefined}>
-          <span data-shows="product">{look.product}</span>
-        </span>
-      </div>
-      <div class="preview-card">
-        <strong>Sign in</strong>
-        <p>
-          Sign in with your work account to continue to{' '}
-          <span data-shows="product">{look.product}</span>.
-        </p>
-        <span class="preview-button">Continue</span>
-      </div>
-      <p class="soft small" id="preview-organization">
-        {look.organization}
-      </p>
-      <figcaption class="soft small">
-        Contrast of the color to the background:{' '}
-        <span id="preview-contrast">shown where scripts run, and checked when you save</span>
-        <br />
-        Contrast of text on the background:{' '}
-        <span id="preview-background">shown where scripts run, and checked when you save</span>
-      </figcaption>
-    </figure>
-  )
-}
 
 export async function saveBrand(request: SetupRequest, form: FormData): Promise<Response> {
   const { deps, c } = request

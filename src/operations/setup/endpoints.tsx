@@ -27,7 +27,7 @@ import {
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
 import { saveReEntry } from './re-entry.tsx'
-import { registerPage } from './register.tsx'
+import { REGISTER, registerPage, SCRIPT, scriptFile } from './register.tsx'
 import { returned } from './returned.ts'
 import { type Seen, seenOf } from './seen.ts'
 import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
@@ -61,7 +61,8 @@ export function setupEndpoints(
     enter(deps, c, await formOf(c), deps.clock.now()),
   )
   show('/setup', overviewPage)
-  show('/setup/register', registerPage)
+  show(REGISTER, registerPage)
+  show(SCRIPT, scriptFile)
   show('/setup/connect', (request) => connectPage(request))
   change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
   show('/setup/add-tenant', (request) => addTenantPage(request))

@@ -1,26 +1,12 @@
 import type { Child } from 'hono/jsx'
-import { appManifest, azureCliScript, registration } from '../../microsoft/registration.ts'
-import { readAsset } from '../../pages/assets.ts'
+import { azureCliScript, registration } from '../../microsoft/registration.ts'
 import { LinkButton, Steps } from '../../pages/components.tsx'
 import { setupPage, type SetupRequest } from './frame.tsx'
 
-/** The values to register in Entra, to copy or as a script. */
+/** The values to register in Entra: to copy, or as a script to download. */
 
-const COPY = readAsset(import.meta.url, './copy.js')
-
-const Value = ({ name, children }: { name: string; children: string }) => (
-  <div class="row" data-copy={name}>
-    <code>{children}</code>
-  </div>
-)
-
-const Block = ({ name, children }: { name: string; children: string }) => (
-  <div class="tight" data-copy={name}>
-    <pre tabindex={0} role="region" aria-label={name}>
-      <code>{children}</code>
-    </pre>
-  </div>
-)
+export const REGISTER = '/setup/register'
+export const SCRIPT = `${REGISTER}/script`
 
 const Step = ({ title, children }: { title: string; children: Child }) => (
   <div class="tight">
@@ -29,119 +15,102 @@ const Step = ({ title, children }: { title: string; children: Child }) => (
   </div>
 )
 
-type Registration = ReturnType<typeof registration>
-
-const connectionSteps = (values: Registration): Child[] => [
-  <Step title="Entra ID, App registrations, New registration">
-    <p>
-      Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational
-      directory only”, or, where several tenants will use this broker, “Accounts in any
-      organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
-      these; add the second under Authentication.
-    </p>
-    {values.redirectUris.map((uri) => (
-      <Value name={uri}>{uri}</Value>
-    ))}
-  </Step>,
-  <Step title="Authentication, Front-channel logout URL">
-    <Value name="the front-channel logout URL">{values.logoutUrl}</Value>
-    <p class="soft">Do not tick the boxes for the implicit grant.</p>
-  </Step>,
-  <Step title="Certificates & secrets">
-    <p>
-      Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next
-      step of this set-up.
-    </p>
-  </Step>,
-  <Step title="Token configuration, Add optional claim, token type ID">
-    <Value name="the optional claims">{values.optionalClaims.join(', ')}</Value>
-  </Step>,
-]
-
-const permissionSteps = (values: Registration): Child[] => [
-  <Step title="API permissions, Microsoft Graph">
-    <p>Delegated permissions:</p>
-    <Value name="the delegated permissions">
-      {values.delegated.map((one) => one.name).join(', ')}
-    </Value>
-    <p>Application permissions:</p>
-    <ul class="bullets">
-      {values.application.map((one) => (
-        <li>
-          <code>{one.name}</code> {one.why}
-        </li>
-      ))}
-    </ul>
-  </Step>,
-  <Step title="App roles, Create app role">
-    <p>Allowed member types: Users/Groups. Use exactly these values; choose the names yourself.</p>
-    <ul class="bullets">
-      {values.appRoles.map((role) => (
-        <li>
-          <code>{role.value}</code> {role.description}
-        </li>
-      ))}
-    </ul>
-  </Step>,
-  <Step title="Enterprise applications, Case Manager">
-    <p>
-      Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager
-      with the role CaseManager.User, and yourself with Broker.Administrator too.
-    </p>
-  </Step>,
-]
-
-function ByScript({ request, several }: { request: SetupRequest; several: boolean }) {
-  const { issuer, entra } = request.deps.config
-  return (
-    <>
-      <h2>Or all of it with the Azure CLI</h2>
+/** Values to copy. One click selects a whole value. */
+const Values = ({ values }: { values: readonly string[] }) => (
+  <>
+    {values.map((value) => (
       <p>
-        Signed in with <code>az login</code> to the tenant, in a shell (Azure Cloud Shell has both).
-        It makes you an administrator of the broker and prints the three values that the next step
-        asks for. For{' '}
-        {several ? (
-          <>
-            several tenants. <a href="/setup/register">For one tenant</a>
-          </>
-        ) : (
-          <>
-            one tenant. <a href="/setup/register?tenants=several">For several</a>
-          </>
-        )}
-        .
+        <code class="value">{value}</code>
       </p>
-      <Block name="the script">{azureCliScript(issuer, entra.authority, { several })}</Block>
-      <details>
-        <summary>The manifest alone</summary>
-        <p class="soft">
-          For the manifest editor, or for Microsoft Graph. `cmb entra manifest` prints it.
-        </p>
-        <Block name="the manifest">
-          {JSON.stringify(appManifest(issuer, { several }), null, 2)}
-        </Block>
-      </details>
-    </>
-  )
+    ))}
+  </>
+)
+
+const Explained = ({ items }: { items: readonly (readonly [value: string, words: string])[] }) => (
+  <ul class="bullets">
+    {items.map(([value, words]) => (
+      <li>
+        <code class="value">{value}</code> {words}
+      </li>
+    ))}
+  </ul>
+)
+
+function stepsOf(values: ReturnType<typeof registration>): Child[] {
+  return [
+    <Step title="Entra ID, App registrations, New registration">
+      <p>
+        Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this
+        organizational directory only”, or, where several tenants will use this broker, “Accounts in
+        any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
+        these; add the second under Authentication.
+      </p>
+      <Values values={values.redirectUris} />
+    </Step>,
+    <Step title="Authentication, Front-channel logout URL">
+      <Values values={[values.logoutUrl]} />
+      <p class="soft">Do not tick the boxes for the implicit grant.</p>
+    </Step>,
+    <Step title="Certificates & secrets">
+      <p>
+        Add a certificate, or a client secret. The secret’s value is shown once: keep it for the
+        next step of this set-up.
+      </p>
+    </Step>,
+    <Step title="Token configuration, Add optional claim, token type ID">
+      <Values values={[values.optionalClaims.join(', ')]} />
+    </Step>,
+    <Step title="API permissions, Microsoft Graph">
+      <p>Delegated permissions:</p>
+      <Values values={[values.delegated.map(({ name }) => name).join(', ')]} />
+      <p>Application permissions:</p>
+      <Explained items={values.application.map(({ name, why }) => [name, why])} />
+    </Step>,
+    <Step title="App roles, Create app role">
+      <p>
+        Allowed member types: Users/Groups. Use exactly these values; choose the names yourself.
+      </p>
+      <Explained items={values.appRoles.map((role) => [role.value, role.description])} />
+    </Step>,
+    <Step title="Enterprise applications, Case Manager">
+      <p>
+        Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager
+        with the role CaseManager.User, and yourself with Broker.Administrator too.
+      </p>
+    </Step>,
+  ]
 }
 
-export function registerPage(request: SetupRequest): Response {
-  const { deps, c } = request
-  const several = c.req.query('tenants') === 'several'
-  const values = registration(deps.config.issuer)
-  return setupPage(
+export const registerPage = (request: SetupRequest): Response =>
+  setupPage(
     request,
-    { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
+    { title: 'Registering Case Manager in Microsoft Entra' },
     <>
       <p>
-        Do this in the Microsoft Entra admin center, as an Application Administrator or a Global
-        Administrator: by hand, or with the script further below, which does all of it.
+        Do this as an Application Administrator or a Global Administrator. Download the script for
+        the Azure CLI and run it with <code>sh</code> where <code>az login</code> has signed you in
+        (Azure Cloud Shell has both): it does every step below, makes you an administrator of the
+        broker, and prints the three values that the next page asks for. Or follow the steps in the
+        Microsoft Entra admin center.
       </p>
-      <Steps items={[...connectionSteps(values), ...permissionSteps(values)]} />
-      <ByScript request={request} several={several} />
+      <div class="row">
+        <LinkButton href={SCRIPT} kind="quiet">
+          Script for one tenant
+        </LinkButton>
+        <LinkButton href={`${SCRIPT}?tenants=several`} kind="quiet">
+          Script for several tenants
+        </LinkButton>
+      </div>
+      <Steps items={stepsOf(registration(request.deps.config.issuer))} />
       <div class="row">
         <LinkButton href="/setup/connect">Enter what Entra gave you</LinkButton>
       </div>
     </>,
   )
+
+export function scriptFile({ deps: { config }, c }: SetupRequest): Response {
+  const several = c.req.query('tenants') === 'several'
+  c.header('Content-Disposition', 'attachment; filename="register-case-manager.sh"')
+  c.header('Cache-Control', 'no-store')
+  return c.text(azureCliScript(config.issuer, config.entra.authority, { several }))
 }
