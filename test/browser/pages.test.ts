@@ -93,6 +93,7 @@ async function open(options: {
   width: number
   dark?: boolean
   language?: string
+  zone?: string
   signedIn?: boolean
 }) {
   const window = await openWindow(browser, options)
@@ -301,10 +302,15 @@ test.each([
   },
 )
 
-test('an open account page notices that its user signed out everywhere, and says so', async () => {
+test.each([
+  '/',
+  '/account',
+  '/account/history',
+  '/account/ready',
+])('%s notices that its user signed out everywhere, and says so', async (path) => {
   await using window = await open({ width: 390, signedIn: true })
   const { page } = window
-  await page.goto(`${base}/account/history`)
+  await page.goto(`${base}${path}`)
   const { sub } = session.session
   await rig.store.revoke({
     selector: { kind: 'subject', sub },
@@ -315,6 +321,56 @@ test('an open account page notices that its user signed out everywhere, and says
   await page.getByText('You signed out everywhere.').waitFor()
   expect(await page.textContent('h1')).toBe('Sign in')
   expect(await objections(page)).toEqual([])
+  expect(window.complaints).toEqual([])
+})
+
+test('a result page of the account, too, leaves for the sign-in page', async () => {
+  await using window = await open({ width: 390, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/account`)
+  await page.getByRole('button', { name: 'Sign out Safari on iPhone' }).click()
+  await page.getByText('Signed out: Safari on iPhone').waitFor()
+  const { sid } = session.session
+  await rig.store.revoke({
+    selector: { kind: 'session', sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    now: rig.clock.now(),
+  })
+  await page.getByText('Your administrator signed you out.').waitFor()
+  expect(window.complaints).toEqual([])
+})
+
+test('the signed-out page says until when an app stops, in the reader’s time zone, and follows what is confirmed later', async () => {
+  const { leases } = rig.feed
+  await leases.open({ stream: leases.name('s'), clientId: 'melbourne', guardId: 'web-1' })
+  const until = new Date(rig.clock.nowMs() + 30_000 + 330 * 60_000).toISOString().slice(11, 19)
+  await using window = await open({ width: 390, signedIn: true, zone: 'Asia/Kolkata' })
+  const { page } = window
+  await page.goto(`${base}/logout`)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByText('Signing out…').first().waitFor()
+  rig.clock.advance(3)
+  const clock = page.locator('#progress time')
+  await clock.waitFor()
+  // A part that has not changed is not replaced: a screen reader would read it again.
+  await clock.evaluate((time) => time.classList.add('seen'))
+  await page.waitForResponse(/done/)
+  await page.waitForResponse(/done/)
+  expect(await page.locator('#progress time.seen').textContent()).toBe(until)
+  await page.getByText('Not confirmed yet').first().waitFor()
+  rig.clock.advance(27)
+  await clock.waitFor({ state: 'detached' })
+  const nowMs = rig.clock.nowMs()
+  for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
+    const attempt = { attempt: 1, atMs: nowMs, outcome: 'delivered', latencyMs: 1, status: 200 }
+    await rig.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
+    await rig.store.recordDelivery({
+      id,
+      result: { outcome: 'delivered', attempt: { ...attempt, outcome: 'delivered' } },
+    })
+  }
+  await page.getByText('All 2 apps have confirmed.').waitFor()
   expect(window.complaints).toEqual([])
 })
 

@@ -32,19 +32,20 @@ export interface Looks {
   dark?: boolean | undefined
   /** The language that the browser accepts. */
   language?: string | undefined
+  zone?: string | undefined
   /** Ignores the content security policy, for scripts that the test itself adds to a page. */
   bypassCSP?: boolean | undefined
 }
 
 export async function openWindow(
   browser: Browser,
-  { width, height = 720, dark, language = 'en', bypassCSP = false }: Looks,
+  { width, height = 720, dark, language = 'en', zone = 'UTC', bypassCSP = false }: Looks,
 ) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
     locale: language,
-    timezoneId: 'UTC',
+    timezoneId: zone,
     bypassCSP,
   })
   context.setDefaultTimeout(60_000)
