@@ -7,7 +7,6 @@ import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './log/audit.
 import {
   addSignedHead,
   chainRows,
-  evidenceRows,
   headAndSignature,
   segmentBegins,
   signedAround,
@@ -178,7 +177,6 @@ const READS = {
   signedAround,
   chainRows,
   chainBegins: segmentBegins,
-  evidenceRows,
 }
 /** Acts that write in one transaction. */
 const WRITES = {

@@ -1,3 +1,4 @@
+import type { Link } from '../src/protocol/evidence-chain.ts'
 import type { LockKind, LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
@@ -170,17 +171,14 @@ export interface SignedHead {
   signature: string
 }
 
-/** A row of a log as it is exported for evidence. */
-export interface EvidenceRow {
-  number: number
-  /**
-   * The salt and the fields that the chain holds as a salted hash. Undefined: the user was erased.
-   */
-  personal: { salt: string; fields: Record<string, string | null> } | undefined
+/** A row of a log with its link, as it is exported for evidence. */
+export interface EvidenceRow extends Link {
+  /** Null: the user was erased. */
+  salt: string | null
+  /** The fields that the chain holds as a hash with this salt. */
+  content: Record<string, string | null>
   /** The outcome of an audit entry; undefined until it has one, and for revocations. */
-  ended:
-    | { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> }
-    | undefined
+  ended: AuditEntry['ended']
 }
 
 export interface DeliveryRef {

@@ -53,53 +53,6 @@ const begins = query(
       ORDER BY ${chainBegins.number}, ${chainBegins.id}`,
 )
 
-/** A row of either log, with all that its hash covers. */
-interface Row {
-  number: number
-  hash: string
-  personalHash: string
-  salt: string | null
-  fields: Link['fields']
-  personal: Record<string, string | null>
-  ended: EvidenceRow['ended']
-}
-interface Stretch {
-  log: LogName
-  after: number
-  to: number
-  limit: number
-}
-
-function* rowsOf({ log, ...stretch }: Stretch): Act<Row[]> {
-  if (log === 'revocations')
-    return (yield* ofRevocations.all(stretch)).map((row) => ({
-      ...row,
-      number: row.seq,
-      ...linkOfRevocation(row),
-      ended: undefined,
-    }))
-  return (yield* ofAudit.all(stretch)).map((row) => ({
-    ...row,
-    number: row.id,
-    ...linkOfEntry(row),
-    ended: endOf(row, row.atMs),
-  }))
-}
-
-const linkOf = ({ number, hash, personalHash, fields }: Row): Link => ({
-  number,
-  kind: 'row',
-  hash,
-  personal: personalHash,
-  fields,
-})
-
-const evidenceOf = ({ number, salt, personal, ended }: Row): EvidenceRow => ({
-  number,
-  personal: salt === null ? undefined : { salt, fields: personal },
-  ended,
-})
-
 export function* headAndSignature(
   log: LogName,
 ): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
@@ -108,15 +61,8 @@ export function* headAndSignature(
     signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }),
   }
 }
-export function* addSignedHead({
-  log,
-  number,
-  hash,
-  at,
-  signature,
-}: SignedHead & { log: LogName }): Act<void> {
-  yield* addSignature.run({ log, number, hash, at, signature })
-}
+export const addSignedHead = (head: SignedHead & { log: LogName }): Act<unknown> =>
+  addSignature.run({ ...head })
 /** Returns the last signed head before a row, and the first at or after it. */
 export function* signedAround(place: {
   log: LogName
@@ -124,15 +70,28 @@ export function* signedAround(place: {
 }): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
   return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
 }
-/** Returns the links of the rows after `after` up to and including `to`, rising. */
-export function* chainRows(stretch: Stretch): Act<Link[]> {
-  return (yield* rowsOf(stretch)).map(linkOf)
-}
-/**
- * Returns the same rows with their personal fields; for the audit log also with how each act ended.
- */
-export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
-  return (yield* rowsOf(stretch)).map(evidenceOf)
+/** Returns the rows after `after` up to and including `to`, rising. */
+export function* chainRows({
+  log,
+  ...stretch
+}: {
+  log: LogName
+  after: number
+  to: number
+  limit: number
+}): Act<EvidenceRow[]> {
+  const rows =
+    log === 'audit'
+      ? (yield* ofAudit.all(stretch)).map((row) => ({
+          ...{ row, number: row.id, link: linkOfEntry(row), ended: endOf(row, row.atMs) },
+        }))
+      : (yield* ofRevocations.all(stretch)).map((row) => ({
+          ...{ row, number: row.seq, link: linkOfRevocation(row), ended: undefined },
+        }))
+  return rows.map(({ row, number, link, ended }) => ({
+    ...{ number, kind: 'row', fields: link.fields, personal: row.personalHash, hash: row.hash },
+    ...{ salt: row.salt, content: link.personal, ended },
+  }))
 }
 export function* segmentBegins(place: { log: LogName; from: number; to: number }): Act<Link[]> {
   return (yield* begins.all(place)).map(({ fields, ...row }) => ({

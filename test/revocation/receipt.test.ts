@@ -105,9 +105,9 @@ test('a receipt tells of an instance of each kind what it knows, signed, and is 
     ],
   })
   const keys = (await rig.deps.keys.list()).map((key) => key.publicJwk)
-  const check = async (text: string, typ: string) => {
-    const answer = await verifyForeign(text, keys)
-    const ofType = readUnverified(text)?.header.typ === typ
+  const check = async (text: unknown, typ: string) => {
+    const answer = await verifyForeign(String(text), keys)
+    const ofType = readUnverified(String(text))?.header.typ === typ
     return ofType && answer.outcome === 'good' ? answer.claims : undefined
   }
   expect(await verifyReceipt({ ...members, jws }, check)).toMatchObject({ log: 'receipt', from: 1 })

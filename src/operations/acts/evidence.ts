@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { EvidenceRow, LoggedRevocation } from '../../../db/types.ts'
+import type { LoggedRevocation } from '../../../db/types.ts'
+import { auditEntry, delivery, revocation as revocationShape } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
-import { canonical, type Link, type LogName } from '../../protocol/evidence-chain.ts'
-import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP } from './evidence-file.ts'
+import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
+import { deliveryShown } from './deliveries.ts'
+import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP, type Stretch } from './evidence-file.ts'
 import { signedReceiptOf } from './receipts.ts'
-import { totalOf } from './totals.ts'
+import { loggedRow } from './revocations.ts'
 
 /**
  * Exports signed evidence: the rows, the part of the log's hash chain around them between two
@@ -14,15 +17,9 @@ import { totalOf } from './totals.ts'
  */
 
 const PAGE = 200
-type EvidenceDeps = Pick<Deps, 'store' | 'feed' | 'keys' | 'clock' | 'config' | 'clients'>
 type AuditDeps = Pick<Deps, 'store' | 'keys' | 'clock' | 'config'>
+type EvidenceDeps = AuditDeps & Pick<Deps, 'feed' | 'clients'>
 type Record_ = { record: string } & Readonly<Record<string, unknown>>
-
-/** A range of row numbers, both included. */
-interface Range {
-  from: number
-  to: number
-}
 
 /** Signs the head of a log's chain as it is now. */
 export async function signHead(
@@ -45,15 +42,10 @@ export async function signHead(
 }
 
 /** Returns the evidence of one revocation as lines. The last line signs the others. */
-export const evidenceOf = (
-  deps: EvidenceDeps,
-  revocation: LoggedRevocation,
-): AsyncGenerator<string> =>
-  signed(deps, { seq: revocation.seq }, revocationRecords(deps, revocation))
-
-/** Returns the audit entries of a range as lines of signed evidence. */
-export const auditEvidence = (deps: AuditDeps, range: Range): AsyncGenerator<string> =>
-  signed(deps, { log: 'audit', ...range }, auditRecords(deps, range))
+export function evidenceOf(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator<string> {
+  const { seq } = one
+  return signedLines(deps, { log: 'revocations', from: seq, to: seq }, about(deps, one))
+}
 
 /**
  * Returns the range from the first to the last matching entry, or undefined. It includes entries
@@ -67,199 +59,102 @@ export async function auditRange(
     sinceMs?: number | undefined
     untilMs?: number | undefined
   },
-): Promise<Range | undefined> {
+): Promise<Stretch | undefined> {
   const { fromId = 1, toId, sinceMs, untilMs } = asked
   const [[first], [last]] = await Promise.all([
     store.listAudit({ after: fromId - 1, sinceMs, untilMs, limit: 1 }),
-    store.listAudit({
-      before: toId === undefined ? undefined : toId + 1,
-      sinceMs,
-      untilMs,
-      limit: 1,
-    }),
+    store.listAudit({ before: toId && toId + 1, sinceMs, untilMs, limit: 1 }),
   ])
   return first === undefined || last === undefined || first.id > last.id
     ? undefined
-    : { from: first.id, to: last.id }
+    : { log: 'audit', from: first.id, to: last.id }
 }
 
-async function* signed(
-  { keys, clock }: AuditDeps,
-  about: Record<string, unknown>,
-  records: AsyncIterable<Record_>,
+/** Returns the rows of a range as lines of signed evidence, with what is recorded about them. */
+export async function* signedLines(
+  deps: AuditDeps,
+  stretch: Stretch,
+  more?: AsyncIterable<Record_>,
 ): AsyncGenerator<string> {
+  const { keys, clock, config } = deps
   const digest = createHash('sha256')
   let lines = 0
-  for await (const record of records) {
-    const line = `${canonical(record as never)}\n`
-    digest.update(line)
-    lines += 1
-    yield line
-  }
-  const claims = {
-    format: EVIDENCE_FORMAT,
-    ...about,
-    lines,
-    sha256: digest.digest('base64url'),
-    iat: clock.now(),
-  }
+  await signHead(deps, stretch.log)
+  const header = { format: EVIDENCE_FORMAT, iss: config.issuer, ...stretch }
+  for (const records of [opening(deps, header), chain(deps, stretch), more ?? []])
+    for await (const record of records) {
+      const line = `${canonical(record as never)}\n`
+      digest.update(line)
+      lines += 1
+      yield line
+    }
+  const claims = { ...header, lines, sha256: digest.digest('base64url'), iat: clock.now() }
   yield `${canonical({ record: 'signature', jws: keys.sign('ES256', SIGNATURE_TYP, claims) })}\n`
 }
 
-async function* revocationRecords(
-  deps: EvidenceDeps,
-  revocation: LoggedRevocation,
-): AsyncGenerator<Record_> {
-  const { seq, totals, fanOut, sessions } = revocation
-  const range = { from: seq, to: seq }
-  yield* opening(deps, 'revocations', { seq })
-  yield* chain(deps, 'revocations', range)
-  yield* rows(deps, 'revocations', range)
-  yield {
-    record: 'state',
-    fan_out: fanOut,
-    sessions: fanOut === 'pending' ? null : sessions,
-    totals: { total: totalOf(totals), ...totals },
-  }
-  yield* deliveries(deps, seq)
-  const receipt = await signedReceiptOf(deps, seq)
-  if (receipt !== undefined) yield { record: 'receipt', seq, jws: receipt.jws }
-}
-
-async function* auditRecords(deps: AuditDeps, range: Range): AsyncGenerator<Record_> {
-  yield* opening(deps, 'audit', { log: 'audit', ...range })
-  yield* chain(deps, 'audit', range)
-  yield* rows(deps, 'audit', range)
-}
-
 /** Yields the header of the file and the public keys with their times. */
-async function* opening(
-  deps: AuditDeps,
-  log: LogName,
-  about: Record<string, unknown>,
-): AsyncGenerator<Record_> {
-  await signHead(deps, log)
-  yield {
-    record: 'evidence',
-    format: EVIDENCE_FORMAT,
-    issuer: deps.config.issuer,
-    ...about,
-    exported_at: deps.clock.now(),
-  }
-  for (const { kid, publicJwk, createdAt, retireAt } of await deps.keys.list())
-    yield { record: 'key', kid, jwk: publicJwk, created_at: createdAt, retire_at: retireAt ?? null }
+async function* opening({ keys }: AuditDeps, header: object): AsyncGenerator<Record_> {
+  yield { record: 'evidence', ...header }
+  for (const { kid, publicJwk, createdAt, retireAt } of await keys.list())
+    yield { record: 'key', ...publicJwk, kid, created_at: createdAt, retire_at: retireAt }
 }
 
-/** Yields the links from the last signed head before the rows to the first one after them. */
-async function* chain(
-  { store }: AuditDeps,
-  log: LogName,
-  { from, to }: Range,
-): AsyncGenerator<Record_> {
+/**
+ * Yields the links from the last signed head before the rows to the first one after them. The links
+ * of the rows hold also the fields that the chain holds as a salted hash, unless their user was
+ * erased, and how the act ended.
+ */
+async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGenerator<Record_> {
   const [{ before }, { from: end }] = await Promise.all([
     store.signedAround({ log, number: from }),
     store.signedAround({ log, number: to }),
   ])
   if (end === undefined) return
   if (before !== undefined) yield { record: 'head', jws: before.signature }
-  let begins = await store.chainBegins({ log, from: before?.number ?? 0, to: end.number })
+  let after = before?.number ?? 0
+  const all = await store.chainBegins({ log, from: after, to: end.number })
   // A chain start with the head's own number is later only if it names the head's hash.
-  begins = begins.filter(
+  const begins = all.filter(
     (one) =>
       before === undefined || one.number > before.number || one.fields.former_hash === before.hash,
   )
-  for (let after = before?.number ?? 0; ;) {
+  for (let more = true; more;) {
     const found = await store.chainRows({ log, after, to: end.number, limit: PAGE })
-    for (const row of found) {
-      while (begins[0] !== undefined && begins[0].number < row.number)
-        yield linkShown(begins.shift() as Link)
-      yield linkShown(row)
+    for (const { salt, content, ended, ...link } of found) {
+      const { number } = link
+      while (begins[0] !== undefined && begins[0].number < number)
+        yield { record: 'link', ...begins.shift() }
+      const row = {
+        ...(salt && { salt, content }),
+        ended: ended && shown(auditEntry.shape.ended, ended),
+      }
+      yield { record: 'link', ...link, ...(number >= from && number <= to && row) }
+      after = number
     }
-    after = found.at(-1)?.number ?? after
-    if (found.length < PAGE) break
+    more = found.length === PAGE
     await turn()
   }
   for (const one of begins)
-    if (one.number < end.number || one.hash === end.hash) yield linkShown(one)
+    if (one.number < end.number || one.hash === end.hash) yield { record: 'link', ...one }
   yield { record: 'head', jws: end.signature }
 }
 
-const linkShown = ({ number, kind, fields, personal, hash }: Link): Record_ => ({
-  record: 'link',
-  number,
-  kind,
-  fields,
-  personal: personal ?? null,
-  hash,
-})
-
-/** Yields the fields of the rows that their links hold only as hashes. */
-async function* rows(
-  { store }: AuditDeps,
-  log: LogName,
-  { from, to }: Range,
-): AsyncGenerator<Record_> {
-  for (let after = from - 1; ;) {
-    const found = await store.evidenceRows({ log, after, to, limit: PAGE })
-    for (const row of found) yield* rowShown(row)
-    after = found.at(-1)?.number ?? after
-    if (found.length < PAGE) return
-    await turn()
-  }
-}
-
-function* rowShown({ number, personal, ended }: EvidenceRow): Generator<Record_> {
-  // An erased user has no salt any more. Only the hash in the chain remains.
-  if (personal !== undefined)
-    yield { record: 'personal', number, salt: personal.salt, fields: personal.fields }
-  if (ended !== undefined)
-    yield {
-      record: 'ended',
-      number,
-      outcome: ended.outcome,
-      at_ms: ended.atMs,
-      result: ended.result,
-    }
-}
-
-async function* deliveries({ store }: EvidenceDeps, seq: number): AsyncGenerator<Record_> {
-  for (let before: string | undefined; ;) {
+/** Yields what is recorded about a revocation outside the chain. */
+async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator<Record_> {
+  const { store } = deps
+  const { seq, fan_out, sessions, totals } = shown(revocationShape, loggedRow(one))
+  yield { record: 'state', fan_out, sessions, totals }
+  for (let before: string | undefined, more = true; more;) {
     const page = await store.listDeliveries({ seq, limit: PAGE, before })
-    for (const { id, clientId, uri, state, sid, sub, createdAtMs, settledAtMs } of page) {
+    for (const each of page)
       yield {
         record: 'delivery',
-        id,
-        client_id: clientId,
-        uri,
-        state,
-        sid,
-        sub,
-        created_at_ms: createdAtMs,
-        settled_at_ms: settledAtMs ?? null,
+        ...shown(delivery, deliveryShown(each, await store.attemptsOf(each.id))),
       }
-      for (const {
-        attempt,
-        atMs,
-        outcome,
-        status,
-        latencyMs,
-        jti,
-        error,
-      } of await store.attemptsOf(id))
-        yield {
-          record: 'attempt',
-          delivery: id,
-          attempt,
-          at_ms: atMs,
-          outcome,
-          status,
-          latency_ms: latencyMs,
-          jti,
-          error,
-        }
-    }
     before = page.at(-1)?.id
-    if (page.length < PAGE) return
+    more = page.length === PAGE
     await turn()
   }
+  const receipt = await signedReceiptOf(deps, seq)
+  if (receipt !== undefined) yield { record: 'receipt', jws: receipt.jws }
 }

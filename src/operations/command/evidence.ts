@@ -5,12 +5,12 @@ import {
   evidenceCsv,
   evidenceLines,
   keyTimeProblem,
-  type KeyTimes,
   type Verified,
   verifyEvidence,
   verifyReceipt,
 } from '../acts/evidence-file.ts'
 import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
+import { readPast } from './moment.ts'
 import { group, JSON_OUTPUT, local, option, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
@@ -19,8 +19,8 @@ interface Asked {
   audit?: boolean
   from?: string
   to?: string
-  since?: string
-  until?: string
+  since?: number
+  until?: number
   format: string
 }
 
@@ -41,8 +41,11 @@ export const evidenceCommands = group(
         option('--audit', 'the audit log: all of it, or the range that the next four options name'),
         option('--from <id>', 'its first entry, by number'),
         option('--to <id>', 'its last entry, by number'),
-        option('--since <time>', 'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z'),
-        option('--until <time>', 'entries before this time'),
+        option(
+          '--since <time>',
+          'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z',
+        ).argParser(readPast),
+        option('--until <time>', 'entries before this time').argParser(readPast),
         option(
           '--format <format>',
           'json: an object a line; csv: the same with columns for a spreadsheet',
@@ -96,27 +99,10 @@ function evidencePath({ revocation, audit, from, to, since, until }: Asked): str
   const [, path] = requestOf('GET /audit/evidence', {
     from_id: from,
     to_id: to,
-    since_ms: millisecondsOf('--since', since),
-    until_ms: millisecondsOf('--until', until),
+    since_ms: since && since * 1000,
+    until_ms: until && until * 1000,
   })
   return path
-}
-
-/**
- * A day, which begins at midnight UTC, or a time with its offset, which means the same on every
- * machine.
- */
-const TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2}))?$/
-
-function millisecondsOf(option: string, text: string | undefined): string | undefined {
-  if (text === undefined) return undefined
-  const ms = TIME.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(ms))
-    throw new CommandFailure(
-      EXIT.usage,
-      `${option} has to be a day or a time with its offset: 2026-11-01 or 2026-11-01T08:00:00Z.`,
-    )
-  return String(ms)
 }
 
 async function verify(
@@ -137,21 +123,18 @@ async function verify(
     const found = receipt === undefined ? evidenceLines(content) : []
     const keys =
       keysFile === undefined
-        ? keysOf(found)
+        ? found.map((line) => JSON.parse(line) as Json).filter(({ record }) => record === 'key')
         : (JSON.parse(await read(keysFile)) as { keys: Json[] }).keys
-    const kids = new Set<string>()
-    let timed = true
+    const signers = new Set<Json>()
     const check: CheckSignature = async (jws, typ) => {
-      const header = readUnverified(jws)?.header
+      const header = readUnverified(String(jws))?.header
       const key = keys.find(({ kid }) => kid === header?.kid)
       if (header?.typ !== typ || key === undefined) return undefined
-      const answer = await verifyForeign(jws, [key])
+      const answer = await verifyForeign(String(jws), [key])
       if (answer.outcome !== 'good') return undefined
-      const times = timesOf(key)
-      const problem = keyTimeProblem(times, typ, answer.claims.iat)
+      const problem = keyTimeProblem(key, typ, answer.claims.iat)
       if (problem !== undefined) throw new Error(problem)
-      kids.add(times.kid)
-      timed &&= times.createdAt !== undefined
+      signers.add(key)
       return answer.claims
     }
     const evidence = await (receipt === undefined
@@ -159,8 +142,8 @@ async function verify(
       : verifyReceipt(receipt, check))
     const verified = {
       ...evidence,
-      keyTimes: timed,
-      kids: [...kids],
+      keyTimes: [...signers].every((key) => key.created_at !== undefined),
+      kids: [...signers].map(({ kid }) => String(kid)),
       keysFrom: keysFile ?? FILE_ITSELF,
     }
     command.setOptionValue('exitCode', keysFile === undefined ? EXIT.unproven : EXIT.done)
@@ -191,33 +174,6 @@ function receiptIn(content: string): Json | undefined {
 }
 
 const FILE_ITSELF = 'the file itself'
-
-/** Returns the keys of the file, with the times of their records. */
-const keysOf = (found: readonly string[]): Json[] =>
-  found
-    .map((line) => JSON.parse(line) as Json)
-    .filter(({ record }) => record === 'key')
-    .map(({ jwk, created_at: createdAt, retire_at: retireAt }) => ({
-      ...(jwk as Json),
-      created_at: createdAt,
-      retire_at: retireAt,
-    }))
-
-/** Returns a key's times. The archive and the file have them; a copy of /jwks does not. */
-function timesOf({
-  kid,
-  created_at: createdAt,
-  activated_at: activatedAt,
-  retire_at: retireAt,
-}: Json): KeyTimes {
-  const number = (value: unknown): number | undefined =>
-    typeof value === 'number' ? value : undefined
-  return {
-    kid: String(kid),
-    createdAt: number(createdAt) ?? number(activatedAt),
-    retiredAt: number(retireAt),
-  }
-}
 
 type Shown = Verified & { keyTimes: boolean; kids: string[]; keysFrom: string }
 

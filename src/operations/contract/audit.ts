@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
 import { auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
-import { auditEvidence, auditRange } from '../acts/evidence.ts'
+import { auditRange, signedLines } from '../acts/evidence.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { entryNumber, idText, instantMs, limit } from './fields.ts'
 import { auditEntry } from './shapes.ts'
@@ -78,7 +78,7 @@ export const auditRoutes = [
     },
     async ({ deps, query }) => {
       const range = await auditRange(deps, query)
-      if (range !== undefined) return linesResponse(auditEvidence(deps, range))
+      if (range !== undefined) return linesResponse(signedLines(deps, range))
       throw new Problem(
         404,
         'No such entries',
