@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeEnvironment, pythonIn } from './python-environment.mjs'
 
@@ -14,7 +14,7 @@ const MYPY = 'mypy==2.4.1'
 /** Returns the files of the package, without what a build leaves. */
 export const filesOfPythonGuard = () =>
   readdirSync(PYTHON_GUARD, { recursive: true, withFileTypes: true })
-    .filter((one) => one.isFile() && !/egg-info|__pycache__|\/build/.test(one.parentPath))
+    .filter((one) => one.isFile() && !one.parentPath.endsWith('__pycache__'))
     .map(({ parentPath, name }) => join(parentPath, name))
     .sort((a, b) => (a < b ? -1 : 1))
 
@@ -45,11 +45,7 @@ function install() {
   if (findPython() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')
     return 'The guard for Python is not installed, so it is not tested. Run node scripts/python-guard.mjs to install it.'
-  // A build writes beside the sources, so it gets a copy of them.
-  const copy = `${HOME}-source`
-  cpSync(PYTHON_GUARD, copy, { recursive: true })
-  const failed = makeEnvironment(HOME, copy, MYPY)
-  rmSync(copy, { recursive: true })
+  const failed = makeEnvironment(HOME, PYTHON_GUARD, MYPY)
   if (failed !== undefined) return `The guard for Python is not tested. ${failed}`
   const { status, stderr } = spawnSync(PYTHON, ['-c', 'import case_manager_guard'], {
     encoding: 'utf8',

@@ -64,11 +64,7 @@ const ENVOY = '1.40.0'
 const inPython = (name) => ({
   home: builtOf(name, [example(name, 'requirements.txt'), ...filesOfPythonGuard()]),
   program: 'bin/python',
-  steps: (home) => [
-    // The build of the guard writes beside its sources, so it gets a copy.
-    ['cp', ['-r', PYTHON_GUARD, join(home, 'guard')]],
-    ...environmentSteps(home, '-r', example(name, 'requirements.txt'), join(home, 'guard')),
-  ],
+  steps: (home) => environmentSteps(home, '-r', example(name, 'requirements.txt'), PYTHON_GUARD),
   advice:
     'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
 })

@@ -2,18 +2,20 @@
 // tag; the tag's workflow publishes. With --dry-run it prints these steps and builds the artifacts,
 // but changes no file. With --artifacts DIR it only builds the artifacts of the current version.
 import { execFileSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { writeArtifacts } from './artifacts.mjs'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
-const HELP = `Usage: npm run release -- [VERSION] [--dry-run]
-       npm run release -- --artifacts DIR
+const HELP = `Usage: npm run release -- [VERSION] [--dry-run] [--no-python]
+       npm run release -- --artifacts DIR [--no-python]
 
-Without VERSION it makes the next minor version, or the next patch version where CHANGELOG.md lists only fixes.`
+Without VERSION it makes the next minor version, or the next patch version where CHANGELOG.md lists only fixes.
+After a release candidate (1.0.0-rc.1) it makes the next one.
+--no-python leaves out the package for Python, which needs Python and PyPI.`
 
 /** Returns the section of a version in the changelog; undefined where it has no such heading. */
 export const notesOf = (changelog, version) =>
@@ -25,8 +27,19 @@ export const notesOf = (changelog, version) =>
     ?.replace(/^.*\n/, '')
     .trim()
 
+/**
+ * Returns the numbers of a version, of which a release candidate comes before the release;
+ * undefined where it is not a version.
+ */
+const numbersOf = (version) =>
+  /^(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?$/
+    .exec(version)
+    ?.slice(1)
+    .map((number = Infinity) => Number(number))
+
 export function nextVersion(current, notes) {
-  const [major, minor, patch] = current.split('.').map(Number)
+  const [major, minor, patch, candidate] = numbersOf(current)
+  if (candidate !== Infinity) return `${major}.${minor}.${patch}-rc.${candidate + 1}`
   const onlyFixes = [...notes.matchAll(/^### (.*)$/gm)].every(([, heading]) =>
     ['Fixed', 'Security'].includes(heading),
   )
@@ -34,34 +47,43 @@ export function nextVersion(current, notes) {
 }
 
 export function isNewer(version, current) {
-  if (!/^\d+\.\d+\.\d+$/.test(version)) return false
-  const [wanted, present] = [version, current].map((one) => one.split('.').map(Number))
-  const at = wanted.findIndex((number, index) => number !== present[index])
+  const [wanted, present] = [version, current].map(numbersOf)
+  const at = wanted?.findIndex((number, index) => number !== present[index]) ?? -1
   return at >= 0 && wanted[at] > present[at]
 }
 
-const PACKAGES = [
+/** The images of a release, as compose.yaml and the manifests name them. */
+const IMAGES = 'ghcr.io/case-manager/identity-broker'
+/** The files that have the version in their text. */
+const VERSIONED = [
   'package.json',
   'guard/package.json',
+  'guard/src/version.ts',
   'broker-dev/package.json',
   'guard-python/pyproject.toml',
+  'src/operations/acts/guards.ts',
+  'compose.yaml',
+  'deploy/kubernetes/broker.yaml',
 ]
 /** The files that a release changes. */
-export const RELEASED = [...PACKAGES, 'package-lock.json', 'CHANGELOG.md']
+export const RELEASED = [...VERSIONED, 'package-lock.json', 'CHANGELOG.md']
 
 /** Returns the new contents of the files by path. */
 export function releasedFiles(files, { version, current, date }) {
-  const inPackage = (text) =>
+  const inText = (text) =>
     text
       .replace(`"version": "${current}"`, `"version": "${version}"`)
       .replace(`\nversion = "${current}"\n`, `\nversion = "${version}"\n`)
+      .replace(`VERSION = '${current}'`, `VERSION = '${version}'`)
       .replace(`"@case-manager/guard": "^${current}"`, `"@case-manager/guard": "^${version}"`)
+      .replaceAll(`image: ${IMAGES}/broker:${current}\n`, `image: ${IMAGES}/broker:${version}\n`)
+      .replaceAll(`image: ${IMAGES}/guard:${current}\n`, `image: ${IMAGES}/guard:${version}\n`)
   const lock = JSON.parse(files['package-lock.json'])
   for (const entry of [lock, lock.packages[''], lock.packages.guard, lock.packages['broker-dev']])
     entry.version = version
   lock.packages['broker-dev'].dependencies['@case-manager/guard'] = `^${version}`
   return {
-    ...Object.fromEntries(PACKAGES.map((path) => [path, inPackage(files[path])])),
+    ...Object.fromEntries(VERSIONED.map((path) => [path, inText(files[path])])),
     'package-lock.json': `${JSON.stringify(lock, null, 2)}\n`,
     'CHANGELOG.md': files['CHANGELOG.md'].replace(
       '## Unreleased\n',
@@ -88,118 +110,7 @@ export function imagesOf(dockerfile, workflow, version) {
   })
 }
 
-const npm = (...args) =>
-  execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
-
-/**
- * Returns the path at which Node finds `name` from the package at `from`; undefined where it is not
- * installed there.
- */
-function found(packages, from, name) {
-  const above = from
-    .split('/node_modules/')
-    .map((_, index, parts) => `${parts.slice(0, parts.length - index).join('/node_modules/')}/`)
-  const path = [...above, '']
-    .map((at) => `${at}node_modules/${name}`)
-    .find((one) => packages[one] !== undefined)
-  return path !== undefined && packages[path].link ? packages[path].resolved : path
-}
-
-const nameOf = (path, one) => one.name ?? path.replace(/^.*node_modules\//, '')
-const purlOf = (name, version) => `pkg:npm/${name.replace('@', '%40')}@${version}`
-
-/**
- * Returns the runtime dependencies of the image as CycloneDX, from the lock file. (`npm sbom --omit
- * dev` leaves out packages that a development package uses too: hono, jose, zod.)
- */
-export function billOfMaterials(lock, { serial, timestamp }) {
-  const { packages } = lock
-  // The guard is the only workspace in the image.
-  const isShipped = (path, one) =>
-    (path === 'guard' || path.includes('node_modules/')) &&
-    !one.link &&
-    !one.dev &&
-    !one.devOptional &&
-    !one.optional
-  const shipped = Object.entries(packages).filter(([path, one]) => isShipped(path, one))
-  const refOf = (path) =>
-    purlOf(path === '' ? lock.name : nameOf(path, packages[path]), packages[path].version)
-  const refs = new Set(shipped.map(([path]) => refOf(path)))
-  const component = (path, one, type) => ({
-    type,
-    'bom-ref': refOf(path),
-    name: nameOf(path, one),
-    version: one.version,
-    purl: refOf(path),
-    ...(one.license && { licenses: [{ expression: one.license }] }),
-    ...(one.integrity && {
-      hashes: [
-        {
-          alg: 'SHA-512',
-          content: Buffer.from(one.integrity.replace('sha512-', ''), 'base64').toString('hex'),
-        },
-      ],
-    }),
-  })
-  const dependsOn = (path) => [
-    ...new Set(
-      Object.keys(packages[path].dependencies ?? {})
-        .map((name) => found(packages, path, name))
-        .filter((at) => at !== undefined)
-        .map(refOf)
-        .filter((ref) => refs.has(ref)),
-    ),
-  ]
-  return {
-    $schema: 'http://cyclonedx.org/schema/bom-1.5.schema.json',
-    bomFormat: 'CycloneDX',
-    specVersion: '1.5',
-    serialNumber: `urn:uuid:${serial}`,
-    version: 1,
-    metadata: {
-      timestamp,
-      component: component('', { ...packages[''], name: lock.name }, 'application'),
-    },
-    components: [
-      ...new Map(
-        shipped.map(([path, one]) => [refOf(path), component(path, one, 'library')]),
-      ).values(),
-    ],
-    dependencies: [
-      ...new Map(
-        ['', ...shipped.map(([path]) => path)].map((path) => [
-          refOf(path),
-          { ref: refOf(path), dependsOn: dependsOn(path) },
-        ]),
-      ).values(),
-    ],
-  }
-}
-
-/** Writes the packages that a release publishes, the bill of materials, and the notes. */
-function writeArtifacts(directory, notes) {
-  mkdirSync(directory, { recursive: true })
-  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-broker-dev.mjs')], {
-    stdio: 'inherit',
-  })
-  for (const workspace of ['guard', 'broker-dev'])
-    npm(
-      'pack',
-      '--silent',
-      '--ignore-scripts',
-      '--workspace',
-      workspace,
-      '--pack-destination',
-      directory,
-    )
-  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
-  const bill = billOfMaterials(lock, { serial: randomUUID(), timestamp: new Date().toISOString() })
-  writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)
-  writeFileSync(join(directory, 'notes.md'), `${notes}\n`)
-  for (const name of readdirSync(directory))
-    console.log(`${join(directory, name)}  ${statSync(join(directory, name)).size} bytes`)
-}
 
 function stop(problem) {
   console.error(`${problem}\n\n${HELP}`)
@@ -212,10 +123,15 @@ function main() {
     options: {
       'dry-run': { type: 'boolean' },
       artifacts: { type: 'string' },
+      'no-python': { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
   if (values.help) return console.log(HELP)
+  const artifactsIn = (directory, notes) => {
+    for (const path of writeArtifacts(directory, { notes, python: !values['no-python'] }))
+      console.log(`${path}  ${statSync(path).size} bytes`)
+  }
   const files = Object.fromEntries(
     RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
   )
@@ -224,7 +140,7 @@ function main() {
     const notes = notesOf(files['CHANGELOG.md'], current)
     return notes === undefined
       ? stop(`CHANGELOG.md has no section ${current}.`)
-      : writeArtifacts(values.artifacts, notes)
+      : artifactsIn(values.artifacts, notes)
   }
   const notes = notesOf(files['CHANGELOG.md'], 'Unreleased')
   if (!notes) stop('CHANGELOG.md has nothing under "Unreleased", so there is nothing to release.')
@@ -249,7 +165,7 @@ function main() {
     for (const { name, labels } of imagesOf(dockerfile, workflow, version))
       console.log(`The workflow would push the image ${name}:\n  ${labels.join('\n  ')}`)
     console.log('Artifacts, as the workflow builds them:')
-    return writeArtifacts(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
+    return artifactsIn(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
   }
   if (git('status', '--porcelain') !== '')
     stop('The work tree has changes. Commit or remove them first.')

@@ -50,11 +50,15 @@ describe('compose.yaml', () => {
   })
 
   test('one service of a profile builds an image, and the others take it', () => {
+    const release = 'ghcr.io/case-manager/identity-broker/'
+    const { version } = JSON.parse(
+      readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8'),
+    ) as { version: string }
     const built = services.filter(([, { build }]) => build !== undefined)
     expect(built.map(([name, { image, profiles }]) => [name, image, profiles])).toEqual([
-      ['broker', 'case-manager-broker', undefined],
-      ['guard', 'case-manager-guard', ['guard']],
-      ['migrate', 'case-manager-broker', ['cluster']],
+      ['broker', `${release}broker:${version}`, undefined],
+      ['guard', `${release}guard:${version}`, ['guard']],
+      ['migrate', `${release}broker:${version}`, ['cluster']],
     ])
   })
 
