@@ -343,7 +343,7 @@ test('a result page of the account, too, leaves for the sign-in page', async () 
 
 test('the signed-out page says until when an app stops, in the reader’s time zone, and follows what is confirmed later', async () => {
   const { leases } = rig.feed
-  await leases.open({ stream: leases.name('s'), clientId: 'melbourne', guardId: 'web-1' })
+  await leases.open({ stream: leases.name('stream'), clientId: 'melbourne', guardId: 'web-1' })
   const until = new Date(rig.clock.nowMs() + 30_000 + 330 * 60_000).toISOString().slice(11, 19)
   await using window = await open({ width: 390, signedIn: true, zone: 'Asia/Kolkata' })
   const { page } = window
