@@ -25,8 +25,8 @@ beforeEach(async () => {
 
 const revoke = (one: string) =>
   type(['revoke', '--session', one, '--case', 'INC-1', '--comment', '=laptop, "stolen"'])
-const exported = async (...args: string[]): Promise<string> => {
-  const ran = await type(['evidence', 'export', '--revocation', '2', ...args])
+const exported = async (): Promise<string> => {
+  const ran = await type(['evidence', 'export', '--revocation', '2'])
   expect(ran).toMatchObject({ code: 0, err: '' })
   return ran.out
 }
@@ -37,10 +37,9 @@ const verify = (text: string, ...args: string[]) => {
 }
 
 /** Checks that unchanged rows verify, and that a removed, moved or changed row is found. */
-async function findsAnyChange(text: string, format: string): Promise<void> {
+async function findsAnyChange(text: string): Promise<void> {
   const rows = text.split('\n').filter((row) => row !== '')
-  const first = format === 'csv' ? 1 : 0
-  const place = fc.integer({ min: first, max: rows.length - 1 })
+  const place = fc.nat(rows.length - 1)
   await fc.assert(
     fc.asyncProperty(place, place, fc.nat(2), async (a, b, how) => {
       const row = rows[a] ?? ''
@@ -58,23 +57,20 @@ async function findsAnyChange(text: string, format: string): Promise<void> {
 }
 
 describe('cmb evidence (docs/evidence.md)', () => {
-  test.each(['json', 'csv'])(
-    'what is exported as %s verifies without the broker, and any change of it is found',
-    async (format) => {
-      const text = await exported('--format', format)
-      const verified = await verify(text)
-      expect(verified.json()).toMatchObject({
-        log: 'revocations',
-        from: 2,
-        to: 2,
-        rows: 1,
-        withoutPersonal: 0,
-        keyTimes: true,
-      })
-      expect(text.split('\n').length).toBeGreaterThan(9)
-      await findsAnyChange(text, format)
-    },
-  )
+  test('what is exported verifies without the broker, and any change of it is found', async () => {
+    const text = await exported()
+    const verified = await verify(text)
+    expect(verified.json()).toMatchObject({
+      log: 'revocations',
+      from: 2,
+      to: 2,
+      rows: 1,
+      withoutPersonal: 0,
+      keyTimes: true,
+    })
+    expect(text.split('\n').length).toBeGreaterThan(9)
+    await findsAnyChange(text)
+  })
 
   test('keys that are retired since still verify it, from the archive; another broker’s keys do not, and those in the file prove no signer', async () => {
     const text = await exported()
@@ -182,21 +178,18 @@ describe('cmb evidence export --audit', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as { number: number; content?: object; ended?: object })
 
-  test.each(['json', 'csv'])(
-    'a range of entries as %s verifies without the broker, and any change of it is found',
-    async (format) => {
-      const { out, code } = await exportAudit('--from', '2', '--to', '3', '--format', format)
-      expect(code).toBe(0)
-      expect((await verify(out)).json()).toMatchObject({
-        log: 'audit',
-        from: 2,
-        to: 3,
-        rows: 2,
-        withoutPersonal: 0,
-      })
-      await findsAnyChange(out, format)
-    },
-  )
+  test('a range of entries verifies without the broker, and any change of it is found', async () => {
+    const { out, code } = await exportAudit('--from', '2', '--to', '3')
+    expect(code).toBe(0)
+    expect((await verify(out)).json()).toMatchObject({
+      log: 'audit',
+      from: 2,
+      to: 3,
+      rows: 2,
+      withoutPersonal: 0,
+    })
+    await findsAnyChange(out)
+  })
 
   test('all of it, in words: how each act ended is in it, and entries beside the range are hashes alone', async () => {
     const all = (await exportAudit()).out

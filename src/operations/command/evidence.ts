@@ -2,8 +2,6 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import {
   type CheckSignature,
-  evidenceCsv,
-  evidenceLines,
   keyTimeProblem,
   type Verified,
   verifyEvidence,
@@ -21,7 +19,6 @@ interface Asked {
   to?: string
   since?: number
   until?: number
-  format: string
 }
 
 /**
@@ -46,27 +43,16 @@ export const evidenceCommands = group(
           'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z',
         ).argParser(readPast),
         option('--until <time>', 'entries before this time').argParser(readPast),
-        option(
-          '--format <format>',
-          'json: an object a line; csv: the same with columns for a spreadsheet',
-        )
-          .choices(['json', 'csv'])
-          .default('json'),
       ],
       examples: [
         'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
         'cmb evidence export --audit --since 2026-11-01 --until 2026-12-01 > audit-2026-11.jsonl',
-        'cmb evidence export --audit --from 1200 --to 1300 --format csv > audit.csv',
+        'cmb evidence export --audit --from 1200 --to 1300 > audit-1200.jsonl',
       ],
     },
     async ({ context, self, options }) => {
-      const path = evidencePath(options)
-      const text = await (await context.broker(self)).text(path)
-      context.terminal.out(
-        options.format === 'csv'
-          ? evidenceCsv(text.split('\n').filter((line) => line !== ''))
-          : text,
-      )
+      const broker = await context.broker(self)
+      context.terminal.out(await broker.text(evidencePath(options)))
     },
   ),
   local<{ keys?: string }>(
@@ -120,7 +106,7 @@ async function verify(
         EXIT.usage,
         'A receipt holds no keys: name a copy of /.well-known/signing-keys-archive of the broker with --keys.',
       )
-    const found = receipt === undefined ? evidenceLines(content) : []
+    const found = receipt === undefined ? content.split('\n').filter((line) => line !== '') : []
     const keys =
       keysFile === undefined
         ? found.map((line) => JSON.parse(line) as Json).filter(({ record }) => record === 'key')
