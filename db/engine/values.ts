@@ -19,11 +19,17 @@ export const parseList = (value: string | null): string[] | undefined =>
   value === null ? undefined : (JSON.parse(value) as string[])
 
 /**
- * Returns an id for a row. It begins with the time, so that rows that are written together are
- * adjacent in its index; the rest is random.
+ * Returns a source of ids for rows. An id begins with the time and a count, so that ids sort in the
+ * order in which this source made them; the rest is random.
  */
-export const newRowId = (nowMs: number, random: Random): string =>
-  `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
+export function rowIds(nowMs: () => number, random: Random): () => string {
+  let count = 0
+  const digits = (value: number, length: number) => value.toString(36).padStart(length, '0')
+  return () => {
+    count = (count + 1) % 36 ** 4
+    return `${digits(nowMs(), 9)}${digits(count, 4)}${random(12).toString('base64url')}`
+  }
+}
 
 /** A text that sorts after every id: ids begin with a letter or a digit. */
 export const AFTER_EVERY_ID = '~'

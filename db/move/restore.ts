@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import { newRowId } from '../engine/values.ts'
+import { rowIds } from '../engine/values.ts'
 import { remember } from '../postgres/adopt.ts'
 import { serverOf } from '../postgres/connections.ts'
 import { readHead } from '../postgres/lineage.ts'
@@ -87,7 +87,7 @@ async function into(
   db: Sqlite,
   { actor, nowMs, report, dataDir }: RestoreIntoInput,
 ): Promise<RestoredInto> {
-  const sources = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
+  const sources = { nowMs, newId: rowIds(nowMs, randomBytes) }
   const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? {
     epoch: '',
     seq: 0,

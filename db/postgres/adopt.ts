@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import { newRowId } from '../engine/values.ts'
+import { rowIds } from '../engine/values.ts'
 import { ownedAsItsDirectory } from '../files.ts'
 import { highWaterFile, readHighWater, writeHighWater, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
@@ -93,7 +93,7 @@ async function adopt(
   ]
   const by = {
     client,
-    sources: { nowMs, newId: () => newRowId(nowMs(), randomBytes) },
+    sources: { nowMs, newId: rowIds(nowMs, randomBytes) },
     server,
     head,
     actor,

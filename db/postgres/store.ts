@@ -4,7 +4,7 @@ import { HeldTopic, Topic } from '../../src/runtime/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
 import { allActs } from '../acts.ts'
 import type { Sources } from '../engine/act.ts'
-import { newRowId } from '../engine/values.ts'
+import { rowIds } from '../engine/values.ts'
 import { beginChains } from '../log/chain.ts'
 import type { Store } from '../store.ts'
 import type { BrokerProcess, Committed, Elsewhere } from '../types.ts'
@@ -66,7 +66,7 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   const { nowMs = Date.now, random = pooledRandom() } = options
   const committed = new Topic<readonly Committed[]>()
   const elsewhere = new HeldTopic<Elsewhere>()
-  const sources = { nowMs, newId: () => newRowId(nowMs(), random) }
+  const sources = { nowMs, newId: rowIds(nowMs, random) }
   const known = await openLog(pool, sources, {
     newEpoch: random(9).toString('base64url'),
     mark: options.mark,

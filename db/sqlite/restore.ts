@@ -21,7 +21,7 @@ import {
   lockTargetName,
 } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
-import { newRowId } from '../engine/values.ts'
+import { rowIds } from '../engine/values.ts'
 import { ownedAsItsDirectory, syncFile } from '../files.ts'
 import { writeHighWater } from '../high-water.ts'
 import { beginRestored } from '../operator/restored.ts'
@@ -177,7 +177,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     // The revocation is not announced: no broker runs on the copy.
     const executor = createExecutor(
       db,
-      { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) },
+      { nowMs: () => nowMs, newId: rowIds(() => nowMs, randomBytes) },
       () => undefined,
     )
     const epoch = randomBytes(9).toString('base64url')

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
 import { Topic } from '../../src/runtime/topic.ts'
 import { allActs } from '../acts.ts'
-import { newRowId } from '../engine/values.ts'
+import { rowIds } from '../engine/values.ts'
 import { writeHighWater } from '../high-water.ts'
 import { beginChains } from '../log/chain.ts'
 import { logHeadRow } from '../log/head.ts'
@@ -70,11 +70,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
   const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
   const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
-  const executor = createExecutor(
-    db,
-    { nowMs, newId: () => newRowId(nowMs(), random) },
-    writer.revoked,
-  )
+  const executor = createExecutor(db, { nowMs, newId: rowIds(nowMs, random) }, writer.revoked)
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))

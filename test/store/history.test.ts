@@ -158,6 +158,21 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     }
   })
 
+  test('has the entries of one second in the order in which they were written', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const devices = Array.from({ length: 50 }, (_, at) => `Browser ${at}`)
+    for (const device of devices)
+      await b.store.recordRejectedSignIn({
+        user: session.user,
+        why: 'mfa_not_proved',
+        device,
+        now: b.now,
+      })
+    const read = await all(b, session.sub)
+    expect(read.slice(0, 50).map(({ device }) => device)).toEqual(devices.toReversed())
+  })
+
   test('begins with the first sign-in: a rejected one of a user who never signed in leaves no entry, and makes no user', async () => {
     const b = await open()
     const user = { tid: TENANT, oid: 'oid-mallory' }
