@@ -688,8 +688,6 @@ export const guards = sqliteTable(
     epoch: text().notNull(),
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
-    /** When the guard first connected. */
-    firstSeenAtMs: integer('first_seen_at_ms').notNull(),
     /** The guard's state, as its latest report has it. NULL if the report lacks the value. */
     version: text(),
     withoutLease: text('without_lease', { enum: ['reject', 'introspect'] }),

@@ -159,6 +159,8 @@ export interface Searched<T, P> {
 }
 
 export interface LoggedRevocation extends Revocation {
+  /** When it was acknowledged, if that is written yet. */
+  acknowledgedAtMs?: number | undefined
   totals: DeliveryTotals
 }
 
@@ -380,8 +382,6 @@ export interface GuardReport {
   reportedAtMs: number
   /** The names of the streams and pollers whose leases it may hold. */
   streams?: readonly string[] | undefined
-  /** When the guard opened its stream; undefined where it has no stream at this broker. */
-  connectedAtMs?: number | undefined
   version?: string | undefined
   /** The policy of the guard for valid tokens while it holds no lease. */
   withoutLease?: 'reject' | 'introspect' | undefined
@@ -393,11 +393,10 @@ export interface GuardReport {
   clockOffsetSeconds?: number | undefined
 }
 
-/** The latest report of a guard, and since when the broker knows it. */
-export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs' | 'streams'> {
+/** The latest report of a guard. */
+export interface GuardRecord extends Omit<GuardReport, 'streams'> {
   /** The report that first told of it; undefined where its lease never ran out. */
   leaseRanOutAtMs: number | undefined
-  firstSeenAtMs: number
 }
 
 export interface Tenant {

@@ -35,15 +35,7 @@ const REACHED = 100
 const GUARDS = 1000
 
 const guardFields = {
-  ...columnsOf(
-    guards,
-    'clientId',
-    'guardId',
-    'epoch',
-    'enforcedSeq',
-    'reportedAtMs',
-    'firstSeenAtMs',
-  ),
+  ...columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq', 'reportedAtMs'),
   ...columnsOf(guards, 'version', 'withoutLease', 'leasesRunOut', 'leaseRanOutAtMs'),
   ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm'),
 }
@@ -63,7 +55,6 @@ const known = query(
 const NUMBERS = {
   enforcedSeq: 'bigint',
   reportedAtMs: 'bigint',
-  firstSeenAtMs: 'bigint',
   clockOffsetSeconds: 'bigint',
   leasesRunOut: 'bigint',
   leaseRanOutAtMs: 'bigint',
@@ -144,7 +135,6 @@ const rowOf = ({ input, seq, ranOut }: Judged) => ({
     enforcedSeq: seq,
     reportedAtMs: input.reportedAtMs,
   },
-  firstSeenAtMs: Math.min(input.connectedAtMs ?? input.reportedAtMs, input.reportedAtMs),
   version: input.version ?? null,
   withoutLease: input.withoutLease ?? null,
   leasesRunOut: input.leasesRunOut ?? null,

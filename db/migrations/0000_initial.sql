@@ -221,7 +221,6 @@ CREATE TABLE `guards` (
 	`epoch` text NOT NULL,
 	`enforced_seq` integer NOT NULL,
 	`reported_at_ms` integer NOT NULL,
-	`first_seen_at_ms` integer NOT NULL,
 	`version` text,
 	`without_lease` text,
 	`leases_run_out` integer,

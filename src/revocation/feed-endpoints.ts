@@ -282,7 +282,6 @@ async function noteEnforced(
       { status: 409 },
     )
   const { clientId } = client
-  const since = deps.feed.since(clientId, report.guard)
   await note({
     clientId,
     guardId: report.guard,
@@ -290,14 +289,12 @@ async function noteEnforced(
     enforcedSeq: report.seq,
     streams: report.streams,
     reportedAtMs: deps.clock.nowMs(),
-    connectedAtMs: since === undefined ? undefined : since * 1000,
     version: report.version,
     withoutLease: report.without_lease,
     leasesRunOut: report.lease_ran_out?.count,
     clockOffsetSeconds: report.clock_offset_seconds,
     clockDriftPpm: report.clock_drift_ppm,
   })
-  deps.feed.enforced(clientId, report.guard, report.seq)
 }
 
 /**

@@ -55,8 +55,6 @@ export class FeedStream {
   readonly guardId: string
   /** Its name, by which reports and receipts know it. */
   readonly name: string
-  readonly since: number
-  enforcedSeq: number | undefined
   readonly body: ReadableStream<Uint8Array>
   readonly #log: FeedLog
   readonly #drop: (() => void) | undefined
@@ -89,7 +87,6 @@ export class FeedStream {
     this.guardId = listener.guardId
     this.name = listener.name
     this.#drop = listener.drop
-    this.since = log.now()
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {

@@ -178,25 +178,8 @@ export class FeedOfThisProcess implements Feed {
     return stream.body
   }
 
-  enforced(clientId: string, guardId: string, seq: number): void {
-    for (const stream of this.#named.get(nameOf(clientId, guardId)) ?? [])
-      stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
-  }
-
-  since(clientId: string, guardId: string): number | undefined {
-    const opened = [...(this.#named.get(nameOf(clientId, guardId)) ?? [])].map(
-      (stream) => stream.since,
-    )
-    return opened.length === 0 ? undefined : Math.min(...opened)
-  }
-
   streams(): ReturnType<Feed['streams']> {
-    return [...this.#streams].map(({ client, guardId, since, enforcedSeq }) => ({
-      clientId: client.clientId,
-      guardId,
-      since,
-      enforcedSeq,
-    }))
+    return [...this.#streams].map(({ client: { clientId }, guardId }) => ({ clientId, guardId }))
   }
 
   close(): void {

@@ -60,13 +60,6 @@ export interface Feed {
    * @throws StoreUnavailable
    */
   known(notBeforeMs: number): Promise<FeedPosition & { knownMs: number }>
-  /** Records that a guard reported what it enforces. */
-  enforced(clientId: string, guardId: string, seq: number): void
-  /**
-   * Returns when a guard's oldest open stream was opened, in epoch seconds. Undefined if it has no
-   * stream in this process.
-   */
-  since(clientId: string, guardId: string): number | undefined
   /**
    * Returns when this process published a revocation, in epoch milliseconds. Undefined if it did
    * not, or no longer remembers.
@@ -78,6 +71,6 @@ export interface Feed {
    */
   knownForMs(seq: number): number
   /** Returns the open streams, for metrics and the console. */
-  streams(): { clientId: string; guardId: string; since: number; enforcedSeq: number | undefined }[]
+  streams(): { clientId: string; guardId: string }[]
   close(): void
 }

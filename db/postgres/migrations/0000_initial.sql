@@ -199,7 +199,6 @@ CREATE TABLE "broker"."guards" (
 	"epoch" text COLLATE "C" NOT NULL,
 	"enforced_seq" bigint NOT NULL,
 	"reported_at_ms" bigint NOT NULL,
-	"first_seen_at_ms" bigint NOT NULL,
 	"version" text COLLATE "C",
 	"without_lease" text COLLATE "C",
 	"leases_run_out" bigint,

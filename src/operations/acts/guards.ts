@@ -14,8 +14,6 @@ export interface GuardState {
   /** Number of log rows that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
-  /** The time when it first connected. */
-  firstSeenAtMs: number | undefined
   version: string | undefined
   /** True if it reports no version, or one older than this broker's guard. */
   outdated: boolean
@@ -32,38 +30,35 @@ export interface GuardState {
 /** The version of this broker's guard. A test compares it with the package. */
 export const GUARD_VERSION = '0.1.0'
 
-export async function guardsNow(
-  deps: Pick<Deps, 'store' | 'feed'>,
-): Promise<{ log: { epoch: string; seq: number }; guards: GuardState[] }> {
-  const [log, reports, held] = await Promise.all([
-    deps.store.head(),
-    deps.store.guardReports(),
-    connectedGuards(deps),
+export async function guardsNow({
+  store,
+}: Pick<Deps, 'store'>): Promise<{ log: { epoch: string; seq: number }; guards: GuardState[] }> {
+  const [log, reports, leases] = await Promise.all([
+    store.head(),
+    store.guardReports(),
+    store.openGuardLeases(),
   ])
-  const streams = deps.feed.streams()
   const key = (one: { clientId: string; guardId: string }): string =>
     `${one.guardId} ${one.clientId}`
+  // The guards that are connected to any broker.
+  const held = leases.filter(({ holder, guardId }) => holder !== '' && guardId !== '')
+  const connected = new Set(held.map(key))
   const reportOf = new Map(reports.map((one) => [key(one), one]))
-  const streamOf = new Map(streams.map((one) => [key(one), one]))
   const known = new Map(
-    [...reports, ...streams, ...held.values()].map((one) => [
-      key(one),
-      { clientId: one.clientId, guardId: one.guardId },
-    ]),
+    [...reports, ...held].map(({ clientId, guardId }) => {
+      const guard = { clientId, guardId }
+      return [key(guard), guard]
+    }),
   )
   const guards = [...known].map(([name, guard]): GuardState => {
     const report = reportOf.get(name)
-    const stream = streamOf.get(name)
-    const ours = report?.epoch === log.epoch ? report : undefined
-    const enforced = ours?.enforcedSeq ?? stream?.enforcedSeq
+    const enforced = report?.epoch === log.epoch ? report.enforcedSeq : undefined
     return {
       ...guard,
-      connected: held.has(name),
+      connected: connected.has(name),
       enforced,
       behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
       reportedAtMs: report?.reportedAtMs,
-      firstSeenAtMs:
-        report?.firstSeenAtMs ?? (stream === undefined ? undefined : stream.since * 1000),
       version: report?.version,
       outdated: report !== undefined && isOutdated(report.version),
       withoutLease: report?.withoutLease,
@@ -74,16 +69,6 @@ export async function guardsNow(
   })
   return { log, guards }
 }
-
-/** Returns the guards that are connected to any broker, by their key. */
-const connectedGuards = async ({
-  store,
-}: Pick<Deps, 'store'>): Promise<Map<string, { clientId: string; guardId: string }>> =>
-  new Map(
-    (await store.openGuardLeases())
-      .filter(({ holder, guardId }) => holder !== '' && guardId !== '')
-      .map((one) => [`${one.guardId} ${one.clientId}`, one]),
-  )
 
 /**
  * Returns whether a version is older than this broker's guard. Only this project's versions count;

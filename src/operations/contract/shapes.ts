@@ -217,7 +217,6 @@ export const guard = shape('Guard', {
   enforced_seq: count.nullable().meta({ description: 'the seq it enforces' }),
   behind: count.nullable(),
   reported_at_ms: milliseconds.nullable(),
-  first_seen_at_ms: milliseconds.nullable(),
   version: nullable,
   outdated: z
     .boolean()
