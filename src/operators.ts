@@ -10,7 +10,6 @@ import { setupEndpoints } from './operations/setup/endpoints.tsx'
 import { invitationAddress } from './operations/setup/invitation.tsx'
 import { pageAssets } from './pages/look.ts'
 import { inEnglish } from './pages/texts.ts'
-import { provesMfa } from './provider/authorize/mfa.ts'
 import { openApiDocument } from './provider/discovery/openapi.ts'
 
 /**
@@ -25,7 +24,7 @@ export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks, live))
   const administrator = (c: Context, now: number) => administratorAt(deps, c, now)
-  opsApp.route('/', setupEndpoints(deps, { administrator, proves: provesMfa, checks }))
+  opsApp.route('/', setupEndpoints(deps, { administrator, checks }))
   opsApp.route('/', pageAssets(deps.config))
   const tenantApp = answering(new Hono(), deps)
   tenantApp.route(

@@ -32,33 +32,23 @@ const POLICY_ROLES: Readonly<Record<string, string>> = {
 export const policyRole = (wids: readonly string[]): string | undefined =>
   wids.flatMap((wid) => POLICY_ROLES[wid.toLowerCase()] ?? []).at(0)
 
-interface Need {
-  config: Pick<Config, 'entra' | 'issuer'>
-  connection: () => Connection
-}
-
-export interface Administration {
-  /**
-   * Returns the address of Entra's page on which an administrator consents for all users of the
-   * tenant.
-   */
-  adminConsentUrl(input: { tid: string; state: string }): string
-}
-
-export function createAdministration(need: Need): Administration {
-  return {
-    adminConsentUrl({ tid, state }) {
-      const url = new URL(`${need.config.entra.authority}/${tid}/v2.0/adminconsent`)
-      url.search = new URLSearchParams({
-        client_id: need.connection().clientId ?? '',
-        // Requests everything in the app registration, application permissions included.
-        scope: `${graphResource(need.config.entra.authority)}/.default`,
-        redirect_uri: signInReturn(need.config.issuer),
-        state,
-      }).toString()
-      return url.href
-    },
-  }
+/**
+ * Returns the address of Entra's page on which an administrator consents for all users of the
+ * tenant.
+ */
+export function adminConsentUrl(
+  { entra, issuer }: Pick<Config, 'entra' | 'issuer'>,
+  { clientId = '' }: Pick<Connection, 'clientId'>,
+  { tid, state }: { tid: string; state: string },
+): string {
+  const query = new URLSearchParams({
+    client_id: clientId,
+    // Requests everything in the app registration, application permissions included.
+    scope: `${graphResource(entra.authority)}/.default`,
+    redirect_uri: signInReturn(issuer),
+    state,
+  })
+  return `${entra.authority}/${tid}/v2.0/adminconsent?${query}`
 }
 
 /** Returns what is wrong with a pasted certificate and private key, or undefined. */

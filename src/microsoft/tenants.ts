@@ -75,28 +75,41 @@ export function readTenantId(value: string): { tid: string } | { problem: string
 
 /**
  * The names of settings in which /setup keeps what it knows of a tenant: that consent was granted,
- * and the latest trial sign-in.
+ * and the latest sign-in of its administrator at the tenant's page.
  */
 export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
-/** Returns the latest trial sign-in, with the optional claims that its ID token had. */
+
+/** The contents of the ID token of an administrator's sign-in at the tenant's page. */
+export interface Trial {
+  at: number
+  /** The optional claims, each true if present. */
+  claims: Record<string, boolean>
+  roles: string[]
+}
+
+/** Returns the latest sign-in of an administrator at the tenant's page. */
 export async function trialOf(
   { store }: { store: Pick<Store, 'setting'> },
   tid: string,
-): Promise<{ at: number; claims: Record<string, boolean> } | undefined> {
+): Promise<Trial | undefined> {
   const kept = await store.setting(trialSetting(tid))
-  return kept === undefined
-    ? undefined
-    : (JSON.parse(kept) as { at: number; claims: Record<string, boolean> })
+  return kept === undefined ? undefined : (JSON.parse(kept) as Trial)
 }
+
+export const keepTrial = (
+  store: Pick<Store, 'setSetting'>,
+  tid: string,
+  trial: Trial,
+): Promise<void> => store.setSetting(trialSetting(tid), JSON.stringify(trial))
 /**
  * The name of the setting with the time at which Entra first required a sign-in because of a
  * policy's sign-in frequency.
  */
 export const signInFrequencySetting = (tid: string): string => `microsoft/sign_in_frequency/${tid}`
 /**
- * The name of the setting with the proof of MFA that operators propose for another tenant, until an
- * administrator of that tenant asserts it.
+ * The name of the setting with the proof of MFA that operators propose, until an administrator of
+ * the tenant asserts it.
  */
 export const proposedProofSetting = (tid: string): string => `setup/proposed_proof/${tid}`
 /**
@@ -107,7 +120,7 @@ export const assertedByTenantSetting = (tid: string): string => `setup/asserted_
 
 /**
  * Returns whether the tenant is not the operator tenant. Operators cannot see the policies of
- * another tenant.
+ * another tenant, and its own administrators may administer its users.
  */
 export const isAnothers = (
   { operatorTenant }: Pick<Connection, 'operatorTenant'>,

@@ -122,7 +122,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await send('Begin')
   await look(page, 'setup-overview')
 
-  // What is saved is on every page, this one included.
+  // Branding that is saved is on every page, this one included.
   await press('Names, logo and color')
   await page.getByLabel('Organization').fill('Contoso Ltd')
   await page.getByLabel('Color of buttons and links').fill('#7dd3fc')
@@ -154,21 +154,23 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await send('Save')
   await look(page, 'setup-tenant')
 
+  await send('Ask its administrator to assert it')
+  expect(await page.textContent('main')).toContain('The proof of MFA is proposed.')
+  await press('Continue as its administrator')
+  await look(page, 'setup-tenants-page')
   await press('Granting consent')
   await atMicrosoft(page, entra.origin, 'adam@contoso.example')
   expect(await page.textContent('main')).toContain('Microsoft says that consent was given.')
   await press('Confirm by signing in')
   await atMicrosoft(page, entra.origin, 'adam@contoso.example')
   expect(await page.textContent('main')).toContain('Consent is confirmed.')
-
-  await press('Proof of MFA')
-  await send('Choose')
-  await press('Try it with a sign-in')
+  await press('Sign in to assert it')
   await atMicrosoft(page, entra.origin, 'adam@contoso.example')
-  await look(page, 'setup-proof')
+  await look(page, 'setup-assertion')
   await page.getByLabel('I have looked').check()
-  await send('Use this proof')
-  expect(await page.textContent('main')).toContain('users can sign in now')
+  await send('Assert it')
+  expect(await page.textContent('main')).toContain('Users of this tenant can sign in now')
+  await press('Back to the set-up')
 
   // The first sign-in: from now on the role is the key.
   await press('Sign in')

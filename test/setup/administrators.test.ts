@@ -5,31 +5,32 @@ test('who administers another tenant is set on its page; a role that every user 
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)
-  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
+  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
     tid: FABRIKAM.tid,
     name: 'Fabrikam',
   })
   const page = OPS + tenantPath(FABRIKAM.tid)
   const save = async (filled: Record<string, string>) =>
-    browser.submitTo(await browser.get(page), `${tenantPath(FABRIKAM.tid)}/administrators`, filled)
+    browser.submitTo(await browser.get(page), `${tenantPath(FABRIKAM.tid)}/settings`, filled)
   const set = async () => (await rig.store.findTenant(FABRIKAM.tid))?.administrators
   expect((await browser.get(page)).text).toContain(
     'Only operators see and sign out the users of this tenant.',
   )
-  expect((await save({ who: 'app_role' })).text).toContain(
+  expect((await save({ administrators: 'app_role' })).text).toContain(
     'the app role Broker.TenantAdministrator, at http://localhost:7400/tenant',
   )
   const role = '62e90394-69f5-4237-9190-012177145e10'
-  expect((await save({ who: 'directory_role:', role: role.toUpperCase() })).text).toContain(
+  expect((await save({ administrators: `directory_role:${role.toUpperCase()}` })).text).toContain(
     `the directory role ${role}`,
   )
   for (const wrong of ['', 'Global Administrator', 'b79fbf4d-3ef9-4689-8143-76b194e85509'])
-    expect((await save({ who: 'directory_role:', role: wrong })).text).toContain(
+    expect((await save({ administrators: `directory_role:${wrong}` })).text).toContain(
       'This role cannot administer the tenant.',
     )
   expect(await set()).toBe(`directory_role:${role}`)
-  await save({ who: '' })
+  await save({ administrators: '' })
   expect(await set()).toBeUndefined()
   const own = await browser.get(OPS + tenantPath())
-  expect(own.forms.map(({ action }) => action)).not.toContain(`${tenantPath()}/administrators`)
+  const settings = own.forms.find(({ action }) => action === `${tenantPath()}/settings`)
+  expect(Object.keys(settings?.fields ?? {})).toEqual(['csrf', 'hours'])
 })

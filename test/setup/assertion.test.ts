@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import { createChecks } from '../../src/operations/checks/checks.ts'
-import type { Browser, Page } from '../browser.ts'
 import { ISSUER } from '../rig.ts'
 import {
-  assertion,
+  ASSERT,
   connect,
   createBrowser,
   createWorld,
   FABRIKAM,
   OPS,
+  propose,
   tenantPath,
 } from './world.ts'
 
@@ -18,18 +18,20 @@ import {
  */
 
 const FELIX = 'felix@fabrikam.example'
-const ASSERT = 'Sign in to assert it'
 
 async function invited() {
   const world = await createWorld()
   const { rig, entra, browser } = world
   await connect(world)
-  const added = await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', {
-    tid: FABRIKAM.tid,
-    name: 'Fabrikam',
-  })
-  const link =
-    /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
+  const added = await browser.submitTo(
+    await browser.get('/setup/add-tenant'),
+    '/setup/add-tenant',
+    {
+      tid: FABRIKAM.tid,
+      name: 'Fabrikam',
+    },
+  )
+  const link = added.link('Continue as its administrator')
   const felix = createBrowser(rig, entra)
   felix.follows = ({ origin }) => origin !== OPS
   entra.auto(FELIX)
@@ -46,19 +48,15 @@ async function invited() {
         limit: 10,
       })
     ).length
-  return { ...world, link, felix, row, asserted }
-}
-
-async function propose(browser: Browser, proof: string): Promise<Page> {
-  const page = await browser.get(`${tenantPath(FABRIKAM.tid)}/proof?proof=${proof}`)
-  return browser.post(`${OPS}${tenantPath(FABRIKAM.tid)}/proof`, assertion(page, {}))
+  const proposed = (proof: string) => propose(world, proof, FABRIKAM.tid)
+  return { ...world, link, felix, row, asserted, proposed }
 }
 
 test('the operators propose a proof, and users sign in by it once the tenant’s own administrator has asserted it', async () => {
-  const { browser, rig, link, felix, row } = await invited()
+  const { rig, link, felix, row, proposed } = await invited()
   expect((await felix.get(link)).text).toContain('have not proposed a proof of MFA yet')
-  const proposed = await propose(browser, 'auth_context:c1')
-  expect(proposed.text).toContain('It counts once an administrator of that tenant asserts it')
+  const answer = await proposed('auth_context:c1')
+  expect(answer.text).toContain('It counts once an administrator of that tenant asserts it')
   expect((await row()).mfaProof).toBe('undecided')
 
   const asked = await felix.press(await felix.get(link), ASSERT)
@@ -85,8 +83,8 @@ test('the operators propose a proof, and users sign in by it once the tenant’s
 })
 
 test('a tick is needed; and what is asserted is asserted once, in the browser that signed in', async () => {
-  const { browser, rig, entra, link, felix, row, asserted } = await invited()
-  await propose(browser, 'auth_context:c1')
+  const { rig, entra, link, felix, row, asserted, proposed } = await invited()
+  await proposed('auth_context:c1')
   const asked = await felix.press(await felix.get(link), ASSERT)
   expect((await felix.submit(asked, {}, 'Assert it')).title).toBe(
     'Proof of MFA of your organization',
@@ -104,16 +102,11 @@ test('a tick is needed; and what is asserted is asserted once, in the browser th
 })
 
 test('no operator, no user without such a role and no administrator of another tenant asserts it', async () => {
-  const { browser, entra, link, felix, row, asserted } = await invited()
-  const page = await propose(browser, 'conditional_access')
-  const forced = new URLSearchParams({
-    ...page.forms.find(({ method }) => method === 'POST')?.fields,
-    proof: 'conditional_access',
-    asserted: 'yes',
-  })
-  expect((await browser.post(`${OPS}${tenantPath(FABRIKAM.tid)}/proof`, forced)).text).toContain(
-    'proposed',
-  )
+  const { browser, entra, link, felix, row, asserted, proposed } = await invited()
+  const page = await proposed('conditional_access')
+  const forced = { kind: 'conditional_access', proof: 'conditional_access', asserted: 'yes' }
+  const path = `${tenantPath(FABRIKAM.tid)}/proof`
+  expect((await browser.submitTo(page, path, forced)).text).toContain('proposed')
   entra.auto('faye@fabrikam.example')
   expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
     'holds no directory role that sees the policies',
@@ -127,8 +120,8 @@ test('no operator, no user without such a role and no administrator of another t
 })
 
 test('neither a sign-in that does not show the proof, nor one that Microsoft does not date, nor a proof proposed meanwhile is asserted', async () => {
-  const { browser, entra, link, felix, row } = await invited()
-  await propose(browser, 'amr')
+  const { entra, link, felix, row, proposed } = await invited()
+  await proposed('amr')
   expect((await felix.press(await felix.get(link), ASSERT)).text).toContain(
     'did not show that proof of MFA',
   )
@@ -142,7 +135,7 @@ test('neither a sign-in that does not show the proof, nor one that Microsoft doe
   )
   entra.set({ authTimeSays: 'entered' })
   const asked = await felix.press(await felix.get(link), ASSERT)
-  await propose(browser, 'conditional_access')
+  await proposed('conditional_access')
   expect((await felix.submit(asked, { asserted: 'yes' }, 'Assert it')).text).toContain(
     'have proposed another proof meanwhile',
   )
@@ -150,7 +143,7 @@ test('neither a sign-in that does not show the proof, nor one that Microsoft doe
 })
 
 test('what the settings or an operator said of another tenant is a warning until its own administrator asserts it', async () => {
-  const { browser, rig, link, felix, row } = await invited()
+  const { browser, rig, link, felix, row, proposed } = await invited()
   await rig.store.changeTenant({
     tid: FABRIKAM.tid,
     change: {
@@ -178,6 +171,6 @@ test('what the settings or an operator said of another tenant is a warning until
   expect((await check())?.state).toBe('ok')
   expect((await row()).proofAssertedBy).toContain('Felix Farrow')
   // The proof in force goes on until another is asserted.
-  await propose(browser, 'amr')
+  await proposed('amr')
   expect((await row()).mfaProof).toBe('auth_context:c1')
 })

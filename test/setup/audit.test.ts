@@ -53,7 +53,7 @@ test('a tenant: connected, made the operators’, removed and connected again', 
   })
   expect((await latest(world, 'connection.operators')).details).toEqual({ before: null })
   const add = async (filled: Record<string, string>) =>
-    browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', filled)
+    browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', filled)
   const page = await add({ tid: FABRIKAM.tid, name: 'Fabrikam' })
   expect((await latest(world, 'tenant.add')).ended?.result).toMatchObject({
     changed: { name: { before: null, after: 'Fabrikam' } },

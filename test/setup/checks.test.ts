@@ -2,35 +2,26 @@ import { describe, expect, test } from 'vitest'
 import { TENANT } from '../rig.ts'
 import {
   ADAM,
-  ALICE,
   APP_CLIENT_ID,
-  assertion,
   connect,
-  consented,
+  connected,
   createWorld,
-  OPS,
-  tenantPath,
+  signInAsAdam,
+  tenantsPage,
 } from './world.ts'
 
 describe('the checks', () => {
   test('all is well: every answer, with what it rests on', async () => {
     const world = await createWorld()
-    await consented(world)
-    const proof = await world.browser.press(
-      await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`),
-      'Try it with a sign-in',
-    )
-    world.entra.auto(ALICE)
-    await world.browser.press(proof, 'Try it with a sign-in')
-    const shown = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
-    await world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(shown))
+    await connected(world, 'conditional_access')
+    await signInAsAdam(world)
     const text = (await world.browser.get('/setup/checks')).text
     for (const words of [
       'One check needs your attention.',
       'The metadata, the sign-in page and the token endpoint answered just now.',
       'Entra gave the application a token just now.',
       'Confirmed by Adam Archer',
-      'MFA is proved by conditional_access, asserted by the holder of the setup token',
+      'MFA is proved by conditional_access, asserted by Adam Archer · adam@contoso.example (Global Administrator)',
       'sid, login_hint, auth_time, email arrived',
       'User.Read.All, User.RevokeSessions.All.',
       'Graph is not used for this tenant',
@@ -48,7 +39,7 @@ describe('the checks', () => {
     entra.set({ omitClaims: ['sid', 'auth_time'] })
     entra.auto(ADAM)
     await browser.press(
-      await browser.press(await browser.get(tenantPath()), 'Granting consent'),
+      await browser.press(await tenantsPage(world), 'Granting consent'),
       'Confirm by signing in',
     )
     await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'auth_context:c1' } })

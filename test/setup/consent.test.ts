@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { OTHER_TENANT, TENANT } from '../rig.ts'
-import { ADAM, ALICE, connect, createBrowser, createWorld, tenantPath } from './world.ts'
+import {
+  ADAM,
+  ALICE,
+  connect,
+  createBrowser,
+  createWorld,
+  OPS,
+  tenantPath,
+  tenantsPage,
+} from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map(
@@ -11,10 +20,14 @@ describe('granting consent', () => {
   test('comes back unproved, and counts once an administrator of that tenant has signed in', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     entra.auto(ADAM)
     const back = await browser.press(page, 'Granting consent')
-    expect(back.text).toContain('An attacker could have sent that')
+    expect(back.text).toContain('An attacker could have sent the answer to your consent')
+    expect((await browser.get(OPS + tenantPath())).text).toContain(
+      'An attacker could have sent that',
+    )
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ALICE)
     const tried = await browser.press(back, 'Confirm by signing in')
@@ -22,7 +35,8 @@ describe('granting consent', () => {
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ADAM)
     const confirmed = await browser.press(tried, 'Confirm by signing in')
-    expect(confirmed.text).toContain(
+    expect(confirmed.text).toContain('Consent is confirmed.')
+    expect((await browser.get(OPS + tenantPath())).text).toContain(
       'Confirmed by Adam Archer · adam@contoso.example (Global Administrator)',
     )
     expect(await acts(world)).toEqual(
@@ -34,7 +48,8 @@ describe('granting consent', () => {
   test('an error counts before admin_consent=True, which it carries too', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     entra.auto(ALICE)
     const rejected = await browser.press(page, 'Granting consent')
     expect(rejected.text).toContain('Microsoft did not let it through.')
@@ -45,7 +60,8 @@ describe('granting consent', () => {
   test('the tenant that the answer names is not believed: a tenant other than the one that was asked has not consented, and is not added to the allow-list', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     entra.auto(ADAM)
     browser.follows = ({ pathname }) => pathname !== '/signin/callback'
     const left = (await browser.press(page, 'Granting consent')).left ?? expect.unreachable()
@@ -59,44 +75,40 @@ describe('granting consent', () => {
     expect((await browser.get(left.href)).status).toBe(400)
   })
 
-  test('what was begun in one browser is not finished in another, nor by another visitor of /setup', async () => {
+  test('a visit that was begun in one browser is not finished in another', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     entra.auto(ADAM)
     browser.follows = ({ pathname }) => pathname !== '/signin/callback'
     const left = (await browser.press(page, 'Granting consent')).left ?? expect.unreachable()
     const thief = createBrowser(rig, entra)
     expect((await thief.get(left.href)).status).toBe(400)
-    browser.follows = ({ pathname }) => pathname !== '/setup/returned'
-    const outcome = (await browser.get(left.href)).left ?? expect.unreachable()
-    browser.follows = () => true
-    expect((await thief.get(outcome.href)).status).toBe(401)
-    await thief.submitTo(await thief.get('/setup'), '/setup/token', { token: await world.token() })
-    expect((await thief.get(outcome.href)).text).toContain('started in another browser')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
-    expect((await browser.get(outcome.href)).text).toContain(
-      'Microsoft says that consent was given',
-    )
+    browser.follows = () => true
+    expect((await browser.get(left.href)).text).toContain('Microsoft says that consent was given')
   })
 
   test('consent given in the admin center is found by what the application holds', async () => {
     const world = await createWorld()
     const { entra, browser } = world
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     entra.auto(ADAM)
     expect((await browser.press(page, 'Confirm by signing in')).text).toContain(
       'no administrator has consented for the whole tenant',
     )
     entra.set({ consent: {} })
-    expect(
-      (await browser.press(await browser.get(tenantPath()), 'Confirm by signing in')).text,
-    ).toContain('Consent is confirmed.')
+    expect((await browser.press(await tenantsPage(world), 'Confirm by signing in')).text).toContain(
+      'Consent is confirmed.',
+    )
   })
 
   test('a sign-in that Microsoft rejects says what it is about', async () => {
     const world = await createWorld()
-    const page = await connect(world)
+    await connect(world)
+    const page = await tenantsPage(world)
     world.entra.set({ errorsToApp: true })
     world.entra.auto('una@contoso.example')
     expect((await world.browser.press(page, 'Confirm by signing in')).text).toContain(

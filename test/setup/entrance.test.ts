@@ -22,8 +22,6 @@ describe('the entrance of /setup', () => {
       '/setup/checks',
       '/setup/add-tenant',
       tenantPath(),
-      `${tenantPath()}/proof`,
-      '/setup/returned?outcome=x',
     ]) {
       const shown = await browser.get(path)
       expect([path, shown.status, shown.forms.map((form) => form.action)]).toEqual([
@@ -34,8 +32,10 @@ describe('the entrance of /setup', () => {
     }
     for (const path of [
       '/setup/connect',
-      '/setup/tenants',
+      '/setup/add-tenant',
+      '/setup/branding',
       `${tenantPath()}/proof`,
+      `${tenantPath()}/settings`,
       `${tenantPath()}/operators`,
       `${tenantPath()}/remove`,
     ])

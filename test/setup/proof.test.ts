@@ -2,33 +2,41 @@ import { describe, expect, test } from 'vitest'
 import { ISSUER, TENANT } from '../rig.ts'
 import {
   ALICE,
-  assertion,
+  ASSERT,
   connected,
   consented,
   createWorld,
-  enter,
   OPS,
+  propose,
   tenantPath,
+  tenantsPage,
+  type World,
 } from './world.ts'
 
-const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
+const acts = async (world: World): Promise<string[]> =>
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map(
     (entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`,
   )
 
+/** Proposes a proof, and signs in to assert it. */
+async function asked(world: World, proof: string) {
+  await propose(world, proof)
+  return world.browser.press(await tenantsPage(world), ASSERT)
+}
+
 describe('proof of MFA', () => {
-  test('is tried live, asserted by a recorded user, and admits users from then on', async () => {
+  test('is shown by a live sign-in, asserted by a recorded user, and admits users from then on', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const done = await connected(world)
-    expect(done.text).toContain('users can sign in now')
+    expect(done.text).toContain('Users of this tenant can sign in now')
     expect(await rig.store.findTenant(TENANT)).toMatchObject({
       mfaProof: 'auth_context:c1',
-      proofAssertedBy: 'the holder of the setup token, with Adam Archer · adam@contoso.example',
+      proofAssertedBy: 'Adam Archer · adam@contoso.example (Global Administrator)',
       proofAssertedAt: expect.any(Number) as number,
     })
     expect(await acts(world)).toEqual(
-      expect.arrayContaining(['trial.sign_in done', 'proof.assert done']),
+      expect.arrayContaining(['proof.propose done', 'proof.assert done']),
     )
     // The audit log holds ids of users only, because nothing can be removed from it.
     expect(
@@ -45,64 +53,58 @@ describe('proof of MFA', () => {
     const { browser, entra } = world
     await consented(world)
     entra.set({ boundContexts: [] })
-    const chosen = await browser.submitTo(
-      await browser.get(`${tenantPath()}/proof`),
-      `${tenantPath()}/proof`,
-      {
-        kind: 'auth_context',
-        context: 'c7',
-      },
-    )
-    expect(chosen.text).toContain(
+    await propose(world, 'auth_context:c7')
+    const page = await tenantsPage(world)
+    expect(page.text).toContain(
       'The trap: where no policy is bound to c7, Entra says c7 all the same',
     )
-    const tried = await browser.press(chosen, 'Try it with a sign-in')
-    expect(tried.text).toContain('acrs c7')
-    expect(tried.text).toContain('whether or not a policy is bound')
+    const shown = await browser.press(page, ASSERT)
+    expect(shown.text).toContain('acrs c7')
+    expect(shown.text).toContain('whether or not a policy is bound')
   })
 
   test('what a sign-in did not show cannot be asserted: amr, which v2.0 tokens have not', async () => {
     const world = await createWorld()
     const { rig, browser, entra } = world
     await consented(world)
-    const tried = await browser.press(
-      await browser.get(`${tenantPath()}/proof?proof=amr`),
-      'Try it with a sign-in',
-    )
-    expect(tried.text).toContain('amr none arrived')
-    expect(() => assertion(tried)).toThrow('Nothing can be asserted')
-    const token =
-      (await browser.get('/setup/connect')).forms.find((form) => form.method === 'POST')?.fields
-        .csrf ?? ''
-    const forced = await browser.post(
-      `${OPS}${tenantPath()}/proof`,
-      new URLSearchParams({ csrf: token, proof: 'amr', asserted: 'yes' }),
-    )
+    const shown = await asked(world, 'amr')
+    expect(shown.text).toContain('amr none arrived')
+    expect(shown.forms).toEqual([])
+    const forced = await browser.post(`${ISSUER}/signin/assert`, {
+      assertion: new URL(shown.url).searchParams.get('assertion') ?? '',
+      asserted: 'yes',
+    })
     expect(forced.status).toBe(400)
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('undecided')
     entra.set({ amr: true })
-    const again = await browser.press(
-      await browser.get(`${tenantPath()}/proof?proof=amr`),
-      'Try it with a sign-in',
-    )
+    const again = await browser.press(await tenantsPage(world), ASSERT)
     expect(again.text).toContain('amr pwd, mfa')
-    expect(
-      (await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again, {}))).text,
-    ).toContain('tick the box')
-    await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again))
+    expect((await browser.submit(again, {}, 'Assert it')).text).toContain('tick the box')
+    await browser.submit(again, { asserted: 'yes' }, 'Assert it')
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('amr')
   })
 
-  test('a trial of an hour ago shows nothing any more', async () => {
+  test('a sign-in of ten minutes ago asserts nothing any more', async () => {
     const world = await createWorld()
     await consented(world)
-    const page = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
-    const tried = await world.browser.press(page, 'Try it with a sign-in')
-    expect(() => assertion(tried)).not.toThrow()
-    world.clock.ahead = 3700
-    await enter(world)
-    const later = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
-    expect(later.status).toBe(200)
-    expect(() => assertion(later)).toThrow('Nothing can be asserted')
+    const shown = await asked(world, 'conditional_access')
+    world.clock.ahead = 601
+    const late = await world.browser.submit(shown, { asserted: 'yes' }, 'Assert it')
+    expect([late.status, (await world.rig.store.findTenant(TENANT))?.mfaProof]).toEqual([
+      400,
+      'undecided',
+    ])
+  })
+
+  test('a proof that is none is not proposed', async () => {
+    const world = await createWorld()
+    await consented(world)
+    const page = await world.browser.get(OPS + tenantPath())
+    const answer = await world.browser.submitTo(page, `${tenantPath()}/proof`, {
+      kind: 'auth_context',
+      context: 'c99',
+    })
+    expect(answer.text).toContain('Choose what proves MFA.')
+    expect((await world.rig.store.listAudit({ act: 'proof.propose', limit: 1 })).length).toBe(0)
   })
 })

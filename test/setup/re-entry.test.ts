@@ -12,7 +12,7 @@ test('the limit of a tenant is set in hours; what is not a limit changes nothing
   await connect(world)
   const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
   const save = async (hours: string) =>
-    browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/re-entry`, { hours })
+    browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/settings`, { hours })
   expect((await browser.get(OPS + tenantPath())).text).toContain(
     'periodic re-entry? No. Only Microsoft’s own policies make users sign in there again.',
   )
@@ -41,7 +41,7 @@ test('a limit that ends sessions is saved once the administrator has seen how ma
   ] as const)
     await rig.openSession({ user: { tid: TENANT, oid }, authTime: clock.now() - hoursAgo * 3600 })
   const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
-  const path = `${tenantPath()}/re-entry`
+  const path = `${tenantPath()}/settings`
   const save = async (hours: string) =>
     browser.submitTo(await browser.get(OPS + tenantPath()), path, { hours })
   const changes = async () => (await rig.store.listAudit({ act: 'tenant.change', limit: 9 })).length

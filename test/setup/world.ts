@@ -92,35 +92,43 @@ export async function connect(world: World): Promise<Page> {
 
 export const tenantPath = (tid = CONTOSO.tid): string => `/setup/tenants/${tid}`
 
+/** Opens the tenant's page from its page at /setup. */
+export const tenantsPage = async ({ browser }: World, tid = CONTOSO.tid): Promise<Page> =>
+  browser.press(await browser.get(OPS + tenantPath(tid)), 'Continue as its administrator')
+
 /** Gives consent and confirms it as Contoso's own administrator. */
 export async function consented(world: World): Promise<Page> {
-  const page = await connect(world)
+  await connect(world)
   world.entra.auto(ADAM)
   return world.browser.press(
-    await world.browser.press(page, 'Granting consent'),
+    await world.browser.press(await tenantsPage(world), 'Granting consent'),
     'Confirm by signing in',
   )
 }
 
-/** Connects a tenant completely: consent confirmed, the proof tested and asserted. */
-export async function connected(world: World): Promise<Page> {
-  await consented(world)
-  const chosen = await world.browser.submitTo(
-    await world.browser.get(`${tenantPath()}/proof`),
-    `${tenantPath()}/proof`,
-  )
-  const tried = await world.browser.press(chosen, 'Try it with a sign-in')
-  return world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(tried))
+/** Proposes a proof of MFA at the tenant's page of /setup. */
+export async function propose({ browser }: World, proof: string, tid = CONTOSO.tid): Promise<Page> {
+  const [kind = '', context = ''] = proof.split(':')
+  const page = await browser.get(OPS + tenantPath(tid))
+  return browser.submitTo(page, `${tenantPath(tid)}/proof`, {
+    kind,
+    ...(context !== '' && { context }),
+  })
 }
 
-/**
- * Returns the ticked form that asserts the proof. The form that chooses it has the same address.
- */
-export function assertion(
-  page: Page,
-  filled: Record<string, string> = { asserted: 'yes' },
-): URLSearchParams {
-  const form = page.forms.find((one) => one.method === 'POST' && one.action.endsWith('/proof'))
-  if (form === undefined) throw new Error(`Nothing can be asserted on: ${page.text.slice(0, 800)}`)
-  return new URLSearchParams({ ...form.fields, ...filled })
+export const ASSERT = 'Sign in to assert it'
+
+/** Connects a tenant completely: consent confirmed, the proof proposed and asserted. */
+export async function connected(world: World, proof = 'auth_context:c1'): Promise<Page> {
+  await consented(world)
+  await propose(world, proof)
+  const shown = await world.browser.press(await tenantsPage(world), ASSERT)
+  return world.browser.submit(shown, { asserted: 'yes' }, 'Assert it')
+}
+
+/** Signs in at the console as Contoso's administrator, once the tenant is connected. */
+export async function signInAsAdam({ entra, browser }: World): Promise<Page> {
+  entra.auto(ADAM)
+  const page = await browser.press(await browser.get('/setup'), 'Sign in')
+  return browser.press(page, 'Sign in with Microsoft')
 }

@@ -137,8 +137,8 @@ export const microsoftChecks: readonly Check[] = [
 
 const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
-const proofPage = ({ deps }: Looking, { tid }: Tenant): string =>
-  `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
+const setupPage = ({ deps }: Looking, { tid }: Tenant): string =>
+  `${deps.config.opsOrigin}/setup/tenants/${tid}`
 
 async function eachTenant(
   looking: Looking,
@@ -308,8 +308,8 @@ async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   return [returned > 0 ? warning(found, fix) : unknown(found)]
 }
 
-async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {
-  const fix = `Open ${deps.config.opsOrigin}/setup/tenants/${row.tid}, press “Granting consent”, then “Confirm by signing in”.`
+async function consent(looking: Looking, row: Tenant): Promise<Found[]> {
+  const fix = `Its administrator grants it and confirms it by signing in: ${setupPage(looking, row)} has the link to their page.`
   if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
   return [
     ok(
@@ -322,7 +322,7 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
   const rows = await looking.tenants()
   const { operatorTenant } = looking.deps.connection.current()
   const found = await eachTenant(looking, async (_, row) => [
-    await byItsTenant(looking, row, mfaProof(row, proofPage(looking, row))),
+    await byItsTenant(looking, row, mfaProof(row, setupPage(looking, row))),
   ])
   if (
     operatorTenant !== undefined &&
@@ -343,7 +343,8 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
  * Warns if the proof was not asserted by the tenant itself: only its own administrators see its
  * policies.
  */
-async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promise<Found> {
+async function byItsTenant(looking: Looking, row: Tenant, found: Found): Promise<Found> {
+  const { deps } = looking
   if (
     found.state !== 'ok' ||
     row.proofAssertedAt === undefined ||
@@ -354,7 +355,7 @@ async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promis
     return found
   return warning(
     `${found.found} No administrator of that tenant has asserted it.`,
-    `Send them the link at ${deps.config.opsOrigin}/setup/tenants/${row.tid}: they assert it by signing in.`,
+    `Send them the link at ${setupPage(looking, row)}: they assert it by signing in.`,
   )
 }
 
@@ -377,14 +378,15 @@ function mfaProof(row: Tenant, page: string): Found {
   if (context !== undefined && row.proofAssertedAt === undefined)
     return warning(
       `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same, and it proves nothing. Tokens hold no acr until then.`,
-      `Try it and confirm it at ${page}`,
+      `An administrator of the tenant asserts it by the link at ${page}`,
     )
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
 }
 
 /**
- * The effect of each claim that a trial sign-in at /setup did not bring. `acrs` is left out:
- * the broker requests it by name, and the step "Proof of MFA" shows whether it came.
+ * The effect of each claim that the sign-in of the tenant's administrator did not bring. `acrs` is
+ * left out: the broker requests it by name, and the page that asserts the proof shows whether it
+ * came.
  */
 const NEEDED_FOR: Readonly<Record<string, string>> = {
   sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
@@ -398,8 +400,8 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   if (trial === undefined)
     return [
       unknown(
-        'No sign-in at /setup has shown yet which claims arrive.',
-        'Open the tenant at /setup and sign in once.',
+        'No sign-in of its administrator has shown yet which claims arrive.',
+        'An administrator of the tenant confirms consent by the link that /setup has.',
       ),
     ]
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
@@ -407,7 +409,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
     return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
   const fix =
-    'Token configuration in the app registration: add them for the ID token, then sign in again at /setup.'
+    'Token configuration in the app registration: add them for the ID token. Then its administrator signs in again by the link that /setup has.'
   // An account without a mailbox never has an email claim.
   return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
 }

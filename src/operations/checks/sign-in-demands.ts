@@ -114,7 +114,7 @@ async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number)
   if ((await trialOf(deps, tid))?.claims.auth_time === false)
     return failed(
       `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
-      'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in again at /setup.',
+      'Token configuration in the app registration: add the optional claim auth_time for the ID token. Then its administrator signs in again by the link that /setup has.',
     )
   return ok(
     `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,

@@ -33,7 +33,6 @@ const ACTS = [
   'connection.operators',
   'consent.returned',
   'consent.confirm',
-  'trial.sign_in',
   'proof.propose',
   'proof.assert',
   'branding.change',

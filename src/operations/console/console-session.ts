@@ -129,15 +129,9 @@ export async function administratorAt(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
   now: number,
-): Promise<{ actor: Actor; name: string; sid: string; fresh: boolean } | undefined> {
+): Promise<{ actor: Actor; fresh: boolean } | undefined> {
   const visitor = await visitorOf(deps, c, now, true)
   if (visitor.is !== 'operator' || visitor.operator.caller.may !== 'administer') return undefined
   const { session, caller } = visitor.operator
-  const { name, username } = session.user
-  return {
-    actor: caller.actor,
-    name: [name, username].filter(Boolean).join(' · ') || session.sub,
-    sid: session.sid,
-    fresh: isFresh(session, now),
-  }
+  return { actor: caller.actor, fresh: isFresh(session, now) }
 }

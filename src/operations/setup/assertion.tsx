@@ -1,178 +1,174 @@
-import type { Context } from 'hono'
-import type { Deps } from '../deps.ts'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import {
   assertedByTenantSetting,
-  isAnothers,
+  keepTrial,
   proposedProofSetting,
+  type Trial,
 } from '../../microsoft/tenants.ts'
-import { Button, Facts, HiddenFields, Tick } from '../../pages/components.tsx'
+import { Button, Facts, HiddenFields, LinkButton, Notice, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
+import { ROLE } from '../../protocol/names.ts'
 import { sha256 } from '../../runtime/compare.ts'
-import { type SignInPurpose, open, seal, type Signed, type Trial } from './sign-in-purpose.ts'
-import { nameOf, type ProvesMfa, withSetupAudit } from './frame.tsx'
-import { invitationAddressAgain, invitationTooOld } from './invitation.tsx'
+import { operatorWasHere } from '../acts/setup-token.ts'
+import { asTenant, nameOf, withSetupAudit } from './frame.tsx'
+import { invitationTooOld, invited, tenantsAddress } from './invitation.tsx'
 import { assertionOf } from './proof-kinds.ts'
-import { proofToAssert, type Seen, seenOf } from './seen.ts'
-import { isBoundBrowser } from './visit-cookie.ts'
+import { Result, RESULTS } from './results.tsx'
+import { proofToAssert, type Seen } from './seen.ts'
+import { isBoundBrowser, type Visit, type Visiting } from './visit.ts'
 
 /**
- * An administrator asserts the proof of MFA of their own tenant, right after a sign-in at
- * Microsoft. Users without a directory role that can read the tenant's policies are rejected.
+ * An administrator asserts the proof of MFA of their own tenant, right after a fresh sign-in at
+ * Microsoft that showed it. Users without a directory role that can read the tenant's policies are
+ * rejected.
  */
 
-interface Asserting {
-  deps: Deps
-  c: Context
-  proves: ProvesMfa
-  now: number
+const PLACE = 'setup/assertion'
+const SECONDS = 600
+
+/** A user of the tenant who has signed in, with what Microsoft's token showed. */
+export interface Administrator {
+  oid: string
+  who: string
+  /** The directory role that may consent for the tenant. */
+  consents: string | undefined
+  /** The directory role that may assert what the tenant's policies demand. */
+  asserts: string | undefined
+  acrs: string[]
+  amr: string[] | undefined
+  trial: Trial
 }
 
-export const assertionAddress = (
-  deps: Deps,
-  signed: { outcome: Signed; browser: string },
-  now: number,
-): string =>
-  `${deps.config.issuer}/signin/assert?${new URLSearchParams({ assertion: seal(deps, 'assertion', signed, now) })}`
+interface Assertion {
+  visit: Visit
+  by: Administrator
+}
 
-/** Returns the key of the problem's text on the invitation page, or undefined. */
-function problemOf(
-  { deps, proves }: Asserting,
-  seen: Seen,
-  { purpose, trial }: Signed,
-): string | undefined {
+export const assertionAddress = ({ deps, now }: Visiting, assertion: Assertion): string =>
+  `${deps.config.issuer}/signin/assert?${new URLSearchParams({
+    assertion: sealUntil(deps.sealer, PLACE, assertion, now + SECONDS),
+  })}`
+
+/** Shows what is asserted. @param form the form of this page, if it was sent */
+export async function assertionPage(
+  visiting: Visiting,
+  sealed: string | undefined,
+  form?: URLSearchParams,
+): Promise<Response> {
+  const { deps, c, now } = visiting
+  const assertion = openUntil(deps.sealer, PLACE, sealed, now) as Assertion | undefined
+  if (assertion === undefined || !isBoundBrowser(c, assertion.visit))
+    return invitationTooOld(visiting)
+  const { visit } = assertion
+  const seen = await invited(visiting, visit.invitation)
+  const purpose = `setup assert ${visit.nonce}`
   if (
-    !isAnothers(deps.connection.current(), seen.row) ||
-    purpose.proof === undefined ||
-    purpose.proof !== proofToAssert(seen)
+    seen === undefined ||
+    (form !== undefined && !csrfHolds(deps, c, purpose, form.get(CSRF_FIELD) ?? undefined))
   )
-    return 'proof_changed'
-  if (trial.policyRole === undefined) return 'no_policy_role'
-  return proves(purpose.proof, trial) ? undefined : 'not_proved'
-}
-
-/**
- * Opens a sealed assertion. Undefined if it is not the broker's, of another browser, or too old.
- */
-async function signedOf({ deps, c, now }: Asserting, sealed: string | null | undefined) {
-  const opened = open(deps, 'assertion', sealed, now)
-  if (opened === undefined || opened.late || !isBoundBrowser(c, opened.value.browser))
-    return undefined
-  const { outcome } = opened.value
-  const seen = await seenOf(deps.store, outcome.purpose.tid)
-  return seen && { outcome, seen, until: opened.until }
-}
-
-const formPurpose = ({ id }: SignInPurpose): string => `setup assert ${id}`
-
-export async function assertionPage(asserting: Asserting): Promise<Response> {
-  const { deps, c } = asserting
-  const sealed = c.req.query('assertion')
-  const signed = await signedOf(asserting, sealed)
-  if (signed === undefined) return invitationTooOld(deps, c)
-  const { outcome, seen } = signed
-  const problem = problemOf(asserting, seen, outcome)
-  if (problem !== undefined) return back(asserting, outcome, problem)
-  return show(asserting, seen, outcome, sealed ?? '')
-}
-
-function show(
-  { deps, c }: Asserting,
-  { row }: Seen,
-  { purpose, trial }: Signed,
-  sealed: string,
-): Response {
+    return invitationTooOld(visiting)
+  const problem = problemOf(visiting, seen, assertion)
+  if (problem === undefined && form?.get('asserted') === 'yes') {
+    await keepAssertion(visiting, seen, assertion)
+    return c.redirect(tenantsAddress(deps.config, visit.invitation, 'asserted'), 303)
+  }
+  const fields = { [CSRF_FIELD]: csrfToken(deps, c, purpose), assertion: sealed }
   return page(
     c,
     { title: 'Proof of MFA of your organization', config: deps.config },
     <>
-      <Facts
-        items={[
-          ['Tenant', nameOf(row)],
-          ['You', `${trial.who} (${trial.policyRole ?? ''})`],
-          ['Proof', purpose.proof],
-        ]}
-      />
-      <p>
-        Case Manager relies on this proof for every user of your tenant. Its operators cannot see
-        your policies; you can.
-      </p>
-      <form class="stack" method="post" action="/signin/assert">
-        <HiddenFields
-          fields={{ [CSRF_FIELD]: csrfToken(deps, c, formPurpose(purpose)), assertion: sealed }}
-        />
-        <Tick
-          name="asserted"
-          label={assertionOf(purpose.proof ?? '')}
-          hint="Case Manager keeps your name, your role and the time with it."
-        />
-        <div class="row">
-          <Button>Assert it</Button>
-        </div>
-      </form>
+      <Result result={problem ?? (form === undefined ? undefined : RESULTS.no_tick)} />
+      <Arrived seen={seen} assertion={assertion} />
+      {problem === undefined ? <AssertForm fields={fields} proof={visit.proof ?? ''} /> : null}
+      <div class="row">
+        <LinkButton href={tenantsAddress(deps.config, visit.invitation)} kind="quiet">
+          All steps
+        </LinkButton>
+      </div>
     </>,
   )
 }
 
-export async function assertProofOfOwn(
-  asserting: Asserting,
-  form: URLSearchParams,
-): Promise<Response> {
-  const { deps, c, now } = asserting
-  const sealed = form.get('assertion')
-  const signed = await signedOf(asserting, sealed)
-  if (
-    signed === undefined ||
-    !csrfHolds(deps, c, formPurpose(signed.outcome.purpose), form.get(CSRF_FIELD) ?? undefined)
-  )
-    return invitationTooOld(deps, c)
-  const { outcome, seen, until } = signed
-  const problem = problemOf(asserting, seen, outcome)
-  if (problem !== undefined) return back(asserting, outcome, problem)
-  if (form.get('asserted') !== 'yes') return show(asserting, seen, outcome, sealed ?? '')
-  const once = {
-    purpose: 'setup-assertion',
-    idHash: sha256(outcome.purpose.id),
-    expiresAt: until + 60,
-    now,
-  }
-  if (await deps.store.consumeOnce(once))
-    await keepAssertion(asserting, seen, outcome.purpose.proof ?? '', outcome.trial)
-  return back(asserting, outcome, 'asserted')
+/** Returns why the proof cannot be asserted by this sign-in. Undefined if it can. */
+function problemOf({ proves }: Visiting, seen: Seen, { visit: { proof }, by }: Assertion) {
+  if (proof === undefined || proof !== proofToAssert(seen)) return RESULTS.proof_changed
+  if (by.asserts === undefined) return RESULTS.no_policy_role
+  return proves(proof, by) ? undefined : RESULTS.not_proved
 }
 
+const Arrived = ({ seen, assertion: { visit, by } }: { seen: Seen; assertion: Assertion }) => (
+  <Facts
+    items={[
+      ['Tenant', nameOf(seen.row)],
+      ['You', by.asserts === undefined ? by.who : `${by.who} (${by.asserts})`],
+      ['Proof', visit.proof],
+      ['acrs', by.acrs.join(', ') || 'none arrived'],
+      ['amr', by.amr?.join(', ') ?? 'none arrived'],
+    ]}
+  />
+)
+
+const AssertForm = ({
+  fields,
+  proof,
+}: {
+  fields: Record<string, string | undefined>
+  proof: string
+}) => (
+  <>
+    {proof.startsWith('auth_context') ? (
+      <Notice kind="warn">
+        Entra sends the context whether or not a policy is bound to it: what you confirm below is
+        what makes it a proof.
+      </Notice>
+    ) : null}
+    <p>
+      Case Manager relies on this proof for every user of your tenant. Its operators cannot see your
+      policies; you can.
+    </p>
+    <form class="stack" method="post" action="/signin/assert">
+      <HiddenFields fields={fields} />
+      <Tick
+        name="asserted"
+        label={assertionOf(proof)}
+        hint="Case Manager keeps your name, your role and the time with it."
+      />
+      <div class="row">
+        <Button>Assert it</Button>
+      </div>
+    </form>
+  </>
+)
+
+/** Stores the assertion, once for each sign-in. */
 async function keepAssertion(
-  { deps, now }: Asserting,
+  { deps, now }: Visiting,
   { row }: Seen,
-  proof: string,
-  trial: Trial,
+  { visit: { tid, proof = '', nonce }, by }: Assertion,
 ): Promise<void> {
-  const { tid } = row
-  const visitor = { actor: { kind: 'microsoft', id: tid } } as const
-  const details = { proof, before: row.mfaProof, oid: trial.oid, directoryRole: trial.policyRole }
+  const { store, log } = deps
+  const idHash = sha256(nonce)
+  if (!(await store.consumeOnce({ purpose: 'setup-assertion', idHash, expiresAt: now + SECONDS })))
+    return
+  const details = { proof, before: row.mfaProof, oid: by.oid, directoryRole: by.asserts }
   await withSetupAudit(
-    { deps, visitor },
+    asTenant(deps, tid),
     { act: 'proof.assert', target: `tenant ${tid}`, details },
     async () => {
-      const by = `${trial.who} (${trial.policyRole ?? ''})`
-      await deps.store.changeTenant({
+      const proofAssertedBy = `${by.who} (${by.asserts ?? ''})`
+      await store.changeTenant({
         tid,
-        change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now },
+        change: { mfaProof: proof, proofAssertedBy, proofAssertedAt: now },
       })
-      await deps.store.setSetting(assertedByTenantSetting(tid), String(now))
-      await deps.store.setSetting(proposedProofSetting(tid), undefined)
+      await store.setSetting(assertedByTenantSetting(tid), String(now))
+      await store.setSetting(proposedProofSetting(tid), undefined)
+      await keepTrial(store, tid, by.trial)
     },
   )
-  deps.log.info('mfa_proof_asserted', { tid, proof, directoryRole: trial.policyRole })
+  log.info('mfa_proof_asserted', { tid, proof, directoryRole: by.asserts })
+  // An administrator can sign in now, so tokens of `cmb setup` are no longer accepted.
+  const operates =
+    deps.connection.current().operatorTenant === tid && row.consentConfirmedAt !== undefined
+  if (operates && by.trial.roles.includes(ROLE.administrator)) await operatorWasHere(store, now)
 }
-
-const back = ({ deps, c, now }: Asserting, { purpose }: Signed, result: string): Response =>
-  c.redirect(
-    invitationAddressAgain(
-      deps,
-      { tid: purpose.tid, until: purpose.invitedUntil ?? now },
-      now,
-      result,
-    ),
-    303,
-  )

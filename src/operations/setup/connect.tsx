@@ -1,55 +1,68 @@
 import { connectTenant, readTenantId, tenantState } from '../../microsoft/tenants.ts'
-import { Button, Choices, Facts, Notice, Tick } from '../../pages/components.tsx'
-import { changes } from '../../protocol/changes.ts'
-import { dropDraft, draftOf, keepDraft } from './draft.ts'
+import { Button, Choices, Facts, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
+import { changes } from '../../protocol/changes.ts'
 import {
   Form,
+  makeOperatorTenant,
   redirectTo,
-  operatorsBefore,
-  withSetupAudit,
   setupPage,
+  withSetupAudit,
   type SetupRequest,
 } from './frame.tsx'
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
- * The form of the application's id and credential, and of tenants. Secrets are never shown again.
- * It does not replace a working credential by one that Entra rejects, and keeps a draft until it is
- * saved.
+ * The form of the application's id and credential, and of tenants. It does not replace a working
+ * credential by one that Entra rejects. A rejected form is shown again with what was typed; secrets
+ * are kept sealed and never shown.
  */
 
-type Problem = string | undefined
+/** A form that was rejected, and why. */
+interface Rejected {
+  problem: string
+  form: URLSearchParams
+}
 
-const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name'] as const
+type Typed = (name: string) => string | undefined
+const typedIn =
+  (rejected: Rejected | undefined): Typed =>
+  (name) =>
+    rejected?.form.get(name) || undefined
 
-/** Keeps the draft of a rejected form: it had an error, or the sign-in was too old. */
-export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> =>
-  keepDraft(request, form, TYPED)
+const about = (title: string, rejected: Rejected | undefined) =>
+  rejected === undefined
+    ? { title }
+    : ({ title, status: 400, result: { kind: 'bad', title: rejected.problem } } as const)
 
-export async function connectPage(request: SetupRequest, problem?: Problem): Promise<Response> {
-  const draft = await draftOf(request)
+export function connectPage(request: SetupRequest, rejected?: Rejected): Response {
   const current = request.deps.connection.current()
+  const typed = typedIn(rejected)
+  const secrets = Object.fromEntries(SECRETS.map((name) => [name, typed(name) ?? '']))
   return setupPage(
     request,
-    {
-      title: 'The application in Entra',
-      status: problem === undefined ? 200 : 400,
-      result: wrong(problem),
-    },
+    about('The application in Entra', rejected),
     <>
       <Present current={current} />
-      <Form request={request} action="/setup/connect">
+      <Form request={request} action={CONNECT} typed={secrets}>
         <TextField
           label="Application (client) id"
           name="client_id"
           literal
-          value={draft?.client_id ?? current.clientId}
+          value={typed('client_id') ?? current.clientId}
           hint="App registrations, Case Manager, Overview."
           required
         />
-        <CredentialFields current={current} draft={draft} />
-        {current.tenants.length > 0 ? null : <FirstTenantFields draft={draft} />}
+        <CredentialFields current={current} typed={typed} />
+        {current.tenants.length > 0 ? null : (
+          <>
+            <TenantFields typed={typed} />
+            <p class="soft small">
+              The first tenant is also the operator tenant: its app roles Broker.Operator and
+              Broker.Administrator count.
+            </p>
+          </>
+        )}
         <div class="row">
           <Button>Save</Button>
         </div>
@@ -58,8 +71,11 @@ export async function connectPage(request: SetupRequest, problem?: Problem): Pro
   )
 }
 
+export const CONNECT = '/setup/connect'
+const SECRETS = ['client_secret', 'certificate'] as const
+const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
+
 type Current = ReturnType<SetupRequest['deps']['connection']['current']>
-type Draft = Awaited<ReturnType<typeof draftOf>>
 
 function Present({
   current: { clientId, credential, credentialFrom, tenants },
@@ -85,10 +101,10 @@ function Present({
 
 function CredentialFields({
   current: { credential, credentialFrom },
-  draft,
+  typed,
 }: {
   current: Current
-  draft: Draft
+  typed: Typed
 }) {
   if (credentialFrom === 'environment')
     return (
@@ -101,7 +117,7 @@ function CredentialFields({
       <Choices
         legend="How the broker authenticates"
         name="kind"
-        chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
+        chosen={typed('kind') ?? (credential === undefined ? 'secret' : 'keep')}
         options={[
           ...(credential === undefined
             ? []
@@ -123,53 +139,44 @@ function CredentialFields({
         name="client_secret"
         literal
         secret
-        hint={draft?.client_secret === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
+        hint={typed('client_secret') === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
       />
       <TextField
         label="Or private key and certificate, in PEM"
         name="certificate"
         literal
         lines={4}
-        hint={draft?.certificate === undefined ? undefined : TYPED_BEFORE}
+        hint={typed('certificate') === undefined ? undefined : TYPED_BEFORE}
       />
     </>
   )
 }
 
-function FirstTenantFields({ draft }: { draft: Draft }) {
-  return (
-    <>
-      <TextField
-        label="Directory (tenant) id"
-        name="tid"
-        literal
-        value={draft?.tid}
-        hint="Entra ID, Overview. The users of this tenant will sign in."
-        required
-      />
-      <TextField
-        label="What you call the tenant"
-        name="name"
-        value={draft?.name}
-        hint="For you and other operators, “Contoso” for instance."
-      />
-      <p class="soft small">
-        The first tenant is also the operator tenant: its app roles Broker.Operator and
-        Broker.Administrator count.
-      </p>
-    </>
-  )
-}
+const TenantFields = ({ typed }: { typed: Typed }) => (
+  <>
+    <TextField
+      label="Directory (tenant) id"
+      name="tid"
+      literal
+      value={typed('tid')}
+      hint="Entra ID, Overview. The users of this tenant will sign in."
+      required
+    />
+    <TextField
+      label="What you call the tenant"
+      name="name"
+      value={typed('name')}
+      hint="For you and other operators, “Contoso” for instance."
+    />
+  </>
+)
 
-const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
 const KIND = {
   secret: 'a client secret',
   pem: 'a certificate',
   certificate: 'a certificate file',
   federated: 'a federated token file',
 } as const
-const wrong = (problem: Problem) =>
-  problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const)
 
 /** Returns the former connection for the audit log: of the credential only its kind. */
 function before({ deps }: SetupRequest): Record<string, string | null> {
@@ -179,14 +186,13 @@ function before({ deps }: SetupRequest): Record<string, string | null> {
 
 export async function saveConnection(
   request: SetupRequest,
-  sent: URLSearchParams,
+  form: URLSearchParams,
 ): Promise<Response> {
   const { deps, c } = request
-  await keepConnection(request, sent)
-  const form = new URLSearchParams(await draftOf(request))
   const read = readConnection(request, form)
-  const problem = 'problem' in read ? read.problem : await tried(request, read)
-  if ('problem' in read || problem !== undefined) return connectPage(request, problem)
+  if ('problem' in read) return connectPage(request, { problem: read.problem, form })
+  const problem = await tried(request, read)
+  if (problem !== undefined) return connectPage(request, { problem, form })
   const { clientId, kept, first } = read
   await withSetupAudit(
     request,
@@ -196,17 +202,14 @@ export async function saveConnection(
     },
     () => deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
-  await dropDraft(request)
   deps.log.info('connection_changed', {
     microsoft_client_id: clientId,
     actor: request.visitor.actor.id,
   })
   if (first === undefined) return redirectTo(c, '/setup')
-  await addTenant(request, {
-    tid: first,
-    name: nameIn(form),
-    operators: await noOperatorTenant(request),
-  })
+  const operates = await noOperatorTenant(request)
+  await addTenant(request, first, form)
+  if (operates) await makeOperatorTenant(request, first)
   return redirectTo(c, `/setup/tenants/${first}`)
 }
 
@@ -222,81 +225,52 @@ async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   )
 }
 
-const nameIn = (form: URLSearchParams): string | undefined =>
-  (form.get('name') ?? '').trim().slice(0, 100) || undefined
-
 async function addTenant(
   request: SetupRequest,
-  { tid, name, operators }: { tid: string; name?: string | undefined; operators: boolean },
+  tid: string,
+  form: URLSearchParams,
 ): Promise<'connected' | 'already'> {
   const { deps, visitor, now } = request
+  const name = form.get('name')?.trim().slice(0, 100) || undefined
   const before = tenantState(await deps.store.findTenant(tid))
   const { answer } = await withSetupAudit(
     request,
-    { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } },
+    { act: 'tenant.add', target: `tenant ${tid}`, details: { name } },
     async () => ({
       answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }),
       row: await deps.store.findTenant(tid),
     }),
     ({ row }) => ({ changed: changes(before, tenantState(row)) }),
   )
-  if (operators)
-    await withSetupAudit(
-      request,
-      { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) },
-      () => deps.connection.change({ operatorTenant: tid }),
-    )
   return answer
 }
 
-export function addTenantPage(
-  request: SetupRequest,
-  problem?: Problem,
-  typed?: URLSearchParams,
-): Response {
-  const { operatorTenant } = request.deps.connection.current()
-  return setupPage(
+export const ADD_TENANT = '/setup/add-tenant'
+
+export const addTenantPage = (request: SetupRequest, rejected?: Rejected): Response =>
+  setupPage(
     request,
-    { title: 'Another tenant', status: problem === undefined ? 200 : 400, result: wrong(problem) },
+    about('Another tenant', rejected),
     <>
       <p>
         For several tenants the app registration has to be “Accounts in any organizational
         directory”. Users of the new tenant cannot sign in before its administrator has consented
-        and its proof of MFA is chosen.
+        and asserted its proof of MFA.
       </p>
-      <Form request={request} action="/setup/tenants">
-        <TextField
-          label="Directory (tenant) id"
-          name="tid"
-          literal
-          value={typed?.get('tid') ?? undefined}
-          hint="Its administrator finds it under Entra ID, Overview."
-          required
-        />
-        <TextField
-          label="What you call it"
-          name="name"
-          value={typed?.get('name') ?? undefined}
-          hint="For you and other operators."
-        />
-        {operatorTenant === undefined ? (
-          <Tick name="operators" label="This tenant’s users operate the broker" checked />
-        ) : null}
+      <Form request={request} action={ADD_TENANT}>
+        <TenantFields typed={typedIn(rejected)} />
         <div class="row">
           <Button>Connect</Button>
         </div>
       </Form>
     </>,
   )
-}
 
 export async function saveTenant(request: SetupRequest, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
-  if ('problem' in read) return addTenantPage(request, read.problem, form)
-  const operators =
-    request.deps.connection.current().operatorTenant === undefined &&
-    form.get('operators') === 'yes'
-  const answer = await addTenant(request, { tid: read.tid, name: nameIn(form), operators })
-  if (answer === 'already') return addTenantPage(request, 'That tenant is connected already.', form)
-  return redirectTo(request.c, `/setup/tenants/${read.tid}`)
+  if ('problem' in read) return addTenantPage(request, { problem: read.problem, form })
+  const answer = await addTenant(request, read.tid, form)
+  return answer === 'already'
+    ? addTenantPage(request, { problem: 'That tenant is connected already.', form })
+    : redirectTo(request.c, `/setup/tenants/${read.tid}`)
 }

@@ -1,15 +1,14 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
-import type { Administration } from '../../microsoft/administration.ts'
 import { withAudit } from '../../clients/with-audit.ts'
-import { HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
+import { Button, HiddenFields, LinkButton } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
-import { newId } from '../../runtime/ids.ts'
-import { type SignInPurpose, seal } from './sign-in-purpose.ts'
+import type { Deps } from '../deps.ts'
+import { Result, type StepResult } from './results.tsx'
 import type { Visitor } from './visitor.ts'
 
 /**
@@ -17,19 +16,11 @@ import type { Visitor } from './visitor.ts'
  * that are recorded before they run.
  */
 
-/** Returns whether an identity proves MFA by that policy, as the sign-in itself judges. */
-export type ProvesMfa = (
-  proof: string,
-  identity: { acrs: string[]; amr: string[] | undefined },
-) => boolean
-
 export interface SetupRequest {
   deps: Deps
   c: Context
   visitor: Visitor
   now: number
-  administration: Administration
-  proves: ProvesMfa
 }
 
 const formPurpose = ({ key }: Visitor): string => `setup ${key}`
@@ -48,79 +39,78 @@ export function formHolds(
   )
 }
 
-/** A form with the visitor's CSRF token. */
-export const Form = ({
-  request,
+/** The hidden field with what the visitor typed before, sealed, so that no page holds a secret. */
+const TYPED_FIELD = 'typed_before'
+const TYPED_SECONDS = 900
+const typedPlace = ({ key }: Visitor): string => `setup/typed/${key}`
+
+/** Returns a form that was sent, with what the visitor typed before in fields that are empty now. */
+export function withTypedBefore(
+  { deps, visitor, now }: SetupRequest,
+  sent: URLSearchParams,
+): URLSearchParams {
+  const sealed = sent.get(TYPED_FIELD) ?? undefined
+  const before = openUntil(deps.sealer, typedPlace(visitor), sealed, now)
+  const form = new URLSearchParams(before as Record<string, string> | undefined)
+  for (const [name, value] of sent) if (value !== '' || !form.has(name)) form.set(name, value)
+  for (const name of [CSRF_FIELD, TYPED_FIELD]) form.delete(name)
+  return form
+}
+
+/**
+ * A form with the visitor's CSRF token.
+ * @param typed what the visitor typed before, for fields that the page does not show again
+ */
+export function Form({
+  request: { deps, c, visitor, now },
   action,
   files,
+  typed,
   children,
 }: {
   request: SetupRequest
   action: string
   files?: boolean
+  typed?: Record<string, string> | undefined
   children: Child
-}) => (
-  <form
-    class="stack"
-    method="post"
-    action={action}
-    enctype={files ? 'multipart/form-data' : undefined}
-  >
-    <HiddenFields
-      fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, formPurpose(request.visitor)) }}
-    />
-    {children}
-  </form>
-)
-
-/**
- * Returns the link to a sign-in at Microsoft. It is not a form, because the CSP `form-action` would
- * also apply to Microsoft's further redirects.
- */
-export function signInAddress(
-  { deps, visitor, now }: SetupRequest,
-  about: Pick<SignInPurpose, 'kind' | 'tid' | 'proof'>,
-): string {
-  const purpose: SignInPurpose = { ...about, id: newId(deps.random), key: visitor.key }
-  return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', purpose, now) })}`
-}
-
-export interface StepResult {
-  kind: 'good' | 'warn' | 'bad'
-  title: string
-  words?: string | undefined
+}) {
+  const fields = {
+    [CSRF_FIELD]: csrfToken(deps, c, formPurpose(visitor)),
+    [TYPED_FIELD]: typed && sealUntil(deps.sealer, typedPlace(visitor), typed, now + TYPED_SECONDS),
+  }
+  return (
+    <form
+      class="stack"
+      method="post"
+      action={action}
+      enctype={files ? 'multipart/form-data' : undefined}
+    >
+      <HiddenFields fields={fields} />
+      {children}
+    </form>
+  )
 }
 
 export function setupPage(
-  { deps, c, visitor }: Pick<SetupRequest, 'deps' | 'c' | 'visitor'>,
+  { deps, c, visitor }: SetupRequest,
   about: {
     title: string
-    status?: 200 | 400 | 403 | 409 | 422
+    status?: 200 | 400 | 403 | 422
     result?: StepResult | undefined
-    script?: string
     home?: boolean
   },
   children: Child,
 ): Response {
+  const { title, status, result, home } = about
   return page(
     c,
-    {
-      title: about.title,
-      status: about.status,
-      wide: true,
-      script: about.script,
-      config: deps.config,
-    },
+    { title, status, wide: true, config: deps.config },
     <>
-      {about.result === undefined ? null : (
-        <Notice kind={about.result.kind} title={about.result.title}>
-          {about.result.words}
-        </Notice>
-      )}
+      <Result result={result} />
       {children}
-      {about.home && visitor.by !== 'role' ? null : (
+      {home && visitor.by !== 'role' ? null : (
         <div class="row">
-          {about.home ? null : (
+          {home ? null : (
             <LinkButton href="/setup" kind="quiet">
               All steps
             </LinkButton>
@@ -137,13 +127,17 @@ export function setupPage(
 }
 
 /** The part of a request that identifies who acts. */
-export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & {
-  visitor: Pick<Visitor, 'actor'>
-}
+type Acting = Pick<SetupRequest, 'deps'> & { visitor: Pick<Visitor, 'actor'> }
+
+/** Returns an administrator of a tenant as the one who acts. Microsoft has proved who it is. */
+export const asTenant = (deps: Deps, tid: string): Acting => ({
+  deps,
+  visitor: { actor: { kind: 'microsoft', id: tid } },
+})
 
 /** Runs an act after its audit entry is written. */
 export const withSetupAudit = <T,>(
-  { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
+  { deps, visitor }: Acting,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
@@ -156,43 +150,70 @@ export const withSetupAudit = <T,>(
     result,
   )
 
-/**
- * Returns the operator tenant before the act, for the audit log. The entry's target is the one
- * after it.
- */
-export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({
-  before: deps.connection.current().operatorTenant ?? null,
-})
+/** Makes a tenant the operator tenant. The audit entry names the one before it. */
+export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<unknown> => {
+  const { connection } = request.deps
+  const details = { before: connection.current().operatorTenant ?? null }
+  return withSetupAudit(
+    request,
+    { act: 'connection.operators', target: `tenant ${tid}`, details },
+    () => connection.change({ operatorTenant: tid }),
+  )
+}
 
 /** Redirects after an accepted form, so that reloading the next page sends nothing twice. */
 export const redirectTo = (c: Context, to: string): Response => c.redirect(to, 303)
 
+export const when = (at: number | undefined): string | undefined =>
+  at === undefined
+    ? undefined
+    : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 
-export const freshFirst = (
-  { deps, c }: Pick<SetupRequest, 'deps' | 'c'>,
-  returnTo: string,
-): Response =>
-  messagePage(c, {
-    title: 'Please sign in again',
-    status: 403,
-    what: 'What you are about to change decides who can sign in, so your own sign-in at Microsoft has to be at most five minutes old. Nothing was changed.',
-    links: [
-      {
-        href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`,
-        label: 'Sign in again',
-      },
-      { href: '/setup', label: 'All steps' },
-    ],
-    config: deps.config,
-  })
+const signInAgain = (returnTo: string): string =>
+  `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`
+
+/**
+ * Asks for a fresh sign-in in another tab, and keeps the form that was sent for after it. Without a
+ * form, for files cannot be kept, the sign-in leads back to the page.
+ */
+export const freshFirst = (request: SetupRequest, sent?: URLSearchParams): Response =>
+  setupPage(
+    request,
+    { title: 'Please sign in again', status: 403 },
+    <>
+      <p>
+        What you are about to change decides who can sign in, so your own sign-in at Microsoft has
+        to be at most five minutes old. Nothing was changed.
+      </p>
+      {sent === undefined ? (
+        <div class="row">
+          <LinkButton href={signInAgain(request.c.req.path)}>Sign in again</LinkButton>
+        </div>
+      ) : (
+        <>
+          <p>
+            <a href={signInAgain('/ops/fresh')} target="_blank" rel="noopener">
+              Sign in again (in a new tab)
+            </a>
+            , then come back here and go on. What you typed is kept for 15 minutes.
+          </p>
+          <Form request={request} action={request.c.req.path} typed={Object.fromEntries(sent)}>
+            <div class="row">
+              <Button>Go on</Button>
+            </div>
+          </Form>
+        </>
+      )}
+    </>,
+  )
 
 export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Response =>
   messagePage(c, {
     title: 'That form cannot be used',
     status: 403,
     what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
-    next: `Open the page again at ${deps.config.opsOrigin}/setup and send it from there.`,
     links: [{ href: '/setup', label: 'All steps' }],
     config: deps.config,
   })

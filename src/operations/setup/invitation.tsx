@@ -1,85 +1,122 @@
-import type { Context } from 'hono'
-import type { Deps } from '../deps.ts'
-import type { Administration } from '../../microsoft/administration.ts'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { isAnothers } from '../../microsoft/tenants.ts'
 import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
-import { newId } from '../../runtime/ids.ts'
-import { type SignInPurpose, open, type Outcome, seal } from './sign-in-purpose.ts'
-import { keep, stepResultOf } from './returned.ts'
-import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
+import type { Deps } from '../deps.ts'
+import { nameOf } from './frame.tsx'
+import { assertionOf, meansOf } from './proof-kinds.ts'
+import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
+import type { Visit, Visiting } from './visit.ts'
 
 /**
- * A link for an administrator of a tenant who has no access to /setup. It lets them consent for
- * that tenant and confirm it. The link itself grants nothing: Microsoft proves the user and their
- * directory role.
+ * The tenant's page: an administrator of the tenant consents there, confirms it and asserts the
+ * proof of MFA. The link to it grants nothing: Microsoft proves the user and their directory role.
  */
 
-const DAYS = 7
+const PLACE = 'setup/invitation'
+const SECONDS = 7 * 86_400
 
-/** Returns the link, valid for a week and for one tenant. */
+/** Returns the link to the tenant's page, valid for a week and for one tenant. */
 export const invitationAddress = (
-  deps: Pick<Deps, 'sealer' | 'config'>,
+  { sealer, config }: Pick<Deps, 'sealer' | 'config'>,
   tid: string,
   now: number,
-): string => invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
+): string => tenantsAddress(config, sealUntil(sealer, PLACE, tid, now + SECONDS))
 
-/** Returns the link of an existing invitation, with a message for its page. */
-export const invitationAddressAgain = (
-  deps: Pick<Deps, 'sealer' | 'config'>,
-  about: { tid: string; until: number },
-  now: number,
+/** Returns the link of an existing invitation, with the result of a step. */
+export const tenantsAddress = (
+  { issuer }: Deps['config'],
+  invitation: string,
   result?: string,
 ): string =>
-  `${deps.config.issuer}/signin/connect?${new URLSearchParams({ invitation: seal(deps, 'invitation', about, now), ...(result !== undefined && { result }) })}`
+  `${issuer}/signin/connect?${new URLSearchParams({ invitation, ...(result !== undefined && { result }) })}`
 
-export async function invitationPage(deps: Deps, c: Context, now: number): Promise<Response> {
-  const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
-  const seen =
-    invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
-  if (invited === undefined || seen === undefined) return invitationTooOld(deps, c)
-  const purpose = (
-    kind: SignInPurpose['kind'],
-    more: Pick<SignInPurpose, 'proof' | 'asserts'> = {},
-  ): string => {
-    const about: SignInPurpose = {
-      ...more,
-      id: newId(deps.random),
-      kind,
-      tid: invited.tid,
-      key: 'invitation',
-      invitedUntil: invited.until,
-    }
-    return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'purpose', about, now) })}`
-  }
-  const confirmed = seen.row.consentConfirmedAt !== undefined
-  const returned = seen.consentReturnedAt !== undefined
-  const result = stepResultOf({ c })
+/** Returns the state of the tenant that an invitation is for. Undefined if it is not valid. */
+export async function invited(
+  { deps, now }: Visiting,
+  invitation: string,
+): Promise<Seen | undefined> {
+  const tid = openUntil(deps.sealer, PLACE, invitation, now)
+  return typeof tid === 'string' ? seenOf(deps.store, tid) : undefined
+}
+
+export async function tenantsPage(visiting: Visiting): Promise<Response> {
+  const { deps, c } = visiting
+  const invitation = c.req.query('invitation') ?? ''
+  const seen = await invited(visiting, invitation)
+  if (seen === undefined) return invitationTooOld(visiting)
+  const href = (step: Visit['step']): string =>
+    `/signin/setup?${new URLSearchParams({ invitation, step })}`
+  const { consentConfirmedAt } = seen.row
   return page(
     c,
     { title: 'Allow Case Manager for your organization', config: deps.config },
     <>
-      {result === undefined ? null : (
-        <Notice kind={result.kind} title={result.title}>
-          {result.words}
-        </Notice>
-      )}
+      <Result result={resultOf(c)} />
       <p>
-        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign
-        in to Case Manager with their Microsoft accounts. The steps, all at Microsoft:
+        You administer the Microsoft tenant <code>{nameOf(seen.row)}</code>, and its users are to
+        sign in to Case Manager with their Microsoft accounts. The steps, all at Microsoft:
       </p>
-      <ConsentStep href={purpose('consent')} done={confirmed || returned} />
-      <ConfirmStep href={purpose('trial')} confirmed={confirmed} returned={returned} />
-      {confirmed && isAnothers(deps.connection.current(), seen.row) ? (
-        <ProofStep seen={seen} href={(proof) => purpose('trial', { proof, asserts: true })} />
-      ) : null}
+      <ConsentStep href={href('consent')} seen={seen} />
+      <ConfirmStep href={href('confirm')} seen={seen} />
+      {consentConfirmedAt === undefined ? null : <ProofStep href={href('assert')} seen={seen} />}
+      {isAnothers(deps.connection.current(), seen.row) ? null : (
+        <div class="row">
+          <LinkButton href={`${deps.config.opsOrigin}/setup`} kind="quiet">
+            Back to the set-up
+          </LinkButton>
+        </div>
+      )}
     </>,
   )
 }
 
-function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string }) {
+interface StepProps {
+  href: string
+  seen: Seen
+}
+
+function ConsentStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
+  const done = row.consentConfirmedAt !== undefined || consentReturnedAt !== undefined
+  return (
+    <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
+      <p class="soft">
+        Microsoft shows what Case Manager may read. You need to be a Global Administrator or a
+        Privileged Role Administrator.
+      </p>
+      <div class="row">
+        <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
+          Granting consent
+        </LinkButton>
+      </div>
+    </Answer>
+  )
+}
+
+function ConfirmStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
+  const done = row.consentConfirmedAt !== undefined
+  return (
+    <Answer question="2. Confirm that it was you" is={done ? 'yes' : 'no'}>
+      <p class="soft">
+        An attacker could have sent the answer to your consent, so it counts only when an
+        administrator of the tenant has signed in. The broker stores only your name and your
+        confirmation.
+      </p>
+      <div class="row">
+        <LinkButton
+          href={href}
+          kind={!done && consentReturnedAt !== undefined ? 'primary' : 'quiet'}
+        >
+          Confirm by signing in
+        </LinkButton>
+      </div>
+    </Answer>
+  )
+}
+
+function ProofStep({ href, seen }: StepProps) {
   const proof = proofToAssert(seen)
   const question = '3. Is MFA proved?'
   if (proof === undefined)
@@ -87,7 +124,7 @@ function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string
       <Answer question={question} is={seen.assertedByTenant ? 'yes' : 'no'}>
         <p>
           {seen.assertedByTenant
-            ? `Done: asserted by ${seen.row.proofAssertedBy ?? 'an administrator'}.`
+            ? `Done: asserted by ${seen.row.proofAssertedBy ?? 'an administrator'}. Inform the operator who sent you this link.`
             : 'The operators of Case Manager have not proposed a proof of MFA yet. Open this link again when they tell you.'}
         </p>
       </Answer>
@@ -99,81 +136,23 @@ function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string
         administrator of your tenant asserts it:
       </p>
       <p>“{assertionOf(proof)}”</p>
-      {KINDS[kindOf(proof)].means(contextOf(proof)).map((words) => (
-        <p class="soft">{words}</p>
-      ))}
+      <Notice kind="warn" title="What it takes">
+        {meansOf(proof).map((words) => (
+          <p>{words}</p>
+        ))}
+      </Notice>
       <div class="row">
-        <LinkButton href={href(proof)} kind="primary">
-          Sign in to assert it
-        </LinkButton>
+        <LinkButton href={href}>Sign in to assert it</LinkButton>
       </div>
       <p class="soft small">
-        Sign in as a Global, Conditional Access or Security Administrator. You confirm the words
-        above on the next page.
+        Sign in as a Global, Conditional Access or Security Administrator. The next page shows what
+        Microsoft’s token holds; you confirm the words above there.
       </p>
     </Answer>
   )
 }
 
-const ConfirmStep = ({
-  href,
-  confirmed,
-  returned,
-}: {
-  href: string
-  confirmed: boolean
-  returned: boolean
-}) => (
-  <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
-    <p class="soft">
-      Sign in once as an administrator of your tenant. The broker stores only your name and your
-      confirmation.
-    </p>
-    {confirmed ? (
-      <p>Done. Inform the operator who sent you this link.</p>
-    ) : (
-      <div class="row">
-        <LinkButton href={href} kind={returned ? 'primary' : 'quiet'}>
-          Confirm by signing in
-        </LinkButton>
-      </div>
-    )}
-  </Answer>
-)
-
-const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
-  <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
-    <p class="soft">
-      Microsoft shows what Case Manager may read. You need to be a Global Administrator or a
-      Privileged Role Administrator.
-    </p>
-    <div class="row">
-      <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
-        Granting consent
-      </LinkButton>
-    </div>
-  </Answer>
-)
-
-/**
- * Stores an outcome at once, because the invited administrator cannot reach the operators'
- * listener.
- * @returns the next address
- */
-export async function settle(
-  deps: Deps,
-  administration: Administration,
-  outcome: Outcome,
-  invitedUntil: number,
-  now: number,
-): Promise<string> {
-  const { tid } = outcome.purpose
-  const actor = { kind: 'microsoft', id: tid } as const
-  const result = await keep({ deps, administration, now, visitor: { actor } }, outcome)
-  return invitationAddressAgain(deps, { tid, until: invitedUntil }, now, result)
-}
-
-export const invitationTooOld = (deps: Deps, c: Context): Response =>
+export const invitationTooOld = ({ deps, c }: Visiting): Response =>
   messagePage(c, {
     title: 'This link is no longer valid',
     status: 400,

@@ -1,7 +1,7 @@
 import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
 import { operatorExists } from '../acts/setup-token.ts'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
-import { stepResultOf } from './returned.ts'
+import { resultOf } from './results.tsx'
 import { allSeen, type Seen } from './seen.ts'
 
 /** The overview of the setup steps, their state and the next one. */
@@ -28,7 +28,7 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
   const connected = tenants.length > 0 && tenants.every((one) => one.decided)
   return setupPage(
     request,
-    { title: 'Setting up the connection to Microsoft', result: stepResultOf(request), home: true },
+    { title: 'Setting up the connection to Microsoft', result: resultOf(request.c), home: true },
     <>
       <Differences differences={deps.connection.differences()} />
       <Answer

@@ -1,9 +1,10 @@
+import { parseMfaProof } from '../../protocol/mfa-proof.ts'
+
 /** The kinds of proof of MFA, with their texts. */
 
 interface Kind {
   label: string
   hint: string
-  /** The prerequisites and limits of the kind. */
   means: (context: string) => string[]
   assertion: (context: string) => string
 }
@@ -38,10 +39,22 @@ export const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access
   },
 }
 
-export const kindOf = (proof: string): keyof typeof KINDS =>
-  proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access')
-export const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
+/** Splits a proof into its kind and the authentication context that it names. */
+export function partsOf(proof: string): { kind: keyof typeof KINDS; context: string } {
+  const parsed = parseMfaProof(proof)
+  return parsed?.kind === 'auth_context'
+    ? { kind: parsed.kind, context: parsed.id }
+    : { kind: parsed?.kind ?? 'auth_context', context: 'c1' }
+}
+
+/** Returns the prerequisites and limits of a proof. */
+export function meansOf(proof: string): string[] {
+  const { kind, context } = partsOf(proof)
+  return KINDS[kind].means(context)
+}
 
 /** Returns the statement that an administrator asserts for a proof. */
-export const assertionOf = (proof: string): string =>
-  KINDS[kindOf(proof)].assertion(contextOf(proof))
+export function assertionOf(proof: string): string {
+  const { kind, context } = partsOf(proof)
+  return KINDS[kind].assertion(context)
+}

@@ -5,9 +5,7 @@ import {
   consentSetting,
   isDecided,
   proposedProofSetting,
-  trialSetting,
 } from '../../microsoft/tenants.ts'
-import type { Trial } from './sign-in-purpose.ts'
 
 /**
  * The setup state of a tenant, stored beside its row: steps so far, and nothing that decides who
@@ -21,9 +19,8 @@ export interface Seen {
    * until an administrator of the tenant has signed in.
    */
   consentReturnedAt: number | undefined
-  trial: Trial | undefined
   decided: boolean
-  /** A proof of MFA that operators propose for another tenant. */
+  /** The proof of MFA that operators propose. */
   proposedProof: string | undefined
   /** True if an administrator of the tenant itself asserted the current proof. */
   assertedByTenant: boolean
@@ -41,16 +38,11 @@ export const proofToAssert = ({
 }: Seen): string | undefined =>
   proposedProof ?? (decided && !assertedByTenant ? row.mfaProof : undefined)
 
-/**
- * Reads a tenant's setup state. Undefined if it is not connected.
- * @param by the actor whose own trial counts, even if another administrator has tried since
- */
-export async function seenOf(store: Store, tid: string, by?: string): Promise<Seen | undefined> {
-  const [row, consent, latest, own, proposedProof, asserted] = await Promise.all([
+/** Reads a tenant's setup state. Undefined if it is not connected. */
+export async function seenOf(store: Store, tid: string): Promise<Seen | undefined> {
+  const [row, consent, proposedProof, asserted] = await Promise.all([
     store.findTenant(tid),
     store.setting(consentSetting(tid)),
-    store.setting(trialSetting(tid)),
-    by === undefined ? undefined : store.setting(ownTrialSetting(tid, by)),
     store.setting(proposedProofSetting(tid)),
     store.setting(assertedByTenantSetting(tid)),
   ])
@@ -58,7 +50,6 @@ export async function seenOf(store: Store, tid: string, by?: string): Promise<Se
   return {
     row,
     consentReturnedAt: consent === undefined ? undefined : Number(consent),
-    trial: ownTrial(row, own) ?? (latest === undefined ? undefined : (JSON.parse(latest) as Trial)),
     decided: isDecided(row),
     proposedProof,
     assertedByTenant: asserted !== undefined && asserted === String(row.proofAssertedAt),
@@ -74,22 +65,3 @@ export async function allSeen(store: Store): Promise<Seen[]> {
 
 export const keepConsent = (store: Store, tid: string, now: number): Promise<void> =>
   store.setSetting(consentSetting(tid), String(now))
-
-const ownTrialSetting = (tid: string, by: string): string => `${trialSetting(tid)}/${by}`
-
-/** Returns a stored trial, unless the tenant was connected again since. */
-function ownTrial({ connectedAt }: Tenant, kept: string | undefined): Trial | undefined {
-  const trial = kept === undefined ? undefined : (JSON.parse(kept) as Trial)
-  return trial !== undefined && trial.at >= connectedAt ? trial : undefined
-}
-
-/** Stores a trial as the visitor's own and as the latest. */
-export async function keepTrial(
-  store: Store,
-  tid: string,
-  trial: Trial,
-  by: string,
-): Promise<void> {
-  for (const name of [trialSetting(tid), ownTrialSetting(tid, by)])
-    await store.setSetting(name, JSON.stringify(trial))
-}

@@ -1,35 +1,32 @@
-import { disconnectTenant, isAnothers, tenantBefore } from '../../microsoft/tenants.ts'
-import { ROLE } from '../../protocol/names.ts'
-import { Administrators } from './administrators.tsx'
+import type { Child } from 'hono/jsx'
+import { disconnectTenant, isDecided, tenantBefore, trialOf } from '../../microsoft/tenants.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../../pages/components.tsx'
+import { ROLE } from '../../protocol/names.ts'
 import {
-  signInAddress,
   Form,
-  redirectTo,
+  makeOperatorTenant,
   nameOf,
-  operatorsBefore,
-  withSetupAudit,
+  redirectTo,
   setupPage,
+  when,
+  withSetupAudit,
   type SetupRequest,
 } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
-import { ReEntry } from './re-entry.tsx'
-import { stepResultOf } from './returned.ts'
+import { Proof } from './proof.tsx'
+import { resultOf } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
+import { Settings } from './tenant-settings.tsx'
 
-/** The page of one tenant: consent, proof of MFA, and removal. */
-
-export const when = (at: number | undefined): string | undefined =>
-  at === undefined
-    ? undefined
-    : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+/** The page of one tenant: consent, proof of MFA, settings, and removal. */
 
 export function tenantPage(request: SetupRequest, seen: Seen): Response {
   const { row } = seen
-  const operators = request.deps.connection.current().operatorTenant === row.tid
+  const path = `/setup/tenants/${row.tid}`
+  const operates = request.deps.connection.current().operatorTenant === row.tid
   return setupPage(
     request,
-    { title: nameOf(row), result: stepResultOf(request) },
+    { title: nameOf(row), result: resultOf(request.c) },
     <>
       <Facts
         items={[
@@ -37,29 +34,41 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
           ['Connected', when(row.connectedAt)],
           [
             'Operators',
-            operators ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined,
+            operates ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined,
           ],
         ]}
       />
-      <Consent request={request} seen={seen} />
+      <Consent seen={seen} />
       <Proof request={request} seen={seen} />
-      <ReEntry request={request} seen={seen} />
-      {isAnothers(request.deps.connection.current(), row) ? (
-        <Administrators request={request} seen={seen} />
+      <ItsPage request={request} seen={seen} />
+      <Settings request={request} row={row} />
+      {operates ? null : (
+        <Sure
+          request={request}
+          action={`${path}/operators`}
+          summary="Make this the operator tenant"
+          words="From then on only its users can operate the broker. You may lose access."
+          tick="Only its app roles Broker.Operator and Broker.Administrator shall count"
+        >
+          Change the operator tenant
+        </Sure>
+      )}
+      {mayRemove(request, seen) ? (
+        <Sure
+          request={request}
+          action={`${path}/remove`}
+          summary="Remove this tenant"
+          words="The broker signs all its users out everywhere at once and rejects their sign-ins."
+          tick={`Remove ${nameOf(row)}`}
+        >
+          Remove
+        </Sure>
       ) : null}
-      {operators ? null : <MakeOperators request={request} seen={seen} />}
-      {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,
   )
 }
 
-function Consent({
-  request,
-  seen: { row, consentReturnedAt },
-}: {
-  request: SetupRequest
-  seen: Seen
-}) {
+function Consent({ seen: { row, consentReturnedAt } }: { seen: Seen }) {
   const confirmed = row.consentConfirmedAt !== undefined
   return (
     <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'unknown'}>
@@ -70,8 +79,7 @@ function Consent({
       ) : consentReturnedAt === undefined ? (
         <p>
           A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case
-          Manager for every user. If that is not you, open this page together: the next two steps
-          are theirs. Or send them the link below.
+          Manager for every user.
         </p>
       ) : (
         <p>
@@ -79,110 +87,62 @@ function Consent({
           that, so it counts only when an administrator of this tenant has signed in.
         </p>
       )}
-      <div class="row">
-        <LinkButton
-          href={signInAddress(request, { kind: 'consent', tid: row.tid })}
-          kind={confirmed || consentReturnedAt !== undefined ? 'quiet' : 'primary'}
-        >
-          Granting consent
-        </LinkButton>
-        {confirmed ? null : (
-          <LinkButton
-            href={signInAddress(request, { kind: 'trial', tid: row.tid })}
-            kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}
-          >
-            Confirm by signing in
-          </LinkButton>
-        )}
-      </div>
-      {confirmed ? null : <InvitationLink request={request} tid={row.tid} />}
     </Answer>
   )
 }
 
-const InvitationLink = ({ request, tid }: { request: SetupRequest; tid: string }) => (
-  <details>
-    <summary>A link for its administrator</summary>
-    <div class="tight">
-      <p class="soft">
-        They open it in their own browser, consent, confirm it by signing in, and assert the proof
-        of MFA. It is valid for a week.
-      </p>
-      <pre tabindex={0} role="region" aria-label="the link">
-        <code>{invitationAddress(request.deps, tid, request.now)}</code>
-      </pre>
-    </div>
-  </details>
-)
-
-function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) {
-  const { row, decided } = seen
-  return (
-    <Answer question="Is MFA proved?" is={decided ? 'yes' : 'no'}>
-      {decided ? (
-        <p class="soft">
-          By <code>{row.mfaProof}</code>,{' '}
-          {row.proofAssertedBy === undefined
-            ? 'as the settings or a command said'
-            : `asserted by ${row.proofAssertedBy}, ${when(row.proofAssertedAt) ?? ''}`}
-          .
-        </p>
-      ) : (
-        <p>Not chosen yet. Until then no user of this tenant can sign in.</p>
-      )}
-      {isAnothers(request.deps.connection.current(), row) ? (
-        <TheirAssertion request={request} seen={seen} />
-      ) : null}
-      <div class="row">
-        <LinkButton
-          href={`/setup/tenants/${row.tid}/proof`}
-          kind={decided || row.consentConfirmedAt === undefined ? 'quiet' : 'primary'}
-        >
-          Proof of MFA
-        </LinkButton>
-      </div>
-    </Answer>
-  )
-}
-
-function TheirAssertion({ request, seen }: { request: SetupRequest; seen: Seen }) {
-  const proof = proofToAssert(seen)
-  if (proof === undefined) return null
+/** The link to the page on which an administrator of the tenant takes its steps. */
+function ItsPage({ request: { deps, now }, seen }: { request: SetupRequest; seen: Seen }) {
+  const { tid, consentConfirmedAt } = seen.row
+  const href = invitationAddress(deps, tid, now)
+  const remains = consentConfirmedAt === undefined || proofToAssert(seen) !== undefined
   return (
     <>
       <p>
-        No administrator of this tenant has asserted <code>{proof}</code>. Only they can read its
-        policies: send them the link.
+        An administrator of this tenant consents, confirms it and asserts the proof of MFA on a page
+        of its own. If that is you, go on there. Otherwise send them its address.
       </p>
-      <InvitationLink request={request} tid={seen.row.tid} />
+      <div class="row">
+        <LinkButton href={href} kind={remains ? 'primary' : 'quiet'}>
+          Continue as its administrator
+        </LinkButton>
+      </div>
+      <details>
+        <summary>A link for its administrator</summary>
+        <div class="tight">
+          <p class="soft">They open it in their own browser. It is valid for a week.</p>
+          <pre tabindex={0} role="region" aria-label="the link">
+            <code class="value">{href}</code>
+          </pre>
+        </div>
+      </details>
     </>
   )
 }
 
-const MakeOperators = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) => (
+/** An act that needs a tick. */
+const Sure = ({
+  request,
+  action,
+  summary,
+  words,
+  tick,
+  children,
+}: {
+  request: SetupRequest
+  action: string
+  summary: string
+  words: string
+  tick: string
+  children: Child
+}) => (
   <details>
-    <summary>Make this the operator tenant</summary>
-    <Form request={request} action={`/setup/tenants/${row.tid}/operators`}>
-      <p>From then on only its users can operate the broker. You may lose access.</p>
-      <Tick
-        name="sure"
-        label="Only its app roles Broker.Operator and Broker.Administrator shall count"
-      />
+    <summary>{summary}</summary>
+    <Form request={request} action={action}>
+      <p>{words}</p>
+      <Tick name="sure" label={tick} />
       <div class="row">
-        <Button kind="danger">Change the operator tenant</Button>
-      </div>
-    </Form>
-  </details>
-)
-
-const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) => (
-  <details>
-    <summary>Remove this tenant</summary>
-    <Form request={request} action={`/setup/tenants/${row.tid}/remove`}>
-      <p>The broker signs all its users out everywhere at once and rejects their sign-ins.</p>
-      <Tick name="sure" label={`Remove ${nameOf(row)}`} />
-      <div class="row">
-        <Button kind="danger">Remove</Button>
+        <Button kind="danger">{children}</Button>
       </div>
     </Form>
   </details>
@@ -193,43 +153,31 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
  * lose access unless an administrator of the tenant has signed in; the holder of the token can
  * create another token.
  */
-const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
-  visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
+async function mayOperate({ visitor, deps }: SetupRequest, { row }: Seen): Promise<boolean> {
+  if (visitor.by === 'token') return true
+  const trial = isDecided(row) ? await trialOf(deps, row.tid) : undefined
+  return trial?.roles.includes(ROLE.administrator) === true
+}
 
 export async function makeOperators(
   request: SetupRequest,
   seen: Seen,
   form: URLSearchParams,
 ): Promise<Response> {
-  const { row } = seen
-  if (!mayOperate(request, seen))
-    return redirectTo(request.c, `/setup/tenants/${row.tid}?result=nobody_operates`)
-  if (form.get('sure') === 'yes')
-    await withSetupAudit(
-      request,
-      {
-        act: 'connection.operators',
-        target: `tenant ${row.tid}`,
-        details: operatorsBefore(request),
-      },
-      () => request.deps.connection.change({ operatorTenant: row.tid }),
-    )
-  return redirectTo(request.c, `/setup/tenants/${row.tid}`)
+  const page = `/setup/tenants/${seen.row.tid}`
+  if (!(await mayOperate(request, seen)))
+    return redirectTo(request.c, `${page}?result=nobody_operates`)
+  if (form.get('sure') === 'yes') await makeOperatorTenant(request, seen.row.tid)
+  return redirectTo(request.c, page)
 }
 
 /**
  * Returns whether the tenant may be removed. Removing the operator tenant would lock the operators
  * out, unless it is only connected and unused, for example by a mistyped id.
  */
-const mayRemove = (
-  { deps }: SetupRequest,
-  { row, decided, consentReturnedAt, trial }: Seen,
-): boolean =>
+const mayRemove = ({ deps }: SetupRequest, { row, decided, consentReturnedAt }: Seen): boolean =>
   deps.connection.current().operatorTenant !== row.tid ||
-  (!decided &&
-    row.consentConfirmedAt === undefined &&
-    consentReturnedAt === undefined &&
-    trial === undefined)
+  (!decided && row.consentConfirmedAt === undefined && consentReturnedAt === undefined)
 
 export async function removeTenant(
   request: SetupRequest,

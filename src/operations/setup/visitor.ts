@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newId } from '../../runtime/ids.ts'
 import type { Actor } from '../../protocol/revocation.ts'
@@ -18,8 +19,6 @@ import { operatorExists } from '../acts/setup-token.ts'
  */
 interface Administrator {
   actor: Actor
-  name: string
-  sid: string
   fresh: boolean
 }
 /**
@@ -31,9 +30,7 @@ export type AskConsole = (c: Context, now: number) => Promise<Administrator | un
 export interface Visitor {
   by: 'token' | 'role'
   actor: Actor
-  /** The visitor's name, for the record of an assertion. */
-  name: string
-  /** The id that binds the visitor's forms and visits. */
+  /** The id that binds the visitor's forms. It is the same in all sessions of an administrator. */
   key: string
   /** True if the visitor may change who can sign in. */
   fresh: boolean
@@ -48,7 +45,6 @@ const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } 
 
 interface Pass {
   id: string
-  until: number
   recovery: boolean
 }
 
@@ -58,9 +54,9 @@ export async function setVisitorCookie(
   now: number,
   recovery: boolean,
 ): Promise<void> {
-  const pass: Pass = { id: newId(deps.random), until: now + SECONDS, recovery }
+  const pass: Pass = { id: newId(deps.random), recovery }
   if (recovery) await deps.store.setSetting(RECOVERY, sha256(pass.id))
-  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), {
+  setCookie(c, COOKIE, sealUntil(deps.sealer, PLACE, pass, now + SECONDS), {
     ...ATTRIBUTES,
     maxAge: SECONDS,
   })
@@ -74,18 +70,15 @@ export async function visitorOf(
 ): Promise<Visitor | undefined> {
   const administrator = await ask(c, now)
   if (administrator !== undefined) {
-    const { actor, name, sid, fresh } = administrator
-    return { by: 'role', actor, name, key: `role ${sid}`, fresh }
+    const { actor, fresh } = administrator
+    return { by: 'role', actor, key: `role ${actor.id}`, fresh }
   }
-  const sealed = getCookie(c, COOKIE)
-  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
-  const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
-  if (pass === undefined || pass.until <= now || !(await counts(deps, pass))) return undefined
+  const pass = openUntil(deps.sealer, PLACE, getCookie(c, COOKIE), now) as Pass | undefined
+  if (pass === undefined || !(await counts(deps, pass))) return undefined
   // The holder of the token controls the machine, so a fresh sign-in would prove nothing more.
   return {
     by: 'token',
     actor: { kind: 'operator', id: 'setup-token' },
-    name: 'the holder of the setup token',
     key: `token ${pass.id}`,
     fresh: true,
   }

@@ -1,57 +1,54 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
-import {
-  type Administration,
-  consentingRole,
-  createAdministration,
-  policyRole,
-} from '../../microsoft/administration.ts'
+import { adminConsentUrl, consentingRole, policyRole } from '../../microsoft/administration.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/interface.ts'
+import { keepTrial } from '../../microsoft/tenants.ts'
+import { openSealed, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import { inEnglish, speakEnglish } from '../../pages/texts.ts'
+import { parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'
-import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.tsx'
+import { type Administrator, assertionAddress, assertionPage } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
-import type { ProvesMfa } from './frame.tsx'
-import { invitationPage, settle } from './invitation.tsx'
+import { asTenant, withSetupAudit } from './frame.tsx'
+import { invitationTooOld, invited, tenantsAddress, tenantsPage } from './invitation.tsx'
+import { keepConsent, proofToAssert, type Seen, seenOf } from './seen.ts'
 import {
-  type SignInPurpose,
-  open,
-  type Outcome,
-  seal,
-  type Trial,
-  type SealedPayloads,
-} from './sign-in-purpose.ts'
-import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
+  bindBrowser,
+  isBoundBrowser,
+  type ProvesMfa,
+  STEPS,
+  type Visit,
+  type Visiting,
+} from './visit.ts'
 
 /**
- * Owns an administrator's visits to Microsoft from /setup. They use the public listener, whose
- * callback is the one registered at Microsoft. A visit opens no session and grants no right; only
- * the signed token counts, not the query. The outcome goes back to /setup.
+ * Owns the tenant's page and its visits to Microsoft. They are on the public listener, whose
+ * callback is registered at Microsoft, and which administrators of other tenants reach too. Only the
+ * signed token counts, not the query.
  */
+
+const PLACE = 'setup/visit'
+const SECONDS = 900
+
 export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
-  const administration = createAdministration({
-    config: deps.config,
-    connection: () => deps.connection.current(),
-  })
+  const visiting = (c: Context): Visiting => ({ deps, c, proves, now: deps.clock.now() })
   const endpoints = new Hono()
-  endpoints.get('/signin/connect', inEnglish, (c) => invitationPage(deps, c, deps.clock.now()))
+  endpoints.get('/signin/connect', inEnglish, (c) => tenantsPage(visiting(c)))
+  endpoints.get('/signin/setup', inEnglish, (c) => leave(visiting(c)))
   endpoints.get('/signin/assert', inEnglish, (c) =>
-    assertionPage({ deps, c, proves, now: deps.clock.now() }),
+    assertionPage(visiting(c), c.req.query('assertion')),
   )
-  endpoints.post('/signin/assert', inEnglish, formLimit, async (c) =>
-    assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)),
-  )
-  endpoints.get('/signin/setup', inEnglish, (c) => leave(deps, administration, c, deps.clock.now()))
-  // A callback whose visit did not begin at /setup belongs to an ordinary sign-in.
-  endpoints.get(
-    '/signin/callback',
-    async (c, next) => (await setupCallback(deps, administration, c, deps.clock.now())) ?? next(),
-  )
+  endpoints.post('/signin/assert', inEnglish, formLimit, async (c) => {
+    const form = await formOf(c)
+    return assertionPage(visiting(c), form.get('assertion') ?? undefined, form)
+  })
+  // A callback whose visit did not begin at the tenant's page belongs to an ordinary sign-in.
+  endpoints.get('/signin/callback', async (c, next) => (await returned(visiting(c))) ?? next())
   endpoints.onError(
     pageErrors(deps, {
       title: 'Nothing was changed',
@@ -61,169 +58,215 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   return endpoints
 }
 
-async function leave(
-  deps: Deps,
-  administration: Administration,
-  c: Context,
-  now: number,
+async function leave(visiting: Visiting): Promise<Response> {
+  const { deps, c, now } = visiting
+  const invitation = c.req.query('invitation') ?? ''
+  const seen = await invited(visiting, invitation)
+  if (seen === undefined) return invitationTooOld(visiting)
+  const step = STEPS.find((one) => one === c.req.query('step'))
+  const proof = step === 'assert' ? proofToAssert(seen) : undefined
+  if (step === undefined || (step === 'assert' && proof === undefined))
+    return c.redirect(tenantsAddress(deps.config, invitation), 303)
+  const visit: Visit = {
+    invitation,
+    tid: seen.row.tid,
+    step,
+    proof,
+    nonce: newSecret(deps.random),
+    verifier: newSecret(deps.random),
+    browser: bindBrowser(c, newSecret(deps.random)),
+    departedAt: now,
+  }
+  return answering(visiting, visit, () => addressAtMicrosoft(visiting, visit))
+}
+
+async function addressAtMicrosoft({ deps, now }: Visiting, visit: Visit): Promise<string> {
+  const { tid, step, proof, nonce, verifier } = visit
+  const state = sealUntil(deps.sealer, PLACE, visit, now + SECONDS)
+  if (step === 'consent')
+    return adminConsentUrl(deps.config, deps.connection.current(), { tid, state })
+  const demanded = parseMfaProof(proof ?? '')
+  return deps.microsoft.authorizeUrl({
+    state,
+    nonce,
+    codeChallenge: sha256(verifier),
+    prompt: step === 'assert' ? 'login' : 'select_account',
+    authContext: demanded?.kind === 'auth_context' ? demanded.id : undefined,
+    tid,
+  })
+}
+
+/** Redirects to the next address. A rejection by Microsoft leads to the tenant's page. */
+async function answering(
+  { deps, c }: Visiting,
+  { invitation, tid, step }: Visit,
+  next: () => Promise<string>,
 ): Promise<Response> {
-  const opened = open(deps, 'purpose', c.req.query('request'), now)
-  if (opened === undefined || opened.late) return stale(deps, c)
-  const purpose = opened.value
-  const [browser, nonce, verifier] = [
-    newSecret(deps.random),
-    newSecret(deps.random),
-    newSecret(deps.random),
-  ]
-  const state = seal(
-    deps,
-    'visit',
-    { purpose, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now },
-    now,
-  )
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   try {
-    if (purpose.kind === 'consent')
-      return c.redirect(administration.adminConsentUrl({ tid: purpose.tid, state }), 303)
-    const url = await deps.microsoft.authorizeUrl({
-      state,
-      nonce,
-      codeChallenge: sha256(verifier),
-      prompt: purpose.asserts ? 'login' : 'select_account',
-      authContext: contextOf(purpose),
-      tid: purpose.tid,
-    })
-    return c.redirect(url, 303)
+    return c.redirect(await next(), 303)
   } catch (error) {
-    return bring(deps, administration, c, rejectedOutcome(purpose, error), now)
+    if (!(error instanceof MicrosoftRejection)) throw error
+    const { guidance, code } = error
+    deps.log.warn('setup_rejected', { tid, purpose: step, guidance, code })
+    const result = code === undefined ? guidance : `${guidance}.${code}`
+    return c.redirect(tenantsAddress(deps.config, invitation, result), 303)
   }
 }
 
-const contextOf = ({ proof }: SignInPurpose): string | undefined =>
-  /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
-
-/** Handles the callback. Undefined if its visit did not begin at /setup. */
-async function setupCallback(
-  deps: Deps,
-  administration: Administration,
-  c: Context,
-  now: number,
-): Promise<Response | undefined> {
+/** Handles the callback. Undefined if its visit did not begin at the tenant's page. */
+async function returned(visiting: Visiting): Promise<Response | undefined> {
+  const { deps, c, now } = visiting
   const query = new URL(c.req.url).searchParams
-  const opened = open(deps, 'visit', query.get('state'), now)
+  const opened = openSealed(deps.sealer, PLACE, query.get('state') ?? undefined)
   if (opened === undefined) return undefined
   speakEnglish(c)
-  const { purpose, browser } = opened.value
-  if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
+  const visit = opened.value as Visit
+  if (opened.until < now || !isBoundBrowser(c, visit)) return stale(visiting)
   const once = {
     purpose: 'setup-visit',
-    idHash: sha256(opened.value.nonce),
+    idHash: sha256(visit.nonce),
     expiresAt: opened.until + 60,
     now,
   }
-  if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
-  const outcome =
-    purpose.kind === 'consent'
-      ? consentOutcome(purpose, query)
-      : await trialOutcome(deps, opened.value, query, now)
-  if (purpose.asserts && outcome.kind === 'trial')
-    return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
-  return bring(deps, administration, c, outcome, now)
+  if (!(await deps.store.consumeOnce(once))) return stale(visiting)
+  const seen = await seenOf(deps.store, visit.tid)
+  if (seen === undefined) return invitationTooOld(visiting)
+  return answering(visiting, visit, async () => {
+    if (visit.step === 'consent') {
+      mustBeConsent(visit, query)
+      return resultAddress(visiting, visit, await consented(visiting, seen))
+    }
+    const by = await signedIn(visiting, visit, query)
+    return visit.step === 'assert'
+      ? assertionAddress(visiting, { visit, by })
+      : resultAddress(visiting, visit, await confirmed(visiting, seen, by))
+  })
 }
+
+const resultAddress = ({ deps }: Visiting, { invitation }: Visit, result: string): string =>
+  tenantsAddress(deps.config, invitation, result)
 
 /**
  * Judges the return of a consent. An error counts first, because errors carry `admin_consent=True`
  * too. The query's tenant can be forged; the sealed state has the tenant that was asked.
+ * @throws MicrosoftRejection
  */
-function consentOutcome(purpose: SignInPurpose, query: URLSearchParams): Outcome {
-  const named = query.getAll('tenant')
-  if (query.has('error'))
-    return rejectedOutcome(purpose, rejectionOf(answerOfCallback(new Map(query))))
-  if (named.length !== 1 || named[0]?.toLowerCase() !== purpose.tid)
-    return { purpose, kind: 'rejected', guidance: 'another_account' }
-  const granted = query.getAll('admin_consent')
-  return granted.length === 1 && granted[0]?.toLowerCase() === 'true'
-    ? { purpose, kind: 'consent' }
-    : { purpose, kind: 'rejected', guidance: 'unknown' }
+function mustBeConsent({ tid }: Visit, query: URLSearchParams): void {
+  if (query.has('error')) throw rejectionOf(answerOfCallback(new Map(query)))
+  const is = (name: string, value: string): boolean => {
+    const [first, ...more] = query.getAll(name)
+    return more.length === 0 && first?.toLowerCase() === value
+  }
+  if (!is('tenant', tid)) throw new MicrosoftRejection('another_account', {})
+  if (!is('admin_consent', 'true')) throw new MicrosoftRejection('unknown', {})
 }
 
-async function trialOutcome(
-  deps: Deps,
-  { purpose, nonce, verifier, departedAt }: SealedPayloads['visit'],
+/**
+ * Records that consent came back.
+ * @returns the key of the result for the tenant's page
+ */
+async function consented({ deps, now }: Visiting, seen: Seen): Promise<string> {
+  const { tid, consentConfirmedAt } = seen.row
+  // The holder of the link may return repeatedly. The first result is kept.
+  if (seen.consentReturnedAt === undefined && consentConfirmedAt === undefined)
+    await withSetupAudit(
+      asTenant(deps, tid),
+      { act: 'consent.returned', target: `tenant ${tid}`, details: { before: null } },
+      () => keepConsent(deps.store, tid, now),
+    )
+  return 'consented'
+}
+
+/**
+ * Redeems the code of a visit.
+ * @throws MicrosoftRejection
+ */
+async function signedIn(
+  { deps, now }: Visiting,
+  { tid, step, nonce, verifier, departedAt }: Visit,
   query: URLSearchParams,
-  now: number,
-): Promise<Outcome> {
-  try {
-    const codes = query.getAll('code')
-    const [code] = codes
-    if (query.has('error') || code === undefined || codes.length > 1)
-      throw rejectionOf(answerOfCallback(new Map(query)))
-    const identity = await deps.microsoft.redeemCode({
-      code,
-      codeVerifier: verifier,
-      nonce,
-      tid: purpose.tid,
-      now,
-    })
-    if (identity.user.tid !== purpose.tid)
-      return { purpose, kind: 'rejected', guidance: 'another_account' }
-    if (purpose.asserts && !enteredSince(identity, departedAt))
-      return { purpose, kind: 'rejected', guidance: 'freshness_not_proved' }
-    return { purpose, kind: 'trial', trial: trialOf(purpose, identity, now) }
-  } catch (error) {
-    return rejectedOutcome(purpose, error)
+): Promise<Administrator> {
+  const [code, ...more] = query.getAll('code')
+  if (query.has('error') || code === undefined || more.length > 0)
+    throw rejectionOf(answerOfCallback(new Map(query)))
+  const identity = await deps.microsoft.redeemCode({
+    code,
+    codeVerifier: verifier,
+    nonce,
+    tid,
+    now,
+  })
+  if (identity.user.tid !== tid) throw new MicrosoftRejection('another_account', {})
+  if (step === 'assert' && !enteredSince(identity, departedAt))
+    throw new MicrosoftRejection('freshness_not_proved', {})
+  return administratorOf(identity, now)
+}
+
+function administratorOf(identity: MicrosoftIdentity, now: number): Administrator {
+  const { user, acrs, amr, directoryRoles, roles, sid, loginHint, authTime } = identity
+  return {
+    oid: user.oid,
+    who: [user.name, user.username].filter(Boolean).join(' · ') || user.oid,
+    consents: consentingRole(directoryRoles),
+    asserts: policyRole(directoryRoles),
+    acrs: acrs.slice(0, 30),
+    amr: amr?.slice(0, 30),
+    trial: {
+      at: now,
+      claims: {
+        sid: sid !== undefined,
+        login_hint: loginHint !== undefined,
+        auth_time: authTime !== undefined,
+        email: user.email !== undefined,
+      },
+      roles: roles.slice(0, 30),
+    },
   }
 }
 
-const trialOf = (purpose: SignInPurpose, identity: MicrosoftIdentity, now: number): Trial => ({
-  at: now,
-  proof: purpose.proof,
-  oid: identity.user.oid,
-  who:
-    [identity.user.name, identity.user.username].filter(Boolean).join(' · ') || identity.user.oid,
-  acrs: identity.acrs.slice(0, 30),
-  amr: identity.amr?.slice(0, 30),
-  claims: {
-    sid: identity.sid !== undefined,
-    login_hint: identity.loginHint !== undefined,
-    auth_time: identity.authTime !== undefined,
-    email: identity.user.email !== undefined,
-  },
-  directoryRole: consentingRole(identity.directoryRoles),
-  policyRole: policyRole(identity.directoryRoles),
-  roles: identity.roles.slice(0, 30),
-})
-
-function rejectedOutcome(purpose: SignInPurpose, error: unknown): Outcome {
-  if (error instanceof MicrosoftRejection)
-    return { purpose, kind: 'rejected', guidance: error.guidance, code: error.code }
-  throw error
-}
-
-async function bring(
-  deps: Deps,
-  administration: Administration,
-  c: Context,
-  outcome: Outcome,
-  now: number,
-): Promise<Response> {
-  c.header('Cache-Control', 'no-store')
-  c.header('Referrer-Policy', 'no-referrer')
-  const { invitedUntil } = outcome.purpose
-  if (invitedUntil !== undefined)
-    return c.redirect(await settle(deps, administration, outcome, invitedUntil, now), 303)
-  return c.redirect(
-    `${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`,
-    303,
+/**
+ * Confirms consent if the signed-in user of the tenant may grant it. This proves that no attacker
+ * forged the return.
+ * @returns the key of the result for the tenant's page
+ */
+async function confirmed(
+  { deps, now }: Visiting,
+  { row: { tid, consentConfirmedAt }, consentReturnedAt }: Seen,
+  { oid, who, consents, trial }: Administrator,
+): Promise<string> {
+  if (consents === undefined) return 'no_role'
+  // The consent may have been given in the admin center. Only consent for all users gives the
+  // application its permissions, so they prove it.
+  if (consentConfirmedAt === undefined && consentReturnedAt === undefined) {
+    const { credential } = await deps.microsoft.examine(tid)
+    if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
+  }
+  await keepTrial(deps.store, tid, trial)
+  if (consentConfirmedAt !== undefined) return 'confirmed'
+  await withSetupAudit(
+    asTenant(deps, tid),
+    {
+      act: 'consent.confirm',
+      target: `tenant ${tid}`,
+      details: { oid, directoryRole: consents },
+    },
+    () =>
+      deps.store.changeTenant({
+        tid,
+        change: { consentConfirmedBy: `${who} (${consents})`, consentConfirmedAt: now },
+      }),
   )
+  deps.log.info('consent_confirmed', { tid, directoryRole: consents })
+  return 'confirmed'
 }
 
-const stale = (deps: Deps, c: Context): Response =>
+const stale = ({ deps, c }: Visiting): Response =>
   messagePage(c, {
     title: 'This step cannot be continued',
     status: 400,
     what: 'It was begun in another browser, took too long, or was finished already. Nothing was changed.',
-    next: 'Go back to /setup at the operators’ address of this broker, and start the step again from there.',
+    next: 'Open the link to the page of your tenant again, and start the step from there.',
     config: deps.config,
   })

@@ -25,8 +25,8 @@ export const mfaPolicy = (
 ): MfaProof | undefined => (tenant === undefined ? config.mfaProof : parseMfaProof(tenant.mfaProof))
 
 /**
- * Returns whether the tenant's administrator (at /setup) or the operator (BROKER_MFA_PROOF)
- * asserted that a policy demands the proof.
+ * Returns whether the tenant's administrator or the operator (BROKER_MFA_PROOF) asserted that a
+ * policy demands the proof.
  */
 export const isAsserted = (
   config: Pick<Config, 'mfaProofAsserted'>,
@@ -61,7 +61,7 @@ export function judgeMfa(
   }
 }
 
-/** Returns how a trial sign-in at /setup would be judged. */
+/** Returns how the sign-in of an administrator who asserts a proof would be judged. */
 export const provesMfa = (
   proof: string,
   identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>,

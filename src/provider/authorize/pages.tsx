@@ -3,7 +3,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { SecurityEvent, SessionStatus } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
-import { createAdministration } from '../../microsoft/administration.ts'
+import { adminConsentUrl } from '../../microsoft/administration.ts'
 import {
   guidanceFor,
   guidanceKey,
@@ -399,11 +399,9 @@ export function grantingConsentPage(
   deps: Pick<Deps, 'config' | 'connection'>,
   { t }: PageView,
 ): PageAnswer {
-  const { clientId } = deps.connection.current()
-  const { adminConsentUrl } = createAdministration({
-    config: deps.config,
-    connection: () => deps.connection.current(),
-  })
+  const connection = deps.connection.current()
+  const { clientId } = connection
+  const address = adminConsentUrl(deps.config, connection, { tid: 'organizations', state: '' })
   const find =
     clientId === undefined
       ? t.grantingConsent.find
@@ -415,9 +413,7 @@ export function grantingConsentPage(
         <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
         {clientId === undefined ? null : (
           <div class="row">
-            <LinkButton href={adminConsentUrl({ tid: 'organizations', state: '' })}>
-              {t.grantingConsent.atMicrosoft}
-            </LinkButton>
+            <LinkButton href={address}>{t.grantingConsent.atMicrosoft}</LinkButton>
           </div>
         )}
         <p>{t.grantingConsent.orBySteps}</p>

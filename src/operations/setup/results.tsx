@@ -1,0 +1,106 @@
+import type { Context } from 'hono'
+import { guidanceFor } from '../../microsoft/guidance.ts'
+import { Notice } from '../../pages/components.tsx'
+
+/** The results of steps, as pages of the set-up show them. */
+
+export interface StepResult {
+  kind: 'good' | 'warn' | 'bad'
+  title: string
+  words?: string | undefined
+}
+
+export const RESULTS = {
+  consented: {
+    kind: 'good',
+    title: 'Microsoft says that consent was given.',
+    words: 'Now confirm it: an administrator of the tenant signs in once.',
+  },
+  confirmed: { kind: 'good', title: 'Consent is confirmed.' },
+  no_role: {
+    kind: 'warn',
+    title: 'The sign-in went through, and it confirms no consent.',
+    words:
+      'That account holds no directory role that may consent for the tenant (Global Administrator, for instance). Sign in with one that does.',
+  },
+  not_consented: {
+    kind: 'warn',
+    title: 'The sign-in worked, but no administrator has consented for the whole tenant yet.',
+    words: 'Press “Granting consent” first, then sign in again.',
+  },
+  nobody_operates: {
+    kind: 'bad',
+    title: 'The broker has seen no administrator of that tenant yet.',
+    words:
+      'Nothing was changed. First an administrator of that tenant who has its app role Broker.Administrator asserts its proof of MFA. Otherwise no administrator could sign in here again.',
+  },
+  proposed: {
+    kind: 'good',
+    title: 'The proof of MFA is proposed.',
+    words: 'It counts once an administrator of that tenant asserts it, by the link below.',
+  },
+  no_policy_role: {
+    kind: 'bad',
+    title: 'The sign-in went through, and asserts nothing.',
+    words:
+      'That account holds no directory role that sees the policies of your tenant: Global Administrator, Conditional Access Administrator or Security Administrator. Nothing was changed.',
+  },
+  not_proved: {
+    kind: 'bad',
+    title: 'The sign-in went through, and did not show that proof of MFA.',
+    words:
+      'Nothing was changed. Look at the Conditional Access policy of your tenant, then try again. If amr does not arrive, the operators propose an authentication context instead.',
+  },
+  proof_changed: {
+    kind: 'warn',
+    title: 'The operators of Case Manager have proposed another proof meanwhile.',
+    words: 'Nothing was changed. Read what is proposed now, then sign in again.',
+  },
+  no_tick: {
+    kind: 'bad',
+    title: 'Confirm what you have looked at: tick the box above the button.',
+  },
+  asserted: {
+    kind: 'good',
+    title: 'The proof of MFA is set. Users of this tenant can sign in now.',
+  },
+  no_proof: { kind: 'bad', title: 'Choose what proves MFA.' },
+  no_role_id: {
+    kind: 'bad',
+    title: 'This role cannot administer the tenant.',
+    words:
+      'Nothing was changed. Enter app_role, or directory_role: and the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has.',
+  },
+  no_limit: {
+    kind: 'bad',
+    title: 'The limit is not valid.',
+    words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
+  },
+  saved: { kind: 'good', title: 'Saved.' },
+} as const satisfies Readonly<Record<string, StepResult>>
+
+const isResult = (key: string): key is keyof typeof RESULTS => Object.hasOwn(RESULTS, key)
+
+/**
+ * Returns the result of a step, which the URL's key selects. The URL cannot contain the text itself.
+ */
+export function resultOf(c: Context): StepResult | undefined {
+  const result = c.req.query('result')
+  if (result === undefined) return undefined
+  if (isResult(result)) return RESULTS[result]
+  const [key = '', code] = result.split('.')
+  const guidance = guidanceFor(key)
+  const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''
+  return {
+    kind: 'bad',
+    title: 'Microsoft did not let it through.',
+    words: `${guidance.operator}${number}`,
+  }
+}
+
+export const Result = ({ result }: { result: StepResult | undefined }) =>
+  result === undefined ? null : (
+    <Notice kind={result.kind} title={result.title}>
+      {result.words}
+    </Notice>
+  )
