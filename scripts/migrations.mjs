@@ -1,67 +1,127 @@
-// Writes the one migration of each engine from db/schema.ts, followed by the hand-written
+// Writes the unreleased migration of each engine from db/schema.ts, followed by the hand-written
 // statements of `after-tables.sql` (triggers, storage parameters), which drizzle-kit does not
-// generate. Before the first release there is one migration an engine and no data to migrate, so a
-// changed schema replaces it. An up-to-date migration is not written.
+// generate. Between two releases there is at most one, which a changed schema replaces; a released
+// migration never changes (db/released.json). An up-to-date migration is not written.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { countReleased, ENGINES } from './released-migrations.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const NAME = '0000_initial.sql'
 const BREAKPOINT = '\n--> statement-breakpoint\n'
+const JOURNAL = join('meta', '_journal.json')
+const statementsOf = (text) => text.trim().split(/\n?--> statement-breakpoint\n?/)
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-for (const { folder, dialect } of [
-  { folder: 'db', dialect: 'sqlite' },
-  { folder: 'db/postgres', dialect: 'postgresql' },
-]) {
+for (const { folder, dialect } of ENGINES) {
   const migrations = join(root, folder, 'migrations')
+  const released = countReleased(root, folder)
   const fresh = mkdtempSync(join(root, folder, '.migrations-'))
   try {
-    generate(dialect, `./${folder}/schema.ts`, relative(root, fresh))
-    // The migrator creates the namespace of its own table before it runs the migration.
-    const tables = readFileSync(join(fresh, NAME), 'utf8')
-      .trimEnd()
-      .replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
-    const rest = readFileSync(join(root, folder, 'after-tables.sql'), 'utf8')
-    writeFileSync(join(fresh, NAME), `${tables}${BREAKPOINT}${rest}`)
+    if (released > 0) copyReleased(migrations, fresh, released)
+    const generate = (...options) =>
+      runGenerator(dialect, `./${folder}/schema.ts`, relative(root, fresh), [
+        '--name',
+        released === 0 ? 'initial' : `after_${version}`,
+        ...options,
+      ])
+    generate()
+    const rest = missingStatements(join(root, folder, 'after-tables.sql'), fresh)
+    if (rest.length > 0 && tagsIn(fresh).length === released) generate('--custom')
+    const [tag] = tagsIn(fresh).slice(released)
+    if (tag !== undefined) complete(join(fresh, `${tag}.sql`), rest, released === 0)
     if (contentOf(migrations) === contentOf(fresh)) continue
     rmSync(migrations, { recursive: true, force: true })
     cpSync(fresh, migrations, { recursive: true })
-    console.log(`${folder}/migrations: written again.`)
+    console.log(`${folder}/migrations: ${tag ?? 'the unreleased one'} was written again.`)
+  } catch (error) {
+    console.error(error.message)
+    process.exitCode = 1
   } finally {
     rmSync(fresh, { recursive: true, force: true })
   }
 }
 
-function generate(dialect, schema, out) {
-  const args = [
-    'generate',
-    '--dialect',
-    dialect,
-    '--schema',
-    schema,
-    '--out',
-    out,
-    '--name',
-    'initial',
-  ]
-  const { status } = spawnSync(join(root, 'node_modules/.bin/drizzle-kit'), args, {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  if (status !== 0) throw new Error(`drizzle-kit failed for ${schema}. Its message is above.`)
+/** Copies the released migrations, without a later one. */
+function copyReleased(from, to, count) {
+  cpSync(from, to, { recursive: true })
+  for (const tag of tagsIn(to).slice(count)) {
+    rmSync(join(to, `${tag}.sql`))
+    rmSync(join(to, 'meta', `${tag.slice(0, 4)}_snapshot.json`))
+  }
+  const journal = JSON.parse(readFileSync(join(to, JOURNAL), 'utf8'))
+  const entries = journal.entries.slice(0, count)
+  writeFileSync(join(to, JOURNAL), JSON.stringify({ ...journal, entries }, null, 2))
 }
 
-/** Returns the migration and drizzle-kit's snapshot without the id, which differs at each run. */
+function runGenerator(dialect, schema, out, options) {
+  const args = ['generate', '--dialect', dialect, '--schema', schema, '--out', out, ...options]
+  const { stdout, stderr } = spawnSync(join(root, 'node_modules/.bin/drizzle-kit'), args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  // It exits with 0 after an error too, and where it would ask whether a column was renamed.
+  if (!/^No schema changes|Your SQL migration file/m.test(stdout))
+    throw new Error(`drizzle-kit failed for ${schema}.\n${stdout}${stderr}`)
+}
+
+function tagsIn(migrations) {
+  const file = join(migrations, JOURNAL)
+  if (!existsSync(file)) return []
+  return JSON.parse(readFileSync(file, 'utf8')).entries.map(({ tag }) => tag)
+}
+
+/** Returns the hand-written statements that no migration has yet. */
+function missingStatements(file, migrations) {
+  const present = new Set(
+    tagsIn(migrations).flatMap((tag) =>
+      statementsOf(readFileSync(join(migrations, `${tag}.sql`), 'utf8')),
+    ),
+  )
+  return statementsOf(readFileSync(file, 'utf8')).filter((one) => !present.has(one))
+}
+
+/** Adds the hand-written statements to a new migration. */
+function complete(file, rest, isFirst) {
+  const text = readFileSync(file, 'utf8').trimEnd()
+  // A custom migration has a comment of drizzle-kit, and no statement.
+  const generated = text.startsWith('-- Custom SQL') ? '' : text
+  if (!isFirst && generated !== '') mustOnlyAdd(statementsOf(generated))
+  // The migrator creates the namespace of its own table before it runs the migration.
+  const tables = generated.replace('CREATE SCHEMA ', 'CREATE SCHEMA IF NOT EXISTS ')
+  const parts = [tables, rest.join(BREAKPOINT)].filter((part) => part !== '')
+  writeFileSync(file, `${parts.join(BREAKPOINT)}\n`)
+}
+
+/**
+ * Throws unless the older version can work on the tables while and after they are migrated.
+ * @throws Error
+ */
+function mustOnlyAdd(statements) {
+  const wrong = statements.filter(
+    (one) =>
+      !/^(?:CREATE (?:UNIQUE )?INDEX|CREATE TABLE (?!`__new_)|ALTER TABLE \S+ ADD (?!CONSTRAINT))/.test(
+        one,
+      ) ||
+      (/^ALTER/.test(one) && /NOT NULL/.test(one) && !/DEFAULT/.test(one)),
+  )
+  if (wrong.length > 0)
+    throw new Error(
+      `After a release, migrations only add tables, indexes and columns (NOT NULL needs a default): the older version still reads and writes while brokers are replaced one after another. Keep what it uses. These statements do not:\n\n${wrong.join('\n\n')}\n`,
+    )
+}
+
+/** Returns the migrations and snapshots without what differs at each run. */
 function contentOf(folder) {
+  const tags = tagsIn(folder)
   const files = [
-    join(folder, NAME),
-    join(folder, 'meta', '0000_snapshot.json'),
-    join(folder, 'meta', '_journal.json'),
-  ]
+    JOURNAL,
+    ...tags.flatMap((tag) => [`${tag}.sql`, join('meta', `${tag.slice(0, 4)}_snapshot.json`)]),
+  ].map((name) => join(folder, name))
   if (!files.every(existsSync)) return undefined
   return files
-    .map((file) => readFileSync(file, 'utf8').replace(/"(id|when)": ("[^"]*"|\d+)/g, ''))
+    .map((file) => readFileSync(file, 'utf8').replace(/"(id|prevId|when)": ("[^"]*"|\d+)/g, ''))
     .join('\n')
 }

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { writeArtifacts } from './artifacts.mjs'
+import { recordOf, RELEASED_MIGRATIONS } from './released-migrations.mjs'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const HELP = `Usage: npm run release -- [VERSION] [--dry-run] [--no-python]
@@ -65,7 +66,7 @@ const VERSIONED = [
   'compose.yaml',
   'deploy/kubernetes/broker.yaml',
 ]
-/** The files that a release changes. */
+/** The files that a release changes, beside the record of migrations. */
 export const RELEASED = [...VERSIONED, 'package-lock.json', 'CHANGELOG.md']
 
 /** Returns the new contents of the files by path. */
@@ -150,14 +151,13 @@ function main() {
       `"${version}" is not a version after ${current}. Give one like ${nextVersion(current, notes)}.`,
     )
   const tag = `v${version}`
-  const become = releasedFiles(files, {
-    version,
-    current,
-    date: new Date().toISOString().slice(0, 10),
-  })
+  const become = {
+    ...releasedFiles(files, { version, current, date: new Date().toISOString().slice(0, 10) }),
+    [RELEASED_MIGRATIONS]: recordOf(ROOT),
+  }
   if (values['dry-run']) {
     console.log(`Would release ${version} after ${current}.`)
-    for (const path of RELEASED) console.log(`Would write ${path}.`)
+    for (const path of Object.keys(become)) console.log(`Would write ${path}.`)
     console.log(`Would commit "Release ${version}" and make the tag ${tag}.`)
     const [dockerfile, workflow] = ['Dockerfile', '.github/workflows/release.yml'].map((path) =>
       readFileSync(join(ROOT, path), 'utf8'),
@@ -169,8 +169,8 @@ function main() {
   }
   if (git('status', '--porcelain') !== '')
     stop('The work tree has changes. Commit or remove them first.')
-  for (const path of RELEASED) writeFileSync(join(ROOT, path), become[path])
-  git('commit', '--quiet', '--message', `Release ${version}`, '--', ...RELEASED)
+  for (const [path, text] of Object.entries(become)) writeFileSync(join(ROOT, path), text)
+  git('commit', '--quiet', '--message', `Release ${version}`, '--', ...Object.keys(become))
   git('tag', '--annotate', tag, '--message', `Release ${version}\n\n${notes}`)
   console.log(`Made the commit and the tag ${tag}. To publish: git push --follow-tags`)
 }

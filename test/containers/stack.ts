@@ -75,9 +75,9 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   // The stack's images get other names, so that a developer's own are kept.
   write(
     'compose.yaml',
-    readFileSync(join(dir, 'compose.yaml'), 'utf8').replaceAll(
-      'image: case-manager-',
-      `image: ${name}-`,
+    readFileSync(join(dir, 'compose.yaml'), 'utf8').replace(
+      /image: ghcr\.io\/case-manager\/identity-broker\/(\w+):\S+/g,
+      `image: ${name}-$1`,
     ),
   )
   const [http = 0, https = 0, open = 0, ops = 0, microsoft = 0, inside = 0] = await freePorts(6)
@@ -116,12 +116,14 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   )
   const reaches = `extra_hosts: ['${HOST}:${gateway}', '${MICROSOFT}:${gateway}'], volumes: ['./ca.pem:/ca.pem:ro'], environment: { NODE_EXTRA_CA_CERTS: /ca.pem }`
   const ports = `ports: !override ['127.0.0.1:${open}:7400', '127.0.0.1:${ops}:7401']`
-  const services = ['broker-a', 'broker-b', 'worker-a', 'worker-b', 'guard'].map(
+  const services = ['broker-a', 'broker-b', 'worker-a', 'worker-b'].map(
     (service) => `  ${service}: { ${reaches} }\n`,
   )
+  // No registry has an image of these names.
+  const built = 'pull_policy: build'
   write(
     'compose.override.yaml',
-    `services:\n  broker: { ${reaches}, ${ports} }\n  proxy: { ${ports} }\n${services.join('')}`,
+    `services:\n  broker: { ${reaches}, ${ports}, ${built} }\n  guard: { ${reaches}, ${built} }\n  migrate: { ${built} }\n  proxy: { ${ports} }\n${services.join('')}`,
   )
   const sh = (script: string): Promise<string> =>
     new Promise((done, failed) => {

@@ -12,6 +12,7 @@ export default defineConfig({
     name: 'containers',
     globalSetup: ['test/containers/engine.ts'],
     include: [
+      'test/containers/image.ts',
       'test/containers/run.ts',
       'test/containers/kubernetes.ts',
       'test/containers/patroni.ts',

@@ -60,7 +60,7 @@ export class BrokerProcess {
   readonly ops: string
   readonly env: Record<string, string>
   /** The program of its next starts: a file and its arguments. */
-  readonly program: readonly string[]
+  program: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
 

@@ -98,8 +98,12 @@ async function packsWhole(built: string): Promise<void> {
   const maps = paths.filter((path) => path.endsWith('.map'))
   expect(maps.length).toBeGreaterThan(10)
   for (const map of maps) {
-    const { sources } = JSON.parse(readFileSync(join(built, map), 'utf8')) as { sources: string[] }
+    const { sources, ...more } = JSON.parse(readFileSync(join(built, map), 'utf8')) as {
+      sources: string[]
+    }
     for (const source of sources) expect(paths).toContain(posix.join(posix.dirname(map), source))
+    // A map that held its source would bring each of them twice.
+    expect(more).not.toHaveProperty('sourcesContent')
   }
   const { dependencies, homepage, license, publishConfig, repository } = JSON.parse(
     readFileSync(join(built, 'package.json'), 'utf8'),

@@ -75,8 +75,10 @@ export async function runRestarts({
   }
 }
 
+type Watched = Pick<Cluster, 'proxyLog' | 'brokers'>
+
 /** Judges the run after the last request. */
-async function judge(cluster: Cluster, load: Load, guards: readonly Guard[]) {
+export async function judge(cluster: Watched, load: Load, guards: readonly Guard[]) {
   const undelivered = () =>
     load.signedOut.filter(
       ({ sid, instance }) =>
@@ -104,7 +106,7 @@ async function judge(cluster: Cluster, load: Load, guards: readonly Guard[]) {
   }
 }
 
-const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
+const logsOf = ({ proxyLog, brokers }: Watched): string[] => [
   ...proxyLog.slice(-100),
   ...brokers.flatMap(({ output }) =>
     output
@@ -118,7 +120,7 @@ const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
  * Restarts a process as docs/scale-out.md says: SIGTERM, start, and the next only when the proxy
  * sends requests to it again.
  */
-async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
+export async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
   const code = await process.end('SIGTERM')
   if (code !== 0) throw new Error(`The process ended with ${code}:\n${process.output.slice(-2000)}`)
   await process.start()

@@ -1,0 +1,127 @@
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ROOT } from '../markdown.ts'
+
+/** The migrations of a version after the first release (scripts/migrations.mjs), in a copy. */
+
+const ENGINES = ['db', 'db/postgres']
+const { recordOf } = (await import(
+  new URL('../../scripts/released-migrations.mjs', import.meta.url).href
+)) as { recordOf(root: string): string }
+
+function openCopy() {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-migrations-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  for (const path of ['db', 'scripts', 'src/protocol', 'package.json', 'tsconfig.json'])
+    cpSync(join(ROOT, path), join(dir, path), { recursive: true })
+  symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'))
+  const read = (path: string): string => readFileSync(join(dir, path), 'utf8')
+  return {
+    dir,
+    read,
+    edit(path: string, text: string, become: string): void {
+      expect(read(path)).toContain(text)
+      writeFileSync(join(dir, path), read(path).replace(text, become))
+    },
+    release: () => writeFileSync(join(dir, 'db/released.json'), recordOf(dir)),
+    generate() {
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/migrations.mjs'], {
+        cwd: dir,
+        encoding: 'utf8',
+      })
+      return { status, stdout, stderr }
+    },
+    migrations: () =>
+      ENGINES.map((folder) =>
+        readdirSync(join(dir, folder, 'migrations'))
+          .filter((name) => name.endsWith('.sql'))
+          .sort(),
+      ),
+  }
+}
+
+const TABLE = "export const locks = sqliteTable(\n  'locks',\n  {\n"
+const withColumn = (column: string): string => `${TABLE}    ${column},\n`
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  version: string
+}
+const SECOND = `0001_after_${version}.sql`
+
+test(
+  'after a release a change is a second migration, which is written again until it is released too; a released one never changes',
+  { timeout: 120_000 },
+  () => {
+    const copy = openCopy()
+    copy.release()
+    expect(copy.generate()).toEqual({ status: 0, stdout: '', stderr: '' })
+    expect(copy.migrations()).toEqual([['0000_initial.sql'], ['0000_initial.sql']])
+    const initial = ENGINES.map((folder) => copy.read(`${folder}/migrations/0000_initial.sql`))
+
+    copy.edit('db/schema.ts', TABLE, withColumn("note: text('note')"))
+    expect(copy.generate()).toMatchObject({ status: 0 })
+    expect(copy.migrations()).toEqual(ENGINES.map(() => ['0000_initial.sql', SECOND]))
+    expect(copy.read(`db/migrations/${SECOND}`)).toBe('ALTER TABLE `locks` ADD `note` text;\n')
+    expect(copy.read(`db/postgres/migrations/${SECOND}`)).toBe(
+      'ALTER TABLE "broker"."locks" ADD COLUMN "note" text COLLATE "C";\n',
+    )
+    expect(copy.generate()).toEqual({ status: 0, stdout: '', stderr: '' })
+
+    copy.edit('db/schema.ts', "text('note')", "text('remark')")
+    writeFileSync(
+      join(copy.dir, 'db/after-tables.sql'),
+      `${copy.read('db/after-tables.sql')}--> statement-breakpoint\nCREATE TRIGGER \`a\` BEFORE UPDATE ON \`locks\` BEGIN SELECT 1; END;\n`,
+    )
+    expect(copy.generate()).toMatchObject({ status: 0 })
+    expect(copy.migrations()).toEqual(ENGINES.map(() => ['0000_initial.sql', SECOND]))
+    expect(copy.read(`db/migrations/${SECOND}`)).toBe(
+      'ALTER TABLE `locks` ADD `remark` text;\n--> statement-breakpoint\nCREATE TRIGGER `a` BEFORE UPDATE ON `locks` BEGIN SELECT 1; END;\n',
+    )
+
+    copy.release()
+    copy.edit('db/schema.ts', "text('remark')", "text('remark'), more: text('more')")
+    expect(copy.generate()).toMatchObject({ status: 0 })
+    expect(copy.migrations()[0]).toHaveLength(3)
+    expect(ENGINES.map((folder) => copy.read(`${folder}/migrations/0000_initial.sql`))).toEqual(
+      initial,
+    )
+
+    copy.edit(`db/migrations/${SECOND}`, 'remark', 'remarks')
+    expect(copy.generate()).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`0001_after_${version} is released`) as string,
+    })
+  },
+)
+
+test.each([
+  ['a column is removed', "liftComment: text('lift_comment'),", /DROP COLUMN|__new_/],
+  ['a column without a default is required', undefined, /ADD .*NOT NULL/],
+])('%s after a release: no migration is written', { timeout: 120_000 }, (_, removed, said) => {
+  const copy = openCopy()
+  copy.release()
+  const lines = copy.read('db/schema.ts').split('\n')
+  if (removed === undefined)
+    copy.edit('db/schema.ts', TABLE, withColumn("note: text('note').notNull()"))
+  else {
+    const at = lines.findIndex(
+      (line, n) => n > lines.indexOf('export const locks = sqliteTable(') && line.includes(removed),
+    )
+    writeFileSync(join(copy.dir, 'db/schema.ts'), lines.toSpliced(at, 1).join('\n'))
+  }
+  const { status, stderr } = copy.generate()
+  expect(status).toBe(1)
+  expect(stderr).toContain('migrations only add')
+  expect(stderr).toMatch(said)
+  expect(copy.migrations()).toEqual([['0000_initial.sql'], ['0000_initial.sql']])
+})
