@@ -105,7 +105,7 @@ function mustOnlyAdd(statements) {
       !/^(?:CREATE (?:UNIQUE )?INDEX|CREATE TABLE (?!`__new_)|ALTER TABLE \S+ ADD (?!CONSTRAINT))/.test(
         one,
       ) ||
-      (/^ALTER/.test(one) && /NOT NULL/.test(one) && !/DEFAULT/.test(one)),
+      (one.startsWith('ALTER') && one.includes('NOT NULL') && !one.includes('DEFAULT')),
   )
   if (wrong.length > 0)
     throw new Error(

@@ -36,7 +36,7 @@ const numbersOf = (version) =>
   /^(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?$/
     .exec(version)
     ?.slice(1)
-    .map((number = Infinity) => Number(number))
+    .map((number) => (number === undefined ? Infinity : Number(number)))
 
 export function nextVersion(current, notes) {
   const [major, minor, patch, candidate] = numbersOf(current)
