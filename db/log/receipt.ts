@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { isOneOf, rowsOf, withoutReprepare } from '../engine/dialect.ts'
+import { rowsOf, withoutReprepare } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import {
@@ -24,29 +24,21 @@ const acknowledged = command((p: Takes<{ list: string }>) => {
   return sql`UPDATE ${revocations} SET ${assign(revocations, { acknowledgedAtMs: row.atMs })} FROM ${rows}
     WHERE ${revocations.seq} = ${row.seq} AND ${revocations.acknowledgedAtMs} IS NULL`
 })
-const acknowledgment = query(
-  columnsOf(revocations, 'acknowledgedAtMs'),
-  (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
-)
 // A subject's sessions that the fan-out has not reached are open, and those that it has are in the
 // user's history.
-const sessionsOf = query(
-  columnsOf(sessions, 'sid'),
+const partsOf = query(
+  { sid: sql<string>`its.sid`, clientId: sql<string | null>`${participants.clientId}` },
   (p: Takes<{ seq: number; sid: string | null; sub: string | null }>, f) =>
-    sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}
-      UNION SELECT ${f} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${p.seq}
-      UNION SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} IN
-        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq})`,
-)
-const clientsOf = query(
-  columnsOf(participants, 'clientId'),
-  (p: Takes<{ sids: string }>, f) =>
-    sql`SELECT DISTINCT ${f} FROM ${participants} WHERE ${isOneOf(participants.sid, p.sids)}`,
+    sql`SELECT DISTINCT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}
+      UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${p.seq}
+      UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} IN
+        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq})) AS its
+      LEFT JOIN ${participants} ON ${participants.sid} = its.sid`,
 )
 const guardsIf = (condition: SQL): SQL<number> =>
   sql<number>`count(DISTINCT CASE WHEN ${guardLeases.guardId} <> '' AND ${condition} THEN ${guardLeases.guardId} END)`
-const leaseFields = (seq: SQL<number>) => ({
+const seq = sql<number>`${sql.placeholder('seq')}`
+const leaseFields = {
   ...columnsOf(guardLeases, 'clientId'),
   /** The longest length in force. */
   seconds: sql<number>`max(${guardLeases.seconds})`,
@@ -55,10 +47,9 @@ const leaseFields = (seq: SQL<number>) => ({
   /** -1: it is in doubt whether all streams are known. */
   leastReported: sql<number>`min(${guardLeases.reportedSeq})`,
   reportedAtMs: sql<number>`max(${guardLeases.reportedAtMs})`,
-})
-const seqParam = sql<number>`${sql.placeholder('seq')}`
+}
 const leases = query(
-  leaseFields(seqParam),
+  leaseFields,
   (p: Takes<{ seq: number }>, f) =>
     sql`SELECT ${f} FROM ${guardLeases} WHERE ${guardLeases.firstSeq} < ${p.seq} AND ${guardLeases.lastSeq} >= ${p.seq}
       GROUP BY ${guardLeases.clientId}`,
@@ -78,14 +69,12 @@ const tokens = query(
 export const acknowledge = (list: { seq: number; atMs: number }[]): Act<unknown> =>
   acknowledged.run({ list: listOf(list) })
 
-type LeaseRow = RowOf<ReturnType<typeof leaseFields>>
-interface Found {
+export interface ReceiptRows {
   revocation: LoggedRevocation
-  acknowledgedAtMs: number | undefined
   /** The clients that took part. Undefined where the revocation concerns every client. */
   clientIds: string[] | undefined
   /** The leases that may have run at the acknowledgment, of all clients. */
-  leases: LeaseRow[]
+  leases: RowOf<typeof leaseFields>[]
   /** The logout tokens by client; empty where the revocation concerns more than one user. */
   tokens: { clientId: string; undelivered: number; deliveredAtMs: number }[]
 }
@@ -98,32 +87,30 @@ function* participantsOf({
 }: LoggedRevocation): Act<string[] | undefined> {
   const sid = 'sid' in selector ? selector.sid : null
   const sub = 'sub' in selector ? selector.sub : null
-  const sids = (yield* sessionsOf.all({ seq, sid, sub })).map((one) => one.sid)
-  if (sids.length < ended) return undefined
-  if ('clientId' in selector) return [selector.clientId]
-  return (yield* clientsOf.all({ sids: listOf(sids) })).map((one) => one.clientId)
+  const parts = yield* partsOf.all({ seq, sid, sub })
+  if (new Set(parts.map((one) => one.sid)).size < ended) return undefined
+  return 'clientId' in selector
+    ? [selector.clientId]
+    : [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
 }
 
 /**
- * Returns what the receipt of a revocation is computed from. `gone`: its sessions are no longer
- * kept. Undefined: there is no such revocation.
+ * Returns what the receipt of a revocation is computed from. Undefined: there is no such
+ * revocation, or its sessions are no longer kept.
  */
-export function* receiptRows(seq: number): Act<Found | 'gone' | undefined> {
+export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
   const revocation = yield* findRevocation(seq)
   if (revocation === undefined) return undefined
-  const { kind } = revocation.selector
-  const narrow = kind === 'session' || kind === 'grant' || kind === 'subject'
-  const clientIds = narrow
+  const { selector } = revocation
+  const isNarrow = 'sid' in selector || 'sub' in selector
+  const clientIds = isNarrow
     ? yield* participantsOf(revocation)
-    : kind === 'client'
-      ? [revocation.selector.clientId]
+    : 'clientId' in selector
+      ? [selector.clientId]
       : undefined
-  if (narrow && clientIds === undefined) return 'gone'
+  if (isNarrow && clientIds === undefined) return undefined
   return {
-    revocation,
-    acknowledgedAtMs: (yield* acknowledgment.get({ seq }))?.acknowledgedAtMs ?? undefined,
-    clientIds,
-    leases: yield* leases.all({ seq }),
-    tokens: narrow ? yield* tokens.all({ seq }) : [],
+    ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },
+    tokens: isNarrow ? yield* tokens.all({ seq }) : [],
   }
 }

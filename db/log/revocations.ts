@@ -76,7 +76,11 @@ export const linkOfRevocation = (
 const totals = Object.fromEntries(
   DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`]),
 ) as Record<DeliveryState, ReturnType<typeof sql<number>>>
-const loggedFields = { ...revocationFields, ...totals }
+const loggedFields = {
+  ...revocationFields,
+  ...columnsOf(revocations, 'acknowledgedAtMs'),
+  ...totals,
+}
 const joined = (index: SQL = sql.empty()): SQL =>
   sql`${revocations}${index} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
@@ -93,6 +97,7 @@ const everythingAt = query(
 
 const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
   ...revocationOf(row),
+  acknowledgedAtMs: optional(row.acknowledgedAtMs),
   totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state]])) as DeliveryTotals,
 })
 

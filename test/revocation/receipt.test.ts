@@ -1,10 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
-import type { DeliveryRef } from '../../db/types.ts'
-import { readUnverified, verifyForeign } from '../../src/keys/jws.ts'
-import { verifyReceipt } from '../../src/operations/acts/evidence-file.ts'
-import { signedReceiptOf } from '../../src/operations/acts/receipts.ts'
-import { signedReceipt as shape } from '../../src/operations/contract/shapes.ts'
-import { shown } from '../../src/operations/contract/wire.ts'
+import { browserAt } from '../browser.ts'
+import { startCmb } from '../command/cmb.ts'
+import { atConsole } from '../console/console.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -31,57 +30,71 @@ async function broker(...cities: string[]) {
     })
     expect(response.status).toBe(204)
   }
+  /** Signs a user in at these instances and out again, and returns the browser and the last page. */
   const signOut = async (...at: string[]) => {
-    const { session } = await rig.openSession()
+    const { session, cookieHeader } = await rig.openSession({ device: 'Firefox on Windows' })
     for (const city of at) await rig.signInAt(session.sid, of(city))
-    const answer = await rig.store.revoke({
-      selector: { kind: 'session', sid: session.sid },
-      reason: 'signed_out',
-      actor: { kind: 'user', id: session.sub },
-      now: rig.clock.now(),
-    })
-    return answer.outcome === 'revoked' ? answer.committed : expect.unreachable()
+    const user = browserAt(rig, { cookies: cookieHeader })
+    return { user, done: await user.submit(await user.get('/logout'), { scope: 'device' }) }
   }
-  const receipt = async (seq: number) =>
-    shown(shape, (await signedReceiptOf(rig.deps, seq)) ?? expect.unreachable())
-  const states = async (seq: number) =>
-    Object.fromEntries(
-      (await receipt(seq)).participants.map((one) => [one.client_id, [one.state, one.by]]),
-    )
-  return { rig, of, guard, report, signOut, receipt, states }
+  const robot = await rig.register('Robot', {
+    grants: ['client_credentials'],
+    redirectUris: [],
+    scopes: ['broker:audit'],
+  })
+  /** Reads from the admin API by HTTP. */
+  const admin = async (path: string): Promise<Response> => {
+    const asked = { grant_type: 'client_credentials', scope: 'broker:audit' }
+    const token = await rig.post('/token', asked, { authorization: robot.basic })
+    const { access_token: given } = (await token.json()) as { access_token: string }
+    return rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, {
+      headers: { authorization: `Bearer ${given}` },
+    })
+  }
+  return { rig, guard, report, signOut, admin }
 }
 
-const delivered = (rig: Rig, pending: readonly DeliveryRef[], clientId: string) =>
-  rig.store.listDeliveries({ limit: 100 }).then(async (all) => {
-    for (const { id, attempts } of all.filter((one) => one.clientId === clientId))
-      if (pending.some((ref) => ref.id === id))
-        await rig.store.recordDelivery({
-          id,
-          result: {
+async function delivered(rig: Rig, city: string): Promise<void> {
+  for (const { id, attempts, clientId } of await rig.store.listDeliveries({ limit: 100 }))
+    if (clientId === city)
+      await rig.store.recordDelivery({
+        id,
+        result: {
+          outcome: 'delivered',
+          attempt: {
+            ...{ attempt: attempts + 1, atMs: rig.clock.nowMs(), latencyMs: 5, status: 200 },
             outcome: 'delivered',
-            attempt: {
-              ...{ attempt: attempts + 1, atMs: rig.clock.nowMs(), latencyMs: 5, status: 200 },
-              outcome: 'delivered',
-            },
           },
-        })
-  })
+        },
+      })
+}
 
-test('a receipt tells of an instance of each kind what it knows, signed, and is final when the longest lease is over', async () => {
-  const { rig, guard, report, signOut, receipt, states } = await broker(
+interface Answer {
+  acknowledged_at_ms: number
+  participants: { client_id: string; no_later_than_ms: number | null }[]
+  jws: string
+}
+
+test('a receipt with an instance of each kind: by the API, for the user, for operators, and verified without the broker', async () => {
+  const { rig, guard, report, signOut, admin } = await broker(
     ...['Darwin', 'Melbourne', 'Perth', 'Sydney'],
   )
+  const { type } = await startCmb(rig)
   const sydney = await guard('Sydney')
   await guard('Melbourne')
   await report(sydney, 0)
   const at = rig.clock.nowMs()
-  const { revocation, pending } = await signOut('Darwin', 'Melbourne', 'Perth', 'Sydney')
-  await delivered(rig, pending, 'perth')
-  await report(sydney, revocation.seq)
-  const { jws, ...members } = await receipt(revocation.seq)
+  const { user, done } = await signOut('Darwin', 'Melbourne', 'Perth', 'Sydney')
+  await delivered(rig, 'perth')
+  await report(sydney, 1)
+  rig.clock.advance(4)
+
+  const answer = await admin('/revocations/1/receipt')
+  const text = await answer.text()
+  const { jws, ...members } = JSON.parse(text) as Answer
   const one = { lease_seconds: 30, by: null, no_later_than_ms: null }
   expect(members).toEqual({
-    ...{ seq: revocation.seq, acknowledged_at_ms: at, lease_seconds: 30, final: false },
+    ...{ seq: 1, acknowledged_at_ms: at, lease_seconds: 30, final: false },
     participants: [
       {
         ...one,
@@ -104,22 +117,72 @@ test('a receipt tells of an instance of each kind what it knows, signed, and is 
       },
     ],
   })
-  const keys = (await rig.deps.keys.list()).map((key) => key.publicJwk)
-  const check = async (text: unknown, typ: string) => {
-    const answer = await verifyForeign(String(text), keys)
-    const ofType = readUnverified(String(text))?.header.typ === typ
-    return ofType && answer.outcome === 'good' ? answer.claims : undefined
-  }
-  expect(await verifyReceipt({ ...members, jws }, check)).toMatchObject({ log: 'receipt', from: 1 })
-  for (const changed of [
-    { ...members, final: true, jws },
-    { ...members, jws: jws.replace(/.$/, (last) => (last === 'A' ? 'Q' : 'A')) },
+
+  const until = new Date(at + 30_000).toISOString()
+  const page = (await user.get(done.path)).text
+  for (const words of [
+    'Case Manager Darwin Not confirmed yet',
+    'Case Manager Melbourne Not confirmed yet',
+    'Case Manager Perth Signed out',
+    'Case Manager Sydney Signed out',
+    `Case Manager Melbourne could not be reached. It stops by itself at ${until.slice(11, 19)} UTC.`,
+    'An app that cannot be reached is signed out as soon as it is back.',
   ])
-    await expect(verifyReceipt(changed, check)).rejects.toThrow(/was changed/)
-  rig.clock.advance(30)
-  expect(await states(revocation.seq)).toMatchObject({
-    melbourne: ['confirmed', 'lease'],
-    darwin: ['not_bounded', null],
+    expect(page).toContain(words)
+
+  const shown = '2 of 4 instances have confirmed, 1 stops by itself, 1 has no bound'
+  const operators = (await (await atConsole(rig, 'operator')).get('/ops/revocations/1')).text
+  expect(operators).toMatch(
+    new RegExp(
+      [
+        `Receipt ${shown}\\. Instance State Accepts nothing after Guards confirmed`,
+        'Case Manager Darwin not confirmed, no bound none',
+        `Case Manager Melbourne stops by itself ${until.slice(11, 19)}\\sUTC 0 of 1`,
+        'Case Manager Perth confirmed by its logout token 5 ms none',
+        'Case Manager Sydney confirmed by its guards 0 ms 1 of 1',
+        'What One session of Alice .*, Firefox on Windows',
+      ].join('.*'),
+    ),
+  )
+  const { out } = await type(['revocations', 'show', '1'])
+  for (const words of [
+    new RegExp(`receipt +${shown}`),
+    /darwin +not confirmed, no bound +- +none/,
+    new RegExp(`melbourne +stops by itself +${until} +0 of 1`),
+    /perth +confirmed by its logout token +5 ms +none/,
+    /sydney +confirmed by its guards +0 ms +1 of 1/,
+  ])
+    expect(out).toMatch(words)
+
+  const file = (name: string, content: string): string => {
+    const path = join(rig.config.dataDir, name)
+    writeFileSync(path, content)
+    return path
+  }
+  const archive = await (await rig.app.request('/.well-known/signing-keys-archive')).text()
+  const keys = file('keys.json', archive)
+  const verify = (content: string) =>
+    type(['evidence', 'verify', file('receipt.json', content), '--keys', keys])
+  expect(await verify(text)).toMatchObject({
+    ...{ code: 0, err: '' },
+    out: expect.stringContaining('The evidence of the receipt of revocation 1 is as') as string,
   })
-  expect(await receipt(revocation.seq)).toMatchObject({ final: true })
+  const last = text.indexOf(jws) + jws.length - 1
+  const places = Array.from({ length: text.length }, (_, i) => i)
+  for (const i of places.filter((one) => one % 29 === 0 || one === last)) {
+    const byte = String.fromCharCode(text.charCodeAt(i) ^ 1)
+    const changed = text.slice(0, i) + byte + text.slice(i + 1)
+    expect([i, byte, (await verify(changed)).code]).toEqual([i, byte, 1])
+  }
+
+  rig.clock.advance(26)
+  const later = (await (await admin('/revocations/1/receipt')).json()) as Answer
+  expect(later).toMatchObject({
+    final: true,
+    participants: [
+      { client_id: 'darwin', state: 'not_bounded' },
+      { client_id: 'melbourne', state: 'confirmed', by: 'lease', no_later_than_ms: at + 30_000 },
+      ...members.participants.slice(2),
+    ],
+  })
 })

@@ -158,10 +158,6 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'the sessions of one user, and the history of that user',
   ],
   [
-    'SELECT DISTINCT participants.client_id AS clientId FROM participants',
-    'the clients of the sessions of one user',
-  ],
-  [
     'LEFT JOIN deliveries AS later ON later.id = deliveries.superseded_by',
     'the logout tokens of a revocation of one user, by the act',
   ],

@@ -219,8 +219,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       knownForMs: (one: number) => nowMs() - (published.get(one) ?? nowMs()),
     }
     const clients = { find: (id: string): Client | undefined => registered.get(id) }
-    const found = await receiptOf({ store, clock, clients, feed } as never, seq)
-    return typeof found === 'object' ? found : expect.unreachable()
+    return (await receiptOf({ store, clock, clients, feed } as never, seq)) ?? expect.unreachable()
   }
   return {
     ...{ random, pick, acts, guards, granted, revoke, receipt, nowMs, lengths },

@@ -1,25 +1,39 @@
-import type { Receipt } from '../../revocation/receipt.ts'
+import type { z } from 'zod'
+import type { receipt } from '../contract/shapes.ts'
 
-/** Says in words what a receipt claims. */
+/** Says in words what a receipt claims, for the console and `cmb`. */
 
-interface Claim {
-  state: Receipt['participants'][number]['state']
-  by?: Receipt['participants'][number]['by'] | null
-  guards: { listening: number; confirmed: number }
+type Receipt = z.output<typeof receipt>
+
+const BY = {
+  report: 'confirmed by its guards',
+  logout_token: 'confirmed by its logout token',
+  lease: 'its leases are over',
 }
 
-/** Says of a participant what the receipt claims. */
-export const receiptWords = ({ state, by }: Claim): string =>
-  by
-    ? {
-        report: 'confirmed by its guards',
-        logout_token: 'confirmed by its logout token',
-        lease: 'its leases are over',
-      }[by]
-    : state === 'bounded'
-      ? 'stops by itself'
-      : 'not confirmed, no bound'
+/** Returns the cells of a participant: what is claimed, the time of it, and the guards. */
+export const claimWords = (
+  { acknowledged_at_ms: from }: Receipt,
+  { state, by, no_later_than_ms: at, guards }: Receipt['participants'][number],
+  when: (atMs: number) => string,
+): [claim: string, nothingAfter: string, guards: string] => [
+  by === null ? (state === 'bounded' ? 'stops by itself' : 'not confirmed, no bound') : BY[by],
+  at === null ? '' : by === null || by === 'lease' ? when(at) : `${Math.max(0, at - from)} ms`,
+  guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
+]
 
-/** Says how many of the guards that listened have confirmed. */
-export const guardsWords = ({ guards: { listening, confirmed } }: Claim): string =>
-  listening === 0 ? 'none' : `${confirmed} of ${listening}`
+/** Returns for example "2 of 4 instances have confirmed, 1 stops by itself, 1 has no bound". */
+export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt): string {
+  const of = (wanted: string): number => participants.filter((one) => one.state === wanted).length
+  const [all, bounded, open] = [participants.length, of('bounded'), of('not_bounded')]
+  if (all === 0) return 'No instance took part'
+  const last = Math.max(from, ...participants.map((one) => one.no_later_than_ms ?? from))
+  return [
+    `${of('confirmed')} of ${all} ${all === 1 ? 'instance has' : 'instances have'} confirmed`,
+    bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops' : 'stop'} by themselves` : '',
+    open > 0 ? `${open} ${open === 1 ? 'has' : 'have'} no bound` : '',
+    bounded + open === 0 ? `the last after ${last - from} ms` : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
+}

@@ -1,5 +1,5 @@
 import { TYP } from '../../protocol/names.ts'
-import { type Receipt, receiptOf } from '../../revocation/receipt.ts'
+import { receiptOf } from '../../revocation/receipt.ts'
 import type { Deps } from '../deps.ts'
 import { receipt as shape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
@@ -8,9 +8,9 @@ import { shown } from '../contract/wire.ts'
 export async function signedReceiptOf(
   deps: Pick<Deps, 'store' | 'feed' | 'clock' | 'clients' | 'keys' | 'config'>,
   seq: number,
-): Promise<(Receipt & { jws: string }) | undefined> {
+) {
   const receipt = await receiptOf(deps, seq)
-  if (typeof receipt !== 'object') return undefined
+  if (receipt === undefined) return undefined
   const { config, clock, keys } = deps
   const claims = { iss: config.issuer, iat: clock.now(), ...shown(shape, receipt) }
   return { ...receipt, jws: keys.sign('ES256', TYP.receipt, claims) }

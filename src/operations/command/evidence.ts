@@ -115,7 +115,7 @@ async function verify(
     const check: CheckSignature = async (jws, typ) => {
       const header = readUnverified(String(jws))?.header
       const key = keys.find(({ kid }) => kid === header?.kid)
-      if (header?.typ !== typ || key === undefined) return undefined
+      if (header?.typ !== typ || key === undefined || !isCanonical(String(jws))) return undefined
       const answer = await verifyForeign(String(jws), [key])
       if (answer.outcome !== 'good') return undefined
       const problem = keyTimeProblem(key, typ, answer.claims.iat)
@@ -158,6 +158,10 @@ function receiptIn(content: string): Json | undefined {
     return undefined
   }
 }
+
+/** Returns whether no bit of a JWS is unused: such a bit could be changed unnoticed. */
+const isCanonical = (jws: string): boolean =>
+  jws.split('.').every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
 
 const FILE_ITSELF = 'the file itself'
 

@@ -1,5 +1,5 @@
 import type { WireSelector } from '../../protocol/selector.ts'
-import { guardsWords, receiptWords } from '../acts/receipt-words.ts'
+import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { type AnswerTo, CommandFailure, EXIT } from './broker.ts'
 import {
@@ -159,9 +159,7 @@ function proofWords(answer: Proof): string {
   const { receipt } = answer
   const claims = receipt?.participants.map((one) => [
     one.client_id,
-    receiptWords(one),
-    timeMs(one.no_later_than_ms),
-    guardsWords(one),
+    ...claimWords(receipt, one, timeMs),
   ])
   const attempts = answer.deliveries.flatMap((one) =>
     one.attempts === undefined || one.attempts.length === 0
@@ -187,7 +185,7 @@ function proofWords(answer: Proof): string {
       ['deliveries', totalsInWords(answer.totals, answer.fan_out)],
       ['case', answer.case_reference],
       ['comment', answer.comment],
-      ['receipt', receipt === null ? 'no longer kept' : receipt.final ? 'final' : 'not final yet'],
+      ['receipt', receipt === null ? 'no longer kept' : receiptWords(receipt)],
     ]),
     columns(['CLIENT', 'RECEIPT', 'NOTHING AFTER', 'GUARDS'], claims ?? [], 'No client took part.'),
     attempts.length === 0

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery, DeliveryState, Session } from '../../../db/types.ts'
+import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { Button, Notice } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
@@ -49,7 +49,7 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
     deps.store.deliveryCounts(),
   ])
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
-  const about = await sessionsOf(request, shown)
+  const whose = await whoseOf(request, shown)
   const done = doneWords(request)
   const total = (one: DeliveryState): number =>
     counts
@@ -57,7 +57,7 @@ async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
       .reduce((sum, each) => sum + each.count, 0)
   const list = await listOf<Delivery>(request, {
     label: 'Deliveries',
-    columns: columnsOf(request, about),
+    columns: columnsOf(request, whose),
     entries: shown,
     none: 'No delivery matches.',
     pages: { place, next },
@@ -149,59 +149,41 @@ const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): strin
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
 const again = (request: ConsoleRequest, one: Delivery): string => `Try again ${named(request, one)}`
 
-/** Returns the sessions of the deliveries by sid, to show their users and devices. */
-async function sessionsOf(
-  { deps, now }: ConsoleRequest,
+/** Returns the cell that names the user and the device of a delivery. */
+export async function whoseOf(
+  request: ConsoleRequest,
   shown: readonly Delivery[],
-): Promise<Map<string, Session>> {
+): Promise<(one: Delivery) => Child> {
+  const { deps, now } = request
   const sids = [...new Set(shown.flatMap(({ sid }) => sid ?? []))]
   const found = await Promise.all(sids.map((sid) => deps.store.statusBySid(sid, now)))
-  return new Map(
-    found.flatMap((one) =>
-      one.state === 'unknown' ? [] : [[one.session.sid, one.session] as const],
-    ),
+  const sessions = new Map(
+    found.flatMap((one) => (one.state === 'unknown' ? [] : [[one.session.sid, one.session]])),
   )
-}
-
-function About({
-  request,
-  delivery: { sid, sub },
-  session,
-}: {
-  request: ConsoleRequest
-  delivery: Delivery
-  session: Session | undefined
-}) {
-  if (session !== undefined)
-    return (
-      <>
-        <a href={sessionLink(request, session.sub, session.sid)}>{whoIs(session)}</a>
-        <div class="small">{session.device}</div>
-      </>
-    )
-  if (sub !== undefined) return <a href={userLink(request, sub)}>All of one user</a>
-  return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
+  return ({ sid, sub }) => {
+    const session = sessions.get(sid ?? '')
+    if (session !== undefined)
+      return (
+        <>
+          <a href={sessionLink(request, session.sub, session.sid)}>{whoIs(session)}</a>
+          <div class="small">{session.device}</div>
+        </>
+      )
+    if (sub !== undefined) return <a href={userLink(request, sub)}>All of one user</a>
+    return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
+  }
 }
 
 const NONE = <span class="soft">none</span>
 
 function columnsOf(
   request: ConsoleRequest,
-  about: ReadonlyMap<string, Session>,
+  whose: (one: Delivery) => Child,
 ): Parameters<typeof listOf<Delivery>>[1]['columns'] {
   const { deps } = request
   return [
     ['Instance', ({ clientId }) => nameOf(deps, clientId)],
-    [
-      'Session',
-      (one) => (
-        <About
-          request={request}
-          delivery={one}
-          session={one.sid === undefined ? undefined : about.get(one.sid)}
-        />
-      ),
-    ],
+    ['Session', whose],
     [
       'Revocation',
       ({ seq }) => (seq === undefined ? NONE : <a href={`/ops/revocations/${seq}`}>{seq}</a>),
@@ -373,11 +355,10 @@ async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
   }
   const delivery = await deps.store.findDelivery(which.id)
   if (delivery === undefined) return undefined
-  const about = await sessionsOf(request, [delivery])
-  const session = delivery.sid === undefined ? undefined : about.get(delivery.sid)
+  const whose = await whoseOf(request, [delivery])
   return [
     ['What', `One delivery: ${named(request, delivery)}`],
-    ['Session', <About request={request} delivery={delivery} session={session} />],
+    ['Session', whose(delivery)],
     ['Last answer', lastAnswer(delivery)],
     ['Address', addressOf(delivery)],
   ] as const

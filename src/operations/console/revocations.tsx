@@ -8,14 +8,17 @@ import type {
 } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
+import { whoseOf } from './deliveries.tsx'
 import { consolePage, Done, Live, Panel, nothingHere, Table } from './layout.tsx'
 import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
-import { guardsWords, receiptWords } from '../acts/receipt-words.ts'
-import { signedReceiptOf } from '../acts/receipts.ts'
+import { claimWords, receiptWords } from '../acts/receipt-words.ts'
+import { receipt as receiptShape } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
+import { receiptOf } from '../../revocation/receipt.ts'
 import { exportAs, userIn } from '../acts/scope.ts'
 import {
   actorWords,
@@ -298,25 +301,21 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
 /** Renders the receipt: each instance that took part, and since when or by when it has stopped. */
 async function receiptList(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
-  const nowMs = deps.clock.nowMs()
-  const receipt = await signedReceiptOf(deps, seq)
-  if (receipt === undefined) return <p>The sessions of this revocation are no longer kept.</p>
+  const found = await receiptOf(deps, seq)
+  if (found === undefined) return <p>The sessions of this revocation are no longer kept.</p>
+  const receipt = shown(receiptShape, found)
+  const at = (atMs: number): string => when(atMs, deps.clock.nowMs())
   return (
     <>
-      <p>
-        {receipt.final
-          ? 'Final: every lease that ran at the revocation is over, or every instance has confirmed.'
-          : `Not final before ${when(receipt.acknowledgedAtMs + receipt.leaseSeconds * 1000, nowMs)}.`}
-      </p>
+      <p>{receiptWords(receipt)}.</p>
       <Table
         label="Receipt"
         head={['Instance', 'State', 'Accepts nothing after', 'Guards confirmed']}
-        rows={receipt.participants.map((one) => [
-          nameOf(deps, one.clientId),
-          <span class={RECEIPT_TAG[one.state]}>{receiptWords(one)}</span>,
-          one.noLaterThanMs === undefined ? '' : when(one.noLaterThanMs, nowMs),
-          guardsWords(one),
-        ])}
+        rows={receipt.participants.map((one) => {
+          const [claim, nothingAfter, guards] = claimWords(receipt, one, at)
+          const tag = <span class={RECEIPT_TAG[one.state]}>{claim}</span>
+          return [nameOf(deps, one.client_id), tag, nothingAfter, guards]
+        })}
         none="No instance took part."
       />
     </>
@@ -325,18 +324,22 @@ async function receiptList(request: ConsoleRequest, seq: number): Promise<Child>
 
 const RECEIPT_TAG = { confirmed: 'tag', bounded: 'tag wait', not_bounded: 'tag bad' }
 
-/** Renders a page of the deliveries with their attempts, newest first. */
+/** Renders a page of the deliveries by instance, with their users, devices and attempts. */
 async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
   const nowMs = deps.clock.nowMs()
   const place = placeOf(request, DELIVERY)
   const found = await deps.store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
   const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
-  const proofs = shown.map(async (one) => ({ ...one, made: await deps.store.attemptsOf(one.id) }))
-  return listOf<Delivery & { made: DeliveryAttempt[] }>(request, {
+  const proofs = shown
+    .map((one) => ({ ...one, name: nameOf(deps, one.clientId) }))
+    .toSorted((a, b) => a.name.localeCompare(b.name))
+    .map(async (one) => ({ ...one, made: await deps.store.attemptsOf(one.id) }))
+  return listOf<Delivery & { name: string; made: DeliveryAttempt[] }>(request, {
     label: 'Deliveries and their attempts',
     columns: [
-      ['Instance', ({ clientId }) => nameOf(deps, clientId)],
+      ['Instance', ({ name }) => name],
+      ['Session', await whoseOf(request, shown)],
       ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
       [
         'Attempts',

@@ -155,11 +155,10 @@ const SecondOfDay = ({ atMs }: { atMs: number }) => {
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
   const receipt =
     done.seq === undefined || now - done.at > 3600 ? undefined : await receiptOf(deps, done.seq)
-  const participants = typeof receipt === 'object' ? receipt.participants : []
   return done.clientIds.flatMap((clientId) => {
     const client = deps.clients.find(clientId)
     if (client === undefined) return []
-    const part = participants.find((one) => one.clientId === clientId)
+    const part = receipt?.participants.find((one) => one.clientId === clientId)
     return { name: client.metadata.name, ...progressOf(part, client, now - done.at) }
   })
 }
