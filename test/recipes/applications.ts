@@ -38,7 +38,7 @@ export interface ApplicationParts {
     world: World
     directory: string
     applicationPort: number
-  }) => Command
+  }) => Command | Promise<Command>
   /** The path that answers once the program is ready; the default is `me`, `api` or `/`. */
   ready?: string
   more?: (running: () => RunningApplication) => void
@@ -116,7 +116,7 @@ function defineTests(
     const place = world().place(name)
     behind = await startApplication()
     const directory = mkdtempSync(join(world().directory, `${name}-`))
-    const { env, ...rest } = command({
+    const { env, ...rest } = await command({
       place,
       world: world(),
       directory,

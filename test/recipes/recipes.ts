@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
+import { freePorts } from '../process/ports.ts'
 import { application, exchanges, refreshes, tellsPages, upgrades } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { newDeviceMail } from './new-device-mail.ts'
@@ -388,6 +389,46 @@ const spring = application({
   },
 })
 
+const ASPNET = made('aspnet')
+const aspnet = application({
+  name: 'aspnet',
+  missing: ASPNET.missing,
+  version: versionOf(
+    'ASP.NET Core',
+    'sh',
+    '-c',
+    `grep OpenIdConnect ${example('aspnet/aspnet.csproj')}`,
+  ),
+  signIn: {
+    login: '/me',
+    callback: '/oidc/callback',
+    logout: '/oidc/backchannel-logout',
+    me: '/me',
+  },
+  api: '/api/me',
+  ready: '/api/me',
+  async command({ place, world }) {
+    const [guardPort = 0, localPort = 0] = await freePorts(2)
+    const serve = `${NODE} ${ROOT}/guard/dist/serve/bin.js serve --rules ${example('rules.json')}`
+    return {
+      file: 'sh',
+      // Both are in the process group that the test ends.
+      args: ['-c', `${serve} & exec dotnet ${ASPNET.file}`],
+      env: {
+        ASPNETCORE_URLS: place.baseUrl,
+        DOTNET_CLI_TELEMETRY_OPTOUT: '1',
+        GUARD: `http://127.0.0.1:${guardPort}`,
+        GUARD_ISSUER: world.issuer,
+        GUARD_CLIENT_ID: place.clientId,
+        GUARD_CLIENT_SECRET: place.clientSecret,
+        GUARD_LISTEN: `127.0.0.1:${guardPort}`,
+        GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
+        GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+      },
+    }
+  },
+})
+
 const NEXT = made('nextjs')
 const nextjs = application({
   name: 'nextjs',
@@ -452,6 +493,7 @@ export const RECIPES: readonly Recipe[] = [
   apacheOauth2,
   go,
   spring,
+  aspnet,
   serviceToService,
   newDeviceMail({ name: 'new-device-mail', version: packaged('nodemailer') }),
 ]

@@ -1,0 +1,74 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.Authentication.OpenIdConnect;
+using Microsoft.Extensions.Options;
+
+/// <summary>Checks a session at each request: it refreshes the access token in time, and asks guard serve about it.</summary>
+static class SessionCheck
+{
+    /// <summary>The item of a request that has the status to answer it with.</summary>
+    public const string Answer = "answer";
+
+    static readonly TimeSpan Before = TimeSpan.FromSeconds(30);
+
+    public static async Task ValidateAsync(CookieValidatePrincipalContext context)
+    {
+        var http = context.HttpContext;
+        var status = await RefreshAsync(context);
+        if (status == 200)
+        {
+            var guard = http.RequestServices.GetRequiredService<Guard>();
+            (status, _) = await guard.CheckAsync(http, context.Properties.GetTokenValue("access_token"));
+        }
+        if (status == 200) return;
+        context.RejectPrincipal();
+        if (status == 401)
+            await http.RequestServices.GetRequiredService<Sessions>().RemoveAsync(context.Properties.Items[Sessions.Key]!);
+        else
+            http.Items[Answer] = status;
+    }
+
+    /// <returns>200: the access token is usable; 401: the session has ended; 503: the broker does not answer</returns>
+    static async Task<int> RefreshAsync(CookieValidatePrincipalContext context)
+    {
+        var properties = context.Properties;
+        var expires = DateTimeOffset.Parse(properties.GetTokenValue("expires_at")!, CultureInfo.InvariantCulture);
+        if (expires - Before > DateTimeOffset.UtcNow) return 200;
+        var services = context.HttpContext.RequestServices;
+        var oidc = services.GetRequiredService<IOptionsMonitor<OpenIdConnectOptions>>().Get(OpenIdConnectDefaults.AuthenticationScheme);
+        try
+        {
+            var configuration = await oidc.ConfigurationManager!.GetConfigurationAsync(CancellationToken.None);
+            using var form = new FormUrlEncodedContent(new Dictionary<string, string>
+            {
+                ["grant_type"] = "refresh_token",
+                ["refresh_token"] = properties.GetTokenValue("refresh_token")!,
+                ["client_id"] = oidc.ClientId!,
+                ["client_secret"] = oidc.ClientSecret!,
+            });
+            // Not ended with the request: the broker may have issued the next refresh token already.
+            using var answer = await oidc.Backchannel.PostAsync(configuration.TokenEndpoint, form, CancellationToken.None);
+            using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync());
+            if (answer.IsSuccessStatusCode)
+            {
+                foreach (var name in new[] { "access_token", "refresh_token", "id_token" })
+                    if (json.RootElement.TryGetProperty(name, out var token)) properties.UpdateTokenValue(name, token.GetString()!);
+                var seconds = json.RootElement.GetProperty("expires_in").GetInt32();
+                properties.UpdateTokenValue("expires_at", DateTimeOffset.UtcNow.AddSeconds(seconds).ToString("o", CultureInfo.InvariantCulture));
+                await services.GetRequiredService<Sessions>().RenewAsync(
+                    properties.Items[Sessions.Key]!,
+                    new AuthenticationTicket(context.Principal!, properties, context.Scheme.Name));
+                return 200;
+            }
+            // Any other failure says nothing about the session.
+            if (json.RootElement.TryGetProperty("error", out var error) && error.GetString() == "invalid_grant") return 401;
+        }
+        catch (Exception problem) when (problem is HttpRequestException or OperationCanceledException or JsonException
+            or InvalidOperationException or KeyNotFoundException)
+        {
+        }
+        return expires > DateTimeOffset.UtcNow ? 200 : 503;
+    }
+}
