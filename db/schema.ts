@@ -556,7 +556,7 @@ export const deliveries = sqliteTable(
     uniqueIndex('deliveries_by_sub')
       .on(t.sub, t.targetId, t.seq)
       .where(sql`sub IS NOT NULL`),
-    index('deliveries_by_seq').on(t.seq, t.createdAtMs, t.id),
+    index('deliveries_by_seq').on(t.seq, t.state, t.clientId, t.id),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs, t.id),
     index('deliveries_by_time').on(t.state, t.createdAtMs, t.id),
     index('deliveries_due_by_target')

@@ -9,7 +9,8 @@ import {
   uniform,
   type Verdict,
 } from '../src/outbox/attempt.ts'
-import type { How, Taken } from '../src/outbox/lanes.ts'
+import type { How } from '../src/outbox/lane.ts'
+import type { Taken } from '../src/outbox/lanes.ts'
 import type { MessageKinds } from '../src/outbox/message-kinds.ts'
 import { parseTraceparent } from '../src/runtime/request-context.ts'
 import { tracedAttempt } from '../src/runtime/telemetry.ts'
@@ -46,17 +47,8 @@ interface Sending {
 
 interface Attempted {
   delivery: Delivery
-  ref: DeliveryRef
   attempt: DeliveryAttempt
   verdict: Verdict
-  /** The fields of log lines: the target's address and the delivery. */
-  where: {
-    delivery: string
-    client_id: string
-    address: string
-    seq: number | undefined
-    trace_id: string | undefined
-  }
 }
 
 /**
@@ -159,7 +151,6 @@ async function attempt(
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
   return {
     delivery,
-    ref,
     verdict,
     attempt: {
       attempt: ref.attempt,
@@ -169,13 +160,6 @@ async function attempt(
       latencyMs,
       jti: 'rejected' in minted ? undefined : minted.jti,
       ...('error' in verdict ? { error: verdict.error } : {}),
-    },
-    where: {
-      delivery: delivery.id,
-      client_id: delivery.clientId,
-      address: addressOf(delivery),
-      seq: delivery.seq,
-      trace_id: parseTraceparent(delivery.traceparent)?.traceId,
     },
   }
 }
@@ -205,34 +189,24 @@ const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
   )
 }
 
-/** Headers that a receiver may log, by which an operator finds the delivery. */
-const correlation = (
-  { delivery, attempt }: Sending,
+async function exchange(
+  { clock, ending, outbound: toClients }: DeliverDeps,
+  { kind, attempt, delivery, minted: { headers, body }, how }: Sending,
   traceparent: string,
-): Record<string, string> => ({
-  traceparent,
-  'x-request-id': `${delivery.id}.${attempt}`,
-})
-
-async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string): Promise<Sent> {
-  const { kind, delivery, how } = sending
-  const minted = {
-    ...sending.minted,
-    headers: { ...sending.minted.headers, ...correlation(sending, traceparent) },
-  }
-  const { headers, body } = minted
-  const limits = { timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS, signal: deps.ending }
-  const post = () =>
-    deps.outbound.request(delivery.uri, {
-      method: 'POST',
-      headers,
-      body,
-      maxBytes: MAX_ANSWER_BYTES,
-      ...limits,
-    })
+): Promise<Sent> {
+  const { outbound = toClients, maxBytes = MAX_ANSWER_BYTES } = kind
+  // A receiver may log the last two headers, by which an operator finds the delivery.
+  const correlation = { traceparent, 'x-request-id': `${delivery.id}.${attempt}` }
   try {
-    const answer = await (kind.send === undefined ? post() : kind.send(delivery, minted, limits))
-    return { status: answer.status, verdict: kind.judge(answer, deps.clock.now()) }
+    const answer = await outbound.request(delivery.uri, {
+      method: 'POST',
+      headers: { ...headers, ...correlation },
+      body,
+      maxBytes,
+      timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS,
+      signal: ending,
+    })
+    return { status: answer.status, verdict: kind.judge(answer, clock.now()) }
   } catch (error) {
     return {
       status: undefined,
@@ -247,6 +221,15 @@ async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string
  */
 const addressOf = ({ kind, uri }: Delivery): string =>
   kind === 'webhook' || kind === 'set' ? new URL(uri).origin : uri
+
+/** Returns the fields of log lines about a delivery. */
+const fieldsOf = (delivery: Delivery) => ({
+  delivery: delivery.id,
+  client_id: delivery.clientId,
+  address: addressOf(delivery),
+  seq: delivery.seq,
+  trace_id: parseTraceparent(delivery.traceparent)?.traceId,
+})
 
 /** The operator's next step, by kind of message and outcome. */
 const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
@@ -270,7 +253,7 @@ const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
 async function settle(
   deps: DeliverDeps,
   kind: MessageKind,
-  { delivery, attempt, where }: Attempted,
+  { delivery, attempt }: Attempted,
   verdict: Verdict & { outcome: 'delivered' | 'rejected' },
 ): Promise<void> {
   const { outcome } = verdict
@@ -279,7 +262,7 @@ async function settle(
   if (outcome === 'delivered') await kind.delivered?.(delivery)
   if (outcome === 'rejected')
     return deps.log.warn('delivery_rejected', {
-      ...where,
+      ...fieldsOf(delivery),
       cause: verdict.code,
       next: NEXT[delivery.kind].rejected,
     })
@@ -295,10 +278,10 @@ async function settle(
 
 async function countFailure(
   deps: DeliverDeps,
-  { delivery, ref, attempt, where }: Attempted,
+  { delivery, attempt }: Attempted,
   verdict: Verdict & { outcome: 'retry' },
 ): Promise<void> {
-  const delayMs = retryDelayMs(ref.attempt, verdict.retryAfterSeconds, uniform(deps.random))
+  const delayMs = retryDelayMs(attempt.attempt, verdict.retryAfterSeconds, uniform(deps.random))
   const recorded = await deps.store.recordDelivery({
     id: delivery.id,
     result:
@@ -313,8 +296,8 @@ async function countFailure(
   })
   if (delayMs !== undefined) return
   deps.log.error('delivery_failed', {
-    ...where,
-    attempts: ref.attempt,
+    ...fieldsOf(delivery),
+    attempts: attempt.attempt,
     cause: verdict.error,
     next: NEXT[delivery.kind].failed,
   })
@@ -324,10 +307,10 @@ async function countFailure(
  * Returns an early attempt that failed to the store. It is not counted, and the schedule does not
  * change.
  */
-async function giveBack(deps: DeliverDeps, { delivery, ref }: Attempted): Promise<void> {
+async function giveBack(deps: DeliverDeps, { delivery, attempt }: Attempted): Promise<void> {
   await deps.store.releaseDelivery({
-    id: ref.id,
-    attempt: ref.attempt,
+    id: delivery.id,
+    attempt: attempt.attempt,
     nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs(),
   })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })

@@ -145,7 +145,7 @@ CREATE TABLE `deliveries` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `deliveries_by_sid` ON `deliveries` (`sid`,`target_id`,`seq`) WHERE sid IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX `deliveries_by_sub` ON `deliveries` (`sub`,`target_id`,`seq`) WHERE sub IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `deliveries_by_seq` ON `deliveries` (`seq`,`created_at_ms`,`id`);--> statement-breakpoint
+CREATE INDEX `deliveries_by_seq` ON `deliveries` (`seq`,`state`,`client_id`,`id`);--> statement-breakpoint
 CREATE INDEX `deliveries_by_state` ON `deliveries` (`state`,`client_id`,`created_at_ms`,`id`);--> statement-breakpoint
 CREATE INDEX `deliveries_by_time` ON `deliveries` (`state`,`created_at_ms`,`id`);--> statement-breakpoint
 CREATE INDEX `deliveries_due_by_target` ON `deliveries` (`target_id`,`priority`,`next_attempt_at_ms`,`created_at_ms`,`state`) WHERE state = 'pending';--> statement-breakpoint

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import { type Act, currentMs, newId } from '../engine/act.ts'
 import { forUpdate, withoutReprepare, isOneOf, rowsOf } from '../engine/dialect.ts'
 import {
@@ -10,6 +10,7 @@ import {
   insertEach,
   names,
   query,
+  type RowOf,
   type Takes,
 } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
@@ -76,37 +77,32 @@ interface NewDelivery {
   targetId: string
 }
 type Of = { seq: number; sid: string; sub: string; priority: number; atMs: number }
-const newRows = (p: Takes<Of & { list: string }>) => {
-  const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text' })
-  const values = {
-    ...{
-      id: row.id,
-      kind: 'logout_token' as const,
-      seq: castTo('bigint', p.seq),
-      clientId: row.clientId,
-      targetId: row.targetId,
-    },
-    ...{ priority: castTo('bigint', p.priority), state: 'pending' as const, attempts: 0 },
-    ...{ createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
-  }
-  return { rows, values }
-}
+const writtenFields = columnsOf(deliveries, 'id', 'targetId', 'state')
+const insertBy = (
+  named: (p: Takes<Of>) => Partial<Record<'sid' | 'sub' | 'payload', SQL>>,
+  onConflict: SQL,
+) =>
+  query(writtenFields, (p: Takes<Of & { list: string }>, f) => {
+    const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text' })
+    const values = {
+      ...{ ...row, kind: 'logout_token', seq: castTo('bigint', p.seq) },
+      ...{ priority: castTo('bigint', p.priority), state: 'pending', attempts: 0 },
+      ...{ createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
+      ...named(p),
+    }
+    return sql`${insertEach(deliveries, values, rows)} ON CONFLICT ${onConflict} RETURNING ${f}`
+  })
 // One statement for all targets, because every other revocation waits while one is written.
-const insertBySid = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string }>, f) => {
-  const { rows, values } = newRows(p)
-  return sql`${insertEach(deliveries, { ...values, sid: castTo('text', p.sid) }, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
-})
-// If another session of the same user has already written the delivery, this session joins its
-// list, unless the list was deleted.
-const insertBySub = query(
-  columnsOf(deliveries, 'id', 'targetId', 'state'),
-  (p: Takes<Of & { list: string }>, f) => {
-    const { rows, values } = newRows(p)
-    return sql`${insertEach(deliveries, { ...values, sub: castTo('text', p.sub), payload: castTo('text', p.sid) }, rows)}
-    ON CONFLICT (${names(deliveries.sub, deliveries.targetId, deliveries.seq)}) WHERE sub IS NOT NULL
-    DO UPDATE SET ${assign(deliveries, { payload: sql`${deliveries.payload} || ' ' || ${excluded(deliveries.payload)}` })} RETURNING ${f}`
-  },
-)
+const INSERT = {
+  sid: insertBy(({ sid }) => ({ sid: castTo('text', sid) }), sql`DO NOTHING`),
+  // If another session of the same user has already written the delivery, this session joins its
+  // list, unless the list was deleted.
+  sub: insertBy(
+    ({ sid, sub }) => ({ sub: castTo('text', sub), payload: castTo('text', sid) }),
+    sql`(${names(deliveries.sub, deliveries.targetId, deliveries.seq)}) WHERE sub IS NOT NULL
+    DO UPDATE SET ${assign(deliveries, { payload: sql`${deliveries.payload} || ' ' || ${excluded(deliveries.payload)}` })}`,
+  ),
+}
 
 // Undelivered messages of other revocations for the same session or user. The newest delivery
 // replaces them: they are superseded at once, and only the newest is retried, fails or is redriven.
@@ -183,35 +179,26 @@ function* supersedeAllButNewest(
   return newest
 }
 
-const listed = (targets: readonly NewDelivery[]): string =>
-  listOf(targets.map(({ id, clientId, targetId }) => ({ id, clientId, targetId })))
-
+/**
+ * Adds one logout token for a session, or for a user, at each of these targets.
+ * @returns the deliveries to send, and the rows that were written or joined
+ */
 function* addEach(
   by: 'sid' | 'sub',
-  { asked, ids }: { asked: readonly NewDelivery[]; ids: ReadonlySet<string> },
-  what: DeliveriesFor,
-  moves: Move[],
-): Act<DeliveryRef[]> {
-  const { seq, priority } = what
-  const added = asked.filter(({ id }) => ids.has(id))
-  for (const { clientId } of added) moves.push({ clientId, seq, from: undefined, to: 'pending' })
-  const newest = yield* supersedeAllButNewest(by, added, what, moves)
-  return newest.map(({ id, targetId }) => ({ id, attempt: 1, targetId, priority, seq }))
-}
-
-/** Adds one logout token for a session at each of these targets. */
-function* addBySid(
   asked: readonly NewDelivery[],
   what: DeliveriesFor,
   moves: Move[],
-): Act<DeliveryRef[]> {
-  if (asked.length === 0) return []
-  const written = yield* insertBySid.all({
-    ...what,
-    priority: priorityNumber(what.priority),
-    list: listed(asked),
-  })
-  return yield* addEach('sid', { asked, ids: new Set(written.map(({ id }) => id)) }, what, moves)
+): Act<{ refs: DeliveryRef[]; written: RowOf<typeof writtenFields>[] }> {
+  if (asked.length === 0) return { refs: [], written: [] }
+  const { seq, priority } = what
+  const list = listOf(asked)
+  const written = yield* INSERT[by].all({ ...what, priority: priorityNumber(priority), list })
+  const ids = new Set(written.map(({ id }) => id))
+  const added = asked.filter(({ id }) => ids.has(id))
+  for (const { clientId } of added) moves.push({ clientId, seq, from: undefined, to: 'pending' })
+  const newest = yield* supersedeAllButNewest(by, added, what, moves)
+  const refs = newest.map(({ id, targetId }) => ({ id, attempt: 1, targetId, priority, seq }))
+  return { refs, written }
 }
 
 /**
@@ -223,23 +210,12 @@ function* addBySub(
   what: DeliveriesFor,
   moves: Move[],
 ): Act<DeliveryRef[]> {
-  if (asked.length === 0) return []
-  const written = yield* insertBySub.all({
-    ...what,
-    priority: priorityNumber(what.priority),
-    list: listed(asked),
-  })
-  const refs = yield* addEach(
-    'sub',
-    { asked, ids: new Set(written.map(({ id }) => id)) },
-    what,
-    moves,
-  )
+  const { refs, written } = yield* addEach('sub', asked, what, moves)
   const superseded = new Set(
     written.filter(({ state }) => state === 'superseded').map(({ targetId }) => targetId),
   )
   const alone = asked.filter(({ targetId }) => superseded.has(targetId))
-  return [...refs, ...(yield* addBySid(alone, what, moves))]
+  return [...refs, ...(yield* addEach('sid', alone, what, moves)).refs]
 }
 
 /**
@@ -252,13 +228,10 @@ export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryR
     ? ofAll.all({ sid, seq })
     : ofOne.all({ sid, seq, clientId })
   const asked: { bySid: NewDelivery[]; bySub: NewDelivery[] } = { bySid: [], bySub: [] }
-  for (const row of found)
-    (wide && row.logoutBy === 'sub' ? asked.bySub : asked.bySid).push({
-      ...row,
-      id: yield* newId(),
-    })
+  for (const { logoutBy, ...row } of found)
+    (wide && logoutBy === 'sub' ? asked.bySub : asked.bySid).push({ ...row, id: yield* newId() })
   return [
-    ...(yield* addBySid(asked.bySid, what, moves)),
+    ...(yield* addEach('sid', asked.bySid, what, moves)).refs,
     ...(yield* addBySub(asked.bySub, what, moves)),
   ]
 }
@@ -295,11 +268,12 @@ export function* splitDelivery({
   const priority = PRIORITIES[row.priority] ?? 'background'
   for (const sid of sessionsIn(row.payload))
     refs.push(
-      ...(yield* addBySid(
+      ...(yield* addEach(
+        'sid',
         [{ id: yield* newId(), clientId, targetId }],
         { seq, atMs, sid, sub, wide: true, priority },
         moves,
-      )),
+      )).refs,
     )
   yield* applyCountChanges(moves)
   return refs

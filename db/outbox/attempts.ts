@@ -18,7 +18,7 @@ import { inTurns, listOf, optionals } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
 import { applyCountChanges, type Move } from './counts.ts'
-import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
+import { deliveryFields, deliveryOf } from './row.ts'
 
 /**
  * Records the results of attempts, with their proof. It ignores an attempt that is not the next,
@@ -28,7 +28,7 @@ import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 const byId = query(
   deliveryFields,
   (p: Takes<{ id: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
 const recordedFields = columnsOf(
   deliveries,
@@ -155,8 +155,6 @@ interface Result {
   result: AttemptResult
 }
 
-const idsOf = (results: readonly Result[]): string => listOf(results.map(({ id }) => id))
-
 interface Settled {
   written: Written
   proof: Proof
@@ -197,7 +195,7 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
   const rows =
     results.length === 1 && first !== undefined
       ? yield* oneLocked.all({ id: first.id })
-      : yield* allLocked.all({ ids: idsOf(results) })
+      : yield* allLocked.all({ ids: listOf(results.map(({ id }) => id)) })
   const before = new Map(rows.map((row) => [row.id, row]))
   const all = results.flatMap((one) => settled(before.get(one.id), one) ?? [])
   yield* runForEach(
@@ -257,16 +255,12 @@ export function* recordDelivery(result: Result): Act<boolean> {
  * Releases a lease unused (drain, breaker open): the delivery is due again at `nextAttemptAtMs`,
  * and the attempt is not counted.
  */
-export function* releaseDelivery({
-  id,
-  attempt,
-  nextAttemptAtMs,
-}: {
+export function* releaseDelivery(one: {
   id: string
   attempt: number
   nextAttemptAtMs: number
 }): Act<void> {
-  yield* giveBack.run({ id, made: attempt - 1, nextAttemptAtMs })
+  yield* giveBack.run({ ...one, made: one.attempt - 1 })
 }
 export function* findDelivery(id: string): Act<Delivery | undefined> {
   const row = yield* byId.get({ id })

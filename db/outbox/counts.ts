@@ -52,10 +52,6 @@ const addAll = command((p: Takes<{ list: string }>) => {
   return sql`${insertEach(deliveryCounts, row, rows)} ${added}`
 })
 type Totals = DeliveryTotals & { seq: number }
-const totalsOf = (p: Takes<Totals>): Takes<DeliveryTotals> => {
-  const { pending, delivered, rejected, failed, superseded, closed } = p
-  return { pending, delivered, rejected, failed, superseded, closed }
-}
 const plus = (by: (state: DeliveryState) => ReturnType<typeof sql>) =>
   assign(
     revocationTotals,
@@ -65,7 +61,7 @@ const plus = (by: (state: DeliveryState) => ReturnType<typeof sql>) =>
   )
 const written = command(
   (p: Takes<Totals>) =>
-    sql`${insertInto(revocationTotals, { seq: p.seq, ...totalsOf(p) })} ON CONFLICT (${names(revocationTotals.seq)})
+    sql`${insertInto(revocationTotals, pick(p, 'seq', ...DELIVERY_STATES))} ON CONFLICT (${names(revocationTotals.seq)})
       DO UPDATE SET ${plus((state) => excluded(revocationTotals[state]))}`,
 )
 const changed = command(

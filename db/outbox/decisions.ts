@@ -15,7 +15,7 @@ import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import { applyCountChanges } from './counts.ts'
-import { HELD, hasTimeOf, refFields, refOf } from './row.ts'
+import { HELD, refFields, refOf } from './row.ts'
 
 /** The operators' acts on deliveries that were not delivered: redrive or close them. */
 
@@ -24,12 +24,13 @@ const MOST_ROWS = 100
 
 const fields = { ...refFields, ...columnsOf(deliveries, 'clientId', 'state', 'createdAtMs') }
 type Row = RowOf<typeof fields>
-type Page = {
+type Place = {
   state: string
+  clientId: string
   atMs: number
   id: string
-  rows: number
 }
+type Page = Place & { rows: number }
 type Which = {
   id?: string | undefined
   targetId?: string | undefined
@@ -46,20 +47,15 @@ const ofState = query(
   (p: Takes<Page>, f) =>
     sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
 )
-const ofTime = query(
+const ofSeq = query(
   fields,
-  (
-    p: Takes<Page & { seq: number }>,
-    f,
-  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')}
-    WHERE ${deliveries.state} = ${p.state} AND ${hasTimeOf(p.seq)} ${rising(p)}`,
+  (p: Takes<Page & { seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} AND ${deliveries.state} = ${p.state}
+      AND (${deliveries.clientId}, ${deliveries.id}) > (${p.clientId}, ${p.id}) ORDER BY ${deliveries.clientId}, ${deliveries.id} LIMIT ${p.rows}${forUpdate(deliveries)}`,
 )
 const ofClient = query(
   fields,
-  (
-    p: Takes<Page & { clientId: string }>,
-    f,
-  ) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
+  (p: Takes<Page>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
     WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${rising(p)}`,
 )
 const byId = query(
@@ -152,17 +148,17 @@ function* decidePage(
   page: Page,
   which: Which,
   decide: Decide,
-): Act<{ rows: Row[]; next: Page | undefined }> {
+): Act<{ rows: Row[]; next: Place | undefined }> {
   const { targetId, seq } = which
   const clientId =
     which.clientId ??
     (targetId === undefined ? undefined : ((yield* ownerOf.get({ targetId }))?.clientId ?? ''))
   const ofAll = clientId === undefined ? ofState.all(page) : ofClient.all({ ...page, clientId })
-  const found = yield* seq === undefined ? ofAll : ofTime.all({ ...page, seq })
+  const found = yield* seq === undefined ? ofAll : ofSeq.all({ ...page, seq })
   const rows = found.filter((row) => isAmong(row, which))
   if (rows.length > 0) yield* decide(rows)
   const last = found.length < page.rows ? undefined : found.at(-1)
-  return { rows, next: last && { ...page, atMs: last.createdAtMs, id: last.id } }
+  return { rows, next: last && { ...last, atMs: last.createdAtMs } }
 }
 
 /**
@@ -181,7 +177,7 @@ async function decideEach(
   const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
     for (
-      let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' };
+      let page: Place | undefined = { state, clientId: '', atMs: -1, id: '' };
       page !== undefined;
       await pace.rest()
     ) {

@@ -6,7 +6,7 @@ import { assign, command, query, type Param, type RowOf, type Takes } from '../e
 import { isCovered, sessionIsCovered } from '../rows/covers.ts'
 import { deliveries, participants, sessions } from '../schema.ts'
 import type { Delivery } from '../types.ts'
-import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
+import { deliveryFields, deliveryOf, HELD } from './row.ts'
 
 /**
  * The lease of one attempt, which one process at a time can hold. An attempt that is not the next,
@@ -67,7 +67,7 @@ type LeasedRow = RowOf<typeof leasedFields>
 const byId = query(
   leasedFields,
   (p: Takes<{ id: string; now: number }>, f) =>
-    sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}`,
 )
 // Compare-and-set: if two brokers lease at once, one of them changes the row.
 const take = command(

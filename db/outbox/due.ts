@@ -43,11 +43,6 @@ const dueOfRevocation = query(
   (p: Takes<Page & { seq: number }>, f) =>
     sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} = ${p.seq} ${isDue(p)}`,
 )
-const dueOfNone = query(
-  refFields,
-  (p: Takes<Page>, f) =>
-    sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} IS NULL ${isDue(p)}`,
-)
 const nextRevocation = query(
   { seq: sql<number>`${deliveries.seq}` },
   (p: Takes<{ targetId: string; seq: number }>, f) =>
@@ -79,10 +74,9 @@ const pendingSeqs = query(
 )
 
 function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
-  // Bulk deliveries without a revocation share as one more.
-  const rows = yield* dueOfNone.all(page)
+  const rows: RefRow[] = []
   const { targetId, limit } = page
-  let [together, more] = [0, rows.length === limit]
+  let [together, more] = [0, false]
   for (let next = yield* nextRevocation.get({ targetId, seq: -1 }); next !== undefined;) {
     const { seq } = next
     const found = yield* dueOfRevocation.all({ ...page, seq })
@@ -131,34 +125,20 @@ type Early = { refs: DeliveryRef[]; next?: EarlyCursor | undefined }
  * `next` is undefined at the end.
  */
 export function* earlyDeliveries({
-  targetId,
-  nowMs,
-  limit,
   after,
-}: {
-  targetId: string
-  nowMs: number
-  limit: number
-  after?: EarlyCursor | undefined
-}): Act<Early> {
+  ...page
+}: Page & { after?: EarlyCursor | undefined }): Act<Early> {
   const rows: RefRow[] = []
   const from: Priority = after?.priority ?? 'urgent'
   for (const priority of PRIORITIES.slice(PRIORITIES.indexOf(from))) {
     const { dueAtMs = 0, id = '' } = priority === after?.priority ? after : {}
-    const fromMs = Math.max(nowMs + 1, dueAtMs)
+    const range = { fromMs: Math.max(page.nowMs + 1, dueAtMs), dueAtMs, id }
+    const limit = page.limit - rows.length
     rows.push(
-      ...(yield* early.all({
-        targetId,
-        nowMs,
-        limit: limit - rows.length,
-        priority: priorityNumber(priority),
-        fromMs,
-        dueAtMs,
-        id,
-      })),
+      ...(yield* early.all({ ...page, ...range, limit, priority: priorityNumber(priority) })),
     )
     const last = rows.at(-1)
-    if (rows.length === limit && last !== undefined)
+    if (rows.length === page.limit && last !== undefined)
       return {
         refs: rows.map(refOf),
         next: { priority, dueAtMs: last.nextAttemptAtMs, id: last.id },

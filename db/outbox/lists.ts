@@ -1,20 +1,17 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import type { Act, Engine } from '../engine/act.ts'
+import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { query, type RowOf, type Takes } from '../engine/statement.ts'
-import { deliveries, deliveryCounts, targets } from '../schema.ts'
+import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
+import { deliveries, deliveryCounts } from '../schema.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
-import { deliveryFields, deliveryOf, type DeliveryRow, hasTimeOf } from './row.ts'
+import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
 
 /** Lists and counts of deliveries for operators, newest first. */
 
-/** The number of deliveries of one revocation that one turn looks at. */
-const PAGE = 500
-
 type Place = {
   atMs: number
+  clientId: string
   id: string
 }
 type Page = Place & { limit: number }
@@ -33,36 +30,29 @@ type Counts = {
   oldestAtMs?: number | undefined
 }[]
 /** The place before the newest delivery. */
-const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, id: '' }
+const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, clientId: '', id: '' }
 
-const from = (index: string) =>
-  sql`FROM ${deliveries}${indexedBy(index)} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 const falling = (p: Takes<Page>) =>
   sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) < (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs} DESC, ${deliveries.id} DESC LIMIT ${p.limit}`
 const ofState = query(
   deliveryFields,
   (p: Takes<Page & { state: string }>, f) =>
-    sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
 )
 const ofClient = query(
   deliveryFields,
-  (p: Takes<Page & { state: string; clientId: string }>, f) =>
-    sql`SELECT ${f} ${from('deliveries_by_state')} WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${falling(p)}`,
+  (p: Takes<Page & { state: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')} WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${falling(p)}`,
 )
-// All deliveries of a revocation have the same `createdAtMs`, so the id decides their order.
+// All deliveries of a revocation have the same `createdAtMs`, so they go by client.
 const ofSeq = query(
   deliveryFields,
-  (p: Takes<Page & { seq: number }>, f) =>
-    sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
-)
-const ofSeqAndState = query(
-  deliveryFields,
   (p: Takes<Page & { seq: number; state: string }>, f) =>
-    sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state}
-      AND ${hasTimeOf(p.seq)} ${falling(p)}`,
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} AND ${deliveries.state} = ${p.state}
+      AND (${deliveries.clientId}, ${deliveries.id}) > (${p.clientId}, ${p.id}) ORDER BY ${deliveries.clientId}, ${deliveries.id} LIMIT ${p.limit}`,
 )
 const placeOf = query(
-  { atMs: deliveries.createdAtMs, id: deliveries.id },
+  { atMs: deliveries.createdAtMs, ...columnsOf(deliveries, 'clientId', 'id') },
   (p: Takes<{ id: string }>, f) =>
     sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}`,
 )
@@ -92,62 +82,29 @@ export function* deliveryCountsNow(): Act<Counts> {
   return (yield* counts.all({})).map(countOf)
 }
 
-/**
- * Lists deliveries, one index range for each state, so that it never reads more than `limit` rows
- * of each.
- */
-function* byState({ clientId, state, limit }: Asked, place: Place): Act<DeliveryRow[]> {
-  const found: DeliveryRow[] = []
-  for (const one of state === undefined ? DELIVERY_STATES : [state]) {
-    const page = { state: one, ...place, limit }
-    found.push(
-      ...(clientId === undefined
-        ? yield* ofState.all(page)
-        : yield* ofClient.all({ ...page, clientId })),
-    )
-  }
-  return found
-    .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1))
-    .slice(0, limit)
-}
+const byId = (a: DeliveryRow, b: DeliveryRow): number => (a.id < b.id ? 1 : -1)
+const byTime = (a: DeliveryRow, b: DeliveryRow): number =>
+  b.createdAtMs - a.createdAtMs || byId(a, b)
+const byClient = (a: DeliveryRow, b: DeliveryRow): number =>
+  a.clientId === b.clientId ? byId(b, a) : a.clientId < b.clientId ? -1 : 1
 
 /**
- * Lists the deliveries of one revocation page by page. A wide one may have a million, few of them
- * of the wanted client, so the event loop runs between pages.
+ * Lists deliveries from after the delivery `before`, newest first, those of one revocation by
+ * client; none where `before` is unknown. It reads one range of an index for each state, and never
+ * more than `limit` rows of it.
  */
-async function bySeq(
-  { read }: Engine,
-  seq: number,
-  { clientId, state, limit }: Asked,
-  first: Place,
-): Promise<DeliveryRow[]> {
-  const found: DeliveryRow[] = []
-  for (let place = first; ; await turn()) {
-    const from = place
-    const asked = { seq, ...from, limit: PAGE }
-    const page = await read(() =>
-      state === undefined ? ofSeq.all(asked) : ofSeqAndState.all({ ...asked, state }),
-    )
-    found.push(
-      ...page.filter((one) => one.seq === seq && (clientId ?? one.clientId) === one.clientId),
-    )
-    const last = page.at(-1)
-    if (found.length >= limit || page.length < PAGE || last === undefined)
-      return found.slice(0, limit)
-    place = { atMs: last.createdAtMs, id: last.id }
-  }
-}
-
-/**
- * Lists deliveries, newest first, from after the delivery `before`; none where `before` is unknown.
- */
-export async function listDeliveries(engine: Engine, asked: Asked): Promise<Delivery[]> {
-  const { seq, before } = asked
-  const place = before === undefined ? FIRST : await engine.read(() => placeOf.get({ id: before }))
+export function* listDeliveries({ seq, clientId, before, ...asked }: Asked): Act<Delivery[]> {
+  const place = before === undefined ? FIRST : yield* placeOf.get({ id: before })
   if (place === undefined) return []
-  const rows =
-    seq === undefined
-      ? await engine.read(() => byState(asked, place))
-      : await bySeq(engine, seq, asked, place)
-  return rows.map(deliveryOf)
+  const rows: DeliveryRow[] = []
+  for (const state of asked.state === undefined ? DELIVERY_STATES : [asked.state]) {
+    const page = { ...asked, ...place, state, clientId: clientId ?? place.clientId }
+    if (seq !== undefined) rows.push(...(yield* ofSeq.all({ ...page, seq })))
+    else rows.push(...(yield* (clientId === undefined ? ofState : ofClient).all(page)))
+  }
+  return rows
+    .filter((row) => (clientId ?? row.clientId) === row.clientId)
+    .sort(seq === undefined ? byTime : byClient)
+    .slice(0, asked.limit)
+    .map(deliveryOf)
 }

@@ -42,7 +42,9 @@ const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosof
   lastError: optional(lastError),
 })
 
-const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
+const key = columnsOf(microsoftWork, 'kind', 'tid', 'oid')
+const fullKey = sql`${key.kind}, ${key.tid}, ${key.oid}`
+const keyNames = names(key.kind, key.tid, key.oid)
 /**
  * A repeated request frees the work for any process, because the process that does it now may have
  * begun before the request.
@@ -53,7 +55,7 @@ const anew = {
   state: 'pending',
   leasedUntilMs: 0,
 }
-const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
+const again = sql`ON CONFLICT (${keyNames}) DO UPDATE
   SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`
 
 type Key = { kind: string; tid: string; oid: string }
@@ -88,13 +90,12 @@ const hasPending = query(
 const claim = query(
   workFields,
   (p: Takes<{ tid: string; nowMs: number; untilMs: number; limit: number }>, f) => {
-    const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
     const isDue = sql`${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
     AND ${isFree(microsoftWork.leasedUntilMs, p.nowMs, 'microsoft')}`
-    return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
+    return sql`WITH page AS MATERIALIZED (SELECT ${fullKey} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
       ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
     UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: p.untilMs })}
-    WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page) RETURNING ${f}`
+    WHERE (${fullKey}) IN (SELECT ${keyNames} FROM page) RETURNING ${f}`
   },
 )
 const release = command(
@@ -111,18 +112,16 @@ const REDRIVEN = 500
 
 // A redrive goes in the order of the key, so that work that fails again meanwhile is not redriven a
 // second time.
-const fullKey = sql`${key.kind}, ${key.tid}, ${key.oid}`
 type Range = { afterKind: string; afterTid: string; afterOid: string }
 const isAfter = (p: Takes<Range>) =>
   sql`(${fullKey}) > (${p.afterKind}, ${p.afterTid}, ${p.afterOid})`
-const keyFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid')
 const keysAfter = query(
-  keyFields,
+  key,
   (p: Takes<Range & { limit: number }>, f) =>
     sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isAfter(p)} ORDER BY ${fullKey} LIMIT ${p.limit}`,
 )
 const keysOfTenantAfter = query(
-  keyFields,
+  key,
   (p: Takes<Range & { limit: number }>, f) => sql`SELECT ${f} FROM ${microsoftWork}
     WHERE ${key.kind} = ${p.afterKind} AND ${key.tid} = ${p.afterTid} AND ${key.oid} > ${p.afterOid} ORDER BY ${key.oid} LIMIT ${p.limit}`,
 )
@@ -130,7 +129,7 @@ const redrivePage = command((p: Takes<Range & Key & { nowMs: number }>) => {
   const isOfPage = sql`${isAfter(p)} AND (${fullKey}) <= (${p.kind}, ${p.tid}, ${p.oid}) AND ${microsoftWork.state} = 'failed'`
   return sql`WITH page AS MATERIALIZED (SELECT ${fullKey} FROM ${microsoftWork} WHERE ${isOfPage} ORDER BY ${fullKey}${forUpdate(microsoftWork)})
     UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: p.nowMs, nextAtMs: p.nowMs })}
-    WHERE (${fullKey}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
+    WHERE (${fullKey}) IN (SELECT ${keyNames} FROM page)`
 })
 const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
 const postpone = command(
@@ -167,13 +166,12 @@ const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
 })
 
 const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
-  const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
   // All kinds are listed, so that the primary key finds the work of one tenant.
   const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription') AND ${key.tid} = ${p.tid}`
   // Waits for work that a worker has just locked: fewer than `limit` deleted rows must mean that
   // none is left.
-  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${list} LIMIT ${p.limit}${forUpdate(microsoftWork)})
-    DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
+  return sql`WITH page AS MATERIALIZED (SELECT ${fullKey} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${fullKey} LIMIT ${p.limit}${forUpdate(microsoftWork)})
+    DELETE FROM ${microsoftWork} WHERE (${fullKey}) IN (SELECT ${keyNames} FROM page)`
 })
 /**
  * Deletes up to `limit` pieces of Microsoft work of a tenant that is removed.
@@ -190,11 +188,11 @@ const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
 
 /** Persists work. Existing work is requested again, and due now. */
 export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
-  for (const { kind, tid, oid } of inOrder(work)) yield* ask.run({ kind, tid, oid, nowMs })
+  for (const one of inOrder(work)) yield* ask.run({ ...one, nowMs })
 }
 
-export function* hasPendingMicrosoftWork({ kind, tid, oid }: MicrosoftWork): Act<boolean> {
-  return (yield* hasPending.get({ kind, tid, oid })) !== undefined
+export function* hasPendingMicrosoftWork(work: MicrosoftWork): Act<boolean> {
+  return (yield* hasPending.get({ ...work })) !== undefined
 }
 
 type Everybody = { tid: string; now: number; nowMs: number }
@@ -297,19 +295,12 @@ export function* claimMicrosoftWork(input: {
  * have claimed since is left alone.
  */
 export function* releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
-  for (const { kind, tid, oid, generation, askedAtMs, leasedUntilMs: untilMs } of inOrder(work))
-    yield* release.run({ kind, tid, oid, generation, askedAtMs, untilMs })
+  for (const one of inOrder(work)) yield* release.run({ ...one, untilMs: one.leasedUntilMs })
 }
 
 /** Deletes work that is done, unless it was requested again since. */
-export function* settleMicrosoftWork({
-  kind,
-  tid,
-  oid,
-  generation,
-  askedAtMs,
-}: QueuedMicrosoftWork): Act<void> {
-  yield* settle.run({ kind, tid, oid, generation, askedAtMs })
+export function* settleMicrosoftWork(work: QueuedMicrosoftWork): Act<void> {
+  yield* settle.run(work)
 }
 
 type Postponed = { nextAtMs: number | undefined; error: string }
@@ -322,18 +313,8 @@ export function* postponeMicrosoftWork(
   work: QueuedMicrosoftWork,
   { nextAtMs, error }: Postponed,
 ): Act<void> {
-  const { kind, tid, oid, generation, askedAtMs } = work
   const state = nextAtMs === undefined ? 'failed' : 'pending'
-  yield* postpone.run({
-    kind,
-    tid,
-    oid,
-    generation,
-    askedAtMs,
-    state,
-    nextAtMs: nextAtMs ?? work.nextAtMs,
-    error,
-  })
+  yield* postpone.run({ ...work, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
 }
 
 /** Returns work that has no attempts left. */

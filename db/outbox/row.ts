@@ -1,5 +1,5 @@
 import { sql, type AnyColumn, type SQL } from 'drizzle-orm'
-import { columnsOf, type Param, type RowOf } from '../engine/statement.ts'
+import { columnsOf, type RowOf } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import { deliveries, revocations, targets } from '../schema.ts'
@@ -12,17 +12,8 @@ export const HELD = 8_000_000_000_000_000
 
 const ofRevocation = <T extends string>(column: AnyColumn): SQL<T | null> =>
   sql<T | null>`(SELECT ${column} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`
-/**
- * Tests whether a delivery has the time of a revocation, as all of that revocation's deliveries do:
- * the index of states has those in one state together. Others may have the same time.
- */
-export const hasTimeOf = (seq: Param<number>): SQL =>
-  sql`${deliveries.createdAtMs} = (SELECT ${revocations.atMs} FROM ${revocations} WHERE ${revocations.seq} = ${seq})`
 
-/**
- * The fields of a delivery, for `deliveriesAndTargets`. The address comes from the target, whose
- * row is kept when it is removed.
- */
+/** The fields of a delivery. */
 export const deliveryFields = {
   ...columnsOf(
     deliveries,
@@ -48,14 +39,14 @@ export const deliveryFields = {
     'lastStatus',
     'lastError',
   ),
-  uri: targets.uri,
+  // A removed target keeps its row.
+  uri: sql<string>`(SELECT ${targets.uri} FROM ${targets} WHERE ${targets.targetId} = ${deliveries.targetId})`,
   // The revocation's row is kept as long as any of its deliveries.
   reason: ofRevocation<Reason>(revocations.reason),
   traceparent: sql<
     string | null
   >`coalesce(${deliveries.traceparent}, ${ofRevocation<string>(revocations.traceparent)})`,
 }
-export const deliveriesAndTargets = sql`${deliveries} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 export type DeliveryRow = RowOf<typeof deliveryFields>
 
 export const deliveryOf = (row: DeliveryRow): Delivery => ({

@@ -10,7 +10,7 @@ import {
   type Wanted,
 } from '../outbox/delivery-lease.ts'
 import { deliveryFields } from '../outbox/row.ts'
-import { deliveries, targets } from '../schema.ts'
+import { deliveries } from '../schema.ts'
 import type { Fenced } from './engine.ts'
 import { askedRows, lookUp, setStatement } from './executor.ts'
 import { commitOne, type Connecting } from './transact.ts'
@@ -52,8 +52,7 @@ const leaseAll = setStatement<Asked, typeof fields>(
   'broker_lease_all',
   fields,
   (f) => sql`WITH ready AS MATERIALIZED (
-      SELECT ${f} FROM ${rows}, ${lookUp(deliveries, sql`${deliveries.id} = ${asked.id}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
-        ${lookUp(targets, sql`${targets.targetId} = ${deliveries.targetId}`)}
+      SELECT ${f} FROM ${rows}, ${lookUp(deliveries, sql`${deliveries.id} = ${asked.id}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)}
       WHERE ${mayLease(asked)})
     UPDATE ${deliveries} SET ${leasedUntil(sql<number>`ready."untilMs"`)} FROM ready, (SELECT ${notAwaited}) AS commits
     WHERE ${deliveries.id} = ready.id RETURNING ready.*`,

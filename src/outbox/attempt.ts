@@ -1,7 +1,7 @@
 import { parseJson } from '../protocol/params.ts'
 import type { Random } from '../runtime/ids.ts'
 import type { Delivery } from '../../db/types.ts'
-import { AddressRejected } from '../runtime/outbound.ts'
+import { AddressRejected, type Outbound } from '../runtime/outbound.ts'
 
 /**
  * One attempt to deliver a message: its request, the meaning of the answer, and the time of the
@@ -122,18 +122,14 @@ export interface MessageKind {
    * sent. `held`: it cannot be sent now; its stream releases it later.
    */
   mint(delivery: Delivery, now: number): Promise<Minted | { rejected: string } | { held: true }>
-  /** Sends the request. Default: a POST to the delivery's address. */
-  send?(delivery: Delivery, minted: Minted, limits: Limits): Promise<Answer>
+  /** The sender of its requests. Default: that for the addresses of clients. */
+  outbound?: Outbound
+  /** The most bytes of an answer that are read. Default: 4,096. */
+  maxBytes?: number
   /** Returns the verdict on the receiver's answer. */
   judge(answer: Answer, now: number): Verdict
   /** Called once a delivery is recorded as delivered. */
   delivered?(delivery: Delivery): Promise<void>
-}
-
-/** The limits of one attempt. */
-interface Limits {
-  timeoutMs: number
-  signal: AbortSignal | undefined
 }
 
 export interface Minted {

@@ -2,7 +2,7 @@ import { Queue, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import { within } from '../runtime/concurrency.ts'
 import type { Log } from '../runtime/log.ts'
-import type { DeliveryQueue, Drive, LocalLanes } from './interface.ts'
+import type { DeliveryQueue, Drive, LocalLanes, TargetState } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import {
   ANSWER_MS,
@@ -30,10 +30,13 @@ const BATCH = 50
  * within it, so that their job is added once and has nothing left to wait for.
  */
 const COLLECT_MS = 250
+/**
+ * The most times that it goes on collecting because its lanes have deliveries to send: 5 s, in
+ * which the relay finds retries. First attempts then wait for no jobs, which could only count them.
+ */
+const BUSY_TURNS = 20
 /** The most failures of one revocation that are logged for each change. */
 const MAX_FAILURES = 20
-
-const jobIdOf = (seq: number): string => `r-${seq}`
 
 /** The queue with its BullMQ object, which operators' views use. */
 export interface OpenedDeliveryQueue extends DeliveryQueue {
@@ -53,7 +56,7 @@ export async function openDeliveryQueue(deps: {
   const bull = server.queue
   let lanes: LocalLanes | undefined
   let worker: { stop(): Promise<void> } | undefined
-  const changes = new Changes(bull, outages, () => (lanes === undefined ? 0 : COLLECT_MS))
+  const changes = collectChanges(bull, outages, () => lanes)
 
   return {
     bull,
@@ -61,7 +64,7 @@ export async function openDeliveryQueue(deps: {
       lanes?.take(refs)
       for (const { seq } of refs) if (seq !== undefined) changes.note(seq)
     },
-    changed: (seq, failure) => changes.note(seq, failure),
+    changed: changes.note,
     targets: () => lanes?.states() ?? [],
     work(local, drive) {
       lanes = local
@@ -91,73 +94,73 @@ export async function openDeliveryQueue(deps: {
   }
 }
 
+const isWaiting = ({ waiting }: TargetState): boolean => waiting > 0
+
 /** Collects the changes of revocations and applies them to their jobs. */
-class Changes {
-  readonly #bull: Queue<JobData>
-  readonly #outages: OutageLog
-  readonly #collectMs: () => number
+function collectChanges(
+  bull: Queue<JobData>,
+  outages: OutageLog,
+  lanes: () => LocalLanes | undefined,
+) {
   /** The revocations that have changed, with lines for the logs of their jobs. */
-  readonly #waiting = new Map<number, string[]>()
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
+  const waiting = new Map<number, string[]>()
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
 
-  constructor(bull: Queue<JobData>, outages: OutageLog, collectMs: () => number) {
-    this.#bull = bull
-    this.#outages = outages
-    this.#collectMs = collectMs
-  }
-
-  note(seq: number, failure?: string): void {
-    if (this.#closed || this.#waiting.size >= MAX_WAITING) return
-    const failures = this.#waiting.get(seq) ?? []
-    this.#waiting.set(seq, failures)
+  const note = (seq: number, failure?: string): void => {
+    if (closed || waiting.size >= MAX_WAITING) return
+    const failures = waiting.get(seq) ?? []
+    waiting.set(seq, failures)
     if (failure !== undefined && failures.length < MAX_FAILURES) failures.push(failure)
-    this.#schedule()
+    schedule()
   }
-
-  close(): void {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    this.#waiting.clear()
+  const schedule = (busyTurns = BUSY_TURNS): void => {
+    timer ??= setTimeout(() => void turn(busyTurns), lanes() === undefined ? 0 : COLLECT_MS)
   }
-
-  #schedule(): void {
-    this.#timer ??= setTimeout(() => void this.#apply(), this.#collectMs())
-  }
-
-  async #apply(): Promise<void> {
-    const changes = [...this.#waiting]
-    this.#waiting.clear()
+  const turn = async (busyTurns: number): Promise<void> => {
+    if (busyTurns > 0 && lanes()?.states().some(isWaiting) === true) {
+      timer = undefined
+      return schedule(busyTurns - 1)
+    }
+    const changes = [...waiting]
+    waiting.clear()
     try {
-      for (let at = 0; at < changes.length && !this.#closed; at += BATCH) {
+      for (let at = 0; at < changes.length && !closed; at += BATCH) {
         const batch = changes.slice(at, at + BATCH)
-        await within(ANSWER_MS, Promise.all(batch.map((one) => this.#applyOne(...one))))
-        this.#outages.up()
+        await within(ANSWER_MS, Promise.all(batch.map((one) => apply(...one))))
+        outages.up()
       }
     } catch (error) {
       // The other changes would wait for the same answer, so they are dropped too. The relay adds
       // the jobs that are missing.
-      this.#outages.down(error)
+      outages.down(error)
     }
-    this.#timer = undefined
-    if (this.#waiting.size > 0) this.#schedule()
+    timer = undefined
+    if (waiting.size > 0) schedule()
   }
-
   /**
    * Adds the job, or lets the existing one run again. BullMQ ignores an addition while a job with
    * that id exists, even a finished one. A state may change meanwhile: then another process has
    * let the job run, and the error is ignored.
    */
-  async #applyOne(seq: number, failures: readonly string[]): Promise<void> {
-    const jobId = jobIdOf(seq)
-    const known = await this.#bull.getJob(jobId)
-    const job = known ?? (await this.#bull.add('revocation', { seq }, { jobId }))
+  const apply = async (seq: number, failures: readonly string[]): Promise<void> => {
+    const jobId = `r-${seq}`
+    const known = await bull.getJob(jobId)
+    const job = known ?? (await bull.add('revocation', { seq }, { jobId }))
     for (const line of failures) await job.log(line)
     const state = await known?.getState()
     // The job may have read its rows before they changed.
-    if (state === 'active') setTimeout(() => this.note(seq), COLLECT_MS).unref()
+    if (state === 'active') setTimeout(note, COLLECT_MS, seq).unref()
     else if (state === 'delayed') await job.promote().catch(() => {})
     else if (state === 'completed' || state === 'failed') await job.retry(state).catch(() => {})
+  }
+  return {
+    note,
+    close(): void {
+      closed = true
+      clearTimeout(timer)
+      waiting.clear()
+    },
   }
 }
 
@@ -246,19 +249,17 @@ type OutageLog = ReturnType<typeof createOutageLog>
 function createOutageLog(log: Log) {
   let down = false
   let ended = false
-  const begin = (error: unknown): void => {
-    if (ended) return
-    if (!down)
-      log.warn('queue_down', {
-        cause: String(error),
-        next: 'Start the server. Until then nothing is lost: new deliveries are sent directly, retries from the database, up to 5 s late.',
-      })
-    down = true
-  }
   return {
-    down: begin,
+    down(error: unknown): void {
+      if (!ended && !down)
+        log.warn('queue_down', {
+          cause: String(error),
+          next: 'Start the server. Until then nothing is lost: new deliveries are sent directly, retries from the database, up to 5 s late.',
+        })
+      down = true
+    },
     up(): void {
-      if (down) log.info('queue_up')
+      if (!ended && down) log.info('queue_up')
       down = false
     },
     /** Stops logging: the queue is closed and its server may end. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import {
@@ -18,6 +18,7 @@ import {
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { Client, type ClientConfig } from 'pg'
 import type { OwnServer } from './engine-process.ts'
 
@@ -131,7 +132,7 @@ async function initialise(
   try {
     if (input.as !== undefined)
       for (const path of [input.data, passwordFile]) await chown(path, input.as.uid, input.as.gid)
-    await run(
+    await promisify(execFile)(
       initdb,
       [
         '-D',
@@ -145,7 +146,7 @@ async function initialise(
         '--no-sync',
         '--no-instructions',
       ],
-      input.as,
+      { env: { ...process.env, LC_ALL: 'C' }, cwd: '/', ...input.as },
     )
     await writeFile(mark, made, { mode: 0o600 })
   } finally {
@@ -155,30 +156,6 @@ async function initialise(
 
 /** Returns a text that identifies this start without revealing its password. */
 const createMark = (password: string): string => `${process.pid} ${password.slice(0, 6)}`
-
-function run(
-  command: string,
-  args: string[],
-  as: { uid: number; gid: number } | undefined,
-): Promise<void> {
-  return new Promise((done, failed) => {
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-      cwd: '/',
-      ...as,
-    })
-    let said = ''
-    child.stderr
-      .setEncoding('utf8')
-      .on('data', (text: string) => (said = (said + text).slice(-2_000)))
-    child
-      .once('error', failed)
-      .once('close', (code) =>
-        code === 0 ? done() : failed(new Error(`initdb ended with ${code}: ${said.trim()}`)),
-      )
-  })
-}
 
 /** Returns whether a server accepts this connection now. */
 export async function answers(address: ClientConfig): Promise<boolean> {

@@ -1,6 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Log } from '../runtime/log.ts'
 
 /**
@@ -206,12 +207,6 @@ async function isOurs(pid: number, mark: string): Promise<boolean> {
   const proc = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined)
   if (proc !== undefined) return proc.includes(mark)
   if (process.platform === 'linux') return false
-  return new Promise((done) => {
-    const ps = spawn('ps', ['-o', 'command=', '-p', String(pid)], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    let text = ''
-    ps.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-    ps.once('error', () => done(false)).once('close', () => done(text.includes(mark)))
-  })
+  const ps = promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)])
+  return (await ps.catch(() => ({ stdout: '' }))).stdout.includes(mark)
 }

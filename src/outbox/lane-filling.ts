@@ -31,11 +31,6 @@ export type FillingDeps = Pick<Deps, 'clock' | 'log'> & {
   store: Pick<Store, 'dueDeliveries' | 'earlyDeliveries'>
 }
 
-interface ForProbe {
-  ref: DeliveryRef
-  how: 'due' | 'probe'
-}
-
 export class LaneFilling {
   readonly #deps: FillingDeps
 
@@ -48,7 +43,7 @@ export class LaneFilling {
     const full = lane.waiting.sizeFor(ref) >= (ref.priority === 'urgent' ? ROOM : BULK_ROOM)
     // A running delivery may have become due during an early attempt, so the store is read again.
     if (full || lane.breaker.open || lane.running.has(ref.id)) lane.more = true
-    else lane.waiting.add({ ref, early: false })
+    else lane.waiting.add({ ref, how: 'due' })
   }
 
   /** Reads one page into the lane. `reading` keeps a second read from starting. */
@@ -57,9 +52,9 @@ export class LaneFilling {
     const { more } = lane
     try {
       for (const one of more ? await this.#due(lane) : await this.#early(lane)) {
-        if (one.early && !lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id))
+        if (one.how === 'due') this.put(lane, one.ref)
+        else if (!lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id))
           lane.waiting.add(one)
-        else if (!one.early) this.put(lane, one.ref)
       }
     } catch (error) {
       lane.more ||= more
@@ -79,7 +74,7 @@ export class LaneFilling {
       limit: PAGE,
     })
     lane.more ||= more
-    return refs.map((ref) => ({ ref, early: false }))
+    return refs.map((ref) => ({ ref, how: 'due' }))
   }
 
   async #early(lane: Lane): Promise<Waiting[]> {
@@ -90,14 +85,14 @@ export class LaneFilling {
       after: lane.released,
     })
     lane.released = page.next
-    return page.refs.map((ref) => ({ ref, early: true }))
+    return page.refs.map((ref) => ({ ref, how: 'early' }))
   }
 
   /**
    * Returns the next delivery for a probe: a due one, for which the probe counts as its attempt,
    * otherwise a different one each time of those not yet due.
    */
-  async nextForProbe(lane: Lane): Promise<ForProbe | undefined> {
+  async nextForProbe(lane: Lane): Promise<Waiting | undefined> {
     const { more, hasPending } = lane
     // Cleared before the read: deliveries that arrive during it set them again.
     lane.more = lane.hasPending = false
@@ -114,7 +109,7 @@ export class LaneFilling {
     }
   }
 
-  async #readForProbe(lane: Lane): Promise<ForProbe | undefined> {
+  async #readForProbe(lane: Lane): Promise<Waiting | undefined> {
     const { store } = this.#deps
     const page = { targetId: lane.targetId, nowMs: this.#nowMs(), limit: PROBE_PAGE }
     const free = (refs: DeliveryRef[]): DeliveryRef[] =>

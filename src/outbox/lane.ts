@@ -3,10 +3,16 @@ import type { TargetState } from './interface.ts'
 
 /** The lane of one target: its waiting deliveries, its circuit breaker, and its running calls. */
 
-/** A waiting delivery. `early`: it is not due yet, and a failure does not count as an attempt. */
+/**
+ * The kind of attempt. `early`: before it is due, and a failure does not count as an attempt.
+ * `probe`: early, while the target is down, with less time to answer.
+ */
+export type How = 'due' | 'early' | 'probe'
+
+/** A waiting delivery. */
 export interface Waiting {
   ref: DeliveryRef
-  early: boolean
+  how: How
 }
 
 /**

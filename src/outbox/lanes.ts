@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lane, type Failing, type Waiting } from './lane.ts'
+import { Lane, type Failing, type How, type Waiting } from './lane.ts'
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
@@ -76,11 +76,6 @@ export interface Taken {
   failure?: Failing | undefined
 }
 
-/**
- * The kind of attempt. `early`: before it is due, and a failure does not count as an attempt.
- * `probe`: early, while the target is down, with less time to answer.
- */
-export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
 type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<Store, 'pendingTargetIds'> }
@@ -113,7 +108,7 @@ export class Lanes implements LocalLanes {
       const lane = this.#laneOf(ref.targetId)
       touched.add(lane)
       if (lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(this.#nowMs()))
-        this.#call(lane, ref, 'due')
+        this.#call(lane, { ref, how: 'due' })
       else this.#filling.put(lane, ref)
     }
     for (const lane of touched) this.#pump(lane)
@@ -174,7 +169,7 @@ export class Lanes implements LocalLanes {
   #pump(lane: Lane): void {
     if (this.#isBlocked(lane)) return
     for (let next; lane.hasPlace && (next = lane.waiting.nextUrgent()) !== undefined;)
-      this.#begin(lane, next)
+      this.#call(lane, next)
     if (lane.mayBeginBulk) this.#bulk.add(lane)
     if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void this.#fill(lane)
   }
@@ -182,15 +177,11 @@ export class Lanes implements LocalLanes {
   #beginBulk(lane: Lane): boolean {
     const next = this.#isBlocked(lane) || !lane.mayBeginBulk ? undefined : lane.waiting.nextBulk()
     if (next === undefined) return false
-    this.#begin(lane, next)
+    this.#call(lane, next)
     return true
   }
 
-  #begin(lane: Lane, { ref, early }: Waiting): void {
-    this.#call(lane, ref, early ? 'early' : 'due')
-  }
-
-  #call(lane: Lane, ref: DeliveryRef, how: How): void {
+  #call(lane: Lane, { ref, how }: Waiting): void {
     const bulk = ref.priority === 'urgent' ? 0 : 1
     lane.runningBulk += bulk
     lane.running.add(ref.id)
@@ -248,7 +239,7 @@ export class Lanes implements LocalLanes {
   async #probe(lane: Lane): Promise<void> {
     lane.breaker.called(this.#nowMs())
     const next = await this.#filling.nextForProbe(lane)
-    if (next !== undefined) this.#call(lane, next.ref, next.how)
+    if (next !== undefined) this.#call(lane, next)
   }
 
   #mayProbe(lane: Lane, nowMs: number): boolean {

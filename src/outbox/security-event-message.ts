@@ -52,14 +52,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     }
     return { headers, body: await mintSet(deps, stream, { ...delivery, message }), jti: id }
   },
-  send: ({ uri }, { headers, body }, limits) =>
-    deps.webhookOutbound.request(uri, {
-      method: 'POST',
-      headers,
-      body,
-      ...limits,
-      maxBytes: 4_096,
-    }),
+  outbound: deps.webhookOutbound,
   judge,
   async delivered({ targetId, uri, payload }) {
     const { type } = JSON.parse(payload ?? '{}') as Partial<SetPayload>

@@ -40,9 +40,9 @@ export const webhooks = (deps: Needs): MessageKind => ({
       jti: id,
     }
   },
+  outbound: deps.webhookOutbound,
   // Only the status of the answer is read.
-  send: ({ uri }, { headers, body }, limits) =>
-    deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 0 }),
+  maxBytes: 0,
   judge: (answer, now): Verdict =>
     answer.status === 410
       ? {

@@ -302,27 +302,25 @@ test.each([
   },
 )
 
-test.each([
-  '/',
-  '/account',
-  '/account/history',
-  '/account/ready',
-])('%s notices that its user signed out everywhere, and says so', async (path) => {
-  await using window = await open({ width: 390, signedIn: true })
-  const { page } = window
-  await page.goto(`${base}${path}`)
-  const { sub } = session.session
-  await rig.store.revoke({
-    selector: { kind: 'subject', sub },
-    reason: 'signed_out_everywhere',
-    actor: { kind: 'user', id: sub },
-    now: rig.clock.now(),
-  })
-  await page.getByText('You signed out everywhere.').waitFor()
-  expect(await page.textContent('h1')).toBe('Sign in')
-  expect(await objections(page)).toEqual([])
-  expect(window.complaints).toEqual([])
-})
+test.each(['/', '/account', '/account/history', '/account/ready'])(
+  '%s notices that its user signed out everywhere, and says so',
+  async (path) => {
+    await using window = await open({ width: 390, signedIn: true })
+    const { page } = window
+    await page.goto(`${base}${path}`)
+    const { sub } = session.session
+    await rig.store.revoke({
+      selector: { kind: 'subject', sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'user', id: sub },
+      now: rig.clock.now(),
+    })
+    await page.getByText('You signed out everywhere.').waitFor()
+    expect(await page.textContent('h1')).toBe('Sign in')
+    expect(await objections(page)).toEqual([])
+    expect(window.complaints).toEqual([])
+  },
+)
 
 test('a result page of the account, too, leaves for the sign-in page', async () => {
   await using window = await open({ width: 390, signedIn: true })

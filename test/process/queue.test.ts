@@ -176,6 +176,26 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     expect(driven.toSorted()).toEqual([1, 2])
   })
 
+  test('while its lanes have deliveries waiting, a broker adds no job; it does so within seconds all the same', async () => {
+    const { queue } = await open(which)
+    let waiting = 1
+    const states = () => [
+      { targetId: 't1', breaker: 'closed' as const, failuresInARow: 0, waiting, running: 0 },
+    ]
+    const worker = queue.work({ take: () => {}, states }, async () => ({
+      totals: { ...NONE, delivered: 1 },
+    }))
+    onTestFinished(() => worker.stop())
+    queue.send([ref(1)])
+    await new Promise((done) => setTimeout(done, 1_000))
+    expect(await jobOf(queue, 1)).toBeUndefined()
+    waiting = 0
+    await stateIs(queue, 1, 'completed')
+    waiting = 1
+    queue.send([ref(2)])
+    await stateIs(queue, 2, 'completed')
+  })
+
   test('all jobs lost: the next change adds the job again', async () => {
     const { queue } = await open(which)
     const { driven, rows } = delivering(queue)
@@ -352,6 +372,8 @@ describe.each(QUEUE_ENGINES)(
       )
       // The breaker bounds the calls to the dead one, not a job that waits for it.
       expect(receivers[2]?.tokens.length).toBeLessThan(50)
+      const dead = { clientId: clients[2]?.clientId, limit: 1_000 }
+      expect(await rig.store.listDeliveries({ ...dead, state: 'pending' })).toHaveLength(COUNT)
       for (const { clientId } of clients.slice(0, 2)) {
         await vi.waitFor(
           async () =>

@@ -516,7 +516,7 @@ CREATE INDEX "consents_by_client" ON "broker"."consents" USING btree ("client_id
 CREATE INDEX "consumed_by_expiry" ON "broker"."consumed" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_by_sid" ON "broker"."deliveries" USING btree ("sid","target_id","seq") WHERE sid IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "deliveries_by_sub" ON "broker"."deliveries" USING btree ("sub","target_id","seq") WHERE sub IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "deliveries_by_seq" ON "broker"."deliveries" USING btree ("seq","created_at_ms","id");--> statement-breakpoint
+CREATE INDEX "deliveries_by_seq" ON "broker"."deliveries" USING btree ("seq","state","client_id","id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_state" ON "broker"."deliveries" USING btree ("state","client_id","created_at_ms","id");--> statement-breakpoint
 CREATE INDEX "deliveries_by_time" ON "broker"."deliveries" USING btree ("state","created_at_ms","id");--> statement-breakpoint
 CREATE INDEX "deliveries_due_by_target" ON "broker"."deliveries" USING btree ("target_id","priority","next_attempt_at_ms","created_at_ms","state") WHERE state = 'pending';--> statement-breakpoint
