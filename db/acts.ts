@@ -95,7 +95,7 @@ import { hasConsent, recordConsent } from './session/consent.ts'
 import { liveSessionCount } from './session/count.ts'
 import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './session/live.ts'
 import { signIn } from './session/sign-in.ts'
-import { searchUsers } from './session/users.ts'
+import { listUsers, searchUsers } from './session/users.ts'
 import { waiveFreshSignIn } from './session/waiver.ts'
 import {
   addStream,
@@ -151,6 +151,7 @@ const READS = {
   findLock,
   listLocks,
   lockCounts,
+  listUsers,
   findProbe,
   hasPendingMicrosoftWork,
   failedMicrosoftWork,

@@ -35,8 +35,8 @@ export interface Store extends ReturnType<typeof allActs> {
   /** The name of this process, random with each start. */
   readonly processId: string
   /**
-   * Returns the brokers and workers of this store whose heartbeat is at most a minute old; empty
-   * for a store with a single broker.
+   * Returns the brokers and workers of this store, and those of the last 30 days that ended without
+   * goodbye; empty for a store with a single broker.
    */
   brokers(): Promise<BrokerProcess[]>
   /** Returns facts about the shared database; undefined for a store with a single broker. */

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openSqliteStore, type SqliteStoreOptions } from '../db/sqlite/store.ts'
 import { SavedBranding } from './operations/acts/branding.ts'
@@ -187,6 +188,7 @@ async function openStore(
           mark: join(dataDir, 'postgres'),
           kind,
           work: workText(config.work),
+          host: kind === 'broker' ? `${hostname()}:${config.listen.port}` : hostname(),
           ...clocks,
         })
   closing.add('store', () => store.close())

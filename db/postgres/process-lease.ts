@@ -60,8 +60,8 @@ interface LeaseOptions {
   standbyRequired: boolean
 }
 
-/** How long the rows of killed brokers are kept. */
-const GONE_MS = 3_600_000
+/** How long the rows of killed brokers are kept: operators see for so long that one is missing. */
+const GONE_MS = 30 * 86_400_000
 /** How long a renewal may take: a primary that is cut off from its standby never confirms it. */
 const ANSWER_MS = 2_000
 

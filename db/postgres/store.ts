@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
 import { HeldTopic, Topic } from '../../src/runtime/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
@@ -37,15 +36,14 @@ interface PostgresStoreOptions {
   kind?: ProcessKind | undefined
   /** Its background work (BROKER_WORK). */
   work?: string | undefined
+  /** The name of this process for operators: its host, and the port of a broker. */
+  host?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
   /** Milliseconds of a clock that counts the suspension of the machine. */
   elapsedMs?: (() => number) | undefined
   random?: Random | undefined
 }
-
-/** How long a broker without a heartbeat is listed. */
-const GONE_MS = 60_000
 
 /**
  * Opens the store.
@@ -89,7 +87,7 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   return {
     ...allActs(engine),
     ...setBasedActs(engine, pool, fencedBy({ pool, mustBeFenced: presence.mustHold }), nowMs),
-    ...ownActs(pool, options.url, nowMs),
+    ...ownActs(pool, options.url),
     onRevoked: (listener) => void committed.subscribe(listener),
     onElsewhere: (listener) => void elsewhere.subscribe(listener),
     wasLost: presence.wasLost,
@@ -141,6 +139,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     version = 'unknown',
     kind = 'broker',
     work = 'all',
+    host = 'unknown',
   } = options
   const steadyMs = (): number => performance.now()
   const { elapsedMs = steadyMs, random = pooledRandom(), mark } = options
@@ -158,7 +157,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
   const lease = new Lease({
     ...{
       connections: pool,
-      process: { id, kind, work, host: hostname(), version },
+      process: { id, kind, work, host, version },
       nowMs: sources.nowMs,
       elapsedMs,
       standbyRequired,
@@ -195,12 +194,11 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
 type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 
 /** Acts on the database itself, rather than on rows. */
-const ownActs = (pool: Connections, url: string, nowMs: () => number): OwnActs => ({
+const ownActs = (pool: Connections, url: string): OwnActs => ({
   async brokers() {
     const { rows } = await pool.query<BrokerProcess>(
       `SELECT id, kind, work, host, version, started_at_ms AS "startedAtMs", seen_at_ms AS "seenAtMs" FROM processes
-        WHERE seen_at_ms > $1 ORDER BY started_at_ms, id LIMIT 1000`,
-      [nowMs() - GONE_MS],
+        ORDER BY started_at_ms, id LIMIT 1000`,
     )
     return rows
   },

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import { wordsOf } from '../../src/runtime/fold.ts'
-import type { Engine } from '../engine/act.ts'
+import type { Act, Engine } from '../engine/act.ts'
 import { query, type Takes } from '../engine/statement.ts'
 import { asIndexed, indexedWords } from '../rows/user-words.ts'
 import { subjectFields, subjectOf } from '../rows/user.ts'
@@ -63,6 +63,29 @@ async function searchTenant(
     await turn()
   }
   return { users, more: true }
+}
+
+const inOrder = query(
+  subjectFields,
+  (
+    p: Takes<{ tid: string; oid: string; limit: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${subjects} WHERE (${subjects.tid}, ${subjects.oid}) > (${p.tid}, ${p.oid})
+    ORDER BY ${subjects.tid}, ${subjects.oid} LIMIT ${p.limit}`,
+)
+
+/** Lists users by tenant and object id, from after a user. @param tid lists only this tenant's */
+export function* listUsers({
+  tid,
+  after = { tid: tid ?? '', oid: '' },
+  limit,
+}: {
+  tid: string | undefined
+  after: Pick<Subject, 'tid' | 'oid'> | undefined
+  limit: number
+}): Act<Subject[]> {
+  const rows = yield* inOrder.all({ ...after, limit })
+  return rows.map(subjectOf).filter((one) => tid === undefined || one.tid === tid)
 }
 
 interface Hits {

@@ -65,6 +65,14 @@ const broker = {
     example: 'https://ops.case-manager.example',
     text: "The address at which browsers reach the operators' listener; the console is at `/ops`. https, except on localhost.",
   }),
+  environment: setting({
+    name: 'BROKER_ENVIRONMENT',
+    section: 'broker',
+    defaultText: 'none',
+    schema: parse.shownName,
+    example: 'staging',
+    text: 'What operators call this broker. The console shows it in its header and its titles, beside the host of the issuer.',
+  }),
   runbookUrl: setting({
     name: 'BROKER_RUNBOOK_URL',
     section: 'broker',

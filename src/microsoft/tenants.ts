@@ -48,8 +48,9 @@ export const MAX_AUTHENTICATION = { least: 300, most: 7_776_000 }
  * an authentication, and its administrators' role.
  */
 export const tenantSettings = (
-  row: Pick<Tenant, 'maxAuthenticationSeconds' | 'administrators'> | undefined,
+  row: Pick<Tenant, 'name' | 'maxAuthenticationSeconds' | 'administrators'> | undefined,
 ): Record<string, unknown> => ({
+  name: row?.name ?? null,
   max_authentication_age: row?.maxAuthenticationSeconds ?? null,
   administrators: row?.administrators ?? null,
 })

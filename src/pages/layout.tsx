@@ -34,9 +34,9 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   nav?: Child | undefined
   /**
    * The layout of the console: links beneath the brand, the full width for tables, and cards by its
-   * parts. `sheet` is its style sheet.
+   * parts. `sheet` is its style sheet, and `place` names the broker in the window's title.
    */
-  console?: { nav: Child; sheet: string } | undefined
+  console?: { nav: Child; sheet: string; place: string } | undefined
   /** A script for this page only. It must be a constant. */
   script?: string | undefined
   /**
@@ -157,7 +157,9 @@ function Head({ config, title, said, console, next }: PageOptions) {
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta name="color-scheme" content="light dark" />
-      <title>{[said, title, config.look.product].filter(Boolean).join(' · ')}</title>
+      <title>
+        {[said, title, console?.place, config.look.product].filter(Boolean).join(' · ')}
+      </title>
       <link rel="stylesheet" href={sheet.href} />
       {console === undefined ? null : <link rel="stylesheet" href={console.sheet} />}
       <link rel="icon" href={icon.href} />

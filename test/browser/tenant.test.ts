@@ -168,7 +168,7 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await said('Revoked.')
   expect((await rig.store.statusBySid(phone.sid, rig.clock.now())).state).toBe('ended')
   await findUma()
-  await pressAt(page, /^Lock this user$/)
+  await pressAt(page, /^Lock Uma User$/)
   await page.getByText('1 session of 1 user, at 1 instance').waitFor()
   await tabTo(page, /^For how long/)
   await page.keyboard.type('Until')

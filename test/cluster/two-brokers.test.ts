@@ -273,6 +273,39 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     ])
   })
 
+  test('a broker that ends without goodbye is a problem by its name, until it is acknowledged or back', async () => {
+    const { a } = await twoBrokers()
+    const { type } = await startCmb(a)
+    const nowMs = a.clock.nowMs()
+    const heard = (id: string, startedAtMs: number, seenAtMs: number) =>
+      sql(
+        a.config.databaseUrl ?? '',
+        `INSERT INTO broker.processes (id, kind, host, version, work, started_at_ms, seen_at_ms)
+          VALUES ('${id}', 'broker', 'b.example:7400', '1', 'all', ${startedAtMs}, ${seenAtMs})`,
+      )
+    const found = `The broker on b.example:7400 has sent no heartbeat since ${new Date(nowMs - 60_000).toISOString()}.`
+    await heard('killed', nowMs - 90_000, nowMs - 60_000)
+    const status = (await type(['status'])).out
+    expect(status).toMatch(/^Act today .*b\.example/m)
+    expect(status).toContain(found)
+    expect(status).toMatch(/b\.example:7400 .* none since /)
+    const olga = await atConsole(a, 'operator')
+    const page = await olga.get('/ops')
+    expect(page.text).toMatch(/b\.example:7400 broker 1 missing since/)
+    const forms = page.forms.filter(({ action }) => action === '/ops/acknowledge')
+    const [, id = ''] = /\(([\w-]{8})\): The broker on b\.example/.exec(status) ?? []
+    expect(forms.map(({ fields }) => fields.id)).toContain(id)
+    expect((await olga.submitTo(page, '/ops/acknowledge', { id })).text).toMatch(
+      /Acknowledged\. .* 1 acknowledged act today The broker on b\.example/,
+    )
+    expect(await (await a.opsApp.request('/metrics')).text()).toContain(
+      'broker_check_findings{check="brokers",state="warning"} 0',
+    )
+    expect((await type(['status'])).out).toMatch(/^Acknowledged by Olga Operator .*b\.example/m)
+    await heard('back', nowMs - 30_000, nowMs)
+    expect((await type(['status'])).out).not.toContain(found)
+  })
+
   test('cmb status and the console list the brokers of the store, each with its version and the age of its heartbeat', async () => {
     const { a, b } = await twoBrokers()
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
@@ -286,7 +319,8 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
       id: first?.id,
       kind: 'broker',
       work: 'all',
-      host: hostname(),
+      host: expect.stringMatching(`^${hostname()}:\\d+$`) as string,
+      missing: false,
       version: version(),
       started_at_ms: first?.startedAtMs,
       seen_at_ms: expect.any(Number) as number,
@@ -298,7 +332,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(rows).toHaveLength(2)
     const olga = await atConsole(b, 'operator')
     const page = (await olga.get('/ops')).text
-    expect(page.match(new RegExp(`${hostname()} broker ${version()}`, 'g'))).toHaveLength(2)
+    expect(page.match(new RegExp(`${hostname()}:\\d+ broker ${version()}`, 'g'))).toHaveLength(2)
   })
 })
 

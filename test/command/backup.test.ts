@@ -177,8 +177,10 @@ describe('cmb users export', () => {
     const ran = await type([
       'users',
       'export',
-      '--user',
-      `${user.tid}/${user.oid}`,
+      '--tid',
+      user.tid,
+      '--oid',
+      user.oid,
       '--case',
       'DSR-2',
     ])
@@ -206,7 +208,7 @@ describe('cmb users export', () => {
       code: 1,
       err: expect.stringContaining('No such user') as string,
     })
-    for (const args of [[], ['--user', 'x'], ['--user', 'a/b', '--subject', 'u_1']])
+    for (const args of [[], ['--tid', 'x'], ['--user', 'a', '--subject', 'u_1']])
       expect((await type(['users', 'export', ...args])).code).toBe(2)
   })
 })

@@ -140,6 +140,44 @@ describe('cmb revoke', () => {
     ])
   })
 
+  test('--user names one user by words of their name; words that fit several, or none, revoke and lock nothing', async () => {
+    const other = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-00000000a11d', name: 'Alice Archer' },
+    })
+    for (const command of [['revoke'], ['lock', 'user']]) {
+      const several = await type([...command, '--user', 'alice'])
+      expect([several.code, several.err]).toEqual([
+        1,
+        expect.stringMatching(
+          new RegExp(`Nothing was done.*${alice.session.sub} +Alice Adams`, 's'),
+        ),
+      ])
+      expect(several.err).toContain(other.session.sub)
+      expect(await type([...command, '--user', 'nina'])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('No user is called nina. Nothing was done.') as string,
+      })
+    }
+    expect([await state(alice), await state(other)]).toEqual(['live', 'live'])
+    expect((await type(['revoke', '--user', 'alice adams'])).code).toBe(0)
+    expect((await type(['lock', 'user', '--user', 'bob@fabrikam.example'])).code).toBe(0)
+    expect([await state(alice), await state(other), await state(bob)]).toEqual([
+      'ended',
+      'live',
+      'ended',
+    ])
+    expect((await type(['revocations', 'list'])).out).toContain(
+      `Alice Adams · alice@contoso.example (subject ${alice.session.sub})`,
+    )
+    expect((await type(['audit', '--target', `subject ${alice.session.sub}`])).out).toContain(
+      'Alice Adams',
+    )
+    expect(await type(['audit', '--actor', 'nina'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('No operator, user or client is called nina.') as string,
+    })
+  })
+
   test('--dry-run says how many and does nothing', async () => {
     const { seq } = await rig.store.head()
     const ran = await type(['revoke', '--tenant', TENANT, '--dry-run', '--json'])

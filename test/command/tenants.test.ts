@@ -3,6 +3,7 @@ import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { useSetupToken } from '../../src/operations/acts/setup-token.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
+import { atConsole } from '../console/console.ts'
 import { startCmb } from './cmb.ts'
 
 const THIRD = '55555555-5555-4555-8555-555555555555'
@@ -91,6 +92,17 @@ describe('cmb tenants', () => {
     expect(await limit()).toBe(28_800)
     expect((await change('none')).code).toBe(0)
     expect(await limit()).toBeUndefined()
+  })
+
+  test('change names a tenant, which the list and the console then show', async () => {
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    expect((await type(['tenants', 'change', TENANT, '--name', 'Contoso'])).code).toBe(0)
+    expect((await type(['tenants'])).out).toMatch(new RegExp(`${TENANT} +Contoso`))
+    const { session } = await rig.openSession()
+    const adam = await atConsole(rig, 'administrator')
+    expect((await adam.get(`/ops/users/${session.sub}`)).text).toContain('Tenant Contoso')
+    const check = await adam.get(`/ops/revoke/check?of=tenant+${TENANT}`)
+    expect(check.text).toMatch(/Every user of the tenant Contoso.*Type Contoso to sign them out/)
   })
 
   test('change asks before a lower limit ends sessions, with their number; --dry-run says it, and changes nothing', async () => {

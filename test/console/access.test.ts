@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { CONSOLE } from '../../src/operations/console/registration.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, browserOf, cookieHash, OPS } from './console.ts'
 
 let rig: Rig
@@ -27,6 +27,24 @@ describe('admission to the console', () => {
       source: 'broker',
       metadata: { authMethod: 'none', requirePkce: true },
     })
+  })
+
+  test('while Microsoft is down, the pages that ask for a sign-in say so, and name cmb', async () => {
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    const adam = await atConsole(rig, 'administrator')
+    const { session } = await rig.openSession()
+    const advice = /Sign-ins at Microsoft fail at the moment\..*cmb revoke --user NAME/
+    const stranger = await browserOf(rig, 'operator')
+    expect((await stranger.get('/ops')).text).not.toMatch(advice)
+    rig.microsoft.examined = {
+      ...rig.microsoft.examined,
+      metadata: { ok: false, problem: 'There was no answer.' },
+    }
+    rig.clock.advance(301)
+    expect((await stranger.get('/ops')).text).toMatch(advice)
+    expect((await adam.get(`/ops/revoke/check?kind=subject&value=${session.sub}`)).text).toMatch(
+      advice,
+    )
   })
 
   test('an operator is admitted, sees everything, and has no form to revoke', async () => {

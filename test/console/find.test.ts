@@ -87,6 +87,11 @@ describe('the page of a user', () => {
       `/ops/lock/check?user=${carol.sub}`,
     ])
       expect(page.html).toContain(href)
+    for (const act of ['Sign Carol out everywhere', 'Lock Carol'])
+      expect(await adam.press(page, act)).toMatchObject({
+        text: expect.stringMatching(/Check before you .* 1 session of 1 user/) as string,
+        html: expect.stringContaining(`href="/ops/users/${carol.sub}"`) as string,
+      })
     const { oid } = carol.user
     const by = {
       actor: { kind: 'operator', id: 'x' },
@@ -105,6 +110,24 @@ describe('the page of a user', () => {
     const seen = await (await atConsole(rig, 'auditor')).get(`/ops/users/${carol.sub}`)
     expect(seen.text).toContain('Security history')
     expect(seen.html).not.toMatch(/\/ops\/(?:revoke|lock)\?/)
+  })
+
+  test('is reached from the list of users, with those who are not signed in, page by page', async () => {
+    await rig.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'amr', connectedAt: 1 })
+    const names = Array.from({ length: 51 }, (_, index) => `Carol${index}`)
+    const { sessions } = await sessionsAt(rig, 'Sydney', names)
+    await ended({ kind: 'session', sid: sessions[0]?.sid ?? '' })
+    const olga = await atConsole(rig, 'operator')
+    const subsOf = ({ html }: { html: string }) =>
+      [...html.matchAll(/href="\/ops\/users\/(u_[\w-]+)"/g)].map(([, sub]) => sub)
+    const first = await olga.get('/ops/users')
+    const second = await olga.press(first, 'Next page')
+    const all = [...subsOf(first), ...subsOf(second)]
+    expect(subsOf(first)).toHaveLength(50)
+    expect(new Set(all).size).toBe(52)
+    expect(all).toEqual(expect.arrayContaining(sessions.map(({ sub }) => sub)))
+    expect(first.text).toContain('Carol0 · carol0@contoso.example')
+    expect(subsOf(await olga.get('/ops/users?q=carol7'))).toEqual([sessions[7]?.sub])
   })
 
   test('of an unknown user is a page that says so', async () => {
@@ -197,6 +220,24 @@ describe('the overview', () => {
     },
   )
 
+  test('has notes that an operator acknowledges until they change; an auditor does not', async () => {
+    expect((await (await atConsole(rig, 'auditor')).get('/ops')).html).not.toContain('Acknowledge')
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    const [, before] = /(\d+) notes/.exec(page.text) ?? []
+    const form = page.forms.find(({ action }) => action === '/ops/acknowledge')
+    const done = await olga.submitTo(page, '/ops/acknowledge')
+    expect(done.text).toContain(`${Number(before) - 1} notes`)
+    expect(done.text).toMatch(
+      /Acknowledged\. It counts again when its words change\..*1 acknowledged/,
+    )
+    expect(await rig.store.listAudit({ act: 'problem.acknowledge', limit: 2 })).toMatchObject([
+      { target: `problem ${form?.fields.id}`, actor: { id: olga.sub } },
+    ])
+    const unknown = await olga.submitTo(page, '/ops/acknowledge', { id: 'other' })
+    expect(unknown.text).toContain('Nothing was acknowledged.')
+  })
+
   test('every section of the runbook that a check names is there, and every check that is named', () => {
     const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (.+)$/gm)].map(
       ([, title = '']) =>
@@ -263,9 +304,24 @@ describe('lists are narrowed', () => {
     expect(await seqs('case=INC-1')).toEqual([1])
     expect(await seqs(`since=${hour}`)).toEqual([3, 2])
     expect(await seqs(`until=${hour}&actor=olga`)).toEqual([1])
-    expect((await olga.get('/ops/revocations?user=contoso')).text).toContain(
-      'These words do not match exactly one user.',
+    for (const [query, words] of [
+      ['user=contoso', `Carol · carol@contoso.example (${carol?.sub})`],
+      ['user=nina', 'No user is called nina.'],
+      ['actor=nina', 'No operator, user or client is called nina.'],
+    ] as const)
+      expect((await olga.get(`/ops/revocations?${query}`)).text).toContain(words)
+    const adam = await atConsole(rig, 'administrator')
+    await adam.submitTo(
+      await adam.get(`/ops/revoke/check?kind=subject&value=${carol?.sub}`),
+      '/ops/revoke',
     )
+    expect(await seqs('actor=adam')).toEqual([4])
+    const audit = async (query: string) => (await olga.get(`/ops/audit?${query}`)).text
+    expect(await audit('actor=Adam+Administrator&act=revoke')).toMatch(
+      /Adam Administrator console revoke Carol · carol@contoso\.example/,
+    )
+    expect(await audit('actor=nina')).toContain('No operator, user or client is called nina.')
+    expect((await olga.get('/ops/audit.jsonl?actor=nina')).status).toBe(422)
     const evidence = await olga.send('/ops/revocations/1/evidence.jsonl')
     expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([
       200,

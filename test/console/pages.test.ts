@@ -154,7 +154,8 @@ describe('closing deliveries', () => {
     const listed = await adam.get('/ops/deliveries?state=pending')
     const [{ id, targetId, seq } = { id: '', targetId: '', seq: 0 }] =
       await rig.store.listDeliveries({ limit: 1 })
-    const page = await adam.press(listed, `Close`)
+    const page = await adam.press(listed, 'Close this delivery')
+    expect(page.text).toMatch(/One delivery: revocation \d+ at .*The broker never sends it\./)
     expect(page.text).toMatch(
       /One delivery: revocation \d at Case Manager Sydney.*Safari on iPhone/,
     )

@@ -196,10 +196,16 @@ describe('in their own tenant', () => {
     )
   })
 
-  test('they see the live sessions of their tenant, on the page and as CSV, and count none of another', async () => {
+  test('they see the users and live sessions of their tenant, on pages and as CSV, and count none of another', async () => {
     const { browser, uma, carol } = await scene()
-    const page = await browser.get('/tenant/sessions')
-    expect([page.text.includes('Uma User'), page.text.includes('Carol')]).toEqual([true, false])
+    for (const path of ['/tenant/sessions', '/tenant/users', '/tenant/users?q=carol']) {
+      const { text } = await browser.get(path)
+      expect([path, text.includes('Uma User'), text.includes('Carol')]).toEqual([
+        path,
+        !path.endsWith('=carol'),
+        false,
+      ])
+    }
     const csv = (await browser.get('/tenant/sessions.csv')).html
     expect(csv.trim().split('\r\n')).toHaveLength(3)
     expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])

@@ -325,8 +325,13 @@ incident('The disk is full', async (steps) => {
 
 incident('Microsoft is down, or rejects the broker', async (steps) => {
   const { at } = await world.signedIn(ALICE)
+  const bob = await world.signedIn(BOB)
   world.entra.set({ outage: ['authorize', 'token', 'metadata'] })
   expect(await steps.next({}, [1])).toMatch(/^FAIL {2}tenant .*(metadata|Microsoft|answered)/m)
+  expect(await steps.next({ NAME: 'bob' })).toContain('Revoked, number')
+  await expect(
+    world.refresh(instance(0), bob.at[0]?.tokens.refresh_token ?? ''),
+  ).rejects.toMatchObject({ error: 'invalid_grant' })
   world.entra.set({ outage: [] })
   await world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')
   expect(await steps.next()).toContain('0 will be retried now')
@@ -372,6 +377,11 @@ incident('A customer leaves', async (steps) => {
     { error: 'invalid_grant' },
   )
   await expect(world.signIn(newBrowser(), instance(0))).rejects.toThrow()
+})
+
+incident('A broker is missing', async (steps) => {
+  // test/cluster/two-brokers.test.ts tests the problem itself, which a single broker cannot have.
+  expect(await steps.next()).toContain('live sessions')
 })
 
 incident('A guard is outdated or gone', async (steps) => {

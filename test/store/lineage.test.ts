@@ -242,13 +242,13 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${adopted.epoch} ${adopted.seq}\n`)
   })
 
-  test('the rows of brokers that were killed an hour ago are deleted', async () => {
+  test('the rows of brokers that were killed 30 days ago are deleted', async () => {
     const b = await open()
     const ms = b.now * 1000
     await sql(
       url,
       `INSERT INTO broker.processes (id, kind, host, version, work, started_at_ms, seen_at_ms)
-        VALUES ('old', 'broker', 'h', '1', 'all', 0, ${ms - 3_700_000}), ('late', 'broker', 'h', '1', 'all', 0, ${ms - 3_500_000})`,
+        VALUES ('old', 'broker', 'h', '1', 'all', 0, ${ms - 31 * 86_400_000}), ('late', 'broker', 'h', '1', 'all', 0, ${ms - 29 * 86_400_000})`,
     )
     const ids = async () => {
       const pool = new Connections(url)

@@ -1,17 +1,31 @@
 import type { BrokerProcess } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
+/** A heartbeat of this age is missing. A process sends one every 350 ms. */
+const MISSING_MS = 10_000
+
 /**
- * Returns the brokers and workers that share this store, oldest first. Empty if the broker has the
- * store for itself.
+ * Returns the brokers and workers that share this store, oldest first. One that ended without
+ * goodbye is `missing` until a process of its name has started. Empty if the broker has the store
+ * for itself.
  */
 export async function brokersNow({
   store,
   clock,
-}: Pick<Deps, 'store' | 'clock'>): Promise<(BrokerProcess & { heartbeatAgeMs: number })[]> {
+}: Pick<Deps, 'store' | 'clock'>): Promise<
+  (BrokerProcess & { heartbeatAgeMs: number; missing: boolean })[]
+> {
   const nowMs = clock.nowMs()
-  return (await store.brokers()).map((one) => ({
-    ...one,
-    heartbeatAgeMs: Math.max(0, nowMs - one.seenAtMs),
-  }))
+  const all = await store.brokers()
+  const isBack = ({ host, kind, work, seenAtMs }: BrokerProcess): boolean =>
+    all.some(
+      (one) =>
+        one.startedAtMs >= seenAtMs && one.host === host && one.kind === kind && one.work === work,
+    )
+  return all
+    .map((one) => {
+      const heartbeatAgeMs = Math.max(0, nowMs - one.seenAtMs)
+      return { ...one, heartbeatAgeMs, missing: heartbeatAgeMs > MISSING_MS }
+    })
+    .filter((one) => !one.missing || !isBack(one))
 }

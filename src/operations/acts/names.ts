@@ -10,6 +10,9 @@ type Known = Pick<Deps, 'store' | 'clients'>
 export const userName = ({ name, username, oid }: Pick<Subject, 'name' | 'username' | 'oid'>) =>
   [name, username].filter(Boolean).join(' · ') || oid
 
+export const tenantName = async ({ store }: Pick<Known, 'store'>, tid: string): Promise<string> =>
+  (await store.findTenant(tid))?.name ?? tid
+
 /** Returns the name of who acted, or undefined if the broker knows only the id. */
 export async function actorName(
   { store, clients }: Known,
@@ -24,7 +27,10 @@ export async function actorName(
  * Returns the name of an act's target, or undefined if the broker knows only the id.
  * @param target as the audit log has it: `subject u_…`, `user <tid> <oid>`, `client sydney`
  */
-async function targetName({ store, clients }: Known, target = ''): Promise<string | undefined> {
+export async function targetName(
+  { store, clients }: Known,
+  target = '',
+): Promise<string | undefined> {
   const [kind, id = '', oid = ''] = target.split(' ')
   if (kind === 'client') return clients.find(id)?.metadata.name
   if (kind === 'tenant') return (await store.findTenant(id))?.name

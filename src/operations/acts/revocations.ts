@@ -78,7 +78,7 @@ export const revocationRow = <R extends Revocation>(one: R) => ({
   ...one,
   sessions: one.fanOut === 'pending' ? null : one.sessions,
 })
-export const loggedRow = (one: LoggedRevocation) => ({
+export const loggedRow = <R extends LoggedRevocation>(one: R) => ({
   ...revocationRow(one),
   totals: { total: totalOf(one.totals), ...one.totals },
 })

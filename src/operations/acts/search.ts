@@ -8,6 +8,8 @@ import type {
   Subject,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { Problem } from '../../clients/problem.ts'
+import { userName } from './names.ts'
 import { sessionIn, userIn } from './scope.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
@@ -79,6 +81,49 @@ async function usersFor(
     : [text.startsWith('u_') ? await userIn({ store }, { tid }, text) : undefined]
   const users = byId.filter((one) => one !== undefined)
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, tid, limit: MOST })
+}
+
+/** The most candidates that an answer names. */
+const FEW = 5
+
+/**
+ * Returns the id of the actor or user whom a filter names, by id or by words of a name.
+ * @throws Problem 422 if it names none, or several
+ */
+export async function idNamedBy(
+  deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
+  what: 'actor' | 'user',
+  text: string | undefined,
+  tid?: string,
+): Promise<string | undefined> {
+  if (text === undefined) return undefined
+  const isActor = what === 'actor'
+  if (
+    isActor &&
+    ((await deps.store.findClient(text)) !== undefined ||
+      (await deps.store.listAudit({ actorId: text, limit: 1 })).length > 0 ||
+      (await deps.store.pageOfRevocations({ actorId: text, limit: 1, most: MOST_ENTRIES })).found
+        .length > 0)
+  )
+    return text
+  const { users, more } = await usersFor(deps, text, tid)
+  const found = [
+    ...users.map((user): [string, string] => [user.sub, userName(user)]),
+    ...(isActor ? clientsFor(deps, text) : []).map(({ clientId, metadata }) => [
+      clientId,
+      metadata.name,
+    ]),
+  ]
+  const [only] = found
+  if (only !== undefined && found.length === 1 && !more) return only[0]
+  const few = found.slice(0, FEW).map(([id, name]) => `${name} (${id})`)
+  throw new Problem(
+    422,
+    'The filter names no one',
+    found.length === 0
+      ? `No ${isActor ? 'operator, user or client' : 'user'} is called ${text}.`
+      : `${text} may be ${few.join(', ')}${found.length > FEW || more ? ' or others' : ''}. Name one by its id.`,
+  )
 }
 
 type SessionSearch = Parameters<Store['searchSessions']>[0]

@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Deps } from '../deps.ts'
 import type { Sealer } from '../../keys/interface.ts'
 import { secretPlace } from '../../outbox/webhook-message.ts'
+import { brokersNow } from '../acts/brokers.ts'
 import { createSealer } from '../../keys/sealer.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
@@ -40,6 +41,13 @@ export const brokerChecks: readonly Check[] = [
     cost: { everySeconds: 20 },
     severity: 'ticket',
     look: work,
+  },
+  {
+    id: 'brokers',
+    question: 'Does every broker and worker send its heartbeat?',
+    severity: 'ticket',
+    names: true,
+    look: brokers,
   },
   {
     id: 'secrets',
@@ -114,10 +122,23 @@ function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
   ]
 }
 
+async function brokers({ deps }: Looking): Promise<Found[]> {
+  const all = await brokersNow(deps)
+  return all.map(({ kind, host, missing, seenAtMs }) =>
+    missing
+      ? warning(
+          `The ${kind} on ${host} has sent no heartbeat since ${new Date(seenAtMs).toISOString()}.`,
+          'Start it again. If it is gone for good, acknowledge this.',
+          { since_ms: seenAtMs },
+        )
+      : ok(`The ${kind} on ${host} sends its heartbeat.`),
+  )
+}
+
 /** Checks that a broker or worker does each kind of work, because BROKER_WORK may exclude some. */
-async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
-  if (config.databaseUrl === undefined) return []
-  const all = await store.brokers()
+async function work({ deps }: Looking): Promise<Found[]> {
+  if (deps.config.databaseUrl === undefined) return []
+  const all = (await brokersNow(deps)).filter(({ missing }) => !missing)
   const missing = WORK_NAMES.filter(
     (name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)),
   )

@@ -10,7 +10,7 @@ import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.
 export const certificateChecks: readonly Check[] = [
   {
     id: 'certificates',
-    question: 'Are the TLS certificates valid for a while?',
+    question: 'Do TLS certificates expire soon?',
     cost: { everySeconds: 3600, background: true },
     severity: 'ticket',
     look: certificates,

@@ -28,7 +28,7 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 'credential-expiry',
-    question: 'Is the credential valid for a while?',
+    question: 'Does the credential expire soon?',
     cost: { everySeconds: 60 },
     severity: 'ticket',
     setup: true,
@@ -416,7 +416,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
 
 async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
+  if (!tried?.ok) return [unknown('Not known: Entra gives no token at the moment.')]
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)

@@ -1,6 +1,8 @@
 import type { z } from 'zod'
 import type { problem, readiness } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
+import { acknowledgments, problemId } from '../acts/acknowledged.ts'
+import { actorName } from '../acts/names.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
 import type { Finding } from './finding.ts'
@@ -24,10 +26,15 @@ const PART_OF = new Map(
 )
 
 export async function readinessOf(
-  deps: Pick<Deps, 'connection' | 'microsoft'>,
+  deps: Pick<Deps, 'connection' | 'microsoft' | 'store' | 'clients'>,
   checks: Checks,
 ): Promise<Readiness> {
-  const findings = await checks.look()
+  const [findings, known, tenants] = await Promise.all([
+    checks.look(),
+    // Without the store, nothing counts as acknowledged.
+    acknowledgments(deps).catch(() => []),
+    deps.store.listTenants().catch(() => []),
+  ])
   const partOf = (name: PartName): Part => {
     const its = findings.filter((one) => PART_OF.get(one.check) === name)
     const wrong = its.filter((one) => one.state === 'failed')
@@ -56,12 +63,36 @@ export async function readinessOf(
         ? 'ready'
         : 'degraded'
   const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
-  const problems = problemsOf(wrong, checks)
-  return { status, verdict: verdictOf(problems), parts, checks: wrong, problems }
+  const nameOf = (about: string): string => {
+    const tenant = tenants.find(({ tid }) => about === `tenant ${tid}`)
+    return tenant?.name === undefined ? about : `tenant ${tenant.name}`
+  }
+  const problems = await Promise.all(
+    problemsOf(wrong, checks).map(async (one) => {
+      const by = known.find(({ id }) => id === one.id)?.actor
+      return {
+        ...one,
+        about: one.about.map(nameOf),
+        acknowledged_by: by && ((await actorName(deps, by)) ?? by.id),
+      }
+    }),
+  )
+  const isKnown = ({ check, found }: Finding): boolean =>
+    problems.some(
+      (one) => one.acknowledged_by !== undefined && one.check === check && one.found === found,
+    )
+  return {
+    status,
+    verdict: verdictOf(problems),
+    parts,
+    checks: wrong.filter((one) => !isKnown(one)),
+    problems,
+  }
 }
 
 /** Says in words how many problems need an operator, by the most urgent of them. */
-function verdictOf(problems: readonly Problem[]): string {
+function verdictOf(all: readonly Problem[]): string {
+  const problems = all.filter((one) => one.acknowledged_by === undefined)
   const urgency = problems[0]?.urgency ?? 'note'
   if (urgency === 'note') return 'All good'
   const count = problems.filter((one) => one.urgency === urgency).length
@@ -91,14 +122,16 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
       const [one] = group
       if (one === undefined) return []
       const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
+      const about = group.flatMap((each) => each.about ?? [])
       return [
         {
+          id: problemId({ ...one, about }),
           check: one.check,
           urgency: urgencyOf(one),
           found: one.found,
           fix: one.fix,
           runbook: one.runbook,
-          about: group.flatMap(({ about }) => about ?? []),
+          about,
           ...(since.length > 0 && { since_ms: Math.min(...since) }),
         },
       ]

@@ -22,7 +22,7 @@ export async function federatedDomains(
   { tid }: Tenant,
 ): Promise<Found[]> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
+  if (!tried?.ok) return [unknown('Not known: Entra gives no token at the moment.')]
   if (!tried.graphRoles.includes(PERMISSION))
     return [
       unknown(

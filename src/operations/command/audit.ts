@@ -2,7 +2,7 @@ import { Option } from 'commander'
 import type { AnswerTo } from './broker.ts'
 import { type Called, fullPage, option, paged, period, verb } from './context.ts'
 import { readPast } from './moment.ts'
-import { jsonLine, table } from './show.ts'
+import { jsonLine, table, withName } from './show.ts'
 
 const PAGE = 500
 const [since, until] = period((text) => readPast(text) * 1000)
@@ -13,7 +13,7 @@ export const auditCommand = verb({
   at: 'GET /audit',
   about: 'Show what operators did, newest first: who, by which interface, what, and the outcome.',
   takes: {
-    actor: option('--actor <id>', 'only acts of this actor'),
+    actor: option('--actor <who>', 'only acts of this actor: an id, or words of a name'),
     act: option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …'),
     target: option('--target <target>', 'only acts on this target: "session s_…", "client sydney"'),
     case_reference: option('--case <reference>', 'only with this case reference'),
@@ -43,10 +43,10 @@ export const auditCommand = verb({
       {
         ID: 'id',
         AT: 'at_ms',
-        WHO: ({ actor }) => `${actor.kind} ${actor.id}`,
+        WHO: ({ actor, actor_name: name }) => `${actor.kind} ${withName(name, actor.id)}`,
         VIA: 'via',
         ACT: 'act',
-        TARGET: 'target',
+        TARGET: ({ target = '', target_name: name }) => withName(name, target),
         OUTCOME: ({ ended }) => ended?.outcome ?? 'unfinished',
         CASE: 'case_reference',
       },
@@ -54,6 +54,7 @@ export const auditCommand = verb({
       next,
     ),
   examples: [
+    'cmb audit --actor "adam archer"',
     'cmb audit --actor "cmb@olga (unverified)"',
     'cmb audit --from 2026-10-01 --to 2026-11-01 --export > audit.jsonl',
   ],

@@ -204,7 +204,10 @@ function rejection({ status, body }: Answered): CommandFailure {
       problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)
     return new CommandFailure(
       EXIT.failed,
-      [`${title ?? `The broker answered ${status}`}:`, ...lines].join('\n'),
+      // The API's words name its addresses, with the commands behind them.
+      [`${title ?? `The broker answered ${status}`}:`, ...lines]
+        .join('\n')
+        .replace(/GET \/admin\/v1\/\S+ \((cmb [^)]+)\)/g, '$1'),
     )
   } catch {
     return new CommandFailure(

@@ -2,9 +2,10 @@ import { type AnswerTo, CommandFailure, EXIT, type Json } from './broker.ts'
 import { CASE_AND_COMMENT, type Called, group, option, paged, verb, YES } from './context.ts'
 import { readMoment } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
-import { table, time, withName } from './show.ts'
+import { columns, table, time, withName } from './show.ts'
 
 interface UserOptions extends Agreeing {
+  user?: string
   subject?: string
   tid?: string
   oid?: string
@@ -20,16 +21,40 @@ const LOCKING = {
 }
 const DRY_RUN = option('--dry-run', 'show whom it would sign out, and change nothing')
 
+/** The option that names one user by words that `cmb search` finds. */
+export const USER_NAME = option('--user <name>', 'one user, by words of their name or address')
 /** The options that name one user. */
 export const USER = [
+  USER_NAME,
   option('--subject <sub>', 'by the sub of their tokens'),
   option('--tid <tid>', 'by their Microsoft tenant, with --oid'),
   option('--oid <oid>', 'their object id there'),
 ]
-export function userIn({ subject, tid, oid }: UserOptions): Json {
-  if (subject !== undefined && tid === undefined && oid === undefined) return { sub: subject }
-  if (subject === undefined && tid !== undefined && oid !== undefined) return { tid, oid }
-  throw new CommandFailure(EXIT.usage, 'Name the user: --subject, or --tid with --oid.')
+export async function userIn(
+  called: Pick<Called<UserOptions>, 'broker' | 'options'>,
+): Promise<Json> {
+  const { user, subject, tid, oid } = called.options
+  const given = [user, subject, tid ?? oid].filter((one) => one !== undefined).length
+  if (given === 1) {
+    if (user !== undefined) return { sub: await subOf(called, user) }
+    if (subject !== undefined) return { sub: subject }
+    if (tid !== undefined && oid !== undefined) return { tid, oid }
+  }
+  throw new CommandFailure(EXIT.usage, 'Name the user: --user, --subject, or --tid with --oid.')
+}
+
+/** Returns the sub of the one user whom the words name. @throws CommandFailure if not exactly one */
+export async function subOf({ broker }: Pick<Called, 'broker'>, name: string): Promise<string> {
+  const { users, more_users: more } = await broker.ask('GET /search', { q: name })
+  const [only] = users
+  if (only !== undefined && users.length === 1 && !more) return only.sub
+  const rows = users.map((one) => [one.sub, one.name, one.username, one.tid])
+  throw new CommandFailure(
+    EXIT.failed,
+    only === undefined
+      ? `No user is called ${name}. Nothing was done.`
+      : `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by --subject.\n${columns(['SUB', 'NAME', 'USERNAME', 'TENANT'], rows)}`,
+  )
 }
 
 export const untilOf = ({ ends_at: at }: Locked['lock']): string =>
@@ -74,12 +99,13 @@ export const lockCommand = group(
     about: 'Lock a user, also before they have signed in.',
     takes: LOCKING,
     flags: [...USER, DRY_RUN],
-    members: ({ options }: Called<UserOptions>) => ({
-      target: { kind: 'user', ...userIn(options) },
+    members: async (called: Called<UserOptions>) => ({
+      target: { kind: 'user', ...(await userIn(called)) },
     }),
     ask: agreed('never'),
     words: lockedWords,
     examples: [
+      'cmb lock user --user alice@contoso.com --case INC-4711',
       'cmb lock user --subject u_9fK… --case INC-4711 --until +24h',
       'cmb lock user --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f… --until 2026-12-04T17:00+01:00',
     ],

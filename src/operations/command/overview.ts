@@ -22,6 +22,15 @@ export const statusCommand = verb({
   examples: ['cmb status', 'cmb status --json | jq .parts.queue'],
 })
 
+export const acknowledgeCommand = verb({
+  name: 'acknowledge <problem>',
+  at: 'POST /problems/:id/acknowledge',
+  about:
+    'Acknowledge a problem that does not need you now: it counts no more until its words change. cmb status shows the ids.',
+  words: ({ found }) => `Acknowledged: ${found}\n`,
+  examples: ['cmb acknowledge 3fA9cQ_1'],
+})
+
 export const guardsCommand = verb({
   name: 'guards',
   at: 'GET /guards',
@@ -76,13 +85,15 @@ function statusWords(answer: AnswerTo<'GET /status'>): string {
     one.kind,
     one.version,
     timeMs(one.started_at_ms),
-    `${(one.heartbeat_age_ms / 1000).toFixed(1)} s ago`,
+    one.missing
+      ? `none since ${timeMs(one.seen_at_ms)}`
+      : `${(one.heartbeat_age_ms / 1000).toFixed(1)} s ago`,
     one.work.replaceAll(',', ', '),
   ])
   const undelivered = answer.undelivered.map((one) => [one.client_id, one.state, one.count])
   const problems = answer.problems.map(
-    ({ urgency, found, about, fix, since_ms: at }) =>
-      `${URGENCY[urgency]}: ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`,
+    ({ id, urgency, found, about, fix, since_ms: at, acknowledged_by: by }) =>
+      `${by === undefined ? URGENCY[urgency] : `Acknowledged by ${by}`} (${id}): ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`,
   )
   return [
     `${answer.verdict}.\n${problems.join('')}`,

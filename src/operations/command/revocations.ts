@@ -13,11 +13,13 @@ import {
   period,
   verb,
 } from './context.ts'
+import { subOf, USER_NAME } from './locks.ts'
 import { readPast } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
-import { columns, lines, nextPage, table, time, timeMs } from './show.ts'
+import { columns, lines, nextPage, table, time, timeMs, withName } from './show.ts'
 
 interface RevokeOptions extends Agreeing {
+  user?: string
   session?: string
   grant?: string
   subject?: string
@@ -25,8 +27,6 @@ interface RevokeOptions extends Agreeing {
   tenant?: string
   everything?: boolean
 }
-
-const WIDE: readonly WireSelector['kind'][] = ['client', 'tenant', 'everything']
 
 /** The command `cmb revoke`. */
 export const revokeCommand = verb({
@@ -38,6 +38,7 @@ export const revokeCommand = verb({
   flags: [
     option('--session <sid>', 'one session'),
     option('--grant <sid>', "one client's part of a session: with --client"),
+    USER_NAME,
     option('--subject <sub>', 'everything of one user'),
     option('--client <id>', 'everything at one client'),
     option('--tenant <tid>', 'every user of one Microsoft tenant'),
@@ -45,9 +46,13 @@ export const revokeCommand = verb({
     option('--dry-run', 'show how many users it would sign out, and change nothing'),
     option('--yes', 'do not ask (wide revocations ask)'),
   ],
-  members: ({ options }: Called<RevokeOptions>) => ({ selector: selectorOf(options) }),
-  ask: (send, called) =>
-    agreed(WIDE.includes(selectorOf(called.options).kind) ? 'always' : 'never')(send, called),
+  members: async (called: Called<RevokeOptions>) => ({ selector: await selectorOf(called) }),
+  ask: (send, called) => {
+    const { client, grant, tenant, everything } = called.options
+    const isWide =
+      (client !== undefined && grant === undefined) || tenant !== undefined || everything
+    return agreed(isWide === true ? 'always' : 'never')(send, called)
+  },
   words: (answer) => {
     if (answer.outcome === 'already') return 'That had already ended; nothing was revoked.\n'
     const { seq, tenants_without_auth_time: tenants } = answer
@@ -59,6 +64,7 @@ export const revokeCommand = verb({
   },
   examples: [
     'cmb revoke --session s_3qW… --case INC-4711',
+    'cmb revoke --user "alice adams" --case INC-4711',
     'cmb revoke --subject u_9fK… --comment "laptop stolen"',
     'cmb revoke --grant s_3qW… --client sydney',
     'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
@@ -69,9 +75,10 @@ export const revokeCommand = verb({
 /**
  * Returns the selector of exactly one option. `--client` beside `--grant` names the grant's client.
  */
-function selectorOf(options: RevokeOptions): WireSelector {
-  const { session, grant, subject, client, tenant, everything } = options
+async function selectorOf(called: Called<RevokeOptions>): Promise<WireSelector> {
+  const { user, session, grant, subject, client, tenant, everything } = called.options
   const given = [
+    user,
     session,
     grant,
     subject,
@@ -82,8 +89,9 @@ function selectorOf(options: RevokeOptions): WireSelector {
   if (given.length !== 1)
     throw new CommandFailure(
       EXIT.usage,
-      'Name what to revoke by exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.',
+      'Name what to revoke by exactly one of: --user, --session, --grant with --client, --subject, --client, --tenant, --everything.',
     )
+  if (user !== undefined) return { kind: 'subject', sub: await subOf(called, user) }
   if (grant !== undefined) {
     if (client === undefined)
       throw new CommandFailure(
@@ -119,7 +127,7 @@ export const revocationCommands = group(
       client_id: option('--client <id>', 'only of this client, also of its grant in one session'),
       case_reference: option('--case <reference>', 'only with this case reference'),
       reason: option('--reason <reason>', 'only for this reason: administrator, locked …'),
-      actor: option('--actor <id>', 'only revocations of this actor'),
+      actor: option('--actor <who>', 'only revocations of this actor: an id, or words of a name'),
       ...paged('50'),
     },
     ask: fullPage('revocations'),
@@ -129,9 +137,9 @@ export const revocationCommands = group(
         {
           SEQ: 'seq',
           AT: 'at',
-          WHAT: ({ selector }) => what(selector),
+          WHAT: (one) => withName(one.target_name, what(one.selector)),
           REASON: 'reason',
-          BY: ({ actor }) => `${actor.kind} ${actor.id}`,
+          BY: by,
           SESSIONS: 'sessions',
           DELIVERED: ({ totals, fan_out: fanOut }) =>
             `${totals.delivered} of ${totals.total}${fanOut === 'pending' ? ' so far' : ''}`,
@@ -154,6 +162,8 @@ export const revocationCommands = group(
 
 type Proof = AnswerTo<'GET /revocations/:seq'>
 
+const by = ({ actor, actor_name: name }: Pick<Proof, 'actor' | 'actor_name'>): string =>
+  `${actor.kind} ${withName(name, actor.id)}`
 const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
 function proofWords(answer: Proof): string {
   const { receipt } = answer
@@ -178,9 +188,9 @@ function proofWords(answer: Proof): string {
     lines([
       ['seq', answer.seq],
       ['at', time(answer.at)],
-      ['what', what(answer.selector)],
+      ['what', withName(answer.target_name, what(answer.selector))],
       ['reason', answer.reason],
-      ['by', `${answer.actor.kind} ${answer.actor.id}`],
+      ['by', by(answer)],
       ['sessions', answer.sessions ?? 'not counted yet'],
       ['deliveries', totalsInWords(answer.totals, answer.fan_out)],
       ['case', answer.case_reference],

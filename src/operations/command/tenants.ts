@@ -6,6 +6,7 @@ import { table, time } from './show.ts'
 const EXAMPLE = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 
 interface Changed extends Agreeing {
+  name?: string
   maxAuthenticationAge?: string
   administrators?: string
 }
@@ -15,16 +16,17 @@ interface Changed extends Agreeing {
  * number
  */
 function changeOf({
-  options: { maxAuthenticationAge: age, administrators: who },
+  options: { name, maxAuthenticationAge: age, administrators: who },
 }: Called<Changed>) {
-  if (age === undefined && who === undefined)
+  if (name === undefined && age === undefined && who === undefined)
     throw new CommandFailure(
       EXIT.usage,
-      'Name what to change: --max-authentication-age, or --administrators.',
+      'Name what to change: --name, --max-authentication-age, or --administrators.',
     )
   if (age !== undefined && age !== 'none' && !/^\d{1,9}$/.test(age))
     throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
   return {
+    ...(name !== undefined && { name }),
     ...(age !== undefined && { max_authentication_age: age === 'none' ? null : Number(age) }),
     ...(who !== undefined && { administrators: who === 'none' ? null : who }),
   }
@@ -74,8 +76,9 @@ export const tenantCommands = verb(
     name: 'change <tid>',
     at: 'PATCH /tenants/:tid',
     about:
-      'Change when its users’ sessions end by the age of their authentication at Microsoft, or who administers its users at the console.',
+      'Change its name, when its users’ sessions end by the age of their authentication at Microsoft, or who administers its users at the console.',
     flags: [
+      option('--name <name>', 'what you call it'),
       option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own'),
       option(
         '--administrators <who>',
@@ -89,6 +92,7 @@ export const tenantCommands = verb(
     words: (_, { id }) =>
       `${id} is changed. Sessions that are open already follow within seconds.\n`,
     examples: [
+      `cmb tenants change ${EXAMPLE} --name Contoso`,
       `cmb tenants change ${EXAMPLE} --max-authentication-age 28800`,
       `cmb tenants change ${EXAMPLE} --administrators app_role`,
     ],

@@ -1,19 +1,8 @@
-import { CommandFailure, EXIT, type Json } from './broker.ts'
+import type { Json } from './broker.ts'
 import { agree, CASE, type Called, group, local, option, verb, YES } from './context.ts'
 import { USER, userIn } from './locks.ts'
 
-type ExportOptions = { subject?: string; user?: string; case?: string; comment?: string }
-
-function exportedUser({ user, subject }: ExportOptions): Json {
-  if (subject !== undefined && user === undefined) return { sub: subject }
-  const [tid, oid, ...more] = user?.split('/') ?? []
-  if (subject === undefined && tid !== undefined && oid !== undefined && more.length === 0)
-    return { tid, oid }
-  throw new CommandFailure(
-    EXIT.usage,
-    'Name the user: --user <tenant id>/<object id>, or --subject.',
-  )
-}
+type ExportOptions = Parameters<typeof userIn>[0]['options'] & { case?: string; comment?: string }
 
 /** The commands `cmb users`, for users who request their data or its erasure. */
 export const userCommands = group(
@@ -25,21 +14,22 @@ export const userCommands = group(
       about:
         'Print everything that the broker holds about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
       flags: [
-        option('--user <tid/oid>', 'their Microsoft tenant and object id'),
-        option('--subject <sub>', 'or the sub of their tokens'),
+        ...USER,
         CASE.case_reference,
         option('--comment <text>', 'a comment, kept in the audit log: do not name the user'),
       ],
-      examples: [
-        'cmb users export --user 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11/0d9f… --case DSR-17 > user.json',
-      ],
+      examples: ['cmb users export --user alice@contoso.com --case DSR-17 > user.json'],
     },
     async ({ context, self, options }) => {
       const broker = await context.broker(self)
       const { case: reference, comment } = options
       const held: Record<string, Json[]> = {}
       const send = (members: object) => broker.ask('POST /users/export', members)
-      let page = await send({ ...exportedUser(options), case_reference: reference, comment })
+      let page = await send({
+        ...(await userIn({ broker, options })),
+        case_reference: reference,
+        comment,
+      })
       for (; ; page = await send({ next: page.next })) {
         for (const { kind, values } of page.records) (held[kind] ??= []).push(values)
         if (page.next === null) break
@@ -57,7 +47,7 @@ export const userCommands = group(
       comment: option('--comment <text>', 'a comment, kept in the log: do not name the user'),
     },
     flags: [...USER, YES],
-    members: ({ options }: Called<Parameters<typeof userIn>[0]>) => userIn(options),
+    members: (called: Called<Parameters<typeof userIn>[0]['options']>) => userIn(called),
     ask: async (send, { context, options: { yes } }) => {
       if (yes !== true) {
         const dry: unknown = await send({ dry_run: true })

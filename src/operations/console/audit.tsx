@@ -1,12 +1,15 @@
 import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../../db/types.ts'
+import { Notice } from '../../pages/components.tsx'
+import { Problem } from '../../clients/problem.ts'
 import { auditLines } from '../acts/audit.ts'
-import { MOST_ENTRIES } from '../acts/search.ts'
+import { targetName } from '../acts/names.ts'
+import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
 import { actsOf } from '../contract/acts.ts'
 import type { Deps } from '../deps.ts'
-import { consolePage, Panel } from './layout.tsx'
+import { consolePage, nothingHere, Panel } from './layout.tsx'
 import { actorWords, count, plural, when } from './format.ts'
-import { Filters, listOf, MOMENT, momentOf } from './list.tsx'
+import { Filters, listOf, MOMENT, momentOf, orProblem } from './list.tsx'
 import { numberedPlace, numberText, pageOfSearch } from './pages.tsx'
 import { asked, type ConsoleRequest, linkOf, type Mounted, pageLink, tidOf } from './request.ts'
 
@@ -26,6 +29,7 @@ const ACTS = [
   'try_now',
   'close',
   'microsoft.redrive',
+  'problem.acknowledge',
   'console.sign_in',
   'api.denied',
   'setup.enter',
@@ -62,13 +66,17 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const isOperator = tidOf(request) === undefined
   const { place, before } = numberedPlace(request)
-  const found = await deps.store.pageOfAudit({
-    before,
-    ...filterOf(request),
-    tid: tidOf(request),
-    limit: PAGE + 1,
-    most: MOST_ENTRIES,
-  })
+  const filter = await orProblem(filterOf(request))
+  const found =
+    filter instanceof Problem
+      ? { found: [], searchedTo: undefined }
+      : await deps.store.pageOfAudit({
+          before,
+          ...filter,
+          tid: tidOf(request),
+          limit: PAGE + 1,
+          most: MOST_ENTRIES,
+        })
   const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => numberText(request, id))
   const list = await listOf<AuditEntry>(request, {
     label: 'Audit log',
@@ -78,7 +86,7 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
       ['Who', (one) => whoOf(request, one)],
       isOperator && ['Via', ({ via }) => via],
       ['What', ({ act }) => act],
-      ['Target', (one) => <Target entry={one} />],
+      ['Target', async (one) => <Target entry={one} name={await targetName(deps, one.target)} />],
       ['Case', ({ caseReference }) => caseReference ?? ''],
       ['Outcome', (one) => <Outcome entry={one} isOperator={isOperator} />],
     ],
@@ -102,7 +110,7 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
           request={request}
           path="/audit"
           fields={[
-            isOperator && ['actor', 'Who', 'sub, client or cmb@user (unverified)'],
+            isOperator && ['actor', 'Who', 'Name, sub or client'],
             isOperator && [
               'act',
               'What',
@@ -119,7 +127,9 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
         />
         {isOperator ? <AsJsonLines href={linkOf('/ops/audit.jsonl', sent(request))} /> : null}
       </Panel>
-      <Panel>{list}</Panel>
+      <Panel>
+        {filter instanceof Problem ? <Notice kind="warn" title={filter.message} /> : list}
+      </Panel>
     </>,
   )
 }
@@ -130,14 +140,14 @@ const FILTERS = ['actor', 'act', 'target', 'case', 'since', 'until'] as const
 const sent = (request: ConsoleRequest) =>
   Object.fromEntries(FILTERS.map((name) => [name, asked(request, name)]))
 
-function filterOf(request: ConsoleRequest) {
+async function filterOf(request: ConsoleRequest) {
   const { actor, act, target, case: caseReference } = sent(request)
   const atMs = (name: string): number | undefined => {
     const at = momentOf(request, name)
     return at === undefined ? undefined : at * 1000
   }
   return {
-    actorId: actor,
+    actorId: await idNamedBy(request.deps, 'actor', actor),
     act,
     target,
     caseReference,
@@ -155,8 +165,9 @@ async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Ch
   )
 }
 
-const Target = ({ entry }: { entry: AuditEntry }) => (
+const Target = ({ entry, name }: { entry: AuditEntry; name: string | undefined }) => (
   <>
+    {name === undefined ? null : <div>{name}</div>}
     <span class="small">{entry.target}</span>
     {entry.comment === undefined ? null : <div class="small soft">“{entry.comment}”</div>}
     <Changes entry={entry} />
@@ -247,6 +258,11 @@ export const auditRoutes: readonly Mounted[] = [
   { path: '/audit', tenant: true, page: auditPage },
   {
     path: '/audit.jsonl',
-    page: (request) => auditLines(request.deps, filterOf(request)),
+    async page(request) {
+      const filter = await orProblem(filterOf(request))
+      return filter instanceof Problem
+        ? nothingHere(request, filter.message, '/audit', 422)
+        : auditLines(request.deps, filter)
+    },
   },
 ]

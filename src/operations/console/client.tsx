@@ -5,11 +5,12 @@ import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
 import { count, lockWords, span, STATE, when } from './format.ts'
+import { Now } from './deliveries.tsx'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from '../acts/instances.ts'
 import { SOURCE } from './registered.tsx'
 import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
-import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
+import { type ConsoleRequest, isAdministrator, linkOf, mayAct, type Mounted } from './request.ts'
 
 /**
  * The page of one client: its registration, the age of its secrets, which of its addresses answer,
@@ -44,7 +45,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
         <Panel title="Guards">
           <div>{guards(now)}</div>
         </Panel>
-        {now === undefined ? null : <Deliveries now={now} />}
+        {now === undefined ? null : <Deliveries request={request} now={now} />}
         <StreamPanel now={stream} client={client} nowMs={nowMs} />
       </Live>
       {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
@@ -114,7 +115,7 @@ const STATES: readonly DeliveryState[] = [
   'closed',
 ]
 
-const Deliveries = ({ now }: { now: InstanceNow }) => (
+const Deliveries = ({ request, now }: { request: ConsoleRequest; now: InstanceNow }) => (
   <Panel title="Deliveries">
     <Table
       label="Deliveries by state"
@@ -127,6 +128,11 @@ const Deliveries = ({ now }: { now: InstanceNow }) => (
       ])}
       none=""
     />
+    {mayAct(request) && now.counts.rejected + now.counts.failed > 0 ? (
+      <Now request={request} fields={{ client_id: now.clientId }}>
+        Try all rejected and failed ones now
+      </Now>
+    ) : null}
   </Panel>
 )
 

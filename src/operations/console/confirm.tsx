@@ -3,6 +3,7 @@ import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
+import { withoutMicrosoft } from './microsoft-down.tsx'
 import { consolePage, Hidden, Panel } from './layout.tsx'
 import { type ConsoleRequest, linkOf, pageLink } from './request.ts'
 
@@ -37,8 +38,10 @@ interface Act {
   back: { href: string; label?: string }
 }
 
-export function confirmPage(request: ConsoleRequest, act: Act): Response {
+export async function confirmPage(request: ConsoleRequest, act: Act): Promise<Response> {
   const { title, at, source, problem, facts, notices, after, button, back } = act
+  const mustSignIn = button !== undefined && !isFresh(request.viewer.session, request.now)
+  const advice = mustSignIn ? await withoutMicrosoft(request.deps, request.checks) : undefined
   return consolePage(
     request,
     { title, at, status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -47,9 +50,7 @@ export function confirmPage(request: ConsoleRequest, act: Act): Response {
       {notices}
       <Facts items={facts} />
       {after}
-      {button === undefined || isFresh(request.viewer.session, request.now) ? null : (
-        <SignInAgain request={request} />
-      )}
+      {mustSignIn ? <SignInAgain request={request} advice={advice} /> : null}
       <form class="stack" method="post" action={pageLink(request, act.action)}>
         {button === undefined ? null : (
           <>
@@ -94,7 +95,13 @@ export function problemOf(
  * Asks for a recent sign-in, so that an attacker at an unattended console cannot act. The sign-in
  * opens in another tab, so that the form keeps what was filled in.
  */
-const SignInAgain = ({ request }: { request: ConsoleRequest }) => (
+const SignInAgain = ({
+  request,
+  advice,
+}: {
+  request: ConsoleRequest
+  advice: Child | undefined
+}) => (
   <Notice
     kind="warn"
     title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
@@ -112,6 +119,7 @@ const SignInAgain = ({ request }: { request: ConsoleRequest }) => (
       </a>
       , then come back here and go on. What you filled in stays.
     </p>
+    {advice === undefined ? null : <p>{advice}</p>}
   </Notice>
 )
 

@@ -147,7 +147,7 @@ const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
 
 const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
-const again = (request: ConsoleRequest, one: Delivery): string => `Try again ${named(request, one)}`
+const again = (request: ConsoleRequest, one: Delivery): string => `Try now: ${named(request, one)}`
 
 /** Returns the cell that names the user and the device of a delivery. */
 export async function whoseOf(
@@ -203,7 +203,7 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
   <>
     {mayAct(request) && FAILED.includes(delivery.state) ? (
       <Now request={request} fields={{ id: delivery.id }} small label={again(request, delivery)}>
-        Try again
+        Try now
       </Now>
     ) : null}
     {mayAct(request) && delivery.state === 'pending' ? (
@@ -218,8 +218,11 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
       </Now>
     ) : null}
     {isAdministrator(request) && OPEN.includes(delivery.state) ? (
-      <a href={closeLink(`id ${delivery.id}`)} aria-label={`Close ${named(request, delivery)}`}>
-        Close
+      <a
+        href={closeLink(`id ${delivery.id}`)}
+        aria-label={`Close this delivery: ${named(request, delivery)}`}
+      >
+        Close this delivery
       </a>
     ) : null}
   </>
@@ -247,7 +250,7 @@ function Many({
   return (
     <>
       {mayAct(request) && FAILED.includes(state) ? (
-        <Panel title="Try many again">
+        <Panel title="Try all now">
           <p class="soft">
             Every rejected or failed delivery becomes pending again and is attempted at once. A
             delivered logout token is not sent again.
@@ -255,17 +258,17 @@ function Many({
           <div class="stack">
             {all.map(([which, id, to]) => (
               <Now request={request} fields={{ [which]: id }}>
-                All to {URL.canParse(to) ? new URL(to).host : to}
+                Try all to {to} now
               </Now>
             ))}
             <Now request={request} fields={{ all: 'yes' }}>
-              All, everywhere
+              Try all rejected and failed ones now
             </Now>
           </div>
         </Panel>
       ) : null}
       {isAdministrator(request) && OPEN.includes(state) ? (
-        <Panel title="Close many">
+        <Panel title="Close all">
           <p class="soft">
             For an instance that no longer exists, or an address that was replaced: all pending,
             rejected and failed deliveries.
@@ -284,7 +287,7 @@ function Many({
 }
 
 /** A button that makes deliveries due now. It needs no confirmation, because it ends nothing. */
-const Now = ({
+export const Now = ({
   request,
   act = 'redrive',
   fields,
@@ -387,11 +390,17 @@ async function close(
       at: '/deliveries',
       source,
       problem,
-      facts: [...facts, ['Then', 'The broker no longer sends it.']],
+      facts: [
+        ...facts,
+        [
+          'Then',
+          'The broker never sends it. Without a guard, the instance does not learn that the session has ended.',
+        ],
+      ],
       action: '/deliveries/close',
       fields: { which: named },
       reason,
-      button: 'Close',
+      button: which.id === undefined ? 'Close all of them' : 'Close this delivery',
       back: { href: linkOf('/ops/deliveries', { state: 'pending' }) },
     })
   const { caseReference, comment = '' } = caseAndCommentIn(sent)

@@ -20,6 +20,7 @@ import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
 import type { LivePages } from './live.ts'
 import { lockRoutes } from './locks.tsx'
+import { acknowledge } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
 import { redriveAs } from '../acts/deliveries.ts'
@@ -32,6 +33,7 @@ import { sessionRoutes } from './sessions.tsx'
 import { streamRoutes } from './stream.tsx'
 import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
 import { userRoutes } from './user.tsx'
+import { usersRoutes } from './users.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import {
   closedPage,
@@ -59,6 +61,7 @@ const ROUTES: readonly Mounted[] = [
   ...sessionRoutes,
   ...streamRoutes,
   ...userRoutes,
+  ...usersRoutes,
   { path: '/fresh', tenant: true, page: freshPage },
   { path: '/guards', page: guardsPage },
   { path: '/webhooks', page: webhooksPage },
@@ -87,20 +90,21 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
       deps.clock.now(),
     ),
   )
-  endpoints.get('/ops/callback', (c) => consoleCallback(deps, c, deps.clock.now()))
+  endpoints.get('/ops/callback', (c) => consoleCallback(deps, c, checks, deps.clock.now()))
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
   const signOut: Mounted = {
     path: '/sign-out',
     need: 'audit',
     form: ({ c, viewer, now }) => leave(deps, c, viewer, now),
   }
-  mount(endpoints, deps, '/ops', (c) => operatorAt(deps, c), [
+  mount(endpoints, deps, '/ops', (c) => operatorAt(deps, c, checks), [
     { path: '', page: (request) => overviewPage(request, checks) },
     signOut,
+    { path: '/acknowledge', form: (request, form) => acknowledge(request, form, checks) },
     ...ROUTES,
   ])
   mountLive(endpoints, deps, live)
-  mountBoard(endpoints, deps)
+  mountBoard(endpoints, deps, checks)
   return endpoints
 }
 
@@ -125,12 +129,16 @@ export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
 type Entering = (c: Context) => Promise<ConsoleRequest | Response>
 
 /** Returns the request of a signed-in operator, or the page that says why it is rejected. */
-async function operatorAt(deps: Deps, c: Context): Promise<ConsoleRequest | Response> {
+async function operatorAt(
+  deps: Deps,
+  c: Context,
+  checks: Checks,
+): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
   const visitor = await visitorOf(deps, c, now, true)
-  if (visitor.is === 'nobody') return notSignedInPage(deps, c, visitor.why)
+  if (visitor.is === 'nobody') return notSignedInPage(deps, c, checks, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
-  return withoutNul({ deps, c, viewer: visitor.operator, now })
+  return withoutNul({ deps, c, viewer: visitor.operator, now, checks })
 }
 
 /**
@@ -234,10 +242,10 @@ function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
  * Mounts bull-board and its files for signed-in operators. Its button Retry is a redrive of that
  * revocation's deliveries. Rejects every other act, whatever bull-board offers.
  */
-function mountBoard(endpoints: Hono, deps: Deps): void {
+function mountBoard(endpoints: Hono, deps: Deps, checks: Checks): void {
   const board = queueBoard(deps)
   const guard = async (c: Context): Promise<Response | undefined> => {
-    const request = await operatorAt(deps, c)
+    const request = await operatorAt(deps, c, checks)
     if (request instanceof Response) return request
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return retried(request)
     if (board === undefined)

@@ -1,5 +1,7 @@
+import type { Child } from 'hono/jsx'
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
+import { targetName, tenantName } from '../acts/names.ts'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
 import { Hidden, Panel, Table } from './layout.tsx'
 import { plural, when } from './format.ts'
@@ -14,13 +16,11 @@ const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   tend_subscription: 'Renew the subscription',
 }
 
-export function FailedWork({
-  request,
-  work,
-}: {
-  request: ConsoleRequest
-  work: readonly QueuedMicrosoftWork[]
-}) {
+export async function failedWorkPanel(
+  request: ConsoleRequest,
+  work: readonly QueuedMicrosoftWork[],
+): Promise<Child> {
+  const { deps } = request
   if (work.length === 0) return null
   const nowMs = request.deps.clock.nowMs()
   return (
@@ -28,13 +28,15 @@ export function FailedWork({
       <Table
         label="Failed at Microsoft"
         head={['What', 'Tenant', 'User', 'Asked for', 'Last answer']}
-        rows={work.map((one) => [
-          WHAT[one.kind],
-          <span class="small">{one.tid}</span>,
-          one.kind === 'tend_subscription' ? '' : <span class="small">{one.oid}</span>,
-          when(one.askedAtMs, nowMs),
-          one.lastError ?? '',
-        ])}
+        rows={await Promise.all(
+          work.map(async (one) => [
+            WHAT[one.kind],
+            await tenantName(deps, one.tid),
+            (await targetName(deps, `user ${one.tid} ${one.oid}`)) ?? one.oid,
+            when(one.askedAtMs, nowMs),
+            one.lastError ?? '',
+          ]),
+        )}
         none=""
       />
       {work.length < MOST_SHOWN ? null : (

@@ -1,6 +1,6 @@
 import type { Delivery, Lock, Session } from '../../../db/types.ts'
 import { isNoClient } from '../acts/instances.ts'
-import { actorName, userName } from '../acts/names.ts'
+import { actorName, tenantName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
@@ -122,7 +122,7 @@ export async function covered(
     case 'client':
       return `Every user of ${nameOf(deps, selector.clientId)}`
     case 'tenant':
-      return `Every user of the tenant ${(await deps.store.findTenant(selector.tid))?.name ?? selector.tid}`
+      return `Every user of the tenant ${await tenantName(deps, selector.tid)}`
     case 'everything':
       return 'Every user, everywhere'
   }
@@ -169,11 +169,9 @@ export async function lockWords(request: Reading, lock: Lock): Promise<string> {
   ].join('')
 }
 
-/** Returns when a lock ends, to the minute, or that an administrator must lift it. */
+/** Returns when a lock ends, or that an administrator must lift it. */
 export const untilOf = ({ endsAt }: { endsAt?: number | undefined }): string =>
-  endsAt === undefined
-    ? 'an administrator lifts it'
-    : `${new Date(endsAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  endsAt === undefined ? 'an administrator lifts it' : when(endsAt * 1000, 0)
 
 export const howMany = (end: {
   sessions: number

@@ -1,11 +1,19 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
-import { count, lockWords, plural, when } from './format.ts'
-import { type Health, healthOf, type InstanceNow, type TargetNow } from '../acts/instances.ts'
-import { type ConsoleRequest, linkOf } from './request.ts'
+import { count, lockWords, plural, STATE, when } from './format.ts'
+import type { Column } from './layout.tsx'
+import { listOf } from './list.tsx'
+import {
+  type Health,
+  healthOf,
+  type InstanceNow,
+  type TargetNow,
+  worstFirst,
+} from '../acts/instances.ts'
+import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
 
 /**
- * Table cells about an instance: which of its logout addresses answer, and what its guards enforce.
+ * The list of instances, and its cells: which logout addresses answer, and what guards enforce.
  */
 
 const HEALTH_TAG: Record<Health, string> = {
@@ -15,12 +23,8 @@ const HEALTH_TAG: Record<Health, string> = {
   good: 'tag',
 }
 
-/** Says that an instance is locked, and what is wrong with it. */
-export async function stateOf(
-  request: ConsoleRequest,
-  one: InstanceNow | undefined,
-): Promise<Child> {
-  if (one === undefined) return ''
+/** Says what is wrong with an instance, and that it is locked. */
+async function stateOf(request: ConsoleRequest, one: InstanceNow): Promise<Child> {
   const { health, why } = healthOf(one)
   const isShown = one.lock === undefined || health !== 'good'
   return (
@@ -37,8 +41,52 @@ export async function stateOf(
   )
 }
 
-export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
-  one === undefined || one.targets.length === 0 ? (
+const counted = (
+  state: 'pending' | 'rejected' | 'failed',
+): [Column, (one: InstanceNow) => Child] => [
+  { name: STATE[state].words.replace(/^./, (letter) => letter.toUpperCase()), end: true },
+  ({ clientId, counts }) =>
+    counts[state] === 0 ? (
+      <span class="zero">0</span>
+    ) : (
+      <a href={linkOf('/ops/deliveries', { client: clientId, state })}>
+        <span class={state === 'pending' ? 'pending' : 'hurt'}>{count(counts[state])}</span>
+      </a>
+    ),
+]
+
+/** Lists instances, those with problems first. */
+export const instanceList = (
+  request: ConsoleRequest,
+  instances: readonly InstanceNow[],
+): Promise<Child> =>
+  listOf<InstanceNow>(request, {
+    label: 'Instances',
+    columns: [
+      [
+        'Instance',
+        ({ clientId, name, registered }) => (
+          <>
+            <strong>
+              <a href={clientLink(clientId)}>{name}</a>
+            </strong>{' '}
+            {registered ? null : <span class="tag calm">removed</span>}
+          </>
+        ),
+      ],
+      ['State', (one) => stateOf(request, one)],
+      counted('pending'),
+      counted('rejected'),
+      counted('failed'),
+      ['Logout addresses', (one) => addresses(one, request.deps.clock.nowMs())],
+      ['Guards', guards],
+    ],
+    entries: worstFirst(instances),
+    none: 'No instance is registered yet: cmb clients add registers one.',
+  })
+
+const addresses = (one: InstanceNow, nowMs: number): Child =>
+  one.targets.length === 0 ? (
     <span class="soft">none</span>
   ) : (
     one.targets.map((target) => <Address target={target} nowMs={nowMs} />)

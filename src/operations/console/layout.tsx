@@ -4,6 +4,7 @@ import { readAsset, styleSheet } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton, Notice, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page, type PageOptions } from '../../pages/layout.tsx'
+import { version } from '../../runtime/version.ts'
 import { whoIs } from './format.ts'
 import { asked, baseOf, type ConsoleRequest, pageLink } from './request.ts'
 
@@ -16,6 +17,7 @@ export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/ten
 
 const WAYS = [
   ['', 'Overview'],
+  ['/users', 'Users'],
   ['/sessions', 'Sessions'],
   ['/revoke', 'Revoke'],
   ['/locks', 'Locks'],
@@ -30,7 +32,7 @@ const WAYS = [
 ] as const
 type Way = (typeof WAYS)[number][0]
 const ADMINISTRATORS: readonly Way[] = ['/revoke', '/setup']
-const TENANTS: readonly Way[] = ['', '/sessions', '/locks', '/revocations', '/audit']
+const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
 
 const wayLink = (request: ConsoleRequest, way: Way): string =>
   way === '/setup' ? way : pageLink(request, way)
@@ -134,10 +136,19 @@ function Nav({
           <PageLinks links={links} at={here} />
         </details>
       </nav>
+      {request.viewer.tenant === undefined ? <Place config={request.deps.config} /> : null}
       <Who request={request} />
     </>
   )
 }
+
+/** Says which broker this is, so that operators do not take one for another. */
+const Place = ({ config: { environment, issuer } }: Pick<ConsoleRequest['deps'], 'config'>) => (
+  <p class="place">
+    {environment === undefined ? null : <span class="tag wait">{environment}</span>}{' '}
+    {new URL(issuer).host} <small>{version()}</small>
+  </p>
+)
 
 /** The viewer's name and role. A tenant's administrator signs out on the account page. */
 function Who({ request }: { request: ConsoleRequest }) {
@@ -193,7 +204,11 @@ export function consolePage(
       title: options.title,
       status: options.status,
       script: options.script,
-      console: { nav, sheet: CONSOLE_SHEET[baseOf(request)].href },
+      console: {
+        nav,
+        sheet: CONSOLE_SHEET[baseOf(request)].href,
+        place: deps.config.environment ?? new URL(deps.config.issuer).host,
+      },
       config: deps.config,
       live: live && !paused ? { events: '/ops/live' } : undefined,
     },

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
+import { Problem } from '../../clients/problem.ts'
 import { Button, LinkButton } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
@@ -117,6 +118,13 @@ export function Filters({
     </form>
   )
 }
+
+/** Returns the problem of a filter that names no one, so that the page can say it. */
+export const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
+  filter.catch((error: unknown) => {
+    if (error instanceof Problem) return error
+    throw error
+  })
 
 export const CsvLink = ({ request, list }: { request: ConsoleRequest; list: string }) => (
   <p>

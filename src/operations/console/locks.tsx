@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
 import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
+import { tenantName } from '../acts/names.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
 import { Problem } from '../../clients/problem.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
@@ -140,11 +141,10 @@ const OtherLocks = ({ request }: { request: ConsoleRequest }) => (
  */
 async function targetWords({ deps }: ConsoleRequest, target: LockTarget): Promise<TargetWords> {
   if (target.kind === 'client') return { words: `The instance ${nameOf(deps, target.clientId)}` }
-  if (target.kind === 'tenant')
-    return { words: `The tenant ${(await deps.store.findTenant(target.tid))?.name ?? target.tid}` }
+  if (target.kind === 'tenant') return { words: `The tenant ${await tenantName(deps, target.tid)}` }
   const user = await deps.store.findSubjectByUser(target.tid, target.oid)
   return user === undefined
-    ? { words: `The user ${target.oid} of tenant ${target.tid}` }
+    ? { words: `The user ${target.oid} of ${await tenantName(deps, target.tid)}` }
     : { words: whoIs({ user }), sub: user.sub }
 }
 
@@ -270,7 +270,13 @@ async function lockCheck(
       ),
       typed: typedFor(target),
       button: 'Lock now',
-      back: { href: isClient ? clientLink(draft.client) : pageLink(request, '/locks') },
+      back: {
+        href: isClient
+          ? clientLink(draft.client)
+          : draft.user.startsWith('u_')
+            ? userLink(request, draft.user)
+            : pageLink(request, '/locks'),
+      },
     })
   } catch (error) {
     return rejected(request, draft, target, error)

@@ -6,15 +6,15 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { consolePage, Figures, Live, Panel, Table } from './layout.tsx'
-import { askedAgain, FailedWork } from './failed-work.tsx'
-import { addresses, guards, stateOf } from './instance-cells.tsx'
-import { type InstanceNow, instancesNow, isWatched, worstFirst } from '../acts/instances.ts'
+import { consolePage, Done, Figures, Live, Panel, Table } from './layout.tsx'
+import { askedAgain, failedWorkPanel } from './failed-work.tsx'
+import { instanceList } from './instance-cells.tsx'
+import { type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
 import { lockList } from './locks.tsx'
-import { Problems } from './problems.tsx'
+import { ACKNOWLEDGED, Problems } from './problems.tsx'
 import { revocationList } from './revocations.tsx'
-import { count, span } from './format.ts'
-import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
+import { count, span, when } from './format.ts'
+import type { ConsoleRequest } from './request.ts'
 
 /**
  * The first page of the console: current problems, the state of each instance, deliveries, the time
@@ -44,13 +44,14 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     { title: 'Overview', at: '', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
+      <Done request={request} results={ACKNOWLEDGED} name="acknowledged" />
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
-      {await instancesPanel(request, instances)}
+      <Live id="instances">
+        <Panel title="Instances">{await instanceList(request, instances.filter(isWatched))}</Panel>
+      </Live>
       {await lockedPanel(request, locks)}
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
-      <Live id="given-up">
-        <FailedWork request={request} work={failedWork} />
-      </Live>
+      <Live id="given-up">{await failedWorkPanel(request, failedWork)}</Live>
       <div class="pair">
         <Live id="times">
           <Panel title="Time until every instance knew">
@@ -87,25 +88,6 @@ const Now = ({
   </Live>
 )
 
-async function instancesPanel(
-  request: ConsoleRequest,
-  instances: readonly InstanceNow[],
-): Promise<Child> {
-  const shown = worstFirst(instances.filter(isWatched))
-  return (
-    <Live id="instances">
-      <Panel title="Instances">
-        <Table
-          label="Instances"
-          head={HEAD}
-          rows={await Promise.all(shown.map((one) => instanceRow(request, one)))}
-          none="No instance is registered yet: cmb clients add registers one."
-        />
-      </Panel>
-    </Live>
-  )
-}
-
 const lockedPanel = async (request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> => (
   <Live id="locks">
     {locks.length === 0 ? null : (
@@ -135,13 +117,19 @@ const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
     <Panel title="Brokers and workers">
       <Table
         label="Brokers and workers"
-        head={['Host', 'Kind', 'Version', 'Up for', 'Heartbeat', 'Work']}
+        head={['Process', 'Kind', 'Version', 'Up for', 'Heartbeat', 'Work']}
         rows={brokers.map((one) => [
           one.host,
           one.kind,
           one.version,
-          span(Math.max(0, nowMs - one.startedAtMs)),
-          `${span(one.heartbeatAgeMs)} ago`,
+          one.missing ? '' : span(Math.max(0, nowMs - one.startedAtMs)),
+          one.missing ? (
+            <>
+              <span class="tag bad">missing</span> since {when(one.seenAtMs, nowMs)}
+            </>
+          ) : (
+            `${span(one.heartbeatAgeMs)} ago`
+          ),
           one.work.replaceAll(',', ', '),
         ])}
         none=""
@@ -195,44 +183,6 @@ function Totals({
   )
 }
 
-const end = (name: string) => ({ name, end: true }) as const
-const HEAD = [
-  'Instance',
-  'State',
-  end('Pending'),
-  end('Rejected'),
-  end('Failed'),
-  'Logout addresses',
-  'Guards',
-]
-
-const number = (value: number, look: string, href: string): Child =>
-  value === 0 ? (
-    <span class="zero">0</span>
-  ) : (
-    <a href={href}>
-      <span class={look}>{count(value)}</span>
-    </a>
-  )
-
-async function instanceRow(request: ConsoleRequest, one: InstanceNow): Promise<Child[]> {
-  const list = (state: string): string => linkOf('/ops/deliveries', { client: one.clientId, state })
-  return [
-    <>
-      <strong>
-        <a href={clientLink(one.clientId)}>{one.name}</a>
-      </strong>{' '}
-      {one.registered ? null : <span class="tag calm">removed</span>}
-    </>,
-    await stateOf(request, one),
-    number(one.counts.pending, 'pending', list('pending')),
-    number(one.counts.rejected, 'hurt', list('rejected')),
-    number(one.counts.failed, 'hurt', list('failed')),
-    addresses(one, request.deps.clock.nowMs()),
-    guards(one),
-  ]
-}
-
 const PART = {
   up: { words: 'up', tag: 'tag' },
   down: { words: 'down', tag: 'tag bad' },
@@ -243,7 +193,7 @@ const partRows = (ready: Readiness): Child[][] =>
   partsOf(ready).map(([name, part]) => [
     <strong>{name}</strong>,
     <span class={PART[part.state].tag}>{PART[part.state].words}</span>,
-    part.problem ?? (part.engine === undefined ? '' : (ENGINE[part.engine] ?? part.engine)),
+    part.engine === undefined ? '' : (ENGINE[part.engine] ?? part.engine),
   ])
 
 const ENGINE: Record<string, string> = {

@@ -1,4 +1,5 @@
 import type { Subject } from '../../../db/types.ts'
+import { tenantName } from '../acts/names.ts'
 import { firstUsers } from '../acts/revocations.ts'
 import { Button, HiddenFields, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
@@ -114,10 +115,7 @@ async function tenantNames(
   const tids = [...new Set(users.map(({ tid }) => tid))]
   return new Map(
     await Promise.all(
-      tids.map(async (tid): Promise<[string, string]> => [
-        tid,
-        (await deps.store.findTenant(tid))?.name ?? tid,
-      ]),
+      tids.map(async (tid): Promise<[string, string]> => [tid, await tenantName(deps, tid)]),
     ),
   )
 }

@@ -1,8 +1,11 @@
 import type { Child } from 'hono/jsx'
-import type { Problem } from '../checks/readiness.ts'
-import { Live, Panel } from './layout.tsx'
-import { nameOf, plural, span, when } from './format.ts'
-import { clientLink, type ConsoleRequest } from './request.ts'
+import { type Problem, readinessOf } from '../checks/readiness.ts'
+import { Button } from '../../pages/components.tsx'
+import { acknowledgeAs } from '../acts/acknowledged.ts'
+import type { Checks } from '../checks/checks.ts'
+import { Hidden, Live, Panel } from './layout.tsx'
+import { count, nameOf, plural, span, when } from './format.ts'
+import { clientLink, type ConsoleRequest, linkOf, mayAct } from './request.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -28,6 +31,7 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   'postgres-clock': 'the-clock-is-wrong',
   secrets: 'broker_secret-leaked',
   instances: 'an-instance-is-down',
+  brokers: 'a-broker-is-missing',
   'guard-leases': 'a-guard-is-outdated-or-gone',
 }
 
@@ -40,8 +44,10 @@ export function Problems({
   verdict: string
   problems: readonly Problem[]
 }) {
-  const notes = problems.filter(({ urgency }) => urgency === 'note')
-  const urgent = problems.filter(({ urgency }) => urgency !== 'note')
+  const known = problems.filter((one) => one.acknowledged_by !== undefined)
+  const others = problems.filter((one) => one.acknowledged_by === undefined)
+  const notes = others.filter(({ urgency }) => urgency === 'note')
+  const urgent = others.filter(({ urgency }) => urgency !== 'note')
   return (
     <>
       <Live id="news" announced>
@@ -55,17 +61,33 @@ export function Problems({
             </p>
           ) : null}
           <Items request={request} problems={urgent} />
-          {notes.length === 0 ? null : (
-            <details>
-              <summary>{plural(notes.length, 'note')}</summary>
-              <Items request={request} problems={notes} />
-            </details>
-          )}
+          <Folded request={request} title={plural(notes.length, 'note')} problems={notes} />
+          <Folded
+            request={request}
+            title={`${count(known.length)} acknowledged`}
+            problems={known}
+          />
         </Panel>
       </Live>
     </>
   )
 }
+
+const Folded = ({
+  request,
+  title,
+  problems,
+}: {
+  request: ConsoleRequest
+  title: string
+  problems: readonly Problem[]
+}) =>
+  problems.length === 0 ? null : (
+    <details>
+      <summary>{title}</summary>
+      <Items request={request} problems={problems} />
+    </details>
+  )
 
 const Items = ({ request, problems }: { request: ConsoleRequest; problems: readonly Problem[] }) =>
   problems.length === 0 ? null : (
@@ -95,16 +117,44 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
           <strong>What to do:</strong> {fix}
         </p>
       )}
+      {urgency === 'now' || problem.acknowledged_by !== undefined || !mayAct(request) ? null : (
+        <form method="post" action="/ops/acknowledge">
+          <Hidden request={request} fields={{ id: problem.id }} />
+          <Button kind="quiet" small label={`Acknowledge: ${cause}`}>
+            Acknowledge
+          </Button>
+        </form>
+      )}
       <p class="small soft">
         {sinceMs === undefined ? null : (
           <>
             Since {when(sinceMs, nowMs)}, for {span(Math.max(0, nowMs - sinceMs))}.{' '}
           </>
         )}
+        {problem.acknowledged_by === undefined
+          ? null
+          : `Acknowledged by ${problem.acknowledged_by}. `}
         {runbook === undefined ? null : <Runbook request={request} section={runbook} />}
       </p>
     </li>
   )
+}
+
+/** Acknowledges a problem. One that has changed since the page was shown is not acknowledged. */
+export async function acknowledge(
+  { deps, c, viewer, now }: ConsoleRequest,
+  form: URLSearchParams,
+  checks: Checks,
+): Promise<Response> {
+  const { problems } = await readinessOf(deps, checks)
+  const id = form.get('id') ?? ''
+  const isThere = problems.some((one) => one.id === id && one.urgency !== 'now')
+  if (isThere) await acknowledgeAs(deps, viewer.caller, { id, now, problems })
+  return c.redirect(linkOf('/ops', { acknowledged: isThere ? 'yes' : 'no' }), 303)
+}
+export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
+  yes: 'Acknowledged. It counts again when its words change.',
+  no: 'The problem has changed or ended. Nothing was acknowledged.',
 }
 
 /** Names the things that a problem concerns. A single instance is a link to its page. */

@@ -2,58 +2,23 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../../db/types.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
 import { instancesNow } from '../acts/instances.ts'
-import { addresses, guards, stateOf } from './instance-cells.tsx'
+import { instanceList } from './instance-cells.tsx'
 import { when } from './format.ts'
 import { listOf } from './list.tsx'
-import { clientLink, type ConsoleRequest, type Mounted } from './request.ts'
+import type { ConsoleRequest, Mounted } from './request.ts'
 
 /**
  * The pages of the registered instances and of the signing keys. They change nothing: `cmb` and the
  * admin API do.
  */
 
-async function clientsPage(request: ConsoleRequest): Promise<Response> {
-  const { deps } = request
-  const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
-  const list = await listOf<Client>(request, {
-    label: 'Registered instances',
-    columns: [
-      [
-        'Instance',
-        ({ clientId, metadata }) => (
-          <>
-            <strong>
-              <a href={clientLink(clientId)}>{metadata.name}</a>
-            </strong>
-            <div class="small">
-              <code>{clientId}</code>
-            </div>
-          </>
-        ),
-      ],
-      ['State', ({ clientId }) => stateOf(request, instances.get(clientId))],
-      ['Registered by', ({ source }) => SOURCE[source]],
-      ['Who may use it', (one) => <span class="small">{whoMay(one)}</span>],
-      [
-        'Authenticates by',
-        ({ metadata }) => <span class="small">{AUTH[metadata.authMethod]}</span>,
-      ],
-      [
-        'Logout addresses',
-        ({ clientId }) => addresses(instances.get(clientId), deps.clock.nowMs()),
-      ],
-      ['Guards', ({ clientId }) => guards(instances.get(clientId))],
-      ['Changed', ({ updatedAt }) => when(updatedAt * 1000, deps.clock.nowMs())],
-    ],
-    entries: deps.clients.list(),
-    none: 'No instance is registered yet.',
-  })
-  return consolePage(
+const clientsPage = async (request: ConsoleRequest): Promise<Response> =>
+  consolePage(
     request,
     { title: 'Instances', at: '/clients', live: true },
     <Live id="clients">
       <Panel>
-        {list}
+        {await instanceList(request, await instancesNow(request.deps))}
         <p class="soft small">
           Change one where it was registered: in the clients file, with cmb clients, or by the admin
           API.
@@ -61,7 +26,6 @@ async function clientsPage(request: ConsoleRequest): Promise<Response> {
       </Panel>
     </Live>,
   )
-}
 
 export const SOURCE: Record<Client['source'], string> = {
   file: 'the clients file',
@@ -70,20 +34,6 @@ export const SOURCE: Record<Client['source'], string> = {
   demo: 'the demo',
   broker: 'the broker',
 }
-const AUTH: Record<Client['metadata']['authMethod'], string> = {
-  client_secret_basic: 'a secret',
-  client_secret_post: 'a secret',
-  private_key_jwt: 'a key of its own',
-  none: 'PKCE alone (public)',
-}
-
-function whoMay({ source, metadata }: Client): string {
-  if (source === 'broker') return 'Operators and administrators'
-  if (!metadata.grants.includes('authorization_code')) return 'No user: it acts for itself'
-  const whose = metadata.tenants === undefined ? 'Every tenant' : metadata.tenants.join(', ')
-  return metadata.appRole === undefined ? whose : `${whose}, with ${metadata.appRole}`
-}
-
 const KEY = {
   active: { words: 'signs', tag: 'tag' },
   next: { words: 'comes next', tag: 'tag calm' },

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Session, Tenant } from '../../../db/types.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
+import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 
 /** A request of the console: the viewer, the query, and the addresses of pages. */
@@ -21,6 +22,8 @@ export interface ConsoleRequest {
   c: Context
   viewer: Viewer
   now: number
+  /** Undefined for the administrator of a tenant, to whom the broker's state is not shown. */
+  checks?: Checks | undefined
 }
 
 /** A page and a form of the console, by their path after /ops and /tenant. */

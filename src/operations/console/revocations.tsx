@@ -7,19 +7,20 @@ import type {
   RevocationFilter,
 } from '../../../db/types.ts'
 import { Facts, Notice } from '../../pages/components.tsx'
+import { Problem } from '../../clients/problem.ts'
 import { REASONS } from '../../protocol/revocation.ts'
 import { whoseOf } from './deliveries.tsx'
 import { consolePage, Done, Live, Panel, nothingHere, Table } from './layout.tsx'
 import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
-import { MOST_ENTRIES } from '../acts/search.ts'
+import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
-import { exportAs, userIn } from '../acts/scope.ts'
+import { exportAs } from '../acts/scope.ts'
 import {
   actorWords,
   count,
@@ -42,8 +43,9 @@ import {
   listOf,
   MOMENT,
   momentOf,
+  orProblem,
 } from './list.tsx'
-import { asked, caseLink, type ConsoleRequest, type Mounted, pageLink, tidOf } from './request.ts'
+import { asked, caseLink, type ConsoleRequest, type Mounted, tidOf } from './request.ts'
 
 /** The log of revocations, as a list and as CSV, and each with its deliveries and their proof. */
 
@@ -114,41 +116,35 @@ async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> 
 }
 
 /**
- * Returns the filter of the list, or undefined if its text matches no user, or several. Only
- * operators see cases, actors and instances, so an administrator of a tenant cannot filter by them.
+ * Returns the filter of the list. Only operators see cases, actors and instances, so an
+ * administrator of a tenant cannot filter by them.
+ * @throws Problem if a name fits no user or actor, or several
  */
-async function filterOf(request: ConsoleRequest): Promise<RevocationFilter | undefined> {
-  const { deps, viewer } = request
+async function filterOf(request: ConsoleRequest): Promise<RevocationFilter> {
+  const { deps } = request
   const tid = tidOf(request)
-  const [text, reason] = [asked(request, 'user'), asked(request, 'reason')]
-  const filter = {
+  const reason = asked(request, 'reason')
+  return {
     tid,
+    sub: await idNamedBy(deps, 'user', asked(request, 'user'), tid),
     reason: reason !== undefined && isReason(reason) ? reason : undefined,
     since: momentOf(request, 'since'),
     until: momentOf(request, 'until'),
     ...(tid === undefined && {
       clientId: asked(request, 'client'),
       caseReference: asked(request, 'case'),
-      actorId: asked(request, 'actor'),
+      actorId: await idNamedBy(deps, 'actor', asked(request, 'actor')),
     }),
   }
-  if (text === undefined) return filter
-  const { users, more } = text.startsWith('u_')
-    ? { users: [await userIn(deps, viewer.caller.actor, text)], more: false }
-    : await deps.store.searchUsers({ text, tid, limit: 2 })
-  const [only] = users
-  return users.length === 1 && !more && only !== undefined
-    ? { ...filter, sub: only.sub }
-    : undefined
 }
 
 async function revocationsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const isOperator = tidOf(request) === undefined
   const { place, before } = numberedPlace(request)
-  const [filter, user = ''] = [await filterOf(request), asked(request, 'user')]
+  const filter = await orProblem(filterOf(request))
   const found =
-    filter === undefined
+    filter instanceof Problem
       ? { found: [], searchedTo: undefined }
       : await deps.store.pageOfRevocations({
           ...filter,
@@ -181,19 +177,14 @@ async function revocationsPage(request: ConsoleRequest): Promise<Response> {
               'Why',
               [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)],
             ],
-            isOperator && ['actor', 'By', 'sub, client or cmb@user (unverified)'],
+            isOperator && ['actor', 'By', 'Name, sub or client'],
             ['since', 'From (UTC)', MOMENT],
             ['until', 'Before (UTC)', MOMENT],
           ]}
         />
         <CsvLink request={request} list="revocations" />
       </Panel>
-      {filter === undefined ? (
-        <Notice kind="warn" title="These words do not match exactly one user.">
-          <a href={pageLink(request, '/search', { q: user })}>Search for them</a>, and follow
-          “Revocations of this user”.
-        </Notice>
-      ) : null}
+      {filter instanceof Problem ? <Notice kind="warn" title={filter.message} /> : null}
       <Live id="log">
         <Panel>
           {await revocationList(request, 'Revocations', shown, 'No revocation matches.', {

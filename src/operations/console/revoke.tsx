@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { RevocationPreview, Subject } from '../../../db/types.ts'
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Problem } from '../../clients/problem.ts'
 import { Notice } from '../../pages/components.tsx'
@@ -70,12 +71,15 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
 const GONE = 'There is no such user or session here. Nothing was changed.'
 
 /** Returns the word to type before many users are signed out, or undefined if it is one user. */
-function typedFor(selectors: readonly Selector[]): { word: string; meaning?: string } | undefined {
+async function typedFor(
+  deps: ConsoleRequest['deps'],
+  selectors: readonly Selector[],
+): Promise<{ word: string; meaning?: string } | undefined> {
   const [only] = selectors
   if (selectors.length > 1)
     return { word: String(selectors.length), meaning: ', the number of users,' }
   if (only?.kind === 'client') return { word: only.clientId }
-  if (only?.kind === 'tenant') return { word: only.tid }
+  if (only?.kind === 'tenant') return { word: await tenantName(deps, only.tid) }
   return only?.kind === 'everything' ? { word: 'everything' } : undefined
 }
 
@@ -174,12 +178,14 @@ async function check(
       action: '/revoke',
       fields: { kind, value, client, seen: numberText(request, seen) },
       more: <PickedFields subs={users} />,
-      typed: typedFor(selectors),
+      typed: await typedFor(deps, selectors),
       button: 'Revoke now',
       back:
         kind === 'users'
           ? { href: `/ops/revoke?${userQuery(users)}`, label: 'Change' }
-          : { href: pageLink(request, '/sessions') },
+          : {
+              href: kind === 'subject' ? userLink(request, value) : pageLink(request, '/sessions'),
+            },
     })
   } catch (error) {
     if (error instanceof Problem) return unknown(request, draft)
@@ -275,7 +281,8 @@ async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promis
   const seen = numberIn(request, form.get('seen') ?? '') ?? Number.MAX_SAFE_INTEGER
   const before = await numbersOf(request, selectors, seen)
   const isLeft = before.includes(undefined)
-  const problem = isLeft ? problemOf(request, form, { typed: typedFor(selectors) }) : undefined
+  const typed = await typedFor(deps, selectors)
+  const problem = isLeft ? problemOf(request, form, { typed }) : undefined
   if (problem !== undefined) return check(request, form, seen, problem)
   const done: number[] = []
   try {

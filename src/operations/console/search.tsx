@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import { tenantName } from '../acts/names.ts'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
 import { consolePage, Panel, Table } from './layout.tsx'
 import { covered, plural, REASON, when, whoIs } from './format.ts'
@@ -97,7 +98,7 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
     when(at * 1000, nowMs),
   ])
   return [
-    usersOf(request, hits),
+    await usersOf(request, hits),
     {
       title: 'Instances',
       head: ['Instance', 'ID'],
@@ -116,14 +117,16 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
   ]
 }
 
-const usersOf = (request: ConsoleRequest, { users }: Hits): Group => ({
+const usersOf = async (request: ConsoleRequest, { users }: Hits): Promise<Group> => ({
   title: 'Users',
   head: ['User', 'Tenant', 'Object ID'],
-  rows: users.map((user) => [
-    <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>,
-    <span class="small">{user.tid}</span>,
-    <span class="small">{user.oid}</span>,
-  ]),
+  rows: await Promise.all(
+    users.map(async (user) => [
+      <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>,
+      await tenantName(request.deps, user.tid),
+      <span class="small">{user.oid}</span>,
+    ]),
+  ),
 })
 
 const sessionsOf = (request: ConsoleRequest, { sessions }: Hits): Group => ({

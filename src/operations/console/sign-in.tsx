@@ -18,6 +18,8 @@ import {
   type Rejection,
   clearConsoleCookie,
 } from './console-session.ts'
+import type { Checks } from '../checks/checks.ts'
+import { withoutMicrosoft } from './microsoft-down.tsx'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 import { linkOf, type Viewer } from './request.ts'
 
@@ -79,7 +81,12 @@ const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undef
  * Receives the authorization response. Checks that it belongs to this browser, attempt and issuer,
  * redeems the code in this process, and issues the pass.
  */
-export async function consoleCallback(deps: Deps, c: Context, now: number): Promise<Response> {
+export async function consoleCallback(
+  deps: Deps,
+  c: Context,
+  checks: Checks,
+  now: number,
+): Promise<Response> {
   const pending = readPending(deps, c, now)
   const { state, iss, code, error } = c.req.query()
   if (
@@ -90,7 +97,7 @@ export async function consoleCallback(deps: Deps, c: Context, now: number): Prom
   )
     return lost(deps, c)
   deleteCookie(c, COOKIE, ATTRIBUTES)
-  if (code === undefined) return turnedAway(deps, c, error)
+  if (code === undefined) return turnedAway(deps, c, checks, error)
   const redeemed = await deps.store.redeemAuthorizationCode({
     codeHash: sha256(code),
     clientId: CONSOLE,
@@ -178,7 +185,12 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
  * The page for a user who is not signed in. Its status is 401, so that a page that is still open
  * notices.
  */
-export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
+export const notSignedInPage = async (
+  deps: Deps,
+  c: Context,
+  checks: Checks,
+  why: 'never' | 'over',
+): Promise<Response> =>
   messagePage(c, {
     title: 'Operators’ console',
     status: 401,
@@ -186,6 +198,7 @@ export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): 
       why === 'over'
         ? 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.'
         : 'For operators of this broker. Sign in with your Microsoft account.',
+    next: await withoutMicrosoft(deps, checks),
     links: [{ href: linkOf('/ops/sign-in', { return_to: ownPath(pathOf(c)) }), label: 'Sign in' }],
     config: deps.config,
   })
@@ -254,7 +267,12 @@ const lost = (deps: Deps, c: Context): Response =>
     config: deps.config,
   })
 
-const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response =>
+const turnedAway = async (
+  deps: Deps,
+  c: Context,
+  checks: Checks,
+  error: string | undefined,
+): Promise<Response> =>
   messagePage(c, {
     title: 'You are not signed in',
     status: 403,
@@ -262,6 +280,7 @@ const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response
       error === 'temporarily_unavailable'
         ? 'The broker cannot sign users in at the moment. Nothing was changed.'
         : 'The sign-in was not finished.',
+    next: await withoutMicrosoft(deps, checks),
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
     config: deps.config,
   })

@@ -7,6 +7,7 @@ import type {
   SessionStatus,
   Subject,
 } from '../../../db/types.ts'
+import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
@@ -61,13 +62,18 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
   ])
   return consolePage(
     request,
-    { title: whoIs({ user }), at: '/sessions', live: true },
+    { title: whoIs({ user }), at: '/users', live: true },
     <>
       <Live id="state">
         {await lockNotice(request, locks)}
         {looked?.session.sub === sub ? <OneSession request={request} {...looked} /> : null}
       </Live>
-      <Who request={request} user={user} />
+      <Who
+        request={request}
+        user={user}
+        tenant={await tenantName(deps, tid)}
+        isLocked={locks.some(({ lifted }) => lifted === undefined)}
+      />
       <Live id="sessions">
         <Sessions request={request} live={live} />
       </Live>
@@ -77,14 +83,27 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
+const calledBy = ({ name, username }: Subject): string => name ?? username ?? 'this user'
+
+const Who = ({
+  request,
+  user,
+  tenant,
+  isLocked,
+}: {
+  request: ConsoleRequest
+  user: Subject
+  tenant: string
+  isLocked: boolean
+}) => (
   <Panel>
     <Facts
       items={[
         ['Name', user.name],
         ['Username', user.username],
         ['Email', user.email],
-        ['Tenant', user.tid],
+        ['Tenant', tenant],
+        ['Tenant ID', tenant === user.tid ? undefined : user.tid],
         ['Object ID', user.oid],
         ['Subject (sub)', user.sub],
         ['Known since', when(user.createdAt * 1000, request.deps.clock.nowMs())],
@@ -96,12 +115,12 @@ const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
           href={pageLink(request, '/revoke/check', { kind: 'subject', value: user.sub })}
           kind="danger"
         >
-          Revoke everything
+          Sign {calledBy(user)} out everywhere
         </LinkButton>
       ) : null}
-      {mayAct(request) ? (
+      {mayAct(request) && !isLocked ? (
         <LinkButton href={pageLink(request, '/lock/check', { user: user.sub })} kind="quiet">
-          Lock this user
+          Lock {calledBy(user)}
         </LinkButton>
       ) : null}
       <a href={pageLink(request, '/revocations', { user: user.sub })}>Revocations of this user</a>

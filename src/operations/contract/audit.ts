@@ -3,8 +3,9 @@ import { Problem } from '../../clients/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
 import { auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { auditRange, signedLines } from '../acts/evidence.ts'
-import { MOST_ENTRIES } from '../acts/search.ts'
-import { entryNumber, idText, instantMs, limit } from './fields.ts'
+import { withNames } from '../acts/names.ts'
+import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
+import { entryNumber, idText, instantMs, limit, NAMED } from './fields.ts'
 import { auditEntry } from './shapes.ts'
 import { route, searchedTo } from './route.ts'
 
@@ -34,7 +35,7 @@ export const auditRoutes = [
       query: z.strictObject({
         before: entryNumber.optional(),
         after: entryNumber.optional(),
-        actor: filter,
+        actor: filter.meta({ description: NAMED }),
         act: filter,
         target: filter,
         case_reference: filter,
@@ -50,16 +51,18 @@ export const auditRoutes = [
           },
         ],
       },
+      rejects: [422],
     },
     async ({ deps, c, query: { actor: actorId, ...rest } }) => {
-      const wanted = { ...rest, actorId }
+      const wanted = { ...rest, actorId: await idNamedBy(deps, 'actor', actorId) }
       if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
       const { found, searchedTo: to } = await deps.store.pageOfAudit({
         ...wanted,
         most: MOST_ENTRIES,
       })
       const last = found.length < rest.limit ? to : found.at(-1)
-      return { entries: found, next: last?.id, searchedTo: to }
+      const entries = await withNames(deps, found, ({ target }) => target)
+      return { entries, next: last?.id, searchedTo: to }
     },
   ),
   route(

@@ -21,6 +21,8 @@ export const instantMs = whole('has to be a time in epoch milliseconds', 0)
 /** A GUID, converted to lower case. */
 export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
 export const idText = storedText().min(1).max(200)
+/** The description of a filter that takes names. */
+export const NAMED = 'an id, or words of a name that fit one alone'
 export const named = z.strictObject({ id: storedText().max(200) })
 /** Members of an act's request that go into the audit log. */
 export const caseAndComment = {

@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { acknowledgeAs } from '../acts/acknowledged.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { openLocks } from '../acts/names.ts'
 import { guardsNow } from '../acts/guards.ts'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
-import { finding, guard, position, status } from './shapes.ts'
+import { named } from './fields.ts'
+import { finding, guard, position, problem, status } from './shapes.ts'
 import { ok, route } from './route.ts'
 
 /** The status of the broker, its guards, and the findings of its checks. */
@@ -47,6 +49,21 @@ export const overviewRoutes = [
         undelivered,
         failedMicrosoftWork,
       }
+    },
+  ),
+  route(
+    'POST /problems/:id/acknowledge',
+    {
+      id: 'acknowledgeProblem',
+      summary: 'Acknowledges a problem: it counts no more until its words change',
+      may: 'operate',
+      params: named,
+      answers: { 200: ok('As it is now.', problem) },
+      rejects: [404, 409],
+    },
+    async ({ deps, checks, caller, now, params: { id } }) => {
+      const { problems } = await readinessOf(deps, checks)
+      return acknowledgeAs(deps, caller, { id, now, problems })
     },
   ),
   route(

@@ -13,10 +13,12 @@ import {
   previewed,
   revocationRow,
   revokeAs,
+  revokeTarget,
   tenantsWithoutAuthTime,
   withFirstUsers,
 } from '../acts/revocations.ts'
-import { MOST_ENTRIES } from '../acts/search.ts'
+import { withNames } from '../acts/names.ts'
+import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
 import {
   caseAndComment,
   deliveryCursor,
@@ -24,6 +26,7 @@ import {
   idText,
   instant,
   limit,
+  NAMED,
   proofLimit,
   seqNumber,
 } from './fields.ts'
@@ -98,28 +101,34 @@ export const revocationRoutes = [
       summary: 'Lists revocations, newest first',
       query: z.strictObject({
         sub: filter.meta({
-          description:
-            'of this user: what was revoked for them, and what ended a session or a grant of theirs',
+          description: `of this user: what was revoked for them, and what ended a session or a grant of theirs: ${NAMED}`,
         }),
         client_id: filter.meta({ description: 'of this client, or of its grant in one session' }),
         case_reference: filter,
         reason: z.enum(REASONS).optional(),
-        actor: filter.meta({ description: 'the id of who asked for it' }),
+        actor: filter.meta({ description: `who asked for it: ${NAMED}` }),
         since: instant.optional(),
         until: instant.optional().meta({ description: 'not included' }),
         before: seqNumber.optional(),
         limit,
       }),
       answers: { 200: ok('A page of it.', listed) },
+      rejects: [422],
     },
-    async ({ deps, query: { actor: actorId, ...wanted } }) => {
+    async ({ deps, query: { actor, sub, ...wanted } }) => {
+      const [actorId, user] = await Promise.all([
+        idNamedBy(deps, 'actor', actor),
+        idNamedBy(deps, 'user', sub),
+      ])
       const { found, searchedTo: to } = await deps.store.pageOfRevocations({
         ...wanted,
         actorId,
+        sub: user,
         most: MOST_ENTRIES,
       })
       const last = found.length < wanted.limit ? to : found.at(-1)
-      return { revocations: found.map(loggedRow), next: last?.seq, searchedTo: to }
+      const named = await withNames(deps, found, ({ selector }) => revokeTarget(selector))
+      return { revocations: named.map(loggedRow), next: last?.seq, searchedTo: to }
     },
   ),
   route(
@@ -138,8 +147,9 @@ export const revocationRoutes = [
       const deliveries = await Promise.all(
         found.map(async (each) => deliveryShown(each, await deps.store.attemptsOf(each.id))),
       )
+      const [named = one] = await withNames(deps, [one], () => revokeTarget(one.selector))
       return {
-        ...loggedRow(one),
+        ...loggedRow(named),
         receipt: await signedReceiptOf(deps, seq),
         deliveries,
         next,

@@ -22,6 +22,7 @@ export const auditEntry = shape('AuditEntry', {
   target: text.optional(),
   case_reference: nullable,
   comment: text.optional(),
+  ...names,
   details: values,
   ended: z
     .object({
@@ -110,6 +111,7 @@ export const revoked = z.object({
   at: seconds,
   case_reference: nullable,
   comment: nullable,
+  ...names,
   sessions: count.nullable().meta({
     description:
       'how many it ended; of a client or a grant, how many it took part in; null until they are counted',
@@ -253,6 +255,7 @@ export const finding = shape('Finding', {
   runbook,
 })
 export const problem = shape('OperatorProblem', {
+  id: text.meta({ description: 'it changes with the words of the problem' }),
   check: text,
   urgency: z
     .enum(['now', 'today', 'note'])
@@ -260,6 +263,9 @@ export const problem = shape('OperatorProblem', {
   found: text.meta({ description: 'what is wrong and what follows' }),
   fix: text.optional().meta({ description: 'what to do' }),
   about: z.array(text).meta({ description: 'the things that it concerns' }),
+  acknowledged_by: text
+    .optional()
+    .meta({ description: 'who acknowledged it: it counts no more until its words change' }),
   since_ms,
   runbook,
 })
@@ -269,19 +275,22 @@ export const readiness = shape('Readiness', {
     .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
   parts: z.object({ store: part, queue: part, microsoft: part }),
   verdict: text.meta({ description: 'All good, or how many things need an operator now or today' }),
-  checks: z.array(finding).meta({ description: 'every warning and failure' }),
+  checks: z
+    .array(finding)
+    .meta({ description: 'every warning and failure that is not acknowledged' }),
 })
 const broker = z.object({
   id: text,
   kind: z.enum(['broker', 'worker']),
   work: text.meta({ description: 'its background work: all, none, or names by comma' }),
-  host: text,
+  host: text.meta({ description: 'with the port of a broker' }),
   version: text,
   started_at_ms: milliseconds,
   seen_at_ms: milliseconds,
   heartbeat_age_ms: count.meta({
     description: 'since its latest heartbeat, by the clock of the broker that answers',
   }),
+  missing: z.boolean().meta({ description: 'it has not said goodbye, and sends no heartbeat' }),
 })
 export const status = readiness
   .extend({
@@ -291,7 +300,7 @@ export const status = readiness
     live_sessions: count,
     brokers: z.array(broker).meta({
       description:
-        'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite',
+        'the brokers and workers that share the store, and those that are missing; empty on SQLite',
     }),
     locks: z.array(lock).meta({ description: 'the newest open ones, 20 at most' }),
     pending: z.array(

@@ -33,7 +33,9 @@ import { ok, route } from './route.ts'
  */
 
 const { least, most } = MAX_AUTHENTICATION
+const name = storedText().trim().min(1).max(100)
 const change = z.strictObject({
+  name: name.optional().meta({ description: 'what operators call it' }),
   max_authentication_age: z
     .int(`a whole number of seconds from ${least} to ${most}, or null`)
     .min(least, `at least ${least}`)
@@ -83,7 +85,7 @@ export const tenantRoutes = [
       summary: 'Connects a tenant',
       body: z.strictObject({
         tid: storedText().max(64),
-        name: storedText().trim().min(1).max(100).optional(),
+        name: name.optional(),
         mfa_proof: storedText()
           .refine((value) => parseMfaProof(value) !== undefined, MFA_PROOF_EXPECTED)
           .optional(),
@@ -125,7 +127,7 @@ export const tenantRoutes = [
       id: 'changeTenant',
       audit: 'tenant.change',
       summary:
-        'Changes a tenant’s limit on the age of an authentication, or who administers its users; what is left out stays',
+        'Changes a tenant’s name, its limit on the age of an authentication, or who administers its users; what is left out stays',
       params,
       body: change,
       answers: { 200: ok('A dry run, or changed.', z.union([dryRunOfChange, tenant])) },
@@ -136,9 +138,10 @@ export const tenantRoutes = [
       now,
       record,
       params: { tid },
-      body: { maxAuthenticationAge: age, administrators: who, dryRun: dry },
+      body: { name: called, maxAuthenticationAge: age, administrators: who, dryRun: dry },
     }) => {
       const wanted = {
+        ...(called !== undefined && { name: called }),
         ...(age !== undefined && { maxAuthenticationSeconds: age ?? undefined }),
         ...(who !== undefined && { administrators: who ?? undefined }),
       }

@@ -64,11 +64,9 @@ async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
   else metrics.walBytes.remove()
 }
 
-async function refreshChecks(
-  { metrics, connection, microsoft }: Deps,
-  checks: Checks,
-): Promise<void> {
-  const { parts, checks: wrong } = await readinessOf({ connection, microsoft }, checks)
+async function refreshChecks(deps: Deps, checks: Checks): Promise<void> {
+  const { metrics, connection, microsoft } = deps
+  const { parts, checks: wrong } = await readinessOf(deps, checks)
   for (const [part, { state }] of Object.entries(parts)) {
     if (state === 'not_connected') metrics.partUp.remove({ part })
     else metrics.partUp.set({ part }, state === 'up' ? 1 : 0)
