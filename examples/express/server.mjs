@@ -59,6 +59,8 @@ app.use(async (request, response, next) => {
   }
 })
 
+app.get('/', (_request, response) => response.send('<a href="/login">Sign in with Microsoft</a>'))
+
 app.get('/me', (request, response) => {
   if (!request.oidc.isAuthenticated()) return response.status(401).json({ error: 'signed_out' })
   const { name, sub } = request.oidc.user

@@ -88,6 +88,10 @@ async function sessionFor(request) {
 const app = fastify()
 await app.register(cookie)
 
+app.get('/', (_request, reply) =>
+  reply.type('text/html').send('<a href="/login">Sign in with Microsoft</a>'),
+)
+
 app.get('/login', async (_request, reply) => {
   const [state, nonce, verifier] = [
     client.randomState(),

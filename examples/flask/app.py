@@ -28,6 +28,11 @@ oauth.register(
 SESSIONS: dict[str, dict] = {}
 
 
+@app.get("/start")
+def start():
+    return '<a href="/login">Sign in with Microsoft</a>'
+
+
 @app.get("/login")
 def login():
     return oauth.broker.authorize_redirect(f"{BASE_URL}/callback")
@@ -72,5 +77,5 @@ guard = Guard(
 )
 # /api needs an access token. The other paths look at the cookie themselves.
 app.wsgi_app = GuardMiddleware(
-    app.wsgi_app, guard, public=["/login", "/callback", "/me"], logout="/oidc/backchannel-logout"
+    app.wsgi_app, guard, public=["/start", "/login", "/callback", "/me"], logout="/oidc/backchannel-logout"
 )

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"io"
 	"log"
 	"net/http"
 	"net/url"
@@ -65,6 +66,7 @@ func main() {
 		secure:        strings.HasPrefix(base, "https:"),
 		sessions:      map[string]session{},
 	}
+	http.HandleFunc("GET /{$}", start)
 	http.HandleFunc("GET /login", app.login)
 	http.HandleFunc("GET /callback", app.callback)
 	http.HandleFunc("GET /me", app.me)
@@ -75,6 +77,11 @@ func main() {
 		log.Fatal(err)
 	}
 	log.Fatal(http.ListenAndServe(address.Host, nil))
+}
+
+func start(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, `<a href="/login">Sign in with Microsoft</a>`)
 }
 
 func (app *instance) login(w http.ResponseWriter, r *http.Request) {

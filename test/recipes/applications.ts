@@ -17,6 +17,7 @@ export interface ApplicationParts {
   version: () => string
   /** Its paths for sign-in; undefined where it has none. */
   signIn?: {
+    /** The page with the button "Sign in with Microsoft", or a page that leads to Microsoft. */
     login: string
     callback: string
     logout: string

@@ -178,11 +178,16 @@ const packaged = (name: string) => (): string => {
   return `${name} ${version}`
 }
 
+/** The paths of an application whose start page has the button "Sign in with Microsoft". */
+const BUTTON = { login: '/', callback: '/callback', me: '/me' }
+const SKIPS_PAGE = { skip_sign_in_page: true }
+
 const express = application({
   name: 'express',
   missing: undefined,
   version: packaged('express-openid-connect'),
-  signIn: { login: '/login', callback: '/callback', logout: '/backchannel-logout', me: '/me' },
+  registration: SKIPS_PAGE,
+  signIn: { ...BUTTON, logout: '/backchannel-logout' },
   api: '/api/me',
   command: () => ({ file: NODE, args: [example('express/server.mjs')] }),
 })
@@ -191,7 +196,8 @@ const fastify = application({
   name: 'fastify',
   missing: undefined,
   version: packaged('fastify'),
-  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  registration: SKIPS_PAGE,
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   // Its tokens are valid for 300 s, so each is refreshed when it is 2 s old.
   command: () => ({
@@ -232,7 +238,8 @@ const flask = application({
   name: 'flask',
   missing: FLASK.missing,
   version: versionOf('Authlib', FLASK.file, '-c', 'import authlib; print(authlib.__version__)'),
-  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  registration: SKIPS_PAGE,
+  signIn: { ...BUTTON, login: '/start', logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: ({ place }) => ({
     file: FLASK.file,
@@ -338,7 +345,8 @@ const go = application({
   name: 'go',
   missing: GO.missing,
   version: versionOf('go-oidc', 'sh', '-c', `grep go-oidc ${example('go/go.mod')} | cut -d' ' -f2`),
-  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  registration: SKIPS_PAGE,
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: () => ({ file: GO.file }),
 })
@@ -439,7 +447,8 @@ const nextjs = application({
     '-p',
     `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`,
   ),
-  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  registration: SKIPS_PAGE,
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: ({ place }) => ({
     file: NODE,
