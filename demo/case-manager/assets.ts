@@ -68,7 +68,7 @@ async function look() {
 }
 function listen() {
   source = new EventSource('/events')
-  source.onopen = () => { live.textContent = 'Live'; live.classList.add('on') }
+  source.onopen = () => { live.textContent = 'Live: always up to date'; live.classList.add('on') }
   source.addEventListener('ended', ({ data }) => end(JSON.parse(data).why))
   source.onerror = () => {
     live.textContent = 'Connecting again'

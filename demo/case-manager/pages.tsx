@@ -58,7 +58,7 @@ function Layout({ place, title, narrow, user, live, children }: Frame) {
                   </div>
                 </header>
                 <main class="narrow arrive">
-                  <Ended place={place} />
+                  <Ended />
                 </main>
               </template>
               <script src="/app.js" type="module"></script>
@@ -94,26 +94,28 @@ const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined })
 /** The instance's words for each class of reasons that the broker gives. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'You signed out in this browser.',
-  signed_out_remotely: 'You signed out this browser from another device.',
+  signed_out_remotely: 'You signed out this device from another one.',
   signed_out_everywhere: 'You signed out everywhere.',
   replaced: 'Another user signed in in this browser.',
   session_limit: 'You signed in on another device, which took the place of this one.',
   administrator: 'Your administrator signed you out.',
-  locked: 'Your administrator has locked this access to Case Manager.',
-  account: 'Your organization has switched off your account or your access to Case Manager.',
+  locked:
+    'Your administrator has locked this access to Case Manager. You cannot sign in until it is unlocked. Contact your IT administrator.',
+  account:
+    'Your organization has switched off your account or your access to Case Manager. You cannot sign in until it is switched on again. Contact your IT administrator.',
   expired:
     'You were signed out automatically, because you were not active or had been signed in for too long.',
   ended_elsewhere:
-    'You were signed out, but not from this browser. If you did not expect this, tell your IT administrator.',
+    'You were signed out from elsewhere. If you did not expect this, tell your IT administrator.',
 }
 
 export const wordsOf = (why: ReasonClass | undefined): string | undefined => why && WHY[why]
 
-const Ended = ({ place, why }: { place: Place; why?: ReasonClass | undefined }) => (
+const Ended = ({ why }: { why?: ReasonClass | undefined }) => (
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
     <p class="why">{wordsOf(why)}</p>
-    <p class="soft">This page no longer shows any data of {place.name}.</p>
+    <p class="soft">Your cases are kept. Only this page does not show them any more.</p>
     <Microsoft />
   </section>
 )
@@ -134,7 +136,7 @@ const Microsoft = () => (
 const Elsewhere = ({ place }: { place: Place }) =>
   place.other ? (
     <a class="button quiet" href={`${place.other.url}/sign-in`}>
-      Open in {cityOf(place.other.name)}
+      Go to {place.other.name}
     </a>
   ) : null
 
@@ -147,8 +149,9 @@ export const WelcomePage = ({ place, canceled }: { place: Place; canceled: boole
       <Microsoft />
       <Elsewhere place={place} />
       <p class="small soft">
-        On a shared computer? <a href={`${place.issuer}/signin/start?return_to=/`}>Sign in here</a>{' '}
-        first. Trouble signing in? <a href={`${place.issuer}/account/ready`}>Check your account</a>
+        Do others use this computer too?{' '}
+        <a href={`${place.issuer}/signin/start?return_to=/`}>Sign in on a shared computer</a>.
+        Trouble signing in? <a href={`${place.issuer}/account/ready`}>Check your account</a>
       </p>
     </section>
   </Layout>
@@ -206,13 +209,15 @@ export const CasesPage = ({
         Where you are signed in
       </a>
     </div>
-    <p class="soft small">When you sign out, here or anywhere else, this page says so at once.</p>
+    <p class="soft small">
+      If you are signed out anywhere, this page closes your cases at once and says why.
+    </p>
   </Layout>
 )
 
 export const SignedOutPage = ({ place, why }: { place: Place; why: ReasonClass | undefined }) => (
   <Layout place={place} title="Signed out" narrow>
-    <Ended place={place} why={why} />
+    <Ended why={why} />
   </Layout>
 )
 

@@ -38,7 +38,7 @@ describe('a sample instance', () => {
     const page = await signIn(sydney)
     expect(page).toContain('Alice Adams')
     expect(page).toContain('SYD-1042')
-    expect(page).toContain('Open in Melbourne')
+    expect(page).toContain('Go to Case Manager Melbourne')
     expect(await signIn(melbourne)).toContain('MEL-2207')
     expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([
       200, 200,
