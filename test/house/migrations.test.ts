@@ -56,7 +56,9 @@ const withColumn = (column: string): string => `${TABLE}    ${column},\n`
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string
 }
-const SECOND = `0001_after_${version}.sql`
+/** The names after `before`, with one more. */
+const withNext = (before: readonly string[][]): string[][] =>
+  before.map((names) => [...names, `${String(names.length).padStart(4, '0')}_after_${version}.sql`])
 
 test(
   'after a release a change is a second migration, which is written again until it is released too; a released one never changes',
@@ -64,15 +66,24 @@ test(
   () => {
     const copy = openCopy()
     copy.release()
+    const before = copy.migrations()
+    const texts = (): string[] =>
+      ENGINES.flatMap((folder, at) =>
+        (before[at] ?? []).map((name) => copy.read(`${folder}/migrations/${name}`)),
+      )
+    const released = texts()
     expect(copy.generate()).toEqual({ status: 0, stdout: '', stderr: '' })
-    expect(copy.migrations()).toEqual([['0000_initial.sql'], ['0000_initial.sql']])
-    const initial = ENGINES.map((folder) => copy.read(`${folder}/migrations/0000_initial.sql`))
+    expect(copy.migrations()).toEqual(before)
 
     copy.edit('db/schema.ts', TABLE, withColumn("note: text('note')"))
     expect(copy.generate()).toMatchObject({ status: 0 })
-    expect(copy.migrations()).toEqual(ENGINES.map(() => ['0000_initial.sql', SECOND]))
-    expect(copy.read(`db/migrations/${SECOND}`)).toBe('ALTER TABLE `locks` ADD `note` text;\n')
-    expect(copy.read(`db/postgres/migrations/${SECOND}`)).toBe(
+    const after = withNext(before)
+    expect(copy.migrations()).toEqual(after)
+    const [sqlite = '', postgres = ''] = after.map(
+      (names, at) => `${ENGINES[at]}/migrations/${names.at(-1)}`,
+    )
+    expect(copy.read(sqlite)).toBe('ALTER TABLE `locks` ADD `note` text;\n')
+    expect(copy.read(postgres)).toBe(
       'ALTER TABLE "broker"."locks" ADD COLUMN "note" text COLLATE "C";\n',
     )
     expect(copy.generate()).toEqual({ status: 0, stdout: '', stderr: '' })
@@ -83,23 +94,21 @@ test(
       `${copy.read('db/after-tables.sql')}--> statement-breakpoint\nCREATE TRIGGER \`a\` BEFORE UPDATE ON \`locks\` BEGIN SELECT 1; END;\n`,
     )
     expect(copy.generate()).toMatchObject({ status: 0 })
-    expect(copy.migrations()).toEqual(ENGINES.map(() => ['0000_initial.sql', SECOND]))
-    expect(copy.read(`db/migrations/${SECOND}`)).toBe(
+    expect(copy.migrations()).toEqual(after)
+    expect(copy.read(sqlite)).toBe(
       'ALTER TABLE `locks` ADD `remark` text;\n--> statement-breakpoint\nCREATE TRIGGER `a` BEFORE UPDATE ON `locks` BEGIN SELECT 1; END;\n',
     )
 
     copy.release()
     copy.edit('db/schema.ts', "text('remark')", "text('remark'), more: text('more')")
     expect(copy.generate()).toMatchObject({ status: 0 })
-    expect(copy.migrations()[0]).toHaveLength(3)
-    expect(ENGINES.map((folder) => copy.read(`${folder}/migrations/0000_initial.sql`))).toEqual(
-      initial,
-    )
+    expect(copy.migrations()).toEqual(withNext(after))
+    expect(texts()).toEqual(released)
 
-    copy.edit(`db/migrations/${SECOND}`, 'remark', 'remarks')
+    copy.edit(sqlite, 'remark', 'remarks')
     expect(copy.generate()).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining(`0001_after_${version} is released`) as string,
+      stderr: expect.stringMatching(/_after_\S+ is released/) as string,
     })
   },
 )
@@ -110,6 +119,7 @@ test.each([
 ])('%s after a release: no migration is written', { timeout: 120_000 }, (_, removed, said) => {
   const copy = openCopy()
   copy.release()
+  const before = copy.migrations()
   const lines = copy.read('db/schema.ts').split('\n')
   if (removed === undefined)
     copy.edit('db/schema.ts', TABLE, withColumn("note: text('note').notNull()"))
@@ -123,5 +133,5 @@ test.each([
   expect(status).toBe(1)
   expect(stderr).toContain('migrations only add')
   expect(stderr).toMatch(said)
-  expect(copy.migrations()).toEqual([['0000_initial.sql'], ['0000_initial.sql']])
+  expect(copy.migrations()).toEqual(before)
 })
