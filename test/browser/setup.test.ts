@@ -180,7 +180,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   expect(page.url()).toBe(`${ops}/setup`)
   expect(await page.textContent('main')).toContain('An administrator has.')
   await press('Check everything')
-  expect(await page.textContent('main')).toContain('Nothing is wrong.')
+  expect(await page.textContent('main')).toContain('All good.')
   await look(page, 'setup-checks')
   await page.goto(`${rig.config.issuer}/account/ready`)
   expect(await page.textContent('main')).toContain('Microsoft confirmed that it is you')

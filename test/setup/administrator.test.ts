@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { proposedProofSetting } from '../../src/microsoft/tenants.ts'
 import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import {
   connected,
@@ -33,11 +34,8 @@ describe('an administrator by role', () => {
     await administrator(world)
     const [add, tenant] = [await browser.get('/setup/add-tenant'), await browser.get(tenantPath())]
     clock.ahead = 400
-    const limit = await browser.submitTo(tenant, `${tenantPath()}/settings`, {
-      hours: '1',
-      typed: TENANT,
-    })
-    expect([limit.status, (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds]).toEqual([
+    const proof = await browser.submitTo(tenant, `${tenantPath()}/proof`, { kind: 'amr' })
+    expect([proof.status, await rig.store.setting(proposedProofSetting(TENANT))]).toEqual([
       403,
       undefined,
     ])

@@ -17,7 +17,7 @@ describe('the checks', () => {
     await signInAsAdam(world)
     const text = (await world.browser.get('/setup/checks')).text
     for (const words of [
-      'One check needs your attention.',
+      'One thing needs you.',
       'The metadata, the sign-in page and the token endpoint answered just now.',
       'Entra gave the application a token just now.',
       'Confirmed by Adam Archer',

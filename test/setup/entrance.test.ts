@@ -35,7 +35,7 @@ describe('the entrance of /setup', () => {
       '/setup/add-tenant',
       '/setup/branding',
       `${tenantPath()}/proof`,
-      `${tenantPath()}/settings`,
+      `${tenantPath()}/administrators`,
       `${tenantPath()}/operators`,
       `${tenantPath()}/remove`,
     ])

@@ -100,11 +100,10 @@ describe('proof of MFA', () => {
     const world = await createWorld()
     await consented(world)
     const page = await world.browser.get(OPS + tenantPath())
-    const answer = await world.browser.submitTo(page, `${tenantPath()}/proof`, {
+    await world.browser.submitTo(page, `${tenantPath()}/proof`, {
       kind: 'auth_context',
       context: 'c99',
     })
-    expect(answer.text).toContain('Choose what proves MFA.')
     expect((await world.rig.store.listAudit({ act: 'proof.propose', limit: 1 })).length).toBe(0)
   })
 })

@@ -89,7 +89,7 @@ export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Prom
 }
 
 const RE_ENTRY_FIX =
-  'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change, or /setup). A Conditional Access policy with a sign-in frequency does it too.'
+  'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change). A Conditional Access policy with a sign-in frequency does it too.'
 
 /** Checks what makes users authenticate periodically: the broker, Entra's policy, or neither. */
 export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found[]> {

@@ -5,17 +5,18 @@ import {
   proposedProofSetting,
   type Trial,
 } from '../../microsoft/tenants.ts'
-import { Button, Facts, HiddenFields, LinkButton, Notice, Tick } from '../../pages/components.tsx'
+import { Button, Facts, HiddenFields, Notice, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { ROLE } from '../../protocol/names.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { asTenant, nameOf, withSetupAudit } from './frame.tsx'
-import { invitationTooOld, invited, tenantsAddress } from './invitation.tsx'
+import { invited, tenantsAddress, tooLate } from './invitation.tsx'
 import { assertionOf } from './proof-kinds.ts'
 import { Result, RESULTS } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
+import { Links } from './steps.tsx'
 import { isBoundBrowser, type Visit, type Visiting } from './visit.ts'
 
 /**
@@ -58,8 +59,7 @@ export async function assertionPage(
 ): Promise<Response> {
   const { deps, c, now } = visiting
   const assertion = openUntil(deps.sealer, PLACE, sealed, now) as Assertion | undefined
-  if (assertion === undefined || !isBoundBrowser(c, assertion.visit))
-    return invitationTooOld(visiting)
+  if (assertion === undefined || !isBoundBrowser(c, assertion.visit)) return tooLate(visiting)
   const { visit } = assertion
   const seen = await invited(visiting, visit.invitation)
   const purpose = `setup assert ${visit.nonce}`
@@ -67,7 +67,7 @@ export async function assertionPage(
     seen === undefined ||
     (form !== undefined && !csrfHolds(deps, c, purpose, form.get(CSRF_FIELD) ?? undefined))
   )
-    return invitationTooOld(visiting)
+    return tooLate(visiting)
   const problem = problemOf(visiting, seen, assertion)
   if (problem === undefined && form?.get('asserted') === 'yes') {
     await keepAssertion(visiting, seen, assertion)
@@ -81,11 +81,7 @@ export async function assertionPage(
       <Result result={problem ?? (form === undefined ? undefined : RESULTS.no_tick)} />
       <Arrived seen={seen} assertion={assertion} />
       {problem === undefined ? <AssertForm fields={fields} proof={visit.proof ?? ''} /> : null}
-      <div class="row">
-        <LinkButton href={tenantsAddress(deps.config, visit.invitation)} kind="quiet">
-          All steps
-        </LinkButton>
-      </div>
+      <Links links={[['All steps', tenantsAddress(deps.config, visit.invitation)]]} />
     </>,
   )
 }

@@ -8,9 +8,10 @@ import {
 } from '../acts/branding.ts'
 import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
-import { Button, LinkButton, Tick } from '../../pages/components.tsx'
+import { Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import { Links } from './steps.tsx'
 
 /** The branding of the organization: names, links, colors and images. */
 
@@ -65,7 +66,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
         is empty, the environment’s setting applies, and the field shows it in gray. When you save,
         the broker measures the contrast of the colors.
       </p>
-      <Form request={request} action={BRANDING} files>
+      <Form request={request} action={BRANDING} files button="Save">
         {BRAND_TEXTS.map((name) => (
           <Text request={request} name={name} value={texts[name]} problem={typed?.problems[name]} />
         ))}
@@ -76,13 +77,8 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
             problem={typed?.problems[name]}
           />
         ))}
-        <div class="row">
-          <Button>Save</Button>
-          <LinkButton href={`${deps.config.issuer}/`} kind="quiet">
-            See a page of users
-          </LinkButton>
-        </div>
       </Form>
+      <Links links={[['See a page of users', `${deps.config.issuer}/`]]} />
     </>,
   )
 }

@@ -1,9 +1,10 @@
-import type { Checks } from '../checks/checks.ts'
 import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
-import { Answer, LinkButton } from '../../pages/components.tsx'
+import { Answer } from '../../pages/components.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
+import type { StepResult } from './results.tsx'
 import { allSeen } from './seen.ts'
+import { Links } from './steps.tsx'
 
 /**
  * The page that runs the checks of the connection to Microsoft and says how to fix problems. It
@@ -13,60 +14,44 @@ import { allSeen } from './seen.ts'
 const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))
 const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
 
-export async function checksPage(request: SetupRequest, checks: Checks): Promise<Response> {
+export async function checksPage(request: SetupRequest): Promise<Response> {
   const [tenants, findings] = await Promise.all([
     allSeen(request.deps.store),
-    checks.look({ fresh: true, which: ({ setup }) => setup === true }),
+    request.checks.look({ fresh: true, which: ({ setup }) => setup === true }),
   ])
   return setupPage(
     request,
     { title: 'Does everything work?', result: headline(findings) },
     <>
-      {shown(findings.filter((one) => one.tid === undefined))}
+      <Findings findings={findings.filter((one) => one.tid === undefined)} />
       {tenants.map(({ row }) => (
         <section class="stack" aria-label={nameOf(row)}>
           <h2>{nameOf(row)}</h2>
-          {shown(findings.filter((one) => one.tid === row.tid))}
-          <div class="row">
-            <LinkButton href={`/setup/tenants/${row.tid}`} kind="quiet">
-              Open {nameOf(row)}
-            </LinkButton>
-          </div>
+          <Findings findings={findings.filter((one) => one.tid === row.tid)} />
+          <Links links={[[`Open ${nameOf(row)}`, `/setup/tenants/${row.tid}`]]} />
         </section>
       ))}
-      <div class="row">
-        <LinkButton href="/setup/checks" kind="quiet">
-          Check again
-        </LinkButton>
-      </div>
+      <Links links={[['Check again', '/setup/checks']]} />
     </>,
   )
 }
 
-function headline(findings: readonly Finding[]) {
-  const [failures, warnings] = (['failed', 'warning'] as const).map(
-    (state) => findings.filter((one) => one.state === state).length,
-  )
-  if (failures)
-    return {
-      kind: 'bad',
-      title: failures === 1 ? 'One thing is wrong.' : `${failures} things are wrong.`,
-    } as const
-  if (warnings)
-    return {
-      kind: 'warn',
-      title:
-        warnings === 1
-          ? 'One check needs your attention.'
-          : `${warnings} checks need your attention.`,
-    } as const
-  return { kind: 'good', title: 'Nothing is wrong.' } as const
+function headline(findings: readonly Finding[]): StepResult {
+  const wrong = findings.filter(({ state }) => state === 'failed' || state === 'warning')
+  if (wrong.length === 0) return { kind: 'good', title: 'All good.' }
+  return {
+    kind: wrong.some(({ state }) => state === 'failed') ? 'bad' : 'warn',
+    title: wrong.length === 1 ? 'One thing needs you.' : `${wrong.length} things need you.`,
+  }
 }
 
-const shown = (findings: readonly Finding[]) =>
-  findings.map(({ check, state, found, fix }) => (
-    <Answer question={QUESTION.get(check) ?? check} is={ANSWER[state]}>
-      <p>{found}</p>
-      {fix === undefined ? null : <p class="soft">{fix}</p>}
-    </Answer>
-  ))
+export const Findings = ({ findings }: { findings: readonly Finding[] }) => (
+  <>
+    {findings.map(({ check, state, found, fix }) => (
+      <Answer question={QUESTION.get(check) ?? check} is={ANSWER[state]}>
+        <p>{found}</p>
+        {fix === undefined ? null : <p class="soft">{fix}</p>}
+      </Answer>
+    ))}
+  </>
+)

@@ -1,5 +1,5 @@
 import { connectTenant, readTenantId, tenantState } from '../../microsoft/tenants.ts'
-import { Button, Choices, Facts, Notice } from '../../pages/components.tsx'
+import { Choices, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { changes } from '../../protocol/changes.ts'
 import {
@@ -43,8 +43,7 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
     request,
     about('The application in Entra', rejected),
     <>
-      <Present current={current} />
-      <Form request={request} action={CONNECT} typed={secrets}>
+      <Form request={request} action={CONNECT} typed={secrets} button="Save">
         <TextField
           label="Application (client) id"
           name="client_id"
@@ -63,9 +62,6 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
             </p>
           </>
         )}
-        <div class="row">
-          <Button>Save</Button>
-        </div>
       </Form>
     </>,
   )
@@ -76,28 +72,6 @@ const SECRETS = ['client_secret', 'certificate'] as const
 const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
 
 type Current = ReturnType<SetupRequest['deps']['connection']['current']>
-
-function Present({
-  current: { clientId, credential, credentialFrom, tenants },
-}: {
-  current: Current
-}) {
-  if (clientId === undefined && credential === undefined) return null
-  return (
-    <Facts
-      items={[
-        ['Application', clientId],
-        [
-          'Credential',
-          credential === undefined
-            ? 'none yet'
-            : `${KIND[credential.kind]}, ${credentialFrom === 'environment' ? 'from the settings' : 'entered here'}`,
-        ],
-        ['Tenants', String(tenants.length)],
-      ]}
-    />
-  )
-}
 
 function CredentialFields({
   current: { credential, credentialFrom },
@@ -121,7 +95,12 @@ function CredentialFields({
         options={[
           ...(credential === undefined
             ? []
-            : [{ value: 'keep', label: 'What was entered before' }]),
+            : [
+                {
+                  value: 'keep',
+                  label: `The ${credential.kind === 'pem' ? 'certificate' : 'client secret'} that was entered before`,
+                },
+              ]),
           {
             value: 'secret',
             label: 'A client secret',
@@ -170,13 +149,6 @@ const TenantFields = ({ typed }: { typed: Typed }) => (
     />
   </>
 )
-
-const KIND = {
-  secret: 'a client secret',
-  pem: 'a certificate',
-  certificate: 'a certificate file',
-  federated: 'a federated token file',
-} as const
 
 /** Returns the former connection for the audit log: of the credential only its kind. */
 function before({ deps }: SetupRequest): Record<string, string | null> {
@@ -257,11 +229,8 @@ export const addTenantPage = (request: SetupRequest, rejected?: Rejected): Respo
         directory”. Users of the new tenant cannot sign in before its administrator has consented
         and asserted its proof of MFA.
       </p>
-      <Form request={request} action={ADD_TENANT}>
+      <Form request={request} action={ADD_TENANT} button="Connect">
         <TenantFields typed={typedIn(rejected)} />
-        <div class="row">
-          <Button>Connect</Button>
-        </div>
       </Form>
     </>,
   )

@@ -3,6 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { isGuid } from '../../protocol/guid.ts'
+import { saveAdministrators } from './administrators.tsx'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
 import {
@@ -28,7 +29,6 @@ import { proposeProof } from './proof.tsx'
 import { REGISTER, registerPage, SCRIPT, scriptFile } from './register.tsx'
 import { type Seen, seenOf } from './seen.ts'
 import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
-import { saveSettings } from './tenant-settings.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
 
 type Answering = Response | Promise<Response>
@@ -51,7 +51,9 @@ export function setupEndpoints(
     async (c: Context): Promise<Response> => {
       const now = deps.clock.now()
       const visitor = await visitorOf(deps, administrator, c, now)
-      return visitor === undefined ? entrancePage(deps, c) : answer({ deps, c, visitor, now })
+      return visitor === undefined
+        ? entrancePage(deps, c)
+        : answer({ deps, c, visitor, now, checks })
     }
   const show = (path: string, page: (request: SetupRequest) => Answering): void =>
     void endpoints.get(path, entering(page))
@@ -76,11 +78,11 @@ export function setupEndpoints(
   change(CONNECT, saveConnection)
   show(ADD_TENANT, (request) => addTenantPage(request))
   change(ADD_TENANT, saveTenant)
-  show('/setup/checks', (request) => checksPage(request, checks))
+  show('/setup/checks', checksPage)
   const tenant = '/setup/tenants/:tid'
   show(tenant, withTenant(tenantPage))
   change(`${tenant}/proof`, withTenant(proposeProof))
-  change(`${tenant}/settings`, withTenant(saveSettings))
+  change(`${tenant}/administrators`, withTenant(saveAdministrators))
   change(`${tenant}/operators`, withTenant(makeOperators))
   change(`${tenant}/remove`, withTenant(removeTenant))
   show(BRANDING, (request) => brandingPage(request))

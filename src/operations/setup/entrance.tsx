@@ -2,13 +2,15 @@ import type { Context } from 'hono'
 import { withAuditEntry } from '../../clients/with-audit.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
-import { Button, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
+import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { TextField } from '../../pages/fields.tsx'
 import { page } from '../../pages/layout.tsx'
+import { messagePage } from '../../pages/message.tsx'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-token.ts'
-import { redirectTo, notOurForm } from './frame.tsx'
+import { notOurForm, redirectTo } from './frame.tsx'
+import { Result, type StepResult } from './results.tsx'
 import { setVisitorCookie } from './visitor.ts'
 
 /**
@@ -17,94 +19,61 @@ import { setVisitorCookie } from './visitor.ts'
  */
 
 const PURPOSE = 'setup token'
-const RUN_SETUP = (
-  <>
-    This broker has no administrator yet. On the machine where it runs, run <code>cmb setup</code>{' '}
-    (or <code>npx cmb setup</code>): it prints a token that is valid once, for 15 minutes. Enter
-    that token here.
-  </>
-)
+const TITLE = 'Setting up the connection to Microsoft'
+const REJECTED: StepResult = {
+  kind: 'bad',
+  title: 'That token is not valid.',
+  words:
+    'It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup` or, once the broker has an administrator, `cmb setup --recover`.',
+}
 
 export async function entrancePage(
   deps: Deps,
   c: Context,
-  { rejected = false, status = 401 }: { rejected?: boolean; status?: 401 | 403 } = {},
+  { rejected = false }: { rejected?: boolean } = {},
 ): Promise<Response> {
   const recovery = await recoveryPending(deps, deps.clock.now())
-  const signsIn = !recovery && !rejected && (await operatorExists(deps.store))
+  if (!recovery && !rejected && (await operatorExists(deps.store))) return signInPage(deps, c)
   return page(
     c,
-    { title: 'Setting up the connection to Microsoft', status, config: deps.config },
-    signsIn ? (
-      <SignInEntrance c={c} />
-    ) : (
-      <TokenEntrance csrf={csrfToken(deps, c, PURPOSE)} recovery={recovery} rejected={rejected} />
-    ),
-  )
-}
-
-function SignInEntrance({ c }: { c: Context }) {
-  const path = new URL(c.req.url).pathname
-  const asserted = c.req.query('result') === 'asserted'
-  const signIn = new URLSearchParams({
-    return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup',
-  })
-  return (
-    <>
-      {asserted ? (
-        <Notice
-          kind="good"
-          title="Microsoft is connected: the proof of MFA is set, and users can sign in now."
-        >
-          The token is no longer needed. From now on administrators sign in here.
-        </Notice>
-      ) : null}
-      <p>
-        This is for administrators of the broker: users of the operator tenant with the app role
-        Broker.Administrator.
-      </p>
-      <div class="row">
-        <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
-      </div>
-    </>
-  )
-}
-
-function TokenEntrance({
-  csrf,
-  recovery,
-  rejected,
-}: {
-  csrf: string
-  recovery: boolean
-  rejected: boolean
-}) {
-  return (
+    { title: TITLE, status: rejected ? 403 : 401, config: deps.config },
     <>
       <p>
-        {recovery
-          ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.'
-          : RUN_SETUP}
+        {recovery ? (
+          'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.'
+        ) : (
+          <>
+            This broker has no administrator yet. On the machine where it runs, run{' '}
+            <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token that is valid
+            once, for 15 minutes. Enter that token here.
+          </>
+        )}
       </p>
-      {rejected ? (
-        <div class="notice bad" role="alert">
-          <strong>That token is not valid.</strong>
-          <div>
-            It may have been used, be older than 15 minutes, or be mistyped. Make a new one with
-            `cmb setup` or, once the broker has an administrator, `cmb setup --recover`.
-          </div>
-        </div>
-      ) : null}
+      <Result result={rejected ? REJECTED : undefined} />
       <form class="stack" method="post" action="/setup/token">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrf }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
         <TextField label="Token" name="token" literal required />
         <div class="row">
           <Button>Begin</Button>
         </div>
       </form>
-    </>
+    </>,
   )
 }
+
+const signInPage = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: TITLE,
+    status: 401,
+    what: 'This is for administrators of the broker: users of the operator tenant with the app role Broker.Administrator.',
+    links: [
+      {
+        href: `/ops/sign-in?${new URLSearchParams({ return_to: c.req.method === 'GET' ? c.req.path : '/setup' })}`,
+        label: 'Sign in',
+      },
+    ],
+    config: deps.config,
+  })
 
 export async function enter(
   deps: Deps,
@@ -120,7 +89,7 @@ export async function enter(
     if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
     // Only wrong tokens are limited, so the right one always works.
     mustBeWithin(deps.rateLimits, 'setupToken', key)
-    return entrancePage(deps, c, { rejected: true, status: 403 })
+    return entrancePage(deps, c, { rejected: true })
   }
   const recovery = token === 'recovery'
   const entry = {

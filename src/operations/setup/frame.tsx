@@ -3,12 +3,14 @@ import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
-import { Button, HiddenFields, LinkButton } from '../../pages/components.tsx'
+import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
+import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 import { Result, type StepResult } from './results.tsx'
+import { Links } from './steps.tsx'
 import type { Visitor } from './visitor.ts'
 
 /**
@@ -21,6 +23,7 @@ export interface SetupRequest {
   c: Context
   visitor: Visitor
   now: number
+  checks: Checks
 }
 
 const formPurpose = ({ key }: Visitor): string => `setup ${key}`
@@ -64,15 +67,20 @@ export function withTypedBefore(
 export function Form({
   request: { deps, c, visitor, now },
   action,
+  button,
+  danger,
   files,
   typed,
   children,
 }: {
   request: SetupRequest
   action: string
+  /** The label of the button. */
+  button: string
+  danger?: boolean
   files?: boolean
   typed?: Record<string, string> | undefined
-  children: Child
+  children?: Child
 }) {
   const fields = {
     [CSRF_FIELD]: csrfToken(deps, c, formPurpose(visitor)),
@@ -87,6 +95,9 @@ export function Form({
     >
       <HiddenFields fields={fields} />
       {children}
+      <div class="row">
+        <Button kind={danger ? 'danger' : 'primary'}>{button}</Button>
+      </div>
     </form>
   )
 }
@@ -108,20 +119,12 @@ export function setupPage(
     <>
       <Result result={result} />
       {children}
-      {home && visitor.by !== 'role' ? null : (
-        <div class="row">
-          {home ? null : (
-            <LinkButton href="/setup" kind="quiet">
-              All steps
-            </LinkButton>
-          )}
-          {visitor.by === 'role' ? (
-            <LinkButton href="/ops" kind="quiet">
-              Operators’ console
-            </LinkButton>
-          ) : null}
-        </div>
-      )}
+      <Links
+        links={[
+          ...(home ? [] : [['All steps', '/setup'] as const]),
+          ...(visitor.by === 'role' ? [['Operators’ console', '/ops'] as const] : []),
+        ]}
+      />
     </>,
   )
 }
@@ -171,12 +174,9 @@ export const when = (at: number | undefined): string | undefined =>
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 
-const signInAgain = (returnTo: string): string =>
-  `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`
-
 /**
- * Asks for a fresh sign-in in another tab, and keeps the form that was sent for after it. Without a
- * form, for files cannot be kept, the sign-in leads back to the page.
+ * Asks for a fresh sign-in in another tab, and keeps the form that was sent for after it. A form
+ * with files cannot be kept.
  */
 export const freshFirst = (request: SetupRequest, sent?: URLSearchParams): Response =>
   setupPage(
@@ -187,24 +187,21 @@ export const freshFirst = (request: SetupRequest, sent?: URLSearchParams): Respo
         What you are about to change decides who can sign in, so your own sign-in at Microsoft has
         to be at most five minutes old. Nothing was changed.
       </p>
-      {sent === undefined ? (
-        <div class="row">
-          <LinkButton href={signInAgain(request.c.req.path)}>Sign in again</LinkButton>
-        </div>
-      ) : (
-        <>
-          <p>
-            <a href={signInAgain('/ops/fresh')} target="_blank" rel="noopener">
-              Sign in again (in a new tab)
-            </a>
-            , then come back here and go on. What you typed is kept for 15 minutes.
-          </p>
-          <Form request={request} action={request.c.req.path} typed={Object.fromEntries(sent)}>
-            <div class="row">
-              <Button>Go on</Button>
-            </div>
-          </Form>
-        </>
+      <p>
+        <a href="/ops/sign-in?fresh=yes&return_to=%2Fops%2Ffresh" target="_blank" rel="noopener">
+          Sign in again (in a new tab)
+        </a>
+        {sent === undefined
+          ? ', then go back and send the form once more.'
+          : ', then come back here and go on. What you typed is kept for 15 minutes.'}
+      </p>
+      {sent === undefined ? null : (
+        <Form
+          request={request}
+          action={request.c.req.path}
+          typed={Object.fromEntries(sent)}
+          button="Go on"
+        />
       )}
     </>,
   )

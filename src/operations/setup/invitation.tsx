@@ -1,6 +1,6 @@
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { isAnothers } from '../../microsoft/tenants.ts'
-import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
+import { Answer, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import type { Deps } from '../deps.ts'
@@ -8,6 +8,7 @@ import { nameOf } from './frame.tsx'
 import { assertionOf, meansOf } from './proof-kinds.ts'
 import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
+import { Links, Step } from './steps.tsx'
 import type { Visit, Visiting } from './visit.ts'
 
 /**
@@ -46,7 +47,7 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   const { deps, c } = visiting
   const invitation = c.req.query('invitation') ?? ''
   const seen = await invited(visiting, invitation)
-  if (seen === undefined) return invitationTooOld(visiting)
+  if (seen === undefined) return tooLate(visiting)
   const href = (step: Visit['step']): string =>
     `/signin/setup?${new URLSearchParams({ invitation, step })}`
   const { consentConfirmedAt } = seen.row
@@ -63,11 +64,7 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
       <ConfirmStep href={href('confirm')} seen={seen} />
       {consentConfirmedAt === undefined ? null : <ProofStep href={href('assert')} seen={seen} />}
       {isAnothers(deps.connection.current(), seen.row) ? null : (
-        <div class="row">
-          <LinkButton href={`${deps.config.opsOrigin}/setup`} kind="quiet">
-            Back to the set-up
-          </LinkButton>
-        </div>
+        <Links links={[['Back to the set-up', `${deps.config.opsOrigin}/setup`]]} />
       )}
     </>,
   )
@@ -81,38 +78,33 @@ interface StepProps {
 function ConsentStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
   const done = row.consentConfirmedAt !== undefined || consentReturnedAt !== undefined
   return (
-    <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
+    <Step
+      question="1. Consent"
+      is={done ? 'yes' : 'no'}
+      links={[['Granting consent', href, !done]]}
+    >
       <p class="soft">
         Microsoft shows what Case Manager may read. You need to be a Global Administrator or a
         Privileged Role Administrator.
       </p>
-      <div class="row">
-        <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
-          Granting consent
-        </LinkButton>
-      </div>
-    </Answer>
+    </Step>
   )
 }
 
 function ConfirmStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
   const done = row.consentConfirmedAt !== undefined
   return (
-    <Answer question="2. Confirm that it was you" is={done ? 'yes' : 'no'}>
+    <Step
+      question="2. Confirm that it was you"
+      is={done ? 'yes' : 'no'}
+      links={[['Confirm by signing in', href, !done && consentReturnedAt !== undefined]]}
+    >
       <p class="soft">
         An attacker could have sent the answer to your consent, so it counts only when an
         administrator of the tenant has signed in. The broker stores only your name and your
         confirmation.
       </p>
-      <div class="row">
-        <LinkButton
-          href={href}
-          kind={!done && consentReturnedAt !== undefined ? 'primary' : 'quiet'}
-        >
-          Confirm by signing in
-        </LinkButton>
-      </div>
-    </Answer>
+    </Step>
   )
 }
 
@@ -130,7 +122,7 @@ function ProofStep({ href, seen }: StepProps) {
       </Answer>
     )
   return (
-    <Answer question={question} is="no">
+    <Step question={question} is="no" links={[['Sign in to assert it', href, true]]}>
       <p>
         The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An
         administrator of your tenant asserts it:
@@ -141,22 +133,20 @@ function ProofStep({ href, seen }: StepProps) {
           <p>{words}</p>
         ))}
       </Notice>
-      <div class="row">
-        <LinkButton href={href}>Sign in to assert it</LinkButton>
-      </div>
       <p class="soft small">
         Sign in as a Global, Conditional Access or Security Administrator. The next page shows what
         Microsoft’s token holds; you confirm the words above there.
       </p>
-    </Answer>
+    </Step>
   )
 }
 
-export const invitationTooOld = ({ deps, c }: Visiting): Response =>
+/** The page for a link or a step that is no longer valid. */
+export const tooLate = ({ deps, c }: Visiting): Response =>
   messagePage(c, {
     title: 'This link is no longer valid',
     status: 400,
-    what: 'It was sent more than a week ago, is incomplete, or its tenant is no longer connected.',
-    next: 'Ask the operator who sent it for a new one.',
+    what: 'The link was sent more than a week ago or is incomplete, its tenant is no longer connected, or the step was begun in another browser, took too long or was finished already. Nothing was changed.',
+    next: 'Open the link again as you got it, or ask the operator who sent it for a new one.',
     config: deps.config,
   })

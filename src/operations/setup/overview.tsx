@@ -1,8 +1,12 @@
-import { Answer, LinkButton, Notice } from '../../pages/components.tsx'
+import { Notice } from '../../pages/components.tsx'
 import { operatorExists } from '../acts/setup-token.ts'
+import { BRANDING } from './branding.tsx'
+import { ADD_TENANT, CONNECT } from './connect.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
+import { REGISTER } from './register.tsx'
 import { resultOf } from './results.tsx'
 import { allSeen, type Seen } from './seen.ts'
+import { Step } from './steps.tsx'
 
 /** The overview of the setup steps, their state and the next one. */
 
@@ -31,45 +35,43 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
     { title: 'Setting up the connection to Microsoft', result: resultOf(request.c), home: true },
     <>
       <Differences differences={deps.connection.differences()} />
-      <Answer
+      <Step
         question="1. Is Case Manager registered in Entra?"
         is={application ? 'yes' : 'unknown'}
-      >
-        <div class="row">
-          <LinkButton href="/setup/register" kind={application ? 'quiet' : 'primary'}>
-            What to register
-          </LinkButton>
-        </div>
-      </Answer>
-      <Answer
+        links={[['What to register', REGISTER, !application]]}
+      />
+      <Step
         question="2. Does the broker know the application?"
         is={application && tenants.length > 0 ? 'yes' : 'no'}
-      >
-        <div class="row">
-          <LinkButton href="/setup/connect" kind="quiet">
-            {application ? 'Change the application or its credential' : 'Enter what Entra gave you'}
-          </LinkButton>
-        </div>
-      </Answer>
+        links={[
+          [
+            application ? 'Change the application or its credential' : 'Enter what Entra gave you',
+            CONNECT,
+          ],
+        ]}
+      />
       {tenants.map((seen) => (
         <TenantReady seen={seen} />
       ))}
-      {application && tenants.length > 0 ? <CheckEverything connected={connected} /> : null}
-      {connected ? <FirstSignIn request={request} operator={operator} /> : null}
-      <Branding hasLogo={deps.config.look.logo !== undefined} />
+      {application && tenants.length > 0 ? (
+        <Step
+          question="4. Does everything work?"
+          is="unknown"
+          links={[
+            ['Check everything', '/setup/checks', connected],
+            ['Connect another tenant', ADD_TENANT],
+          ]}
+        />
+      ) : null}
+      {connected ? <FirstSignIn issuer={deps.config.issuer} operator={operator} /> : null}
+      <Step
+        question="Do pages show your name and logo?"
+        is={deps.config.look.logo === undefined ? 'off' : 'yes'}
+        links={[['Names, logo and color', BRANDING]]}
+      />
     </>,
   )
 }
-
-const Branding = ({ hasLogo }: { hasLogo: boolean }) => (
-  <Answer question="Do pages show your name and logo?" is={hasLogo ? 'yes' : 'off'}>
-    <div class="row">
-      <LinkButton href="/setup/branding" kind="quiet">
-        Names, logo and color
-      </LinkButton>
-    </div>
-  </Answer>
-)
 
 const Differences = ({ differences }: { differences: readonly string[] }) =>
   differences.length === 0 ? null : (
@@ -84,49 +86,33 @@ const Differences = ({ differences }: { differences: readonly string[] }) =>
 
 function TenantReady({ seen }: { seen: Seen }) {
   const { is, words } = stateOf(seen)
+  const name = nameOf(seen.row)
   return (
-    <Answer question={`3. Is the tenant ready: ${nameOf(seen.row)}?`} is={is}>
+    <Step
+      question={`3. Is the tenant ready: ${name}?`}
+      is={is}
+      links={[[`Open ${name}`, `/setup/tenants/${seen.row.tid}`, is === 'no']]}
+    >
       <p>{words}</p>
-      <div class="row">
-        <LinkButton
-          href={`/setup/tenants/${seen.row.tid}`}
-          kind={is === 'yes' ? 'quiet' : 'primary'}
-          label={`Open ${nameOf(seen.row)}`}
-        >
-          Open
-        </LinkButton>
-      </div>
-    </Answer>
+    </Step>
   )
 }
 
-const CheckEverything = ({ connected }: { connected: boolean }) => (
-  <Answer question="4. Does everything work?" is="unknown">
-    <div class="row">
-      <LinkButton href="/setup/checks" kind={connected ? 'primary' : 'quiet'}>
-        Check everything
-      </LinkButton>
-      <LinkButton href="/setup/add-tenant" kind="quiet">
-        Connect another tenant
-      </LinkButton>
-    </div>
-  </Answer>
-)
-
-const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: boolean }) => (
-  <Answer question="5. Has an administrator signed in?" is={operator ? 'yes' : 'no'}>
+const FirstSignIn = ({ issuer, operator }: { issuer: string; operator: boolean }) => (
+  <Step
+    question="5. Has an administrator signed in?"
+    is={operator ? 'yes' : 'no'}
+    links={[
+      ...(operator
+        ? []
+        : [['Sign in as an administrator', '/ops/sign-in?return_to=/setup', true] as const]),
+      ['Check your own account', `${issuer}/account/ready`],
+    ]}
+  >
     <p>
       {operator
         ? 'An administrator has. Other users check their own readiness at the address below.'
         : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page requires that role, and setup tokens no longer work.'}
     </p>
-    <div class="row">
-      {operator ? null : (
-        <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>
-      )}
-      <LinkButton href={`${request.deps.config.issuer}/account/ready`} kind="quiet">
-        Check your own account
-      </LinkButton>
-    </div>
-  </Answer>
+  </Step>
 )

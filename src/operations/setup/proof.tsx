@@ -1,8 +1,8 @@
 import { proposedProofSetting } from '../../microsoft/tenants.ts'
-import { Answer, Button, Choices } from '../../pages/components.tsx'
+import { Choices } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
-import { Form, redirectTo, when, withSetupAudit, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
 import { KINDS, partsOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 
@@ -19,18 +19,7 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
   const chosen = proposedProof ?? (decided ? row.mfaProof : undefined)
   const { kind, context } = partsOf(chosen ?? '')
   return (
-    <Answer question="Is MFA proved?" is={decided ? 'yes' : 'no'}>
-      {decided ? (
-        <p class="soft">
-          By <code>{row.mfaProof}</code>,{' '}
-          {row.proofAssertedBy === undefined
-            ? 'as the settings or a command said'
-            : `asserted by ${row.proofAssertedBy}, ${when(row.proofAssertedAt) ?? ''}`}
-          .
-        </p>
-      ) : (
-        <p>Not proved yet. Until then no user of this tenant can sign in.</p>
-      )}
+    <>
       {remains === undefined ? null : (
         <p>
           No administrator of this tenant has asserted <code>{remains}</code>. Only they can read
@@ -38,12 +27,16 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
         </p>
       )}
       <details open={chosen === undefined}>
-        <summary>Choose what proves it</summary>
+        <summary>Choose what proves MFA</summary>
         <p class="soft">
           Case Manager admits no user without a second factor. Microsoft has several ways to prove
           one; choose the one that is true in this tenant.
         </p>
-        <Form request={request} action={`/setup/tenants/${row.tid}/proof`}>
+        <Form
+          request={request}
+          action={`/setup/tenants/${row.tid}/proof`}
+          button="Ask its administrator to assert it"
+        >
           <Choices
             legend="What proves it"
             name="kind"
@@ -60,12 +53,9 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
             options={CONTEXTS.map((one) => [one, one])}
             chosen={context}
           />
-          <div class="row">
-            <Button>Ask its administrator to assert it</Button>
-          </div>
         </Form>
       </details>
-    </Answer>
+    </>
   )
 }
 
@@ -81,7 +71,7 @@ export async function proposeProof(
   const kind = form.get('kind') ?? ''
   const proof = kind === 'auth_context' ? `${kind}:${form.get('context') ?? ''}` : kind
   const page = `/setup/tenants/${row.tid}`
-  if (parseMfaProof(proof) === undefined) return redirectTo(request.c, `${page}?result=no_proof`)
+  if (parseMfaProof(proof) === undefined) return redirectTo(request.c, page)
   const details = { proof, before: proposedProof ?? row.mfaProof }
   await withSetupAudit(
     request,

@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
 import { azureCliScript, registration } from '../../microsoft/registration.ts'
-import { LinkButton, Steps } from '../../pages/components.tsx'
+import { Steps } from '../../pages/components.tsx'
 import { setupPage, type SetupRequest } from './frame.tsx'
+import { Links } from './steps.tsx'
 
 /** The values to register in Entra: to copy, or as a script to download. */
 
@@ -93,18 +94,14 @@ export const registerPage = (request: SetupRequest): Response =>
         broker, and prints the three values that the next page asks for. Or follow the steps in the
         Microsoft Entra admin center.
       </p>
-      <div class="row">
-        <LinkButton href={SCRIPT} kind="quiet">
-          Script for one tenant
-        </LinkButton>
-        <LinkButton href={`${SCRIPT}?tenants=several`} kind="quiet">
-          Script for several tenants
-        </LinkButton>
-      </div>
+      <Links
+        links={[
+          ['Script for one tenant', SCRIPT],
+          ['Script for several tenants', `${SCRIPT}?tenants=several`],
+        ]}
+      />
       <Steps items={stepsOf(registration(request.deps.config.issuer))} />
-      <div class="row">
-        <LinkButton href="/setup/connect">Enter what Entra gave you</LinkButton>
-      </div>
+      <Links links={[['Enter what Entra gave you', '/setup/connect', true]]} />
     </>,
   )
 

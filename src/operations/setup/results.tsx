@@ -64,17 +64,11 @@ export const RESULTS = {
     kind: 'good',
     title: 'The proof of MFA is set. Users of this tenant can sign in now.',
   },
-  no_proof: { kind: 'bad', title: 'Choose what proves MFA.' },
   no_role_id: {
     kind: 'bad',
     title: 'This role cannot administer the tenant.',
     words:
-      'Nothing was changed. Enter app_role, or directory_role: and the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has.',
-  },
-  no_limit: {
-    kind: 'bad',
-    title: 'The limit is not valid.',
-    words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
+      'Nothing was changed. Enter app_role, or directory_role: and the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
   },
   saved: { kind: 'good', title: 'Saved.' },
 } as const satisfies Readonly<Record<string, StepResult>>

@@ -62,6 +62,3 @@ export async function allSeen(store: Store): Promise<Seen[]> {
     (one) => one !== undefined,
   )
 }
-
-export const keepConsent = (store: Store, tid: string, now: number): Promise<void> =>
-  store.setSetting(consentSetting(tid), String(now))

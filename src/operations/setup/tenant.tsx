@@ -1,7 +1,8 @@
-import type { Child } from 'hono/jsx'
 import { disconnectTenant, isDecided, tenantBefore, trialOf } from '../../microsoft/tenants.ts'
-import { Answer, Button, Facts, LinkButton, Tick } from '../../pages/components.tsx'
+import { Facts, Tick } from '../../pages/components.tsx'
 import { ROLE } from '../../protocol/names.ts'
+import { Administrators, mayHaveAdministrators } from './administrators.tsx'
+import { Findings } from './checks.tsx'
 import {
   Form,
   makeOperatorTenant,
@@ -16,14 +17,18 @@ import { invitationAddress } from './invitation.tsx'
 import { Proof } from './proof.tsx'
 import { resultOf } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
-import { Settings } from './tenant-settings.tsx'
+import { Links } from './steps.tsx'
 
-/** The page of one tenant: consent, proof of MFA, settings, and removal. */
+/** The page of one tenant: its state, its proof of MFA, its administrators, and removal. */
 
-export function tenantPage(request: SetupRequest, seen: Seen): Response {
+/** The checks whose findings the page shows. They cost nothing; /setup/checks asks Microsoft too. */
+const SHOWN = new Set(['consent', 'mfa-proof', 're-entry'])
+
+export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Response> {
   const { row } = seen
   const path = `/setup/tenants/${row.tid}`
   const operates = request.deps.connection.current().operatorTenant === row.tid
+  const findings = await request.checks.look({ which: ({ id }) => SHOWN.has(id) })
   return setupPage(
     request,
     { title: nameOf(row), result: resultOf(request.c) },
@@ -38,10 +43,10 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
           ],
         ]}
       />
-      <Consent seen={seen} />
-      <Proof request={request} seen={seen} />
+      <Findings findings={findings.filter(({ tid }) => tid === row.tid)} />
       <ItsPage request={request} seen={seen} />
-      <Settings request={request} row={row} />
+      <Proof request={request} seen={seen} />
+      {mayHaveAdministrators(request, row) ? <Administrators request={request} row={row} /> : null}
       {operates ? null : (
         <Sure
           request={request}
@@ -49,9 +54,8 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
           summary="Make this the operator tenant"
           words="From then on only its users can operate the broker. You may lose access."
           tick="Only its app roles Broker.Operator and Broker.Administrator shall count"
-        >
-          Change the operator tenant
-        </Sure>
+          button="Change the operator tenant"
+        />
       )}
       {mayRemove(request, seen) ? (
         <Sure
@@ -60,34 +64,10 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
           summary="Remove this tenant"
           words="The broker signs all its users out everywhere at once and rejects their sign-ins."
           tick={`Remove ${nameOf(row)}`}
-        >
-          Remove
-        </Sure>
+          button="Remove"
+        />
       ) : null}
     </>,
-  )
-}
-
-function Consent({ seen: { row, consentReturnedAt } }: { seen: Seen }) {
-  const confirmed = row.consentConfirmedAt !== undefined
-  return (
-    <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'unknown'}>
-      {confirmed ? (
-        <p class="soft">
-          Confirmed by {row.consentConfirmedBy}, {when(row.consentConfirmedAt)}.
-        </p>
-      ) : consentReturnedAt === undefined ? (
-        <p>
-          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case
-          Manager for every user.
-        </p>
-      ) : (
-        <p>
-          Consent came back from Microsoft at {when(consentReturnedAt)}. An attacker could have sent
-          that, so it counts only when an administrator of this tenant has signed in.
-        </p>
-      )}
-    </Answer>
   )
 }
 
@@ -102,11 +82,7 @@ function ItsPage({ request: { deps, now }, seen }: { request: SetupRequest; seen
         An administrator of this tenant consents, confirms it and asserts the proof of MFA on a page
         of its own. If that is you, go on there. Otherwise send them its address.
       </p>
-      <div class="row">
-        <LinkButton href={href} kind={remains ? 'primary' : 'quiet'}>
-          Continue as its administrator
-        </LinkButton>
-      </div>
+      <Links links={[['Continue as its administrator', href, remains]]} />
       <details>
         <summary>A link for its administrator</summary>
         <div class="tight">
@@ -127,23 +103,15 @@ const Sure = ({
   summary,
   words,
   tick,
-  children,
-}: {
+  button,
+}: Record<'action' | 'summary' | 'words' | 'tick' | 'button', string> & {
   request: SetupRequest
-  action: string
-  summary: string
-  words: string
-  tick: string
-  children: Child
 }) => (
   <details>
     <summary>{summary}</summary>
-    <Form request={request} action={action}>
+    <Form request={request} action={action} button={button} danger>
       <p>{words}</p>
       <Tick name="sure" label={tick} />
-      <div class="row">
-        <Button kind="danger">{children}</Button>
-      </div>
     </Form>
   </details>
 )

@@ -10,32 +10,29 @@ import type { SetupRequest } from './frame.tsx'
  */
 
 type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
+interface Problem {
+  problem: string
+}
 
 interface Wanted {
   clientId: string
+  /** The new credential. Undefined if the one in use stays. */
   kept: Kept | undefined
   /** The first tenant, if none is connected yet. */
   first: string | undefined
 }
 
-export function readConnection(
-  request: SetupRequest,
-  form: URLSearchParams,
-): Wanted | { problem: string } {
+export function readConnection(request: SetupRequest, form: URLSearchParams): Wanted | Problem {
   const clientId = (form.get('client_id') ?? '').toLowerCase()
   if (!isGuid(clientId))
     return {
       problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.',
     }
-  const first =
-    request.deps.connection.current().tenants.length === 0
-      ? readTenantId(form.get('tid') ?? '')
-      : undefined
-  if (first !== undefined && 'problem' in first) return first
+  const isFirst = request.deps.connection.current().tenants.length === 0
+  const read = isFirst ? readTenantId(form.get('tid') ?? '') : { tid: undefined }
+  if ('problem' in read) return read
   const credential = readCredential(request, form)
-  return 'problem' in credential
-    ? credential
-    : { clientId, kept: credential.kept, first: first?.tid }
+  return 'problem' in credential ? credential : { clientId, ...credential, first: read.tid }
 }
 
 /** Upper bound of the tenants that Entra is asked about. */
@@ -49,35 +46,33 @@ export async function tried(
   { deps }: SetupRequest,
   { clientId, kept, first }: Wanted,
 ): Promise<string | undefined> {
-  const { tenants, operatorTenant, credential, clientId: former } = deps.connection.current()
-  const tids =
-    first === undefined
-      ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant))
-      : [first]
+  const { tenants, operatorTenant, ...former } = deps.connection.current()
+  const tids = first === undefined ? [...tenants] : [first]
+  tids.sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant))
   const given = async (candidate: Candidate) => {
     const answers = await Promise.all(
       tids.slice(0, MOST_TRIED).map((tid) => deps.microsoft.tryConnection(tid, candidate)),
     )
     return answers.find(({ ok }) => ok) ?? answers[0]
   }
-  const answer = await given({ clientId, credential: kept ?? credential })
+  const answer = await given({ clientId, credential: kept ?? former.credential })
   if (answer === undefined || answer.ok) return undefined
   const code = answer.code === undefined ? '' : ` (AADSTS${answer.code})`
   const problem = `Nothing was saved. Entra gives no token with this: ${answer.problem}${code}`
   if (answer.guidance !== 'app_missing') return problem
   // Before the first consent a missing application is expected. If the former application works,
   // the new id is wrong.
-  return former !== undefined &&
-    credential !== undefined &&
-    (await given({ clientId: former, credential }))?.ok === true
-    ? problem
-    : undefined
+  const hadWorked =
+    former.clientId !== undefined &&
+    former.credential !== undefined &&
+    (await given(former))?.ok === true
+  return hadWorked ? problem : undefined
 }
 
 function readCredential(
   { deps, now }: SetupRequest,
   form: URLSearchParams,
-): { kept: Kept | undefined } | { problem: string } {
+): Pick<Wanted, 'kept'> | Problem {
   const { credential, credentialFrom } = deps.connection.current()
   if (credentialFrom === 'environment') return { kept: undefined }
   const kind = form.get('kind')

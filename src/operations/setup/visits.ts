@@ -4,10 +4,9 @@ import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
 import { adminConsentUrl, consentingRole, policyRole } from '../../microsoft/administration.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/interface.ts'
-import { keepTrial } from '../../microsoft/tenants.ts'
+import { consentSetting, keepTrial } from '../../microsoft/tenants.ts'
 import { openSealed, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { pageErrors } from '../../pages/errors.tsx'
-import { messagePage } from '../../pages/message.tsx'
 import { inEnglish, speakEnglish } from '../../pages/texts.ts'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
@@ -15,8 +14,8 @@ import { newSecret } from '../../runtime/ids.ts'
 import { type Administrator, assertionAddress, assertionPage } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
 import { asTenant, withSetupAudit } from './frame.tsx'
-import { invitationTooOld, invited, tenantsAddress, tenantsPage } from './invitation.tsx'
-import { keepConsent, proofToAssert, type Seen, seenOf } from './seen.ts'
+import { invited, tenantsAddress, tenantsPage, tooLate } from './invitation.tsx'
+import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import {
   bindBrowser,
   isBoundBrowser,
@@ -62,7 +61,7 @@ async function leave(visiting: Visiting): Promise<Response> {
   const { deps, c, now } = visiting
   const invitation = c.req.query('invitation') ?? ''
   const seen = await invited(visiting, invitation)
-  if (seen === undefined) return invitationTooOld(visiting)
+  if (seen === undefined) return tooLate(visiting)
   const step = STEPS.find((one) => one === c.req.query('step'))
   const proof = step === 'assert' ? proofToAssert(seen) : undefined
   if (step === undefined || (step === 'assert' && proof === undefined))
@@ -123,58 +122,44 @@ async function returned(visiting: Visiting): Promise<Response | undefined> {
   if (opened === undefined) return undefined
   speakEnglish(c)
   const visit = opened.value as Visit
-  if (opened.until < now || !isBoundBrowser(c, visit)) return stale(visiting)
-  const once = {
-    purpose: 'setup-visit',
-    idHash: sha256(visit.nonce),
-    expiresAt: opened.until + 60,
-    now,
-  }
-  if (!(await deps.store.consumeOnce(once))) return stale(visiting)
+  if (opened.until < now || !isBoundBrowser(c, visit)) return tooLate(visiting)
+  const idHash = sha256(visit.nonce)
+  const once = { purpose: 'setup-visit', idHash, expiresAt: opened.until + 60, now }
   const seen = await seenOf(deps.store, visit.tid)
-  if (seen === undefined) return invitationTooOld(visiting)
+  if (seen === undefined || !(await deps.store.consumeOnce(once))) return tooLate(visiting)
   return answering(visiting, visit, async () => {
-    if (visit.step === 'consent') {
-      mustBeConsent(visit, query)
-      return resultAddress(visiting, visit, await consented(visiting, seen))
-    }
-    const by = await signedIn(visiting, visit, query)
-    return visit.step === 'assert'
-      ? assertionAddress(visiting, { visit, by })
-      : resultAddress(visiting, visit, await confirmed(visiting, seen, by))
+    if (visit.step === 'assert')
+      return assertionAddress(visiting, { visit, by: await signedIn(visiting, visit, query) })
+    const result =
+      visit.step === 'consent'
+        ? await consented(visiting, visit, seen, query)
+        : await confirmed(visiting, seen, await signedIn(visiting, visit, query))
+    return tenantsAddress(deps.config, visit.invitation, result)
   })
 }
 
-const resultAddress = ({ deps }: Visiting, { invitation }: Visit, result: string): string =>
-  tenantsAddress(deps.config, invitation, result)
-
 /**
- * Judges the return of a consent. An error counts first, because errors carry `admin_consent=True`
+ * Records that consent came back. An error counts first, because errors carry `admin_consent=True`
  * too. The query's tenant can be forged; the sealed state has the tenant that was asked.
+ * @returns the key of the result for the tenant's page
  * @throws MicrosoftRejection
  */
-function mustBeConsent({ tid }: Visit, query: URLSearchParams): void {
+async function consented(
+  { deps, now }: Visiting,
+  { tid }: Visit,
+  { row, consentReturnedAt }: Seen,
+  query: URLSearchParams,
+): Promise<string> {
   if (query.has('error')) throw rejectionOf(answerOfCallback(new Map(query)))
-  const is = (name: string, value: string): boolean => {
-    const [first, ...more] = query.getAll(name)
-    return more.length === 0 && first?.toLowerCase() === value
-  }
-  if (!is('tenant', tid)) throw new MicrosoftRejection('another_account', {})
-  if (!is('admin_consent', 'true')) throw new MicrosoftRejection('unknown', {})
-}
-
-/**
- * Records that consent came back.
- * @returns the key of the result for the tenant's page
- */
-async function consented({ deps, now }: Visiting, seen: Seen): Promise<string> {
-  const { tid, consentConfirmedAt } = seen.row
+  const given = (name: string): string => query.getAll(name).join().toLowerCase()
+  if (given('tenant') !== tid) throw new MicrosoftRejection('another_account', {})
+  if (given('admin_consent') !== 'true') throw new MicrosoftRejection('unknown', {})
   // The holder of the link may return repeatedly. The first result is kept.
-  if (seen.consentReturnedAt === undefined && consentConfirmedAt === undefined)
+  if (consentReturnedAt === undefined && row.consentConfirmedAt === undefined)
     await withSetupAudit(
       asTenant(deps, tid),
       { act: 'consent.returned', target: `tenant ${tid}`, details: { before: null } },
-      () => keepConsent(deps.store, tid, now),
+      () => deps.store.setSetting(consentSetting(tid), String(now)),
     )
   return 'consented'
 }
@@ -191,13 +176,8 @@ async function signedIn(
   const [code, ...more] = query.getAll('code')
   if (query.has('error') || code === undefined || more.length > 0)
     throw rejectionOf(answerOfCallback(new Map(query)))
-  const identity = await deps.microsoft.redeemCode({
-    code,
-    codeVerifier: verifier,
-    nonce,
-    tid,
-    now,
-  })
+  const codeVerifier = verifier
+  const identity = await deps.microsoft.redeemCode({ code, codeVerifier, nonce, tid, now })
   if (identity.user.tid !== tid) throw new MicrosoftRejection('another_account', {})
   if (step === 'assert' && !enteredSince(identity, departedAt))
     throw new MicrosoftRejection('freshness_not_proved', {})
@@ -245,28 +225,13 @@ async function confirmed(
   }
   await keepTrial(deps.store, tid, trial)
   if (consentConfirmedAt !== undefined) return 'confirmed'
+  const details = { oid, directoryRole: consents }
+  const change = { consentConfirmedBy: `${who} (${consents})`, consentConfirmedAt: now }
   await withSetupAudit(
     asTenant(deps, tid),
-    {
-      act: 'consent.confirm',
-      target: `tenant ${tid}`,
-      details: { oid, directoryRole: consents },
-    },
-    () =>
-      deps.store.changeTenant({
-        tid,
-        change: { consentConfirmedBy: `${who} (${consents})`, consentConfirmedAt: now },
-      }),
+    { act: 'consent.confirm', target: `tenant ${tid}`, details },
+    () => deps.store.changeTenant({ tid, change }),
   )
   deps.log.info('consent_confirmed', { tid, directoryRole: consents })
   return 'confirmed'
 }
-
-const stale = ({ deps, c }: Visiting): Response =>
-  messagePage(c, {
-    title: 'This step cannot be continued',
-    status: 400,
-    what: 'It was begun in another browser, took too long, or was finished already. Nothing was changed.',
-    next: 'Open the link to the page of your tenant again, and start the step from there.',
-    config: deps.config,
-  })
