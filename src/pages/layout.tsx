@@ -54,18 +54,19 @@ interface Script {
 }
 
 function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
-  const shared = forUsers ? [{ text: USERS }] : []
-  const own = script === undefined ? [] : [{ text: script }]
-  if (live === undefined) return [...shared, ...own]
   return [
-    ...shared,
-    ...own,
-    {
-      text: LIVE,
-      data: Object.fromEntries(
-        Object.entries(live).map(([name, value]) => [`data-${name}`, value]),
-      ),
-    },
+    ...(forUsers ? [{ text: USERS }] : []),
+    ...(script === undefined ? [] : [{ text: script }]),
+    ...(live === undefined
+      ? []
+      : [
+          {
+            text: LIVE,
+            data: Object.fromEntries(
+              Object.entries(live).map(([name, value]) => [`data-${name}`, value]),
+            ),
+          },
+        ]),
   ]
 }
 

@@ -19,6 +19,7 @@
     const html = answer?.ok ? await answer.text().catch(() => undefined) : undefined
     if (html === undefined) return undefined
     const next = new DOMParser().parseFromString(html, 'text/html')
+    globalThis.showTimes?.(next)
     let skipped = false
     for (const shown of document.querySelectorAll('[data-live]')) {
       const now = next.getElementById(shown.id)
@@ -79,10 +80,10 @@
     })
   }
 
-  /** Updates once a second until no part contains a `.wait`, or until `end`. */
+  /** Updates once a second until the new page does not request it any more, or until `end`. */
   const followUntil = async (end) => {
     const renewed = await renew()
-    const done = renewed && !renewed.next.querySelector('[data-live] .wait')
+    const done = renewed && !renewed.next.querySelector('[data-seconds]')
     if (!done && performance.now() < end) setTimeout(() => void followUntil(end), 1000)
   }
 

@@ -9,14 +9,18 @@
     hour: '2-digit',
     minute: '2-digit',
   }
-  for (const time of document.querySelectorAll('time[data-locale]')) {
-    const at = new Date(time.dateTime)
-    const { locale, today = '' } = time.dataset
-    time.textContent =
-      at.toDateString() === new Date().toDateString()
-        ? [today, at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })].join(' ')
-        : new Intl.DateTimeFormat(locale, MOMENT).format(at)
+  // A global function, for the script that updates parts of a page.
+  globalThis.showTimes = (page) => {
+    for (const time of page.querySelectorAll('time[data-locale]')) {
+      const at = new Date(time.dateTime)
+      const { locale, today } = time.dataset
+      time.textContent =
+        at.toDateString() === new Date().toDateString()
+          ? `${today} ${at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })}`
+          : new Intl.DateTimeFormat(locale, MOMENT).format(at)
+    }
   }
+  showTimes(document)
 
   // The lines of a history move beneath the days of the reader's time zone.
   const days = document.querySelector('.days')
@@ -48,20 +52,17 @@
     }
   }
 
-  if (document.querySelector('.tabs')) {
-    const look = async () => {
-      if (document.hidden) return
-      const answer = await fetch(location.href, { method: 'HEAD', redirect: 'manual' }).catch(
-        () => undefined,
-      )
-      if (answer?.type === 'opaqueredirect') location.reload()
-    }
-    setInterval(() => void look(), 3000)
-    document.addEventListener('visibilitychange', () => void look())
-    addEventListener('pageshow', ({ persisted }) => {
-      if (persisted) void look()
-    })
+  // A hidden page asks as soon as it is visible again, because browsers delay its timers till then.
+  const tabs = document.querySelector('.tabs')
+  const look = async () => {
+    const signal = AbortSignal.timeout(5000)
+    const answer = document.hidden
+      ? undefined
+      : await fetch('/account/live', { signal }).catch(() => undefined)
+    if (answer?.status === 403) location.replace(tabs.dataset.start)
+    else setTimeout(() => void look(), 700)
   }
+  if (tabs) void look()
 
   for (const button of document.querySelectorAll('button[data-copies]')) {
     if (!navigator.clipboard) continue

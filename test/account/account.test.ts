@@ -51,6 +51,25 @@ describe('the list of devices at /account', () => {
     expect(shown.html).not.toContain(bob.session.sid)
   })
 
+  test('learns from /account/live whether its session is live, which does not prolong it', async () => {
+    const live = async (cookie: string) =>
+      (await rig.app.request('/account/live', { headers: { cookie } })).status
+    const before = await rig.store.statusBySid(laptop.session.sid, rig.clock.now())
+    rig.clock.advance(3600)
+    expect(await live(laptop.cookieHeader)).toBe(204)
+    expect(await rig.store.statusBySid(laptop.session.sid, rig.clock.now())).toEqual(before)
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: laptop.session.sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olga' },
+      now: rig.clock.now(),
+    })
+    expect(await live(laptop.cookieHeader)).toBe(403)
+    expect(await live('')).toBe(403)
+    rig.clock.advance(8 * 3600)
+    expect(await live(phone.cookieHeader)).toBe(403)
+  })
+
   test('leads the administrator of a tenant to its console, and no other user', async () => {
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role' } })
     const accountOf = async (tid: string, roles: string[]) => {
@@ -117,7 +136,7 @@ describe('the list of devices at /account', () => {
     expect(page.text).toContain('Sign out of Microsoft 365 too')
     expect(page.link('Stay signed in')).toMatch(/\/account$/)
     const after = await browser.submit(page, {}, 'Sign out')
-    expect(after.title).toBe('You are signed out everywhere')
+    expect(after.title).toBe('You are signed out of Case Manager everywhere')
     expect([await state(laptop), await state(phone), await state(bob)]).toEqual([
       'ended',
       'ended',

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../../pages/errors.tsx'
+import { type Browser, readBrowser } from '../../clients/session/browser.ts'
 import { currentStatus, liveSession } from '../../clients/session/current.ts'
 import { chooseLanguage, textsOf } from '../../pages/texts.ts'
 import { historyPage } from './history.tsx'
@@ -25,6 +26,11 @@ export function accountEndpoints(deps: Deps): Hono {
     onError: (c) => send(deps, c, tooLong(textsOf(c, deps.config))),
   })
   endpoints.get('/account', signedIn(deps, sessionsPage))
+  // An open page asks again and again, so the answer is as small as it can be.
+  endpoints.get('/account/live', async (c) => {
+    const now = deps.clock.now()
+    return c.body(null, (await sessionOf(deps, readBrowser(deps, c, now), now)) ? 204 : 403)
+  })
   endpoints.post('/account/sign-out', limit, signedIn(deps, signOutFrom))
   endpoints.get(
     '/account/ready',
@@ -39,6 +45,9 @@ export function accountEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
+const sessionOf = async (deps: Deps, { sessionHash }: Browser, now: number) =>
+  liveSession(await currentStatus(deps, sessionHash, now))
+
 /** Returns a handler: it reads the request and its session, runs the act, and sends the answer. */
 const step =
   (
@@ -47,8 +56,7 @@ const step =
   ): Handler =>
   async (c: Context) => {
     const request = await readPageRequest(deps, c)
-    const session = liveSession(await currentStatus(deps, request.sessionHash, request.now))
-    return send(deps, c, await act(request, session))
+    return send(deps, c, await act(request, await sessionOf(deps, request, request.now)))
   }
 
 /**

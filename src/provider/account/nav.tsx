@@ -25,7 +25,11 @@ export const AccountNav = ({
   ] as const
   return (
     <>
-      <nav class="tabs" aria-label={t.nav.label}>
+      <nav
+        class="tabs"
+        aria-label={t.nav.label}
+        data-start={`/signin/start?return_to=${at ?? '/account'}`}
+      >
         <div class="across">
           <PageLinks links={ways} at={at} />
         </div>

@@ -21,23 +21,20 @@ export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
         <p>{t.ready.intro}</p>
         <Steps
           items={[
+            [t.ready.reach, t.ready.reachHint],
+            [t.ready.connected, t.ready.connectedHint],
+            [
+              t.ready.mfa,
+              t.ready.mfaHint({
+                link: <a href="https://aka.ms/mfasetup">{t.offers.set_up_mfa}</a>,
+              }),
+            ],
+          ].map(([question, hint]) => (
             <div class="tight">
-              <h2>{t.ready.reach}</h2>
-              <p class="soft">{t.ready.reachHint}</p>
-            </div>,
-            <div class="tight">
-              <h2>{t.ready.connected}</h2>
-              <p class="soft">{t.ready.connectedHint}</p>
-            </div>,
-            <div class="tight">
-              <h2>{t.ready.mfa}</h2>
-              <p class="soft">
-                {t.ready.mfaHint({
-                  link: <a href="https://aka.ms/mfasetup">{t.offers.set_up_mfa}</a>,
-                })}
-              </p>
-            </div>,
-          ]}
+              <h2>{question}</h2>
+              <p class="soft">{hint}</p>
+            </div>
+          ))}
         />
         {connected ? (
           <MicrosoftButton href="/signin/start?return_to=/account/ready" />

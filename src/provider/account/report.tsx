@@ -44,7 +44,7 @@ async function findReported(
   current: Session,
   asked: { session?: string | undefined; entry?: string | undefined },
   now: number,
-) {
+): Promise<Reported | undefined> {
   const place = readEntryName(asked.entry)
   if (place !== undefined) {
     // Returns the entry itself: it is the first entry after the place just before it.
@@ -53,15 +53,11 @@ async function findReported(
       before: { at: place.at, id: `${place.id}~` },
       limit: 1,
     })
-    return event?.id === place.id && event.at === place.at
-      ? ({ sid: event.sid, event } satisfies Reported)
-      : undefined
+    return event?.id === place.id && event.at === place.at ? { sid: event.sid, event } : undefined
   }
   const live = asked.session === undefined ? [] : await deps.store.liveSessionsOf(current.sub, now)
   const found = live.find(({ session }) => session.sid === asked.session)
-  return found === undefined
-    ? undefined
-    : ({ sid: found.session.sid, session: found.session } satisfies Reported)
+  return found && { sid: found.session.sid, session: found.session }
 }
 
 /** Returns the page that asks for confirmation: the reported entry, and the effects. */

@@ -99,7 +99,6 @@ export async function visitAgain(
   more: Ask,
   now: number,
 ): Promise<Answer> {
-  const { purpose, startedAt, fresh, login, earlier, shared } = visit
   const mustEnter = demand === 'fresh' || demand === 'fresh_context'
   const ask: Ask = {
     tid: visit.tid,
@@ -108,33 +107,18 @@ export async function visitAgain(
     ...(mustEnter && { prompt: 'login' }),
   }
   const asked = [...(visit.asked ?? []), demand]
-  return leave(
-    deps,
-    visitor,
-    newVisit(deps, {
-      purpose,
-      startedAt,
-      fresh,
-      login,
-      earlier,
-      shared,
-      tid: ask.tid,
-      authContext: ask.authContext,
-      asked,
-    }),
-    ask,
-    now,
-  )
+  const { tid, authContext } = ask
+  return leave(deps, visitor, newVisit(deps, { ...visit, tid, authContext, asked }), ask, now)
 }
 
 const newVisit = (
   deps: Pick<Deps, 'random'>,
   about: Omit<Visit, 'id' | 'nonce' | 'verifier'>,
 ): Visit => ({
+  ...about,
   id: newId(deps.random),
   nonce: newSecret(deps.random),
   verifier: newSecret(deps.random),
-  ...about,
 })
 
 async function leave(

@@ -98,20 +98,17 @@ async function alreadyOut(
   request: LogoutRequest,
   now: number,
 ): Promise<Done> {
-  if (status.state !== 'ended')
-    return { scope: 'none', clientIds: [], at: now, clientId: request.clientId }
+  const asked = { at: now, clientId: request.clientId }
+  if (status.state !== 'ended') return { scope: 'none', clientIds: [], ...asked }
   const { session } = status
   const elsewhere =
     scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
-  const clientIds = clientsOf(await deps.store.participants(session.sid))
-  const why = endedClass(status)
   return {
     scope: elsewhere === 0 ? scope : 'device',
     elsewhere,
-    clientIds,
-    why,
-    at: now,
-    clientId: request.clientId,
+    clientIds: clientsOf(await deps.store.participants(session.sid)),
+    why: endedClass(status),
+    ...asked,
   }
 }
 

@@ -7,6 +7,7 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import { type Participant, receiptOf } from '../../revocation/receipt.ts'
 import { readDone } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
+import { Moment } from '../../pages/times.tsx'
 import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
@@ -136,7 +137,12 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
       ) : null}
       {rows.map(({ name: app, untilMs }) =>
         untilMs === undefined ? null : (
-          <p>{t.signedOut.bounded<Child>({ app, at: <SecondOfDay atMs={untilMs} /> })}</p>
+          <p>
+            {t.signedOut.bounded<Child>({
+              app,
+              at: <Moment at={Math.ceil(untilMs / 60_000) * 60} t={t} />,
+            })}
+          </p>
         ),
       )}
       {rows.some(({ progress, untilMs }) => progress === 'unconfirmed' && untilMs === undefined) ? (
@@ -145,11 +151,6 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
     </div>
   </div>
 )
-
-const SecondOfDay = ({ atMs }: { atMs: number }) => {
-  const iso = new Date(Math.ceil(atMs / 1000) * 1000).toISOString()
-  return <time datetime={iso}>{iso.slice(11, 19)} UTC</time>
-}
 
 /** Returns each instance with its progress, as the receipt has it. */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {

@@ -6,11 +6,11 @@ import { homeOf } from '../../pages/places.ts'
 type Clients = Deps['clients']
 
 export const clientName = (clients: Clients, clientId: string | undefined): string | undefined =>
-  clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
+  clients.find(clientId ?? '')?.metadata.name
 
 export function clientUri(clients: Clients, clientId: string | undefined): string | undefined {
-  const client = clientId === undefined ? undefined : clients.find(clientId)
-  return client === undefined ? undefined : homeOf(client.metadata)
+  const client = clients.find(clientId ?? '')
+  return client && homeOf(client.metadata)
 }
 
 /** Returns the clients' names in the given order, without removed clients. */
