@@ -3,7 +3,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import { Lanes, type How, type Perform, type Taken } from '../../src/outbox/lanes.ts'
+import type { How } from '../../src/outbox/lane.ts'
+import { Lanes, type Perform, type Taken } from '../../src/outbox/lanes.ts'
 
 /** Lanes over a store that is a list: how much goes to which target at a time. */
 

@@ -1,6 +1,6 @@
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from '../../src/deps.ts'
-import type { How } from '../../src/outbox/lanes.ts'
+import type { How } from '../../src/outbox/lane.ts'
 import { messageKinds } from '../../src/outbox/message-kinds.ts'
 import { deliver } from '../../workers/deliver.ts'
 
