@@ -9,6 +9,7 @@ import {
   excluded,
   insertEach,
   names,
+  orAny,
   query,
   type RowOf,
   type Takes,
@@ -57,18 +58,12 @@ const targetFields = { ...columnsOf(targets, 'targetId', 'clientId'), logoutBy: 
 
 // The targets of the participants. A removed target still gets the revocations from before its
 // removal.
-const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
-  sql`FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
-    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${withoutReprepare(seq)})
-    WHERE ${participants.sid} = ${withoutReprepare(sid)}`
-const ofAll = query(
+const targetsOf = query(
   targetFields,
-  (p: Takes<{ sid: string; seq: number }>, f) => sql`SELECT ${f} ${targetsOf(p.seq, p.sid)}`,
-)
-const ofOne = query(
-  targetFields,
-  (p: Takes<{ sid: string; seq: number; clientId: string }>, f) =>
-    sql`SELECT ${f} ${targetsOf(p.seq, p.sid)} AND ${participants.clientId} = ${withoutReprepare(p.clientId)}`,
+  (p: Takes<{ sid: string; seq: number; clientId: string | null }>, f) =>
+    sql`SELECT ${f} FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
+    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${withoutReprepare(p.seq)})
+    WHERE ${participants.sid} = ${withoutReprepare(p.sid)} AND ${orAny(participants.clientId, withoutReprepare(p.clientId))}`,
 )
 
 interface NewDelivery {
@@ -223,10 +218,8 @@ function* addBySub(
  * @param moves takes the changes of state: the caller has to run `applyCountChanges` with them
  */
 export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
-  const { sid, seq, clientId, wide } = what
-  const found = yield* clientId === undefined
-    ? ofAll.all({ sid, seq })
-    : ofOne.all({ sid, seq, clientId })
+  const { sid, seq, clientId = null, wide } = what
+  const found = yield* targetsOf.all({ sid, seq, clientId })
   const asked: { bySid: NewDelivery[]; bySub: NewDelivery[] } = { bySid: [], bySub: [] }
   for (const { logoutBy, ...row } of found)
     (wide && logoutBy === 'sub' ? asked.bySub : asked.bySid).push({ ...row, id: yield* newId() })

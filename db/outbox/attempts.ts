@@ -41,13 +41,8 @@ const recordedFields = columnsOf(
   'settledAtMs',
 )
 type RecordedRow = RowOf<typeof recordedFields>
-const oneLocked = query(
-  recordedFields,
-  (p: Takes<{ id: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${withoutReprepare(p.id)}${forUpdate(deliveries)}`,
-)
 // A fixed order, so that two brokers cannot deadlock.
-const allLocked = query(
+const locked = query(
   recordedFields,
   (p: Takes<{ ids: string }>, f) =>
     sql`SELECT ${f} FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)} ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
@@ -191,11 +186,7 @@ function settled(row: RecordedRow | undefined, { id, result }: Result): Settled 
  * @returns what was settled, by id
  */
 function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
-  const [first] = results
-  const rows =
-    results.length === 1 && first !== undefined
-      ? yield* oneLocked.all({ id: first.id })
-      : yield* allLocked.all({ ids: listOf(results.map(({ id }) => id)) })
+  const rows = yield* locked.all({ ids: listOf(results.map(({ id }) => id)) })
   const before = new Map(rows.map((row) => [row.id, row]))
   const all = results.flatMap((one) => settled(before.get(one.id), one) ?? [])
   yield* runForEach(

@@ -164,16 +164,17 @@ function* decidePage(
 /**
  * Decides rows in batches, each a transaction, so that any number is decided without delaying other
  * acts.
- * @param decided is called with the rows of each batch
+ * @returns the rows that were decided
  */
 async function decideEach(
   { write, writePage }: Engine,
   states: readonly DeliveryState[],
   which: Which,
-  { decide, decided }: { decide: Decide; decided: (rows: Row[]) => void },
-): Promise<void> {
+  decide: Decide,
+): Promise<Row[]> {
   const { id } = which
-  if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
+  if (id !== undefined) return write(() => decideOne(id, which, states, decide))
+  const decided: Row[] = []
   const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
     for (
@@ -183,18 +184,16 @@ async function decideEach(
     ) {
       const from: Page = { ...page, rows: pace.rows }
       const { rows, next } = await writePage(() => decidePage(from, which, decide))
-      decided(rows)
+      decided.push(...rows)
       page = next
     }
+  return decided
 }
 
 /** Makes failed and rejected deliveries pending again, with attempts counted from zero. */
 export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef[]> {
-  const refs: DeliveryRef[] = []
-  const decided = (rows: Row[]): void =>
-    void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
-  await decideEach(engine, ['failed', 'rejected'], which, { decide: makeAllPending, decided })
-  return refs
+  const rows = await decideEach(engine, ['failed', 'rejected'], which, makeAllPending)
+  return rows.map((row) => refOf({ ...row, attempts: 0 }))
 }
 
 /**
@@ -216,11 +215,6 @@ export async function closeDeliveries(
   engine: Engine,
   { reason, ...which }: Which & { reason: string },
 ): Promise<DeliveryRef[]> {
-  const closed: DeliveryRef[] = []
-  const decided = (rows: Row[]): void => void closed.push(...rows.map(refOf))
-  await decideEach(engine, ['pending', 'failed', 'rejected'], which, {
-    decide: (rows) => closeRows(rows, reason),
-    decided,
-  })
-  return closed
+  const states = ['pending', 'failed', 'rejected'] as const
+  return (await decideEach(engine, states, which, (rows) => closeRows(rows, reason))).map(refOf)
 }

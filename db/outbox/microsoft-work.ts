@@ -226,12 +226,6 @@ export async function askAboutEverybody({ writePage }: Engine, input: Everybody)
   return sum
 }
 
-const rangeAfter = ({ kind, tid, oid }: Key): Range => ({
-  afterKind: kind,
-  afterTid: tid,
-  afterOid: oid,
-})
-
 /**
  * Makes the failed work of one page pending.
  * @returns how many rows of the page had failed, and its last row where more may follow
@@ -241,7 +235,7 @@ function* redriveNext(
   after: Key,
   { nowMs, limit }: { nowMs: number; limit: number },
 ): Act<{ redriven: number; next: Key | undefined }> {
-  const range = rangeAfter(after)
+  const range = { afterKind: after.kind, afterTid: after.tid, afterOid: after.oid }
   const page = yield* keys.all({ ...range, limit })
   const last = page.at(-1)
   if (last === undefined) return { redriven: 0, next: undefined }

@@ -50,7 +50,7 @@ export async function openDeliveryQueue(deps: {
   const { engine, log } = deps
   const outages = createOutageLog(log)
   const server =
-    engine.address.kind === 'postgres'
+    'postgres' in engine.address
       ? await (await import('./postgres-queue.ts')).openPostgres(engine, outages.down)
       : openRedis(engine, outages)
   const bull = server.queue

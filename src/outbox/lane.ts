@@ -21,9 +21,8 @@ export interface Waiting {
  */
 class PriorityQueue {
   readonly #ids = new Set<string>()
-  readonly #urgent = new Line()
-  /** Queues of bulk deliveries in the order of their turns. */
-  readonly #bulk = new Map<string, Line>()
+  /** The lines that are not empty, in the order of their turns. */
+  readonly #lines = new Map<string, Waiting[]>()
 
   get size(): number {
     return this.#ids.size
@@ -33,82 +32,47 @@ class PriorityQueue {
     return this.#ids.has(id)
   }
 
-  /** Returns the length of the queue that this delivery would join. */
+  /** Returns the length of the line that this delivery would join. */
   sizeFor(ref: DeliveryRef): number {
-    return (ref.priority === 'urgent' ? this.#urgent : this.#bulk.get(lineOf(ref)))?.size ?? 0
+    return this.#lines.get(lineOf(ref))?.length ?? 0
   }
 
   add(one: Waiting): void {
     this.#ids.add(one.ref.id)
-    if (one.ref.priority === 'urgent') return this.#urgent.add(one)
     const name = lineOf(one.ref)
-    let line = this.#bulk.get(name)
-    if (line === undefined) this.#bulk.set(name, (line = new Line()))
-    return line.add(one)
+    const line = this.#lines.get(name) ?? []
+    line.push(one)
+    this.#lines.set(name, line)
   }
 
   nextUrgent(): Waiting | undefined {
-    return this.#taken(this.#urgent.next())
+    return this.#next('urgent')
   }
 
   nextBulk(): Waiting | undefined {
-    for (const [name, line] of this.#bulk) {
-      this.#bulk.delete(name)
-      const one = line.next()
-      // Put at the end, so that its next turn comes after all others.
-      if (line.size > 0) this.#bulk.set(name, line)
-      if (one !== undefined) return this.#taken(one)
-    }
-    return undefined
+    const name = [...this.#lines.keys()].find((one) => one !== 'urgent')
+    return name === undefined ? undefined : this.#next(name)
   }
 
   clear(): void {
     this.#ids.clear()
-    this.#urgent.clear()
-    this.#bulk.clear()
+    this.#lines.clear()
   }
 
-  #taken(one: Waiting | undefined): Waiting | undefined {
-    if (one !== undefined) this.#ids.delete(one.ref.id)
+  #next(name: string): Waiting | undefined {
+    const line = this.#lines.get(name)
+    const one = line?.shift()
+    if (line === undefined || one === undefined) return undefined
+    this.#ids.delete(one.ref.id)
+    // Put at the end, so that its next turn comes after all others.
+    this.#lines.delete(name)
+    if (line.length > 0) this.#lines.set(name, line)
     return one
   }
 }
 
 const lineOf = ({ priority, seq }: DeliveryRef): string =>
   priority === 'bulk' ? `bulk ${seq ?? ''}` : priority
-
-/**
- * A queue in which the first to arrive is the first to leave. An array with `shift`, or a `Map`
- * read from its front, gets slower with each entry that is removed.
- */
-class Line {
-  #line: Waiting[] = []
-  #taken = 0
-
-  get size(): number {
-    return this.#line.length - this.#taken
-  }
-
-  add(one: Waiting): void {
-    this.#line.push(one)
-  }
-
-  next(): Waiting | undefined {
-    const one = this.#line[this.#taken]
-    if (one === undefined) return undefined
-    this.#taken++
-    if (this.#taken * 2 >= this.#line.length) {
-      this.#line = this.#line.slice(this.#taken)
-      this.#taken = 0
-    }
-    return one
-  }
-
-  clear(): void {
-    this.#line = []
-    this.#taken = 0
-  }
-}
 
 /**
  * The consecutive failures that open a target's circuit breaker. While it is open, the lane calls

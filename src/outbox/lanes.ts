@@ -19,46 +19,6 @@ import { uniform } from './attempt.ts'
  */
 const BULK_A_TURN = 8
 
-/**
- * Schedules bulk calls fairly: one call of each lane after the other, a few in each turn of the
- * event loop.
- */
-class BulkScheduler {
-  /** Lanes whose next bulk call may begin, in the order of their turns. */
-  readonly #eager = new Set<Lane>()
-  /** Begins the next bulk call of a lane. Returns false if there is none. */
-  readonly #beginNext: (lane: Lane) => boolean
-  #turning = false
-
-  constructor(beginNext: (lane: Lane) => boolean) {
-    this.#beginNext = beginNext
-  }
-
-  add(lane: Lane): void {
-    this.#eager.add(lane)
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#turning || this.#eager.size === 0) return
-    this.#turning = true
-    setImmediate(() => this.#turn())
-  }
-
-  #turn(): void {
-    this.#turning = false
-    let begun = 0
-    for (const lane of this.#eager) {
-      this.#eager.delete(lane)
-      if (!this.#beginNext(lane)) continue
-      // Added behind the others; this loop reaches it again.
-      if (lane.mayBeginBulk) this.#eager.add(lane)
-      if (++begun === BULK_A_TURN) break
-    }
-    this.#schedule()
-  }
-}
-
 const TICK_MS = 250
 /** The interval at which `drain` checks whether all calls have ended. */
 const LOOK_MS = 20
@@ -87,7 +47,9 @@ export class Lanes implements LocalLanes {
   readonly #deps: LaneDeps
   readonly #perform: Perform
   readonly #lanes = new Map<string, Lane>()
-  readonly #bulk = new BulkScheduler((lane) => this.#beginBulk(lane))
+  /** Lanes whose next bulk call may begin, in the order of their turns. */
+  readonly #eager = new Set<Lane>()
+  #turning = false
   readonly #filling: LaneFilling
   readonly #timer: NodeJS.Timeout
   #draining = false
@@ -170,15 +132,31 @@ export class Lanes implements LocalLanes {
     if (this.#isBlocked(lane)) return
     for (let next; lane.hasPlace && (next = lane.waiting.nextUrgent()) !== undefined;)
       this.#call(lane, next)
-    if (lane.mayBeginBulk) this.#bulk.add(lane)
+    if (lane.mayBeginBulk) this.#eager.add(lane)
+    this.#scheduleBulk()
     if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void this.#fill(lane)
   }
 
-  #beginBulk(lane: Lane): boolean {
-    const next = this.#isBlocked(lane) || !lane.mayBeginBulk ? undefined : lane.waiting.nextBulk()
-    if (next === undefined) return false
-    this.#call(lane, next)
-    return true
+  #scheduleBulk(): void {
+    if (this.#turning || this.#eager.size === 0) return
+    this.#turning = true
+    setImmediate(() => this.#bulkTurn())
+  }
+
+  /** Begins one bulk call of each lane after the other, a few in each turn of the event loop. */
+  #bulkTurn(): void {
+    this.#turning = false
+    let begun = 0
+    for (const lane of this.#eager) {
+      this.#eager.delete(lane)
+      const next = this.#isBlocked(lane) || !lane.mayBeginBulk ? undefined : lane.waiting.nextBulk()
+      if (next === undefined) continue
+      this.#call(lane, next)
+      // Added behind the others; this loop reaches it again.
+      if (lane.mayBeginBulk) this.#eager.add(lane)
+      if (++begun === BULK_A_TURN) break
+    }
+    this.#scheduleBulk()
   }
 
   #call(lane: Lane, { ref, how }: Waiting): void {

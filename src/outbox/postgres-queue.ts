@@ -67,9 +67,9 @@ export async function openPostgres(engine: QueueEngine, down: Down) {
 }
 
 function openPool(engine: QueueEngine, max: number, down: Down): Pool {
-  const { address } = engine.address as { address: object }
+  const { postgres } = engine.address as { postgres: object }
   const pool = new Pool({
-    ...address,
+    ...postgres,
     max,
     options: `-c search_path=${SCHEMA}`,
     connectionTimeoutMillis: ANSWER_MS,

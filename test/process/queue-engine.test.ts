@@ -137,7 +137,10 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
   test('listens on a unix socket only, wants a password, gives the queue a role that is not a superuser, and ends with close', async () => {
     const engine = await start(dataDir(), NOWHERE)
     expect(engine).toMatchObject({ kind: 'postgres', own: true })
-    const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
+    const { postgres: address } = engine.address as Extract<
+      QueueEngine['address'],
+      { postgres: object }
+    >
     expect(statSync(address.host).mode & 0o777).toBe(0o700)
     const client = new Client(address)
     await client.connect()
@@ -164,7 +167,10 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
     onTestFinished(() => void vi.unstubAllEnvs())
     expect(statSync(tmpdir()).mode & 0o777).toBe(0o700)
     const engine = await start(dir, NOWHERE)
-    const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
+    const { postgres: address } = engine.address as Extract<
+      QueueEngine['address'],
+      { postgres: object }
+    >
     expect(statSync(address.host)).toMatchObject({
       uid: statSync(`/proc/${pidIn(join(address.host, 'pg', 'postmaster.pid'))}`).uid,
     })
@@ -177,7 +183,10 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
 
   test('is started again when it dies, with the same address', async () => {
     const engine = await start(dataDir(), NOWHERE)
-    const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
+    const { postgres: address } = engine.address as Extract<
+      QueueEngine['address'],
+      { postgres: object }
+    >
     let opened = 0
     await engine.onOpened(async () => void opened++)
     process.kill(pidIn(join(address.host, 'pg', 'postmaster.pid')), 'SIGKILL')

@@ -38,7 +38,7 @@ async function open({ engine: kind, path }: (typeof QUEUE_ENGINES)[number]) {
         kind !== 'postgres'
           ? join(dir, 'queue', 'server.pid')
           : join(
-              (engine.address as { address: { host: string } }).address.host,
+              (engine.address as { postgres: { host: string } }).postgres.host,
               'pg',
               'postmaster.pid',
             ),
