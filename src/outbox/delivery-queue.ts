@@ -125,7 +125,8 @@ function collectChanges(
     const changes = [...waiting]
     waiting.clear()
     try {
-      for (let at = 0; at < changes.length && !closed; at += BATCH) {
+      for (let at = 0; at < changes.length; at += BATCH) {
+        if (closed) return
         const batch = changes.slice(at, at + BATCH)
         await within(ANSWER_MS, Promise.all(batch.map((one) => apply(...one))))
         outages.up()
