@@ -91,32 +91,25 @@ const forgetOldest = command(
       (SELECT ${guards.reportedAtMs}, ${guards.guardId} FROM ${guards} WHERE ${guards.clientId} = ${p.clientId}
         ORDER BY ${guards.reportedAtMs} DESC, ${guards.guardId} DESC LIMIT 1 OFFSET ${sql.raw(String(GUARDS))})`,
 )
-const entryFields = columnsOf(revocations, 'seq', 'at', 'atMs')
+const entryFields = columnsOf(revocations, 'seq', 'atMs')
 type Entry = RowOf<typeof entryFields>
+type Reached = Entry & { clientId: string; reportedAtMs: number }
 const between = query(
   entryFields,
   (p: Takes<{ after: number; to: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to}
       ORDER BY ${revocations.seq} DESC LIMIT ${sql.raw(String(REACHED))}`,
 )
-// Sets the time at which the revocations of this range were enforced. A later report overwrites an
-// earlier one.
-const markEnforced = command(
-  (p: Takes<{ from: number; to: number; atMs: number }>) =>
-    sql`UPDATE ${revocations} SET ${assign(revocations, { enforcedAtMs: p.atMs })}
-      WHERE ${revocations.seq} >= ${p.from} AND ${revocations.seq} <= ${p.to}`,
-)
+// A later report overwrites an earlier one.
+const markEnforced = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, { seq: 'bigint', atMs: 'bigint' })
+  return sql`UPDATE ${revocations} SET ${assign(revocations, { enforcedAtMs: row.atMs })} FROM ${rows}
+    WHERE ${revocations.seq} = ${row.seq}`
+})
 const all = query(
   guardFields,
   (_, f) => sql`SELECT ${f} FROM ${guards} ORDER BY ${guards.clientId}, ${guards.guardId}`,
 )
-
-/** A range of log rows, both ends included, and when it was enforced. */
-interface Range {
-  from: number
-  to: number
-  atMs: number
-}
 
 interface Judged {
   input: GuardReport
@@ -128,19 +121,9 @@ interface Judged {
 }
 
 const rowOf = ({ input, seq, ranOut }: Judged) => ({
-  ...{
-    clientId: input.clientId,
-    guardId: input.guardId,
-    epoch: input.epoch,
-    enforcedSeq: seq,
-    reportedAtMs: input.reportedAtMs,
-  },
-  version: input.version ?? null,
-  withoutLease: input.withoutLease ?? null,
-  leasesRunOut: input.leasesRunOut ?? null,
-  leaseRanOutAtMs: ranOut > 0 ? input.reportedAtMs : null,
-  clockOffsetSeconds: input.clockOffsetSeconds ?? null,
-  clockDriftPpm: input.clockDriftPpm ?? null,
+  ...input,
+  enforcedSeq: seq,
+  leaseRanOutAtMs: ranOut > 0 ? input.reportedAtMs : undefined,
 })
 
 /** Records one report of each guard, and removes guards above the limit of their client. */
@@ -183,14 +166,6 @@ function* reachedBy({ from, seq }: Judged, read: Map<string, Entry[]>): Act<Entr
   return reached
 }
 
-interface ReachedRevocation {
-  clientId: string
-  seq: number
-  at: number
-  atMs: number
-  reportedAtMs: number
-}
-
 /**
  * Records what guards enforce, many reports in one transaction. A guard's seq only rises within an
  * epoch. Where all reports start from the same seq, it runs about as many statements as for one
@@ -198,12 +173,11 @@ interface ReachedRevocation {
  * @returns the revocations that each guard reached with its report, and how often leases ran out
  */
 export function* recordEnforced(...reports: GuardReport[]): Act<{
-  reached: ReachedRevocation[]
+  reached: Reached[]
   ranOut: { clientId: string; times: number }[]
 }> {
   const log = yield* logHeadRow()
-  const marks: Range[] = []
-  const reached: ReachedRevocation[] = []
+  const reached: Reached[] = []
   const ranOut: { clientId: string; times: number }[] = []
   const read = new Map<string, Entry[]>()
   const ofThisLog = reports.filter(({ epoch }) => epoch === log.epoch).toSorted(byName)
@@ -212,11 +186,13 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{
       const { clientId, reportedAtMs } = one.input
       if (one.ranOut > 0) ranOut.push({ clientId, times: one.ranOut })
       const entries = yield* reachedBy(one, read)
-      const [first] = entries
-      if (first !== undefined) marks.push({ from: first.seq, to: one.seq, atMs: reportedAtMs })
       reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
     }
-  for (const range of merged(marks)) yield* markEnforced.run({ ...range })
+  const marks = new Map<number, number>()
+  for (const { seq, reportedAtMs } of reached)
+    marks.set(seq, Math.max(marks.get(seq) ?? 0, reportedAtMs))
+  const list = [...marks].map(([seq, atMs]) => ({ seq, atMs })).toSorted((a, b) => a.seq - b.seq)
+  if (list.length > 0) yield* markEnforced.run({ list: listOf(list) })
   return { reached, ranOut }
 }
 
@@ -225,20 +201,6 @@ const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}
 const byName = (a: GuardReport, b: GuardReport): number =>
   compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
-
-/** Joins overlapping and adjoining ranges, with the latest time. */
-function merged(ranges: readonly Range[]): Range[] {
-  const out: Range[] = []
-  for (const range of ranges.toSorted((a, b) => a.from - b.from)) {
-    const last = out.at(-1)
-    if (last === undefined || range.from > last.to + 1) out.push({ ...range })
-    else {
-      last.to = Math.max(last.to, range.to)
-      last.atMs = Math.max(last.atMs, range.atMs)
-    }
-  }
-  return out
-}
 
 export function* guardReports(): Act<GuardRecord[]> {
   return (yield* all.all({})).map(optionals)

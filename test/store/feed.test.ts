@@ -105,7 +105,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
       ).reached
     // The first report says where the guard begins.
     expect(await report(1)).toEqual([])
-    const reachedBy = { clientId: 'sydney', at: T0, atMs: T0 * 1000, reportedAtMs: b.now * 1000 }
+    const reachedBy = { clientId: 'sydney', atMs: T0 * 1000, reportedAtMs: b.now * 1000 }
     expect(await report(3)).toEqual([
       { seq: 2, ...reachedBy },
       { seq: 3, ...reachedBy },

@@ -128,10 +128,6 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'the clients of one session',
   ],
   [
-    'UPDATE revocations SET enforced_at_ms',
-    'a range that names the first of at most 100 revocations',
-  ],
-  [
     'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT ?) AS subjects WHERE EXISTS',
     'a page of users, and the open sessions of each',
     'scans',
