@@ -12,58 +12,44 @@ export const JSON_LINES = 'application/jsonl'
  */
 const LIMITS = { most: 500, pause: 0.5 }
 
-/**
- * Returns matching entries as JSON lines, oldest first. They are read page by page as the client
- * receives them, so the size of the log does not matter.
- */
-export function auditLines(
-  deps: Pick<Deps, 'store'>,
-  filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>,
-): Response {
+type Filter = Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>
+
+/** Returns matching entries as JSON lines, oldest first. */
+export const auditLines = (deps: Pick<Deps, 'store'>, filter: Filter): Response =>
+  linesResponse(entryLines(deps, filter), 'audit')
+
+async function* entryLines({ store }: Pick<Deps, 'store'>, filter: Filter): AsyncGenerator<string> {
   let after = filter.after ?? 0
-  const pace = pacing(LIMITS)
-  const body = new ReadableStream<Uint8Array>({
-    async pull(out) {
-      const limit = pace.rows
-      const entries = await deps.store.listAudit({ ...filter, after, limit })
-      after = entries.at(-1)?.id ?? after
-      if (entries.length > 0)
-        out.enqueue(
-          new TextEncoder().encode(
-            entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join(''),
-          ),
-        )
-      if (entries.length < limit) out.close()
-      else await pace.rest()
-    },
-  })
-  const headers = {
-    'Content-Type': JSON_LINES,
-    'Cache-Control': 'no-store',
-    'Content-Disposition': 'attachment; filename="broker-audit.jsonl"',
+  for (const pace = pacing(LIMITS); ; await pace.rest()) {
+    const limit = pace.rows
+    const entries = await store.listAudit({ ...filter, after, limit })
+    after = entries.at(-1)?.id ?? after
+    yield entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join('')
+    if (entries.length < limit) return
   }
-  return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
 }
 
 /**
  * Returns a response that generates its lines as the client receives them, so their number does not
  * matter.
+ * @param name the name under which a browser saves it
  */
-export function linesResponse(lines: AsyncGenerator<string>): Response {
-  const body = new ReadableStream<Uint8Array>({
+export function linesResponse(lines: AsyncGenerator<string>, name: string): Response {
+  const body = new ReadableStream<string>({
     async pull(out) {
       const next = await lines.next()
       if (next.done === true) out.close()
-      else out.enqueue(new TextEncoder().encode(next.value))
+      else out.enqueue(next.value)
     },
     async cancel() {
       await lines.return(undefined)
     },
   })
-  return new Response(body, {
+  return new Response(body.pipeThrough(new TextEncoderStream()), {
     headers: {
       'Content-Type': JSON_LINES,
       'Cache-Control': 'no-store',
+      'Content-Disposition': `attachment; filename="broker-${name}.jsonl"`,
       'X-Content-Type-Options': 'nosniff',
     },
   })

@@ -233,7 +233,6 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
   if (revocation === undefined)
     return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
   const { selector, reason, at, actor, totals, fanOut, caseReference, comment } = revocation
-  const file = `broker-revocation-${seq}.jsonl`
   return consolePage(
     request,
     { title: `Revocation ${seq}`, at: '/revocations', live: true },
@@ -257,7 +256,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
             ]}
           />
           <p>
-            <a href={`/ops/revocations/${seq}/evidence.jsonl`} download={file}>
+            <a href={`/ops/revocations/${seq}/evidence.jsonl`} download="">
               Download signed evidence
             </a>
           </p>
@@ -281,12 +280,7 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   const revocation = await request.deps.store.findRevocation(seq)
   if (revocation === undefined)
     return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
-  const response = linesResponse(evidenceOf(request.deps, revocation))
-  response.headers.set(
-    'Content-Disposition',
-    `attachment; filename="broker-revocation-${seq}.jsonl"`,
-  )
-  return response
+  return linesResponse(evidenceOf(request.deps, revocation), `revocation-${seq}`)
 }
 
 /** Renders the receipt: each instance that took part, and since when or by when it has stopped. */

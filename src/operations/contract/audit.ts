@@ -81,7 +81,7 @@ export const auditRoutes = [
     },
     async ({ deps, query }) => {
       const range = await auditRange(deps, query)
-      if (range !== undefined) return linesResponse(signedLines(deps, range))
+      if (range !== undefined) return linesResponse(signedLines(deps, range), 'audit')
       throw new Problem(
         404,
         'No such entries',

@@ -187,7 +187,8 @@ export const revocationRoutes = [
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
       rejects: [404],
     },
-    async ({ deps, params }) => linesResponse(evidenceOf(deps, await known(deps, params.seq))),
+    async ({ deps, params: { seq } }) =>
+      linesResponse(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
   ),
 ]
 
