@@ -42,7 +42,6 @@ const signed = (build: (number: SQL<number>) => SQL) =>
   )
 const newest = sql`ORDER BY ${chainSignatures.number} DESC, ${chainSignatures.id} DESC`
 const signedBefore = signed((number) => sql`< ${number} ${newest}`)
-const signedUpTo = signed((number) => sql`<= ${number} ${newest}`)
 const signedFrom = signed(
   (number) => sql`>= ${number} ORDER BY ${chainSignatures.number}, ${chainSignatures.id}`,
 )
@@ -58,7 +57,7 @@ export function* headAndSignature(
 ): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
   return {
     ...(yield* chainHead(log)),
-    signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }),
+    signed: yield* signedBefore.get({ log, number: Number.MAX_SAFE_INTEGER }),
   }
 }
 export const addSignedHead = (head: SignedHead & { log: LogName }): Act<unknown> =>

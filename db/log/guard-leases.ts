@@ -27,20 +27,14 @@ const REGISTERED = 'registered'
 export const LONGEST_LEASE_SECONDS = 60
 const headSeq = sql`(SELECT ${logHead.seq} FROM ${logHead} WHERE ${logHead.id} = 1)`
 const isOpen = sql`${guardLeases.lastSeq} = ${OPEN}`
-const begun = { firstSeq: headSeq, lastSeq: OPEN, reportedAtMs: 0 }
 
 type Stream = { stream: string; clientId: string }
 type Held = { stream: string; holder: string }
-const insertStream = command((p: Takes<Stream & Held & { guardId: string }>) =>
+type Row = Stream & Held & { guardId: string; seconds: number; reportedSeq: number }
+const insert = command((p: Takes<Row>) =>
   insertInto(guardLeases, {
-    ...pick(p, 'stream', 'clientId', 'guardId', 'holder'),
-    ...{ seconds: 0, reportedSeq: 0, ...begun },
-  }),
-)
-const insertLength = command((p: Takes<Stream & { seconds: number }>) =>
-  insertInto(guardLeases, {
-    ...pick(p, 'stream', 'clientId', 'seconds'),
-    ...{ guardId: '', reportedSeq: OPEN, holder: REGISTERED, ...begun },
+    ...pick(p, 'stream', 'clientId', 'guardId', 'seconds', 'reportedSeq', 'holder'),
+    ...{ firstSeq: headSeq, lastSeq: OPEN, reportedAtMs: 0 },
   }),
 )
 const endLength = command(
@@ -100,7 +94,7 @@ const report = command((p: Takes<{ list: string }>) => {
 
 /** Writes the row of a stream or poller. It has to be committed before its first lease. */
 export const openGuardLease = (row: Stream & Held & { guardId: string }): Act<unknown> =>
-  insertStream.run(row)
+  insert.run({ ...row, seconds: 0, reportedSeq: 0 })
 
 /**
  * Returns whether this process may grant a poller's next lease. A row whose leases are over is not
@@ -140,7 +134,9 @@ export function* reportGuardLeases(rows: (Stream & { seq: number; atMs: number }
  */
 export function* setLeaseLength(clientId: string, seconds: number | undefined): Act<void> {
   yield* endLength.run({ clientId })
-  if (seconds !== undefined) yield* insertLength.run({ stream: yield* newId(), clientId, seconds })
+  if (seconds === undefined) return
+  const row = { clientId, seconds, guardId: '', reportedSeq: Number.MAX_SAFE_INTEGER }
+  yield* insert.run({ ...row, stream: yield* newId(), holder: REGISTERED })
 }
 
 /**

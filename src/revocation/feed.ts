@@ -44,17 +44,12 @@ const TOGETHER_MS = 50
 /** Number of revocations whose publication time is kept, for the histograms. */
 const REMEMBERED = 20_000
 
-/** Returns the key of one guard. Guard ids contain no space, so keys are unique. */
-const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clientId}`
-
 export class FeedOfThisProcess implements Feed {
   readonly #deps: FeedDeps
   readonly clock: string
   readonly leases: GuardLeases
   readonly #reviewMs: number
   readonly #streams = new Set<FeedStream>()
-  /** Streams by client and guard, so that a report need not search all streams. */
-  readonly #named = new Map<string, Set<FeedStream>>()
   readonly #listeners = new Set<(revocation: Revocation) => void>()
   readonly #published = new Map<number, { atMs?: number; steadyMs: number }>()
   /** Revocations whose acknowledgment is not yet written. */
@@ -167,8 +162,6 @@ export class FeedOfThisProcess implements Feed {
     })
     this.#streams.add(stream)
     this.#ofClient.set(clientId, this.#openOf(clientId) + 1)
-    const key = nameOf(clientId, listener.guardId)
-    this.#named.set(key, (this.#named.get(key) ?? new Set<FeedStream>()).add(stream))
     this.#deps.metrics.guards.inc({ client: clientId })
     this.#startTimers()
     this.#serve(stream, { after, retiredKids }).catch((error: unknown) => {
@@ -283,8 +276,10 @@ export class FeedOfThisProcess implements Feed {
   #makeRoom(clientId: string, guardId: string): void {
     const { ofClient, inAll } = this.#deps.config.feedStreams
     const isFull = (): boolean => this.#openOf(clientId) >= ofClient || this.#streams.size >= inAll
-    const [before] = this.#named.get(nameOf(clientId, guardId)) ?? []
-    if (isFull() && guardId !== ANY_GUARD) before?.cut()
+    if (isFull() && guardId !== ANY_GUARD)
+      [...this.#streams]
+        .find((one) => one.guardId === guardId && one.client.clientId === clientId)
+        ?.cut()
     if (!isFull()) return
     this.#deps.metrics.streamsRejected.inc({ client: clientId })
     throw new OAuthError(
@@ -300,9 +295,6 @@ export class FeedOfThisProcess implements Feed {
     const { clientId } = stream.client
     this.#streams.delete(stream)
     this.leases.left(stream.name)
-    const own = this.#named.get(nameOf(clientId, stream.guardId))
-    own?.delete(stream)
-    if (own?.size === 0) this.#named.delete(nameOf(clientId, stream.guardId))
     const left = this.#openOf(clientId) - 1
     if (left > 0) this.#ofClient.set(clientId, left)
     else this.#ofClient.delete(clientId)

@@ -61,7 +61,7 @@ const NONE: Record<DeliveryState, number> = {
 const MOST_LOCKS = 1000
 
 export async function instancesNow(
-  deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>,
+  deps: Pick<Deps, 'store' | 'queue' | 'clients'>,
 ): Promise<InstanceNow[]> {
   const [counts, pending, targets, locks, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
