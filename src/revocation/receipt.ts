@@ -12,7 +12,7 @@ import { visibleTenants, visibleTo } from './feed-wire.ts'
 /** By how much the clocks of two brokers may differ, and one may have been set unnoticed. */
 const CLOCKS_MS = 90_000
 
-export interface Claim {
+interface Claim {
   state: 'confirmed' | 'bounded' | 'not_bounded'
   /** The proof: the reports of its guards, its logout tokens, or the end of its leases. */
   by?: 'report' | 'logout_token' | 'lease'
@@ -27,7 +27,7 @@ export interface Participant extends Claim {
   guards: { listening: number; confirmed: number }
 }
 
-export interface Receipt {
+interface Receipt {
   seq: number
   acknowledgedAtMs: number
   /** The longest lease of a participant. */
