@@ -60,7 +60,32 @@ const REDRIVE =
   'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
-function statusWords(answer: AnswerTo<'GET /status'>): string {
+type Status = AnswerTo<'GET /status'>
+
+const problemWords = ({
+  id,
+  urgency,
+  found,
+  about,
+  fix,
+  since_ms: at,
+  acknowledged_by: by,
+}: Status['problems'][number]): string =>
+  `${by === undefined ? URGENCY[urgency] : `Acknowledged by ${by}`} (${id}): ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`
+
+const lockTable = ({ locks }: Status): string[] =>
+  locks.length === 0
+    ? []
+    : [
+        table(locks, {
+          LOCKED: nameOf,
+          BY: lockedBy,
+          CASE: 'case_reference',
+          UNTIL: untilOf,
+        }),
+      ]
+
+function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [
     name,
     part.state,
@@ -91,12 +116,8 @@ function statusWords(answer: AnswerTo<'GET /status'>): string {
     one.work.replaceAll(',', ', '),
   ])
   const undelivered = answer.undelivered.map((one) => [one.client_id, one.state, one.count])
-  const problems = answer.problems.map(
-    ({ id, urgency, found, about, fix, since_ms: at, acknowledged_by: by }) =>
-      `${by === undefined ? URGENCY[urgency] : `Acknowledged by ${by}`} (${id}): ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`,
-  )
   return [
-    `${answer.verdict}.\n${problems.join('')}`,
+    `${answer.verdict}.\n${answer.problems.map(problemWords).join('')}`,
     lines([
       ['issuer', answer.issuer],
       ['status', answer.status],
@@ -104,19 +125,7 @@ function statusWords(answer: AnswerTo<'GET /status'>): string {
       ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
-    ...(answer.locks.length === 0
-      ? []
-      : [
-          columns(
-            ['LOCKED', 'BY', 'CASE', 'UNTIL'],
-            answer.locks.map((one) => [
-              nameOf(one),
-              lockedBy(one),
-              one.case_reference,
-              untilOf(one),
-            ]),
-          ),
-        ]),
+    ...lockTable(answer),
     ...(brokers.length === 0
       ? []
       : [columns(['PROCESS ON', 'KIND', 'VERSION', 'STARTED', 'HEARTBEAT', 'WORK'], brokers)]),

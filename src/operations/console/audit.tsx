@@ -106,25 +106,7 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
     { title: 'Audit log', at: '/audit' },
     <>
       <Panel>
-        <Filters
-          request={request}
-          path="/audit"
-          fields={[
-            isOperator && ['actor', 'Who', 'Name, sub or client'],
-            isOperator && [
-              'act',
-              'What',
-              [
-                ['', 'Anything'],
-                ...actsNamed(deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
-              ],
-            ],
-            isOperator && ['target', 'Target'],
-            isOperator && ['case', 'Case'],
-            ['since', 'From (UTC)', MOMENT],
-            ['until', 'Before (UTC)', MOMENT],
-          ]}
-        />
+        <Filters request={request} path="/audit" fields={fieldsOf(request)} />
         {isOperator ? <AsJsonLines href={linkOf('/ops/audit.jsonl', sent(request))} /> : null}
       </Panel>
       <Panel>
@@ -132,6 +114,26 @@ async function auditPage(request: ConsoleRequest): Promise<Response> {
       </Panel>
     </>,
   )
+}
+
+/** Returns the fields of the filter. Only operators see actors, targets and cases. */
+const fieldsOf = (request: ConsoleRequest): Parameters<typeof Filters>[0]['fields'] => {
+  const isOperator = tidOf(request) === undefined
+  return [
+    isOperator && ['actor', 'Who', 'Name, sub or client'],
+    isOperator && [
+      'act',
+      'What',
+      [
+        ['', 'Anything'],
+        ...actsNamed(request.deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
+      ],
+    ],
+    isOperator && ['target', 'Target'],
+    isOperator && ['case', 'Case'],
+    ['since', 'From (UTC)', MOMENT],
+    ['until', 'Before (UTC)', MOMENT],
+  ]
 }
 
 const FILTERS = ['actor', 'act', 'target', 'case', 'since', 'until'] as const

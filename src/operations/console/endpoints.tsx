@@ -62,6 +62,7 @@ const ROUTES: readonly Mounted[] = [
   ...streamRoutes,
   ...userRoutes,
   ...usersRoutes,
+  { path: '/acknowledge', form: acknowledge },
   { path: '/fresh', tenant: true, page: freshPage },
   { path: '/guards', page: guardsPage },
   { path: '/webhooks', page: webhooksPage },
@@ -100,7 +101,6 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
   mount(endpoints, deps, '/ops', (c) => operatorAt(deps, c, checks), [
     { path: '', page: (request) => overviewPage(request, checks) },
     signOut,
-    { path: '/acknowledge', form: (request, form) => acknowledge(request, form, checks) },
     ...ROUTES,
   ])
   mountLive(endpoints, deps, live)

@@ -6,12 +6,12 @@ import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { consolePage, Done, Figures, Live, Panel, Table } from './layout.tsx'
+import { consolePage, Figures, Live, Panel, Table } from './layout.tsx'
 import { askedAgain, failedWorkPanel } from './failed-work.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
 import { lockList } from './locks.tsx'
-import { ACKNOWLEDGED, Problems } from './problems.tsx'
+import { Problems } from './problems.tsx'
 import { revocationList } from './revocations.tsx'
 import { count, span, when } from './format.ts'
 import type { ConsoleRequest } from './request.ts'
@@ -44,7 +44,6 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     { title: 'Overview', at: '', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <Done request={request} results={ACKNOWLEDGED} name="acknowledged" />
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Live id="instances">
         <Panel title="Instances">{await instanceList(request, instances.filter(isWatched))}</Panel>

@@ -2,8 +2,7 @@ import type { Child } from 'hono/jsx'
 import { type Problem, readinessOf } from '../checks/readiness.ts'
 import { Button } from '../../pages/components.tsx'
 import { acknowledgeAs } from '../acts/acknowledged.ts'
-import type { Checks } from '../checks/checks.ts'
-import { Hidden, Live, Panel } from './layout.tsx'
+import { Done, Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural, span, when } from './format.ts'
 import { clientLink, type ConsoleRequest, linkOf, mayAct } from './request.ts'
 
@@ -50,6 +49,7 @@ export function Problems({
   const urgent = others.filter(({ urgency }) => urgency !== 'note')
   return (
     <>
+      <Done request={request} results={ACKNOWLEDGED} name="acknowledged" />
       <Live id="news" announced>
         {verdict}. {urgent[0]?.found}
       </Live>
@@ -142,17 +142,16 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
 
 /** Acknowledges a problem. One that has changed since the page was shown is not acknowledged. */
 export async function acknowledge(
-  { deps, c, viewer, now }: ConsoleRequest,
+  { deps, c, viewer, now, checks }: ConsoleRequest,
   form: URLSearchParams,
-  checks: Checks,
 ): Promise<Response> {
-  const { problems } = await readinessOf(deps, checks)
+  const { problems } = checks === undefined ? { problems: [] } : await readinessOf(deps, checks)
   const id = form.get('id') ?? ''
   const isThere = problems.some((one) => one.id === id && one.urgency !== 'now')
   if (isThere) await acknowledgeAs(deps, viewer.caller, { id, now, problems })
   return c.redirect(linkOf('/ops', { acknowledged: isThere ? 'yes' : 'no' }), 303)
 }
-export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
+const ACKNOWLEDGED: Readonly<Record<string, string>> = {
   yes: 'Acknowledged. It counts again when its words change.',
   no: 'The problem has changed or ended. Nothing was acknowledged.',
 }
