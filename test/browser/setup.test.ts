@@ -134,7 +134,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
     .setInputFiles({ name: 'logo.png', mimeType: 'image/png', buffer: LOGO })
   await look(page, 'setup-branding')
   await send('Save')
-  expect(await page.textContent('main')).toContain('Every broker shows it within a second.')
+  expect(await page.textContent('main')).toContain('Every broker follows within a second.')
   expect(await page.locator('header .brand img').getAttribute('src')).toMatch(/^\/assets\/logo\?v=/)
   await press('All steps')
 

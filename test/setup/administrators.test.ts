@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { connect, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import { connect, CONTOSO, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
-test('who administers another tenant is set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
+test('the name of a tenant, and who administers another tenant, are set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)
@@ -11,13 +11,13 @@ test('who administers another tenant is set on its page; a role that every user 
   })
   const page = OPS + tenantPath(FABRIKAM.tid)
   const save = async (filled: Record<string, string>) =>
-    browser.submitTo(await browser.get(page), `${tenantPath(FABRIKAM.tid)}/administrators`, filled)
+    browser.submitTo(await browser.get(page), `${tenantPath(FABRIKAM.tid)}/settings`, filled)
   const set = async () => (await rig.store.findTenant(FABRIKAM.tid))?.administrators
   expect((await browser.get(page)).text).toContain(
     'Only operators see and sign out the users of this tenant.',
   )
   expect((await save({ administrators: 'app_role' })).text).toContain(
-    'the app role Broker.TenantAdministrator, at http://localhost:7400/tenant',
+    'the app role Broker.TenantAdministrator administer it, at http://localhost:7400/tenant',
   )
   const role = '62e90394-69f5-4237-9190-012177145e10'
   expect((await save({ administrators: `directory_role:${role.toUpperCase()}` })).text).toContain(
@@ -31,5 +31,10 @@ test('who administers another tenant is set on its page; a role that every user 
   await save({ administrators: '' })
   expect(await set()).toBeUndefined()
   const own = await browser.get(OPS + tenantPath())
-  expect(own.forms.map(({ action }) => action)).not.toContain(`${tenantPath()}/administrators`)
+  const path = `${tenantPath()}/settings`
+  const settings = own.forms.find(({ action }) => action === path)
+  expect(Object.keys(settings?.fields ?? {})).toEqual(['csrf', 'name'])
+  await browser.submitTo(own, path, { name: 'Contoso' })
+  expect((await rig.store.findTenant(CONTOSO.tid))?.name).toBe('Contoso')
+  expect((await rig.store.findTenant(FABRIKAM.tid))?.name).toBe('Fabrikam')
 })

@@ -74,7 +74,7 @@ describe('what is saved', () => {
       /--act:#1d4ed8.*--ground:#fff4e0/s,
     )
     expect((await browser.get(`${PATH}?result=saved`)).text).toContain(
-      'Every broker shows it within a second.',
+      'Every broker follows within a second.',
     )
   })
 

@@ -35,7 +35,7 @@ describe('the entrance of /setup', () => {
       '/setup/add-tenant',
       '/setup/branding',
       `${tenantPath()}/proof`,
-      `${tenantPath()}/administrators`,
+      `${tenantPath()}/settings`,
       `${tenantPath()}/operators`,
       `${tenantPath()}/remove`,
     ])

@@ -11,6 +11,7 @@ import { SETTINGS } from '../../config/settings.ts'
 import { Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import { resultOf, RESULTS } from './results.tsx'
 import { Links } from './steps.tsx'
 
 /** The branding of the organization: names, links, colors and images. */
@@ -33,7 +34,7 @@ const IMAGE_LABELS: Record<BrandImage, string> = {
   icon: 'Icon of the browser’s tab',
 }
 
-/** The entered texts and their problems. */
+/** The entered texts of a rejected form, and their problems. */
 interface Typed {
   texts: Partial<Record<BrandText, string>>
   problems: Partial<Record<BrandText | BrandImage, string>>
@@ -43,22 +44,12 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
   const { deps, c } = request
   const saved = await deps.branding.saved()
   const texts = typed?.texts ?? saved.texts
-  const result = typed === undefined ? c.req.query('result') : undefined
-  const wrong = Object.keys(typed?.problems ?? {}).length > 0
   return setupPage(
     request,
     {
       title: 'What users see',
-      status: wrong ? 400 : 200,
-      result: wrong
-        ? {
-            kind: 'bad',
-            title: 'Nothing was saved',
-            words: 'Correct what is marked below, and choose the images again.',
-          }
-        : result === 'saved'
-          ? { kind: 'good', title: 'Saved', words: 'Every broker shows it within a second.' }
-          : undefined,
+      status: typed === undefined ? 200 : 400,
+      result: typed === undefined ? resultOf(c) : RESULTS.not_saved,
     },
     <>
       <p class="soft">

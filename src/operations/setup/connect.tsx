@@ -10,7 +10,7 @@ import {
   withSetupAudit,
   type SetupRequest,
 } from './frame.tsx'
-import { readConnection, tried } from './typed-connection.ts'
+import { nameIn, readConnection, tried } from './typed-connection.ts'
 
 /**
  * The form of the application's id and credential, and of tenants. It does not replace a working
@@ -203,7 +203,7 @@ async function addTenant(
   form: URLSearchParams,
 ): Promise<'connected' | 'already'> {
   const { deps, visitor, now } = request
-  const name = form.get('name')?.trim().slice(0, 100) || undefined
+  const name = nameIn(form)
   const before = tenantState(await deps.store.findTenant(tid))
   const { answer } = await withSetupAudit(
     request,

@@ -3,7 +3,6 @@ import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { isGuid } from '../../protocol/guid.ts'
-import { saveAdministrators } from './administrators.tsx'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
 import {
@@ -29,6 +28,7 @@ import { proposeProof } from './proof.tsx'
 import { REGISTER, registerPage, SCRIPT, scriptFile } from './register.tsx'
 import { type Seen, seenOf } from './seen.ts'
 import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
+import { saveSettings } from './tenant-settings.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
 
 type Answering = Response | Promise<Response>
@@ -82,7 +82,7 @@ export function setupEndpoints(
   const tenant = '/setup/tenants/:tid'
   show(tenant, withTenant(tenantPage))
   change(`${tenant}/proof`, withTenant(proposeProof))
-  change(`${tenant}/administrators`, withTenant(saveAdministrators))
+  change(`${tenant}/settings`, withTenant(saveSettings))
   change(`${tenant}/operators`, withTenant(makeOperators))
   change(`${tenant}/remove`, withTenant(removeTenant))
   show(BRANDING, (request) => brandingPage(request))

@@ -4,7 +4,6 @@ import { Answer, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import type { Deps } from '../deps.ts'
-import { nameOf } from './frame.tsx'
 import { assertionOf, meansOf } from './proof-kinds.ts'
 import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
@@ -50,15 +49,15 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   if (seen === undefined) return tooLate(visiting)
   const href = (step: Visit['step']): string =>
     `/signin/setup?${new URLSearchParams({ invitation, step })}`
-  const { consentConfirmedAt } = seen.row
+  const { tid, consentConfirmedAt } = seen.row
   return page(
     c,
     { title: 'Allow Case Manager for your organization', config: deps.config },
     <>
       <Result result={resultOf(c)} />
       <p>
-        You administer the Microsoft tenant <code>{nameOf(seen.row)}</code>, and its users are to
-        sign in to Case Manager with their Microsoft accounts. The steps, all at Microsoft:
+        You administer the Microsoft tenant <code>{tid}</code>, and its users are to sign in to Case
+        Manager with their Microsoft accounts. The steps, all at Microsoft:
       </p>
       <ConsentStep href={href('consent')} seen={seen} />
       <ConfirmStep href={href('confirm')} seen={seen} />

@@ -70,7 +70,12 @@ export const RESULTS = {
     words:
       'Nothing was changed. Enter app_role, or directory_role: and the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
   },
-  saved: { kind: 'good', title: 'Saved.' },
+  saved: { kind: 'good', title: 'Saved.', words: 'Every broker follows within a second.' },
+  not_saved: {
+    kind: 'bad',
+    title: 'Nothing was saved.',
+    words: 'Correct what is marked below, and choose the images again.',
+  },
 } as const satisfies Readonly<Record<string, StepResult>>
 
 const isResult = (key: string): key is keyof typeof RESULTS => Object.hasOwn(RESULTS, key)

@@ -1,7 +1,6 @@
 import { disconnectTenant, isDecided, tenantBefore, trialOf } from '../../microsoft/tenants.ts'
 import { Facts, Tick } from '../../pages/components.tsx'
 import { ROLE } from '../../protocol/names.ts'
-import { Administrators, mayHaveAdministrators } from './administrators.tsx'
 import { Findings } from './checks.tsx'
 import {
   Form,
@@ -18,8 +17,9 @@ import { Proof } from './proof.tsx'
 import { resultOf } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
+import { Settings } from './tenant-settings.tsx'
 
-/** The page of one tenant: its state, its proof of MFA, its administrators, and removal. */
+/** The page of one tenant: its state, its proof of MFA, its settings, and removal. */
 
 /** The checks whose findings the page shows. They cost nothing; /setup/checks asks Microsoft too. */
 const SHOWN = new Set(['consent', 'mfa-proof', 're-entry'])
@@ -46,7 +46,7 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
       <Findings findings={findings.filter(({ tid }) => tid === row.tid)} />
       <ItsPage request={request} seen={seen} />
       <Proof request={request} seen={seen} />
-      {mayHaveAdministrators(request, row) ? <Administrators request={request} row={row} /> : null}
+      <Settings request={request} seen={seen} />
       {operates ? null : (
         <Sure
           request={request}

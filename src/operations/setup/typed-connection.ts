@@ -35,6 +35,10 @@ export function readConnection(request: SetupRequest, form: URLSearchParams): Wa
   return 'problem' in credential ? credential : { clientId, ...credential, first: read.tid }
 }
 
+/** Returns the name of a tenant in a form. */
+export const nameIn = (form: URLSearchParams): string | undefined =>
+  form.get('name')?.trim().slice(0, 100) || undefined
+
 /** Upper bound of the tenants that Entra is asked about. */
 const MOST_TRIED = 3
 

@@ -1,0 +1,69 @@
+import { isAnothers, tenantSettings } from '../../microsoft/tenants.ts'
+import { TextField } from '../../pages/fields.tsx'
+import { changes } from '../../protocol/changes.ts'
+import { administratorRole, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
+import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
+import type { Seen } from './seen.ts'
+import { nameIn } from './typed-connection.ts'
+
+/**
+ * The name of a tenant, and the users of a customer's tenant who administer its users in the console
+ * of that tenant only. Both are written as `cmb tenants change` takes them.
+ */
+
+export function Settings({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) {
+  const { connection, config } = request.deps
+  const role = administratorRole(row.administrators)
+  return (
+    <details>
+      <summary>Change its name, or who administers its users</summary>
+      <Form request={request} action={`/setup/tenants/${row.tid}/settings`} button="Save">
+        <TextField
+          label="What you call the tenant"
+          name="name"
+          value={row.name}
+          maxlength={100}
+          required
+        />
+        {isAnothers(connection.current(), row) ? (
+          <>
+            <p class="soft">
+              {role === undefined
+                ? 'Only operators see and sign out the users of this tenant.'
+                : `Users with the ${role.includes(':') ? 'directory' : 'app'} role ${role.split(':').at(-1)} administer it, at ${config.issuer}/tenant.`}
+            </p>
+            <TextField
+              label="Users of this tenant who see, sign out and lock its users"
+              name="administrators"
+              value={row.administrators}
+              maxlength={60}
+              hint="app_role: those with the app role Broker.TenantAdministrator, assigned in their tenant. directory_role: and a template ID, such as directory_role:62e90394-69f5-4237-9190-012177145e10: those with that directory role, here the Global Administrator. Empty: only operators."
+              literal
+            />
+          </>
+        ) : null}
+      </Form>
+    </details>
+  )
+}
+
+export async function saveSettings(
+  request: SetupRequest,
+  { row }: Seen,
+  form: URLSearchParams,
+): Promise<Response> {
+  const { deps, c } = request
+  const administrators = form.get('administrators')?.trim().toLowerCase() || undefined
+  const isValid =
+    administrators === undefined ||
+    (isAnothers(deps.connection.current(), row) && isAdministratorsSetting(administrators))
+  if (!isValid) return redirectTo(c, `/setup/tenants/${row.tid}?result=no_role_id`)
+  const change = { name: nameIn(form) ?? row.name, administrators }
+  const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
+  await withSetupAudit(
+    request,
+    { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
+    () => deps.store.changeTenant({ tid: row.tid, change }),
+  )
+  return redirectTo(c, `/setup/tenants/${row.tid}?result=saved`)
+}
