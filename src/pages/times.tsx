@@ -43,7 +43,7 @@ export const moment = (at: number, t: Texts): string =>
 /** The time of day of a line beneath its day. A script shows both in the reader's time zone. */
 export const Clock = ({ at, t }: { at: number; t: Texts }) => (
   <time datetime={iso(at)} data-clock={t.locale}>
-    {iso(at).slice(11, 16)}
+    {iso(at).slice(11, 16)} UTC
   </time>
 )
 

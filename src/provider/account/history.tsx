@@ -40,10 +40,12 @@ export async function historyPage(
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const fresh = isFresh(current, now)
-  // A revocation that ended several sessions is one act.
-  const acts = events.filter(
-    ({ seq }, at) => seq === undefined || events.findIndex((one) => one.seq === seq) === at,
-  )
+  // A revocation that ended several sessions is one act, and names none of their devices.
+  const acts = events.flatMap((event) => {
+    const same = events.filter(({ seq }) => seq !== undefined && seq === event.seq)
+    if (same.length < 2) return event
+    return same[0] === event ? { ...event, device: undefined } : []
+  })
   const days = Map.groupBy(acts, ({ at }) => day(at, t))
   return {
     page: {
@@ -107,7 +109,9 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
           <strong>{what}</strong>
           {isHere ? <span class="tag">{t.sessions.thisDevice}</span> : null}
           <span class="soft">
-            {whyOf(event, t) ?? (device === undefined ? appOf(deps, event) : deviceIn(device, t))}
+            {[device === undefined ? appOf(deps, event) : deviceIn(device, t), whyOf(event, t)]
+              .filter(Boolean)
+              .join(' · ')}
           </span>
         </summary>
         <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
@@ -127,7 +131,7 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
 }
 
 const appOf = ({ clients }: Pick<Deps, 'clients'>, { clientId }: SecurityEvent) =>
-  clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
+  clients.find(clientId ?? '')?.metadata.name
 
 export const EventFacts = ({
   deps,

@@ -33,8 +33,7 @@ export async function sessionsPage(
     deps.store.liveSessionsOf(current.sub, now),
     administratorOf(deps, current),
   ])
-  const here = live.filter(({ session }) => session.sid === current.sid)
-  const others = live.filter(({ session }) => session.sid !== current.sid)
+  const isHere = ({ session }: Live) => session.sid === current.sid
   const csrf = request.csrf(accountPurpose(current))
   const addresses = isFresh(current, now)
     ? await Promise.all(live.map(({ session }) => deps.store.signInAddress(session)))
@@ -53,17 +52,13 @@ export async function sessionsPage(
         {current.absoluteAt - now > WARN_SECONDS ? null : (
           <EndsSoon at={current.absoluteAt} t={t} />
         )}
-        <div class="row small">
-          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
-          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
-        </div>
         <ul class="rows">
-          {[...here, ...others].map((one) => (
+          {[...live.filter(isHere), ...live.filter((one) => !isHere(one))].map((one) => (
             <Row
               deps={deps}
               live={one}
               address={addressOf(one)}
-              current={one.session.sid === current.sid}
+              current={isHere(one)}
               csrf={csrf}
               now={now}
               t={t}
@@ -80,6 +75,10 @@ export async function sessionsPage(
           <LinkButton kind="danger" href="/logout?everywhere">
             {t.sessions.everywhere}
           </LinkButton>
+        </div>
+        <div class="row small">
+          {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
+          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
         </div>
       </>
     ),

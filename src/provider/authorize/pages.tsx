@@ -169,7 +169,9 @@ function FormerSession({ former, t }: { former: SessionStatus; t: Texts }) {
   const why = endedClass(former)
   if (why === undefined || why === 'signed_out') return null
   return (
-    <Notice title={t.ended[why]}>{endedElsewhere(former) ? t.signIn.proveAgain : undefined}</Notice>
+    <Notice title={t.ended[why]}>
+      {endedElsewhere(former) && why !== 'account' ? t.signIn.proveAgain : undefined}
+    </Notice>
   )
 }
 

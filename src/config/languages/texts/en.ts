@@ -29,7 +29,7 @@ export const en = {
     checkAccount: 'Check your account',
     unnamedUser: 'a user whose name Microsoft did not send',
     justNow: 'just now',
-    today: 'Today,',
+    today: 'today at',
     deviceOn: '{browser} on {system}',
     /**
      * One name of a list, and the separator of two. Languages from right to left isolate the name.
@@ -41,14 +41,16 @@ export const en = {
   /** Why a user was signed out, on every page that says so. */
   ended: {
     signed_out: 'You signed out.',
-    signed_out_remotely: 'You signed out from another device.',
+    signed_out_remotely: 'You signed out this device from another one.',
     signed_out_everywhere: 'You signed out everywhere.',
     replaced: 'Another user signed in in the same browser.',
     session_limit:
       'You signed in on another device, and can be signed in on a limited number of devices only.',
     administrator: 'Your administrator signed you out.',
-    locked: 'Your administrator has locked this access to {product}.',
-    account: 'Your organization has switched off your account or your access to {product}.',
+    locked:
+      'Your administrator has locked this access to {product}. You cannot sign in until it is unlocked. Contact your IT administrator.',
+    account:
+      'Your organization has switched off your account or your access to {product}. You cannot sign in until it is switched on again. Contact your IT administrator.',
     expired:
       'You were signed out automatically, because you were not active or had been signed in for too long.',
     ended_elsewhere:
@@ -119,7 +121,7 @@ export const en = {
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
     destination: 'You’ll be taken to {host}.',
-    proveAgain: 'Sign in again. Microsoft asks you to confirm that it is you.',
+    proveAgain: 'When you sign in again, Microsoft asks you to confirm that it is you.',
     replaces:
       'You are signed in as {who}. When another user signs in, you are signed out in this browser.',
     notSaved: {
@@ -242,7 +244,7 @@ export const en = {
       title: 'You did not sign in',
       read: [
         'The sign-in at Microsoft was canceled. You can try again, or go back.',
-        'Did Microsoft say “Need admin approval”? Then your IT administrator has to act first: send them the message below.',
+        'Did Microsoft say “Need admin approval”? Then it does not help to try again: your IT administrator has to allow {product} first. Send them the message below.',
       ],
     },
     admin_consent: {
@@ -400,7 +402,7 @@ export const en = {
   sharedComputer: {
     use: 'Sign in on a shared computer',
     tag: 'Shared computer',
-    hint: '{minutes, plural, one {You are signed out after # minute without use.} other {You are signed out after # minutes without use.}}',
+    hint: '{minutes, plural, one {Then you are signed out after # minute without use. If Microsoft asks “Stay signed in?”, choose “No”.} other {Then you are signed out after # minutes without use. If Microsoft asks “Stay signed in?”, choose “No”.}}',
     on: '{minutes, plural, one {This is a shared computer. You are signed out after # minute without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.} other {This is a shared computer. You are signed out after # minutes without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.}}',
     own: 'This is my own computer',
     signOut: 'This is a shared computer: next, you sign out of Microsoft 365 too.',
@@ -477,7 +479,7 @@ export const en = {
   signedOut: {
     title: {
       device: 'You are signed out on this device',
-      everywhere: 'You are signed out everywhere',
+      everywhere: 'You are signed out of {product} everywhere',
       none: 'You are not signed in here',
     },
     what: {
@@ -493,8 +495,9 @@ export const en = {
       pending: 'Signing out…',
       unconfirmed: 'Not confirmed yet',
     },
-    allConfirmed: '{apps, plural, one {The app has confirmed.} other {All # apps have confirmed.}}',
-    bounded: '{app} could not be reached. It stops by itself at {at}.',
+    allConfirmed:
+      '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
+    bounded: '{app} could not be reached. It stops by itself, no later than {at}.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:
@@ -530,15 +533,16 @@ export const en = {
     thisDevice: 'This device',
     since: 'Since',
     lastUsed: 'Last used',
-    endsBy: 'Ends by',
+    endsBy: 'Until, at the latest',
     signOutOf: 'Sign out {device}, last used {lastUsed}',
     signedOut: 'Signed out: {device}',
     tenant: 'Administer your organization’s users',
-    lostDevice: 'Lost a device, or not sure about one?',
-    everywhereHint: 'You can sign out of every app on every device at once, this one included.',
+    lostDevice: 'Was a device lost or stolen, or are you not sure about one?',
+    everywhereHint:
+      'Choose “This wasn’t me” beside it: we sign it out and tell your administrators. Or sign out of every app on every device at once, this one included, and call your IT administrator.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
-    endsSoon: 'You are signed out on {at}. Save your work in every app before then.',
+    endsSoon: 'You will be signed out {at}. Save your work in every app before then.',
     forgedTitle: 'Please try again',
     forged:
       'Nothing was changed: the request did not come from a page that was shown in this browser.',
@@ -589,25 +593,27 @@ export const en = {
   report: {
     notMe: 'This wasn’t me',
     notMeOf: 'This wasn’t me: {what}, {when}',
-    title: 'Was this not you?',
-    ends: 'If you confirm, that device is signed out at once, in every app.',
+    title: 'Report this to your administrators?',
+    ends: 'If you report it, that device is signed out at once, in every app.',
     nothingLeft:
-      'That device is not signed in any more. If you confirm, you are signed out here, and Microsoft asks you to prove that it is you at each new sign-in.',
+      'That device is not signed in any more. If you report it, you are signed out here.',
     tells:
-      'We tell your administrators. From then on, Microsoft asks you to prove that it is you at each new sign-in, on every device.',
+      'We tell your administrators. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
     endsHere:
       'You did not confirm at Microsoft in the last five minutes that it is you. Therefore you are signed out here too.',
-    more: 'Also:',
+    more: 'Do you want to do more?',
     everywhere: 'Sign out everywhere, on this device too',
     microsoft: 'Sign out of Microsoft 365 on every device',
     microsoftHint: 'Outlook, Teams and all other Microsoft apps end too.',
-    confirm: 'Confirm: this wasn’t me',
+    confirm: 'Yes, report it',
     cancel: 'Cancel',
-    doneTitle: 'Thank you. We told your administrators.',
-    done: 'What you reported is ended. If you do not know how this happened, do the following now:',
-    password: 'Change your password at Microsoft, if you have one.',
-    methods: 'Check your sign-in methods at Microsoft, and remove those that are not yours.',
-    administrator: 'Tell your administrator when it happened, and what you noticed.',
+    doneTitle: 'We told your administrators',
+    done: 'What you reported has no access to {product} any more. Do the following now:',
+    password: 'If you use a password at Microsoft, change it.',
+    methods:
+      'Check how you sign in at Microsoft (phone, app, security key), and remove what is not yours.',
+    administrator:
+      'Call your IT administrator: say when it happened, and whether a device was lost or stolen.',
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
 
