@@ -16,7 +16,7 @@
       const { locale, today } = time.dataset
       time.textContent =
         at.toDateString() === new Date().toDateString()
-          ? `${today} ${at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })}`
+          ? [today, at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })].join(' ')
           : new Intl.DateTimeFormat(locale, MOMENT).format(at)
     }
   }
