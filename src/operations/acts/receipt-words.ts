@@ -30,7 +30,7 @@ export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt
   const last = Math.max(from, ...participants.map((one) => one.no_later_than_ms ?? from))
   return [
     `${of('confirmed')} of ${all} ${all === 1 ? 'instance has' : 'instances have'} confirmed`,
-    bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops' : 'stop'} by themselves` : '',
+    bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops by itself' : 'stop by themselves'}` : '',
     open > 0 ? `${open} ${open === 1 ? 'has' : 'have'} no bound` : '',
     bounded + open === 0 ? `the last after ${last - from} ms` : '',
   ]
