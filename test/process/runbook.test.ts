@@ -446,7 +446,7 @@ incident(
     const printed = await steps.next({ SEQ: String(seq) })
     expect(printed).toMatch(/INC-7[\s\S]*sydney[\s\S]*"signature"/)
     const acts = await steps.next({ OPERATOR: 'cmb@test (unverified)', CASE: 'INC-7' })
-    expect(acts).toMatch(/revoke +session s_/)
+    expect(acts).toMatch(/revoke +Alice Adams · alice@contoso\.example \(session s_/)
   },
 )
 
