@@ -401,6 +401,25 @@ test('the page before a further authentication at Microsoft says why, and leads 
   expect(window.complaints).toEqual([])
 })
 
+test.each([false, true])(
+  'the page of each rejected sign-in fits 320 px, and axe objects to nothing (dark: %s)',
+  async (dark) => {
+    await using window = await open({ width: 320, dark })
+    const { page } = window
+    for (const code of [65004, 90094, 700016, 50105, 50057]) {
+      const error = { error: 'access_denied', error_description: `AADSTS${code}: no.` }
+      rig.microsoft.authorizeUrl = ({ state }) =>
+        Promise.resolve(`${base}/signin/callback?${new URLSearchParams({ ...error, state })}`)
+      await page.goto(`${base}/signin/start?return_to=/account`)
+      await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+      await page.getByText(String(code)).waitFor()
+      expect.soft(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320)
+      expect.soft(await objections(page), `axe, of ${code}`).toEqual([])
+    }
+    expect(window.complaints).toEqual([])
+  },
+)
+
 test('on paper a page has its content alone', async () => {
   await using window = await open({ width: 960, signedIn: true })
   rig.config.entra.simulated = true
