@@ -307,9 +307,7 @@ async function reads(bench: ActsBench): Promise<void> {
   )
   await bench.measure('audit: export', async () => {
     const going = bench.bounded()
-    const lines = auditLines({ store }, {}).body?.getReader()
-    for (let done = false; !done && going();) done = (await lines?.read())?.done ?? true
-    await lines?.cancel()
+    for await (const _ of auditLines({ store }, {})) if (!going()) break
   })
 }
 

@@ -3,10 +3,8 @@ import { auditCommand } from './operations/command/audit.ts'
 import { backupCommand } from './operations/command/backup.ts'
 import { CommandFailure, EXIT } from './operations/command/broker.ts'
 import { clientCommands } from './operations/command/clients.ts'
-import { completionCommand } from './operations/command/completion.ts'
 import {
   type Adder,
-  asFormat,
   createContext,
   type Context,
   local,
@@ -26,7 +24,7 @@ import { userCommands } from './operations/command/users.ts'
 import { revocationCommands, revokeCommand } from './operations/command/revocations.ts'
 import { searchCommand } from './operations/command/search.ts'
 import { sessionCommands } from './operations/command/sessions.ts'
-import { entraCommands, setupCommand, tenantCommands } from './operations/command/tenants.ts'
+import { setupCommand, tenantCommands } from './operations/command/tenants.ts'
 import { streamCommands } from './operations/command/streams.ts'
 import { webhookCommands } from './operations/command/webhooks.ts'
 import { fenced } from './operations/command/show.ts'
@@ -89,7 +87,6 @@ const COMMANDS: readonly Adder[] = [
   keyCommands,
   tenantCommands,
   setupCommand,
-  entraCommands,
   auditCommand,
   evidenceCommands,
   userCommands,
@@ -97,7 +94,6 @@ const COMMANDS: readonly Adder[] = [
   restoreCommand,
   migrateStoreCommand,
   migrateCommand,
-  completionCommand,
 ]
 
 /**
@@ -122,7 +118,8 @@ export function createProgram(terminal: Terminal): Command {
       '--secret-file <file>',
       "with --url: the file of that client's secret (CMB_CLIENT_SECRET_FILE, or CMB_CLIENT_SECRET)",
     )
-    .addOption(asFormat())
+    .option('--json', 'print what the broker answered, as JSON')
+    .addOption(option('--csv', 'print a list as CSV').conflicts('json'))
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),

@@ -129,7 +129,9 @@ const ASK_MS = 1_000
  * because a machine may start with a wrong clock, and the first /readyz has the answers.
  */
 const askMicrosoft = (checks: Checks): Promise<unknown> =>
-  within(ASK_MS, checks.look({ which: ({ setup = false }) => setup })).catch(() => undefined)
+  within(ASK_MS, checks.look({ which: ({ question }) => question !== undefined })).catch(
+    () => undefined,
+  )
 
 /** The time after the start in which requests that waited for it have the processor. */
 const SETTLED_MS = 1_000

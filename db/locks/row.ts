@@ -126,14 +126,11 @@ const counts = query(
   {
     kind: locks.kind,
     open: sql<number>`count(*)`,
-    firstEndsAt: sql<number | null>`min(${locks.endsAt})`,
   },
   (_, f) =>
     sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
 )
-/** Returns how many locks of each kind are open, and when the first of them ends. */
-export function* lockCounts(): Act<
-  { kind: LockKind; open: number; firstEndsAt: number | undefined }[]
-> {
-  return (yield* counts.all({})).map((row) => ({ ...row, firstEndsAt: optional(row.firstEndsAt) }))
+/** Returns how many locks of each kind are open. */
+export function* lockCounts(): Act<{ kind: LockKind; open: number }[]> {
+  return yield* counts.all({})
 }

@@ -44,12 +44,3 @@ export function acting({ may }: Pick<Caller, 'may'>): Acting {
 }
 export const READ_ONLY =
   'Your role may read everything and change nothing. Ask an operator or an administrator to do this.'
-
-/**
- * Rejects every caller that does not use the socket on the broker's own machine.
- * @throws Problem 403
- */
-export function onlyHere({ via }: Caller, command: string): void {
-  if (via !== 'command')
-    throw new Problem(403, 'Only on the broker’s own machine', `Run ${command} there.`)
-}

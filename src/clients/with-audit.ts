@@ -1,6 +1,6 @@
 import type { AuditOutcome, NewAuditEntry } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import { acting, type Caller } from './caller.ts'
+import { acting, by, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 
 /**
@@ -47,12 +47,12 @@ export interface CaseAndComment {
 }
 
 /**
- * Runs an operator's act with an entry in the audit log. A rejection is recorded as the caller gets
+ * Runs an operator's act with an entry in the audit log, and a log line if it is done. A rejection is recorded as the caller gets
  * it; a secret never is.
  * @throws Problem 403 before the act, if the caller may only read
  */
 export async function withAudit<T>(
-  deps: Pick<Deps, 'store'>,
+  deps: Pick<Deps, 'store' | 'log'>,
   caller: Caller,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
@@ -63,7 +63,7 @@ export async function withAudit<T>(
   const details = tid === undefined ? entry.details : { ...entry.details, tid }
   const rejection = (error: unknown) =>
     error instanceof Problem ? { title: error.title, detail: error.message } : undefined
-  return withAuditEntry(
+  const answer = await withAuditEntry(
     deps.store,
     { ...entry, details, actor: caller.actor, via: caller.via },
     act,
@@ -72,6 +72,8 @@ export async function withAudit<T>(
       rejection,
     },
   )
+  deps.log.info('act_done', { act: entry.act, target: entry.target, ...by(caller) })
+  return answer
 }
 
 /**

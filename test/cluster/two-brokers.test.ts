@@ -288,7 +288,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const status = (await type(['status'])).out
     expect(status).toMatch(/^Act today .*b\.example/m)
     expect(status).toContain(found)
-    expect(status).toMatch(/b\.example:7400 .* none since /)
+    expect(status).toMatch(/b\.example:7400 .* yes /)
     const olga = await atConsole(a, 'operator')
     const page = await olga.get('/ops')
     expect(page.text).toMatch(/b\.example:7400 broker 1 missing since/)

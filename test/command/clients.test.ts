@@ -135,7 +135,10 @@ describe('cmb clients', () => {
       expect.stringContaining(`This would end ${ends}`),
     ])
     const declined = await update('3600', [], 'no')
-    expect([declined.code, declined.err]).toEqual([1, expect.stringContaining(`This ends ${ends}`)])
+    expect([declined.code, declined.err]).toEqual([
+      1,
+      expect.stringContaining(`This would end ${ends}`),
+    ])
     expect((await update('3600', ['--dry-run'])).out).toContain(`This would end ${ends}`)
     expect([limit(), await rig.store.listAudit({ act: 'client.change', limit: 2 })]).toEqual([
       undefined,
@@ -204,7 +207,7 @@ describe('cmb clients', () => {
     })
     expect(rig.clients.find('sydney')).toBeDefined()
     expect((await type(['clients', 'remove', 'sydney'], { answer: 'sydney' })).out).toMatch(
-      /removed; revocation number \d+/,
+      /removed +yes\nseq +\d+/,
     )
     expect(rig.clients.find('sydney')).toBeUndefined()
     const [revocation] = await rig.store.listRevocations({ limit: 1 })
@@ -242,7 +245,7 @@ describe('cmb clients', () => {
     expect(rig.clients.find('perth')).toBeUndefined()
   })
 
-  test('new-secret and schema need no broker', async () => {
+  test('new-secret needs no broker', async () => {
     const { client_secret: secret, client_secret_hash: hash } = (
       await type(['clients', 'new-secret', '--json'])
     ).json<{
@@ -250,6 +253,5 @@ describe('cmb clients', () => {
       client_secret_hash: string
     }>()
     expect(hash).toBe(sha256(secret))
-    expect((await type(['clients', 'schema'])).json()).toHaveProperty('properties.clients')
   })
 })

@@ -54,7 +54,7 @@ describe('cmb lock', () => {
     expect((await type(['unlock', lock?.id ?? ''])).out).toContain(
       'cmb@erin (unverified) already lifted it',
     )
-    expect((await type(['locks', 'list'])).out).toBe('Nothing is locked.\n')
+    expect((await type(['locks', 'list'])).out).toBe('No locks.\n')
   })
 
   test('asks before it locks a client or a tenant, with what that ends; --yes does not ask', async () => {
@@ -62,7 +62,7 @@ describe('cmb lock', () => {
     const { session } = await rig.openSession({ user: { tid: OTHER_TENANT } })
     await rig.signInAt(session.sid, sydney)
     const ends =
-      'ends 1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s) to deliver; they are Alice Adams'
+      'would end 1 session(s) of 1 user(s), at 1 client(s); 1 logout token(s) to deliver; they are Alice Adams'
     for (const [kind, id] of [
       ['client', 'sydney'],
       ['tenant', OTHER_TENANT],

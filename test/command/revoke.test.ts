@@ -38,7 +38,7 @@ describe('cmb sessions list', () => {
     expect((await sids()).toSorted()).toEqual([alice.session.sid, bob.session.sid].toSorted())
     expect(await sids('--user', 'ALICE')).toEqual([alice.session.sid])
     expect(await sids('--tenant', OTHER_TENANT)).toEqual([bob.session.sid])
-    expect(await sids('--sub', bob.session.sub)).toEqual([bob.session.sid])
+    expect(await sids('--subject', bob.session.sub)).toEqual([bob.session.sid])
     expect(await sids('--client', 'sydney')).toEqual([alice.session.sid])
     const { out } = await type(['sessions', 'list'])
     expect(out).toContain('alice@contoso.example')
@@ -61,13 +61,15 @@ describe('cmb search and the filters of lists', () => {
     await type(['revoke', '--session', bob.session.sid, '--case', 'INC-4711'])
     const found = async (...words: string[]) => (await type(['search', ...words])).out
     expect(await found('BROWN', 'bob')).toMatch(
-      new RegExp(`user +${bob.session.sub} +Bob Brown · bob@fabrikam.example`),
+      new RegExp(`${bob.session.sub} +Bob Brown +bob@fabrikam.example`),
     )
-    expect(await found('sydney')).toMatch(/client +sydney/)
-    expect(await found(bob.session.sid)).toMatch(new RegExp(`session +${bob.session.sid} +ended`))
-    expect(await found('INC-4711')).toMatch(/case +INC-4711 +1 revocations, 0 locks/)
-    expect(await found('1')).toMatch(/revocation +1 +administrator, INC-4711/)
-    expect(await found('nothing-like-it')).toContain('Nothing matches.')
+    expect(await found('sydney')).toMatch(/CLIENT ID[^]*sydney/)
+    expect(await found(bob.session.sid)).toMatch(new RegExp(`${bob.session.sid} +ended`))
+    expect(await found('INC-4711')).toMatch(/INC-4711 +1 +0/)
+    expect(await found('1')).toMatch(/1 +administrator +INC-4711/)
+    expect(await found('nothing-like-it')).toBe(
+      'No users, clients, sessions, revocations, cases.\n',
+    )
     const seqs = async (...args: string[]) =>
       (await type(['revocations', 'list', ...args, '--json']))
         .json<{ revocations: { seq: number }[] }>()
@@ -83,7 +85,7 @@ describe('cmb search and the filters of lists', () => {
     expect((await type(['audit', '--act', 'revoke', '--from', '2001-01-01'])).out).toContain(
       'INC-4711',
     )
-    expect((await type(['audit', '--to', '2001-01-01'])).out).toContain('No entry matches.')
+    expect((await type(['audit', '--to', '2001-01-01'])).out).toBe('No entries.\n')
   })
 })
 
@@ -272,17 +274,6 @@ describe('cmb audit', () => {
     expect((await type(['audit'])).out).toContain('cmb@olga')
     expect(JSON.stringify(entries)).not.toContain('cms_')
   })
-
-  test('--export prints the whole log, oldest first, as JSON lines', async () => {
-    for (let n = 0; n < 3; n++) await type(['deliveries', 'redrive', '--all'])
-    const { out } = await type(['audit', '--export'])
-    const ids = out
-      .trim()
-      .split('\n')
-      .map((line) => (JSON.parse(line) as { id: number }).id)
-    expect(ids).toEqual([...ids].toSorted((a, b) => a - b))
-    expect(ids).toHaveLength(3)
-  })
 })
 
 describe('cmb revocations and deliveries', () => {
@@ -362,10 +353,10 @@ describe('cmb revocations and deliveries', () => {
           'INC-1',
         ])
       ).out,
-    ).toBe('1 closed.\n')
+    ).toBe('closed  1\n')
     expect(
       (await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone'])).out,
-    ).toContain('Nothing was closed')
+    ).toBe('closed  0\n')
     const closed = (await type(['revocations', 'show', String(seq), '--json'])).json<{
       deliveries: { attempts: unknown[] }[]
     }>()

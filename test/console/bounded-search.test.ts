@@ -154,6 +154,8 @@ test('cmb goes on by itself until its page is full or the list ends, and says so
       .sessions,
   ).toHaveLength(12)
   expect((await type(['audit', '--actor', 'robot', '--act', 'backup'])).out).toContain('n 0')
-  const lines = (await type(['audit', '--actor', 'robot', '--export'])).out.trim().split('\n')
-  expect(lines).toHaveLength(12)
+  const { entries } = (await type(['audit', '--actor', 'robot', '--json'])).json<{
+    entries: unknown[]
+  }>()
+  expect(entries).toHaveLength(12)
 })

@@ -156,9 +156,9 @@ export function helpExamples(): string[] {
 
 /** Commands that only read, so that they can run as they are. */
 const READS = [
-  /^cmb (?:status|doctor|guards|audit|completion|search)\b/,
+  /^cmb (?:status|doctor|guards|audit|search)\b/,
   /^cmb tenants$/,
-  /^cmb [\w-]+ (?:list|show|schema|manifest|new-secret)\b/,
+  /^cmb [\w-]+ (?:list|show|new-secret)\b/,
   /^cmb evidence (?:export|verify)\b/,
   /^cmb backup .*\/\w/,
   /^(?:cmb|npx).* --help$/,

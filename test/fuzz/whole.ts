@@ -300,7 +300,6 @@ function adminRequests({ administrator, ...party }: Party): Whole[] {
   }
   return [
     ask('POST', '/clients', { client_id: 'perth', ...registration }),
-    ask('PUT', '/clients/perth', registration),
     ask('PATCH', '/clients/perth', { scope: 'openid', jwks: null }),
     ask('POST', '/clients/perth/secrets'),
     ask('DELETE', '/clients/perth/secrets/x'),

@@ -187,7 +187,7 @@ describe('docs/decisions/README.md', () => {
 })
 
 describe('docs/clients.schema.json', () => {
-  test('is what cmb clients schema prints: run cmb clients schema > docs/clients.schema.json', () => {
+  test('is the schema of the clients file: run npm run docs:schemas', () => {
     expect(JSON.parse(text('docs/clients.schema.json'))).toEqual(
       JSON.parse(JSON.stringify(clientsFileJsonSchema())),
     )
@@ -214,7 +214,7 @@ describe('docs/webhooks.md', () => {
     expect(rows.filter((row) => !page.includes(row))).toEqual([])
   })
 
-  test('has an example that its schema takes; the schema is what cmb webhooks schema prints', () => {
+  test('has an example that its schema takes; its schema is that of the code: run npm run docs:schemas', () => {
     const schema: unknown = JSON.parse(text('docs/webhooks.schema.json'))
     expect(schema).toEqual(JSON.parse(JSON.stringify(webhookJsonSchema())))
     const check = new Ajv2020({

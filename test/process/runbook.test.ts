@@ -133,7 +133,7 @@ incident('A device was stolen', async (steps) => {
       (await (await admin()).get<{ totals: { delivered: number } }>(`/revocations/${seq}`)).totals
         .delivered === 2,
   )
-  expect(await steps.next({ SEQ: seq })).toMatch(/2 of 2 .*delivered/)
+  expect(await steps.next({ SEQ: seq })).toContain('2 total 2 delivered')
 })
 
 incident('An account is compromised', async (steps) => {
@@ -143,7 +143,7 @@ incident('An account is compromised', async (steps) => {
   const printed = await steps.next({ NAME: 'alice', SUBJECT: sub })
   expect(printed).toContain(sid)
   const after = await steps.next({ SUBJECT: sub, SEQ: seqIn(printed) })
-  expect(after).toContain('No live session matches.')
+  expect(after).toContain('No sessions.')
   await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
     { error: 'invalid_grant' },
   )
@@ -209,7 +209,7 @@ incident('An instance rejects logout tokens', async (steps) => {
   expect(await steps.next({ CLIENT: 'sydney' })).toMatch(/rejected .* 400 .*wrong clock/)
   sydney.receiver.answer = (response) => void response.writeHead(200).end()
   sydney.receiver.delivered.length = 0
-  expect(await steps.next({ CLIENT: 'sydney' })).toContain('will be retried now')
+  expect(await steps.next({ CLIENT: 'sydney' })).toMatch(/redriven +\d/)
   await mayBeShown(sydney, sid)
 })
 
@@ -277,8 +277,8 @@ incident('An instance is down', async (steps) => {
   const again = sidOf((await world.signIn(newBrowser(), made)).tokens.id_token)
   await endSession(again)
   const printed = await steps.next({ CLIENT: 'darwin' })
-  expect(printed).toContain('1 closed.')
-  expect(printed).toContain('darwin is removed')
+  expect(printed).toContain('closed  1\n')
+  expect(printed).toMatch(/client id +darwin\nremoved +yes/)
 })
 
 incident("An instance's certificate is wrong", async (steps) => {
@@ -334,13 +334,13 @@ incident('Microsoft is down, or rejects the broker', async (steps) => {
   ).rejects.toMatchObject({ error: 'invalid_grant' })
   world.entra.set({ outage: [] })
   await world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')
-  expect(await steps.next()).toContain('0 will be retried now')
+  expect(await steps.next()).toContain('redriven  0\n')
   await world.broker.end('SIGTERM')
   const store = await openSqliteStore({ file: join(dataDir(), 'broker.db'), nowMs: Date.now })
   await pauseProbe(store, { tid: CONTOSO.tid, at: 1, code: 53003 })
   await store.close()
   await world.broker.start()
-  expect(await steps.next({ TENANT: CONTOSO.tid })).toContain('are probed again')
+  expect(await steps.next({ TENANT: CONTOSO.tid })).toMatch(/resumed +yes/)
 })
 
 incident('The clock is wrong', async (steps) => {
@@ -368,11 +368,9 @@ incident('Too much was revoked', async (steps) => {
 incident('A customer leaves', async (steps) => {
   const { sid, at } = await world.signedIn('faye@fabrikam.example')
   expect(await steps.next({ TENANT: FABRIKAM.tid })).toContain('This would end 1 session(s)')
-  expect(await steps.next({ TENANT: FABRIKAM.tid })).toContain('is removed')
+  expect(await steps.next({ TENANT: FABRIKAM.tid })).toMatch(/removed +yes/)
   for (const each of world.instances) await mayBeShown(each, sid)
-  expect(await steps.next({ TENANT: FABRIKAM.tid })).toMatch(
-    /No live session matches\.[\s\S]*tenant_removed/,
-  )
+  expect(await steps.next({ TENANT: FABRIKAM.tid })).toMatch(/No sessions\.[\s\S]*tenant_removed/)
   await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
     { error: 'invalid_grant' },
   )
@@ -403,7 +401,7 @@ incident('A guard is outdated or gone', async (steps) => {
     ).get<{ guards: { guard_id: string; connected: boolean }[] }>('/guards')
     return guards.some((one) => one.guard_id === 'asking' && !one.connected)
   })
-  expect(await steps.next()).toMatch(/melbourne +asking +no .*introspects/)
+  expect(await steps.next()).toMatch(/melbourne +asking +no .*introspect/)
 })
 
 incident('No operator can sign in', async (steps) => {

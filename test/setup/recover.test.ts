@@ -70,7 +70,7 @@ describe('cmb setup --recover', () => {
     )
     expect(acts).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/^cmb@.* setup\.recovery_token done$/),
+        expect.stringMatching(/^cmb@.* setup\.token done$/),
         'setup-token setup.enter done',
       ]),
     )
@@ -108,9 +108,10 @@ describe('cmb setup --recover', () => {
       { authorization: client.basic },
     )
     const { access_token: bearer } = (await asked.json()) as { access_token: string }
-    const answer = await rig.opsApp.request('/admin/v1/setup/recovery-token', {
+    const answer = await rig.opsApp.request('/admin/v1/setup/token', {
       method: 'POST',
-      headers: { authorization: `Bearer ${bearer}` },
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ recover: true }),
     })
     expect(answer.status).toBe(403)
   })

@@ -12,20 +12,17 @@ export const JSON_LINES = 'application/jsonl'
  */
 const LIMITS = { most: 500, pause: 0.5 }
 
-type Filter = Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>
-
 /** Returns matching entries as JSON lines, oldest first. */
-export const auditLines = (deps: Pick<Deps, 'store'>, filter: Filter): Response =>
-  linesResponse(entryLines(deps, filter), 'audit')
-
-async function* entryLines({ store }: Pick<Deps, 'store'>, filter: Filter): AsyncGenerator<string> {
-  let after = filter.after ?? 0
-  for (const pace = pacing(LIMITS); ; await pace.rest()) {
+export async function* auditLines(
+  { store }: Pick<Deps, 'store'>,
+  filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before' | 'after'>,
+): AsyncGenerator<string> {
+  const pace = pacing(LIMITS)
+  for (let after: number | undefined = 0; after !== undefined; await pace.rest()) {
     const limit = pace.rows
     const entries = await store.listAudit({ ...filter, after, limit })
-    after = entries.at(-1)?.id ?? after
     yield entries.map((entry) => `${JSON.stringify(shown(auditEntry, entry))}\n`).join('')
-    if (entries.length < limit) return
+    after = entries.length < limit ? undefined : entries.at(-1)?.id
   }
 }
 

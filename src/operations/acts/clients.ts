@@ -10,9 +10,10 @@ import type {
   ClientSource,
   SecretHash,
 } from '../../protocol/client-metadata.ts'
-import { by, type Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import type { Recording } from '../../clients/with-audit.ts'
+import { existing, noSuch } from './no-such.ts'
 import { previewedAge } from './revocations.ts'
 
 /**
@@ -37,7 +38,7 @@ export function shown(client: Client): ClientShown {
   const secrets = client.secrets.map((secret) => ({
     id: secret.id,
     created_at: secret.createdAt,
-    ...(secret.expiresAt === undefined ? {} : { expires_at: secret.expiresAt }),
+    ...(secret.expiresAt !== undefined && { expires_at: secret.expiresAt }),
   }))
   return {
     ...toWire(client),
@@ -48,18 +49,10 @@ export function shown(client: Client): ClientShown {
   } as ClientShown
 }
 
-export const noSuchClient = (): Problem =>
-  new Problem(
-    404,
-    'No such client',
-    'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.',
-  )
-
 /** Returns a registered client. @throws Problem 404 */
 export async function known(deps: Deps, id: string): Promise<Client> {
   const client = await deps.store.findClient(id)
-  if (client !== undefined && client.removedAt === undefined) return client
-  throw noSuchClient()
+  return existing('client', client?.removedAt === undefined ? client : undefined)
 }
 
 const WHERE: Record<ClientSource, string> = {
@@ -98,8 +91,8 @@ export async function add(
   const details = { registration: toWire({ clientId: id, metadata: one }) }
   return record(`client ${id}`, details, async () => {
     const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
-    const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
-    return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
+    const client = await put(deps, caller, id, one, made ? [made.hash] : [])
+    return { ...shown(client), ...(made && { client_secret: made.secret }) }
   })
 }
 
@@ -152,7 +145,7 @@ async function put(
     now: deps.clock.now(),
   })
   if (answer.outcome === 'foreign') throw foreign(id, answer.source)
-  await changed(deps, caller, id, answer.outcome)
+  await deps.clients.reload()
   return answer.client
 }
 
@@ -181,8 +174,8 @@ export async function rotateSecret(
       )
     const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
     if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() })))
-      throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
-    await changed(deps, caller, id, 'secret_rotated')
+      throw noSuch('client')
+    await deps.clients.reload()
     return { ...shown(await known(deps, id)), client_secret: secret }
   }
   return record(`client ${id}`, undefined, act, secretsChanged(before))
@@ -200,9 +193,9 @@ export async function removeSecret(
       throw new Problem(
         404,
         'No such secret',
-        `${id} has no secret of that id; GET /admin/v1/clients/${id} lists them.`,
+        `${id} has no secret of that id; cmb clients show ${id} lists them.`,
       )
-    await changed(deps, caller, id, 'secret_removed')
+    await deps.clients.reload()
     return shown(await known(deps, id))
   }
   return record(`client ${id}`, { secret_id: secretId }, act, secretsChanged(before))
@@ -214,28 +207,23 @@ export async function remove(
   source: ClientSource | undefined,
 ) {
   const before = await deps.store.findClient(id)
-  const details = {
-    source: source ?? caller.source,
-    ...(before !== undefined && { registration: toWire(before) }),
-  }
+  const owner = source ?? caller.source
+  const details = { source: owner, registration: before && toWire(before) }
   return record(`client ${id}`, details, async () => {
-    const now = deps.clock.now()
     const answer = await deps.store.removeClient({
       clientId: id,
-      source: source ?? caller.source,
+      source: owner,
       actor: caller.actor,
-      now,
+      now: deps.clock.now(),
     })
-    if (answer.outcome === 'unknown') throw noSuchClient()
-    if (answer.outcome === 'foreign') {
-      const { message } = foreign(id, answer.source)
+    if (answer.outcome === 'unknown') throw noSuch('client')
+    if (answer.outcome === 'foreign')
       throw new Problem(
         409,
         'Registered elsewhere',
-        `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
+        `${foreign(id, answer.source).message} To remove it all the same, name its source: cmb clients remove ${id} --source ${answer.source}`,
       )
-    }
-    await changed(deps, caller, id, 'removed')
+    await deps.clients.reload()
     const notes =
       source === 'file'
         ? [
@@ -243,15 +231,5 @@ export async function remove(
           ]
         : []
     return { clientId: id, seq: answer.committed.revocation.seq, notes }
-  })
-}
-
-async function changed(deps: Deps, caller: Caller, id: string, how: string): Promise<void> {
-  await deps.clients.reload()
-  deps.log.info('client_changed', {
-    client_id: id,
-    how,
-    ...by(caller),
-    source: caller.source,
   })
 }

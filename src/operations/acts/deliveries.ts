@@ -1,8 +1,8 @@
 import type { Delivery, DeliveryAttempt } from '../../../db/types.ts'
-import { Problem } from '../../clients/problem.ts'
 import type { Deps } from '../deps.ts'
-import { by, type Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
+import { existing } from './no-such.ts'
 
 /** A selection of deliveries: by id, target, client or revocation, or all. */
 export interface WhichDeliveries {
@@ -34,10 +34,6 @@ export async function redriveAs(
     ({ length }) => ({ redriven: length }),
   )
   deps.queue.send(refs)
-  deps.log.info('deliveries_redriven', {
-    count: refs.length,
-    ...by(caller),
-  })
   return refs.length
 }
 
@@ -57,10 +53,6 @@ export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<
   )
   if (ref === undefined) return false
   deps.queue.send([ref])
-  deps.log.info('delivery_tried_now', {
-    delivery: id,
-    ...by(caller),
-  })
   return true
 }
 
@@ -93,23 +85,14 @@ export async function closeAs(
     ({ length }) => ({ closed: length }),
   )
   for (const { seq } of closed) if (seq !== undefined) deps.queue.changed(seq)
-  deps.log.info('deliveries_closed', {
-    count: closed.length,
-    ...by(caller),
-  })
   return closed.length
 }
 
 /** Returns a delivery. @throws Problem 404 */
-export async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string): Promise<Delivery> {
-  const found = await store.findDelivery(id)
-  if (found !== undefined) return found
-  throw new Problem(
-    404,
-    'No such delivery',
-    'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.',
-  )
-}
+export const knownDelivery = async (
+  { store }: Pick<Deps, 'store'>,
+  id: string,
+): Promise<Delivery> => existing('delivery', await store.findDelivery(id))
 
 /**
  * Returns a page of deliveries and the next cursor. @throws Problem 404 if the cursor is unknown
@@ -118,15 +101,10 @@ export async function deliveryPage(
   { store }: Pick<Deps, 'store'>,
   wanted: Parameters<Deps['store']['listDeliveries']>[0],
 ): Promise<{ found: Delivery[]; next: string | null }> {
-  if (wanted.before !== undefined && (await store.findDelivery(wanted.before)) === undefined)
-    throw new Problem(
-      404,
-      'No such delivery',
-      'The parameter before names an unknown delivery. Start again without before.',
-    )
-  const found = await store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
-  const page = found.slice(0, wanted.limit)
-  return { found: page, next: found.length > wanted.limit ? (page.at(-1)?.id ?? null) : null }
+  if (wanted.before !== undefined) await knownDelivery({ store }, wanted.before)
+  const deliveries = await store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
+  const page = deliveries.slice(0, wanted.limit)
+  return { found: page, next: deliveries.length > wanted.limit ? (page.at(-1)?.id ?? null) : null }
 }
 
 /** Returns a delivery for the API. A logout token names a session or a user, never both. */

@@ -4,6 +4,7 @@ import { lockKey, type LockTarget, lockTargetName } from '../../protocol/lock-ta
 import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
+import { existing, noSuch } from './no-such.ts'
 
 /** Sets and lifts locks for the console, the admin API and `cmb`, with the limits of each role. */
 
@@ -30,9 +31,8 @@ export async function resolved(
   target: NamedTarget,
 ): Promise<LockTarget> {
   if (!('sub' in target)) return target
-  const subject = await store.findSubject(target.sub)
-  if (subject === undefined) throw new Problem(404, 'No such user', UNKNOWN.user)
-  return { kind: 'user', tid: subject.tid, oid: subject.oid }
+  const { tid, oid } = existing('user', await store.findSubject(target.sub))
+  return { kind: 'user', tid, oid }
 }
 
 /** Checks what the caller's role may lock, before the store is asked. @throws Problem 403, 422 */
@@ -76,11 +76,8 @@ export async function previewedLock(deps: Deps, target: LockTarget, now: number,
 
 /** Checks that the tenant or client exists. @throws Problem 404 */
 async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTarget): Promise<void> {
-  const found =
-    target.kind === 'client'
-      ? await store.findClient(target.clientId)
-      : await store.findTenant(target.tid)
-  if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
+  if (target.kind === 'client') existing('client', await store.findClient(target.clientId))
+  else existing('tenant', await store.findTenant(target.tid))
 }
 
 /**
@@ -110,12 +107,6 @@ const PROTECTED: Record<LockProtection, string> = {
   has_role: 'This user has a role of the broker. Ask an administrator to lock them.',
 }
 
-const UNKNOWN: Record<LockTarget['kind'], string> = {
-  user: 'There is no such user, and no tenant of that id is connected; GET /admin/v1/sessions?user= (cmb sessions list --user) finds users.',
-  tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',
-  client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
-}
-
 type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
 /**
@@ -129,13 +120,6 @@ export async function lockAs(deps: Deps, caller: Caller, asked: LockAsked): Prom
   const answer = await withAudit(deps, caller, entry, () => lockNow(deps, caller, asked), described)
   if (answer.outcome === 'locked') {
     deps.metrics.locks.inc({ change: 'set', kind: target.kind })
-    deps.log.warn('locked', {
-      lock: answer.lock.id,
-      kind: target.kind,
-      target: lockTargetName(target),
-      ends_at: endsAt,
-      actor: caller.actor.id,
-    })
   }
   return answer
 }
@@ -151,7 +135,7 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
   const { operatorTenant } = deps.connection.current()
   const answer = await deps.store.lock({ ...asked, actor, may, operatorTenant })
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)
-  if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[asked.target.kind])
+  if (answer.outcome === 'unknown') throw noSuch(asked.target.kind)
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }
   if (answer.outcome === 'changed' || asked.replaces !== undefined) throw CHANGED()
   return answer
@@ -161,7 +145,7 @@ const CHANGED = (): Problem =>
   new Problem(
     409,
     'The lock has changed',
-    'Another operator has lifted or replaced it. GET /admin/v1/locks (cmb locks list) shows what is open now.',
+    'Another operator has lifted or replaced it. cmb locks list shows what is open now.',
   )
 
 type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
@@ -175,9 +159,8 @@ export async function liftAs(
     ...asked
   }: { id: string; now: number; caseReference?: string | undefined; comment?: string | undefined },
 ): Promise<Lifted> {
-  const { store, metrics, log } = deps
-  const before = await store.findLock(id)
-  if (before === undefined) throw NO_LOCK()
+  const { store, metrics } = deps
+  const before = existing('lock', await store.findLock(id))
   const { caseReference, comment } = asked
   const entry = {
     act: 'lock.lift',
@@ -192,22 +175,13 @@ export async function liftAs(
     entry,
     async () => {
       const lifted = await store.liftLock({ id, actor: caller.actor, ...asked })
-      if (lifted.outcome === 'unknown') throw NO_LOCK()
+      if (lifted.outcome === 'unknown') throw noSuch('lock')
       return lifted
     },
     ({ outcome }) => ({ outcome }),
   )
   if (answer.outcome === 'lifted') {
     metrics.locks.inc({ change: 'lifted', kind: before.target.kind })
-    log.warn('lock_lifted', {
-      lock: id,
-      kind: before.target.kind,
-      target: lockTargetName(before.target),
-      actor: caller.actor.id,
-    })
   }
   return answer
 }
-
-export const NO_LOCK = (): Problem =>
-  new Problem(404, 'No such lock', 'GET /admin/v1/locks (cmb locks list) lists the locks.')

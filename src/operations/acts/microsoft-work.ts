@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts'
-import { by, type Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../clients/caller.ts'
 import { withAudit } from '../../clients/with-audit.ts'
 
 /** Retries of failed work at Microsoft Graph. */
@@ -20,15 +20,7 @@ export function redriveWorkAs(
     deps,
     caller,
     { act: 'microsoft.redrive', target: tid === undefined ? 'all' : `tenant ${tid}` },
-    async () => {
-      const count = await deps.store.redriveMicrosoftWork({ tid, nowMs: deps.clock.nowMs() })
-      deps.log.info('microsoft_work_redriven', {
-        tid,
-        count,
-        ...by(caller),
-      })
-      return count
-    },
+    () => deps.store.redriveMicrosoftWork({ tid, nowMs: deps.clock.nowMs() }),
     (redriven) => ({ redriven }),
   )
 }

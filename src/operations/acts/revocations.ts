@@ -3,8 +3,8 @@ import type { Deps } from '../deps.ts'
 import { raisesFloor, type Selector } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import type { Caller } from '../../clients/caller.ts'
-import { Problem } from '../../clients/problem.ts'
 import { withAudit } from '../../clients/with-audit.ts'
+import { noSuch } from './no-such.ts'
 import { totalOf } from './totals.ts'
 
 /** An operator's revocation and its dry run, for the console, the admin API and `cmb`. */
@@ -61,7 +61,7 @@ async function mustBeThere(
     (what.kind === 'client' && (await store.findClient(what.clientId))) ||
     (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
     ('sid' in what && (await store.statusBySid(what.sid, now)).state !== 'unknown')
-  if (!there) throw new Problem(404, 'Not found', UNKNOWN[what.kind])
+  if (!there) throw noSuch(WHAT[what.kind])
 }
 
 /** Returns the users that a dry run names. */
@@ -127,7 +127,7 @@ export function revokeAs(
         actor: caller.actor,
         ...asked,
       })
-      if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[what.kind])
+      if (answer.outcome === 'unknown') throw noSuch(WHAT[what.kind])
       return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
     },
     outcomeOf,
@@ -158,13 +158,11 @@ const outcomeOf = (answer: Answered): Record<string, unknown> =>
 const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } =>
   fanOut === 'pending' ? {} : { sessions }
 
-const UNKNOWN: Record<Selector['kind'], string> = {
-  session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',
-  grant:
-    'There is no such session, or that client is not a participant of it; GET /admin/v1/sessions (cmb sessions list) shows the participants.',
-  subject:
-    'There is no such user; GET /admin/v1/sessions?user= (cmb sessions list --user) finds their sub.',
-  client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
-  tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',
-  everything: 'There is nothing to revoke.',
-}
+const WHAT = {
+  session: 'session',
+  grant: 'session with that client',
+  subject: 'user',
+  client: 'client',
+  tenant: 'tenant',
+  everything: 'session',
+} as const

@@ -62,13 +62,17 @@ export async function newSetupToken(
   return { token, expiresAt: kept.expiresAt }
 }
 
+async function keptToken(store: StoreOnly): Promise<Kept | undefined> {
+  const setting = await store.setting(TOKEN)
+  return setting === undefined ? undefined : (JSON.parse(setting) as Kept)
+}
+
 /** Returns whether a recovery token is valid now. */
 export async function recoveryPending(
   { store }: { store: StoreOnly },
   now: number,
 ): Promise<boolean> {
-  const setting = await store.setting(TOKEN)
-  const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
+  const kept = await keptToken(store)
   return kept?.recovery === true && kept.expiresAt > now
 }
 
@@ -80,8 +84,7 @@ export async function useSetupToken(
   typed: string,
   now: number,
 ): Promise<'first' | 'recovery' | undefined> {
-  const setting = await store.setting(TOKEN)
-  const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
+  const kept = await keptToken(store)
   if (kept === undefined || (kept.recovery !== true && (await operatorExists(store))))
     return undefined
   if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed))))

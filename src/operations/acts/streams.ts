@@ -3,9 +3,10 @@ import { stream } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'
-import { by, type Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
+import { existing, noSuch } from './no-such.ts'
 
 /**
  * Streams of security event receivers: what operators see, and the administrators' acts. Each act
@@ -15,36 +16,11 @@ import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 export const streamShown = (one: SignalStream) =>
   shown(stream, { ...one, method: DELIVERY[one.method] })
 
-const noSuchStream = (): Problem =>
-  new Problem(
-    404,
-    'No such stream',
-    'There is no stream of that id; GET /admin/v1/streams (cmb streams list) lists them.',
-  )
-
 /** Returns a stream. @throws Problem 404 */
-export async function knownStream(
+export const knownStream = async (
   { store }: Pick<Deps, 'store'>,
   id: string,
-): Promise<SignalStream> {
-  const found = await store.findStream(id)
-  if (found === undefined) throw noSuchStream()
-  return found
-}
-
-function changed(
-  { log }: Pick<Deps, 'log'>,
-  caller: Caller,
-  { id, clientId }: SignalStream,
-  how: string,
-): void {
-  log.info('stream_changed', {
-    stream: id,
-    client_id: clientId,
-    how,
-    ...by(caller),
-  })
-}
+): Promise<SignalStream> => existing('stream', await store.findStream(id))
 
 /**
  * Disables a stream: closes its pending deliveries and sends the receiver `stream-updated`. The
@@ -74,10 +50,11 @@ export async function disableStream(
         reason: 'The stream was disabled by an administrator.',
       })
       const change = { status: 'disabled', statusReason: reason, statusBy: 'operator' } as const
-      const done = await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() })
-      if (done === undefined) throw noSuchStream()
+      const done = existing(
+        'stream',
+        await deps.store.changeStream({ id, change, tell: true, now: deps.clock.now() }),
+      )
       deps.queue.send(done.refs)
-      changed(deps, caller, before, 'disable')
       return streamShown(done.stream)
     },
   )
@@ -101,12 +78,11 @@ export async function removeStream(
       ...caseAndComment,
     },
     async () => {
-      if (!(await deps.store.removeStream(id))) throw noSuchStream()
+      if (!(await deps.store.removeStream(id))) throw noSuch('stream')
       await deps.store.closeDeliveries({
         targetId: id,
         reason: 'The stream was removed by an administrator.',
       })
-      changed(deps, caller, before, 'remove')
       return { id }
     },
   )

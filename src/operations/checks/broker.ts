@@ -4,8 +4,8 @@ import type { Sealer } from '../../keys/interface.ts'
 import { secretPlace } from '../../outbox/webhook-message.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { createSealer } from '../../keys/sealer.ts'
-import type { Check, Looking } from './check.ts'
-import { failed, type Found, message, ok, warning } from './finding.ts'
+import type { Check, Looked, Looking } from './check.ts'
+import { at, failed, type Found, message, ok, settingWarning, warning } from './finding.ts'
 import { WORK_NAMES } from '../../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
 
@@ -13,31 +13,26 @@ import { missingSecrets, secretSince } from './secrets.ts'
 export const brokerChecks: readonly Check[] = [
   {
     id: 'settings',
-    question: 'Are the settings right?',
     look: settings,
   },
   {
     id: 'client-addresses',
-    question: 'Do clients’ addresses reach the broker?',
     look: clientAddresses,
   },
   {
     id: 'queue',
-    question: 'Does the queue server answer?',
     severity: 'ticket',
     part: 'queue',
     look: queue,
   },
   {
     id: 'queue-durability',
-    question: 'Does the queue server keep its jobs?',
     cost: { everySeconds: 300 },
     severity: 'ticket',
     look: durability,
   },
   {
     id: 'work',
-    question: 'Does a process do each kind of background work?',
     cost: { everySeconds: 20 },
     severity: 'ticket',
     look: work,
@@ -51,21 +46,18 @@ export const brokerChecks: readonly Check[] = [
   },
   {
     id: 'secrets',
-    question: 'Is every needed BROKER_SECRET set?',
     cost: { everySeconds: 60 },
     severity: 'ticket',
     look: secrets,
   },
   {
     id: 'signing-keys',
-    question: 'Are the signing keys young enough?',
     cost: { everySeconds: 60 },
     severity: 'ticket',
     look: signingKeys,
   },
   {
     id: 'clients-file',
-    question: 'Is the clients file in use?',
     cost: { everySeconds: 30 },
     severity: 'ticket',
     look: ({ deps }) => examineClientsFile(deps.config, true),
@@ -73,53 +65,49 @@ export const brokerChecks: readonly Check[] = [
 ]
 
 function settings({ deps: { config, connection } }: Looking): Found[] {
-  const found: Found[] = [ok(`Read. The issuer is ${config.issuer}.`)]
-  const warn = (when: boolean, text: string, fix: string): void => {
-    if (when) found.push(warning(text, fix))
-  }
-  warn(
-    config.entra.simulated,
-    'Microsoft is simulated: a sign-in proves nothing.',
-    'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users sign in.',
-  )
-  warn(
-    config.issuer.startsWith('http:'),
-    'The issuer is plain http, which is for a single machine only.',
-    'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
-  )
-  warn(
-    config.allowLoopbackTargets,
-    'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
-    'Unset it if instances run on other machines.',
-  )
-  warn(
-    connection.current().operatorTenant === undefined,
-    'There is no operator tenant, so no user has the role of an operator.',
-    'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
-  )
-  for (const difference of connection.differences())
-    warn(
-      true,
-      difference,
-      'The broker uses the value in the database. Change the setting to that value, or remove the setting.',
+  const differences = connection
+    .differences()
+    .map((difference) =>
+      warning(
+        difference,
+        'The broker uses the value in the database. Change the setting to that value, or remove the setting.',
+      ),
     )
-  for (const { name, problem, example } of config.warnings)
-    found.push(
-      warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
-    )
-  return found
+  return [
+    ok(`Read. The issuer is ${config.issuer}.`),
+    config.entra.simulated &&
+      warning(
+        'Microsoft is simulated: a sign-in proves nothing.',
+        'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users sign in.',
+      ),
+    config.issuer.startsWith('http:') &&
+      warning(
+        'The issuer is plain http, which is for a single machine only.',
+        'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
+      ),
+    config.allowLoopbackTargets &&
+      warning(
+        'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
+        'Unset it if instances run on other machines.',
+      ),
+    connection.current().operatorTenant === undefined &&
+      warning(
+        'There is no operator tenant, so no user has the role of an operator.',
+        'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+      ),
+    ...differences,
+    ...config.warnings.map(settingWarning),
+  ].filter((one) => one !== false)
 }
 
-function clientAddresses({ deps: { addressWatch } }: Looking): Found[] {
+function clientAddresses({ deps: { addressWatch } }: Looking): Found {
   const hidden = addressWatch.hidden()
-  if (hidden === undefined) return [ok('No unknown proxy hides them.')]
+  if (hidden === undefined) return ok('No unknown proxy hides them.')
   const { address, requests } = hidden
-  return [
-    warning(
-      `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
-      `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
-    ),
-  ]
+  return warning(
+    `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
+    `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
+  )
 }
 
 async function brokers({ deps }: Looking): Promise<Found[]> {
@@ -136,19 +124,17 @@ async function brokers({ deps }: Looking): Promise<Found[]> {
 }
 
 /** Checks that a broker or worker does each kind of work, because BROKER_WORK may exclude some. */
-async function work({ deps }: Looking): Promise<Found[]> {
-  if (deps.config.databaseUrl === undefined) return []
+async function work({ deps }: Looking): Promise<Looked> {
+  if (deps.config.databaseUrl === undefined) return undefined
   const all = (await brokersNow(deps)).filter(({ missing }) => !missing)
   const missing = WORK_NAMES.filter(
     (name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)),
   )
-  if (missing.length === 0) return [ok('Each kind of work is done by a broker or a worker.')]
-  return [
-    failed(
-      `No broker and no worker does: ${missing.join(', ')}.`,
-      `Start cmb work --only ${missing.join(',')} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
-    ),
-  ]
+  if (missing.length === 0) return ok('Each kind of work is done by a broker or a worker.')
+  return failed(
+    `No broker and no worker does: ${missing.join(', ')}.`,
+    `Start cmb work --only ${missing.join(',')} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
+  )
 }
 
 /** The answer of Redis and Valkey to a missing or wrong password. */
@@ -165,49 +151,45 @@ function fixOfQueue(problem: string): string {
   return 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
 }
 
-async function queue({ deps }: Looking): Promise<Found[]> {
+async function queue({ deps }: Looking): Promise<Found> {
   const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
   if (!up) {
     const found = `${message(problem)} Revocations are effective at once, and logout tokens go out from the database meanwhile.`
-    return [failed(found, fixOfQueue(problem), { engine })]
+    return failed(found, fixOfQueue(problem), { engine })
   }
   if (engine === 'postgres')
-    return [
-      warning(
-        'The queue runs on the embedded Postgres, which is for trying and testing.',
-        'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
-        { engine },
-      ),
-    ]
-  return [ok(`It answers (${engine}).`, { engine })]
+    return warning(
+      'The queue runs on the embedded Postgres, which is for trying and testing.',
+      'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
+      { engine },
+    )
+  return ok(`It answers (${engine}).`, { engine })
 }
 
-async function durability({ deps }: Looking): Promise<Found[]> {
-  const durability = await deps.queue.durability()
-  if (durability === undefined) return []
-  const found: Found[] = []
-  if (durability.evictionPolicy !== 'noeviction')
-    found.push(
+async function durability({ deps }: Looking): Promise<Looked> {
+  const found = await deps.queue.durability()
+  if (found === undefined) return undefined
+  const evicts = found.evictionPolicy !== 'noeviction'
+  if (!evicts && found.appendOnly) return ok('AOF is on and nothing is evicted.')
+  return [
+    evicts &&
       warning(
-        `The queue server evicts jobs when its memory is full (maxmemory-policy ${durability.evictionPolicy}). A lost job delays a logout token by seconds.`,
+        `The queue server evicts jobs when its memory is full (maxmemory-policy ${found.evictionPolicy}). A lost job delays a logout token by seconds.`,
         'Set maxmemory-policy noeviction on the queue server.',
       ),
-    )
-  if (!durability.appendOnly)
-    found.push(
+    !found.appendOnly &&
       warning(
         'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
         'Set appendonly yes on the queue server.',
       ),
-    )
-  return found.length > 0 ? found : [ok('AOF is on and nothing is evicted.')]
+  ].filter((one) => one !== false)
 }
 
 /**
  * Checks old secrets. One can be removed when no key is sealed under it, and when every session
  * that may hold a value of it has ended.
  */
-async function secrets({ deps, now }: Looking): Promise<Found[]> {
+async function secrets({ deps, now }: Looking): Promise<Found> {
   const { config, store } = deps
   const [current] = config.secrets
   const since = await secretSince(deps)
@@ -219,78 +201,64 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
       : since + (await longestSession(deps))
   const missing = await missingSecrets(deps)
   if (missing > 0 && now < free)
-    return [
-      failed(
-        `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
-        `Set BROKER_SECRET=new,old again and keep the old value until ${new Date(free * 1000).toISOString()}.`,
-      ),
-    ]
-  if (current === undefined || config.secrets.length < 2) return [ok('One secret is set.')]
-  const alone = createSealer([current])
-  const sealed = await stillSealed(deps, alone)
-  if (sealed !== undefined) return [sealed]
-  if (now < free)
-    return [
-      warning(
-        `Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`,
+    return failed(
+      `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
+      `Set BROKER_SECRET=new,old again and keep the old value until ${at(free)}.`,
+    )
+  if (current === undefined || config.secrets.length < 2) return ok('One secret is set.')
+  const sealed = await stillSealed(deps, createSealer([current]))
+  if (sealed !== undefined) return sealed
+  return now < free
+    ? warning(
+        `Sessions opened under an old secret may live until ${at(free)}.`,
         'Keep it until then.',
-      ),
-    ]
-  return [
-    warning(
-      'The old secret is not needed any more.',
-      'Remove all but the first value from BROKER_SECRET and restart.',
-    ),
-  ]
+      )
+    : warning(
+        'The old secret is not needed any more.',
+        'Remove all but the first value from BROKER_SECRET and restart.',
+      )
 }
 
 /**
  * Returns a warning for what an old secret still seals. @param alone opens only values of the
  * current secret
  */
-async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined> {
-  const { store } = deps
-  const held = (await store.listKeys()).filter(
-    (key) =>
-      key.state !== 'retired' &&
-      key.privateSealed !== null &&
-      alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
+async function stillSealed({ store, connection }: Deps, alone: Sealer): Promise<Found | undefined> {
+  const isOld = (place: string, value: string | null | undefined): boolean =>
+    value !== null && value !== undefined && alone.open(place, value) === undefined
+  const keys = (await store.listKeys()).flatMap(({ kid, state, privateSealed }) =>
+    state !== 'retired' && isOld(`signing_keys/${kid}/private_sealed`, privateSealed) ? [kid] : [],
   )
-  if (held.length > 0)
-    return warning(
-      `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`,
+  const states = await Promise.all(
+    connection.current().tenants.map(async (tid) => {
+      const place = `graph/${tid}/client_state`
+      return isOld(`settings/${place}`, await store.setting(place)) ? [`tenant ${tid}`] : []
+    }),
+  )
+  const webhooks = (await store.listWebhooks()).flatMap(({ id, secretSealed }) =>
+    isOld(secretPlace(id), secretSealed) ? [id] : [],
+  )
+  const sealed = [
+    [
+      'signing keys',
+      keys,
       'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
-    )
-  const states = await sealedStates(deps, alone)
-  if (states.length > 0)
-    return warning(
-      `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
+    ],
+    [
+      'what Graph’s notifications are checked with',
+      states.flat(),
       'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
-    )
-  const endpoints = (await store.listWebhooks()).filter(
-    ({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined,
-  )
-  if (endpoints.length > 0)
-    return warning(
-      `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
+    ],
+    [
+      'the secrets of webhooks',
+      webhooks,
       'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
-    )
-  return undefined
-}
-
-/** Returns tenants whose Graph client state the current secret cannot open. */
-async function sealedStates(
-  { store, connection }: Pick<Deps, 'store' | 'connection'>,
-  alone: Sealer,
-): Promise<string[]> {
-  const { tenants } = connection.current()
-  const sealed = await Promise.all(tenants.map((tid) => store.setting(`graph/${tid}/client_state`)))
-  return tenants.filter((tid, index) => {
-    const value = sealed[index]
-    return (
-      value !== undefined && alone.open(`settings/graph/${tid}/client_state`, value) === undefined
-    )
-  })
+    ],
+  ] as const
+  const first = sealed.find(([, names]) => names.length > 0)
+  if (first === undefined) return undefined
+  const [what, names, fix] = first
+  return warning(`An old secret still seals ${what}: ${names.join(', ')}.`, fix)
 }
 
 async function longestSession({ config, store }: Pick<Deps, 'config' | 'store'>): Promise<number> {
@@ -330,13 +298,11 @@ export async function examineClientsFile(
     allowLoopback: config.allowLoopbackTargets,
   })
   if (read.ok) return [ok(`${read.clients.length} client(s) in ${config.clientsFile}.`)]
-  const problems = read.problems.join(' ')
-  return [
-    running
-      ? failed(
-          `The broker does not use it, and goes on with the last valid one: ${problems}`,
-          `Correct ${config.clientsFile}. The broker reads it again by itself.`,
-        )
-      : failed(problems, `Correct ${config.clientsFile}.`),
-  ]
+  const [before, after] = running
+    ? [
+        'The broker does not use it, and goes on with the last valid one: ',
+        ' The broker reads it again by itself.',
+      ]
+    : ['', '']
+  return [failed(`${before}${read.problems.join(' ')}`, `Correct ${config.clientsFile}.${after}`)]
 }

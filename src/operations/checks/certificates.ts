@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
 import { failureOf } from '../../outbox/attempt.ts'
 import type { Check, Looking } from './check.ts'
-import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
+import { at, eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 
 /**
  * Checks the TLS certificates of the broker's own address and of logout addresses, as seen from the
@@ -10,7 +10,6 @@ import { eachInTurn, failed, type Found, ok, unknown, warning } from './finding.
 export const certificateChecks: readonly Check[] = [
   {
     id: 'certificates',
-    question: 'Do TLS certificates expire soon?',
     cost: { everySeconds: 3600, background: true },
     severity: 'ticket',
     look: certificates,
@@ -84,6 +83,6 @@ async function certificate(
  */
 function judged(from: number, until: number, now: number, renew: string): Found {
   const left = until - now
-  const found = `It expires at ${new Date(until * 1000).toISOString()}, in ${Math.floor(left / DAY)} days.`
+  const found = `It expires at ${at(until)}, in ${Math.floor(left / DAY)} days.`
   return left < Math.min(EARLY_SECONDS, (until - from) / 5) ? warning(found, renew) : ok(found)
 }

@@ -7,8 +7,8 @@ import type { Found } from './finding.ts'
 export interface Check {
   /** The label `check` of broker_check_findings. It never changes. */
   id: string
-  /** The question on /setup/checks. */
-  question: string
+  /** The question on /setup/checks, which leaves out a check without one. */
+  question?: string
   /**
    * Default: the check is cheap and runs each time. `everySeconds`: the result is kept, because the
    * check calls another system; with `background` only `cmb doctor` waits for a slow one.
@@ -21,9 +21,36 @@ export interface Check {
   part?: 'store' | 'queue' | 'microsoft'
   /** True if findings name clients. /readyz, which needs no authentication, leaves them out. */
   names?: true
-  /** True if /setup/checks shows the check. */
-  setup?: true
-  look(looking: Looking): Found[] | Promise<Found[]>
+  look?: Look
+  /** Looks at each tenant. */
+  ofTenant?: OfTenant
+}
+/** The findings of a look; undefined if there is nothing to say. */
+export type Looked = Found | readonly Found[] | undefined
+export type Look = (looking: Looking) => Looked | Promise<Looked>
+type OfTenant = (looking: Looking, tenant: Tenant) => Looked | Promise<Looked>
+
+/** Carries out a check. */
+export const lookOf = async ({ look, ofTenant }: Check, looking: Looking): Promise<Found[]> => [
+  ...listOf(await look?.(looking)),
+  ...(ofTenant === undefined ? [] : await eachTenant(looking, ofTenant)),
+]
+
+const listOf = (looked: Looked): readonly Found[] => (looked === undefined ? [] : [looked].flat())
+
+export const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
+
+export async function eachTenant(looking: Looking, look: OfTenant): Promise<Found[]> {
+  const found = await Promise.all(
+    (await looking.tenants()).map(async (row) =>
+      listOf(await look(looking, row)).map((one) => ({
+        about: `tenant ${nameOf(row)}`,
+        tid: row.tid,
+        ...one,
+      })),
+    ),
+  )
+  return found.flat()
 }
 
 /** Data that the checks of one run share, each read once. */

@@ -1,6 +1,6 @@
 import { within } from '../../runtime/concurrency.ts'
 import type { Deps } from '../deps.ts'
-import { type Check, type Looking, looking } from './check.ts'
+import { type Check, type Looking, looking, lookOf } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'
 
@@ -83,7 +83,7 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
   const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
   const found: Found[] = await within(
     ms,
-    Promise.resolve().then(() => check.look(look)),
+    lookOf(check, look),
     () => new Error(`There was no answer within ${ms / 1000} seconds.`),
   ).catch((error: unknown) => {
     deps.log.warn('check_not_done', { check: check.id, problem: message(error) })

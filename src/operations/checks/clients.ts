@@ -19,7 +19,6 @@ import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 export const clientChecks: readonly Check[] = [
   {
     id: 'instances',
-    question: 'Does each instance get its revocations?',
     cost: { everySeconds: 5 },
     severity: 'page',
     names: true,
@@ -27,19 +26,16 @@ export const clientChecks: readonly Check[] = [
   },
   {
     id: 'clients',
-    question: 'Does the broker reach its clients?',
     cost: 'on_demand',
     look: addresses,
   },
   {
     id: 'feed-streams',
-    question: 'Is there a place for each guard?',
     severity: 'ticket',
     look: feedStreams,
   },
   {
     id: 'guard-leases',
-    question: 'Do guards hold their leases?',
     look: guardLeases,
   },
 ]
@@ -82,25 +78,23 @@ const NEARLY_FULL = 0.9
 function feedStreams({ deps: { config, feed } }: Looking): Found[] {
   const { ofClient, inAll } = config.feedStreams
   const streams = feed.streams()
-  const found = [...Map.groupBy(streams, ({ clientId }) => clientId)]
-    .filter(([, { length }]) => length >= NEARLY_FULL * ofClient)
-    .map(([clientId, { length }]) =>
-      warning(
-        `It holds ${length} of at most ${ofClient} feed streams open at this broker.`,
-        `Compare with its guards (cmb guards). More streams than guards: restart the application, and replace its secret if that does not help. As many: raise BROKER_FEED_STREAMS_OF_CLIENT.`,
-        { about: `client ${clientId}` },
-      ),
-    )
-  if (streams.length < NEARLY_FULL * inAll)
-    return [
-      ...found,
-      ok(`${streams.length} of at most ${inAll} feed streams are open at this broker.`),
-    ]
-  const fix =
-    'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.'
+  const found = `${streams.length} of at most ${inAll} feed streams are open at this broker.`
   return [
-    ...found,
-    warning(`${streams.length} of at most ${inAll} feed streams are open at this broker.`, fix),
+    ...[...Map.groupBy(streams, ({ clientId }) => clientId)]
+      .filter(([, { length }]) => length >= NEARLY_FULL * ofClient)
+      .map(([clientId, { length }]) =>
+        warning(
+          `It holds ${length} of at most ${ofClient} feed streams open at this broker.`,
+          `Compare with its guards (cmb guards). More streams than guards: restart the application, and replace its secret if that does not help. As many: raise BROKER_FEED_STREAMS_OF_CLIENT.`,
+          { about: `client ${clientId}` },
+        ),
+      ),
+    streams.length < NEARLY_FULL * inAll
+      ? ok(found)
+      : warning(
+          found,
+          'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.',
+        ),
   ]
 }
 
@@ -169,14 +163,10 @@ async function addresses({ deps }: Looking): Promise<Found[]> {
 }
 
 function looksAt(deps: Deps, client: Client): (() => Promise<Found>)[] {
-  const { logoutUris, redirectUris, jwksUri } = client.metadata
+  const { logoutUris, jwksUri } = client.metadata
   const about = `client ${client.clientId}`
-  const homes = new Set(
-    redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin),
-  )
   const looks = [
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
-    ...[...homes].map((home) => () => origin(deps, home)),
     ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
   ]
   return looks.map((look) => async () => ({ ...(await look()), about }))
@@ -221,15 +211,6 @@ async function logoutAddress(deps: Deps, uri: string): Promise<Found> {
       "Look at the instance's own log.",
     )
   return ok(`The broker reaches its logout address ${uri}.`)
-}
-
-async function origin(deps: Deps, home: string): Promise<Found> {
-  const answer = await get(deps, `${home}/`, 1024 * 1024)
-  if (!('problem' in answer)) return ok(`The broker reaches ${home}, where browsers return to.`)
-  return warning(
-    `The broker does not reach ${home}, where browsers return to: ${answer.problem.text}.`,
-    `If only browsers need to reach it, do nothing. Otherwise: ${FIX[answer.problem.cause]}`,
-  )
 }
 
 async function jwks(deps: Deps, uri: string): Promise<Found> {

@@ -1,5 +1,5 @@
 import type { DatabaseFacts } from '../../../db/types.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, Look, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 
 /**
@@ -11,76 +11,67 @@ const MINUTE = { everySeconds: 60 } as const
 
 /** Returns a check of Postgres. With SQLite it finds nothing. */
 const ofPostgres =
-  (judge: (facts: DatabaseFacts, looking: Looking) => Found): Check['look'] =>
+  (judge: (facts: DatabaseFacts, looking: Looking) => Found): Look =>
   async (looking) => {
     const facts = await looking.databaseFacts()
-    return facts === undefined ? [] : [judge(facts, looking)]
+    return facts && judge(facts, looking)
   }
 
 export const databaseChecks: readonly Check[] = [
   {
     id: 'database',
-    question: 'Can the database commit?',
     severity: 'page',
     part: 'store',
     look: commits,
   },
   {
     id: 'postgres-version',
-    question: 'Is this version of Postgres supported?',
     cost: MINUTE,
     look: ofPostgres(version),
   },
   {
     id: 'postgres-durability',
-    question: 'Does Postgres keep what it has confirmed?',
     cost: MINUTE,
     severity: 'page',
     look: ofPostgres(durability),
   },
   {
     id: 'postgres-notifications',
-    question: 'Do notifications of Postgres reach the broker?',
     cost: MINUTE,
     severity: 'ticket',
     look: ofPostgres(notifications),
   },
   {
     id: 'postgres-clock',
-    question: 'Do the clocks of broker and Postgres agree?',
     cost: MINUTE,
     severity: 'ticket',
     look: ofPostgres(clock),
   },
   {
     id: 'postgres-rights',
-    question: 'Has the broker’s role the least rights?',
     cost: MINUTE,
     look: ofPostgres(rights),
   },
   {
     id: 'postgres-bloat',
-    question: 'Does Postgres clear old versions of rows away?',
     cost: MINUTE,
     severity: 'ticket',
     look: ofPostgres(bloat),
   },
 ]
 
-async function commits({ deps }: Looking): Promise<Found[]> {
+async function commits({ deps }: Looking): Promise<Found> {
   try {
     await deps.store.probe()
-    return [ok('It commits.')]
+    return ok('It commits.')
   } catch (error) {
     deps.log.warn('store_probe_failed', { problem: message(error) })
-    return [
-      failed(
-        `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
-        deps.config.databaseUrl === undefined
-          ? 'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.'
-          : 'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
-      ),
-    ]
+    return failed(
+      `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
+      deps.config.databaseUrl === undefined
+        ? 'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.'
+        : 'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
+    )
   }
 }
 

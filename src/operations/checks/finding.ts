@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { ConfigProblem } from '../../config/setting.ts'
 import type { finding } from '../contract/shapes.ts'
 
 /**
@@ -8,29 +9,17 @@ import type { finding } from '../contract/shapes.ts'
 export type Finding = z.output<typeof finding>
 export type Found = Omit<Finding, 'check'>
 
-export const ok = (found: string, rest: Partial<Found> = {}): Found => ({
-  state: 'ok',
-  found,
-  ...rest,
-})
-export const unknown = (found: string, fix?: string, rest: Partial<Found> = {}): Found => ({
-  state: 'unknown',
-  found,
-  fix,
-  ...rest,
-})
-export const warning = (found: string, fix: string, rest: Partial<Found> = {}): Found => ({
-  state: 'warning',
-  found,
-  fix,
-  ...rest,
-})
-export const failed = (found: string, fix: string, rest: Partial<Found> = {}): Found => ({
-  state: 'failed',
-  found,
-  fix,
-  ...rest,
-})
+type More = Partial<Found>
+export const ok = (found: string, more?: More): Found => ({ state: 'ok', found, ...more })
+export const unknown = (found: string, fix?: string): Found => ({ state: 'unknown', found, fix })
+const wrong =
+  (state: 'warning' | 'failed') =>
+  (found: string, fix: string, more?: More): Found => ({ state, found, fix, ...more })
+export const warning = wrong('warning')
+export const failed = wrong('failed')
+
+export const settingWarning = ({ name, problem, example }: ConfigProblem): Found =>
+  warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name })
 
 /**
  * Runs `look` for each thing, at most `atOnce` at a time. Returns the findings in order of
@@ -50,6 +39,9 @@ export async function eachInTurn<T>(
   await Promise.all(Array.from({ length: atOnce }, run))
   return found
 }
+
+/** Formats epoch seconds. */
+export const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
 
 export const message = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/[.\s]*$/, '.')

@@ -3,7 +3,6 @@ import { brokerChecks } from './broker.ts'
 import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { databaseChecks } from './database.ts'
-import { lockChecks } from './locks.ts'
 import { microsoftChecks } from './microsoft.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
@@ -15,7 +14,6 @@ import { signalIssuerChecks } from './signal-issuers.ts'
 export const CHECKS: readonly Check[] = [
   ...brokerChecks,
   ...databaseChecks,
-  ...lockChecks,
   ...microsoftChecks,
   ...certificateChecks,
   ...clientChecks,

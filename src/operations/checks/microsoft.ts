@@ -4,8 +4,8 @@ import { probePause } from '../../microsoft/probe-pause.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
 import { registration, signInReturn } from '../../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
-import type { Check, Looking } from './check.ts'
-import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
+import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 
 /**
@@ -22,7 +22,6 @@ const EARLY_DAYS = 30
 export const microsoftChecks: readonly Check[] = [
   {
     id: 'connection',
-    question: 'Is the broker connected to Microsoft?',
     part: 'microsoft',
     look: connection,
   },
@@ -31,7 +30,6 @@ export const microsoftChecks: readonly Check[] = [
     question: 'Does the credential expire soon?',
     cost: { everySeconds: 60 },
     severity: 'ticket',
-    setup: true,
     look: credentialExpiry,
   },
   {
@@ -40,15 +38,13 @@ export const microsoftChecks: readonly Check[] = [
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
-    setup: true,
-    look: (all) => eachTenant(all, reached),
+    ofTenant: reached,
   },
   {
     id: 'clock',
     question: 'Do the clocks agree?',
     cost: ASKED,
     severity: 'page',
-    setup: true,
     look: clocks,
   },
   {
@@ -57,8 +53,7 @@ export const microsoftChecks: readonly Check[] = [
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
-    setup: true,
-    look: (all) => eachTenant(all, credential),
+    ofTenant: credential,
   },
   {
     id: 'registration',
@@ -66,151 +61,111 @@ export const microsoftChecks: readonly Check[] = [
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
-    setup: true,
-    look: (all) => eachTenant(all, registered),
+    ofTenant: registered,
   },
   {
     id: 'sign-ins',
-    question: 'Do users get through Microsoft’s sign-in?',
     severity: 'page',
-    look: (all) => eachTenant(all, signIns),
+    ofTenant: signIns,
   },
   {
     id: 'consent',
     question: 'Has the tenant consented?',
-    setup: true,
-    look: (all) => eachTenant(all, consent),
+    ofTenant: consent,
   },
   {
     id: 'mfa-proof',
     question: 'Is MFA proved?',
-    setup: true,
     look: mfaProofs,
   },
   {
     id: 're-entry',
     question: 'Is periodic re-entry of password and MFA enforced?',
-    setup: true,
-    look: (all) => eachTenant(all, reEntry),
+    ofTenant: reEntry,
   },
   {
     id: 'fresh-sign-in',
     question: 'Is a fresh sign-in demanded after a revocation?',
-    setup: true,
-    look: (all) => eachTenant(all, freshSignIn),
+    ofTenant: freshSignIn,
   },
   {
     id: 'federated-domains',
     question: 'Do federated domains ask for the password again?',
     cost: { everySeconds: 3600, background: true },
-    setup: true,
-    look: (all) => eachTenant(all, federatedDomains),
+    ofTenant: federatedDomains,
   },
   {
     id: 'optional-claims',
     question: 'Do the optional claims arrive?',
-    setup: true,
-    look: (all) => eachTenant(all, claims),
+    ofTenant: claims,
   },
   {
     id: 'graph-permission',
     question: 'Does the broker hold Graph’s permission?',
     cost: ASKED,
-    setup: true,
-    look: (all) => eachTenant(all, permission),
+    ofTenant: permission,
   },
   {
     id: 'graph-subscription',
     question: 'Does Graph notify the broker of changes?',
     severity: 'ticket',
-    setup: true,
-    look: (all) => eachTenant(all, subscription),
+    ofTenant: subscription,
   },
   {
     id: 'probe',
-    question: 'Does the probe run?',
     severity: 'page',
     part: 'microsoft',
-    look: (all) => eachTenant(all, probe),
+    ofTenant: probe,
   },
 ]
 
-const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
-const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
-const setupPage = ({ deps }: Looking, { tid }: Tenant): string =>
+const tenantPage = ({ deps }: Looking, { tid }: Tenant): string =>
   `${deps.config.opsOrigin}/setup/tenants/${tid}`
 
-async function eachTenant(
-  looking: Looking,
-  look: (looking: Looking, row: Tenant) => Found[] | Promise<Found[]>,
-): Promise<Found[]> {
-  const found = await Promise.all(
-    (await looking.tenants()).map(async (row) =>
-      (await look(looking, row)).map((one) => ({
-        about: `tenant ${nameOf(row)}`,
-        tid: row.tid,
-        ...one,
-      })),
-    ),
-  )
-  return found.flat()
-}
-
-function connection({ deps }: Looking): Found[] {
+function connection({ deps }: Looking): Found {
   const readiness = deps.microsoft.readiness()
-  if (readiness.connected) return [ok('Tenants, application and credential are set.')]
+  if (readiness.connected) return ok('Tenants, application and credential are set.')
   const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
-  return [
-    failed(
-      `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
-      'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
-    ),
-  ]
+  return failed(
+    `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
+    'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
+  )
 }
 
-async function credentialExpiry({ deps, now }: Looking): Promise<Found[]> {
+async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
   const { credential } = deps.connection.current()
-  if (credential === undefined) return []
+  if (credential === undefined) return undefined
   const end = await deps.microsoft.credentialEnd()
   if (end === undefined)
-    return [
-      unknown(
-        credential.kind === 'federated'
-          ? 'A workload identity is renewed by its platform.'
-          : 'The credential does not say when it expires.',
-        credential.kind === 'federated'
-          ? undefined
-          : 'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
-      ),
-    ]
+    return credential.kind === 'federated'
+      ? unknown('A workload identity is renewed by its platform.')
+      : unknown(
+          'The credential does not say when it expires.',
+          'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
+        )
   const days = Math.floor((end - now) / DAY)
   const fix =
     'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
-  if (days < 0) return [failed(`The credential expired at ${at(end)}.`, fix)]
-  return [
-    days < EARLY_DAYS
-      ? warning(`The credential expires at ${at(end)}, in ${days} days.`, fix)
-      : ok(`The credential expires at ${at(end)}, in ${days} days.`),
-  ]
+  if (days < 0) return failed(`The credential expired at ${at(end)}.`, fix)
+  const found = `The credential expires at ${at(end)}, in ${days} days.`
+  return days < EARLY_DAYS ? warning(found, fix) : ok(found)
 }
 
-async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found[]> {
+async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
   const { metadata, authorize, credential: tried } = await examine(tid)
   const problems = [
-    metadata.ok ? [] : [metadata.problem],
-    authorize === undefined || authorize.ok ? [] : [`The sign-in page: ${authorize.problem}`],
-    tried === undefined || tried.ok || !tried.outage
+    ...(metadata.ok ? [] : [metadata.problem]),
+    ...(authorize === undefined || authorize.ok ? [] : [`The sign-in page: ${authorize.problem}`]),
+    ...(tried === undefined || tried.ok || !tried.outage
       ? []
-      : [`The token endpoint: ${tried.problem}`],
-  ].flat()
-  if (problems.length === 0)
-    return [ok('The metadata, the sign-in page and the token endpoint answered just now.')]
-  return [
-    failed(
-      `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
-      'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
-    ),
+      : [`The token endpoint: ${tried.problem}`]),
   ]
+  return problems.length === 0
+    ? ok('The metadata, the sign-in page and the token endpoint answered just now.')
+    : failed(
+        `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
+        'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
+      )
 }
 
 async function clocks(looking: Looking): Promise<Found[]> {
@@ -234,36 +189,36 @@ const STOPPED = 'No session expires, and no token is issued or checked (503).'
 const SYNCHRONIZE =
   'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
 
-async function clock(
-  { examine, deps: { clockWatch } }: Looking,
-  { tid }: Tenant,
-): Promise<Found[]> {
+async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found> {
   const compared = clockWatch.comparison()
   const { metadata } = await examine(tid)
   if (!metadata.ok || metadata.skewSeconds === undefined)
-    return [unknown('Microsoft did not send its time.')]
+    return unknown('Microsoft did not send its time.')
   compared(metadata.skewSeconds)
   const skew = Math.abs(metadata.skewSeconds)
-  if (skew <= MOST_SKEW_SECONDS) return [ok(`They agree within ${Math.max(1, skew)} s.`)]
-  return [
-    failed(
-      `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
-      SYNCHRONIZE,
-    ),
-  ]
+  if (skew <= MOST_SKEW_SECONDS) return ok(`They agree within ${Math.max(1, skew)} s.`)
+  return failed(
+    `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
+    SYNCHRONIZE,
+  )
 }
 
-async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
+const ENABLE =
+  'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
+
+async function credential({ examine }: Looking, row: Tenant): Promise<Found> {
   const { credential: tried } = await examine(row.tid)
   if (tried === undefined || (!tried.ok && tried.outage))
-    return [unknown('Not asked: Microsoft was not reached.')]
-  if (tried.ok) return [ok('Entra gave the application a token just now.')]
-  const found = `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`
-  const fix =
+    return unknown('Not asked: Microsoft was not reached.')
+  if (tried.ok) return ok('Entra gave the application a token just now.')
+  return unlessUndecided(
+    row,
+    tried.guidance,
+    `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`,
     tried.guidance === 'app_missing'
-      ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
-      : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
-  return [unlessUndecided(row, tried.guidance, found, fix)]
+      ? ENABLE
+      : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.',
+  )
 }
 
 /** Before its consent, a tenant that is being connected does not have the application yet. */
@@ -272,19 +227,21 @@ const unlessUndecided = (row: Tenant, guidance: string, found: string, fix: stri
     ? failed(`${found} Users of this tenant cannot sign in.`, fix)
     : warning(found, fix)
 
-async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found[]> {
+async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found> {
   const { authorize } = await examine(row.tid)
   if (authorize === undefined || !authorize.ok)
-    return [unknown('Not asked: the sign-in page was not reached.')]
+    return unknown('Not asked: the sign-in page was not reached.')
   if (authorize.shown === undefined)
-    return [ok('The sign-in page took a request of the broker just now.')]
+    return ok('The sign-in page took a request of the broker just now.')
   const { guidance, code } = authorize.shown
-  const found = `${guidanceFor(guidance).operator} (AADSTS${code})`
-  const fix =
+  return unlessUndecided(
+    row,
+    guidance,
+    `${guidanceFor(guidance).operator} (AADSTS${code})`,
     guidance === 'redirect_mismatch'
       ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
-      : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
-  return [unlessUndecided(row, guidance, found, fix)]
+      : ENABLE,
+  )
 }
 
 /**
@@ -293,50 +250,47 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
  */
 const MANY_USERS = 3
 
-async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
-  const { users, returned, causes } = deps.signInWatch.failing(tid)
-  if (users === 0) return [ok('Every user who has signed in before can sign in.')]
-  const words = causes.map((cause) => guidanceFor(cause).operator).join(' ')
+function signIns(looking: Looking, row: Tenant): Found {
+  const { users, returned, causes } = looking.deps.signInWatch.failing(row.tid)
+  if (users === 0) return ok('Every user who has signed in before can sign in.')
   const away = users - returned
-  const found =
-    `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
-      away === 0 ? '' : ` ${away} of them did not come back from Microsoft’s pages.`
-    }`.trim()
-  const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
-  if (users >= MANY_USERS) return [failed(found, fix)]
+  const found = [
+    `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since.`,
+    ...causes.map((cause) => guidanceFor(cause).operator),
+    ...(away === 0 ? [] : [`${away} of them did not come back from Microsoft’s pages.`]),
+  ].join(' ')
+  const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${tenantPage(looking, row)}; a policy that blocks is changed under Conditional Access.`
+  if (users >= MANY_USERS) return failed(found, fix)
   // A user who leaves Microsoft's page may have changed their mind.
-  return [returned > 0 ? warning(found, fix) : unknown(found)]
+  return returned > 0 ? warning(found, fix) : unknown(found)
 }
 
-async function consent(looking: Looking, row: Tenant): Promise<Found[]> {
-  const fix = `Its administrator grants it and confirms it by signing in: ${setupPage(looking, row)} has the link to their page.`
-  if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
-  return [
-    ok(
-      `Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`,
-    ),
-  ]
+function consent(looking: Looking, row: Tenant): Found {
+  if (row.consentConfirmedAt === undefined)
+    return unknown(
+      'Consent is not confirmed here.',
+      `Its administrator grants it and confirms it by signing in: ${tenantPage(looking, row)} has the link to their page.`,
+    )
+  return ok(
+    `Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`,
+  )
 }
 
 async function mfaProofs(looking: Looking): Promise<Found[]> {
   const rows = await looking.tenants()
-  const { operatorTenant } = looking.deps.connection.current()
-  const found = await eachTenant(looking, async (_, row) => [
-    await byItsTenant(looking, row, mfaProof(row, setupPage(looking, row))),
-  ])
-  if (
-    operatorTenant !== undefined &&
-    rows.length > 0 &&
-    !rows.some((row) => row.tid === operatorTenant)
+  const { operatorTenant: tid } = looking.deps.connection.current()
+  const found = await eachTenant(looking, (_, row) =>
+    byItsTenant(looking, row, mfaProof(row, tenantPage(looking, row))),
   )
-    found.push(
-      warning(
-        'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
-        `cmb tenants add ${operatorTenant}, then choose its proof of MFA at /setup.`,
-        { about: `tenant ${operatorTenant}` },
-      ),
-    )
-  return found
+  if (tid === undefined || rows.length === 0 || rows.some((row) => row.tid === tid)) return found
+  return [
+    ...found,
+    warning(
+      'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
+      `cmb tenants add ${tid}, then choose its proof of MFA at /setup.`,
+      { about: `tenant ${tid}` },
+    ),
+  ]
 }
 
 /**
@@ -344,18 +298,17 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
  * policies.
  */
 async function byItsTenant(looking: Looking, row: Tenant, found: Found): Promise<Found> {
-  const { deps } = looking
+  const { connection, store } = looking.deps
   if (
     found.state !== 'ok' ||
     row.proofAssertedAt === undefined ||
-    !isAnothers(deps.connection.current(), row)
+    !isAnothers(connection.current(), row) ||
+    (await store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)
   )
-    return found
-  if ((await deps.store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt))
     return found
   return warning(
     `${found.found} No administrator of that tenant has asserted it.`,
-    `Send them the link at ${setupPage(looking, row)}: they assert it by signing in.`,
+    `Send them the link at ${tenantPage(looking, row)}: they assert it by signing in.`,
   )
 }
 
@@ -395,85 +348,72 @@ const NEEDED_FOR: Readonly<Record<string, string>> = {
   email: 'without it, instances get no email address',
 }
 
-async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {
   const trial = await trialOf(deps, tid)
   if (trial === undefined)
-    return [
-      unknown(
-        'No sign-in of its administrator has shown yet which claims arrive.',
-        'An administrator of the tenant confirms consent by the link that /setup has.',
-      ),
-    ]
+    return unknown(
+      'No sign-in of its administrator has shown yet which claims arrive.',
+      'An administrator of the tenant confirms consent by the link that /setup has.',
+    )
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
   if (missing.length === 0)
-    return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
+    return ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
   const fix =
     'Token configuration in the app registration: add them for the ID token. Then its administrator signs in again by the link that /setup has.'
   // An account without a mailbox never has an email claim.
-  return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
+  return missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)
 }
 
-async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
+async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Not known: Entra gives no token at the moment.')]
+  if (!tried?.ok) return unknown('Not known: Entra gives no token at the moment.')
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)
   const fix =
     'API permissions in the app registration: add it as an application permission, then grant consent again.'
-  if (names(deps.config.signals.risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
-    return [
-      warning(
-        `The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`,
-        fix,
-      ),
-    ]
-  if (has.includes('User.Read.All')) return [ok(`${has.join(', ')}.`)]
+  const { risk, graph } = deps.config.signals
+  if (names(risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
+    return warning(
+      `The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`,
+      fix,
+    )
+  if (has.includes('User.Read.All')) return ok(`${has.join(', ')}.`)
   const found =
     'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
-  return [usesGraph(deps, tid) ? warning(found, fix) : unknown(found, fix)]
+  return names(graph.tenants, tid) ? warning(found, fix) : unknown(found, fix)
 }
 
 const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
 const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
-const usesGraph = ({ config }: Looking['deps'], tid: string): boolean =>
-  names(config.signals.graph.tenants, tid)
 
-async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
-  if (!usesGraph(deps, tid))
-    return [
-      unknown(
-        'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
-        'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
-      ),
-    ]
+async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {
+  if (!names(deps.config.signals.graph.tenants, tid))
+    return unknown(
+      'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
+      'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
+    )
   const kept = await deps.store.setting(`graph/${tid}/subscription`)
   const until = kept === undefined ? undefined : (JSON.parse(kept) as { until?: number }).until
   if (until === undefined)
-    return [
-      warning(
-        'There is no subscription yet.',
-        'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
-      ),
-    ]
-  if (until > now) return [ok(`The subscription lasts until ${at(until)}. The broker renews it.`)]
-  return [
-    failed(
-      `The subscription ended at ${at(until)}.`,
-      'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
-    ),
-  ]
+    return warning(
+      'There is no subscription yet.',
+      'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
+    )
+  if (until > now) return ok(`The subscription lasts until ${at(until)}. The broker renews it.`)
+  return failed(
+    `The subscription ended at ${at(until)}.`,
+    'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
+  )
 }
 
-async function probe({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+async function probe({ deps }: Looking, { tid }: Tenant): Promise<Looked> {
   const pause = await probePause(deps.store, tid)
-  if (pause === undefined) return []
+  if (pause === undefined) return undefined
   const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`
-  return [
-    failed(
-      `The probe has been paused since ${at(pause.at)}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
-      `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
-    ),
-  ]
+  return failed(
+    `The probe has been paused since ${at(pause.at)}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+    `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
+  )
 }

@@ -26,7 +26,7 @@ const PART_OF = new Map(
 )
 
 export async function readinessOf(
-  deps: Pick<Deps, 'connection' | 'microsoft' | 'store' | 'clients'>,
+  deps: Pick<Deps, 'microsoft' | 'store' | 'clients'>,
   checks: Checks,
 ): Promise<Readiness> {
   const [findings, known, tenants] = await Promise.all([
@@ -51,10 +51,8 @@ export async function readinessOf(
       ...(engine !== undefined && { engine }),
     }
   }
-  const differences = deps.connection.differences()
   const microsoft = partOf('microsoft')
   if (!deps.microsoft.readiness().connected) microsoft.state = 'not_connected'
-  if (differences.length > 0) microsoft.differences = differences
   const parts = { store: partOf('store'), queue: partOf('queue'), microsoft }
   const status =
     parts.store.state !== 'up'

@@ -6,13 +6,11 @@ import { failed, type Found, ok } from './finding.ts'
 export const receiverChecks: readonly Check[] = [
   {
     id: 'webhooks',
-    question: 'Do webhooks reach their endpoints?',
     cost: { everySeconds: 30 },
     look: webhooks,
   },
   {
     id: 'streams',
-    question: 'Do security events reach their receivers?',
     cost: { everySeconds: 30 },
     severity: 'ticket',
     look: streams,
@@ -45,9 +43,7 @@ async function webhooks(looking: Looking): Promise<Found[]> {
       return failed(
         'Its secret is sealed under a BROKER_SECRET that is not set.',
         `Set that value again, or: cmb webhooks rotate-secret ${id}`,
-        {
-          about,
-        },
+        { about },
       )
     if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
     return ok(

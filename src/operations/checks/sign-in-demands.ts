@@ -3,7 +3,7 @@ import { maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
 import { type FederatedDomain, GraphProblem } from '../../microsoft/interface.ts'
 import { signInFrequencySetting, trialOf } from '../../microsoft/tenants.ts'
 import type { Looking } from './check.ts'
-import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 
 /**
  * Checks of what makes a tenant's users authenticate again: after a revocation, and periodically.
@@ -20,21 +20,19 @@ const FEDERATED_FIX =
 export async function federatedDomains(
   { deps, examine }: Looking,
   { tid }: Tenant,
-): Promise<Found[]> {
+): Promise<Found> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Not known: Entra gives no token at the moment.')]
+  if (!tried?.ok) return unknown('Not known: Entra gives no token at the moment.')
   if (!tried.graphRoles.includes(PERMISSION))
-    return [
-      unknown(
-        `The application does not hold ${PERMISSION}.`,
-        `If domains of the tenant are federated, add ${PERMISSION} as an application permission and grant consent again.`,
-      ),
-    ]
+    return unknown(
+      `The application does not hold ${PERMISSION}.`,
+      `If domains of the tenant are federated, add ${PERMISSION} as an application permission and grant consent again.`,
+    )
   try {
-    return [judged(await deps.microsoft.graph.federatedDomains(tid))]
+    return judged(await deps.microsoft.graph.federatedDomains(tid))
   } catch (error) {
     if (!(error instanceof GraphProblem)) throw error
-    return [unknown(`Not known: ${error.message}`)]
+    return unknown(`Not known: ${error.message}`)
   }
 }
 
@@ -65,49 +63,39 @@ const FRESH_FIX =
  * Checks whether a revocation makes the tenant's users enter their password again. The broker
  * demands it only after the tenant's first `auth_time`.
  */
-export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
+export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {
   if ((await deps.store.tenantsWithAuthTime()).includes(tid))
-    return [
-      ok(
-        'Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.',
-      ),
-    ]
+    return ok(
+      'Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.',
+    )
   const lacking = (await trialOf(deps, tid))?.claims.auth_time === false
   if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
-    return [
-      warning(
-        'No sign-in of this tenant has ever had auth_time: after a revocation its users sign in again without their password, also on a stolen device.',
-        FRESH_FIX,
-      ),
-    ]
-  return [
-    unknown(
-      'No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.',
+    return warning(
+      'No sign-in of this tenant has ever had auth_time: after a revocation its users sign in again without their password, also on a stolen device.',
       FRESH_FIX,
-    ),
-  ]
+    )
+  return unknown(
+    'No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.',
+    FRESH_FIX,
+  )
 }
 
 const RE_ENTRY_FIX =
   'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change). A Conditional Access policy with a sign-in frequency does it too.'
 
 /** Checks what makes users authenticate periodically: the broker, Entra's policy, or neither. */
-export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found[]> {
+export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found> {
   const seconds = maxAuthenticationSeconds(deps.config, row)
-  if (seconds !== undefined) return [await byBroker(deps, row, seconds)]
+  if (seconds !== undefined) return await byBroker(deps, row, seconds)
   const seen = await deps.store.setting(signInFrequencySetting(row.tid))
   if (seen !== undefined)
-    return [
-      ok(
-        `Entra’s policy: it asked a user of this tenant to sign in again at ${at(Number(seen))} (sign-in frequency, AADSTS70043).`,
-      ),
-    ]
-  return [
-    unknown(
-      'The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.',
-      RE_ENTRY_FIX,
-    ),
-  ]
+    return ok(
+      `Entra’s policy: it asked a user of this tenant to sign in again at ${at(Number(seen))} (sign-in frequency, AADSTS70043).`,
+    )
+  return unknown(
+    'The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.',
+    RE_ENTRY_FIX,
+  )
 }
 
 async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number): Promise<Found> {
@@ -120,5 +108,3 @@ async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number)
     `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,
   )
 }
-
-const at = (seconds: number): string => new Date(seconds * 1000).toISOString()

@@ -6,7 +6,6 @@ import { failed, type Found, ok } from './finding.ts'
 export const signalIssuerChecks: readonly Check[] = [
   {
     id: 'signal-issuers',
-    question: 'Do security events arrive from their transmitters?',
     cost: { everySeconds: 30 },
     severity: 'ticket',
     look: sendsEvents,

@@ -8,9 +8,6 @@ const BACKUP_MS = 3_600_000
 export const backupCommand = verb({
   name: 'backup <file>',
   at: 'POST /backup',
-  about:
-    'Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.',
   ask: (_, { broker, id }) => broker.ask('POST /backup', { path: resolve(id) }, BACKUP_MS),
-  words: (made) => `${made.path}: ${made.bytes} bytes, the log up to ${made.log.seq}.\n`,
   examples: ['cmb backup /var/backups/broker-2026-11-24.db'],
 })

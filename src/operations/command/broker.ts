@@ -54,6 +54,9 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Returns the failure of a command that was typed wrongly. */
+export const misused = (words: string): CommandFailure => new CommandFailure(EXIT.usage, words)
+
 export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3, unproven: 4 } as const
 type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
@@ -175,21 +178,14 @@ function exchange(
   })
 }
 
-function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailure {
-  if (error.code === 'EACCES')
-    return new CommandFailure(
-      EXIT.notRunning,
-      `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`,
-    )
-  if (error.code === 'ETIMEDOUT')
-    return new CommandFailure(
-      EXIT.notRunning,
-      `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`,
-    )
-  return new CommandFailure(
-    EXIT.notRunning,
-    `No broker is running on ${dataDir} (${error.code ?? error.message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.`,
-  )
+function notReached({ code, message }: NodeJS.ErrnoException, dataDir: string): CommandFailure {
+  const words =
+    code === 'EACCES'
+      ? `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`
+      : code === 'ETIMEDOUT'
+        ? `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`
+        : `No broker is running on ${dataDir} (${code ?? message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.`
+  return new CommandFailure(EXIT.notRunning, words)
 }
 
 /** Returns the failure of an RFC 9457 answer: its detail, or each problem on its own line. */

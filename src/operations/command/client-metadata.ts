@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { CommandFailure, EXIT, type Json } from './broker.ts'
+import { type CommandFailure, type Json, misused } from './broker.ts'
 import { type Called, option, repeated } from './context.ts'
 
 export interface WithFile {
@@ -45,8 +45,7 @@ export const METADATA_FILE = option(
 /** Reads the file of `--metadata`, if it is given. The YAML parser reads JSON too. */
 export async function fromFile({ context, options: { metadata: file } }: Called<WithFile>) {
   if (file === undefined) return {}
-  const unusable = (why: string): CommandFailure =>
-    new CommandFailure(EXIT.usage, `--metadata ${file}: ${why}`)
+  const unusable = (why: string): CommandFailure => misused(`--metadata ${file}: ${why}`)
   const text =
     file === '-'
       ? await context.terminal.input()

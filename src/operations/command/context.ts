@@ -3,6 +3,7 @@ import { type Argument, type Command, Option } from 'commander'
 import { readText, withSettings } from '../../config/read.ts'
 import type { Environment } from '../../config/setting.ts'
 import type { Acts } from '../contract/acts.ts'
+import { SUMMARIES } from '../contract/summaries.ts'
 import {
   type AnswerTo,
   CommandFailure,
@@ -10,10 +11,11 @@ import {
   openBroker,
   type Broker,
   type MemberOf,
+  misused,
 } from './broker.ts'
 import { csvOf } from './csv.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
-import { fenced, json, nextPage, time, timeMs } from './show.ts'
+import { type Columns, fenced, inWords, json, nextPage, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The dependencies of every command: the terminal, the broker, and one way to print an answer. */
@@ -29,14 +31,14 @@ export interface Context {
   setting(name: `BROKER_${string}`): string | undefined
   /** Returns a broker's environment with these settings replaced. */
   environment(settings: Record<string, string>): Environment
-  /** Prints an answer as JSON with `--json`, as CSV with `--output csv`, else as text. */
-  print(command: Command, answer: unknown, words: () => string): void
+  /** Prints an answer as JSON with `--json`, as CSV with `--csv`, else as text. */
+  print(command: Command, answer: object, words: () => string): void
 }
 
 export function createContext(terminal: Terminal): Context {
   const setting: Context['setting'] = (name) =>
     readText(terminal.env, name, (problem, about = { name, example: '' }) => {
-      throw new CommandFailure(EXIT.usage, `${about.name} ${problem}.`)
+      throw misused(`${about.name} ${problem}.`)
     })
   const dataDir = (command: Command): string =>
     resolve(
@@ -56,12 +58,11 @@ export function createContext(terminal: Terminal): Context {
         : openRemote(terminal, options)
     },
     print: (command, answer, words) => {
-      const options = command.optsWithGlobals<{ json?: boolean; output?: Format }>()
-      const format = options.json === true ? 'json' : (options.output ?? 'text')
-      terminal.out(FORMATS[format](answer, words))
-      const { next } = (answer ?? {}) as { next?: unknown }
-      if (format === 'csv' && (typeof next === 'string' || typeof next === 'number'))
-        terminal.err(nextPage(next))
+      const options = command.optsWithGlobals<{ json?: true; csv?: true }>()
+      if (options.json) return terminal.out(json(answer))
+      if (!options.csv) return terminal.out(fenced(words()))
+      terminal.out(csvOf(answer))
+      terminal.err(nextPage((answer as { next?: string | number | null }).next))
     },
   }
 }
@@ -78,28 +79,14 @@ export const databaseUrl = ({ setting }: Context, to: string | undefined): strin
 export function namedDatabaseUrl(context: Context, to: string | undefined): string {
   const url = databaseUrl(context, to)
   if (url === undefined)
-    throw new CommandFailure(
-      EXIT.usage,
-      'Name the database: --to postgres://…, or set BROKER_DATABASE_URL.',
-    )
+    throw misused('Name the database: --to postgres://…, or set BROKER_DATABASE_URL.')
   return url
 }
 
 export const databaseDefault = 'default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL'
 
-/** Output formats. `words` returns the text for users. */
-const FORMATS = {
-  text: (_answer: unknown, words: () => string): string => fenced(words()),
-  json,
-  csv: csvOf,
-}
-type Format = keyof typeof FORMATS
-export const asFormat = (): Option =>
-  new Option('--output <format>', 'how to print: csv is for lists').choices(Object.keys(FORMATS))
-
 export const option = (flags: string, about: string): Option => new Option(flags, about)
 
-export const JSON_OUTPUT = option('--json', 'print what the broker answered, as JSON')
 export const YES = option('--yes', 'do not ask')
 export const BEFORE = option(
   '--before <cursor>',
@@ -117,6 +104,14 @@ export const CASE = {
 export const CASE_AND_COMMENT = {
   ...CASE,
   comment: option('--comment <text>', 'a comment, kept in the audit log'),
+}
+/** The options that narrow a list, by the member of the request. */
+export const FILTER = {
+  sub: option('--subject <sub>', 'only of this user'),
+  client_id: option('--client <id>', 'only of this client'),
+  tid: option('--tenant <tid>', 'only of this Microsoft tenant'),
+  actor: option('--actor <who>', 'only acts of this actor: an id, or words of a name'),
+  case_reference: option('--case <reference>', 'only of this case'),
 }
 /** The options that limit a list to a period. @param read reads a time as the broker expects it */
 export const period = (read: (value: string) => number) =>
@@ -187,7 +182,9 @@ export interface Called<O = object> {
 /** Sends the request of a command. @param more members that replace those of its options */
 type Send<A> = (more?: object) => Promise<A>
 
-interface Verb<At extends Acts['at'], O> extends Described {
+interface Verb<At extends Acts['at'], O> extends Omit<Described, 'about'> {
+  /** Default: the summary of the act. */
+  about?: string
   /** The act. The arguments fill its address first, then the members that have their names. */
   at: At
   /** The options that are members of the request. */
@@ -196,19 +193,31 @@ interface Verb<At extends Acts['at'], O> extends Described {
   members?: (called: Called<O>) => object | Promise<object>
   /** Sends the request, if not at once. Returns undefined if it has printed the answer itself. */
   ask?: (send: Send<AnswerTo<At>>, called: Called<O>) => Promise<AnswerTo<At> | undefined>
-  words: (answer: AnswerTo<At>, called: Called<O>) => string
+  /** The lists of the answer that are shown as tables. */
+  columns?: Columns<AnswerTo<At>>
+  /** Returns the text for users, where the answer's members and lists do not suffice. */
+  words?: (answer: AnswerTo<At>, called: Called<O>) => string
 }
 
-/** Defines a command that carries out one act, and prints the answer as text or JSON. */
+/** Defines a command that carries out one act and prints the answer. */
 export const verb =
   <At extends Acts['at'], O = object>(
-    { at, takes = {}, members, ask, words, ...described }: Verb<At, O>,
+    {
+      at,
+      about = `${SUMMARIES[at]}.`,
+      takes = {},
+      members,
+      ask,
+      columns,
+      words,
+      ...described
+    }: Verb<At, O>,
     ...below: Adder[]
   ): Adder =>
   (parent, context) => {
     const options = Object.entries<Option>(takes as Record<string, Option>)
-    const flags = [...options.map(([, one]) => one), ...(described.flags ?? []), JSON_OUTPUT]
-    const add = local<O>({ ...described, flags }, async ({ self, args, options: given }) => {
+    const flags = [...options.map(([, one]) => one), ...(described.flags ?? [])]
+    const add = local<O>({ ...described, about, flags }, async ({ self, args, options: given }) => {
       const broker = await context.broker(self)
       const [id = '', second = ''] = args
       const called = { context, broker, self, id, second, options: given }
@@ -222,7 +231,8 @@ export const verb =
       ]) as object
       const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
       const answer = await (ask === undefined ? send() : ask(send, called))
-      if (answer !== undefined) context.print(self, answer, () => words(answer, called))
+      if (answer !== undefined)
+        context.print(self, answer, () => words?.(answer, called) ?? inWords(answer, columns))
     })
     const command = add(parent, context) as Command
     for (const one of below) one(command, context)
@@ -264,27 +274,17 @@ export const sure =
     word?: (id: string) => string,
   ) =>
   async <A>(send: Send<A>, called: Called<O>): Promise<A> => {
-    const words = does(called)
-    if (called.options.yes !== true) await agree(called.context, words, words, word?.(called.id))
+    if (called.options.yes !== true) await agree(called.context, does(called), word?.(called.id))
     return send()
   }
 
 /**
  * Asks for confirmation before an act that cannot be undone.
- * @param rejection the message if there is no terminal to ask at
+ * @param does the consequence of the act, as a sentence
  * @throws CommandFailure if the user does not agree or cannot be asked
  */
-export async function agree(
-  { terminal }: Context,
-  rejection: string,
-  question: string,
-  word = 'yes',
-): Promise<void> {
-  if (terminal.ask === undefined)
-    throw new CommandFailure(EXIT.usage, `${rejection} Nothing was done. Add --yes to do it.`)
-  if (
-    (await terminal.ask(`${question} Type ${word === 'yes' ? word : 'its name'} to do it: `)) !==
-    word
-  )
-    throw new CommandFailure(EXIT.failed, 'Nothing was done.')
+export async function agree({ terminal }: Context, does: string, word = 'yes'): Promise<void> {
+  if (terminal.ask === undefined) throw misused(`${does} Nothing was done. Add --yes to do it.`)
+  const typed = await terminal.ask(`${does} Type ${word === 'yes' ? word : 'its name'} to do it: `)
+  if (typed !== word) throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }

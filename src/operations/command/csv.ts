@@ -9,7 +9,7 @@ import { CommandFailure, EXIT } from './broker.ts'
 type Flat = Map<string, unknown>
 
 /** Returns the CSV of the answer's list. @throws CommandFailure if the answer has no list */
-export function csvOf(answer: unknown): string {
+export function csvOf(answer: object): string {
   const rows = listIn(answer).map((entry) => flat(entry))
   const head = [...new Set(rows.flatMap((row) => [...row.keys()]))]
   return [head, ...rows.map((row) => head.map((name) => row.get(name)))]
@@ -17,17 +17,12 @@ export function csvOf(answer: unknown): string {
     .join('')
 }
 
-function listIn(answer: unknown): unknown[] {
-  const lists = Array.isArray(answer)
-    ? [answer]
-    : isObject(answer)
-      ? Object.values(answer).filter((value) => Array.isArray(value))
-      : []
-  const [list, ...others] = lists
+function listIn(answer: object): unknown[] {
+  const [list, ...others] = Object.values(answer).filter((value) => Array.isArray(value))
   if (list !== undefined && others.length === 0) return list
   throw new CommandFailure(
     EXIT.usage,
-    'Only a list can be printed as CSV. Leave out --output csv, or print JSON with --json.',
+    'Only a list can be printed as CSV. Leave out --csv, or print JSON with --json.',
   )
 }
 

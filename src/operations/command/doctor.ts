@@ -1,8 +1,8 @@
 import { access, constants, stat, statfs } from 'node:fs/promises'
-import type { Config } from '../../config/config.ts'
-import { failed, type Finding, type Found, ok, warning } from '../checks/finding.ts'
+import type { Config, ConfigError } from '../../config/config.ts'
+import { failed, type Finding, type Found, ok, settingWarning, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
-import { JSON_OUTPUT, local, type Context } from './context.ts'
+import { local, type Context } from './context.ts'
 
 /**
  * The command `cmb doctor`, which checks settings and data directory itself and asks a running
@@ -13,7 +13,6 @@ export const doctorCommand = local(
     name: 'doctor',
     about:
       'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
-    flags: [JSON_OUTPUT],
     examples: ['cmb doctor', 'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\''],
   },
   async ({ context, self }) => {
@@ -28,14 +27,19 @@ export const doctorCommand = local(
 
 async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
-  const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
-  const { config, findings } = await settings(context, dataDir, running)
-  const file =
-    running || config === undefined ? [] : named('clients-file', await clientsFile(config))
+  const running = inside.every((one) => one.check !== 'broker' || one.state === 'ok')
+  const { ConfigError, loadConfig } = await import('../../config/config.ts')
+  const found = await Promise.resolve()
+    .then(() => loadConfig(context.environment({ BROKER_DATA_DIR: dataDir })))
+    .catch((error: unknown) => {
+      if (error instanceof ConfigError) return error
+      throw error
+    })
+  const config = found instanceof ConfigError ? undefined : found
   return [
-    ...findings,
+    ...named('environment', settings(found, running)),
     ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]),
-    ...file,
+    ...(running || config === undefined ? [] : named('clients-file', await clientsFile(config))),
     ...inside,
   ]
 }
@@ -49,46 +53,28 @@ async function clientsFile(config: Config): Promise<Found[]> {
 }
 
 /**
- * Checks the settings. Beside a running broker a missing setting is only a warning, because the
+ * Judges the settings. Beside a running broker a missing setting is only a warning, because the
  * shell rarely has the broker's environment.
  */
-async function settings(
-  context: Context,
-  dataDir: string,
-  running: boolean,
-): Promise<{ config?: Config; findings: Finding[] }> {
-  const { ConfigError, loadConfig } = await import('../../config/config.ts')
-  try {
-    const config = loadConfig(context.environment({ BROKER_DATA_DIR: dataDir }))
-    const warnings = config.warnings.map(({ name, problem, example }) =>
-      warning(`It ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
-    )
-    return {
-      config,
-      findings: named('environment', [ok('Every setting here can be read.'), ...warnings]),
-    }
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    if (running) {
-      const found =
-        'A broker could not start with the settings of this shell; the running broker has others.'
-      return {
-        findings: named('environment', [
-          warning(found, 'To check them, run this with the environment of the broker.'),
-        ]),
-      }
-    }
-    const wrong = error.problems.map(({ name, problem, example }) =>
-      failed(
-        `It ${problem}.`,
-        example === ''
-          ? 'docs/configuration.md lists every setting.'
-          : `For example: ${name}=${example}`,
-        { about: name },
+function settings(read: Config | ConfigError, running: boolean): Found[] {
+  if ('warnings' in read)
+    return [ok('Every setting here can be read.'), ...read.warnings.map(settingWarning)]
+  if (running)
+    return [
+      warning(
+        'A broker could not start with the settings of this shell; the running broker has others.',
+        'To check them, run this with the environment of the broker.',
       ),
-    )
-    return { findings: named('environment', wrong) }
-  }
+    ]
+  return read.problems.map(({ name, problem, example }) =>
+    failed(
+      `It ${problem}.`,
+      example === ''
+        ? 'docs/configuration.md lists every setting.'
+        : `For example: ${name}=${example}`,
+      { about: name },
+    ),
+  )
 }
 
 const LEAST_FREE_BYTES = 256 * 1024 * 1024

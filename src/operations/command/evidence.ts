@@ -9,7 +9,7 @@ import {
 } from '../acts/evidence-file.ts'
 import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
 import { readPast } from './moment.ts'
-import { group, JSON_OUTPUT, local, option, type Context } from './context.ts'
+import { group, local, option, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
 interface Asked {
@@ -65,7 +65,6 @@ export const evidenceCommands = group(
           '--keys <file>',
           "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
         ),
-        JSON_OUTPUT,
       ],
       examples: ['cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json'],
     },

@@ -1,4 +1,4 @@
-import { CommandFailure, EXIT } from './broker.ts'
+import { misused } from './broker.ts'
 import { CASE_AND_COMMENT, type Called, group, option, verb } from './context.ts'
 import { time } from './show.ts'
 
@@ -12,8 +12,6 @@ export const freshSignInCommands = group(
   verb({
     name: 'waive',
     at: 'POST /fresh-sign-in/waivers',
-    about:
-      'For some hours, let a user or the users of a tenant sign in without entering the password again. Later revocations are not covered.',
     takes: {
       hours: option('--hours <n>', 'for how long, 1 to 168')
         .argParser(Number)
@@ -28,10 +26,7 @@ export const freshSignInCommands = group(
       options: { subject: sub, tenant: tid },
     }: Called<{ subject?: string; tenant?: string }>) => {
       if ((sub === undefined) === (tid === undefined))
-        throw new CommandFailure(
-          EXIT.usage,
-          'Name whose fresh sign-in to waive by exactly one of: --subject, --tenant.',
-        )
+        throw misused('Name whose fresh sign-in to waive by exactly one of: --subject, --tenant.')
       return { selector: sub === undefined ? { kind: 'tenant', tid } : { kind: 'subject', sub } }
     },
     words: ({ until, seq }) =>

@@ -1,10 +1,19 @@
-import { type AnswerTo, CommandFailure, EXIT, type Json } from './broker.ts'
-import { CASE_AND_COMMENT, type Called, group, option, paged, verb, YES } from './context.ts'
+import { type AnswerTo, CommandFailure, EXIT, type Json, misused } from './broker.ts'
+import {
+  CASE_AND_COMMENT,
+  type Called,
+  FILTER,
+  group,
+  option,
+  paged,
+  verb,
+  YES,
+} from './context.ts'
 import { readMoment } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
-import { columns, table, time, withName } from './show.ts'
+import { inWords, time, withName } from './show.ts'
 
-interface UserOptions extends Agreeing {
+export interface UserOptions extends Agreeing {
   user?: string
   subject?: string
   tid?: string
@@ -40,7 +49,7 @@ export async function userIn(
     if (subject !== undefined) return { sub: subject }
     if (tid !== undefined && oid !== undefined) return { tid, oid }
   }
-  throw new CommandFailure(EXIT.usage, 'Name the user: --user, --subject, or --tid with --oid.')
+  throw misused('Name the user: --user, --subject, or --tid with --oid.')
 }
 
 /** Returns the sub of the one user whom the words name. @throws CommandFailure if not exactly one */
@@ -48,23 +57,17 @@ export async function subOf({ broker }: Pick<Called, 'broker'>, name: string): P
   const { users, more_users: more } = await broker.ask('GET /search', { q: name })
   const [only] = users
   if (only !== undefined && users.length === 1 && !more) return only.sub
-  const rows = users.map((one) => [one.sub, one.name, one.username, one.tid])
   throw new CommandFailure(
     EXIT.failed,
     only === undefined
       ? `No user is called ${name}. Nothing was done.`
-      : `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by --subject.\n${columns(['SUB', 'NAME', 'USERNAME', 'TENANT'], rows)}`,
+      : `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by --subject.\n${inWords({ users }, { users: ['sub', 'name', 'username', 'tid'] })}`,
   )
 }
 
-export const untilOf = ({ ends_at: at }: Locked['lock']): string =>
-  at === null ? 'it is lifted' : time(at)
-
 type Locked = AnswerTo<'POST /locks'>
-export const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
+const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
   withName(name, Object.values(target).join(' '))
-export const lockedBy = ({ actor, actor_name: name }: Locked['lock']): string =>
-  withName(name, actor.id)
 
 function lockedWords({ outcome, lock: one }: Locked): string {
   if (outcome === 'already')
@@ -117,7 +120,6 @@ export const lockCommand = group(
 export const unlockCommand = verb({
   name: 'unlock <lock>',
   at: 'POST /locks/:id/lift',
-  about: 'Lift a lock: its target may sign in again. cmb locks list shows the ids.',
   takes: CASE_AND_COMMENT,
   words: ({ outcome, lock: one }) =>
     outcome === 'lifted'
@@ -132,30 +134,16 @@ export const lockCommands = group(
   verb({
     name: 'list',
     at: 'GET /locks',
-    about: 'List open locks, newest first.',
     takes: {
       kind: option('--kind <kind>', 'user, tenant or client'),
-      case_reference: option('--case <reference>', 'of one case'),
+      case_reference: FILTER.case_reference,
       ...paged('50'),
     },
     flags: [option('--all', 'also lifted ones')],
     members: ({ options: { all } }: Called<{ all?: true }>) => ({ state: all ? 'all' : 'open' }),
-    words: ({ locks, next }) =>
-      table(
-        locks,
-        {
-          LOCK: 'id',
-          WHAT: nameOf,
-          AT: 'at',
-          BY: lockedBy,
-          UNTIL: untilOf,
-          LIFTED: ({ lifted }) =>
-            lifted === null ? '' : `${time(lifted.at)} by ${lifted.actor.id}`,
-          CASE: 'case_reference',
-        },
-        'Nothing is locked.',
-        next,
-      ),
+    columns: {
+      locks: ['id', 'target', 'at', 'actor', 'ends_at', 'lifted', 'case_reference'],
+    },
     examples: ['cmb locks list', 'cmb locks list --all --kind client'],
   }),
 )

@@ -2,15 +2,8 @@ import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { systemClock } from '../../runtime/clock.ts'
 import { storeFailure } from './broker.ts'
-import {
-  databaseDefault,
-  JSON_OUTPUT,
-  local,
-  namedDatabaseUrl,
-  option,
-  type Context,
-} from './context.ts'
-import { lines } from './show.ts'
+import { databaseDefault, local, namedDatabaseUrl, option, type Context } from './context.ts'
+import { inWords } from './show.ts'
 
 interface Moving {
   from?: string
@@ -28,7 +21,6 @@ export const migrateStoreCommand = local<Moving>(
       option('--from <file>', 'the SQLite file (default: broker.db in the data directory)'),
       option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`),
       option('--check', 'read and check everything, and change nothing'),
-      JSON_OUTPUT,
     ],
     examples: [
       'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker --check',
@@ -37,7 +29,10 @@ export const migrateStoreCommand = local<Moving>(
   },
   async ({ context, self, options }) => {
     const moved = await move(context, self, options)
-    context.print(self, moved, () => shown(moved))
+    const next = moved.checked_only
+      ? 'Everything can be moved. Nothing was changed.'
+      : 'Every row was copied and verified. Set BROKER_DATABASE_URL and start the broker: no user is signed out.'
+    context.print(self, moved, () => `${inWords(moved)}\n${next}\n`)
   },
 )
 
@@ -54,23 +49,4 @@ async function move(context: Context, command: Command, { from, to, check = fals
     report,
   }).catch(storeFailure)
   return { checked_only: check, ...moved, kept_as: keptAs ?? null }
-}
-
-function shown({
-  checked_only: checkedOnly,
-  to,
-  log,
-  tables,
-  kept_as: keptAs,
-}: Awaited<ReturnType<typeof move>>): string {
-  const rows = Object.values(tables).reduce((sum, one) => sum + one, 0)
-  const facts = lines([
-    ['database', to],
-    ['log', `${log.seq} (epoch ${log.epoch})`],
-    ['rows', String(rows)],
-    ['the SQLite file is kept as', keptAs],
-  ])
-  return checkedOnly
-    ? `${facts}\nEverything can be moved. Nothing was changed.\n`
-    : `${facts}\nEvery row was copied and verified. Set BROKER_DATABASE_URL and start the broker: no user is signed out.\n`
 }

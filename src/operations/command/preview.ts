@@ -6,22 +6,29 @@ import { agree, type Called } from './context.ts'
 
 type Preview = z.output<typeof preview>
 
-const previewWords = (end: Preview): string =>
-  `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver${
-    end.without_fresh_sign_in === 0
-      ? ''
-      : `; ${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`
-  }${firstWords(end)}${othersWords(end)}`
-
-const firstWords = ({ subjects, first_users: first }: Preview): string =>
-  first.length === 0
-    ? ''
-    : `; ${first.length < subjects ? 'the first are' : 'they are'} ${first.map(({ sub, name, username }) => [name, username].filter(Boolean).join(' · ') || sub).join(', ')}`
-
-const othersWords = ({ other_subjects: others }: Preview): string =>
-  others.length === 0
-    ? ''
-    : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`
+function previewWords(end: Preview): string {
+  const first = end.first_users.map(
+    ({ sub, name, username }) => [name, username].filter(Boolean).join(' · ') || sub,
+  )
+  const others = end.other_subjects
+  return [
+    `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s)`,
+    `${end.deliveries} logout token(s) to deliver`,
+    ...(end.without_fresh_sign_in === 0
+      ? []
+      : [
+          `${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`,
+        ]),
+    ...(first.length === 0
+      ? []
+      : [`${first.length < end.subjects ? 'the first are' : 'they are'} ${first.join(', ')}`]),
+    ...(others.length === 0
+      ? []
+      : [
+          `it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`,
+        ]),
+  ].join('; ')
+}
 
 export interface Agreeing {
   dryRun?: boolean
@@ -40,21 +47,14 @@ export const agreed =
     send: (more?: object) => Promise<A>,
     { context, self, options: { dryRun, yes } }: Called<Agreeing>,
   ): Promise<A | undefined> => {
-    const dryRunNow = async () => (await send({ dry_run: true })) as { would_end: Preview }
-    if (dryRun === true) {
-      const answer = await dryRunNow()
-      context.print(
-        self,
-        answer,
-        () => `This would end ${previewWords(answer.would_end)}. Nothing was done.\n`,
-      )
-      return undefined
-    }
-    if (ask !== 'never' && yes !== true) {
-      const { would_end: end } = await dryRunNow()
-      const words = previewWords(end)
-      if (ask === 'always' || end.sessions > 0)
-        await agree(context, `This would end ${words}.`, `This ends ${words}.`)
+    if (dryRun === true || (ask !== 'never' && yes !== true)) {
+      const answer = (await send({ dry_run: true })) as { would_end: Preview }
+      const words = `This would end ${previewWords(answer.would_end)}.`
+      if (dryRun === true) {
+        context.print(self, answer, () => `${words} Nothing was done.\n`)
+        return undefined
+      }
+      if (ask === 'always' || answer.would_end.sessions > 0) await agree(context, words)
     }
     return send()
   }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { adminAudience } from '../../protocol/names.ts'
-import { type Answered, type Broker, brokerBy, CommandFailure, EXIT } from './broker.ts'
+import { type Answered, type Broker, brokerBy, CommandFailure, EXIT, misused } from './broker.ts'
 import type { Terminal } from './terminal.ts'
 
 /**
@@ -76,43 +76,24 @@ async function readRemote({ env }: Terminal, options: RemoteOptions): Promise<Re
     problems.push(
       '--client-id (CMB_CLIENT_ID) must name a client with the scope broker:operate or broker:administer.',
     )
-  const secret = await secretOf(
-    options.secretFile ?? env.CMB_CLIENT_SECRET_FILE,
-    env.CMB_CLIENT_SECRET,
-    problems,
-  )
-  if (problems.length > 0)
-    throw new CommandFailure(
-      EXIT.usage,
-      ['The broker on another machine cannot be asked:', ...problems.map((one) => `  ${one}`)].join(
-        '\n',
-      ),
+  const file = options.secretFile ?? env.CMB_CLIENT_SECRET_FILE
+  const secret =
+    file === undefined
+      ? (env.CMB_CLIENT_SECRET ?? '')
+      : await readFile(file, 'utf8').catch(
+          ({ code, message }: NodeJS.ErrnoException) =>
+            void problems.push(`--secret-file: ${file} cannot be read (${code ?? message}).`),
+        )
+  if (secret?.trim() === '')
+    problems.push(
+      'The client’s secret is missing: name its file by --secret-file (CMB_CLIENT_SECRET_FILE), or set CMB_CLIENT_SECRET.',
     )
-  return { url, issuer, clientId, secret }
+  if (problems.length > 0)
+    throw misused(['The broker on another machine cannot be asked:', ...problems].join('\n  '))
+  return { url, issuer, clientId, secret: secret?.trim() ?? '' }
 }
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-
-async function secretOf(
-  file: string | undefined,
-  value: string | undefined,
-  problems: string[],
-): Promise<string> {
-  const secret =
-    file === undefined
-      ? (value ?? '')
-      : await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => problemOf(error, file))
-  if (typeof secret === 'string' && secret.trim() !== '') return secret.trim()
-  problems.push(
-    typeof secret === 'string'
-      ? 'The client’s secret is missing: name its file by --secret-file (CMB_CLIENT_SECRET_FILE), or set CMB_CLIENT_SECRET.'
-      : secret.problem,
-  )
-  return ''
-}
-const problemOf = (error: NodeJS.ErrnoException, file: string) => ({
-  problem: `--secret-file: ${file} cannot be read (${error.code ?? error.message}).`,
-})
 
 /**
  * Gets a token by client_credentials (RFC 6749 §4.4), with the secret in the header (§2.3.1). The
@@ -134,20 +115,16 @@ async function tokenOf({ issuer, clientId, secret }: Remote): Promise<string> {
     60_000,
   )
   const read = parsed(answer.body)
-  if (answer.status === 200 && typeof read.access_token === 'string') return read.access_token
-  const why =
-    typeof read.error_description === 'string'
-      ? read.error_description
-      : `It answered ${answer.status}.`
+  if (answer.status === 200 && read.access_token !== undefined) return read.access_token
   throw new CommandFailure(
     EXIT.failed,
-    `${issuer} gives the client ${clientId} no access token. ${why}`,
+    `${issuer} gives the client ${clientId} no access token. ${read.error_description ?? `It answered ${answer.status}.`}`,
   )
 }
 
-function parsed(body: string): Record<string, unknown> {
+function parsed(body: string): { access_token?: string; error_description?: string } {
   try {
-    return JSON.parse(body) as Record<string, unknown>
+    return JSON.parse(body) as ReturnType<typeof parsed>
   } catch {
     return {}
   }

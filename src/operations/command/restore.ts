@@ -2,21 +2,20 @@ import type { Command } from 'commander'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { highWaterFile } from '../../../db/high-water.ts'
-import { lockTargetName } from '../../protocol/lock-target.ts'
+import { type LockTarget, lockTargetName } from '../../protocol/lock-target.ts'
 import { systemClock } from '../../runtime/clock.ts'
-import { CommandFailure, EXIT, storeFailure } from './broker.ts'
+import { storeFailure, misused } from './broker.ts'
 import {
   agree,
   databaseDefault,
   databaseUrl,
-  JSON_OUTPUT,
   local,
   namedDatabaseUrl,
   option,
   YES,
   type Context,
 } from './context.ts'
-import { lines, time } from './show.ts'
+import { inWords } from './show.ts'
 
 /**
  * Restores a backup over the store of a stopped broker, or adopts a Postgres database that other
@@ -49,7 +48,6 @@ export const restoreCommand = local<Options>(
         'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
       ),
       YES,
-      JSON_OUTPUT,
     ],
     examples: [
       'cmb restore /var/backups/broker-2026-11-24.db',
@@ -61,25 +59,22 @@ export const restoreCommand = local<Options>(
   async ({ context, self, args: [file], options }) => {
     mustBeOneOf(file, options)
     const question = questionOf(file, options.nothingLost)
-    if (options.yes !== true) await agree(context, question, question)
+    if (options.yes !== true) await agree(context, question)
     const run =
       file === undefined
         ? adopt(context, self, options)
         : restore(context, resolve(file), context.dataDir(self), options)
-    const restored = await run.catch(storeFailure)
-    const answer = { ...(file !== undefined && { restored: resolve(file) }), ...restored }
-    context.print(self, answer, () => shown(restored, options.nothingLost === true))
+    const answer = answerOf(await run.catch(storeFailure))
+    context.print(self, answer, () => shown(answer, options.nothingLost === true))
   },
 )
 
 function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
   if ((file === undefined) === (adopting !== true))
-    throw new CommandFailure(
-      EXIT.usage,
+    throw misused(
       'Name what to restore: the file of a backup, or --adopt for the Postgres database as it is.',
     )
-  if (nothingLost === true && adopting !== true)
-    throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
+  if (nothingLost === true && adopting !== true) throw misused('--nothing-lost goes with --adopt.')
 }
 
 const questionOf = (file: string | undefined, nothingLost: boolean | undefined): string =>
@@ -88,13 +83,13 @@ const questionOf = (file: string | undefined, nothingLost: boolean | undefined):
     : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
 
 interface Restored {
-  log: { epoch: string; seq: number }
-  last_revocation_at: number | null
-  former_kept_as?: string | null
+  epoch: string
+  seq: number
+  lastRevocationAt: number | undefined
+  formerKeptAs?: string | undefined
   database?: string
-  /** Lock targets in the form of `cmb lock`. */
-  locks_back?: string[]
-  locks_gone?: string[]
+  locksBack?: LockTarget[]
+  locksGone?: LockTarget[]
 }
 
 const actorOf = ({ terminal }: Context) =>
@@ -123,22 +118,10 @@ async function restoreIntoPostgres(
 ): Promise<Restored> {
   const { restoreInto } = await import('../../../db/move/restore.ts')
   const report = (line: string): void => context.terminal.err(`${line}\n`)
-  const restored = await restoreInto({
-    backup,
-    to,
-    dataDir,
-    actor: actorOf(context),
-    nowMs: systemClock.nowMs,
-    report,
-  })
-  const { epoch, seq, lastRevocationAt, openLocks } = restored
-  const locks = { locks_back: openLocks.map(lockTargetName) }
-  return {
-    log: { epoch, seq },
-    last_revocation_at: lastRevocationAt ?? null,
-    database: restored.to,
-    ...locks,
-  }
+  const actor = actorOf(context)
+  const input = { backup, to, dataDir, actor, nowMs: systemClock.nowMs, report }
+  const restored = await restoreInto(input)
+  return { ...restored, database: restored.to, locksBack: restored.openLocks }
 }
 
 async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
@@ -146,29 +129,16 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
   // restore nothing.
   const mark = highWaterFile(join(dataDir, 'postgres'))
   if (existsSync(mark))
-    throw new CommandFailure(
-      EXIT.usage,
+    throw misused(
       `The broker of ${dataDir} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
     )
   // Loaded on demand, because other commands open no database.
   const { restoreBackup } = await import('../../../db/sqlite/restore.ts')
-  const input = {
-    backup,
-    file: join(dataDir, 'broker.db'),
-    actor: actorOf(context),
-    nowMs: systemClock.nowMs(),
-  }
-  const { lastRevocationAt, formerKeptAs, locksBack, locksGone, ...log } = restoreBackup(input)
-  const locks = {
-    locks_back: locksBack.map(lockTargetName),
-    locks_gone: locksGone.map(lockTargetName),
-  }
+  const file = join(dataDir, 'broker.db')
+  const actor = actorOf(context)
   return {
-    log,
-    last_revocation_at: lastRevocationAt ?? null,
-    database: input.file,
-    former_kept_as: formerKeptAs ?? null,
-    ...locks,
+    ...restoreBackup({ backup, file, actor, nowMs: systemClock.nowMs() }),
+    database: file,
   }
 }
 
@@ -179,43 +149,32 @@ async function adopt(
 ): Promise<Restored> {
   const url = namedDatabaseUrl(context, to)
   const { adoptDatabase } = await import('../../../db/postgres/adopt.ts')
-  const input = {
-    url,
-    actor: actorOf(context),
-    nowMs: systemClock.nowMs,
-    nothingLost,
-    mark: join(context.dataDir(command), 'postgres'),
-  }
-  const { lastRevocationAt, epoch, seq, openLocks = [] } = await adoptDatabase(input)
-  const locks = { locks_back: openLocks.map(lockTargetName) }
-  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, ...locks }
+  const mark = join(context.dataDir(command), 'postgres')
+  const actor = actorOf(context)
+  const adopted = await adoptDatabase({ url, actor, nowMs: systemClock.nowMs, nothingLost, mark })
+  return { ...adopted, locksBack: adopted.openLocks ?? [] }
 }
 
-function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
-  const facts = lines([
-    ['database', restored.database ?? null],
-    ['log', `${log.seq} (epoch ${log.epoch})`],
-    ['newest revocation in the backup', time(restored.last_revocation_at)],
-    ['what was there is kept as', restored.former_kept_as ?? null],
-  ])
+const answerOf = (restored: Restored) => ({
+  log: { epoch: restored.epoch, seq: restored.seq },
+  last_revocation_at: restored.lastRevocationAt ?? null,
+  database: restored.database,
+  former_kept_as: restored.formerKeptAs,
+  /** Lock targets in the form of `cmb lock`. */
+  locks_back: restored.locksBack?.map(lockTargetName),
+  locks_gone: restored.locksGone?.map(lockTargetName),
+})
+
+function shown(
+  { locks_back: back = [], locks_gone: gone = [], ...facts }: ReturnType<typeof answerOf>,
+  nothingLost: boolean,
+): string {
   if (nothingLost)
-    return `${facts}\nThe log goes on at this server. No user is signed out. Start the brokers.\n`
-  return `${facts}
+    return `${inWords(facts)}
+The log goes on at this server. No user is signed out. Start the brokers.
+`
+  return `${inWords(facts)}
 Every user is signed out. Start the broker: it makes new signing keys, and instances learn of the restore at once.
 Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
-${locksShown(restored)}`
-}
-
-/** Lists the locks that the operator must set again or may have to lift. */
-function locksShown({
-  locks_back: back = [],
-  locks_gone: gone = [],
-}: Omit<Restored, 'log'>): string {
-  return [
-    ...gone.map((name) => `Not in the backup, lock it again: cmb lock ${name}\n`),
-    ...back.map(
-      (name) =>
-        `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`,
-    ),
-  ].join('')
+${gone.map((name) => `Not in the backup, lock it again: cmb lock ${name}\n`).join('')}${back.map((name) => `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`).join('')}`
 }

@@ -1,25 +1,21 @@
-/** Output of commands: columns for users, and the broker's own JSON with `--json`. */
+/** Output of commands as text. Every command shows its answer by the same rules. */
 
-export type Cell = string | number | boolean | null | undefined
+type Cell = string | number | boolean | null | undefined
 
-/** Aligns rows in columns. @param none the text if there are no rows */
-export function columns(
-  head: readonly string[],
-  rows: readonly (readonly Cell[])[],
-  none?: string,
-): string {
-  if (rows.length === 0 && none !== undefined) return `${none}\n`
-  const cells = [head, ...rows].map((row) => row.map(plain))
-  const widths = head.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
-  return cells
-    .map(
-      (row) =>
-        `${row
-          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+/** The members to show of each entry of a list, by the list's name in the answer. */
+export type Columns<A> = {
+  readonly [K in keyof A]?: A[K] extends readonly (infer One extends object)[]
+    ? readonly (keyof One & string)[]
+    : never
+}
+
+/** Aligns rows in columns. */
+function aligned(rows: readonly (readonly Cell[])[]): string {
+  const cells = rows.map((row) => row.map(plain))
+  const widths = cells[0]?.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)))
+  const line = (row: readonly string[]): string =>
+    row.map((cell, at) => cell.padEnd(widths?.[at] ?? 0)).join('  ')
+  return cells.map((row) => `${line(row).trimEnd()}\n`).join('')
 }
 
 /**
@@ -31,8 +27,7 @@ const plain = (cell: Cell): string =>
     ? '-'
     : String(cell).replace(/[\p{Cc}\p{Cf}]/gu, '?')
 
-export const lines = (pairs: readonly (readonly [string, Cell])[]): string =>
-  columns(['', ''], pairs).split('\n').slice(1).join('\n')
+export const lines = (pairs: readonly (readonly [string, Cell])[]): string => aligned(pairs)
 
 /** Puts the name before the id, if the broker knows it. */
 export const withName = (name: string | undefined, id: string): string =>
@@ -45,46 +40,77 @@ export const timeMs = (at: unknown): string =>
   typeof at === 'number' ? new Date(at).toISOString() : '-'
 
 /** Returns the text of a member. Its name says whether it is a time. */
-const cellOf = (name: string, value: unknown): Cell =>
-  /(?:^|_)(?:at|until)$/.test(name)
-    ? time(value)
-    : name.endsWith('_ms')
-      ? timeMs(value)
-      : Array.isArray(value) && value.every((one) => typeof one === 'string')
-        ? value.join(' ')
-        : typeof value === 'object' && value !== null
-          ? JSON.stringify(value)
-          : (value as Cell)
-
-/** Lists every member of an answer with its name, and last its secret, if it has one. */
-export function members({ secret, client_secret: own = secret, ...shown }: Shown): string {
-  const words = lines(Object.entries(shown).map(([name, value]) => [name, cellOf(name, value)]))
-  return own === undefined ? words : `${words}\nIts secret, shown only this once:\n${own}\n`
+function cellOf(name: string, value: unknown): Cell {
+  if (Array.isArray(value)) return value.map((one) => cellOf(name, one)).join(', ')
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value as Record<string, unknown>)
+      .filter(([inner, one]) => one !== null && one !== '' && (one !== 0 || inner === 'seq'))
+      .map(([inner, one]) => (isCount(inner, one) ? `${one} ${inner}` : cellOf(inner, one)))
+      .join(' ')
+  if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (IS_TIME.test(name)) return name.endsWith('_ms') ? timeMs(value) : time(value)
+  return value as Cell
 }
-type Shown = object & { secret?: string; client_secret?: string | undefined }
+const IS_TIME = /(?:^|_)(?:at|until|since|than)(?:_ms)?$/
+const isCount = (name: string, value: unknown): value is number =>
+  typeof value === 'number' && name !== 'seq' && !IS_TIME.test(name)
+
+const wordsOf = (name: string): string => name.replace(/_ms$/, '').replaceAll('_', ' ')
+
+/** The member that has the name of what another member identifies. */
+const NAME_OF: Readonly<Record<string, string>> = {
+  actor: 'actor_name',
+  target: 'target_name',
+  selector: 'target_name',
+}
+
+function table(entries: readonly object[], columns: readonly string[]): string {
+  const rows = (entries as readonly Record<string, unknown>[]).map((entry) =>
+    columns.map((column) => {
+      const cell = cellOf(column, entry[column])
+      const name = entry[NAME_OF[column] ?? '']
+      return typeof name === 'string' ? withName(name, String(cell)) : cell
+    }),
+  )
+  return aligned([columns.map((name) => wordsOf(name).toUpperCase()), ...rows])
+}
 
 /**
- * Shows a list, and the hint to its next page.
- * @param cells the columns: the member of an entry, or what to print of it
- * @param none the text if there are no entries
- * @param next the broker's cursor, null at the end of the list
+ * Shows an answer: a line for each member, a table for each list that has `columns`, the secret if
+ * it has one, and how to get the next page.
  */
-export function table<T extends object>(
-  entries: readonly T[],
-  cells: Readonly<Record<string, (keyof T & string) | ((one: T) => Cell)>>,
-  none?: string,
-  next: string | number | null = null,
-): string {
-  const rows = entries.map((one) =>
-    Object.values(cells).map((cell) =>
-      typeof cell === 'string' ? cellOf(cell, one[cell]) : cell(one),
-    ),
+export function inWords<A extends object>(answer: A, columns: Columns<A> = {}): string {
+  const { secret, client_secret: own = secret, next, searched_to: _, ...rest } = answer as Special
+  const members = Object.entries<unknown>(rest)
+  const facts = members
+    .filter(([name]) => !(name in columns))
+    .map(([name, value]) => [wordsOf(name), cellOf(name, value)] as const)
+  const lists = Object.entries<readonly string[]>(columns as Record<string, readonly string[]>).map(
+    ([name, shown]) => [name, (rest[name] ?? []) as object[], shown] as const,
   )
-  return columns(Object.keys(cells), rows, none) + nextPage(next)
+  const filled = lists.filter(([, entries]) => entries.length > 0)
+  const shown = [
+    ...(facts.length > 0 ? [lines(facts)] : []),
+    ...filled.map(
+      ([name, entries, of]) =>
+        `${facts.length > 0 || filled.length > 1 ? `${wordsOf(name)}:\n` : ''}${table(entries, of)}`,
+    ),
+    ...(own === undefined ? [] : [`Its secret, shown only this once:\n${own}\n`]),
+  ]
+  return shown.length === 0
+    ? `No ${lists.map(([name]) => wordsOf(name)).join(', ')}.\n`
+    : shown.join('\n') + nextPage(next)
+}
+type Special = Record<string, unknown> & {
+  secret?: string
+  client_secret?: string
+  next?: string | number | null
 }
 
-export const nextPage = (next: string | number | null): string =>
-  next === null ? '' : `There are more: repeat the command with --before ${next}\n`
+export const nextPage = (next: string | number | null | undefined): string =>
+  next === null || next === undefined
+    ? ''
+    : `There are more: repeat the command with --before ${next}\n`
 
 /** Escapes invisible and control characters, which JSON contains only in strings. */
 const escaped = (text: string): string =>
@@ -94,7 +120,6 @@ const escaped = (text: string): string =>
 const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`
 
 export const json = (value: unknown): string => `${escaped(JSON.stringify(value, null, 2))}\n`
-export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(value))}\n`
 
 /** Replaces control characters in text that others may have chosen. */
 export const fenced = (text: string): string =>

@@ -1,23 +1,19 @@
 import type { Json } from './broker.ts'
 import { agree, CASE, type Called, group, local, option, verb, YES } from './context.ts'
-import { USER, userIn } from './locks.ts'
+import { USER, userIn, type UserOptions } from './locks.ts'
 
-type ExportOptions = Parameters<typeof userIn>[0]['options'] & { case?: string; comment?: string }
+const COMMENT = option('--comment <text>', 'a comment, kept in the audit log: do not name the user')
 
 /** The commands `cmb users`, for users who request their data or its erasure. */
 export const userCommands = group(
   'users',
   'Export or erase what the broker holds about a user.',
-  local<ExportOptions>(
+  local<UserOptions & { case?: string; comment?: string }>(
     {
       name: 'export',
       about:
         'Print everything that the broker holds about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
-      flags: [
-        ...USER,
-        CASE.case_reference,
-        option('--comment <text>', 'a comment, kept in the audit log: do not name the user'),
-      ],
+      flags: [...USER, CASE.case_reference, COMMENT],
       examples: ['cmb users export --user alice@contoso.com --case DSR-17 > user.json'],
     },
     async ({ context, self, options }) => {
@@ -40,20 +36,18 @@ export const userCommands = group(
   verb({
     name: 'erase',
     at: 'POST /users/erase',
-    about:
-      'Sign a user out everywhere, then delete their name, username, email, devices and Microsoft data. Ids stay.',
     takes: {
       ...CASE,
-      comment: option('--comment <text>', 'a comment, kept in the log: do not name the user'),
+      comment: COMMENT,
     },
     flags: [...USER, YES],
-    members: (called: Called<Parameters<typeof userIn>[0]['options']>) => userIn(called),
+    members: (called: Called<UserOptions>) => userIn(called),
     ask: async (send, { context, options: { yes } }) => {
       if (yes !== true) {
         const dry: unknown = await send({ dry_run: true })
         const { sub, would_end: end } = dry as { sub: string; would_end: { sessions: number } }
         const ends = `This ends ${end.sessions} session(s) of ${sub} and forgets who that is; it cannot be undone.`
-        await agree(context, ends, ends)
+        await agree(context, ends)
       }
       return send()
     },

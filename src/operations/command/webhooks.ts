@@ -1,17 +1,13 @@
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
-import { CommandFailure, EXIT } from './broker.ts'
-import { CASE_AND_COMMENT, type Called, group, local, option, repeated, verb } from './context.ts'
-import { json, members, table } from './show.ts'
+import { misused } from './broker.ts'
+import { CASE_AND_COMMENT, type Called, group, option, repeated, verb } from './context.ts'
 
 /** Returns the parser of a repeatable option. @throws CommandFailure for an unknown choice */
 const choice =
   (choices: readonly string[]) =>
   (value: string, before: string[] | undefined): string[] => {
     if (!choices.includes(value))
-      throw new CommandFailure(
-        EXIT.usage,
-        `${value} is unknown. Use one of: ${choices.join(', ')}.`,
-      )
+      throw misused(`${value} is unknown. Use one of: ${choices.join(', ')}.`)
     return repeated(value, before)
   }
 
@@ -33,43 +29,20 @@ export const webhookCommands = group(
   verb({
     name: 'list',
     at: 'GET /webhooks',
-    about: 'List every endpoint.',
-    words: ({ webhooks }) =>
-      table(
-        webhooks,
-        { WEBHOOK: 'id', STATE: 'state', MESSAGES: 'position', ADDRESS: 'url', EVENTS: 'events' },
-        'None yet: cmb webhooks add --help',
-      ),
+    columns: { webhooks: ['id', 'state', 'position', 'url', 'events'] },
   }),
   verb({
     name: 'show <webhook>',
     at: 'GET /webhooks/:id',
-    about: 'Show one endpoint. Its secret is shown only when it is made.',
-    words: members,
   }),
-  local(
-    {
-      name: 'schema',
-      about: 'Print the JSON Schema of the messages. Needs no broker.',
-    },
-    async ({ context }) => {
-      const { webhookJsonSchema } = await import('../../protocol/webhook-event.ts')
-      context.terminal.out(json(webhookJsonSchema()))
-    },
-  ),
   verb({
     name: 'add <url>',
     at: 'POST /webhooks',
-    about: 'Add an endpoint. Its secret is printed once.',
     takes: SETTINGS,
     members: ({ options: { event } }: Called<{ event?: string[] }>) => {
       if (event !== undefined) return {}
-      throw new CommandFailure(
-        EXIT.usage,
-        `Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`,
-      )
+      throw misused(`Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`)
     },
-    words: members,
     examples: [
       'cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide',
     ],
@@ -77,7 +50,6 @@ export const webhookCommands = group(
   verb({
     name: 'change <webhook>',
     at: 'PATCH /webhooks/:id',
-    about: 'Change the given fields and keep the others. A list replaces the former list.',
     takes: { ...SETTINGS, url: option('--address <url>', 'another address') },
     flags: [
       option('--enable', 'send events again'),
@@ -87,11 +59,10 @@ export const webhookCommands = group(
       options: { enable, disable: cause },
     }: Called<{ enable?: boolean; disable?: string }>) => {
       if (enable === true && cause !== undefined)
-        throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
+        throw misused('Use --enable or --disable, not both.')
       if (enable === true) return { state: 'enabled', cause: null }
       return cause === undefined ? {} : { state: 'disabled', cause }
     },
-    words: members,
     examples: [
       'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
       'cmb webhooks change wh_9fK… --address https://siem.example/events',
@@ -101,7 +72,6 @@ export const webhookCommands = group(
   verb({
     name: 'rotate-secret <webhook>',
     at: 'POST /webhooks/:id/secrets',
-    about: 'Make a new secret, printed once. Both sign until the overlap ends.',
     takes: {
       overlap_seconds: option(
         '--overlap <seconds>',
@@ -111,7 +81,6 @@ export const webhookCommands = group(
         .argParser(Number),
       ...CASE_AND_COMMENT,
     },
-    words: members,
     examples: [
       'cmb webhooks rotate-secret wh_9fK…',
       'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711',
@@ -120,7 +89,6 @@ export const webhookCommands = group(
   verb({
     name: 'test <webhook>',
     at: 'POST /webhooks/:id/test',
-    about: 'Send a test event, whichever events the endpoint gets.',
     words: (answer, { id }) =>
       `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
     examples: ['cmb webhooks test wh_9fK…'],
@@ -128,9 +96,7 @@ export const webhookCommands = group(
   verb({
     name: 'remove <webhook>',
     at: 'DELETE /webhooks/:id',
-    about: 'Remove an endpoint, and close its pending deliveries.',
     takes: CASE_AND_COMMENT,
-    words: ({ id }) => `${id} is removed.\n`,
     examples: ['cmb webhooks remove wh_9fK…'],
   }),
 )

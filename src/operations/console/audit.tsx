@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../../db/types.ts'
 import { Notice } from '../../pages/components.tsx'
 import { Problem } from '../../clients/problem.ts'
-import { auditLines } from '../acts/audit.ts'
+import { auditLines, linesResponse } from '../acts/audit.ts'
 import { targetName } from '../acts/names.ts'
 import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
 import { actsOf } from '../contract/acts.ts'
@@ -264,7 +264,7 @@ export const auditRoutes: readonly Mounted[] = [
       const filter = await orProblem(filterOf(request))
       return filter instanceof Problem
         ? nothingHere(request, filter.message, '/audit', 422)
-        : auditLines(request.deps, filter)
+        : linesResponse(auditLines(request.deps, filter), 'audit')
     },
   },
 ]

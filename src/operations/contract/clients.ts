@@ -19,7 +19,7 @@ import {
 import { openLocks } from '../acts/names.ts'
 import { dryRunShown } from '../acts/revocations.ts'
 import { dryRun, named } from './fields.ts'
-import { besideMetadata, client, described } from './registration.ts'
+import { client, described } from './registration.ts'
 import { dryRunOfChange, lock } from './shapes.ts'
 import { shown as shownLock } from './wire.ts'
 import type { Deps } from '../deps.ts'
@@ -32,29 +32,17 @@ import { ok, route } from './route.ts'
 
 const MOST_LOCKS = 1000
 
-const ignored = Object.fromEntries(
-  [...Object.keys(besideMetadata), 'client_secret'].map((name) => [name, z.unknown().optional()]),
-)
-const registration = described.extend({ ...ignored, dry_run: dryRun }).meta({
-  id: 'Registration',
-  description:
-    'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
-})
-const added = described
-  .extend({ ...ignored, client_id: clientIdSchema })
-  .meta({ id: 'NewRegistration' })
+const added = described.extend({ client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
 const withSecret = client
-  .extend({ client_secret: text.optional().meta({ description: 'in this answer only' }) })
+  .extend({ client_secret: text.optional().describe('in this answer only') })
   .meta({ id: 'ClientWithSecret' })
-const changedOrDry = { 200: ok('A dry run, or as it is now.', z.union([dryRunOfChange, client])) }
 
 export const clientRoutes = [
   route(
     'GET /clients',
     {
       id: 'listClients',
-      summary: 'Lists the registered clients',
-      answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
+      answers: z.object({ clients: z.array(client) }),
     },
     async ({ deps }) => {
       const [clients, locks] = await Promise.all([
@@ -71,10 +59,8 @@ export const clientRoutes = [
     'GET /clients/:id',
     {
       id: 'readClient',
-      summary: 'Shows one client',
       params: named,
-      answers: { 200: ok('Its registration.', client) },
-      rejects: [404],
+      answers: client,
     },
     async ({ deps, params }) => shown(await known(deps, params.id)),
   ),
@@ -83,46 +69,35 @@ export const clientRoutes = [
     {
       id: 'addClient',
       audit: 'client.add',
-      summary: 'Registers a client; its secret is in this answer only',
       body: added,
       answers: { 201: ok('Registered.', withSecret) },
       rejects: [409, 422],
     },
     ({ wire: { client_id: id, ...wire }, ...asked }) =>
-      add(asked, id, metadata(asked.deps, id, withoutId(wire))),
-  ),
-  route(
-    'PUT /clients/:id',
-    {
-      id: 'replaceClient',
-      audit: 'client.change',
-      summary: 'Replaces a registration that the admin API made',
-      params: named,
-      body: registration,
-      answers: changedOrDry,
-      rejects: [404, 409, 422],
-    },
-    async ({ wire, ...asked }) =>
-      changeTo(asked, await known(asked.deps, asked.params.id), wire.dry_run, withoutId(wire)),
+      add(asked, id, metadata(asked.deps, id, wire)),
   ),
   route(
     'PATCH /clients/:id',
     {
       id: 'changeClient',
       audit: 'client.change',
-      summary: 'Changes fields of a registration; null removes one (RFC 7396, first level)',
       params: named,
       body: z.looseObject({ dry_run: dryRun }),
       type: 'application/merge-patch+json',
-      answers: changedOrDry,
-      rejects: [404, 409, 422],
+      answers: z.union([dryRunOfChange, client]),
+      rejects: [409, 422],
     },
-    async ({ wire, ...asked }) => {
-      const before = await known(asked.deps, asked.params.id)
-      const merged = Object.entries({ ...withoutId(toWire(before)), ...withoutId(wire) }).filter(
+    async ({ wire: { dry_run: dry, client_id: _, ...wire }, ...asked }) => {
+      const { deps, caller } = asked
+      const before = await known(deps, asked.params.id)
+      const merged = Object.entries({ ...toWire(before), ...wire }).filter(
         ([, value]) => value !== null,
       )
-      return changeTo(asked, before, wire.dry_run, Object.fromEntries(merged))
+      const id = before.clientId
+      const wanted = metadata(deps, id, Object.fromEntries(merged))
+      return dry
+        ? dryRunShown(deps, await previewedChange(deps, caller, id, wanted))
+        : shown(await change(asked, id, wanted))
     },
   ),
   route(
@@ -130,10 +105,9 @@ export const clientRoutes = [
     {
       id: 'addClientSecret',
       audit: 'client.rotate_secret',
-      summary: 'Adds a second secret; both work until one is removed',
       params: named,
       answers: { 201: ok('The secret, in this answer only.', withSecret) },
-      rejects: [404, 409],
+      rejects: [409],
     },
     (asked) => rotateSecret(asked, asked.params.id),
   ),
@@ -142,10 +116,9 @@ export const clientRoutes = [
     {
       id: 'removeClientSecret',
       audit: 'client.remove_secret',
-      summary: 'Removes a secret',
       params: z.strictObject({ ...named.shape, secret: storedText().max(200) }),
-      answers: { 200: ok('As it is now.', client) },
-      rejects: [404, 409],
+      answers: client,
+      rejects: [409],
     },
     (asked) => removeSecret(asked, asked.params.id, asked.params.secret),
   ),
@@ -154,50 +127,24 @@ export const clientRoutes = [
     {
       id: 'removeClient',
       audit: 'client.remove',
-      summary: 'Removes a client and revokes what it holds',
       params: named,
       query: z.strictObject({
         source: z
           .enum(['file', 'command', 'api', 'demo'])
           .optional()
-          .meta({ description: 'whose registration it is, where it is not the admin API’s' }),
+          .describe('whose registration it is, where it is not the admin API’s'),
       }),
-      answers: {
-        200: ok(
-          'Removed.',
-          z.object({
-            client_id: text,
-            removed: z.literal(true),
-            seq: z.int(),
-            notes: z.array(text),
-          }),
-        ),
-      },
-      rejects: [404, 409, 422],
+      answers: z.object({
+        client_id: text,
+        removed: z.literal(true),
+        seq: z.int(),
+        notes: z.array(text),
+      }),
+      rejects: [409, 422],
     },
     (asked) => remove(asked, asked.params.id, asked.query.source),
   ),
 ]
-
-async function changeTo(
-  asked: Parameters<typeof change>[0],
-  { clientId }: { clientId: string },
-  dry: boolean,
-  wire: Record<string, unknown>,
-) {
-  const { deps, caller } = asked
-  const wanted = metadata(deps, clientId, wire)
-  return dry
-    ? dryRunShown(deps, await previewedChange(deps, caller, clientId, wanted))
-    : shown(await change(asked, clientId, wanted))
-}
-
-const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(wire).filter(
-      ([name]) => name !== 'client_id' && name !== 'dry_run' && !(name in ignored),
-    ),
-  )
 
 function metadata(deps: Deps, clientId: string, wire: Record<string, unknown>): ClientMetadata {
   const parsed = parseClientMetadata(wire, {

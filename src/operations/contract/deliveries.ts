@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import { noSuchClient } from '../acts/clients.ts'
 import {
   closeAs,
   deliveryPage,
@@ -12,11 +11,12 @@ import {
   tryNowAs,
   type WhichDeliveries,
 } from '../acts/deliveries.ts'
+import { existing } from '../acts/no-such.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
 import { deliveryCursor, guid, idText, limit, seqNumber } from './fields.ts'
 import { delivery, DELIVERY_STATES } from './shapes.ts'
 import type { Deps } from '../deps.ts'
-import { ok, route } from './route.ts'
+import { route } from './route.ts'
 
 /** Deliveries and their outcomes. Redrives failed deliveries and failed requests to Microsoft. */
 
@@ -25,14 +25,13 @@ const why = {
   case_reference: storedText().max(200).optional(),
 }
 const all = z.strictObject({ all: z.literal(true) })
-const redriven = { 200: ok('How many.', z.object({ redriven: z.int() })) }
+const redriven = z.object({ redriven: z.int() })
 
 export const deliveryRoutes = [
   route(
     'GET /deliveries',
     {
       id: 'listDeliveries',
-      summary: 'Lists deliveries, newest first',
       query: z.strictObject({
         state: z.enum(DELIVERY_STATES).optional(),
         client_id: storedText().max(100).optional(),
@@ -40,12 +39,7 @@ export const deliveryRoutes = [
         before: deliveryCursor,
         limit,
       }),
-      answers: {
-        200: ok(
-          'A page.',
-          z.object({ deliveries: z.array(delivery), next: deliveryCursor.nullable() }),
-        ),
-      },
+      answers: z.object({ deliveries: z.array(delivery), next: deliveryCursor.nullable() }),
       rejects: [404],
     },
     async ({ deps, query }) => {
@@ -58,10 +52,8 @@ export const deliveryRoutes = [
     'GET /deliveries/:id{.{8,}}',
     {
       id: 'readDelivery',
-      summary: 'Shows one delivery with its attempts',
       params: z.strictObject({ id: storedText().min(8).max(200) }),
-      answers: { 200: ok('The delivery.', delivery) },
-      rejects: [404],
+      answers: delivery,
     },
     async ({ deps, params }) => {
       const found = await knownDelivery(deps, params.id)
@@ -72,7 +64,6 @@ export const deliveryRoutes = [
     'POST /deliveries/redrive',
     {
       id: 'redrive',
-      summary: 'Retries rejected and failed deliveries',
       may: 'operate',
       body: z.union(
         [
@@ -95,11 +86,9 @@ export const deliveryRoutes = [
     'POST /deliveries/try',
     {
       id: 'tryDeliveryNow',
-      summary:
-        'Brings the next attempt of a pending delivery forward; other deliveries keep their order and their times',
       may: 'operate',
       body: z.strictObject({ id: idText }),
-      answers: { 200: ok('Its next attempt is due now.', z.object({ id: text })) },
+      answers: z.object({ id: text }),
       rejects: [404, 409],
     },
     async ({ deps, caller, body: { id } }) => {
@@ -116,7 +105,6 @@ export const deliveryRoutes = [
     'POST /deliveries/close',
     {
       id: 'closeDeliveries',
-      summary: 'Closes pending, rejected and failed deliveries: the broker no longer sends them',
       body: z.union(
         [
           z.strictObject({ id: idText, ...why }),
@@ -125,7 +113,7 @@ export const deliveryRoutes = [
         ],
         'name exactly one of id, target_id, client_id, and a reason',
       ),
-      answers: { 200: ok('How many.', z.object({ closed: z.int() })) },
+      answers: z.object({ closed: z.int() }),
       rejects: [404],
     },
     async ({ deps, caller, wire: { reason, case_reference: caseReference, ...which } }) => {
@@ -137,7 +125,6 @@ export const deliveryRoutes = [
     'POST /microsoft-work/redrive',
     {
       id: 'redriveMicrosoftWork',
-      summary: 'Retries requests to Microsoft that failed for a day: of one tenant, or all',
       may: 'operate',
       body: z.union(
         [z.strictObject({ tid: guid('a tenant id') }), all],
@@ -160,7 +147,6 @@ async function mustExist(
   { store }: Deps,
   { client_id: clientId, id }: WhichDeliveries,
 ): Promise<void> {
-  if (clientId !== undefined && (await store.findClient(clientId)) === undefined)
-    throw noSuchClient()
+  if (clientId !== undefined) existing('client', await store.findClient(clientId))
   if (id !== undefined) await knownDelivery({ store }, id)
 }

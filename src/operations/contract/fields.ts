@@ -29,7 +29,7 @@ export const caseAndComment = {
   case_reference: storedText().max(200).optional(),
   comment: storedText().max(2000).optional(),
 }
-export const deliveryCursor = idText.optional().meta({ description: 'the next of the page before' })
+export const deliveryCursor = idText.optional().describe('the next of the page before')
 export const dryRun = z.boolean().default(false)
 
 /** Defines an object of the answers under its name in the document. */

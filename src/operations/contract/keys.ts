@@ -1,17 +1,17 @@
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import { by } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
+import { existing } from '../acts/no-such.ts'
 import { caseAndComment, shape } from './fields.ts'
 import { ok, route } from './route.ts'
 
 /** Signing keys: list, rotation and emergency rotation. Private keys never leave the key ring. */
 
 const alg = z.enum(['ES256', 'RS256'])
-const key = shape('Key', {
+const keyShape = shape('Key', {
   kid: text,
   alg,
   state: z.enum(['next', 'active', 'retiring', 'retired']),
@@ -26,8 +26,7 @@ export const keyRoutes = [
     'GET /keys',
     {
       id: 'listKeys',
-      summary: 'Lists signing keys',
-      answers: { 200: ok('All of them.', z.object({ keys: z.array(key) })) },
+      answers: z.object({ keys: z.array(keyShape) }),
     },
     async ({ deps }) => ({ keys: (await deps.keys.list()).map(keyShown) }),
   ),
@@ -36,16 +35,15 @@ export const keyRoutes = [
     {
       id: 'rotateKey',
       audit: 'key.rotate',
-      summary: 'Publishes the next key, uses it, or replaces the active one at once',
       body: z.strictObject({
         alg,
         how: z.enum(['next', 'activate', 'emergency']).default('next'),
         ...caseAndComment,
       }),
-      answers: { 201: ok('The new key.', key) },
+      answers: { 201: ok('The new key.', keyShape) },
       rejects: [409],
     },
-    async ({ deps, caller, now, record, body: { alg: which, how } }) => {
+    async ({ deps, now, record, body: { alg: which, how } }) => {
       const before = await deps.keys.list()
       mustBeKept(before, which)
       const made = await record(
@@ -58,12 +56,6 @@ export const keyRoutes = [
         ({ kid, after }) => ({ kid, changed: changes(statesOf(before), statesOf(after)) }),
       )
       deps.feed.publishKeys(retiredSince(before, made.after))
-      deps.log.info('keys_rotated', {
-        alg: which,
-        how,
-        kid: made.kid,
-        ...by(caller),
-      })
       return keyShown(made)
     },
   ),
@@ -72,24 +64,20 @@ export const keyRoutes = [
     {
       id: 'retireKey',
       audit: 'key.retire',
-      summary: 'Removes a key from the JWKS; guards drop it at once',
       params: z.strictObject({ kid: storedText().max(200) }),
-      answers: { 200: ok('Retired.', z.object({ kid: text, retired: z.literal(true) })) },
-      rejects: [404, 409],
+      answers: z.object({ kid: text, retired: z.literal(true) }),
+      rejects: [409],
     },
-    async ({ deps, caller, now, record, params: { kid } }) => {
-      const found = (await deps.keys.list()).find((one) => one.kid === kid)
-      if (found === undefined)
-        throw new Problem(
-          404,
-          'No such key',
-          'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.',
-        )
-      if (found.state === 'active')
+    async ({ deps, now, record, params: { kid } }) => {
+      const key = existing(
+        'key',
+        (await deps.keys.list()).find((one) => one.kid === kid),
+      )
+      if (key.state === 'active')
         throw new Problem(
           409,
           'The key is active',
-          `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${found.alg} --emergency).`,
+          `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
         )
       const retire = async (): Promise<void> => {
         if (!(await deps.keys.retire(kid, now)))
@@ -99,10 +87,9 @@ export const keyRoutes = [
             `${kid} is no longer published; nothing was changed.`,
           )
       }
-      const changed = { changed: changes({ [kid]: found.state }, { [kid]: 'retired' }) }
+      const changed = { changed: changes({ [kid]: key.state }, { [kid]: 'retired' }) }
       await record(`key ${kid}`, undefined, retire, () => changed)
       deps.feed.publishKeys([kid])
-      deps.log.info('key_retired', { kid, ...by(caller) })
       return { kid }
     },
   ),

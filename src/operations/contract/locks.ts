@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { lockTargetName } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import { liftAs, lockAs, mustBeAllowed, NO_LOCK, previewedLock, resolved } from '../acts/locks.ts'
+import { liftAs, lockAs, mustBeAllowed, previewedLock, resolved } from '../acts/locks.ts'
 import { withNames } from '../acts/names.ts'
+import { existing } from '../acts/no-such.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
 import { caseAndComment, dryRun, guid, idText, limit, named, nullable } from './fields.ts'
 import { lock, lockTarget, namedTarget, preview } from './shapes.ts'
@@ -27,16 +28,15 @@ export const lockRoutes = [
     'POST /locks',
     {
       id: 'lock',
-      summary: 'Locks a user, a tenant or a client at once',
       may: 'operate',
       body: z.strictObject({
         target: namedTarget,
         ends_at: moment
           .optional()
-          .meta({ description: 'epoch seconds; an operator has to name one, within 24 hours' }),
-        replaces: idText.optional().meta({
-          description: 'the open lock whose place it takes; only an administrator may name one',
-        }),
+          .describe('epoch seconds; an operator has to name one, within 24 hours'),
+        replaces: idText
+          .optional()
+          .describe('the open lock whose place it takes; only an administrator may name one'),
         ...caseAndComment,
         dry_run: dryRun,
       }),
@@ -68,18 +68,17 @@ export const lockRoutes = [
     'GET /locks',
     {
       id: 'listLocks',
-      summary: 'Lists locks, newest first',
       query: z.strictObject({
         state: z.enum(['open', 'lifted', 'all']).default('open'),
         kind: z.enum(['user', 'tenant', 'client']).optional(),
-        tid: guid('a tenant id').optional().meta({ description: 'of a tenant, or of users' }),
+        tid: guid('a tenant id').optional().describe('of a tenant, or of users'),
         oid: guid('an object id').optional(),
         client_id: idText.optional(),
         case_reference: storedText().max(200).optional(),
-        before: idText.optional().meta({ description: 'the next of the page before' }),
+        before: idText.optional().describe('the next of the page before'),
         limit,
       }),
-      answers: { 200: ok('A page.', page) },
+      answers: page,
     },
     async ({ deps, query: { tid, clientId, ...query } }) => {
       const locks = await deps.store.listLocks({ ...query, key: tid ?? clientId })
@@ -91,31 +90,18 @@ export const lockRoutes = [
     'GET /locks/:id',
     {
       id: 'readLock',
-      summary: 'Shows one lock',
       params: named,
-      answers: { 200: ok('The lock.', lock) },
-      rejects: [404],
+      answers: lock,
     },
-    async ({ deps, params }) => {
-      const found = await deps.store.findLock(params.id)
-      if (found === undefined) throw NO_LOCK()
-      return found
-    },
+    async ({ deps, params }) => existing('lock', await deps.store.findLock(params.id)),
   ),
   route(
     'POST /locks/:id/lift',
     {
       id: 'liftLock',
-      summary: 'Lifts a lock: its target may sign in again',
       params: named,
       body: z.strictObject(caseAndComment),
-      answers: {
-        200: ok(
-          'Lifted, or lifted already.',
-          z.object({ outcome: z.enum(['lifted', 'already']), lock }),
-        ),
-      },
-      rejects: [404],
+      answers: z.object({ outcome: z.enum(['lifted', 'already']), lock }),
       repeatable: true,
     },
     ({ deps, caller, now, params, body }) => liftAs(deps, caller, { ...body, id: params.id, now }),

@@ -7,7 +7,7 @@ import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
 import { named } from './fields.ts'
 import { finding, guard, position, problem, status } from './shapes.ts'
-import { ok, route } from './route.ts'
+import { route } from './route.ts'
 
 /** The status of the broker, its guards, and the findings of its checks. */
 
@@ -18,8 +18,7 @@ export const overviewRoutes = [
     'GET /status',
     {
       id: 'readStatus',
-      summary: 'Shows what is up, the head of the log, and pending deliveries by target',
-      answers: { 200: ok('The status.', status) },
+      answers: status,
     },
     async ({ deps, checks, now }) => {
       const { store, config } = deps
@@ -55,11 +54,10 @@ export const overviewRoutes = [
     'POST /problems/:id/acknowledge',
     {
       id: 'acknowledgeProblem',
-      summary: 'Acknowledges a problem: it counts no more until its words change',
       may: 'operate',
       params: named,
-      answers: { 200: ok('As it is now.', problem) },
-      rejects: [404, 409],
+      answers: problem,
+      rejects: [409],
     },
     async ({ deps, checks, caller, now, params: { id } }) => {
       const { problems } = await readinessOf(deps, checks)
@@ -70,8 +68,7 @@ export const overviewRoutes = [
     'GET /guards',
     {
       id: 'listGuards',
-      summary: 'Lists guards, and how far each enforces the log',
-      answers: { 200: ok('All of them.', guards) },
+      answers: guards,
     },
     async ({ deps }) => {
       const now = await guardsNow(deps)
@@ -85,8 +82,7 @@ export const overviewRoutes = [
     'GET /doctor',
     {
       id: 'examine',
-      summary: 'Runs every check, as cmb doctor does',
-      answers: { 200: ok('The findings.', z.object({ findings: z.array(finding) })) },
+      answers: z.object({ findings: z.array(finding) }),
     },
     async ({ checks }) => ({ findings: await checks.look({ fresh: true }) }),
   ),

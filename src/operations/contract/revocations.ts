@@ -7,6 +7,7 @@ import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
 import { evidenceOf } from '../acts/evidence.ts'
+import { existing } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
   loggedRow,
@@ -43,7 +44,7 @@ const done = revoked.extend({
   outcome: z.literal('revoked'),
   tenants_without_auth_time: z
     .array(text)
-    .meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
+    .describe('of those concerned: no fresh sign-in can be demanded of their users'),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
 const dryRunAnswer = z.object({
@@ -53,7 +54,7 @@ const dryRunAnswer = z.object({
 })
 const listed = z.object({
   revocations: z.array(revocation),
-  next: z.int().nullable().meta({ description: 'before of the next page' }),
+  next: z.int().nullable().describe('before of the next page'),
   searched_to: searchedTo({ seq: z.int(), at: seconds }),
 })
 
@@ -62,7 +63,6 @@ export const revocationRoutes = [
     'POST /revocations',
     {
       id: 'revoke',
-      summary: 'Revokes: effective when this answers, with the deliveries committed',
       body: z.strictObject({
         selector: selectorSchema,
         reason: z.literal('administrator').optional(),
@@ -98,21 +98,20 @@ export const revocationRoutes = [
     'GET /revocations',
     {
       id: 'listRevocations',
-      summary: 'Lists revocations, newest first',
       query: z.strictObject({
-        sub: filter.meta({
-          description: `of this user: what was revoked for them, and what ended a session or a grant of theirs: ${NAMED}`,
-        }),
-        client_id: filter.meta({ description: 'of this client, or of its grant in one session' }),
+        sub: filter.describe(
+          `of this user: what was revoked for them, and what ended a session or a grant of theirs: ${NAMED}`,
+        ),
+        client_id: filter.describe('of this client, or of its grant in one session'),
         case_reference: filter,
         reason: z.enum(REASONS).optional(),
-        actor: filter.meta({ description: `who asked for it: ${NAMED}` }),
+        actor: filter.describe(`who asked for it: ${NAMED}`),
         since: instant.optional(),
-        until: instant.optional().meta({ description: 'not included' }),
+        until: instant.optional().describe('not included'),
         before: seqNumber.optional(),
         limit,
       }),
-      answers: { 200: ok('A page of it.', listed) },
+      answers: listed,
       rejects: [422],
     },
     async ({ deps, query: { actor, sub, ...wanted } }) => {
@@ -135,11 +134,9 @@ export const revocationRoutes = [
     'GET /revocations/:seq',
     {
       id: 'readRevocation',
-      summary: 'Shows one revocation with its proof: receipt, deliveries, attempts',
       params: bySeq,
       query: z.strictObject({ before: deliveryCursor, limit: proofLimit }),
-      answers: { 200: ok('The revocation and a page of its deliveries.', proof) },
-      rejects: [404],
+      answers: proof,
     },
     async ({ deps, params: { seq }, query }) => {
       const one = await known(deps, seq)
@@ -160,11 +157,8 @@ export const revocationRoutes = [
     'GET /revocations/:seq/receipt',
     {
       id: 'readReceipt',
-      summary:
-        'Shows which clients have confirmed a revocation, and by when the others stop; signed',
       params: bySeq,
-      answers: { 200: ok('The receipt as it is now.', signedReceipt) },
-      rejects: [404],
+      answers: signedReceipt,
     },
     async ({ deps, params: { seq } }) => {
       await known(deps, seq)
@@ -181,11 +175,8 @@ export const revocationRoutes = [
     'GET /revocations/:seq/evidence',
     {
       id: 'readEvidence',
-      summary:
-        'Exports signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
       params: bySeq,
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
-      rejects: [404],
     },
     async ({ deps, params: { seq } }) =>
       linesResponse(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
@@ -193,12 +184,5 @@ export const revocationRoutes = [
 ]
 
 /** Returns a revocation. @throws Problem 404 */
-async function known(deps: Deps, seq: number): Promise<LoggedRevocation> {
-  const one = await deps.store.findRevocation(seq)
-  if (one !== undefined) return one
-  throw new Problem(
-    404,
-    'No such revocation',
-    'The log has no revocation of that number; GET /admin/v1/revocations lists them.',
-  )
-}
+const known = async (deps: Deps, seq: number): Promise<LoggedRevocation> =>
+  existing('revocation', await deps.store.findRevocation(seq))

@@ -7,6 +7,7 @@ import { type Answer, type Content, described } from '../../protocol/described.t
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
+import { SUMMARIES } from './summaries.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 
@@ -22,7 +23,8 @@ export interface AdminEnv {
 const NOTHING = z.strictObject({})
 type Nothing = typeof NOTHING
 
-type Answers = Readonly<Record<number, Answer>>
+/** Answers by status, or the schema of an answer with status 200. */
+type Answers = Readonly<Record<number, Answer>> | z.ZodType
 
 interface Act<
   P extends z.ZodObject,
@@ -31,7 +33,6 @@ interface Act<
   A extends Answers,
 > {
   id: string
-  summary: string
   /** The required right. Default: a GET needs the auditor's, all else the administrator's. */
   may?: Acting
   params?: P
@@ -39,10 +40,12 @@ interface Act<
   body?: B
   /** The media type of the body. Default: application/json. */
   type?: 'application/merge-patch+json'
-  /** Answers by status. The first is that of a result that is not a `Response`. */
+  /** The first is that of a result that is not a `Response`. */
   answers: A
-  /** Statuses of rejections, besides those common to all acts. */
+  /** Statuses of rejections, besides those common to all acts, and 404 if it has `params`. */
   rejects?: readonly (404 | 409 | 422)[]
+  /** The command of the act, if the broker accepts it only from its own machine. */
+  here?: string
   /** True if the act accepts `Idempotency-Key`. */
   repeatable?: true
   /**
@@ -86,15 +89,19 @@ const rejections = (statuses: readonly number[]): Record<number, Answer> =>
   )
 
 const IDEMPOTENCY = z.object({
-  'Idempotency-Key': z.string().regex(IDEMPOTENCY_KEY).optional().meta({
-    description:
+  'Idempotency-Key': z
+    .string()
+    .regex(IDEMPOTENCY_KEY)
+    .optional()
+    .describe(
       'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.',
-  }),
+    ),
 })
 
 type JsonOf<A> = A extends readonly [string, { 'application/json': infer S extends z.ZodType }]
   ? z.output<S>
   : never
+type AnswerOf<A extends Answers> = A extends z.ZodType ? z.output<A> : JsonOf<A[keyof A]>
 
 /** A mounted act. Its type names its address, the members of its request and its answer. */
 export interface Route<At extends string = string, Member = unknown, Shown = unknown> {
@@ -106,7 +113,7 @@ export interface Route<At extends string = string, Member = unknown, Shown = unk
 }
 
 /** The result of a handler, with field names or already with those of the wire. */
-type Shown<A> = Row<JsonOf<A[keyof A]>> | JsonOf<A[keyof A]> | Response
+type Shown<A extends Answers> = Row<AnswerOf<A>> | AnswerOf<A> | Response
 type KeyOf<T> = T extends unknown ? keyof T & string : never
 
 /**
@@ -114,7 +121,7 @@ type KeyOf<T> = T extends unknown ? keyof T & string : never
  * @param at the method, and the path below /admin/v1
  */
 export function route<
-  const At extends `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`,
+  const At extends keyof typeof SUMMARIES,
   const A extends Answers,
   B extends z.ZodType = z.ZodUndefined,
   P extends z.ZodObject = Nothing,
@@ -123,32 +130,44 @@ export function route<
   at: At,
   act: Act<P, Q, B, A>,
   answer: (asked: Asked<P, Q, B>) => Shown<A> | Promise<Shown<A>>,
-): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, JsonOf<A[keyof A]>> {
+): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, AnswerOf<A>> {
   const [method = '', path = ''] = at.split(' ')
   const {
     rejects = [],
     body,
     type = 'application/json',
-    answers,
     may,
     repeatable,
     audit,
+    here,
     ...about
   } = act
+  const elsewhere = here === undefined ? '' : '; only by the socket on the broker’s own machine'
+  const summary = `${SUMMARIES[at]}${elsewhere}`
+  const answers: Record<number, Answer> =
+    act.answers instanceof z.ZodType ? { 200: ok(summary, act.answers) } : act.answers
   const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
-  const statuses = [...rejects, ...(repeatable ? [422] : []), ...(body ? [413, 415] : [])]
+  const statuses = [
+    ...(act.params ? [404] : []),
+    ...rejects,
+    ...(repeatable ? [422] : []),
+    ...(body ? [413, 415] : []),
+  ]
   const description = {
     ...about,
+    summary,
     tag: 'admin' as const,
     security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
     ...(repeatable && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
-  const [[status, [, content]] = ['', ['']]] = Object.entries<Answer>(answers)
+  const [[status, [, content]] = ['', ['']]] = Object.entries(answers)
   const mount = (api: Hono<AdminEnv>, needs: Parameters<Route>[1]): void => {
     const handler = async (c: Context<AdminEnv>): Promise<Response> => {
       const caller = callerOf(c, need)
+      if (here !== undefined && caller.via !== 'command')
+        throw new Problem(403, 'Only on the broker’s own machine', `Run ${here} there.`)
       const query = fieldsOf(shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>)
       const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
       const wire = (
@@ -283,7 +302,9 @@ export const ok = <S extends z.ZodType>(description: string, schema: S) =>
  * @param place the members that name the last scanned entry
  */
 export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
-  z.object(place).nullable().meta({
-    description:
+  z
+    .object(place)
+    .nullable()
+    .describe(
       'the entry at which the search stopped, because one answer looks at a limited number of entries: the page may not be full, and next continues there',
-  })
+    )

@@ -3,7 +3,7 @@ import { storedText } from '../../protocol/stored-text.ts'
 import { loggedRow } from '../acts/revocations.ts'
 import { LONGEST_SEARCH, searched } from '../acts/search.ts'
 import { hits } from './shapes.ts'
-import { ok, route } from './route.ts'
+import { route } from './route.ts'
 
 /** Searches users, clients, sessions, revocations and cases. */
 
@@ -12,14 +12,16 @@ export const searchRoutes = [
     'GET /search',
     {
       id: 'search',
-      summary: 'Finds users, clients, sessions, revocations and cases',
       query: z.strictObject({
-        q: storedText().trim().min(1).max(LONGEST_SEARCH).meta({
-          description:
+        q: storedText()
+          .trim()
+          .min(1)
+          .max(LONGEST_SEARCH)
+          .describe(
             'beginnings of words of a name, username or address, in any order, without regard to case and accents; or a whole sub, oid, client id, sid, revocation number or case reference',
-        }),
+          ),
       }),
-      answers: { 200: ok('What was found, by kind.', hits) },
+      answers: hits,
     },
     async ({ deps, query, now }) => {
       const { clients, sessions, revocations, ...found } = await searched(deps, query.q, now)

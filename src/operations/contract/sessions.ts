@@ -4,7 +4,7 @@ import { storedText } from '../../protocol/stored-text.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
 import { session } from './shapes.ts'
 import { limit } from './fields.ts'
-import { ok, route, searchedTo } from './route.ts'
+import { route, searchedTo } from './route.ts'
 
 /** Live sessions for operators. An answer never has a cookie, a token or a sealed value. */
 
@@ -20,18 +20,18 @@ export const sessionRoutes = [
     'GET /sessions',
     {
       id: 'searchSessions',
-      summary: 'Lists live sessions, newest first',
       query: z.strictObject({
         sub: storedText().max(200).optional(),
         tid: storedText().max(64).optional(),
-        client_id: storedText().max(100).optional().meta({ description: 'where they took part' }),
-        user: storedText().max(200).optional().meta({
-          description: 'beginnings of words of a name or username; or a whole oid, sub or sid',
-        }),
-        before: cursor.optional().meta({ description: 'the next of the page before' }),
+        client_id: storedText().max(100).optional().describe('where they took part'),
+        user: storedText()
+          .max(200)
+          .optional()
+          .describe('beginnings of words of a name or username; or a whole oid, sub or sid'),
+        before: cursor.optional().describe('the next of the page before'),
         limit,
       }),
-      answers: { 200: ok('A page.', page) },
+      answers: page,
     },
     async ({ deps, now, query: { user: text, tid, before, limit: most, ...wanted } }) => {
       const bounds = { before: readSessionCursor(before), now, limit: most + 1 }

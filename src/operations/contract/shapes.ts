@@ -10,15 +10,15 @@ const values = z.record(text, z.unknown())
 
 const actor = shape('Actor', { kind: text, id: text })
 const names = {
-  actor_name: text.optional().meta({ description: 'of who acted, where the broker knows it' }),
-  target_name: text.optional().meta({ description: 'of the target, where the broker knows it' }),
+  actor_name: text.optional().describe('of who acted, where the broker knows it'),
+  target_name: text.optional().describe('of the target, where the broker knows it'),
 }
 export const auditEntry = shape('AuditEntry', {
   id: count,
   at_ms: milliseconds,
   actor,
   via: z.enum(['console', 'api', 'command', 'setup', 'file', 'account', 'broker']),
-  act: text.meta({ description: 'revoke, redrive, client.add, key.rotate …' }),
+  act: text.describe('revoke, redrive, client.add, key.rotate …'),
   target: text.optional(),
   case_reference: nullable,
   comment: text.optional(),
@@ -34,8 +34,8 @@ export const auditEntry = shape('AuditEntry', {
 })
 
 export const position = shape('Position', {
-  epoch: text.meta({ description: 'new after a restore' }),
-  seq: count.meta({ description: 'the head of the log' }),
+  epoch: text.describe('new after a restore'),
+  seq: count.describe('the head of the log'),
 })
 
 export const DELIVERY_STATES = [
@@ -50,23 +50,19 @@ const attempt = shape('Attempt', {
   attempt: count,
   at_ms: milliseconds,
   outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded', 'closed']),
-  status: count.optional().meta({ description: 'HTTP status' }),
+  status: count.optional().describe('HTTP status'),
   latency_ms: count,
-  jti: text.optional().meta({ description: 'of the logout token; of a webhook, its webhook-id' }),
-  error: text
-    .optional()
-    .meta({ description: 'what went wrong; of closed, the reason that was given' }),
+  jti: text.optional().describe('of the logout token; of a webhook, its webhook-id'),
+  error: text.optional().describe('what went wrong; of closed, the reason that was given'),
 })
 export const delivery = shape('Delivery', {
   id: text,
   kind: z.enum(['logout_token', 'webhook', 'set']),
-  seq: count.nullable().meta({ description: 'of the revocation that caused it' }),
-  client_id: text.meta({
-    description: 'of a webhook, its endpoint’s id; of a security event, its stream’s id',
-  }),
+  seq: count.nullable().describe('of the revocation that caused it'),
+  client_id: text.describe('of a webhook, its endpoint’s id; of a security event, its stream’s id'),
   target_id: text,
   uri: text,
-  sid: text.optional().meta({ description: 'the session that the logout token names; else sub' }),
+  sid: text.optional().describe('the session that the logout token names; else sub'),
   sub: text.optional(),
   state: z.enum(DELIVERY_STATES),
   attempts_made: count,
@@ -74,7 +70,7 @@ export const delivery = shape('Delivery', {
   next_attempt_at_ms: milliseconds.nullable(),
   settled_at_ms: milliseconds.nullable(),
   superseded_by: nullable,
-  last_status: count.nullable().meta({ description: 'HTTP status' }),
+  last_status: count.nullable().describe('HTTP status'),
   last_error: nullable,
   attempts: z.array(attempt).optional(),
 })
@@ -85,22 +81,22 @@ export const preview = shape('Preview', {
   subjects: count,
   clients: count,
   deliveries: count,
-  without_fresh_sign_in: count.meta({
-    description:
-      'users of tenants that have never sent auth_time: they come back without entering their password',
-  }),
+  without_fresh_sign_in: count.describe(
+    'users of tenants that have never sent auth_time: they come back without entering their password',
+  ),
   first_users: z
     .array(z.object({ sub: text, name: nullable, username: nullable }))
-    .meta({ description: 'the first of the users, ten at most' }),
-  other_subjects: z.array(text).meta({
-    description:
+    .describe('the first of the users, ten at most'),
+  other_subjects: z
+    .array(text)
+    .describe(
       'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
-  }),
+    ),
 })
 /** The dry run of a change that may lower `max_authentication_age`. */
 export const dryRunOfChange = z.object({
   dry_run: z.literal(true),
-  would_end: preview.meta({ description: 'what a lower max_authentication_age ends at once' }),
+  would_end: preview.describe('what a lower max_authentication_age ends at once'),
 })
 
 export const revoked = z.object({
@@ -112,10 +108,11 @@ export const revoked = z.object({
   case_reference: nullable,
   comment: nullable,
   ...names,
-  sessions: count.nullable().meta({
-    description:
+  sessions: count
+    .nullable()
+    .describe(
       'how many it ended; of a client or a grant, how many it took part in; null until they are counted',
-  }),
+    ),
   fan_out: z.enum(['complete', 'pending']),
 })
 const totals = shape('DeliveryTotals', {
@@ -124,9 +121,9 @@ const totals = shape('DeliveryTotals', {
   delivered: count,
   rejected: count,
   failed: count,
-  superseded: count.meta({ description: 'other deliveries replace them' }),
+  superseded: count.describe('other deliveries replace them'),
   closed: count,
-}).meta({ description: 'of those written: while fan_out is pending, more may come' })
+}).describe('of those written: while fan_out is pending, more may come')
 const logged = revoked.extend({ totals })
 export const revocation = logged.meta({ id: 'Revocation' })
 
@@ -137,30 +134,30 @@ const receiptOfClient = z.object({
   by: z
     .enum(['report', 'logout_token', 'lease'])
     .nullable()
-    .meta({ description: 'what confirms it; lease: its last lease is over' }),
+    .describe('what confirms it; lease: its last lease is over'),
   no_later_than_ms: milliseconds
     .nullable()
-    .meta({ description: 'it accepts nothing that the revocation covers after then' }),
-  lease_seconds: count.meta({ description: 'the longest lease that it may have had' }),
+    .describe('it accepts nothing that the revocation covers after then'),
+  lease_seconds: count.describe('the longest lease that it may have had'),
   guards: z.object({
-    listening: count.meta({ description: 'had a lease at the acknowledgment, or may have had' }),
+    listening: count.describe('had a lease at the acknowledgment, or may have had'),
     confirmed: count,
   }),
 })
 export const receipt = shape('Receipt', {
   seq: count,
   acknowledged_at_ms: milliseconds,
-  lease_seconds: count.meta({ description: 'the longest of all participants' }),
-  final: z.boolean().meta({ description: 'only what is not_bounded may still change' }),
+  lease_seconds: count.describe('the longest of all participants'),
+  final: z.boolean().describe('only what is not_bounded may still change'),
   participants: z.array(receiptOfClient),
 })
 export const signedReceipt = shape('SignedReceipt', {
   ...receipt.shape,
-  jws: text.meta({ description: 'the same, signed by the broker (typ revocation-receipt+jwt)' }),
+  jws: text.describe('the same, signed by the broker (typ revocation-receipt+jwt)'),
 })
 
 export const proof = logged.extend({
-  receipt: signedReceipt.nullable().meta({ description: 'null where it is no longer kept' }),
+  receipt: signedReceipt.nullable().describe('null where it is no longer kept'),
   deliveries: z.array(delivery),
   next: deliveryCursor.nullable(),
 })
@@ -188,12 +185,10 @@ export const lock = shape('Lock', {
   target: lockTarget,
   actor,
   at: seconds,
-  ends_at: seconds.nullable().meta({ description: 'the broker lifts it then' }),
+  ends_at: seconds.nullable().describe('the broker lifts it then'),
   case_reference: nullable,
   comment: nullable,
-  seq: count
-    .nullable()
-    .meta({ description: 'of its revocation; null where the user had not signed in yet' }),
+  seq: count.nullable().describe('of its revocation; null where the user had not signed in yet'),
   ...names,
   lifted: z.object({ at: seconds, actor, case_reference: nullable, comment: nullable }).nullable(),
 })
@@ -208,7 +203,7 @@ export const session = shape('Session', {
   last_active_at: seconds,
   absolute_at: seconds,
   stay_signed_in: z.boolean(),
-  needs_microsoft: nullable.meta({ description: 'why Microsoft is asked again at the next visit' }),
+  needs_microsoft: nullable.describe('why Microsoft is asked again at the next visit'),
   clients: z.array(z.object({ client_id: text, first_at: seconds, last_at: seconds })),
 })
 
@@ -216,93 +211,87 @@ export const guard = shape('Guard', {
   client_id: text,
   guard_id: text,
   connected: z.boolean(),
-  enforced_seq: count.nullable().meta({ description: 'the seq it enforces' }),
+  enforced_seq: count.nullable().describe('the seq it enforces'),
   behind: count.nullable(),
   reported_at_ms: milliseconds.nullable(),
   version: nullable,
-  outdated: z
-    .boolean()
-    .meta({ description: 'it says no version, or one older than the guard of this broker' }),
+  outdated: z.boolean().describe('it says no version, or one older than the guard of this broker'),
   without_lease: z.enum(['reject', 'introspect']).nullable(),
   lease_ran_out_at_ms: milliseconds.nullable(),
-  clock_offset_seconds: count
+  clock_offset_seconds: count.nullable().describe('the broker’s clock less the guard’s'),
+  clock_drift_ppm: count
     .nullable()
-    .meta({ description: 'the broker’s clock less the guard’s' }),
-  clock_drift_ppm: count.nullable().meta({
-    description: 'by how much the clocks differ in speed, where that leaves it without a lease',
-  }),
+    .describe('by how much the clocks differ in speed, where that leaves it without a lease'),
 })
 
 const part = z.object({
   state: z.enum(['up', 'down', 'not_connected']),
-  problem: text.optional().meta({ description: 'what is wrong and what follows' }),
+  problem: text.optional().describe('what is wrong and what follows'),
   engine: text.optional(),
-  differences: z.array(text).optional(),
 })
-const since_ms = milliseconds.optional().meta({ description: 'since when' })
+const since_ms = milliseconds.optional().describe('since when')
 const runbook = text
   .optional()
-  .meta({ description: 'the section of docs/runbook.md, where that of the check does not help' })
+  .describe('the section of docs/runbook.md, where that of the check does not help')
 export const finding = shape('Finding', {
-  check: text.meta({ description: 'the id of the check: docs/checks.md' }),
-  about: text.optional().meta({ description: 'the thing, where a check looks at several' }),
+  check: text.describe('the id of the check: docs/checks.md'),
+  about: text.optional().describe('the thing, where a check looks at several'),
   state: z.enum(['ok', 'unknown', 'warning', 'failed']),
   found: text,
-  fix: text.optional().meta({ description: 'what to do' }),
-  tid: text.optional().meta({ description: 'the tenant it is about' }),
-  engine: text.optional().meta({ description: 'the kind of queue server' }),
+  fix: text.optional().describe('what to do'),
+  tid: text.optional().describe('the tenant it is about'),
+  engine: text.optional().describe('the kind of queue server'),
   since_ms,
   runbook,
 })
 export const problem = shape('OperatorProblem', {
-  id: text.meta({ description: 'it changes with the words of the problem' }),
+  id: text.describe('it changes with the words of the problem'),
   check: text,
   urgency: z
     .enum(['now', 'today', 'note'])
-    .meta({ description: 'now: an alert pages. today: it files a ticket' }),
-  found: text.meta({ description: 'what is wrong and what follows' }),
-  fix: text.optional().meta({ description: 'what to do' }),
-  about: z.array(text).meta({ description: 'the things that it concerns' }),
+    .describe('now: an alert pages. today: it files a ticket'),
+  found: text.describe('what is wrong and what follows'),
+  fix: text.optional().describe('what to do'),
+  about: z.array(text).describe('the things that it concerns'),
   acknowledged_by: text
     .optional()
-    .meta({ description: 'who acknowledged it: it counts no more until its words change' }),
+    .describe('who acknowledged it: it counts no more until its words change'),
   since_ms,
   runbook,
 })
 export const readiness = shape('Readiness', {
   status: z
     .enum(['ready', 'degraded', 'unavailable', 'ending'])
-    .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
+    .describe('ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more'),
   parts: z.object({ store: part, queue: part, microsoft: part }),
-  verdict: text.meta({ description: 'All good, or how many things need an operator now or today' }),
-  checks: z
-    .array(finding)
-    .meta({ description: 'every warning and failure that is not acknowledged' }),
+  verdict: text.describe('All good, or how many things need an operator now or today'),
+  checks: z.array(finding).describe('every warning and failure that is not acknowledged'),
 })
 const broker = z.object({
   id: text,
   kind: z.enum(['broker', 'worker']),
-  work: text.meta({ description: 'its background work: all, none, or names by comma' }),
-  host: text.meta({ description: 'with the port of a broker' }),
+  work: text.describe('its background work: all, none, or names by comma'),
+  host: text.describe('with the port of a broker'),
   version: text,
   started_at_ms: milliseconds,
   seen_at_ms: milliseconds,
-  heartbeat_age_ms: count.meta({
-    description: 'since its latest heartbeat, by the clock of the broker that answers',
-  }),
-  missing: z.boolean().meta({ description: 'it has not said goodbye, and sends no heartbeat' }),
+  heartbeat_age_ms: count.describe(
+    'since its latest heartbeat, by the clock of the broker that answers',
+  ),
+  missing: z.boolean().describe('it has not said goodbye, and sends no heartbeat'),
 })
 export const status = readiness
   .extend({
-    problems: z.array(problem).meta({ description: 'the findings by check, the worst first' }),
+    problems: z.array(problem).describe('the findings by check, the worst first'),
     issuer: text,
     log: position,
     live_sessions: count,
-    brokers: z.array(broker).meta({
-      description:
+    brokers: z
+      .array(broker)
+      .describe(
         'the brokers and workers that share the store, and those that are missing; empty on SQLite',
-    }),
-    locks: z.array(lock).meta({ description: 'the newest open ones, 20 at most' }),
+      ),
+    locks: z.array(lock).describe('the newest open ones, 20 at most'),
     pending: z.array(
       z.object({
         target_id: text,
@@ -314,7 +303,7 @@ export const status = readiness
     ),
     undelivered: z
       .array(z.object({ client_id: text, state: z.enum(['rejected', 'failed']), count }))
-      .meta({ description: 'deliveries that the broker does not retry' }),
+      .describe('deliveries that the broker does not retry'),
     failed_microsoft_work: z.array(
       z.object({
         kind: text,
@@ -332,40 +321,41 @@ export const hits = z.object({
   users: z.array(
     shape('FoundUser', { sub: text, tid: text, oid: text, name: nullable, username: nullable }),
   ),
-  more_users: z.boolean().meta({ description: 'more users may match: add a word' }),
+  more_users: z.boolean().describe('more users may match: add a word'),
   clients: z.array(z.object({ client_id: text, client_name: text })),
   sessions: z.array(
     shape('FoundSession', {
       sid: text,
       sub: text,
-      state: z.enum(['live', 'marked', 'ended']).meta({
-        description: 'marked: it is live, and Microsoft is asked again at the next visit',
-      }),
+      state: z
+        .enum(['live', 'marked', 'ended'])
+        .describe('marked: it is live, and Microsoft is asked again at the next visit'),
       device: text,
       opened_at: seconds,
-      ended_seq: count.nullable().meta({ description: 'the revocation that ended it' }),
+      ended_seq: count.nullable().describe('the revocation that ended it'),
     }),
   ),
   revocations: z.array(revocation),
   cases: z
     .array(z.object({ case_reference: text, revocations: count, locks: count }))
-    .meta({ description: 'at most 20 of each are counted' }),
+    .describe('at most 20 of each are counted'),
 })
 
 export const stream = shape('ReceiverStream', {
   id: text,
   client_id: text,
-  method: text.meta({ description: 'urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll)' }),
-  endpoint_url: nullable.meta({ description: 'of push' }),
+  method: text.describe('urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll)'),
+  endpoint_url: nullable.describe('of push'),
   events_requested: z.array(text),
   description: nullable,
   status: z.enum(['enabled', 'paused', 'disabled']),
-  status_by: z.enum(['receiver', 'broker', 'operator']).meta({ description: 'who set the status' }),
+  status_by: z.enum(['receiver', 'broker', 'operator']).describe('who set the status'),
   status_reason: nullable,
-  verified_at: seconds.nullable().meta({
-    description:
+  verified_at: seconds
+    .nullable()
+    .describe(
       'when the endpoint of push accepted a verification event; nothing else is pushed before',
-  }),
+    ),
   created_at: seconds,
   updated_at: seconds,
 })
@@ -375,13 +365,11 @@ export const webhook = shape('Webhook', {
   url: text,
   description: nullable,
   events: z.array(text),
-  include: z.array(text).meta({ description: 'personal data that its events hold' }),
+  include: z.array(text).describe('personal data that its events hold'),
   state: z.enum(['enabled', 'disabled']),
-  cause: nullable.meta({ description: 'why it is disabled' }),
-  position: count.meta({ description: 'of the latest message' }),
-  former_secret_until: seconds
-    .nullable()
-    .meta({ description: 'until then the secret before signs too' }),
+  cause: nullable.describe('why it is disabled'),
+  position: count.describe('of the latest message'),
+  former_secret_until: seconds.nullable().describe('until then the secret before signs too'),
   created_at: seconds,
   updated_at: seconds,
 })
@@ -389,19 +377,17 @@ export const webhook = shape('Webhook', {
 export const tenant = shape('Tenant', {
   tid: text,
   name: nullable,
-  mfa_proof: text.meta({
-    description:
-      'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in',
-  }),
+  mfa_proof: text.describe(
+    'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in',
+  ),
   allowed: z.boolean(),
   max_authentication_age: count
     .nullable()
-    .meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
-  administrators: nullable.meta({
-    description:
-      'app_role, or directory_role: with its template id; null: no user of it administers it',
-  }),
-  operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
+    .describe('in seconds; the broker’s own limit counts beside it'),
+  administrators: nullable.describe(
+    'app_role, or directory_role: with its template id; null: no user of it administers it',
+  ),
+  operators: z.boolean().describe('the tenant whose app roles make operators'),
   proof_asserted_by: nullable,
   proof_asserted_at: seconds.nullable(),
   consent_confirmed_by: nullable,

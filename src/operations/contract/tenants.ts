@@ -2,7 +2,6 @@ import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
-import { appManifest } from '../../microsoft/registration.ts'
 import {
   connectTenant,
   disconnectTenant,
@@ -22,59 +21,48 @@ import {
   ADMINISTRATORS_EXPECTED,
   isAdministratorsSetting,
 } from '../../protocol/tenant-administrators.ts'
+import { existing, noSuch } from '../acts/no-such.ts'
 import { dryRunShown, previewedAge } from '../acts/revocations.ts'
 import { dryRun } from './fields.ts'
 import { dryRunOfChange, tenant } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
-/**
- * The connection to Microsoft without a page: tenants, and the manifest of the app registration.
- */
+/** The tenants whose users may sign in. */
 
 const { least, most } = MAX_AUTHENTICATION
 const name = storedText().trim().min(1).max(100)
 const change = z.strictObject({
-  name: name.optional().meta({ description: 'what operators call it' }),
+  name: name.optional().describe('what operators call it'),
   max_authentication_age: z
     .int(`a whole number of seconds from ${least} to ${most}, or null`)
     .min(least, `at least ${least}`)
     .max(most, `at most ${most}`)
     .nullable()
     .optional()
-    .meta({
-      description:
-        'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own',
-    }),
+    .describe(
+      'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own',
+    ),
   administrators: text
     .regex(ADMINISTRATORS, ADMINISTRATORS_EXPECTED)
     .refine(isAdministratorsSetting, ADMINISTRATORS_EXPECTED)
     .nullable()
     .optional()
-    .meta({
-      description: `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant`,
-    }),
+    .describe(
+      `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant`,
+    ),
   dry_run: dryRun,
 })
 const params = z.strictObject({ tid: storedText().max(64).toLowerCase() })
-const tenants = z.object({
-  tenants: z.array(tenant),
-  differences: z
-    .array(text)
-    .meta({ description: 'where the settings differ from the store, which counts' }),
-})
-
 export const tenantRoutes = [
   route(
     'GET /tenants',
     {
       id: 'listTenants',
-      summary: 'Lists Microsoft tenants',
-      answers: { 200: ok('All of them.', tenants) },
+      answers: z.object({ tenants: z.array(tenant) }),
     },
     async ({ deps }) => ({
       tenants: (await deps.store.listTenants()).map((row) => tenantShown(deps, row)),
-      differences: deps.connection.differences(),
     }),
   ),
   route(
@@ -82,7 +70,6 @@ export const tenantRoutes = [
     {
       id: 'addTenant',
       audit: 'tenant.add',
-      summary: 'Connects a tenant',
       body: z.strictObject({
         tid: storedText().max(64),
         name: name.optional(),
@@ -105,12 +92,9 @@ export const tenantRoutes = [
           throw new Problem(
             409,
             'Already connected',
-            `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`,
+            `${tid} is connected; cmb tenants shows it. Its proof of MFA is changed at /setup.`,
           )
-        const connected = await deps.store.findTenant(tid)
-        if (connected === undefined)
-          throw new Error('The tenant that was just connected is not there.')
-        return connected
+        return existing('tenant', await deps.store.findTenant(tid))
       }
       const details = { name, mfa_proof: proof ?? UNDECIDED }
       return tenantShown(
@@ -126,12 +110,10 @@ export const tenantRoutes = [
     {
       id: 'changeTenant',
       audit: 'tenant.change',
-      summary:
-        'Changes a tenant’s name, its limit on the age of an authentication, or who administers its users; what is left out stays',
       params,
       body: change,
-      answers: { 200: ok('A dry run, or changed.', z.union([dryRunOfChange, tenant])) },
-      rejects: [404, 409, 422],
+      answers: z.union([dryRunOfChange, tenant]),
+      rejects: [409, 422],
     },
     async ({
       deps,
@@ -147,7 +129,7 @@ export const tenantRoutes = [
       }
       const before = await deps.store.findTenant(tid)
       if (dry) {
-        if (before === undefined || before.removedAt !== undefined) throw NOT_CONNECTED(tid)
+        if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
         mayHaveAdministrators(deps, tid, wanted.administrators)
         return dryRunShown(
           deps,
@@ -157,11 +139,8 @@ export const tenantRoutes = [
       const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...wanted }))
       const row = await record(`tenant ${tid}`, { changed }, async () => {
         mayHaveAdministrators(deps, tid, wanted.administrators)
-        const after = (await deps.store.changeTenant({ tid, change: wanted }))
-          ? await deps.store.findTenant(tid)
-          : undefined
-        if (after === undefined) throw NOT_CONNECTED(tid)
-        return after
+        const isThere = await deps.store.changeTenant({ tid, change: wanted })
+        return existing('tenant', isThere ? await deps.store.findTenant(tid) : undefined)
       })
       return tenantShown(deps, row)
     },
@@ -171,12 +150,9 @@ export const tenantRoutes = [
     {
       id: 'removeTenant',
       audit: 'tenant.remove',
-      summary: 'Disconnects a tenant and revokes its users’ sessions',
       params,
-      answers: {
-        200: ok('Disconnected.', z.object({ tid: text, removed: z.literal(true), seq: z.int() })),
-      },
-      rejects: [404, 409],
+      answers: z.object({ tid: text, removed: z.literal(true), seq: z.int() }),
+      rejects: [409],
     },
     async ({ deps, caller, now, record, params: { tid } }) => {
       const details = tenantBefore(await deps.store.findTenant(tid))
@@ -188,7 +164,7 @@ export const tenantRoutes = [
             `No administrator could sign in without it. First choose another operator tenant at ${deps.config.opsOrigin}/setup.`,
           )
         const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now })
-        if (answer.outcome === 'unknown') throw NOT_CONNECTED(tid)
+        if (answer.outcome === 'unknown') throw noSuch('tenant')
         return answer
       }
       const { seq } = await record(`tenant ${tid}`, details, disconnect, (answer) => ({
@@ -202,11 +178,9 @@ export const tenantRoutes = [
     {
       id: 'resumeProbe',
       audit: 'tenant.resume_probe',
-      summary: 'Resumes the probe of a tenant that its alarm paused',
       may: 'operate',
       params,
-      answers: { 200: ok('Resumed.', z.object({ tid: text, resumed: z.literal(true) })) },
-      rejects: [404],
+      answers: z.object({ tid: text, resumed: z.literal(true) }),
     },
     async ({ deps, record, params: { tid } }) => {
       const paused = await probePause(deps.store, tid)
@@ -217,35 +191,13 @@ export const tenantRoutes = [
           throw new Problem(
             404,
             'Not paused',
-            `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`,
+            `The probe of ${tid} is not paused; cmb status names the paused ones.`,
           )
       })
       return { tid }
     },
   ),
-  route(
-    'GET /entra/manifest',
-    {
-      id: 'readManifest',
-      summary: 'Shows the manifest of the app registration that Entra needs',
-      query: z.strictObject({
-        tenants: z
-          .literal('several')
-          .optional()
-          .meta({ description: 'for users of more than one tenant' }),
-      }),
-      answers: { 200: ok('The manifest.', z.looseObject({})) },
-    },
-    ({ deps, query }) => appManifest(deps.config.issuer, { several: query.tenants === 'several' }),
-  ),
 ]
-
-const NOT_CONNECTED = (tid: string): Problem =>
-  new Problem(
-    404,
-    'No such tenant',
-    `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`,
-  )
 
 /**
  * Rejects administrators for the operator tenant, where only operators' app roles count.

@@ -4,12 +4,13 @@ import { Problem } from '../../clients/problem.ts'
 import type { Recording } from '../../clients/with-audit.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
+import { existing, noSuch } from '../acts/no-such.ts'
 import { withFirstUsers } from '../acts/revocations.ts'
 import { caseAndComment, dryRun, guid, idText, nullable, shape } from './fields.ts'
 import { preview } from './shapes.ts'
 import type { Fields } from './wire.ts'
 import type { Deps } from '../deps.ts'
-import { ok, route } from './route.ts'
+import { route } from './route.ts'
 
 /**
  * Exports what is stored about a user, and erases the user after signing them out everywhere. The
@@ -50,15 +51,8 @@ export const userRoutes = [
     {
       id: 'exportUser',
       audit: 'users.export',
-      summary:
-        'Exports what the broker holds about a user, in pages: send `next` back until it is null',
       body: exportRequest,
-      answers: {
-        200: ok(
-          'A page. It may be empty and have a next one.',
-          z.object({ sub: text, records: z.array(held), next: nullable }),
-        ),
-      },
+      answers: z.object({ sub: text, records: z.array(held), next: nullable }),
       rejects: [404],
     },
     ({ deps, record, body }) => exportPage(deps, record, body),
@@ -68,8 +62,6 @@ export const userRoutes = [
     {
       id: 'eraseUser',
       audit: 'users.erase',
-      summary:
-        'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
       body: z.union(
         [
           z.strictObject({ ...bySub, dry_run: dryRun }),
@@ -77,12 +69,10 @@ export const userRoutes = [
         ],
         'name sub, or tid and oid (GUIDs)',
       ),
-      answers: {
-        200: ok(
-          'Erased, or what it would end.',
-          z.union([z.object({ erased: z.literal(true), sub: text, seq: z.int() }), dryRunAnswer]),
-        ),
-      },
+      answers: z.union([
+        z.object({ erased: z.literal(true), sub: text, seq: z.int() }),
+        dryRunAnswer,
+      ]),
       rejects: [404],
     },
     async ({
@@ -100,7 +90,7 @@ export const userRoutes = [
       const why = { caseReference, comment }
       const erase = async () => {
         const answer = await deps.store.eraseUser({ sub, actor: caller.actor, ...why, now })
-        if (answer.outcome === 'unknown') throw noSuchUser()
+        if (answer.outcome === 'unknown') throw noSuch('user')
         return answer.committed.revocation.seq
       }
       const seq = await record(`subject ${sub}`, undefined, erase, (number) => ({ seq: number }))
@@ -132,7 +122,7 @@ async function exportPage(
   let cursor = first
   for (let acts = 0; acts < ACTS_IN_A_PAGE && records.length < RECORDS; acts++) {
     const page = await deps.store.exportUser({ sub, cursor, limit: ROWS_IN_AN_ACT })
-    if (page === undefined) throw noSuchUser()
+    if (page === undefined) throw noSuch('user')
     records.push(...page.records)
     cursor = page.next
     if (cursor === undefined) break
@@ -163,13 +153,6 @@ async function begin(
   return record(`subject ${sub}`, undefined, async () => ({ sub, cursor: undefined }))
 }
 
-const noSuchUser = (): Problem =>
-  new Problem(
-    404,
-    'No such user',
-    'No user has that sub, or that tenant and object id; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.',
-  )
-
 /** Returns the `sub` of a user. @throws Problem 404 */
 async function subOf(
   { store }: Deps,
@@ -179,6 +162,5 @@ async function subOf(
     'sub' in who
       ? await store.findSubject(who.sub)
       : await store.findSubjectByUser(who.tid, who.oid)
-  if (subject === undefined) throw noSuchUser()
-  return subject.sub
+  return existing('user', subject).sub
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { WebhookEndpoint } from '../../../db/types.ts'
-import { by, type Caller } from '../../clients/caller.ts'
 import { webAddress } from '../../clients/metadata-fields.ts'
 import { Problem } from '../../clients/problem.ts'
 import { newWebhookSecret, secretPlace } from '../../outbox/webhook-message.ts'
@@ -9,6 +8,7 @@ import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
 import { newId } from '../../runtime/ids.ts'
+import { existing, noSuch } from '../acts/no-such.ts'
 import type { Deps } from '../deps.ts'
 import { caseAndComment, named } from './fields.ts'
 import { ok, route } from './route.ts'
@@ -25,7 +25,7 @@ const include = z.array(z.enum(WEBHOOK_SWITCHES)).max(WEBHOOK_SWITCHES.length)
 const words = storedText().trim().min(1).max(200)
 const { state } = webhook.shape
 const withSecret = webhook
-  .extend({ secret: text.meta({ description: 'in this answer only' }) })
+  .extend({ secret: text.describe('in this answer only') })
   .meta({ id: 'WebhookWithSecret' })
 const settings = webhook.pick({
   url: true,
@@ -42,33 +42,17 @@ const withoutSecrets = (one: WebhookEndpoint) => ({
   formerSecretUntil: one.former?.until,
 })
 
-const noSuchWebhook = (): Problem =>
-  new Problem(
-    404,
-    'No such webhook',
-    'There is no webhook endpoint of that id; GET /admin/v1/webhooks (cmb webhooks list) lists them.',
-  )
-
 /** Returns an endpoint. @throws Problem 404 */
-async function known({ store }: Deps, id: string): Promise<WebhookEndpoint> {
-  const endpoint = await store.findWebhook(id)
-  if (endpoint === undefined) throw noSuchWebhook()
-  return endpoint
-}
+const known = async ({ store }: Deps, id: string): Promise<WebhookEndpoint> =>
+  existing('webhook', await store.findWebhook(id))
 
 /** Changes an endpoint. @throws Problem 404 */
-async function put(
-  deps: Deps,
+const put = async (
+  { store, clock }: Deps,
   id: string,
   change: Parameters<Deps['store']['changeWebhook']>[0]['change'],
-): Promise<WebhookEndpoint> {
-  const endpoint = await deps.store.changeWebhook({ id, change, now: deps.clock.now() })
-  if (endpoint === undefined) throw noSuchWebhook()
-  return endpoint
-}
-
-const changed = ({ log }: Deps, caller: Caller, id: string, how: string): void =>
-  log.info('webhook_changed', { webhook: id, how, ...by(caller) })
+): Promise<WebhookEndpoint> =>
+  existing('webhook', await store.changeWebhook({ id, change, now: clock.now() }))
 
 export const webhookRoutes = ({ config }: Pick<Deps, 'config'>) => {
   const url = webAddress('https://siem.example/broker', config.allowLoopbackTargets)
@@ -80,7 +64,6 @@ const adding = (url: ReturnType<typeof webAddress>) =>
     'POST /webhooks',
     {
       id: 'addWebhook',
-      summary: 'Adds a webhook endpoint; its secret is in this answer only',
       audit: 'webhook.add',
       body: z
         .strictObject({
@@ -95,10 +78,8 @@ const adding = (url: ReturnType<typeof webAddress>) =>
       answers: { 201: ok('Added.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, caller, now, record, body }) => {
+    ({ deps, now, record, body: { caseReference: _, comment: __, ...wanted } }) => {
       const id = `wh_${newId(deps.random)}`
-      const { url: to, description, events: types, include: fields, state: at } = body
-      const wanted = { url: to, description, events: types, include: fields, state: at }
       return record(`webhook ${id}`, settingsShown(wanted), async () => {
         const secret = newWebhookSecret(deps.random)
         const secretSealed = deps.sealer.seal(secretPlace(id), secret)
@@ -110,36 +91,28 @@ const adding = (url: ReturnType<typeof webAddress>) =>
             'Too many webhooks',
             'There are 20 webhook endpoints, which is the most. Remove one first.',
           )
-        changed(deps, caller, id, 'added')
         return { ...withoutSecrets(endpoint), secret }
       })
     },
   )
 
 const changing = (url: ReturnType<typeof webAddress>) => {
-  const change = {
-    url,
-    description: words.nullable(),
-    events,
-    include,
-    state,
-    cause: words.nullable(),
-  }
+  const text = words.nullable()
+  const change = z.strictObject({ url, description: text, events, include, state, cause: text })
   return route(
     'PATCH /webhooks/:id',
     {
       id: 'changeWebhook',
-      summary: 'Changes the given fields; disabling closes pending deliveries',
       audit: 'webhook.change',
       params: named,
       body: z
-        .strictObject({ ...z.strictObject(change).partial().shape, ...caseAndComment })
+        .strictObject({ ...change.partial().shape, ...caseAndComment })
         .meta({ id: 'WebhookChange' }),
       type: 'application/merge-patch+json',
-      answers: { 200: ok('As it is now.', webhook) },
-      rejects: [404, 422],
+      answers: webhook,
+      rejects: [422],
     },
-    async ({ deps, caller, record, params: { id }, body }) => {
+    async ({ deps, record, params: { id }, body }) => {
       const { caseReference: _, comment: __, ...wanted } = body
       const given = Object.entries(wanted).map(([name, value]) => [name, value ?? undefined])
       const before = await known(deps, id)
@@ -152,7 +125,6 @@ const changing = (url: ReturnType<typeof webAddress>) => {
             targetId: id,
             reason: 'The webhook endpoint was disabled.',
           })
-        changed(deps, caller, id, 'changed')
         return withoutSecrets(endpoint)
       })
     },
@@ -164,8 +136,7 @@ const STATIC = [
     'GET /webhooks',
     {
       id: 'listWebhooks',
-      summary: 'Lists webhook endpoints',
-      answers: { 200: ok('All of them.', z.object({ webhooks: z.array(webhook) })) },
+      answers: z.object({ webhooks: z.array(webhook) }),
     },
     async ({ deps }) => ({ webhooks: (await deps.store.listWebhooks()).map(withoutSecrets) }),
   ),
@@ -173,10 +144,8 @@ const STATIC = [
     'GET /webhooks/:id',
     {
       id: 'readWebhook',
-      summary: 'Shows one webhook endpoint',
       params: named,
-      answers: { 200: ok('The endpoint.', webhook) },
-      rejects: [404],
+      answers: webhook,
     },
     async ({ deps, params }) => withoutSecrets(await known(deps, params.id)),
   ),
@@ -184,21 +153,18 @@ const STATIC = [
     'DELETE /webhooks/:id',
     {
       id: 'removeWebhook',
-      summary: 'Removes a webhook endpoint and closes its pending deliveries',
       audit: 'webhook.remove',
       params: named,
       query: z.strictObject(caseAndComment),
-      answers: { 200: ok('Removed.', z.object({ id: text, removed: z.literal(true) })) },
-      rejects: [404],
+      answers: z.object({ id: text, removed: z.literal(true) }),
     },
-    async ({ deps, caller, record, params: { id } }) =>
+    async ({ deps, record, params: { id } }) =>
       record(`webhook ${id}`, settingsShown(await known(deps, id)), async () => {
-        if (!(await deps.store.removeWebhook(id))) throw noSuchWebhook()
+        if (!(await deps.store.removeWebhook(id))) throw noSuch('webhook')
         await deps.store.closeDeliveries({
           targetId: id,
           reason: 'The webhook endpoint was removed.',
         })
-        changed(deps, caller, id, 'removed')
         return { id }
       }),
   ),
@@ -206,8 +172,6 @@ const STATIC = [
     'POST /webhooks/:id/secrets',
     {
       id: 'rotateWebhookSecret',
-      summary:
-        'Adds a secret, which is in this answer only; both secrets sign until the overlap ends',
       audit: 'webhook.rotate_secret',
       params: named,
       body: z.strictObject({
@@ -216,13 +180,12 @@ const STATIC = [
           .min(0)
           .max(30 * 86_400)
           .default(86_400)
-          .meta({ description: 'how long the secret before signs too' }),
+          .describe('how long the secret before signs too'),
         ...caseAndComment,
       }),
       answers: { 201: ok('The new secret.', withSecret) },
-      rejects: [404],
     },
-    async ({ deps, caller, now, record, params: { id }, body: { overlapSeconds } }) => {
+    async ({ deps, now, record, params: { id }, body: { overlapSeconds } }) => {
       const { secretSealed: sealed } = await known(deps, id)
       return record(`webhook ${id}`, { overlap_seconds: overlapSeconds }, async () => {
         const secret = newWebhookSecret(deps.random)
@@ -230,7 +193,6 @@ const STATIC = [
           secretSealed: deps.sealer.seal(secretPlace(id), secret),
           former: overlapSeconds === 0 ? undefined : { sealed, until: now + overlapSeconds },
         })
-        changed(deps, caller, id, 'secret_rotated')
         return { ...withoutSecrets(endpoint), secret }
       })
     },
@@ -239,13 +201,12 @@ const STATIC = [
     'POST /webhooks/:id/test',
     {
       id: 'testWebhook',
-      summary: 'Sends a test event to a webhook endpoint',
       audit: 'webhook.test',
       params: named,
       answers: {
         202: ok('Its delivery, which shows how it went.', z.object({ delivery_id: text })),
       },
-      rejects: [404, 409],
+      rejects: [409],
     },
     async ({ deps, record, params: { id } }) => {
       await known(deps, id)

@@ -17,7 +17,7 @@ const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown'
 export async function checksPage(request: SetupRequest): Promise<Response> {
   const [tenants, findings] = await Promise.all([
     allSeen(request.deps.store),
-    request.checks.look({ fresh: true, which: ({ setup }) => setup === true }),
+    request.checks.look({ fresh: true, which: ({ question }) => question !== undefined }),
   ])
   return setupPage(
     request,
