@@ -28,15 +28,15 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
       )}
       <details open={chosen === undefined}>
         <summary>Choose what proves MFA</summary>
-        <p class="soft">
-          Case Manager admits no user without a second factor. Microsoft has several ways to prove
-          one; choose the one that is true in this tenant.
-        </p>
         <Form
           request={request}
           action={`/setup/tenants/${row.tid}/proof`}
           button="Ask its administrator to assert it"
         >
+          <p class="soft">
+            Case Manager admits no user without a second factor. Microsoft has several ways to prove
+            one; choose the one that is true in this tenant.
+          </p>
           <Choices
             legend="What proves it"
             name="kind"

@@ -28,7 +28,11 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
   const { row } = seen
   const path = `/setup/tenants/${row.tid}`
   const operates = request.deps.connection.current().operatorTenant === row.tid
-  const findings = await request.checks.look({ which: ({ id }) => SHOWN.has(id) })
+  const found = await request.checks.look({ which: ({ id }) => SHOWN.has(id) })
+  // A fix that only names this page says nothing here.
+  const findings = found
+    .filter(({ tid }) => tid === row.tid)
+    .map((one) => (one.fix?.includes(path) ? { ...one, fix: undefined } : one))
   return setupPage(
     request,
     { title: nameOf(row), result: resultOf(request.c) },
@@ -43,9 +47,9 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
           ],
         ]}
       />
-      <Findings findings={findings.filter(({ tid }) => tid === row.tid)} />
-      <ItsPage request={request} seen={seen} />
+      <Findings findings={findings} />
       <Proof request={request} seen={seen} />
+      <ItsPage request={request} seen={seen} />
       <Settings request={request} seen={seen} />
       {operates ? null : (
         <Sure
@@ -73,9 +77,8 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
 
 /** The link to the page on which an administrator of the tenant takes its steps. */
 function ItsPage({ request: { deps, now }, seen }: { request: SetupRequest; seen: Seen }) {
-  const { tid, consentConfirmedAt } = seen.row
-  const href = invitationAddress(deps, tid, now)
-  const remains = consentConfirmedAt === undefined || proofToAssert(seen) !== undefined
+  const href = invitationAddress(deps, seen.row.tid, now)
+  const remains = proofToAssert(seen) !== undefined
   return (
     <>
       <p>
