@@ -87,7 +87,8 @@ export const clientRoutes = [
       answers: z.union([dryRunOfChange, client]),
       rejects: [409, 422],
     },
-    async ({ wire: { dry_run: dry, client_id: _, ...wire }, ...asked }) => {
+    async (asked) => {
+      const { dry_run: dry, client_id: _, ...wire } = asked.wire
       const { deps, caller } = asked
       const before = await known(deps, asked.params.id)
       const merged = Object.entries({ ...toWire(before), ...wire }).filter(

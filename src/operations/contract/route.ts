@@ -116,6 +116,44 @@ export interface Route<At extends string = string, Member = unknown, Shown = unk
 type Shown<A extends Answers> = Row<AnswerOf<A>> | AnswerOf<A> | Response
 type KeyOf<T> = T extends unknown ? keyof T & string : never
 
+/** Returns the description of an act for the document of the API, and the right that it needs. */
+function describe(
+  at: keyof typeof SUMMARIES,
+  act: Act<z.ZodObject, z.ZodObject, z.ZodType, Answers>,
+) {
+  const {
+    rejects = [],
+    body,
+    may,
+    repeatable,
+    here,
+    audit: _,
+    type = 'application/json',
+    ...about
+  } = act
+  const elsewhere = here === undefined ? '' : '; only by the socket on the broker’s own machine'
+  const summary = `${SUMMARIES[at]}${elsewhere}`
+  const answers: Record<number, Answer> =
+    act.answers instanceof z.ZodType ? { 200: ok(summary, act.answers) } : act.answers
+  const need: Right = may ?? (at.startsWith('GET') ? 'audit' : 'administer')
+  const statuses = [
+    ...(act.params ? [404] : []),
+    ...rejects,
+    ...(repeatable ? [422] : []),
+    ...(body ? [413, 415] : []),
+  ]
+  const description = {
+    ...about,
+    summary,
+    tag: 'admin' as const,
+    security: [{ admin: [`broker:${need}`] }],
+    ...(body !== undefined && { body: { [type]: body } }),
+    ...(repeatable && { headers: IDEMPOTENCY }),
+    answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
+  }
+  return { need, description, answers }
+}
+
 /**
  * Defines a route. The codec writes the result under the names of the wire.
  * @param at the method, and the path below /admin/v1
@@ -132,36 +170,8 @@ export function route<
   answer: (asked: Asked<P, Q, B>) => Shown<A> | Promise<Shown<A>>,
 ): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, AnswerOf<A>> {
   const [method = '', path = ''] = at.split(' ')
-  const {
-    rejects = [],
-    body,
-    type = 'application/json',
-    may,
-    repeatable,
-    audit,
-    here,
-    ...about
-  } = act
-  const elsewhere = here === undefined ? '' : '; only by the socket on the broker’s own machine'
-  const summary = `${SUMMARIES[at]}${elsewhere}`
-  const answers: Record<number, Answer> =
-    act.answers instanceof z.ZodType ? { 200: ok(summary, act.answers) } : act.answers
-  const need: Right = may ?? (method === 'GET' ? 'audit' : 'administer')
-  const statuses = [
-    ...(act.params ? [404] : []),
-    ...rejects,
-    ...(repeatable ? [422] : []),
-    ...(body ? [413, 415] : []),
-  ]
-  const description = {
-    ...about,
-    summary,
-    tag: 'admin' as const,
-    security: [{ admin: [`broker:${need}`] }],
-    ...(body !== undefined && { body: { [type]: body } }),
-    ...(repeatable && { headers: IDEMPOTENCY }),
-    answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
-  }
+  const { need, description, answers } = describe(at, act)
+  const { body, repeatable, audit, here } = act
   const [[status, [, content]] = ['', ['']]] = Object.entries(answers)
   const mount = (api: Hono<AdminEnv>, needs: Parameters<Route>[1]): void => {
     const handler = async (c: Context<AdminEnv>): Promise<Response> => {

@@ -78,7 +78,8 @@ const adding = (url: ReturnType<typeof webAddress>) =>
       answers: { 201: ok('Added.', withSecret) },
       rejects: [409, 422],
     },
-    ({ deps, now, record, body: { caseReference: _, comment: __, ...wanted } }) => {
+    ({ deps, now, record, body }) => {
+      const { caseReference: _, comment: __, ...wanted } = body
       const id = `wh_${newId(deps.random)}`
       return record(`webhook ${id}`, settingsShown(wanted), async () => {
         const secret = newWebhookSecret(deps.random)
