@@ -328,7 +328,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     })
     const rows = (await type(['status'])).out
       .split('\n')
-      .filter((line) => line.startsWith(hostname()) && line.includes('s ago'))
+      .filter((line) => line.startsWith(hostname()) && line.includes(version()))
     expect(rows).toHaveLength(2)
     const olga = await atConsole(b, 'operator')
     const page = (await olga.get('/ops')).text

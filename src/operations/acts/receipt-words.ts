@@ -3,7 +3,7 @@ import type { receipt } from '../contract/shapes.ts'
 
 /** Says in words what a receipt claims, for the console and `cmb`. */
 
-type Receipt = z.output<typeof receipt>
+export type Receipt = z.output<typeof receipt>
 
 const BY = {
   report: 'confirmed by its guards',

@@ -1,4 +1,5 @@
 import type { WireSelector } from '../../protocol/selector.ts'
+import { claimWords, type Receipt, receiptWords } from '../acts/receipt-words.ts'
 import { misused } from './broker.ts'
 import {
   BEFORE,
@@ -15,7 +16,7 @@ import {
 import { subOf, USER_NAME } from './locks.ts'
 import { readPast } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
-import { inWords } from './show.ts'
+import { inWords, timeMs } from './show.ts'
 
 interface RevokeOptions extends Agreeing {
   user?: string
@@ -92,6 +93,12 @@ async function selectorOf(called: Called<RevokeOptions>): Promise<WireSelector> 
 
 const [since, until] = period(readPast)
 
+const claimsOf = (receipt: Receipt) =>
+  receipt.participants.map((one) => {
+    const [state, nothingAfter, guards] = claimWords(receipt, one, timeMs)
+    return { client_id: one.client_id, state, nothing_after: nothingAfter, guards }
+  })
+
 /** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
 export const revocationCommands = group(
   'revocations',
@@ -130,14 +137,14 @@ export const revocationCommands = group(
       inWords(
         {
           ...rest,
-          receipt: receipt === null ? 'no longer kept' : receipt.final ? 'final' : 'not final yet',
-          participants: receipt?.participants ?? [],
+          receipt: receipt === null ? 'no longer kept' : receiptWords(receipt),
+          participants: receipt === null ? [] : claimsOf(receipt),
           deliveries: deliveries.flatMap(({ attempts, ...one }) =>
             (attempts?.length ? attempts : [undefined]).map((attempt) => ({ ...one, ...attempt })),
           ),
         },
         {
-          participants: ['client_id', 'state', 'by', 'no_later_than_ms', 'guards'],
+          participants: ['client_id', 'state', 'nothing_after', 'guards'],
           deliveries: [
             'client_id',
             'state',
