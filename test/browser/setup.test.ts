@@ -141,7 +141,10 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   // The page shows what is registered.
   await press('What to register')
   await look(page, 'setup-register')
-  const manifest = JSON.parse((await type(['entra', 'manifest'])).out) as {
+  const link = page.getByRole('link', { name: 'Script for one tenant' })
+  const address = new URL((await link.getAttribute('href')) ?? '', page.url()).href
+  const script = await (await page.request.get(address)).text()
+  const manifest = JSON.parse(/<<'JSON'\n([^]*?)\nJSON\n/.exec(script)?.[1] ?? '') as {
     web: { redirectUris: string[]; logoutUrl: string }
   }
   Object.assign(entra.world.apps.get(APP_CLIENT_ID) ?? {}, manifest.web)
