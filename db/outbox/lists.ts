@@ -1,7 +1,7 @@
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
-import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
+import { castTo, columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts } from '../schema.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import { DELIVERY_STATES, oldestPending } from './counts.ts'
@@ -32,24 +32,37 @@ type Counts = {
 /** The place before the newest delivery. */
 const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, clientId: '', id: '' }
 
+/**
+ * Reads one range of an index for each state, in one statement, so that a delivery whose state
+ * changes meanwhile is listed once.
+ */
+const ranges = <P extends Page & { state: string | null }>(
+  index: string,
+  range: (p: Takes<P>) => SQL,
+) =>
+  query(deliveryFields, (p: Takes<P>, f) => {
+    const wanted = castTo('text', p.state as SQL<string>)
+    const its = DELIVERY_STATES.map((state) => {
+      const name = sql.raw(`'${state}'`)
+      return sql`SELECT * FROM (SELECT ${f} FROM ${deliveries}${indexedBy(index)} WHERE ${deliveries.state} = ${name}
+        AND (${wanted} IS NULL OR ${wanted} = ${name}) AND ${range(p)} LIMIT ${p.limit}) AS ${sql.identifier(state)}`
+    })
+    return sql.join(its, sql` UNION ALL `)
+  })
 const falling = (p: Takes<Page>) =>
-  sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) < (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs} DESC, ${deliveries.id} DESC LIMIT ${p.limit}`
-const ofState = query(
-  deliveryFields,
-  (p: Takes<Page & { state: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
-)
-const ofClient = query(
-  deliveryFields,
-  (p: Takes<Page & { state: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')} WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${falling(p)}`,
+  sql`(${deliveries.createdAtMs}, ${deliveries.id}) < (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs} DESC, ${deliveries.id} DESC`
+const ofAll = ranges('deliveries_by_time', falling)
+const ofClient = ranges(
+  'deliveries_by_state',
+  (p) => sql`${deliveries.clientId} = ${p.clientId} AND ${falling(p)}`,
 )
 // All deliveries of a revocation have the same `createdAtMs`, so they go by client.
-const ofSeq = query(
-  deliveryFields,
-  (p: Takes<Page & { seq: number; state: string }>, f) =>
-    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} AND ${deliveries.state} = ${p.state}
-      AND (${deliveries.clientId}, ${deliveries.id}) > (${p.clientId}, ${p.id}) ORDER BY ${deliveries.clientId}, ${deliveries.id} LIMIT ${p.limit}`,
+const ofSeq = ranges<Page & { state: string | null; seq: number }>(
+  'deliveries_by_seq',
+  (
+    p,
+  ) => sql`${deliveries.seq} = ${p.seq} AND (${deliveries.clientId}, ${deliveries.id}) > (${p.clientId}, ${p.id})
+    ORDER BY ${deliveries.clientId}, ${deliveries.id}`,
 )
 const placeOf = query(
   { atMs: deliveries.createdAtMs, ...columnsOf(deliveries, 'clientId', 'id') },
@@ -96,15 +109,15 @@ const byClient = (a: DeliveryRow, b: DeliveryRow): number =>
 export function* listDeliveries({ seq, clientId, before, ...asked }: Asked): Act<Delivery[]> {
   const place = before === undefined ? FIRST : yield* placeOf.get({ id: before })
   if (place === undefined) return []
-  const rows: DeliveryRow[] = []
-  for (const state of asked.state === undefined ? DELIVERY_STATES : [asked.state]) {
-    const page = { ...asked, ...place, state, clientId: clientId ?? place.clientId }
-    if (seq !== undefined) rows.push(...(yield* ofSeq.all({ ...page, seq })))
-    else rows.push(...(yield* (clientId === undefined ? ofState : ofClient).all(page)))
-  }
+  const { limit, state = null } = asked
+  const page = { ...place, state, limit, clientId: clientId ?? place.clientId }
+  const rows =
+    seq === undefined
+      ? yield* (clientId === undefined ? ofAll : ofClient).all(page)
+      : yield* ofSeq.all({ ...page, seq })
   return rows
     .filter((row) => (clientId ?? row.clientId) === row.clientId)
     .sort(seq === undefined ? byTime : byClient)
-    .slice(0, asked.limit)
+    .slice(0, limit)
     .map(deliveryOf)
 }

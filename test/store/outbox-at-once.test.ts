@@ -1,6 +1,12 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { Client } from 'pg'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { listDeliveries } from '../../db/outbox/lists.ts'
+import { connectionConfig } from '../../db/postgres/connect.ts'
+import { runAct } from '../../db/postgres/executor.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import { PURGED_LATE, type AttemptResult, type DeliveryState } from '../../db/types.ts'
+import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { bench, benches, expectOutcome, signHeads, STORES, T0, type Bench } from './fixture.ts'
 
 /**
@@ -372,3 +378,40 @@ describe.each(STORES)('whatever workers and operators do at once, on %s', (_name
     await fc.assert(property, { numRuns: 12 })
   })
 })
+
+test.skipIf(!HAS_POSTGRES)(
+  'a list on Postgres has each delivery once, though its state changes while it is read',
+  async () => {
+    const database = await createDatabase()
+    const b = await bench({
+      open: (nowMs) => openPostgresStore({ url: database.url, nowMs }),
+      remove: () => database.drop(),
+    })
+    const client = new Client(connectionConfig(database.url))
+    await client.connect()
+    onTestFinished(async () => {
+      await client.end()
+      await b.close()
+    })
+    const [id = ''] = await pending(b, 'sydney')
+    const { seq } = (await b.store.findDelivery(id)) ?? {}
+    const listed = async (change: () => Promise<unknown>) => {
+      const changing: Parameters<typeof runAct>[0] = {
+        async query(one) {
+          const answer = await client.query<Record<string, unknown>>(one)
+          await change()
+          return answer
+        },
+      }
+      const sources = { nowMs: () => MS, newId: () => id }
+      const { value } = await runAct(changing, sources, listDeliveries({ seq, limit: 9 }))
+      return value.map((one) => one.id)
+    }
+    const fail = () => b.store.recordDelivery({ id, result: result(1, 'failed') })
+    const redrive = () => b.store.redrive({ id })
+    expect(await listed(fail)).toEqual([id])
+    expect(await stateOf(b, id)).toBe('failed')
+    expect(await listed(redrive)).toEqual([id])
+    expect(await stateOf(b, id)).toBe('pending')
+  },
+)
