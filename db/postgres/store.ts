@@ -197,8 +197,8 @@ type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 const ownActs = (pool: Connections, url: string): OwnActs => ({
   async brokers() {
     const { rows } = await pool.query<BrokerProcess>(
-      `SELECT id, kind, work, host, version, started_at_ms AS "startedAtMs", seen_at_ms AS "seenAtMs" FROM processes
-        ORDER BY started_at_ms, id LIMIT 1000`,
+      `SELECT id, kind, work, host, version, started_at_ms AS "startedAtMs", seen_at_ms AS "seenAtMs"
+        FROM (SELECT * FROM processes ORDER BY seen_at_ms DESC LIMIT 1000) AS latest ORDER BY started_at_ms, id`,
     )
     return rows
   },

@@ -247,6 +247,20 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     })
   })
 
+  test('the brokers that run are listed, however many others were killed', async () => {
+    const database = await createDatabase()
+    onTestFinished(() => database.drop())
+    const { a, b } = await twoBrokers({}, database.url)
+    await sql(
+      database.url,
+      `INSERT INTO broker.processes (id, kind, work, host, version, started_at_ms, seen_at_ms)
+        SELECT 'killed-' || n, 'broker', 'all', 'here:1', '1.0.0', ${a.clock.nowMs() - 86_400_000} + n, ${a.clock.nowMs() - 86_400_000} + n
+        FROM generate_series(1, 1000) AS n`,
+    )
+    const ids = (await a.store.brokers()).map(({ id }) => id)
+    expect(ids).toEqual(expect.arrayContaining([a.store.processId, b.store.processId]))
+  })
+
   test('work that neither broker does, nor a worker, is a failed check that names it; a worker that does it ends the failure', async () => {
     const { a } = await twoBrokers({
       config: { work: ['deliveries', 'probe', 'microsoft', 'expiry'] },
