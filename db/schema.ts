@@ -755,8 +755,8 @@ export const clientSecrets = sqliteTable(
 )
 
 /**
- * The logout addresses of clients. A target gets revocations up to `removed_seq`, including those
- * whose fan-out was pending when it was removed.
+ * The logout addresses of clients. A target gets the revocations after `added_seq` and up to
+ * `removed_seq`, including those whose fan-out was pending when it was removed.
  */
 export const targets = sqliteTable(
   'targets',
@@ -764,6 +764,7 @@ export const targets = sqliteTable(
     targetId: text('target_id').primaryKey(),
     clientId: text('client_id').notNull(),
     uri: text().notNull(),
+    addedSeq: integer('added_seq').notNull(),
     removedSeq: integer('removed_seq'),
   },
   (t) => [uniqueIndex('targets_by_client').on(t.clientId, t.uri)],

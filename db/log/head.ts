@@ -40,7 +40,7 @@ export function* head(): Act<number> {
  */
 export const lockHead = (): Act<unknown> => headLock.get({})
 /**
- * Returns the head against which a session is opened. No revocation commits between this and the
+ * Returns the head against which a session is opened or a target added. No revocation commits between this and the
  * act's own commit: an earlier one is visible to the act, and a later one finds the session's row.
  */
 export function* headOfOpening(): Act<number> {

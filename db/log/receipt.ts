@@ -10,6 +10,7 @@ import {
   revocations,
   securityEvents,
   sessions,
+  targets,
 } from '../schema.ts'
 import type { LoggedRevocation } from '../types.ts'
 import { findRevocation } from './revocations.ts'
@@ -64,6 +65,11 @@ const tokens = query(
     sql`SELECT ${f} FROM ${deliveries} LEFT JOIN deliveries AS later ON later.id = ${deliveries.supersededBy}
       WHERE ${deliveries.seq} = ${withoutReprepare(p.seq)} AND ${deliveries.kind} = 'logout_token' GROUP BY ${deliveries.clientId}`,
 )
+const addressed = query(
+  columnsOf(targets, 'clientId'),
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT DISTINCT ${f} FROM ${targets} WHERE ${targets.addedSeq} < ${p.seq} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${p.seq})`,
+)
 
 /** Records when revocations were acknowledged. The first time that is written stays. */
 export const acknowledge = (list: { seq: number; atMs: number }[]): Act<unknown> =>
@@ -77,6 +83,8 @@ export interface ReceiptRows {
   leases: RowOf<typeof leaseFields>[]
   /** The logout tokens by client; empty where the revocation concerns more than one user. */
   tokens: { clientId: string; undelivered: number; deliveredAtMs: number }[]
+  /** The clients that had a logout address. */
+  addressed: string[]
 }
 
 /** Returns the clients of a revocation's sessions. Undefined: the sessions are no longer kept. */
@@ -112,5 +120,6 @@ export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
   return {
     ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },
     tokens: isNarrow ? yield* tokens.all({ seq }) : [],
+    addressed: (yield* addressed.all({ seq })).map(({ clientId }) => clientId),
   }
 }

@@ -503,6 +503,7 @@ CREATE TABLE `targets` (
 	`target_id` text PRIMARY KEY NOT NULL,
 	`client_id` text NOT NULL,
 	`uri` text NOT NULL,
+	`added_seq` integer NOT NULL,
 	`removed_seq` integer
 );
 --> statement-breakpoint

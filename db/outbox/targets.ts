@@ -7,8 +7,9 @@ import { targets } from '../schema.ts'
  * under its own id, which is its `clientId` too.
  */
 
-export const addTarget = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
-  insertInto(targets, pick(p, 'targetId', 'clientId', 'uri')),
+type Target = { targetId: string; clientId: string; uri: string; addedSeq: number }
+export const addTarget = command((p: Takes<Target>) =>
+  insertInto(targets, pick(p, 'targetId', 'clientId', 'uri', 'addedSeq')),
 )
 export const moveTarget = command(
   (p: Takes<{ targetId: string; uri: string }>) =>

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, query, type RowOf, type Takes } from '../engine/statement.ts'
-import { head } from '../log/head.ts'
+import { headOfOpening } from '../log/head.ts'
 import { addTarget, removeTarget } from '../outbox/targets.ts'
 import { clients, targets } from '../schema.ts'
 
@@ -26,8 +26,8 @@ const ofClient = query(
     sql`SELECT ${f} FROM ${targets} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.removedSeq} IS NULL`,
 )
 const restore = command(
-  (p: Takes<{ clientId: string; uri: string }>) =>
-    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
+  (p: Takes<{ clientId: string; uri: string; addedSeq: number }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { addedSeq: p.addedSeq, removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
 )
 
 /**
@@ -49,10 +49,12 @@ export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
  */
 export function* replaceTargets(clientId: string, uris: readonly string[]): Act<void> {
   const present = yield* ofClient.all({ clientId })
-  const seq = yield* head()
+  const seq = yield* headOfOpening()
   for (const { targetId, uri } of present)
     if (!uris.includes(uri)) yield* removeTarget.run({ targetId, seq })
-  for (const uri of uris)
-    if ((yield* restore.run({ clientId, uri })) === 0)
-      yield* addTarget.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
+  for (const uri of uris.filter((one) => !present.some((target) => target.uri === one))) {
+    const added = { clientId, uri, addedSeq: seq }
+    if ((yield* restore.run(added)) === 0)
+      yield* addTarget.run({ ...added, targetId: targetIdOf(clientId, uri) })
+  }
 }

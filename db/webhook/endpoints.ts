@@ -120,7 +120,9 @@ export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefine
 export function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
   if ((yield* all.all({})).length >= MOST) return false
   yield* insert.run(rowOf(endpoint))
-  yield* addTarget.run({ targetId: endpoint.id, clientId: endpoint.id, uri: endpoint.url })
+  yield* addTarget.run({
+    ...{ targetId: endpoint.id, clientId: endpoint.id, uri: endpoint.url, addedSeq: 0 },
+  })
   return true
 }
 

@@ -63,7 +63,7 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
       const claim =
         lease !== undefined && listening > 0
           ? guardsClaim(deps, { ...lease, seq }, leaseSeconds * 1000, acknowledgedAtMs)
-          : tokensClaim(deps, rows, clientId, lease)
+          : tokensClaim(rows, clientId, lease)
       return {
         clientId,
         leaseSeconds,
@@ -103,20 +103,17 @@ function guardsClaim(
  * user only the totals are known.
  */
 function tokensClaim(
-  { clients }: ReceiptDeps,
-  { revocation: { seq, fanOut, totals }, clientIds, tokens }: ReceiptRows,
+  { revocation: { seq, fanOut, totals }, tokens, addressed }: ReceiptRows,
   clientId: string,
   lease: Lease | undefined,
 ): Claim {
   const own = tokens.find((row) => row.clientId === clientId)
   const { delivered, ...others } = totals
-  const hasTokens =
-    clientIds === undefined
-      ? (clients.find(clientId)?.metadata.logoutUris.length ?? 0) > 0
-      : tokens.length === 0
   const areDelivered =
     own === undefined
-      ? hasTokens && delivered > 0 && Object.values(others).every((count) => count === 0)
+      ? addressed.includes(clientId) &&
+        delivered > 0 &&
+        Object.values(others).every((count) => count === 0)
       : own.undelivered === 0
   const { leastReported = seq } = lease ?? {}
   return areDelivered && fanOut === 'complete' && leastReported >= seq

@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { receiptOf } from '../../src/revocation/receipt.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
@@ -185,4 +187,26 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
       ...members.participants.slice(2),
     ],
   })
+})
+
+test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {
+  const rig = await createRig()
+  const cities = [await rig.register('Perth'), await rig.register('Darwin', { logoutUris: [] })]
+  const { session } = await rig.openSession()
+  for (const city of cities) await rig.signInAt(session.sid, city)
+  await revoke(rig.deps, {
+    ...{ selector: { kind: 'everything' }, reason: 'administrator', now: rig.clock.now() },
+    actor: { kind: 'operator', id: 'olga' },
+  })
+  while ((await rig.store.fanOutPending({ limit: 100 })).more);
+  await delivered(rig, 'perth')
+  const states = async () =>
+    (await receiptOf(rig.deps, 1))?.participants.map(({ clientId, state }) => [clientId, state])
+  const claimed = [
+    ['darwin', 'not_bounded'],
+    ['perth', 'confirmed'],
+  ]
+  expect(await states()).toEqual(claimed)
+  await rig.register('Darwin')
+  expect(await states()).toEqual(claimed)
 })

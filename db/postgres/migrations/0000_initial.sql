@@ -466,6 +466,7 @@ CREATE TABLE "broker"."targets" (
 	"target_id" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"client_id" text COLLATE "C" NOT NULL,
 	"uri" text COLLATE "C" NOT NULL,
+	"added_seq" bigint NOT NULL,
 	"removed_seq" bigint
 );
 --> statement-breakpoint
