@@ -211,6 +211,18 @@ describe('in their own tenant', () => {
     expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])
   })
 
+  test('no filter of an address tells them whom the broker knows in another tenant', async () => {
+    const { browser } = await scene()
+    await rig.openSession({ user: { ...CAROL, oid: UMA.oid, name: 'Carol Cooper' } })
+    const seen = async (who: string) => {
+      const { status, text } = await browser.get(`/tenant/audit?actor=${who}`)
+      return [status, text]
+    }
+    const nobody = await seen('nobody')
+    for (const who of ['carol', 'contoso', 'Sydney', 'sydney'])
+      expect([who, ...(await seen(who))]).toEqual([who, ...nobody])
+  })
+
   test('beyond the limit no list is downloaded, and none is in the audit log; pages are not limited', async () => {
     const { browser } = await scene()
     const [most, answers] = [20, [] as number[]]
