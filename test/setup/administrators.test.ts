@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { connect, CONTOSO, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import {
+  connect,
+  connected,
+  CONTOSO,
+  createWorld,
+  FABRIKAM,
+  OPS,
+  signInAsAdam,
+  tenantPath,
+} from './world.ts'
 
 test('the name of a tenant, and who administers another tenant, are set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
   const world = await createWorld()
@@ -37,4 +46,29 @@ test('the name of a tenant, and who administers another tenant, are set on its p
   await browser.submitTo(own, path, { name: 'Contoso' })
   expect((await rig.store.findTenant(CONTOSO.tid))?.name).toBe('Contoso')
   expect((await rig.store.findTenant(FABRIKAM.tid))?.name).toBe('Fabrikam')
+})
+
+test('a form whose content is no longer kept after a fresh sign-in changes nothing', async () => {
+  const world = await createWorld()
+  const { browser, clock, rig } = world
+  await connected(world)
+  await signInAsAdam(world)
+  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
+    tid: FABRIKAM.tid,
+    name: 'Fabrikam',
+  })
+  const administrators = 'app_role'
+  await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { administrators } })
+  const page = await browser.get(OPS + tenantPath(FABRIKAM.tid))
+  const path = `${tenantPath(FABRIKAM.tid)}/settings`
+  clock.ahead = 400
+  const waits = await browser.submitTo(page, path, { name: 'Fabrikam Ltd' })
+  expect([waits.status, waits.title]).toEqual([403, 'Please sign in again'])
+  clock.ahead = 0
+  const late = await browser.submitTo(waits, path, { typed_before: 'expired' })
+  expect([late.status, late.text]).toEqual([403, expect.stringContaining('the page is too old')])
+  expect(await rig.store.findTenant(FABRIKAM.tid)).toMatchObject({
+    name: 'Fabrikam',
+    administrators,
+  })
 })

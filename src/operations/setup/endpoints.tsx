@@ -66,8 +66,8 @@ export function setupEndpoints(
       formLimit,
       entering(async (request) => {
         const sent = await formOf(request.c)
-        if (!formHolds(request, sent)) return notOurForm(request)
-        const form = withTypedBefore(request, sent)
+        const form = formHolds(request, sent) ? withTypedBefore(request, sent) : undefined
+        if (form === undefined) return notOurForm(request)
         return request.visitor.fresh ? act(request, form) : freshFirst(request, form)
       }),
     )

@@ -47,17 +47,20 @@ const TYPED_FIELD = 'typed_before'
 const TYPED_SECONDS = 900
 const typedPlace = ({ key }: Visitor): string => `setup/typed/${key}`
 
-/** Returns a form that was sent, with what the visitor typed before in fields that are empty now. */
+/**
+ * Returns a form that was sent, with what the visitor typed before in fields that are empty now.
+ * Undefined if nothing else was sent, and what was typed before is no longer kept.
+ */
 export function withTypedBefore(
   { deps, visitor, now }: SetupRequest,
   sent: URLSearchParams,
-): URLSearchParams {
+): URLSearchParams | undefined {
   const sealed = sent.get(TYPED_FIELD) ?? undefined
   const before = openUntil(deps.sealer, typedPlace(visitor), sealed, now)
   const form = new URLSearchParams(before as Record<string, string> | undefined)
   for (const [name, value] of sent) if (value !== '' || !form.has(name)) form.set(name, value)
   for (const name of [CSRF_FIELD, TYPED_FIELD]) form.delete(name)
-  return form
+  return sealed !== undefined && form.size === 0 ? undefined : form
 }
 
 /**
