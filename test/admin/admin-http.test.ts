@@ -54,6 +54,27 @@ describe('the admin API over HTTP', () => {
     expect(answer.headers.get('www-authenticate')).toContain('Bearer')
   })
 
+  test('no operator acknowledges that a part of the broker is down: /readyz goes on saying it', async () => {
+    const token = await tokenFor('broker:operate')
+    rig.queue.up = false
+    const { problems } = (await call(token, 'GET', '/status')).body as {
+      problems: { id: string; check: string }[]
+    }
+    const { id = '' } = problems.find(({ check }) => check === 'queue') ?? {}
+    expect(await call(token, 'POST', `/problems/${id}/acknowledge`)).toMatchObject({
+      status: 409,
+      body: { title: 'This cannot be acknowledged' },
+    })
+    const ready = await rig.opsApp.request('/readyz')
+    expect(await ready.json()).toMatchObject({
+      status: 'degraded',
+      verdict: '1 thing needs you today',
+      checks: expect.arrayContaining([
+        expect.objectContaining({ check: 'queue', state: 'failed' }),
+      ]) as unknown,
+    })
+  })
+
   test('broker:operate reads and redrives; what changes anything else is rejected', async () => {
     const token = await tokenFor('broker:operate')
     for (const path of [

@@ -39,8 +39,12 @@ export async function acknowledgeAs(
   const one = problems.find((each) => each.id === id)
   if (one === undefined)
     throw new Problem(404, 'No such problem', 'GET /admin/v1/status (cmb status) lists them.')
-  if (one.urgency === 'now')
-    throw new Problem(409, 'This cannot be acknowledged', 'It needs an operator now.')
+  if (!one.acknowledgeable)
+    throw new Problem(
+      409,
+      'This cannot be acknowledged',
+      'It needs an operator now, or a part of the broker is down by it.',
+    )
   const { kind, id: by } = caller.actor
   const entry = {
     act: 'problem.acknowledge',

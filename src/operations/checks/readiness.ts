@@ -67,7 +67,7 @@ export async function readinessOf(
   }
   const problems = await Promise.all(
     problemsOf(wrong, checks).map(async (one) => {
-      const by = known.find(({ id }) => id === one.id)?.actor
+      const by = one.acknowledgeable ? known.find(({ id }) => id === one.id)?.actor : undefined
       return {
         ...one,
         about: one.about.map(nameOf),
@@ -121,11 +121,14 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
       if (one === undefined) return []
       const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
       const about = group.flatMap((each) => each.about ?? [])
+      const urgency = urgencyOf(one)
+      const isDown = one.state === 'failed' && PART_OF.has(one.check)
       return [
         {
           id: problemId({ ...one, about }),
           check: one.check,
-          urgency: urgencyOf(one),
+          urgency,
+          acknowledgeable: urgency !== 'now' && !isDown,
           found: one.found,
           fix: one.fix,
           runbook: one.runbook,

@@ -117,14 +117,14 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
           <strong>What to do:</strong> {fix}
         </p>
       )}
-      {urgency === 'now' || problem.acknowledged_by !== undefined || !mayAct(request) ? null : (
+      {problem.acknowledgeable && problem.acknowledged_by === undefined && mayAct(request) ? (
         <form method="post" action="/ops/acknowledge">
           <Hidden request={request} fields={{ id: problem.id }} />
           <Button kind="quiet" small label={`Acknowledge: ${cause}`}>
             Acknowledge
           </Button>
         </form>
-      )}
+      ) : null}
       <p class="small soft">
         {sinceMs === undefined ? null : (
           <>
@@ -147,7 +147,7 @@ export async function acknowledge(
 ): Promise<Response> {
   const { problems } = checks === undefined ? { problems: [] } : await readinessOf(deps, checks)
   const id = form.get('id') ?? ''
-  const isThere = problems.some((one) => one.id === id && one.urgency !== 'now')
+  const isThere = problems.some((one) => one.id === id && one.acknowledgeable)
   if (isThere) await acknowledgeAs(deps, viewer.caller, { id, now, problems })
   return c.redirect(linkOf('/ops', { acknowledged: isThere ? 'yes' : 'no' }), 303)
 }

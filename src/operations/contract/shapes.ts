@@ -253,6 +253,7 @@ export const problem = shape('OperatorProblem', {
   found: text.describe('what is wrong and what follows'),
   fix: text.optional().describe('what to do'),
   about: z.array(text).describe('the things that it concerns'),
+  acknowledgeable: z.boolean().describe('false: it needs you now, or a part is down by it'),
   acknowledged_by: text
     .optional()
     .describe('who acknowledged it: it counts no more until its words change'),
