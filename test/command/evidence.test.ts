@@ -70,6 +70,7 @@ describe('cmb evidence (docs/evidence.md)', () => {
     })
     expect(text.split('\n').length).toBeGreaterThan(9)
     await findsAnyChange(text)
+    expect((await verify(text.replace(/\}\n$/, ',"approved":true}\n'))).code).toBe(1)
   })
 
   test('keys that are retired since still verify it, from the archive; another broker’s keys do not, and those in the file prove no signer', async () => {

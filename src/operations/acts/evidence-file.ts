@@ -54,13 +54,14 @@ export async function verifyEvidence(
   const records = lines.map((line) => JSON.parse(line) as Line)
   const last = records.pop()
   const signature = await check(last?.jws, SIGNATURE_TYP)
-  if (last?.record !== 'signature' || signature === undefined)
+  const signed = canonical({ record: 'signature', jws: last?.jws } as never)
+  if (lines.at(-1) !== signed || signature === undefined)
     throw new Error(
       'The last line is not a valid signature of the broker: the file is cut off, changed, or signed by another key.',
     )
-  const { log, from, to, iat, ...signed } = signature as Signature & Line
+  const { log, from, to, iat, ...sum } = signature as Signature & Line
   const text = records.map((_, i) => `${lines[i]}\n`).join('')
-  if (signed.lines !== records.length || signed.sha256 !== hash('sha256', text, 'base64url'))
+  if (sum.lines !== records.length || sum.sha256 !== hash('sha256', text, 'base64url'))
     throw new Error(
       'A line was changed, removed, added or moved: the signature of the export does not cover this file.',
     )
