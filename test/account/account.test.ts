@@ -52,8 +52,11 @@ describe('the list of devices at /account', () => {
   })
 
   test('learns from /account/live whether its session is live, which does not prolong it', async () => {
-    const live = async (cookie: string) =>
-      (await rig.app.request('/account/live', { headers: { cookie } })).status
+    const live = async (cookie: string) => {
+      const { status, headers } = await rig.app.request('/account/live', { headers: { cookie } })
+      expect(headers.get('cache-control')).toBe('no-store')
+      return status
+    }
     const before = await rig.store.statusBySid(laptop.session.sid, rig.clock.now())
     rig.clock.advance(3600)
     expect(await live(laptop.cookieHeader)).toBe(204)

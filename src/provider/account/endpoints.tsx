@@ -29,6 +29,7 @@ export function accountEndpoints(deps: Deps): Hono {
   // An open page asks again and again, so the answer is as small as it can be.
   endpoints.get('/account/live', async (c) => {
     const now = deps.clock.now()
+    c.header('Cache-Control', 'no-store')
     return c.body(null, (await sessionOf(deps, readBrowser(deps, c, now), now)) ? 204 : 403)
   })
   endpoints.post('/account/sign-out', limit, signedIn(deps, signOutFrom))
