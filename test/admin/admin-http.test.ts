@@ -75,6 +75,28 @@ describe('the admin API over HTTP', () => {
     })
   })
 
+  test('the names of a long page are looked up a few in each turn of the event loop', async () => {
+    const token = await tokenFor('broker:operate')
+    for (let n = 0; n < 150; n++) {
+      const actor = { kind: 'operator', id: `u_${n}` } as const
+      await rig.store.appendAudit({ actor, via: 'api', act: 'revoke', target: `subject u_n${n}` })
+    }
+    const { findSubject } = rig.store
+    let [inThisTurn, most, ended] = [0, 0, false]
+    const turn = (): void => {
+      inThisTurn = 0
+      if (!ended) setImmediate(turn)
+    }
+    turn()
+    rig.store.findSubject = (sub) => {
+      most = Math.max(most, ++inThisTurn)
+      return findSubject(sub)
+    }
+    const { body } = await call(token, 'GET', '/audit?limit=150')
+    ended = true
+    expect([(body.entries as unknown[]).length, most > 0, most <= 100]).toEqual([150, true, true])
+  })
+
   test('broker:operate reads and redrives; what changes anything else is rejected', async () => {
     const token = await tokenFor('broker:operate')
     for (const path of [

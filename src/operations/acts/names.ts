@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Lock, Subject } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../../protocol/lock-target.ts'
@@ -47,8 +48,11 @@ export async function targetName(
   return user && userName(user)
 }
 
+/** How many entries get their names in one turn of the event loop. */
+const TOGETHER = 50
+
 /** Adds the names of who acted and of the target to entries. Each is looked up once. */
-export function withNames<T extends { actor: Actor }>(
+export async function withNames<T extends { actor: Actor }>(
   deps: Known,
   entries: readonly T[],
   targetOf: (one: T) => string | undefined,
@@ -56,17 +60,19 @@ export function withNames<T extends { actor: Actor }>(
   const known = new Map<string, Promise<string | undefined>>()
   const once = (key: string, look: () => Promise<string | undefined>) =>
     known.get(key) ?? known.set(key, look()).get(key)
-  return Promise.all(
-    entries.map(async (one) => {
-      const { actor } = one
-      const target = targetOf(one)
-      return {
-        ...one,
-        actorName: await once(`${actor.kind} ${actor.id}`, () => actorName(deps, actor)),
-        targetName: await once(`target ${target}`, () => targetName(deps, target)),
-      }
-    }),
-  )
+  const nameIn = async (one: T) => {
+    const { actor } = one
+    const target = targetOf(one)
+    return {
+      ...one,
+      actorName: await once(`${actor.kind} ${actor.id}`, () => actorName(deps, actor)),
+      targetName: await once(`target ${target}`, () => targetName(deps, target)),
+    }
+  }
+  const named: Awaited<ReturnType<typeof nameIn>>[] = []
+  for (let at = 0; at < entries.length; at += TOGETHER, await turn())
+    named.push(...(await Promise.all(entries.slice(at, at + TOGETHER).map(nameIn))))
+  return named
 }
 
 /** Returns open locks with their names, newest first. @param kind only locks of clients */
