@@ -138,7 +138,7 @@ describe('cmb users erase', () => {
       answer: 'yes',
     })
     expect(ran).toMatchObject({ code: 0 })
-    expect(ran.err).toContain(`ends 1 session(s) of ${sub}`)
+    expect(ran.err).toContain(`ends 1 session(s) of ${alice.session.user.name} (${sub})`)
     expect((await rig.store.statusBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
     expect(await rig.store.findSubject(sub)).toMatchObject({ name: undefined, username: undefined })
     const entry = await audit()
@@ -151,6 +151,16 @@ describe('cmb users erase', () => {
     expect(JSON.stringify(entry)).not.toContain('alice')
     // Listeners of the feed and instances get an ordinary revocation.
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
+  })
+
+  test('names the user whom a few words have found, before it asks', async () => {
+    const { sub, user } = alice.session
+    const ran = await type(['users', 'erase', '--user', 'ali'], { answer: 'no' })
+    expect([ran.code, ran.err]).toEqual([
+      1,
+      expect.stringContaining(`ends 1 session(s) of ${user.name} (${sub})`),
+    ])
+    expect(await rig.store.findSubject(sub)).toMatchObject({ name: user.name })
   })
 
   test('by tenant and object id; an unknown name, and half a name, are rejected', async () => {

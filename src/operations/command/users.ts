@@ -1,6 +1,7 @@
 import type { Json } from './broker.ts'
 import { agree, CASE, type Called, group, local, option, verb, YES } from './context.ts'
 import { USER, userIn, type UserOptions } from './locks.ts'
+import { withName } from './show.ts'
 
 const COMMENT = option('--comment <text>', 'a comment, kept in the audit log: do not name the user')
 
@@ -42,11 +43,13 @@ export const userCommands = group(
     },
     flags: [...USER, YES],
     members: (called: Called<UserOptions>) => userIn(called),
-    ask: async (send, { context, options: { yes } }) => {
+    ask: async (send, { context, broker, options: { yes } }) => {
       if (yes !== true) {
         const dry: unknown = await send({ dry_run: true })
         const { sub, would_end: end } = dry as { sub: string; would_end: { sessions: number } }
-        const ends = `This ends ${end.sessions} session(s) of ${sub} and forgets who that is; it cannot be undone.`
+        const { users } = await broker.ask('GET /search', { q: sub })
+        const name = users[0]?.name ?? users[0]?.username ?? undefined
+        const ends = `This ends ${end.sessions} session(s) of ${withName(name, sub)} and forgets who that is; it cannot be undone.`
         await agree(context, ends)
       }
       return send()
