@@ -611,6 +611,8 @@ describe('a report of a guard', () => {
         found: expect.stringMatching(/Clocks differ in speed.*: web-1\.$/) as string,
       },
     ])
+    // /readyz needs no authentication.
+    expect(await (await rig.opsApp.request('/readyz')).text()).not.toMatch(/sydney|web-1/)
     rig.clock.advance(3_601)
     expect((await look()).filter(({ state }) => state === 'warning')).toEqual([])
     expect(

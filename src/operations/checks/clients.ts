@@ -32,10 +32,12 @@ export const clientChecks: readonly Check[] = [
   {
     id: 'feed-streams',
     severity: 'ticket',
+    names: true,
     look: feedStreams,
   },
   {
     id: 'guard-leases',
+    names: true,
     look: guardLeases,
   },
 ]
