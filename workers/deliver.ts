@@ -88,7 +88,7 @@ export async function deliver(
       : { outcome: 'delivered' }
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
-  else await giveBack(deps, attempted)
+  else await giveBack(deps, attempted, verdict)
   tellJob(deps, attempted)
   // A target that answers is not down, even if it rejects this message.
   if (verdict.answered === true) return { outcome: 'passed' }
@@ -304,14 +304,21 @@ async function countFailure(
 }
 
 /**
- * Returns an early attempt that failed to the store. It is not counted, and the schedule does not
- * change.
+ * Returns an early attempt that failed to the store. It is not counted, and the delivery is not due
+ * later than after a counted one: a clock that was wrong by a day may have written its time.
  */
-async function giveBack(deps: DeliverDeps, { delivery, attempt }: Attempted): Promise<void> {
+async function giveBack(
+  deps: DeliverDeps,
+  { delivery, attempt }: Attempted,
+  { retryAfterSeconds }: Verdict & { outcome: 'retry' },
+): Promise<void> {
+  const nowMs = deps.clock.steadyMs()
+  const { nextAttemptAtMs: atMs = nowMs } = delivery
+  const delayMs = retryDelayMs(attempt.attempt, retryAfterSeconds, uniform(deps.random))
   await deps.store.releaseDelivery({
     id: delivery.id,
     attempt: attempt.attempt,
-    nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs(),
+    nextAttemptAtMs: delayMs === undefined ? atMs : Math.min(atMs, nowMs + delayMs),
   })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })
 }

@@ -309,6 +309,20 @@ describe('one attempt', () => {
     expect(await deliverLogout(rig.deps, tenth, 'probe')).toEqual({ outcome: 'delivered' })
   })
 
+  test('an early attempt that fails brings forward what a clock wrong by 25 hours scheduled', async () => {
+    const { rig } = await broker({ unannounced: true })
+    const { session } = await signedIn(rig, await startReceiver(status(503)))
+    const ref = only((await end(rig, session.sid)).pending)
+    rig.clock.advance(25 * 3600)
+    await deliverLogout(rig.deps, ref)
+    rig.clock.advance(-25 * 3600)
+    const second = { ...ref, attempt: 2 }
+    expect(await deliverLogout(rig.deps, second, 'early')).toMatchObject({ outcome: 'failed' })
+    const { nextAttemptAtMs = 0, attempts } = await find(rig, ref)
+    expect(nextAttemptAtMs - rig.clock.steadyMs()).toBeLessThan(2_000)
+    expect(attempts).toBe(1)
+  })
+
   test('killed between the POST and the record: delivered again, with a jti that the instance has not seen', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
