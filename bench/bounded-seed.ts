@@ -91,11 +91,9 @@ export function seed(
   db.pragma('synchronous = OFF')
   db.pragma('cache_size = -524288')
   for (let i = 0; i < 10; i++) {
-    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(
-      `target-${i}`,
-      `client-${i}`,
-      logoutUri(`client-${i}`),
-    )
+    db.prepare(
+      'INSERT INTO targets (target_id, client_id, uri, added_seq) VALUES (?, ?, ?, 0)',
+    ).run(`target-${i}`, `client-${i}`, logoutUri(`client-${i}`))
   }
   for (const [name, of, share, sql] of tablesOf(due)) {
     const begun = performance.now()

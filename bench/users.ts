@@ -65,7 +65,7 @@ function fill(file: string, sessions: number): void {
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)
       INSERT INTO clients (client_id, source, metadata, logout_by, created_at, updated_at) SELECT 'c' || i, 'command', '{}', 'sid', ${NOW}, ${NOW} FROM n;
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)
-      INSERT INTO targets (target_id, client_id, uri) SELECT 't' || i, 'c' || i, 'https://c' || i || '.example/' FROM n;
+      INSERT INTO targets (target_id, client_id, uri, added_seq) SELECT 't' || i, 'c' || i, 'https://c' || i || '.example/', 0 FROM n;
     COMMIT`)
   db.pragma('wal_checkpoint(TRUNCATE)')
   db.close()

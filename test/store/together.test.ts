@@ -366,6 +366,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
             target_id: `t${i}`,
             client_id: idsOf(i).client_id,
             uri: `https://c${i}.example`,
+            added_seq: 0,
           })),
         )
         const rows = pending.slice(0, all.length)
