@@ -81,9 +81,11 @@ const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
 /** Returns the sources that read the options of a script. */
 function sourceOf(script: string): string {
-  const [, built] = / (?:dist\/)?((?:bench|demo|test)\/\S+)\.(?:js|ts)/.exec(` ${script}`) ?? []
+  const [, built] =
+    / (?:dist\/)?((?:bench|demo|scripts|test)\/\S+)\.(?:m?js|ts)/.exec(` ${script}`) ?? []
   const files = [
     `${built}.ts`,
+    `${built}.mjs`,
     'bench/parts.ts',
     'demo/options.ts',
     'test/process/chaos/options.ts',
@@ -96,7 +98,7 @@ function sourceOf(script: string): string {
 
 function npmProblem([command = '', name = '', ...rest]: string[]): string | undefined {
   const script = scripts[command === 'run' ? name : command]
-  if (command === 'install') return undefined
+  if (['install', 'audit'].includes(command)) return undefined
   if (script === undefined) return `package.json has no script ${name}.`
   const source = sourceOf(script)
   const unknown = rest

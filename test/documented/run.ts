@@ -41,7 +41,7 @@ const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number
   ['README.md', 'npx cmb status', /^microsoft +not_connected/m],
   ['README.md', 'npx cmb sessions list', /No sessions/],
   ['README.md', 'npx cmb revoke --subject', /no such user/, 1],
-  ['README.md', 'npx cmb revocations show', /no revocation of that number/, 1],
+  ['README.md', 'npx cmb revocations show', /no such revocation/, 1],
   ['README.md', 'npx cmb deliveries redrive', /redriven +0/],
   ['README.md', 'npx cmb --help', /^Usage: cmb/],
   ['', 'cmb doctor', /ok/, 0, 1],
