@@ -75,5 +75,5 @@ VOLUME /data
 EXPOSE 7400 7401
 HEALTHCHECK --interval=5s --timeout=6s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7401/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=2", "dist/src/cli.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=2", "--initial-old-space-size=48", "--heap-growing-percent=50", "dist/src/cli.js"]
 CMD ["serve"]

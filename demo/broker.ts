@@ -40,7 +40,11 @@ export async function runBroker(
 ): Promise<RunningBroker> {
   const child = fork(CLI, ['serve'], {
     env: { ...inherited(), ...env },
-    execArgv: ['--max-semi-space-size=2'],
+    execArgv: [
+      '--max-semi-space-size=2',
+      '--initial-old-space-size=48',
+      '--heap-growing-percent=50',
+    ],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A process group of its own, so that the terminal's Ctrl-C reaches only the demo, which
     // forwards it once.

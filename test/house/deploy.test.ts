@@ -31,7 +31,7 @@ describe('deploy/broker.service', () => {
   test('names settings that are read, and starts the program that the build makes', () => {
     expect(settingsIn(UNIT).filter((name) => !known.has(name))).toEqual([])
     expect(UNIT).toMatch(
-      /^ExecStart=\/opt\/broker\/node_modules\/\.bin\/node --max-semi-space-size=2 dist\/src\/cli\.js serve$/m,
+      /^ExecStart=\/opt\/broker\/node_modules\/\.bin\/node --max-semi-space-size=2 --initial-old-space-size=48 --heap-growing-percent=50 dist\/src\/cli\.js serve$/m,
     )
   })
 
