@@ -18,7 +18,7 @@ if (!existsSync(program)) {
 }
 const command = spawn(
   existsSync(own) ? own : process.execPath,
-  // A broker under load keeps 60 MB less, at no measured cost (docs/performance.md).
+  // They bound the memory of a broker under load (docs/performance.md).
   [
     '--max-semi-space-size=2',
     '--initial-old-space-size=48',

@@ -56,6 +56,16 @@ async function takePart(client: RegisteredClient): Promise<void> {
   })
 }
 
+async function signOutEverywhere(): Promise<void> {
+  const { sub } = session.session
+  await rig.store.revoke({
+    selector: { kind: 'subject', sub },
+    reason: 'signed_out_everywhere',
+    actor: { kind: 'user', id: sub },
+    now: rig.clock.now(),
+  })
+}
+
 /** Makes one entry of every kind. */
 async function haveHistory(): Promise<void> {
   const { user, sub } = session.session
@@ -308,13 +318,7 @@ test.each(['/', '/account', '/account/history', '/account/ready'])(
     await using window = await open({ width: 390, signedIn: true })
     const { page } = window
     await page.goto(`${base}${path}`)
-    const { sub } = session.session
-    await rig.store.revoke({
-      selector: { kind: 'subject', sub },
-      reason: 'signed_out_everywhere',
-      actor: { kind: 'user', id: sub },
-      now: rig.clock.now(),
-    })
+    await signOutEverywhere()
     await page.getByText('You signed out everywhere.').waitFor()
     expect(await page.textContent('h1')).toBe('Sign in')
     expect(await objections(page)).toEqual([])
@@ -375,13 +379,7 @@ test('the signed-out page says until when an app stops, in the reader’s time z
 })
 
 test('the page before a further authentication at Microsoft says why, and leads there', async () => {
-  const { sub } = session.session
-  await rig.store.revoke({
-    selector: { kind: 'subject', sub },
-    reason: 'signed_out_everywhere',
-    actor: { kind: 'user', id: sub },
-    now: rig.clock.now(),
-  })
+  await signOutEverywhere()
   while ((await rig.store.fanOutPending({ limit: 100 })).more);
   const asked: (string | undefined)[] = []
   rig.microsoft.authorizeUrl = ({ prompt, state }) => {

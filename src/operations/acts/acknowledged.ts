@@ -8,8 +8,8 @@ import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
 
 /**
- * Problems that an operator has acknowledged. They count no more until their words change: a problem
- * is known by its check, what was found, and the things that it concerns.
+ * Problems that an operator has acknowledged. They do not count until their words change: a problem
+ * is identified by its check, what was found, and the things that it concerns.
  */
 
 type Found = Pick<z.output<typeof shape>, 'check' | 'found' | 'about'>
@@ -37,13 +37,12 @@ export async function acknowledgeAs(
   { id, now, problems }: { id: string; now: number; problems: z.output<typeof shape>[] },
 ): Promise<z.output<typeof shape>> {
   const one = problems.find((each) => each.id === id)
-  if (one === undefined)
-    throw new Problem(404, 'No such problem', 'GET /admin/v1/status (cmb status) lists them.')
+  if (one === undefined) throw new Problem(404, 'No such problem', 'cmb status lists them.')
   if (!one.acknowledgeable)
     throw new Problem(
       409,
       'This cannot be acknowledged',
-      'It needs an operator now, or a part of the broker is down by it.',
+      'It needs an operator now, or a part of the broker is down because of it.',
     )
   const { kind, id: by } = caller.actor
   const entry = {
