@@ -1,11 +1,21 @@
 import { Hono } from 'hono'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/clients/session/cookie.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
+import type { User } from '../../db/types.ts'
 import { PSEUDO } from '../page/pseudo.ts'
-import { createRig, LANGUAGES, type RegisteredClient, type Rig } from '../rig.ts'
-import { launchChromium, objections, openWindow, picture } from './window.ts'
+import { cityMetadata, createRig, LANGUAGES, type RegisteredClient, type Rig } from '../rig.ts'
+import { authorizePath } from '../signin/browser.ts'
+import {
+  launchChromium,
+  type Looks,
+  objections,
+  openWindow,
+  picture,
+  pressAt,
+  tabTo,
+} from './window.ts'
 
 /**
  * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by
@@ -33,6 +43,8 @@ beforeEach(async () => {
   phone = await rig.openSession({ device: 'Safari on iPhone' })
   for (const client of clients) await takePart(client)
   await haveHistory()
+  await rig.register('Perth', { consentRequired: true })
+  await fillSessions()
   const door = new Hono().get('/test-session', (c) => {
     setSessionCookie(c, session.cookie)
     return c.text('signed in')
@@ -99,19 +111,52 @@ async function haveHistory(): Promise<void> {
   await rig.store.reportByUser({ ...report, freshSince: now - 300, now })
 }
 
-async function open(options: {
-  width: number
-  dark?: boolean
-  language?: string
-  zone?: string
-  signedIn?: boolean
-}) {
-  const window = await openWindow(browser, options)
-  if (options.signedIn) await window.page.goto(`${base}/test-session`)
+/**
+ * Bob, who signs in at Microsoft, has as many sessions as are allowed. Nothing demands a further
+ * authentication of him.
+ */
+async function fillSessions(): Promise<void> {
+  Object.assign(rig.config.sessionRules, { most: 2, whenFull: 'ask' })
+  const bob = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' }
+  for (const device of ['Firefox on Windows', 'Safari on iPhone'])
+    await rig.openSession({ user: bob, device })
+  microsoftAccepts(bob)
+}
+
+/** Lets Microsoft send the browser back at once, as this user. Returns the prompts of each visit. */
+function microsoftAccepts(user: User): (string | undefined)[] {
+  const asked: (string | undefined)[] = []
+  rig.microsoft.user = user
+  rig.microsoft.authorizeUrl = ({ prompt, state }) => {
+    asked.push(prompt)
+    return Promise.resolve(`${base}/signin/callback?${new URLSearchParams({ code: 'c', state })}`)
+  }
+  return asked
+}
+
+async function open({ signedIn, ...looks }: Looks & { signedIn?: boolean }) {
+  const window = await openWindow(browser, looks)
+  if (signedIn) await window.page.goto(`${base}/test-session`)
   return window
 }
 
-const PAGES: { name: string; path: string; signedIn: boolean }[] = [
+async function visit(page: Page, { path, goesOn }: Visited): Promise<void> {
+  if (goesOn) await page.context().clearCookies()
+  await page.goto(base + path.replace('PHONE', phone.session.sid))
+  if (goesOn) await page.locator('a.microsoft').click()
+}
+
+interface Visited {
+  name: string
+  path: string
+  signedIn: boolean
+  /** Goes on from this address through Microsoft, in a browser without a session. */
+  goesOn?: true
+}
+
+const CONSENT = authorizePath({ clientId: 'perth', metadata: cityMetadata('Perth') })
+const PAGES: Visited[] = [
+  { name: 'consent', path: CONSENT, signedIn: true },
   { name: 'sign-out', path: '/logout?client_id=sydney', signedIn: true },
   { name: 'sign-out-rejected', path: '/logout?client_id=nobody', signedIn: true },
   { name: 'sign-out-rejected-nobody', path: '/logout?client_id=nobody', signedIn: false },
@@ -134,6 +179,12 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'home-anybody', path: '/', signedIn: false },
   { name: 'sign-in', path: '/signin/start?return_to=/account', signedIn: false },
   { name: 'not-found', path: '/nothing', signedIn: false },
+  {
+    name: 'session-limit',
+    path: '/signin/start?return_to=/account',
+    signedIn: false,
+    goesOn: true,
+  },
 ]
 
 describe.each([
@@ -144,9 +195,10 @@ describe.each([
   test('every page fits, and axe objects to nothing', async () => {
     await using inside = await open({ ...look, signedIn: true })
     await using outside = await open(look)
-    for (const { name, path, signedIn } of PAGES) {
-      const { page, complaints } = signedIn ? inside : outside
-      await page.goto(base + path.replace('PHONE', phone.session.sid))
+    for (const one of PAGES) {
+      const { name } = one
+      const { page, complaints } = one.signedIn ? inside : outside
+      await visit(page, one)
       const { width, lang } = await page.evaluate(() => ({
         width: document.documentElement.scrollWidth,
         lang: document.documentElement.lang,
@@ -162,8 +214,9 @@ describe.each([
 
 test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) => {
   await using window = await open({ width: 320, language, signedIn: true })
-  for (const { path } of PAGES) {
-    await window.page.goto(base + path.replace('PHONE', phone.session.sid))
+  for (const one of PAGES) {
+    const { path } = one
+    await visit(window.page, one)
     const { width, lang } = await window.page.evaluate(() => ({
       width: document.documentElement.scrollWidth,
       lang: document.documentElement.lang,
@@ -175,8 +228,9 @@ test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) =
 test('in a language that is longer by half, every page fits 320 px', async () => {
   rig.config.look = { ...rig.config.look, languages: [PSEUDO], language: PSEUDO.language }
   await using window = await open({ width: 320, signedIn: true })
-  for (const { path } of PAGES) {
-    await window.page.goto(base + path.replace('PHONE', phone.session.sid))
+  for (const one of PAGES) {
+    const { path } = one
+    await visit(window.page, one)
     expect(await window.page.textContent('main')).toContain('⟦')
     expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([
       path,
@@ -217,6 +271,42 @@ describe('by keyboard alone', () => {
     await page.keyboard.press('Enter')
     await page.waitForURL('**/logout/done**')
     expect(await page.textContent('h1')).toBe('You are signed out of Case Manager everywhere')
+    expect(window.complaints).toEqual([])
+  })
+})
+
+describe.each([true, false])('by keyboard alone (with scripts: %s)', (scripts) => {
+  test('a user chooses which session ends, and is signed in', async () => {
+    await using window = await open({ width: 320, scripts })
+    const { page } = window
+    await page.goto(`${base}/signin/start?return_to=/account`)
+    await pressAt(page, /^Sign in with Microsoft/)
+    await page.getByRole('heading', { name: 'You are signed in too many times' }).waitFor()
+    await tabTo(page, /Last used/)
+    await page.keyboard.press('Space')
+    const chosen = await page.locator('label:has(:checked) span').first().innerText()
+    await pressAt(page, /^Sign out there/)
+    await page.getByRole('heading', { name: 'Where you are signed in' }).waitFor()
+    expect(await page.getByText('Chrome on Linux').count()).toBe(1)
+    expect(await page.getByText(chosen).count()).toBe(0)
+    expect(window.complaints).toEqual([])
+  })
+
+  test('a user agrees, or does not agree, that an instance learns who they are', async () => {
+    const instance = await rig.serve(new Hono().get('/callback', (c) => c.text('Hobart')))
+    const redirectUris = [`${instance}/callback`]
+    const hobart = await rig.register('Hobart', { consentRequired: true, redirectUris })
+    await using window = await open({ width: 320, scripts, signedIn: true })
+    const { page } = window
+    for (const [button, answer] of [
+      [/^Do not allow$/, 'error=access_denied'],
+      [/^Allow$/, 'code='],
+    ] as const) {
+      await page.goto(base + authorizePath(hobart))
+      await pressAt(page, button)
+      await page.waitForURL(`${instance}/**`)
+      expect(page.url()).toContain(answer)
+    }
     expect(window.complaints).toEqual([])
   })
 })
@@ -267,13 +357,8 @@ test('a session that is not the user’s is reported in two clicks, and has ende
 })
 
 test('on a phone, without scripts, the links of an account are behind one button, in one row with the sign-out', async () => {
-  await using context = await browser.newContext({
-    viewport: { width: 320, height: 700 },
-    javaScriptEnabled: false,
-    locale: 'en',
-  })
-  const page = await context.newPage()
-  await page.goto(`${base}/test-session`)
+  await using window = await open({ width: 320, scripts: false, signedIn: true })
+  const { page } = window
   await page.goto(`${base}/account`)
   expect((await page.locator('.tabs').boundingBox())?.height).toBeLessThan(64)
   // One for the browser, and one at this device in the list.
@@ -381,11 +466,7 @@ test('the signed-out page says until when an app stops, in the reader’s time z
 test('the page before a further authentication at Microsoft says why, and leads there', async () => {
   await signOutEverywhere()
   while ((await rig.store.fanOutPending({ limit: 100 })).more);
-  const asked: (string | undefined)[] = []
-  rig.microsoft.authorizeUrl = ({ prompt, state }) => {
-    asked.push(prompt)
-    return Promise.resolve(`${base}/signin/callback?${new URLSearchParams({ code: 'c', state })}`)
-  }
+  const asked = microsoftAccepts(session.session.user)
   await using window = await open({ width: 390, dark: true })
   const { page } = window
   await page.goto(`${base}/signin/start?return_to=/account`)

@@ -35,11 +35,21 @@ export interface Looks {
   zone?: string | undefined
   /** Ignores the content security policy, for scripts that the test itself adds to a page. */
   bypassCSP?: boolean | undefined
+  /** False turns the page's own scripts off. */
+  scripts?: boolean | undefined
 }
 
 export async function openWindow(
   browser: Browser,
-  { width, height = 720, dark, language = 'en', zone = 'UTC', bypassCSP = false }: Looks,
+  {
+    width,
+    height = 720,
+    dark,
+    language = 'en',
+    zone = 'UTC',
+    bypassCSP = false,
+    scripts = true,
+  }: Looks,
 ) {
   const context = await browser.newContext({
     viewport: { width, height },
@@ -47,6 +57,7 @@ export async function openWindow(
     locale: language,
     timezoneId: zone,
     bypassCSP,
+    javaScriptEnabled: scripts,
   })
   context.setDefaultTimeout(60_000)
   const page = await context.newPage()
