@@ -281,7 +281,6 @@ async function reads(bench: ActsBench): Promise<void> {
     Promise.all(Array.from({ length: 20 }, () => feed(0))),
   )
   await bench.measure('list: revocations', () => store.listRevocations({ limit: 100 }))
-  await bench.measure('chart: the latest revocations', () => store.revocationTimes({ limit: 500 }))
   for (const state of STATES)
     await bench.measure(`list: deliveries ${state}`, () =>
       store.listDeliveries({ state, limit: 100 }),

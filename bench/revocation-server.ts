@@ -99,6 +99,11 @@ export async function serveRevocations(
 }
 
 function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
+  /** Returns when the `limit` revocations up to `to` were committed, by seq. */
+  const commitTimes = async (to: number, limit: number): Promise<Record<string, number>> => {
+    const rows = await deps.store.chainRows({ log: 'revocations', after: to - limit, to, limit })
+    return Object.fromEntries(rows.map(({ number, fields }) => [number, Number(fields.at_ms)]))
+  }
   return {
     async clients({ instances }) {
       const secrets: Record<string, string> = {}
@@ -148,15 +153,12 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
       })
       const acknowledgedMs = sharedMs()
       if (answer.outcome !== 'revoked') throw new Error(`Nothing was revoked: ${answer.outcome}`)
-      const [time] = await deps.store.revocationTimes({ limit: 1 }).catch(() => [])
-      return { seq: answer.committed.revocation.seq, atMs: time?.atMs ?? 0, acknowledgedMs }
+      const { seq } = answer.committed.revocation
+      const times = await commitTimes(seq, 1).catch((): Record<string, number> => ({}))
+      return { seq, atMs: times[seq] ?? 0, acknowledgedMs }
     },
     async committed({ limit }) {
-      return {
-        atMs: Object.fromEntries(
-          (await deps.store.revocationTimes({ limit })).map(({ seq, atMs }) => [String(seq), atMs]),
-        ),
-      }
+      return { atMs: await commitTimes((await deps.store.head()).seq, limit) }
     },
     async state() {
       const pending = (await deps.store.deliveryCounts())

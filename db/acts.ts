@@ -28,7 +28,6 @@ import {
   listRevocations,
   pageOfRevocations,
 } from './log/revocations.ts'
-import { revocationTimes } from './log/times.ts'
 import { endAuthenticated, endMicrosoftSession } from './microsoft/end.ts'
 import { finishProbes, takeProbes } from './microsoft/probe-pages.ts'
 import { findProbe, recordProbe } from './microsoft/probe.ts'
@@ -259,7 +258,6 @@ const OF_SEVERAL = {
   pushedRequest,
   listRevocations,
   pageOfRevocations,
-  revocationTimes,
   previewRevocation,
   expireGrants,
   applyAuthenticationAge,

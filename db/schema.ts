@@ -45,11 +45,6 @@ export const revocations = sqliteTable(
     /** The last sid whose deliveries are written, while the fan-out is pending. */
     fanOutCursor: text('fan_out_cursor').notNull().default(''),
     sessions: integer().notNull(),
-    /**
-     * The time of the latest guard report that reached this revocation. Operators see enforcement
-     * times computed from it.
-     */
-    enforcedAtMs: integer('enforced_at_ms'),
     /** A time after the commit, by the clock of a broker that knew of it. NULL: not yet written. */
     acknowledgedAtMs: integer('acknowledged_at_ms'),
     /**

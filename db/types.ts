@@ -547,17 +547,6 @@ export interface QueuedMicrosoftWork extends MicrosoftWork {
   lastError?: string | undefined
 }
 
-/** How long a revocation took, from its commit, in milliseconds. */
-export interface RevocationTime {
-  seq: number
-  /** Epoch milliseconds of its commit. */
-  atMs: number
-  /** The time until the last target had answered; undefined while one has not. */
-  deliveredMs?: number | undefined
-  /** The time until the last guard that reported it had enforced it. */
-  enforcedMs?: number | undefined
-}
-
 /**
  * `log`: another broker has revoked. `wide`: that was a wide revocation, whose deliveries are still
  * to be written. `registry`: another broker has changed clients, tenants, keys or settings.

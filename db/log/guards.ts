@@ -24,8 +24,8 @@ import { logHeadRow } from './head.ts'
  */
 
 /**
- * The most revocations that one report marks as enforced. A guard that was away for long gives no
- * information about its speed.
+ * The most revocations that one report reaches. A guard that was away for long gives no information
+ * about its speed.
  */
 const REACHED = 100
 /**
@@ -100,12 +100,6 @@ const between = query(
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to}
       ORDER BY ${revocations.seq} DESC LIMIT ${sql.raw(String(REACHED))}`,
 )
-// A later report overwrites an earlier one.
-const markEnforced = command((p: Takes<{ list: string }>) => {
-  const { rows, row } = rowsOf(p.list, { seq: 'bigint', atMs: 'bigint' })
-  return sql`UPDATE ${revocations} SET ${assign(revocations, { enforcedAtMs: row.atMs })} FROM ${rows}
-    WHERE ${revocations.seq} = ${row.seq}`
-})
 const all = query(
   guardFields,
   (_, f) => sql`SELECT ${f} FROM ${guards} ORDER BY ${guards.clientId}, ${guards.guardId}`,
@@ -169,7 +163,7 @@ function* reachedBy({ from, seq }: Judged, read: Map<string, Entry[]>): Act<Entr
 /**
  * Records what guards enforce, many reports in one transaction. A guard's seq only rises within an
  * epoch. Where all reports start from the same seq, it runs about as many statements as for one
- * report, and marks each revocation once.
+ * report.
  * @returns the revocations that each guard reached with its report, and how often leases ran out
  */
 export function* recordEnforced(...reports: GuardReport[]): Act<{
@@ -188,11 +182,6 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{
       const entries = yield* reachedBy(one, read)
       reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
     }
-  const marks = new Map<number, number>()
-  for (const { seq, reportedAtMs } of reached)
-    marks.set(seq, Math.max(marks.get(seq) ?? 0, reportedAtMs))
-  const list = [...marks].map(([seq, atMs]) => ({ seq, atMs })).toSorted((a, b) => a.seq - b.seq)
-  if (list.length > 0) yield* markEnforced.run({ list: listOf(list) })
   return { reached, ranOut }
 }
 

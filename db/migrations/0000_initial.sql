@@ -369,7 +369,6 @@ CREATE TABLE `revocations` (
 	`fan_out` text NOT NULL,
 	`fan_out_cursor` text DEFAULT '' NOT NULL,
 	`sessions` integer NOT NULL,
-	`enforced_at_ms` integer,
 	`acknowledged_at_ms` integer,
 	`hash` text NOT NULL,
 	`personal_hash` text NOT NULL,

@@ -294,16 +294,12 @@ test('what is pending changes on the open page, and a user whose session is revo
   const { page } = window
   await page.getByText('Live.', { exact: true }).waitFor()
   const pending = page
-    .locator('dt', { hasText: /^Pending$/ })
-    .locator('xpath=following-sibling::dd')
+    .locator('#instances tr', { hasText: 'Sydney' })
+    .locator('[data-label="Pending"]')
   expect(await pending.textContent()).toBe('1')
   for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 }))
     await attempted(rig, id, 'delivered')
-  await page.waitForFunction(
-    () =>
-      [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Pending')
-        ?.nextElementSibling?.textContent === '0',
-  )
+  await pending.getByText('0', { exact: true }).waitFor()
   const { sub } = (
     await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 })
   )[0]?.session ?? { sub: '' }

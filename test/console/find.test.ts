@@ -255,31 +255,6 @@ describe('the overview', () => {
     ])
       expect(headings).toContain(section)
   })
-
-  test('its chart leads to the revocations of each part of its time', async () => {
-    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
-    for (const { sid } of sessions) {
-      await ended({ kind: 'session', sid })
-      rig.clock.advance(600)
-    }
-    for (const { id } of await rig.store.listDeliveries({ limit: 5 }))
-      await attempted(rig, id, 'delivered')
-    const olga = await atConsole(rig, 'operator')
-    const links = [
-      ...(await olga.get('/ops')).html.matchAll(
-        /<a href="(\/ops\/revocations\?since=[^"]+)" aria-label="[^"]*: 1 revocation, /g,
-      ),
-    ]
-    expect(links).toHaveLength(2)
-    const listed = await Promise.all(
-      links.map(async ([, href = '']) => (await olga.get(href.replaceAll('&amp;', '&'))).html),
-    )
-    expect(
-      listed.map((html) =>
-        [...html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => seq),
-      ),
-    ).toEqual([['1'], ['2']])
-  })
 })
 
 describe('lists are narrowed', () => {

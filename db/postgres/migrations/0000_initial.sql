@@ -355,7 +355,6 @@ CREATE TABLE "broker"."revocations" (
 	"fan_out" text COLLATE "C" NOT NULL,
 	"fan_out_cursor" text COLLATE "C" DEFAULT '' NOT NULL,
 	"sessions" bigint NOT NULL,
-	"enforced_at_ms" bigint,
 	"acknowledged_at_ms" bigint,
 	"hash" text COLLATE "C" NOT NULL,
 	"personal_hash" text COLLATE "C" NOT NULL,

@@ -353,21 +353,6 @@ export const Table = ({
     </table>
   )
 
-export const Figures = ({
-  items,
-}: {
-  items: readonly { name: string; value: Child; look?: 'bad' | 'warn' | 'small' | undefined }[]
-}) => (
-  <dl class="figures">
-    {items.map(({ name, value, look }) => (
-      <div class="figure">
-        <dt>{name}</dt>
-        <dd class={look}>{value}</dd>
-      </div>
-    ))}
-  </dl>
-)
-
 /**
  * Renders a page that says that something does not exist or was not done, with a link back.
  * @param href the target of the link, if it is not the page `back`

@@ -128,7 +128,7 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
       <p class="small soft">
         {sinceMs === undefined ? null : (
           <>
-            Since {when(sinceMs, nowMs)}, for {span(Math.max(0, nowMs - sinceMs))}.{' '}
+            Since {when(sinceMs, nowMs)}, {lasting(nowMs - sinceMs)}.{' '}
           </>
         )}
         {problem.acknowledged_by === undefined
@@ -139,6 +139,8 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
     </li>
   )
 }
+
+const lasting = (ms: number): string => (ms < 1000 ? 'just now' : `for ${span(ms)}`)
 
 /** Acknowledges a problem. One that has changed since the page was shown is not acknowledged. */
 export async function acknowledge(
