@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Store } from '../db/store.ts'
 import type { DeliveryState } from '../db/types.ts'
-import { auditLines } from '../src/operations/acts/audit.ts'
 import { fanOutDeliveries } from '../workers/fan-out-deliveries.ts'
 import { forgetErased, purgeOld, purgeOneTime } from '../workers/housekeeping.ts'
 import { sweepExpired } from '../workers/expiry.ts'
@@ -304,10 +303,6 @@ async function reads(bench: ActsBench): Promise<void> {
   await bench.measure('audit: a case that no entry has', () =>
     store.listAudit({ caseReference: 'absent', limit: 50 }),
   )
-  await bench.measure('audit: export', async () => {
-    const going = bench.bounded()
-    for await (const _ of auditLines({ store }, {})) if (!going()) break
-  })
 }
 
 async function writes(bench: ActsBench): Promise<void> {

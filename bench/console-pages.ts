@@ -112,17 +112,17 @@ function pagesOf(sub: string, sid: string): string[] {
     ...[`?since=${day}`, `?until=${old}`, '?before=1000'].map((one) => `/ops/audit${one}`),
     ...[
       '/ops/locks',
-      '/ops/lock',
+      `/ops/lock?user=${sub}`,
       '/ops/clients',
       '/ops/clients/client-3',
-      '/ops/guards',
+      '/ops/tenants',
       '/ops/webhooks',
       '/ops/keys',
-      '/ops/revoke',
     ],
-    `/ops/revoke?q=user7`,
-    `/ops/revoke/check?kind=users&user=${sub}&seen=1`,
-    `/ops/revoke/check?kind=subject&value=${sub}&seen=1`,
+    `/ops/users?q=user7`,
+    '/ops/users.csv',
+    `/ops/revoke?kind=users&user=${sub}&seen=1`,
+    `/ops/revoke?kind=subject&value=${sub}&seen=1`,
   ].filter((path) => path.includes(values.page))
 }
 

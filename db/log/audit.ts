@@ -148,6 +148,7 @@ type Wanted = {
   actorId: string | null
   act: string | null
   target: string | null
+  orTarget: string | null
   caseReference: string | null
   sinceMs: number
   untilMs: number
@@ -158,15 +159,19 @@ type Wanted = {
 /**
  * Columns with an index that ends in the id. With it a page reads little more than its own length.
  */
-const INDEXED = ['target', 'caseReference', 'actorId', 'act'] as const
+const INDEXED = ['orTarget', 'target', 'caseReference', 'actorId', 'act'] as const
 type By = (typeof INDEXED)[number] | 'none'
 const of = (by: By, p: Takes<Wanted>): SQL =>
-  by === 'none' ? sql`true` : sql`${audit[by]} = ${p[by]} AND ${audit[by]} IS NOT NULL`
+  by === 'none'
+    ? sql`true`
+    : by === 'orTarget'
+      ? sql`${audit.target} IN (${p.target}, ${p.orTarget}) AND ${audit.target} IS NOT NULL`
+      : sql`${audit[by]} = ${p[by]} AND ${audit[by]} IS NOT NULL`
 const list = (by: By, order: 'ASC' | 'DESC') =>
   query(
     entryFields,
     (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
-      WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${of(by, p)} AND ${orAny(audit.actorId, p.actorId)} AND ${orAny(audit.act, p.act)} AND ${orAny(audit.target, p.target)}
+      WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${of(by, p)} AND ${orAny(audit.actorId, p.actorId)} AND ${orAny(audit.act, p.act)}
         AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
@@ -202,6 +207,7 @@ const both = (by: By) => ({
   falling: { list: list(by, 'DESC'), end: ending(by, 'DESC') },
 })
 const windows = {
+  orTarget: both('orTarget'),
   target: both('target'),
   caseReference: both('caseReference'),
   actorId: both('actorId'),
@@ -230,6 +236,8 @@ interface Search {
   tid?: string | undefined
   act?: string | undefined
   target?: string | undefined
+  /** Another name of the same target, where `target` is not its only one. */
+  orTarget?: string | undefined
   caseReference?: string | undefined
   sinceMs?: number | undefined
   untilMs?: number | undefined
@@ -256,11 +264,12 @@ function* rangeOf({
   return { after: Math.max(after, earlier?.id ?? 0), before: Math.min(before, later?.id ?? before) }
 }
 
-const filtersOf = ({ actorId, act, target, caseReference, sinceMs, untilMs }: Input) => ({
+const filtersOf = ({ actorId, act, target, orTarget, caseReference, sinceMs, untilMs }: Input) => ({
   ...{
     actorId: actorId ?? null,
     act: act ?? null,
     target: target ?? null,
+    orTarget: orTarget ?? null,
     caseReference: caseReference ?? null,
   },
   ...{ sinceMs: sinceMs ?? 0, untilMs: untilMs ?? Number.MAX_SAFE_INTEGER },

@@ -120,7 +120,7 @@ describe('Broker.Auditor at the console', () => {
         true,
       ])
     }
-    expect((await aura.get('/ops/lock')).status).toBe(403)
+    expect((await aura.get(`/ops/lock?user=${aura.sub}`)).status).toBe(403)
     expect((await aura.post('/ops/sign-out', { csrf })).title).toBe('You have left the console')
   })
 

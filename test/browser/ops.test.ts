@@ -155,10 +155,10 @@ test('the pages of locks fit at 320, 768 and 1440 px, in light and dark, and axe
     ['lock', '/ops/lock'],
     [
       'lock-check',
-      `/ops/lock/check?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`,
+      `/ops/lock?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`,
     ],
     ['lock-lift', `/ops/locks/lift?id=${lock}`],
-    ['lock-client', '/ops/lock/check?client=sydney'],
+    ['lock-client', '/ops/lock?client=sydney'],
   ] as const
   for (const [name, path] of pages) {
     const response = await page.goto(ops + path)
@@ -191,7 +191,7 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   const { page } = window
   await page.goto(`${ops}/ops/sessions?user=jack`)
   await pressAt(page, /^Revoke this session of Jack Jones/)
-  await page.waitForURL('**/ops/revoke/check?**')
+  await page.waitForURL('**/ops/revoke?**')
   await page.getByText('Check before you revoke').waitFor()
   expect(await page.textContent('main')).toContain('1 session of 1 user')
   await picture(page, 'ops-revoke-check')
@@ -234,7 +234,7 @@ test('by keyboard alone an administrator picks two users, sees whom it would sig
 test('by keyboard alone an administrator types the name of an instance, and revokes for all of its users', async () => {
   await using window = await open({ width: 1280, who: 'administrator' })
   const { page } = window
-  await page.goto(`${ops}/ops/revoke/check?kind=client&client=sydney`)
+  await page.goto(`${ops}/ops/revoke?kind=client&client=sydney`)
   await fits(page, 'ops-revoke-client-check')
   await tabTo(page, /^Comment/)
   await page.keyboard.type('The key of this instance was found in a public repository')
@@ -248,7 +248,7 @@ test('by keyboard alone an administrator types the name of an instance, and revo
 test('Back after revoking shows what was done; a page that the browser had kept is loaded again', async () => {
   await using window = await open({ width: 390, who: 'administrator' })
   const { page } = window
-  await page.goto(`${ops}/ops/revoke/check?kind=session&value=${wanted}`)
+  await page.goto(`${ops}/ops/revoke?kind=session&value=${wanted}`)
   await page.getByLabel('Comment').fill('laptop stolen')
   await picture(page, 'ops-revoke-check-at-390-px')
   expect(await objections(page)).toEqual([])

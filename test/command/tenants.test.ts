@@ -101,7 +101,7 @@ describe('cmb tenants', () => {
     const { session } = await rig.openSession()
     const adam = await atConsole(rig, 'administrator')
     expect((await adam.get(`/ops/users/${session.sub}`)).text).toContain('Tenant Contoso')
-    const check = await adam.get(`/ops/revoke/check?of=tenant+${TENANT}`)
+    const check = await adam.get(`/ops/revoke?kind=tenant&value=${TENANT}`)
     expect(check.text).toMatch(/Every user of the tenant Contoso.*Type Contoso to sign them out/)
   })
 

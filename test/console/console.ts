@@ -77,6 +77,12 @@ export async function atConsole(rig: Rig, who: Somebody) {
   return browser
 }
 
+/** Returns the address of the page on which an administrator confirms a revocation. */
+export const revoking = (fields: Record<string, string | undefined>): string =>
+  `/ops/revoke?${new URLSearchParams(
+    Object.entries(fields).filter((one): one is [string, string] => one[1] !== undefined),
+  ).toString()}`
+
 /** Returns the hash by which the store knows a browser's session. */
 export const cookieHash = (browser: Browser): string =>
   sha256(browser.cookies.get(SESSION_COOKIE) ?? '')

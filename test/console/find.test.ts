@@ -82,9 +82,9 @@ describe('the page of a user', () => {
     )
     expect(page.html).not.toMatch(/192\.0\.2|203\.0\.113/)
     for (const href of [
-      `/ops/revoke/check?kind=subject&amp;value=${carol.sub}`,
-      `/ops/revoke/check?kind=session&amp;value=${again.session.sid}`,
-      `/ops/lock/check?user=${carol.sub}`,
+      `/ops/revoke?kind=subject&amp;value=${carol.sub}`,
+      `/ops/revoke?kind=session&amp;value=${again.session.sid}`,
+      `/ops/lock?user=${carol.sub}`,
     ])
       expect(page.html).toContain(href)
     for (const act of ['Sign Carol out everywhere', 'Lock Carol'])
@@ -287,7 +287,7 @@ describe('lists are narrowed', () => {
       expect((await olga.get(`/ops/revocations?${query}`)).text).toContain(words)
     const adam = await atConsole(rig, 'administrator')
     await adam.submitTo(
-      await adam.get(`/ops/revoke/check?kind=subject&value=${carol?.sub}`),
+      await adam.get(`/ops/revoke?kind=subject&value=${carol?.sub}`),
       '/ops/revoke',
     )
     expect(await seqs('actor=adam')).toEqual([4])
@@ -296,7 +296,20 @@ describe('lists are narrowed', () => {
       /Adam Administrator console revoke Carol · carol@contoso\.example/,
     )
     expect(await audit('actor=nina')).toContain('No operator, user or client is called nina.')
-    expect((await olga.get('/ops/audit.jsonl?actor=nina')).status).toBe(422)
+    const { tid = '', oid = '' } = carol?.user ?? {}
+    const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'lock' } as const
+    await rig.store.appendAudit({ ...entry, target: `user ${tid} ${oid}` })
+    await rig.store.appendAudit({ ...entry, target: 'client sydney' })
+    for (const [target, acts] of [
+      ['carol', /lock Carol .* revoke Carol /],
+      [carol?.sub ?? '', /lock Carol .* revoke Carol /],
+      ['Sydney', /lock Case Manager Sydney client sydney/],
+      [`user ${tid} ${oid}`, /lock Carol /],
+    ] as const)
+      expect(await audit(new URLSearchParams({ target }).toString())).toMatch(acts)
+    expect(await audit('target=nina')).toContain('No user, client or tenant is called nina.')
+    expect(await audit('target=user+x')).toContain('No entry matches.')
+    expect((await olga.get('/ops/audit.csv?actor=nina')).status).toBe(422)
     const evidence = await olga.send('/ops/revocations/1/evidence.jsonl')
     expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([
       200,

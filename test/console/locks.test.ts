@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { atConsole, sessionsAt } from './console.ts'
 
 /**
@@ -18,10 +18,8 @@ describe('/ops/locks', () => {
     const sub = sessions[0]?.sub ?? ''
     const olga = await atConsole(rig, 'operator')
     const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
-    expect(sessionsPage.html).toContain(`/ops/lock/check?user=${sub}`)
-    const check = await olga.get(
-      `/ops/lock/check?${new URLSearchParams({ user: sub, hours: '24' })}`,
-    )
+    expect(sessionsPage.html).toContain(`/ops/lock?user=${sub}`)
+    const check = await olga.get(`/ops/lock?${new URLSearchParams({ user: sub, hours: '24' })}`)
     expect(check.html).toContain('Lock now')
     expect(check.html).not.toContain('Until an administrator lifts it')
     const locked = await olga.submitTo(check, '/ops/lock', {
@@ -56,7 +54,7 @@ describe('/ops/locks', () => {
     ])
   })
 
-  test.each(['/ops/locks?done', '/ops/revocations?done', '/ops/deliveries?tried'])(
+  test.each(['/ops/locks?done', '/ops/revocations?done', '/ops/deliveries?done'])(
     'a key at %s that names no result shows none',
     async (address) => {
       const adam = await atConsole(rig, 'administrator')
@@ -68,19 +66,17 @@ describe('/ops/locks', () => {
   test('an old sign-in locks and lifts nothing, and no operator locks their own account', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
-    const own = await adam.get(
-      `/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`,
-    )
+    const own = await adam.get(`/ops/lock?${new URLSearchParams({ user: adam.sub, hours: '' })}`)
     expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain(
       'You cannot lock your own account.',
     )
     rig.clock.advance(600)
     const late = await adam.get(
-      `/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
+      `/ops/lock?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
     )
     expect(late.text).toContain('This needs a sign-in that is no older than 5 minutes')
     expect((await adam.submitTo(late, '/ops/lock', {})).status).toBe(422)
-    expect((await adam.get('/ops/lock/check?user=u_none&hours=1')).status).toBe(422)
+    expect((await adam.get('/ops/lock?user=u_none&hours=1')).status).toBe(404)
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
   })
 
@@ -104,11 +100,10 @@ describe('/ops/locks', () => {
     expect([late.status, late.text]).toEqual([422, expect.stringContaining('sign in again first')])
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
     const fresh = await atConsole(rig, 'administrator')
-    const locked = await fresh.submitTo(
-      await fresh.get('/ops/lock/check?client=sydney'),
-      '/ops/lock',
-      { ...said, typed: 'sydney' },
-    )
+    const locked = await fresh.submitTo(await fresh.get('/ops/lock?client=sydney'), '/ops/lock', {
+      ...said,
+      typed: 'sydney',
+    })
     expect(locked.text).toContain('The instance is locked. It gets no code and no token.')
     expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([
       { target: { clientId: 'sydney' }, caseReference: 'INC-9', endsAt: undefined },
@@ -118,19 +113,52 @@ describe('/ops/locks', () => {
         /locked.*By: Adam Administrator\. Case: INC-9\. Until: an administrator lifts it\./,
       )
     expect((await fresh.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
-    const again = await fresh.get('/ops/lock/check?client=sydney')
+    const again = await fresh.get('/ops/lock?client=sydney')
     expect(again.text).toContain('This instance is locked already.')
     expect((await fresh.submitTo(again, '/ops/lock', { typed: 'sydney' })).text).toContain(
       'Nothing was changed.',
     )
-    expect((await fresh.get('/ops/lock/check?client=nowhere')).status).toBe(422)
+    expect((await fresh.get('/ops/lock?client=nowhere')).status).toBe(404)
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
-    expect((await olga.get('/ops/lock/check?client=sydney')).status).toBe(403)
+    expect((await olga.get('/ops/lock?client=sydney')).status).toBe(403)
     const { csrf = '' } =
       (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
     expect((await olga.post('/ops/lock', { csrf, client: 'sydney', typed: 'sydney' })).status).toBe(
       403,
     )
+  })
+
+  test('an administrator locks a tenant from the list of tenants, having typed its name, and lifts the lock there; no operator does', async () => {
+    const user = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000d1', name: 'Fay' }
+    const { session } = await rig.openSession({ user })
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { name: 'Fabrikam' } })
+    const adam = await atConsole(rig, 'administrator')
+    const tenants = await adam.get('/ops/tenants')
+    expect(tenants.text).toContain(`Fabrikam ${OTHER_TENANT} open`)
+    const check = await adam.get(`/ops/lock?tenant=${OTHER_TENANT}`)
+    expect(tenants.links).toContain(check.path)
+    expect(check.text).toMatch(
+      /The tenant Fabrikam Ends now 1 session of 1 user.*No user of the tenant can sign in/,
+    )
+    expect((await adam.submitTo(check, '/ops/lock', { typed: OTHER_TENANT })).text).toContain(
+      'what was typed is not Fabrikam',
+    )
+    const locked = await adam.submitTo(check, '/ops/lock', {
+      typed: 'Fabrikam',
+      case_reference: 'INC-9',
+    })
+    expect(locked.text).toContain('The tenant is locked, and its users are signed out.')
+    expect((await rig.store.statusBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    const after = await adam.get('/ops/tenants')
+    expect(after.text).toMatch(/Fabrikam.* locked By: Adam Administrator\. Case: INC-9\./)
+    const lift = await adam.press(after, 'Lift the lock')
+    expect((await adam.submitTo(lift, '/ops/locks/lift')).text).toContain('The lock is lifted.')
+    expect((await adam.get(`/ops/lock?tenant=${TENANT}`)).text).toContain(
+      'The operator tenant cannot be locked',
+    )
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/tenants')).html).not.toContain('/ops/lock?')
+    expect((await olga.get(`/ops/lock?tenant=${OTHER_TENANT}`)).status).toBe(403)
   })
 })

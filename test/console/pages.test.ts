@@ -287,26 +287,82 @@ describe('what the pages show', () => {
     expect(byName.html).not.toContain('/ops/revoke')
     expect(
       (await (await atConsole(rig, 'administrator')).get('/ops/sessions?user=caro')).html,
-    ).toContain('/ops/revoke/check?kind=session')
+    ).toContain('/ops/revoke?kind=session')
   })
 
-  test('the audit log, filtered, and as JSON lines', async () => {
+  test('the audit log, filtered, and as CSV', async () => {
     const olga = await atConsole(rig, 'operator')
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
     await Promise.all(
       Array.from({ length: 600 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })),
     )
-    const lines = (await (await olga.send('/ops/audit.jsonl?act=redrive')).text())
+    const [head, ...lines] = (await (await olga.send('/ops/audit.csv?act=redrive')).text())
       .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { target: string })
-    expect([lines.length, lines[0]?.target, lines.at(-1)?.target]).toEqual([600, 'n 0', 'n 599'])
+      .split('\r\n')
+    expect(head).toBe(
+      'Number,When,Who,Via,What,Target,Name of the target,Case,Comment,Outcome,Details',
+    )
+    expect(lines).toHaveLength(600)
+    expect(
+      lines.map((line) => /,n (\d+),/.exec(line)?.[1]).toSorted((a, b) => Number(a) - Number(b)),
+    ).toEqual(Array.from({ length: 600 }, (_, n) => String(n)))
+    expect(lines[0]).toMatch(/^\d+,2\d{3}-\d\d-\d\dT[\d:.]+Z,robot \(removed\),api,redrive,n \d+,/)
     const page = await olga.get('/ops/audit?act=console.sign_in')
     const [, choices = ''] = /<select[^>]+name="act"[^>]*>(.*?)<\/select>/s.exec(page.html) ?? []
     expect(choices).toContain('value="webhook.add"')
     expect(choices.match(/value=""/g)).toHaveLength(1)
     expect(page.text).toContain('Olga Operator')
     expect(page.text).not.toContain('n 599')
+  })
+
+  test('every list is a CSV of the rows that its filter shows, with times in ISO 8601, and each download is in the audit log', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', '=Dave'])
+    const [carol] = sessions
+    const by = { actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() } as const
+    await rig.store.revoke({
+      ...by,
+      selector: { kind: 'session', sid: carol?.sid ?? '' },
+      reason: 'administrator',
+      caseReference: 'INC-1',
+    })
+    const { tid = '', oid = '' } = carol?.user ?? {}
+    await rig.store.lock({
+      ...by,
+      target: { kind: 'user', tid, oid },
+      may: 'administer',
+      operatorTenant: TENANT,
+      caseReference: 'INC-2',
+    })
+    const olga = await atConsole(rig, 'operator')
+    const time = String.raw`2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
+    for (const [path, query, head, row] of [
+      ['users', 'q=carol', 'User,Email,Tenant,Known since,ID (sub),Object ID', 'Carol · carol@'],
+      [
+        'sessions',
+        'user=dave',
+        'User,Device,Signed in,',
+        `"?'=Dave · .*,Safari on iPhone,${time},`,
+      ],
+      ['locks', '', 'What,Since,By,Until,Case,Comment', `.*Carol.*,${time},test,,INC-2,`],
+      ['revocations', 'case=INC-1', 'Number,When,What,', `1,${time},"One session of Carol`],
+      [
+        'deliveries',
+        'state=pending',
+        'Instance,Revocation,State,',
+        'Case Manager Sydney,1,pending,',
+      ],
+      ['audit', 'act=console.sign_in', 'Number,When,Who,', `\\d+,${time},Olga Operator,`],
+    ] as const) {
+      const page = await olga.get(`/ops/${path}?${query}`)
+      const link = `/ops/${path}.csv${query === '' ? '' : `?${query}`}`
+      expect([path, page.links.includes(link) || page.links]).toEqual([path, true])
+      const lines = (await (await olga.send(link)).text()).trimEnd().split('\r\n')
+      expect([path, lines.length, lines[0]?.startsWith(head)]).toEqual([path, 2, true])
+      expect(lines[1]).toMatch(new RegExp(`^${row}`))
+      expect(await rig.store.listAudit({ act: `${path}.export`, limit: 2 })).toMatchObject([
+        { target: 'everything', ended: { outcome: 'done' } },
+      ])
+    }
   })
 
   test('what failed at Microsoft is shown, and retried, with its record', async () => {
@@ -419,18 +475,18 @@ describe('pages of a list', () => {
     await Promise.all(
       Array.from({ length: 120 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })),
     )
-    const pages = await walk('/ops/audit?actor=robot', 'Audit log', 'the audit log')
+    const pages = await walk('/ops/audit?actor=robot', 'Audit log', 'audit log')
     expect([sizes(pages), distinct(pages)]).toEqual([[50, 50, 20], 120])
   })
 
   test('sessions', async () => {
     for (let n = 0; n < 105; n++)
       await rig.openSession({ user: { oid: `oid-${n}`, name: `Carol ${n}`, username: undefined } })
-    const pages = await walk('/ops/sessions?user=carol', 'Live sessions', 'sessions')
+    const pages = await walk('/ops/sessions?user=carol', 'Live sessions', 'live sessions')
     expect([sizes(pages), distinct(pages)]).toEqual([[100, 5], 105])
   })
 
-  test('guards of all instances', async () => {
+  test('guards of an instance', async () => {
     await rig.register('Sydney')
     await rig.store.revoke({
       selector: { kind: 'everything' },
@@ -447,7 +503,7 @@ describe('pages of a list', () => {
         enforcedSeq: 1,
         reportedAtMs: rig.clock.nowMs(),
       })
-    const pages = await walk('/ops/guards?client=sydney', 'Guards', 'guards')
+    const pages = await walk('/ops/clients/sydney', 'Guards', 'guards')
     expect([sizes(pages), distinct(pages)]).toEqual([[50, 50, 20], 120])
     const { text } = await (await atConsole(rig, 'operator')).get('/ops')
     expect(text).toContain('All 120 guards (0 connected)')
@@ -468,9 +524,7 @@ describe('pages of a list', () => {
     })
     while ((await rig.store.fanOutPending({ limit: 500 })).more);
     expect(await rig.store.listDeliveries({ seq: 1, limit: 200 })).toHaveLength(101)
-    expect(
-      sizes(await walk('/ops/revocations/1', 'Deliveries and their attempts', 'deliveries')),
-    ).toEqual([100, 1])
+    expect(sizes(await walk('/ops/revocations/1', 'Deliveries', 'deliveries'))).toEqual([100, 1])
     expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([
       50, 50, 1,
     ])
@@ -481,7 +535,8 @@ describe('pages of a list', () => {
     for (const path of [
       '/ops/audit?before=x',
       '/ops/sessions?user=olga&before=%3Cb%3E',
-      '/ops/guards?before=x',
+      '/ops/users?before=x',
+      '/ops/locks?before=%20',
       '/ops/deliveries?before=%20',
     ])
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])

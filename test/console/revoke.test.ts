@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import type { Caller } from '../../src/clients/caller.ts'
 import { revokeAs } from '../../src/operations/acts/revocations.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
-import { atConsole, cookieHash, sessionsAt } from './console.ts'
+import { atConsole, cookieHash, revoking, sessionsAt } from './console.ts'
 
 let rig: Rig
 beforeEach(async () => {
@@ -14,8 +14,7 @@ describe('revoking', () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const sid = sessions[0]?.sid ?? ''
     const adam = await atConsole(rig, 'administrator')
-    const form = await adam.get(`/ops/revoke?kind=session&value=${sid}`)
-    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sid })
+    const check = await adam.get(revoking({ kind: 'session', value: sid }))
     expect(check.title).toBe('Check before you revoke')
     expect(check.text).toContain('1 session of 1 user, at 1 instance; 1 logout token to deliver')
     expect(check.text).toContain('Carol')
@@ -47,10 +46,12 @@ describe('revoking', () => {
   test('Back after revoking shows what was done and no form; the form sent a second time revokes nothing', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'client',
-      client: 'sydney',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'client',
+        client: 'sydney',
+      }),
+    )
     expect(check.headers.get('cache-control')).toBe('no-store')
     expect(check.headers.get('content-security-policy')).toContain("script-src 'sha256-")
     expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(
@@ -66,10 +67,12 @@ describe('revoking', () => {
     expect(second.text).toContain('Nothing was sent a second time')
     expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
     // A new form with the same selection makes another revocation.
-    const anew = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'client',
-      client: 'sydney',
-    })
+    const anew = await adam.get(
+      revoking({
+        kind: 'client',
+        client: 'sydney',
+      }),
+    )
     expect((await adam.submitTo(anew, '/ops/revoke', { typed: 'sydney' })).path).toMatch(
       /revocations\/2\?done=yes$/,
     )
@@ -78,10 +81,12 @@ describe('revoking', () => {
   test('what another administrator revoked meanwhile is not taken for their own', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'session',
-      value: sessions[0]?.sid ?? '',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'session',
+        value: sessions[0]?.sid ?? '',
+      }),
+    )
     const caller: Caller = {
       actor: { kind: 'operator', id: 'other' },
       source: 'broker',
@@ -101,14 +106,16 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     for (const kind of ['session', 'subject', 'tenant']) {
       const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
-      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-        kind,
-        value,
-      })
+      const check = await adam.get(
+        revoking({
+          kind,
+          value,
+        }),
+      )
       expect([kind, check.status, check.text]).toEqual([
         kind,
-        422,
-        expect.stringContaining(`Nothing here has the ID ${value}`),
+        404,
+        expect.stringContaining('There is no such'),
       ])
       expect(check.text).not.toContain('Revoke now')
     }
@@ -120,7 +127,7 @@ describe('revoking', () => {
     const page = await olga.get('/ops')
     const csrf = page.forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
     const wanted = { kind: 'session', value: sessions[0]?.sid ?? '' }
-    const check = `/ops/revoke/check?${new URLSearchParams(wanted).toString()}`
+    const check = `/ops/revoke?${new URLSearchParams(wanted).toString()}`
     for (const answer of [
       await olga.get(check),
       await olga.post('/ops/revoke', { csrf, ...wanted }),
@@ -134,12 +141,8 @@ describe('revoking', () => {
   test('a sign-in older than five minutes is not enough: they sign in again, and go on where they were', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const form = await adam.get(`/ops/revoke?kind=session&value=${sessions[0]?.sid}`)
     rig.clock.advance(301)
-    const check = await adam.submitTo(form, '/ops/revoke/check', {
-      kind: 'session',
-      value: sessions[0]?.sid ?? '',
-    })
+    const check = await adam.get(revoking({ kind: 'session', value: sessions[0]?.sid }))
     expect(check.text).toContain('no older than 5 minutes')
     const rejected = await adam.submitTo(check, '/ops/revoke', {
       comment: 'kept',
@@ -172,28 +175,28 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     rig.clock.advance(600)
     await freshAgain(adam, 0)
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'session',
-      value: sessions[0]?.sid ?? '',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'session',
+        value: sessions[0]?.sid ?? '',
+      }),
+    )
     expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
   })
 
-  test('the page offers each instance, each tenant by its name and everything; a user’s page one instance of a session', async () => {
+  test('the page of an instance, of the tenants and of the users lead there; a user’s page also for one instance of a session', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     await rig.store.changeTenant({ tid: TENANT, change: { name: 'Contoso' } })
     const adam = await atConsole(rig, 'administrator')
-    const page = await adam.get('/ops/revoke')
-    expect(page.text).toMatch(/Case Manager Sydney.*The tenant Contoso.*you included/)
-    for (const [of, what] of [
-      ['client sydney', 'Every user of Case Manager Sydney'],
-      [`tenant ${TENANT}`, 'Every user of the tenant Contoso'],
-      ['everything', 'Every user, everywhere'],
+    for (const [from, act, what] of [
+      ['/ops/clients/sydney', 'Sign every user of it out', 'Every user of Case Manager Sydney'],
+      ['/ops/tenants', 'Sign everyone out', 'Every user of the tenant Contoso'],
+      ['/ops/users', 'Sign out everyone', 'Every user, everywhere'],
     ] as const)
-      expect((await adam.submitTo(page, '/ops/revoke/check', { of })).text).toContain(what)
+      expect((await adam.press(await adam.get(from), act)).text).toContain(what)
     const [{ sid, sub } = { sid: '', sub: '' }] = sessions
     const { links } = await adam.get(`/ops/users/${sub}`)
-    const grant = `/ops/revoke/check?kind=grant&value=${sid}&client=sydney`
+    const grant = `/ops/revoke?kind=grant&value=${sid}&client=sydney`
     expect(links).toContain(grant)
     expect((await adam.get(grant)).text).toContain('Case Manager Sydney in one session of Carol')
   })
@@ -201,10 +204,12 @@ describe('revoking', () => {
   test('to sign out many, the administrator types what; the dry run counts', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'client',
-      client: 'sydney',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'client',
+        client: 'sydney',
+      }),
+    )
     expect(check.text).toContain('Every user of Case Manager Sydney')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
@@ -222,23 +227,25 @@ describe('revoking', () => {
 
   test('a revocation of everything signs the administrator out too', async () => {
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'everything',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'everything',
+      }),
+    )
     const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everything' })
     expect(done.status).toBe(401)
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' } })
   })
 
   test.each([
-    [{ kind: 'session', value: '' }, 'Nothing here has the ID'],
-    [{ kind: 'grant', value: 's_1' }, 'Nothing here has the ID s_1'],
-    [{ kind: 'client', client: 'nowhere' }, 'Nothing here has the ID nowhere'],
-    [{ kind: 'tenant', value: 'contoso' }, 'Nothing here has the ID contoso'],
-  ])('a missing field is reported, and nothing is done: %o', async (fields, words) => {
+    { kind: 'session', value: '' },
+    { kind: 'grant', value: 's_1' },
+    { kind: 'client', client: 'nowhere' },
+    { kind: 'tenant', value: 'contoso' },
+  ])('a missing field is reported, and nothing is done: %o', async (fields) => {
     const adam = await atConsole(rig, 'administrator')
-    const answer = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
-    expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
+    const answer = await adam.get(revoking(fields))
+    expect([answer.status, answer.text]).toEqual([404, expect.stringContaining('There is no such')])
   })
 
   test.each([
@@ -248,7 +255,7 @@ describe('revoking', () => {
     'a case or a comment that is too long is not cut off, and nothing done: %#',
     async (said, words) => {
       const adam = await atConsole(rig, 'administrator')
-      const check = await adam.get(`/ops/revoke/check?kind=session&value=${adam.sid}`)
+      const check = await adam.get(`/ops/revoke?kind=session&value=${adam.sid}`)
       const answer = await adam.submitTo(check, '/ops/revoke', said)
       expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
       expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
@@ -258,12 +265,14 @@ describe('revoking', () => {
   test('an unknown id is reported', async () => {
     const adam = await atConsole(rig, 'administrator')
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'session',
-      value: sessions[0]?.sid ?? '',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'session',
+        value: sessions[0]?.sid ?? '',
+      }),
+    )
     expect((await adam.submitTo(check, '/ops/revoke', { value: 's_unknown' })).text).toContain(
-      'Nothing here has the ID s_unknown',
+      'There is no such session.',
     )
     expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([
       { ended: { outcome: 'rejected' } },
@@ -313,10 +322,12 @@ describe('forged forms', () => {
   ])('change nothing: %s', async (_name, changes, headers) => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', {
-      kind: 'session',
-      value: sessions[0]?.sid ?? '',
-    })
+    const check = await adam.get(
+      revoking({
+        kind: 'session',
+        value: sessions[0]?.sid ?? '',
+      }),
+    )
     const answer = await adam.submitTo(check, '/ops/revoke', changes, headers)
     expect([answer.status, answer.text]).toEqual([
       403,

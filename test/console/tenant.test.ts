@@ -155,7 +155,7 @@ describe('in their own tenant', () => {
     const user = await browser.get('/tenant/search?q=uma')
     expect(user.path).toBe(`/tenant/users/${uma.sub}`)
     expect(user.text).toContain('Safari on iPhone')
-    const check = await browser.get(`/tenant/revoke/check?kind=session&value=${uma.sid}`)
+    const check = await browser.get(`/tenant/revoke?kind=session&value=${uma.sid}`)
     expect(check.text).toContain('1 session of 1 user, at 1 instance')
     const { number } = await rig.store.chainHead('audit')
     expect(new URL(check.url).searchParams.get('seen')).not.toBe(String(number))
@@ -259,19 +259,19 @@ describe('in their own tenant', () => {
       '/tenant/search?q=u%00ma',
       '/tenant/sessions?user=%00',
       '/tenant/users/%00',
-      '/tenant/revoke/check?kind=subject&value=%00',
+      '/tenant/revoke?kind=subject&value=%00',
     ]) {
       const page = await browser.get(path)
       expect([path, page.status, page.text.includes('NUL')]).toEqual([path, 400, true])
     }
-    const check = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
+    const check = await browser.get(`/tenant/revoke?kind=subject&value=${uma.sub}`)
     expect((await browser.submitTo(check, '/tenant/revoke', { comment: 'a\0b' })).status).toBe(400)
     expect(await isLive(uma.sid)).toBe(true)
   })
 
   test('an address that also names an instance locks the user, and speaks of no instance', async () => {
     const { browser, uma } = await scene()
-    const page = await browser.get(`/tenant/lock/check?client=sydney&user=${uma.sub}`)
+    const page = await browser.get(`/tenant/lock?client=sydney&user=${uma.sub}`)
     expect(page.text).toContain('The user cannot sign in, until the lock is lifted.')
     expect([page.text.includes('instance gets'), page.html.includes('/ops/')]).toEqual([
       false,
@@ -284,7 +284,7 @@ describe('in their own tenant', () => {
 
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
-    const page = await browser.get(`/tenant/lock/check?user=${uma.sub}`)
+    const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
     expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain(
       'The user is locked and signed out.',
     )
@@ -299,7 +299,7 @@ describe('in their own tenant', () => {
       'The lock is lifted.',
     )
     expect(await locksOf(OTHER_TENANT)).toEqual([])
-    const self = await browser.get(`/tenant/lock/check?user=${browser.sub}`)
+    const self = await browser.get(`/tenant/lock?user=${browser.sub}`)
     expect((await browser.submitTo(self, '/tenant/lock')).text).toContain(
       'You cannot lock your own account',
     )
@@ -351,7 +351,7 @@ describe('in their own tenant', () => {
     })
     const id = locked.outcome === 'locked' ? locked.lock.id : ''
     const before = await rig.store.head()
-    const own = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
+    const own = await browser.get(`/tenant/revoke?kind=subject&value=${uma.sub}`)
     const csrf = own.forms.find(({ action }) => action === '/tenant/revoke')?.fields.csrf ?? ''
     for (const [path, theirs, none] of [
       ['/tenant/users/', carol.sub, 'u_none'],
@@ -359,11 +359,11 @@ describe('in their own tenant', () => {
       ['/tenant/search?q=', carol.sid, 's_none'],
       ['/tenant/sessions?user=', carol.sid, 's_none'],
       ['/tenant/revocations?user=', carol.sub, 'u_none'],
-      ['/tenant/revoke/check?kind=subject&value=', carol.sub, 'u_none'],
-      ['/tenant/revoke/check?kind=session&value=', carol.sid, 's_none'],
-      ['/tenant/revoke/check?kind=tenant&value=', TENANT, OTHER_TENANT],
-      ['/tenant/lock/check?user=', carol.sub, 'u_none'],
-      ['/tenant/lock/check?client=', 'sydney', 'nowhere'],
+      ['/tenant/revoke?kind=subject&value=', carol.sub, 'u_none'],
+      ['/tenant/revoke?kind=session&value=', carol.sid, 's_none'],
+      ['/tenant/revoke?kind=tenant&value=', TENANT, OTHER_TENANT],
+      ['/tenant/lock?user=', carol.sub, 'u_none'],
+      ['/tenant/lock?client=', 'sydney', 'nowhere'],
       ['/tenant/locks/lift?id=', id, 'l_none'],
     ] as const) {
       const [theirPage, noPage] = [await browser.get(path + theirs), await browser.get(path + none)]
@@ -393,7 +393,7 @@ describe('in their own tenant', () => {
   test('an act needs a recent sign-in, and a form that came from this browser’s page', async () => {
     const { browser, uma } = await scene()
     rig.clock.advance(301)
-    const page = await browser.get(`/tenant/revoke/check?kind=subject&value=${uma.sub}`)
+    const page = await browser.get(`/tenant/revoke?kind=subject&value=${uma.sub}`)
     expect(page.text).toContain('no older than 5 minutes')
     expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
     expect(

@@ -281,7 +281,7 @@ async function atTheConsole(rig: Rig, session: Session) {
   }
   const sealed = rig.deps.sealer.seal('ops/pass', JSON.stringify(pass))
   const desk = browserAt(rig, { at: rig.config.opsOrigin, cookies: `__Host-cmb_ops=${sealed}` })
-  const fields = fieldsOf((await desk.get('/ops/revoke')).html)
+  const fields = fieldsOf((await desk.get(`/ops/revoke?kind=subject&value=${session.sub}`)).html)
   return {
     csrf: fields.csrf ?? '',
     request: fields.request ?? '',

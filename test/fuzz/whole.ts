@@ -140,13 +140,13 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
   const found: Whole[] = []
   const paths = [
     '/ops',
-    '/ops/revoke',
+    '/ops/users',
     '/ops/deliveries',
     '/ops/sessions?user=alice',
-    '/ops/guards',
-    `/ops/revoke/check?kind=subject&value=${party.sub}`,
-    `/ops/revoke?q=a&user=${party.sub}`,
-    `/ops/revoke/check?kind=users&user=${party.sub}`,
+    '/ops/tenants',
+    `/ops/revoke?kind=subject&value=${party.sub}`,
+    `/ops/users?q=a&user=${party.sub}`,
+    `/ops/revoke?kind=users&user=${party.sub}`,
     '/ops/deliveries/close?which=client_id+sydney',
     `/ops/revocations/${party.head.seq}`,
     '/setup',

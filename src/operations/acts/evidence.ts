@@ -158,3 +158,31 @@ async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator
   const receipt = await signedReceiptOf(deps, seq)
   if (receipt !== undefined) yield { record: 'receipt', jws: receipt.jws }
 }
+
+export const JSON_LINES = 'application/jsonl'
+
+/**
+ * Returns a response that generates its lines as the client receives them, so their number does not
+ * matter.
+ * @param name the name under which a browser saves it
+ */
+export function linesResponse(lines: AsyncGenerator<string>, name: string): Response {
+  const body = new ReadableStream<string>({
+    async pull(out) {
+      const next = await lines.next()
+      if (next.done === true) out.close()
+      else out.enqueue(next.value)
+    },
+    async cancel() {
+      await lines.return(undefined)
+    },
+  })
+  return new Response(body.pipeThrough(new TextEncoderStream()), {
+    headers: {
+      'Content-Type': JSON_LINES,
+      'Cache-Control': 'no-store',
+      'Content-Disposition': `attachment; filename="broker-${name}.jsonl"`,
+      'X-Content-Type-Options': 'nosniff',
+    },
+  })
+}

@@ -73,6 +73,10 @@ export async function recordActor(
   if (tid !== undefined) await store.recordOperator({ sub, may: 'tenant', now })
 }
 
+export const LISTS = ['users', 'sessions', 'locks', 'revocations', 'deliveries', 'audit'] as const
+/** A list of the console that can be downloaded. */
+export type ListName = (typeof LISTS)[number]
+
 /**
  * Records the export of a list before it starts. Exports are limited, because the audit log keeps
  * each entry for years.
@@ -81,7 +85,7 @@ export async function recordActor(
 export async function exportAs(
   deps: Deps,
   caller: Caller,
-  list: 'sessions' | 'revocations',
+  list: ListName,
   now: number,
 ): Promise<void> {
   const { id: sub, tid } = caller.actor

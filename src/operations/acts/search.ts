@@ -85,6 +85,22 @@ async function usersFor(
 
 /** The most candidates that an answer names. */
 const FEW = 5
+/** A thing that a filter may name: its id, its name, and what the filter then looks for. */
+type Candidate<T> = readonly [id: string, name: string, wanted: T]
+
+/** Returns what the only candidate stands for. @throws Problem 422 if there is none, or several */
+function theOnly<T>(text: string, found: readonly Candidate<T>[], more: boolean, kinds: string): T {
+  const [only] = found
+  if (only !== undefined && found.length === 1 && !more) return only[2]
+  const few = found.slice(0, FEW).map(([id, name]) => `${name} (${id})`)
+  throw new Problem(
+    422,
+    'The filter names no one',
+    found.length === 0
+      ? `No ${kinds} is called ${text}.`
+      : `${text} may be ${few.join(', ')}${found.length > FEW || more ? ' or others' : ''}. Name one by its id.`,
+  )
+}
 
 /**
  * Returns the id of the actor or user whom a filter names, by id or by words of a name.
@@ -108,35 +124,66 @@ export async function idNamedBy(
     return text
   const { users, more } = await usersFor(deps, text, tid)
   const found = [
-    ...users.map((user): [string, string] => [user.sub, userName(user)]),
-    ...(isActor ? clientsFor(deps, text) : []).map(({ clientId, metadata }) => [
-      clientId,
-      metadata.name,
-    ]),
+    ...users.map((user) => [user.sub, userName(user), user.sub] as const),
+    ...(isActor ? clientsFor(deps, text) : []).map(
+      ({ clientId, metadata }) => [clientId, metadata.name, clientId] as const,
+    ),
   ]
-  const [only] = found
-  if (only !== undefined && found.length === 1 && !more) return only[0]
-  const few = found.slice(0, FEW).map(([id, name]) => `${name} (${id})`)
-  throw new Problem(
-    422,
-    'The filter names no one',
-    found.length === 0
-      ? `No ${isActor ? 'operator, user or client' : 'user'} is called ${text}.`
-      : `${text} may be ${few.join(', ')}${found.length > FEW || more ? ' or others' : ''}. Name one by its id.`,
+  return theOnly(text, found, more, isActor ? 'operator, user or client' : 'user')
+}
+
+/** How the audit log names a target: kind and id. */
+const TARGET =
+  /^(?:client|client_id|delivery|file|grant|id|key|problem|session|stream|subject|target_id|tenant|user|webhook) \S/
+
+/**
+ * Returns the names by which the audit log knows a target, which a filter names as the log does, or
+ * by its id or words of its name. A user has two: locks name tenant and object id.
+ * @throws Problem 422 if it names none, or several
+ */
+export async function targetsNamedBy(
+  deps: Pick<Deps, 'store' | 'clients' | 'connection'>,
+  text: string | undefined,
+): Promise<{ target?: string; orTarget?: string }> {
+  if (text === undefined) return {}
+  const isExact =
+    TARGET.test(text) || (await deps.store.listAudit({ target: text, limit: 1 })).length > 0
+  if (isExact) return { target: text }
+  const { users, more } = await usersFor(deps, text)
+  const words = wordsOf(text)
+  const tenants = (await deps.store.listTenants()).filter(
+    ({ tid, name = '' }) => tid === text || words.every((word) => folded(name).includes(word)),
   )
+  const found: Candidate<{ target: string; orTarget?: string }>[] = [
+    ...users.map((user) => {
+      const { sub, tid, oid } = user
+      const wanted = { target: `subject ${sub}`, orTarget: `user ${tid} ${oid}` }
+      return [sub, userName(user), wanted] as const
+    }),
+    ...clientsFor(deps, text).map(
+      ({ clientId, metadata }) =>
+        [clientId, metadata.name, { target: `client ${clientId}` }] as const,
+    ),
+    ...tenants.map(({ tid, name = tid }) => [tid, name, { target: `tenant ${tid}` }] as const),
+  ]
+  return theOnly(text, found, more, 'user, client or tenant')
 }
 
 type SessionSearch = Parameters<Store['searchSessions']>[0]
 type FoundSession = Awaited<ReturnType<Store['searchSessions']>>[number]
 
-/** Returns a page of live sessions, newest first. With `tid` only that tenant's. */
+/**
+ * Returns a page of live sessions, newest first. With `tid` only that tenant's.
+ * @param most looks at no more than this, nor at more than the bound of one answer
+ */
 export function sessionsBy(
   deps: Pick<Deps, 'store' | 'connection'>,
-  { text, ...filters }: SessionSearch,
+  { text, most: wanted = MOST_SESSIONS, ...filters }: SessionSearch & { most?: number },
 ): Promise<Searched<FoundSession, SessionPlace>> {
+  const most = Math.min(wanted, MOST_SESSIONS)
   if (text !== undefined && filters.sub === undefined)
-    return sessionsOfNamed(deps, { ...filters, text })
-  return deps.store.pageOfSessions({ ...filters, text, most: MOST_SESSIONS })
+    return sessionsOfNamed(deps, { ...filters, text, most })
+  return deps.store.pageOfSessions({ ...filters, text, most })
 }
 
 /**
@@ -146,7 +193,7 @@ export function sessionsBy(
  */
 async function sessionsOfNamed(
   deps: Pick<Deps, 'store' | 'connection'>,
-  { text, before, limit, ...filters }: SessionSearch & { text: string },
+  { text, before, limit, most, ...filters }: SessionSearch & { text: string; most: number },
 ): Promise<Searched<FoundSession, SessionPlace>> {
   const { store } = deps
   const one = text.startsWith('s_') ? await sessionIn(deps, filters, text, filters.now) : undefined
@@ -154,8 +201,7 @@ async function sessionsOfNamed(
     one === undefined
       ? await usersFor(deps, text, filters.tid)
       : { users: [{ sub: one.session.sub }], more: false }
-  if (named.more)
-    return store.pageOfSessions({ ...filters, text, before, limit, most: MOST_SESSIONS })
+  if (named.more) return store.pageOfSessions({ ...filters, text, before, limit, most })
   const each = await Promise.all(
     named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })),
   )

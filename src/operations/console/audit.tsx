@@ -1,25 +1,21 @@
 import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../../db/types.ts'
-import { Notice } from '../../pages/components.tsx'
-import { Problem } from '../../clients/problem.ts'
-import { auditLines, linesResponse } from '../acts/audit.ts'
 import { targetName } from '../acts/names.ts'
-import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
+import { LISTS } from '../acts/scope.ts'
+import { idNamedBy, targetsNamedBy } from '../acts/search.ts'
 import { actsOf } from '../contract/acts.ts'
 import type { Deps } from '../deps.ts'
-import { consolePage, nothingHere, Panel } from './layout.tsx'
+import { revocationLink } from './layout.tsx'
 import { actorWords, count, plural, when } from './format.ts'
-import { Filters, listOf, MOMENT, momentOf, orProblem } from './list.tsx'
-import { numberedPlace, numberText, pageOfSearch } from './pages.tsx'
-import { asked, type ConsoleRequest, linkOf, type Mounted, pageLink, tidOf } from './request.ts'
+import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
+import { numberIn, numberText } from './pages.tsx'
+import { asked, type ConsoleRequest, type Mounted, pageLink, tidOf } from './request.ts'
 
 /**
- * The audit log page: each entry with its actor, act, target and outcome. Operators can download
- * the entries that match the filter as JSON lines. The administrator of a tenant sees only the
- * entries of that tenant's administrators.
+ * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
+ * sees only the entries of that tenant's administrators.
  */
 
-const PAGE = 50
 /** The acts of the audit log that the contract does not name. */
 const ACTS = [
   'revoke',
@@ -41,8 +37,6 @@ const ACTS = [
   'proof.assert',
   'branding.change',
   'user.report',
-  'sessions.export',
-  'revocations.export',
   'stream.create',
   'stream.change',
   'stream.delete',
@@ -51,114 +45,101 @@ const ACTS = [
 ]
 
 const actsNamed = (deps: Deps): string[] => [
-  ...new Set([...ACTS, ...actsOf(deps).flatMap(({ audit }) => audit ?? [])].toSorted()),
+  ...new Set(
+    [
+      ...ACTS,
+      ...LISTS.map((one) => `${one}.export`),
+      ...actsOf(deps).flatMap(({ audit }) => audit ?? []),
+    ].toSorted(),
+  ),
 ]
 
-const AsJsonLines = ({ href }: { href: string }) => (
-  <p>
-    <a href={href} download="broker-audit.jsonl">
-      Download as JSON lines
-    </a>
-  </p>
-)
-
-async function auditPage(request: ConsoleRequest): Promise<Response> {
-  const { deps } = request
-  const isOperator = tidOf(request) === undefined
-  const { place, before } = numberedPlace(request)
-  const filter = await orProblem(filterOf(request))
-  const found =
-    filter instanceof Problem
-      ? { found: [], searchedTo: undefined }
-      : await deps.store.pageOfAudit({
-          before,
-          ...filter,
-          tid: tidOf(request),
-          limit: PAGE + 1,
-          most: MOST_ENTRIES,
-        })
-  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ id }) => numberText(request, id))
-  const list = await listOf<AuditEntry>(request, {
-    label: 'Audit log',
-    columns: [
-      isOperator && ['Number', ({ id }) => id],
-      ['When', ({ atMs }) => when(atMs, deps.clock.nowMs())],
-      ['Who', (one) => whoOf(request, one)],
-      isOperator && ['Via', ({ via }) => via],
-      ['What', ({ act }) => act],
-      ['Target', async (one) => <Target entry={one} name={await targetName(deps, one.target)} />],
-      ['Case', ({ caseReference }) => caseReference ?? ''],
-      ['Outcome', (one) => <Outcome entry={one} isOperator={isOperator} />],
-    ],
-    entries: shown,
-    none: 'No entry matches.',
-    pages: {
-      of: 'the audit log',
-      place,
-      next,
-      searchedTo:
-        searchedTo &&
-        `${when(searchedTo.atMs, deps.clock.nowMs())} (entry ${count(searchedTo.id)})`,
-    },
-  })
-  return consolePage(
-    request,
-    { title: 'Audit log', at: '/audit' },
-    <>
-      <Panel>
-        <Filters request={request} path="/audit" fields={fieldsOf(request)} />
-        {isOperator ? <AsJsonLines href={linkOf('/ops/audit.jsonl', sent(request))} /> : null}
-      </Panel>
-      <Panel>
-        {filter instanceof Problem ? <Notice kind="warn" title={filter.message} /> : list}
-      </Panel>
-    </>,
-  )
-}
-
 /** Returns the fields of the filter. Only operators see actors, targets and cases. */
-const fieldsOf = (request: ConsoleRequest): Parameters<typeof Filters>[0]['fields'] => {
+const fieldsOf = (request: ConsoleRequest) => {
   const isOperator = tidOf(request) === undefined
   return [
-    isOperator && ['actor', 'Who', 'Name, sub or client'],
-    isOperator && [
-      'act',
-      'What',
-      [
-        ['', 'Anything'],
-        ...actsNamed(request.deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
-      ],
-    ],
-    isOperator && ['target', 'Target'],
-    isOperator && ['case', 'Case'],
-    ['since', 'From (UTC)', MOMENT],
-    ['until', 'Before (UTC)', MOMENT],
+    isOperator && (['actor', 'Who', 'Name, sub or client'] as const),
+    isOperator &&
+      ([
+        'act',
+        'What',
+        [
+          ['', 'Anything'],
+          ...actsNamed(request.deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
+        ],
+      ] as const),
+    isOperator && (['target', 'Target', 'Name, id or “session s_…”'] as const),
+    isOperator && (['case', 'Case'] as const),
+    ...PERIOD,
   ]
 }
 
-const FILTERS = ['actor', 'act', 'target', 'case', 'since', 'until'] as const
-
-/** Returns the filter's parameters of the request by their names. */
-const sent = (request: ConsoleRequest) =>
-  Object.fromEntries(FILTERS.map((name) => [name, asked(request, name)]))
-
+/** @throws Problem if a name fits no one, or several */
 async function filterOf(request: ConsoleRequest) {
-  // The names that a filter finds are those of every tenant.
-  const isOperator = tidOf(request) === undefined
-  const { actor, act, target, case: caseReference } = isOperator ? sent(request) : {}
-  const atMs = (name: string): number | undefined => {
-    const at = momentOf(request, name)
-    return at === undefined ? undefined : at * 1000
+  const { deps } = request
+  const text = (name: string) => asked(request, name)
+  const period = {
+    sinceMs: ms(momentOf(request, 'since')),
+    untilMs: ms(momentOf(request, 'until')),
   }
+  // The names that a filter finds are those of every tenant.
+  if (tidOf(request) !== undefined) return period
   return {
-    actorId: await idNamedBy(request.deps, 'actor', actor),
-    act,
-    target,
-    caseReference,
-    sinceMs: atMs('since'),
-    untilMs: atMs('until'),
+    ...period,
+    actorId: await idNamedBy(deps, 'actor', text('actor')),
+    act: text('act'),
+    ...(await targetsNamedBy(deps, text('target'))),
+    caseReference: text('case'),
   }
 }
+
+export const auditRoutes: readonly Mounted[] = listRoutes<
+  AuditEntry,
+  number,
+  Pick<AuditEntry, 'id' | 'atMs'>
+>({
+  name: 'audit',
+  title: 'Audit log',
+  tenant: true,
+  fields: fieldsOf,
+  columns(request) {
+    const { deps } = request
+    const isOperator = tidOf(request) === undefined
+    return [
+      isOperator && ['Number', ({ id }) => id],
+      timeColumn(request, 'When', ({ atMs }) => atMs),
+      ['Who', (one) => whoOf(request, one), ({ actor }) => actorWords(request, actor)],
+      isOperator && ['Via', ({ via }) => via],
+      ['What', ({ act }) => act],
+      [
+        'Target',
+        async (one) => <Target entry={one} name={await targetName(deps, one.target)} />,
+        ({ target }) => target,
+      ],
+      ['Name of the target', undefined, ({ target }) => targetName(deps, target)],
+      ['Case', ({ caseReference }) => caseReference ?? ''],
+      ['Comment', undefined, ({ comment }) => comment],
+      [
+        'Outcome',
+        (one) => <Outcome entry={one} isOperator={isOperator} />,
+        ({ ended }) => ended?.outcome ?? UNFINISHED,
+      ],
+      isOperator && ['Details', undefined, ({ details }) => JSON.stringify(details)],
+    ]
+  },
+  none: 'No entry matches.',
+  read: async (request, { from, ...bounds }) =>
+    request.deps.store.pageOfAudit({
+      before: from,
+      ...(await filterOf(request)),
+      tid: tidOf(request),
+      ...bounds,
+    }),
+  placeIn: numberIn,
+  cursorOf: (request, { id }) => numberText(request, id),
+  stopped: ({ deps }, { id, atMs }) => `${when(atMs, deps.clock.nowMs())} (entry ${count(id)})`,
+})
+const UNFINISHED = 'not finished'
 
 async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Child> {
   const words = await actorWords(request, actor)
@@ -191,14 +172,14 @@ const OUTCOME = {
 function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean }) {
   const { ended } = entry
   const { words, tag } =
-    ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[ended.outcome]
+    ended === undefined ? { words: UNFINISHED, tag: 'tag bad' } : OUTCOME[ended.outcome]
   const seq = ended?.result.seq
   const reason = reasonOf(entry)
   return (
     <>
       <span class={tag}>{words}</span>
       {reason === undefined ? null : <div class="small">{reason}</div>}
-      {isOperator && typeof seq === 'number' ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : null}
+      {isOperator && typeof seq === 'number' ? revocationLink(seq) : null}
     </>
   )
 }
@@ -257,16 +238,3 @@ function reasonOf({ ended }: AuditEntry): string | undefined {
   const { title, why } = ended.result
   return typeof title === 'string' ? title : typeof why === 'string' ? why : undefined
 }
-
-export const auditRoutes: readonly Mounted[] = [
-  { path: '/audit', tenant: true, page: auditPage },
-  {
-    path: '/audit.jsonl',
-    async page(request) {
-      const filter = await orProblem(filterOf(request))
-      return filter instanceof Problem
-        ? nothingHere(request, filter.message, '/audit', 422)
-        : linesResponse(auditLines(request.deps, filter), 'audit')
-    },
-  },
-]

@@ -6,10 +6,11 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
 import { count, lockWords, span, STATE, when } from './format.ts'
 import { Now } from './deliveries.tsx'
-import { Address, guards } from './instance-cells.tsx'
+import { guardList } from './guards.tsx'
+import { Address } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from '../acts/instances.ts'
 import { SOURCE } from './registered.tsx'
-import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
+import { streamNow, StreamPanel } from './stream.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, mayAct, type Mounted } from './request.ts'
 
 /**
@@ -31,24 +32,20 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/clients', live: true },
     <>
-      <StreamDone request={request} />
       {lock === undefined ? null : (
         <Notice
           kind="warn"
           title="This client is locked. The broker issues it no code and no token."
         >
-          {await lockWords(request, lock)} <a href="/ops/locks">Locks</a>
+          {await lockWords(request, lock)}
         </Notice>
       )}
       <Live id="now">
         {now === undefined ? null : <Addresses now={now} nowMs={nowMs} />}
-        <Panel title="Guards">
-          <div>{guards(now)}</div>
-        </Panel>
+        <Panel title="Guards">{await guardList(request, now?.guards ?? [])}</Panel>
         {now === undefined ? null : <Deliveries request={request} now={now} />}
         <StreamPanel now={stream} client={client} nowMs={nowMs} />
       </Live>
-      {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
       {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
       <More request={request} clientId={clientId} lock={lock} />
@@ -83,8 +80,14 @@ const More = ({
     </ul>
     {isAdministrator(request) ? (
       <div class="row">
+        <LinkButton
+          href={linkOf('/ops/revoke', { kind: 'client', client: clientId })}
+          kind="danger"
+        >
+          Sign every user of it out
+        </LinkButton>
         {lock === undefined ? (
-          <LinkButton href={linkOf('/ops/lock/check', { client: clientId })} kind="danger">
+          <LinkButton href={linkOf('/ops/lock', { client: clientId })} kind="danger">
             Lock this instance
           </LinkButton>
         ) : (

@@ -1,11 +1,12 @@
 import type { Child } from 'hono/jsx'
+import { Problem } from '../../clients/problem.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
-import { consolePage, Hidden, Panel } from './layout.tsx'
-import { type ConsoleRequest, linkOf, pageLink } from './request.ts'
+import { consolePage, Hidden, nothingHere, Panel } from './layout.tsx'
+import { type ConsoleRequest, linkOf, type Mounted, pageLink, queried } from './request.ts'
 
 /**
  * The page that confirms an act. It shows what the act would change, and asks for a recent sign-in,
@@ -15,36 +16,69 @@ import { type ConsoleRequest, linkOf, pageLink } from './request.ts'
 
 const AGAIN = readAsset(import.meta.url, './again.js')
 
-interface Act {
-  title: string
-  at: Parameters<typeof consolePage>[1]['at']
-  /** The query, or the form that was rejected, and why it was rejected (`problem`). */
-  source: URLSearchParams
-  problem?: string | undefined
+type At = Parameters<typeof consolePage>[1]['at']
+type Said = ReturnType<typeof caseAndCommentIn>
+
+/** What the page shows of an act. */
+interface Shown {
   facts: Parameters<typeof Facts>[0]['items']
   /** Content above the facts (`notices`) and below them (`after`). */
   notices?: Child
   after?: Child
+  /** Input fields besides case and comment. */
+  more?: Child
+}
+
+interface Act {
+  title: string
+  at: At
   /** The path of the form (`action`), and the hidden fields that identify the object of the act. */
   action: string
   fields: Record<string, string | undefined>
-  /** Input fields besides case and comment. */
-  more?: Child
   /** The hint of the comment field. If set, the comment is required and its label is "Reason". */
   reason?: string
   typed?: TypedProps | undefined
-  /** The label of the submit button. If left out, the page has no form, only the link back. */
-  button?: string
+  /** The label of the submit button. */
+  button: string
   back: { href: string; label?: string }
+  show: () => Shown | Promise<Shown>
+  /** Carries the act out. Returns the address of its result, or the result. */
+  carryOut: (said: Said) => Promise<string | Response>
 }
 
-export async function confirmPage(request: ConsoleRequest, act: Act): Promise<Response> {
-  const { title, at, source, problem, facts, notices, after, button, back } = act
-  const mustSignIn = button !== undefined && !isFresh(request.viewer.session, request.now)
+/** The query of the page, or the form that was sent (`sent`). */
+export interface Asked {
+  source: URLSearchParams
+  sent?: URLSearchParams
+}
+
+/**
+ * Carries out an act whose form was sent, or shows the page that confirms it. A form that cannot be
+ * carried out is shown again, with what was filled in.
+ */
+export async function confirmed(
+  request: ConsoleRequest,
+  { source, sent }: Asked,
+  act: Act,
+): Promise<Response> {
+  const problem = sent && problemOf(request, sent, act)
+  if (sent === undefined || problem !== undefined) return confirmPage(request, act, source, problem)
+  const result = await act.carryOut(caseAndCommentIn(sent))
+  return typeof result === 'string' ? request.c.redirect(result, 303) : result
+}
+
+async function confirmPage(
+  request: ConsoleRequest,
+  act: Act,
+  source: URLSearchParams,
+  problem: string | undefined,
+): Promise<Response> {
+  const { facts, notices, after, more } = await act.show()
+  const mustSignIn = !isFresh(request.viewer.session, request.now)
   const advice = mustSignIn ? await withoutMicrosoft(request.deps, request.checks) : undefined
   return consolePage(
     request,
-    { title, at, status: problem === undefined ? 200 : 422, script: AGAIN },
+    { title: act.title, at: act.at, status: problem === undefined ? 200 : 422, script: AGAIN },
     <Panel class="narrow">
       {problem === undefined ? null : <Notice kind="bad" title={problem} />}
       {notices}
@@ -52,21 +86,17 @@ export async function confirmPage(request: ConsoleRequest, act: Act): Promise<Re
       {after}
       {mustSignIn ? <SignInAgain request={request} advice={advice} /> : null}
       <form class="stack" method="post" action={pageLink(request, act.action)}>
-        {button === undefined ? null : (
-          <>
-            <Hidden request={request} fields={act.fields} />
-            {act.more}
-            <CaseAndCommentFields
-              entered={problem === undefined ? {} : caseAndCommentIn(source)}
-              reason={act.reason}
-            />
-            {act.typed === undefined ? null : <TypedWord {...act.typed} />}
-          </>
-        )}
+        <Hidden request={request} fields={act.fields} />
+        {more}
+        <CaseAndCommentFields
+          entered={problem === undefined ? {} : caseAndCommentIn(source)}
+          reason={act.reason}
+        />
+        {act.typed === undefined ? null : <TypedWord {...act.typed} />}
         <div class="row">
-          {button === undefined ? null : <Button kind="danger">{button}</Button>}
-          <LinkButton kind="quiet" href={back.href}>
-            {back.label ?? 'Back'}
+          <Button kind="danger">{act.button}</Button>
+          <LinkButton kind="quiet" href={act.back.href}>
+            {act.back.label ?? 'Back'}
           </LinkButton>
         </div>
       </form>
@@ -74,11 +104,37 @@ export async function confirmPage(request: ConsoleRequest, act: Act): Promise<Re
   )
 }
 
+/**
+ * Returns the route of an act, whose confirmation page and form have one address. An act that is
+ * rejected is answered by a page that says why.
+ */
+export const actAt = (
+  path: string,
+  act: (request: ConsoleRequest, asked: Asked) => Promise<Response>,
+  { at, ...more }: { at: NonNullable<At> } & Pick<Mounted, 'need' | 'tenant'>,
+): Mounted => {
+  const orRejected = (request: ConsoleRequest, asked: Asked): Promise<Response> =>
+    act(request, asked).catch((error: unknown) => {
+      if (!(error instanceof Problem)) throw error
+      const { status, title, message } = error
+      return status === 404
+        ? nothingHere(request, message, at)
+        : nothingHere(request, `${title}. ${message}`, at, 422)
+    })
+  return {
+    path,
+    need: 'administer',
+    ...more,
+    page: (request) => orRejected(request, { source: queried(request) }),
+    form: (request, sent) => orRejected(request, { source: sent, sent }),
+  }
+}
+
 /** Returns why the form cannot be carried out yet, or undefined if it can. */
-export function problemOf(
+function problemOf(
   { viewer, now }: ConsoleRequest,
   form: URLSearchParams,
-  { typed, reason }: Pick<Act, 'typed' | 'reason'> = {},
+  { typed, reason }: Pick<Act, 'typed' | 'reason'>,
 ): string | undefined {
   if (!isFresh(viewer.session, now)) return 'Nothing was done yet: sign in again first.'
   if (typed !== undefined && form.get(NAME)?.trim() !== typed.word)
@@ -144,7 +200,7 @@ const CaseAndCommentFields = ({
   entered,
   reason,
 }: {
-  entered: ReturnType<typeof caseAndCommentIn>
+  entered: Said
   reason: string | undefined
 }) => (
   <>
@@ -168,7 +224,7 @@ const CaseAndCommentFields = ({
   </>
 )
 
-export function caseAndCommentIn(form: URLSearchParams): {
+function caseAndCommentIn(form: URLSearchParams): {
   caseReference?: string | undefined
   comment?: string | undefined
 } {

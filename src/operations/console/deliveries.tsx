@@ -2,13 +2,12 @@ import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { Button, Notice } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
-import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, Done, Hidden, Live, Panel, nothingHere } from './layout.tsx'
-import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
-import { Filters, listOf } from './list.tsx'
-import { DELIVERY, pageOf, placeOf } from './pages.tsx'
+import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { addressOf, count, nameOf, plural, STATE, whoIs } from './format.ts'
+import { type Columns, listRoutes, timeColumn } from './list.tsx'
+import { idIn } from './pages.tsx'
 import {
-  actAt,
   asked,
   type ConsoleRequest,
   isAdministrator,
@@ -24,7 +23,6 @@ import {
  * instance, or all. Administrators close deliveries that will never be delivered.
  */
 
-const PAGE = 50
 const STATES: readonly DeliveryState[] = [
   'failed',
   'rejected',
@@ -33,109 +31,102 @@ const STATES: readonly DeliveryState[] = [
   'superseded',
   'closed',
 ]
-const stateOf = (value: string | undefined): DeliveryState =>
-  STATES.find((one) => one === value) ?? 'failed'
+const stateOf = (request: ConsoleRequest): DeliveryState =>
+  STATES.find((one) => one === asked(request, 'state')) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 /** The states that can be closed. */
 const OPEN: readonly DeliveryState[] = ['pending', ...FAILED]
 
-async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
-  const { deps } = request
-  const clientId = asked(request, 'client')
-  const state = stateOf(asked(request, 'state'))
-  const place = placeOf(request, DELIVERY)
-  const [found, counts] = await Promise.all([
-    deps.store.listDeliveries({ state, clientId, before: place.before, limit: PAGE + 1 }),
-    deps.store.deliveryCounts(),
-  ])
-  const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
-  const whose = await whoseOf(request, shown)
-  const done = doneWords(request)
-  const total = (one: DeliveryState): number =>
-    counts
-      .filter((each) => each.state === one && (clientId ?? each.clientId) === each.clientId)
-      .reduce((sum, each) => sum + each.count, 0)
-  const list = await listOf<Delivery>(request, {
-    label: 'Deliveries',
-    columns: columnsOf(request, whose),
-    entries: shown,
-    none: 'No delivery matches.',
-    pages: { place, next },
-  })
-  return consolePage(
-    request,
-    { title: 'Deliveries', at: '/deliveries', live: true },
-    <>
-      {done === undefined ? (
-        <Done request={request} results={TRIED} name="tried" />
-      ) : (
-        <Notice kind="good" title={done} />
-      )}
-      <Panel>
-        <Filters
-          request={request}
-          path="/deliveries"
-          fields={[
-            [
-              'state',
-              'State',
-              STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`] as const),
-            ],
-            [
-              'client',
-              'Instance',
-              [
-                ['', 'All'],
-                ...clientIds(request, counts).map((one) => [one, nameOf(deps, one)] as const),
-              ],
-            ],
-          ]}
-        />
-      </Panel>
-      <Live id="deliveries">
-        <Panel
-          title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}
-        >
-          {list}
-        </Panel>
-        {shown.length > 0 ? (
-          <Many request={request} state={state} shown={shown} clientId={clientId} />
-        ) : null}
-      </Live>
-    </>,
-  )
-}
-
-/** Returns how many deliveries the act that led here has redriven or closed, or undefined. */
-function doneWords(request: ConsoleRequest): string | undefined {
-  const number = (name: string): number | undefined => {
-    const text = asked(request, name) ?? ''
-    return /^\d{1,9}$/.test(text) ? Number(text) : undefined
-  }
-  const [redriven, closed] = [number('redriven'), number('closed')]
-  if (redriven !== undefined)
-    return `${plural(redriven, 'delivery', 'deliveries')} will be retried now.`
-  return closed === undefined
-    ? undefined
-    : `${plural(closed, 'delivery was', 'deliveries were')} closed.`
-}
-const TRIED: Readonly<Record<string, string>> = {
-  yes: 'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
-  no: 'This delivery is not pending any more. Nothing was changed.',
-}
 const stateTitle = (state: DeliveryState): string =>
   STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
-type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
-const clientIds = (request: ConsoleRequest, counts: Counts): string[] => [
-  ...new Set([
-    ...request.deps.clients
-      .list()
-      .filter((one) => one.source !== 'broker')
-      .map((one) => one.clientId),
-    ...counts.map((one) => one.clientId),
-  ]),
+const deliveryList = listRoutes<Delivery, string, Delivery>({
+  name: 'deliveries',
+  title: 'Deliveries',
+  live: true,
+  async fields(request) {
+    const { deps } = request
+    const [counts, clientId] = [await deps.store.deliveryCounts(), asked(request, 'client')]
+    const total = (state: DeliveryState): number =>
+      counts
+        .filter((one) => one.state === state && (clientId ?? one.clientId) === one.clientId)
+        .reduce((sum, one) => sum + one.count, 0)
+    const registered = deps.clients.list().filter(({ source }) => source !== 'broker')
+    const clientIds = new Set([...registered, ...counts].map((one) => one.clientId))
+    return [
+      [
+        'state',
+        'State',
+        STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`] as const),
+      ],
+      [
+        'client',
+        'Instance',
+        [['', 'All'], ...[...clientIds].map((one) => [one, nameOf(deps, one)] as const)],
+      ],
+    ]
+  },
+  columns: (request) => [
+    ...deliveryColumns(request),
+    timeColumn(request, 'Next attempt', ({ nextAttemptAtMs }) => nextAttemptAtMs),
+    ['Act', (one) => <Acts request={request} delivery={one} />, false],
+    ['ID', undefined, ({ id }) => id],
+    ['Session ID', undefined, ({ sid }) => sid],
+    ['ID (sub)', undefined, ({ sub }) => sub],
+  ],
+  none: 'No delivery matches.',
+  above: (request) => doneNotice(request),
+  heading(request) {
+    const clientId = asked(request, 'client')
+    const state = stateTitle(stateOf(request))
+    return clientId === undefined ? state : `${state}, ${nameOf(request.deps, clientId)}`
+  },
+  below: (request, shown) =>
+    shown.length === 0 ? null : <Many request={request} shown={shown} state={stateOf(request)} />,
+  read: async (request, { from, limit }) => ({
+    found: await request.deps.store.listDeliveries({
+      state: stateOf(request),
+      clientId: asked(request, 'client'),
+      before: from,
+      limit,
+    }),
+    searchedTo: undefined,
+  }),
+  placeIn: (_, cursor) => idIn(cursor),
+  cursorOf: (_, { id }) => id,
+})
+
+/** The columns of deliveries, which the page of a revocation shows too. */
+export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
+  ['Instance', ({ clientId }) => nameOf(request.deps, clientId)],
+  ['Session', (one) => whoseOf(request, one), false],
+  ['Revocation', ({ seq }) => (seq === undefined ? '' : revocationLink(seq)), ({ seq }) => seq],
+  [
+    'State',
+    ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>,
+    ({ state }) => state,
+  ],
+  timeColumn(request, 'Settled', ({ settledAtMs }) => settledAtMs),
+  ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
+  ['Last answer', (one) => lastAnswer(one) ?? ''],
+  ['Address', (one) => <span class="small">{addressOf(one)}</span>, addressOf],
 ]
+
+/** Says what the act that led here has done. */
+function doneNotice(request: ConsoleRequest): Child {
+  const number = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
+  const done: Readonly<Record<string, string>> = {
+    redriven: `${plural(number, 'delivery', 'deliveries')} will be retried now.`,
+    closed: `${plural(number, 'delivery was', 'deliveries were')} closed.`,
+    tried:
+      'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
+    not_pending: 'This delivery is not pending any more. Nothing was changed.',
+  }
+  const key = asked(request, 'done') ?? ''
+  return Object.hasOwn(done, key) ? <Notice kind="good" title={done[key]} /> : null
+}
+const doneLink = (done: string, state: DeliveryState = 'pending', number?: number): string =>
+  linkOf('/ops/deliveries', { state, done, number: number?.toString() })
 
 /**
  * Returns the status and error of the last attempt. Leaves the status out if the error names it.
@@ -147,72 +138,33 @@ const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
 
 const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
-const again = (request: ConsoleRequest, one: Delivery): string => `Try now: ${named(request, one)}`
 
-/** Returns the cell that names the user and the device of a delivery. */
-export async function whoseOf(
-  request: ConsoleRequest,
-  shown: readonly Delivery[],
-): Promise<(one: Delivery) => Child> {
-  const { deps, now } = request
-  const sids = [...new Set(shown.flatMap(({ sid }) => sid ?? []))]
-  const found = await Promise.all(sids.map((sid) => deps.store.statusBySid(sid, now)))
-  const sessions = new Map(
-    found.flatMap((one) => (one.state === 'unknown' ? [] : [[one.session.sid, one.session]])),
-  )
-  return ({ sid, sub }) => {
-    const session = sessions.get(sid ?? '')
-    if (session !== undefined)
-      return (
-        <>
-          <a href={sessionLink(request, session.sub, session.sid)}>{whoIs(session)}</a>
-          <div class="small">{session.device}</div>
-        </>
-      )
-    if (sub !== undefined) return <a href={userLink(request, sub)}>All of one user</a>
-    return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
+/** Names the user and the device of a delivery. */
+async function whoseOf(request: ConsoleRequest, { sid, sub }: Delivery): Promise<Child> {
+  const found =
+    sid === undefined ? undefined : await request.deps.store.statusBySid(sid, request.now)
+  if (found !== undefined && found.state !== 'unknown') {
+    const { session } = found
+    return (
+      <>
+        <a href={sessionLink(request, session.sub, session.sid)}>{whoIs(session)}</a>
+        <div class="small">{session.device}</div>
+      </>
+    )
   }
-}
-
-const NONE = <span class="soft">none</span>
-
-function columnsOf(
-  request: ConsoleRequest,
-  whose: (one: Delivery) => Child,
-): Parameters<typeof listOf<Delivery>>[1]['columns'] {
-  const { deps } = request
-  return [
-    ['Instance', ({ clientId }) => nameOf(deps, clientId)],
-    ['Session', whose],
-    [
-      'Revocation',
-      ({ seq }) => (seq === undefined ? NONE : <a href={`/ops/revocations/${seq}`}>{seq}</a>),
-    ],
-    ['Attempts', ({ attempts }) => count(attempts)],
-    ['Last answer', (one) => lastAnswer(one) ?? NONE],
-    [
-      'Next attempt',
-      ({ nextAttemptAtMs: atMs }) => (atMs === undefined ? NONE : when(atMs, deps.clock.nowMs())),
-    ],
-    ['Address', (one) => <span class="small">{addressOf(one)}</span>],
-    ['Act', (one) => <Acts request={request} delivery={one} />],
-  ]
+  if (sub !== undefined) return <a href={userLink(request, sub)}>All of one user</a>
+  return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
 }
 
 const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
   <>
-    {mayAct(request) && FAILED.includes(delivery.state) ? (
-      <Now request={request} fields={{ id: delivery.id }} small label={again(request, delivery)}>
-        Try now
-      </Now>
-    ) : null}
-    {mayAct(request) && delivery.state === 'pending' ? (
+    {mayAct(request) && OPEN.includes(delivery.state) ? (
       <Now
         request={request}
-        act="try"
+        act={delivery.state === 'pending' ? 'try' : 'redrive'}
         fields={{ id: delivery.id }}
         small
-        label={again(request, delivery)}
+        label={`Try now: ${named(request, delivery)}`}
       >
         Try now
       </Now>
@@ -236,13 +188,12 @@ function Many({
   request,
   state,
   shown,
-  clientId,
 }: {
   request: ConsoleRequest
   state: DeliveryState
   shown: readonly Delivery[]
-  clientId: string | undefined
 }) {
+  const clientId = asked(request, 'client')
   const all: (readonly [which: 'target_id' | 'client_id', id: string, to: string])[] = [
     ...new Map(shown.map((one) => [one.targetId, addressOf(one)])),
   ].map(([id, uri]) => ['target_id', id, uri] as const)
@@ -310,11 +261,8 @@ async function tryNow(
   { deps, c, viewer }: ConsoleRequest,
   form: URLSearchParams,
 ): Promise<Response> {
-  const tried = await tryNowAs(deps, viewer.caller, (form.get('id') ?? '').slice(0, 200))
-  return c.redirect(
-    linkOf('/ops/deliveries', { state: 'pending', tried: tried ? 'yes' : 'no' }),
-    303,
-  )
+  const isTried = await tryNowAs(deps, viewer.caller, (form.get('id') ?? '').slice(0, 200))
+  return c.redirect(doneLink(isTried ? 'tried' : 'not_pending'), 303)
 }
 
 /**
@@ -331,10 +279,7 @@ async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<
         ? { all: true }
         : undefined
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, viewer.caller, wanted)
-  return c.redirect(
-    linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }),
-    303,
-  )
+  return c.redirect(doneLink('redriven', 'pending', redriven), 303)
 }
 
 const closeLink = (which: string): string => linkOf('/ops/deliveries/close', { which })
@@ -350,7 +295,7 @@ function readWhich(value: string): WhichDeliveries | undefined {
 async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
   const { deps } = request
   if (which.id === undefined) {
-    const [target] = (await deps.store.listTargets()).filter(
+    const target = (await deps.store.listTargets()).find(
       ({ targetId }) => targetId === which.target_id,
     )
     const to = target?.uri ?? nameOf(deps, which.client_id ?? which.target_id ?? '')
@@ -358,38 +303,29 @@ async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
   }
   const delivery = await deps.store.findDelivery(which.id)
   if (delivery === undefined) return undefined
-  const whose = await whoseOf(request, [delivery])
   return [
     ['What', `One delivery: ${named(request, delivery)}`],
-    ['Session', whose(delivery)],
+    ['Session', await whoseOf(request, delivery)],
     ['Last answer', lastAnswer(delivery)],
     ['Address', addressOf(delivery)],
   ] as const
 }
 
-/**
- * Closes deliveries, or shows the page that confirms it.
- * @param sent the form; if left out, the confirmation page is shown
- */
-async function close(
-  request: ConsoleRequest,
-  source: URLSearchParams,
-  sent?: URLSearchParams,
-): Promise<Response> {
-  const { deps, c, viewer } = request
-  const named = source.get('which') ?? ''
+async function close(request: ConsoleRequest, asking: Asked): Promise<Response> {
+  const named = asking.source.get('which') ?? ''
   const which = readWhich(named)
   const facts = which && (await factsOf(request, which))
   if (which === undefined || facts === undefined)
     return nothingHere(request, 'There is no such delivery. Nothing was changed.', '/deliveries')
-  const reason = 'It becomes part of the proof of delivery and of the audit log.'
-  const problem = sent && problemOf(request, sent, { reason })
-  if (sent === undefined || problem !== undefined)
-    return confirmPage(request, {
-      title: 'Check before you close',
-      at: '/deliveries',
-      source,
-      problem,
+  return confirmed(request, asking, {
+    title: 'Check before you close',
+    at: '/deliveries',
+    action: '/deliveries/close',
+    fields: { which: named },
+    reason: 'It becomes part of the proof of delivery and of the audit log.',
+    button: which.id === undefined ? 'Close all of them' : 'Close this delivery',
+    back: { href: linkOf('/ops/deliveries', { state: 'pending' }) },
+    show: () => ({
       facts: [
         ...facts,
         [
@@ -397,20 +333,18 @@ async function close(
           'The broker never sends it. Without a guard, the instance does not learn that the session has ended.',
         ],
       ],
-      action: '/deliveries/close',
-      fields: { which: named },
-      reason,
-      button: which.id === undefined ? 'Close all of them' : 'Close this delivery',
-      back: { href: linkOf('/ops/deliveries', { state: 'pending' }) },
-    })
-  const { caseReference, comment = '' } = caseAndCommentIn(sent)
-  const closed = await closeAs(deps, viewer.caller, { ...which, reason: comment, caseReference })
-  return c.redirect(linkOf('/ops/deliveries', { state: 'closed', closed: String(closed) }), 303)
+    }),
+    async carryOut({ caseReference, comment: reason = '' }) {
+      const { deps, viewer } = request
+      const closed = await closeAs(deps, viewer.caller, { ...which, reason, caseReference })
+      return doneLink('closed', 'closed', closed)
+    },
+  })
 }
 
 export const deliveryRoutes: readonly Mounted[] = [
-  { path: '/deliveries', page: deliveriesPage },
+  ...deliveryList,
   { path: '/deliveries/redrive', form: redrive },
   { path: '/deliveries/try', form: tryNow },
-  actAt('/deliveries/close', close),
+  actAt('/deliveries/close', close, { at: '/deliveries' }),
 ]

@@ -17,7 +17,6 @@ import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
 import { CONSOLE_SHEET, formHolds, NEEDS_ADMINISTRATOR, NOT_OURS, nothingHere } from './layout.tsx'
 import { redriveFailed } from './failed-work.tsx'
-import { guardsPage } from './guards.tsx'
 import type { LivePages } from './live.ts'
 import { lockRoutes } from './locks.tsx'
 import { acknowledge } from './problems.tsx'
@@ -30,8 +29,8 @@ import { revocationRoutes } from './revocations.tsx'
 import { revokeRoutes } from './revoke.tsx'
 import { searchRoutes } from './search.tsx'
 import { sessionRoutes } from './sessions.tsx'
-import { streamRoutes } from './stream.tsx'
 import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
+import { tenantsRoutes } from './tenants.tsx'
 import { userRoutes } from './user.tsx'
 import { usersRoutes } from './users.tsx'
 import { webhooksPage } from './webhooks.tsx'
@@ -59,12 +58,11 @@ const ROUTES: readonly Mounted[] = [
   ...revokeRoutes,
   ...searchRoutes,
   ...sessionRoutes,
-  ...streamRoutes,
+  ...tenantsRoutes,
   ...userRoutes,
   ...usersRoutes,
   { path: '/acknowledge', form: acknowledge },
   { path: '/fresh', tenant: true, page: freshPage },
-  { path: '/guards', page: guardsPage },
   { path: '/webhooks', page: webhooksPage },
   { path: '/microsoft/redrive', form: redriveFailed },
 ]

@@ -3,8 +3,9 @@ import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { targetName, tenantName } from '../acts/names.ts'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
-import { Hidden, Panel, Table } from './layout.tsx'
-import { plural, when } from './format.ts'
+import { Hidden, Panel } from './layout.tsx'
+import { plural } from './format.ts'
+import { listOf, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
 /** Requests to Microsoft that failed for a day, with a button that retries them. */
@@ -22,23 +23,20 @@ export async function failedWorkPanel(
 ): Promise<Child> {
   const { deps } = request
   if (work.length === 0) return null
-  const nowMs = request.deps.clock.nowMs()
   return (
     <Panel title="Failed at Microsoft">
-      <Table
-        label="Failed at Microsoft"
-        head={['What', 'Tenant', 'User', 'Asked for', 'Last answer']}
-        rows={await Promise.all(
-          work.map(async (one) => [
-            WHAT[one.kind],
-            await tenantName(deps, one.tid),
-            (await targetName(deps, `user ${one.tid} ${one.oid}`)) ?? one.oid,
-            when(one.askedAtMs, nowMs),
-            one.lastError ?? '',
-          ]),
-        )}
-        none=""
-      />
+      {await listOf<QueuedMicrosoftWork>(request, {
+        label: 'Failed at Microsoft',
+        columns: [
+          ['What', ({ kind }) => WHAT[kind]],
+          ['Tenant', ({ tid }) => tenantName(deps, tid)],
+          ['User', async ({ tid, oid }) => (await targetName(deps, `user ${tid} ${oid}`)) ?? oid],
+          timeColumn(request, 'Asked for', ({ askedAtMs }) => askedAtMs),
+          ['Last answer', ({ lastError }) => lastError ?? ''],
+        ],
+        entries: work,
+        none: '',
+      })}
       {work.length < MOST_SHOWN ? null : (
         <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>
       )}

@@ -1,53 +1,36 @@
-import { guardsNow, withoutLeaseWords, type GuardState } from '../acts/guards.ts'
-import { consolePage, Live, Panel } from './layout.tsx'
-import { nameOf, when } from './format.ts'
+import type { Child } from 'hono/jsx'
+import { withoutLeaseWords, type GuardState } from '../acts/guards.ts'
 import { Guard } from './instance-cells.tsx'
-import { listOf } from './list.tsx'
+import { listOf, timeColumn } from './list.tsx'
 import { pageOf, placeOf } from './pages.tsx'
-import { type ConsoleRequest } from './request.ts'
+import type { ConsoleRequest } from './request.ts'
 
-/** All guards, page by page. */
+/** All guards of an instance, page by page. */
 
 const PAGE = 50
 
-/** Returns the key by which the list is sorted. The key is also the list's cursor. */
-const keyOf = ({ clientId, guardId }: GuardState): string => `${clientId} ${guardId}`
-const CURSOR = /^[^ ]{1,200} [^]{1,200}$/
+/** Reads the cursor of a page: the name of its last guard, by which the list is sorted. */
+const guardIn = (text: string): string | undefined => (text.length <= 200 ? text : undefined)
 
-export async function guardsPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c } = request
-  const clientId = c.req.query('client') || undefined
-  const place = placeOf(request, CURSOR)
-  const rest = (await guardsNow(deps)).guards
-    .filter((one) => clientId === undefined || one.clientId === clientId)
-    .filter((one) => keyOf(one) > (place.before ?? ''))
-    .toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
-  const { shown, next } = pageOf(rest, PAGE, keyOf)
-  const list = await listOf<GuardState>(request, {
+export async function guardList(
+  request: ConsoleRequest,
+  guards: readonly GuardState[],
+): Promise<Child> {
+  const place = placeOf(request, guardIn, 'guards_')
+  const rest = guards
+    .filter(({ guardId }) => guardId > (place.from ?? ''))
+    .toSorted((a, b) => (a.guardId < b.guardId ? -1 : 1))
+  const { shown, next } = pageOf(rest, PAGE, ({ guardId }) => guardId)
+  return listOf<GuardState>(request, {
     label: 'Guards',
     columns: [
-      ['Instance', (one) => nameOf(deps, one.clientId)],
       ['Guard', (one) => <Guard guard={one} />],
-      [
-        'Reported',
-        ({ reportedAtMs: at }) => (at === undefined ? '' : when(at, deps.clock.nowMs())),
-      ],
+      timeColumn(request, 'Reported', ({ reportedAtMs }) => reportedAtMs),
       ['Version', ({ version }) => version ?? 'not reported'],
       ['Without a lease', ({ withoutLease }) => withoutLeaseWords(withoutLease)],
     ],
     entries: shown,
     none: 'No guard has reported yet.',
-    pages: { place, next },
+    pages: { place, next, list: 'guards_' },
   })
-  return consolePage(
-    request,
-    {
-      title: clientId === undefined ? 'Guards' : `Guards of ${nameOf(deps, clientId)}`,
-      at: '/clients',
-      live: true,
-    },
-    <Live id="guards">
-      <Panel>{list}</Panel>
-    </Live>,
-  )
 }

@@ -95,9 +95,8 @@ const addresses = (one: InstanceNow, nowMs: number): Child =>
 /** The most guards in an instance's row. Guards that are connected come first. */
 const FEW_GUARDS = 6
 
-export function guards(one: InstanceNow | undefined): Child {
-  if (one === undefined || one.guards.length === 0)
-    return <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
+function guards(one: InstanceNow): Child {
+  if (one.guards.length === 0) return <span class={one.unreached ? 'hurt' : 'soft'}>none</span>
   const [here, away] = [
     one.guards.filter(({ connected }) => connected),
     one.guards.filter(({ connected }) => !connected),
@@ -109,7 +108,7 @@ export function guards(one: InstanceNow | undefined): Child {
       ))}
       {one.guards.length > FEW_GUARDS ? (
         <div class="small">
-          <a href={linkOf('/ops/guards', { client: one.clientId })}>
+          <a href={clientLink(one.clientId)}>
             All {plural(one.guards.length, 'guard')} ({count(here.length)} connected)
           </a>
         </div>

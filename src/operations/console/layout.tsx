@@ -19,11 +19,11 @@ const WAYS = [
   ['', 'Overview'],
   ['/users', 'Users'],
   ['/sessions', 'Sessions'],
-  ['/revoke', 'Revoke'],
   ['/locks', 'Locks'],
   ['/revocations', 'Revocations'],
   ['/deliveries', 'Deliveries'],
   ['/clients', 'Instances'],
+  ['/tenants', 'Tenants'],
   ['/webhooks', 'Webhooks'],
   ['/keys', 'Keys'],
   ['/audit', 'Audit'],
@@ -31,7 +31,7 @@ const WAYS = [
   ['/setup', 'Set-up'],
 ] as const
 type Way = (typeof WAYS)[number][0]
-const ADMINISTRATORS: readonly Way[] = ['/revoke', '/setup']
+const ADMINISTRATORS: readonly Way[] = ['/setup']
 const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
 
 const wayLink = (request: ConsoleRequest, way: Way): string =>
@@ -303,7 +303,8 @@ export function Done({
 }
 
 export type Column = string | { name: string; end: true }
-const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
+export const columnName = (column: Column): string =>
+  typeof column === 'string' ? column : column.name
 const columnClass = (column: Column): string | undefined =>
   typeof column === 'string' ? undefined : 'end'
 
@@ -352,6 +353,9 @@ export const Table = ({
       </tbody>
     </table>
   )
+
+/** Links to the page of a revocation, which only operators may open. */
+export const revocationLink = (seq: number): Child => <a href={`/ops/revocations/${seq}`}>{seq}</a>
 
 /**
  * Renders a page that says that something does not exist or was not done, with a link back.

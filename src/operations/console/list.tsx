@@ -1,30 +1,64 @@
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
-import { Button, LinkButton } from '../../pages/components.tsx'
+import { Button, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
-import { type Column, Table } from './layout.tsx'
-import { FIRST, Pages, type PagesProps } from './pages.tsx'
-import { asked, type ConsoleRequest, pageLink } from './request.ts'
+import { type ListName, exportAs } from '../acts/scope.ts'
+import { MOST_ENTRIES } from '../acts/search.ts'
+import { when } from './format.ts'
+import { type Column, columnName, consolePage, Live, nothingHere, Panel, Table } from './layout.tsx'
+import { FIRST, Pages, type PagesProps, pageOfSearch, placeOf } from './pages.tsx'
+import { asked, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
 
-interface ListProps<T> {
+type Text = string | number | undefined
+/** A cell of the page, or none, and the text of CSV. Default: the cell. `false`: not in CSV. */
+type ListColumn<T> = readonly [
+  head: Column,
+  cell: ((one: T) => Child | Promise<Child>) | undefined,
+  text?: ((one: T) => Text | Promise<Text>) | false,
+]
+/** `false` leaves a column out for this viewer. */
+export type Columns<T> = readonly (ListColumn<T> | false)[]
+
+/** A column with a time: on the page as a reader compares it with logs, in CSV as ISO 8601. */
+export const timeColumn = <T,>(
+  { deps }: ConsoleRequest,
+  head: string,
+  atMs: (one: T) => number | undefined,
+): ListColumn<T> => [
+  head,
+  (one) => {
+    const at = atMs(one)
+    return at === undefined ? '' : when(at, deps.clock.nowMs())
+  },
+  (one) => {
+    const at = atMs(one)
+    return at === undefined ? undefined : new Date(at).toISOString()
+  },
+]
+/** Returns epoch milliseconds. */
+export const ms = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : seconds * 1000
+
+interface Rows<T> {
   label: string
-  /** The columns. `false` leaves a column out for this viewer. */
-  columns: readonly (readonly [Column, (one: T) => Child | Promise<Child>] | false)[]
+  columns: Columns<T>
   entries: readonly T[]
   none: Child
   /** The place in a list of many pages. Left out if one page holds all. */
-  pages?: (Omit<PagesProps, 'request' | 'of'> & { of?: string }) | undefined
+  pages?: Omit<PagesProps, 'request' | 'of'> | undefined
 }
 
 export async function listOf<T>(
   request: ConsoleRequest,
-  { label, columns, entries, none, pages = { place: FIRST, next: undefined } }: ListProps<T>,
+  { label, columns, entries, none, pages = { place: FIRST, next: undefined } }: Rows<T>,
 ): Promise<Child> {
-  const shown = columns.filter((one) => one !== false)
+  const shown = columns.flatMap((one) =>
+    one === false || one[1] === undefined ? [] : [[one[0], one[1]] as const],
+  )
   const rows = entries.map((one) => Promise.all(shown.map(async ([, cell]) => cell(one))))
   return (
     <>
@@ -39,6 +73,138 @@ export async function listOf<T>(
   )
 }
 
+/** A list with a page of its own, whose rows that the query asks for can be downloaded as CSV. */
+interface List<T, P, S> {
+  /** Its address, and its name in the audit log. */
+  name: ListName
+  title: string
+  tenant?: true
+  /** True if the first page updates itself. */
+  live?: true
+  size?: number
+  /** The label of the table. Default: the title. */
+  label?: string
+  columns: (request: ConsoleRequest) => Columns<T>
+  none: string
+  /** The fields of the filter. */
+  fields?: (request: ConsoleRequest) => Fields | Promise<Fields>
+  /**
+   * Reads the entries after a place that the query asks for.
+   * @throws Problem if a filter names no one
+   */
+  read: (
+    request: ConsoleRequest,
+    bounds: { from: P | undefined; limit: number; most: number },
+  ) => Promise<Searched<T, S>>
+  placeIn: (request: ConsoleRequest, cursor: string) => P | undefined
+  cursorOf: (request: ConsoleRequest, last: T | S) => string
+  /** Says where a search stopped. */
+  stopped?: (request: ConsoleRequest, at: S) => Child
+  /** The heading of the table. `whole`: one page holds all. */
+  heading?: (request: ConsoleRequest, shown: readonly T[], whole: boolean) => string | undefined
+  /** Parts of the page above the filter and below the table. */
+  above?: (request: ConsoleRequest) => Child
+  below?: (request: ConsoleRequest, shown: readonly T[]) => Child
+}
+
+async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): Promise<Response> {
+  const { name, title, label = title, size = 50, none } = list
+  const place = placeOf(request, (text) => list.placeIn(request, text))
+  const found = await orProblem(
+    list.read(request, { from: place.from, limit: size + 1, most: MOST_ENTRIES }),
+  )
+  const fields = (await list.fields?.(request)) ?? []
+  const { shown, next, searchedTo } = pageOfSearch(
+    found instanceof Problem ? { found: [], searchedTo: undefined } : found,
+    size,
+    (one) => list.cursorOf(request, one),
+  )
+  const pages = { place, next, searchedTo: searchedTo && list.stopped?.(request, searchedTo) }
+  const columns = list.columns(request)
+  const isWhole = place.before === undefined && next === undefined
+  return consolePage(
+    request,
+    { title, at: `/${name}`, live: list.live === true && place.before === undefined },
+    <>
+      {list.above?.(request)}
+      <Panel>
+        {fields.length === 0 ? null : (
+          <Filters request={request} path={`/${name}`} fields={fields} />
+        )}
+        <p>
+          <a
+            href={pageLink(request, `/${name}.csv`, queryOf(request, fields))}
+            download={`${name}.csv`}
+          >
+            Download as CSV
+          </a>
+        </p>
+      </Panel>
+      {found instanceof Problem ? (
+        <Notice kind="warn" title={found.message} />
+      ) : (
+        <Live id={name}>
+          <Panel title={list.heading?.(request, shown, isWhole)}>
+            {await listOf<T>(request, { label, columns, entries: shown, none, pages })}
+          </Panel>
+          {list.below?.(request, shown)}
+        </Live>
+      )}
+    </>,
+  )
+}
+
+/** The most entries that an export reads at once, which bounds its memory. */
+const EXPORTED = 50
+
+/** Yields a list from its start to its end. */
+async function* everyPage<T, P, S>(
+  request: ConsoleRequest,
+  list: List<T, P, S>,
+): AsyncGenerator<T[]> {
+  const bounds = { limit: EXPORTED, most: EXPORTED }
+  for (let from: P | undefined; ;) {
+    const { found, searchedTo } = await list.read(request, { ...bounds, from })
+    yield found
+    const last = searchedTo ?? (found.length < EXPORTED ? undefined : found.at(-1))
+    if (last === undefined) return
+    from = list.placeIn(request, list.cursorOf(request, last))
+  }
+}
+
+async function listCsv<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): Promise<Response> {
+  const pages = everyPage(request, list)
+  const read = await orProblem(pages.next())
+  if (read instanceof Problem) return nothingHere(request, read.message, `/${list.name}`, 422)
+  const first = read
+  await exportAs(request.deps, request.viewer.caller, list.name, request.now)
+  const columns = list.columns(request).flatMap((one) => {
+    if (one === false || one[2] === false) return []
+    const [head, cell, text = cell] = one
+    return [[columnName(head), async (each: T) => textOf(await text?.(each))] as const]
+  })
+  async function* whole() {
+    if (first.done !== true) yield first.value
+    yield* pages
+  }
+  return csvResponse<T>(list.name, columns, whole())
+}
+const textOf = (cell: Child): Text =>
+  typeof cell === 'string' || typeof cell === 'number' ? cell : undefined
+
+/** Returns the routes of a list: its page and its CSV. */
+export const listRoutes = <T, P, S>(list: List<T, P, S>): Mounted[] =>
+  (
+    [
+      ['', listPage],
+      ['.csv', listCsv],
+    ] as const
+  ).map(([ending, page]) => ({
+    path: `/${list.name}${ending}`,
+    ...(list.tenant && { tenant: true }),
+    page: (request) => page(request, list),
+  }))
+
 /**
  * A filter field: a text with its placeholder, a choice of options, or a time in UTC to the minute.
  */
@@ -47,7 +213,14 @@ type Field = readonly [
   label: string,
   kind?: string | readonly (readonly [value: string, text: Child])[] | typeof MOMENT,
 ]
-export const MOMENT = { moment: true } as const
+/** `false` leaves a field out for this viewer. */
+type Fields = readonly (Field | false)[]
+const MOMENT = { moment: true } as const
+/** The fields of a period. */
+export const PERIOD: readonly Field[] = [
+  ['since', 'From (UTC)', MOMENT],
+  ['until', 'Before (UTC)', MOMENT],
+]
 const SHAPE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
 
 /** Returns the time of a filter field in epoch seconds, or undefined if the field holds no time. */
@@ -88,28 +261,33 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
   )
 }
 
-/**
- * The form that filters a list.
- * @param fields `false` leaves a field out for this viewer
- */
-export function Filters({
+const shownOf = (fields: Fields): Field[] => fields.filter((one) => one !== false)
+/** Returns the filter of the query, for a link to the same entries. */
+const queryOf = (request: ConsoleRequest, fields: Fields) =>
+  Object.fromEntries(shownOf(fields).map(([name]) => [name, asked(request, name)]))
+
+/** The id of the form that filters a list. Parts of the list can belong to the form by it. */
+export const FILTER = 'filter'
+
+/** The form that filters a list. */
+function Filters({
   request,
   path,
   fields,
 }: {
   request: ConsoleRequest
   path: string
-  fields: readonly (Field | false)[]
+  fields: Fields
 }) {
-  const shown = fields.filter((one) => one !== false)
+  const isFiltered = Object.values(queryOf(request, fields)).some(Boolean)
   return (
-    <form class="search" method="get" action={pageLink(request, path)}>
-      {shown.map((field) => (
+    <form class="search" id={FILTER} method="get" action={pageLink(request, path)}>
+      {shownOf(fields).map((field) => (
         <FilterField request={request} field={field} />
       ))}
       <div class="row">
         <Button>Show</Button>
-        {shown.some(([name]) => asked(request, name) !== undefined) ? (
+        {isFiltered ? (
           <LinkButton kind="quiet" href={pageLink(request, path)}>
             Show all
           </LinkButton>
@@ -120,51 +298,24 @@ export function Filters({
 }
 
 /** Returns the problem of a filter that names no one, so that the page can say it. */
-export const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
+const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
   filter.catch((error: unknown) => {
     if (error instanceof Problem) return error
     throw error
   })
 
-export const CsvLink = ({ request, list }: { request: ConsoleRequest; list: string }) => (
-  <p>
-    <a href={pageLink(request, `/${list}.csv`)} download={`${list}.csv`}>
-      Download all as CSV
-    </a>
-  </p>
-)
-
-type Cell = string | number | undefined
-const cellText = (cell: Cell): string => {
+const cellText = (cell: Text): string => {
   const text = typeof cell === 'string' ? withoutFormula(cell) : String(cell ?? '')
   return /[",\r\n]/.test(text) ? quotedCell(text) : text
-}
-
-/**
- * Yields a list from its start to its end. Memory holds one page at a time.
- * @param cursorOf returns the cursor after the last entry of a full page
- */
-export async function* everyPage<T, P>(
-  size: number,
-  read: (bounds: { before: P | undefined; limit: number; most: number }) => Promise<Searched<T, P>>,
-  cursorOf: (last: T) => P,
-): AsyncGenerator<T[]> {
-  for (let before: P | undefined; ;) {
-    const { found, searchedTo } = await read({ before, limit: size, most: size })
-    yield found
-    const last = found.at(-1)
-    if (searchedTo === undefined && (last === undefined || found.length < size)) return
-    before = searchedTo ?? (last && cursorOf(last))
-  }
 }
 
 /** Sends the rows as CSV (RFC 4180) while it reads them, so that their number is not limited. */
 export function csvResponse<T>(
   name: string,
-  columns: readonly (readonly [name: string, cell: (one: T) => Cell | Promise<Cell>])[],
+  columns: readonly (readonly [name: string, cell: (one: T) => Text | Promise<Text>])[],
   pages: AsyncGenerator<T[]>,
 ): Response {
-  const lines = (rows: readonly (readonly Cell[])[]) =>
+  const lines = (rows: readonly (readonly Text[])[]) =>
     new TextEncoder().encode(rows.map((row) => `${row.map(cellText).join(',')}\r\n`).join(''))
   const rowOf = (one: T) => Promise.all(columns.map(async ([, cell]) => cell(one)))
   const body = new ReadableStream<Uint8Array>({
@@ -186,7 +337,3 @@ export function csvResponse<T>(
     headers: { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' },
   })
 }
-
-/** Returns the time in ISO 8601, for spreadsheets. */
-export const isoTime = (seconds: number | undefined): string | undefined =>
-  seconds === undefined ? undefined : new Date(seconds * 1000).toISOString()

@@ -3,44 +3,43 @@ import type { Lock } from '../../../db/types.ts'
 import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
 import { tenantName } from '../acts/names.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
-import { Problem } from '../../clients/problem.ts'
-import { Button, LinkButton, Notice } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
-import { isGuid } from '../../protocol/guid.ts'
-import type { LockTarget } from '../../protocol/lock-target.ts'
-import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, Done, NEEDS_ADMINISTRATOR, Panel, nothingHere } from './layout.tsx'
-import { actorWords, howMany, mayRead, nameOf, untilOf, when, whoIs } from './format.ts'
-import { listOf } from './list.tsx'
-import { pageOf, placeOf } from './pages.tsx'
+import { Notice } from '../../pages/components.tsx'
+import { SelectField } from '../../pages/fields.tsx'
+import type { LockKind, LockTarget } from '../../protocol/lock-target.ts'
+import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { Done, NEEDS_ADMINISTRATOR, nothingHere } from './layout.tsx'
+import { actorWords, howMany, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
+import { type Columns, listOf, listRoutes, ms, timeColumn } from './list.tsx'
+import { idIn } from './pages.tsx'
 import {
-  actAt,
   clientLink,
   type ConsoleRequest,
   isAdministrator,
-  mayAct,
   type Mounted,
   pageLink,
-  queried,
   tidOf,
   userLink,
 } from './request.ts'
 
 /**
- * The page of open locks; the lock of a user or an instance, after a dry run that says how many
- * sessions end; and the lifting of a lock.
+ * The page of open locks; the lock of a user, an instance or a tenant, after a dry run that says
+ * how many sessions end; and the lifting of a lock.
  */
 
-const PAGE = 50
-const LOCK_ID = /^l_[\w-]{1,60}$/
-
 const DONE: Readonly<Record<string, string>> = {
-  locked: 'The user is locked and signed out.',
-  already: 'The user was locked already. Nothing was changed.',
-  client_locked: 'The instance is locked. It gets no code and no token.',
-  client_already: 'The instance was locked already. Nothing was changed.',
+  user: 'The user is locked and signed out.',
+  client: 'The instance is locked. It gets no code and no token.',
+  tenant: 'The tenant is locked, and its users are signed out.',
+  already: 'It was locked already. Nothing was changed.',
   lifted: 'The lock is lifted. Sign-ins are possible again.',
   lifted_before: 'The lock had been lifted already.',
+}
+
+/** Says what a lock does to each kind of target. */
+const THEN: Record<LockKind, string> = {
+  user: 'The user cannot sign in, until the lock is lifted.',
+  client: 'The instance gets no code and no token, until the lock is lifted.',
+  tenant: 'No user of the tenant can sign in, until the lock is lifted.',
 }
 
 interface TargetWords {
@@ -50,91 +49,88 @@ interface TargetWords {
 /** A lock of the list. `isReadable`: the viewer may read its case and comment, and lift it. */
 type ShownLock = Lock & TargetWords & { isReadable: boolean }
 
-export async function lockList(
-  request: ConsoleRequest,
-  shown: readonly Lock[],
-  pages?: Parameters<typeof listOf>[1]['pages'],
-): Promise<Child> {
-  const { deps } = request
-  const rows = shown.map(async (lock) => ({
-    ...lock,
-    ...(await targetWords(request, lock.target)),
-    isReadable: await mayRead(request, lock),
-  }))
-  return listOf<ShownLock>(request, {
-    label: 'Open locks',
-    columns: [
-      [
-        'What',
-        ({ words, sub, isReadable, comment }) => (
-          <>
-            <strong>
-              {sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>}
-            </strong>
-            {isReadable && comment !== undefined ? <div class="small soft">“{comment}”</div> : null}
-          </>
-        ),
-      ],
-      ['Since', ({ at }) => when(at * 1000, deps.clock.nowMs())],
-      ['By', ({ actor }) => actorWords(request, actor)],
-      ['Until', untilOf],
-      ['Case', ({ isReadable, caseReference }) => (isReadable ? (caseReference ?? '') : '')],
-      isAdministrator(request) && [
-        'Lift',
-        ({ id, words, isReadable }) =>
-          isReadable ? (
-            <a
-              href={pageLink(request, '/locks/lift', { id })}
-              aria-label={`Lift the lock of ${words}`}
-            >
-              Lift
-            </a>
-          ) : (
-            ''
-          ),
-      ],
-    ],
-    entries: await Promise.all(rows),
-    none: 'Nothing is locked.',
-    pages,
-  })
-}
-
-async function locksPage(request: ConsoleRequest): Promise<Response> {
-  const tid = tidOf(request)
-  const place = placeOf(request, LOCK_ID)
-  const found = await request.deps.store.listLocks({
-    state: 'open',
-    ...(tid !== undefined && { kind: 'user', key: tid }),
-    before: place.before,
-    limit: PAGE + 1,
-  })
-  const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
-  return consolePage(
-    request,
-    { title: 'Locks', at: '/locks' },
-    <>
-      <Done request={request} results={DONE} />
-      <Panel>
-        {await lockList(request, shown, { place, next })}
-        {tid === undefined ? <OtherLocks request={request} /> : null}
-      </Panel>
-    </>,
+const shownLocks = (request: ConsoleRequest, locks: readonly Lock[]): Promise<ShownLock[]> =>
+  Promise.all(
+    locks.map(async (lock) => ({
+      ...lock,
+      ...(await targetWords(request, lock.target)),
+      isReadable: await mayRead(request, lock),
+    })),
   )
+
+function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLock> {
+  const read = (pick: (one: Lock) => string | undefined) => (one: ShownLock) =>
+    one.isReadable ? (pick(one) ?? '') : ''
+  return [
+    [
+      'What',
+      ({ words, sub }) => (
+        <strong>{sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>}</strong>
+      ),
+      ({ words }) => words,
+    ],
+    timeColumn(request, 'Since', ({ at }) => ms(at)),
+    ['By', ({ actor }) => actorWords(request, actor)],
+    ['Until', untilOf, ({ endsAt }) => (endsAt && new Date(endsAt * 1000).toISOString()) || ''],
+    someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
+    ['Case', read(({ caseReference }) => caseReference)],
+    ['Comment', read(({ comment }) => comment)],
+    isAdministrator(request) && [
+      'Lift',
+      ({ id, words, isReadable, lifted }) =>
+        isReadable && lifted === undefined ? (
+          <a
+            href={pageLink(request, '/locks/lift', { id })}
+            aria-label={`Lift the lock of ${words}`}
+          >
+            Lift
+          </a>
+        ) : (
+          ''
+        ),
+      false,
+    ],
+  ]
 }
 
-const OtherLocks = ({ request }: { request: ConsoleRequest }) => (
-  <>
-    {mayAct(request) ? (
-      <div class="row">
-        <LinkButton href="/ops/lock">Lock a user</LinkButton>
-      </div>
-    ) : null}
-    <p class="soft small">
-      An administrator locks an instance on its page, and a tenant with cmb lock or the API.
-    </p>
-  </>
-)
+export const lockList = async (
+  request: ConsoleRequest,
+  label: string,
+  locks: readonly Lock[],
+): Promise<Child> =>
+  listOf<ShownLock>(request, {
+    label,
+    columns: columnsOf(
+      request,
+      locks.some(({ lifted }) => lifted !== undefined),
+    ),
+    entries: await shownLocks(request, locks),
+    none: 'Nothing is locked.',
+  })
+
+const openLocks = listRoutes<ShownLock, string, ShownLock>({
+  name: 'locks',
+  title: 'Locks',
+  label: 'Open locks',
+  tenant: true,
+  columns: (request) => columnsOf(request),
+  none: 'Nothing is locked. A user, an instance or a tenant is locked on its page.',
+  above: (request) => <Done request={request} results={DONE} />,
+  heading: (_, shown, whole) => (whole ? plural(shown.length, 'open lock') : undefined),
+  async read(request, { from, limit }) {
+    const tid = tidOf(request)
+    const narrowed = tid === undefined ? {} : ({ kind: 'user', key: tid } as const)
+    const locks = await request.deps.store.listLocks({
+      state: 'open',
+      ...narrowed,
+      before: from,
+      limit,
+    })
+    return { found: await shownLocks(request, locks), searchedTo: undefined }
+  },
+  placeIn: (_, cursor) => idIn(cursor),
+  cursorOf: (_, { id }) => id,
+})
 
 /**
  * Returns in words whom or what the lock concerns, and the user's sub if the broker knows the user.
@@ -148,62 +144,22 @@ async function targetWords({ deps }: ConsoleRequest, target: LockTarget): Promis
     : { words: whoIs({ user }), sub: user.sub }
 }
 
-/** The user or instance to lock, as a query or a form names it. */
-interface Draft {
-  user: string
-  /** Empty for the lock of a user. */
-  client: string
-}
-const readDraft = (source: URLSearchParams): Draft => ({
-  user: (source.get('user') ?? '').trim(),
-  client: (source.get('client') ?? '').slice(0, 200),
-})
-
 /**
- * Reads a client id, a sub, or tenant and object id with a space between. The administrator of a
- * tenant names a user of it by the sub.
+ * Returns what a query or a form names: a user by `sub`, an instance or a tenant. The administrator
+ * of a tenant names a user of it.
  */
 async function targetOf(
   { deps, viewer }: ConsoleRequest,
-  { user, client }: Draft,
+  source: URLSearchParams,
 ): Promise<LockTarget | undefined> {
   const { actor } = viewer.caller
-  if (actor.tid === undefined) {
-    if (client !== '') return { kind: 'client', clientId: client }
-    const [tid = '', oid = '', more] = user.toLowerCase().split(/\s+/)
-    if (more === undefined && isGuid(tid) && isGuid(oid)) return { kind: 'user', tid, oid }
-  }
+  const named = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
+  const [user, clientId, tid] = [named('user'), named('client'), named('tenant')]
+  if (actor.tid === undefined && clientId !== '') return { kind: 'client', clientId }
+  if (actor.tid === undefined && tid !== '') return { kind: 'tenant', tid }
   const found = await userIn(deps, actor, user)
   return found && { kind: 'user', tid: found.tid, oid: found.oid }
 }
-
-/**
- * The form that names the user to lock. Operators may lock a user whom the broker does not know
- * yet.
- */
-const draftPage = (request: ConsoleRequest, draft: Draft, problem?: string): Response =>
-  consolePage(
-    request,
-    { title: 'Lock a user', at: '/locks', status: problem === undefined ? 200 : 422 },
-    <Panel class="narrow">
-      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
-      <form class="stack" method="get" action="/ops/lock/check">
-        <TextField
-          name="user"
-          label="User"
-          hint="The user’s id (sub), which begins with u_. Or the tenant id and the object id, with a space between them. To find a user by name, search above, and lock them on their page."
-          value={draft.user}
-          maxlength={200}
-          literal
-          required
-        />
-        <div class="row">
-          <Button>See what the lock ends</Button>
-        </div>
-        <p class="soft small">Nothing is locked until you confirm it on the next page.</p>
-      </form>
-    </Panel>,
-  )
 
 /** The durations for which a user can be locked. */
 const HOURS = ['1', '8', '24'] as const
@@ -222,173 +178,107 @@ function endOf(hours: string | null, now: number): number | undefined {
   return known === undefined ? undefined : now + Number(known) * 3600
 }
 
-/**
- * Shows what the lock would end. With `problem` it shows a rejected form again, and why it was
- * rejected.
- */
-async function lockCheck(
-  request: ConsoleRequest,
-  source: URLSearchParams,
-  problem?: string,
-): Promise<Response> {
-  const { deps, now } = request
-  const draft = readDraft(source)
-  const target = await targetOf(request, draft)
-  if (target === undefined) return unknown(request, draft)
-  if (!mayLock(request, target)) return notAllowed(request)
-  const isClient = target.kind === 'client'
-  try {
-    const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
-    return confirmPage(request, {
-      title: 'Check before you lock',
-      at: '/locks',
-      source,
-      problem,
-      notices:
-        open === undefined ? null : (
-          <Notice kind="warn" title={`This ${isClient ? 'instance' : 'user'} is locked already.`} />
-        ),
-      facts: [
-        ['What', (await targetWords(request, target)).words],
-        ['Ends now', howMany(wouldEnd)],
-        [
-          'Then',
-          isClient
-            ? 'The instance gets no code and no token, until the lock is lifted.'
-            : 'The user cannot sign in, until the lock is lifted.',
-        ],
-      ],
-      action: '/lock',
-      fields: { ...draft },
-      more: (
-        <SelectField
-          name="hours"
-          label="For how long?"
-          options={choices(request)}
-          chosen={source.get('hours') ?? (isClient ? '' : '24')}
-        />
-      ),
-      typed: typedFor(target),
-      button: 'Lock now',
-      back: {
-        href: isClient
-          ? clientLink(draft.client)
-          : draft.user.startsWith('u_')
-            ? userLink(request, draft.user)
-            : pageLink(request, '/locks'),
-      },
-    })
-  } catch (error) {
-    return rejected(request, draft, target, error)
-  }
-}
-
-const mayLock = (request: ConsoleRequest, { kind }: LockTarget): boolean =>
-  kind === 'user' || isAdministrator(request)
-/** Returns the word to type before an instance is locked. The lock of a user needs none. */
-const typedFor = (target: LockTarget) =>
-  target.kind === 'client' ? { word: target.clientId } : undefined
-const notAllowed = (request: ConsoleRequest): Response =>
-  nothingHere(request, NEEDS_ADMINISTRATOR, '/clients', 403)
-
 const GONE = 'There is no such user or open lock here. Nothing was changed.'
-const UNKNOWN =
-  'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
-const unknown = (request: ConsoleRequest, draft: Draft): Response =>
-  tidOf(request) === undefined
-    ? draftPage(request, draft, UNKNOWN)
-    : nothingHere(request, GONE, '/locks')
 
-/**
- * Renders a rejected act as a page. An unknown id has words of its own here, because the API's
- * words name addresses of the API.
- * @throws every error that is not a Problem
- */
-function rejected(
-  request: ConsoleRequest,
-  draft: Draft,
-  { kind }: LockTarget,
-  error: unknown,
-): Response {
-  if (!(error instanceof Problem)) throw error
-  const isUnknown = error.status === 404
-  if (kind === 'user' && isUnknown) return unknown(request, draft)
-  const words = isUnknown
-    ? 'No client of that ID is registered.'
-    : `${error.title}. ${error.message}`
-  return nothingHere(request, words, kind === 'user' ? '/locks' : '/clients', 422)
+async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
+  const { deps, viewer, now } = request
+  const { source } = asked
+  const target = await targetOf(request, source)
+  if (target === undefined) return nothingHere(request, GONE, '/locks')
+  const { kind } = target
+  if (kind !== 'user' && !isAdministrator(request))
+    return nothingHere(request, NEEDS_ADMINISTRATOR, '/locks', 403)
+  const { words, sub } = await targetWords(request, target)
+  return confirmed(request, asked, {
+    title: 'Check before you lock',
+    at: '/locks',
+    action: '/lock',
+    fields:
+      kind === 'user'
+        ? { user: sub }
+        : kind === 'client'
+          ? { client: target.clientId }
+          : { tenant: target.tid },
+    typed: await typedFor(request, target),
+    button: 'Lock now',
+    back: {
+      href:
+        kind === 'client'
+          ? clientLink(target.clientId)
+          : sub === undefined
+            ? pageLink(request, '/tenants')
+            : userLink(request, sub),
+    },
+    async show() {
+      const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
+      return {
+        notices:
+          open === undefined ? null : (
+            <Notice
+              kind="warn"
+              title={`This ${kind === 'client' ? 'instance' : kind} is locked already.`}
+            />
+          ),
+        facts: [
+          ['What', words],
+          ['Ends now', howMany(wouldEnd)],
+          ['Then', THEN[kind]],
+        ],
+        more: (
+          <SelectField
+            name="hours"
+            label="For how long?"
+            options={choices(request)}
+            chosen={source.get('hours') ?? (kind === 'user' ? '24' : '')}
+          />
+        ),
+      }
+    },
+    async carryOut(said) {
+      const endsAt = endOf(source.get('hours'), now)
+      const { outcome } = await lockAs(deps, viewer.caller, { target, endsAt, ...said, now })
+      return pageLink(request, '/locks', { done: outcome === 'locked' ? kind : outcome })
+    },
+  })
 }
 
-async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
-  const { deps, c, viewer, now } = request
-  const draft = readDraft(form)
-  const target = await targetOf(request, draft)
-  if (target === undefined) return unknown(request, draft)
-  if (!mayLock(request, target)) return notAllowed(request)
-  const problem = problemOf(request, form, { typed: typedFor(target) })
-  if (problem !== undefined) return lockCheck(request, form, problem)
-  try {
-    const { outcome } = await lockAs(deps, viewer.caller, {
-      target,
-      endsAt: endOf(form.get('hours'), now),
-      ...caseAndCommentIn(form),
-      now,
-    })
-    const done = target.kind === 'user' ? outcome : `client_${outcome}`
-    return c.redirect(pageLink(request, '/locks', { done }), 303)
-  } catch (error) {
-    return rejected(request, draft, target, error)
-  }
+/** Returns the word to type before many users are locked out. The lock of a user needs none. */
+async function typedFor({ deps }: ConsoleRequest, target: LockTarget) {
+  if (target.kind === 'client') return { word: target.clientId }
+  return target.kind === 'tenant' ? { word: await tenantName(deps, target.tid) } : undefined
 }
 
-/**
- * Lifts a lock, or shows the page that confirms it.
- * @param sent the form; if left out, the confirmation page is shown
- */
-async function lift(
-  request: ConsoleRequest,
-  source: URLSearchParams,
-  sent?: URLSearchParams,
-): Promise<Response> {
-  const { deps, c, viewer, now } = request
-  const lock = await lockIn(deps, viewer.caller.actor, source.get('id') ?? '')
-  if (lock === undefined) return nothingHere(request, GONE, '/locks')
-  const problem = sent && problemOf(request, sent)
-  if (sent === undefined || problem !== undefined)
-    return confirmPage(request, {
-      title: 'Lift a lock',
-      at: '/locks',
-      source,
-      problem,
+async function lift(request: ConsoleRequest, asked: Asked): Promise<Response> {
+  const { deps, viewer, now } = request
+  const open = await lockIn(deps, viewer.caller.actor, asked.source.get('id') ?? '')
+  if (open === undefined) return nothingHere(request, GONE, '/locks')
+  const { id, target, caseReference, comment } = open
+  const { words } = await targetWords(request, target)
+  return confirmed(request, asked, {
+    title: 'Lift a lock',
+    at: '/locks',
+    action: '/locks/lift',
+    fields: { id },
+    button: 'Lift the lock',
+    back: { href: pageLink(request, '/locks') },
+    show: () => ({
       facts: [
-        ['Locked', (await targetWords(request, lock.target)).words],
-        ['Case', lock.caseReference],
-        ['Comment', lock.comment],
+        ['Locked', words],
+        ['Case', caseReference],
+        ['Comment', comment],
       ],
-      action: '/locks/lift',
-      fields: { id: lock.id },
-      button: 'Lift the lock',
-      back: { href: pageLink(request, '/locks') },
-    })
-  const asked = { id: lock.id, ...caseAndCommentIn(sent), now }
-  const { outcome } = await liftAs(deps, viewer.caller, asked)
-  const done = outcome === 'lifted' ? 'lifted' : 'lifted_before'
-  return c.redirect(pageLink(request, '/locks', { done }), 303)
+    }),
+    async carryOut(said) {
+      const { outcome } = await liftAs(deps, viewer.caller, { id, ...said, now })
+      return pageLink(request, '/locks', {
+        done: outcome === 'lifted' ? 'lifted' : 'lifted_before',
+      })
+    },
+  })
 }
 
 export const lockRoutes: readonly Mounted[] = [
-  { path: '/locks', tenant: true, page: locksPage },
-  {
-    path: '/lock',
-    need: 'operate',
-    page: (request) => draftPage(request, readDraft(queried(request))),
-  },
-  {
-    path: '/lock/check',
-    need: 'operate',
-    tenant: true,
-    page: (request) => lockCheck(request, queried(request)),
-  },
-  { path: '/lock', tenant: true, form: lockNow },
-  { ...actAt('/locks/lift', lift), tenant: true },
+  ...openLocks,
+  actAt('/lock', lock, { at: '/locks', need: 'operate', tenant: true }),
+  actAt('/locks/lift', lift, { at: '/locks', tenant: true }),
 ]

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Lock } from '../../../db/types.ts'
+import type { Lock, LoggedRevocation } from '../../../db/types.ts'
 import { Notice } from '../../pages/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { brokersNow } from '../acts/brokers.ts'
@@ -12,7 +12,7 @@ import { instancesNow, isWatched } from '../acts/instances.ts'
 import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { Problems } from './problems.tsx'
-import { revocationList } from './revocations.tsx'
+import { revocationColumns } from './revocations.tsx'
 import { plural, span, when } from './format.ts'
 import type { ConsoleRequest } from './request.ts'
 
@@ -52,7 +52,12 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       <Live id="brokers">{await brokersPanel(request, brokers)}</Live>
       <Live id="latest">
         <Panel title="Latest revocations">
-          {await revocationList(request, 'Latest revocations', latest, NONE_YET)}
+          {await listOf<LoggedRevocation>(request, {
+            label: 'Latest revocations',
+            columns: revocationColumns(request),
+            entries: latest,
+            none: 'Nothing has been revoked yet.',
+          })}
           <p>
             <a href="/ops/revocations">All revocations</a>
           </p>
@@ -66,7 +71,7 @@ const lockedPanel = async (request: ConsoleRequest, locks: readonly Lock[]): Pro
   <Live id="locks">
     {locks.length === 0 ? null : (
       <Panel title="Locked">
-        {await lockList(request, locks)}
+        {await lockList(request, 'Open locks', locks)}
         <p>
           <a href="/ops/locks">All locks</a>
         </p>
@@ -108,5 +113,3 @@ async function brokersPanel(request: ConsoleRequest, brokers: Brokers): Promise<
     </Panel>
   )
 }
-
-const NONE_YET = 'Nothing has been revoked yet.'

@@ -36,41 +36,36 @@ export function numberIn(request: Numbering, text = ''): number | undefined {
   return opened === undefined ? undefined : Number(opened.toString('utf8'))
 }
 
-/**
- * Returns the place of a page of a log and its number, or the first page if the cursor is invalid.
- */
-export function numberedPlace(request: ConsoleRequest): {
-  place: Place
-  before: number | undefined
-} {
-  const place = placeOf(request, tidOf(request) === undefined ? NUMBER.open : NUMBER.sealed)
-  const before = numberIn(request, place.before)
-  return before === undefined ? { place: FIRST, before } : { place, before }
-}
+/** Reads the cursor of a list whose cursors are ids. */
+export const idIn = (text: string): string | undefined =>
+  /^[\w-]{1,100}$/.test(text) ? text : undefined
 
-/** The shape of a cursor of deliveries, which is the id of the last delivery of a page. */
-export const DELIVERY = /^[\w-]{1,100}$/
-
-export interface Place {
-  /** The cursor of the page. Undefined for the first page. */
+export interface Place<P = unknown> {
+  /** The entry after which the page begins. Undefined for the first page. */
+  from: P | undefined
+  /** The cursor of the page, which names that entry. */
   before: string | undefined
   /** The cursors of the pages before this one, without the first page. */
   back: readonly string[]
 }
 
-export const FIRST: Place = { before: undefined, back: [] }
+export const FIRST = { from: undefined, before: undefined, back: [] } as const
 
 /**
  * Returns the place that the query names.
+ * @param read reads a cursor, and returns undefined for any other text
  * @param list the prefix of the parameters, for a page with two lists
  */
-export function placeOf({ c }: Asking, shape: RegExp, list = ''): Place {
+export function placeOf<P>(
+  { c }: Asking,
+  read: (text: string) => P | undefined,
+  list = '',
+): Place<P> {
   const before = c.req.query(`${list}before`)
-  if (before === undefined || !shape.test(before)) return FIRST
-  return {
-    before,
-    back: (c.req.queries(`${list}back`) ?? []).filter((one) => shape.test(one)).slice(-MOST_BACK),
-  }
+  const from = before === undefined ? undefined : read(before)
+  if (from === undefined) return FIRST
+  const back = (c.req.queries(`${list}back`) ?? []).filter((one) => read(one) !== undefined)
+  return { from, before, back: back.slice(-MOST_BACK) }
 }
 
 /**
@@ -155,4 +150,4 @@ export function Pages({
 }
 
 /** The parameters that show the result of an act once. Links to other pages leave them out. */
-const ONCE = ['done', 'closed', 'redriven', 'tried']
+const ONCE = ['done', 'number']

@@ -3,8 +3,7 @@ import type { StoredSigningKey } from '../../../db/types.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
 import { instancesNow } from '../acts/instances.ts'
 import { instanceList } from './instance-cells.tsx'
-import { when } from './format.ts'
-import { listOf } from './list.tsx'
+import { listOf, ms, timeColumn } from './list.tsx'
 import type { ConsoleRequest, Mounted } from './request.ts'
 
 /**
@@ -42,8 +41,6 @@ const KEY = {
 } as const
 
 async function keysPage(request: ConsoleRequest): Promise<Response> {
-  const at = (seconds: number | undefined) =>
-    seconds === undefined ? '' : when(seconds * 1000, request.deps.clock.nowMs())
   const list = await listOf<StoredSigningKey>(request, {
     label: 'Signing keys',
     columns: [
@@ -51,9 +48,9 @@ async function keysPage(request: ConsoleRequest): Promise<Response> {
       ['Algorithm', ({ alg }) => alg],
       ['State', ({ state }) => <span class={KEY[state].tag}>{KEY[state].words}</span>],
       ['Kept in', (one) => (one.privateSealed === null ? 'a file' : 'the store, sealed')],
-      ['Created', ({ createdAt }) => at(createdAt)],
-      ['Signs since', ({ activatedAt }) => at(activatedAt)],
-      ['Published until', ({ retireAt }) => at(retireAt)],
+      timeColumn(request, 'Created', ({ createdAt }) => ms(createdAt)),
+      timeColumn(request, 'Signs since', ({ activatedAt }) => ms(activatedAt)),
+      timeColumn(request, 'Published until', ({ retireAt }) => ms(retireAt)),
     ],
     entries: await request.deps.keys.list(),
     none: 'No key exists.',

@@ -37,24 +37,6 @@ export interface Mounted {
   form?: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>
 }
 
-/**
- * Returns the route of an administrator's act, whose confirmation page and form have one address.
- * `act` gets the form as `sent`.
- */
-export const actAt = (
-  path: string,
-  act: (
-    request: ConsoleRequest,
-    source: URLSearchParams,
-    sent?: URLSearchParams,
-  ) => Promise<Response>,
-): Mounted => ({
-  path,
-  need: 'administer',
-  page: (request) => act(request, queried(request)),
-  form: (request, form) => act(request, form, form),
-})
-
 /** Returns whether the viewer may change anything. Auditors may not. */
 export const mayAct = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): boolean =>
   viewer.caller.may !== 'audit'

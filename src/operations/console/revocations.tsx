@@ -1,26 +1,17 @@
 import type { Child } from 'hono/jsx'
-import type {
-  Delivery,
-  DeliveryAttempt,
-  LoggedRevocation,
-  Revocation,
-  RevocationFilter,
-} from '../../../db/types.ts'
-import { Facts, Notice } from '../../pages/components.tsx'
-import { Problem } from '../../clients/problem.ts'
+import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
+import { Facts } from '../../pages/components.tsx'
 import { REASONS } from '../../protocol/revocation.ts'
-import { whoseOf } from './deliveries.tsx'
-import { consolePage, Done, Live, Panel, nothingHere, Table } from './layout.tsx'
-import { DELIVERY, numberedPlace, numberText, pageOf, pageOfSearch, placeOf } from './pages.tsx'
+import { deliveryColumns } from './deliveries.tsx'
+import { consolePage, Done, Live, nothingHere, Panel, revocationLink, Table } from './layout.tsx'
+import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
-import { linesResponse } from '../acts/audit.ts'
-import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
-import { evidenceOf } from '../acts/evidence.ts'
+import { idNamedBy } from '../acts/search.ts'
+import { evidenceOf, linesResponse } from '../acts/evidence.ts'
 import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
-import { exportAs } from '../acts/scope.ts'
 import {
   actorWords,
   count,
@@ -31,65 +22,39 @@ import {
   nameOf,
   REASON,
   span,
-  STATE,
   when,
 } from './format.ts'
-import {
-  csvResponse,
-  CsvLink,
-  everyPage,
-  Filters,
-  isoTime,
-  listOf,
-  MOMENT,
-  momentOf,
-  orProblem,
-} from './list.tsx'
+import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, type Mounted, tidOf } from './request.ts'
 
-/** The log of revocations, as a list and as CSV, and each with its deliveries and their proof. */
+/** The log of revocations, and each with its receipt and its deliveries. */
 
-const PAGE = 50
-const PROOF_OF = 100
+const DELIVERIES = 100
 
 /**
- * A table of revocations. The administrator of a tenant sees no numbers, because they count the
+ * The columns of revocations. The administrator of a tenant sees no numbers, because they count the
  * revocations of every tenant.
  */
-export const revocationList = (
-  request: ConsoleRequest,
-  label: string,
-  entries: readonly LoggedRevocation[],
-  none: string,
-  pages?: Parameters<typeof listOf>[1]['pages'],
-): Promise<Child> =>
-  listOf<LoggedRevocation>(request, {
-    label,
-    columns: [
-      tidOf(request) === undefined && [
-        'Number',
-        ({ seq }) => <a href={`/ops/revocations/${seq}`}>{seq}</a>,
-      ],
-      ['When', ({ at }) => when(at * 1000, request.deps.clock.nowMs())],
-      ['What', ({ selector }) => covered(request.deps, selector)],
-      ['Why', ({ reason }) => REASON[reason]],
-      ['By', ({ actor }) => actorWords(request, actor)],
-      [
-        { name: 'Sessions', end: true },
-        (one) =>
-          one.fanOut === 'pending' ? (
-            <span class="tag wait">{soFar(one)}</span>
-          ) : (
-            count(one.sessions)
-          ),
-      ],
-      [{ name: 'Delivered', end: true }, delivered],
-      ['Case', (one) => caseOf(request, one)],
-    ],
-    entries,
-    none,
-    pages,
-  })
+export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevocation> => [
+  tidOf(request) === undefined && ['Number', ({ seq }) => revocationLink(seq), ({ seq }) => seq],
+  timeColumn(request, 'When', ({ at }) => ms(at)),
+  ['What', ({ selector }) => covered(request.deps, selector)],
+  ['Why', ({ reason }) => REASON[reason], ({ reason }) => reason],
+  ['By', ({ actor }) => actorWords(request, actor)],
+  [
+    { name: 'Sessions', end: true },
+    (one) =>
+      one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
+    ({ fanOut, sessions }) => (fanOut === 'pending' ? undefined : sessions),
+  ],
+  [{ name: 'Delivered', end: true }, delivered, ({ totals }) => totals.delivered],
+  ['Deliveries', undefined, ({ totals }) => totalOf(totals)],
+  ['Case', (one) => caseOf(request, one), (one) => own(request, one, one.caseReference)],
+  ['Comment', undefined, (one) => own(request, one, one.comment)],
+]
+
+const own = async (request: ConsoleRequest, one: Revocation, text: string | undefined) =>
+  (await mayRead(request, one)) ? text : undefined
 
 /**
  * Returns how many sessions the running fan-out has counted. Zero would read as "none", so it says
@@ -106,8 +71,8 @@ function delivered({ totals }: LoggedRevocation): Child {
 }
 
 async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> {
-  const { caseReference } = one
-  if (caseReference === undefined || !(await mayRead(request, one))) return ''
+  const caseReference = await own(request, one, one.caseReference)
+  if (caseReference === undefined) return ''
   return tidOf(request) === undefined ? (
     <a href={caseLink(caseReference)}>{caseReference}</a>
   ) : (
@@ -115,117 +80,50 @@ async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> 
   )
 }
 
-/**
- * Returns the filter of the list. Only operators see cases, actors and instances, so an
- * administrator of a tenant cannot filter by them.
- * @throws Problem if a name fits no user or actor, or several
- */
-async function filterOf(request: ConsoleRequest): Promise<RevocationFilter> {
-  const { deps } = request
-  const tid = tidOf(request)
-  const reason = asked(request, 'reason')
-  return {
-    tid,
-    sub: await idNamedBy(deps, 'user', asked(request, 'user'), tid),
-    reason: reason !== undefined && isReason(reason) ? reason : undefined,
-    since: momentOf(request, 'since'),
-    until: momentOf(request, 'until'),
-    ...(tid === undefined && {
-      clientId: asked(request, 'client'),
-      caseReference: asked(request, 'case'),
-      actorId: await idNamedBy(deps, 'actor', asked(request, 'actor')),
-    }),
-  }
-}
-
-async function revocationsPage(request: ConsoleRequest): Promise<Response> {
-  const { deps } = request
-  const isOperator = tidOf(request) === undefined
-  const { place, before } = numberedPlace(request)
-  const filter = await orProblem(filterOf(request))
-  const found =
-    filter instanceof Problem
-      ? { found: [], searchedTo: undefined }
-      : await deps.store.pageOfRevocations({
-          ...filter,
-          before,
-          limit: PAGE + 1,
-          most: MOST_ENTRIES,
-        })
-  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, ({ seq }) =>
-    numberText(request, seq),
-  )
-  const reached =
-    searchedTo &&
-    when(searchedTo.at * 1000, deps.clock.nowMs()) +
-      (isOperator ? ` (revocation ${count(searchedTo.seq)})` : '')
-  return consolePage(
-    request,
-    { title: 'Revocations', at: '/revocations', live: before === undefined },
-    <>
-      <Done request={request} results={DONE} />
-      <Panel>
-        <Filters
-          request={request}
-          path="/revocations"
-          fields={[
-            ['user', 'User', 'Name or sub'],
-            isOperator && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
-            isOperator && ['case', 'Case'],
-            [
-              'reason',
-              'Why',
-              [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)],
-            ],
-            isOperator && ['actor', 'By', 'Name, sub or client'],
-            ['since', 'From (UTC)', MOMENT],
-            ['until', 'Before (UTC)', MOMENT],
-          ]}
-        />
-        <CsvLink request={request} list="revocations" />
-      </Panel>
-      {filter instanceof Problem ? <Notice kind="warn" title={filter.message} /> : null}
-      <Live id="log">
-        <Panel>
-          {await revocationList(request, 'Revocations', shown, 'No revocation matches.', {
-            place,
-            next,
-            searchedTo: reached,
-          })}
-        </Panel>
-      </Live>
-    </>,
-  )
-}
-
-async function revocationsCsv(request: ConsoleRequest): Promise<Response> {
-  const { deps, viewer, now } = request
-  await exportAs(deps, viewer.caller, 'revocations', now)
-  const tid = tidOf(request)
-  const pages = everyPage<LoggedRevocation, { seq: number; at: number }>(
-    PAGE,
-    ({ before, ...bounds }) =>
-      deps.store.pageOfRevocations({ tid, before: before?.seq, ...bounds }),
-    ({ seq, at }) => ({ seq, at }),
-  )
-  const own = async (one: Revocation, text: string | undefined) =>
-    (await mayRead(request, one)) ? text : undefined
-  return csvResponse<LoggedRevocation>(
-    'revocations',
-    [
-      ['at', ({ at }) => isoTime(at)],
-      ['what', ({ selector }) => covered(deps, selector)],
-      ['reason', ({ reason }) => reason],
-      ['by', ({ actor }) => actorWords(request, actor)],
-      ['sessions', ({ fanOut, sessions }) => (fanOut === 'pending' ? undefined : sessions)],
-      ['delivered', ({ totals }) => totals.delivered],
-      ['deliveries', ({ totals }) => totalOf(totals)],
-      ['case_reference', (one) => own(one, one.caseReference)],
-      ['comment', (one) => own(one, one.comment)],
-    ],
-    pages,
-  )
-}
+const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocation, 'seq' | 'at'>>({
+  name: 'revocations',
+  title: 'Revocations',
+  tenant: true,
+  live: true,
+  fields(request) {
+    const isOperator = tidOf(request) === undefined
+    return [
+      ['user', 'User', 'Name or sub'],
+      isOperator && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+      isOperator && ['case', 'Case'],
+      ['reason', 'Why', [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]],
+      isOperator && ['actor', 'By', 'Name, sub or client'],
+      ...PERIOD,
+    ]
+  },
+  columns: revocationColumns,
+  none: 'No revocation matches.',
+  above: (request) => <Done request={request} results={DONE} />,
+  async read(request, { from, ...bounds }) {
+    const { deps } = request
+    const [tid, reason] = [tidOf(request), asked(request, 'reason')]
+    return deps.store.pageOfRevocations({
+      tid,
+      sub: await idNamedBy(deps, 'user', asked(request, 'user'), tid),
+      reason: reason !== undefined && isReason(reason) ? reason : undefined,
+      since: momentOf(request, 'since'),
+      until: momentOf(request, 'until'),
+      // Only operators see cases, actors and instances, so nobody else can filter by them.
+      ...(tid === undefined && {
+        clientId: asked(request, 'client'),
+        caseReference: asked(request, 'case'),
+        actorId: await idNamedBy(deps, 'actor', asked(request, 'actor')),
+      }),
+      before: from,
+      ...bounds,
+    })
+  },
+  placeIn: numberIn,
+  cursorOf: (request, { seq }) => numberText(request, seq),
+  stopped: (request, { seq, at }) =>
+    when(at * 1000, request.deps.clock.nowMs()) +
+    (tidOf(request) === undefined ? ` (revocation ${count(seq)})` : ''),
+})
 
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
   const { deps } = request
@@ -263,7 +161,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
         </Panel>
       </Live>
       <Live id="proof">
-        <Panel title="Deliveries of logout tokens">{await deliveryProof(request, seq)}</Panel>
+        <Panel title="Deliveries of logout tokens">{await deliveriesOf(request, seq)}</Panel>
       </Live>
     </>,
   )
@@ -310,52 +208,28 @@ async function receiptList(request: ConsoleRequest, seq: number): Promise<Child>
 const RECEIPT_TAG = { confirmed: 'tag', bounded: 'tag wait', not_bounded: 'tag bad' }
 
 /** Renders a page of the deliveries by instance, with their users, devices and attempts. */
-async function deliveryProof(request: ConsoleRequest, seq: number): Promise<Child> {
+async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
-  const nowMs = deps.clock.nowMs()
-  const place = placeOf(request, DELIVERY)
-  const found = await deps.store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
-  const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
-  const proofs = shown
-    .map((one) => ({ ...one, name: nameOf(deps, one.clientId) }))
-    .toSorted((a, b) => a.name.localeCompare(b.name))
-    .map(async (one) => ({ ...one, made: await deps.store.attemptsOf(one.id) }))
-  return listOf<Delivery & { name: string; made: DeliveryAttempt[] }>(request, {
-    label: 'Deliveries and their attempts',
+  const attemptOf = ({ atMs, status, error, outcome, latencyMs, jti }: DeliveryAttempt): Child => (
+    <div class="small">
+      {when(atMs, deps.clock.nowMs())}: {status ?? error ?? outcome}, {span(latencyMs)}{' '}
+      {jti === undefined ? null : <code>{jti}</code>}
+    </div>
+  )
+  const place = placeOf(request, idIn)
+  const found = await deps.store.listDeliveries({ seq, before: place.from, limit: DELIVERIES + 1 })
+  const { shown, next } = pageOf(found, DELIVERIES, ({ id }) => id)
+  return listOf<Delivery>(request, {
+    label: 'Deliveries',
     columns: [
-      ['Instance', ({ name }) => name],
-      ['Session', await whoseOf(request, shown)],
-      ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
-      [
-        'Attempts',
-        ({ made, state }) =>
-          made.length === 0 ? (
-            <span class="soft">{state === 'pending' ? 'none yet' : 'none'}</span>
-          ) : (
-            made.map((one) => (
-              <div class="small">
-                {when(one.atMs, nowMs)}: {one.status ?? one.error ?? one.outcome},{' '}
-                {span(one.latencyMs)}
-              </div>
-            ))
-          ),
-      ],
-      [
-        'Logout token',
-        ({ made }) =>
-          made.map(({ jti }) =>
-            jti === undefined ? null : (
-              <div class="small">
-                <code>{jti}</code>
-              </div>
-            ),
-          ),
-      ],
-      ['Address', ({ uri }) => <span class="small">{uri}</span>],
+      ...deliveryColumns(request),
+      ['Each attempt', async ({ id }) => (await deps.store.attemptsOf(id)).map(attemptOf)],
     ],
-    entries: await Promise.all(proofs),
+    entries: shown.toSorted((a, b) =>
+      nameOf(deps, a.clientId).localeCompare(nameOf(deps, b.clientId)),
+    ),
     none: 'No deliveries: no instance with a logout address took part.',
-    pages: { of: 'deliveries', place, next },
+    pages: { place, next },
   })
 }
 
@@ -363,8 +237,7 @@ const ONE = '/revocations/:seq{[0-9]{1,15}}'
 const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))
 
 export const revocationRoutes: readonly Mounted[] = [
-  { path: '/revocations', tenant: true, page: revocationsPage },
-  { path: '/revocations.csv', tenant: true, page: revocationsCsv },
+  ...revocationList,
   { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
   { path: `${ONE}/evidence.jsonl`, page: (request) => evidenceDownload(request, seqOf(request)) },
 ]

@@ -1,18 +1,18 @@
 import type { Child } from 'hono/jsx'
-import type { RevocationPreview, Subject } from '../../../db/types.ts'
+import type { LoggedRevocation, RevocationPreview } from '../../../db/types.ts'
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
-import { Problem } from '../../clients/problem.ts'
-import { Notice } from '../../pages/components.tsx'
+import { HiddenFields, Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
-import { caseAndCommentIn, confirmPage, problemOf } from './confirm.tsx'
-import { consolePage, Panel, Table, nothingHere } from './layout.tsx'
-import { covered, howMany, plural, REASON, whoIs } from './format.ts'
+import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { covered, howMany, plural, whoIs } from './format.ts'
+import { listOf } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
-import { PickedFields, pickedIn, revokePage } from './pick-users.tsx'
-import { type ConsoleRequest, type Mounted, pageLink, queried, tidOf, userLink } from './request.ts'
+import { type ConsoleRequest, type Mounted, pageLink, tidOf, userLink } from './request.ts'
+import { pickedIn } from './users.tsx'
 
 /**
  * Revocation by administrators: a dry run that says how much ends, then the revocation, one for
@@ -32,14 +32,12 @@ interface Draft {
   users: string[]
 }
 
-/** Reads the selection. The field `of` of the form holds the kind and the id in one text. */
 function readDraft(source: URLSearchParams): Draft {
   const text = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
-  const [kind, id = ''] = (source.get('kind') ?? text('of')).split(' ')
   return {
-    kind: KINDS.find((one) => one === kind) ?? 'session',
-    value: text('value') || id,
-    client: text('client') || id,
+    kind: KINDS.find((one) => one === source.get('kind')) ?? 'session',
+    value: text('value'),
+    client: text('client'),
     users: pickedIn(source),
   }
 }
@@ -57,7 +55,7 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
   } else if (kind === 'users') {
     const users = await firstUsers(deps, draft.users)
     return users.length === 0
-      ? revokePage(request, 'Tick at least one user.')
+      ? nothingHere(request, 'Pick at least one user. Nothing was done.', '/users', 422)
       : users.map(({ sub }) => ({ kind: 'subject', sub }))
   }
   const clientId = deps.clients.find(client)?.clientId
@@ -65,10 +63,10 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
     value === '' && ['session', 'grant', 'subject', 'tenant'].includes(kind)
       ? undefined
       : decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
-  return selector === undefined ? unknown(request, draft) : [selector]
+  return selector === undefined ? nothingHere(request, GONE, '/sessions') : [selector]
 }
 
-const GONE = 'There is no such user or session here. Nothing was changed.'
+const GONE = 'There is no such user, session or instance here. Nothing was changed.'
 
 /** Returns the word to type before many users are signed out, or undefined if it is one user. */
 async function typedFor(
@@ -105,149 +103,133 @@ async function carriedOut(
   return typeof seq === 'number' ? seq : undefined
 }
 
-const numbersOf = (request: ConsoleRequest, selectors: readonly Selector[], seen: number) =>
-  Promise.all(selectors.map((one) => carriedOut(request, one, seen)))
-
-async function checkPage(request: ConsoleRequest): Promise<Response> {
-  const source = queried(request)
-  const seen = numberIn(request, source.get('seen') ?? '')
-  if (seen !== undefined) return check(request, source, seen)
-  // The address holds the audit log's newest number, so that the page finds what was revoked since.
-  const { number } = await request.deps.store.chainHead('audit')
-  source.set('seen', numberText(request, number))
-  return request.c.redirect(`${pageLink(request, '/revoke/check')}?${source.toString()}`, 303)
-}
-
 /**
- * Shows what the revocation would end. With `problem` it shows a rejected form again, and why it
- * was rejected.
+ * Revokes one selector after the other, each with its audit entry. A form that is sent again
+ * revokes only what is left.
  */
-async function check(
-  request: ConsoleRequest,
-  source: URLSearchParams,
-  seen: number,
-  problem?: string,
-): Promise<Response> {
-  const { deps, now } = request
+async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Response> {
+  const { deps, viewer, now } = request
+  const { source, sent } = asked
+  const seen = numberIn(request, source.get('seen') ?? '')
+  if (seen === undefined && sent === undefined) return withSeen(request, source)
   const draft = readDraft(source)
   const selectors = await wantedBy(request, draft)
   if (selectors instanceof Response) return selectors
-  const before = await numbersOf(request, selectors, seen)
+  const before = await Promise.all(
+    selectors.map((one) => carriedOut(request, one, seen ?? Number.MAX_SAFE_INTEGER)),
+  )
   const done = before.filter((one) => one !== undefined)
-  if (done.length === selectors.length) return donePage(request, done)
-  const [only] = selectors.length === 1 ? selectors : []
-  try {
-    const end =
-      only === undefined
-        ? await deps.store.previewRevocation(
-            selectors.filter((one) => one.kind === 'subject'),
-            now,
-          )
-        : await previewed(deps, only, now)
-    const first = await firstUsers(deps, end.firstSubjects)
-    const { kind, value, client, users } = draft
-    return confirmPage(request, {
-      title: 'Check before you revoke',
-      at: '/revoke',
-      source,
-      problem,
-      facts: [
-        [
-          'What',
-          only === undefined
-            ? `Everything of ${plural(selectors.length, 'user')}`
-            : await covered(deps, only),
-        ],
-        ['Would end', howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })],
-        ...(only === undefined
-          ? []
-          : [
-              [
-                end.subjects > first.length ? 'The first users' : 'Users',
-                first.length === 0 ? '' : first.map((user) => <div>{whoIs({ user })}</div>),
-              ] as const,
-            ]),
-        ['Reason', REASON.administrator],
-      ],
-      after:
-        only === undefined ? (
-          await usersTable(request, selectors, before)
-        ) : (
-          <Warnings request={request} end={end} />
-        ),
-      action: '/revoke',
-      fields: { kind, value, client, seen: numberText(request, seen) },
-      more: <PickedFields subs={users} />,
-      typed: await typedFor(deps, selectors),
-      button: 'Revoke now',
-      back:
-        kind === 'users'
-          ? { href: `/ops/revoke?${userQuery(users)}`, label: 'Change' }
-          : {
-              href: kind === 'subject' ? userLink(request, value) : pageLink(request, '/sessions'),
-            },
-    })
-  } catch (error) {
-    if (error instanceof Problem) return unknown(request, draft)
-    throw error
-  }
+  if (done.length === selectors.length)
+    return sent === undefined ? donePage(request, done) : resultOf(request, done, 'before')
+  const { kind, value, client, users } = draft
+  return confirmed(request, asked, {
+    title: 'Check before you revoke',
+    at: kind === 'subject' || kind === 'users' ? '/users' : '/sessions',
+    action: '/revoke',
+    fields: { kind, value, client, seen: source.get('seen') ?? '' },
+    typed: await typedFor(deps, selectors),
+    button: 'Revoke now',
+    back:
+      kind === 'users'
+        ? { href: `/ops/users?${userQuery(users)}`, label: 'Change' }
+        : { href: kind === 'subject' ? userLink(request, value) : pageLink(request, '/sessions') },
+    show: async () => ({
+      ...(await preview(request, selectors, before)),
+      more: users.map((user) => <HiddenFields fields={{ user }} />),
+    }),
+    async carryOut(said) {
+      const seqs: number[] = []
+      for (const [index, selector] of selectors.entries()) {
+        const answer =
+          before[index] === undefined
+            ? await revokeAs(deps, viewer.caller, selector, { ...said, now })
+            : undefined
+        const seq = answer?.outcome === 'revoked' ? answer.committed.revocation.seq : before[index]
+        if (seq !== undefined) seqs.push(seq)
+      }
+      return resultOf(request, seqs, 'yes')
+    },
+  })
+}
+
+/**
+ * Opens the page with the audit log's newest number in its address, so that it finds what was
+ * revoked since.
+ */
+async function withSeen(request: ConsoleRequest, source: URLSearchParams): Promise<Response> {
+  const { number } = await request.deps.store.chainHead('audit')
+  source.set('seen', numberText(request, number))
+  return request.c.redirect(`${pageLink(request, '/revoke')}?${source.toString()}`, 303)
 }
 
 const userQuery = (subs: readonly string[]): string =>
   new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
 
-/**
- * The page for an id that does not exist. It has its own words, because the API's words name
- * addresses of the API.
- */
-const unknown = (request: ConsoleRequest, { value, client }: Draft): Promise<Response> | Response =>
-  tidOf(request) === undefined
-    ? revokePage(
-        request,
-        `Nothing here has the ID ${value || client || 'that was chosen'}. Search for it in the box above.`,
-      )
-    : nothingHere(request, GONE, '/sessions')
+/** Returns what the revocation would end, and of whom. */
+async function preview(
+  request: ConsoleRequest,
+  selectors: readonly Selector[],
+  before: readonly (number | undefined)[],
+) {
+  const { deps, now } = request
+  const [only] = selectors.length === 1 ? selectors : []
+  const end =
+    only === undefined
+      ? await deps.store.previewRevocation(
+          selectors.filter((one) => one.kind === 'subject'),
+          now,
+        )
+      : await previewed(deps, only, now)
+  const ending = howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })
+  if (only === undefined)
+    return {
+      facts: [
+        ['What', `Everything of ${plural(selectors.length, 'user')}`],
+        ['Would end', ending],
+      ] as const,
+      after: await usersTable(request, selectors, before),
+    }
+  const first = await firstUsers(deps, end.firstSubjects)
+  return {
+    facts: [
+      ['What', await covered(deps, only)],
+      ['Would end', ending],
+      [
+        end.subjects > first.length ? 'The first users' : 'Users',
+        first.map((user) => <div>{whoIs({ user })}</div>),
+      ],
+    ] as const,
+    after: <Warnings request={request} end={end} />,
+  }
+}
 
 /**
  * A table of the picked users, with the revocations that were carried out since the page was
  * opened.
  */
-async function usersTable(
+const usersTable = (
   request: ConsoleRequest,
   selectors: readonly Selector[],
   before: readonly (number | undefined)[],
-): Promise<Child> {
+): Promise<Child> => {
   const { deps, now } = request
-  const rows = selectors.map(async (one, index) => {
-    const [{ sessions, clients }, user] = await Promise.all([
-      deps.store.previewRevocation(one, now),
-      one.kind === 'subject' ? deps.store.findSubject(one.sub) : undefined,
-    ])
-    const seq = before[index]
-    return [
-      userCell(request, user),
-      sessions,
-      clients,
-      seq === undefined ? '' : <a href={`/ops/revocations/${seq}`}>{seq}</a>,
-    ]
-  })
-  const isBegun = before.some((seq) => seq !== undefined)
-  return (
-    <Table
-      label="Users"
-      head={[
-        'User',
+  return listOf<readonly [Selector, number | undefined]>(request, {
+    label: 'Users',
+    columns: [
+      ['User', ([selector]) => covered(deps, selector)],
+      [
         { name: 'Sessions', end: true },
-        { name: 'Instances', end: true },
-        ...(isBegun ? ['Revocation'] : []),
-      ]}
-      rows={(await Promise.all(rows)).map((row) => (isBegun ? row : row.slice(0, 3)))}
-      none=""
-    />
-  )
+        async ([selector]) => (await deps.store.previewRevocation(selector, now)).sessions,
+      ],
+      before.some((seq) => seq !== undefined) && [
+        'Revocation',
+        ([, seq]) => (seq === undefined ? '' : revocationLink(seq)),
+      ],
+    ],
+    entries: selectors.map((one, index) => [one, before[index]] as const),
+    none: '',
+  })
 }
-const userCell = (request: ConsoleRequest, user: Subject | undefined): Child =>
-  user === undefined ? '' : <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>
 
 /**
  * Warnings about the effect. The second one is for operators only: a revocation by a tenant's
@@ -269,71 +251,44 @@ const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPr
   </>
 )
 
-/**
- * Revokes one selector after the other, each with its audit entry. A form that is sent again
- * revokes only what is left.
- */
-async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
-  const { deps, c, viewer, now } = request
-  const draft = readDraft(form)
-  const selectors = await wantedBy(request, draft)
-  if (selectors instanceof Response) return selectors
-  const seen = numberIn(request, form.get('seen') ?? '') ?? Number.MAX_SAFE_INTEGER
-  const before = await numbersOf(request, selectors, seen)
-  const isLeft = before.includes(undefined)
-  const typed = await typedFor(deps, selectors)
-  const problem = isLeft ? problemOf(request, form, { typed }) : undefined
-  if (problem !== undefined) return check(request, form, seen, problem)
-  const done: number[] = []
-  try {
-    for (const [index, selector] of selectors.entries()) {
-      const answer =
-        before[index] === undefined
-          ? await revokeAs(deps, viewer.caller, selector, { ...caseAndCommentIn(form), now })
-          : undefined
-      const seq = answer?.outcome === 'revoked' ? answer.committed.revocation.seq : before[index]
-      if (seq !== undefined) done.push(seq)
-    }
-  } catch (error) {
-    if (error instanceof Problem) return unknown(request, draft)
-    throw error
-  }
+/** Answers a form: the page of the revocation, or those of several. */
+function resultOf(
+  request: ConsoleRequest,
+  done: readonly number[],
+  key: 'yes' | 'before',
+): Promise<Response> | Response {
   const [seq] = done
   if (seq === undefined)
     return nothingHere(request, 'It had already ended. Nothing was revoked.', '/revocations', 422)
   if (done.length > 1) return donePage(request, done)
   const page = tidOf(request) === undefined ? `/revocations/${seq}` : '/revocations'
-  return c.redirect(pageLink(request, page, { done: isLeft ? 'yes' : 'before' }), 303)
+  return request.c.redirect(pageLink(request, page, { done: key }), 303)
 }
 
 /** The result page. Back leads to it too, so that nothing is revoked twice. */
 async function donePage(request: ConsoleRequest, done: readonly number[]): Promise<Response> {
   const { deps } = request
   const found = await Promise.all(done.map((seq) => deps.store.findRevocation(seq)))
-  const rows = found
-    .filter((one) => one !== undefined)
-    .map(async ({ seq, selector }) => [
-      tidOf(request) === undefined ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : '',
-      await covered(deps, selector),
-    ])
+  const list = await listOf<LoggedRevocation>(request, {
+    label: 'Revocations',
+    columns: [
+      tidOf(request) === undefined && ['Revocation', ({ seq }) => revocationLink(seq)],
+      ['What', ({ selector }) => covered(deps, selector)],
+    ],
+    entries: found.filter((one) => one !== undefined),
+    none: '',
+  })
   return consolePage(
     request,
-    { title: 'This was revoked', at: '/revoke' },
+    { title: 'This was revoked', at: '/revocations' },
     <Panel class="narrow">
       <p>You have revoked this. Nothing more is sent from here.</p>
-      <Table
-        label="Revocations"
-        head={['Revocation', 'What']}
-        rows={await Promise.all(rows)}
-        none=""
-      />
+      {list}
       <a href={pageLink(request, '/revocations')}>All revocations</a>
     </Panel>,
   )
 }
 
 export const revokeRoutes: readonly Mounted[] = [
-  { path: '/revoke', need: 'administer', page: (request) => revokePage(request) },
-  { path: '/revoke', need: 'administer', tenant: true, form: revokeNow },
-  { path: '/revoke/check', need: 'administer', tenant: true, page: checkPage },
+  actAt('/revoke', revokeWanted, { at: '/sessions', tenant: true }),
 ]

@@ -1,9 +1,11 @@
 import type { Child } from 'hono/jsx'
-import { tenantName } from '../acts/names.ts'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
-import { consolePage, Panel, Table } from './layout.tsx'
-import { covered, plural, REASON, when, whoIs } from './format.ts'
+import { consolePage, Panel } from './layout.tsx'
+import { plural, whoIs } from './format.ts'
+import { type Columns, listOf, ms, timeColumn } from './list.tsx'
+import { revocationColumns } from './revocations.tsx'
 import { SessionState } from './sessions.tsx'
+import { userColumns } from './users.tsx'
 import {
   caseLink,
   clientLink,
@@ -31,13 +33,9 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
       {text === '' || hitCount(hits) === 0 ? (
         <Hints isOperator={tidOf(request) === undefined} />
       ) : null}
-      {(await groupsOf(request, hits)).map(({ title, head, rows }) =>
-        rows.length === 0 ? null : (
-          <Panel title={title}>
-            <Table label={title} head={head} rows={rows} none="" />
-          </Panel>
-        ),
-      )}
+      {(await groupsOf(request, hits)).map(([title, list]) => (
+        <Panel title={title}>{list}</Panel>
+      ))}
     </>,
   )
 }
@@ -82,80 +80,52 @@ const Hints = ({ isOperator }: { isOperator: boolean }) => (
   </Panel>
 )
 
-interface Group {
-  title: string
-  head: string[]
-  rows: Child[][]
-}
-
-async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
-  const { deps } = request
-  const nowMs = deps.clock.nowMs()
-  const revocations = hits.revocations.map(async ({ seq, selector, reason, at }) => [
-    <a href={`/ops/revocations/${seq}`}>{seq}</a>,
-    await covered(deps, selector),
-    REASON[reason],
-    when(at * 1000, nowMs),
-  ])
-  return [
-    await usersOf(request, hits),
-    {
-      title: 'Instances',
-      head: ['Instance', 'ID'],
-      rows: hits.clients.map(({ clientId, metadata }) => [
-        <a href={clientLink(clientId)}>{metadata.name}</a>,
-        <code>{clientId}</code>,
-      ]),
-    },
-    sessionsOf(request, hits),
-    {
-      title: 'Revocations',
-      head: ['Number', 'What', 'Why', 'When'],
-      rows: await Promise.all(revocations),
-    },
-    casesOf(hits),
-  ]
-}
-
-const usersOf = async (request: ConsoleRequest, { users }: Hits): Promise<Group> => ({
-  title: 'Users',
-  head: ['User', 'Tenant', 'Object ID'],
-  rows: await Promise.all(
-    users.map(async (user) => [
-      <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>,
-      await tenantName(request.deps, user.tid),
-      <span class="small">{user.oid}</span>,
+/** Returns the groups of hits, as titles and lists. */
+async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<[string, Child][]> {
+  const group = async <T,>(
+    label: string,
+    entries: readonly T[],
+    columns: Columns<T>,
+  ): Promise<[string, Child][]> =>
+    entries.length === 0
+      ? []
+      : [[label, await listOf<T>(request, { label, entries, columns, none: '' })]]
+  const groups = [
+    group('Users', hits.users, userColumns(request)),
+    group('Instances', hits.clients, [
+      ['Instance', ({ clientId, metadata }) => <a href={clientLink(clientId)}>{metadata.name}</a>],
+      ['ID', ({ clientId }) => <code>{clientId}</code>],
     ]),
-  ),
-})
-
-const sessionsOf = (request: ConsoleRequest, { sessions }: Hits): Group => ({
-  title: 'Sessions',
-  head: ['Session', 'State', 'User', 'Device', 'Signed in'],
-  rows: sessions.map(({ session, state }) => [
-    <a href={sessionLink(request, session.sub, session.sid)}>{session.sid}</a>,
-    <SessionState state={state} />,
-    whoIs(session),
-    session.device,
-    when(session.openedAt * 1000, request.deps.clock.nowMs()),
-  ]),
-})
-
-const casesOf = ({ cases }: Hits): Group => ({
-  title: 'Cases',
-  head: ['Case', 'Revocations', 'Locks', 'Audit log'],
-  rows: cases.map((one) => [
-    <a href={caseLink(one.caseReference)}>{one.caseReference}</a>,
-    one.revocations,
-    one.locks,
-    <a
-      href={linkOf('/ops/audit', { case: one.caseReference })}
-      aria-label={`Audit log of ${one.caseReference}`}
-    >
-      Entries
-    </a>,
-  ]),
-})
+    group('Sessions', hits.sessions, [
+      [
+        'Session',
+        ({ session: { sub, sid } }) => <a href={sessionLink(request, sub, sid)}>{sid}</a>,
+      ],
+      ['State', ({ state }) => <SessionState state={state} />],
+      ['User', ({ session }) => whoIs(session)],
+      ['Device', ({ session }) => session.device],
+      timeColumn(request, 'Signed in', ({ session }) => ms(session.openedAt)),
+    ]),
+    group('Revocations', hits.revocations, revocationColumns(request)),
+    group('Cases', hits.cases, [
+      ['Case', (one) => <a href={caseLink(one.caseReference)}>{one.caseReference}</a>],
+      ['Revocations', ({ revocations }) => revocations],
+      ['Locks', ({ locks }) => locks],
+      [
+        'Audit log',
+        ({ caseReference }) => (
+          <a
+            href={linkOf('/ops/audit', { case: caseReference })}
+            aria-label={`Audit log of ${caseReference}`}
+          >
+            Entries
+          </a>
+        ),
+      ],
+    ]),
+  ]
+  return (await Promise.all(groups)).flat()
+}
 
 export const searchRoutes: readonly Mounted[] = [
   { path: '/search', tenant: true, page: searchPage },

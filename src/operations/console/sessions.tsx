@@ -1,12 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session, SessionPlace, SessionStatus } from '../../../db/types.ts'
-import { exportAs } from '../acts/scope.ts'
-import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
-import type { Deps } from '../deps.ts'
-import { consolePage, Panel } from './layout.tsx'
+import { readSessionCursor, sessionCursor, sessionsBy } from '../acts/search.ts'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
-import { csvResponse, CsvLink, everyPage, Filters, isoTime, listOf } from './list.tsx'
-import { pageOfSearch, placeOf } from './pages.tsx'
+import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
   asked,
   type ConsoleRequest,
@@ -18,90 +14,89 @@ import {
   userLink,
 } from './request.ts'
 
-/** Live sessions by user, instance and device, newest first, as a list and as CSV. */
+/** Live sessions by user, instance and device, newest first. */
 
-const PAGE = 100
-type Found = { session: Session; participants: Participant[] }
+export type Found = { session: Session; participants: Participant[] }
 
 /** Says whether a session is live. A session with a mark to end soon counts as live. */
 export const SessionState = ({ state }: { state: SessionStatus['state'] }) =>
   state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
-async function sessionsPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, now } = request
-  const tid = tidOf(request)
-  const place = placeOf(request, SESSION_CURSOR)
-  const found = await sessionsBy(deps, {
-    tid,
-    text: asked(request, 'user'),
-    // Only operators filter by instance.
-    clientId: tid === undefined ? asked(request, 'client') : undefined,
-    device: asked(request, 'device'),
-    before: readSessionCursor(place.before),
-    now,
-    limit: PAGE + 1,
-  })
-  const { shown, next, searchedTo } = pageOfSearch(found, PAGE, (one) =>
-    sessionCursor('session' in one ? one.session : one),
-  )
-  const list = await listOf<Found>(request, {
-    label: 'Live sessions',
-    columns: [
-      ['User', ({ session }) => <User request={request} session={session} />],
-      ['Device', ({ session }) => session.device],
-      ['Signed in', ({ session }) => when(session.openedAt * 1000, deps.clock.nowMs())],
-      ['Last used', ({ session }) => when(session.lastActiveAt * 1000, deps.clock.nowMs())],
-      ['Instances', ({ participants }) => instanceNames(deps, participants)],
-      isAdministrator(request) && [
-        'Revoke',
-        ({ session }) => <Revoke request={request} session={session} />,
-      ],
-      mayAct(request) && ['Lock', ({ session }) => <Lock request={request} session={session} />],
-    ],
-    entries: shown,
-    none: 'No live session matches.',
-    pages: {
-      of: 'sessions',
-      place,
-      next,
-      searchedTo:
-        searchedTo && `sessions that began ${when(searchedTo.openedAt * 1000, deps.clock.nowMs())}`,
-    },
-  })
-  const isWhole = place.before === undefined && next === undefined
-  return consolePage(
-    request,
-    { title: 'Sessions', at: '/sessions' },
-    <>
-      <Panel>
-        <Filters
-          request={request}
-          path="/sessions"
-          fields={[
-            ['user', 'User', 'Name, username, sub or sid'],
-            tid === undefined && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
-            ['device', 'Device', 'iPhone'],
-          ]}
-        />
-        <CsvLink request={request} list="sessions" />
-      </Panel>
-      <Panel title={isWhole ? plural(shown.length, 'live session') : 'Live sessions, newest first'}>
-        {list}
-      </Panel>
-    </>,
-  )
-}
+/** The columns of live sessions, which the page of a user shows too. */
+export const sessionColumns = (
+  request: ConsoleRequest,
+  instance: (one: { session: Session; clientId: string }) => Child = ({ clientId }) =>
+    nameOf(request.deps, clientId),
+): Columns<Found> => [
+  ['Device', ({ session }) => session.device],
+  timeColumn(request, 'Signed in', ({ session }) => ms(session.openedAt)),
+  timeColumn(request, 'Last used', ({ session }) => ms(session.lastActiveAt)),
+  timeColumn(request, 'Ends', ({ session }) => ms(session.absoluteAt)),
+  [
+    'Instances',
+    // An empty text makes a narrow screen leave the line out.
+    ({ session, participants }) =>
+      participants.length === 0
+        ? ''
+        : participants.map(({ clientId }) => <div>{instance({ session, clientId })}</div>),
+    ({ participants }) => participants.map(({ clientId }) => clientId).join(' '),
+  ],
+  isAdministrator(request) && [
+    'Revoke',
+    ({ session }) => <RevokeSession request={request} session={session} />,
+    false,
+  ],
+]
 
-/** Returns the names of the instances. An empty text makes a narrow screen leave the line out. */
-const instanceNames = (deps: Pick<Deps, 'clients'>, participants: readonly Participant[]): Child =>
-  participants.length === 0
-    ? ''
-    : participants.map(({ clientId }) => <div>{nameOf(deps, clientId)}</div>)
+export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace, SessionPlace>({
+  name: 'sessions',
+  title: 'Sessions',
+  label: 'Live sessions',
+  tenant: true,
+  size: 100,
+  fields: (request) => [
+    ['user', 'User', 'Name, username, sub or sid'],
+    tidOf(request) === undefined && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+    ['device', 'Device', 'iPhone'],
+  ],
+  columns: (request) => [
+    ['User', ({ session }) => <User request={request} session={session} />, userText],
+    ...sessionColumns(request),
+    mayAct(request) && [
+      'The user',
+      ({ session }) => <OfUser request={request} session={session} />,
+      false,
+    ],
+    ['Session ID', undefined, ({ session }) => session.sid],
+    ['ID (sub)', undefined, ({ session }) => session.sub],
+    ['Object ID', undefined, ({ session }) => session.user.oid],
+  ],
+  none: 'No live session matches.',
+  heading: (_, shown, whole) =>
+    whole ? plural(shown.length, 'live session') : 'Live sessions, newest first',
+  read: (request, { from, ...bounds }) =>
+    sessionsBy(request.deps, {
+      tid: tidOf(request),
+      text: asked(request, 'user'),
+      // Only operators filter by instance.
+      clientId: tidOf(request) === undefined ? asked(request, 'client') : undefined,
+      device: asked(request, 'device'),
+      before: from,
+      now: request.now,
+      limit: bounds.limit,
+      most: bounds.most,
+    }),
+  placeIn: (_, cursor) => readSessionCursor(cursor),
+  cursorOf: (_, one) => sessionCursor('session' in one ? one.session : one),
+  stopped: ({ deps }, { openedAt }) =>
+    `sessions that began ${when(openedAt * 1000, deps.clock.nowMs())}`,
+})
 
 interface Row {
   request: ConsoleRequest
   session: Session
 }
+const userText = ({ session }: Found): string => whoIs(session)
 const User = ({ request, session }: Row) => (
   <>
     <strong>
@@ -111,73 +106,35 @@ const User = ({ request, session }: Row) => (
   </>
 )
 
-export const RevokeSession = ({ request, session, children }: Row & { children: Child }) => (
+const RevokeSession = ({ request, session }: Row) => (
   <a
-    href={pageLink(request, '/revoke/check', { kind: 'session', value: session.sid })}
+    href={pageLink(request, '/revoke', { kind: 'session', value: session.sid })}
     aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}
   >
-    {children}
+    Revoke
   </a>
 )
 
-const Revoke = ({ request, session }: Row) => (
+/** What concerns the whole user: to sign them out everywhere, and to lock them. */
+const OfUser = ({ request, session }: Row) => (
   <>
-    <div>
-      <RevokeSession request={request} session={session}>
-        This session
-      </RevokeSession>
-    </div>
+    {isAdministrator(request) ? (
+      <div>
+        <a
+          href={pageLink(request, '/revoke', { kind: 'subject', value: session.sub })}
+          aria-label={`Revoke the user ${whoIs(session)}, everywhere`}
+        >
+          Revoke
+        </a>
+      </div>
+    ) : null}
     <div>
       <a
-        href={pageLink(request, '/revoke/check', { kind: 'subject', value: session.sub })}
-        aria-label={`Revoke the user ${whoIs(session)}, everywhere`}
+        href={pageLink(request, '/lock', { user: session.sub })}
+        aria-label={`Lock the user ${whoIs(session)}`}
       >
-        The user
+        Lock
       </a>
     </div>
   </>
 )
-
-const Lock = ({ request, session }: Row) => (
-  <a
-    href={pageLink(request, '/lock/check', { user: session.sub })}
-    aria-label={`Lock the user ${whoIs(session)}`}
-  >
-    The user
-  </a>
-)
-
-/** The most sessions that an export reads at once, which bounds its memory. */
-const SESSIONS_IN_A_READ = 100
-
-async function sessionsCsv(request: ConsoleRequest): Promise<Response> {
-  const { deps, now, viewer } = request
-  await exportAs(deps, viewer.caller, 'sessions', now)
-  const tid = tidOf(request)
-  const pages = everyPage<Found, SessionPlace>(
-    SESSIONS_IN_A_READ,
-    (bounds) => deps.store.pageOfSessions({ tid, now, ...bounds }),
-    ({ session: { openedAt, sid } }) => ({ openedAt, sid }),
-  )
-  return csvResponse<Found>(
-    'sessions',
-    [
-      ['sid', ({ session }) => session.sid],
-      ['sub', ({ session }) => session.sub],
-      ['oid', ({ session }) => session.user.oid],
-      ['name', ({ session }) => session.user.name],
-      ['username', ({ session }) => session.user.username],
-      ['device', ({ session }) => session.device],
-      ['opened_at', ({ session }) => isoTime(session.openedAt)],
-      ['last_active_at', ({ session }) => isoTime(session.lastActiveAt)],
-      ['absolute_at', ({ session }) => isoTime(session.absoluteAt)],
-      ['clients', ({ participants }) => participants.map(({ clientId }) => clientId).join(' ')],
-    ],
-    pages,
-  )
-}
-
-export const sessionRoutes: readonly Mounted[] = [
-  { path: '/sessions', tenant: true, page: sessionsPage },
-  { path: '/sessions.csv', tenant: true, page: sessionsCsv },
-]

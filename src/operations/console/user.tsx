@@ -1,21 +1,15 @@
 import type { Child } from 'hono/jsx'
-import type {
-  Lock,
-  Participant,
-  SecurityEvent,
-  Session,
-  SessionStatus,
-  Subject,
-} from '../../../db/types.ts'
+import type { Lock, SecurityEvent, Session, SessionStatus, Subject } from '../../../db/types.ts'
 import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
-import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
-import { isReason, lockWords, mayRead, nameOf, REASON, untilOf, when, whoIs } from './format.ts'
-import { listOf } from './list.tsx'
+import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { isReason, lockWords, mayRead, nameOf, REASON, when, whoIs } from './format.ts'
+import { listOf, ms, timeColumn } from './list.tsx'
+import { lockList } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
-import { RevokeSession, SessionState } from './sessions.tsx'
+import { type Found, sessionColumns, SessionState } from './sessions.tsx'
 import {
   asked,
   type ConsoleRequest,
@@ -35,8 +29,11 @@ import {
 
 const MOST_LOCKS = 20
 const HISTORY = 30
-/** The cursor of a page of the history: time and id of its last entry. */
-const CURSOR = /^(\d{1,12})\.([\w-]{1,60})$/
+/** Reads the cursor of a page of the history: time and id of its last entry. */
+function historyPlace(text: string): { at: number; id: string } | undefined {
+  const [, at, id] = /^(\d{1,12})\.([\w-]{1,60})$/.exec(text) ?? []
+  return at === undefined || id === undefined ? undefined : { at: Number(at), id }
+}
 
 async function userPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now, viewer } = request
@@ -74,10 +71,10 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
         tenant={await tenantName(deps, tid)}
         isLocked={locks.some(({ lifted }) => lifted === undefined)}
       />
-      <Live id="sessions">
-        <Sessions request={request} live={live} />
-      </Live>
-      {await locksPanel(request, locks)}
+      <Live id="sessions">{await sessionsPanel(request, live)}</Live>
+      {locks.length === 0 ? null : (
+        <Panel title="Locks">{await lockList(request, 'Locks of this user', locks)}</Panel>
+      )}
       <Panel title="Security history">{history}</Panel>
     </>,
   )
@@ -112,22 +109,20 @@ const Who = ({
     <div class="row">
       {isAdministrator(request) ? (
         <LinkButton
-          href={pageLink(request, '/revoke/check', { kind: 'subject', value: user.sub })}
+          href={pageLink(request, '/revoke', { kind: 'subject', value: user.sub })}
           kind="danger"
         >
           Sign {calledBy(user)} out everywhere
         </LinkButton>
       ) : null}
       {mayAct(request) && !isLocked ? (
-        <LinkButton href={pageLink(request, '/lock/check', { user: user.sub })} kind="quiet">
+        <LinkButton href={pageLink(request, '/lock', { user: user.sub })} kind="quiet">
           Lock {calledBy(user)}
         </LinkButton>
       ) : null}
       <a href={pageLink(request, '/revocations', { user: user.sub })}>Revocations of this user</a>
       {tidOf(request) === undefined ? (
-        <a href={linkOf('/ops/audit', { target: `subject ${user.sub}` })}>
-          Exports and erasures in the audit log
-        </a>
+        <a href={linkOf('/ops/audit', { target: user.sub })}>This user in the audit log</a>
       ) : null}
     </div>
   </Panel>
@@ -170,59 +165,32 @@ function OneSession({
           ['Last used', when(session.lastActiveAt * 1000, nowMs)],
           ['Ended', ended === undefined ? undefined : when(ended.at * 1000, nowMs)],
           ['Why', ended === undefined ? undefined : REASON[ended.reason]],
-          ['Revocation', ended === undefined ? undefined : revocation(request, ended.seq)],
+          [
+            'Revocation',
+            // Its number counts the revocations of every tenant.
+            ended === undefined || tidOf(request) !== undefined
+              ? undefined
+              : revocationLink(ended.seq),
+          ],
         ]}
       />
     </Panel>
   )
 }
 
-/** Links to a revocation, for operators only: its number counts the revocations of every tenant. */
-const revocation = (request: ConsoleRequest, seq: number): Child =>
-  tidOf(request) === undefined ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : undefined
-
-function Sessions({
-  request,
-  live,
-}: {
-  request: ConsoleRequest
-  live: readonly { session: Session; participants: Participant[] }[]
-}) {
-  const nowMs = request.deps.clock.nowMs()
-  const mayRevoke = isAdministrator(request)
-  return (
-    <Panel title="Live sessions">
-      <Table
-        label="Live sessions"
-        head={[
-          'Device',
-          'Signed in',
-          'Last used',
-          'Ends',
-          'Instances',
-          'Session',
-          ...(mayRevoke ? ['Revoke'] : []),
-        ]}
-        rows={live.map(({ session, participants }) => [
-          <strong>{session.device}</strong>,
-          ...[session.openedAt, session.lastActiveAt, session.absoluteAt].map((at) =>
-            when(at * 1000, nowMs),
-          ),
-          participants.map(({ clientId }) => (
-            <Instance request={request} session={session} clientId={clientId} />
-          )),
-          <code>{session.sid}</code>,
-          mayRevoke ? (
-            <RevokeSession request={request} session={session}>
-              Revoke
-            </RevokeSession>
-          ) : undefined,
-        ])}
-        none="This user is not signed in. Ended sessions are in the history below."
-      />
-    </Panel>
-  )
-}
+const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): Promise<Child> => (
+  <Panel title="Live sessions">
+    {await listOf<Found>(request, {
+      label: 'Live sessions',
+      columns: [
+        ...sessionColumns(request, (one) => <Instance request={request} {...one} />),
+        ['Session', ({ session }) => <code>{session.sid}</code>],
+      ],
+      entries: live,
+      none: 'This user is not signed in. Ended sessions are in the history below.',
+    })}
+  </Panel>
+)
 
 /** One instance of a session. Administrators of the operators' tenant can revoke it alone. */
 const Instance = ({
@@ -236,47 +204,17 @@ const Instance = ({
 }) => {
   const name = nameOf(request.deps, clientId)
   return (
-    <div>
+    <>
       {name}{' '}
       {isAdministrator(request) && tidOf(request) === undefined ? (
         <a
-          href={linkOf('/ops/revoke/check', { kind: 'grant', value: sid, client: clientId })}
+          href={linkOf('/ops/revoke', { kind: 'grant', value: sid, client: clientId })}
           aria-label={`Revoke ${name} in the session on ${device}`}
         >
           Revoke
         </a>
       ) : null}
-    </div>
-  )
-}
-
-async function locksPanel(request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> {
-  if (locks.length === 0) return null
-  const nowMs = request.deps.clock.nowMs()
-  const rows = locks.map(async (one) => {
-    const { caseReference, comment } = (await mayRead(request, one))
-      ? one
-      : { caseReference: '', comment: '' }
-    return [
-      <span class={one.lifted === undefined ? 'tag bad' : 'tag calm'}>
-        {one.lifted === undefined ? 'locked' : 'lifted'}
-      </span>,
-      when(one.at * 1000, nowMs),
-      untilOf(one),
-      one.lifted === undefined ? '' : when(one.lifted.at * 1000, nowMs),
-      caseReference ?? '',
-      comment ?? '',
-    ]
-  })
-  return (
-    <Panel title="Locks">
-      <Table
-        label="Locks of this user"
-        head={['State', 'Since', 'Until', 'Lifted', 'Case', 'Comment']}
-        rows={await Promise.all(rows)}
-        none=""
-      />
-    </Panel>
+    </>
   )
 }
 
@@ -297,18 +235,17 @@ const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[w
  */
 async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
   const { deps } = request
-  const place = placeOf(request, CURSOR, 'history_')
-  const [, at, id = ''] = CURSOR.exec(place.before ?? '') ?? []
+  const place = placeOf(request, historyPlace, 'history_')
   const found = await deps.store.securityHistory({
     sub,
-    before: at === undefined ? undefined : { at: Number(at), id },
+    before: place.from,
     limit: HISTORY + 1,
   })
   const { shown, next } = pageOf(found, HISTORY, (last) => `${last.at}.${last.id}`)
   return listOf<SecurityEvent>(request, {
     label: 'Security history',
     columns: [
-      ['When', (one) => when(one.at * 1000, deps.clock.nowMs())],
+      timeColumn(request, 'When', ({ at }) => ms(at)),
       ['What', happened],
       [
         'Device',
@@ -327,12 +264,12 @@ async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
       ['Why', whyOf],
       tidOf(request) === undefined && [
         'Revocation',
-        ({ seq }) => (seq === undefined ? '' : revocation(request, seq)),
+        ({ seq }) => (seq === undefined ? '' : revocationLink(seq)),
       ],
     ],
     entries: shown,
     none: 'The broker has no entry about this user.',
-    pages: { of: 'the security history', place, next, list: 'history_' },
+    pages: { place, next, list: 'history_' },
   })
 }
 

@@ -1,54 +1,133 @@
 import type { Subject } from '../../../db/types.ts'
 import { tenantName } from '../acts/names.ts'
-import { consolePage, Panel } from './layout.tsx'
-import { when, whoIs } from './format.ts'
-import { Filters, listOf } from './list.tsx'
-import { FIRST, pageOf, placeOf } from './pages.tsx'
-import { asked, type ConsoleRequest, type Mounted, tidOf, userLink } from './request.ts'
+import { firstUsers } from '../acts/revocations.ts'
+import { LinkButton } from '../../pages/components.tsx'
+import { Panel } from './layout.tsx'
+import { whoIs } from './format.ts'
+import { type Columns, FILTER, listRoutes, ms, timeColumn } from './list.tsx'
+import {
+  asked,
+  type ConsoleRequest,
+  isAdministrator,
+  type Mounted,
+  pageLink,
+  queried,
+  tidOf,
+  userLink,
+} from './request.ts'
 
-/** The users that the broker knows, whether or not they are signed in. */
+/**
+ * The users that the broker knows, whether or not they are signed in. Administrators tick several
+ * to revoke them together. It needs no script: the ticks belong to the form of the filter, so that
+ * each search keeps them.
+ */
 
-const PAGE = 50
-/** The cursor of a page: tenant and object id of its last user. */
-const CURSOR = /^([\w-]{1,64})\.([\w-]{1,64})$/
+/**
+ * The most users of one form: fewer than a page of the list holds, and so few that the cost of the
+ * dry run is bounded.
+ */
+const MOST_PICKED = 40
 
-async function usersPage(request: ConsoleRequest): Promise<Response> {
-  const { deps } = request
-  const tid = tidOf(request)
-  const text = asked(request, 'q')
-  const place = text === undefined ? placeOf(request, CURSOR) : FIRST
-  const [, last = '', oid = ''] = CURSOR.exec(place.before ?? '') ?? []
-  const after = place.before === undefined ? undefined : { tid: tid ?? last, oid }
-  const { users, more } =
-    text === undefined
-      ? { users: await deps.store.listUsers({ tid, after, limit: PAGE + 1 }), more: false }
-      : await deps.store.searchUsers({ text, tid, limit: PAGE })
-  const { shown, next } = pageOf(users, PAGE, (one) => `${one.tid}.${one.oid}`)
-  const list = await listOf<Subject>(request, {
-    label: 'Users',
-    columns: [
-      ['User', (user) => <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>],
-      ['Email', ({ email }) => email ?? ''],
-      tid === undefined && ['Tenant', (user) => tenantName(deps, user.tid)],
-      ['Known since', ({ createdAt }) => when(createdAt * 1000, deps.clock.nowMs())],
-    ],
-    entries: shown,
-    none: 'No user matches.',
-    pages: { place, next },
-  })
-  return consolePage(
-    request,
-    { title: 'Users', at: '/users' },
-    <>
-      <Panel>
-        <Filters request={request} path="/users" fields={[['q', 'Name', 'Name or username']]} />
-      </Panel>
-      <Panel>
-        {list}
-        {more ? <p class="soft">More users match: add a word.</p> : null}
-      </Panel>
-    </>,
-  )
-}
+/** The subs that the address or a form names, each once. */
+export const pickedIn = (source: URLSearchParams): string[] =>
+  [...new Set(source.getAll('user').map((one) => one.trim()))]
+    .filter((one) => /^[\w-]{1,200}$/.test(one))
+    .slice(0, MOST_PICKED)
 
-export const usersRoutes: readonly Mounted[] = [{ path: '/users', tenant: true, page: usersPage }]
+/** Returns whether the viewer may revoke several users at once. */
+const mayPick = (request: ConsoleRequest): boolean =>
+  isAdministrator(request) && tidOf(request) === undefined
+
+const Tick = ({ user, checked }: { user: Subject; checked: boolean }) => (
+  <input
+    type="checkbox"
+    name="user"
+    value={user.sub}
+    form={FILTER}
+    checked={checked}
+    aria-label={`Pick ${whoIs({ user })}`}
+  />
+)
+
+export const userColumns = (request: ConsoleRequest): Columns<Subject> => [
+  ['User', (user) => <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>, userText],
+  ['Email', ({ email }) => email ?? ''],
+  tidOf(request) === undefined && ['Tenant', ({ tid }) => tenantName(request.deps, tid)],
+  timeColumn(request, 'Known since', ({ createdAt }) => ms(createdAt)),
+  ['ID (sub)', undefined, ({ sub }) => sub],
+  ['Object ID', undefined, ({ oid }) => oid],
+]
+const userText = (user: Subject): string => whoIs({ user })
+
+/** Returns the users that are ticked, for the top of the list. */
+const pickedUsers = (request: ConsoleRequest): Promise<Subject[]> =>
+  firstUsers(request.deps, mayPick(request) ? pickedIn(queried(request)) : [])
+
+type Place = Pick<Subject, 'tid' | 'oid'>
+const placeText = ({ tid, oid }: Place): string => `${tid}.${oid}`
+/** The most users that a search finds. */
+const MOST_FOUND = 1000
+
+export const usersRoutes: readonly Mounted[] = listRoutes<Subject, Place, Place>({
+  name: 'users',
+  title: 'Users',
+  tenant: true,
+  fields: () => [['q', 'Name', 'Name or username']],
+  columns(request) {
+    const picked = new Set(pickedIn(queried(request)))
+    return [
+      mayPick(request) && [
+        'Pick',
+        (user) => <Tick user={user} checked={picked.has(user.sub)} />,
+        false,
+      ],
+      ...userColumns(request),
+    ]
+  },
+  none: 'No user matches.',
+  async read(request, { from, limit }) {
+    const { store } = request.deps
+    const [text, tid] = [asked(request, 'q'), tidOf(request)]
+    const after = from && { ...from, ...(tid !== undefined && { tid }) }
+    const found =
+      text === undefined
+        ? await store.listUsers({ tid, after, limit })
+        : (await store.searchUsers({ text, tid, limit: MOST_FOUND })).users
+            .toSorted((a, b) => (placeText(a) < placeText(b) ? -1 : 1))
+            .filter((one) => after === undefined || placeText(one) > placeText(after))
+            .slice(0, limit)
+    const picked = from === undefined ? await pickedUsers(request) : []
+    const others = found.filter(({ sub }) => !picked.some((one) => one.sub === sub))
+    return { found: [...picked, ...others], searchedTo: undefined }
+  },
+  placeIn(_, cursor) {
+    const [, tid, oid] = /^([\w-]{1,64})\.([\w-]{1,64})$/.exec(cursor) ?? []
+    return tid === undefined || oid === undefined ? undefined : { tid, oid }
+  },
+  cursorOf: (_, user) => placeText(user),
+  below: (request) => (mayPick(request) ? <Together request={request} /> : null),
+})
+
+/** Begins the revocation of the ticked users, or of every user. */
+const Together = ({ request }: { request: ConsoleRequest }) => (
+  <Panel title="Several users at once">
+    <p class="soft">
+      Nothing is revoked until you confirm it on the next page. Every user of an instance or a
+      tenant is signed out from its page.
+    </p>
+    <div class="row">
+      <button
+        class="button danger"
+        form={FILTER}
+        name="kind"
+        value="users"
+        formaction={pageLink(request, '/revoke')}
+      >
+        Sign out those picked
+      </button>
+      <LinkButton kind="quiet" href={pageLink(request, '/revoke', { kind: 'everything' })}>
+        Sign out everyone
+      </LinkButton>
+    </div>
+  </Panel>
+)

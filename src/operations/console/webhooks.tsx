@@ -1,8 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState, WebhookEndpoint } from '../../../db/types.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
-import { count, STATE, when } from './format.ts'
-import { listOf } from './list.tsx'
+import { count, STATE } from './format.ts'
+import { listOf, ms, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
 /**
@@ -13,7 +13,7 @@ import { type ConsoleRequest, linkOf } from './request.ts'
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
 export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
-  const { store, clock } = request.deps
+  const { store } = request.deps
   const [entries, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
   const list = await listOf<WebhookEndpoint>(request, {
     label: 'Webhook endpoints',
@@ -32,7 +32,7 @@ export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
       ['Not delivered', ({ id }) => undelivered(id, counts)],
       ['Events', ({ events }) => <span class="small">{events.join(', ')}</span>],
       ['Personal data', ({ include }) => <span class="small">{include.join(', ') || 'none'}</span>],
-      ['Changed', ({ updatedAt }) => when(updatedAt * 1000, clock.nowMs())],
+      timeColumn(request, 'Changed', ({ updatedAt }) => ms(updatedAt)),
     ],
     entries,
     none: 'There is no webhook endpoint. Add one: cmb webhooks add --help',

@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
-import { JSON_LINES, linesResponse } from '../acts/audit.ts'
-import { auditRange, signedLines } from '../acts/evidence.ts'
+import { auditRange, JSON_LINES, linesResponse, signedLines } from '../acts/evidence.ts'
 import { withNames } from '../acts/names.ts'
-import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
+import { idNamedBy, MOST_ENTRIES, targetsNamedBy } from '../acts/search.ts'
 import { entryNumber, idText, instantMs, limit, NAMED } from './fields.ts'
 import { auditEntry } from './shapes.ts'
 import { route, searchedTo } from './route.ts'
@@ -32,7 +31,9 @@ export const auditRoutes = [
         after: entryNumber.optional(),
         actor: filter.meta({ description: NAMED }),
         act: filter,
-        target: filter,
+        target: filter.describe(
+          `as the log names it ("client sydney"), or ${NAMED}; of a user, a client or a tenant`,
+        ),
         case_reference: filter,
         ...period,
         limit,
@@ -40,8 +41,12 @@ export const auditRoutes = [
       answers: entries,
       rejects: [422],
     },
-    async ({ deps, query: { actor: actorId, ...rest } }) => {
-      const wanted = { ...rest, actorId: await idNamedBy(deps, 'actor', actorId) }
+    async ({ deps, query: { actor, target, ...rest } }) => {
+      const [actorId, targets] = await Promise.all([
+        idNamedBy(deps, 'actor', actor),
+        targetsNamedBy(deps, target),
+      ])
+      const wanted = { ...rest, actorId, ...targets }
       const { found, searchedTo: to } = await deps.store.pageOfAudit({
         ...wanted,
         most: MOST_ENTRIES,
