@@ -108,7 +108,7 @@ describe('Broker.Auditor at the console', () => {
       expect.arrayContaining([
         '/ops/revoke',
         '/ops/lock',
-        '/ops/deliveries/redrive',
+        '/ops/deliveries/try',
         '/ops/microsoft/redrive',
       ]),
     )

@@ -51,7 +51,7 @@ describe('revoking several users', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.get(`/ops/revoke?${naming(subs).toString()}`)
     expect(check.text).toMatch(
-      /Everything of 2 users Would end 3 sessions of 2 users, at 1 instance; 2 logout tokens.*Carol.* 2 .*Dave.* 1 /,
+      /Everything of 2 users Would end 3 sessions of 2 users, at 1 instance; 2 logout tokens.*Carol.*Dave/,
     )
     expect(check.text).not.toContain('Erin')
     const form = check.forms.find(({ action }) => action === '/ops/revoke')?.fields ?? {}

@@ -43,7 +43,7 @@ test('has status, delivery method, what is pending and when an event was last de
   const page = await aura.get('/ops/clients/sydney')
   expect(page.text).toMatch(
     new RegExp(
-      `${id}.*Status enabled Set by the receiver.*pushed to ${host} Pending 1 Rejected 0 Failed 0 Last delivered \\d\\d:`,
+      `${id}.*Status enabled Set by the receiver.*pushed to ${host} Not delivered 1 pending Last delivered \\d\\d:`,
     ),
   )
   expect(page.html).not.toContain('of-the-receiver')

@@ -1,10 +1,11 @@
+import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /**
  * A guard that follows the feed or has reported, and how far it enforces the log. Reports of
  * another epoch do not count.
  */
-export interface GuardState {
+export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guardId'>> {
   clientId: string
   guardId: string
   /** False: the guard has ended or cannot reach any broker. */
@@ -13,18 +14,8 @@ export interface GuardState {
   enforced: number | undefined
   /** Number of log rows that it does not enforce yet. */
   behind: number | undefined
-  reportedAtMs: number | undefined
-  version: string | undefined
   /** True if it reports no version, or one older than this broker's guard. */
   outdated: boolean
-  /** Its treatment of valid tokens while it has no lease. */
-  withoutLease: 'reject' | 'introspect' | undefined
-  /** The time when its lease last ran out, by its own report. */
-  leaseRanOutAtMs: number | undefined
-  /** The broker's clock minus the guard's. Undefined: not reported. */
-  clockOffsetSeconds: number | undefined
-  /** Drift between the two clocks, if it is large enough to leave the guard without a lease. */
-  clockDriftPpm: number | undefined
 }
 
 /** The version of this broker's guard. A test compares it with the package. */
@@ -54,17 +45,12 @@ export async function guardsNow({
     const report = reportOf.get(name)
     const enforced = report?.epoch === log.epoch ? report.enforcedSeq : undefined
     return {
+      ...report,
       ...guard,
       connected: connected.has(name),
       enforced,
       behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
-      reportedAtMs: report?.reportedAtMs,
-      version: report?.version,
       outdated: report !== undefined && isOutdated(report.version),
-      withoutLease: report?.withoutLease,
-      leaseRanOutAtMs: report?.leaseRanOutAtMs,
-      clockOffsetSeconds: report?.clockOffsetSeconds,
-      clockDriftPpm: report?.clockDriftPpm,
     }
   })
   return { log, guards }

@@ -36,7 +36,6 @@ export interface InstanceNow {
   counts: Record<DeliveryState, number>
   /** The open lock of the client. */
   lock: Lock | undefined
-  delivering: number
   targets: TargetNow[]
   guards: GuardState[]
   /**
@@ -93,7 +92,6 @@ export async function instancesNow(
         ),
       },
       lock: locks.find(({ target }) => lockKey(target).key === clientId),
-      delivering: mine.reduce((sum, { state }) => sum + (state?.running ?? 0), 0),
       targets: mine,
       guards: ownGuards,
       unreached:

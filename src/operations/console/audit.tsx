@@ -63,10 +63,7 @@ const fieldsOf = (request: ConsoleRequest) => {
       ([
         'act',
         'What',
-        [
-          ['', 'Anything'],
-          ...actsNamed(request.deps).map((one) => [one, ACT_WORDS[one] ?? one] as const),
-        ],
+        [['', 'Anything'], ...actsNamed(request.deps).map((one) => [one, one] as const)],
       ] as const),
     isOperator && (['target', 'Target', 'Name, id or “session s_…”'] as const),
     isOperator && (['case', 'Case'] as const),
@@ -74,7 +71,10 @@ const fieldsOf = (request: ConsoleRequest) => {
   ]
 }
 
-/** @throws Problem if a name fits no one, or several */
+/**
+ * Returns the filter that the query names.
+ * @throws Problem if a name fits no one, or several
+ */
 async function filterOf(request: ConsoleRequest) {
   const { deps } = request
   const text = (name: string) => asked(request, name)
@@ -182,11 +182,6 @@ function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean
       {isOperator && typeof seq === 'number' ? revocationLink(seq) : null}
     </>
   )
-}
-
-const ACT_WORDS: Readonly<Record<string, string>> = {
-  'api.denied': 'api.denied: requests and forms that were denied',
-  'console.sign_in': 'console.sign_in: accepted and rejected',
 }
 
 interface Change {

@@ -1,17 +1,17 @@
 import type { Child } from 'hono/jsx'
-import type { DeliveryState, Lock } from '../../../db/types.ts'
+import type { Lock } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
-import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
-import type { Client } from '../../protocol/client-metadata.ts'
-import { consolePage, Live, Panel, Table, nothingHere } from './layout.tsx'
-import { count, lockWords, span, STATE, when } from './format.ts'
-import { Now } from './deliveries.tsx'
+import { Facts, LinkButton } from '../../pages/components.tsx'
+import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
+import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
+import { plural, when } from './format.ts'
 import { guardList } from './guards.tsx'
-import { Address } from './instance-cells.tsx'
-import { type InstanceNow, instancesNow } from '../acts/instances.ts'
+import { instanceList } from './instance-cells.tsx'
+import { instancesNow } from '../acts/instances.ts'
+import { listOf, ms, timeColumn } from './list.tsx'
 import { SOURCE } from './registered.tsx'
-import { streamNow, StreamPanel } from './stream.tsx'
-import { type ConsoleRequest, isAdministrator, linkOf, mayAct, type Mounted } from './request.ts'
+import { streamPanel } from './stream.tsx'
+import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
 /**
  * The page of one client: its registration, the age of its secrets, which of its addresses answer,
@@ -27,26 +27,16 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
     return nothingHere(request, 'No client of that ID is registered.', '/clients')
   const lock = now?.lock
   const nowMs = deps.clock.nowMs()
-  const stream = await streamNow(request, clientId)
   return consolePage(
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/clients', live: true },
     <>
-      {lock === undefined ? null : (
-        <Notice
-          kind="warn"
-          title="This client is locked. The broker issues it no code and no token."
-        >
-          {await lockWords(request, lock)}
-        </Notice>
-      )}
       <Live id="now">
-        {now === undefined ? null : <Addresses now={now} nowMs={nowMs} />}
+        {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
         <Panel title="Guards">{await guardList(request, now?.guards ?? [])}</Panel>
-        {now === undefined ? null : <Deliveries request={request} now={now} />}
-        <StreamPanel now={stream} client={client} nowMs={nowMs} />
+        {await streamPanel(request, clientId, client)}
       </Live>
-      {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
+      {client === undefined ? null : await secretsPanel(request, client)}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
       <More request={request} clientId={clientId} lock={lock} />
     </>,
@@ -64,6 +54,9 @@ const More = ({
 }) => (
   <Panel title="More">
     <ul class="bullets">
+      <li>
+        <a href={linkOf('/ops/deliveries', { client: clientId })}>Deliveries to this client</a>
+      </li>
       <li>
         <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this client</a>
       </li>
@@ -98,67 +91,23 @@ const More = ({
   </Panel>
 )
 
-const Addresses = ({ now, nowMs }: { now: InstanceNow; nowMs: number }) => (
-  <Panel title="Logout addresses">
-    {now.targets.length === 0 ? (
-      <p class={now.unreached ? 'hurt' : 'soft'}>None is registered.</p>
-    ) : null}
-    {now.targets.map((target) => (
-      <Address target={target} nowMs={nowMs} whole />
-    ))}
-  </Panel>
-)
-
-const STATES: readonly DeliveryState[] = [
-  'pending',
-  'rejected',
-  'failed',
-  'delivered',
-  'superseded',
-  'closed',
-]
-
-const Deliveries = ({ request, now }: { request: ConsoleRequest; now: InstanceNow }) => (
-  <Panel title="Deliveries">
-    <Table
-      label="Deliveries by state"
-      head={['State', { name: 'Deliveries', end: true }]}
-      rows={STATES.map((state) => [
-        <a href={linkOf('/ops/deliveries', { client: now.clientId, state })}>
-          {STATE[state].words}
-        </a>,
-        count(now.counts[state]),
-      ])}
-      none=""
-    />
-    {mayAct(request) && now.counts.rejected + now.counts.failed > 0 ? (
-      <Now request={request} fields={{ client_id: now.clientId }}>
-        Try all rejected and failed ones now
-      </Now>
-    ) : null}
-  </Panel>
-)
-
-const Secrets = ({ client, nowMs }: { client: Client; nowMs: number }) =>
-  client.secrets.length === 0 ? null : (
+const DAY = 86_400
+const secretsPanel = async (request: ConsoleRequest, { secrets }: Client): Promise<Child> =>
+  secrets.length === 0 ? null : (
     <Panel title="Secrets">
-      <Table
-        label="Secrets"
-        head={['Secret', 'Age', 'Created', 'Expires']}
-        rows={client.secrets.map(({ id, createdAt, expiresAt }) => [
-          <code>{id}</code>,
-          ageOf(nowMs - createdAt * 1000),
-          when(createdAt * 1000, nowMs),
-          expiresAt === undefined ? 'never' : when(expiresAt * 1000, nowMs),
-        ])}
-        none=""
-      />
+      {await listOf<SecretHash>(request, {
+        label: 'Secrets',
+        columns: [
+          ['Secret', ({ id }) => <code>{id}</code>],
+          ['Age', ({ createdAt }) => plural(Math.floor((request.now - createdAt) / DAY), 'day')],
+          timeColumn(request, 'Created', ({ createdAt }) => ms(createdAt)),
+          timeColumn(request, 'Expires', ({ expiresAt }) => ms(expiresAt)),
+        ],
+        entries: secrets,
+        none: '',
+      })}
     </Panel>
   )
-
-const DAY_MS = 86_400_000
-const ageOf = (ms: number): string =>
-  ms < 2 * DAY_MS ? span(Math.max(0, ms)) : `${count(Math.floor(ms / DAY_MS))} days`
 
 /**
  * Shows the registration under the names of RFC 7591 and docs/clients.md, so that operators can

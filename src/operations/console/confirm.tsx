@@ -2,6 +2,9 @@ import type { Child } from 'hono/jsx'
 import { Problem } from '../../clients/problem.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
+import type { LockTarget } from '../../protocol/lock-target.ts'
+import type { Selector } from '../../protocol/revocation.ts'
+import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
@@ -19,7 +22,7 @@ const AGAIN = readAsset(import.meta.url, './again.js')
 type At = Parameters<typeof consolePage>[1]['at']
 type Said = ReturnType<typeof caseAndCommentIn>
 
-/** What the page shows of an act. */
+/** The parts of the page that describe an act. */
 interface Shown {
   facts: Parameters<typeof Facts>[0]['items']
   /** Content above the facts (`notices`) and below them (`after`). */
@@ -230,6 +233,16 @@ function caseAndCommentIn(form: URLSearchParams): {
 } {
   const words = (name: string): string | undefined => (form.get(name) ?? '').trim() || undefined
   return { caseReference: words('case_reference'), comment: words('comment') }
+}
+
+/** Returns the word to type before many users are signed out, or undefined if it is one user. */
+export async function typedFor(
+  deps: ConsoleRequest['deps'],
+  what: Selector | LockTarget | undefined,
+): Promise<TypedProps | undefined> {
+  if (what?.kind === 'client') return { word: what.clientId }
+  if (what?.kind === 'tenant') return { word: await tenantName(deps, what.tid) }
+  return what?.kind === 'everything' ? { word: 'everything' } : undefined
 }
 
 /** The name of the form field for the word that the reader types before signing many users out. */

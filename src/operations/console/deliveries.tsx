@@ -1,9 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState } from '../../../db/types.ts'
-import { Button, Notice } from '../../pages/components.tsx'
+import { Button } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
-import { Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { Done, Hidden, nothingHere, Panel, type Results, revocationLink } from './layout.tsx'
 import { addressOf, count, nameOf, plural, STATE, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
@@ -75,7 +75,7 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     ['ID (sub)', undefined, ({ sub }) => sub],
   ],
   none: 'No delivery matches.',
-  above: (request) => doneNotice(request),
+  above: (request) => <Done request={request} results={DONE} />,
   heading(request) {
     const clientId = asked(request, 'client')
     const state = stateTitle(stateOf(request))
@@ -112,18 +112,12 @@ export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
   ['Address', (one) => <span class="small">{addressOf(one)}</span>, addressOf],
 ]
 
-/** Says what the act that led here has done. */
-function doneNotice(request: ConsoleRequest): Child {
-  const number = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
-  const done: Readonly<Record<string, string>> = {
-    redriven: `${plural(number, 'delivery', 'deliveries')} will be retried now.`,
-    closed: `${plural(number, 'delivery was', 'deliveries were')} closed.`,
-    tried:
-      'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
-    not_pending: 'This delivery is not pending any more. Nothing was changed.',
-  }
-  const key = asked(request, 'done') ?? ''
-  return Object.hasOwn(done, key) ? <Notice kind="good" title={done[key]} /> : null
+const DONE: Results = {
+  redriven: (number) => `${plural(number, 'delivery', 'deliveries')} will be retried now.`,
+  closed: (number) => `${plural(number, 'delivery was', 'deliveries were')} closed.`,
+  tried:
+    'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
+  not_pending: 'This delivery is not pending any more. Nothing was changed.',
 }
 const doneLink = (done: string, state: DeliveryState = 'pending', number?: number): string =>
   linkOf('/ops/deliveries', { state, done, number: number?.toString() })
@@ -161,8 +155,7 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
     {mayAct(request) && OPEN.includes(delivery.state) ? (
       <Now
         request={request}
-        act={delivery.state === 'pending' ? 'try' : 'redrive'}
-        fields={{ id: delivery.id }}
+        which={`id ${delivery.id}`}
         small
         label={`Try now: ${named(request, delivery)}`}
       >
@@ -180,10 +173,7 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
   </>
 )
 
-/**
- * Forms that redrive and links that close many deliveries: those of an address, of the instance, or
- * all.
- */
+/** Buttons that redrive, and links that close, those of an address, of the instance, or all. */
 function Many({
   request,
   state,
@@ -193,100 +183,82 @@ function Many({
   state: DeliveryState
   shown: readonly Delivery[]
 }) {
+  const mayTry = mayAct(request) && FAILED.includes(state)
+  const mayClose = isAdministrator(request) && OPEN.includes(state)
+  if (!mayTry && !mayClose) return null
   const clientId = asked(request, 'client')
-  const all: (readonly [which: 'target_id' | 'client_id', id: string, to: string])[] = [
-    ...new Map(shown.map((one) => [one.targetId, addressOf(one)])),
-  ].map(([id, uri]) => ['target_id', id, uri] as const)
-  if (clientId !== undefined) all.push(['client_id', clientId, nameOf(request.deps, clientId)])
+  const all = shown.map((one): [string, string] => [`target_id ${one.targetId}`, addressOf(one)])
+  if (clientId !== undefined) all.push([`client_id ${clientId}`, nameOf(request.deps, clientId)])
   return (
-    <>
-      {mayAct(request) && FAILED.includes(state) ? (
-        <Panel title="Try all now">
-          <p class="soft">
-            Every rejected or failed delivery becomes pending again and is attempted at once. A
-            delivered logout token is not sent again.
-          </p>
-          <div class="stack">
-            {all.map(([which, id, to]) => (
-              <Now request={request} fields={{ [which]: id }}>
-                Try all to {to} now
-              </Now>
-            ))}
-            <Now request={request} fields={{ all: 'yes' }}>
-              Try all rejected and failed ones now
+    <Panel title="Many at once">
+      {mayTry ? (
+        <p class="soft">
+          Every rejected or failed delivery becomes pending again and is attempted at once. A
+          delivered logout token is not sent again.
+        </p>
+      ) : null}
+      {mayClose ? (
+        <p class="soft">
+          Close all to an instance that no longer exists, or to an address that was replaced: all
+          pending, rejected and failed deliveries.
+        </p>
+      ) : null}
+      {[...new Map(all)].map(([which, to]) => (
+        <div class="row">
+          {mayTry ? (
+            <Now request={request} which={which}>
+              Try all to {to} now
             </Now>
-          </div>
-        </Panel>
+          ) : null}
+          {mayClose ? <a href={closeLink(which)}>Close all to {to}</a> : null}
+        </div>
+      ))}
+      {mayTry ? (
+        <Now request={request} which="all">
+          Try all rejected and failed ones now
+        </Now>
       ) : null}
-      {isAdministrator(request) && OPEN.includes(state) ? (
-        <Panel title="Close all">
-          <p class="soft">
-            For an instance that no longer exists, or an address that was replaced: all pending,
-            rejected and failed deliveries.
-          </p>
-          <ul class="bullets">
-            {all.map(([which, id, to]) => (
-              <li>
-                <a href={closeLink(`${which} ${id}`)}>Close all to {to}</a>
-              </li>
-            ))}
-          </ul>
-        </Panel>
-      ) : null}
-    </>
+    </Panel>
   )
 }
 
 /** A button that makes deliveries due now. It needs no confirmation, because it ends nothing. */
-export const Now = ({
+const Now = ({
   request,
-  act = 'redrive',
-  fields,
+  which,
   ...button
 }: {
   request: ConsoleRequest
-  act?: 'redrive' | 'try'
-  fields: Record<string, string>
+  which: string
   small?: boolean
   label?: string
   children: Child
 }) => (
-  <form method="post" action={`/ops/deliveries/${act}`}>
-    <Hidden request={request} fields={fields} />
+  <form method="post" action="/ops/deliveries/try">
+    <Hidden request={request} fields={{ which }} />
     <Button kind="quiet" {...button} />
   </form>
 )
 
+/** Makes deliveries due now: the next attempt of a pending one, and rejected and failed ones. */
 async function tryNow(
-  { deps, c, viewer }: ConsoleRequest,
+  { deps, c, viewer: { caller } }: ConsoleRequest,
   form: URLSearchParams,
 ): Promise<Response> {
-  const isTried = await tryNowAs(deps, viewer.caller, (form.get('id') ?? '').slice(0, 200))
-  return c.redirect(doneLink(isTried ? 'tried' : 'not_pending'), 303)
-}
-
-/**
- * Redrives the deliveries that the form names by one of `id`, `target_id`, `client_id` and `all`.
- * Does nothing if it names none.
- */
-async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
-  const { deps, c, viewer } = request
-  const name = (['id', 'target_id', 'client_id'] as const).find((one) => form.has(one))
-  const wanted: WhichDeliveries | undefined =
-    name !== undefined
-      ? { [name]: form.get(name) ?? '' }
-      : form.get('all') === 'yes'
-        ? { all: true }
-        : undefined
-  const redriven = wanted === undefined ? 0 : await redriveAs(deps, viewer.caller, wanted)
+  const named = form.get('which') ?? ''
+  const which: WhichDeliveries | undefined = named === 'all' ? { all: true } : readWhich(named)
+  const id = which?.id
+  if (id !== undefined && (await deps.store.findDelivery(id))?.state === 'pending') {
+    const isTried = await tryNowAs(deps, caller, id)
+    return c.redirect(doneLink(isTried ? 'tried' : 'not_pending'), 303)
+  }
+  const redriven = which === undefined ? 0 : await redriveAs(deps, caller, which)
   return c.redirect(doneLink('redriven', 'pending', redriven), 303)
 }
 
 const closeLink = (which: string): string => linkOf('/ops/deliveries/close', { which })
 
-/**
- * Reads one reference such as `id d_…` or `client_id portal`. Returns undefined for any other text.
- */
+/** Reads a reference such as `id d_…` or `client_id portal`; undefined for any other text. */
 function readWhich(value: string): WhichDeliveries | undefined {
   const [, name, id] = /^(id|target_id|client_id) (\S{1,200})$/.exec(value) ?? []
   return name === undefined || id === undefined ? undefined : { [name]: id }
@@ -344,7 +316,6 @@ async function close(request: ConsoleRequest, asking: Asked): Promise<Response> 
 
 export const deliveryRoutes: readonly Mounted[] = [
   ...deliveryList,
-  { path: '/deliveries/redrive', form: redrive },
   { path: '/deliveries/try', form: tryNow },
   actAt('/deliveries/close', close, { at: '/deliveries' }),
 ]

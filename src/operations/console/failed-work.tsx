@@ -50,13 +50,9 @@ export async function failedWorkPanel(
 
 export async function redriveFailed({ deps, c, viewer }: ConsoleRequest): Promise<Response> {
   const asked = await redriveWorkAs(deps, viewer.caller, undefined)
-  return c.redirect(linkOf('/ops', { asked: String(asked) }), 303)
+  return c.redirect(linkOf('/ops', { done: 'asked', number: String(asked) }), 303)
 }
 
-/** Returns what the overview says after the retry. The query holds only the number of calls. */
-export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
-  const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
-  return asked === undefined
-    ? undefined
-    : `${plural(Number(asked), 'call')} to Microsoft will be retried now.`
-}
+/** Says on the overview how many calls are retried. */
+export const askedWords = (number: number): string =>
+  `${plural(number, 'call')} to Microsoft will be retried now.`

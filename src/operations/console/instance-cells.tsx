@@ -55,10 +55,14 @@ const counted = (
     ),
 ]
 
-/** Lists instances, those with problems first. */
+/**
+ * Lists instances, those with problems first.
+ * @param whole true to show whole addresses
+ */
 export const instanceList = (
   request: ConsoleRequest,
   instances: readonly InstanceNow[],
+  whole = false,
 ): Promise<Child> =>
   listOf<InstanceNow>(request, {
     label: 'Instances',
@@ -78,18 +82,18 @@ export const instanceList = (
       counted('pending'),
       counted('rejected'),
       counted('failed'),
-      ['Logout addresses', (one) => addresses(one, request.deps.clock.nowMs())],
+      ['Logout addresses', (one) => addresses(one, request.deps.clock.nowMs(), whole)],
       ['Guards', guards],
     ],
     entries: worstFirst(instances),
     none: 'No instance is registered yet: cmb clients add registers one.',
   })
 
-const addresses = (one: InstanceNow, nowMs: number): Child =>
+const addresses = (one: InstanceNow, nowMs: number, whole: boolean): Child =>
   one.targets.length === 0 ? (
     <span class="soft">none</span>
   ) : (
-    one.targets.map((target) => <Address target={target} nowMs={nowMs} />)
+    one.targets.map((target) => <Address target={target} nowMs={nowMs} whole={whole} />)
   )
 
 /** The most guards in an instance's row. Guards that are connected come first. */
@@ -127,19 +131,8 @@ const BREAKER = {
 /** The address answers but rejects its deliveries, which the broker therefore does not retry. */
 const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
 
-/**
- * A logout address with its state, its last failure and its oldest pending delivery.
- * @param whole true to show the path, which a summary leaves out
- */
-export function Address({
-  target,
-  nowMs,
-  whole,
-}: {
-  target: TargetNow
-  nowMs: number
-  whole?: boolean
-}) {
+/** A logout address with its state, its last failure and its oldest pending delivery. */
+function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; whole: boolean }) {
   const { breaker = 'unknown', lastFailure } = target.state ?? {}
   const { words, tag } =
     breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]

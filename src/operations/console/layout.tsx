@@ -285,21 +285,16 @@ export const Panel = ({
   </section>
 )
 
-/**
- * Shows the result of the act that redirected here, if the query names one.
- * @param name the parameter of the query
- */
-export function Done({
-  request,
-  results,
-  name = 'done',
-}: {
-  request: ConsoleRequest
-  results: Readonly<Record<string, string>>
-  name?: string
-}) {
-  const key = asked(request, name) ?? ''
-  return Object.hasOwn(results, key) ? <Notice kind="good" title={results[key]} /> : null
+/** The words of an act's results by their key in the query; those of a number, by the number. */
+export type Results = Readonly<Record<string, string | ((number: number) => string)>>
+
+/** Shows the result of the act that redirected here, if the query names one. */
+export function Done({ request, results }: { request: ConsoleRequest; results: Results }) {
+  const key = asked(request, 'done') ?? ''
+  if (!Object.hasOwn(results, key)) return null
+  const words = results[key]
+  const number = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
+  return <Notice kind="good" title={typeof words === 'function' ? words(number) : words} />
 }
 
 export type Column = string | { name: string; end: true }

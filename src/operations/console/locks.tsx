@@ -6,7 +6,7 @@ import { lockIn, userIn } from '../acts/scope.ts'
 import { Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import type { LockKind, LockTarget } from '../../protocol/lock-target.ts'
-import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { Done, NEEDS_ADMINISTRATOR, nothingHere } from './layout.tsx'
 import { actorWords, howMany, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
 import { type Columns, listOf, listRoutes, ms, timeColumn } from './list.tsx'
@@ -144,6 +144,8 @@ async function targetWords({ deps }: ConsoleRequest, target: LockTarget): Promis
     : { words: whoIs({ user }), sub: user.sub }
 }
 
+/** The parameters that name what to lock. */
+const NAMES = ['user', 'client', 'tenant'] as const
 /**
  * Returns what a query or a form names: a user by `sub`, an instance or a tenant. The administrator
  * of a tenant names a user of it.
@@ -153,8 +155,9 @@ async function targetOf(
   source: URLSearchParams,
 ): Promise<LockTarget | undefined> {
   const { actor } = viewer.caller
-  const named = (name: string): string => (source.get(name) ?? '').trim().slice(0, 200)
-  const [user, clientId, tid] = [named('user'), named('client'), named('tenant')]
+  const [user = '', clientId = '', tid = ''] = NAMES.map((name) =>
+    (source.get(name) ?? '').trim().slice(0, 200),
+  )
   if (actor.tid === undefined && clientId !== '') return { kind: 'client', clientId }
   if (actor.tid === undefined && tid !== '') return { kind: 'tenant', tid }
   const found = await userIn(deps, actor, user)
@@ -193,13 +196,8 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
     title: 'Check before you lock',
     at: '/locks',
     action: '/lock',
-    fields:
-      kind === 'user'
-        ? { user: sub }
-        : kind === 'client'
-          ? { client: target.clientId }
-          : { tenant: target.tid },
-    typed: await typedFor(request, target),
+    fields: Object.fromEntries(NAMES.map((name) => [name, source.get(name) ?? undefined])),
+    typed: await typedFor(deps, target),
     button: 'Lock now',
     back: {
       href:
@@ -240,12 +238,6 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
       return pageLink(request, '/locks', { done: outcome === 'locked' ? kind : outcome })
     },
   })
-}
-
-/** Returns the word to type before many users are locked out. The lock of a user needs none. */
-async function typedFor({ deps }: ConsoleRequest, target: LockTarget) {
-  if (target.kind === 'client') return { word: target.clientId }
-  return target.kind === 'tenant' ? { word: await tenantName(deps, target.tid) } : undefined
 }
 
 async function lift(request: ConsoleRequest, asked: Asked): Promise<Response> {

@@ -1,17 +1,16 @@
 import type { Child } from 'hono/jsx'
 import type { Lock, LoggedRevocation } from '../../../db/types.ts'
-import { Notice } from '../../pages/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { readinessOf } from '../checks/readiness.ts'
-import { consolePage, Live, Panel } from './layout.tsx'
-import { askedAgain, failedWorkPanel } from './failed-work.tsx'
+import { consolePage, Done, Live, Panel } from './layout.tsx'
+import { askedWords, failedWorkPanel } from './failed-work.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { instancesNow, isWatched } from '../acts/instances.ts'
 import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
-import { Problems } from './problems.tsx'
+import { ACKNOWLEDGED, Problems } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { plural, span, when } from './format.ts'
 import type { ConsoleRequest } from './request.ts'
@@ -32,12 +31,11 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     brokersNow(deps),
     deps.store.listLocks({ state: 'open', limit: 5 }),
   ])
-  const asked = askedAgain(request)
   return consolePage(
     request,
     { title: 'Overview', at: '', live: true },
     <>
-      {asked === undefined ? null : <Notice kind="good" title={asked} />}
+      <Done request={request} results={{ ...ACKNOWLEDGED, asked: askedWords }} />
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Live id="instances">
         <Panel title="Instances">

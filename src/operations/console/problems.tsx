@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import { type Problem, readinessOf } from '../checks/readiness.ts'
 import { Button } from '../../pages/components.tsx'
 import { acknowledgeAs } from '../acts/acknowledged.ts'
-import { Done, Hidden, Live, Panel } from './layout.tsx'
+import { Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural, span, when } from './format.ts'
 import { clientLink, type ConsoleRequest, linkOf, mayAct } from './request.ts'
 
@@ -49,7 +49,6 @@ export function Problems({
   const urgent = others.filter(({ urgency }) => urgency !== 'note')
   return (
     <>
-      <Done request={request} results={ACKNOWLEDGED} name="acknowledged" />
       <Live id="news" announced>
         {verdict}. {urgent[0]?.found}
       </Live>
@@ -151,11 +150,11 @@ export async function acknowledge(
   const id = form.get('id') ?? ''
   const isThere = problems.some((one) => one.id === id && one.acknowledgeable)
   if (isThere) await acknowledgeAs(deps, viewer.caller, { id, now, problems })
-  return c.redirect(linkOf('/ops', { acknowledged: isThere ? 'yes' : 'no' }), 303)
+  return c.redirect(linkOf('/ops', { done: isThere ? 'acknowledged' : 'changed' }), 303)
 }
-const ACKNOWLEDGED: Readonly<Record<string, string>> = {
-  yes: 'Acknowledged. It counts again when its words change.',
-  no: 'The problem has changed or ended. Nothing was acknowledged.',
+export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
+  acknowledged: 'Acknowledged. It counts again when its words change.',
+  changed: 'The problem has changed or ended. Nothing was acknowledged.',
 }
 
 /** Names the things that a problem concerns. A single instance is a link to its page. */

@@ -108,7 +108,7 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
       reason: reason !== undefined && isReason(reason) ? reason : undefined,
       since: momentOf(request, 'since'),
       until: momentOf(request, 'until'),
-      // Only operators see cases, actors and instances, so nobody else can filter by them.
+      // Only operators see cases, actors and instances, so only they filter by them.
       ...(tid === undefined && {
         clientId: asked(request, 'client'),
         caseReference: asked(request, 'case'),

@@ -1,12 +1,10 @@
-import type { Child } from 'hono/jsx'
 import type { LoggedRevocation, RevocationPreview } from '../../../db/types.ts'
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
-import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { HiddenFields, Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
-import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { covered, howMany, plural, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
@@ -68,19 +66,6 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
 
 const GONE = 'There is no such user, session or instance here. Nothing was changed.'
 
-/** Returns the word to type before many users are signed out, or undefined if it is one user. */
-async function typedFor(
-  deps: ConsoleRequest['deps'],
-  selectors: readonly Selector[],
-): Promise<{ word: string; meaning?: string } | undefined> {
-  const [only] = selectors
-  if (selectors.length > 1)
-    return { word: String(selectors.length), meaning: ', the number of users,' }
-  if (only?.kind === 'client') return { word: only.clientId }
-  if (only?.kind === 'tenant') return { word: await tenantName(deps, only.tid) }
-  return only?.kind === 'everything' ? { word: 'everything' } : undefined
-}
-
 /**
  * Returns the `seq` of the viewer's own revocation of this selector since the page was opened, if
  * there is one. The audit log knows it.
@@ -127,14 +112,17 @@ async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Resp
     at: kind === 'subject' || kind === 'users' ? '/users' : '/sessions',
     action: '/revoke',
     fields: { kind, value, client, seen: source.get('seen') ?? '' },
-    typed: await typedFor(deps, selectors),
+    typed:
+      selectors.length > 1
+        ? { word: String(selectors.length), meaning: ', the number of users,' }
+        : await typedFor(deps, selectors[0]),
     button: 'Revoke now',
     back:
       kind === 'users'
         ? { href: `/ops/users?${userQuery(users)}`, label: 'Change' }
         : { href: kind === 'subject' ? userLink(request, value) : pageLink(request, '/sessions') },
     show: async () => ({
-      ...(await preview(request, selectors, before)),
+      ...(await preview(request, selectors)),
       more: users.map((user) => <HiddenFields fields={{ user }} />),
     }),
     async carryOut(said) {
@@ -166,69 +154,38 @@ const userQuery = (subs: readonly string[]): string =>
   new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
 
 /** Returns what the revocation would end, and of whom. */
-async function preview(
-  request: ConsoleRequest,
-  selectors: readonly Selector[],
-  before: readonly (number | undefined)[],
-) {
+async function preview(request: ConsoleRequest, selectors: readonly Selector[]) {
   const { deps, now } = request
   const [only] = selectors.length === 1 ? selectors : []
+  const subjects = selectors.filter((one) => one.kind === 'subject')
   const end =
     only === undefined
-      ? await deps.store.previewRevocation(
-          selectors.filter((one) => one.kind === 'subject'),
-          now,
-        )
+      ? await deps.store.previewRevocation(subjects, now)
       : await previewed(deps, only, now)
-  const ending = howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })
-  if (only === undefined)
-    return {
-      facts: [
-        ['What', `Everything of ${plural(selectors.length, 'user')}`],
-        ['Would end', ending],
-      ] as const,
-      after: await usersTable(request, selectors, before),
-    }
-  const first = await firstUsers(deps, end.firstSubjects)
+  const shown = await firstUsers(
+    deps,
+    only === undefined ? subjects.map(({ sub }) => sub) : end.firstSubjects,
+  )
   return {
     facts: [
-      ['What', await covered(deps, only)],
-      ['Would end', ending],
       [
-        end.subjects > first.length ? 'The first users' : 'Users',
-        first.map((user) => <div>{whoIs({ user })}</div>),
+        'What',
+        only === undefined
+          ? `Everything of ${plural(selectors.length, 'user')}`
+          : await covered(deps, only),
+      ],
+      ['Would end', howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })],
+      [
+        only !== undefined && end.subjects > shown.length ? 'The first users' : 'Users',
+        shown.map((user) => (
+          <div>
+            <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>
+          </div>
+        )),
       ],
     ] as const,
     after: <Warnings request={request} end={end} />,
   }
-}
-
-/**
- * A table of the picked users, with the revocations that were carried out since the page was
- * opened.
- */
-const usersTable = (
-  request: ConsoleRequest,
-  selectors: readonly Selector[],
-  before: readonly (number | undefined)[],
-): Promise<Child> => {
-  const { deps, now } = request
-  return listOf<readonly [Selector, number | undefined]>(request, {
-    label: 'Users',
-    columns: [
-      ['User', ([selector]) => covered(deps, selector)],
-      [
-        { name: 'Sessions', end: true },
-        async ([selector]) => (await deps.store.previewRevocation(selector, now)).sessions,
-      ],
-      before.some((seq) => seq !== undefined) && [
-        'Revocation',
-        ([, seq]) => (seq === undefined ? '' : revocationLink(seq)),
-      ],
-    ],
-    entries: selectors.map((one, index) => [one, before[index]] as const),
-    none: '',
-  })
 }
 
 /**

@@ -115,7 +115,7 @@ const RevokeSession = ({ request, session }: Row) => (
   </a>
 )
 
-/** What concerns the whole user: to sign them out everywhere, and to lock them. */
+/** Links that sign the whole user out everywhere, and lock them. */
 const OfUser = ({ request, session }: Row) => (
   <>
     {isAdministrator(request) ? (

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { withAuditEntry } from '../../clients/with-audit.ts'
-import type { Session } from '../../../db/types.ts'
+import type { NewAuditEntry, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { messagePage } from '../../pages/message.tsx'
@@ -113,38 +113,29 @@ export async function consoleCallback(
   if (may === 'administer') await operatorWasHere(deps.store, now)
   await deps.store.recordOperator({ sub: session.sub, may, now })
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
-  const entry = {
-    actor: { kind: 'operator', id: session.sub },
-    via: 'console',
-    act: 'console.sign_in',
-    details: { role: may, device: session.device },
-  } as const
-  await withAuditEntry(deps.store, entry, async () =>
-    setConsoleCookie(
-      deps,
-      c,
-      { sid: session.sid, sub: session.sub, rev, until } satisfies Pass,
-      now,
-    ),
-  )
+  const pass: Pass = { sid: session.sid, sub: session.sub, rev, until }
+  const entry = signInEntry('operator', session, { role: may })
+  await withAuditEntry(deps.store, entry, async () => setConsoleCookie(deps, c, pass, now))
   c.header('Cache-Control', 'no-store')
   return c.redirect(pending.returnTo, 303)
 }
 
+const signInEntry = (
+  kind: 'operator' | 'user',
+  { sub: id, device }: Session,
+  details: Record<string, unknown> = {},
+): NewAuditEntry => ({
+  actor: { kind, id },
+  via: 'console',
+  act: 'console.sign_in',
+  details: { ...details, device },
+})
+
 async function denied(deps: Deps, c: Context, session: Session, why: Rejection): Promise<Response> {
-  deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why })
-  const entry = {
-    actor: { kind: 'user', id: session.sub },
-    via: 'console',
-    act: 'console.sign_in',
-    details: { device: session.device },
-  } as const
-  const id = await deps.store.appendAudit(entry)
-  await deps.store.concludeAudit({
-    id,
-    outcome: 'rejected',
-    result: { why, tid: session.user.tid },
-  })
+  const { tid } = session.user
+  deps.log.warn('console_rejected', { sub: session.sub, tid, why })
+  const id = await deps.store.appendAudit(signInEntry('user', session))
+  await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why, tid } })
   return rejectedPage(deps, c, why, session)
 }
 

@@ -18,88 +18,42 @@ export async function tenantHome(
   invitation: InvitationAddress,
 ): Promise<Response> {
   const { deps, now } = request
-  const { tid, name, connectedAt, proofAssertedAt } = tenant
+  const { tid, name, connectedAt, proofAssertedAt, proofAssertedBy } = tenant
   // The name of an operator who asserted the proof is not shown to the tenant.
   const isTheirs =
     (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
+  const moment = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
   return consolePage(
     request,
     { title: name ?? 'Your organization', at: '' },
-    <>
-      <Panel title="Your tenant">
-        <p class="soft">
-          Search above for a user of your organization to see their sessions, sign them out or lock
-          them. The page Sessions lists who is signed in now.
-        </p>
-        <Facts
-          items={[
-            ['Tenant ID', <code>{tid}</code>],
-            ['Connected', momentOf(request, connectedAt)],
-          ]}
-        />
-      </Panel>
-      <ProofOfMfa
-        request={request}
-        tenant={tenant}
-        isTheirs={isTheirs}
-        href={invitation(tid, now)}
-      />
-    </>,
-  )
-}
-
-const momentOf = ({ deps }: ConsoleRequest, seconds: number | undefined) =>
-  seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
-
-/**
- * The tenant's proof of MFA, with who asserted it.
- * @param isTheirs true if an administrator of the tenant asserted it
- */
-function ProofOfMfa({
-  request,
-  tenant: { mfaProof, proofAssertedBy, proofAssertedAt },
-  isTheirs,
-  href,
-}: {
-  request: ConsoleRequest
-  tenant: Tenant
-  isTheirs: boolean
-  href: string
-}) {
-  return (
-    <Panel title="Proof of MFA">
+    <Panel title="Your tenant">
+      <p class="soft">
+        Search above for a user of your organization to see their sessions, sign them out or lock
+        them. The page Sessions lists who is signed in now.
+      </p>
       <Facts
         items={[
-          ['Proof', proofWords(mfaProof)],
-          [
-            'Asserted by',
-            proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator',
-          ],
-          ['Asserted', momentOf(request, proofAssertedAt)],
+          ['Tenant ID', <code>{tid}</code>],
+          ['Connected', moment(connectedAt)],
+          ['Proof of MFA asserted by', isTheirs ? proofAssertedBy : undefined],
+          ['Asserted', isTheirs ? moment(proofAssertedAt) : undefined],
         ]}
       />
-      {!isTheirs ? (
+      {isTheirs ? null : (
         <Notice
           kind="warn"
           title="No administrator of your tenant has asserted that a policy demands MFA."
-        />
-      ) : null}
-      <p class="soft">
-        Operators of Case Manager cannot see the policies of your tenant. So a Global, Conditional
-        Access or Security Administrator of the tenant asserts that one of them demands MFA.
-      </p>
+        >
+          Operators of Case Manager cannot see the policies of your tenant. So a Global, Conditional
+          Access or Security Administrator of the tenant asserts that one of them demands MFA.
+        </Notice>
+      )}
       <div class="row">
-        <LinkButton href={href} kind="quiet">
-          Assert the proof of MFA
+        <LinkButton href={invitation(tid, now)} kind="quiet">
+          Consent and proof of MFA
         </LinkButton>
       </div>
-    </Panel>
+    </Panel>,
   )
 }
-
-const PROOF: Readonly<Record<string, string>> = {
-  amr: 'Microsoft’s tokens name MFA (amr)',
-  conditional_access: 'A Conditional Access policy on the application',
-}
-const proofWords = (proof: string): string =>
-  PROOF[proof] ?? `Authentication context ${proof.replace('auth_context:', '')}, bound to a policy`

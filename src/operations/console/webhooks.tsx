@@ -64,7 +64,8 @@ const Endpoint = ({ endpoint: { id, url, description } }: { endpoint: WebhookEnd
 
 const UNDELIVERED: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
 
-function undelivered(id: string, counts: Counts): Child {
+/** Links to what is not delivered of a webhook endpoint or a stream. */
+export function undelivered(id: string, counts: Counts): Child {
   const left = counts.filter(
     (one) => one.clientId === id && UNDELIVERED.includes(one.state) && one.count > 0,
   )
