@@ -10,8 +10,9 @@ const mail = nodemailer.createTransport(SMTP_URL, {
   from: MAIL_FROM,
   headers: { 'Auto-Submitted': 'auto-generated' },
 })
-const HEAD = 'Your account signed in on a device that it had not used before:'
-const FOOT = `If this was not you, sign out everywhere and tell your administrator: ${ACCOUNT_URL}`
+const HEAD = 'You signed in to Case Manager on a device that you had not used before:'
+const FOOT = `If it was you, there is nothing to do. If not, open ${ACCOUNT_URL},
+choose "This wasn't me" beside that device, and call your IT administrator.`
 
 /**
  * Returns whether the text is one address in one of the MAIL_DOMAINS. Other text could name another
@@ -26,7 +27,7 @@ async function receive(request) {
     if ((body += piece).length > 65_536) return 413
   const { type, timestamp, data } = webhook.verify(body, request.headers)
   if (type !== 'session.new_device' || !isOurs(data.email)) return 204
-  const text = [HEAD, data.device, timestamp, FOOT].join('\n')
+  const text = [HEAD, data.device, new Date(timestamp).toUTCString(), FOOT].join('\n')
   // The Message-ID is the same for each attempt of the broker, so that a mail server can detect a
   // repeated mail.
   const messageId = `<${String(request.headers['webhook-id'])}@${MAIL_FROM.split('@')[1]}>`

@@ -131,7 +131,7 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
     expect(text).toMatch(/^Auto-Submitted: auto-generated\r$/m)
     expect(text).toMatch(/^Message-ID: <[\w-]+@contoso\.example>\r$/im)
     expect(text).toMatch(
-      /on a device that it had not used before:\r\n\S.*\r\n2\d{3}-\d\d-\d\dT[\d:.]+Z\r\n/,
+      /on a device that you had not used before:\r\n\S.*\r\n\w{3}, \d\d \w{3} 2\d{3} [\d:]+ GMT\r\n/,
     )
     expect(text).toContain(`${world().issuer}/account`)
     await world().signOut(browser)
