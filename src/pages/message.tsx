@@ -19,8 +19,6 @@ export interface Message {
   next?: Child | undefined
   /** A reference from `newReference`, which must be logged with the event. */
   reference?: string | undefined
-  /** Microsoft's error number, which support may ask for. */
-  code?: string | undefined
   /** Technical details for an administrator, in English. */
   detail?: string | undefined
   links?: readonly { href: string; label: string }[] | undefined
@@ -57,21 +55,16 @@ export const CopyButton = ({ of, children }: { of: string; children: Child }) =>
 export function ForSupport({
   support,
   reference,
-  code,
 }: {
   support: string | undefined
   reference: string | undefined
-  code?: number | undefined
 }) {
   const t = useTexts()
   if (reference === undefined) return null
-  const shown = <code id="reference">{reference}</code>
   return (
     <div class="support">
       <p class="soft small">
-        {code === undefined
-          ? t.message.reference({ reference: shown })
-          : t.message.referenceAndCode({ reference: shown, code: <>{code}</> })}
+        {t.message.reference({ reference: <code id="reference">{reference}</code> })}
       </p>
       <div class="row">
         <CopyButton of="reference">{t.message.copy}</CopyButton>
@@ -135,9 +128,6 @@ function Words({
             ),
           })}
         </p>
-      )}
-      {message.code === undefined ? null : (
-        <p class="soft small">{t.message.code({ code: message.code })}</p>
       )}
     </>
   )

@@ -44,7 +44,7 @@ describe('the list of devices at /account', () => {
     const shown = await browser.get('/account')
     expect(shown.status).toBe(200)
     expect(shown.text).toMatch(
-      /Firefox on Windows This device Case Manager Sydney Last used 3 hours ago Since Tuesday 24 November, 09:00 UTC .*Safari on iPhone/,
+      /Firefox on Windows This device Case Manager Sydney Last used 3 hours ago Signed in Tuesday 24 November, 09:00 UTC .*Safari on iPhone/,
     )
     expect(shown.link('Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
     expect(shown.text).not.toContain('Chrome on Linux')

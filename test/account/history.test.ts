@@ -45,14 +45,14 @@ describe('the security history of a user', () => {
       /Tuesday 24 November 09:01 UTC Sign-in rejected .* · Two-step verification was not completed When/,
     )
     expect(shown.text).toMatch(
-      /Signed in This device Firefox on Windows When Tuesday 24 November, 09:00 UTC Device Firefox on Windows App Case Manager Sydney Network address 203\.0\.113\.\*/,
+      /Signed in This device Firefox on Windows When Tuesday 24 November, 09:00 UTC Device Firefox on Windows App Case Manager Sydney Internet connection The same as yours now \( ?203\.0\.113\.\*/,
     )
     expect(shown.text).toContain('198.51.100.*')
     expect(shown.text).not.toMatch(/113\.7|100\.9/)
     rig.clock.advance(301)
     const later = await browser.get('/account/history')
     expect(later.text).toContain('Signed in')
-    expect(later.text).toContain('Network addresses are hidden')
+    expect(later.text).toContain('Which internet connection was used? This is hidden')
     expect(later.text).not.toMatch(/203\.0\.113|198\.51\.100/)
   })
 
@@ -70,11 +70,13 @@ describe('the security history of a user', () => {
       expect(devices.text).toContain(network)
     const report = devices.links.filter((href) => href.startsWith('/account/report'))
     const reports = await Promise.all(report.map(async (href) => (await browser.get(href)).text))
-    expect(reports.join(' ')).toContain('Network address 2001:db8:85a3:*')
+    expect(reports.join(' ')).toMatch(
+      /Internet connection Not the same as yours now \( ?2001:db8:85a3:\*/,
+    )
     rig.clock.advance(301)
     const later = await browser.get('/account')
     expect(later.text).not.toMatch(/203\.0\.113|2001:db8/)
-    expect(later.text).toContain('Network addresses are hidden')
+    expect(later.text).toContain('Which internet connection was used? This is hidden')
     expect((await browser.press(later, 'Confirm now')).path).toBe(
       '/signin/start?return_to=/account&fresh=yes',
     )
@@ -214,6 +216,19 @@ describe('"This wasn’t me"', () => {
     expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
     expect(rig.lines.join('\n')).toContain('"reported_by_user"')
     expect((await browser.get('/account/history')).text).toContain('You reported: this wasn’t me')
+  })
+
+  test('stays on the list of devices for a week, with the way to the next steps', async () => {
+    await confirm()
+    const devices = await browser.get('/account')
+    expect(devices.text).toMatch(
+      /You reported: this wasn’t me Safari on iPhone · Tuesday 24 November, 09:00 UTC/,
+    )
+    expect(devices.link('What to do now')).toMatch(/\/account\/reported$/)
+    rig.clock.advance(7 * 86_400)
+    const { cookieHeader } = await rig.openSession()
+    const later = await browserAt(rig, { cookies: cookieHeader }).get('/account')
+    expect(later.text).not.toContain('You reported')
   })
 
   test('ends the acting session too where its user did not enter the password in the last five minutes: an attacker gains nothing', async () => {

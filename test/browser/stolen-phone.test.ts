@@ -167,7 +167,7 @@ test('the phone is asked for the password after each remote end, with and withou
 
   // The owner signs the laptop out there, so that Microsoft only asks for the account.
   await laptop.page.goto(`${facts().issuer}/account`)
-  await laptop.page.locator('.acts').first().getByRole('link', { name: 'Sign out' }).click()
+  await laptop.page.locator('.tabs .leave').click()
   await laptop.page.getByRole('button', { name: 'Sign out' }).click()
   await laptop.page.waitForURL('**/logout/done**')
   await outOfSydney(laptop.page)

@@ -30,6 +30,7 @@ const lineOf = (lines: readonly string[], event: string) =>
   lines
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .findLast((line) => line.event === event)
+const REFERENCE = /^[A-Z2-9]{4}-[A-Z2-9]{4}$/
 const referenceIn = (html: string) => /<code id="reference">([^<]+)<\/code>/.exec(html)?.[1]
 
 async function open(
@@ -57,7 +58,7 @@ describe('an authorization request that must not redirect', () => {
       client_id: 'sydney',
       reference: referenceIn(html),
     })
-    expect(referenceIn(html)).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}$/)
+    expect(referenceIn(html)).toMatch(REFERENCE)
   })
 
   test('of a client that is not registered leads to the user’s apps', async () => {
@@ -173,8 +174,11 @@ test.each(['account_disabled', 'not_assigned', 'blocked_by_policy'] as const)(
     )
     const first = /<div class="row"><a class="button" href="([^"]*)">([^<]*)</.exec(page.html)
     expect(first?.[2]).toBe('Contact your IT administrator')
-    const reference = /<code id="reference">([\w-]+)</.exec(page.html)?.[1] ?? 'none'
+    const { reference } = lineOf(rig.lines, 'signin_rejected') ?? {}
+    expect(reference).toMatch(REFERENCE)
     expect(decodeURIComponent(first?.[1] ?? '')).toContain(reference)
+    // One code, in one place.
+    expect(page.text.split(String(reference))).toHaveLength(2)
   },
 )
 

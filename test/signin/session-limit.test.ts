@@ -52,7 +52,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     const [first = ''] = await live()
     const full = await signIn(rig, phone, authorizePath(client))
     expect(full.status).toBe(403)
-    expect(full.text).toContain('You are signed in too many times')
+    expect(full.text).toContain('You are signed in on too many devices')
     expect(full.text).toContain('2 hours ago')
     expect(await live()).toEqual([first])
     expect(phone.cookies.get('__Host-cmb_session')).toBeUndefined()
@@ -126,7 +126,7 @@ describe('a sign-in beyond the limit of sessions', () => {
     })
     await signIn(rig, createBrowser(rig), authorizePath(client))
     const again = await phone.post('/signin/session-limit', new URLSearchParams(fields))
-    expect(again.text).toContain('You are signed in too many times')
+    expect(again.text).toContain('You are signed in on too many devices')
     expect(await live()).toHaveLength(2)
     const sub = (await rig.store.statusBySid(second, rig.clock.now())) as {
       session: { sub: string }

@@ -1,8 +1,9 @@
+import type { Child } from 'hono/jsx'
 import type { Session } from '../../../db/types.ts'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Notice } from '../../pages/components.tsx'
-import type { Texts } from '../../pages/texts.ts'
 import type { Deps } from '../deps.ts'
+import type { PageRequest } from '../page-request.ts'
 
 /** Addresses of sign-ins, which a user sees for a short time after a fresh sign-in. */
 
@@ -16,14 +17,12 @@ export const Addresses = ({
   deps,
   current,
   path,
-  now,
-  t,
+  request: { now, t },
 }: {
   deps: Pick<Deps, 'config'>
   current: Session
   path: AddressPath
-  now: number
-  t: Texts
+  request: PageRequest
 }) =>
   isFresh(current, now) || deps.config.retention.addressDays === 0 ? null : (
     <Notice title={t.history.addressesTitle}>
@@ -34,13 +33,24 @@ export const Addresses = ({
     </Notice>
   )
 
-/**
- * Returns the first part of an address, IPv4 /24 or IPv6 /48: enough to tell the own network from
- * another one.
- */
-export function shownAddress(address: string | undefined) {
-  if (address === undefined) return undefined
+/** Returns the first part of an address, IPv4 /24 or IPv6 /48. */
+function networkOf(address: string): string {
   const v4 = /(\d+\.\d+\.\d+)\.\d+$/.exec(address)?.[1]
   const groups = [...(address.split('::')[0] ?? '').split(':').filter(Boolean), '0', '0', '0']
-  return <bdi>{v4 === undefined ? `${groups.slice(0, 3).join(':')}:*` : `${v4}.*`}</bdi>
+  return v4 === undefined ? `${groups.slice(0, 3).join(':')}:*` : `${v4}.*`
 }
+
+/**
+ * Returns a function that says in plain words whether an address is in the reader's network, and
+ * its first part; it says nothing where the reader's sign-in is not fresh.
+ */
+export const networksFor =
+  (current: Session, { address, now, t }: PageRequest) =>
+  (other: string | undefined): Child => {
+    if (other === undefined || !isFresh(current, now)) return undefined
+    const part = networkOf(other)
+    const network = <bdi>{part}</bdi>
+    return part === networkOf(address ?? '')
+      ? t.history.sameNetwork({ network })
+      : t.history.otherNetwork({ network })
+  }

@@ -4,9 +4,8 @@ import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { reasonClass, type Reason } from '../../protocol/revocation.ts'
-import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Clock, day, deviceIn, Moment, moment } from '../../pages/times.tsx'
-import { Addresses, shownAddress } from './addresses.tsx'
+import { Addresses, networksFor } from './addresses.tsx'
 import { AccountNav } from './nav.tsx'
 
 /**
@@ -28,9 +27,10 @@ export function readEntryName(name: string | undefined): Place | undefined {
 
 export async function historyPage(
   deps: Deps,
-  { now, t, fields }: PageRequest,
+  request: PageRequest,
   current: Session,
 ): Promise<PageAnswer> {
+  const { t, fields } = request
   const before = readEntryName(fields.get('before') ?? undefined)
   const found = await deps.store.securityHistory({
     sub: current.sub,
@@ -39,7 +39,7 @@ export async function historyPage(
   })
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
-  const fresh = isFresh(current, now)
+  const network = networksFor(current, request)
   // A revocation that ended several sessions is one act, and names none of their devices.
   const acts = events.flatMap((event) => {
     const same = events.filter(({ seq }) => seq !== undefined && seq === event.seq)
@@ -63,13 +63,13 @@ export async function historyPage(
               <h2>{name}</h2>
               <ul>
                 {own.map((event) => (
-                  <Entry deps={deps} event={event} current={current} fresh={fresh} t={t} />
+                  <Entry deps={deps} event={event} current={current} network={network} t={t} />
                 ))}
               </ul>
             </>
           ))}
         </div>
-        <Addresses deps={deps} current={current} path="/account/history" now={now} t={t} />
+        <Addresses deps={deps} current={current} path="/account/history" request={request} />
         <nav class="row" aria-label={t.history.pages}>
           {before === undefined ? null : (
             <LinkButton kind="quiet" href="/account/history">
@@ -91,12 +91,12 @@ interface EntryProps {
   deps: Deps
   event: SecurityEvent
   current: Session
-  fresh: boolean
+  network: ReturnType<typeof networksFor>
   t: Texts
 }
 
 /** One line, whose details open on demand. A sign-in of another session may be a stranger's. */
-function Entry({ deps, event, current, fresh, t }: EntryProps) {
+function Entry({ deps, event, current, network, t }: EntryProps) {
   const { kind, clientId, device, sid } = event
   const what =
     kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
@@ -114,7 +114,7 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
               .join(' · ')}
           </span>
         </summary>
-        <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
+        <EventFacts deps={deps} event={event} network={network} t={t} />
         {isHere || kind === 'ended' || kind === 'reported' ? null : (
           <LinkButton
             kind="quiet"
@@ -133,24 +133,14 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
 const appOf = ({ clients }: Pick<Deps, 'clients'>, { clientId }: SecurityEvent) =>
   clients.find(clientId ?? '')?.metadata.name
 
-export const EventFacts = ({
-  deps,
-  event,
-  fresh,
-  t,
-}: {
-  deps: Deps
-  event: SecurityEvent
-  fresh: boolean
-  t: Texts
-}) => (
+export const EventFacts = ({ deps, event, network, t }: Omit<EntryProps, 'current'>) => (
   <Facts
     items={[
       [t.history.when, <Moment at={event.at} t={t} />],
       [t.history.why, whyOf(event, t)],
       [t.history.device, event.device === undefined ? undefined : deviceIn(event.device, t)],
       [t.history.app, appOf(deps, event)],
-      [t.history.address, fresh ? shownAddress(event.address) : undefined],
+      [t.history.address, network(event.address)],
     ]}
   />
 )

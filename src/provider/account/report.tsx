@@ -17,7 +17,7 @@ import { liveSession } from '../../clients/session/current.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { forged } from './rejected-form.ts'
 import { AccountNav } from './nav.tsx'
-import { proveFirst, shownAddress } from './addresses.tsx'
+import { networksFor, proveFirst } from './addresses.tsx'
 import { EventFacts, readEntryName } from './history.tsx'
 import { deviceIn, Moment } from '../../pages/times.tsx'
 
@@ -71,10 +71,7 @@ export async function askReport(
   const reported = await findReported(deps, current, asked, now)
   if (reported === undefined) return { to: '/account/history' }
   const fresh = isFresh(current, now)
-  const address =
-    fresh && reported.sid !== undefined
-      ? await deps.store.signInAddress({ sub: current.sub, sid: reported.sid })
-      : undefined
+  const network = networksFor(current, request)
   const ends =
     reported.sid !== undefined &&
     liveSession(await deps.store.statusBySid(reported.sid, now)) !== undefined
@@ -88,13 +85,13 @@ export async function askReport(
     body: (
       <>
         {'event' in reported ? (
-          <EventFacts deps={deps} event={reported.event} fresh={fresh} t={t} />
+          <EventFacts deps={deps} event={reported.event} network={network} t={t} />
         ) : (
           <Facts
             items={[
               [t.history.device, deviceIn(reported.session.device, t)],
               [t.sessions.since, <Moment at={reported.session.openedAt} t={t} />],
-              [t.history.address, shownAddress(address)],
+              [t.history.address, network(await deps.store.signInAddress(reported.session))],
             ]}
           />
         )}

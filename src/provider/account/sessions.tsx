@@ -9,7 +9,7 @@ import { ANOTHER_ACCOUNT, homeOf, TENANT_CONSOLE } from '../../pages/places.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { ago, deviceIn, Moment } from '../../pages/times.tsx'
 import { isFresh } from '../../clients/session/lifetimes.ts'
-import { Addresses, shownAddress } from './addresses.tsx'
+import { Addresses, networksFor } from './addresses.tsx'
 import { AccountNav } from './nav.tsx'
 
 /** The page "Where am I signed in": a user's live sessions, each with a form that ends it. */
@@ -29,16 +29,19 @@ export async function sessionsPage(
   done?: string,
 ): Promise<PageAnswer> {
   const { now, t } = request
-  const [live, administers] = await Promise.all([
-    deps.store.liveSessionsOf(current.sub, now),
+  const { sub } = current
+  const [live, administers, events] = await Promise.all([
+    deps.store.liveSessionsOf(sub, now),
     administratorOf(deps, current),
+    deps.store.securityHistory({ sub, limit: 20 }),
   ])
+  const reported = events.find(({ kind, at }) => kind === 'reported' && now - at < TRACE_SECONDS)
   const isHere = ({ session }: Live) => session.sid === current.sid
   const csrf = request.csrf(accountPurpose(current))
   const addresses = isFresh(current, now)
     ? await Promise.all(live.map(({ session }) => deps.store.signInAddress(session)))
     : []
-  const addressOf = (one: Live) => addresses[live.indexOf(one)]
+  const network = networksFor(current, request)
   return {
     page: {
       title: t.shared.whereSignedIn,
@@ -50,14 +53,23 @@ export async function sessionsPage(
       <>
         {done === undefined ? null : <Notice kind="good" title={done} focused />}
         {current.absoluteAt - now > WARN_SECONDS ? null : (
-          <EndsSoon at={current.absoluteAt} t={t} />
+          <Notice kind="warn" title={t.sessions.endsSoonTitle}>
+            {t.sessions.endsSoon({ at: <Moment at={current.absoluteAt} t={t} /> })}
+          </Notice>
         )}
+        {reported === undefined ? null : (
+          <Notice title={t.history.kind.reported}>
+            {deviceIn(reported.device ?? t.history.device, t)} · <Moment at={reported.at} t={t} /> ·{' '}
+            <a href="/account/reported">{t.report.next}</a>
+          </Notice>
+        )}
+        <p class="soft">{t.sessions.intro}</p>
         <ul class="rows">
           {[...live.filter(isHere), ...live.filter((one) => !isHere(one))].map((one) => (
             <Row
               deps={deps}
               live={one}
-              address={addressOf(one)}
+              network={network(addresses[live.indexOf(one)])}
               current={isHere(one)}
               csrf={csrf}
               now={now}
@@ -65,7 +77,7 @@ export async function sessionsPage(
             />
           ))}
         </ul>
-        <Addresses deps={deps} current={current} path="/account" now={now} t={t} />
+        <Addresses deps={deps} current={current} path="/account" request={request} />
         <hr />
         <div class="tight">
           <h2>{t.sessions.lostDevice}</h2>
@@ -88,16 +100,13 @@ export async function sessionsPage(
 /** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
 
-const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
-  <Notice kind="warn" title={t.sessions.endsSoonTitle}>
-    {t.sessions.endsSoon({ at: <Moment at={at} t={t} /> })}
-  </Notice>
-)
+/** Seconds for which the list of devices shows a report. */
+const TRACE_SECONDS = 7 * 86_400
 
 interface RowProps {
   deps: Deps
   live: Live
-  address: string | undefined
+  network: Child
   current: boolean
   csrf: string
   now: number
@@ -108,7 +117,7 @@ interface RowProps {
 const kindOf = (device: string): string =>
   /iPad|tablet/i.test(device) ? 'tablet' : /iPhone|Android|phone/i.test(device) ? 'phone' : ''
 
-function Row({ deps, live: { session, participants }, address, current, csrf, now, t }: RowProps) {
+function Row({ deps, live: { session, participants }, network, current, csrf, now, t }: RowProps) {
   const { shared, sid } = session
   const device = deviceIn(session.device, t)
   const lastUsed = ago(session.lastActiveAt, now, t)
@@ -128,34 +137,28 @@ function Row({ deps, live: { session, participants }, address, current, csrf, no
               [t.sessions.lastUsed, lastUsed],
               [t.sessions.since, <Moment at={session.openedAt} t={t} />],
               [t.sessions.endsBy, <Moment at={session.absoluteAt} t={t} />],
-              [t.history.address, shownAddress(address)],
+              [t.history.address, network],
             ]}
           />
         </div>
-        <div class="acts">
-          {current ? (
-            <LinkButton kind="quiet" small href="/logout">
-              {t.shared.signOut}
+        {current ? null : (
+          <div class="acts">
+            <form method="post" action="/account/sign-out">
+              <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
+              <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
+                {t.shared.signOut}
+              </Button>
+            </form>
+            <LinkButton
+              kind="quiet"
+              small
+              href={`/account/report?session=${sid}`}
+              label={t.report.notMeOf({ what: device, when: lastUsed })}
+            >
+              {t.report.notMe}
             </LinkButton>
-          ) : (
-            <>
-              <form method="post" action="/account/sign-out">
-                <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid }} />
-                <Button kind="quiet" small label={t.sessions.signOutOf({ device, lastUsed })}>
-                  {t.shared.signOut}
-                </Button>
-              </form>
-              <LinkButton
-                kind="quiet"
-                small
-                href={`/account/report?session=${sid}`}
-                label={t.report.notMeOf({ what: device, when: lastUsed })}
-              >
-                {t.report.notMe}
-              </LinkButton>
-            </>
-          )}
-        </div>
+          </div>
+        )}
       </div>
     </li>
   )

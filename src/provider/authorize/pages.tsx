@@ -44,10 +44,6 @@ type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 const nameOf = (deps: Need, clientId: string): string =>
   deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
 
-/** Returns the instance's host, so that the user sees where the sign-in leads. */
-const hostOf = (address: string): string | undefined =>
-  URL.canParse(address) ? new URL(address).host || undefined : undefined
-
 /**
  * Returns the link that starts a sign-in at Microsoft. It is not a form: the CSP `form-action`
  * would also cover a tenant's own identity provider, which is unknown. The link works in this
@@ -102,10 +98,7 @@ export async function signInPage(
         ) : null}
         <MicrosoftButton href={startAddress(deps, visitor, purpose, now)} />
         <Other deps={deps} visitor={visitor} purpose={purpose} now={now} t={t} />
-        <div class="tight">
-          <Destination purpose={purpose} />
-          <Trouble />
-        </div>
+        <Trouble />
         {app === undefined ? null : <AppLinks app={app.metadata} />}
       </>
     ),
@@ -195,15 +188,6 @@ function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: Cl
   )
 }
 
-/** Shows the host to which the sign-in leads. */
-function Destination({ purpose }: { purpose: SignInPurpose }) {
-  const t = useTexts()
-  const host = purpose.kind === 'instance' ? hostOf(purpose.request.reply.redirectUri) : undefined
-  return host === undefined ? null : (
-    <p class="soft small">{t.signIn.destination({ host: <strong>{host}</strong> })}</p>
-  )
-}
-
 function reasonOf(deps: Need, purpose: SignInPurpose, t: Texts): Child {
   if (purpose.kind === 'instance')
     return t.signIn.toApp({ name: <strong>{nameOf(deps, purpose.request.clientId)}</strong> })
@@ -225,7 +209,10 @@ export interface GuidanceAbout {
   retryAfterSeconds?: number | undefined
 }
 
-/** Returns the page of a rejection. Its reference finds the log line. */
+/**
+ * Returns the page of a rejection. Its reference finds the log line, and is in the message to an
+ * administrator if there is one: two codes on one page confuse.
+ */
 export function guidancePage(
   deps: Need,
   { t }: PageView,
@@ -251,8 +238,12 @@ export function guidancePage(
   const message = {
     subject: asks ? t.grantingConsent.subject : t.contact.subject({ app }),
     body: asks
-      ? t.grantingConsent.message({ address: page })
-      : t.contact.message({ app, title, reference }),
+      ? t.grantingConsent.message({ address: page, reference })
+      : t.contact.message({
+          app,
+          title,
+          reference: about.code === undefined ? reference : `${reference}, AADSTS${about.code}`,
+        }),
   }
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else
@@ -288,8 +279,11 @@ export function guidancePage(
           )}
           <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
         </div>
-        {guidance.offers.includes('contact') ? <ToSend message={message.body} /> : null}
-        <ForSupport support={deps.config.look.support} reference={reference} code={about.code} />
+        {guidance.offers.includes('contact') ? (
+          <ToSend message={message.body} />
+        ) : (
+          <ForSupport support={deps.config.look.support} reference={reference} />
+        )}
       </>
     ),
   }

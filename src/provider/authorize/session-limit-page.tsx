@@ -4,7 +4,7 @@ import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { PageAnswer, PageView } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
-import { ago } from '../../pages/times.tsx'
+import { ago, deviceIn, Moment } from '../../pages/times.tsx'
 import { OAuthError } from '../../protocol/error.ts'
 import { ReturnToApp } from './reply.tsx'
 import { type CallbackResult, seal } from './sealed.ts'
@@ -86,9 +86,10 @@ const Chooser = ({
           value={session.sid}
           required={choose === 1}
         />
-        <span>{session.device}</span>
+        <span>{deviceIn(session.device, t)}</span>
         <span class="hint">
-          {t.sessionLimit.lastUsed({ lastUsed: ago(session.lastActiveAt, now, t) })}
+          {t.sessions.lastUsed}: {ago(session.lastActiveAt, now, t)} · {t.sessions.since}:{' '}
+          <Moment at={session.openedAt} t={t} />
         </span>
       </label>
     ))}

@@ -15,6 +15,7 @@ import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { ANOTHER_ACCOUNT } from '../../pages/places.ts'
 import type { Texts } from '../../pages/texts.ts'
+import { deviceIn } from '../../pages/times.tsx'
 import { clientName, clientUri, namesOf } from './names.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './request.ts'
@@ -56,7 +57,10 @@ export async function askWhichSignOut(
         {notice}
         {whoseSession(deps, session, logout, t)}
         <p class="soft">
-          {t.signOut.signedInAs({ who: userWords(session.user, t), device: session.device })}
+          {t.signOut.signedInAs({
+            who: userWords(session.user, t),
+            device: deviceIn(session.device, t),
+          })}
         </p>
         <ChoiceForm
           fields={{ request: sealed, [CSRF_FIELD]: request.csrf(choicePurpose(sealed)) }}

@@ -92,9 +92,6 @@ export const en = {
     copy: 'Copy the reference',
     copied: 'Copied',
     reference: 'If you ask for help, give the reference {reference}.',
-    referenceAndCode:
-      'If you ask for help, give the reference {reference} and Microsoft’s code {code}.',
-    code: 'Microsoft’s code for this is {code}.',
   },
 
   errors: {
@@ -120,7 +117,6 @@ export const en = {
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
-    destination: 'You’ll be taken to {host}.',
     proveAgain: 'When you sign in again, Microsoft asks you to confirm that it is you.',
     replaces:
       'You are signed in as {who}. When another user signs in, you are signed out in this browser.',
@@ -241,9 +237,9 @@ export const en = {
       ],
     },
     declined: {
-      title: 'You did not sign in',
+      title: 'You are not signed in yet',
       read: [
-        'The sign-in at Microsoft was canceled. You can try again, or go back.',
+        'The sign-in at Microsoft was not finished. You can try again, or go back.',
         'Did Microsoft say “Need admin approval”? Then it does not help to try again: your IT administrator has to allow {product} first. Send them the message below.',
       ],
     },
@@ -297,7 +293,7 @@ export const en = {
     unknown: {
       title: 'The sign-in did not work',
       read: [
-        'Microsoft could not sign you in. Please try again. If it happens again, give your administrator the code below.',
+        'Microsoft could not sign you in. Please try again. If it happens again, send your administrator the message below.',
       ],
     },
   },
@@ -375,11 +371,11 @@ export const en = {
     orBySteps: 'Or in the Microsoft Entra admin center:',
     subject: 'Please allow {product} for our organization',
     message:
-      'I cannot sign in to {product}: an administrator has to allow it for our organization once. This page says how: {address}',
+      'I cannot sign in to {product} (reference {reference}): an administrator has to allow it for our organization once. This page says how: {address}',
   },
 
   consent: {
-    title: '{app} wants to:',
+    title: 'Do you allow {app} to do this?',
     scopes: {
       openid: 'Recognize you when you come back',
       profile: 'See your name and your user name at Microsoft',
@@ -520,18 +516,19 @@ export const en = {
   },
 
   sessionLimit: {
-    title: 'You are signed in too many times',
+    title: 'You are signed in on too many devices',
     most: '{most, plural, one {You can be signed in on # device at once. Sign out there to sign in here.} other {You can be signed in on # devices at once. Sign out somewhere to sign in here.}}',
     choose:
       '{count, plural, one {Where do you want to sign out?} other {Choose # devices to sign out}}',
-    lastUsed: 'Last used {lastUsed}',
     end: 'Sign out there and sign in here',
     back: 'Do not sign in',
   },
 
   sessions: {
     thisDevice: 'This device',
-    since: 'Since',
+    intro:
+      'Each entry is one browser on one device. If two have the same name, look at the times: when did you sign in there?',
+    since: 'Signed in',
     lastUsed: 'Last used',
     endsBy: 'Until, at the latest',
     signOutOf: 'Sign out {device}, last used {lastUsed}',
@@ -572,10 +569,12 @@ export const en = {
     why: 'Why',
     device: 'Device',
     app: 'App',
-    address: 'Network address',
-    addressesTitle: 'From where? Network addresses are hidden',
+    address: 'Internet connection',
+    sameNetwork: 'The same as yours now ({network})',
+    otherNetwork: 'Not the same as yours now ({network})',
+    addressesTitle: 'Which internet connection was used? This is hidden',
     addresses:
-      'To see from which network each sign-in came, confirm at Microsoft that it is you. They are shown for five minutes.',
+      'To see whether each sign-in came over the internet connection that you use now, confirm at Microsoft that it is you. It is shown for five minutes.',
     proveFirst: 'Confirm now',
     rejected: {
       mfa_not_proved: 'Two-step verification was not completed',
@@ -608,6 +607,7 @@ export const en = {
     confirm: 'Yes, report it',
     cancel: 'Cancel',
     doneTitle: 'We told your administrators',
+    next: 'What to do now',
     done: 'What you reported has no access to {product} any more. Do the following now:',
     password: 'If you use a password at Microsoft, change it.',
     methods:
