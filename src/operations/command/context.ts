@@ -3,7 +3,7 @@ import { type Argument, type Command, Option } from 'commander'
 import { readText, withSettings } from '../../config/read.ts'
 import type { Environment } from '../../config/setting.ts'
 import type { Acts } from '../contract/acts.ts'
-import { SUMMARIES } from '../contract/summaries.ts'
+import { SUMMARIES } from '../contract/texts/summaries.ts'
 import {
   type AnswerTo,
   CommandFailure,

@@ -7,7 +7,7 @@ import { type Answer, type Content, described } from '../../protocol/described.t
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
-import { SUMMARIES } from './summaries.ts'
+import { SUMMARIES } from './texts/summaries.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 

@@ -14,10 +14,11 @@ import { operatorWasHere } from '../acts/setup-token.ts'
 import { asTenant, nameOf, withSetupAudit } from './frame.tsx'
 import { invited, tenantsAddress, tooLate } from './invitation.tsx'
 import { assertionOf } from './proof-kinds.ts'
-import { Result, RESULTS } from './results.tsx'
+import { Result } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
 import { isBoundBrowser, type Visit, type Visiting } from './visit.ts'
+import { RESULTS } from './texts/results.ts'
 
 /**
  * An administrator asserts the proof of MFA of their own tenant, right after a fresh sign-in at

@@ -11,8 +11,9 @@ import { SETTINGS } from '../../config/settings.ts'
 import { Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
-import { resultOf, RESULTS } from './results.tsx'
+import { resultOf } from './results.tsx'
 import { Links } from './steps.tsx'
+import { RESULTS } from './texts/results.ts'
 
 /** The branding of the organization: names, links, colors and images. */
 

@@ -2,9 +2,9 @@ import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
 import { Answer } from '../../pages/components.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
-import type { StepResult } from './results.tsx'
 import { allSeen } from './seen.ts'
 import { Links } from './steps.tsx'
+import type { StepResult } from './texts/results.ts'
 
 /**
  * The page that runs the checks of the connection to Microsoft and says how to fix problems. It

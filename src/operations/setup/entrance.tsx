@@ -10,7 +10,8 @@ import { messagePage } from '../../pages/message.tsx'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { operatorExists, recoveryPending, useSetupToken } from '../acts/setup-token.ts'
 import { notOurForm, redirectTo } from './frame.tsx'
-import { Result, type StepResult } from './results.tsx'
+import { Result } from './results.tsx'
+import { RESULTS } from './texts/results.ts'
 import { setVisitorCookie } from './visitor.ts'
 
 /**
@@ -20,12 +21,6 @@ import { setVisitorCookie } from './visitor.ts'
 
 const PURPOSE = 'setup token'
 const TITLE = 'Setting up the connection to Microsoft'
-const REJECTED: StepResult = {
-  kind: 'bad',
-  title: 'That token is not valid.',
-  words:
-    'It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup` or, once the broker has an administrator, `cmb setup --recover`.',
-}
 
 export async function entrancePage(
   deps: Deps,
@@ -49,7 +44,7 @@ export async function entrancePage(
           </>
         )}
       </p>
-      <Result result={rejected ? REJECTED : undefined} />
+      <Result result={rejected ? RESULTS.token_rejected : undefined} />
       <form class="stack" method="post" action="/setup/token">
         <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
         <TextField label="Token" name="token" literal required />

@@ -9,9 +9,10 @@ import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
-import { Result, type StepResult } from './results.tsx'
+import { Result } from './results.tsx'
 import { Links } from './steps.tsx'
 import type { Visitor } from './visitor.ts'
+import type { StepResult } from './texts/results.ts'
 
 /**
  * Shared parts of the /setup pages: the visitor, forms that only this visitor can send, and acts

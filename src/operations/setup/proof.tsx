@@ -3,8 +3,9 @@ import { Choices } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
-import { KINDS, partsOf } from './proof-kinds.ts'
+import { partsOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen } from './seen.ts'
+import { KINDS } from './texts/proof-kinds.ts'
 
 /**
  * The proof of MFA of one tenant. Operators cannot see a tenant's policies, so they propose a proof
