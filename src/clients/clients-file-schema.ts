@@ -1,3 +1,4 @@
+import { explained } from '../protocol/explained.ts'
 import { clientMetadataJsonSchema } from './metadata.ts'
 
 /**
@@ -28,7 +29,7 @@ export function clientsFileJsonSchema(): Record<string, unknown> {
     },
     required: ['client_id', ...(required ?? []).filter((name) => name !== 'client_id')],
   }
-  return {
+  return explained({
     $schema: $schema ?? 'https://json-schema.org/draft/2020-12/schema',
     title: 'Clients of Case Manager Identity Broker',
     description: 'The file that BROKER_CLIENTS_FILE names. YAML or JSON.',
@@ -36,5 +37,5 @@ export function clientsFileJsonSchema(): Record<string, unknown> {
     properties: { clients: { type: 'array', items: client } },
     required: ['clients'],
     additionalProperties: false,
-  }
+  })
 }

@@ -1,3 +1,4 @@
+import { explained } from './explained.ts'
 import { z } from 'zod'
 import { selectorSchema } from './selector.ts'
 import {
@@ -127,15 +128,17 @@ const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObje
 
 /** Returns the JSON Schema of the signed body: docs/webhooks.schema.json. */
 export const webhookJsonSchema = (): object =>
-  z.toJSONSchema(
-    z.discriminatedUnion(
-      'type',
-      WEBHOOK_TYPES.map((type) => body(type, WEBHOOK_EVENTS[type])) as [ReturnType<typeof body>],
+  explained(
+    z.toJSONSchema(
+      z.discriminatedUnion(
+        'type',
+        WEBHOOK_TYPES.map((type) => body(type, WEBHOOK_EVENTS[type])) as [ReturnType<typeof body>],
+      ),
+      {
+        target: 'draft-2020-12',
+        io: 'input',
+      },
     ),
-    {
-      target: 'draft-2020-12',
-      io: 'input',
-    },
   )
 
 /** Returns the part of an event's data that one endpoint may read. */

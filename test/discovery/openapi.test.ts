@@ -2,6 +2,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Hono } from 'hono'
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { clientsFileJsonSchema } from '../../src/clients/clients-file-schema.ts'
+import { MEMBERS } from '../../src/protocol/texts/members.ts'
 import { WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
@@ -138,6 +140,30 @@ describe('openapi.json', () => {
     ajv.addSchema({ $id: 'openapi', components: document.components })
     for (const name of used)
       expect(() => ajv.compile({ $ref: `openapi#/components/schemas/${name}` })).not.toThrow()
+  })
+
+  test('says of every member and parameter what it means, with examples that hold, and every meaning is used', () => {
+    const said = new Set<unknown>()
+    const silent: string[] = []
+    const ajv = new Ajv2020({ strict: false, formats: { uuid: true, email: true } })
+    const check = (at: string, { description, examples, ...schema }: Json) => {
+      if (description === undefined) silent.push(at)
+      said.add(String(description).replace(/, in epoch (milli)?seconds$/, ''))
+      for (const example of (examples ?? []) as string[])
+        if (!ajv.validate(schema, example)) silent.push(`${at}: ${example}`)
+    }
+    const walk = (node: unknown, at: string): void => {
+      if (typeof node !== 'object' || node === null) return
+      const { properties, in: place, name } = node as Json
+      if (place !== undefined) check(`${at} ${String(name)}`, node as Json)
+      for (const [member, schema] of Object.entries(properties ?? {}))
+        check(`${at} ${member}`, schema as Json)
+      for (const [key, one] of Object.entries(node)) walk(one, `${at}/${key}`)
+    }
+    walk({ ...document, tags: [] }, '')
+    walk(clientsFileJsonSchema(), 'clients file')
+    expect(silent).toEqual([])
+    expect(Object.values(MEMBERS).filter((meaning) => !said.has(meaning))).toEqual([])
   })
 
   test('names the operators’ listener by its own address', async () => {

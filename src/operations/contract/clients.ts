@@ -34,7 +34,7 @@ const MOST_LOCKS = 1000
 
 const added = described.extend({ client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
 const withSecret = client
-  .extend({ client_secret: text.optional().describe('in this answer only') })
+  .extend({ client_secret: text.optional() })
   .meta({ id: 'ClientWithSecret' })
 
 export const clientRoutes = [
@@ -130,10 +130,7 @@ export const clientRoutes = [
       audit: 'client.remove',
       params: named,
       query: z.strictObject({
-        source: z
-          .enum(['file', 'command', 'api', 'demo'])
-          .optional()
-          .describe('whose registration it is, where it is not the admin API’s'),
+        source: z.enum(['file', 'command', 'api', 'demo']).optional(),
       }),
       answers: z.object({
         client_id: text,

@@ -21,15 +21,13 @@ export const instantMs = whole('has to be a time in epoch milliseconds', 0)
 /** A GUID, converted to lower case. */
 export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
 export const idText = storedText().min(1).max(200)
-/** The description of a filter that takes names. */
-export const NAMED = 'an id, or words of a name that fit one alone'
 export const named = z.strictObject({ id: storedText().max(200) })
 /** Members of an act's request that go into the audit log. */
 export const caseAndComment = {
   case_reference: storedText().max(200).optional(),
   comment: storedText().max(2000).optional(),
 }
-export const deliveryCursor = idText.optional().describe('the next of the page before')
+export const deliveryCursor = idText.optional()
 export const dryRun = z.boolean().default(false)
 
 /** Defines an object of the answers under its name in the document. */

@@ -71,7 +71,7 @@ export const localRoutes = [
           'Waived.',
           z.object({
             until: seconds,
-            seq: z.int().describe('later revocations are demanded'),
+            seq: z.int(),
           }),
         ),
       },
@@ -96,7 +96,7 @@ export const localRoutes = [
       audit: 'setup.token',
       here: 'cmb setup',
       body: z.strictObject({
-        recover: z.boolean().default(false).describe('true: although there is an administrator'),
+        recover: z.boolean().default(false),
       }),
       answers: {
         201: ok(

@@ -31,12 +31,8 @@ export const lockRoutes = [
       may: 'operate',
       body: z.strictObject({
         target: namedTarget,
-        ends_at: moment
-          .optional()
-          .describe('epoch seconds; an operator has to name one, within 24 hours'),
-        replaces: idText
-          .optional()
-          .describe('the open lock whose place it takes; only an administrator may name one'),
+        ends_at: moment.optional(),
+        replaces: idText.optional(),
         ...caseAndComment,
         dry_run: dryRun,
       }),
@@ -71,11 +67,11 @@ export const lockRoutes = [
       query: z.strictObject({
         state: z.enum(['open', 'lifted', 'all']).default('open'),
         kind: z.enum(['user', 'tenant', 'client']).optional(),
-        tid: guid('a tenant id').optional().describe('of a tenant, or of users'),
+        tid: guid('a tenant id').optional(),
         oid: guid('an object id').optional(),
         client_id: idText.optional(),
         case_reference: storedText().max(200).optional(),
-        before: idText.optional().describe('the next of the page before'),
+        before: idText.optional(),
         limit,
       }),
       answers: page,

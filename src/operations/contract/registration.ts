@@ -9,10 +9,10 @@ export const described = wireSchema(true)
 export const client = described
   .extend({
     client_id: clientIdSchema,
-    source: text.describe('who owns the registration: file, command, api, demo or broker'),
+    source: text,
     secrets: z.array(z.object({ id: text, created_at: seconds, expires_at: seconds.optional() })),
     created_at: seconds,
     updated_at: seconds,
-    lock: lock.optional().describe('its open lock, in lists'),
+    lock: lock.optional(),
   })
   .meta({ id: 'Client' })

@@ -26,14 +26,13 @@ import {
   idText,
   instant,
   limit,
-  NAMED,
   proofLimit,
   seqNumber,
 } from './fields.ts'
 import { preview, proof, revocation, revoked, signedReceipt } from './shapes.ts'
 import { shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
-import { ok, route, searchedTo } from './route.ts'
+import { ok, route } from './route.ts'
 
 /** Operators' revocations, and the log of all revocations with their deliveries and proof. */
 
@@ -41,9 +40,7 @@ const filter = idText.optional()
 const bySeq = z.strictObject({ seq: seqNumber })
 const done = revoked.extend({
   outcome: z.literal('revoked'),
-  tenants_without_auth_time: z
-    .array(text)
-    .describe('of those concerned: no fresh sign-in can be demanded of their users'),
+  tenants_without_auth_time: z.array(text),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
 const dryRunAnswer = z.object({
@@ -53,8 +50,8 @@ const dryRunAnswer = z.object({
 })
 const listed = z.object({
   revocations: z.array(revocation),
-  next: z.int().nullable().describe('before of the next page'),
-  searched_to: searchedTo({ seq: z.int(), at: seconds }),
+  next: z.int().nullable(),
+  searched_to: z.object({ seq: z.int(), at: seconds }).nullable(),
 })
 
 export const revocationRoutes = [
@@ -98,15 +95,13 @@ export const revocationRoutes = [
     {
       id: 'listRevocations',
       query: z.strictObject({
-        sub: filter.describe(
-          `of this user: what was revoked for them, and what ended a session or a grant of theirs: ${NAMED}`,
-        ),
-        client_id: filter.describe('of this client, or of its grant in one session'),
+        sub: filter,
+        client_id: filter,
         case_reference: filter,
         reason: z.enum(REASONS).optional(),
-        actor: filter.describe(`who asked for it: ${NAMED}`),
+        actor: filter,
         since: instant.optional(),
-        until: instant.optional().describe('not included'),
+        until: instant.optional(),
         before: seqNumber.optional(),
         limit,
       }),

@@ -89,13 +89,7 @@ const rejections = (statuses: readonly number[]): Record<number, Answer> =>
   )
 
 const IDEMPOTENCY = z.object({
-  'Idempotency-Key': z
-    .string()
-    .regex(IDEMPOTENCY_KEY)
-    .optional()
-    .describe(
-      'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.',
-    ),
+  'Idempotency-Key': z.string().regex(IDEMPOTENCY_KEY).optional(),
 })
 
 type JsonOf<A> = A extends readonly [string, { 'application/json': infer S extends z.ZodType }]
@@ -307,14 +301,3 @@ function known(schema: z.ZodType): string {
 
 export const ok = <S extends z.ZodType>(description: string, schema: S) =>
   [description, { 'application/json': schema }] as const
-/**
- * Returns the schema of where a search without an index stopped.
- * @param place the members that name the last scanned entry
- */
-export const searchedTo = <T extends z.ZodRawShape>(place: T) =>
-  z
-    .object(place)
-    .nullable()
-    .describe(
-      'the entry at which the search stopped, because one answer looks at a limited number of entries: the page may not be full, and next continues there',
-    )

@@ -13,13 +13,7 @@ export const searchRoutes = [
     {
       id: 'search',
       query: z.strictObject({
-        q: storedText()
-          .trim()
-          .min(1)
-          .max(LONGEST_SEARCH)
-          .describe(
-            'beginnings of words of a name, username or address, in any order, without regard to case and accents; or a whole sub, oid, client id, sid, revocation number or case reference',
-          ),
+        q: storedText().trim().min(1).max(LONGEST_SEARCH),
       }),
       answers: hits,
     },

@@ -4,7 +4,7 @@ import { storedText } from '../../protocol/stored-text.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor, sessionsBy } from '../acts/search.ts'
 import { session } from './shapes.ts'
 import { limit } from './fields.ts'
-import { route, searchedTo } from './route.ts'
+import { route } from './route.ts'
 
 /** Live sessions for operators. An answer never has a cookie, a token or a sealed value. */
 
@@ -12,7 +12,7 @@ const cursor = z.string().regex(SESSION_CURSOR, 'has to be the next of the page 
 const page = z.object({
   sessions: z.array(session),
   next: cursor.nullable(),
-  searched_to: searchedTo({ opened_at: seconds }),
+  searched_to: z.object({ opened_at: seconds }).nullable(),
 })
 
 export const sessionRoutes = [
@@ -23,12 +23,9 @@ export const sessionRoutes = [
       query: z.strictObject({
         sub: storedText().max(200).optional(),
         tid: storedText().max(64).optional(),
-        client_id: storedText().max(100).optional().describe('where they took part'),
-        user: storedText()
-          .max(200)
-          .optional()
-          .describe('beginnings of words of a name or username; or a whole oid, sub or sid'),
-        before: cursor.optional().describe('the next of the page before'),
+        client_id: storedText().max(100).optional(),
+        user: storedText().max(200).optional(),
+        before: cursor.optional(),
         limit,
       }),
       answers: page,

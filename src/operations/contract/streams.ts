@@ -35,7 +35,7 @@ export const streamRoutes = [
       id: 'disableStream',
       params: named,
       body: z.strictObject({
-        reason: storedText().trim().min(1).max(200).describe('sent to the receiver'),
+        reason: storedText().trim().min(1).max(200),
         ...caseAndComment,
       }),
       answers: stream,

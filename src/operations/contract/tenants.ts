@@ -33,24 +33,18 @@ import { ok, route } from './route.ts'
 const { least, most } = MAX_AUTHENTICATION
 const name = storedText().trim().min(1).max(100)
 const change = z.strictObject({
-  name: name.optional().describe('what operators call it'),
+  name: name.optional(),
   max_authentication_age: z
     .int(`a whole number of seconds from ${least} to ${most}, or null`)
     .min(least, `at least ${least}`)
     .max(most, `at most ${most}`)
     .nullable()
-    .optional()
-    .describe(
-      'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own',
-    ),
+    .optional(),
   administrators: text
     .regex(ADMINISTRATORS, ADMINISTRATORS_EXPECTED)
     .refine(isAdministratorsSetting, ADMINISTRATORS_EXPECTED)
     .nullable()
-    .optional()
-    .describe(
-      `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant`,
-    ),
+    .optional(),
   dry_run: dryRun,
 })
 const params = z.strictObject({ tid: storedText().max(64).toLowerCase() })

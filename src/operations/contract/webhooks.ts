@@ -24,9 +24,7 @@ const events = z.array(z.enum(WEBHOOK_TYPES)).min(1).max(WEBHOOK_TYPES.length)
 const include = z.array(z.enum(WEBHOOK_SWITCHES)).max(WEBHOOK_SWITCHES.length)
 const words = storedText().trim().min(1).max(200)
 const { state } = webhook.shape
-const withSecret = webhook
-  .extend({ secret: text.describe('in this answer only') })
-  .meta({ id: 'WebhookWithSecret' })
+const withSecret = webhook.extend({ secret: text }).meta({ id: 'WebhookWithSecret' })
 const settings = webhook.pick({
   url: true,
   description: true,
@@ -180,8 +178,7 @@ const STATIC = [
           .int()
           .min(0)
           .max(30 * 86_400)
-          .default(86_400)
-          .describe('how long the secret before signs too'),
+          .default(86_400),
         ...caseAndComment,
       }),
       answers: { 201: ok('The new secret.', withSecret) },

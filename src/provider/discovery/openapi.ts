@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { generateSpecs } from 'hono-openapi'
 import type { Config } from '../../config/config.ts'
 import type { Json } from '../../protocol/described.ts'
+import { explained } from '../../protocol/explained.ts'
 import { webhookJsonSchema } from '../../protocol/webhook-event.ts'
 
 /** Generates the OpenAPI 3.1 document from the described routes of both listeners. */
@@ -61,10 +62,10 @@ export async function openApiDocument(
     },
     servers: [{ url: config.issuer, description: 'The public listener' }],
     tags: TAGS,
-    paths: {
+    paths: explained({
       ...open?.paths,
       ...Object.fromEntries(theirs.map(([path, item]) => [path, { servers, ...item }])),
-    },
+    }),
     webhooks: webhooks(),
     components: {
       schemas: withKinds({
@@ -86,7 +87,13 @@ function withKinds(schemas: Record<string, Json>): Record<string, Json> {
   const mapping = Object.fromEntries(
     refs.map((ref) => [(/(\w+)Selector$/.exec(ref)?.[1] ?? '').toLowerCase(), ref]),
   )
-  return { ...schemas, Selector: { ...Selector, discriminator: { propertyName: 'kind', mapping } } }
+  const all = {
+    ...schemas,
+    Selector: { ...Selector, discriminator: { propertyName: 'kind', mapping } },
+  }
+  return Object.fromEntries(
+    Object.entries(all).map(([name, schema]) => [name, explained(schema, name)]),
+  )
 }
 
 /** Describes each type of webhook message (OpenAPI 3.1 §4.8.1) with the document's own schemas. */
