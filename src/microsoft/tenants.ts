@@ -4,12 +4,11 @@ import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
-import type { Log } from '../runtime/log.ts'
 import type { Connection, EntraConnection } from './connection.ts'
 
 /**
- * Connects and removes tenants, for /setup, `cmb` and the admin API. Rejects anything but a tenant
- * id, and Microsoft's tenant of personal accounts.
+ * The ids of tenants, what is stored of each beside its row, and their removal. A tenant id is
+ * rejected if it is that of Microsoft's tenant of personal accounts.
  */
 
 interface TenantDeps {
@@ -25,42 +24,10 @@ export const UNDECIDED = 'undecided'
 export const isDecided = (row: Pick<Tenant, 'mfaProof'>): boolean =>
   parseMfaProof(row.mfaProof) !== undefined
 
-/** Returns the removed tenant for the audit log, as it was before the act. */
-export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
-  if (row === undefined || row.removedAt !== undefined) return {}
-  return {
-    removed: {
-      tid: row.tid,
-      name: row.name ?? null,
-      mfa_proof: row.mfaProof,
-      connected_at: row.connectedAt,
-    },
-  }
-}
-
 /**
  * The bounds of a tenant's limit in seconds, the same as those of BROKER_MAX_AUTHENTICATION_AGE.
  */
 export const MAX_AUTHENTICATION = { least: 300, most: 7_776_000 }
-
-/**
- * Returns a tenant's settings for the audit log, before and after a change: the limit on the age of
- * an authentication, and its administrators' role.
- */
-export const tenantSettings = (
-  row: Pick<Tenant, 'name' | 'maxAuthenticationSeconds' | 'administrators'> | undefined,
-): Record<string, unknown> => ({
-  name: row?.name ?? null,
-  max_authentication_age: row?.maxAuthenticationSeconds ?? null,
-  administrators: row?.administrators ?? null,
-})
-
-/** Returns the part of a tenant that connecting it changes, for the audit log. */
-export const tenantState = (row: Tenant | undefined): Record<string, unknown> => ({
-  connected: row !== undefined && row.removedAt === undefined,
-  name: row?.name ?? null,
-  mfa_proof: row?.mfaProof ?? null,
-})
 
 /** Returns the tenant id in lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {
@@ -128,50 +95,13 @@ export const isAnothers = (
   { tid }: Pick<Tenant, 'tid'>,
 ): boolean => operatorTenant !== undefined && operatorTenant !== tid
 
-/**
- * Connects a tenant. A tenant that is connected again starts without its earlier assertions and
- * confirmations.
- */
-export async function connectTenant(
-  deps: TenantDeps & { log: Log },
-  {
-    tid,
-    name,
-    proof,
-    actor,
-    now,
-  }: {
-    tid: string
-    name?: string | undefined
-    proof?: string | undefined
-    actor: Actor
-    now: number
-  },
-): Promise<'connected' | 'already'> {
-  const known = await deps.store.findTenant(tid)
-  if (known !== undefined && known.removedAt === undefined) return 'already'
-  for (const setting of [
-    consentSetting,
-    trialSetting,
-    proposedProofSetting,
-    assertedByTenantSetting,
-  ])
-    await deps.store.setSetting(setting(tid), undefined)
-  await deps.store.putTenant({
-    tid,
-    name: name ?? known?.name,
-    mfaProof: proof ?? UNDECIDED,
-    connectedAt: now,
-  })
-  await deps.connection.reload()
-  deps.log.info('tenant_connected', {
-    tid,
-    mfaProof: proof ?? UNDECIDED,
-    actorKind: actor.kind,
-    actor: actor.id,
-  })
-  return 'connected'
-}
+/** The settings that a tenant starts without when it is connected again. */
+export const TENANT_SETTINGS = [
+  consentSetting,
+  trialSetting,
+  proposedProofSetting,
+  assertedByTenantSetting,
+]
 
 /** Removes a tenant. The same commit revokes all sessions of its users. */
 export async function disconnectTenant(

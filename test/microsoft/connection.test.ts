@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { openConnection } from '../../src/microsoft/connection.ts'
-import { connectTenant, disconnectTenant } from '../../src/microsoft/tenants.ts'
+import { disconnectTenant } from '../../src/microsoft/tenants.ts'
+import { connectAs } from '../../src/operations/acts/tenants.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 
 /** A later start of the broker on the same store, with other settings. */
@@ -196,8 +197,10 @@ describe('the connection to Microsoft', () => {
     })
     await rig.store.setSetting(`setup/consent/${TENANT}`, String(now))
     await disconnectTenant(rig.deps, { tid: TENANT, actor: olga, now })
-    expect(await connectTenant(rig.deps, { tid: TENANT, actor: olga, now: now + 5 })).toBe(
-      'connected',
+    await connectAs(
+      rig.deps,
+      { record: (_target, _details, act) => act(), actor: olga, now: now + 5 },
+      { tid: TENANT },
     )
     const row = await rig.store.findTenant(TENANT)
     expect(row).toMatchObject({

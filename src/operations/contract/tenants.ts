@@ -2,16 +2,7 @@ import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
-import {
-  connectTenant,
-  disconnectTenant,
-  MAX_AUTHENTICATION,
-  readTenantId,
-  tenantBefore,
-  tenantSettings,
-  tenantState,
-  UNDECIDED,
-} from '../../microsoft/tenants.ts'
+import { MAX_AUTHENTICATION, readTenantId } from '../../microsoft/tenants.ts'
 import { changes } from '../../protocol/changes.ts'
 import { text } from '../../protocol/described.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../../protocol/mfa-proof.ts'
@@ -21,8 +12,9 @@ import {
   ADMINISTRATORS_EXPECTED,
   isAdministratorsSetting,
 } from '../../protocol/tenant-administrators.ts'
-import { existing, noSuch } from '../acts/no-such.ts'
+import { noSuch } from '../acts/no-such.ts'
 import { dryRunShown, previewedAge } from '../acts/revocations.ts'
+import { changeAs, connectAs, mayHaveAdministrators, removeAs } from '../acts/tenants.ts'
 import { dryRun } from './fields.ts'
 import { dryRunOfChange, tenant } from './shapes.ts'
 import type { Deps } from '../deps.ts'
@@ -74,29 +66,11 @@ export const tenantRoutes = [
       answers: { 201: ok('Connected.', tenant) },
       rejects: [409, 422],
     },
-    async ({ deps, caller, now, record, body: { tid: given, name, mfaProof: proof } }) => {
-      const read = readTenantId(given)
+    async ({ deps, caller: { actor }, now, record, body: { tid, mfaProof: proof, ...body } }) => {
+      const read = readTenantId(tid)
       if ('problem' in read) throw new Problem(422, 'The tenant cannot be connected', read.problem)
-      const { tid } = read
-      const before = tenantState(await deps.store.findTenant(tid))
-      const connect = async (): Promise<Tenant> => {
-        if (
-          (await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already'
-        )
-          throw new Problem(
-            409,
-            'Already connected',
-            `${tid} is connected; cmb tenants shows it. Its proof of MFA is changed at /setup.`,
-          )
-        return existing('tenant', await deps.store.findTenant(tid))
-      }
-      const details = { name, mfa_proof: proof ?? UNDECIDED }
-      return tenantShown(
-        deps,
-        await record(`tenant ${tid}`, details, connect, (after) => ({
-          changed: changes(before, tenantState(after)),
-        })),
-      )
+      const wanted = { ...body, ...read, proof }
+      return tenantShown(deps, await connectAs(deps, { record, actor, now }, wanted))
     },
   ),
   route(
@@ -121,22 +95,14 @@ export const tenantRoutes = [
         ...(age !== undefined && { maxAuthenticationSeconds: age ?? undefined }),
         ...(who !== undefined && { administrators: who ?? undefined }),
       }
+      if (!dry) return tenantShown(deps, await changeAs(deps, record, tid, wanted))
       const before = await deps.store.findTenant(tid)
-      if (dry) {
-        if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
-        mayHaveAdministrators(deps, tid, wanted.administrators)
-        return dryRunShown(
-          deps,
-          await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now),
-        )
-      }
-      const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...wanted }))
-      const row = await record(`tenant ${tid}`, { changed }, async () => {
-        mayHaveAdministrators(deps, tid, wanted.administrators)
-        const isThere = await deps.store.changeTenant({ tid, change: wanted })
-        return existing('tenant', isThere ? await deps.store.findTenant(tid) : undefined)
-      })
-      return tenantShown(deps, row)
+      if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
+      mayHaveAdministrators(deps, tid, wanted)
+      return dryRunShown(
+        deps,
+        await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now),
+      )
     },
   ),
   route(
@@ -148,24 +114,10 @@ export const tenantRoutes = [
       answers: z.object({ tid: text, removed: z.literal(true), seq: z.int() }),
       rejects: [409],
     },
-    async ({ deps, caller, now, record, params: { tid } }) => {
-      const details = tenantBefore(await deps.store.findTenant(tid))
-      const disconnect = async () => {
-        if (deps.connection.current().operatorTenant === tid)
-          throw new Problem(
-            409,
-            'The operator tenant cannot be removed',
-            `No administrator could sign in without it. First choose another operator tenant at ${deps.config.opsOrigin}/setup.`,
-          )
-        const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now })
-        if (answer.outcome === 'unknown') throw noSuch('tenant')
-        return answer
-      }
-      const { seq } = await record(`tenant ${tid}`, details, disconnect, (answer) => ({
-        seq: answer.seq,
-      }))
-      return { tid, seq }
-    },
+    async ({ deps, caller: { actor }, now, record, params: { tid } }) => ({
+      tid,
+      ...(await removeAs(deps, { record, actor, now }, tid)),
+    }),
   ),
   route(
     'POST /tenants/:tid/probe/resume',
@@ -192,23 +144,6 @@ export const tenantRoutes = [
     },
   ),
 ]
-
-/**
- * Rejects administrators for the operator tenant, where only operators' app roles count.
- * @throws Problem 409
- */
-function mayHaveAdministrators(
-  { connection }: Deps,
-  tid: string,
-  administrators: string | undefined,
-): void {
-  if (administrators !== undefined && tid === connection.current().operatorTenant)
-    throw new Problem(
-      409,
-      'This is the operator tenant',
-      'Its users are administered by operators: assign Broker.Operator or Broker.Administrator there.',
-    )
-}
 
 const tenantShown = ({ connection }: Deps, row: Tenant) => ({
   ...row,

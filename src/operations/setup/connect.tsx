@@ -1,10 +1,12 @@
-import { connectTenant, readTenantId, tenantState } from '../../microsoft/tenants.ts'
+import { Problem } from '../../clients/problem.ts'
+import { readTenantId } from '../../microsoft/tenants.ts'
 import { Choices, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { changes } from '../../protocol/changes.ts'
+import { connectAs } from '../acts/tenants.ts'
 import {
   Form,
   makeOperatorTenant,
+  recording,
   redirectTo,
   setupPage,
   withSetupAudit,
@@ -197,24 +199,10 @@ async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   )
 }
 
-async function addTenant(
-  request: SetupRequest,
-  tid: string,
-  form: URLSearchParams,
-): Promise<'connected' | 'already'> {
+const addTenant = (request: SetupRequest, tid: string, form: URLSearchParams): Promise<unknown> => {
   const { deps, visitor, now } = request
-  const name = nameIn(form)
-  const before = tenantState(await deps.store.findTenant(tid))
-  const { answer } = await withSetupAudit(
-    request,
-    { act: 'tenant.add', target: `tenant ${tid}`, details: { name } },
-    async () => ({
-      answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }),
-      row: await deps.store.findTenant(tid),
-    }),
-    ({ row }) => ({ changed: changes(before, tenantState(row)) }),
-  )
-  return answer
+  const acting = { record: recording(request, 'tenant.add'), actor: visitor.actor, now }
+  return connectAs(deps, acting, { tid, name: nameIn(form) })
 }
 
 export const ADD_TENANT = '/setup/add-tenant'
@@ -238,8 +226,11 @@ export const addTenantPage = (request: SetupRequest, rejected?: Rejected): Respo
 export async function saveTenant(request: SetupRequest, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
   if ('problem' in read) return addTenantPage(request, { problem: read.problem, form })
-  const answer = await addTenant(request, read.tid, form)
-  return answer === 'already'
-    ? addTenantPage(request, { problem: 'That tenant is connected already.', form })
-    : redirectTo(request.c, `/setup/tenants/${read.tid}`)
+  try {
+    await addTenant(request, read.tid, form)
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return addTenantPage(request, { problem: error.message, form })
+  }
+  return redirectTo(request.c, `/setup/tenants/${read.tid}`)
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import { type Recording, withAudit } from '../../clients/with-audit.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -156,6 +156,12 @@ export const withSetupAudit = <T,>(
     act,
     result,
   )
+
+/** Returns how the acts on tenants are recorded, under one name of the audit log. */
+export const recording =
+  (request: Acting, act: string): Recording =>
+  (target, details, ...rest) =>
+    withSetupAudit(request, { act, target, details }, ...rest)
 
 /** Makes a tenant the operator tenant. The audit entry names the one before it. */
 export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<unknown> => {

@@ -1,8 +1,8 @@
-import { isAnothers, tenantSettings } from '../../microsoft/tenants.ts'
+import { isAnothers } from '../../microsoft/tenants.ts'
 import { TextField } from '../../pages/fields.tsx'
-import { changes } from '../../protocol/changes.ts'
 import { administratorRole, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
-import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
+import { changeAs } from '../acts/tenants.ts'
+import { Form, recording, redirectTo, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 import { nameIn } from './typed-connection.ts'
 
@@ -53,17 +53,14 @@ export async function saveSettings(
   form: URLSearchParams,
 ): Promise<Response> {
   const { deps, c } = request
-  const administrators = form.get('administrators')?.trim().toLowerCase() || undefined
-  const isValid =
-    administrators === undefined ||
-    (isAnothers(deps.connection.current(), row) && isAdministratorsSetting(administrators))
-  if (!isValid) return redirectTo(c, `/setup/tenants/${row.tid}?result=no_role_id`)
-  const change = { name: nameIn(form) ?? row.name, administrators }
-  const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
-  await withSetupAudit(
-    request,
-    { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } },
-    () => deps.store.changeTenant({ tid: row.tid, change }),
-  )
-  return redirectTo(c, `/setup/tenants/${row.tid}?result=saved`)
+  const typed = form.get('administrators')?.trim().toLowerCase()
+  const page = `/setup/tenants/${row.tid}`
+  if (typed && !(isAnothers(deps.connection.current(), row) && isAdministratorsSetting(typed)))
+    return redirectTo(c, `${page}?result=no_role_id`)
+  await changeAs(deps, recording(request, 'tenant.change'), row.tid, {
+    name: nameIn(form) ?? row.name,
+    // The page of the operator tenant has no such field.
+    ...(typed !== undefined && { administrators: typed || undefined }),
+  })
+  return redirectTo(c, `${page}?result=saved`)
 }

@@ -1,15 +1,16 @@
-import { disconnectTenant, isDecided, tenantBefore, trialOf } from '../../microsoft/tenants.ts'
+import { isDecided, trialOf } from '../../microsoft/tenants.ts'
 import { Facts, Tick } from '../../pages/components.tsx'
 import { ROLE } from '../../protocol/names.ts'
+import { mayRemove, removeAs } from '../acts/tenants.ts'
 import { Findings } from './checks.tsx'
 import {
   Form,
   makeOperatorTenant,
   nameOf,
+  recording,
   redirectTo,
   setupPage,
   when,
-  withSetupAudit,
   type SetupRequest,
 } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
@@ -29,6 +30,7 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
   const path = `/setup/tenants/${row.tid}`
   const operates = request.deps.connection.current().operatorTenant === row.tid
   const found = await request.checks.look({ which: ({ id }) => SHOWN.has(id) })
+  const isRemovable = await mayRemove(request.deps, row)
   // A fix that only names this page says nothing here.
   const findings = found
     .filter(({ tid }) => tid === row.tid)
@@ -61,7 +63,7 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
           button="Change the operator tenant"
         />
       )}
-      {mayRemove(request, seen) ? (
+      {isRemovable ? (
         <Sure
           request={request}
           action={`${path}/remove`}
@@ -142,27 +144,19 @@ export async function makeOperators(
   return redirectTo(request.c, page)
 }
 
-/**
- * Returns whether the tenant may be removed. Removing the operator tenant would lock the operators
- * out, unless it is only connected and unused, for example by a mistyped id.
- */
-const mayRemove = ({ deps }: SetupRequest, { row, decided, consentReturnedAt }: Seen): boolean =>
-  deps.connection.current().operatorTenant !== row.tid ||
-  (!decided && row.consentConfirmedAt === undefined && consentReturnedAt === undefined)
-
 export async function removeTenant(
   request: SetupRequest,
   seen: Seen,
   form: URLSearchParams,
 ): Promise<Response> {
-  const { row } = seen
+  const { tid } = seen.row
   const { deps, c, visitor, now } = request
-  if (form.get('sure') !== 'yes' || !mayRemove(request, seen))
-    return redirectTo(c, `/setup/tenants/${row.tid}`)
-  await withSetupAudit(
-    request,
-    { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) },
-    () => disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
+  if (form.get('sure') !== 'yes' || !(await mayRemove(deps, seen.row)))
+    return redirectTo(c, `/setup/tenants/${tid}`)
+  await removeAs(
+    deps,
+    { record: recording(request, 'tenant.remove'), actor: visitor.actor, now },
+    tid,
   )
   return redirectTo(c, '/setup?result=saved')
 }
