@@ -161,8 +161,17 @@ describe('cmb revoke', () => {
       })
     }
     expect([await state(alice), await state(other)]).toEqual(['live', 'live'])
+    for (const command of [['revoke'], ['lock', 'user']])
+      expect(await type([...command, '--user', 'ali ada'])).toMatchObject({
+        code: 2,
+        err: expect.stringContaining(
+          'ali ada is Alice Adams (alice@contoso.example). Nothing was done. Add --yes to do it.',
+        ) as string,
+      })
+    const asked = await type(['revoke', '--user', 'ali ada'], { answer: 'no' })
+    expect([asked.code, await state(alice)]).toEqual([1, 'live'])
     expect((await type(['revoke', '--user', 'alice adams'])).code).toBe(0)
-    expect((await type(['lock', 'user', '--user', 'bob@fabrikam.example'])).code).toBe(0)
+    expect((await type(['lock', 'user', '--user', 'bob fabri', '--yes'])).code).toBe(0)
     expect([await state(alice), await state(other), await state(bob)]).toEqual([
       'ended',
       'live',

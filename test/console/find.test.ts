@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { acknowledgments } from '../../src/operations/acts/acknowledged.ts'
 import { RUNBOOK } from '../../src/operations/console/problems.tsx'
 import { CHECKS } from '../../src/operations/checks/list.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
@@ -229,11 +230,17 @@ describe('the overview', () => {
     const done = await olga.submitTo(page, '/ops/acknowledge')
     expect(done.text).toContain(`${Number(before) - 1} notes`)
     expect(done.text).toMatch(
-      /Acknowledged\. It counts again when its words change\..*1 acknowledged/,
+      /Acknowledged\. It counts again when its words change, or in 30 days\..*1 acknowledged/,
     )
     expect(await rig.store.listAudit({ act: 'problem.acknowledge', limit: 2 })).toMatchObject([
       { target: `problem ${form?.fields.id}`, actor: { id: olga.sub } },
     ])
+    const after = (seconds: number) =>
+      acknowledgments({
+        store: rig.store,
+        clock: { now: () => rig.clock.now() + seconds },
+      })
+    expect([(await after(30 * 86_400 - 60)).length, await after(30 * 86_400)]).toEqual([1, []])
     const unknown = await olga.submitTo(page, '/ops/acknowledge', { id: 'other' })
     expect(unknown.text).toContain('Nothing was acknowledged.')
   })

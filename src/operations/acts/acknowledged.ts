@@ -8,7 +8,7 @@ import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
 
 /**
- * Problems that an operator has acknowledged. They do not count until their words change: a problem
+ * Problems that an operator has acknowledged. They do not count for 30 days, or until their words change: a problem
  * is identified by its check, what was found, and the things that it concerns.
  */
 
@@ -26,9 +26,16 @@ const MOST = 200
 export const problemId = ({ check, found, about }: Found): string =>
   sha256([check, found, ...about].join('\n')).slice(0, 8)
 
-/** Returns the acknowledgments, newest first. */
-export const acknowledgments = async ({ store }: Pick<Deps, 'store'>): Promise<Acknowledgment[]> =>
-  JSON.parse((await store.setting(NAME)) ?? '[]') as Acknowledgment[]
+const SECONDS = 30 * 86_400
+
+/** Returns the acknowledgments that still count, newest first. */
+export async function acknowledgments({
+  store,
+  clock,
+}: Pick<Deps, 'store'> & { clock: Pick<Deps['clock'], 'now'> }): Promise<Acknowledgment[]> {
+  const all = JSON.parse((await store.setting(NAME)) ?? '[]') as Acknowledgment[]
+  return all.filter(({ at }) => at > clock.now() - SECONDS)
+}
 
 /** Acknowledges one of the problems, recorded in the audit log. @throws Problem 404, 409 */
 export async function acknowledgeAs(

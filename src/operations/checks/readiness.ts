@@ -26,7 +26,7 @@ const PART_OF = new Map(
 )
 
 export async function readinessOf(
-  deps: Pick<Deps, 'microsoft' | 'store' | 'clients'>,
+  deps: Pick<Deps, 'microsoft' | 'store' | 'clients' | 'clock'>,
   checks: Checks,
 ): Promise<Readiness> {
   const [findings, known, tenants] = await Promise.all([

@@ -1,5 +1,6 @@
 import { type AnswerTo, CommandFailure, EXIT, type Json, misused } from './broker.ts'
 import {
+  agree,
   CASE_AND_COMMENT,
   type Called,
   FILTER,
@@ -39,9 +40,9 @@ export const USER = [
   option('--tid <tid>', 'by their Microsoft tenant, with --oid'),
   option('--oid <oid>', 'their object id there'),
 ]
-export async function userIn(
-  called: Pick<Called<UserOptions>, 'broker' | 'options'>,
-): Promise<Json> {
+type Naming<O> = Pick<Called<O>, 'broker' | 'context' | 'options'>
+
+export async function userIn(called: Naming<UserOptions>): Promise<Json> {
   const { user, subject, tid, oid } = called.options
   const given = [user, subject, tid ?? oid].filter((one) => one !== undefined).length
   if (given === 1) {
@@ -52,11 +53,25 @@ export async function userIn(
   throw misused('Name the user: --user, --subject, or --tid with --oid.')
 }
 
-/** Returns the sub of the one user whom the words name. @throws CommandFailure if not exactly one */
-export async function subOf({ broker }: Pick<Called, 'broker'>, name: string): Promise<string> {
+/**
+ * Returns the sub of the one user whom the words name. Asks if they are only beginnings of words.
+ * @throws CommandFailure if they name no user or several, or if the user does not agree
+ */
+export async function subOf(
+  { broker, context, options: { yes, dryRun } }: Naming<Agreeing>,
+  name: string,
+): Promise<string> {
   const { users, more_users: more } = await broker.ask('GET /search', { q: name })
   const [only] = users
-  if (only !== undefined && users.length === 1 && !more) return only.sub
+  if (only !== undefined && users.length === 1 && !more) {
+    const { sub, oid, name: whole, username } = only
+    const isWhole = [whole, username, sub, oid].some(
+      (one) => one?.toLowerCase() === name.toLowerCase(),
+    )
+    if (!isWhole && yes !== true && dryRun !== true)
+      await agree(context, `${name} is ${withName(whole ?? undefined, username ?? sub)}.`)
+    return sub
+  }
   throw new CommandFailure(
     EXIT.failed,
     only === undefined
@@ -101,7 +116,7 @@ export const lockCommand = group(
     at: 'POST /locks',
     about: 'Lock a user, also before they have signed in.',
     takes: LOCKING,
-    flags: [...USER, DRY_RUN],
+    flags: [...USER, DRY_RUN, YES],
     members: async (called: Called<UserOptions>) => ({
       target: { kind: 'user', ...(await userIn(called)) },
     }),

@@ -42,7 +42,7 @@ export const revokeCommand = verb({
     option('--tenant <tid>', 'every user of one Microsoft tenant'),
     option('--everything', 'every user, everywhere'),
     option('--dry-run', 'show how many users it would sign out, and change nothing'),
-    option('--yes', 'do not ask (wide revocations ask)'),
+    option('--yes', 'do not ask (wide revocations ask, and --user by beginnings of words)'),
   ],
   members: async (called: Called<RevokeOptions>) => ({ selector: await selectorOf(called) }),
   ask: (send, called) => {

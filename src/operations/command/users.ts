@@ -14,7 +14,7 @@ export const userCommands = group(
       name: 'export',
       about:
         'Print everything that the broker holds about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
-      flags: [...USER, CASE.case_reference, COMMENT],
+      flags: [...USER, CASE.case_reference, COMMENT, YES],
       examples: ['cmb users export --user alice@contoso.com --case DSR-17 > user.json'],
     },
     async ({ context, self, options }) => {
@@ -23,7 +23,7 @@ export const userCommands = group(
       const held: Record<string, Json[]> = {}
       const send = (members: object) => broker.ask('POST /users/export', members)
       let page = await send({
-        ...(await userIn({ broker, options })),
+        ...(await userIn({ broker, context, options })),
         case_reference: reference,
         comment,
       })
@@ -42,7 +42,9 @@ export const userCommands = group(
       comment: COMMENT,
     },
     flags: [...USER, YES],
-    members: (called: Called<UserOptions>) => userIn(called),
+    // The question before the act names the user.
+    members: ({ options, ...called }: Called<UserOptions>) =>
+      userIn({ ...called, options: { ...options, yes: true } }),
     ask: async (send, { context, broker, options: { yes } }) => {
       if (yes !== true) {
         const dry: unknown = await send({ dry_run: true })

@@ -153,7 +153,7 @@ export async function acknowledge(
   return c.redirect(linkOf('/ops', { done: isThere ? 'acknowledged' : 'changed' }), 303)
 }
 export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
-  acknowledged: 'Acknowledged. It counts again when its words change.',
+  acknowledged: 'Acknowledged. It counts again when its words change, or in 30 days.',
   changed: 'The problem has changed or ended. Nothing was acknowledged.',
 }
 

@@ -74,7 +74,7 @@ export const SUMMARIES = {
   'GET /status':
     'Show what is wrong, the worst first, what is up, and which deliveries are pending',
   'POST /problems/:id/acknowledge':
-    'Acknowledge a problem that does not need you now: it counts no more until its words change',
+    'Acknowledge a problem that does not need you now: it counts no more for 30 days, or until its words change',
   'GET /guards': 'List guards, and how far each enforces the log',
   'GET /doctor': 'Run every check, as cmb doctor does',
   'GET /webhooks': 'List webhook endpoints',
