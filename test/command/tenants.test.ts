@@ -316,7 +316,11 @@ describe('cmb doctor', () => {
 
   test('a name from Microsoft that holds control characters reaches the terminal neither in words nor as JSON', async () => {
     const proofAssertedBy = 'Eve\u001b[2J\u009b2J'
-    await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy, proofAssertedAt: 1 } })
+    const mfaProof = 'conditional_access'
+    await rig.store.changeTenant({
+      tid: TENANT,
+      change: { mfaProof, proofAssertedBy, proofAssertedAt: 1 },
+    })
     const [words, json] = [await type(['doctor']), await type(['doctor', '--json'])]
     expect(words.out).toContain('asserted by Eve?[2J?2J')
     for (const { out } of [words, json]) expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)

@@ -124,16 +124,32 @@ async function fromBroker(context: Context, dataDir: string): Promise<Finding[]>
   }
 }
 
-const MARK = { ok: 'ok  ', unknown: '?   ', warning: 'warn', failed: 'FAIL' } as const
+const MARK = { failed: 'FAIL', warning: 'warn', unknown: '?   ' } as const
 
+/**
+ * Returns what is wrong, the worst first, and each subject's good checks in one line. Findings of a
+ * check that differ in what they are about alone are one.
+ */
 function printed(findings: readonly Finding[]): string {
-  const lines = findings
-    .map(
-      (one) =>
-        `${MARK[one.state]}  ${one.about ?? one.check}: ${one.found}\n${one.fix === undefined ? '' : `        -> ${one.fix}\n`}`,
-    )
-    .join('')
-  const count = (state: Finding['state']): number =>
-    findings.filter((one) => one.state === state).length
-  return `${lines}\n${count('ok')} ok, ${count('unknown')} not known, ${count('warning')} warnings, ${count('failed')} failed.\n`
+  const inState = (state: Finding['state']) => findings.filter((one) => one.state === state)
+  const problems = (['failed', 'warning', 'unknown'] as const).flatMap((state) =>
+    [...Map.groupBy(inState(state), ({ check, found, fix }) => [check, found, fix].join('\n'))].map(
+      ([, [one, ...others]]) => {
+        const about = [one, ...others].flatMap((each) => each?.about ?? []).join(', ')
+        return `${MARK[state]}  ${one?.check}${about && ` (${about})`}: ${one?.found}\n${one?.fix === undefined ? '' : `        -> ${one.fix}\n`}`
+      },
+    ),
+  )
+  const good = [...Map.groupBy(inState('ok'), ({ about = 'the broker' }) => about)].map(
+    ([about, its]) => `ok    ${about}: ${its.map(({ check }) => check).join(', ')}\n`,
+  )
+  const counts = ([state, words]: readonly [Finding['state'], string]): string =>
+    `${inState(state).length} ${words}`
+  const sum = [
+    ['failed', 'failed'],
+    ['warning', 'warnings'],
+    ['unknown', 'not known'],
+    ['ok', 'ok'],
+  ] as const
+  return `${problems.join('')}${good.join('')}\n${sum.map(counts).join(', ')}.\n`
 }
