@@ -18,7 +18,8 @@ export type { ConfigProblem, Environment } from './setting.ts'
 export type { SignalIssuer } from './signal-issuers.ts'
 
 export type EntraCredential =
-  | { kind: 'secret'; secret: string }
+  /** `expiresAt`: in epoch seconds, if known. */
+  | { kind: 'secret'; secret: string; expiresAt?: number | undefined }
   | { kind: 'certificate'; file: string }
   | { kind: 'federated'; file: string }
 
@@ -27,8 +28,6 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' |
   opsOrigin: string
   entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
     credential: EntraCredential | undefined
-    /** The expiry of the secret in epoch seconds. */
-    secretExpiresAt?: number | undefined
   }
   look: Omit<Values['look'], keyof typeof IMAGES | 'translationFiles'> & {
     [K in keyof typeof IMAGES]: Image | undefined
@@ -110,7 +109,6 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
       authority: entra.authority,
       simulated: entra.simulated,
       credential,
-      secretExpiresAt: entra.secretExpiresAt,
     },
     signals: { ...ownSignals, issuers },
     look: { ...look, ...images, languages },
@@ -133,10 +131,10 @@ function readImages(read: Reader, look: Values['look']): Pick<Config['look'], ke
 
 function credentialOf(
   read: Reader,
-  { secret, certificateFile, federatedTokenFile }: Values['entra'],
+  { secret, secretExpiresAt, certificateFile, federatedTokenFile }: Values['entra'],
 ): EntraCredential | undefined {
   const found: EntraCredential[] = []
-  if (secret !== undefined) found.push({ kind: 'secret', secret })
+  if (secret !== undefined) found.push({ kind: 'secret', secret, expiresAt: secretExpiresAt })
   if (certificateFile !== undefined) found.push({ kind: 'certificate', file: certificateFile })
   if (federatedTokenFile !== undefined) found.push({ kind: 'federated', file: federatedTokenFile })
   if (found.length > 1) {

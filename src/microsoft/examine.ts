@@ -4,7 +4,6 @@ import { within } from '../runtime/concurrency.ts'
 import { answerOfBody, outcomeOf } from './aadsts.ts'
 import { openApplication } from './application.ts'
 import type { Need } from './asking.ts'
-import type { Connection } from './connection.ts'
 import { createDirectory, type Directory, type Discovery } from './directory.ts'
 import { guidanceFor } from './guidance.ts'
 import { type Candidate, type Examination, MicrosoftRejection } from './interface.ts'
@@ -237,16 +236,14 @@ function rolesOf(token: string | undefined): string[] {
 
 /**
  * Returns when the credential expires (epoch seconds), if known: a certificate contains the date,
- * and the settings may have it for a secret.
+ * and for a secret the settings or /setup may have it.
  */
 export async function credentialEnd({
   connection,
-  config,
-}: Pick<Need, 'connection' | 'config'>): Promise<number | undefined> {
-  const { credential, credentialFrom }: Connection = connection()
+}: Pick<Need, 'connection'>): Promise<number | undefined> {
+  const { credential } = connection()
   if (credential === undefined || credential.kind === 'federated') return undefined
-  if (credential.kind === 'secret')
-    return credentialFrom === 'environment' ? config.entra.secretExpiresAt : undefined
+  if (credential.kind === 'secret') return credential.expiresAt
   try {
     const pem = credential.kind === 'pem' ? credential.pem : await readFile(credential.file, 'utf8')
     return Math.floor(Date.parse(new X509Certificate(pem).validTo) / 1000)

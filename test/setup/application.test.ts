@@ -3,6 +3,7 @@ import { ISSUER, TENANT } from '../rig.ts'
 import {
   ALICE,
   APP_CLIENT_ID,
+  APP_CLIENT_SECRET,
   connect,
   CONTOSO,
   createWorld,
@@ -48,6 +49,7 @@ describe('the application and the first tenant', () => {
     [{ tid: 'contoso' }, 'tenant id is a GUID'],
     [{ tid: '9188040d-6c67-4c5b-b112-36a304b66dad' }, 'personal accounts'],
     [{ client_secret: '' }, 'value of the client secret'],
+    [{ secret_expires: 'next spring' }, 'like 2027-03-31'],
     [{ client_secret: '44444444-4444-4444-8444-444444444444' }, '“Secret ID”'],
     [{ kind: 'pem', certificate: 'nonsense' }, 'in PEM'],
   ])('%j is said in words, and nothing is kept', async (changes, words) => {
@@ -70,6 +72,25 @@ describe('the application and the first tenant', () => {
       clientId: undefined,
       credential: undefined,
     })
+  })
+
+  test('the day on which the secret expires is asked for, shown and changed without the secret', async () => {
+    const world = await createWorld()
+    await connect(world)
+    const { browser, rig } = world
+    const save = async (filled: Record<string, string>) =>
+      browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', filled)
+    expect(await rig.deps.microsoft.credentialEnd()).toBeUndefined()
+    for (const day of ['2027-03-31', '2027-05-01']) {
+      await save({ kind: 'keep', secret_expires: day })
+      const end = (await rig.deps.microsoft.credentialEnd()) ?? 0
+      expect(new Date(end * 1000).toISOString().slice(0, 10)).toBe(day)
+      const form = (await browser.get('/setup/connect')).forms.find(
+        ({ action }) => action === '/setup/connect',
+      )
+      expect(form?.fields.secret_expires).toBe(day)
+    }
+    expect(rig.deps.connection.current().credential).toMatchObject({ secret: APP_CLIENT_SECRET })
   })
 
   test('a tenant that is connected and not yet ready admits no user, though Entra would', async () => {

@@ -141,7 +141,7 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
       ? unknown('A workload identity is renewed by its platform.')
       : unknown(
           'The credential does not say when it expires.',
-          'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
+          'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Enter it at /setup (“Change the application”), or set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
         )
   const days = Math.floor((end - now) / DAY)
   const fix =

@@ -123,6 +123,14 @@ function CredentialFields({
         hint={typed('client_secret') === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
       />
       <TextField
+        label="The day on which the secret expires"
+        name="secret_expires"
+        literal
+        value={typed('secret_expires') ?? dayOf(credential)}
+        placeholder="2027-03-31"
+        hint="Entra shows it beside the secret. The broker warns from 30 days before."
+      />
+      <TextField
         label="Or private key and certificate, in PEM"
         name="certificate"
         literal
@@ -132,6 +140,11 @@ function CredentialFields({
     </>
   )
 }
+
+const dayOf = (credential: Current['credential']): string | undefined =>
+  credential?.kind === 'secret' && credential.expiresAt !== undefined
+    ? new Date(credential.expiresAt * 1000).toISOString().slice(0, 10)
+    : undefined
 
 const TenantFields = ({ typed }: { typed: Typed }) => (
   <>

@@ -1,3 +1,4 @@
+import { SETTINGS } from '../../config/settings.ts'
 import { problemOfPem } from '../../microsoft/administration.ts'
 import type { Candidate } from '../../microsoft/interface.ts'
 import { readTenantId } from '../../microsoft/tenants.ts'
@@ -9,7 +10,9 @@ import type { SetupRequest } from './frame.tsx'
  * Entra before they are saved.
  */
 
-type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
+type Kept =
+  | { kind: 'secret'; secret: string; expiresAt: number | undefined }
+  | { kind: 'pem'; pem: string }
 interface Problem {
   problem: string
 }
@@ -80,7 +83,14 @@ function readCredential(
   const { credential, credentialFrom } = deps.connection.current()
   if (credentialFrom === 'environment') return { kept: undefined }
   const kind = form.get('kind')
-  if (kind === 'keep' && credential !== undefined) return { kept: undefined }
+  const day = (form.get('secret_expires') ?? '').trim()
+  const { data: expiresAt } = SETTINGS.entra.secretExpiresAt.schema.safeParse(day)
+  if (day !== '' && expiresAt === undefined)
+    return { problem: 'Write the day on which the secret expires like 2027-03-31.' }
+  if (kind === 'keep' && credential !== undefined)
+    return {
+      kept: credential.kind === 'secret' && expiresAt ? { ...credential, expiresAt } : undefined,
+    }
   if (kind === 'pem') {
     const pem = (form.get('certificate') ?? '').trim()
     const problem = problemOfPem(pem, now * 1000)
@@ -93,5 +103,5 @@ function readCredential(
     return {
       problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.',
     }
-  return { kept: { kind: 'secret', secret } }
+  return { kept: { kind: 'secret', secret, expiresAt } }
 }
