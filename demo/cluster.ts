@@ -67,7 +67,13 @@ export async function startCluster(input: ClusterInput): Promise<Cluster> {
       BROKER_DATA_DIR: data,
     }
     const broker = await runBroker(
-      { ...environment, BROKER_TRUSTED_PROXIES: '127.0.0.1/32', ...store, ...own },
+      {
+        ...environment,
+        BROKER_TRUSTED_PROXIES: '127.0.0.1/32',
+        BROKER_OPS_ORIGIN: localhost(ports.ops),
+        ...store,
+        ...own,
+      },
       onLine,
     )
     add(() => broker.stop())
@@ -121,6 +127,12 @@ function placesOf(dir: DemoDirectory, ports: DemoPorts) {
   ]
 }
 
+/** The settings of a Postgres that keeps the store. Jobs of the queue may be lost, revocations not. */
+const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'].flatMap((name) => [
+  '-c',
+  `${name}=on`,
+])
+
 /** Starts the embedded Postgres that the queue falls back to, with one empty database. */
 async function startOwnPostgres(input: {
   dir: string
@@ -130,7 +142,7 @@ async function startOwnPostgres(input: {
   const { dir, database, log } = input
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const { server, temporary } = await placePostgres(dir, database)
-  const running = await keepRunning(server, log)
+  const running = await keepRunning({ ...server, args: [...server.args, ...DURABLE] }, log)
   return {
     address: server.address,
     async close() {

@@ -345,8 +345,8 @@ describe('what the pages show', () => {
       [
         'deliveries',
         'state=pending',
-        'Instance,Revocation,State,',
-        'Case Manager Sydney,1,pending,',
+        'Instance,Settled,Address,Revocation,State,',
+        'Case Manager Sydney,,https://.*,1,pending,0,',
       ],
       ['audit', 'act=console.sign_in', 'Number,When,Who,', `\\d+,${time},Olga Operator,`],
     ] as const) {

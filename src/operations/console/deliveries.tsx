@@ -68,6 +68,10 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   },
   columns: (request) => [
     ...deliveryColumns(request),
+    ['Revocation', ({ seq }) => (seq === undefined ? '' : revocationLink(seq)), ({ seq }) => seq],
+    ['State', undefined, ({ state }) => state],
+    ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
+    ['Last answer', (one) => lastAnswer(one) ?? ''],
     timeColumn(request, 'Next attempt', ({ nextAttemptAtMs }) => nextAttemptAtMs),
     ['Act', (one) => <Acts request={request} delivery={one} />, false],
     ['ID', undefined, ({ id }) => id],
@@ -100,15 +104,7 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
 export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
   ['Instance', ({ clientId }) => nameOf(request.deps, clientId)],
   ['Session', (one) => whoseOf(request, one), false],
-  ['Revocation', ({ seq }) => (seq === undefined ? '' : revocationLink(seq)), ({ seq }) => seq],
-  [
-    'State',
-    ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>,
-    ({ state }) => state,
-  ],
   timeColumn(request, 'Settled', ({ settledAtMs }) => settledAtMs),
-  ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
-  ['Last answer', (one) => lastAnswer(one) ?? ''],
   ['Address', (one) => <span class="small">{addressOf(one)}</span>, addressOf],
 ]
 

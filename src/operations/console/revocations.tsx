@@ -22,6 +22,7 @@ import {
   nameOf,
   REASON,
   span,
+  STATE,
   when,
 } from './format.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
@@ -223,7 +224,8 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
     label: 'Deliveries',
     columns: [
       ...deliveryColumns(request),
-      ['Each attempt', async ({ id }) => (await deps.store.attemptsOf(id)).map(attemptOf)],
+      ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
+      ['Attempts', async ({ id }) => (await deps.store.attemptsOf(id)).map(attemptOf)],
     ],
     entries: shown.toSorted((a, b) =>
       nameOf(deps, a.clientId).localeCompare(nameOf(deps, b.clientId)),
