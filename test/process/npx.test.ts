@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { COMPILED, prepareBroker, until } from './broker-process.ts'
@@ -47,4 +48,35 @@ test('npx @case-manager/guard runs in a clone that is built, without the registr
   })
   expect(run.stdout).toContain('--issuer')
   expect(run.status).toBe(0)
+})
+
+test.each([
+  ['YAML', 'client_name: Reports\nredirect_uris: [https://reports.example/callback]\n'],
+  ['JSON', '{"client_name":"Reports","redirect_uris":["https://reports.example/callback"]}'],
+])('the built command registers a client from a file in %s', async (_, input) => {
+  const { broker, dispose } = await prepareBroker()
+  onTestFinished(dispose)
+  await broker.start()
+  const added = spawnSync(
+    process.execPath,
+    [join(ROOT, 'scripts/cmb.mjs'), 'clients', 'add', 'reports', '--metadata', '-', '--json'],
+    { env: { PATH: process.env.PATH ?? '', ...COMPILED, ...broker.env }, input, encoding: 'utf8' },
+  )
+  expect(added.stderr).toBe('')
+  expect(JSON.parse(added.stdout)).toMatchObject({ client_name: 'Reports' })
+})
+
+test('each part of the bundle that is loaded later exports the names that are taken from it', () => {
+  const chunks = join(ROOT, 'dist/chunks')
+  const read = (name: string) => readFileSync(join(chunks, name), 'utf8')
+  const taken = readdirSync(chunks)
+    .filter((name) => name.endsWith('.js'))
+    .flatMap((name) => [...read(name).matchAll(/\{([^{}]*)\} = await import\("\.\/(.*?)"\)/g)])
+    .flatMap(([, names = '', from = '']) =>
+      names.split(',').map((each) => [from, each.split(':')[0]?.trim() ?? ''] as const),
+    )
+  expect(taken.length).toBeGreaterThan(10)
+  const exported = (from: string) => /\nexport (?:\{[^}]*\}|default )/.exec(read(from))?.[0] ?? ''
+  const lacking = taken.filter(([from, name]) => !new RegExp(`\\b${name}\\b`).test(exported(from)))
+  expect(lacking).toEqual([])
 })

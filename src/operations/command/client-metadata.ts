@@ -52,10 +52,11 @@ export async function fromFile({ context, options: { metadata: file } }: Called<
       : await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) =>
           Promise.reject(unusable(`it cannot be read (${error.code ?? 'error'}).`)),
         )
-  const { parse } = await import('yaml')
+  // In the bundle, a CommonJS package has only the default export.
+  const { default: yaml } = await import('yaml')
   let value: unknown
   try {
-    value = parse(text)
+    value = yaml.parse(text)
   } catch (error) {
     throw unusable(`it is neither JSON nor YAML: ${error instanceof Error ? error.message : ''}`)
   }
