@@ -2,18 +2,20 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatefulSet } from 'kubernetes-types/apps/v1.js'
 import type { ConfigMap, Service } from 'kubernetes-types/core/v1.js'
-import type { NetworkPolicy } from 'kubernetes-types/networking/v1.js'
+import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.js'
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js'
 import { parseAllDocuments } from 'yaml'
 import { expect } from 'vitest'
 import { ROOT } from './markdown.ts'
 
 /**
- * The resources of deploy/kubernetes/broker.yaml, in the YAML 1.1 that kubectl reads: 0440 is
+ * The resources of deploy/kubernetes, in the YAML 1.1 that kubectl reads: 0440 is
  * octal.
  */
-type Resource = ConfigMap | StatefulSet | Service | NetworkPolicy | PodDisruptionBudget
-export const MANIFEST = readFileSync(join(ROOT, 'deploy/kubernetes/broker.yaml'), 'utf8')
+type Resource = ConfigMap | StatefulSet | Service | Ingress | NetworkPolicy | PodDisruptionBudget
+export const MANIFEST = ['broker', 'ingress']
+  .map((name) => readFileSync(join(ROOT, `deploy/kubernetes/${name}.yaml`), 'utf8'))
+  .join('---\n')
 export const RESOURCES = parseAllDocuments(MANIFEST, { version: '1.1' }).map(
   (document) => document.toJS() as Resource,
 )

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Service } from 'kubernetes-types/core/v1.js'
+import type { Ingress } from 'kubernetes-types/networking/v1.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
@@ -47,7 +48,7 @@ describe('deploy/broker.service', () => {
     })
 })
 
-describe('deploy/kubernetes/broker.yaml', () => {
+describe('deploy/kubernetes', () => {
   const set = resource('StatefulSet').spec ?? expect.fail('The StatefulSet is empty.')
   const settings = resource('ConfigMap').data ?? {}
   const [broker = expect.fail('The pod has no broker.')] = POD.containers
@@ -113,6 +114,23 @@ describe('deploy/kubernetes/broker.yaml', () => {
       ['broker-ops', ['ops']],
     ])
     expect(set.serviceName).toBe('broker-ops')
+  })
+
+  test('leads the public and the operators’ address to a Service each, and holds event streams open', () => {
+    const ingresses = RESOURCES.filter((one): one is Ingress => one.kind === 'Ingress')
+    const paths = ingresses.flatMap(({ spec }) => spec?.rules?.[0]?.http?.paths ?? [])
+    expect(paths.map(({ backend: { service } }) => [service?.name, service?.port?.name])).toEqual([
+      ['broker', 'public'],
+      ['broker-ops', 'ops'],
+    ])
+    for (const { metadata, spec } of ingresses) {
+      const settings = Object.values(metadata?.annotations ?? {})
+      expect([settings, spec?.tls?.[0]?.hosts]).toEqual([
+        ['75', 'off', 'off'],
+        [spec?.rules?.[0]?.host],
+      ])
+    }
+    expect(ingresses[0]?.spec?.rules?.[0]?.host).toBe(new URL(settings.BROKER_ISSUER ?? '').host)
   })
 
   test('gives the owner of the tables to the migration alone, and the broker a directory that fsGroup does not open', () => {
