@@ -314,6 +314,7 @@ describe('lists are narrowed', () => {
       [`user ${tid} ${oid}`, /lock Carol /],
     ] as const)
       expect(await audit(new URLSearchParams({ target }).toString())).toMatch(acts)
+    expect(await audit('since=garbage')).toContain('garbage is no time')
     expect(await audit('target=nina')).toContain('No user, client or tenant is called nina.')
     expect(await audit('target=user+x')).toContain('No entry matches.')
     expect((await olga.get('/ops/audit.csv?actor=nina')).status).toBe(422)

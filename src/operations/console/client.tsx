@@ -24,7 +24,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
   const client = deps.clients.find(clientId)
   const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
   if (client === undefined && now === undefined)
-    return nothingHere(request, 'No client of that ID is registered.', '/clients')
+    return nothingHere(request, 'No instance of that ID is registered.', '/clients')
   const lock = now?.lock
   const nowMs = deps.clock.nowMs()
   return consolePage(
@@ -55,10 +55,10 @@ const More = ({
   <Panel title="More">
     <ul class="bullets">
       <li>
-        <a href={linkOf('/ops/deliveries', { client: clientId })}>Deliveries to this client</a>
+        <a href={linkOf('/ops/deliveries', { client: clientId })}>Deliveries to this instance</a>
       </li>
       <li>
-        <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this client</a>
+        <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this instance</a>
       </li>
       <li>
         <a href={linkOf('/ops/sessions', { client: clientId })}>

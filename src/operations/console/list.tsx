@@ -223,13 +223,27 @@ export const PERIOD: readonly Field[] = [
 ]
 const SHAPE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
 
-/** Returns the time of a filter field in epoch seconds, or undefined if the field holds no time. */
+/** Returns a time in epoch seconds, NaN if the text is none, or undefined for no text. */
+function timeIn(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const zoned = text.length === 10 ? `${text}T00:00Z` : `${text}Z`
+  return SHAPE.test(text) ? Math.floor(Date.parse(zoned) / 1000) : Number.NaN
+}
+
+/**
+ * Returns the time of a filter field in epoch seconds.
+ * @throws Problem if the field holds no time
+ */
 export function momentOf(request: ConsoleRequest, name: string): number | undefined {
-  const value = asked(request, name) ?? ''
-  const at = SHAPE.test(value)
-    ? Date.parse(value.length === 10 ? `${value}T00:00Z` : `${value}Z`)
-    : Number.NaN
-  return Number.isNaN(at) ? undefined : Math.floor(at / 1000)
+  const text = asked(request, name)
+  const at = timeIn(text)
+  if (Number.isNaN(at))
+    throw new Problem(
+      422,
+      'The filter has no time',
+      `${text} is no time, such as 2026-11-24T09:00.`,
+    )
+  return at
 }
 
 function FilterField({ request, field }: { request: ConsoleRequest; field: Field }) {
@@ -247,7 +261,7 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
     )
   if (!('moment' in kind))
     return <SelectField name={name} label={label} options={kind} chosen={asked(request, name)} />
-  const at = momentOf(request, name)
+  const at = timeIn(asked(request, name))
   return (
     <div class="field">
       <label for={name}>{label}</label>
@@ -255,7 +269,7 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
         id={name}
         name={name}
         type="datetime-local"
-        value={at === undefined ? undefined : new Date(at * 1000).toISOString().slice(0, 16)}
+        value={at ? new Date(at * 1000).toISOString().slice(0, 16) : undefined}
       />
     </div>
   )
