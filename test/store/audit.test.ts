@@ -94,6 +94,24 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     expect(await b.store.listAudit({ actorId, act: 'none', limit: 9 })).toEqual([])
   })
 
+  test('a target with two names is found by both, page by page, with the other filters', async () => {
+    const b = await open()
+    const ids: number[] = []
+    for (const target of ['subject u_1', 'user t o', 'client x', 'user t o'])
+      ids.push(await b.store.appendAudit({ ...ANN, act: `act${ids.length}`, target }))
+    const found = async (how: object) =>
+      (
+        await b.store.listAudit({ target: 'subject u_1', orTarget: 'user t o', limit: 2, ...how })
+      ).map(({ id }) => ids.indexOf(id))
+    expect([
+      await found({}),
+      await found({ before: ids[1] }),
+      await found({ after: 0 }),
+      await found({ act: 'act1' }),
+      await found({ orTarget: undefined }),
+    ]).toEqual([[3, 1], [0], [0, 1], [1], [0]])
+  })
+
   test('a page of a search looks at a bounded number of entries, in either direction, and says how far it came', async () => {
     const b = await open()
     const ids: number[] = []
