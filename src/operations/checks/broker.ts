@@ -39,7 +39,6 @@ export const brokerChecks: readonly Check[] = [
   },
   {
     id: 'brokers',
-    question: 'Does every broker and worker send its heartbeat?',
     severity: 'ticket',
     names: true,
     look: brokers,

@@ -3,12 +3,10 @@ import type { Deps } from '../deps.ts'
 import type { Examination } from '../../microsoft/interface.ts'
 import type { Found } from './finding.ts'
 
-/** One check: its question, cost, severity and function. `list.ts` has all checks. */
+/** One check: its cost, severity and function. `list.ts` has all checks. */
 export interface Check {
   /** The label `check` of broker_check_findings. It never changes. */
   id: string
-  /** The question on /setup/checks, which leaves out a check without one. */
-  question?: string
   /**
    * Default: the check is cheap and runs each time. `everySeconds`: the result is kept, because the
    * check calls another system; with `background` only `cmb doctor` waits for a slow one.

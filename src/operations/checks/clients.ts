@@ -1,16 +1,11 @@
 import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
-import {
-  healthOf,
-  type InstanceNow,
-  instancesNow,
-  isWatched,
-  type Trouble,
-} from '../acts/instances.ts'
+import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
-import { type Failure, type FailureCause, failureOf } from '../../outbox/attempt.ts'
+import { type Failure, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
+import { FIX, HELP } from './texts/fixes.ts'
 
 /**
  * Checks of clients: undelivered messages, and whether the broker reaches their addresses. It sends
@@ -110,19 +105,6 @@ async function instances({ deps }: Looking): Promise<Found[]> {
   return [...found, ok(`${good} of ${all.length} instances get their revocations.`)]
 }
 
-const RESTORE = 'Start the instance, or correct its logout address.'
-/** The remedy for each trouble, and the section of docs/runbook.md that helps. */
-const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
-  down: [RESTORE, 'an-instance-is-down'],
-  failed: [RESTORE, 'an-instance-is-down'],
-  rejects: ['Correct its issuer, client id or clock.', 'an-instance-rejects-logout-tokens'],
-  unreached: [
-    'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
-    'a-guard-is-outdated-or-gone',
-  ],
-  unguarded: ['Start its guards. cmb guards shows them.', 'a-guard-is-outdated-or-gone'],
-}
-
 /** Returns the problem of an instance: its cause, what follows from it, and what to do. */
 function problemOf(one: InstanceNow): Found[] {
   const { clientId: id, name, guards, counts, tokenSeconds, targets } = one
@@ -184,20 +166,6 @@ async function get(
   } catch (error) {
     return { problem: failureOf(error) }
   }
-}
-
-const FIX: Record<FailureCause, string> = {
-  connection_refused:
-    'Start the instance, or correct the port of its registered address or the firewall.',
-  dns: 'Correct the host name in its registered address, or the DNS record of the host name.',
-  timeout:
-    'Check whether the instance is overloaded, and whether a firewall drops connections of the broker.',
-  certificate:
-    'Renew the certificate of the instance, and serve it with its intermediate certificates. If a certificate authority of your own signed it, start the broker with NODE_EXTRA_CA_CERTS (docs/configuration.md).',
-  connection_lost:
-    'Look at the log of the instance and of the proxy in front of it: one of them closes the connection.',
-  address_not_allowed: 'Register an address that the broker may call.',
-  other: 'Look at the log of the instance, then correct its registered address.',
 }
 
 async function logoutAddress(deps: Deps, uri: string): Promise<Found> {

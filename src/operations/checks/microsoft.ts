@@ -7,6 +7,7 @@ import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../m
 import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
+import { NEEDED_FOR } from './texts/fixes.ts'
 
 /**
  * Checks of the connection to Microsoft, and for each tenant whether users can sign in and what
@@ -27,14 +28,12 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 'credential-expiry',
-    question: 'Does the credential expire soon?',
     cost: { everySeconds: 60 },
     severity: 'ticket',
     look: credentialExpiry,
   },
   {
     id: 'microsoft',
-    question: 'Can Microsoft be reached?',
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
@@ -42,14 +41,12 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 'clock',
-    question: 'Do the clocks agree?',
     cost: ASKED,
     severity: 'page',
     look: clocks,
   },
   {
     id: 'credential',
-    question: 'Does Entra accept the broker’s credential?',
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
@@ -57,7 +54,6 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 'registration',
-    question: 'Does Entra’s sign-in page accept the broker’s request?',
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
@@ -70,44 +66,36 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 'consent',
-    question: 'Has the tenant consented?',
     ofTenant: consent,
   },
   {
     id: 'mfa-proof',
-    question: 'Is MFA proved?',
     look: mfaProofs,
   },
   {
     id: 're-entry',
-    question: 'Is periodic re-entry of password and MFA enforced?',
     ofTenant: reEntry,
   },
   {
     id: 'fresh-sign-in',
-    question: 'Is a fresh sign-in demanded after a revocation?',
     ofTenant: freshSignIn,
   },
   {
     id: 'federated-domains',
-    question: 'Do federated domains ask for the password again?',
     cost: { everySeconds: 3600, background: true },
     ofTenant: federatedDomains,
   },
   {
     id: 'optional-claims',
-    question: 'Do the optional claims arrive?',
     ofTenant: claims,
   },
   {
     id: 'graph-permission',
-    question: 'Does the broker hold Graph’s permission?',
     cost: ASKED,
     ofTenant: permission,
   },
   {
     id: 'graph-subscription',
-    question: 'Does Graph notify the broker of changes?',
     severity: 'ticket',
     ofTenant: subscription,
   },
@@ -334,18 +322,6 @@ function mfaProof(row: Tenant, page: string): Found {
       `An administrator of the tenant asserts it by the link at ${page}`,
     )
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
-}
-
-/**
- * The effect of each claim that the sign-in of the tenant's administrator did not bring. `acrs` is
- * left out: the broker requests it by name, and the page that asserts the proof shows whether it
- * came.
- */
-const NEEDED_FOR: Readonly<Record<string, string>> = {
-  sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
-  login_hint: 'without it, Microsoft asks at sign-out which account to sign out',
-  auth_time: 'without it, no user can prove a fresh sign-in, which the console requires too',
-  email: 'without it, instances get no email address',
 }
 
 async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {

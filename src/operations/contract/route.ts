@@ -7,6 +7,7 @@ import { type Answer, type Content, described } from '../../protocol/described.t
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
+import { REJECTIONS } from './texts/rejections.ts'
 import { SUMMARIES } from './texts/summaries.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
@@ -70,17 +71,6 @@ interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodTyp
   record: Recording
 }
 
-const REJECTIONS: Readonly<Record<number, string>> = {
-  400: 'The request is not what this document describes; `problems` lists every problem.',
-  401: 'The access token is missing, expired or revoked.',
-  403: 'The access token’s scope does not allow this.',
-  404: 'Not found.',
-  409: 'The present state does not allow this; the detail says why.',
-  413: 'The body is too large.',
-  415: 'The body is not JSON.',
-  422: 'The request is well formed, but a rule rejects it; `problems` lists every problem.',
-  503: 'The store cannot commit. Nothing was changed.',
-}
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
 
 const rejections = (statuses: readonly number[]): Record<number, Answer> =>

@@ -13,27 +13,12 @@ import { TextField } from '../../pages/fields.tsx'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import { resultOf } from './results.tsx'
 import { Links } from './steps.tsx'
+import { IMAGE_LABELS, LABELS } from './texts/branding.ts'
 import { RESULTS } from './texts/results.ts'
 
 /** The branding of the organization: names, links, colors and images. */
 
 export const BRANDING = '/setup/branding'
-
-const LABELS: Record<BrandText, string> = {
-  product: 'Product name',
-  organization: 'Organization',
-  accent: 'Color of buttons and links',
-  background: 'Background of users’ pages',
-  support: 'Help: a mailto:, tel: or https address',
-  privacy: 'Privacy statement',
-  terms: 'Terms of use',
-  accessibility: 'Accessibility statement',
-}
-const IMAGE_LABELS: Record<BrandImage, string> = {
-  logo: 'Logo',
-  darkLogo: 'Logo for dark pages',
-  icon: 'Icon of the browser’s tab',
-}
 
 /** The entered texts of a rejected form, and their problems. */
 interface Typed {

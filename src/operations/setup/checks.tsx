@@ -1,5 +1,5 @@
 import type { Finding } from '../checks/finding.ts'
-import { CHECKS } from '../checks/list.ts'
+import { QUESTIONS } from '../checks/texts/questions.ts'
 import { Answer } from '../../pages/components.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { allSeen } from './seen.ts'
@@ -11,13 +11,12 @@ import type { StepResult } from './texts/results.ts'
  * changes nothing.
  */
 
-const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))
 const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
 
 export async function checksPage(request: SetupRequest): Promise<Response> {
   const [tenants, findings] = await Promise.all([
     allSeen(request.deps.store),
-    request.checks.look({ fresh: true, which: ({ question }) => question !== undefined }),
+    request.checks.look({ fresh: true, which: ({ id }) => id in QUESTIONS }),
   ])
   return setupPage(
     request,
@@ -48,7 +47,7 @@ function headline(findings: readonly Finding[]): StepResult {
 export const Findings = ({ findings }: { findings: readonly Finding[] }) => (
   <>
     {findings.map(({ check, state, found, fix }) => (
-      <Answer question={QUESTION.get(check) ?? check} is={ANSWER[state]}>
+      <Answer question={QUESTIONS[check] ?? check} is={ANSWER[state]}>
         <p>{found}</p>
         {fix === undefined ? null : <p class="soft">{fix}</p>}
       </Answer>
