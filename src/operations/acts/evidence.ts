@@ -53,17 +53,11 @@ export function evidenceOf(deps: EvidenceDeps, one: LoggedRevocation): AsyncGene
  */
 export async function auditRange(
   { store }: Pick<Deps, 'store'>,
-  asked: {
-    fromId?: number | undefined
-    toId?: number | undefined
-    sinceMs?: number | undefined
-    untilMs?: number | undefined
-  },
+  period: { sinceMs?: number | undefined; untilMs?: number | undefined },
 ): Promise<Stretch | undefined> {
-  const { fromId = 1, toId, sinceMs, untilMs } = asked
   const [[first], [last]] = await Promise.all([
-    store.listAudit({ after: fromId - 1, sinceMs, untilMs, limit: 1 }),
-    store.listAudit({ before: toId && toId + 1, sinceMs, untilMs, limit: 1 }),
+    store.listAudit({ after: 0, ...period, limit: 1 }),
+    store.listAudit({ ...period, limit: 1 }),
   ])
   return first === undefined || last === undefined || first.id > last.id
     ? undefined

@@ -9,16 +9,14 @@ import {
 } from '../acts/evidence-file.ts'
 import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
 import { readPast } from './moment.ts'
-import { group, local, option, type Context } from './context.ts'
+import { group, local, option, period, type Context } from './context.ts'
 import { lines, time } from './show.ts'
 
 interface Asked {
   revocation?: string
   audit?: boolean
-  from?: string
-  to?: string
-  since?: number
-  until?: number
+  from?: number
+  to?: number
 }
 
 /**
@@ -35,19 +33,12 @@ export const evidenceCommands = group(
         'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and its receipt; of the audit log, its entries and the outcome of each act.',
       flags: [
         option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
-        option('--audit', 'the audit log: all of it, or the range that the next four options name'),
-        option('--from <id>', 'its first entry, by number'),
-        option('--to <id>', 'its last entry, by number'),
-        option(
-          '--since <time>',
-          'entries from this time on: 2026-11-01 or 2026-11-01T08:00:00Z',
-        ).argParser(readPast),
-        option('--until <time>', 'entries before this time').argParser(readPast),
+        option('--audit', 'the audit log: all of it, or the period that --from and --to name'),
+        ...period((text) => readPast(text) * 1000),
       ],
       examples: [
         'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
-        'cmb evidence export --audit --since 2026-11-01 --until 2026-12-01 > audit-2026-11.jsonl',
-        'cmb evidence export --audit --from 1200 --to 1300 > audit-1200.jsonl',
+        'cmb evidence export --audit --from 2026-11-01 --to 2026-12-01 > audit-2026-11.jsonl',
       ],
     },
     async ({ context, self, options }) => {
@@ -72,22 +63,15 @@ export const evidenceCommands = group(
   ),
 )
 
-function evidencePath({ revocation, audit, from, to, since, until }: Asked): string {
-  const ranged = [from, to, since, until].some((one) => one !== undefined)
-  if (revocation !== undefined && !ranged)
+function evidencePath({ revocation, audit, from, to }: Asked): string {
+  if (revocation !== undefined && from === undefined && to === undefined)
     return `/revocations/${encodeURIComponent(revocation)}/evidence`
   if (audit !== true || revocation !== undefined)
     throw new CommandFailure(
       EXIT.usage,
-      'Name what to export: --revocation <seq>; or --audit, with --from, --to, --since and --until as you need them.',
+      'Name what to export: --revocation <seq>; or --audit, with --from and --to as you need them.',
     )
-  const [, path] = requestOf('GET /audit/evidence', {
-    from_id: from,
-    to_id: to,
-    since_ms: since && since * 1000,
-    until_ms: until && until * 1000,
-  })
-  return path
+  return requestOf('GET /audit/evidence', { since_ms: from, until_ms: to })[1]
 }
 
 async function verify(

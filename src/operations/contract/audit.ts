@@ -58,11 +58,7 @@ export const auditRoutes = [
     'GET /audit/evidence',
     {
       id: 'readAuditEvidence',
-      query: z.strictObject({
-        from_id: entryNumber.optional(),
-        to_id: entryNumber.optional(),
-        ...period,
-      }),
+      query: z.strictObject(period),
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
       rejects: [404],
     },

@@ -5,7 +5,6 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   audience: 'https://sydney.case-manager.example',
   backchannel_logout_uri: 'https://sydney.case-manager.example/oidc/backchannel-logout',
   case_reference: 'INC-4711',
-  client_id: 'sydney',
   client_name: 'Case Manager Sydney',
   comment: 'laptop stolen',
   endpoint_url: 'https://receiver.example/events',
