@@ -23,7 +23,8 @@ def token_of(authorization: str | None) -> str | None:
 
 class Middleware(Generic[App]):
     """
-    :param public: paths without a token. One that ends with a slash covers all that is below it
+    :param public: paths without a token. One that ends with a slash covers all that is below it, but "/" is the home
+        page alone
     :param logout: the path at which the broker posts logout tokens
     :param scopes: the scopes that every token must have
     """
@@ -35,7 +36,7 @@ class Middleware(Generic[App]):
         self._public, self._scopes = tuple(public), tuple(scopes)
 
     def _is_public(self, path: str) -> bool:
-        return any(path == one or (one.endswith("/") and path.startswith(one)) for one in self._public)
+        return path in self._public or any(one[1:].endswith("/") and path.startswith(one) for one in self._public)
 
 
 NOT_POSTED: Answer = 405, {"allow": "POST"}, b""

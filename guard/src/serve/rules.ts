@@ -65,7 +65,10 @@ export function fold(path: string): string {
 export interface Rule {
   /** The path as written: exact, or with everything below it (`/api/*`). */
   path: string
-  /** The path as written, without `/*`. A public rule matches only this. */
+  /**
+   * The path as written, without `/*`: empty where the rule covers every path. A public rule matches
+   * only this.
+   */
   written: string
   /** The folded form of `written`. */
   base: string
@@ -135,7 +138,7 @@ function isNamed({ hosts, methods }: Rule, asked: Asked): boolean {
 }
 
 const covers = ({ below }: Rule, base: string, path: string): boolean =>
-  path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
+  path === base || (below && path.startsWith(base) && path[base.length] === '/')
 
 /**
  * The start of a suffix that does not continue the word: `/admin.json` (Rails, Spring), `/admin.`,
@@ -145,7 +148,7 @@ const SUFFIX = /^[^\p{L}\p{N}_~/-]/u
 
 /** Returns whether an application may take the path for the rule's own. */
 const isAlias = ({ base }: Rule, path: string): boolean =>
-  base !== '/' && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
+  base.length > 1 && path.startsWith(base) && SUFFIX.test(path.slice(base.length))
 
 export interface Lack {
   what: 'scope' | 'role' | 'audience'
@@ -257,7 +260,7 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
   if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
     say('public', 'a public rule has no scope, any_role or audience')
   const below = typeof path === 'string' && path.endsWith('/*')
-  const written = below ? path.slice(0, -2) || '/' : String(path)
+  const written = below ? path.slice(0, -2) : String(path)
   return {
     path: String(path),
     written,

@@ -9,11 +9,22 @@ from case_manager_guard import Guard, covers
 from case_manager_guard import asgi, wsgi
 
 
+def say(message):
+    """Writes a line at once: the guard's threads write too, and print() writes the end of a line apart."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
 def revoked(revocation):
-    print(json.dumps({"revoked": covers(revocation, {"sid": "s_1", "rev": 1})}), flush=True)
+    say({"revoked": covers(revocation, {"sid": "s_1", "rev": 1})})
 
 
 options = json.loads(sys.stdin.readline())
+PROTECTION = {
+    "public": options.pop("public", ["/open", "/assets/"]),
+    "logout": "/logout",
+    "scopes": options.pop("scopes", []),
+}
 guard = Guard(**options, on_revocation=revoked)
 guard.start()
 
@@ -31,7 +42,6 @@ async def asgi_app(scope, receive, send):
     await send({"type": "http.response.body", "body": str(claims.get("sub")).encode()})
 
 
-PROTECTION = {"public": ["/open", "/assets/"], "logout": "/logout", "scopes": options.pop("scopes", [])}
 by_wsgi = wsgi.GuardMiddleware(wsgi_app, guard, **PROTECTION)
 by_asgi = asgi.GuardMiddleware(asgi_app, guard, **PROTECTION)
 
@@ -87,4 +97,4 @@ def ask_in_child(request):
 for line in sys.stdin:
     request = json.loads(line)
     ask = {"wsgi": ask_wsgi, "asgi": ask_asgi, "child": ask_in_child}[request["by"]]
-    print(json.dumps(ask(request)), flush=True)
+    say(ask(request))

@@ -20,7 +20,7 @@ interface Answer {
   last?: number
 }
 
-async function application() {
+async function application(more: object = {}) {
   const clock = new TestClock()
   clock.set(Date.now() / 1000 - START)
   const broker = await startBroker(clock)
@@ -43,6 +43,7 @@ async function application() {
     client_secret: CLIENT.clientSecret,
     audience: 'https://sydney.example',
     guard: 'python-1',
+    ...more,
   })
   let asked = 0
   const ask = async (request: object): Promise<Answer> => {
@@ -83,6 +84,13 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
       expect(revoked).toEqual([true])
     },
   )
+
+  test.each(['wsgi', 'asgi'])('%s: / as a public path is the home page alone', async (by) => {
+    const { ask } = await application({ public: ['/'] })
+    expect(await ask({ by, path: '/' })).toMatchObject({ status: 200 })
+    for (const path of ['/api/cases', '/open', '//'])
+      expect([path, (await ask({ by, path })).status]).toEqual([path, 401])
+  })
 
   test('a WebSocket without a valid token is closed before it is accepted', async () => {
     const { ask, authorization } = await application()

@@ -116,6 +116,18 @@ describe('which rules decide', () => {
     expect(ruling([{ path: '/a/', public: true }, { path: '/*' }], { path: '/a/' })).toBe('public')
   })
 
+  test('the public path / is the home page alone, also beside a rule for every path', () => {
+    const home = { path: '/', public: true }
+    expect(ruling([home], { path: '/' })).toBe('public')
+    expect(ruling([home, { path: '/*' }], { path: '/' })).toBe('public')
+    for (const path of ['/api/cases', '/index.html', '/.', '/ ', '/;x']) {
+      expect([path, ruling([home], { path })]).toEqual([path, 'none'])
+      expect([path, ruling([home, { path: '/*' }], { path })]).toEqual([path, '/*'])
+    }
+    expect(ruling([home, { path: '/' }], { path: '/' })).toBe('/')
+    expect(ruling([{ path: '/*', public: true }, { path: '/' }], { path: '/' })).toBe('/')
+  })
+
   test('a rule for GET covers HEAD, and no other method', () => {
     expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'HEAD' })).toBe('/a')
     expect(ruling([{ path: '/a', methods: ['GET'] }], { path: '/a', method: 'OPTIONS' })).toBe(
@@ -145,7 +157,7 @@ describe('which rules decide', () => {
   })
 
   test('a token is needed wherever a rule without public is the longest: whatever other rules there are', () => {
-    const paths = fc.constantFrom('/*', '/a', '/a/*', '/a/b', '/a/b/*', '/a/b/c')
+    const paths = fc.constantFrom('/', '/*', '/a', '/a/*', '/a/b', '/a/b/*', '/a/b/c')
     const rule = fc.record(
       { path: paths, public: fc.constant(true as const), hosts: fc.constant(['cases.example']) },
       { requiredKeys: ['path'] },
@@ -158,11 +170,11 @@ describe('which rules decide', () => {
         )
         const longest = Math.max(
           0,
-          ...matching.map(({ path: wanted }) => wanted.replace('*', '').length),
+          ...matching.map(({ path: wanted }) => wanted.replace('/*', '').length),
         )
         if (
           matching.some(
-            (one) => one.public === undefined && one.path.replace('*', '').length === longest,
+            (one) => one.public === undefined && one.path.replace('/*', '').length === longest,
           )
         )
           expect(ruling(rules, { path })).not.toBe('public')
