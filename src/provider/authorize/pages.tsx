@@ -1,16 +1,9 @@
 import type { Child } from 'hono/jsx'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { SecurityEvent, SessionStatus } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
 import { adminConsentUrl } from '../../microsoft/administration.ts'
-import {
-  guidanceFor,
-  guidanceKey,
-  type Guidance,
-  type GuidanceKey,
-  type Offer,
-} from '../../microsoft/guidance.ts'
+import { guidanceFor, guidanceKey, type GuidanceKey, type Offer } from '../../microsoft/guidance.ts'
 import {
   LinkButton,
   MicrosoftButton,
@@ -233,17 +226,14 @@ export function guidancePage(
   }
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
   const app = nameOf(deps, clientId ?? '')
-  const page = `${deps.config.issuer}/signin/granting-consent`
+  const address = `${deps.config.issuer}/signin/granting-consent`
+  const codes = about.code === undefined ? reference : `${reference}, AADSTS${about.code}`
   const asks = guidance.offers.includes('granting_consent')
   const message = {
     subject: asks ? t.grantingConsent.subject : t.contact.subject({ app }),
     body: asks
-      ? t.grantingConsent.message({ address: page, reference })
-      : t.contact.message({
-          app,
-          title,
-          reference: about.code === undefined ? reference : `${reference}, AADSTS${about.code}`,
-        }),
+      ? t.grantingConsent.message({ address, reference })
+      : t.contact.message({ app, title, reference: codes }),
   }
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else
@@ -256,7 +246,7 @@ export function guidancePage(
     page: {
       title,
       mark: 'warn',
-      status: statusOf(guidance),
+      status: guidance.error === 'temporarily_unavailable' ? 503 : 403,
       formAction: [formTarget(about.purpose)],
     },
     body: (
@@ -268,14 +258,7 @@ export function guidancePage(
         </div>
         <div class="row">
           {guidance.offers.map((offer, index) =>
-            offerButton(
-              deps,
-              visitor,
-              t.offers[offer],
-              offer,
-              { purpose: about.purpose, message, now },
-              index === 0,
-            ),
+            offerButton(deps, visitor, t.offers[offer], offer, { ...about, message, now }, !index),
           )}
           <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
         </div>
@@ -289,8 +272,6 @@ export function guidancePage(
   }
 }
 
-const statusOf = ({ error }: Guidance): ContentfulStatusCode =>
-  error === 'temporarily_unavailable' ? 503 : 403
 const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
   code: guidanceFor(key).error,
   message: printable(ENGLISH.guidance[guidanceKey(key)].title),
