@@ -10,7 +10,10 @@ export const auditCommand = verb({
   takes: {
     actor: FILTER.actor,
     act: option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …'),
-    target: option('--target <target>', 'only acts on this target: "session s_…", "client sydney"'),
+    target: option(
+      '--target <target>',
+      'only acts on this user, client or tenant: an id, or words of a name; or "session s_…"',
+    ),
     case_reference: FILTER.case_reference,
     since_ms: since,
     until_ms: until,
