@@ -3,8 +3,7 @@ import type { AuditEntry } from '../../../db/types.ts'
 import { targetName } from '../acts/names.ts'
 import { LISTS } from '../acts/scope.ts'
 import { idNamedBy, targetsNamedBy } from '../acts/search.ts'
-import { actsOf } from '../contract/acts.ts'
-import type { Deps } from '../deps.ts'
+import { ACTS } from '../contract/acts.ts'
 import { revocationLink } from './layout.tsx'
 import { actorWords, count, plural, when } from './format.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
@@ -17,7 +16,7 @@ import { asked, type ConsoleRequest, type Mounted, pageLink, tidOf } from './req
  */
 
 /** The acts of the audit log that the contract does not name. */
-const ACTS = [
+const OTHERS = [
   'revoke',
   'lock',
   'lock.lift',
@@ -44,12 +43,12 @@ const ACTS = [
   'stream.remove',
 ]
 
-const actsNamed = (deps: Deps): string[] => [
+const NAMES = [
   ...new Set(
     [
-      ...ACTS,
+      ...OTHERS,
       ...LISTS.map((one) => `${one}.export`),
-      ...actsOf(deps).flatMap(({ audit }) => audit ?? []),
+      ...ACTS.flatMap(({ audit }) => audit ?? []),
     ].toSorted(),
   ),
 ]
@@ -60,11 +59,7 @@ const fieldsOf = (request: ConsoleRequest) => {
   return [
     isOperator && (['actor', 'Who', 'Name, sub or client'] as const),
     isOperator &&
-      ([
-        'act',
-        'What',
-        [['', 'Anything'], ...actsNamed(request.deps).map((one) => [one, one] as const)],
-      ] as const),
+      (['act', 'What', [['', 'Anything'], ...NAMES.map((one) => [one, one] as const)]] as const),
     isOperator && (['target', 'Target', 'Name, id or “session s_…”'] as const),
     isOperator && (['case', 'Case'] as const),
     ...PERIOD,

@@ -12,13 +12,12 @@ import { streamRoutes } from './streams.ts'
 import { tenantRoutes } from './tenants.ts'
 import { userRoutes } from './users.ts'
 import { webhookRoutes } from './webhooks.ts'
-import type { Deps } from '../deps.ts'
 
 /**
  * Everything that an operator can do, each described once: who may, what it takes and what it
  * answers. The admin API and its document are made from it, and the types of `cmb`.
  */
-export const actsOf = (deps: Pick<Deps, 'config'>) => [
+export const ACTS = [
   ...clientRoutes,
   ...sessionRoutes,
   ...searchRoutes,
@@ -32,8 +31,8 @@ export const actsOf = (deps: Pick<Deps, 'config'>) => [
   ...userRoutes,
   ...localRoutes,
   ...overviewRoutes,
-  ...webhookRoutes(deps),
+  ...webhookRoutes,
 ]
 
 /** The type of an act's address, the members of its request and its answer. */
-export type Acts = NonNullable<ReturnType<typeof actsOf>[number]['act']>
+export type Acts = NonNullable<(typeof ACTS)[number]['act']>

@@ -52,12 +52,45 @@ const put = async (
 ): Promise<WebhookEndpoint> =>
   existing('webhook', await store.changeWebhook({ id, change, now: clock.now() }))
 
-export const webhookRoutes = ({ config }: Pick<Deps, 'config'>) => {
-  const url = webAddress('https://siem.example/broker', config.allowLoopbackTargets)
-  return [...STATIC, adding(url), changing(url)]
+const EXAMPLE = 'https://siem.example/broker'
+const url = webAddress(EXAMPLE, true)
+
+/** Checks that the broker may call the address. @throws Problem 422 */
+function mayCall({ config }: Pick<Deps, 'config'>, address: string | undefined): void {
+  const { error } = webAddress(EXAMPLE, config.allowLoopbackTargets).optional().safeParse(address)
+  const [issue] = error?.issues ?? []
+  if (issue === undefined) return
+  const problem = `url: ${issue.message}`
+  throw new Problem(422, 'The request has a problem', problem, [problem])
 }
 
-const adding = (url: ReturnType<typeof webAddress>) =>
+const change = z.strictObject({
+  url,
+  description: words.nullable(),
+  events,
+  include,
+  state,
+  cause: words.nullable(),
+})
+
+export const webhookRoutes = [
+  route(
+    'GET /webhooks',
+    {
+      id: 'listWebhooks',
+      answers: z.object({ webhooks: z.array(webhook) }),
+    },
+    async ({ deps }) => ({ webhooks: (await deps.store.listWebhooks()).map(withoutSecrets) }),
+  ),
+  route(
+    'GET /webhooks/:id',
+    {
+      id: 'readWebhook',
+      params: named,
+      answers: webhook,
+    },
+    async ({ deps, params }) => withoutSecrets(await known(deps, params.id)),
+  ),
   route(
     'POST /webhooks',
     {
@@ -78,6 +111,7 @@ const adding = (url: ReturnType<typeof webAddress>) =>
     },
     ({ deps, now, record, body }) => {
       const { caseReference: _, comment: __, ...wanted } = body
+      mayCall(deps, wanted.url)
       const id = `wh_${newId(deps.random)}`
       return record(`webhook ${id}`, settingsShown(wanted), async () => {
         const secret = newWebhookSecret(deps.random)
@@ -93,12 +127,8 @@ const adding = (url: ReturnType<typeof webAddress>) =>
         return { ...withoutSecrets(endpoint), secret }
       })
     },
-  )
-
-const changing = (url: ReturnType<typeof webAddress>) => {
-  const text = words.nullable()
-  const change = z.strictObject({ url, description: text, events, include, state, cause: text })
-  return route(
+  ),
+  route(
     'PATCH /webhooks/:id',
     {
       id: 'changeWebhook',
@@ -113,6 +143,7 @@ const changing = (url: ReturnType<typeof webAddress>) => {
     },
     async ({ deps, record, params: { id }, body }) => {
       const { caseReference: _, comment: __, ...wanted } = body
+      mayCall(deps, wanted.url)
       const given = Object.entries(wanted).map(([name, value]) => [name, value ?? undefined])
       const before = await known(deps, id)
       const after = { ...before, ...(Object.fromEntries(given) as Partial<WebhookEndpoint>) }
@@ -127,26 +158,6 @@ const changing = (url: ReturnType<typeof webAddress>) => {
         return withoutSecrets(endpoint)
       })
     },
-  )
-}
-
-const STATIC = [
-  route(
-    'GET /webhooks',
-    {
-      id: 'listWebhooks',
-      answers: z.object({ webhooks: z.array(webhook) }),
-    },
-    async ({ deps }) => ({ webhooks: (await deps.store.listWebhooks()).map(withoutSecrets) }),
-  ),
-  route(
-    'GET /webhooks/:id',
-    {
-      id: 'readWebhook',
-      params: named,
-      answers: webhook,
-    },
-    async ({ deps, params }) => withoutSecrets(await known(deps, params.id)),
   ),
   route(
     'DELETE /webhooks/:id',
