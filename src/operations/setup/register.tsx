@@ -3,84 +3,44 @@ import { azureCliScript, registration } from '../../microsoft/registration.ts'
 import { Steps } from '../../pages/components.tsx'
 import { setupPage, type SetupRequest } from './frame.tsx'
 import { Links } from './steps.tsx'
+import { REGISTER_STEPS } from './texts/register.ts'
 
 /** The values to register in Entra: to copy, or as a script to download. */
 
 export const REGISTER = '/setup/register'
 export const SCRIPT = `${REGISTER}/script`
 
-const Step = ({ title, children }: { title: string; children: Child }) => (
-  <div class="tight">
-    <h2>{title}</h2>
-    {children}
-  </div>
-)
+type Step = keyof typeof REGISTER_STEPS
 
-/** Values to copy. One click selects a whole value. */
-const Values = ({ values }: { values: readonly string[] }) => (
-  <>
-    {values.map((value) => (
-      <p>
-        <code class="value">{value}</code>
-      </p>
-    ))}
-  </>
-)
+/** Returns the values of each step, with what each is for. One click selects a whole value. */
+const valuesOf = (
+  values: ReturnType<typeof registration>,
+): Record<Step, readonly (readonly [value: string, words?: string])[]> => ({
+  redirectUris: values.redirectUris.map((one) => [one]),
+  logoutUrl: [[values.logoutUrl]],
+  credential: [],
+  optionalClaims: [[values.optionalClaims.join(', ')]],
+  delegated: [[values.delegated.map(({ name }) => name).join(', ')]],
+  application: values.application.map(({ name, why }) => [name, why]),
+  appRoles: values.appRoles.map(({ value, description }) => [value, description]),
+  assignment: [],
+})
 
-const Explained = ({ items }: { items: readonly (readonly [value: string, words: string])[] }) => (
-  <ul class="bullets">
-    {items.map(([value, words]) => (
-      <li>
-        <code class="value">{value}</code> {words}
-      </li>
-    ))}
-  </ul>
-)
-
-function stepsOf(values: ReturnType<typeof registration>): Child[] {
-  return [
-    <Step title="Entra ID, App registrations, New registration">
-      <p>
-        Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this
-        organizational directory only”, or, where several tenants will use this broker, “Accounts in
-        any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
-        these; add the second under Authentication.
-      </p>
-      <Values values={values.redirectUris} />
-    </Step>,
-    <Step title="Authentication, Front-channel logout URL">
-      <Values values={[values.logoutUrl]} />
-      <p class="soft">Do not tick the boxes for the implicit grant.</p>
-    </Step>,
-    <Step title="Certificates & secrets">
-      <p>
-        Add a certificate, or a client secret. The secret’s value is shown once: keep it for the
-        next step of this set-up.
-      </p>
-    </Step>,
-    <Step title="Token configuration, Add optional claim, token type ID">
-      <Values values={[values.optionalClaims.join(', ')]} />
-    </Step>,
-    <Step title="API permissions, Microsoft Graph">
-      <p>Delegated permissions:</p>
-      <Values values={[values.delegated.map(({ name }) => name).join(', ')]} />
-      <p>Application permissions:</p>
-      <Explained items={values.application.map(({ name, why }) => [name, why])} />
-    </Step>,
-    <Step title="App roles, Create app role">
-      <p>
-        Allowed member types: Users/Groups. Use exactly these values; choose the names yourself.
-      </p>
-      <Explained items={values.appRoles.map((role) => [role.value, role.description])} />
-    </Step>,
-    <Step title="Enterprise applications, Case Manager">
-      <p>
-        Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager
-        with the role CaseManager.User, and yourself with Broker.Administrator too.
-      </p>
-    </Step>,
-  ]
-}
+const stepsOf = (values: ReturnType<typeof registration>): Child[] =>
+  Object.entries(valuesOf(values)).map(([step, items]) => {
+    const [where, words] = REGISTER_STEPS[step as Step]
+    return (
+      <div class="tight">
+        <h2>{where}</h2>
+        <p>{words}</p>
+        {items.map(([value, of]) => (
+          <p>
+            <code class="value">{value}</code> {of}
+          </p>
+        ))}
+      </div>
+    )
+  })
 
 export const registerPage = (request: SetupRequest): Response =>
   setupPage(
