@@ -17,7 +17,7 @@ const MOST_KEYS = 10_000
 
 /**
  * Returns the stored answer of the same key, or answers and stores it. A failed or running request
- * stores nothing, so a repeat runs. Every act with a key is safe to run twice.
+ * stores nothing, so a repeat runs.
  * @param answer runs the act
  */
 export async function answeredOnce(
