@@ -95,6 +95,14 @@ describe('openapi.json', () => {
       })
   })
 
+  test('names each kind of a lock’s target, so that no generated type has a number', () => {
+    const kinds = (name: string) => document.components.schemas[name]?.anyOf
+    const refs = (...names: string[]) =>
+      names.map((name) => ({ $ref: `#/components/schemas/Locked${name}` }))
+    expect(kinds('LockTarget')).toEqual(refs('User', 'Tenant', 'Client'))
+    expect(kinds('NamedLockTarget')).toEqual(refs('User', 'UserBySub', 'Tenant', 'Client'))
+  })
+
   test('has every route that is not a page, and no other', () => {
     const routes = new Set([...routesOf(rig.app), ...routesOf(rig.opsApp)])
     expect(

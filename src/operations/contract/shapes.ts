@@ -146,19 +146,21 @@ export const proof = logged.extend({
 })
 
 const TENANT = 'a tenant id'
-const wholeUser = z.strictObject({
-  kind: z.literal('user'),
-  tid: guid(TENANT),
-  oid: guid('an object id'),
-})
+// A kind with a name of its own is a type of its own in a generated client.
+const wholeUser = z
+  .strictObject({ kind: z.literal('user'), tid: guid(TENANT), oid: guid('an object id') })
+  .meta({ id: 'LockedUser' })
+const userBySub = z
+  .strictObject({ kind: z.literal('user'), sub: idText })
+  .meta({ id: 'LockedUserBySub' })
 const others = [
-  z.strictObject({ kind: z.literal('tenant'), tid: guid(TENANT) }),
-  z.strictObject({ kind: z.literal('client'), client_id: idText }),
+  z.strictObject({ kind: z.literal('tenant'), tid: guid(TENANT) }).meta({ id: 'LockedTenant' }),
+  z.strictObject({ kind: z.literal('client'), client_id: idText }).meta({ id: 'LockedClient' }),
 ] as const
 /** A lock's target in a request. A user may be named by `sub`. */
 export const namedTarget = z
   .union(
-    [wholeUser, z.strictObject({ kind: z.literal('user'), sub: idText }), ...others],
+    [wholeUser, userBySub, ...others],
     'target: name a user (kind user, with tid and oid, or sub), a tenant (kind tenant, with tid) or a client (kind client, with client_id)',
   )
   .meta({ id: 'NamedLockTarget' })
