@@ -1,12 +1,12 @@
-// An instance in Go: go-oidc signs users in and verifies logout tokens. It verifies access tokens
-// of other callers, and asks the broker whether they are revoked.
+// An instance in Go: go-oidc signs users in and verifies logout tokens. api.go or guard.go checks the
+// access tokens of other callers.
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -28,12 +28,9 @@ type session struct {
 }
 
 type instance struct {
-	provider      *oidc.Provider
-	oauth         oauth2.Config
-	idTokens      *oidc.IDTokenVerifier
-	accessTokens  *oidc.IDTokenVerifier
-	introspection string
-	secure        bool
+	oauth    oauth2.Config
+	idTokens *oidc.IDTokenVerifier
+	secure   bool
 
 	lock sync.Mutex
 	// Sessions by id, on the server, so that a back-channel logout can end them. With several
@@ -42,36 +39,36 @@ type instance struct {
 }
 
 func main() {
-	issuer, base, clientID := os.Getenv("ISSUER"), os.Getenv("BASE_URL"), os.Getenv("CLIENT_ID")
+	issuer, base := os.Getenv("ISSUER"), os.Getenv("BASE_URL")
+	clientID, clientSecret := os.Getenv("CLIENT_ID"), os.Getenv("CLIENT_SECRET")
 	provider, err := oidc.NewProvider(context.Background(), issuer)
 	if err != nil {
 		log.Fatal(err)
 	}
-	var more struct {
-		Introspection string `json:"introspection_endpoint"`
-	}
-	if err := provider.Claims(&more); err != nil {
-		log.Fatal(err)
-	}
 	app := &instance{
-		provider: provider,
 		oauth: oauth2.Config{
-			ClientID: clientID, ClientSecret: os.Getenv("CLIENT_SECRET"), Endpoint: provider.Endpoint(),
+			ClientID: clientID, ClientSecret: clientSecret, Endpoint: provider.Endpoint(),
 			RedirectURL: base + "/callback", Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
 		},
 		idTokens: provider.Verifier(&oidc.Config{ClientID: clientID, SupportedSigningAlgs: []string{oidc.RS256}}),
-		// The default audience of this client's access tokens.
-		accessTokens:  provider.Verifier(&oidc.Config{ClientID: "urn:case-manager:instance:" + clientID, SupportedSigningAlgs: []string{oidc.ES256}}),
-		introspection: more.Introspection,
-		secure:        strings.HasPrefix(base, "https:"),
-		sessions:      map[string]session{},
+		secure:   strings.HasPrefix(base, "https:"),
+		sessions: map[string]session{},
+	}
+	resource := api{issuer, clientID, clientSecret, cmp.Or(os.Getenv("AUDIENCE"), "urn:case-manager:instance:"+clientID)}
+	protected := resource.forUsers(func(w http.ResponseWriter, _ *http.Request, token accessToken) {
+		answer(w, http.StatusOK, map[string]string{"sub": token.Subject})
+	})
+	if address := os.Getenv("GUARD"); address != "" {
+		protected = guarded(address, func(w http.ResponseWriter, r *http.Request) {
+			answer(w, http.StatusOK, map[string]string{"sub": r.Header.Get("X-Guard-Sub")})
+		})
 	}
 	http.HandleFunc("GET /{$}", start)
 	http.HandleFunc("GET /login", app.login)
 	http.HandleFunc("GET /callback", app.callback)
 	http.HandleFunc("GET /me", app.me)
 	http.HandleFunc("POST /oidc/backchannel-logout", app.backchannelLogout)
-	http.HandleFunc("GET /api/me", app.api)
+	http.HandleFunc("GET /api/me", protected)
 	address, err := url.Parse(base)
 	if err != nil {
 		log.Fatal(err)
@@ -152,7 +149,7 @@ func (app *instance) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	token, err := app.idTokens.VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
 	if err != nil {
 		log.Print(err)
-		if keysMayBeMissing(err) {
+		if keysMissing(err) {
 			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable"})
 		} else {
 			answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
@@ -169,63 +166,10 @@ func (app *instance) backchannelLogout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// keysMayBeMissing tells a key that could not be read from an invalid token: after 503 the broker
-// sends its logout token again, after 400 it does not.
-func keysMayBeMissing(err error) bool {
-	return strings.HasPrefix(err.Error(), "failed to verify signature")
-}
-
-var errUnavailable = errors.New("the broker did not answer")
-
-func (app *instance) api(w http.ResponseWriter, r *http.Request) {
-	bearer, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !found {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		answer(w, http.StatusUnauthorized, map[string]string{"error": "no_token"})
-		return
-	}
-	token, err := app.accessTokens.Verify(r.Context(), bearer)
-	if err == nil {
-		err = app.introspect(r.Context(), bearer)
-	}
-	if err != nil && (errors.Is(err, errUnavailable) || keysMayBeMissing(err)) {
-		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable"})
-		return
-	}
-	if err != nil {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		answer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token"})
-		return
-	}
-	answer(w, http.StatusOK, map[string]string{"sub": token.Subject})
-}
-
-// introspect asks the broker each time, because a cache would not see a sign-out.
-func (app *instance) introspect(ctx context.Context, token string) error {
-	form := url.Values{"token": {token}}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, app.introspection, strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(url.QueryEscape(app.oauth.ClientID), url.QueryEscape(app.oauth.ClientSecret))
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return errUnavailable
-	}
-	defer response.Body.Close()
-	var said struct {
-		Active bool `json:"active"`
-	}
-	if response.StatusCode != http.StatusOK || json.NewDecoder(response.Body).Decode(&said) != nil {
-		return errUnavailable
-	}
-	if !said.Active {
-		return errors.New("the token is revoked")
-	}
-	return nil
+// keysMissing tells keys that could not be read from an invalid token: after 503 the broker sends
+// its logout token again, after 400 it does not.
+func keysMissing(err error) bool {
+	return strings.HasPrefix(err.Error(), "failed to verify signature: fetching keys")
 }
 
 func (app *instance) setCookie(w http.ResponseWriter, name, value string, maxAge int) {

@@ -133,6 +133,8 @@ export async function openDocumented(dir: string): Promise<Documented> {
       robot,
       reports: 'a'.repeat(43),
       archive: 'b'.repeat(43),
+      notes: 'c'.repeat(43),
+      'notes-api': 'd'.repeat(43),
     }
     for (const [name, value] of Object.entries(secrets))
       writeFileSync(join(root, 'run/secrets', name), value)

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -26,6 +27,8 @@ export interface ApplicationParts {
      * out.
      */
     me: string
+    /** The status for a logout token with an unknown key; undefined: 400 or 503. */
+    unknownKey?: number
   }
   /** A path that needs an access token, and answers with its `sub`; undefined where it has none. */
   api?: string
@@ -155,11 +158,14 @@ function defineTests(
   })
 
   if (api !== undefined) apiTests(api, running)
-  if (signIn !== undefined) signInTests(signIn.logout, running)
+  if (signIn !== undefined) signInTests(signIn, running)
   more?.(running)
 }
 
-function signInTests(logoutPath: string, running: () => RunningApplication): void {
+function signInTests(
+  { logout, unknownKey }: NonNullable<ApplicationParts['signIn']>,
+  running: () => RunningApplication,
+): void {
   test('a user signs in, and is signed out here when they sign out at the broker; another browser of theirs is not', async () => {
     const { me, note, signIn, world } = running()
     const [here, elsewhere] = [world.newBrowser(), world.newBrowser()]
@@ -190,17 +196,21 @@ function signInTests(logoutPath: string, running: () => RunningApplication): voi
       sub,
       events,
     }
+    const signed = `${part({ alg: 'RS256', kid: 'forged', typ: 'logout+jwt' })}.${part(claims)}`
     for (const token of [
       '',
       'no token',
       `${part({ alg: 'none', typ: 'logout+jwt' })}.${part(claims)}.`,
+      `${signed}.${Buffer.alloc(256, 1).toString('base64url')}`,
     ]) {
-      const answer = await fetch(place.baseUrl + logoutPath, {
+      const answer = await fetch(place.baseUrl + logout, {
         method: 'POST',
         body: new URLSearchParams({ logout_token: token }),
         redirect: 'manual',
       })
       expect(answer.status).toBeGreaterThanOrEqual(400)
+      if (token.startsWith(signed) && unknownKey !== undefined)
+        expect(answer.status).toBe(unknownKey)
     }
     expect((await me(browser)).status).toBe(200)
   })
@@ -218,6 +228,11 @@ function apiTests(path: string, running: () => RunningApplication): void {
         return one.status === 503 ? undefined : one
       })
       expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('u_')])
+      // The name of a scheme may be written in any case (RFC 9110 §11.1). A client's own identity
+      // header means nothing.
+      const sent = ['Authorization', `bearer ${token}`, 'X-Guard-Sub', 'admin']
+      const again = await ask(place.baseUrl, path, sent)
+      expect([again.status, again.body]).toEqual([200, expect.stringContaining('u_')])
       const sentAtMs = await world.signOut(browser)
       const rejected = await until('the token is rejected', async () => {
         const one = await call(token)
@@ -236,6 +251,58 @@ function apiTests(path: string, running: () => RunningApplication): void {
       ])
         expect((await ask(place.baseUrl, path, headers)).status).toBe(401)
     })
+
+    test('rejects forged tokens, and does not read the broker’s keys for each', async () => {
+      const { place, world } = running()
+      const token = await world.accessToken(world.newBrowser(), place)
+      const before = world.keyReads()
+      for (let round = 0; round < 4; round++)
+        for (const forged of forgeriesOf(token)) {
+          const { status } = await ask(place.baseUrl, path, ['Authorization', `Bearer ${forged}`])
+          expect(status).toBe(401)
+        }
+      expect(world.keyReads() - before).toBeLessThan(4)
+    })
+  })
+}
+
+/**
+ * Returns the token with another signature, and signed by a key that the broker does
+ * not have: with a `kid` of the broker, an unknown one, and none.
+ */
+function forgeriesOf(token: string): string[] {
+  const [header = '', payload = '', signature = ''] = token.split('.')
+  const { kid, ...rest } = JSON.parse(Buffer.from(header, 'base64url').toString()) as {
+    kid: string
+  }
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const signed = (named: object): string => {
+    const begin = `${Buffer.from(JSON.stringify(named)).toString('base64url')}.${payload}`
+    const by = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const
+    return `${begin}.${sign('sha256', Buffer.from(begin), by).toString('base64url')}`
+  }
+  return [
+    `${header}.${payload}.${[...signature].toReversed().join('')}`,
+    signed({ ...rest, kid }),
+    signed({ ...rest, kid: randomUUID() }),
+    signed(rest),
+  ]
+}
+
+/** A test of an API that is only for users. */
+export function usersOnly(running: () => RunningApplication): void {
+  test('its API rejects a token of client_credentials, which has no user', async () => {
+    const { place, world } = running()
+    const basic = Buffer.from(`${place.clientId}:${place.clientSecret}`).toString('base64')
+    const issued = await fetch(`${world.inside}/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${basic}` },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    })
+    const { access_token: token } = (await issued.json()) as { access_token: string }
+    const answer = await ask(place.baseUrl, '/api/me', ['Authorization', `Bearer ${token}`])
+    expect(answer.status).toBe(403)
+    expect(answer.headers['www-authenticate']).toContain('insufficient_scope')
   })
 }
 

@@ -4,12 +4,21 @@ import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
 import { freePorts } from '../process/ports.ts'
-import { application, exchanges, refreshes, tellsPages, upgrades } from './applications.ts'
+import {
+  application,
+  type ApplicationParts,
+  exchanges,
+  refreshes,
+  tellsPages,
+  upgrades,
+  usersOnly,
+} from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
 import { configured, proxy, written, type Proxy, type ProxyParts } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
+import type { Place, World } from './world.ts'
 
 /** The table of recipes. */
 
@@ -340,15 +349,52 @@ const apacheOauth2 = application({
   ),
 })
 
+/** Returns the command of an application with `guard serve` beside it, and where it asks. */
+async function besideGuard(
+  application: string,
+  { place, world }: { place: Place; world: World },
+): Promise<Command & { env: Record<string, string> }> {
+  const [guardPort = 0, localPort = 0] = await freePorts(2)
+  const serve = `${NODE} ${ROOT}/guard/dist/serve/bin.js serve --rules ${example('rules.json')}`
+  return {
+    file: 'sh',
+    // Both are in the process group that the test ends.
+    args: ['-c', `${serve} & exec ${application}`],
+    env: {
+      GUARD: `http://127.0.0.1:${guardPort}`,
+      GUARD_ISSUER: world.issuer,
+      GUARD_CLIENT_ID: place.clientId,
+      GUARD_CLIENT_SECRET: place.clientSecret,
+      GUARD_LISTEN: `127.0.0.1:${guardPort}`,
+      GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
+      GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+    },
+  }
+}
+
+/** Fields of the registration of a client that gets tokens for itself too. */
+const ALSO_FOR_ITSELF = {
+  grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+}
+
 const GO = made('go')
-const go = application({
-  name: 'go',
+const inGo: Omit<ApplicationParts, 'name' | 'command'> = {
   missing: GO.missing,
   version: versionOf('go-oidc', 'sh', '-c', `grep go-oidc ${example('go/go.mod')} | cut -d' ' -f2`),
-  registration: SKIPS_PAGE,
-  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
+  registration: { ...SKIPS_PAGE, ...ALSO_FOR_ITSELF },
   api: '/api/me',
+  more: usersOnly,
+}
+const go = application({
+  ...inGo,
+  name: 'go',
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout', unknownKey: 400 },
   command: () => ({ file: GO.file }),
+})
+const goBesideGuard = application({
+  ...inGo,
+  name: 'go-guard',
+  command: (of) => besideGuard(GO.file, of),
 })
 
 /** Without trace logs Spring reports only that a sign-in failed. */
@@ -369,7 +415,9 @@ const spring = application({
     logout: '/logout/connect/back-channel/broker',
     me: '/me',
   },
+  registration: ALSO_FOR_ITSELF,
   api: '/api/me',
+  more: usersOnly,
   command({ directory, place, world }) {
     const trusted = `${directory}/trusted.p12`
     const store = ['-keystore', trusted, '-storepass', 'changeit', '-storetype', 'PKCS12']
@@ -415,24 +463,11 @@ const aspnet = application({
   },
   api: '/api/me',
   ready: '/api/me',
-  async command({ place, world }) {
-    const [guardPort = 0, localPort = 0] = await freePorts(2)
-    const serve = `${NODE} ${ROOT}/guard/dist/serve/bin.js serve --rules ${example('rules.json')}`
+  async command(of) {
+    const { env, ...rest } = await besideGuard(`dotnet ${ASPNET.file}`, of)
     return {
-      file: 'sh',
-      // Both are in the process group that the test ends.
-      args: ['-c', `${serve} & exec dotnet ${ASPNET.file}`],
-      env: {
-        ASPNETCORE_URLS: place.baseUrl,
-        DOTNET_CLI_TELEMETRY_OPTOUT: '1',
-        GUARD: `http://127.0.0.1:${guardPort}`,
-        GUARD_ISSUER: world.issuer,
-        GUARD_CLIENT_ID: place.clientId,
-        GUARD_CLIENT_SECRET: place.clientSecret,
-        GUARD_LISTEN: `127.0.0.1:${guardPort}`,
-        GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
-        GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
-      },
+      ...rest,
+      env: { ...env, ASPNETCORE_URLS: of.place.baseUrl, DOTNET_CLI_TELEMETRY_OPTOUT: '1' },
     }
   },
 })
@@ -501,6 +536,7 @@ export const RECIPES: readonly Recipe[] = [
   apacheOpenidc,
   apacheOauth2,
   go,
+  goBesideGuard,
   spring,
   aspnet,
   serviceToService,

@@ -51,6 +51,8 @@ export interface World {
    * Makes the TLS proxy reject all requests with that client's credentials, or accept them again.
    */
   shut(clientId: string, isShut: boolean): void
+  /** How often the recipes have read the broker's keys. */
+  keyReads(): number
   newBrowser(): Browser
   /** Opens this address, and signs in on the broker's page where it is shown. */
   signInAt(browser: Browser, address: string): Promise<Page>
@@ -101,6 +103,7 @@ async function startTls(options: {
   port: number
   to: string
   isShut: (clientId: string) => boolean
+  onRequest: (path: string) => void
 }): Promise<{ certificate: string; close(): void }> {
   const { certificate, privateKey } = newCertificate(undefined, 'localhost')
   const server = createServer({ key: privateKey, cert: certificate }, (asked, response) => {
@@ -108,6 +111,7 @@ async function startTls(options: {
     const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
     if (options.isShut(decodeURIComponent(clientId))) return void asked.socket.destroy()
     const { method, url, rawHeaders } = asked
+    options.onRequest(url ?? '/')
     const onward = httpRequest(new URL(url ?? '/', options.to), {
       method,
       headers: rawHeaders,
@@ -156,7 +160,13 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   })
   const inside = `http://${broker.env.BROKER_LISTEN}`
   const shut = new Set<string>()
-  const tls = await startTls({ port, to: inside, isShut: (clientId) => shut.has(clientId) })
+  let keyReads = 0
+  const tls = await startTls({
+    port,
+    to: inside,
+    isShut: (clientId) => shut.has(clientId),
+    onRequest: (path) => void (path === '/jwks' && keyReads++),
+  })
   const caFile = join(broker.dataDir, 'ca.pem')
   writeFileSync(caFile, tls.certificate)
   // Apache reads the file as www-data.
@@ -188,6 +198,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
       ),
     place: (name) => find(name).place,
     shut: (clientId, isShut) => void (isShut ? shut.add(clientId) : shut.delete(clientId)),
+    keyReads: () => keyReads,
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
     async accessToken(browser, place) {

@@ -4,8 +4,8 @@ import java.util.Map;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.security.core.annotation.AuthenticationPrincipal;
+import org.springframework.security.oauth2.core.OAuth2AuthenticatedPrincipal;
 import org.springframework.security.oauth2.core.oidc.user.OidcUser;
-import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 
@@ -25,7 +25,7 @@ class Instance {
 
   /** Answers a caller with an access token. */
   @GetMapping("/api/me")
-  Map<String, String> caller(@AuthenticationPrincipal Jwt token) {
-    return Map.of("sub", token.getSubject());
+  Map<String, String> caller(@AuthenticationPrincipal OAuth2AuthenticatedPrincipal user) {
+    return Map.of("sub", user.getName());
   }
 }

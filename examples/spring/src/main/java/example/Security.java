@@ -7,22 +7,21 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.core.annotation.Order;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
-import org.springframework.security.oauth2.core.DelegatingOAuth2TokenValidator;
-import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
-import org.springframework.security.oauth2.jwt.JwtDecoder;
-import org.springframework.security.oauth2.jwt.JwtValidators;
-import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
+import org.springframework.security.oauth2.server.resource.introspection.OpaqueTokenIntrospector;
 import org.springframework.security.web.SecurityFilterChain;
 
 @Configuration
 class Security {
-  /** The API accepts access tokens and has no sessions. */
+  /**
+   * The API accepts access tokens and has no sessions. Only tokens of users have the scope openid:
+   * those of client_credentials do not.
+   */
   @Bean
   @Order(1)
-  SecurityFilterChain api(HttpSecurity http, JwtDecoder accessTokens) throws Exception {
+  SecurityFilterChain api(HttpSecurity http, OpaqueTokenIntrospector accessTokens) throws Exception {
     return http.securityMatcher("/api/**")
-        .authorizeHttpRequests(requests -> requests.anyRequest().authenticated())
-        .oauth2ResourceServer(server -> server.jwt(jwt -> jwt.decoder(accessTokens)))
+        .authorizeHttpRequests(requests -> requests.anyRequest().hasAuthority("SCOPE_openid"))
+        .oauth2ResourceServer(server -> server.opaqueToken(tokens -> tokens.introspector(accessTokens)))
         .build();
   }
 
@@ -36,26 +35,10 @@ class Security {
         .build();
   }
 
-  /**
-   * Decodes access tokens. Spring by default rejects the typ at+jwt of the broker's tokens (RFC
-   * 9068 §2.1). The broker is asked about each token, because a signature does not show whether the
-   * user has signed out.
-   */
+  /** The last value is the default audience of this client's access tokens. */
   @Bean
-  JwtDecoder accessTokens(
+  OpaqueTokenIntrospector accessTokens(
       @Value("${ISSUER}") String issuer, @Value("${CLIENT_ID}") String clientId, @Value("${CLIENT_SECRET}") String clientSecret) {
-    var decoder =
-        NimbusJwtDecoder.withJwkSetUri(issuer + "/jwks").jwsAlgorithm(SignatureAlgorithm.ES256).validateType(false).build();
-    var valid =
-        JwtValidators.createAtJwtValidator()
-            .issuer(issuer)
-            // The default audience of this client's access tokens.
-            .audience("urn:case-manager:instance:" + clientId)
-            // The client that the token was issued to. For several clients, write your own
-            // validator.
-            .clientId(clientId)
-            .build();
-    decoder.setJwtValidator(new DelegatingOAuth2TokenValidator<>(valid, new NotRevoked(issuer, clientId, clientSecret)));
-    return decoder;
+    return new AccessTokens(issuer, clientId, clientSecret, "urn:case-manager:instance:" + clientId);
   }
 }
