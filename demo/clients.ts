@@ -49,7 +49,7 @@ export async function readFurtherClients(
 
 interface Following {
   apply(clients: Record<string, unknown>[]): void
-  say(problem: string): void
+  say(line: string): void
   pollMs?: number
 }
 
@@ -60,7 +60,11 @@ export const followFurtherClients = (
   { apply, say, pollMs = 500 }: Following,
 ): { close(): void } =>
   followFile(file, textOf(file), {
-    apply: async () => apply(await readFurtherClients(file, taken)),
+    apply: async () => {
+      const clients = await readFurtherClients(file, taken)
+      apply(clients)
+      say(`Applied ${file}: ${clients.map((one) => String(one.client_id)).join(', ')}.`)
+    },
     say,
     pollMs,
   })

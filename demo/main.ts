@@ -123,7 +123,7 @@ function follow(
     instances.map((one) => one.clientId),
     {
       apply: (clients) => void writeClientsFile(dir.path, instances, clients),
-      say: (problem) => void process.stderr.write(`${problem}\n`),
+      say: (line) => void process.stderr.write(`${line}\n`),
     },
   )
   running.add(() => following.close())

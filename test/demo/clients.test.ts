@@ -8,7 +8,7 @@ const entry = (id: string) =>
   `  - client_id: ${id}\n    client_name: ${id}\n    redirect_uris: [http://localhost:9/cb]\n    token_endpoint_auth_method: none\n`
 const soon = { timeout: 60_000, interval: 10 }
 
-test('the demo follows edits of the file of --clients: an error is printed, the last valid clients are kept', async () => {
+test('the demo follows edits of the file of --clients: an error is printed and the last valid clients are kept, an edit is printed', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-follow-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const file = join(dir, 'mine.yaml')
@@ -17,7 +17,7 @@ test('the demo follows edits of the file of --clients: an error is printed, the 
   const said: string[] = []
   const following = followFurtherClients(file, ['sydney'], {
     apply: (clients) => void applied.push(clients.map((one) => one.client_id)),
-    say: (problem) => void said.push(problem),
+    say: (line) => void said.push(line),
     pollMs: 10,
   })
   onTestFinished(() => following.close())
@@ -32,5 +32,6 @@ test('the demo follows edits of the file of --clients: an error is printed, the 
   // Another file takes the name, as when an editor saves.
   writeFileSync(`${file}.new`, `clients:\n${entry('one')}${entry('two')}`)
   renameSync(`${file}.new`, file)
-  await vi.waitFor(() => expect(applied).toEqual([['one', 'two']]), soon)
+  await vi.waitFor(() => expect(said.at(-1)).toBe(`Applied ${file}: one, two.`), soon)
+  expect(applied).toEqual([['one', 'two']])
 })
