@@ -23,7 +23,7 @@ const broker = {
     required: true,
     schema: parse.secrets,
     example: '"$(openssl rand -hex 32)"',
-    text: 'At least 32 random bytes, hex or base64url. To rotate it, set a comma list: the broker seals with the first value and opens with each of them.',
+    text: 'At least 32 random bytes, hex or base64url. A comma list while it is rotated ([how](runbook.md#broker_secret-leaked)): the broker seals with the first value and opens with each of them.',
   }),
   dataDir: setting({
     name: 'BROKER_DATA_DIR',
