@@ -40,9 +40,15 @@ export interface Listener {
 const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
-  keepAliveTimeout: 65_000,
+  // Longer than any proxy keeps an idle connection: Google's load balancers do for 600 s.
+  keepAliveTimeout: 620_000,
   maxHeaderSize: 16_384,
 }
+/**
+ * How long clients may keep an idle connection. A proxy in front may pass it on, and closes its own
+ * connections to clients much earlier than those to the broker.
+ */
+const KEEP_ALIVE = 'timeout=65'
 /**
  * The time for which answers say `Connection: close` before the port is closed, so that clients
  * that keep their connections busy have left them.
@@ -85,6 +91,7 @@ export async function listen(
   const server = createServer(LIMITS, (request: IncomingMessage, response: ServerResponse) => {
     begun++
     answers.add(response)
+    response.setHeader('Keep-Alive', KEEP_ALIVE)
     response.once('close', () => answers.delete(response))
     if (draining) lastOfItsConnection(response)
     void answer(request, response)
