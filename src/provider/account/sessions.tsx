@@ -59,7 +59,8 @@ export async function sessionsPage(
         )}
         {reported === undefined ? null : (
           <Notice title={t.history.kind.reported}>
-            {deviceIn(reported.device ?? t.history.device, t)} · <Moment at={reported.at} t={t} /> ·{' '}
+            {deviceIn(reported.device ?? t.history.device, t)} · <Moment at={reported.at} t={t} />
+            <br />
             <a href="/account/reported">{t.report.next}</a>
           </Notice>
         )}
