@@ -282,7 +282,7 @@ function forgeriesOf(token: string): string[] {
     return `${begin}.${sign('sha256', Buffer.from(begin), by).toString('base64url')}`
   }
   return [
-    `${header}.${payload}.${[...signature].toReversed().join('')}`,
+    `${header}.${payload}.${signature.split('').toReversed().join('')}`,
     signed({ ...rest, kid }),
     signed({ ...rest, kid: randomUUID() }),
     signed(rest),
