@@ -284,6 +284,9 @@ export async function openDocumented(dir: string): Promise<Documented> {
         'clients:\n  - client_id: perth\n    client_name: Perth\n    client_secret_hash: 6IAAO68ZK8CzlMHa6ZnKyO6YisOPpmaLznrterrjLc0\n    redirect_uris: [http://localhost:3000/callback]\n',
       )
     },
+    'examples/flask/README.md': async ({ env }) => {
+      env.DEMO_PORT_BASE = String(await freeBase([0, 1, 2, 11, 12]))
+    },
     'docs/cmb.md': async ({ cwd, root }) => {
       mkdirSync(join(root, '.config/fish/completions'), { recursive: true })
       writeFileSync(

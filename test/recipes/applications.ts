@@ -22,6 +22,8 @@ export interface ApplicationParts {
     login: string
     callback: string
     logout: string
+    /** The page to which a sign-out here leads back; undefined where it has none. */
+    signedOut?: string
     /**
      * Answers 200 with the user's `sub` and name, and any other status where the user is signed
      * out.
@@ -71,6 +73,9 @@ export const application = (parts: ApplicationParts): Recipe => ({
         ...parts.registration,
         ...(parts.signIn !== undefined && {
           backchannel_logout_uris: [baseUrl + parts.signIn.logout],
+        }),
+        ...(parts.signIn?.signedOut !== undefined && {
+          post_logout_redirect_uris: [baseUrl + parts.signIn.signedOut],
         }),
       }),
     },
@@ -329,6 +334,42 @@ export function refreshes(running: () => RunningApplication): void {
     const first = await expiry()
     await until('the token is refreshed', async () => (await expiry()) > first)
     await until('the next token is refreshed too', async () => (await expiry()) > first + 1)
+  })
+}
+
+/** Tests of a sign-out at the application, and of a user who turns back at the sign-in. */
+export function signsOut(running: () => RunningApplication): void {
+  test('a sign-out here asks at the broker, and ends nothing before the user has chosen', async () => {
+    const { me, place, signIn, world } = running()
+    const browser = world.newBrowser()
+    await signIn(browser)
+    const asked = await browser.get(`${place.baseUrl}/logout`)
+    expect(asked.url).toMatch(world.issuer)
+    expect((await me(browser)).status).toBe(200)
+    const back = await browser.submit(asked, { scope: 'device' }, 'Sign out')
+    expect([back.status, back.url.split('?')[0]]).toEqual([200, `${place.baseUrl}/signed-out`])
+    await until('the user is signed out', async () => (await me(browser)).status !== 200)
+  })
+
+  test('a user who turned back sees the start page, and one who is signed in stays so', async () => {
+    const { me, place, signIn, world } = running()
+    const browser = world.newBrowser()
+    const iss = encodeURIComponent(world.issuer)
+    const callback = `${place.baseUrl}/callback?state=x&iss=${iss}`
+    const page = await browser.get(`${callback}&error=access_denied`)
+    expect([page.status, page.html]).toEqual([200, expect.stringContaining('href="/login"')])
+    await signIn(browser)
+    const again = await browser.get(`${callback}&code=x`)
+    expect([again.status, again.html]).toEqual([200, expect.stringContaining('Alice Adams')])
+    expect((await me(browser)).status).toBe(200)
+  })
+
+  test('an answer of another issuer is rejected (RFC 9207)', async () => {
+    const { place, world } = running()
+    const other = await world
+      .newBrowser()
+      .get(`${place.baseUrl}/callback?code=x&state=x&iss=https%3A%2F%2Fother.example`)
+    expect(other.status).toBe(400)
   })
 }
 

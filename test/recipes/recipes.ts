@@ -9,6 +9,7 @@ import {
   type ApplicationParts,
   exchanges,
   refreshes,
+  signsOut,
   tellsPages,
   upgrades,
   usersOnly,
@@ -248,8 +249,9 @@ const flask = application({
   missing: FLASK.missing,
   version: versionOf('Authlib', FLASK.file, '-c', 'import authlib; print(authlib.__version__)'),
   registration: SKIPS_PAGE,
-  signIn: { ...BUTTON, login: '/start', logout: '/oidc/backchannel-logout' },
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout', signedOut: '/signed-out' },
   api: '/api/me',
+  more: signsOut,
   command: ({ place }) => ({
     file: FLASK.file,
     args: ['-m', 'flask', '--app', example('flask/app.py'), 'run', '--port', String(place.port)],
