@@ -87,6 +87,7 @@ function sourceOf(script: string): string {
     `${built}.ts`,
     `${built}.mjs`,
     'bench/parts.ts',
+    'broker-dev/src/bin.ts',
     'demo/options.ts',
     'test/process/chaos/options.ts',
     'test/process/cluster/options.ts',
@@ -98,7 +99,7 @@ function sourceOf(script: string): string {
 
 function npmProblem([command = '', name = '', ...rest]: string[]): string | undefined {
   const script = scripts[command === 'run' ? name : command]
-  if (['install', 'audit'].includes(command)) return undefined
+  if (['install', 'audit', 'pack'].includes(command)) return undefined
   if (script === undefined) return `package.json has no script ${name}.`
   const source = sourceOf(script)
   const unknown = rest
