@@ -56,12 +56,12 @@ describe('the documentation', () => {
     const stated: Record<string, RegExp[]> = {
       'README.md': [
         new RegExp(`^\\| a guard \\|.*within its lease, ${lost} s, when`, 'm'),
-        new RegExp(`^\\| neither .*expires: ${tokens}`, 'm'),
+        new RegExp(`^\\| none of these .*expires: ${tokens}`, 'm'),
         new RegExp(`from\\sthe\\sprobe\\swithin ${probe}`),
       ],
       'docs/relying-party.md': [
         new RegExp(`has lost the broker \\| within its lease of ${lost} s`),
-        new RegExp(`^\\| neither, .*up to ${tokens}`, 'm'),
+        new RegExp(`^\\| none of these, .*up to ${tokens}`, 'm'),
       ],
       'SECURITY.md': [
         new RegExp(

@@ -287,7 +287,7 @@ function forgeriesOf(token: string): string[] {
     return `${begin}.${sign('sha256', Buffer.from(begin), by).toString('base64url')}`
   }
   return [
-    `${header}.${payload}.${signature.split('').toReversed().join('')}`,
+    `${header}.${payload}.${Buffer.from(signature, 'base64url').reverse().toString('base64url')}`,
     signed({ ...rest, kid }),
     signed({ ...rest, kid: randomUUID() }),
     signed(rest),
