@@ -28,7 +28,8 @@ class Rejected(ValueError):
     """An answer with another status than was expected."""
 
     def __init__(self, path: str, status: int, retry_after: float) -> None:
-        super().__init__(f"{path} answered {status}")
+        why = ": the broker rejects the client_id, or its secret or key" if status == 401 else ""
+        super().__init__(f"{path} answered {status}{why}")
         self.status, self.retry_after = status, retry_after
 
 

@@ -25,10 +25,12 @@ async function application(more: object = {}) {
   clock.set(Date.now() / 1000 - START)
   const broker = await startBroker(clock)
   const program = spawn(PYTHON ?? '', [PROGRAM], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: 'pipe',
     env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
   })
   onTestFinished(() => void program.kill())
+  let logged = ''
+  program.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))
   const answers: Answer[] = []
   const revoked: boolean[] = []
   createInterface({ input: program.stdout }).on('line', (line) => {
@@ -52,7 +54,13 @@ async function application(more: object = {}) {
     await eventually(() => expect(answers.length).toBeGreaterThan(at))
     return answers[at] ?? {}
   }
-  return { broker, ask, revoked, authorization: `Bearer ${await broker.token()}` }
+  return {
+    broker,
+    ask,
+    revoked,
+    logged: () => logged,
+    authorization: `Bearer ${await broker.token()}`,
+  }
 }
 
 describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python', () => {
@@ -90,6 +98,13 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(await ask({ by, path: '/' })).toMatchObject({ status: 200 })
     for (const path of ['/api/cases', '/open', '//'])
       expect([path, (await ask({ by, path })).status]).toEqual([path, 401])
+  })
+
+  test('a wrong secret is named in the log', async () => {
+    const { logged } = await application({ client_secret: 'wrong' })
+    await eventually(() =>
+      expect(logged()).toContain('401: the broker rejects the client_id, or its secret or key'),
+    )
   })
 
   test('a WebSocket without a valid token is closed before it is accepted', async () => {
