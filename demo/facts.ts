@@ -29,6 +29,8 @@ interface Parts {
   issuer: string
   entra: Entra
   instances: readonly Instance[]
+  /** The ids of the clients of `--clients`. */
+  further: readonly string[]
   queue: string
   dataDir: string
   /** The brokers of `--cluster`; undefined without it. */
@@ -36,7 +38,7 @@ interface Parts {
 }
 
 export function factsOf(parts: Parts) {
-  const { ports, issuer, entra, instances, queue, dataDir, brokers } = parts
+  const { ports, issuer, entra, instances, further, queue, dataDir, brokers } = parts
   return {
     issuer,
     ops: localhost(ports.ops),
@@ -56,6 +58,7 @@ export function factsOf(parts: Parts) {
         backchannel_logout_uri: logouts[0],
       }
     }),
+    further_clients: further,
     queue,
     store: brokers === undefined ? 'sqlite' : 'postgres',
     data_dir: dataDir,
@@ -78,7 +81,7 @@ Case Manager Identity Broker, the demo. Everything runs on this machine; Microso
   ${'Operators'.padEnd(24)} ${facts.ops}/ops
   ${'Simulated Microsoft'.padEnd(24)} ${facts.microsoft}
   ${'Queue, store'.padEnd(24)} ${facts.queue}, ${facts.store}
-${cluster(facts.brokers)}
+${facts.further_clients.length === 0 ? '' : `  ${'Clients of your file'.padEnd(24)} ${facts.further_clients.join(', ')}\n`}${cluster(facts.brokers)}
 Who can sign in (the number to approve is shown on the page):
 
 ${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}

@@ -199,6 +199,7 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
     issuer,
     entra,
     instances,
+    further: further.map((one) => String(one['client_id'])),
     queue: broker.queue,
     dataDir: dir.data,
     brokers: broker.brokers,

@@ -94,6 +94,7 @@ describe('--clients FILE', () => {
     )
     const demo = await start('npm', ['--clients', file])
     const { facts } = demo
+    expect(facts.further_clients).toEqual(['mine'])
     const secret = readFileSync(join(dirname(file), 'secret'), 'utf8')
     const answer = await fetch(`${facts.issuer}/introspect`, {
       method: 'POST',

@@ -22,6 +22,7 @@ export interface DemoFacts {
     redirect_uri: string
     backchannel_logout_uri: string
   }[]
+  further_clients: string[]
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
   data_dir: string
