@@ -65,6 +65,7 @@ const VERSIONED = [
   'src/operations/acts/guards.ts',
   'compose.yaml',
   'deploy/kubernetes/broker.yaml',
+  'deploy/kubernetes/recover/recover.yaml',
 ]
 /** The files that a release changes, beside the record of migrations. */
 export const RELEASED = [...VERSIONED, 'package-lock.json', 'CHANGELOG.md']

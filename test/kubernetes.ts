@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StatefulSet } from 'kubernetes-types/apps/v1.js'
-import type { ConfigMap, Service } from 'kubernetes-types/core/v1.js'
+import type { ConfigMap, Pod, Service, ServiceAccount } from 'kubernetes-types/core/v1.js'
 import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.js'
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js'
 import { parseAllDocuments } from 'yaml'
@@ -12,8 +12,16 @@ import { ROOT } from './markdown.ts'
  * The resources of deploy/kubernetes, in the YAML 1.1 that kubectl reads: 0440 is
  * octal.
  */
-type Resource = ConfigMap | StatefulSet | Service | Ingress | NetworkPolicy | PodDisruptionBudget
-export const MANIFEST = ['broker', 'ingress']
+type Resource =
+  | ConfigMap
+  | ServiceAccount
+  | StatefulSet
+  | Pod
+  | Service
+  | Ingress
+  | NetworkPolicy
+  | PodDisruptionBudget
+export const MANIFEST = ['broker', 'ingress', 'recover/recover']
   .map((name) => readFileSync(join(ROOT, `deploy/kubernetes/${name}.yaml`), 'utf8'))
   .join('---\n')
 export const RESOURCES = parseAllDocuments(MANIFEST, { version: '1.1' }).map(

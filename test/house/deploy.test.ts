@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Service } from 'kubernetes-types/core/v1.js'
 import type { Ingress } from 'kubernetes-types/networking/v1.js'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { MANIFEST, POD, resource, RESOURCES } from '../kubernetes.ts'
@@ -148,6 +149,38 @@ describe('deploy/kubernetes', () => {
     expect(Object.keys(mounts)).toEqual(['data', 'tmp', 'secrets'])
     expect(settings.BROKER_DATA_DIR).toMatch(new RegExp(`^${mounts['data']}/[a-z]+$`))
     expect(POD.securityContext).toMatchObject({ fsGroupChangePolicy: 'OnRootMismatch' })
+  })
+
+  test('recovers by a pod that reaches Postgres, that no Service takes, and that has the image and confinement of a broker', () => {
+    const { metadata, spec } = resource('Pod')
+    const [recover = expect.fail('The pod has no container.')] = spec?.containers ?? []
+    expect(metadata?.labels).toEqual(set.template.metadata?.labels)
+    expect([recover.image, recover.securityContext, recover.ports]).toEqual([
+      broker.image,
+      broker.securityContext,
+      undefined,
+    ])
+    expect(recover.env).toEqual(POD.initContainers?.[0]?.env)
+    expect(spec?.volumes).toContainEqual(POD.volumes?.find(({ name }) => name === 'owner'))
+  })
+
+  test('is scraped as the job that the alerts name', () => {
+    const { spec } = parse(
+      readFileSync(join(ROOT, 'deploy/kubernetes/monitoring/monitor.yaml'), 'utf8'),
+    ) as {
+      spec: {
+        jobLabel: string
+        selector: { matchLabels: object }
+        endpoints: { port: string }[]
+      }
+    }
+    const scraped = RESOURCES.filter(
+      (one): one is Service =>
+        one.kind === 'Service' &&
+        one.spec?.ports?.some(({ name }) => name === spec.endpoints[0]?.port) === true,
+    )
+    expect(scraped.map(({ metadata }) => metadata?.labels?.[spec.jobLabel])).toEqual(['broker'])
+    expect(scraped[0]?.metadata?.labels).toEqual(spec.selector.matchLabels)
   })
 
   test('keeps one broker while nodes are drained, and lets requests finish', () => {

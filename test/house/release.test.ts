@@ -46,12 +46,17 @@ describe('npm run release', () => {
     expect(become['guard-python/pyproject.toml']).toContain('\nversion = "99.1.0"\n')
     for (const path of ['guard/src/version.ts', 'src/operations/acts/guards.ts'])
       expect(become[path]).toContain("VERSION = '99.1.0'\n")
-    const images = ['compose.yaml', 'deploy/kubernetes/broker.yaml'].map((path) =>
+    const images = [
+      'compose.yaml',
+      'deploy/kubernetes/broker.yaml',
+      'deploy/kubernetes/recover/recover.yaml',
+    ].map((path) =>
       [...(become[path] ?? '').matchAll(/image: ghcr.io\/(\S+)/g)].map(([, image]) => image),
     )
     const image = (name: string): string => `case-manager/identity-broker/${name}:99.1.0`
     expect(images.map((names) => [...new Set(names)].toSorted())).toEqual([
       [image('broker'), image('guard')],
+      [image('broker')],
       [image('broker')],
     ])
     const lock = JSON.parse(become['package-lock.json'] ?? '') as {
