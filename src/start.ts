@@ -60,7 +60,7 @@ export async function startBroker(
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
     closing.add('admin socket', () => socket.close())
-    measureProcess(deps.metrics, version())
+    measureProcess(deps.metrics, version(), config.kind)
     const observe = answerTimes(deps)
     const ops = await listen(
       opsApp,

@@ -221,9 +221,10 @@ function processMetrics(make: Maker) {
     ),
     buildInfo: make.gauge(
       'broker_build_info',
-      'Always 1; its labels are the versions of the broker and of Node.js.',
+      'Always 1; its labels are the versions of the broker and of Node.js, and broker or worker.',
       'version',
       'node',
+      'kind',
     ),
   }
 }

@@ -100,7 +100,7 @@ describe('docs/grafana.json', () => {
 
   test('shows metrics, and labels of them, that the broker has', async () => {
     const { metrics } = await createRig()
-    measureProcess(metrics, '1.0.0')
+    measureProcess(metrics, '1.0.0', 'broker')
     const labels = new Map(
       metrics.registry
         .getMetricsAsArray()

@@ -92,9 +92,11 @@ describe('broker_http_request_seconds', () => {
 test('the process: its version, memory, file descriptors and the delay of its event loop', async () => {
   const metrics = createMetrics()
   onTestFinished(() => metrics.registry.clear())
-  measureProcess(metrics, '1.2.3')
+  measureProcess(metrics, '1.2.3', 'worker')
   const text = await metrics.registry.metrics()
-  expect(text).toContain(`broker_build_info{version="1.2.3",node="${process.versions.node}"} 1\n`)
+  expect(text).toContain(
+    `broker_build_info{version="1.2.3",node="${process.versions.node}",kind="worker"} 1\n`,
+  )
   for (const name of [
     'process_resident_memory_bytes',
     'process_open_fds',
