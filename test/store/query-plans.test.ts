@@ -106,7 +106,6 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'wide revocations whose fan-out is pending: operators’ acts',
     'scans',
   ],
-  ['LIMIT 1001) AS deliveries', 'what the query within it has read', 'scans'],
   [
     'SELECT min(+revocations.seq) AS seq FROM revocations INDEXED BY revocations_by_at',
     'the revocations of the last hour; once in a process, and after a clock was set back',
