@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'
@@ -297,7 +297,7 @@ describe('what the pages show', () => {
       .trimEnd()
       .split('\r\n')
     expect(head).toBe(
-      'Number,When,Who,Via,What,Target,Name of the target,Case,Comment,Outcome,Details',
+      'Number,When,Who,Via,What,Target,Name of the target,Case,Comment,Outcome,Details,Result',
     )
     expect(lines).toHaveLength(600)
     expect(
@@ -330,6 +330,10 @@ describe('what the pages show', () => {
       operatorTenant: TENANT,
       caseReference: 'INC-2',
     })
+    const { sub: id } = await atConsole(rig, 'administrator')
+    const entry = { actor: { kind: 'operator', id }, via: 'console', act: 'backup' } as const
+    const audited = await rig.store.appendAudit({ ...entry, target: 'file x' })
+    await rig.store.concludeAudit({ id: audited, outcome: 'done', result: { seq: 4711 } })
     const olga = await atConsole(rig, 'operator')
     const time = String.raw`2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`
     for (const [path, query, head, row] of [
@@ -348,7 +352,12 @@ describe('what the pages show', () => {
         'Instance,Settled,Address,Revocation,State,',
         'Case Manager Sydney,,https://.*,1,pending,0,',
       ],
-      ['audit', 'act=console.sign_in', 'Number,When,Who,', `\\d+,${time},Olga Operator,`],
+      [
+        'audit',
+        'actor=adam&act=backup',
+        'Number,When,Who,',
+        `\\d+,${time},Adam Administrator,.*"{""seq"":4711}"$`,
+      ],
     ] as const) {
       const page = await olga.get(`/ops/${path}?${query}`)
       const link = `/ops/${path}.csv${query === '' ? '' : `?${query}`}`
@@ -360,6 +369,28 @@ describe('what the pages show', () => {
         { target: 'everything', ended: { outcome: 'done' } },
       ])
     }
+  })
+
+  test('a download looks up once whom its filter names, whatever its length', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const entry = { actor: { kind: 'operator', id: olga.sub }, via: 'api', act: 'redrive' } as const
+    for (let n = 0; n < 120; n++) await rig.store.appendAudit({ ...entry, target: `n ${n}` })
+    const looked = vi.spyOn(rig.store, 'searchUsers')
+    const csv = await olga.send('/ops/audit.csv?actor=olga+operator&act=redrive')
+    expect((await csv.text()).trimEnd().split('\r\n')).toHaveLength(121)
+    expect(looked).toHaveBeenCalledTimes(1)
+  })
+
+  test('a search that finds more users than a list holds says so, and is no CSV of some of them', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const { searchUsers } = rig.store
+    rig.store.searchUsers = (input) => searchUsers({ ...input, limit: 1 })
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/users?q=contoso')).text).toContain('More match: add a word.')
+    const csv = await olga.get('/ops/users.csv?q=contoso')
+    expect([csv.status, csv.text.includes('add a word')]).toEqual([422, true])
+    expect(await rig.store.listAudit({ act: 'users.export', limit: 1 })).toEqual([])
+    expect((await olga.get('/ops/users?q=dave')).text).not.toContain('add a word')
   })
 
   test('what failed at Microsoft is shown, and retried, with its record', async () => {

@@ -120,16 +120,15 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
         ({ ended }) => ended?.outcome ?? UNFINISHED,
       ],
       isOperator && ['Details', undefined, ({ details }) => JSON.stringify(details)],
+      isOperator && ['Result', undefined, ({ ended }) => ended && JSON.stringify(ended.result)],
     ]
   },
   none: 'No entry matches.',
-  read: async (request, { from, ...bounds }) =>
-    request.deps.store.pageOfAudit({
-      before: from,
-      ...(await filterOf(request)),
-      tid: tidOf(request),
-      ...bounds,
-    }),
+  async read(request) {
+    const filter = { ...(await filterOf(request)), tid: tidOf(request) }
+    return ({ from, ...bounds }) =>
+      request.deps.store.pageOfAudit({ before: from, ...filter, ...bounds })
+  },
   placeIn: numberIn,
   cursorOf: (request, { id }) => numberText(request, id),
   stopped: ({ deps }, { id, atMs }) => `${when(atMs, deps.clock.nowMs())} (entry ${count(id)})`,

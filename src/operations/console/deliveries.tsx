@@ -87,15 +87,17 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   },
   below: (request, shown) =>
     shown.length === 0 ? null : <Many request={request} shown={shown} state={stateOf(request)} />,
-  read: async (request, { from, limit }) => ({
-    found: await request.deps.store.listDeliveries({
-      state: stateOf(request),
-      clientId: asked(request, 'client'),
-      before: from,
-      limit,
+  read:
+    async (request) =>
+    async ({ from, limit }) => ({
+      found: await request.deps.store.listDeliveries({
+        state: stateOf(request),
+        clientId: asked(request, 'client'),
+        before: from,
+        limit,
+      }),
+      searchedTo: undefined,
     }),
-    searchedTo: undefined,
-  }),
   placeIn: (_, cursor) => idIn(cursor),
   cursorOf: (_, { id }) => id,
 })

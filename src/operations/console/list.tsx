@@ -73,6 +73,13 @@ export async function listOf<T>(
   )
 }
 
+/** `more`: entries match that the search does not reach. */
+type Reading<T, P, S> = (bounds: {
+  from: P | undefined
+  limit: number
+  most: number
+}) => Promise<Searched<T, S> & { more?: boolean | undefined }>
+
 /** A list with a page of its own, whose rows that the query asks for can be downloaded as CSV. */
 interface List<T, P, S> {
   /** Its address, and its name in the audit log. */
@@ -89,13 +96,10 @@ interface List<T, P, S> {
   /** The fields of the filter. */
   fields?: (request: ConsoleRequest) => Fields | Promise<Fields>
   /**
-   * Reads the entries after a place that the query asks for.
+   * Looks up what the filter names, and returns a function that reads the entries after a place.
    * @throws Problem if a filter names no one
    */
-  read: (
-    request: ConsoleRequest,
-    bounds: { from: P | undefined; limit: number; most: number },
-  ) => Promise<Searched<T, S>>
+  read: (request: ConsoleRequest) => Promise<Reading<T, P, S>>
   placeIn: (request: ConsoleRequest, cursor: string) => P | undefined
   cursorOf: (request: ConsoleRequest, last: T | S) => string
   /** Says where a search stopped. */
@@ -111,7 +115,9 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
   const { name, title, label = title, size = 50, none } = list
   const place = placeOf(request, (text) => list.placeIn(request, text))
   const found = await orProblem(
-    list.read(request, { from: place.from, limit: size + 1, most: MOST_ENTRIES }),
+    list
+      .read(request)
+      .then((read) => read({ from: place.from, limit: size + 1, most: MOST_ENTRIES })),
   )
   const fields = (await list.fields?.(request)) ?? []
   const { shown, next, searchedTo } = pageOfSearch(
@@ -146,6 +152,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
         <Live id={name}>
           <Panel title={list.heading?.(request, shown, isWhole)}>
             {await listOf<T>(request, { label, columns, entries: shown, none, pages })}
+            {found.more ? <p class="soft">More match: add a word.</p> : null}
           </Panel>
           {list.below?.(request, shown)}
         </Live>
@@ -157,14 +164,17 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
 /** The most entries that an export reads at once, which bounds its memory. */
 const EXPORTED = 50
 
-/** Yields a list from its start to its end. */
+/** Yields a list from its start to its end. @throws Problem if it cannot reach the end */
 async function* everyPage<T, P, S>(
   request: ConsoleRequest,
   list: List<T, P, S>,
 ): AsyncGenerator<T[]> {
   const bounds = { limit: EXPORTED, most: EXPORTED }
+  const read = await list.read(request)
   for (let from: P | undefined; ;) {
-    const { found, searchedTo } = await list.read(request, { ...bounds, from })
+    const { found, searchedTo, more } = await read({ ...bounds, from })
+    if (more)
+      throw new Problem(422, 'Too many match', 'Too many match to list them all: add a word.')
     yield found
     const last = searchedTo ?? (found.length < EXPORTED ? undefined : found.at(-1))
     if (last === undefined) return

@@ -117,16 +117,14 @@ const openLocks = listRoutes<ShownLock, string, ShownLock>({
   none: 'Nothing is locked. A user, an instance or a tenant is locked on its page.',
   above: (request) => <Done request={request} results={DONE} />,
   heading: (_, shown, whole) => (whole ? plural(shown.length, 'open lock') : undefined),
-  async read(request, { from, limit }) {
+  async read(request) {
     const tid = tidOf(request)
     const narrowed = tid === undefined ? {} : ({ kind: 'user', key: tid } as const)
-    const locks = await request.deps.store.listLocks({
-      state: 'open',
-      ...narrowed,
-      before: from,
-      limit,
-    })
-    return { found: await shownLocks(request, locks), searchedTo: undefined }
+    return async ({ from, limit }) => {
+      const asked = { ...narrowed, before: from, limit }
+      const locks = await request.deps.store.listLocks({ state: 'open', ...asked })
+      return { found: await shownLocks(request, locks), searchedTo: undefined }
+    }
   },
   placeIn: (_, cursor) => idIn(cursor),
   cursorOf: (_, { id }) => id,

@@ -100,10 +100,10 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
   columns: revocationColumns,
   none: 'No revocation matches.',
   above: (request) => <Done request={request} results={DONE} />,
-  async read(request, { from, ...bounds }) {
+  async read(request) {
     const { deps } = request
     const [tid, reason] = [tidOf(request), asked(request, 'reason')]
-    return deps.store.pageOfRevocations({
+    const filter = {
       tid,
       sub: await idNamedBy(deps, 'user', asked(request, 'user'), tid),
       reason: reason !== undefined && isReason(reason) ? reason : undefined,
@@ -115,9 +115,9 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
         caseReference: asked(request, 'case'),
         actorId: await idNamedBy(deps, 'actor', asked(request, 'actor')),
       }),
-      before: from,
-      ...bounds,
-    })
+    }
+    return ({ from, ...bounds }) =>
+      deps.store.pageOfRevocations({ ...filter, before: from, ...bounds })
   },
   placeIn: numberIn,
   cursorOf: (request, { seq }) => numberText(request, seq),

@@ -74,18 +74,19 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
   none: 'No live session matches.',
   heading: (_, shown, whole) =>
     whole ? plural(shown.length, 'live session') : 'Live sessions, newest first',
-  read: (request, { from, ...bounds }) =>
-    sessionsBy(request.deps, {
-      tid: tidOf(request),
-      text: asked(request, 'user'),
-      // Only operators filter by instance.
-      clientId: tidOf(request) === undefined ? asked(request, 'client') : undefined,
-      device: asked(request, 'device'),
-      before: from,
-      now: request.now,
-      limit: bounds.limit,
-      most: bounds.most,
-    }),
+  read:
+    async (request) =>
+    ({ from, ...bounds }) =>
+      sessionsBy(request.deps, {
+        tid: tidOf(request),
+        text: asked(request, 'user'),
+        // Only operators filter by instance.
+        clientId: tidOf(request) === undefined ? asked(request, 'client') : undefined,
+        device: asked(request, 'device'),
+        before: from,
+        now: request.now,
+        ...bounds,
+      }),
   placeIn: (_, cursor) => readSessionCursor(cursor),
   cursorOf: (_, one) => sessionCursor('session' in one ? one.session : one),
   stopped: ({ deps }, { openedAt }) =>

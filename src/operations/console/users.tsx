@@ -85,20 +85,22 @@ export const usersRoutes: readonly Mounted[] = listRoutes<Subject, Place, Place>
     ]
   },
   none: 'No user matches.',
-  async read(request, { from, limit }) {
+  async read(request) {
     const { store } = request.deps
     const [text, tid] = [asked(request, 'q'), tidOf(request)]
-    const after = from && { ...from, ...(tid !== undefined && { tid }) }
-    const found =
-      text === undefined
-        ? await store.listUsers({ tid, after, limit })
-        : (await store.searchUsers({ text, tid, limit: MOST_FOUND })).users
-            .toSorted((a, b) => (placeText(a) < placeText(b) ? -1 : 1))
-            .filter((one) => after === undefined || placeText(one) > placeText(after))
-            .slice(0, limit)
-    const picked = from === undefined ? await pickedUsers(request) : []
-    const others = found.filter(({ sub }) => !picked.some((one) => one.sub === sub))
-    return { found: [...picked, ...others], searchedTo: undefined }
+    const hits =
+      text === undefined ? undefined : await store.searchUsers({ text, tid, limit: MOST_FOUND })
+    const sorted = hits?.users.toSorted((a, b) => (placeText(a) < placeText(b) ? -1 : 1))
+    return async ({ from, limit }) => {
+      const after = from && { ...from, ...(tid !== undefined && { tid }) }
+      const found =
+        sorted
+          ?.filter((one) => after === undefined || placeText(one) > placeText(after))
+          .slice(0, limit) ?? (await store.listUsers({ tid, after, limit }))
+      const picked = from === undefined ? await pickedUsers(request) : []
+      const others = found.filter(({ sub }) => !picked.some((one) => one.sub === sub))
+      return { found: [...picked, ...others], searchedTo: undefined, more: hits?.more }
+    }
   },
   placeIn(_, cursor) {
     const [, tid, oid] = /^([\w-]{1,64})\.([\w-]{1,64})$/.exec(cursor) ?? []
