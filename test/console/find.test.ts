@@ -307,10 +307,18 @@ describe('lists are narrowed', () => {
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'lock' } as const
     await rig.store.appendAudit({ ...entry, target: `user ${tid} ${oid}` })
     await rig.store.appendAudit({ ...entry, target: 'client sydney' })
+    const grant = {
+      oid: '00000000-0000-4000-8000-0000000000e1',
+      name: 'Grant',
+      username: 'grant@contoso.example',
+    }
+    const { session } = await rig.openSession({ user: grant })
+    await rig.store.appendAudit({ ...entry, act: 'redrive', target: `subject ${session.sub}` })
     for (const [target, acts] of [
       ['carol', /lock Carol .* revoke Carol /],
       [carol?.sub ?? '', /lock Carol .* revoke Carol /],
       ['Sydney', /lock Case Manager Sydney client sydney/],
+      ['grant contoso', /redrive Grant /],
       [`user ${tid} ${oid}`, /lock Carol /],
     ] as const)
       expect(await audit(new URLSearchParams({ target }).toString())).toMatch(acts)

@@ -132,9 +132,9 @@ export async function idNamedBy(
   return theOnly(text, found, more, isActor ? 'operator, user or client' : 'user')
 }
 
-/** How the audit log names a target: kind and id. */
+/** How the audit log names a target: kind and id. Grant is a first name too. */
 const TARGET =
-  /^(?:client|client_id|delivery|file|grant|id|key|problem|session|stream|subject|target_id|tenant|user|webhook) \S/
+  /^(?:(?:client|client_id|delivery|file|id|key|problem|session|stream|subject|target_id|tenant|user|webhook) \S|grant s_)/
 
 /**
  * Returns the names by which the audit log knows a target, which a filter names as the log does, or
