@@ -74,6 +74,30 @@ describe('the application and the first tenant', () => {
     })
   })
 
+  test('sent twice, they are connected once, and both answers lead to the tenant', async () => {
+    const world = await createWorld()
+    await enter(world)
+    const form = await world.browser.get('/setup/connect')
+    const filled = { client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, tid: CONTOSO.tid }
+    const send = () => world.browser.submitTo(form, '/setup/connect', filled)
+    const { microsoft } = world.rig.deps
+    const { tryConnection } = microsoft
+    let asked = 0
+    microsoft.tryConnection = async (...given) => {
+      if (++asked === 2) await first
+      return tryConnection(...given)
+    }
+    const first = send()
+    const answers = await Promise.all([first, send()])
+    expect(answers.map(({ status, url }) => [status, url])).toEqual(
+      Array(2).fill([200, `${OPS}${tenantPath()}`]),
+    )
+    expect((await acts(world)).filter((act) => act.startsWith('tenant.add'))).toEqual([
+      'tenant.add done',
+      'tenant.add rejected',
+    ])
+  })
+
   test('the day on which the secret expires is asked for, shown and changed without the secret', async () => {
     const world = await createWorld()
     await connect(world)

@@ -195,6 +195,7 @@ export async function saveConnection(
   })
   if (first === undefined) return redirectTo(c, '/setup')
   const operates = await noOperatorTenant(request)
+  // A form that is sent twice finds the tenant connected.
   await addTenant(request, first, form)
   if (operates) await makeOperatorTenant(request, first)
   return redirectTo(c, `/setup/tenants/${first}`)
@@ -212,10 +213,21 @@ async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   )
 }
 
-const addTenant = (request: SetupRequest, tid: string, form: URLSearchParams): Promise<unknown> => {
+/** Connects a tenant. Returns the problem, or undefined. */
+async function addTenant(
+  request: SetupRequest,
+  tid: string,
+  form: URLSearchParams,
+): Promise<string | undefined> {
   const { deps, visitor, now } = request
   const acting = { record: recording(request, 'tenant.add'), actor: visitor.actor, now }
-  return connectAs(deps, acting, { tid, name: nameIn(form) })
+  try {
+    await connectAs(deps, acting, { tid, name: nameIn(form) })
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return error.message
+  }
 }
 
 export const ADD_TENANT = '/setup/add-tenant'
@@ -239,11 +251,8 @@ export const addTenantPage = (request: SetupRequest, rejected?: Rejected): Respo
 export async function saveTenant(request: SetupRequest, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
   if ('problem' in read) return addTenantPage(request, { problem: read.problem, form })
-  try {
-    await addTenant(request, read.tid, form)
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error
-    return addTenantPage(request, { problem: error.message, form })
-  }
-  return redirectTo(request.c, `/setup/tenants/${read.tid}`)
+  const problem = await addTenant(request, read.tid, form)
+  return problem === undefined
+    ? redirectTo(request.c, `/setup/tenants/${read.tid}`)
+    : addTenantPage(request, { problem, form })
 }
