@@ -206,9 +206,12 @@ describe('in their own tenant', () => {
         false,
       ])
     }
-    const csv = (await browser.get('/tenant/sessions.csv')).html
-    expect(csv.trim().split('\r\n')).toHaveLength(3)
-    expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])
+    for (const list of ['sessions', 'users']) {
+      const csv = (await browser.get(`/tenant/${list}.csv`)).html
+      expect([list, csv.trim().split('\r\n').length]).toEqual([list, 3])
+      expect([csv.includes(uma.sub), csv.includes(carol.sub)]).toEqual([true, false])
+    }
+    expect((await browser.send('/tenant/deliveries.csv')).status).toBe(404)
   })
 
   test('no filter of an address tells them whom the broker knows in another tenant', async () => {
@@ -322,6 +325,8 @@ describe('in their own tenant', () => {
       '/tenant/revocations',
       `/tenant/users/${uma.sub}`,
       '/tenant/revocations.csv',
+      '/tenant/locks.csv',
+      '/tenant/audit.csv',
     ]) {
       const { html } = await browser.get(path)
       expect([
@@ -380,7 +385,7 @@ describe('in their own tenant', () => {
         form.set('csrf', csrf)
         return form
       }
-      const to = path.replace(/(?:\/check)?\?.*/, '')
+      const to = path.replace(/\?.*/, '')
       const [theirAnswer, noAnswer] = [
         await browser.post(to, body(theirs)),
         await browser.post(to, body(none)),

@@ -8,8 +8,8 @@ import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
 
 /**
- * Problems that an operator has acknowledged. They do not count for 30 days, or until their words change: a problem
- * is identified by its check, what was found, and the things that it concerns.
+ * Problems that an operator has acknowledged. They do not count for 30 days, or until their words
+ * change: a problem is identified by its check, what was found, and the things that it concerns.
  */
 
 type Found = Pick<z.output<typeof shape>, 'check' | 'found' | 'about'>
