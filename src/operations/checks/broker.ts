@@ -8,6 +8,7 @@ import type { Check, Looked, Looking } from './check.ts'
 import { at, failed, type Found, message, ok, settingWarning, warning } from './finding.ts'
 import { WORK_NAMES } from '../../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
+import { REMEDY } from './texts/fixes.ts'
 
 /** Checks of the broker itself: settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
@@ -66,33 +67,22 @@ export const brokerChecks: readonly Check[] = [
 function settings({ deps: { config, connection } }: Looking): Found[] {
   const differences = connection
     .differences()
-    .map((difference) =>
-      warning(
-        difference,
-        'The broker uses the value in the database. Change the setting to that value, or remove the setting.',
-      ),
-    )
+    .map((difference) => warning(difference, REMEDY.setting_differs))
   return [
     ok(`Read. The issuer is ${config.issuer}.`),
     config.entra.simulated &&
-      warning(
-        'Microsoft is simulated: a sign-in proves nothing.',
-        'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users sign in.',
-      ),
+      warning('Microsoft is simulated: a sign-in proves nothing.', REMEDY.simulated),
     config.issuer.startsWith('http:') &&
-      warning(
-        'The issuer is plain http, which is for a single machine only.',
-        'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
-      ),
+      warning('The issuer is plain http, which is for a single machine only.', REMEDY.plain_http),
     config.allowLoopbackTargets &&
       warning(
         'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
-        'Unset it if instances run on other machines.',
+        REMEDY.loopback,
       ),
     connection.current().operatorTenant === undefined &&
       warning(
         'There is no operator tenant, so no user has the role of an operator.',
-        'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+        REMEDY.no_operator_tenant,
       ),
     ...differences,
     ...config.warnings.map(settingWarning),
@@ -115,7 +105,7 @@ async function brokers({ deps }: Looking): Promise<Found[]> {
     missing
       ? warning(
           `The ${kind} on ${host} has sent no heartbeat since ${new Date(seenAtMs).toISOString()}.`,
-          'Start it again. If it is gone for good, acknowledge this.',
+          REMEDY.broker_missing,
           { since_ms: seenAtMs },
         )
       : ok(`The ${kind} on ${host} sends its heartbeat.`),
@@ -143,11 +133,9 @@ const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
 const OUT_OF_MEMORY = /\bOOM command not allowed/
 
 function fixOfQueue(problem: string): string {
-  if (WANTS_PASSWORD.test(problem))
-    return 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
-  if (OUT_OF_MEMORY.test(problem))
-    return 'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.'
-  return 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
+  if (WANTS_PASSWORD.test(problem)) return REMEDY.queue_password
+  if (OUT_OF_MEMORY.test(problem)) return REMEDY.queue_memory
+  return REMEDY.queue_down
 }
 
 async function queue({ deps }: Looking): Promise<Found> {
@@ -159,7 +147,7 @@ async function queue({ deps }: Looking): Promise<Found> {
   if (engine === 'postgres')
     return warning(
       'The queue runs on the embedded Postgres, which is for trying and testing.',
-      'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
+      REMEDY.queue_embedded,
       { engine },
     )
   return ok(`It answers (${engine}).`, { engine })
@@ -174,12 +162,12 @@ async function durability({ deps }: Looking): Promise<Looked> {
     evicts &&
       warning(
         `The queue server evicts jobs when its memory is full (maxmemory-policy ${found.evictionPolicy}). A lost job delays a logout token by seconds.`,
-        'Set maxmemory-policy noeviction on the queue server.',
+        REMEDY.queue_evicts,
       ),
     !found.appendOnly &&
       warning(
         'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
-        'Set appendonly yes on the queue server.',
+        REMEDY.queue_forgets,
       ),
   ].filter((one) => one !== false)
 }
@@ -212,10 +200,7 @@ async function secrets({ deps, now }: Looking): Promise<Found> {
         `Sessions opened under an old secret may live until ${at(free)}.`,
         'Keep it until then.',
       )
-    : warning(
-        'The old secret is not needed any more.',
-        'Remove all but the first value from BROKER_SECRET and restart.',
-      )
+    : warning('The old secret is not needed any more.', REMEDY.old_secret)
 }
 
 /**

@@ -5,7 +5,7 @@ import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/ins
 import type { Check, Looking } from './check.ts'
 import { type Failure, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
-import { FIX, HELP } from './texts/fixes.ts'
+import { FIX, HELP, REMEDY } from './texts/fixes.ts'
 
 /**
  * Checks of clients: undelivered messages, and whether the broker reaches their addresses. It sends
@@ -58,12 +58,12 @@ async function guardLeases({ deps }: Looking): Promise<Found[]> {
     ...found(
       ({ leaseRanOutAtMs = 0 }) => leaseRanOutAtMs > sinceMs,
       'Leases ran out within the last hour',
-      'See docs/alerts.md, BrokerGuardLeasesRunOut.',
+      REMEDY.leases_ran_out,
     ),
     ...found(
       ({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs,
       'Clocks differ in speed from the broker’s by more than 1,000 ppm, so these guards hold no lease',
-      'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).',
+      REMEDY.clock_drift,
     ),
     ok(`${reports.length} guards have reported.`),
   ]
@@ -82,16 +82,11 @@ function feedStreams({ deps: { config, feed } }: Looking): Found[] {
       .map(([clientId, { length }]) =>
         warning(
           `It holds ${length} of at most ${ofClient} feed streams open at this broker.`,
-          `Compare with its guards (cmb guards). More streams than guards: restart the application, and replace its secret if that does not help. As many: raise BROKER_FEED_STREAMS_OF_CLIENT.`,
+          REMEDY.streams_of_client,
           { about: `client ${clientId}` },
         ),
       ),
-    streams.length < NEARLY_FULL * inAll
-      ? ok(found)
-      : warning(
-          found,
-          'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.',
-        ),
+    streams.length < NEARLY_FULL * inAll ? ok(found) : warning(found, REMEDY.streams),
   ]
 }
 
@@ -178,7 +173,7 @@ async function logoutAddress(deps: Deps, uri: string): Promise<Found> {
   if (answer.status >= 500)
     return warning(
       `Its logout address ${uri} answers ${answer.status}.`,
-      "Look at the instance's own log.",
+      REMEDY.logout_address_fails,
     )
   return ok(`The broker reaches its logout address ${uri}.`)
 }
@@ -194,10 +189,7 @@ async function jwks(deps: Deps, uri: string): Promise<Found> {
           ? undefined
           : 'The answer is not a JWK Set with keys.'
   if (problem === undefined) return ok(`The broker reads its keys at ${uri}.`)
-  return failed(
-    `The broker cannot read its keys at ${uri}: ${problem}`,
-    'Without them it cannot authenticate (private_key_jwt). Correct its jwks_uri, or register its jwks by value.',
-  )
+  return failed(`The broker cannot read its keys at ${uri}: ${problem}`, REMEDY.jwks)
 }
 
 function hasKeys(body: string): boolean {

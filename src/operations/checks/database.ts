@@ -1,6 +1,7 @@
 import type { DatabaseFacts } from '../../../db/types.ts'
 import type { Check, Look, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
+import { REMEDY } from './texts/fixes.ts'
 
 /**
  * Checks of the database: whether it commits, and whether Postgres is configured so that no
@@ -68,9 +69,7 @@ async function commits({ deps }: Looking): Promise<Found> {
     deps.log.warn('store_probe_failed', { problem: message(error) })
     return failed(
       `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
-      deps.config.databaseUrl === undefined
-        ? 'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.'
-        : 'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
+      deps.config.databaseUrl === undefined ? REMEDY.sqlite : REMEDY.postgres,
     )
   }
 }
@@ -97,12 +96,12 @@ function durability(facts: DatabaseFacts, { deps }: Looking): Found {
   if (!fsync)
     return failed(
       'fsync is off: a crash of the server damages the database, and loses revocations.',
-      'Set fsync = on in postgresql.conf, and restart Postgres.',
+      REMEDY.fsync,
     )
   if (commit === 'off')
     return failed(
       'synchronous_commit is off: a crash loses revocations that the broker has confirmed.',
-      setCommit,
+      REMEDY.synchronous_commit,
     )
   if (deps.config.databaseStandby !== 'required')
     return ok(
@@ -111,31 +110,26 @@ function durability(facts: DatabaseFacts, { deps }: Looking): Found {
   if (commit !== 'on' && commit !== 'remote_apply')
     return failed(
       `synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`,
-      setCommit,
+      REMEDY.synchronous_commit,
     )
   if (standby) return ok('A synchronous standby confirms each commit.')
   if (!seesStandbys)
     return failed(
       'The broker’s role may not see whether a synchronous standby confirms commits, so the broker answers nothing.',
-      'Run cmb migrate --grant <role> as a superuser, or: GRANT pg_read_all_stats TO <role>.',
+      REMEDY.standby_unseen,
     )
   return failed(
     'No synchronous standby confirms commits, so the broker answers nothing (BROKER_DATABASE_STANDBY=required).',
-    'Start the standby, and check that synchronous_standby_names on the primary names it.',
+    REMEDY.no_standby,
   )
 }
-
-const setCommit =
-  'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.'
 
 function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
   if (notified) return ok('A notification came back.')
   const direct = deps.config.databaseDirectUrl !== undefined
   return warning(
     'A notification that the broker sent through Postgres did not come back within a second. Guards at this broker learn of revocations at other brokers up to half a second later.',
-    direct
-      ? 'Check that BROKER_DATABASE_DIRECT_URL reaches the same database and primary as BROKER_DATABASE_URL, past every pooler.'
-      : 'If BROKER_DATABASE_URL leads to a pooler in transaction mode, set BROKER_DATABASE_DIRECT_URL to the address of Postgres itself.',
+    direct ? REMEDY.notifications_direct : REMEDY.notifications,
   )
 }
 
@@ -150,7 +144,7 @@ function clock({ clockAheadMs }: DatabaseFacts): Found {
   const seconds = Math.abs(clockAheadMs) / 1000
   if (seconds <= CLOCK_WARNS) return ok(`They differ by less than ${Math.ceil(seconds + 0.1)} s.`)
   const found = `Postgres’s clock is ${seconds.toFixed(1)} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the broker’s. Brokers whose clocks differ expire sessions and codes at different times.`
-  const fix = 'Run an NTP client on the machines of the brokers and of Postgres.'
+  const fix = REMEDY.postgres_clock
   return seconds > CLOCK_FAILS ? failed(found, fix) : warning(found, fix)
 }
 
@@ -158,7 +152,7 @@ function rights({ mayChangeTables }: DatabaseFacts): Found {
   if (!mayChangeTables) return ok('It may read and write the tables, and change none.')
   return warning(
     'The broker’s role may change the tables: an attacker with its password could drop them, or take away what protects the logs.',
-    'Create a role of its own for the broker, run cmb migrate --grant <role> as the owner, and name that role in BROKER_DATABASE_URL.',
+    REMEDY.postgres_rights,
   )
 }
 
@@ -169,6 +163,6 @@ function bloat({ deadHeads }: DatabaseFacts): Found {
   if (deadHeads <= MOST_DEAD) return ok(`log_head has ${deadHeads} dead row version(s).`)
   return warning(
     `log_head has ${deadHeads} dead row versions: autovacuum cannot clear them away, and each revocation reads past them.`,
-    'End the transaction that keeps them: look in pg_stat_activity for the oldest xact_start, in pg_prepared_xacts and in pg_replication_slots. Check that autovacuum is on.',
+    REMEDY.postgres_bloat,
   )
 }

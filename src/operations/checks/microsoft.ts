@@ -7,7 +7,7 @@ import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../m
 import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
-import { NEEDED_FOR } from './texts/fixes.ts'
+import { NEEDED_FOR, REMEDY } from './texts/fixes.ts'
 
 /**
  * Checks of the connection to Microsoft, and for each tenant whether users can sign in and what
@@ -116,7 +116,7 @@ function connection({ deps }: Looking): Found {
   const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
   return failed(
     `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
-    'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
+    REMEDY.connection,
   )
 }
 
@@ -127,16 +127,11 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
   if (end === undefined)
     return credential.kind === 'federated'
       ? unknown('A workload identity is renewed by its platform.')
-      : unknown(
-          'The credential does not say when it expires.',
-          'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Enter it at /setup (“Change the application”), or set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
-        )
+      : unknown('The credential does not say when it expires.', REMEDY.credential_end)
   const days = Math.floor((end - now) / DAY)
-  const fix =
-    'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
-  if (days < 0) return failed(`The credential expired at ${at(end)}.`, fix)
+  if (days < 0) return failed(`The credential expired at ${at(end)}.`, REMEDY.credential_expiry)
   const found = `The credential expires at ${at(end)}, in ${days} days.`
-  return days < EARLY_DAYS ? warning(found, fix) : ok(found)
+  return days < EARLY_DAYS ? warning(found, REMEDY.credential_expiry) : ok(found)
 }
 
 async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
@@ -152,7 +147,7 @@ async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
     ? ok('The metadata, the sign-in page and the token endpoint answered just now.')
     : failed(
         `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
-        'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
+        REMEDY.microsoft,
       )
 }
 
@@ -167,15 +162,13 @@ async function clocks(looking: Looking): Promise<Found[]> {
     ...found,
     failed(
       `The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`,
-      SYNCHRONIZE,
+      REMEDY.clock,
     ),
   ]
 }
 
 const side = (ahead: number): string => (ahead > 0 ? 'ahead of' : 'behind')
 const STOPPED = 'No session expires, and no token is issued or checked (503).'
-const SYNCHRONIZE =
-  'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
 
 async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found> {
   const compared = clockWatch.comparison()
@@ -187,12 +180,9 @@ async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant
   if (skew <= MOST_SKEW_SECONDS) return ok(`They agree within ${Math.max(1, skew)} s.`)
   return failed(
     `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
-    SYNCHRONIZE,
+    REMEDY.clock,
   )
 }
-
-const ENABLE =
-  'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
 
 async function credential({ examine }: Looking, row: Tenant): Promise<Found> {
   const { credential: tried } = await examine(row.tid)
@@ -203,9 +193,7 @@ async function credential({ examine }: Looking, row: Tenant): Promise<Found> {
     row,
     tried.guidance,
     `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`,
-    tried.guidance === 'app_missing'
-      ? ENABLE
-      : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.',
+    tried.guidance === 'app_missing' ? REMEDY.app_missing : REMEDY.credential,
   )
 }
 
@@ -228,7 +216,7 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
     `${guidanceFor(guidance).operator} (AADSTS${code})`,
     guidance === 'redirect_mismatch'
       ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
-      : ENABLE,
+      : REMEDY.app_missing,
   )
 }
 
@@ -335,8 +323,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {
   if (missing.length === 0)
     return ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
-  const fix =
-    'Token configuration in the app registration: add them for the ID token. Then its administrator signs in again by the link that /setup has.'
+  const fix = REMEDY.optional_claims
   // An account without a mailbox never has an email claim.
   return missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)
 }
@@ -347,8 +334,7 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)
-  const fix =
-    'API permissions in the app registration: add it as an application permission, then grant consent again.'
+  const fix = REMEDY.graph_permission
   const { risk, graph } = deps.config.signals
   if (names(risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
     return warning(
@@ -368,20 +354,13 @@ async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Fo
   if (!names(deps.config.signals.graph.tenants, tid))
     return unknown(
       'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
-      'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
+      REMEDY.graph_unused,
     )
   const kept = await deps.store.setting(`graph/${tid}/subscription`)
   const until = kept === undefined ? undefined : (JSON.parse(kept) as { until?: number }).until
-  if (until === undefined)
-    return warning(
-      'There is no subscription yet.',
-      'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
-    )
+  if (until === undefined) return warning('There is no subscription yet.', REMEDY.no_subscription)
   if (until > now) return ok(`The subscription lasts until ${at(until)}. The broker renews it.`)
-  return failed(
-    `The subscription ended at ${at(until)}.`,
-    'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
-  )
+  return failed(`The subscription ended at ${at(until)}.`, REMEDY.subscription_ended)
 }
 
 async function probe({ deps }: Looking, { tid }: Tenant): Promise<Looked> {

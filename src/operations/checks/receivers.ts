@@ -1,6 +1,7 @@
 import { secretPlace } from '../../outbox/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
+import { REMEDY } from './texts/fixes.ts'
 
 /** Checks of webhooks and streams of security events: deliveries that fail, and why. */
 export const receiverChecks: readonly Check[] = [
@@ -63,7 +64,7 @@ async function streams(looking: Looking): Promise<Found[]> {
     if (status === 'disabled' && statusBy === 'broker')
       return failed(
         `The broker disabled it: ${statusReason ?? 'no reason'}`,
-        'Ask the receiver’s operator to fix it. The receiver then enables its stream again (POST /ssf/status).',
+        REMEDY.stream_disabled,
         { about },
       )
     if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })

@@ -4,14 +4,13 @@ import { type FederatedDomain, GraphProblem } from '../../microsoft/interface.ts
 import { signInFrequencySetting, trialOf } from '../../microsoft/tenants.ts'
 import type { Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
+import { REMEDY } from './texts/fixes.ts'
 
 /**
  * Checks of what makes a tenant's users authenticate again: after a revocation, and periodically.
  */
 
 const PERMISSION = 'Domain.Read.All'
-const FEDERATED_FIX =
-  'Set promptLoginBehavior of the domain to nativeSupport or translateToFreshPasswordAuthentication (Update-MgDomainFederationConfiguration; docs/fresh-sign-in.md).'
 
 /**
  * Checks whether the identity providers of a tenant's federated domains ignore the broker's demand
@@ -46,18 +45,15 @@ function judged(domains: FederatedDomain[]): Found {
   if (ignored !== '')
     return warning(
       `${ignored}: Entra does not pass the demand for a fresh sign-in on (promptLoginBehavior is disabled). Users of the domain may come back without their password.`,
-      FEDERATED_FIX,
+      REMEDY.federated_domains,
     )
   if (unknown !== '')
     return warning(
       `${unknown}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`,
-      FEDERATED_FIX,
+      REMEDY.federated_domains,
     )
   return ok(`${listed(domains, 'asked')}: the identity provider is asked for a fresh sign-in.`)
 }
-
-const FRESH_FIX =
-  'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once (docs/fresh-sign-in.md). Earlier revocations are demanded from then on.'
 
 /**
  * Checks whether a revocation makes the tenant's users enter their password again. The broker
@@ -72,16 +68,13 @@ export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Prom
   if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
     return warning(
       'No sign-in of this tenant has ever had auth_time: after a revocation its users sign in again without their password, also on a stolen device.',
-      FRESH_FIX,
+      REMEDY.fresh_sign_in,
     )
   return unknown(
     'No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.',
-    FRESH_FIX,
+    REMEDY.fresh_sign_in,
   )
 }
-
-const RE_ENTRY_FIX =
-  'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change). A Conditional Access policy with a sign-in frequency does it too.'
 
 /** Checks what makes users authenticate periodically: the broker, Entra's policy, or neither. */
 export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found> {
@@ -94,7 +87,7 @@ export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found> {
     )
   return unknown(
     'The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.',
-    RE_ENTRY_FIX,
+    REMEDY.re_entry,
   )
 }
 
@@ -102,7 +95,7 @@ async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number)
   if ((await trialOf(deps, tid))?.claims.auth_time === false)
     return failed(
       `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
-      'Token configuration in the app registration: add the optional claim auth_time for the ID token. Then its administrator signs in again by the link that /setup has.',
+      REMEDY.no_auth_time,
     )
   return ok(
     `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,

@@ -1,6 +1,7 @@
 import { eventInterval, intervalMark } from '../../signals/received/interval.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
+import { REMEDY } from './texts/fixes.ts'
 
 /** Checks that the transmitters of security events send to the broker. */
 export const signalIssuerChecks: readonly Check[] = [
@@ -23,15 +24,13 @@ async function sendsEvents({ deps, now }: Looking): Promise<Found[]> {
     const marks = [now, now - seconds].map((at) =>
       deps.store.wasConsumed(intervalMark(eventInterval(about, seconds), at)),
     )
-    const next =
-      'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
     const was = (await Promise.all(marks)).includes(true)
     found.push(
       was
         ? ok('Its events arrive.', { about })
         : failed(
             `The broker accepted no event from it for ${seconds} s, not even a verification event.`,
-            next,
+            REMEDY.silent_issuer,
             { about },
           ),
     )

@@ -1,7 +1,7 @@
 import type { FailureCause } from '../../../outbox/attempt.ts'
 import type { Trouble } from '../../acts/instances.ts'
 
-/** The remedies that the checks of clients name, and the effect of a claim that is missing. */
+/** The remedies that the checks name, and the effect of a claim that is missing. */
 
 const RESTORE = 'Start the instance, or correct its logout address.'
 /** The remedy for each trouble, and the section of docs/runbook.md that helps. */
@@ -42,3 +42,89 @@ export const NEEDED_FOR: Readonly<Record<string, string>> = {
   auth_time: 'without it, no user can prove a fresh sign-in, which the console requires too',
   email: 'without it, instances get no email address',
 }
+
+/** The other remedies, by the check or by what is wrong. */
+export const REMEDY = {
+  connection:
+    'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
+  credential_end:
+    'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Enter it at /setup (“Change the application”), or set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
+  credential_expiry:
+    'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.',
+  microsoft:
+    'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
+  clock:
+    'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.',
+  app_missing:
+    'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.',
+  credential:
+    'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.',
+  optional_claims:
+    'Token configuration in the app registration: add them for the ID token. Then its administrator signs in again by the link that /setup has.',
+  graph_permission:
+    'API permissions in the app registration: add it as an application permission, then grant consent again.',
+  graph_unused: 'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
+  no_subscription:
+    'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
+  subscription_ended:
+    'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
+  setting_differs:
+    'The broker uses the value in the database. Change the setting to that value, or remove the setting.',
+  simulated: 'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users sign in.',
+  plain_http: 'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
+  loopback: 'Unset it if instances run on other machines.',
+  no_operator_tenant:
+    'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+  broker_missing: 'Start it again. If it is gone for good, acknowledge this.',
+  queue_password:
+    'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.',
+  queue_memory:
+    'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.',
+  queue_down:
+    'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.',
+  queue_embedded:
+    'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
+  queue_evicts: 'Set maxmemory-policy noeviction on the queue server.',
+  queue_forgets: 'Set appendonly yes on the queue server.',
+  old_secret: 'Remove all but the first value from BROKER_SECRET and restart.',
+  sqlite:
+    'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.',
+  postgres:
+    'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
+  fsync: 'Set fsync = on in postgresql.conf, and restart Postgres.',
+  synchronous_commit:
+    'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.',
+  standby_unseen:
+    'Run cmb migrate --grant <role> as a superuser, or: GRANT pg_read_all_stats TO <role>.',
+  no_standby:
+    'Start the standby, and check that synchronous_standby_names on the primary names it.',
+  notifications_direct:
+    'Check that BROKER_DATABASE_DIRECT_URL reaches the same database and primary as BROKER_DATABASE_URL, past every pooler.',
+  notifications:
+    'If BROKER_DATABASE_URL leads to a pooler in transaction mode, set BROKER_DATABASE_DIRECT_URL to the address of Postgres itself.',
+  postgres_clock: 'Run an NTP client on the machines of the brokers and of Postgres.',
+  postgres_rights:
+    'Create a role of its own for the broker, run cmb migrate --grant <role> as the owner, and name that role in BROKER_DATABASE_URL.',
+  postgres_bloat:
+    'End the transaction that keeps them: look in pg_stat_activity for the oldest xact_start, in pg_prepared_xacts and in pg_replication_slots. Check that autovacuum is on.',
+  federated_domains:
+    'Set promptLoginBehavior of the domain to nativeSupport or translateToFreshPasswordAuthentication (Update-MgDomainFederationConfiguration; docs/fresh-sign-in.md).',
+  fresh_sign_in:
+    'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once (docs/fresh-sign-in.md). Earlier revocations are demanded from then on.',
+  re_entry:
+    'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change). A Conditional Access policy with a sign-in frequency does it too.',
+  no_auth_time:
+    'Token configuration in the app registration: add the optional claim auth_time for the ID token. Then its administrator signs in again by the link that /setup has.',
+  leases_ran_out: 'See docs/alerts.md, BrokerGuardLeasesRunOut.',
+  clock_drift: 'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).',
+  streams_of_client:
+    'Compare with its guards (cmb guards). More streams than guards: restart the application, and replace its secret if that does not help. As many: raise BROKER_FEED_STREAMS_OF_CLIENT.',
+  streams:
+    'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.',
+  logout_address_fails: "Look at the instance's own log.",
+  jwks: 'Without them it cannot authenticate (private_key_jwt). Correct its jwks_uri, or register its jwks by value.',
+  silent_issuer:
+    'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.',
+  stream_disabled:
+    'Ask the receiver’s operator to fix it. The receiver then enables its stream again (POST /ssf/status).',
+} as const
