@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import { lockKey, type LockTarget, lockTargetName } from '../../protocol/lock-target.ts'
 import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import { existing, noSuch } from './no-such.ts'
 
 /** Sets and lifts locks for the console, the admin API and `cmb`, with the limits of each role. */
@@ -16,12 +16,10 @@ const OPERATOR_LOCK_SECONDS = 86_400
 /** The target of a lock as a request names it. */
 type NamedTarget = { kind: 'user'; sub: string } | LockTarget
 
-interface LockAsked {
+interface LockAsked extends CaseAndComment {
   target: LockTarget
   now: number
   endsAt?: number | undefined
-  caseReference?: string | undefined
-  comment?: string | undefined
   replaces?: string | undefined
 }
 
@@ -154,10 +152,7 @@ type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 export async function liftAs(
   deps: Deps,
   caller: Caller,
-  {
-    id,
-    ...asked
-  }: { id: string; now: number; caseReference?: string | undefined; comment?: string | undefined },
+  { id, ...asked }: CaseAndComment & { id: string; now: number },
 ): Promise<Lifted> {
   const { store, metrics } = deps
   const before = existing('lock', await store.findLock(id))

@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import { raisesFloor, type Selector } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import type { Caller } from '../../clients/caller.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import { noSuch } from './no-such.ts'
 import { totalOf } from './totals.ts'
 
@@ -93,11 +93,6 @@ export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPrev
   wouldEnd: await withFirstUsers(deps, end),
 })
 
-interface Revoking {
-  now: number
-  caseReference?: string | undefined
-  comment?: string | undefined
-}
 type Answered =
   | Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }>
   | { outcome: 'already' }
@@ -113,7 +108,7 @@ export function revokeAs(
   deps: Deps,
   caller: Caller,
   what: Selector,
-  asked: Revoking,
+  asked: CaseAndComment & { now: number },
 ): Promise<Answered> {
   const { caseReference, comment } = asked
   return withAudit(

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { MEMBERS } from '../../protocol/texts/members.ts'
 import { type CommandFailure, type Json, misused } from './broker.ts'
-import { type Called, option, repeated } from './context.ts'
+import { type Called, option, repeatable } from './context.ts'
 
 export interface WithFile {
   metadata?: string
@@ -8,34 +9,21 @@ export interface WithFile {
 
 /** The options that are members of a registration. */
 export const METADATA = {
-  client_name: option('--name <name>', 'shown to users'),
-  redirect_uris: option(
-    '--redirect-uri <uri>',
-    'where sign-in returns to; an exact match (repeatable)',
-  ).argParser(repeated),
-  post_logout_redirect_uris: option(
+  client_name: option('--name <name>', MEMBERS.client_name),
+  redirect_uris: repeatable('--redirect-uri <uri>', MEMBERS.redirect_uris),
+  post_logout_redirect_uris: repeatable(
     '--post-logout-redirect-uri <uri>',
-    'where sign-out may return to (repeatable)',
-  ).argParser(repeated),
-  backchannel_logout_uris: option(
-    '--logout-uri <uri>',
-    'where logout tokens are delivered (repeatable: each gets every token)',
-  ).argParser(repeated),
-  logout_by: option(
-    '--logout-by <claim>',
-    "what a logout token names: each session's sid, or sub once (with the guard)",
-  ).choices(['sid', 'sub']),
-  token_endpoint_auth_method: option('--auth-method <method>', 'how it authenticates').choices([
-    'client_secret_basic',
-    'client_secret_post',
-    'private_key_jwt',
-    'none',
-  ]),
-  grant_types: option('--grant <type>', 'a grant type that it may use (repeatable)').argParser(
-    repeated,
+    MEMBERS.post_logout_redirect_uris,
   ),
-  scope: option('--scope <scopes>', 'scopes that it may ask for, separated by spaces'),
-  audience: option('--audience <uri>', 'the aud of its access tokens'),
+  backchannel_logout_uris: repeatable('--logout-uri <uri>', MEMBERS.backchannel_logout_uris),
+  logout_by: option('--logout-by <claim>', MEMBERS.logout_by).choices(['sid', 'sub']),
+  token_endpoint_auth_method: option(
+    '--auth-method <method>',
+    MEMBERS.token_endpoint_auth_method,
+  ).choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
+  grant_types: repeatable('--grant <type>', MEMBERS.grant_types),
+  scope: option('--scope <scopes>', MEMBERS.scope),
+  audience: option('--audience <uri>', MEMBERS.audience),
 }
 export const METADATA_FILE = option(
   '--metadata <file>',

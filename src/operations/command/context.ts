@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { type Argument, type Command, Option } from 'commander'
 import { readText, withSettings } from '../../config/read.ts'
 import type { Environment } from '../../config/setting.ts'
+import { MEMBERS } from '../../protocol/texts/members.ts'
 import type { Acts } from '../contract/acts.ts'
 import { SUMMARIES } from '../contract/texts/summaries.ts'
 import {
@@ -85,7 +86,7 @@ export function namedDatabaseUrl(context: Context, to: string | undefined): stri
 
 export const databaseDefault = 'default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL'
 
-export const option = (flags: string, about: string): Option => new Option(flags, about)
+export const option = (flags: string, about: string | undefined): Option => new Option(flags, about)
 
 export const YES = option('--yes', 'do not ask')
 export const BEFORE = option(
@@ -94,16 +95,16 @@ export const BEFORE = option(
 )
 /** The options of a paged list. */
 export const paged = (most: string) => ({
-  limit: option('--limit <n>', 'how many at most').default(most),
+  limit: option('--limit <n>', MEMBERS.limit).default(most),
   before: BEFORE,
 })
 /** The options that the audit log keeps with an act. */
 export const CASE = {
-  case_reference: option('--case <reference>', 'your case reference, kept in the audit log'),
+  case_reference: option('--case <reference>', MEMBERS.case_reference),
 }
 export const CASE_AND_COMMENT = {
   ...CASE,
-  comment: option('--comment <text>', 'a comment, kept in the audit log'),
+  comment: option('--comment <text>', MEMBERS.comment),
 }
 /** The options that narrow a list, by the member of the request. */
 export const FILTER = {
@@ -123,10 +124,20 @@ export const period = (read: (value: string) => number) =>
     option('--to <time>', 'only entries before this time').argParser(read),
   ] as const
 
-export const repeated = (value: string, before: string[] | undefined): string[] => [
-  ...(before ?? []),
-  value,
-]
+/** Defines an option that is given once for each value. */
+export const repeatable = (
+  flags: string,
+  about: string | undefined,
+  choices?: readonly string[],
+): Option => {
+  const one = option(flags, `${about} (repeatable)`)
+  if (choices !== undefined) one.choices(choices)
+  return one.argParser((value, before: string[] | undefined) => {
+    if (choices?.includes(value) === false)
+      throw misused(`${value} is unknown. Use one of: ${choices.join(', ')}.`)
+    return [...(before ?? []), value]
+  })
+}
 
 /** Adds a command, with those below it, to its parent. */
 export type Adder = (parent: Command, context: Context) => unknown

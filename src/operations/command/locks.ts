@@ -1,3 +1,4 @@
+import { MEMBERS } from '../../protocol/texts/members.ts'
 import { type AnswerTo, CommandFailure, EXIT, type Json, misused } from './broker.ts'
 import {
   agree,
@@ -27,7 +28,7 @@ const LOCKING = {
     '--until <time>',
     'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h',
   ).argParser((value) => readMoment(value)),
-  replaces: option('--replaces <lock>', 'replace this open lock'),
+  replaces: option('--replaces <lock>', MEMBERS.replaces),
 }
 const DRY_RUN = option('--dry-run', 'show whom it would sign out, and change nothing')
 

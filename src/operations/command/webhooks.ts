@@ -1,24 +1,12 @@
+import { MEMBERS } from '../../protocol/texts/members.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
 import { misused } from './broker.ts'
-import { CASE_AND_COMMENT, type Called, group, option, repeated, verb } from './context.ts'
-
-/** Returns the parser of a repeatable option. @throws CommandFailure for an unknown choice */
-const choice =
-  (choices: readonly string[]) =>
-  (value: string, before: string[] | undefined): string[] => {
-    if (!choices.includes(value))
-      throw misused(`${value} is unknown. Use one of: ${choices.join(', ')}.`)
-    return repeated(value, before)
-  }
+import { CASE_AND_COMMENT, type Called, group, option, repeatable, verb } from './context.ts'
 
 const SETTINGS = {
-  description: option('--description <text>', 'what it is for'),
-  events: option('--event <type>', 'an event to send; repeat it for more')
-    .choices(WEBHOOK_TYPES)
-    .argParser(choice(WEBHOOK_TYPES)),
-  include: option('--include <data>', 'personal data that its events may hold; repeat it for more')
-    .choices(WEBHOOK_SWITCHES)
-    .argParser(choice(WEBHOOK_SWITCHES)),
+  description: option('--description <text>', MEMBERS.description),
+  events: repeatable('--event <type>', MEMBERS.events, WEBHOOK_TYPES),
+  include: repeatable('--include <data>', MEMBERS.include, WEBHOOK_SWITCHES),
   ...CASE_AND_COMMENT,
 }
 

@@ -8,7 +8,7 @@ import { revocationLink } from './layout.tsx'
 import { actorWords, count, plural, when } from './format.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
-import { asked, type ConsoleRequest, type Mounted, pageLink, tidOf } from './request.ts'
+import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
 
 /**
  * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
@@ -54,17 +54,14 @@ const NAMES = [
 ]
 
 /** Returns the fields of the filter. Only operators see actors, targets and cases. */
-const fieldsOf = (request: ConsoleRequest) => {
-  const isOperator = tidOf(request) === undefined
-  return [
-    isOperator && (['actor', 'Who', 'Name, sub or client'] as const),
-    isOperator &&
-      (['act', 'What', [['', 'Anything'], ...NAMES.map((one) => [one, one] as const)]] as const),
-    isOperator && (['target', 'Target', 'Name, id or “session s_…”'] as const),
-    isOperator && (['case', 'Case'] as const),
-    ...PERIOD,
-  ]
-}
+const fieldsOf = (request: ConsoleRequest) => [
+  isOperator(request) && (['actor', 'Who', 'Name, sub or client'] as const),
+  isOperator(request) &&
+    (['act', 'What', [['', 'Anything'], ...NAMES.map((one) => [one, one] as const)]] as const),
+  isOperator(request) && (['target', 'Target', 'Name, id or “session s_…”'] as const),
+  isOperator(request) && (['case', 'Case'] as const),
+  ...PERIOD,
+]
 
 /**
  * Returns the filter that the query names.
@@ -78,7 +75,7 @@ async function filterOf(request: ConsoleRequest) {
     untilMs: ms(momentOf(request, 'until')),
   }
   // The names that a filter finds are those of every tenant.
-  if (tidOf(request) !== undefined) return period
+  if (!isOperator(request)) return period
   return {
     ...period,
     actorId: await idNamedBy(deps, 'actor', text('actor')),
@@ -99,12 +96,11 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
   fields: fieldsOf,
   columns(request) {
     const { deps } = request
-    const isOperator = tidOf(request) === undefined
     return [
-      isOperator && ['Number', ({ id }) => id],
+      isOperator(request) && ['Number', ({ id }) => id],
       timeColumn(request, 'When', ({ atMs }) => atMs),
       ['Who', (one) => whoOf(request, one), ({ actor }) => actorWords(request, actor)],
-      isOperator && ['Via', ({ via }) => via],
+      isOperator(request) && ['Via', ({ via }) => via],
       ['What', ({ act }) => act],
       [
         'Target',
@@ -116,11 +112,15 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
       ['Comment', undefined, ({ comment }) => comment],
       [
         'Outcome',
-        (one) => <Outcome entry={one} isOperator={isOperator} />,
+        (one) => <Outcome request={request} entry={one} />,
         ({ ended }) => ended?.outcome ?? UNFINISHED,
       ],
-      isOperator && ['Details', undefined, ({ details }) => JSON.stringify(details)],
-      isOperator && ['Result', undefined, ({ ended }) => ended && JSON.stringify(ended.result)],
+      isOperator(request) && ['Details', undefined, ({ details }) => JSON.stringify(details)],
+      isOperator(request) && [
+        'Result',
+        undefined,
+        ({ ended }) => ended && JSON.stringify(ended.result),
+      ],
     ]
   },
   none: 'No entry matches.',
@@ -137,7 +137,7 @@ const UNFINISHED = 'not finished'
 
 async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Child> {
   const words = await actorWords(request, actor)
-  return tidOf(request) === undefined ? (
+  return isOperator(request) ? (
     <a href={pageLink(request, '/audit', { actor: actor.id })}>{words}</a>
   ) : (
     words
@@ -163,7 +163,7 @@ const OUTCOME = {
  * Shows the revocation's number to operators only, because the numbers count the revocations of
  * every tenant.
  */
-function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean }) {
+function Outcome({ request, entry }: { request: ConsoleRequest; entry: AuditEntry }) {
   const { ended } = entry
   const { words, tag } =
     ended === undefined ? { words: UNFINISHED, tag: 'tag bad' } : OUTCOME[ended.outcome]
@@ -173,7 +173,7 @@ function Outcome({ entry, isOperator }: { entry: AuditEntry; isOperator: boolean
     <>
       <span class={tag}>{words}</span>
       {reason === undefined ? null : <div class="small">{reason}</div>}
-      {isOperator && typeof seq === 'number' ? revocationLink(seq) : null}
+      {isOperator(request) && typeof seq === 'number' ? revocationLink(seq) : null}
     </>
   )
 }

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { Problem } from '../../clients/problem.ts'
+import type { CaseAndComment } from '../../clients/with-audit.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
@@ -9,7 +10,14 @@ import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { consolePage, Hidden, nothingHere, Panel } from './layout.tsx'
-import { type ConsoleRequest, linkOf, type Mounted, pageLink, queried } from './request.ts'
+import {
+  type ConsoleRequest,
+  isOperator,
+  linkOf,
+  type Mounted,
+  pageLink,
+  queried,
+} from './request.ts'
 
 /**
  * The page that confirms an act. It shows what the act would change, and asks for a recent sign-in,
@@ -20,7 +28,6 @@ import { type ConsoleRequest, linkOf, type Mounted, pageLink, queried } from './
 const AGAIN = readAsset(import.meta.url, './again.js')
 
 type At = Parameters<typeof consolePage>[1]['at']
-type Said = ReturnType<typeof caseAndCommentIn>
 
 /** The parts of the page that describe an act. */
 interface Shown {
@@ -46,7 +53,7 @@ interface Act {
   back: { href: string; label?: string }
   show: () => Shown | Promise<Shown>
   /** Carries the act out. Returns the address of its result, or the result. */
-  carryOut: (said: Said) => Promise<string | Response>
+  carryOut: (said: CaseAndComment) => Promise<string | Response>
 }
 
 /** The query of the page, or the form that was sent (`sent`). */
@@ -167,7 +174,7 @@ const SignInAgain = ({
   >
     <p>
       <a
-        href={linkOf(request.viewer.tenant === undefined ? '/ops/sign-in' : '/signin/start', {
+        href={linkOf(isOperator(request) ? '/ops/sign-in' : '/signin/start', {
           return_to: pageLink(request, '/fresh'),
           fresh: 'yes',
         })}
@@ -203,7 +210,7 @@ const CaseAndCommentFields = ({
   entered,
   reason,
 }: {
-  entered: Said
+  entered: CaseAndComment
   reason: string | undefined
 }) => (
   <>
@@ -227,10 +234,7 @@ const CaseAndCommentFields = ({
   </>
 )
 
-function caseAndCommentIn(form: URLSearchParams): {
-  caseReference?: string | undefined
-  comment?: string | undefined
-} {
+function caseAndCommentIn(form: URLSearchParams): CaseAndComment {
   const words = (name: string): string | undefined => (form.get(name) ?? '').trim() || undefined
   return { caseReference: words('case_reference'), comment: words('comment') }
 }

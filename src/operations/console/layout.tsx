@@ -6,7 +6,14 @@ import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page, type PageOptions } from '../../pages/layout.tsx'
 import { version } from '../../runtime/version.ts'
 import { whoIs } from './format.ts'
-import { asked, baseOf, type ConsoleRequest, pageLink } from './request.ts'
+import {
+  asked,
+  baseOf,
+  type ConsoleRequest,
+  isAdministrator,
+  isOperator,
+  pageLink,
+} from './request.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
@@ -36,9 +43,9 @@ const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocati
 
 const wayLink = (request: ConsoleRequest, way: Way): string =>
   way === '/setup' ? way : pageLink(request, way)
-const mayGo = ({ viewer }: ConsoleRequest, way: Way): boolean =>
-  viewer.tenant === undefined
-    ? viewer.caller.may === 'administer' || !ADMINISTRATORS.includes(way)
+const mayGo = (request: ConsoleRequest, way: Way): boolean =>
+  isOperator(request)
+    ? isAdministrator(request) || !ADMINISTRATORS.includes(way)
     : TENANTS.includes(way)
 
 /**
@@ -47,8 +54,8 @@ const mayGo = ({ viewer }: ConsoleRequest, way: Way): boolean =>
 const purpose = (request: ConsoleRequest): string =>
   `${baseOf(request)} ${request.viewer.session.sid}`
 export const formHolds = (request: ConsoleRequest, form: URLSearchParams): boolean => {
-  const { deps, c, viewer } = request
-  const own = viewer.tenant === undefined ? deps.config.opsOrigin : deps.config.issuer
+  const { deps, c } = request
+  const own = isOperator(request) ? deps.config.opsOrigin : deps.config.issuer
   return csrfHolds(deps, c, purpose(request), form.get(CSRF_FIELD) ?? undefined, own)
 }
 
@@ -79,13 +86,12 @@ const ROLE_WORDS = {
 
 /** The search box, on every page of the console. */
 function Find({ request, text }: { request: ConsoleRequest; text: string | undefined }) {
-  const [label, placeholder] =
-    request.viewer.tenant === undefined
-      ? [
-          'Search users, instances, cases, revocations and sessions',
-          'User, instance, case, number, session',
-        ]
-      : ['Search users and sessions', 'User or session']
+  const [label, placeholder] = isOperator(request)
+    ? [
+        'Search users, instances, cases, revocations and sessions',
+        'User, instance, case, number, session',
+      ]
+    : ['Search users and sessions', 'User or session']
   return (
     <form class="find" role="search" method="get" action={pageLink(request, '/search')}>
       <label class="unseen" for="find">
@@ -136,7 +142,7 @@ function Nav({
           <PageLinks links={links} at={here} />
         </details>
       </nav>
-      {request.viewer.tenant === undefined ? <Place config={request.deps.config} /> : null}
+      {isOperator(request) ? <Place config={request.deps.config} /> : null}
       <Who request={request} />
     </>
   )
@@ -195,7 +201,7 @@ export function consolePage(
   children: Child,
 ): Response {
   const { deps, c } = request
-  const live = options.live === true && request.viewer.tenant === undefined
+  const live = options.live === true && isOperator(request)
   const paused = isPaused(c)
   const nav = <Nav request={request} at={options.at} search={options.search} />
   return page(

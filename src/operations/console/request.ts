@@ -37,14 +37,15 @@ export interface Mounted {
   form?: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>
 }
 
+type Viewing = Pick<ConsoleRequest, 'viewer'>
+
 /** Returns whether the viewer may change anything. Auditors may not. */
-export const mayAct = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): boolean =>
-  viewer.caller.may !== 'audit'
-export const isAdministrator = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): boolean =>
-  viewer.caller.may === 'administer'
+export const mayAct = ({ viewer }: Viewing): boolean => viewer.caller.may !== 'audit'
+export const isAdministrator = ({ viewer }: Viewing): boolean => viewer.caller.may === 'administer'
+/** Returns whether the viewer is of the operator tenant. Others see one tenant alone. */
+export const isOperator = ({ viewer }: Viewing): boolean => viewer.tenant === undefined
 /** Returns the tenant to which the viewer is limited. Undefined for operators, who see all. */
-export const tidOf = ({ viewer }: Pick<ConsoleRequest, 'viewer'>): string | undefined =>
-  viewer.tenant?.tid
+export const tidOf = ({ viewer }: Viewing): string | undefined => viewer.tenant?.tid
 
 type Query = Readonly<Record<string, string | undefined>>
 
@@ -54,14 +55,12 @@ export function linkOf(path: string, query: Query = {}): string {
   return text === '' ? path : `${path}?${text}`
 }
 
-type Viewing = Pick<ConsoleRequest, 'viewer'>
-
 /**
  * Returns the path of the viewer's console: /ops for operators, /tenant for a tenant's
  * administrator.
  */
-export const baseOf = ({ viewer }: Viewing): '/ops' | '/tenant' =>
-  viewer.tenant === undefined ? '/ops' : '/tenant'
+export const baseOf = (request: Viewing): '/ops' | '/tenant' =>
+  isOperator(request) ? '/ops' : '/tenant'
 /** Returns the address of a page of the viewer's console. */
 export const pageLink = (request: Viewing, path: string, query?: Query): string =>
   linkOf(baseOf(request) + path, query)

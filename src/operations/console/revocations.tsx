@@ -26,7 +26,7 @@ import {
   when,
 } from './format.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
-import { asked, caseLink, type ConsoleRequest, type Mounted, tidOf } from './request.ts'
+import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
@@ -37,7 +37,7 @@ const DELIVERIES = 100
  * revocations of every tenant.
  */
 export const revocationColumns = (request: ConsoleRequest): Columns<LoggedRevocation> => [
-  tidOf(request) === undefined && ['Number', ({ seq }) => revocationLink(seq), ({ seq }) => seq],
+  isOperator(request) && ['Number', ({ seq }) => revocationLink(seq), ({ seq }) => seq],
   timeColumn(request, 'When', ({ at }) => ms(at)),
   ['What', ({ selector }) => covered(request.deps, selector)],
   ['Why', ({ reason }) => REASON[reason], ({ reason }) => reason],
@@ -74,11 +74,7 @@ function delivered({ totals }: LoggedRevocation): Child {
 async function caseOf(request: ConsoleRequest, one: Revocation): Promise<Child> {
   const caseReference = await own(request, one, one.caseReference)
   if (caseReference === undefined) return ''
-  return tidOf(request) === undefined ? (
-    <a href={caseLink(caseReference)}>{caseReference}</a>
-  ) : (
-    caseReference
-  )
+  return isOperator(request) ? <a href={caseLink(caseReference)}>{caseReference}</a> : caseReference
 }
 
 const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocation, 'seq' | 'at'>>({
@@ -86,17 +82,14 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
   title: 'Revocations',
   tenant: true,
   live: true,
-  fields(request) {
-    const isOperator = tidOf(request) === undefined
-    return [
-      ['user', 'User', 'Name or sub'],
-      isOperator && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
-      isOperator && ['case', 'Case'],
-      ['reason', 'Why', [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]],
-      isOperator && ['actor', 'By', 'Name, sub or client'],
-      ...PERIOD,
-    ]
-  },
+  fields: (request) => [
+    ['user', 'User', 'Name or sub'],
+    isOperator(request) && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+    isOperator(request) && ['case', 'Case'],
+    ['reason', 'Why', [['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]],
+    isOperator(request) && ['actor', 'By', 'Name, sub or client'],
+    ...PERIOD,
+  ],
   columns: revocationColumns,
   none: 'No revocation matches.',
   above: (request) => <Done request={request} results={DONE} />,
@@ -123,7 +116,7 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
   cursorOf: (request, { seq }) => numberText(request, seq),
   stopped: (request, { seq, at }) =>
     when(at * 1000, request.deps.clock.nowMs()) +
-    (tidOf(request) === undefined ? ` (revocation ${count(seq)})` : ''),
+    (isOperator(request) ? ` (revocation ${count(seq)})` : ''),
 })
 
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {

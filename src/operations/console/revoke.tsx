@@ -9,7 +9,7 @@ import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { covered, howMany, plural, whoIs } from './format.ts'
 import { listOf } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
-import { type ConsoleRequest, type Mounted, pageLink, tidOf, userLink } from './request.ts'
+import { type ConsoleRequest, isOperator, type Mounted, pageLink, userLink } from './request.ts'
 import { pickedIn } from './users.tsx'
 
 /**
@@ -174,7 +174,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
           ? `Everything of ${plural(selectors.length, 'user')}`
           : await covered(deps, only),
       ],
-      ['Would end', howMany(tidOf(request) === undefined ? end : { ...end, otherSubjects: [] })],
+      ['Would end', howMany(isOperator(request) ? end : { ...end, otherSubjects: [] })],
       [
         only !== undefined && end.subjects > shown.length ? 'The first users' : 'Users',
         shown.map((user) => (
@@ -197,7 +197,7 @@ const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPr
     {end.sessions === 0 ? (
       <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." />
     ) : null}
-    {end.withoutFreshSignIn === 0 || tidOf(request) !== undefined ? null : (
+    {end.withoutFreshSignIn === 0 || !isOperator(request) ? null : (
       <Notice
         kind="warn"
         title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}
@@ -218,7 +218,7 @@ function resultOf(
   if (seq === undefined)
     return nothingHere(request, 'It had already ended. Nothing was revoked.', '/revocations', 422)
   if (done.length > 1) return donePage(request, done)
-  const page = tidOf(request) === undefined ? `/revocations/${seq}` : '/revocations'
+  const page = isOperator(request) ? `/revocations/${seq}` : '/revocations'
   return request.c.redirect(pageLink(request, page, { done: key }), 303)
 }
 
@@ -229,7 +229,7 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
   const list = await listOf<LoggedRevocation>(request, {
     label: 'Revocations',
     columns: [
-      tidOf(request) === undefined && ['Revocation', ({ seq }) => revocationLink(seq)],
+      isOperator(request) && ['Revocation', ({ seq }) => revocationLink(seq)],
       ['What', ({ selector }) => covered(deps, selector)],
     ],
     entries: found.filter((one) => one !== undefined),

@@ -10,6 +10,7 @@ import {
   caseLink,
   clientLink,
   type ConsoleRequest,
+  isOperator,
   linkOf,
   type Mounted,
   sessionLink,
@@ -30,9 +31,7 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>
       <p role="status">{text === '' ? 'Enter a search in the box above.' : foundWords(hits)}</p>
-      {text === '' || hitCount(hits) === 0 ? (
-        <Hints isOperator={tidOf(request) === undefined} />
-      ) : null}
+      {text === '' || hitCount(hits) === 0 ? <Hints request={request} /> : null}
       {(await groupsOf(request, hits)).map(([title, list]) => (
         <Panel title={title}>{list}</Panel>
       ))}
@@ -62,7 +61,7 @@ const foundWords = (hits: Hits): string =>
     ? 'No entry matches.'
     : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
 
-const Hints = ({ isOperator }: { isOperator: boolean }) => (
+const Hints = ({ request }: { request: ConsoleRequest }) => (
   <Panel title="What can be found">
     <ul class="bullets">
       <li>
@@ -70,7 +69,7 @@ const Hints = ({ isOperator }: { isOperator: boolean }) => (
         whole sub or object id.
       </li>
       <li>A session, live or ended: its whole id, which begins with s_.</li>
-      {isOperator ? (
+      {isOperator(request) ? (
         <>
           <li>An instance: a part of its name or its id.</li>
           <li>A revocation: its number. A case: its whole reference.</li>

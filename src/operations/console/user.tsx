@@ -14,12 +14,12 @@ import {
   asked,
   type ConsoleRequest,
   isAdministrator,
+  isOperator,
   linkOf,
   mayAct,
   type Mounted,
   pageLink,
   sessionLink,
-  tidOf,
 } from './request.ts'
 
 /**
@@ -121,7 +121,7 @@ const Who = ({
         </LinkButton>
       ) : null}
       <a href={pageLink(request, '/revocations', { user: user.sub })}>Revocations of this user</a>
-      {tidOf(request) === undefined ? (
+      {isOperator(request) ? (
         <a href={linkOf('/ops/audit', { target: user.sub })}>This user in the audit log</a>
       ) : null}
     </div>
@@ -168,9 +168,7 @@ function OneSession({
           [
             'Revocation',
             // Its number counts the revocations of every tenant.
-            ended === undefined || tidOf(request) !== undefined
-              ? undefined
-              : revocationLink(ended.seq),
+            ended === undefined || !isOperator(request) ? undefined : revocationLink(ended.seq),
           ],
         ]}
       />
@@ -206,7 +204,7 @@ const Instance = ({
   return (
     <>
       {name}{' '}
-      {isAdministrator(request) && tidOf(request) === undefined ? (
+      {isAdministrator(request) && isOperator(request) ? (
         <a
           href={linkOf('/ops/revoke', { kind: 'grant', value: sid, client: clientId })}
           aria-label={`Revoke ${name} in the session on ${device}`}
@@ -262,7 +260,7 @@ async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
       ],
       ['Instance', ({ clientId }) => (clientId === undefined ? '' : nameOf(deps, clientId))],
       ['Why', whyOf],
-      tidOf(request) === undefined && [
+      isOperator(request) && [
         'Revocation',
         ({ seq }) => (seq === undefined ? '' : revocationLink(seq)),
       ],

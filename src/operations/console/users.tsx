@@ -9,6 +9,7 @@ import {
   asked,
   type ConsoleRequest,
   isAdministrator,
+  isOperator,
   type Mounted,
   pageLink,
   queried,
@@ -36,7 +37,7 @@ export const pickedIn = (source: URLSearchParams): string[] =>
 
 /** Returns whether the viewer may revoke several users at once. */
 const mayPick = (request: ConsoleRequest): boolean =>
-  isAdministrator(request) && tidOf(request) === undefined
+  isAdministrator(request) && isOperator(request)
 
 const Tick = ({ user, checked }: { user: Subject; checked: boolean }) => (
   <input
@@ -52,7 +53,7 @@ const Tick = ({ user, checked }: { user: Subject; checked: boolean }) => (
 export const userColumns = (request: ConsoleRequest): Columns<Subject> => [
   ['User', (user) => <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>, userText],
   ['Email', ({ email }) => email ?? ''],
-  tidOf(request) === undefined && ['Tenant', ({ tid }) => tenantName(request.deps, tid)],
+  isOperator(request) && ['Tenant', ({ tid }) => tenantName(request.deps, tid)],
   timeColumn(request, 'Known since', ({ createdAt }) => ms(createdAt)),
   ['ID (sub)', undefined, ({ sub }) => sub],
   ['Object ID', undefined, ({ oid }) => oid],

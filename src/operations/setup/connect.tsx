@@ -12,6 +12,7 @@ import {
   withSetupAudit,
   type SetupRequest,
 } from './frame.tsx'
+import { CREDENTIALS, FIELDS, TYPED_BEFORE } from './texts/fields.ts'
 import { nameIn, readConnection, tried } from './typed-connection.ts'
 
 /**
@@ -47,11 +48,10 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
     <>
       <Form request={request} action={CONNECT} typed={secrets} button="Save">
         <TextField
-          label="Application (client) id"
+          {...FIELDS.client_id}
           name="client_id"
           literal
           value={typed('client_id') ?? current.clientId}
-          hint="App registrations, Case Manager, Overview."
           required
         />
         <CredentialFields current={current} typed={typed} />
@@ -71,7 +71,6 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
 
 export const CONNECT = '/setup/connect'
 const SECRETS = ['client_secret', 'certificate'] as const
-const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
 
 type Current = ReturnType<SetupRequest['deps']['connection']['current']>
 
@@ -103,39 +102,28 @@ function CredentialFields({
                   label: `The ${credential.kind === 'pem' ? 'certificate' : 'client secret'} that was entered before`,
                 },
               ]),
-          {
-            value: 'secret',
-            label: 'A client secret',
-            hint: 'It expires after two years at most. Entra shows it once.',
-          },
-          {
-            value: 'pem',
-            label: 'A certificate',
-            hint: 'The private key never leaves the broker: you upload the certificate to Entra.',
-          },
+          ...CREDENTIALS,
         ]}
       />
       <TextField
-        label="Client secret, its value"
+        {...FIELDS.client_secret}
+        {...(typed('client_secret') && { hint: TYPED_BEFORE })}
         name="client_secret"
         literal
         secret
-        hint={typed('client_secret') === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
       />
       <TextField
-        label="The day on which the secret expires"
+        {...FIELDS.secret_expires}
         name="secret_expires"
         literal
         value={typed('secret_expires') ?? dayOf(credential)}
-        placeholder="2027-03-31"
-        hint="Entra shows it beside the secret. The broker warns from 30 days before."
       />
       <TextField
-        label="Or private key and certificate, in PEM"
+        {...FIELDS.certificate}
+        {...(typed('certificate') && { hint: TYPED_BEFORE })}
         name="certificate"
         literal
         lines={4}
-        hint={typed('certificate') === undefined ? undefined : TYPED_BEFORE}
       />
     </>
   )
@@ -148,20 +136,8 @@ const dayOf = (credential: Current['credential']): string | undefined =>
 
 const TenantFields = ({ typed }: { typed: Typed }) => (
   <>
-    <TextField
-      label="Directory (tenant) id"
-      name="tid"
-      literal
-      value={typed('tid')}
-      hint="Entra ID, Overview. The users of this tenant will sign in."
-      required
-    />
-    <TextField
-      label="What you call the tenant"
-      name="name"
-      value={typed('name')}
-      hint="For you and other operators, “Contoso” for instance."
-    />
+    <TextField {...FIELDS.tid} name="tid" literal value={typed('tid')} required />
+    <TextField {...FIELDS.name} name="name" value={typed('name')} />
   </>
 )
 

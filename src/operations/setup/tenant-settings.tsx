@@ -4,6 +4,7 @@ import { administratorRole, isAdministratorsSetting } from '../../protocol/tenan
 import { changeAs } from '../acts/tenants.ts'
 import { Form, recording, redirectTo, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
+import { FIELDS } from './texts/fields.ts'
 import { nameIn } from './typed-connection.ts'
 
 /**
@@ -18,13 +19,7 @@ export function Settings({ request, seen: { row } }: { request: SetupRequest; se
     <details>
       <summary>Change its name, or who administers its users</summary>
       <Form request={request} action={`/setup/tenants/${row.tid}/settings`} button="Save">
-        <TextField
-          label="What you call the tenant"
-          name="name"
-          value={row.name}
-          maxlength={100}
-          required
-        />
+        <TextField {...FIELDS.name} name="name" value={row.name} maxlength={100} required />
         {isAnothers(connection.current(), row) ? (
           <>
             <p class="soft">
@@ -33,11 +28,10 @@ export function Settings({ request, seen: { row } }: { request: SetupRequest; se
                 : `Users with the ${role.includes(':') ? 'directory' : 'app'} role ${role.split(':').at(-1)} administer it, at ${config.issuer}/tenant.`}
             </p>
             <TextField
-              label="Users of this tenant who see, sign out and lock its users"
+              {...FIELDS.administrators}
               name="administrators"
               value={row.administrators}
               maxlength={60}
-              hint="app_role: those with the app role Broker.TenantAdministrator, assigned in their tenant. directory_role: and a template ID, such as directory_role:62e90394-69f5-4237-9190-012177145e10: those with that directory role, here the Global Administrator. Empty: only operators."
               literal
             />
           </>

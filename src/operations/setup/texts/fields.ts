@@ -1,0 +1,43 @@
+/** The labels and hints of the fields of /setup, by the name of the field. */
+export const FIELDS = {
+  client_id: {
+    label: 'Application (client) id',
+    hint: 'App registrations, Case Manager, Overview.',
+  },
+  client_secret: { label: 'Client secret, its value', hint: 'Not the “Secret ID”.' },
+  secret_expires: {
+    label: 'The day on which the secret expires',
+    placeholder: '2027-03-31',
+    hint: 'Entra shows it beside the secret. The broker warns from 30 days before.',
+  },
+  certificate: { label: 'Or private key and certificate, in PEM' },
+  tid: {
+    label: 'Directory (tenant) id',
+    hint: 'Entra ID, Overview. The users of this tenant will sign in.',
+  },
+  name: {
+    label: 'What you call the tenant',
+    hint: 'For you and other operators, “Contoso” for instance.',
+  },
+  administrators: {
+    label: 'Users of this tenant who see, sign out and lock its users',
+    hint: 'app_role: those with the app role Broker.TenantAdministrator, assigned in their tenant. directory_role: and a template ID, such as directory_role:62e90394-69f5-4237-9190-012177145e10: those with that directory role, here the Global Administrator. Empty: only operators.',
+  },
+} as const
+
+/** The hint of a field whose value was typed before and is not shown again. */
+export const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
+
+/** The ways in which the broker can authenticate at Entra. */
+export const CREDENTIALS = [
+  {
+    value: 'secret',
+    label: 'A client secret',
+    hint: 'It expires after two years at most. Entra shows it once.',
+  },
+  {
+    value: 'pem',
+    label: 'A certificate',
+    hint: 'The private key never leaves the broker: you upload the certificate to Entra.',
+  },
+] as const
