@@ -6,6 +6,7 @@ import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
 import { deliveryShown } from './deliveries.ts'
+import { download } from './download.ts'
 import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP, type Stretch } from './evidence-file.ts'
 import { signedReceiptOf } from './receipts.ts'
 import { loggedRow } from './revocations.ts'
@@ -155,28 +156,6 @@ async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator
 
 export const JSON_LINES = 'application/jsonl'
 
-/**
- * Returns a response that generates its lines as the client receives them, so their number does not
- * matter.
- * @param name the name under which a browser saves it
- */
-export function linesResponse(lines: AsyncGenerator<string>, name: string): Response {
-  const body = new ReadableStream<string>({
-    async pull(out) {
-      const next = await lines.next()
-      if (next.done === true) out.close()
-      else out.enqueue(next.value)
-    },
-    async cancel() {
-      await lines.return(undefined)
-    },
-  })
-  return new Response(body.pipeThrough(new TextEncoderStream()), {
-    headers: {
-      'Content-Type': JSON_LINES,
-      'Cache-Control': 'no-store',
-      'Content-Disposition': `attachment; filename="broker-${name}.jsonl"`,
-      'X-Content-Type-Options': 'nosniff',
-    },
-  })
-}
+/** Returns evidence as a file to download. @param name what it is of */
+export const evidenceFile = (lines: AsyncGenerator<string>, name: string): Response =>
+  download(lines, JSON_LINES, `broker-${name}.jsonl`)

@@ -4,6 +4,7 @@ import { Problem } from '../../clients/problem.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
+import { download } from '../acts/download.ts'
 import { type ListName, exportAs } from '../acts/scope.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
 import { when } from './format.ts'
@@ -133,19 +134,11 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
     { title, at: `/${name}`, live: list.live === true && place.before === undefined },
     <>
       {list.above?.(request)}
-      <Panel>
-        {fields.length === 0 ? null : (
+      {fields.length === 0 ? null : (
+        <Panel>
           <Filters request={request} path={`/${name}`} fields={fields} />
-        )}
-        <p>
-          <a
-            href={pageLink(request, `/${name}.csv`, queryOf(request, fields))}
-            download={`${name}.csv`}
-          >
-            Download as CSV
-          </a>
-        </p>
-      </Panel>
+        </Panel>
+      )}
       {found instanceof Problem ? (
         <Notice kind="warn" title={found.message} />
       ) : (
@@ -153,6 +146,14 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
           <Panel title={list.heading?.(request, shown, isWhole)}>
             {await listOf<T>(request, { label, columns, entries: shown, none, pages })}
             {found.more ? <p class="soft">More match: add a word.</p> : null}
+            <p>
+              <a
+                href={pageLink(request, `/${name}.csv`, queryOf(request, fields))}
+                download={`${name}.csv`}
+              >
+                Download as CSV
+              </a>
+            </p>
           </Panel>
           {list.below?.(request, shown)}
         </Live>
@@ -339,25 +340,12 @@ export function csvResponse<T>(
   columns: readonly (readonly [name: string, cell: (one: T) => Text | Promise<Text>])[],
   pages: AsyncGenerator<T[]>,
 ): Response {
-  const lines = (rows: readonly (readonly Text[])[]) =>
-    new TextEncoder().encode(rows.map((row) => `${row.map(cellText).join(',')}\r\n`).join(''))
-  const rowOf = (one: T) => Promise.all(columns.map(async ([, cell]) => cell(one)))
-  const body = new ReadableStream<Uint8Array>({
-    start: (out) => out.enqueue(lines([columns.map(([head]) => head)])),
-    async pull(out) {
-      const next = await pages.next()
-      if (next.done === true) out.close()
-      else out.enqueue(lines(await Promise.all(next.value.map(rowOf))))
-    },
-    async cancel() {
-      await pages.return(undefined)
-    },
-  })
-  const headers = {
-    'Content-Type': 'text/csv; charset=utf-8',
-    'Content-Disposition': `attachment; filename="${name}.csv"`,
+  const line = (row: readonly Text[]): string => `${row.map(cellText).join(',')}\r\n`
+  const lineOf = async (one: T) =>
+    line(await Promise.all(columns.map(async ([, cell]) => cell(one))))
+  async function* lines() {
+    yield line(columns.map(([head]) => head))
+    for await (const page of pages) yield (await Promise.all(page.map(lineOf))).join('')
   }
-  return new Response(body, {
-    headers: { ...headers, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' },
-  })
+  return download(lines(), 'text/csv; charset=utf-8', `${name}.csv`)
 }

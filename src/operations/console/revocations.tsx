@@ -7,7 +7,7 @@ import { consolePage, Done, Live, nothingHere, Panel, revocationLink, Table } fr
 import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
-import { evidenceOf, linesResponse } from '../acts/evidence.ts'
+import { evidenceOf, evidenceFile } from '../acts/evidence.ts'
 import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
@@ -172,7 +172,7 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   const revocation = await request.deps.store.findRevocation(seq)
   if (revocation === undefined)
     return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
-  return linesResponse(evidenceOf(request.deps, revocation), `revocation-${seq}`)
+  return evidenceFile(evidenceOf(request.deps, revocation), `revocation-${seq}`)
 }
 
 /** Renders the receipt: each instance that took part, and since when or by when it has stopped. */

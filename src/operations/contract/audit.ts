@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
-import { auditRange, JSON_LINES, linesResponse, signedLines } from '../acts/evidence.ts'
+import { auditRange, JSON_LINES, evidenceFile, signedLines } from '../acts/evidence.ts'
 import { withNames } from '../acts/names.ts'
 import { idNamedBy, MOST_ENTRIES, targetsNamedBy } from '../acts/search.ts'
 import { entryNumber, idText, instantMs, limit } from './fields.ts'
@@ -64,7 +64,7 @@ export const auditRoutes = [
     },
     async ({ deps, query }) => {
       const range = await auditRange(deps, query)
-      if (range !== undefined) return linesResponse(signedLines(deps, range), 'audit')
+      if (range !== undefined) return evidenceFile(signedLines(deps, range), 'audit')
       throw new Problem(
         404,
         'No such entries',

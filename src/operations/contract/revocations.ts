@@ -5,7 +5,7 @@ import { seconds, text } from '../../protocol/described.ts'
 import { REASONS } from '../../protocol/revocation.ts'
 import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
-import { evidenceOf, JSON_LINES, linesResponse } from '../acts/evidence.ts'
+import { evidenceOf, JSON_LINES, evidenceFile } from '../acts/evidence.ts'
 import { existing } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
@@ -173,7 +173,7 @@ export const revocationRoutes = [
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
     },
     async ({ deps, params: { seq } }) =>
-      linesResponse(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
+      evidenceFile(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
   ),
 ]
 

@@ -13,7 +13,7 @@ import { sha256 } from '../../runtime/compare.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { asTenant, nameOf, withSetupAudit } from './frame.tsx'
 import { invited, tenantsAddress, tooLate } from './invitation.tsx'
-import { assertionOf } from './proof-kinds.ts'
+import { wordsOf } from './proof-kinds.ts'
 import { Result } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
@@ -128,7 +128,7 @@ const AssertForm = ({
       <HiddenFields fields={fields} />
       <Tick
         name="asserted"
-        label={assertionOf(proof)}
+        label={wordsOf(proof).assertion}
         hint="Case Manager keeps your name, your role and the time with it."
       />
       <div class="row">

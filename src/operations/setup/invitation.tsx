@@ -4,7 +4,7 @@ import { Answer, Notice } from '../../pages/components.tsx'
 import { page } from '../../pages/layout.tsx'
 import { messagePage } from '../../pages/message.tsx'
 import type { Deps } from '../deps.ts'
-import { assertionOf, meansOf } from './proof-kinds.ts'
+import { wordsOf } from './proof-kinds.ts'
 import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import { Links, Step } from './steps.tsx'
@@ -120,15 +120,16 @@ function ProofStep({ href, seen }: StepProps) {
         </p>
       </Answer>
     )
+  const { means, assertion } = wordsOf(proof)
   return (
     <Step question={question} is="no" links={[['Sign in to assert it', href, true]]}>
       <p>
         The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An
         administrator of your tenant asserts it:
       </p>
-      <p>“{assertionOf(proof)}”</p>
+      <p>“{assertion}”</p>
       <Notice kind="warn" title="What it takes">
-        {meansOf(proof).map((words) => (
+        {means.map((words) => (
           <p>{words}</p>
         ))}
       </Notice>

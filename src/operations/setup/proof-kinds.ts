@@ -11,14 +11,9 @@ export function partsOf(proof: string): { kind: keyof typeof KINDS; context: str
     : { kind: parsed?.kind ?? 'auth_context', context: 'c1' }
 }
 
-/** Returns the prerequisites and limits of a proof. */
-export function meansOf(proof: string): string[] {
+/** Returns the prerequisites and limits of a proof, and what an administrator asserts for it. */
+export function wordsOf(proof: string): { means: string[]; assertion: string } {
   const { kind, context } = partsOf(proof)
-  return KINDS[kind].means(context)
-}
-
-/** Returns the statement that an administrator asserts for a proof. */
-export function assertionOf(proof: string): string {
-  const { kind, context } = partsOf(proof)
-  return KINDS[kind].assertion(context)
+  const { means, assertion } = KINDS[kind]
+  return { means: means(context), assertion: assertion(context) }
 }
