@@ -133,10 +133,10 @@ function targetsNow(clientId: string, { targets, pending, states }: Addresses): 
 }
 
 /**
- * Returns whether the client has deliveries that are pending, rejected or failed. They keep a
- * removed client in the list.
+ * Returns whether there are deliveries that are pending, rejected or failed. They keep a removed
+ * client in the list.
  */
-const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
+export const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
 
 /**

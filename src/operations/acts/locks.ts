@@ -135,16 +135,14 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)
   if (answer.outcome === 'unknown') throw noSuch(asked.target.kind)
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }
-  if (answer.outcome === 'changed' || asked.replaces !== undefined) throw CHANGED()
+  if (answer.outcome === 'changed' || asked.replaces !== undefined)
+    throw new Problem(
+      409,
+      'The lock has changed',
+      'Another operator has lifted or replaced it. cmb locks list shows what is open now.',
+    )
   return answer
 }
-
-const CHANGED = (): Problem =>
-  new Problem(
-    409,
-    'The lock has changed',
-    'Another operator has lifted or replaced it. cmb locks list shows what is open now.',
-  )
 
 type Lifted = { outcome: 'lifted' | 'already'; lock: Lock }
 

@@ -4,7 +4,7 @@ import { Button } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
 import { Done, Hidden, nothingHere, Panel, type Results, revocationLink } from './layout.tsx'
-import { addressOf, count, nameOf, plural, STATE, whoIs } from './format.ts'
+import { addressOf, count, nameOf, plural, stateTitle, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import {
@@ -36,9 +36,6 @@ const stateOf = (request: ConsoleRequest): DeliveryState =>
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 /** The states that can be closed. */
 const OPEN: readonly DeliveryState[] = ['pending', ...FAILED]
-
-const stateTitle = (state: DeliveryState): string =>
-  STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
 
 const deliveryList = listRoutes<Delivery, string, Delivery>({
   name: 'deliveries',

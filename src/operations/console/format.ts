@@ -83,6 +83,9 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   closed: { words: 'closed', tag: 'tag calm' },
 }
 
+export const stateTitle = (state: Delivery['state']): string =>
+  STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
+
 export const whoIs = ({ user }: Pick<Session, 'user'>): string => userName(user)
 
 /** Returns the address as pages show it. The path of a webhook is left out: it may be a secret. */

@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
-import { count, lockWords, plural, STATE, when } from './format.ts'
+import { count, lockWords, plural, stateTitle, when } from './format.ts'
 import type { Column } from './layout.tsx'
 import { listOf } from './list.tsx'
 import {
@@ -44,7 +44,7 @@ async function stateOf(request: ConsoleRequest, one: InstanceNow): Promise<Child
 const counted = (
   state: 'pending' | 'rejected' | 'failed',
 ): [Column, (one: InstanceNow) => Child] => [
-  { name: STATE[state].words.replace(/^./, (letter) => letter.toUpperCase()), end: true },
+  { name: stateTitle(state), end: true },
   ({ clientId, counts }) =>
     counts[state] === 0 ? (
       <span class="zero">0</span>

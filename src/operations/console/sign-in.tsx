@@ -74,9 +74,6 @@ export async function goSignIn(
   return c.redirect(`${deps.config.issuer}/authorize?${query.toString()}`, 303)
 }
 
-const readPending = ({ sealer }: Deps, c: Context, now: number): Pending | undefined =>
-  openUntil(sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
-
 /**
  * Receives the authorization response. Checks that it belongs to this browser, attempt and issuer,
  * redeems the code in this process, and issues the pass.
@@ -87,7 +84,7 @@ export async function consoleCallback(
   checks: Checks,
   now: number,
 ): Promise<Response> {
-  const pending = readPending(deps, c, now)
+  const pending = openUntil(deps.sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
   const { state, iss, code, error } = c.req.query()
   if (
     pending === undefined ||

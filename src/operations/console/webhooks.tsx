@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
-import type { DeliveryState, WebhookEndpoint } from '../../../db/types.ts'
+import type { WebhookEndpoint } from '../../../db/types.ts'
+import { unsettled } from '../acts/instances.ts'
 import { consolePage, Live, Panel } from './layout.tsx'
 import { count, STATE } from './format.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
@@ -62,13 +63,9 @@ const Endpoint = ({ endpoint: { id, url, description } }: { endpoint: WebhookEnd
   </>
 )
 
-const UNDELIVERED: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
-
 /** Links to what is not delivered of a webhook endpoint or a stream. */
 export function undelivered(id: string, counts: Counts): Child {
-  const left = counts.filter(
-    (one) => one.clientId === id && UNDELIVERED.includes(one.state) && one.count > 0,
-  )
+  const left = counts.filter((one) => one.clientId === id && unsettled(one))
   if (left.length === 0) return <span class="soft">none</span>
   return left.map((one) => (
     <div>

@@ -22,11 +22,8 @@ import { setVisitorCookie } from './visitor.ts'
 const PURPOSE = 'setup token'
 const TITLE = 'Setting up the connection to Microsoft'
 
-export async function entrancePage(
-  deps: Deps,
-  c: Context,
-  { rejected = false }: { rejected?: boolean } = {},
-): Promise<Response> {
+/** Shows the field of the token. @param rejected true if the token that was sent is not valid */
+export async function entrancePage(deps: Deps, c: Context, rejected = false): Promise<Response> {
   const recovery = await recoveryPending(deps, deps.clock.now())
   if (!recovery && !rejected && (await operatorExists(deps.store))) return signInPage(deps, c)
   return page(
@@ -84,7 +81,7 @@ export async function enter(
     if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
     // Only wrong tokens are limited, so the right one always works.
     mustBeWithin(deps.rateLimits, 'setupToken', key)
-    return entrancePage(deps, c, { rejected: true })
+    return entrancePage(deps, c, true)
   }
   const recovery = token === 'recovery'
   const entry = {
