@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { syncFile } from './files.ts'
+import { notAllowed, ownedAsItsDirectory, syncFile } from './files.ts'
 import { StoreUnavailable } from './types.ts'
 
 /**
@@ -23,7 +23,7 @@ export function readHighWater(file: string): HighWater | undefined {
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
       return undefined
-    throw error
+    throw notAllowed(highWaterFile(file), error)
   }
   const [epoch = '', seq = ''] = text.trim().split(' ')
   if (epoch === '' || !/^\d+$/.test(seq))
@@ -40,6 +40,7 @@ export function readHighWater(file: string): HighWater | undefined {
 export function writeHighWater(file: string, { epoch, seq }: HighWater): void {
   const part = `${highWaterFile(file)}.new`
   writeFileSync(part, `${epoch} ${seq}\n`, { mode: 0o600 })
+  ownedAsItsDirectory([part], dirname(part))
   syncFile(part)
   renameSync(part, highWaterFile(file))
   syncFile(dirname(part))

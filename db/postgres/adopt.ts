@@ -6,8 +6,7 @@ import type { Client } from 'pg'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { rowIds } from '../engine/values.ts'
-import { ownedAsItsDirectory } from '../files.ts'
-import { highWaterFile, readHighWater, writeHighWater, type HighWater } from '../high-water.ts'
+import { readHighWater, writeHighWater, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 import { connectPrimary } from './connect.ts'
 import { isSame, serverOf } from './connections.ts'
@@ -74,7 +73,6 @@ export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
 export function remember(mark: string, { epoch, seq }: HighWater): void {
   if (!existsSync(dirname(mark))) return
   writeHighWater(mark, { epoch, seq })
-  ownedAsItsDirectory([highWaterFile(mark)], dirname(mark))
 }
 
 async function adopt(

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { notAllowed } from '../files.ts'
 import { StoreUnavailable } from '../types.ts'
 import { damagedMessage, mustNotBeMissing, mustNotBeOlder } from './data-file.ts'
 import { lockDataFile } from './file-lock.ts'
@@ -59,10 +60,7 @@ function makeFile(file: string): void {
     closeSync(openSync(file, 'a', 0o600))
     chmodSync(file, 0o600)
   } catch (cause) {
-    throw new StoreUnavailable(
-      `${file} cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'error'}): let the user that runs the broker own its folder, or name another with BROKER_DATA_DIR.`,
-      { cause },
-    )
+    throw notAllowed(file, cause)
   }
 }
 

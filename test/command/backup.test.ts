@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -81,6 +89,26 @@ describe('cmb backup and restore', () => {
       session: { ended: { reason: 'restored' } },
     })
     await store.close()
+  })
+
+  test('by root: every file has the owner of the data directory, and cmb doctor names one that has another', async ({
+    skip,
+  }) => {
+    skip(process.getuid?.() !== 0, 'Only root can give files to another user.')
+    const file = join(dir, 'broker.db')
+    await type(['backup', file])
+    const dataDir = join(dir, 'data')
+    mkdirSync(dataDir, { mode: 0o700 })
+    chownSync(dataDir, 65_534, 65_534)
+    expect(await cmb(['restore', file, '--yes'], { dataDir })).toMatchObject({ code: 0 })
+    const files = readdirSync(dataDir)
+    expect(files).toContain('broker.db.mark')
+    expect(files.filter((one) => statSync(join(dataDir, one)).uid !== 65_534)).toEqual([])
+    expect((await cmb(['doctor'], { dataDir })).out).not.toContain('FAIL  data-directory')
+    chownSync(join(dataDir, 'broker.db.mark'), 0, 0)
+    expect((await cmb(['doctor'], { dataDir })).out).toContain(
+      `-> chown 65534 ${join(dataDir, 'broker.db.mark')}\n`,
+    )
   })
 
   test('asks; without a terminal it needs --yes', async () => {

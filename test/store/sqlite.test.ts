@@ -100,7 +100,7 @@ describe('the data file', () => {
     const beneathAFile = join(dir, 'file', 'broker.db')
     writeFileSync(join(dir, 'file'), '')
     await expect(openSqliteStore({ file: beneathAFile })).rejects.toThrow(
-      /cannot be written \(E\w+\).*BROKER_DATA_DIR/,
+      /cannot be used \(E\w+\).*BROKER_DATA_DIR/,
     )
   })
 

@@ -1,4 +1,6 @@
-import { access, constants, stat, statfs } from 'node:fs/promises'
+import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { remedy } from '../../../db/files.ts'
 import type { Config, ConfigError } from '../../config/config.ts'
 import { failed, type Finding, type Found, ok, settingWarning, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
@@ -81,12 +83,20 @@ const LEAST_FREE_BYTES = 256 * 1024 * 1024
 
 async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
   try {
-    const { mode } = await stat(dataDir)
+    const { mode, uid } = await stat(dataDir)
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(dataDir)
     const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
     if ((mode & 0o077) !== 0)
       return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
+    const self = process.getuid?.() ?? uid
+    const owner = self === 0 ? uid : self
+    const foreign = await filesOfOthers(dataDir, owner)
+    if (foreign.length > 0)
+      return failed(
+        'The broker does not own each of its files.',
+        `chown ${owner} ${foreign.join(' ')}`,
+      )
     if (bavail * bsize < LEAST_FREE_BYTES) {
       const fails = onPostgres
         ? 'the broker’s own queue server fails'
@@ -103,10 +113,23 @@ async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
       )
     return failed(
       `${dataDir} cannot be used (${code ?? 'error'}).`,
-      `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}`,
+      `Run this as the broker's user, or ${remedy(code, dataDir)}.`,
     )
   }
 }
+
+/**
+ * Lists the files that another user owns; none for root as the owner, who may own the folder of a
+ * mounted volume.
+ */
+async function filesOfOthers(dataDir: string, owner: number): Promise<string[]> {
+  const names = await readdir(dataDir)
+  const files = names.filter((one) => OWN.test(one)).map((one) => join(dataDir, one))
+  const owners = await Promise.all(files.map((one) => stat(one)))
+  return files.filter((_, at) => owner > 0 && owners[at]?.uid !== owner)
+}
+
+const OWN = /^(broker\.db(\.lock|\.mark)?|postgres\.mark)$/
 
 async function fromBroker(context: Context, dataDir: string): Promise<Finding[]> {
   try {
