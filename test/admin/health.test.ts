@@ -92,6 +92,7 @@ describe('/readyz', () => {
     expect(await ready(rig)).toMatchObject({
       code: 200,
       status: 'degraded',
+      verdict: '1 thing needs you now',
       parts: {
         microsoft: {
           state: 'not_connected',

@@ -38,7 +38,7 @@ const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number
   ['README.md', 'npx cmb doctor', /BROKER_ENTRA_TENANT/, 1],
   ['README.md', 'npx cmb setup', /\/setup/],
   ['README.md', 'npx cmb clients add sydney', /^cms_[\w-]{43}$/m],
-  ['README.md', 'npx cmb status', /^microsoft +not_connected/m],
+  ['README.md', 'npx cmb status', /^microsoft +not_connected/m, 1],
   ['README.md', 'npx cmb sessions list', /No sessions/],
   ['README.md', 'npx cmb revoke --subject', /no such user/, 1],
   ['README.md', 'npx cmb revocations show', /no such revocation/, 1],

@@ -23,6 +23,7 @@ const EARLY_DAYS = 30
 export const microsoftChecks: readonly Check[] = [
   {
     id: 'connection',
+    severity: 'page',
     part: 'microsoft',
     look: connection,
   },
