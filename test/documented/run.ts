@@ -52,7 +52,6 @@ const EXPECTED: [page: string, command: string, prints: RegExp, ...codes: number
     0,
     1,
   ],
-  ['docs/deploy.md', 'cmb --data-dir', /ok {4}/, 0, 1],
   ['docs/admin-api.md', 'curl', /"status":/],
   ['docs/guard-serve.md', 'curl', /401.*X-Guard: unauthenticated/is],
   ['docs/shared-signals.md', 'curl', /"stream_id":|"sets":/],

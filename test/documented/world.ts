@@ -124,7 +124,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
       'etc/nginx/conf.d',
       'etc/haproxy',
       'etc/broker',
-      'var/backups',
+      'var/backups/broker',
       'var/lib/broker',
     ])
       mkdirSync(join(root, path), { recursive: true })

@@ -38,15 +38,39 @@ describe('deploy/broker.service', () => {
   })
 
   if (existsSync(SYSTEMD))
-    test('is a unit that systemd takes without a warning', () => {
-      const unit = join(temporary(), 'broker.service')
-      // The unit's program is not installed here.
-      writeFileSync(unit, UNIT.replace('/opt/broker/node_modules/.bin/node', process.execPath))
-      const said = execFileSync('sh', ['-c', '"$0" verify --man=no "$1" 2>&1', SYSTEMD, unit], {
-        encoding: 'utf8',
-      })
-      expect(said.split('\n').filter((line) => line.includes('broker.service'))).toEqual([])
+    test('and the backup’s units are ones that systemd takes without a warning', () => {
+      const dir = temporary()
+      for (const name of ['broker.service', 'broker-backup.service', 'broker-backup.timer']) {
+        const unit = readFileSync(join(ROOT, 'deploy', name), 'utf8')
+        // The unit's program is not installed here.
+        const program = '/opt/broker/node_modules/.bin/node'
+        writeFileSync(join(dir, name), unit.replace(program, process.execPath))
+      }
+      const said = execFileSync(
+        'sh',
+        ['-c', 'cd "$1" && "$0" verify --man=no ./broker* 2>&1 || true', SYSTEMD, dir],
+        { encoding: 'utf8' },
+      )
+      expect(said.split('\n').filter((line) => /broker[-\w]*\.(service|timer)/.test(line))).toEqual(
+        [],
+      )
     })
+
+  test('its cmb runs the broker’s own program with the settings, the secret and the data of the unit', () => {
+    const dir = temporary()
+    writeFileSync(join(dir, 'settings.env'), 'BROKER_ISSUER=https://login.example\n')
+    writeFileSync(
+      join(dir, 'cli.js'),
+      `const { BROKER_ISSUER, BROKER_SECRET_FILE, BROKER_DATA_DIR } = process.env
+console.log([BROKER_ISSUER, BROKER_SECRET_FILE, BROKER_DATA_DIR, ...process.argv.slice(2)].join())`,
+    )
+    const script = readFileSync(join(ROOT, 'deploy/cmb'), 'utf8')
+      .replace('/opt/broker/node_modules/.bin/node', process.execPath)
+      .replace('/opt/broker/dist/src', dir)
+      .replaceAll('/etc/broker', dir)
+    const said = execFileSync('sh', ['-c', script, 'cmb', 'status', 'a b'], { encoding: 'utf8' })
+    expect(said).toBe(`https://login.example,${dir}/broker_secret,/var/lib/broker,status,a b\n`)
+  })
 })
 
 describe('deploy/kubernetes', () => {
