@@ -89,9 +89,8 @@ describe('the application and the first tenant', () => {
     }
     const first = send()
     const answers = await Promise.all([first, send()])
-    expect(answers.map(({ status, url }) => [status, url])).toEqual(
-      Array(2).fill([200, `${OPS}${tenantPath()}`]),
-    )
+    for (const { status, url } of answers)
+      expect([status, url]).toEqual([200, `${OPS}${tenantPath()}`])
     expect((await acts(world)).filter((act) => act.startsWith('tenant.add'))).toEqual([
       'tenant.add done',
       'tenant.add rejected',
@@ -114,6 +113,8 @@ describe('the application and the first tenant', () => {
       )
       expect(form?.fields.secret_expires).toBe(day)
     }
+    await save({ kind: 'keep', secret_expires: '' })
+    expect(await rig.deps.microsoft.credentialEnd()).toBeUndefined()
     expect(rig.deps.connection.current().credential).toMatchObject({ secret: APP_CLIENT_SECRET })
   })
 

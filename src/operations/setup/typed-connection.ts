@@ -89,7 +89,10 @@ function readCredential(
     return { problem: 'Write the day on which the secret expires like 2027-03-31.' }
   if (kind === 'keep' && credential !== undefined)
     return {
-      kept: credential.kind === 'secret' && expiresAt ? { ...credential, expiresAt } : undefined,
+      kept:
+        credential.kind === 'secret' && expiresAt !== credential.expiresAt
+          ? { ...credential, expiresAt }
+          : undefined,
     }
   if (kind === 'pem') {
     const pem = (form.get('certificate') ?? '').trim()
