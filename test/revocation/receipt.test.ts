@@ -187,6 +187,9 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
       ...members.participants.slice(2),
     ],
   })
+  const then = (await type(['revocations', 'show', '1'])).out
+  expect(then).toMatch(/2 of 4 instances have confirmed, 1 stopped by itself, 1 has no bound/)
+  expect(then).toMatch(/melbourne +stopped by itself: its lease ran out/)
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {

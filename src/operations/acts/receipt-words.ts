@@ -8,7 +8,7 @@ export type Receipt = z.output<typeof receipt>
 const BY = {
   report: 'confirmed by its guards',
   logout_token: 'confirmed by its logout token',
-  lease: 'its leases are over',
+  lease: 'stopped by itself: its lease ran out',
 }
 
 /** Returns the cells of a participant: what is claimed, the time of it, and the guards. */
@@ -22,14 +22,20 @@ export const claimWords = (
   guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
 ]
 
-/** Returns for example "2 of 4 instances have confirmed, 1 stops by itself, 1 has no bound". */
+/**
+ * Returns for example "2 of 5 instances have confirmed, 1 stopped by itself, 1 stops by itself, 1
+ * has no bound".
+ */
 export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt): string {
-  const of = (wanted: string): number => participants.filter((one) => one.state === wanted).length
-  const [all, bounded, open] = [participants.length, of('bounded'), of('not_bounded')]
+  const of = (wanted: string): number =>
+    participants.filter(({ state, by }) => (by === 'lease' ? by : state) === wanted).length
+  const all = participants.length
+  const [stopped, bounded, open] = [of('lease'), of('bounded'), of('not_bounded')]
   if (all === 0) return 'No instance took part'
   const last = Math.max(from, ...participants.map((one) => one.no_later_than_ms ?? from))
   return [
     `${of('confirmed')} of ${all} ${all === 1 ? 'instance has' : 'instances have'} confirmed`,
+    stopped > 0 ? `${stopped} stopped by ${stopped === 1 ? 'itself' : 'themselves'}` : '',
     bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops by itself' : 'stop by themselves'}` : '',
     open > 0 ? `${open} ${open === 1 ? 'has' : 'have'} no bound` : '',
     bounded + open === 0 ? `the last after ${last - from} ms` : '',

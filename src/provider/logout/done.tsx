@@ -112,6 +112,8 @@ interface Row {
   progress: Progress | undefined
   /** When the app stops by itself, where it could not be reached and that is known. */
   untilMs?: number | undefined
+  /** True if the app has stopped by itself and confirmed nothing. */
+  isSilent?: boolean
 }
 
 const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
@@ -132,7 +134,7 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
           </li>
         ))}
       </ul>
-      {rows.every(({ progress }) => progress === 'delivered') ? (
+      {rows.every(({ progress, isSilent }) => progress === 'delivered' && !isSilent) ? (
         <p>{t.signedOut.allConfirmed({ apps: rows.length })}</p>
       ) : null}
       {rows.map(({ name: app, untilMs }) =>
@@ -174,7 +176,7 @@ function progressOf(
   { metadata: { logoutUris } }: Client,
   seconds: number,
 ): Omit<Row, 'name'> {
-  if (part?.state === 'confirmed') return { progress: 'delivered' }
+  if (part?.state === 'confirmed') return { progress: 'delivered', isSilent: part.by === 'lease' }
   if (part === undefined || (part.state === 'not_bounded' && logoutUris.length === 0))
     return { progress: undefined }
   return seconds < PATIENCE_SECONDS
