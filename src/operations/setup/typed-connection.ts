@@ -4,6 +4,7 @@ import type { Candidate } from '../../microsoft/interface.ts'
 import { readTenantId } from '../../microsoft/tenants.ts'
 import { isGuid } from '../../protocol/guid.ts'
 import type { SetupRequest } from './frame.tsx'
+import { PROBLEMS } from './texts/fields.ts'
 
 /**
  * Reads application, credential and first tenant from the form of /setup/connect, and tries them at
@@ -29,7 +30,7 @@ export function readConnection(request: SetupRequest, form: URLSearchParams): Wa
   const clientId = (form.get('client_id') ?? '').toLowerCase()
   if (!isGuid(clientId))
     return {
-      problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.',
+      problem: PROBLEMS.client_id,
     }
   const isFirst = request.deps.connection.current().tenants.length === 0
   const read = isFirst ? readTenantId(form.get('tid') ?? '') : { tid: undefined }
@@ -85,8 +86,7 @@ function readCredential(
   const kind = form.get('kind')
   const day = (form.get('secret_expires') ?? '').trim()
   const { data: expiresAt } = SETTINGS.entra.secretExpiresAt.schema.safeParse(day)
-  if (day !== '' && expiresAt === undefined)
-    return { problem: 'Write the day on which the secret expires like 2027-03-31.' }
+  if (day !== '' && expiresAt === undefined) return { problem: PROBLEMS.secret_expires }
   if (kind === 'keep' && credential !== undefined)
     return {
       kept:
@@ -100,11 +100,11 @@ function readCredential(
     return problem === undefined ? { kept: { kind, pem } } : { problem }
   }
   const secret = (form.get('client_secret') ?? '').trim()
-  if (secret === '') return { problem: 'Enter the value of the client secret, or a certificate.' }
+  if (secret === '') return { problem: PROBLEMS.client_secret }
   // Entra shows a value and a GUID; the GUID is the wrong one.
   if (isGuid(secret.toLowerCase()))
     return {
-      problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.',
+      problem: PROBLEMS.secret_id,
     }
   return { kept: { kind: 'secret', secret, expiresAt } }
 }

@@ -41,3 +41,11 @@ export const CREDENTIALS = [
     hint: 'The private key never leaves the broker: you upload the certificate to Entra.',
   },
 ] as const
+
+/** The problems of what was entered in the form of the application. */
+export const PROBLEMS = {
+  client_id: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.',
+  secret_expires: 'Write the day on which the secret expires like 2027-03-31.',
+  client_secret: 'Enter the value of the client secret, or a certificate.',
+  secret_id: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.',
+} as const
