@@ -202,6 +202,9 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   // Adding jobs fails at once if the server is down. The offline queue stays on, because without it
   // BullMQ's first INFO fails before there is a connection, and the queue stays unusable.
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
+  // A request only says that it gave up; the connection says why.
+  let lost: unknown
+  producer.on('error', (error) => (lost = error))
   const workers = new Set<Redis>()
   const queue = new Queue(QUEUE_NAME, { ...QUEUE, connection: producer })
   // Registered at once: an error without a listener would be printed.
@@ -219,7 +222,10 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
       })
     },
     // The health check writes, because a server that is out of memory still answers PING.
-    ping: () => producer.set('cmb:health', '1', 'EX', 60),
+    ping: () =>
+      producer.set('cmb:health', '1', 'EX', 60).catch((error: unknown) => {
+        throw producer.status === 'ready' ? error : (lost ?? error)
+      }),
     durability: () => durabilityOf(producer),
     async close() {
       for (const client of [producer, ...workers]) client.disconnect()

@@ -41,7 +41,7 @@ export const localRoutes = [
         throw new Problem(
           409,
           'The file cannot be written',
-          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it. In a container, name a path on a mounted volume.`,
+          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it. In a container, name a path on a mounted volume; under systemd, one in /var/backups/broker.`,
         )
       }
       const { bytes, epoch, seq } = await record(`file ${path}`, undefined, backup, (made) => ({
