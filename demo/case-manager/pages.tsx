@@ -96,11 +96,12 @@ const WHY: Record<ReasonClass, string> = {
   signed_out: 'You signed out in this browser.',
   signed_out_remotely: 'You signed out this device from another one.',
   signed_out_everywhere: 'You signed out everywhere.',
-  replaced: 'Another user signed in in this browser.',
+  replaced:
+    'Another person used this browser to sign in, so you were signed out here. They cannot see your cases.',
   session_limit: 'You signed in on another device, which took the place of this one.',
-  administrator: 'Your administrator signed you out.',
+  administrator: 'Your IT administrator signed you out.',
   locked:
-    'Your administrator has locked this access to Case Manager. You cannot sign in until it is unlocked. Contact your IT administrator.',
+    'Your IT administrator has locked this access to Case Manager. You cannot sign in until it is unlocked. Contact your IT administrator.',
   account:
     'Your organization has switched off your account or your access to Case Manager. You cannot sign in until it is switched on again. Contact your IT administrator.',
   expired:
@@ -115,7 +116,7 @@ const Ended = ({ why }: { why?: ReasonClass | undefined }) => (
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
     <p class="why">{wordsOf(why)}</p>
-    <p class="soft">Your cases are kept. Only this page does not show them any more.</p>
+    <p class="soft">Your cases are kept: nothing in them changed. Sign in to see them again.</p>
     <Microsoft />
   </section>
 )
@@ -210,7 +211,7 @@ export const CasesPage = ({
       </a>
     </div>
     <p class="soft small">
-      If you are signed out anywhere, this page closes your cases at once and says why.
+      When you are signed out, this page hides your cases. Nothing in them changes.
     </p>
   </Layout>
 )

@@ -12,7 +12,7 @@ const mail = nodemailer.createTransport(SMTP_URL, {
 })
 const HEAD = 'You signed in to Case Manager on a device that you had not used before:'
 const FOOT = `If it was you, there is nothing to do. If not, open ${ACCOUNT_URL},
-choose "This wasn't me" beside that device, and call your IT administrator.`
+choose "Lost, stolen or not me" at that device, and call your IT administrator.`
 
 /**
  * Returns whether the text is one address in one of the MAIL_DOMAINS. Other text could name another

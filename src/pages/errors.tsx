@@ -101,7 +101,11 @@ function rejectedPage(
     title,
     what: t.errors.appAsked,
     next: t.errors.appAskedNext,
-    detail: error.message,
+    detail: (
+      <span lang="en" dir="ltr">
+        {error.message}
+      </span>
+    ),
     links:
       back === undefined || app === undefined
         ? home(c, t)

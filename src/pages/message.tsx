@@ -19,8 +19,8 @@ export interface Message {
   next?: Child | undefined
   /** A reference from `newReference`, which must be logged with the event. */
   reference?: string | undefined
-  /** Technical details for an administrator, in English. */
-  detail?: string | undefined
+  /** Technical details for an administrator. */
+  detail?: Child
   links?: readonly { href: string; label: string }[] | undefined
   config: PageOptions['config']
   /** The severity. Default: by the status, a warning for 4xx and an error for 5xx. */
@@ -119,15 +119,7 @@ function Words({
       )}
       <ForSupport support={support} reference={message.reference} />
       {message.detail === undefined ? null : (
-        <p class="soft small">
-          {t.errors.detail({
-            detail: (
-              <span lang="en" dir="ltr">
-                {message.detail}
-              </span>
-            ),
-          })}
-        </p>
+        <p class="soft small">{t.errors.detail({ detail: message.detail })}</p>
       )}
     </>
   )

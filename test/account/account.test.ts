@@ -235,7 +235,7 @@ describe('the page that checks whether a user is ready', () => {
     await rig.register('Sydney', { appRole: 'CaseManager.Sydney' })
     const shown = await browser.get('/account/ready')
     expect(shown.text).toMatch(/Is your account connected to Case Manager\? No\./)
-    expect(shown.text).toContain('ask your administrator to assign you')
+    expect(shown.text).toContain('ask your IT administrator to assign you')
   })
 
   test('where the tenant’s administrator asserts that MFA is required, says so and claims no more', async () => {

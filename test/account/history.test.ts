@@ -142,7 +142,7 @@ describe('the security history of a user', () => {
     })
     const { text } = await browser.get('/account/history')
     expect(text).toMatch(/Signed out Safari on iPhone · You were signed out from elsewhere\. /)
-    expect(text).toMatch(/Signed out Safari on iPad · Your administrator signed you out\. When /)
+    expect(text).toMatch(/Signed out Safari on iPad · Your IT administrator signed you out\. When /)
     expect(text).not.toMatch(/olga|token|stolen|By /)
   })
 
@@ -188,10 +188,10 @@ describe('"This wasn’t me"', () => {
   })
   const askAbout = async (label: string) => browser.press(await browser.get('/account'), label)
   const confirm = async (filled: Record<string, string> = {}) =>
-    browser.submit(await askAbout('This wasn’t me'), filled)
+    browser.submit(await askAbout('Lost, stolen or not me'), filled)
 
   test('ends that session at once, tells the operators by audit log, metric and log line, and says what else to do', async () => {
-    const asked = await askAbout('This wasn’t me')
+    const asked = await askAbout('Lost, stolen or not me')
     expect(asked.text).toContain('Safari on iPhone')
     expect(await state(phone)).toBe('live')
     const done = await browser.submit(asked)
@@ -215,14 +215,21 @@ describe('"This wasn’t me"', () => {
     ])
     expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
     expect(rig.lines.join('\n')).toContain('"reported_by_user"')
-    expect((await browser.get('/account/history')).text).toContain('You reported: this wasn’t me')
+    const ended = async () =>
+      / Signed out Safari on iPhone · (You \w+)/.exec(
+        (await browser.get('/account/history')).text,
+      )?.[1]
+    expect(await ended()).toBe('You reported')
+    rig.clock.advance(301)
+    expect(await ended()).toBe('You were')
+    expect((await browser.get('/account/history')).text).toContain('You reported this sign-in')
   })
 
   test('stays on the list of devices for a week, with the way to the next steps', async () => {
     await confirm()
     const devices = await browser.get('/account')
     expect(devices.text).toMatch(
-      /You reported: this wasn’t me Safari on iPhone · Tuesday 24 November, 09:00 UTC/,
+      /You reported this sign-in Reported: Tuesday 24 November, 09:00 UTC \. Safari on iPhone is signed out of Case Manager\./,
     )
     expect(devices.link('What to do now')).toMatch(/\/account\/reported$/)
     rig.clock.advance(7 * 86_400)
@@ -233,7 +240,7 @@ describe('"This wasn’t me"', () => {
 
   test('ends the acting session too where its user did not enter the password in the last five minutes: an attacker gains nothing', async () => {
     rig.clock.advance(301)
-    expect((await askAbout('This wasn’t me')).text).toContain('you are signed out here too')
+    expect((await askAbout('Lost, stolen or not me')).text).toContain('you are signed out here too')
     const done = await confirm({ everywhere: 'yes', microsoft: 'yes' })
     expect(done.path).toBe('/account/reported')
     expect([await state(laptop), await state(phone)]).toEqual(['ended', 'ended'])
@@ -251,7 +258,7 @@ describe('"This wasn’t me"', () => {
 
   test('with a fresh sign-in, ends every session where the user wants it; and at Microsoft only where that is configured', async () => {
     const tablet = await rig.openSession({ device: 'Safari on iPad' })
-    const asked = await askAbout('This wasn’t me')
+    const asked = await askAbout('Lost, stolen or not me')
     expect(asked.text).not.toContain('Microsoft 365')
     await browser.submit(asked, { everywhere: 'yes', microsoft: 'yes' })
     expect([await state(laptop), await state(phone), await state(tablet)]).toEqual([
@@ -267,7 +274,7 @@ describe('"This wasn’t me"', () => {
 
   test('offers Microsoft’s own sign-out where it is configured for the tenant', async () => {
     rig.config.signals.revokeAtMicrosoft = [TENANT]
-    const asked = await askAbout('This wasn’t me')
+    const asked = await askAbout('Lost, stolen or not me')
     expect(asked.text).toContain('Sign out of Microsoft 365 on every device')
     await browser.submit(asked, { microsoft: 'yes' })
     const { tid, oid } = laptop.session.user
@@ -331,7 +338,7 @@ describe('"This wasn’t me"', () => {
   })
 
   test('a form from another page, and a forged form, change nothing', async () => {
-    const asked = await askAbout('This wasn’t me')
+    const asked = await askAbout('Lost, stolen or not me')
     const [form] = asked.forms
     for (const [fields, headers] of [
       [{ csrf: '' }, {}],
@@ -346,7 +353,7 @@ describe('"This wasn’t me"', () => {
   })
 
   test('a store that cannot commit: nothing is changed, and the user reads so', async () => {
-    const asked = await askAbout('This wasn’t me')
+    const asked = await askAbout('Lost, stolen or not me')
     rig.store.reportByUser = () => Promise.reject(new StoreUnavailable('disk full'))
     const failed = await browser.submit(asked)
     expect([failed.status, failed.title]).toEqual([503, 'Nothing was changed'])

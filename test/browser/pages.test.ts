@@ -317,7 +317,7 @@ test('the signed-out page shows how far the instances are informed, while it is 
   await page.goto(`${base}/logout`)
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.waitForURL('**/logout/done**')
-  expect(await page.getByText('Signing out…').count()).toBe(2)
+  expect(await page.getByText('Being confirmed…').count()).toBe(2)
   await picture(page, 'signed-out')
   expect(await objections(page)).toEqual([])
   for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
@@ -345,15 +345,15 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   await using window = await open({ width: 960, signedIn: true })
   const { page } = window
   await page.goto(`${base}/account`)
-  await page.getByRole('link', { name: /This wasn’t me: Safari on iPhone/ }).click()
+  await page.getByRole('link', { name: /Lost, stolen or not me: Safari on iPhone/ }).click()
   await page.getByRole('button', { name: 'Yes, report it' }).click()
-  await page.getByRole('heading', { name: 'We told your administrators' }).waitFor()
+  await page.getByRole('heading', { name: 'We told your IT administrator' }).waitFor()
   expect((await rig.store.statusBySid(phone.session.sid, rig.clock.now())).state).toBe('ended')
   await page.getByRole('link', { name: 'Where you are signed in' }).click()
   expect(await page.getByRole('listitem').filter({ hasText: 'Safari on iPhone' }).count()).toBe(0)
-  await page.getByText('You reported: this wasn’t me').waitFor()
+  await page.getByText('You reported this sign-in').waitFor()
   await page.getByRole('link', { name: 'Security history' }).click()
-  expect(await page.getByText('You reported: this wasn’t me').count()).toBe(2)
+  expect(await page.getByText('You reported this sign-in').count()).toBe(2)
   expect(window.complaints).toEqual([])
 })
 
@@ -425,7 +425,7 @@ test('a result page of the account, too, leaves for the sign-in page', async () 
     actor: { kind: 'operator', id: 'olga' },
     now: rig.clock.now(),
   })
-  await page.getByText('Your administrator signed you out.').waitFor()
+  await page.getByText('Your IT administrator signed you out.').waitFor()
   expect(window.complaints).toEqual([])
 })
 
@@ -438,7 +438,7 @@ test('the signed-out page says until when an app stops, in the reader’s time z
   const { page } = window
   await page.goto(`${base}/logout`)
   await page.getByRole('button', { name: 'Sign out' }).click()
-  await page.getByText('Signing out…').first().waitFor()
+  await page.getByText('Being confirmed…').first().waitFor()
   rig.clock.advance(3)
   const clock = page.locator('#progress time')
   await clock.waitFor()

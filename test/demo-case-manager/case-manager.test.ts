@@ -103,7 +103,7 @@ describe('a sample instance', () => {
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
     expect((await browser.get(`${sydney.url}/`)).text).toContain(
-      'Your administrator signed you out.',
+      'Your IT administrator signed you out.',
     )
     announce(rig.deps, [revoked.committed])
     await signIn(sydney)
@@ -211,7 +211,9 @@ describe('a sample instance', () => {
     await browser.get(
       `${rig.config.issuer}/signin/callback?code=x&state=${encodeURIComponent(left?.searchParams.get('state') ?? '')}`,
     )
-    expect(await open.said).toContain('Another user signed in in this browser.')
+    expect(await open.said).toContain(
+      'Another person used this browser to sign in, so you were signed out here.',
+    )
     expect(await signIn(melbourne)).toContain('Bob Brown')
   })
 

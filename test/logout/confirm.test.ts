@@ -99,7 +99,7 @@ describe('signing out on this device', () => {
 
   test('the page follows the deliveries', async () => {
     const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
-    expect(done.text).toContain('Case Manager Sydney Signing out…')
+    expect(done.text).toContain('Case Manager Sydney Being confirmed…')
     expect(done.html).toContain('<script data-seconds="65">')
     await deliverAll()
     const later = await browser.get(done.path)
@@ -383,7 +383,7 @@ describe('the signed-out page comes before the way back where it says what the a
   })
 
   test.each([
-    ['administrator', 'Your administrator signed you out.'],
+    ['administrator', 'Your IT administrator signed you out.'],
     ['reported_by_user', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)(
@@ -416,7 +416,7 @@ describe('the signed-out page comes before the way back where it says what the a
 
 describe('a session that had ended before its user signs out', () => {
   test.each([
-    ['administrator', 'Your administrator signed you out.'],
+    ['administrator', 'Your IT administrator signed you out.'],
     ['refresh_token_reuse', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {

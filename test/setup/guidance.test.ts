@@ -25,7 +25,7 @@ describe('a user whose tenant has not consented', () => {
         expect(page).toContain(
           'You need to contact your IT administrator. An extra setup action remains to be done.',
         )
-      const consent = (await browser.get(linkOf(page, 'Granting consent (for administrators)')))
+      const consent = (await browser.get(linkOf(page, 'Granting consent (for IT administrators)')))
         .html
       expect(consent).toContain('Microsoft Entra admin center')
       expect(consent).toContain(rig.config.entra.clientId)

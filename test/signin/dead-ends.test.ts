@@ -49,7 +49,7 @@ describe('an authorization request that must not redirect', () => {
     )
     expect(status).toBe(400)
     expect(text).toContain('Your account is not the cause.')
-    expect(text).toContain('For your administrator: The redirect_uri is not registered')
+    expect(text).toContain('For your IT administrator: The redirect_uri is not registered')
     expect(linkOf(html, 'Go back to Case Manager Sydney')).toBe(
       'https://sydney.case-manager.example/',
     )
@@ -114,9 +114,13 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
     ['signed_out_everywhere', 'You signed out everywhere.', true],
     ['signed_out_remotely', 'You signed out this device from another one.', true],
     ['session_limit', 'You signed in on another device', false],
-    ['replaced', 'Another user signed in in the same browser.', false],
-    ['administrator', 'Your administrator signed you out.', true],
-    ['locked', 'Your administrator has locked this access to Case Manager.', true],
+    [
+      'replaced',
+      'Another person used the same browser to sign in, so you were signed out in it.',
+      false,
+    ],
+    ['administrator', 'Your IT administrator signed you out.', true],
+    ['locked', 'Your IT administrator has locked this access to Case Manager.', true],
     ['microsoft_account_disabled', 'Your organization has switched off your account', false],
     ['expired', 'You were signed out automatically', false],
     ['signed_out', undefined, false],
@@ -155,7 +159,9 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
     expect(decodeURIComponent(mail)).toContain(`${ISSUER}/signin/granting-consent`)
     expect(declined.html).toMatch(/<p class="quote" id="message">[^<]*granting-consent/)
     expect(declined.html).toMatch(/data-copies="message"[^>]*>Copy the message/)
-    const page = await browser.get(linkOf(declined.html, 'Granting consent (for administrators)'))
+    const page = await browser.get(
+      linkOf(declined.html, 'Granting consent (for IT administrators)'),
+    )
     const consent = new URL(linkOf(page.html, 'Grant consent at Microsoft'))
     expect(consent.pathname).toBe('/organizations/v2.0/adminconsent')
     expect(consent.searchParams.get('redirect_uri')).toBe(`${ISSUER}/signin/callback`)

@@ -427,7 +427,7 @@ describe('what Microsoft rejects', () => {
     expect(html).toContain(
       'You need to contact your IT administrator. An extra setup action remains to be done.',
     )
-    const consent = await browser.get(linkOf(html, 'Granting consent (for administrators)'))
+    const consent = await browser.get(linkOf(html, 'Granting consent (for IT administrators)'))
     expect(consent.status).toBe(200)
     expect(consent.html).toContain(rig.config.entra.clientId)
     expect(rig.lines.join('')).toContain('"level":"error"')

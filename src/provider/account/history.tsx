@@ -4,6 +4,7 @@ import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { reasonClass, type Reason } from '../../protocol/revocation.ts'
+import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Clock, day, deviceIn, Moment, moment } from '../../pages/times.tsx'
 import { Addresses, networksFor } from './addresses.tsx'
 import { AccountNav } from './nav.tsx'
@@ -40,6 +41,7 @@ export async function historyPage(
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const network = networksFor(current, request)
+  const fresh = isFresh(current, request.now)
   // A revocation that ended several sessions is one act, and names none of their devices.
   const acts = events.flatMap((event) => {
     const same = events.filter(({ seq }) => seq !== undefined && seq === event.seq)
@@ -63,7 +65,7 @@ export async function historyPage(
               <h2>{name}</h2>
               <ul>
                 {own.map((event) => (
-                  <Entry deps={deps} event={event} current={current} network={network} t={t} />
+                  <Entry {...{ deps, event, current, network, fresh, t }} />
                 ))}
               </ul>
             </>
@@ -92,11 +94,13 @@ interface EntryProps {
   event: SecurityEvent
   current: Session
   network: ReturnType<typeof networksFor>
+  /** True where the reader has just proved who they are: then their own report is named. */
+  fresh?: boolean | undefined
   t: Texts
 }
 
 /** One line, whose details open on demand. A sign-in of another session may be a stranger's. */
-function Entry({ deps, event, current, network, t }: EntryProps) {
+function Entry({ deps, event, current, network, fresh, t }: EntryProps) {
   const { kind, clientId, device, sid } = event
   const what =
     kind === 'ended' && clientId !== undefined ? t.history.grantEnded : t.history.kind[kind]
@@ -109,12 +113,15 @@ function Entry({ deps, event, current, network, t }: EntryProps) {
           <strong>{what}</strong>
           {isHere ? <span class="tag">{t.sessions.thisDevice}</span> : null}
           <span class="soft">
-            {[device === undefined ? appOf(deps, event) : deviceIn(device, t), whyOf(event, t)]
+            {[
+              device === undefined ? appOf(deps, event) : deviceIn(device, t),
+              whyOf(event, t, fresh),
+            ]
               .filter(Boolean)
               .join(' · ')}
           </span>
         </summary>
-        <EventFacts deps={deps} event={event} network={network} t={t} />
+        <EventFacts {...{ deps, event, network, fresh, t }} />
         {isHere || kind === 'ended' || kind === 'reported' ? null : (
           <LinkButton
             kind="quiet"
@@ -133,11 +140,11 @@ function Entry({ deps, event, current, network, t }: EntryProps) {
 const appOf = ({ clients }: Pick<Deps, 'clients'>, { clientId }: SecurityEvent) =>
   clients.find(clientId ?? '')?.metadata.name
 
-export const EventFacts = ({ deps, event, network, t }: Omit<EntryProps, 'current'>) => (
+export const EventFacts = ({ deps, event, network, fresh, t }: Omit<EntryProps, 'current'>) => (
   <Facts
     items={[
       [t.history.when, <Moment at={event.at} t={t} />],
-      [t.history.why, whyOf(event, t)],
+      [t.history.why, whyOf(event, t, fresh)],
       [t.history.device, event.device === undefined ? undefined : deviceIn(event.device, t)],
       [t.history.app, appOf(deps, event)],
       [t.history.address, network(event.address)],
@@ -147,10 +154,11 @@ export const EventFacts = ({ deps, event, network, t }: Omit<EntryProps, 'curren
 
 /**
  * Returns the cause of an entry. Security causes are not named, so that an attacker does not learn
- * what was detected.
+ * what was detected; the user's own report is, to a reader who has proved that they are the user.
  */
-function whyOf({ kind, why }: SecurityEvent, t: Texts): string | undefined {
+function whyOf({ kind, why }: SecurityEvent, t: Texts, fresh = false): string | undefined {
   if (why === undefined) return undefined
+  if (fresh && why === 'reported_by_user') return t.history.kind.reported
   if (kind === 'ended') return t.ended[reasonClass(why as Reason)]
   const rejected: Record<string, string> = t.history.rejected
   return kind === 'sign_in_rejected' ? (rejected[why] ?? t.history.rejectedOther) : undefined

@@ -51,7 +51,8 @@ export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
 export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session): PageAnswer {
   const { open, closed } = appsOf(deps, session)
   const ready = open.length > 0
-  const first = open.find(({ metadata }) => metadata.uri !== undefined)?.metadata
+  // Where several instances are open, the page does not know which one the user came from.
+  const only = open.length === 1 ? open[0]?.metadata : undefined
   return {
     page: {
       title: t.ready.title,
@@ -73,8 +74,8 @@ export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session):
         <Answer question={t.ready.mfa} is="yes">
           <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
         </Answer>
-        {first?.uri === undefined ? null : (
-          <LinkButton href={first.uri}>{t.ready.open({ app: first.name })}</LinkButton>
+        {only?.uri === undefined ? null : (
+          <LinkButton href={only.uri}>{t.ready.open({ app: only.name })}</LinkButton>
         )}
       </>
     ),

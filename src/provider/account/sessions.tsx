@@ -59,7 +59,10 @@ export async function sessionsPage(
         )}
         {reported === undefined ? null : (
           <Notice title={t.history.kind.reported}>
-            {deviceIn(reported.device ?? t.history.device, t)} · <Moment at={reported.at} t={t} />
+            {t.sessions.reported<Child>({
+              at: <Moment at={reported.at} t={t} />,
+              device: deviceIn(reported.device ?? t.history.device, t),
+            })}
             <br />
             <a href="/account/reported">{t.report.next}</a>
           </Notice>
@@ -79,7 +82,16 @@ export async function sessionsPage(
           ))}
         </ul>
         <Addresses deps={deps} current={current} path="/account" request={request} />
-        <LostDevice t={t} />
+        <hr />
+        <div class="tight">
+          <h2>{t.sessions.lostDevice}</h2>
+          <p class="soft">{t.sessions.everywhereHint}</p>
+        </div>
+        <div class="row">
+          <LinkButton kind="danger" href="/logout?everywhere">
+            {t.sessions.everywhere}
+          </LinkButton>
+        </div>
         <div class="row small">
           {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
           <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
@@ -91,21 +103,6 @@ export async function sessionsPage(
 
 /** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
-
-const LostDevice = ({ t }: { t: Texts }) => (
-  <>
-    <hr />
-    <div class="tight">
-      <h2>{t.sessions.lostDevice}</h2>
-      <p class="soft">{t.sessions.everywhereHint}</p>
-    </div>
-    <div class="row">
-      <LinkButton kind="danger" href="/logout?everywhere">
-        {t.sessions.everywhere}
-      </LinkButton>
-    </div>
-  </>
-)
 
 /** Seconds for which the list of devices shows a report. */
 const TRACE_SECONDS = 7 * 86_400
@@ -160,9 +157,9 @@ function Row({ deps, live: { session, participants }, network, current, csrf, no
               kind="quiet"
               small
               href={`/account/report?session=${sid}`}
-              label={t.report.notMeOf({ what: device, when: lastUsed })}
+              label={t.sessions.lostOf({ what: device, when: lastUsed })}
             >
-              {t.report.notMe}
+              {t.sessions.lost}
             </LinkButton>
           </div>
         )}

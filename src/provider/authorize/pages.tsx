@@ -419,7 +419,7 @@ export function onceMorePage(
             <Moment at={ended.at} t={t} />
           </Notice>
         )}
-        <p>{t.onceMore.what}</p>
+        <p>{ended === undefined ? t.onceMore.what : t.onceMore.because}</p>
         <MicrosoftButton href={url} />
       </>
     ),

@@ -82,12 +82,21 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   const status = await currentStatus(deps, request.sessionHash, now)
   const session = liveSession(status)
   if (checked.rejection !== undefined) {
-    if (session === undefined) return rejectedPage(checked.rejection, t)
+    const words = t.signOutRejected
+    // The type requires a text for each rejection.
+    const why: Record<Rejection, string> = words.why
+    const detail = why[checked.rejection]
+    if (session === undefined) return messageOf({ ...words, status: 400, detail })
     return askWhichSignOut(deps, request, {
       session,
       logout: {},
       status: 400,
-      notice: rejectedNotice(checked.rejection, t),
+      notice: (
+        <Notice kind="warn" title={words.noticeTitle}>
+          <p>{words.notice}</p>
+          <p class="soft small">{t.errors.detail({ detail })}</p>
+        </Notice>
+      ),
     })
   }
   const { request: logout } = checked
@@ -104,23 +113,6 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
     ? { to: signedOutAddress(deps.sealer, { ...done, back: returnAddress(deps, logout) }, now) }
     : afterSignOut(deps, logout, done, now)
 }
-
-/** The type requires a text for each rejection. */
-const whyTexts = (t: Texts): Record<Rejection, string> => t.signOutRejected.why
-
-const rejectedNotice = (rejection: Rejection, t: Texts) => (
-  <Notice kind="bad" title={t.signOutRejected.noticeTitle}>
-    {t.signOutRejected.notice({ why: whyTexts(t)[rejection] })}
-  </Notice>
-)
-
-const rejectedPage = (rejection: Rejection, t: Texts): PageAnswer =>
-  messageOf({
-    title: t.signOutRejected.title,
-    status: 400,
-    what: t.signOutRejected.what({ why: whyTexts(t)[rejection] }),
-    next: t.signOutRejected.next,
-  })
 
 const tooLong = (t: Texts): PageAnswer =>
   messageOf({

@@ -43,12 +43,13 @@ export const en = {
     signed_out: 'You signed out.',
     signed_out_remotely: 'You signed out this device from another one.',
     signed_out_everywhere: 'You signed out everywhere.',
-    replaced: 'Another user signed in in the same browser.',
+    replaced:
+      'Another person used the same browser to sign in, so you were signed out in it. They cannot use your account.',
     session_limit:
       'You signed in on another device, and can be signed in on a limited number of devices only.',
-    administrator: 'Your administrator signed you out.',
+    administrator: 'Your IT administrator signed you out.',
     locked:
-      'Your administrator has locked this access to {product}. You cannot sign in until it is unlocked. Contact your IT administrator.',
+      'Your IT administrator has locked this access to {product}. You cannot sign in until it is unlocked. Contact your IT administrator.',
     account:
       'Your organization has switched off your account or your access to {product}. You cannot sign in until it is switched on again. Contact your IT administrator.',
     expired:
@@ -67,22 +68,22 @@ export const en = {
   home: {
     title: 'Your apps',
     intro: 'Sign in once with your work account, and open every {product} of your organization.',
-    noAddress: 'Open it by the address that you know.',
+    noAddress: 'Open it the way you always do.',
     devices: '{devices, plural, one {Signed in on # device} other {Signed in on # devices}}',
     since: 'since {at}',
     agreed: 'Agreed on',
     may: 'It may',
-    end: 'Sign out of this app',
-    endOf: 'Sign out of this app: {app}',
-    ended: 'You are signed out of {app}',
+    end: 'Sign out of this app on every device',
+    endOf: 'Sign out of this app on every device: {app}',
+    ended: 'You are signed out of {app} on every device',
     endedHint:
-      'On every device. You are still signed in here: if you open the app, it signs you in again.',
+      'If it is opened again in this browser, it signs you in without asking. If others use this computer, choose “Sign out” here too.',
     notSaved: { title: 'Nothing was changed', what: 'You were not signed out of the app.' },
   },
 
   nothing: {
-    title: 'There is no page at this address',
-    what: 'The address is incomplete or out of date.',
+    title: 'This link leads to no page',
+    what: 'The link is incomplete or out of date.',
     home: 'Go to your apps',
   },
 
@@ -97,23 +98,25 @@ export const en = {
   errors: {
     notShownTitle: 'This page cannot be shown right now',
     notShown: 'Its content could not be read. Nothing was changed.',
-    tryInAMoment: 'Try again in a moment. If the problem stays, tell your administrator.',
+    tryInAMoment: 'Try again in a moment. If the problem stays, tell your IT administrator.',
     bugTitle: 'Something went wrong here',
     bug: 'This page could not be shown. The fault is ours and has been logged.',
-    tryAgain: 'Try again. If it happens again, tell your administrator.',
+    tryAgain: 'Try again. If it happens again, tell your IT administrator.',
     appAsked:
       'The app that sent you here asked for something that cannot be done here. Your account is not the cause.',
-    appAskedNext: 'Go back to the app and try again. If it happens again, tell your administrator.',
+    appAskedNext:
+      'Go back to the app and try again. If it happens again, tell your IT administrator.',
     tooManyTitle: 'Too many requests',
     tooMany: 'Too many requests came from your network. Wait a moment, then try again.',
-    detail: 'For your administrator: {detail}',
+    detail: 'For your IT administrator: {detail}',
     tooLong: 'Nothing was changed: the request is longer than allowed.',
   },
 
   signIn: {
     title: 'Sign in',
     toApp: 'Sign in with your work account to continue to {name}.',
-    toAccount: 'Sign in with your work account to see where you’re signed in.',
+    toAccount:
+      'Sign in with your work account. Then you see where you are signed in, and can open your apps.',
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
@@ -153,7 +156,7 @@ export const en = {
     tenant_not_connected: {
       title: 'Please use another account',
       read: [
-        'The organization of this account is not connected to {product} here. Sign in with another work account, or ask your administrator.',
+        'The organization of this account is not connected to {product} here. Sign in with another work account, or ask your IT administrator.',
       ],
     },
     step_up: {
@@ -172,7 +175,7 @@ export const en = {
       title: 'Two-step verification is needed',
       read: [
         'Microsoft did not confirm that you used two-step verification (authenticator app). {product} requires it for every sign-in.',
-        'If your account has no two-step verification yet, set it up and try again. If you have just used it, tell your administrator.',
+        'If your account has no two-step verification yet, set it up and try again. If you have just used it, tell your IT administrator.',
       ],
     },
     freshness_not_proved: {
@@ -196,38 +199,38 @@ export const en = {
     blocked_by_policy: {
       title: 'Your organization does not allow this sign-in',
       read: [
-        'A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.',
+        'A policy of your organization does not allow signing in from this device, place or app. Ask your IT administrator what is needed.',
       ],
     },
     not_assigned: {
       title: 'You have no access yet',
-      read: ['Your account has no access to {product} yet. Ask your administrator for it.'],
+      read: ['Your account has no access to {product} yet. Ask your IT administrator for it.'],
     },
     not_assigned_here: {
       title: 'You have no access here',
       read: [
-        'You are signed in, but your account may not use this {product} instance. Ask your administrator for access, or use another account.',
+        'You are signed in, but your account may not use this {product} instance. Ask your IT administrator for access, or use another account.',
       ],
     },
     user_locked: {
       title: 'Your access to {product} is locked',
       read: [
-        'An administrator of {product} has locked your access, so you cannot sign in.',
-        'Ask the administrator of {product} in your organization. Only an administrator can unlock it; trying again does not help.',
+        'Your access has been locked, so you cannot sign in.',
+        'Contact your IT administrator. Trying again does not help.',
       ],
     },
     tenant_locked: {
       title: 'Your organization’s access to {product} is locked',
       read: [
-        'An administrator of {product} has locked the access of your whole organization, so you cannot sign in.',
-        'Ask the administrator of {product} in your organization. Only an administrator can unlock it; trying again does not help.',
+        'The access of your whole organization has been locked, so you cannot sign in.',
+        'Contact your IT administrator. Trying again does not help.',
       ],
     },
     client_locked: {
       title: 'This {product} instance is locked',
       read: [
-        'An administrator has locked the instance that you want to open, so no user can sign in to it. Your account is not the cause.',
-        'Ask the administrator of {product} in your organization when it is available again.',
+        'The instance that you want to open has been locked, so no user can sign in to it. Your account is not the cause.',
+        'Ask your IT administrator when it is available again.',
       ],
     },
     consent: {
@@ -253,7 +256,7 @@ export const en = {
     redirect_mismatch: {
       title: '{product} is not set up correctly',
       read: [
-        'This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.',
+        'This is not your fault: the sign-in address is not registered at Microsoft. Please tell your IT administrator.',
       ],
     },
     app_missing: {
@@ -265,7 +268,7 @@ export const en = {
     credential: {
       title: 'Sign-in is not possible right now',
       read: [
-        'This is not your fault: {product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.',
+        'This is not your fault: {product} cannot identify itself to Microsoft. Please try again later, or tell your IT administrator.',
       ],
     },
     loop: {
@@ -287,13 +290,13 @@ export const en = {
     untrusted_token: {
       title: 'The sign-in could not be verified',
       read: [
-        'Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your administrator.',
+        'Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your IT administrator.',
       ],
     },
     unknown: {
       title: 'The sign-in did not work',
       read: [
-        'Microsoft could not sign you in. Please try again. If it happens again, send your administrator the message below.',
+        'Microsoft could not sign you in. Please try again. If it happens again, send your IT administrator the message below.',
       ],
     },
   },
@@ -302,7 +305,7 @@ export const en = {
     contact: 'Contact your IT administrator',
     try_again: 'Try again',
     another_account: 'Use another account',
-    granting_consent: 'Granting consent (for administrators)',
+    granting_consent: 'Granting consent (for IT administrators)',
     set_up_mfa: 'Set up at Microsoft',
   },
 
@@ -317,7 +320,9 @@ export const en = {
   /** Before a further authentication at Microsoft. */
   onceMore: {
     title: 'Confirm once more that it is you',
-    what: 'Your sign-in was right. To be sure that it is you and no other person, Microsoft asks you once more in this browser.',
+    because:
+      'Because of this, Microsoft asks you once more in this browser whether it is you. You did nothing wrong. If you did not expect this, tell your IT administrator.',
+    what: 'To be sure that it is you and no other person, Microsoft asks you once more in this browser. You did nothing wrong.',
   },
 
   /** A sign-in that cannot be continued. */
@@ -342,9 +347,9 @@ export const en = {
     allowCookies: 'Allow cookies for {host}, then start again.',
     foreign: {
       title: 'This sign-in cannot be continued',
-      why: 'The address is incomplete, or was not made here.',
+      why: 'The link is incomplete, or it is not from us.',
     },
-    startAtApp: 'Go back to {product} by the address you know, and sign in from there.',
+    startAtApp: 'Open {product} the way you always do, and sign in there.',
   },
 
   /** The sign-in page before the connection to Microsoft, for the operator who opens it first. */
@@ -358,7 +363,8 @@ export const en = {
 
   grantingConsent: {
     title: 'Granting consent',
-    forAdministrators: 'For IT administrators',
+    forAdministrators:
+      'For IT administrators. If you are not one, send them this page: you need do nothing else.',
     intro:
       'An extra setup action remains to be done: your organization has to allow {product} to sign its users in. You do it once, for everyone.',
     open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
@@ -371,7 +377,7 @@ export const en = {
     orBySteps: 'Or in the Microsoft Entra admin center:',
     subject: 'Please allow {product} for our organization',
     message:
-      'I cannot sign in to {product} (reference {reference}): an administrator has to allow it for our organization once. This page says how: {address}',
+      'I cannot sign in to {product} (reference {reference}): an IT administrator has to allow it for our organization once. This page says how: {address}',
   },
 
   consent: {
@@ -455,11 +461,12 @@ export const en = {
 
   /** An app's sign-out request that is not valid. */
   signOutRejected: {
-    noticeTitle: 'Something went wrong on the previous site',
-    notice: '{why} You can still sign out, but you will not be taken back.',
-    title: 'You’re signed out, but we couldn’t return you',
-    what: 'You are not signed in to {product} in this browser. {why}',
-    next: 'Go back to {product} by the address you know. Its administrator can fix the request.',
+    noticeTitle: 'There was a small technical problem',
+    notice:
+      'It is not your fault. You can still sign out below; then open {product} again yourself.',
+    title: 'You are signed out, but there was a small technical problem',
+    what: 'It is not your fault. You are not signed in to {product} in this browser.',
+    next: 'To go on, open {product} the way you always do.',
     why: {
       malformed: 'The sign-out request could not be read.',
       hint: 'The sign-out request has an ID token (id_token_hint) that this broker did not issue, or that was changed since.',
@@ -484,15 +491,15 @@ export const en = {
       none: 'You are not signed in to {product} in this browser.',
     },
     reload: 'Reload the page to see what has changed.',
-    plain: 'You are signed out of {product}.',
+    plain: 'You are signed out of {product}. You can close this window.',
     already: 'You were signed out before',
     progress: {
       delivered: 'Signed out',
-      pending: 'Signing out…',
+      pending: 'Being confirmed…',
       unconfirmed: 'Not confirmed yet',
     },
     allConfirmed:
-      '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
+      '{apps, plural, one {The app has confirmed that you are signed out. You can close this window.} other {All # apps have confirmed that you are signed out. You can close this window.}}',
     bounded: '{app} could not be reached. It stops by itself, no later than {at}.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
@@ -530,13 +537,16 @@ export const en = {
       'Each entry is one browser on one device. If two have the same name, look at the times: when did you sign in there?',
     since: 'Signed in',
     lastUsed: 'Last used',
-    endsBy: 'Until, at the latest',
+    reported: 'Reported: {at}. {device} is signed out of {product}.',
+    lost: 'Lost, stolen or not me',
+    lostOf: 'Lost, stolen or not me: {what}, {when}',
+    endsBy: 'You must sign in again by',
     signOutOf: 'Sign out {device}, last used {lastUsed}',
     signedOut: 'Signed out: {device}',
     tenant: 'Administer your organization’s users',
     lostDevice: 'Was a device lost or stolen, or are you not sure about one?',
     everywhereHint:
-      'Choose “This wasn’t me” beside it: we sign it out and tell your administrators. Or sign out of every app on every device at once, this one included, and call your IT administrator.',
+      'Find that device above and choose “Lost, stolen or not me” there: we sign it out and tell your IT administrator. If you are not sure which one, sign out of every app on every device at once, this one included, and call your IT administrator.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
     endsSoon: 'You will be signed out {at}. Save your work in every app before then.',
@@ -562,7 +572,7 @@ export const en = {
       renewed: 'Signed in again',
       sign_in_rejected: 'Sign-in rejected',
       ended: 'Signed out',
-      reported: 'You reported: this wasn’t me',
+      reported: 'You reported this sign-in',
     },
     grantEnded: 'Signed out of one app',
     when: 'When',
@@ -592,12 +602,12 @@ export const en = {
   report: {
     notMe: 'This wasn’t me',
     notMeOf: 'This wasn’t me: {what}, {when}',
-    title: 'Report this to your administrators?',
-    ends: 'If you report it, that device is signed out at once, in every app.',
+    title: 'Report this to your IT administrator?',
+    ends: 'If you report it, the device above is signed out of {product} at once. Outlook and Teams may stay open on it: tell your IT administrator.',
     nothingLeft:
       'That device is not signed in any more. If you report it, you are signed out here.',
     tells:
-      'We tell your administrators. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
+      'We tell your IT administrator. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
     endsHere:
       'You did not confirm at Microsoft in the last five minutes that it is you. Therefore you are signed out here too.',
     more: 'Do you want to do more?',
@@ -606,14 +616,14 @@ export const en = {
     microsoftHint: 'Outlook, Teams and all other Microsoft apps end too.',
     confirm: 'Yes, report it',
     cancel: 'Cancel',
-    doneTitle: 'We told your administrators',
+    doneTitle: 'We told your IT administrator',
     next: 'What to do now',
-    done: 'What you reported has no access to {product} any more. Do the following now:',
+    done: 'The device that you reported has no access to {product} any more. Outlook and Teams may still be open on it. Do the following now:',
     password: 'If you use a password at Microsoft, change it.',
     methods:
       'Check how you sign in at Microsoft (phone, app, security key), and remove what is not yours.',
     administrator:
-      'Call your IT administrator: say when it happened, and whether a device was lost or stolen.',
+      'Call your IT administrator: say when it happened, and whether a device was lost or stolen. They can close Outlook and Teams on it.',
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
 
@@ -626,13 +636,13 @@ export const en = {
       'You need your work account. You cannot get into it? Choose “Can’t access your account?” on Microsoft’s page.',
     connected: 'Is your account connected to {product}?',
     connectedHint:
-      'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
+      'Your IT administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
     mfa: 'Is it set up for two-step verification (authenticator app)?',
     mfaHint:
       'Have your phone at hand. Nothing set up yet? Do it first, for instance with Microsoft Authenticator: {link}',
     unavailableTitle: 'Sign-in is not available yet',
     unavailable:
-      'This {product} is not connected to Microsoft. Its administrator has to finish the setup first.',
+      'This {product} is not connected to Microsoft. An IT administrator has to finish the setup first.',
     open: 'Open {app}',
     isReady: 'You are ready to use {product}.',
     notReady: 'One thing is left to do.',
@@ -640,9 +650,8 @@ export const en = {
     proved: 'Microsoft confirmed your two-step verification, now or recently.',
     required:
       'Your organization requires two-step verification for {product}, and Microsoft let you in.',
-    noApps:
-      'Your organization has no {product} here yet. Ask your administrator which address to use.',
+    noApps: 'Your organization has no {product} here yet. Ask your IT administrator for the link.',
     closed:
-      'Not open to you: {names}. If you need it, ask your administrator to assign you to {product} in Microsoft Entra with this role:',
+      'Not open to you: {names}. If you need it, ask your IT administrator to assign you to {product} in Microsoft Entra with this role:',
   },
 } as const
