@@ -51,7 +51,7 @@ export function readyBeforeSignIn(deps: Deps, { t }: PageRequest): PageAnswer {
 export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session): PageAnswer {
   const { open, closed } = appsOf(deps, session)
   const ready = open.length > 0
-  // Where several instances are open, the page does not know which one the user came from.
+  // The page does not know from which of several instances the user came.
   const only = open.length === 1 ? open[0]?.metadata : undefined
   return {
     page: {
