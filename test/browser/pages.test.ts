@@ -353,7 +353,7 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   expect(await page.getByRole('listitem').filter({ hasText: 'Safari on iPhone' }).count()).toBe(0)
   await page.getByText('You reported this sign-in').waitFor()
   await page.getByRole('link', { name: 'Security history' }).click()
-  expect(await page.getByText('You reported this sign-in').count()).toBe(2)
+  expect(await page.locator('strong', { hasText: 'You reported this sign-in' }).count()).toBe(2)
   expect(window.complaints).toEqual([])
 })
 
