@@ -82,16 +82,7 @@ export async function sessionsPage(
           ))}
         </ul>
         <Addresses deps={deps} current={current} path="/account" request={request} />
-        <hr />
-        <div class="tight">
-          <h2>{t.sessions.lostDevice}</h2>
-          <p class="soft">{t.sessions.everywhereHint}</p>
-        </div>
-        <div class="row">
-          <LinkButton kind="danger" href="/logout?everywhere">
-            {t.sessions.everywhere}
-          </LinkButton>
-        </div>
+        {lostDevice(t)}
         <div class="row small">
           {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
           <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
@@ -103,6 +94,21 @@ export async function sessionsPage(
 
 /** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
+
+const lostDevice = ({ sessions }: Texts) => (
+  <>
+    <hr />
+    <div class="tight">
+      <h2>{sessions.lostDevice}</h2>
+      <p class="soft">{sessions.everywhereHint}</p>
+    </div>
+    <div class="row">
+      <LinkButton kind="danger" href="/logout?everywhere">
+        {sessions.everywhere}
+      </LinkButton>
+    </div>
+  </>
+)
 
 /** Seconds for which the list of devices shows a report. */
 const TRACE_SECONDS = 7 * 86_400

@@ -14,7 +14,7 @@ import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
 import { signedOutPage } from './done.tsx'
-import { checkRequest, type Checked, type Rejection } from './request.ts'
+import { checkRequest, type Checked } from './request.ts'
 import { open, seal } from './sealed.ts'
 
 /**
@@ -83,9 +83,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
   const session = liveSession(status)
   if (checked.rejection !== undefined) {
     const words = t.signOutRejected
-    // The type requires a text for each rejection.
-    const why: Record<Rejection, string> = words.why
-    const detail = why[checked.rejection]
+    const detail = words.why[checked.rejection]
     if (session === undefined) return messageOf({ ...words, status: 400, detail })
     return askWhichSignOut(deps, request, {
       session,
