@@ -8,7 +8,7 @@ import { tryParams } from '../../protocol/params.ts'
  */
 
 /** The reason for rejecting a request. The answer is a page and never a redirect (§4). */
-export type Rejection =
+type Rejection =
   | 'malformed'
   /** The hint is not an ID token of the broker, or its client was removed. */
   | 'hint'
