@@ -251,7 +251,7 @@ describe('the demo in a browser', () => {
     await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
     await atMicrosoft(page, 'tara')
     await page.getByRole('link', { name: 'Administer your organization’s users' }).click()
-    await page.getByRole('heading', { name: 'Proof of MFA' }).waitFor()
+    await page.getByRole('link', { name: 'Consent and proof of MFA' }).waitFor()
     await page.goto(`${facts().issuer}/tenant/search?q=tara`)
     await page.getByRole('heading', { name: /^Tara/ }).waitFor()
     await page.goto(`${facts().issuer}/tenant/search?q=alice`)
