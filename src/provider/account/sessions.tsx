@@ -95,16 +95,16 @@ export async function sessionsPage(
 /** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
 
-const lostDevice = ({ sessions }: Texts) => (
+const lostDevice = (t: Texts) => (
   <>
     <hr />
     <div class="tight">
-      <h2>{sessions.lostDevice}</h2>
-      <p class="soft">{sessions.everywhereHint}</p>
+      <h2>{t.sessions.lostDevice}</h2>
+      <p class="soft">{t.sessions.everywhereHint}</p>
     </div>
     <div class="row">
       <LinkButton kind="danger" href="/logout?everywhere">
-        {sessions.everywhere}
+        {t.sessions.everywhere}
       </LinkButton>
     </div>
   </>

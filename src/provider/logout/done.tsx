@@ -113,7 +113,7 @@ interface Row {
   /** When the app stops by itself, where it could not be reached and that is known. */
   untilMs?: number | undefined
   /** True if the app has stopped by itself and confirmed nothing. */
-  isSilent?: boolean
+  silent?: boolean
 }
 
 const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
@@ -134,7 +134,7 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
           </li>
         ))}
       </ul>
-      {rows.every(({ progress, isSilent }) => progress === 'delivered' && !isSilent) ? (
+      {rows.every(({ progress, silent }) => progress === 'delivered' && !silent) ? (
         <p>{t.signedOut.allConfirmed({ apps: rows.length })}</p>
       ) : null}
       {rows.map(({ name: app, untilMs }) =>
@@ -176,7 +176,7 @@ function progressOf(
   { metadata: { logoutUris } }: Client,
   seconds: number,
 ): Omit<Row, 'name'> {
-  if (part?.state === 'confirmed') return { progress: 'delivered', isSilent: part.by === 'lease' }
+  if (part?.state === 'confirmed') return { progress: 'delivered', silent: part.by === 'lease' }
   if (part === undefined || (part.state === 'not_bounded' && logoutUris.length === 0))
     return { progress: undefined }
   return seconds < PATIENCE_SECONDS
