@@ -100,6 +100,11 @@ describe('revoking several users', () => {
       }),
     )
     expect(check.text).toMatch(/Users (?:Carol.*Dave|Dave.*Carol)/)
+    expect(check.text).toContain('Would be signed out there 2 sessions')
+    expect(check.text).toContain('The sessions go on')
+    const { text } = await adam.get(revoking({ kind: 'everything' }))
+    expect(text).toContain('Would end 3 sessions')
+    expect(text).not.toContain('The sessions go on')
   })
 
   test('without a user, an unknown one, or a fresh sign-in nothing is done; operators may not pick', async () => {

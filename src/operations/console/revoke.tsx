@@ -158,6 +158,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
   const { deps, now } = request
   const [only] = selectors.length === 1 ? selectors : []
   const subjects = selectors.filter((one) => one.kind === 'subject')
+  const isOfInstance = only?.kind === 'client' || only?.kind === 'grant'
   const end =
     only === undefined
       ? await deps.store.previewRevocation(subjects, now)
@@ -174,7 +175,10 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
           ? `Everything of ${plural(selectors.length, 'user')}`
           : await covered(deps, only),
       ],
-      ['Would end', howMany(isOperator(request) ? end : { ...end, otherSubjects: [] })],
+      [
+        isOfInstance ? 'Would be signed out there' : 'Would end',
+        howMany(isOperator(request) ? end : { ...end, otherSubjects: [] }),
+      ],
       [
         only !== undefined && end.subjects > shown.length ? 'The first users' : 'Users',
         shown.map((user) => (
@@ -184,7 +188,14 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
         )),
       ],
     ] as const,
-    after: <Warnings request={request} end={end} />,
+    after: (
+      <>
+        {isOfInstance ? (
+          <Notice title="The sessions go on: whoever opens the instance again comes back without a password. To end the sessions, sign the users out everywhere." />
+        ) : null}
+        <Warnings request={request} end={end} />
+      </>
+    ),
   }
 }
 
