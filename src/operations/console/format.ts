@@ -5,6 +5,7 @@ import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
 import { type ConsoleRequest } from './request.ts'
+import { REASON } from './texts/reasons.ts'
 
 /**
  * Texts of the console for times, numbers and causes. Each time is UTC, to the second, so that
@@ -41,36 +42,6 @@ export const count = (value: number): string => value.toLocaleString('en-GB')
 
 export const plural = (value: number, one: string, many = `${one}s`): string =>
   `${count(value)} ${value === 1 ? one : many}`
-
-export const REASON: Record<Reason, string> = {
-  signed_out: 'Signed out',
-  signed_out_remotely: 'Signed out from another device',
-  signed_out_everywhere: 'Signed out everywhere',
-  idle: 'Idle too long',
-  expired: 'Reached its end',
-  administrator: 'Ended by an administrator',
-  refresh_token_reuse: 'Refresh token reuse (possible theft)',
-  refresh_token_late: 'A replaced refresh token was used too late',
-  code_reuse: 'A code was used twice',
-  token_revoked: 'The instance revoked its token',
-  client_removed: 'The instance was removed',
-  tenant_removed: 'The tenant was removed',
-  microsoft_signed_out: 'Signed out at Microsoft',
-  microsoft_session_revoked: 'Microsoft revoked the session',
-  microsoft_password_changed: 'The password was changed',
-  microsoft_user_at_risk: 'Microsoft found the user at risk',
-  microsoft_sign_in_required: 'Microsoft wants a new sign-in',
-  microsoft_account_disabled: 'The account was disabled',
-  microsoft_account_deleted: 'The account was deleted',
-  microsoft_access_removed: 'The application is no longer assigned to the user',
-  mfa_lapsed: 'MFA lapsed',
-  security_event: 'A security event',
-  reported_by_user: 'The user reported it: "This wasn’t me"',
-  restored: 'Restored from a backup',
-  replaced: 'Another user signed in there',
-  session_limit: 'The user reached their limit of sessions',
-  locked: 'Locked',
-}
 
 export const isReason = (value: string): value is Reason => Object.hasOwn(REASON, value)
 

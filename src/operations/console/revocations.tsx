@@ -20,11 +20,11 @@ import {
   isReason,
   mayRead,
   nameOf,
-  REASON,
   span,
   STATE,
   when,
 } from './format.ts'
+import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
 

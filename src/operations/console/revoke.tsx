@@ -191,7 +191,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
     after: (
       <>
         {isOfInstance ? (
-          <Notice title="The sessions go on: whoever opens the instance again comes back without a password. To end the sessions, sign the users out everywhere." />
+          <Notice title="The sessions go on: a user who opens the instance again comes back without a password. To end the sessions, sign the users out everywhere." />
         ) : null}
         <Warnings request={request} end={end} />
       </>

@@ -5,10 +5,11 @@ import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
-import { isReason, lockWords, mayRead, nameOf, REASON, when, whoIs } from './format.ts'
+import { isReason, lockWords, mayRead, nameOf, when, whoIs } from './format.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
+import { EVENT, REASON } from './texts/reasons.ts'
 import { type Found, sessionColumns, SessionState } from './sessions.tsx'
 import {
   asked,
@@ -216,15 +217,8 @@ const Instance = ({
   )
 }
 
-const KIND: Record<SecurityEvent['kind'], string> = {
-  signed_in: 'Signed in',
-  renewed: 'Signed in again',
-  sign_in_rejected: 'Sign-in rejected',
-  ended: 'Session ended',
-  reported: 'Reported by the user',
-}
 const happened = ({ kind, clientId }: SecurityEvent): string =>
-  kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : KIND[kind]
+  kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : EVENT[kind]
 const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
 
 /**
