@@ -91,7 +91,10 @@ export async function askReport(
             items={[
               [t.history.device, deviceIn(reported.session.device, t)],
               [t.sessions.since, <Moment at={reported.session.openedAt} t={t} />],
-              [t.history.address, network(await deps.store.signInAddress(reported.session))],
+              [
+                t.history.address,
+                fresh ? network(await deps.store.signInAddress(reported.session)) : undefined,
+              ],
             ]}
           />
         )}
