@@ -323,7 +323,11 @@ export async function pageOfAudit(
     const found: AuditEntry[] = []
     for (const target of targets)
       found.push(...(yield* list.all({ ...wanted, ...window, target })).map(entryOf))
-    return { found: found.toSorted(inOrder).slice(0, room), reached, entries: skip + 1 }
+    return {
+      found: found.toSorted(inOrder).slice(0, room),
+      reached,
+      entries: targets.length * (skip + 1),
+    }
   }
   const from = { id: rising ? range.after : range.before, atMs: 0 }
   return searchBack<AuditEntry, Place>(from, { limit, most }, (place, room) =>
