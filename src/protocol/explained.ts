@@ -29,10 +29,11 @@ const membersOf = (members: Json, owner: string): Json =>
     ]),
   )
 
+const MEANINGS: Readonly<Record<string, string>> = MEMBERS
 const UNIT = /^epoch (?:milli)?seconds$/
 
 function withMeaning(schema: Json, owner: string, name: string): Json {
-  const meaning = MEMBERS[`${owner}.${name}`] ?? MEMBERS[name]
+  const meaning = MEANINGS[`${owner}.${name}`] ?? MEANINGS[name]
   const { description: own = meaning, type, const: only, enum: choices } = schema
   const description = UNIT.test(String(own)) && meaning ? `${meaning}, in ${String(own)}` : own
   const example = type === 'string' && (choices ?? only) === undefined ? EXAMPLES[name] : undefined

@@ -86,7 +86,7 @@ export function namedDatabaseUrl(context: Context, to: string | undefined): stri
 
 export const databaseDefault = 'default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL'
 
-export const option = (flags: string, about: string | undefined): Option => new Option(flags, about)
+export const option = (flags: string, about: string): Option => new Option(flags, about)
 
 export const YES = option('--yes', 'do not ask')
 export const BEFORE = option(
@@ -125,11 +125,7 @@ export const period = (read: (value: string) => number) =>
   ] as const
 
 /** Defines an option that is given once for each value. */
-export const repeatable = (
-  flags: string,
-  about: string | undefined,
-  choices?: readonly string[],
-): Option => {
+export const repeatable = (flags: string, about: string, choices?: readonly string[]): Option => {
   const one = option(flags, `${about} (repeatable)`)
   if (choices !== undefined) one.choices(choices)
   return one.argParser((value, before: string[] | undefined) => {

@@ -2,7 +2,7 @@
  * The meaning of each member on the wire, by its name. A name that means something else in one
  * schema or operation has an entry that begins with the name of that schema or operation.
  */
-export const MEMBERS: Readonly<Record<string, string>> = {
+export const MEMBERS = {
   'Idempotency-Key':
     'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.',
   about: 'the thing, where a check looks at several',
@@ -353,4 +353,4 @@ export const MEMBERS: Readonly<Record<string, string>> = {
   without_lease: 'what it does with valid tokens while it holds no lease',
   work: 'its background work: all, none, or names by comma',
   would_end: 'what it would end',
-}
+} satisfies Record<string, string>
