@@ -6,14 +6,18 @@ import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './re
 
 /** The connected tenants. Administrators sign the users of one out, lock it and lift its lock. */
 
+const MOST_LOCKS = 1000
+
 type Row = Tenant & { lock: Lock | undefined }
 
 async function tenantsPage(request: ConsoleRequest): Promise<Response> {
   const { store } = request.deps
-  const rows = (await store.listTenants()).map(async (one): Promise<Row> => {
-    const [lock] = await store.listLocks({ state: 'open', kind: 'tenant', key: one.tid, limit: 1 })
-    return { ...one, lock }
-  })
+  const tenants = await store.listTenants()
+  const locks = await store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS })
+  const rows = tenants.map((one): Row => ({
+    ...one,
+    lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === one.tid),
+  }))
   const list = await listOf<Row>(request, {
     label: 'Tenants',
     columns: [
@@ -41,7 +45,7 @@ async function tenantsPage(request: ConsoleRequest): Promise<Response> {
       timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
       isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />],
     ],
-    entries: await Promise.all(rows),
+    entries: rows,
     none: 'No tenant is connected yet.',
   })
   return consolePage(request, { title: 'Tenants', at: '/tenants' }, <Panel>{list}</Panel>)
