@@ -6,10 +6,11 @@ import { databaseChecks } from './database.ts'
 import { microsoftChecks } from './microsoft.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
+import { QUESTIONS } from './texts/questions.ts'
 
 /**
- * All checks, in the order of `cmb doctor`. A new entry also appears at /readyz, /setup/checks and
- * in the metrics.
+ * All checks, in the order of `cmb doctor`. A new entry also appears at /readyz and in the
+ * metrics.
  */
 export const CHECKS: readonly Check[] = [
   ...brokerChecks,
@@ -20,3 +21,6 @@ export const CHECKS: readonly Check[] = [
   ...receiverChecks,
   ...signalIssuerChecks,
 ]
+
+/** Returns whether the start and /setup/checks run a check: those that have a question there. */
+export const isOfSetup = ({ id }: Pick<Check, 'id'>): boolean => id in QUESTIONS

@@ -1,4 +1,5 @@
 import type { Finding } from '../checks/finding.ts'
+import { isOfSetup } from '../checks/list.ts'
 import { QUESTIONS } from '../checks/texts/questions.ts'
 import { Answer } from '../../pages/components.tsx'
 import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
@@ -16,7 +17,7 @@ const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown'
 export async function checksPage(request: SetupRequest): Promise<Response> {
   const [tenants, findings] = await Promise.all([
     allSeen(request.deps.store),
-    request.checks.look({ fresh: true, which: ({ id }) => id in QUESTIONS }),
+    request.checks.look({ fresh: true, which: isOfSetup }),
   ])
   return setupPage(
     request,
