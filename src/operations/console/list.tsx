@@ -35,11 +35,11 @@ export const timeColumn = <T,>(
     const at = atMs(one)
     return at === undefined ? '' : when(at, deps.clock.nowMs())
   },
-  (one) => {
-    const at = atMs(one)
-    return at === undefined ? undefined : new Date(at).toISOString()
-  },
+  (one) => iso(atMs(one)),
 ]
+/** Returns a time as CSV has it. */
+export const iso = (atMs: number | undefined): string | undefined =>
+  atMs === undefined ? undefined : new Date(atMs).toISOString()
 /** Returns epoch milliseconds. */
 export const ms = (seconds: number | undefined): number | undefined =>
   seconds === undefined ? undefined : seconds * 1000

@@ -5,12 +5,13 @@ import { tenantName } from '../acts/names.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
 import { Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
-import type { LockKind, LockTarget } from '../../protocol/lock-target.ts'
+import type { LockTarget } from '../../protocol/lock-target.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { Done, NEEDS_ADMINISTRATOR, nothingHere } from './layout.tsx'
 import { actorWords, howMany, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
-import { type Columns, listOf, listRoutes, ms, timeColumn } from './list.tsx'
+import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
+import { DONE, THEN } from './texts/locks.ts'
 import {
   clientLink,
   type ConsoleRequest,
@@ -25,22 +26,6 @@ import {
  * The page of open locks; the lock of a user, an instance or a tenant, after a dry run that says
  * how many sessions end; and the lifting of a lock.
  */
-
-const DONE: Readonly<Record<string, string>> = {
-  user: 'The user is locked and signed out.',
-  client: 'The instance is locked. It gets no code and no token.',
-  tenant: 'The tenant is locked, and its users are signed out.',
-  already: 'It was locked already. Nothing was changed.',
-  lifted: 'The lock is lifted. Sign-ins are possible again.',
-  lifted_before: 'The lock had been lifted already.',
-}
-
-/** Says what a lock does to each kind of target. */
-const THEN: Record<LockKind, string> = {
-  user: 'The user cannot sign in, until the lock is lifted.',
-  client: 'The instance gets no code and no token, until the lock is lifted.',
-  tenant: 'No user of the tenant can sign in, until the lock is lifted.',
-}
 
 interface TargetWords {
   words: string
@@ -71,7 +56,7 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],
-    ['Until', untilOf, ({ endsAt }) => (endsAt && new Date(endsAt * 1000).toISOString()) || ''],
+    ['Until', untilOf, ({ endsAt }) => iso(ms(endsAt))],
     someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
     ['Case', read(({ caseReference }) => caseReference)],
     ['Comment', read(({ comment }) => comment)],
