@@ -125,6 +125,21 @@ export interface Running {
   end(): Promise<void>
 }
 
+/** Returns the settings of `guard serve` for a client. */
+export const guardSettings = (
+  { clientId, clientSecret }: Place,
+  { issuer }: World,
+  port: number,
+  localPort: number,
+) => ({
+  GUARD_ISSUER: issuer,
+  GUARD_CLIENT_ID: clientId,
+  GUARD_CLIENT_SECRET: clientSecret,
+  GUARD_LISTEN: `127.0.0.1:${port}`,
+  GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
+  GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+})
+
 /**
  * Starts a proxy.
  * @param port on which the proxy listens. Default: that of the client's own address
@@ -150,12 +165,7 @@ export async function startProxy(
         ...more,
       ],
       env: {
-        GUARD_ISSUER: world.issuer,
-        GUARD_CLIENT_ID: place.clientId,
-        GUARD_CLIENT_SECRET: place.clientSecret,
-        GUARD_LISTEN: `127.0.0.1:${guardPort}`,
-        GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
-        GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+        ...guardSettings(place, world, guardPort, localPort),
         NODE_EXTRA_CA_CERTS: world.caFile,
       },
     })

@@ -17,7 +17,14 @@ import {
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
-import { configured, proxy, written, type Proxy, type ProxyParts } from './proxies.ts'
+import {
+  configured,
+  guardSettings,
+  proxy,
+  written,
+  type Proxy,
+  type ProxyParts,
+} from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 import type { Place, World } from './world.ts'
 
@@ -364,12 +371,7 @@ async function besideGuard(
     args: ['-c', `${serve} & exec ${application}`],
     env: {
       GUARD: `http://127.0.0.1:${guardPort}`,
-      GUARD_ISSUER: world.issuer,
-      GUARD_CLIENT_ID: place.clientId,
-      GUARD_CLIENT_SECRET: place.clientSecret,
-      GUARD_LISTEN: `127.0.0.1:${guardPort}`,
-      GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
-      GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+      ...guardSettings(place, world, guardPort, localPort),
     },
   }
 }
