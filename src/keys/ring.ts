@@ -4,6 +4,7 @@
  * that are no longer published.
  */
 import { StoreUnavailable, type KeyState, type StoredSigningKey } from '../../db/types.ts'
+import { ConfigError } from '../config/config.ts'
 import type { Random } from '../runtime/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
 import { allEnded, Readings } from '../runtime/concurrency.ts'
@@ -327,9 +328,13 @@ class Ring implements KeyRing {
     if (row.privateSealed === null) return this.#files.get(row.kid)
     const der = this.#input.sealer.open(place(row.kid), row.privateSealed)
     if (!der) {
-      throw new Error(
-        `The signing key ${row.kid} cannot be opened: it was sealed under a secret that is no longer in BROKER_SECRET. Add that secret to the end of the list.`,
-      )
+      throw new ConfigError([
+        {
+          name: 'BROKER_SECRET',
+          problem: `the store's signing key ${row.kid} was sealed under a secret that is not in it. Add that secret to the end of the list.`,
+          example: '',
+        },
+      ])
     }
     return { kid: row.kid, alg: row.alg, publicJwk: row.publicJwk, privateKey: importPkcs8(der) }
   }

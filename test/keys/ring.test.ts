@@ -118,7 +118,7 @@ describe('signing keys at first start', () => {
     await open()
     const [a, b] = store.rows
     ;[a!.privateSealed, b!.privateSealed] = [b!.privateSealed, a!.privateSealed]
-    await expect(open()).rejects.toThrow(/cannot be opened/)
+    await expect(open()).rejects.toThrow(/under a secret that is not in it/)
   })
 })
 
