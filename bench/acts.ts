@@ -3,7 +3,6 @@
  * refresh, a sign-in, a revocation and a delivery, over HTTP, in one run, with a projection for 1,
  * 4 and 16 brokers. BENCH_SECONDS sets the duration. The last line is JSON.
  */
-import { parseArgs } from 'node:util'
 import { load } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader } from './machine.ts'
 import { createMigrated, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
@@ -15,6 +14,7 @@ import {
   type SeededSession,
 } from './revocation-server.ts'
 import { basic, openStage, waitFor, type Stage } from './stage.ts'
+import { readOptions, usageError } from './options.ts'
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const AT_ONCE = 32
@@ -248,15 +248,10 @@ const USAGE = `npm run bench:acts -- [options]
   --help            prints this
   BENCH_SECONDS=S   what each act is measured for (default 4)`
 
-const { values, positionals } = parseArgs({
-  options: {
-    store: { type: 'string', default: 'sqlite' },
-    help: { type: 'boolean', default: false },
-  },
-  allowPositionals: true,
+const { values, positionals } = readOptions(USAGE, {
+  store: { type: 'string', default: 'sqlite' },
 })
 const [role, dir = '', port, settings] = positionals
-if (values.help) console.log(USAGE)
-else if (role === 'broker') await serveRevocations(dir, Number(port), settings)
+if (role === 'broker') await serveRevocations(dir, Number(port), settings)
 else if (values.store === 'sqlite' || values.store === 'postgres') await measure(values.store)
-else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+else usageError(USAGE, `--store ${values.store}: use sqlite or postgres.`)

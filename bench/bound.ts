@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { BenchClock } from './bound-clock.ts'
+import { readOptions } from './options.ts'
 
 /**
  * `npm run bench:bound`: looks for a guard that accepts a revoked token in a request that was sent
@@ -23,20 +23,16 @@ const USAGE = `npm run bench:bound -- [options]
   --help          prints this
 The table goes to the standard output, the progress to the standard error.`
 
-const { values, positionals } = parseArgs({
-  options: {
-    faults: { type: 'string', default: '10000' },
-    only: {
-      type: 'string',
-      default: 'sqlite-1,postgres-1,sqlite-5,postgres-5,sqlite-30,postgres-30',
-    },
-    guards: { type: 'string', default: '100' },
-    seed: { type: 'string', default: '1' },
-    state: { type: 'string' },
-    'self-check': { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
+const { values, positionals } = readOptions(USAGE, {
+  faults: { type: 'string', default: '10000' },
+  only: {
+    type: 'string',
+    default: 'sqlite-1,postgres-1,sqlite-5,postgres-5,sqlite-30,postgres-30',
   },
-  allowPositionals: true,
+  guards: { type: 'string', default: '100' },
+  seed: { type: 'string', default: '1' },
+  state: { type: 'string' },
+  'self-check': { type: 'boolean', default: false },
 })
 const [role, dir = '', port, settings] = positionals
 // Each process loads only what it needs.
@@ -45,8 +41,7 @@ else if (role === 'broker') {
   const { serveRevocations } = await import('./revocation-server.ts')
   const { BENCH_RATE: rate, ...own } = JSON.parse(settings ?? '{}') as Record<string, string>
   await serveRevocations(dir, Number(port), JSON.stringify(own), new BenchClock(Number(rate)))
-} else if (values.help) console.log(USAGE)
-else {
+} else {
   const { measure, selfCheck } = await import('./bound-measure.ts')
   const seed = Number(values.seed)
   if (values['self-check']) await selfCheck(seed)

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util'
 import { type Figure, measureActs } from './bounded-acts.ts'
 import { type Start, starts } from './bounded-start.ts'
 import { load1 } from './machine.ts'
+import { readOptions, usageError } from './options.ts'
 
 /**
  * Proves that every act is bounded. On a store of 4 million revocations and 1 million sessions, it
@@ -19,33 +19,24 @@ const USAGE = `npm run bench:bounded -- [options]
   --store DIR   keeps the store of the acts in DIR, and measures on a copy of it: the next run need not write it again
   --help        prints this`
 const [MOST_LOOP_MS, MOST_TIMES, MOST_START_SECONDS] = [20, 3, 2]
-const OPTIONS = {
+const { values } = readOptions(USAGE, {
   scale: { type: 'string', default: '1' },
   rounds: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '15' },
   only: { type: 'string', default: '' },
   act: { type: 'string', default: '' },
   store: { type: 'string' },
-  help: { type: 'boolean', default: false },
-} as const
+})
 
-function readOptions() {
-  const { values } = parseArgs({ options: OPTIONS })
+function numbersOf() {
   const numbers = {
     scale: Number(values.scale),
     rounds: Number(values.rounds),
     mostSeconds: Number(values.seconds),
   }
   if (!Object.values(numbers).every((value) => value > 0))
-    throw new Error('--scale, --rounds and --seconds take a number above 0.')
-  if (!['', 'acts', 'start'].includes(values.only)) throw new Error('--only takes acts or start.')
-  return {
-    ...numbers,
-    only: values.only,
-    named: values.act.split(','),
-    keptIn: values.store,
-    help: values.help,
-  }
+    usageError(USAGE, '--scale, --rounds and --seconds take a number above 0.')
+  return numbers
 }
 
 function printActs(figures: readonly Figure[], mostSeconds: number): void {
@@ -80,24 +71,18 @@ function printStarts(all: readonly Start[]): void {
 }
 
 async function main(): Promise<void> {
-  let options
-  try {
-    options = readOptions()
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
-    process.exitCode = 2
-    return
-  }
-  if (options.help) return console.log(USAGE)
+  const numbers = numbersOf()
+  const { only, act, store } = values
+  if (!['', 'acts', 'start'].includes(only)) usageError(USAGE, '--only takes acts or start.')
   const now = Math.floor(Date.now() / 1000)
   const before = load1()
-  const all = options.only === 'acts' ? [] : await starts(options.scale, now, console.log)
-  const figures =
-    options.only === 'start' ? [] : await measureActs({ ...options, now, say: console.log })
-  if (figures.length > 0) printActs(figures, options.mostSeconds)
+  const all = only === 'acts' ? [] : await starts(numbers.scale, now, console.log)
+  const how = { ...numbers, named: act.split(','), keptIn: store, now, say: console.log }
+  const figures = only === 'start' ? [] : await measureActs(how)
+  if (figures.length > 0) printActs(figures, numbers.mostSeconds)
   if (all.length > 0) printStarts(all)
   console.log(`Load of the machine: ${before} before, ${load1()} after.`)
-  console.log(JSON.stringify({ scale: options.scale, figures, starts: all }))
+  console.log(JSON.stringify({ scale: numbers.scale, figures, starts: all }))
 }
 
 await main()

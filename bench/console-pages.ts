@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
 import { Hono } from 'hono'
 import { openSqliteStore } from '../db/sqlite/store.ts'
@@ -23,6 +22,7 @@ import { noQueue } from './broker-server.ts'
 import { metadataOf } from './client.ts'
 import { countCommits, watchLoop } from './loop-time.ts'
 import { load1, quantile } from './machine.ts'
+import { readOptions } from './options.ts'
 
 /**
  * Proves that each page of the console is bounded. On a store of 1 million sessions, revocations,
@@ -39,13 +39,10 @@ const [MOST_MS, MOST_LOOP_MS] = [100, 20]
 const OPS = 'http://localhost:7401'
 const now = systemClock.now()
 
-const { values } = parseArgs({
-  options: {
-    scale: { type: 'string', default: '1' },
-    rounds: { type: 'string', default: '5' },
-    page: { type: 'string', default: '' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(USAGE, {
+  scale: { type: 'string', default: '1' },
+  rounds: { type: 'string', default: '5' },
+  page: { type: 'string', default: '' },
 })
 const [count, rounds] = [Math.round(Number(values.scale) * 1_000_000), Number(values.rounds)]
 
@@ -302,5 +299,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (values.help) console.log(USAGE)
-else await main()
+await main()

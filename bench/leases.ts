@@ -2,11 +2,11 @@
  * `npm run bench:leases`: what a lease of 1, 5 and 30 s costs. `--only cpu` measures the broker with
  * 1,000 streams; `--only FAULT` one fault of bench/lease-faults.ts. The last line is JSON.
  */
-import { parseArgs } from 'node:util'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FAULTS, measureFault, LENGTHS } from './lease-faults.ts'
 import { cores, cpuSeconds, load1, pinLoader, round } from './machine.ts'
+import { readOptions, usageError } from './options.ts'
 import { serveRevocations } from './revocation-server.ts'
 import { basic, openStage, type Stage } from './stage.ts'
 import { follow } from './streams.ts'
@@ -18,10 +18,12 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20)
 /** The lengths of a lease after which a guard asks for a new anchor (docs/feed.md, "The lease"). */
 const ANCHOR_LENGTHS = 20
 
-const { values, positionals } = parseArgs({
-  options: { only: { type: 'string' } },
-  allowPositionals: true,
-})
+const USAGE = `npm run bench:leases -- [options]
+  --only PART       cpu, or one of ${FAULTS.join(', ')} (default: all; six minutes)
+  --help            prints this
+  BENCH_SECONDS=S   how long the CPU of 1,000 streams is measured (default 20)`
+
+const { values, positionals } = readOptions(USAGE, { only: { type: 'string' } })
 const [role, dir = '', port = '', settings] = positionals
 if (role === 'broker') await serveRevocations(dir, Number(port), settings)
 else await measure()
@@ -29,7 +31,7 @@ else await measure()
 async function measure(): Promise<void> {
   const { only } = values
   if (only !== undefined && ![...FAULTS, 'cpu'].some((one) => one === only))
-    throw new Error(`--only ${only}: use cpu, ${FAULTS.join(', ')}.`)
+    usageError(USAGE, `--only ${only}: use cpu, ${FAULTS.join(', ')}.`)
   console.log(`Node ${process.version}; load of the machine before: ${load1()}.`)
   const figures: Record<string, unknown> = {}
   for (const fault of FAULTS)

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { Agent, basicOf } from './agent.ts'
 import { load, type Target } from './loader.ts'
 import { load1, ms, quantile, spread, type Spread } from './machine.ts'
 import { follow, openWorld, residentMb, type Site, startSite, USERS, type World } from './site.ts'
+import { readOptions } from './options.ts'
 
 /**
  * `npm run bench:memory`: what a broker needs to start, and its resident memory when it has
@@ -24,15 +24,12 @@ const USAGE = `npm run bench:memory -- [options]
   --sessions N    rows of the large store (default 1000000; 0: leave it out)
   --large         measure the large store alone
   --help          prints this`
-const { values } = parseArgs({
-  options: {
-    before: { type: 'string' },
-    starts: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '60' },
-    sessions: { type: 'string', default: '1000000' },
-    large: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(USAGE, {
+  before: { type: 'string' },
+  starts: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '60' },
+  sessions: { type: 'string', default: '1000000' },
+  large: { type: 'boolean', default: false },
 })
 const ROOT = join(import.meta.dirname, '..', '..')
 const CONNECTIONS = 32
@@ -221,8 +218,5 @@ async function main(): Promise<void> {
 const mb = (value: number | undefined): string =>
   value === undefined ? '–' : `${value.toFixed(0)} MB`
 
-if (values.help) console.log(USAGE)
-else {
-  await (values.large ? largeAlone() : main())
-  process.exit()
-}
+await (values.large ? largeAlone() : main())
+process.exit()

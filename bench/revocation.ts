@@ -5,7 +5,6 @@
  * shorter. The last line is JSON. With `--store postgres --brokers 2` it measures only from a
  * commit at one broker to the guards and instances of another. `--only NAME` measures one part.
  */
-import { parseArgs } from 'node:util'
 import { measureAcross } from './across.ts'
 import { startChild } from './child.ts'
 import { guardChecks, type Checks } from './guard-checks.ts'
@@ -18,6 +17,7 @@ import { serveRevocations } from './revocation-server.ts'
 import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
 import { openStage } from './stage.ts'
 import { manyStreams, type Streams } from './streams.ts'
+import { readOptions } from './options.ts'
 
 // A round takes more than a second, because a guard reports at most once a second.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 25)
@@ -39,18 +39,13 @@ const USAGE = `npm run bench:revocation -- [options]
   BENCH_USERS=N      users that sign out at once (default 5,000)
   BENCH_SESSIONS=N   sessions that one is ended among (default 200,000)`
 
-const { values, positionals } = parseArgs({
-  options: {
-    store: { type: 'string', default: 'sqlite' },
-    brokers: { type: 'string', default: '2' },
-    only: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-  allowPositionals: true,
+const { values, positionals } = readOptions(USAGE, {
+  store: { type: 'string', default: 'sqlite' },
+  brokers: { type: 'string', default: '2' },
+  only: { type: 'string' },
 })
 const [role, dir = '', more = '', settings] = positionals
-if (values.help) console.log(USAGE)
-else if (role === 'broker') await serveRevocations(dir, Number(more), settings)
+if (role === 'broker') await serveRevocations(dir, Number(more), settings)
 else if (role === 'inline') await serveInline()
 else if (role === 'users') await serveUsers(dir, [10_000, Number(more)])
 else if (values.store === 'postgres') await across(Number(values.brokers))

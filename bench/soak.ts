@@ -1,10 +1,10 @@
-import { parseArgs } from 'node:util'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'node:net'
 import { Agent } from './agent.ts'
 import { load1, quantile } from './machine.ts'
 import { follow, OPERATOR, openWorld, residentMb, type Site, startSite, USERS } from './site.ts'
+import { readOptions } from './options.ts'
 
 /**
  * `npm run bench:soak`: whether the broker's memory stays where it is. Mixed load on a store with
@@ -15,11 +15,8 @@ import { follow, OPERATOR, openWorld, residentMb, type Site, startSite, USERS } 
 const USAGE = `npm run bench:soak -- [options]
   --minutes N   how long (default 60)
   --help        prints this`
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '60' },
-    help: { type: 'boolean', default: false },
-  },
+const { values } = readOptions(USAGE, {
+  minutes: { type: 'string', default: '60' },
 })
 
 const CLIENTS = 10
@@ -143,5 +140,4 @@ async function main(): Promise<void> {
   process.exit(Math.abs(change) <= MOST_CHANGE ? 0 : 1)
 }
 
-if (values.help) console.log(USAGE)
-else await main()
+await main()

@@ -11,7 +11,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { load, type Round, type Target } from './loader.ts'
 import {
   cores,
@@ -23,6 +22,7 @@ import {
   sameProgram,
 } from './machine.ts'
 import { createMigrated, sql, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
+import { readOptions, usageError } from './options.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
@@ -50,23 +50,18 @@ const USAGE = `npm run bench:token -- [options]
   BENCH_ROUNDS=N    rounds of each server (default 5)
   BENCH_SECONDS=S   what a round lasts (default 4)`
 
-const { values, positionals } = parseArgs({
-  options: {
-    store: { type: 'string', default: 'sqlite' },
-    beside: { type: 'string', default: 'limit' },
-    help: { type: 'boolean', default: false },
-  },
-  allowPositionals: true,
+const { values, positionals } = readOptions(USAGE, {
+  store: { type: 'string', default: 'sqlite' },
+  beside: { type: 'string', default: 'limit' },
 })
 const [role, dataDir, url] = positionals
-if (values.help) console.log(USAGE)
-else if (role === 'broker') await serveAsBroker()
+if (role === 'broker') await serveAsBroker()
 else if (role === 'limit') await serveAsLimit()
 else if (role === 'peer') await (await import('./peer-server.ts')).servePeer(ownDir(), CONNECTIONS)
 else if (values.store !== 'sqlite' && values.store !== 'postgres')
-  throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+  usageError(USAGE, `--store ${values.store}: use sqlite or postgres.`)
 else if (values.beside !== 'limit' && values.beside !== 'peer')
-  throw new Error(`--beside ${values.beside}: use limit or peer.`)
+  usageError(USAGE, `--beside ${values.beside}: use limit or peer.`)
 else await compare(values.store, values.beside)
 
 function ownDir(): string {
