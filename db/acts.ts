@@ -86,7 +86,12 @@ import { revokeRequested } from './revocation/requested.ts'
 import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
 import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
-import { recordRejectedSignIn, securityHistory, signInAddress } from './rows/history.ts'
+import {
+  recordRejectedSignIn,
+  securityHistory,
+  signInAddress,
+  userReports,
+} from './rows/history.ts'
 import { statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
@@ -136,6 +141,7 @@ const READS = {
   hasConsent,
   appsOfUser,
   securityHistory,
+  userReports,
   signInAddress,
   findFamily,
   grantClient,

@@ -452,6 +452,9 @@ export const securityEvents = sqliteTable(
   (t) => [
     primaryKey({ columns: [t.sub, t.at, t.id] }),
     index('security_events_by_time').on(t.at),
+    index('security_events_reported')
+      .on(t.at)
+      .where(sql`kind = 'reported'`),
     index('security_events_with_address')
       .on(t.at)
       .where(sql`address IS NOT NULL`),

@@ -33,7 +33,7 @@ const partsOf = query(
     sql`SELECT DISTINCT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}
       UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.openedSeq} < ${p.seq}
       UNION SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} IN
-        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq})) AS its
+        (SELECT ${securityEvents.sid} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.seq} = ${p.seq} AND ${securityEvents.kind} = 'ended')) AS its
       LEFT JOIN ${participants} ON ${participants.sid} = its.sid`,
 )
 const guardsIf = (condition: SQL): SQL<number> =>

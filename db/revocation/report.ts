@@ -108,12 +108,14 @@ export function* reportByUser(input: Input): Act<Outcome> {
       [{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }],
       yield* currentMs(),
     )
-  yield* recordEvent({ sub, at: now, kind: 'reported', sid, device: session?.device, address })
+  const seq = committed[0]?.revocation.seq
+  const device = session?.device
+  yield* recordEvent({ sub, at: now, kind: 'reported', sid, device, address, seq })
   const about = {
     sub,
     tid: subject.tid,
     sid,
-    seq: committed[0]?.revocation.seq,
+    seq,
     name: optional(row.name),
     username: optional(row.username),
   }

@@ -71,6 +71,13 @@ const newest = query(
       ORDER BY ${securityEvents.at} DESC, ${securityEvents.id} DESC LIMIT ${p.limit}`,
 )
 
+const latestReports = query(
+  fields,
+  (p: Takes<{ since: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since}
+      ORDER BY ${securityEvents.at} DESC LIMIT ${p.limit}`,
+)
+
 const signInOf = query(
   columnsOf(securityEvents, 'address'),
   (p: Takes<{ sub: string; sid: string }>, f) =>
@@ -143,6 +150,11 @@ export function* securityHistory({
   limit: number
 }): Act<SecurityEvent[]> {
   return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
+}
+
+/** Returns what users have reported after `since`, newest first. */
+export function* userReports(asked: { since: number; limit: number }): Act<SecurityEvent[]> {
+  return (yield* latestReports.all(asked)).map(eventOf)
 }
 
 /** Returns the address of a session's latest sign-in, while the history has it. */

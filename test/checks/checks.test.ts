@@ -54,6 +54,7 @@ describe('the list of checks', () => {
       queue: 'broker_part_up{part="queue"}',
       probe: 'broker_probe_paused',
       instances: 'broker_oldest_pending_delivery_seconds',
+      'user-reports': 'broker_user_reports_total',
     }
     const { groups } = parse(docs('alerts.yml')) as {
       groups: { rules: { expr: string; labels: { severity: string } }[] }[]

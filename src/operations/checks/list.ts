@@ -6,6 +6,7 @@ import { databaseChecks } from './database.ts'
 import { microsoftChecks } from './microsoft.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
+import { userReportChecks } from './user-reports.ts'
 import { QUESTIONS } from './texts/questions.ts'
 
 /**
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   ...clientChecks,
   ...receiverChecks,
   ...signalIssuerChecks,
+  ...userReportChecks,
 ]
 
 /** Returns whether the start and /setup/checks run a check: those that have a question there. */

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { problem, readiness } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
 import { acknowledgments, problemId } from '../acts/acknowledged.ts'
-import { actorName } from '../acts/names.ts'
+import { actorName, userName } from '../acts/names.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
 import type { Finding } from './finding.ts'
@@ -61,7 +61,10 @@ export async function readinessOf(
         ? 'ready'
         : 'degraded'
   const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
-  const nameOf = (about: string): string => {
+  const nameOf = async (about: string): Promise<string> => {
+    const [, sub] = /^user (u_\S+)$/.exec(about) ?? []
+    const user = sub === undefined ? undefined : await deps.store.findSubject(sub)
+    if (user !== undefined) return `user ${userName(user)} (${sub})`
     const tenant = tenants.find(({ tid }) => about === `tenant ${tid}`)
     return tenant?.name === undefined ? about : `tenant ${tenant.name}`
   }
@@ -70,7 +73,7 @@ export async function readinessOf(
       const by = one.acknowledgeable ? known.find(({ id }) => id === one.id)?.actor : undefined
       return {
         ...one,
-        about: one.about.map(nameOf),
+        about: await Promise.all(one.about.map(nameOf)),
         acknowledged_by: by && ((await actorName(deps, by)) ?? by.id),
       }
     }),

@@ -4,7 +4,7 @@ import { Button } from '../../pages/components.tsx'
 import { acknowledgeAs } from '../acts/acknowledged.ts'
 import { Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural, span, when } from './format.ts'
-import { clientLink, type ConsoleRequest, linkOf, mayAct } from './request.ts'
+import { clientLink, type ConsoleRequest, linkOf, mayAct, userLink } from './request.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -31,6 +31,7 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   secrets: 'broker_secret-leaked',
   instances: 'an-instance-is-down',
   brokers: 'a-broker-is-missing',
+  'user-reports': 'a-device-was-stolen',
   'guard-leases': 'a-guard-is-outdated-or-gone',
 }
 
@@ -157,13 +158,21 @@ export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
   changed: 'The problem has changed or ended. Nothing was acknowledged.',
 }
 
-/** Names the things that a problem concerns. A single instance is a link to its page. */
-function aboutWords({ deps }: ConsoleRequest, about: readonly string[]): Child {
-  const [, clientId] = (about.length === 1 && /^client (\S+)$/.exec(about[0] ?? '')) || []
-  if (clientId === undefined) return about.join(', ')
+/** Names the things that a problem concerns. A single instance or user is a link to its page. */
+function aboutWords(request: ConsoleRequest, about: readonly string[]): Child {
+  const [only = ''] = about.length === 1 ? about : []
+  const [, clientId] = /^client (\S+)$/.exec(only) ?? []
+  const [, name, sub] = /^user (.+) \((u_\S+)\)$/s.exec(only) ?? []
+  if (clientId !== undefined)
+    return (
+      <>
+        Instance: <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>
+      </>
+    )
+  if (sub === undefined) return about.join(', ')
   return (
     <>
-      Instance: <a href={clientLink(clientId)}>{nameOf(deps, clientId)}</a>
+      User: <a href={userLink(request, sub)}>{name}</a>
     </>
   )
 }

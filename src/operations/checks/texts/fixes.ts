@@ -123,6 +123,9 @@ export const REMEDY = {
     'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.',
   logout_address_fails: "Look at the instance's own log.",
   jwks: 'Without them it cannot authenticate (private_key_jwt). Correct its jwks_uri, or register its jwks by value.',
+  user_report: (sub: string): string =>
+    `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Then hide this.`,
+  user_reports: 'cmb audit --act user.report shows all of them.',
   silent_issuer:
     'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.',
   stream_disabled:

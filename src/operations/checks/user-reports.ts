@@ -1,0 +1,57 @@
+import type { LoggedRevocation, SecurityEvent } from '../../../db/types.ts'
+import type { Check, Looking } from './check.ts'
+import { type Found, ok, warning } from './finding.ts'
+import { REMEDY } from './texts/fixes.ts'
+
+/** Checks whether a user has reported a device or a sign-in: "Lost, stolen or not me". */
+export const userReportChecks: readonly Check[] = [
+  {
+    id: 'user-reports',
+    severity: 'ticket',
+    names: true,
+    look: userReports,
+  },
+]
+
+/** A report is shown for a week. The user's own page shows it as long. */
+const SECONDS = 7 * 86_400
+/** Upper bound of the reports that are shown one by one. */
+const MOST = 20
+
+async function userReports({ deps: { store }, now }: Looking): Promise<Found[]> {
+  const all = await store.userReports({ since: now - SECONDS, limit: MOST + 1 })
+  if (all.length === 0) return [ok('No user reported a device or a sign-in in the last 7 days.')]
+  const found = await Promise.all(
+    all.slice(0, MOST).map(async (report) => {
+      const { seq, sub, at } = report
+      const revocation = seq === undefined ? undefined : await store.findRevocation(seq)
+      // The text has no name: the audit log keeps it when an operator hides the problem.
+      return warning(wordsOf(report, revocation), REMEDY.user_report(sub), {
+        about: `user ${sub}`,
+        since_ms: at * 1000,
+      })
+    }),
+  )
+  return all.length <= MOST
+    ? found
+    : [...found, warning(`Users made more than ${MOST} reports in 7 days.`, REMEDY.user_reports)]
+}
+
+/**
+ * Returns what the user reported, and what the broker did at once. The number of the revocation
+ * tells two reports of the same device apart.
+ */
+function wordsOf(
+  { device, sid, seq }: SecurityEvent,
+  revocation: Pick<LoggedRevocation, 'selector'> | undefined,
+): string {
+  const selector = revocation?.selector
+  const done =
+    selector?.kind === 'subject'
+      ? 'all sessions of the user'
+      : selector?.kind === 'session' && selector.sid !== sid
+        ? 'the session from which the user reported it; the reported one had ended before'
+        : 'that session'
+  const ended = seq === undefined ? '' : ` At once the broker ended ${done} (revocation ${seq}).`
+  return `A user reported as lost, stolen or not theirs: ${device ?? 'a sign-in'}.${ended}`
+}
