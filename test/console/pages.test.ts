@@ -261,6 +261,29 @@ describe('what the pages show', () => {
     )
   })
 
+  test('only an instance that accepts access tokens is said to accept revoked ones, and for how long', async () => {
+    await rig.register('Sydney', { resources: ['https://notes.example/'], accessTokenSeconds: 120 })
+    // No user signs in to them. Sydney gets access tokens for one of the two.
+    for (const city of ['Notes', 'Robot'])
+      await rig.register(city, {
+        grants: ['client_credentials'],
+        audience: `https://${city.toLowerCase()}.example/`,
+      })
+    rig.queue.states = (await rig.store.listTargets()).map(({ targetId }) => ({
+      targetId,
+      breaker: 'open',
+      failuresInARow: 3,
+      lastFailure: 'connection refused',
+      waiting: 0,
+      running: 0,
+    }))
+    const { text } = await (await atConsole(rig, 'operator')).get('/ops')
+    const said = (city: string) =>
+      new RegExp(`Instance: Case Manager ${city}(.*?)What to do`).exec(text)?.[1]
+    const bound = ' It accepts a revoked access token for up to 120 seconds. '
+    expect(['Sydney', 'Notes', 'Robot'].map(said)).toEqual([bound, bound, ' '])
+  })
+
   test('sessions, all of them, and by user, instance and device', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const olga = await atConsole(rig, 'operator')

@@ -1,4 +1,5 @@
 import type { DeliveryState, Lock } from '../../../db/types.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
 import { lockKey } from '../../protocol/lock-target.ts'
 import type { TargetState } from '../../outbox/interface.ts'
@@ -43,6 +44,7 @@ export interface InstanceNow {
    * token until the token expires.
    */
   unreached: boolean
+  /** How long an access token that it accepts is valid at most. 0: it accepts none. */
   tokenSeconds: number
   /** True if users sign in at the instance. */
   userFacing: boolean
@@ -71,6 +73,7 @@ export async function instancesNow(
   ])
   const states = new Map(deps.queue.targets().map((one) => [one.targetId, one]))
   const clients = deps.clients.list().filter((client) => client.source !== 'broker')
+  const seconds = acceptedSeconds(clients)
   const ids = new Set([
     ...clients.map((client) => client.clientId),
     ...[...pending, ...counts.filter(unsettled)]
@@ -99,10 +102,30 @@ export async function instancesNow(
         client.metadata.grants.includes('authorization_code') &&
         mine.length === 0 &&
         ownGuards.length === 0,
-      tokenSeconds: client?.metadata.accessTokenSeconds ?? 0,
+      tokenSeconds: (client && seconds.get(client.metadata.audience)) ?? 0,
       userFacing: client?.metadata.grants.includes('authorization_code') === true,
     }
   })
+}
+
+/**
+ * Returns for each audience how long a user's access token for it is valid at most. An audience has
+ * none if no client may get one.
+ */
+function acceptedSeconds(clients: readonly Client[]): Map<string, number> {
+  const longest = new Map<string, number>()
+  const issued = (audience: string, by: Client | undefined): void => {
+    const { accessTokenSeconds = 0 } = by?.metadata ?? {}
+    longest.set(audience, Math.max(longest.get(audience) ?? 0, accessTokenSeconds))
+  }
+  const byId = new Map(clients.map((one) => [one.clientId, one]))
+  for (const one of clients) {
+    const { audience, resources, exchangeFrom, grants } = one.metadata
+    if (grants.includes('authorization_code'))
+      for (const each of [audience, ...resources]) issued(each, one)
+    for (const from of exchangeFrom) issued(audience, byId.get(from))
+  }
+  return longest
 }
 
 interface Addresses {

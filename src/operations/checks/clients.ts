@@ -121,7 +121,7 @@ function problemOf(one: InstanceNow): Found[] {
       found: [
         `${name} ${why}${failure === undefined ? '' : `: ${failure}`}.`,
         left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`,
-        guards.length > 0
+        guards.length > 0 || tokenSeconds === 0
           ? ''
           : ` It accepts a revoked access token for up to ${tokenSeconds} seconds.`,
       ].join(''),
