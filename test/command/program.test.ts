@@ -149,9 +149,9 @@ describe('cmb', () => {
     const file = join(dir, 'setting')
     const at = (settings: Record<string, string>) => ({ dataDir: '', env: settings })
     writeFileSync(file, `${join(dir, 'data')}\n`)
-    expect((await cmb(['status'], at({ BROKER_DATA_DIR_FILE: file }))).err).toContain(
-      `No broker is running on ${join(dir, 'data')} (`,
-    )
+    const { err } = await cmb(['status'], at({ BROKER_DATA_DIR_FILE: file }))
+    expect(err).toContain(`No broker is running on ${join(dir, 'data')} (`)
+    expect(err).toMatch(/If several brokers share a database, ask another one: --data-dir/)
     expect(await cmb(['doctor'], at({ ...GOOD, BROKER_DATA_DIR_FILE: file }))).toMatchObject({
       out: expect.stringMatching(/^ok {4}the broker: environment$/m) as string,
     })

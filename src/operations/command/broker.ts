@@ -178,13 +178,17 @@ function exchange(
   })
 }
 
+/** The advice while one of several brokers does not answer. */
+export const ANOTHER =
+  'If several brokers share a database, ask another one: --data-dir with its directory on this machine, or --url with its operators’ listener (docs/cmb.md).'
+
 function notReached({ code, message }: NodeJS.ErrnoException, dataDir: string): CommandFailure {
   const words =
     code === 'EACCES'
       ? `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`
       : code === 'ETIMEDOUT'
-        ? `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`
-        : `No broker is running on ${dataDir} (${code ?? message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.`
+        ? `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.\n${ANOTHER}`
+        : `No broker is running on ${dataDir} (${code ?? message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.\n${ANOTHER}`
   return new CommandFailure(EXIT.notRunning, words)
 }
 

@@ -1,6 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { adminAudience } from '../../protocol/names.ts'
-import { type Answered, type Broker, brokerBy, CommandFailure, EXIT, misused } from './broker.ts'
+import {
+  ANOTHER,
+  type Answered,
+  type Broker,
+  brokerBy,
+  CommandFailure,
+  EXIT,
+  misused,
+} from './broker.ts'
 import type { Terminal } from './terminal.ts'
 
 /**
@@ -146,7 +154,7 @@ async function ask(address: string, init: RequestInit, timeoutMs: number): Promi
     const { cause, message } = error as Error & { cause?: Error & { code?: string } }
     throw new CommandFailure(
       EXIT.notRunning,
-      `${new URL(address).origin} does not answer (${cause?.code ?? cause?.message ?? message}). Check the address, and that it can be reached from here.`,
+      `${new URL(address).origin} does not answer (${cause?.code ?? cause?.message ?? message}). Check the address, and that it can be reached from here.\n${ANOTHER}`,
     )
   }
 }
