@@ -19,7 +19,7 @@ import { lockCommand, lockCommands, unlockCommand } from './operations/command/l
 import { migrateStoreCommand } from './operations/command/migrate-store.ts'
 import { restoreCommand } from './operations/command/restore.ts'
 import { migrateCommand } from './operations/command/migrate.ts'
-import { acknowledgeCommand, guardsCommand, statusCommand } from './operations/command/overview.ts'
+import { guardsCommand, hidingCommands, statusCommand } from './operations/command/overview.ts'
 import { userCommands } from './operations/command/users.ts'
 import { revocationCommands, revokeCommand } from './operations/command/revocations.ts'
 import { searchCommand } from './operations/command/search.ts'
@@ -70,7 +70,7 @@ const COMMANDS: readonly Adder[] = [
   workCommand,
   doctorCommand,
   statusCommand,
-  acknowledgeCommand,
+  ...hidingCommands,
   guardsCommand,
   clientCommands,
   searchCommand,

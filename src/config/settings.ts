@@ -79,7 +79,7 @@ const broker = {
     defaultText: 'none',
     schema: parse.link,
     example: 'https://docs.contoso.example/broker/runbook.html',
-    text: 'Where operators read [runbook.md](runbook.md). The console links to its sections, beside each problem. Not set: it names the section.',
+    text: 'Where operators read [runbook.md](runbook.md). The console links to its sections, beside each problem. Not set: it names the heading.',
   }),
   trustedProxies: setting({
     name: 'BROKER_TRUSTED_PROXIES',

@@ -54,16 +54,16 @@ describe('the admin API over HTTP', () => {
     expect(answer.headers.get('www-authenticate')).toContain('Bearer')
   })
 
-  test('no operator acknowledges that a part of the broker is down: /readyz goes on saying it', async () => {
+  test('no operator hides that a part of the broker is down: /readyz goes on saying it', async () => {
     const token = await tokenFor('broker:operate')
     rig.queue.up = false
     const { problems } = (await call(token, 'GET', '/status')).body as {
       problems: { id: string; check: string }[]
     }
     const { id = '' } = problems.find(({ check }) => check === 'queue') ?? {}
-    expect(await call(token, 'POST', `/problems/${id}/acknowledge`)).toMatchObject({
+    expect(await call(token, 'POST', `/problems/${id}/hide`, {})).toMatchObject({
       status: 409,
-      body: { title: 'This cannot be acknowledged' },
+      body: { title: 'This cannot be hidden' },
     })
     const ready = await rig.opsApp.request('/readyz')
     expect(await ready.json()).toMatchObject({

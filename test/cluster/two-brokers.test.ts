@@ -1,3 +1,4 @@
+import { moment } from '../../src/operations/times.ts'
 import { hostname } from 'node:os'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
@@ -287,7 +288,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     ])
   })
 
-  test('a broker that ends without goodbye is a problem by its name, until it is acknowledged or back', async () => {
+  test('a broker that ends without goodbye is a problem by its name, until it is hidden or back', async () => {
     const { a } = await twoBrokers()
     const { type } = await startCmb(a)
     const nowMs = a.clock.nowMs()
@@ -297,7 +298,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
         `INSERT INTO broker.processes (id, kind, host, version, work, started_at_ms, seen_at_ms)
           VALUES ('${id}', 'broker', 'b.example:7400', '1', 'all', ${startedAtMs}, ${seenAtMs})`,
       )
-    const found = `The broker on b.example:7400 has sent no heartbeat since ${new Date(nowMs - 60_000).toISOString()}.`
+    const found = `The broker on b.example:7400 has sent no heartbeat since ${moment(nowMs - 60_000)}.`
     await heard('killed', nowMs - 90_000, nowMs - 60_000)
     const status = (await type(['status'])).out
     expect(status).toMatch(/^Act today .*b\.example/m)
@@ -306,16 +307,16 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const olga = await atConsole(a, 'operator')
     const page = await olga.get('/ops')
     expect(page.text).toMatch(/b\.example:7400 broker 1 missing since/)
-    const forms = page.forms.filter(({ action }) => action === '/ops/acknowledge')
     const [, id = ''] = /\(([\w-]{8})\): The broker on b\.example/.exec(status) ?? []
-    expect(forms.map(({ fields }) => fields.id)).toContain(id)
-    expect((await olga.submitTo(page, '/ops/acknowledge', { id })).text).toMatch(
-      /Acknowledged\. .* 1 acknowledged act today The broker on b\.example/,
+    const href = `/ops/problems/hide?id=${id}`
+    expect(page.links).toContain(href)
+    expect((await olga.submitTo(await olga.get(href), '/ops/problems/hide')).text).toMatch(
+      /Hidden for 30 days.* 1 hidden act today The broker on b\.example/,
     )
     expect(await (await a.opsApp.request('/metrics')).text()).toContain(
       'broker_check_findings{check="brokers",state="warning"} 0',
     )
-    expect((await type(['status'])).out).toMatch(/^Acknowledged by Olga Operator .*b\.example/m)
+    expect((await type(['status'])).out).toMatch(/^Hidden until .* by Olga Operator .*b\.example/m)
     await heard('back', nowMs - 30_000, nowMs)
     expect((await type(['status'])).out).not.toContain(found)
   })

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
-import { atConsole } from './console.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { atConsole, attempted, sessionsAt } from './console.ts'
 
 /** The verdict and the problems that an operator sees first. */
 
@@ -44,5 +45,96 @@ describe('a device that its user reports', () => {
     expect(await (await rig.opsApp.request('/readyz')).text()).not.toMatch(/user-reports|alice/i)
     rig.clock.advance(7 * 86_400)
     expect((await overview()).text).not.toContain('A user reported')
+  })
+})
+
+describe('a problem that an operator hides', () => {
+  const problemsBy = async (token: string) => (await rig.opsApp.request(token)).text()
+  /**
+   * Registers an instance that rejects a logout token: a problem of today. Returns a function with
+   * which it rejects another one.
+   */
+  async function rejecting() {
+    const { sessions } = await sessionsAt(rig, 'Melbourne', ['Carol', 'Dave'])
+    const actor = { kind: 'operator', id: 'olga' } as const
+    for (const { sid } of sessions) {
+      const selector = { kind: 'session', sid } as const
+      await revoke(rig.deps, { selector, reason: 'administrator', actor, now: rig.clock.now() })
+    }
+    const [one, other] = await rig.store.listDeliveries({ limit: 2 })
+    await attempted(rig, one?.id ?? '', 'rejected')
+    return () => attempted(rig, other?.id ?? '', 'rejected')
+  }
+  const VERDICT =
+    'Nothing needs you now. Hidden until 24 Dec 2026: Case Manager Melbourne rejects deliveries'
+
+  test('leads to a page that says what is hidden and until when; the verdict goes on naming it everywhere', async () => {
+    await rejecting()
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    expect(page.text).toContain('1 thing needs you today')
+    const href = page.links.find((one) => one.startsWith('/ops/problems/hide')) ?? ''
+    const check = await olga.get(href)
+    expect(check.text).toMatch(
+      /Check before you hide this .*Case Manager Melbourne rejects deliveries\. .*Until 24 Dec 2026 .* Shown again Earlier if its words change/,
+    )
+    expect(await rig.store.setting('hidden_problems')).toBeUndefined()
+    const done = await olga.submitTo(check, '/ops/problems/hide', {
+      case_reference: 'INC-9',
+      comment: 'asked Mel',
+    })
+    expect(done.text).toContain(VERDICT)
+    expect(done.text).toMatch(/1 hidden act today .*Hidden by Olga Operator, until 24 Dec 2026\./)
+    expect(await rig.store.listAudit({ act: 'problem.hide', limit: 2 })).toMatchObject([
+      { actor: { id: olga.sub }, caseReference: 'INC-9', comment: 'asked Mel' },
+    ])
+    const { type } = await startCmb(rig)
+    const status = await type(['status'])
+    expect([status.code, status.out.split('\n')[0]]).toEqual([0, `${VERDICT}.`])
+    expect(status.out).toMatch(/^Hidden until 24 Dec 2026 by Olga Operator \([\w-]{8}\): Case/m)
+    // It needs no authentication, so it names no instance.
+    const ready = await problemsBy('/readyz')
+    expect(ready).toContain('"Nothing needs you now. Hidden until 24 Dec 2026: 1"')
+    expect(ready).not.toContain('Melbourne')
+  })
+
+  test('is shown again when an operator says so, after 30 days, or when its words change', async () => {
+    const rejectAnother = await rejecting()
+    const { type } = await startCmb(rig)
+    const idIn = (out: string) => /\(([\w-]{8})\): Case Manager Melb/.exec(out)?.[1] ?? ''
+    const verdict = async () => (await type(['status'])).out.split('\n')[0]
+    const id = idIn((await type(['status'])).out)
+    expect((await type(['hide', id, '--case', 'INC-9'])).out).toMatch(
+      /^Hidden until 24 Dec 2026, or until it changes: Case Manager Melbourne/,
+    )
+    expect(await verdict()).toContain('Hidden until')
+    expect((await type(['unhide', id])).out).toMatch(/^It counts again: Case Manager Melb/)
+    expect(await verdict()).toBe('1 thing needs you today.')
+    await type(['hide', id])
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    const again = await olga.submitTo(page, '/ops/problems/unhide')
+    expect(again.text).toMatch(/It counts again\..* 1 thing needs you today/)
+    await type(['hide', id])
+    expect(await verdict()).toContain('Hidden')
+    await rejectAnother()
+    rig.clock.advance(5)
+    expect(await verdict()).toBe('1 thing needs you today.')
+    const changed = idIn((await type(['status'])).out)
+    await type(['hide', changed])
+    rig.clock.advance(30 * 86_400 - 1)
+    expect(await verdict()).toContain('Hidden')
+    rig.clock.advance(1)
+    expect(await verdict()).not.toContain('Hidden')
+    const late = await atConsole(rig, 'operator')
+    const gone = await late.get(`/ops/problems/hide?id=${id}`)
+    expect([gone.status, gone.text]).toEqual([404, expect.stringContaining('changed or ended')])
+  })
+
+  test('an auditor hides nothing', async () => {
+    await rejecting()
+    const auditor = await atConsole(rig, 'auditor')
+    expect((await auditor.get('/ops')).html).not.toContain('/ops/problems/hide')
+    expect((await auditor.get('/ops/problems/hide?id=x')).status).toBe(403)
   })
 })

@@ -2,65 +2,88 @@ import type { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
 
 /**
- * Problems that an operator has acknowledged. They do not count for 30 days, or until their words
- * change: a problem is identified by its check, what was found, and the things that it concerns.
+ * Problems that an operator has hidden. They do not count for 30 days, or until their words change:
+ * a problem is identified by its check, what was found, and the things that it concerns.
  */
 
-type Found = Pick<z.output<typeof shape>, 'check' | 'found' | 'about'>
-interface Acknowledgment {
+type Shown = z.output<typeof shape>
+interface HiddenProblem {
   id: string
   actor: Pick<Actor, 'kind' | 'id'>
-  at: number
+  /** Epoch seconds. */
+  until: number
 }
 
-const NAME = 'acknowledged'
-/** The most acknowledgments that are kept. */
+const NAME = 'hidden_problems'
+/** The most problems that are hidden at a time. */
 const MOST = 200
 
-export const problemId = ({ check, found, about }: Found): string =>
+export const problemId = ({
+  check,
+  found,
+  about,
+}: Pick<Shown, 'check' | 'found' | 'about'>): string =>
   sha256([check, found, ...about].join('\n')).slice(0, 8)
 
-const SECONDS = 30 * 86_400
+export const HIDDEN_SECONDS = 30 * 86_400
 
-/** Returns the acknowledgments that still count, newest first. */
-export async function acknowledgments({
+/** Returns the problems that are hidden now, the last one first. */
+export async function hiddenProblems({
   store,
   clock,
-}: Pick<Deps, 'store'> & { clock: Pick<Deps['clock'], 'now'> }): Promise<Acknowledgment[]> {
-  const all = JSON.parse((await store.setting(NAME)) ?? '[]') as Acknowledgment[]
-  return all.filter(({ at }) => at > clock.now() - SECONDS)
+}: Pick<Deps, 'store'> & { clock: Pick<Deps['clock'], 'now'> }): Promise<HiddenProblem[]> {
+  const all = JSON.parse((await store.setting(NAME)) ?? '[]') as HiddenProblem[]
+  return all.filter(({ until }) => until > clock.now())
 }
 
-/** Acknowledges one of the problems, recorded in the audit log. @throws Problem 404, 409 */
-export async function acknowledgeAs(
+interface Asked extends CaseAndComment {
+  id: string
+  now: number
+  problems: readonly Shown[]
+}
+
+/**
+ * Hides one of the problems, or shows it again, recorded in the audit log. @throws Problem 404, 409
+ */
+export async function hideAs(
   deps: Deps,
   caller: Caller,
-  { id, now, problems }: { id: string; now: number; problems: z.output<typeof shape>[] },
-): Promise<z.output<typeof shape>> {
-  const one = problems.find((each) => each.id === id)
-  if (one === undefined) throw new Problem(404, 'No such problem', 'cmb status lists them.')
-  if (!one.acknowledgeable)
-    throw new Problem(
-      409,
-      'This cannot be acknowledged',
-      'It needs an operator now, or a part of the broker is down because of it.',
-    )
+  { id, now, problems, ...caseAndComment }: Asked,
+  hides: boolean,
+): Promise<Shown> {
+  const { hidden_by: _, hidden_until: __, ...one } = hideable(problems, id)
   const { kind, id: by } = caller.actor
+  const until = now + HIDDEN_SECONDS
   const entry = {
-    act: 'problem.acknowledge',
+    act: hides ? 'problem.hide' : 'problem.unhide',
     target: `problem ${id}`,
     details: { found: one.found },
+    ...caseAndComment,
   }
   await withAudit(deps, caller, entry, async () => {
-    const others = (await acknowledgments(deps)).filter((each) => each.id !== id)
-    const all = [{ id, actor: { kind, id: by }, at: now }, ...others].slice(0, MOST)
-    await deps.store.setSetting(NAME, JSON.stringify(all))
+    const others = (await hiddenProblems(deps)).filter((each) => each.id !== id)
+    const all = hides ? [{ id, actor: { kind, id: by }, until }, ...others] : others
+    await deps.store.setSetting(NAME, JSON.stringify(all.slice(0, MOST)))
   })
-  return { ...one, acknowledged_by: by }
+  return hides ? { ...one, hidden_by: by, hidden_until: until } : one
+}
+
+/** Returns a problem that may be hidden. @throws Problem 404, 409 */
+export function hideable(problems: readonly Shown[], id: string): Shown {
+  const one = problems.find((each) => each.id === id)
+  if (one === undefined)
+    throw new Problem(404, 'No such problem', 'It has changed or ended. cmb status lists problems.')
+  if (!one.hideable)
+    throw new Problem(
+      409,
+      'This cannot be hidden',
+      'It needs an operator now, or a part of the broker is down because of it.',
+    )
+  return one
 }

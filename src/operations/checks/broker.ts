@@ -104,7 +104,7 @@ async function brokers({ deps }: Looking): Promise<Found[]> {
   return all.map(({ kind, host, missing, seenAtMs }) =>
     missing
       ? warning(
-          `The ${kind} on ${host} has sent no heartbeat since ${new Date(seenAtMs).toISOString()}.`,
+          `The ${kind} on ${host} has sent no heartbeat since ${at(seenAtMs / 1000)}.`,
           REMEDY.broker_missing,
           { since_ms: seenAtMs },
         )

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { ConfigProblem } from '../../config/setting.ts'
 import type { finding } from '../contract/shapes.ts'
+import { moment } from '../times.ts'
 
 /**
  * The result of one check for one subject. `unknown`: not known yet. Warnings and failures always
@@ -41,7 +42,13 @@ export async function eachInTurn<T>(
 }
 
 /** Formats epoch seconds. */
-export const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
+export const at = (seconds: number): string => moment(seconds * 1000)
+
+/** Splits the text of a finding: its first sentence says the cause, the others what follows. */
+export function causeOf(found: string): [cause: string, then: string] {
+  const [, cause = found, then = ''] = /^(.*?[.!])\s+(.+)$/s.exec(found) ?? []
+  return [cause, then]
+}
 
 export const message = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/[.\s]*$/, '.')

@@ -1,12 +1,14 @@
 import type { z } from 'zod'
 import type { problem, readiness } from '../contract/shapes.ts'
 import type { Deps } from '../deps.ts'
-import { acknowledgments, problemId } from '../acts/acknowledged.ts'
+import { hiddenProblems, problemId } from '../acts/hidden-problems.ts'
 import { actorName, userName } from '../acts/names.ts'
 import type { Check } from './check.ts'
 import type { Checks } from './checks.ts'
-import type { Finding } from './finding.ts'
+import { causeOf, type Finding } from './finding.ts'
+import { day } from '../times.ts'
 import { CHECKS } from './list.ts'
+import { RUNBOOK } from './texts/runbook.ts'
 
 /**
  * The state of the broker's parts, for /readyz, the console and the admin API. Only without its
@@ -29,10 +31,10 @@ export async function readinessOf(
   deps: Pick<Deps, 'microsoft' | 'store' | 'clients' | 'clock'>,
   checks: Checks,
 ): Promise<Readiness> {
-  const [findings, known, tenants] = await Promise.all([
+  const [findings, hidden, tenants] = await Promise.all([
     checks.look(),
-    // Without the store, nothing counts as acknowledged.
-    acknowledgments(deps).catch(() => []),
+    // Without the store, nothing counts as hidden.
+    hiddenProblems(deps).catch(() => []),
     deps.store.listTenants().catch(() => []),
   ])
   const partOf = (name: PartName): Part => {
@@ -70,34 +72,54 @@ export async function readinessOf(
   }
   const problems = await Promise.all(
     problemsOf(wrong, checks).map(async (one) => {
-      const by = one.acknowledgeable ? known.find(({ id }) => id === one.id)?.actor : undefined
+      const its = one.hideable ? hidden.find(({ id }) => id === one.id) : undefined
       return {
         ...one,
         about: await Promise.all(one.about.map(nameOf)),
-        acknowledged_by: by && ((await actorName(deps, by)) ?? by.id),
+        hidden_by: its && ((await actorName(deps, its.actor)) ?? its.actor.id),
+        hidden_until: its?.until,
       }
     }),
   )
-  const isKnown = ({ check, found }: Finding): boolean =>
-    problems.some(
-      (one) => one.acknowledged_by !== undefined && one.check === check && one.found === found,
-    )
+  const hides = ({ check, found }: Finding): boolean =>
+    problems.some((one) => isHidden(one) && one.check === check && one.found === found)
   return {
     status,
     verdict: verdictOf(problems),
     parts,
-    checks: wrong.filter((one) => !isKnown(one)),
+    checks: wrong.filter((one) => !hides(one)),
     problems,
   }
 }
 
-/** Says in words how many problems need an operator, by the most urgent of them. */
-function verdictOf(all: readonly Problem[]): string {
-  const problems = all.filter((one) => one.acknowledged_by === undefined)
-  const urgency = problems[0]?.urgency ?? 'note'
-  if (urgency === 'note') return 'All good'
-  const count = problems.filter((one) => one.urgency === urgency).length
-  return `${count} ${count === 1 ? 'thing needs' : 'things need'} you ${urgency}`
+/**
+ * Says in words how many problems need an operator, by the most urgent of them, and what is hidden.
+ * @param names false where no user may be named, because the reader is not authenticated
+ */
+export function verdictOf(all: readonly Problem[], { names } = { names: true }): string {
+  const [shown, hidden] = [all.filter((one) => !isHidden(one)), all.filter(isHidden)]
+  const urgency = shown[0]?.urgency ?? 'note'
+  const count = shown.filter((one) => one.urgency === urgency).length
+  const verdict =
+    urgency !== 'note'
+      ? `${count} ${count === 1 ? 'thing needs' : 'things need'} you ${urgency}`
+      : hidden.some((one) => one.urgency !== 'note')
+        ? 'Nothing needs you now'
+        : 'All good'
+  const [first] = hidden
+  if (first === undefined) return verdict
+  const until = day((first.hidden_until ?? 0) * 1000)
+  const more = hidden.length === 1 ? '' : `, and ${hidden.length - 1} more`
+  return `${verdict}. Hidden until ${until}: ${names ? titleOf(first) + more : hidden.length}`
+}
+
+export const isHidden = ({ hidden_by: by }: Problem): boolean => by !== undefined
+
+/** Returns the cause of a problem, and what it is about where the cause does not name it. */
+function titleOf({ found, about }: Problem): string {
+  const [cause] = causeOf(found)
+  const named = about.filter((one) => !one.startsWith('client ')).join(', ')
+  return `${cause.replace(/[.!]$/, '')}${named && ` (${named.replace(/ \(u_\S+\)$/, '')})`}`
 }
 
 const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
@@ -131,10 +153,10 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
           id: problemId({ ...one, about }),
           check: one.check,
           urgency,
-          acknowledgeable: urgency !== 'now' && !isDown,
+          hideable: urgency !== 'now' && !isDown,
           found: one.found,
           fix: one.fix,
-          runbook: one.runbook,
+          runbook: one.runbook ?? RUNBOOK[one.check],
           about,
           ...(since.length > 0 && { since_ms: Math.min(...since) }),
         },

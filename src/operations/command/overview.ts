@@ -1,6 +1,8 @@
+import { systemClock } from '../../runtime/clock.ts'
 import { type AnswerTo, EXIT } from './broker.ts'
-import { verb } from './context.ts'
-import { inWords, timeMs } from './show.ts'
+import { CASE_AND_COMMENT, verb } from './context.ts'
+import { inWords } from './show.ts'
+import { day, since } from '../times.ts'
 
 export const statusCommand = verb({
   name: 'status',
@@ -19,13 +21,24 @@ export const statusCommand = verb({
   examples: ['cmb status', 'cmb status --json | jq .parts.queue'],
 })
 
-export const acknowledgeCommand = verb({
-  name: 'acknowledge <problem>',
-  at: 'POST /problems/:id/acknowledge',
-  more: 'cmb status shows the ids.',
-  words: ({ found }) => `Acknowledged: ${found}\n`,
-  examples: ['cmb acknowledge 3fA9cQ_1'],
-})
+export const hidingCommands = [
+  verb({
+    name: 'hide <problem>',
+    at: 'POST /problems/:id/hide',
+    takes: CASE_AND_COMMENT,
+    more: 'cmb status shows the ids. The verdict goes on naming it.',
+    words: ({ found, hidden_until: until = 0 }) =>
+      `Hidden until ${day(until * 1000)}, or until it changes: ${found}\n`,
+    examples: ['cmb hide 3fA9cQ_1'],
+  }),
+  verb({
+    name: 'unhide <problem>',
+    at: 'POST /problems/:id/unhide',
+    takes: CASE_AND_COMMENT,
+    words: ({ found }) => `It counts again: ${found}\n`,
+    examples: ['cmb unhide 3fA9cQ_1'],
+  }),
+]
 
 export const guardsCommand = verb({
   name: 'guards',
@@ -46,15 +59,25 @@ export const guardsCommand = verb({
   },
 })
 
+type Problem = AnswerTo<'GET /status'>['problems'][number]
 const URGENCY = { now: 'Act now', today: 'Act today', note: 'Note' } as const
 
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
+const hiddenWords = ({ hidden_by: by, hidden_until: until = 0 }: Partial<Problem>) =>
+  by === undefined ? undefined : `Hidden until ${day(until * 1000)} by ${by}`
+
 function statusWords(answer: AnswerTo<'GET /status'>): string {
   const { verdict, problems, checks: _, parts: byName, ...rest } = answer
   const problemWords = problems.map(
-    ({ id, urgency, found, about, fix, since_ms: at, acknowledged_by: by }) =>
-      `${by === undefined ? URGENCY[urgency] : `Acknowledged by ${by}`} (${id}): ${found}${about.length === 0 ? '' : ` (${about.join(', ')})`}${at === undefined ? '' : ` Since ${timeMs(at)}.`}\n${fix === undefined ? '' : `  -> ${fix}\n`}`,
+    ({ id, urgency, found, about, fix, runbook, since_ms: at, ...hidden }) =>
+      [
+        `${hiddenWords(hidden) ?? URGENCY[urgency]} (${id}): ${found}`,
+        about.length === 0 ? '' : ` (${about.join(', ')})`,
+        at === undefined ? '' : ` ${since(at, systemClock.nowMs())}`,
+        fix === undefined ? '' : `\n  -> ${fix}`,
+        runbook === undefined ? '\n' : `\n  docs/runbook.md, “${runbook}”\n`,
+      ].join(''),
   )
   const parts = Object.entries(byName).map(([part, its]) => ({ part, ...its }))
   const facts = inWords(

@@ -5,7 +5,8 @@ import { LISTS } from '../acts/scope.ts'
 import { idNamedBy, targetsNamedBy } from '../acts/search.ts'
 import { ACTS } from '../contract/acts.ts'
 import { revocationLink } from './layout.tsx'
-import { actorWords, count, plural, when } from './format.ts'
+import { actorWords, count, plural } from './format.ts'
+import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
@@ -24,7 +25,8 @@ const OTHERS = [
   'try_now',
   'close',
   'microsoft.redrive',
-  'problem.acknowledge',
+  'problem.hide',
+  'problem.unhide',
   'console.sign_in',
   'api.denied',
   'setup.enter',

@@ -19,7 +19,7 @@ import { CONSOLE_SHEET, formHolds, NEEDS_ADMINISTRATOR, NOT_OURS, nothingHere } 
 import { redriveFailed } from './failed-work.tsx'
 import type { LivePages } from './live.ts'
 import { lockRoutes } from './locks.tsx'
-import { acknowledge } from './problems.tsx'
+import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
 import { redriveAs } from '../acts/deliveries.ts'
@@ -53,6 +53,7 @@ const ROUTES: readonly Mounted[] = [
   ...clientRoutes,
   ...deliveryRoutes,
   ...lockRoutes,
+  ...problemRoutes,
   ...registeredRoutes,
   ...revocationRoutes,
   ...revokeRoutes,
@@ -61,7 +62,6 @@ const ROUTES: readonly Mounted[] = [
   ...tenantsRoutes,
   ...userRoutes,
   ...usersRoutes,
-  { path: '/acknowledge', form: acknowledge },
   { path: '/fresh', tenant: true, page: freshPage },
   { path: '/webhooks', page: webhooksPage },
   { path: '/microsoft/redrive', form: redriveFailed },

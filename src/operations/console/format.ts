@@ -4,39 +4,11 @@ import { actorName, tenantName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
+import { moment } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
 import { REASON } from './texts/reasons.ts'
 
-/**
- * Texts of the console for times, numbers and causes. Each time is UTC, to the second, so that
- * operators can compare it with logs.
- */
-
-/**
- * Returns `09:00:12 UTC` for a time of today, else `24 Nov 2026 09:00:12 UTC`.
- * @param atMs epoch milliseconds
- */
-export function when(atMs: number, nowMs: number): string {
-  const date = new Date(atMs)
-  // A no-break space keeps the time on one line.
-  const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
-  if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
-  const day = new Intl.DateTimeFormat('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    timeZone: 'UTC',
-  }).format(date)
-  return `${day} ${time}`
-}
-
-/** Returns a duration such as `35 ms`, `1.2 s`, `14 min` or `3 h`. */
-export function span(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
-  return `${Math.round(ms / 3_600_000)} h`
-}
+/** Texts of the console for numbers and causes. */
 
 export const count = (value: number): string => value.toLocaleString('en-GB')
 
@@ -145,7 +117,7 @@ export async function lockWords(request: Reading, lock: Lock): Promise<string> {
 
 /** Returns when a lock ends, or that an administrator must lift it. */
 export const untilOf = ({ endsAt }: { endsAt?: number | undefined }): string =>
-  endsAt === undefined ? 'an administrator lifts it' : when(endsAt * 1000, 0)
+  endsAt === undefined ? 'an administrator lifts it' : moment(endsAt * 1000)
 
 export const howMany = (end: {
   sessions: number

@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
-import { count, lockWords, plural, stateTitle, when } from './format.ts'
+import { count, lockWords, plural, stateTitle } from './format.ts'
+import { when } from '../times.ts'
 import type { Column } from './layout.tsx'
 import { listOf } from './list.tsx'
 import {

@@ -10,9 +10,11 @@ import { instanceList } from './instance-cells.tsx'
 import { instancesNow, isWatched } from '../acts/instances.ts'
 import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
-import { ACKNOWLEDGED, Problems } from './problems.tsx'
+import { Problems } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
-import { plural, span, when } from './format.ts'
+import { plural } from './format.ts'
+import { span, when } from '../times.ts'
+import { HID } from './texts/hiding.ts'
 import type { ConsoleRequest } from './request.ts'
 
 /**
@@ -35,7 +37,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     request,
     { title: 'Overview', at: '', live: true },
     <>
-      <Done request={request} results={{ ...ACKNOWLEDGED, asked: askedWords }} />
+      <Done request={request} results={{ ...HID, asked: askedWords }} />
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Live id="instances">
         <Panel title="Instances">

@@ -1,10 +1,21 @@
 import type { Child } from 'hono/jsx'
-import { type Problem, readinessOf } from '../checks/readiness.ts'
-import { Button } from '../../pages/components.tsx'
-import { acknowledgeAs } from '../acts/acknowledged.ts'
+import { causeOf } from '../checks/finding.ts'
+import { isHidden, type Problem, readinessOf } from '../checks/readiness.ts'
+import { Button, LinkButton } from '../../pages/components.tsx'
+import { HIDDEN_SECONDS, hideable, hideAs } from '../acts/hidden-problems.ts'
+import { day, moment, since } from '../times.ts'
+import { type Asked, actAt, confirmed } from './confirm.tsx'
 import { Hidden, Live, Panel } from './layout.tsx'
-import { count, nameOf, plural, span, when } from './format.ts'
-import { clientLink, type ConsoleRequest, linkOf, mayAct, userLink } from './request.ts'
+import { count, nameOf, plural } from './format.ts'
+import {
+  clientLink,
+  type ConsoleRequest,
+  linkOf,
+  mayAct,
+  type Mounted,
+  userLink,
+} from './request.ts'
+import { HIDING } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -13,27 +24,6 @@ const URGENCY = {
   today: { words: 'act today', tag: 'tag wait' },
   note: { words: 'note', tag: 'tag calm' },
 } as const
-
-/**
- * The section of docs/runbook.md that helps with a check. A test compares them with the document.
- */
-export const RUNBOOK: Readonly<Record<string, string>> = {
-  queue: 'the-queue-server-is-down-or-lost-its-data',
-  'queue-durability': 'the-queue-server-is-down-or-lost-its-data',
-  database: 'the-disk-is-full',
-  microsoft: 'microsoft-is-down-or-rejects-the-broker',
-  credential: 'microsoft-is-down-or-rejects-the-broker',
-  registration: 'microsoft-is-down-or-rejects-the-broker',
-  'sign-ins': 'microsoft-is-down-or-rejects-the-broker',
-  probe: 'microsoft-is-down-or-rejects-the-broker',
-  clock: 'the-clock-is-wrong',
-  'postgres-clock': 'the-clock-is-wrong',
-  secrets: 'broker_secret-leaked',
-  instances: 'an-instance-is-down',
-  brokers: 'a-broker-is-missing',
-  'user-reports': 'a-device-was-stolen',
-  'guard-leases': 'a-guard-is-outdated-or-gone',
-}
 
 export function Problems({
   request,
@@ -44,8 +34,8 @@ export function Problems({
   verdict: string
   problems: readonly Problem[]
 }) {
-  const known = problems.filter((one) => one.acknowledged_by !== undefined)
-  const others = problems.filter((one) => one.acknowledged_by === undefined)
+  const hidden = problems.filter(isHidden)
+  const others = problems.filter((one) => !isHidden(one))
   const notes = others.filter(({ urgency }) => urgency === 'note')
   const urgent = others.filter(({ urgency }) => urgency !== 'note')
   return (
@@ -62,11 +52,7 @@ export function Problems({
           ) : null}
           <Items request={request} problems={urgent} />
           <Folded request={request} title={plural(notes.length, 'note')} problems={notes} />
-          <Folded
-            request={request}
-            title={`${count(known.length)} acknowledged`}
-            problems={known}
-          />
+          <Folded request={request} title={`${count(hidden.length)} hidden`} problems={hidden} />
         </Panel>
       </Live>
     </>
@@ -100,10 +86,9 @@ const Items = ({ request, problems }: { request: ConsoleRequest; problems: reado
 
 /** A problem. Its first sentence says the cause, and the others what follows from it. */
 function Item({ request, problem }: { request: ConsoleRequest; problem: Problem }) {
-  const { check, urgency, found, fix, about, since_ms: sinceMs } = problem
+  const { urgency, found, fix, about, runbook, since_ms: sinceMs } = problem
   const nowMs = request.deps.clock.nowMs()
-  const [, cause = found, then = ''] = /^(.*?[.!])\s+(.+)$/s.exec(found) ?? []
-  const runbook = problem.runbook ?? RUNBOOK[check]
+  const [cause, then] = causeOf(found)
   const { words, tag } = URGENCY[urgency]
   return (
     <li class={urgency === 'now' ? 'alert bad' : 'alert'}>
@@ -117,46 +102,86 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
           <strong>What to do:</strong> {fix}
         </p>
       )}
-      {problem.acknowledgeable && problem.acknowledged_by === undefined && mayAct(request) ? (
-        <form method="post" action="/ops/acknowledge">
-          <Hidden request={request} fields={{ id: problem.id }} />
-          <Button kind="quiet" small label={`Acknowledge: ${cause}`}>
-            Acknowledge
-          </Button>
-        </form>
-      ) : null}
+      {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
-        {sinceMs === undefined ? null : (
-          <>
-            Since {when(sinceMs, nowMs)}, {lasting(nowMs - sinceMs)}.{' '}
-          </>
-        )}
-        {problem.acknowledged_by === undefined
-          ? null
-          : `Acknowledged by ${problem.acknowledged_by}. `}
-        {runbook === undefined ? null : <Runbook request={request} section={runbook} />}
+        {sinceMs === undefined ? null : `${since(sinceMs, nowMs)} `}
+        {isHidden(problem)
+          ? `Hidden by ${problem.hidden_by}, until ${day((problem.hidden_until ?? 0) * 1000)}. `
+          : null}
+        {runbook === undefined ? null : <Runbook request={request} heading={runbook} />}
       </p>
     </li>
   )
 }
 
-const lasting = (ms: number): string => (ms < 1000 ? 'just now' : `for ${span(ms)}`)
+/** Leads to the page that hides a problem, or shows a hidden one again. */
+const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {
+  const [cause] = causeOf(problem.found)
+  return isHidden(problem) ? (
+    <form method="post" action="/ops/problems/unhide">
+      <Hidden request={request} fields={{ id: problem.id }} />
+      <Button kind="quiet" small label={`Show again: ${cause}`}>
+        Show again
+      </Button>
+    </form>
+  ) : (
+    <div class="row">
+      <LinkButton
+        href={linkOf('/ops/problems/hide', { id: problem.id })}
+        kind="quiet"
+        small
+        label={`${HIDE}: ${cause}`}
+      >
+        {HIDE}
+      </LinkButton>
+    </div>
+  )
+}
+const HIDE = 'Hide for 30 days'
 
-/** Acknowledges a problem. One that has changed since the page was shown is not acknowledged. */
-export async function acknowledge(
-  { deps, c, viewer, now, checks }: ConsoleRequest,
-  form: URLSearchParams,
-): Promise<Response> {
-  const { problems } = checks === undefined ? { problems: [] } : await readinessOf(deps, checks)
+const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<readonly Problem[]> =>
+  checks === undefined ? [] : (await readinessOf(deps, checks)).problems
+
+async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
+  const { deps, viewer, now } = request
+  const id = asking.source.get('id') ?? ''
+  const problems = await problemsNow(request)
+  const { found, about } = hideable(problems, id)
+  return confirmed(request, asking, {
+    title: 'Check before you hide this',
+    at: '',
+    action: '/problems/hide',
+    fields: { id },
+    button: HIDE,
+    back: { href: '/ops' },
+    show: () => ({
+      facts: [
+        ['Hidden', found],
+        ['About', about.length === 0 ? undefined : aboutWords(request, about)],
+        ['Until', moment((now + HIDDEN_SECONDS) * 1000)],
+        ...Object.entries(HIDING),
+      ],
+    }),
+    async carryOut(said) {
+      await hideAs(deps, viewer.caller, { id, now, problems, ...said }, true)
+      return linkOf('/ops', { done: 'hidden' })
+    },
+  })
+}
+
+async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, viewer, now } = request
   const id = form.get('id') ?? ''
-  const isThere = problems.some((one) => one.id === id && one.acknowledgeable)
-  if (isThere) await acknowledgeAs(deps, viewer.caller, { id, now, problems })
-  return c.redirect(linkOf('/ops', { done: isThere ? 'acknowledged' : 'changed' }), 303)
+  const problems = await problemsNow(request)
+  const isThere = problems.some((one) => one.id === id && one.hideable)
+  if (isThere) await hideAs(deps, viewer.caller, { id, now, problems }, false)
+  return c.redirect(linkOf('/ops', { done: isThere ? 'unhidden' : 'changed' }), 303)
 }
-export const ACKNOWLEDGED: Readonly<Record<string, string>> = {
-  acknowledged: 'Acknowledged. It counts again when its words change, or in 30 days.',
-  changed: 'The problem has changed or ended. Nothing was acknowledged.',
-}
+
+export const problemRoutes: readonly Mounted[] = [
+  actAt('/problems/hide', hide, { at: '', need: 'operate' }),
+  { path: '/problems/unhide', form: unhide },
+]
 
 /** Names the things that a problem concerns. A single instance or user is a link to its page. */
 function aboutWords(request: ConsoleRequest, about: readonly string[]): Child {
@@ -178,11 +203,15 @@ function aboutWords(request: ConsoleRequest, about: readonly string[]): Child {
 }
 
 /**
- * Renders a link if the operators' documents have an address (BROKER_RUNBOOK_URL), else the name of
- * the document and its section.
+ * Renders a link if the operators' documents have an address (BROKER_RUNBOOK_URL), else names the
+ * document and its heading.
  */
-const Runbook = ({ request, section }: { request: ConsoleRequest; section: string }) => {
+const Runbook = ({ request, heading }: { request: ConsoleRequest; heading: string }) => {
   const { runbookUrl } = request.deps.config
-  if (runbookUrl === undefined) return <>Runbook: docs/runbook.md#{section}</>
-  return <a href={`${runbookUrl}#${section}`}>Runbook: {section.replaceAll('-', ' ')}</a>
+  if (runbookUrl === undefined) return <>Runbook: docs/runbook.md, “{heading}”</>
+  const section = heading
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, '')
+    .replaceAll(' ', '-')
+  return <a href={`${runbookUrl}#${section}`}>Runbook: {heading}</a>
 }

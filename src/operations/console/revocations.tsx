@@ -20,10 +20,9 @@ import {
   isReason,
   mayRead,
   nameOf,
-  span,
   STATE,
-  when,
 } from './format.ts'
+import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'

@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session, SessionPlace, SessionStatus } from '../../../db/types.ts'
 import { readSessionCursor, sessionCursor, sessionsBy } from '../acts/search.ts'
-import { instances, nameOf, plural, when, whoIs } from './format.ts'
+import { instances, nameOf, plural, whoIs } from './format.ts'
+import { when } from '../times.ts'
 import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
   asked,

@@ -4,7 +4,7 @@ import { Facts } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { SSF_SCOPES } from '../../protocol/names.ts'
 import { Panel } from './layout.tsx'
-import { when } from './format.ts'
+import { when } from '../times.ts'
 import { type ConsoleRequest, linkOf } from './request.ts'
 import { undelivered } from './webhooks.tsx'
 

@@ -2,7 +2,7 @@ import type { Tenant } from '../../../db/types.ts'
 import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { consolePage, Panel } from './layout.tsx'
-import { when } from './format.ts'
+import { when } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
 
 /** The first page of a tenant's administrator: the tenant, and its proof of MFA. */

@@ -1,17 +1,38 @@
 import { z } from 'zod'
-import { acknowledgeAs } from '../acts/acknowledged.ts'
+import { hideAs } from '../acts/hidden-problems.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { openLocks } from '../acts/names.ts'
 import { guardsNow } from '../acts/guards.ts'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
-import { named } from './fields.ts'
+import { caseAndComment, named } from './fields.ts'
 import { finding, guard, position, problem, status } from './shapes.ts'
 import { route } from './route.ts'
 
 /** The status of the broker, its guards, and the findings of its checks. */
 
 const guards = z.object({ log: position, guards: z.array(guard) })
+
+const hiding = <At extends `POST /problems/:id/${'hide' | 'unhide'}`>(
+  at: At,
+  operation: string,
+  hides: boolean,
+) =>
+  route(
+    at,
+    {
+      id: operation,
+      may: 'operate',
+      params: named,
+      body: z.strictObject(caseAndComment),
+      answers: problem,
+      rejects: [409],
+    },
+    async ({ deps, checks, caller, now, params: { id }, body }) => {
+      const { problems } = await readinessOf(deps, checks)
+      return hideAs(deps, caller, { id, now, problems, ...body }, hides)
+    },
+  )
 
 export const overviewRoutes = [
   route(
@@ -50,20 +71,8 @@ export const overviewRoutes = [
       }
     },
   ),
-  route(
-    'POST /problems/:id/acknowledge',
-    {
-      id: 'acknowledgeProblem',
-      may: 'operate',
-      params: named,
-      answers: problem,
-      rejects: [409],
-    },
-    async ({ deps, checks, caller, now, params: { id } }) => {
-      const { problems } = await readinessOf(deps, checks)
-      return acknowledgeAs(deps, caller, { id, now, problems })
-    },
-  ),
+  hiding('POST /problems/:id/hide', 'hideProblem', true),
+  hiding('POST /problems/:id/unhide', 'unhideProblem', false),
   route(
     'GET /guards',
     {

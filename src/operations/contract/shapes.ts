@@ -232,8 +232,9 @@ export const problem = shape('OperatorProblem', {
   found: text,
   fix: text.optional(),
   about: z.array(text),
-  acknowledgeable: z.boolean(),
-  acknowledged_by: text.optional(),
+  hideable: z.boolean(),
+  hidden_by: text.optional(),
+  hidden_until: seconds.optional(),
   since_ms,
   runbook,
 })

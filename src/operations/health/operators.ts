@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
 import { CHECKS } from '../checks/list.ts'
-import { type Readiness, readinessOf } from '../checks/readiness.ts'
+import { type Readiness, readinessOf, verdictOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { readiness } from '../contract/shapes.ts'
 import { type Description, described, json, text } from '../../protocol/described.ts'
@@ -38,8 +38,10 @@ export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: ()
     // BROKER_DRAIN_SECONDS.
     const whole = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
     last = whole
-    const { problems: _, ...report } = {
-      ...whole,
+    const { problems, ...rest } = whole
+    const report = {
+      ...rest,
+      verdict: verdictOf(problems, { names: false }),
       checks: whole.checks.filter(({ check }) => !NAMING.includes(check)),
     }
     if (isEnding())

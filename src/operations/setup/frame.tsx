@@ -1,3 +1,4 @@
+import { moment } from '../times.ts'
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
@@ -178,9 +179,7 @@ export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<
 export const redirectTo = (c: Context, to: string): Response => c.redirect(to, 303)
 
 export const when = (at: number | undefined): string | undefined =>
-  at === undefined
-    ? undefined
-    : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+  at === undefined ? undefined : moment(at * 1000)
 
 export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 

@@ -4,16 +4,16 @@ import type { Trouble } from '../../acts/instances.ts'
 /** The remedies that the checks name, and the effect of a claim that is missing. */
 
 const RESTORE = 'Start the instance, or correct its logout address.'
-/** The remedy for each trouble, and the section of docs/runbook.md that helps. */
+/** The remedy for each trouble, and the heading of docs/runbook.md that helps. */
 export const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
-  down: [RESTORE, 'an-instance-is-down'],
-  failed: [RESTORE, 'an-instance-is-down'],
-  rejects: ['Correct its issuer, client id or clock.', 'an-instance-rejects-logout-tokens'],
+  down: [RESTORE, 'An instance is down'],
+  failed: [RESTORE, 'An instance is down'],
+  rejects: ['Correct its issuer, client id or clock.', 'An instance rejects logout tokens'],
   unreached: [
     'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
-    'a-guard-is-outdated-or-gone',
+    'A guard is outdated or gone',
   ],
-  unguarded: ['Start its guards. cmb guards shows them.', 'a-guard-is-outdated-or-gone'],
+  unguarded: ['Start its guards. cmb guards shows them.', 'A guard is outdated or gone'],
 }
 
 /** The remedy for each cause of a failed request to a client. */
@@ -75,7 +75,7 @@ export const REMEDY = {
   loopback: 'Unset it if instances run on other machines.',
   no_operator_tenant:
     'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
-  broker_missing: 'Start it again. If it is gone for good, acknowledge this.',
+  broker_missing: 'Start it again. If it is gone for good, hide this.',
   queue_password:
     'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.',
   queue_memory:

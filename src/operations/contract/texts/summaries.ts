@@ -73,8 +73,9 @@ export const SUMMARIES = {
     'Make a one-time token for /setup, where an operator connects the broker to Microsoft',
   'GET /status':
     'Show what is wrong, the worst first, what is up, and which deliveries are pending',
-  'POST /problems/:id/acknowledge':
-    'Acknowledge a problem that does not need you now: it counts no more for 30 days, or until its words change',
+  'POST /problems/:id/hide':
+    'Hide a problem that does not need you now: for 30 days, or until its words change',
+  'POST /problems/:id/unhide': 'Show a hidden problem again',
   'GET /guards': 'List guards, and how far each enforces the log',
   'GET /doctor': 'Run every check, as cmb doctor does',
   'GET /webhooks': 'List webhook endpoints',
