@@ -14,9 +14,13 @@ const LONG_LOOK_MS = 60_000
 export interface Checks {
   /**
    * Returns the findings of the checks that `which` accepts. With `fresh`, kept results are renewed
-   * and `on_demand` checks run.
+   * and `on_demand` checks run. With `atMostSeconds`, kept results that are older are renewed.
    */
-  look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
+  look(options?: {
+    fresh?: boolean
+    atMostSeconds?: number
+    which?: (check: Check) => boolean
+  }): Promise<Finding[]>
   /**
    * Returns since when this process has seen a warning or failure of this check and subject without
    * interruption, in epoch milliseconds.
@@ -34,12 +38,20 @@ interface Kept {
 export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
   const kept = new Map<string, Kept>()
   const seen = createSeen(deps)
-  const current = async (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
+  const current = async (
+    check: Check,
+    look: Looking,
+    { fresh, atMostSeconds }: { fresh: boolean; atMostSeconds: number },
+  ): Promise<Finding[]> => {
     if (typeof check.cost !== 'object') return run(deps, check, look)
     const { everySeconds, background = false } = check.cost
     const nowMs = deps.clock.steadyMs()
     let last = kept.get(check.id)
-    if (fresh || last === undefined || nowMs - last.atMs >= everySeconds * 1000) {
+    if (
+      fresh ||
+      last === undefined ||
+      nowMs - last.atMs >= Math.min(everySeconds, atMostSeconds) * 1000
+    ) {
       const next: Kept = { atMs: nowMs, findings: run(deps, check, look), ended: last?.ended ?? [] }
       void next.findings.then((findings) => (next.ended = findings))
       kept.set(check.id, (last = next))
@@ -47,10 +59,12 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
     return background && !fresh ? last.ended : last.findings
   }
   return {
-    async look({ fresh = false, which = () => true } = {}) {
+    async look({ fresh = false, atMostSeconds = Infinity, which = () => true } = {}) {
       const look = looking(deps)
       const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
-      const found = await Promise.all(due.map((check) => current(check, look, fresh)))
+      const found = await Promise.all(
+        due.map((check) => current(check, look, { fresh, atMostSeconds })),
+      )
       for (const [index, { id }] of due.entries()) seen.note(id, found[index] ?? [])
       return found.flat()
     },

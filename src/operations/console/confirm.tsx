@@ -85,7 +85,11 @@ async function confirmPage(
 ): Promise<Response> {
   const { facts, notices, after, more } = await act.show()
   const mustSignIn = !isFresh(request.viewer.session, request.now)
-  const advice = mustSignIn ? await withoutMicrosoft(request.deps, request.checks) : undefined
+  const members = new URLSearchParams(source)
+  for (const [name, value = ''] of Object.entries(act.fields)) members.set(name, value)
+  const advice = mustSignIn
+    ? await withoutMicrosoft(request.deps, request.checks, { path: act.action, members })
+    : undefined
   return consolePage(
     request,
     { title: act.title, at: act.at, status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -172,6 +176,7 @@ const SignInAgain = ({
     kind="warn"
     title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
   >
+    {advice === undefined ? null : <p>{advice}</p>}
     <p>
       <a
         href={linkOf(isOperator(request) ? '/ops/sign-in' : '/signin/start', {
@@ -185,7 +190,6 @@ const SignInAgain = ({
       </a>
       , then come back here and go on. What you filled in stays.
     </p>
-    {advice === undefined ? null : <p>{advice}</p>}
   </Notice>
 )
 

@@ -38,11 +38,10 @@ import {
   closedPage,
   consoleCallback,
   notSignedInPage,
-  goSignIn,
   leave,
-  ownPath,
   rejectedPage,
   signedOutPage,
+  signInAt,
 } from './sign-in.tsx'
 import { parseForm } from '../../protocol/params.ts'
 import { hasNul, NUL_IN_ADDRESS } from '../../protocol/stored-text.ts'
@@ -81,14 +80,7 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
       ? next()
       : closedPage(deps, c),
   )
-  endpoints.get('/ops/sign-in', (c) =>
-    goSignIn(
-      deps,
-      c,
-      { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' },
-      deps.clock.now(),
-    ),
-  )
+  endpoints.get('/ops/sign-in', (c) => signInAt(deps, c, checks))
   endpoints.get('/ops/callback', (c) => consoleCallback(deps, c, checks, deps.clock.now()))
   endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
   const signOut: Mounted = {

@@ -33,7 +33,7 @@ const PLACE = 'ops/sign-in'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 const SECONDS = 600
 /** Matches the console's own pages, and nothing that a browser could read as another host. */
-const OWN = /^\/(?:ops|setup)(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~-]*)?$/
+const OWN = /^\/(?:ops|setup)(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~+-]*)?$/
 
 interface Pending {
   state: string
@@ -48,7 +48,7 @@ export const ownPath = (value: string | undefined): string =>
  * Redirects to the broker's authorization endpoint.
  * @param fresh true if Microsoft must ask the user again, even if the user is signed in
  */
-export async function goSignIn(
+async function goSignIn(
   deps: Deps,
   c: Context,
   { returnTo, fresh }: { returnTo: string; fresh: boolean },
@@ -186,10 +186,43 @@ export const notSignedInPage = async (
       why === 'over'
         ? 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.'
         : 'For operators of this broker. Sign in with your Microsoft account.',
-    next: await withoutMicrosoft(deps, checks),
-    links: [{ href: linkOf('/ops/sign-in', { return_to: ownPath(pathOf(c)) }), label: 'Sign in' }],
+    ...(await signingIn(deps, checks, {
+      return_to: ownPath(pathOf(c)),
+    })),
     config: deps.config,
   })
+
+/** Returns the way to the sign-in, and the advice while Microsoft is down. */
+async function signingIn(
+  deps: Deps,
+  checks: Checks,
+  query: { return_to: string; fresh?: string | undefined },
+) {
+  const { pathname, searchParams: members } = new URL(query.return_to, deps.config.opsOrigin)
+  const wanted = { path: pathname.replace(/^\/ops/, ''), members }
+  const next = await withoutMicrosoft(deps, checks, wanted)
+  const href = linkOf('/ops/sign-in', { ...query, anyway: next === undefined ? undefined : 'yes' })
+  return {
+    next,
+    links: [{ href, label: next === undefined ? 'Sign in' : 'Try to sign in anyway' }],
+  }
+}
+
+/** Leads to the sign-in, or while Microsoft is down to a page that says so first. */
+export async function signInAt(deps: Deps, c: Context, checks: Checks): Promise<Response> {
+  const { return_to: to, fresh, anyway } = c.req.query()
+  const returnTo = ownPath(to)
+  const signing = await signingIn(deps, checks, { return_to: returnTo, fresh })
+  if (signing.next !== undefined && anyway !== 'yes')
+    return messagePage(c, {
+      title: 'You cannot sign in now',
+      status: 503,
+      what: 'The console needs a sign-in at Microsoft. Nothing was changed.',
+      ...signing,
+      config: deps.config,
+    })
+  return goSignIn(deps, c, { returnTo, fresh: fresh === 'yes' }, deps.clock.now())
+}
 
 const pathOf = (c: Context): string | undefined => {
   const { pathname, search } = new URL(c.req.url)
