@@ -416,13 +416,13 @@ export async function createRig(options: RigOptions = {}) {
 
   /** Opens a session as a sign-in at Microsoft does, without the pages. */
   const openSession = async (
-    changes: { user?: Partial<User>; device?: string } & Partial<
+    changes: { user?: Partial<User>; device?: string; address?: string } & Partial<
       Omit<Session, 'user' | 'device'>
     > = {},
   ) => {
     const cookie = newSecret(random)
     const now = clock.now()
-    const { user, device, ...rest } = changes
+    const { user, device, address, ...rest } = changes
     const signedIn = await store.signIn({
       session: {
         user: { ...microsoft.user, ...user },
@@ -439,6 +439,7 @@ export async function createRig(options: RigOptions = {}) {
       },
       provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: newSub(random), sid: newSid(random) },
+      from: { address },
       now,
     })
     if (signedIn.outcome !== 'signed_in') throw new Error(`Not signed in: ${signedIn.why}`)

@@ -12,16 +12,25 @@ const id = storedText().max(200).min(1)
 /** A selector in JSON. Unknown kinds, unknown members and missing members are rejected. */
 export const selectorSchema = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('session'), sid: id }).meta({ id: 'SessionSelector' }),
+    z
+      .strictObject({ kind: z.literal('session'), sid: id })
+      .meta({ id: 'SessionSelector', description: 'Ends this session.' }),
     z
       .strictObject({ kind: z.literal('grant'), sid: id, client_id: id })
-      .meta({ id: 'GrantSelector' }),
-    z.strictObject({ kind: z.literal('subject'), sub: id }).meta({ id: 'SubjectSelector' }),
-    z.strictObject({ kind: z.literal('client'), client_id: id }).meta({ id: 'ClientSelector' }),
+      .meta({ id: 'GrantSelector', description: 'Signs out of one client only, in this session.' }),
+    z
+      .strictObject({ kind: z.literal('subject'), sub: id })
+      .meta({ id: 'SubjectSelector', description: 'Signs this user out everywhere.' }),
+    z.strictObject({ kind: z.literal('client'), client_id: id }).meta({
+      id: 'ClientSelector',
+      description: 'Signs everyone out of this instance. Their sessions go on.',
+    }),
     z
       .strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') })
-      .meta({ id: 'TenantSelector' }),
-    z.strictObject({ kind: z.literal('everything') }).meta({ id: 'EverythingSelector' }),
+      .meta({ id: 'TenantSelector', description: 'Signs everyone of this tenant out.' }),
+    z
+      .strictObject({ kind: z.literal('everything') })
+      .meta({ id: 'EverythingSelector', description: 'Signs everyone out.' }),
   ])
   .meta({ id: 'Selector', description: 'What a revocation covers.' })
 export type WireSelector = z.infer<typeof selectorSchema>

@@ -136,3 +136,10 @@ export function senderIsGone(error: Error, c: Context): boolean {
     (error as NodeJS.ErrnoException).code === 'ECONNRESET'
   )
 }
+
+/** Returns the first part of an address, IPv4 /24 or IPv6 /48: pages show no more of it. */
+export function networkOf(address: string): string {
+  const v4 = /(\d+\.\d+\.\d+)\.\d+$/.exec(address)?.[1]
+  const groups = [...(address.split('::')[0] ?? '').split(':').filter(Boolean), '0', '0', '0']
+  return v4 === undefined ? `${groups.slice(0, 3).join(':')}:*` : `${v4}.*`
+}

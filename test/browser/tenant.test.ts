@@ -124,7 +124,6 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     ['lift', `/tenant/locks/lift?id=${lock}`],
     ['revocations', '/tenant/revocations'],
     ['audit', '/tenant/audit'],
-    ['fresh', '/tenant/fresh'],
     ['account', '/account'],
     ['unknown', '/tenant/users/u_none'],
   ] as const
@@ -161,11 +160,11 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
     await page.waitForURL(`**/tenant/users/${phone.sub}`)
   }
   await findUma()
-  await pressAt(page, /^Revoke this session of Uma User.*Safari on iPhone/)
+  await pressAt(page, /^End this session: Uma User.*Safari on iPhone/)
   await page.getByText('1 session of 1 user, at 2 instances').waitFor()
   await tabTo(page, /^Case reference/)
   await page.keyboard.type('FAB-7')
-  await pressAt(page, /^Revoke now$/)
+  await pressAt(page, /^End this session$/)
   await said('Revoked.')
   expect((await rig.store.statusBySid(phone.sid, rig.clock.now())).state).toBe('ended')
   await findUma()

@@ -75,9 +75,7 @@ describe('the page of a user', () => {
     await ended({ kind: 'session', sid: carol.sid })
     const adam = await atConsole(rig, 'administrator')
     const page = await adam.get(`/ops/users/${carol.sub}?session=${carol.sid}`)
-    expect(page.text).toMatch(
-      /The session you searched for.*ended.*Safari on iPhone.*Ended by an administrator/,
-    )
+    expect(page.text).toMatch(/This session.*ended.*Safari on iPhone.*Ended by an administrator/)
     expect(page.text).toMatch(
       /Live sessions.*Edge on Windows.*Security history.*Session ended Safari on iPhone/,
     )

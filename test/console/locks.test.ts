@@ -18,7 +18,8 @@ describe('/ops/locks', () => {
     const sub = sessions[0]?.sub ?? ''
     const olga = await atConsole(rig, 'operator')
     const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
-    expect(sessionsPage.html).toContain(`/ops/lock?user=${sub}`)
+    const user = await olga.press(sessionsPage, 'Ulla')
+    expect(user.link('Lock Ulla')).toContain(`/ops/lock?user=${sub}`)
     const check = await olga.get(`/ops/lock?${new URLSearchParams({ user: sub, hours: '24' })}`)
     expect(check.html).toContain('Lock now')
     expect(check.html).not.toContain('Until an administrator lifts it')
@@ -75,7 +76,10 @@ describe('/ops/locks', () => {
       `/ops/lock?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
     )
     expect(late.text).toContain('This needs a sign-in that is no older than 5 minutes')
-    expect((await adam.submitTo(late, '/ops/lock', {})).status).toBe(422)
+    expect(late.link('Sign in again, then lock now')).toContain(encodeURIComponent(late.path))
+    const { csrf = '' } = late.forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    const byHand = { csrf, user: sessions[0]?.sub ?? '', hours: '1' }
+    expect((await adam.post('/ops/lock', byHand)).status).toBe(422)
     expect((await adam.get('/ops/lock?user=u_none&hours=1')).status).toBe(404)
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
   })

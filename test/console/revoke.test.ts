@@ -117,7 +117,7 @@ describe('revoking', () => {
         404,
         expect.stringContaining('There is no such'),
       ])
-      expect(check.text).not.toContain('Revoke now')
+      expect(check.text).not.toContain('Nothing was done yet')
     }
   })
 
@@ -138,36 +138,97 @@ describe('revoking', () => {
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })
 
-  test('a sign-in older than five minutes is not enough: they sign in again, and go on where they were', async () => {
+  test('a sign-in older than five minutes has no button that acts: they sign in again, and are back on the same page', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
     rig.clock.advance(301)
     const check = await adam.get(revoking({ kind: 'session', value: sessions[0]?.sid }))
-    expect(check.text).toContain('no older than 5 minutes')
-    const rejected = await adam.submitTo(check, '/ops/revoke', {
-      comment: 'kept',
-      case_reference: 'INC-8',
-    })
-    expect([rejected.status, rejected.text]).toEqual([
-      422,
-      expect.stringContaining('sign in again first'),
-    ])
-    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const way = new URL(
-      (await adam.send('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ??
-        '',
-    )
+    expect(check.text).toContain('no older than 5 minutes Nothing was done yet.')
+    expect(check.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
+    const again = new URL(check.link('Sign in again, then end this session'))
+    const way = new URL((await adam.send(again.href)).headers.get('location') ?? '')
     expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual([
       'login',
       '300',
     ])
+    expect(again.searchParams.get('return_to')).toBe(check.path)
     await freshAgain(adam)
-    expect(
-      (await adam.submitTo(rejected, '/ops/revoke', { comment: commentIn(rejected.html) })).path,
-    ).toMatch(/done=yes$/)
+    const back = await adam.get(check.path)
+    expect(back.text).toContain('Nothing was done yet. Check, then press “End this session”.')
+    expect((await adam.submitTo(back, '/ops/revoke')).path).toMatch(/done=yes$/)
+  })
+
+  test('a form that is sent too late does nothing, and has the same values after the sign-in', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.get(revoking({ kind: 'client', client: 'sydney' }))
+    const words = { comment: 'kept', case_reference: 'INC-8', typed: 'sydney' }
+    rig.clock.advance(301)
+    const late = await adam.submitTo(check, '/ops/revoke', words)
+    expect([late.status, late.text]).toEqual([
+      422,
+      expect.stringContaining('Nothing was done yet: sign in again first.'),
+    ])
+    const again = new URL(late.link('Sign in again, then sign everyone out of this instance'))
+    const returnTo = again.searchParams.get('return_to') ?? ''
+    expect(returnTo).not.toMatch(/kept|INC-8|typed/)
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+    await freshAgain(adam)
+    const other = await adam.get(revoking({ kind: 'everything' }))
+    expect(other.html).not.toContain('INC-8')
+    const back = await adam.get(returnTo)
+    expect(back.forms.find(({ action }) => action === '/ops/revoke')?.fields).toMatchObject({
+      case_reference: 'INC-8',
+      typed: 'sydney',
+    })
+    expect(commentIn(back.html)).toBe('kept')
+    expect((await adam.submitTo(back, '/ops/revoke', words)).path).toMatch(/done=yes$/)
     expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([
       { comment: 'kept', caseReference: 'INC-8' },
     ])
+    expect((await adam.get(revoking({ kind: 'client', client: 'sydney' }))).html).not.toContain(
+      'INC-8',
+    )
+  })
+
+  test('a comment that is too long for the browser to keep is shown, to be copied', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.get(revoking({ kind: 'session', value: sessions[0]?.sid }))
+    const comment = 'ж'.repeat(2000)
+    rig.clock.advance(301)
+    const late = await adam.submitTo(check, '/ops/revoke', { comment, case_reference: 'INC-8' })
+    expect(late.text).toContain(`Copy it, and enter it again: ${comment}`)
+    await freshAgain(adam)
+    const again = new URL(late.link('Sign in again, then end this session'))
+    const back = await adam.get(again.searchParams.get('return_to') ?? '')
+    expect([back.html.includes('INC-8'), commentIn(back.html)]).toEqual([true, ''])
+  })
+
+  test('the check page of a session says what tells it from the user’s other sessions', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const carol = sessions[0]
+    if (carol === undefined) return expect.unreachable()
+    rig.clock.advance(120)
+    const other = await rig.openSession({
+      user: carol.user,
+      device: carol.device,
+      address: '203.0.113.7',
+    })
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.get(revoking({ kind: 'session', value: other.session.sid }))
+    expect(check.text).toMatch(
+      new RegExp(
+        `Device Safari on iPhone Network 203\\.0\\.113\\.\\* Signed in \\S+ UTC Last used .* Session ID ${other.session.sid}`,
+      ),
+    )
+    expect(check.html).not.toContain('203.0.113.7')
+    const first = await adam.get(revoking({ kind: 'session', value: carol.sid }))
+    expect(first.text).toContain(`Session ID ${carol.sid}`)
+    expect(first.text).not.toContain('203.0.113')
+    rig.clock.advance(301)
+    const late = await adam.get(revoking({ kind: 'session', value: other.session.sid }))
+    expect(late.text).not.toContain('203.0.113')
   })
 
   test('where Microsoft did not say when a user signed in, that is not fresh', async () => {
@@ -181,24 +242,36 @@ describe('revoking', () => {
         value: sessions[0]?.sid ?? '',
       }),
     )
-    expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
+    expect(check.link('Sign in again, then end this session')).toContain('/ops/sign-in?')
+    const { csrf = '' } = check.forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    const byHand = { csrf, kind: 'session', value: sessions[0]?.sid ?? '' }
+    expect((await adam.post('/ops/revoke', byHand)).status).toBe(422)
   })
 
-  test('the page of an instance, of the tenants and of the users lead there; a user’s page also for one instance of a session', async () => {
+  test('the page of an instance, of the tenants and of the users lead there; a session’s page also for one instance of it', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     await rig.store.changeTenant({ tid: TENANT, change: { name: 'Contoso' } })
     const adam = await atConsole(rig, 'administrator')
     for (const [from, act, what] of [
-      ['/ops/clients/sydney', 'Sign every user of it out', 'Every user of Case Manager Sydney'],
+      [
+        '/ops/clients/sydney',
+        'Sign everyone out of this instance',
+        'Every user of Case Manager Sydney',
+      ],
       ['/ops/tenants', 'Sign everyone out', 'Every user of the tenant Contoso'],
-      ['/ops/users', 'Sign out everyone', 'Every user, everywhere'],
-    ] as const)
-      expect((await adam.press(await adam.get(from), act)).text).toContain(what)
+      ['/ops/users', 'Sign everyone out', 'Every user, everywhere'],
+    ] as const) {
+      const check = await adam.press(await adam.get(from), act)
+      expect(check.text).toContain(what)
+      expect(new URL(check.link('Back')).pathname).toBe(from)
+      expect(check.html).toContain(`<a href="${from.replace('/sydney', '')}" aria-current="page">`)
+    }
     const [{ sid, sub } = { sid: '', sub: '' }] = sessions
-    const { links } = await adam.get(`/ops/users/${sub}`)
-    const grant = `/ops/revoke?kind=grant&value=${sid}&client=sydney`
-    expect(links).toContain(grant)
-    expect((await adam.get(grant)).text).toContain('Case Manager Sydney in one session of Carol')
+    const user = await adam.get(`/ops/users/${sub}`)
+    const session = await adam.press(user, 'Safari on iPhone')
+    const grant = await adam.press(session, 'Sign out of Case Manager Sydney only')
+    expect(grant.text).toContain('Case Manager Sydney in one session of Carol')
+    expect(grant.link('Back')).toContain(`/ops/users/${sub}?session=${sid}`)
   })
 
   test('to sign out many, the administrator types what; the dry run counts', async () => {

@@ -397,10 +397,15 @@ describe('in their own tenant', () => {
 
   test('an act needs a recent sign-in, and a form that came from this browser’s page', async () => {
     const { browser, uma } = await scene()
+    const check = await browser.get(`/tenant/revoke?kind=subject&value=${uma.sub}`)
     rig.clock.advance(301)
-    const page = await browser.get(`/tenant/revoke?kind=subject&value=${uma.sub}`)
-    expect(page.text).toContain('no older than 5 minutes')
-    expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
+    const late = await browser.submitTo(check, '/tenant/revoke', { comment: 'kept' })
+    expect(late.text).toContain('sign in again first')
+    const again = new URL(late.link('Sign in again, then sign Uma User out everywhere'))
+    expect(again.searchParams.get('return_to')).toBe(
+      new URL(check.url).pathname + new URL(check.url).search,
+    )
+    expect((await browser.get(again.href)).text).toContain('to administer the users')
     expect(
       (await browser.post('/tenant/revoke', { kind: 'subject', value: uma.sub })).text,
     ).toContain('does not come from a page')
@@ -638,7 +643,7 @@ describe('everything else of the broker is invisible to the administrator of a t
    * The paths that are open to every caller of the listener, and that show nothing about users.
    * docs/deploy.md keeps them from the public.
    */
-  const OF_EVERYBODY =
+  const OF_EVERYONE =
     /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
 
   test('no page, form or endpoint of the operators’ listener is open, whatever it names', async () => {
@@ -647,7 +652,7 @@ describe('everything else of the broker is invisible to the administrator of a t
     const browser = await signedIn(TINA, [ROLE.tenantAdministrator], OPS)
     expect((await browser.get('/ops/sign-in')).title).toBe('The console is not open to you')
     const routes = rig.opsApp.routes.filter(
-      ({ path }) => !path.endsWith('*') && !OF_EVERYBODY.test(path),
+      ({ path }) => !path.endsWith('*') && !OF_EVERYONE.test(path),
     )
     const methods = (method: string) => (method === 'ALL' ? ['GET', 'POST'] : [method])
     const asked = new Set(

@@ -92,6 +92,18 @@ test('an error elsewhere is logged with the reference that its page shows', asyn
   expect(linkOf(html, 'Go to your apps')).toBe(`${ISSUER}/`)
 })
 
+test.each([
+  '//evil.example',
+  '/tenant//evil.example',
+  '/tenant/../ops',
+  '/tenant?a=\\evil',
+  '/ops',
+])('a sign-in of the broker’s own pages returns to none but those: %s', async (address) => {
+  const { browser } = await open()
+  const query = new URLSearchParams({ return_to: address })
+  expect((await browser.get(`/signin/start?${query}`)).status).toBe(400)
+})
+
 test('a page that could not be read can be opened again, at this origin', async () => {
   const { rig } = await open()
   rig.store.statusByCookie = () => Promise.reject(new Error('a bug'))

@@ -4,7 +4,7 @@ import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
-import { plural } from './format.ts'
+import { EVERYONE_THERE, plural } from './format.ts'
 import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
 import { instanceList } from './instance-cells.tsx'
@@ -34,25 +34,34 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
     <>
       <Live id="now">
         {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
+        {isAdministrator(request) ? <Acts clientId={clientId} lock={lock} /> : null}
         <Panel title="Guards">{await guardList(request, now?.guards ?? [])}</Panel>
         {await streamPanel(request, clientId, client)}
       </Live>
       {client === undefined ? null : await secretsPanel(request, client)}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
-      <More request={request} clientId={clientId} lock={lock} />
+      <More clientId={clientId} />
     </>,
   )
 }
 
-const More = ({
-  request,
-  clientId,
-  lock,
-}: {
-  request: ConsoleRequest
-  clientId: string
-  lock: Lock | undefined
-}) => (
+/** The acts of an incident, at the top of the page. */
+const Acts = ({ clientId, lock }: { clientId: string; lock: Lock | undefined }) => (
+  <div class="row">
+    <LinkButton href={linkOf('/ops/revoke', { kind: 'client', client: clientId })} kind="danger">
+      {EVERYONE_THERE}
+    </LinkButton>
+    {lock === undefined ? (
+      <LinkButton href={linkOf('/ops/lock', { client: clientId })} kind="danger">
+        Lock this instance
+      </LinkButton>
+    ) : (
+      <LinkButton href={linkOf('/ops/locks/lift', { id: lock.id })}>Lift the lock</LinkButton>
+    )}
+  </div>
+)
+
+const More = ({ clientId }: { clientId: string }) => (
   <Panel title="More">
     <ul class="bullets">
       <li>
@@ -72,23 +81,6 @@ const More = ({
         </a>
       </li>
     </ul>
-    {isAdministrator(request) ? (
-      <div class="row">
-        <LinkButton
-          href={linkOf('/ops/revoke', { kind: 'client', client: clientId })}
-          kind="danger"
-        >
-          Sign every user of it out
-        </LinkButton>
-        {lock === undefined ? (
-          <LinkButton href={linkOf('/ops/lock', { client: clientId })} kind="danger">
-            Lock this instance
-          </LinkButton>
-        ) : (
-          <LinkButton href={linkOf('/ops/locks/lift', { id: lock.id })}>Lift the lock</LinkButton>
-        )}
-      </div>
-    ) : null}
   </Panel>
 )
 

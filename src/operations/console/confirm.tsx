@@ -1,28 +1,26 @@
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Child } from 'hono/jsx'
 import { Problem } from '../../clients/problem.ts'
 import type { CaseAndComment } from '../../clients/with-audit.ts'
 import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
+import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { readAsset } from '../../pages/assets.ts'
+import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import type { Selector } from '../../protocol/revocation.ts'
+import { sha256 } from '../../runtime/compare.ts'
 import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { consolePage, Hidden, nothingHere, Panel } from './layout.tsx'
-import {
-  type ConsoleRequest,
-  isOperator,
-  linkOf,
-  type Mounted,
-  pageLink,
-  queried,
-} from './request.ts'
+import { type ConsoleRequest, type Mounted, pageLink, queried, signInAgain } from './request.ts'
 
 /**
- * The page that confirms an act. It shows what the act would change, and asks for a recent sign-in,
- * the case and a comment. Before an act that concerns many users, the reader also types a word. The
- * sign-in opens in another tab, so that the form keeps what was filled in.
+ * The page that confirms an act. It shows what the act would change, and asks for the case and a
+ * comment. Before an act that concerns many users, the reader also types a word. Without a recent
+ * sign-in it has no form: the reader signs in first, so that an attacker at an unattended console
+ * cannot act, and returns to the same page.
  */
 
 const AGAIN = readAsset(import.meta.url, './again.js')
@@ -68,11 +66,13 @@ export interface Asked {
  */
 export async function confirmed(
   request: ConsoleRequest,
-  { source, sent }: Asked,
+  asked: Asked,
   act: Act,
 ): Promise<Response> {
+  const { sent } = asked
   const problem = sent && problemOf(request, sent, act)
-  if (sent === undefined || problem !== undefined) return confirmPage(request, act, source, problem)
+  if (sent === undefined || problem !== undefined) return confirmPage(request, act, asked, problem)
+  deleteCookie(request.c, DRAFT, ATTRIBUTES)
   const result = await act.carryOut(caseAndCommentIn(sent))
   return typeof result === 'string' ? request.c.redirect(result, 303) : result
 }
@@ -80,16 +80,10 @@ export async function confirmed(
 async function confirmPage(
   request: ConsoleRequest,
   act: Act,
-  source: URLSearchParams,
+  asked: Asked,
   problem: string | undefined,
 ): Promise<Response> {
   const { facts, notices, after, more } = await act.show()
-  const mustSignIn = !isFresh(request.viewer.session, request.now)
-  const members = new URLSearchParams(source)
-  for (const [name, value = ''] of Object.entries(act.fields)) members.set(name, value)
-  const advice = mustSignIn
-    ? await withoutMicrosoft(request.deps, request.checks, { path: act.action, members })
-    : undefined
   return consolePage(
     request,
     { title: act.title, at: act.at, status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -98,24 +92,123 @@ async function confirmPage(
       {notices}
       <Facts items={facts} />
       {after}
-      {mustSignIn ? <SignInAgain request={request} advice={advice} /> : null}
-      <form class="stack" method="post" action={pageLink(request, act.action)}>
-        <Hidden request={request} fields={act.fields} />
-        {more}
-        <CaseAndCommentFields
-          entered={problem === undefined ? {} : caseAndCommentIn(source)}
-          reason={act.reason}
-        />
-        {act.typed === undefined ? null : <TypedWord {...act.typed} />}
-        <div class="row">
-          <Button kind="danger">{act.button}</Button>
-          <LinkButton kind="quiet" href={act.back.href}>
-            {act.back.label ?? 'Back'}
-          </LinkButton>
-        </div>
-      </form>
+      {isFresh(request.viewer.session, request.now) ? (
+        <ActForm request={request} act={act} asked={asked}>
+          {more}
+        </ActForm>
+      ) : (
+        await signInFirst(request, act, asked)
+      )}
     </Panel>,
   )
+}
+
+const Back = ({ back: { href, label = 'Back' } }: Pick<Act, 'back'>) => (
+  <LinkButton kind="quiet" href={href}>
+    {label}
+  </LinkButton>
+)
+
+function ActForm({
+  request,
+  act,
+  asked,
+  children,
+}: {
+  request: ConsoleRequest
+  act: Act
+  asked: Asked
+  children: Child
+}) {
+  const entered = asked.sent ?? draftOf(request, act, asked)
+  return (
+    <form class="stack" method="post" action={pageLink(request, act.action)}>
+      <p class="soft">Nothing was done yet. Check, then press “{act.button}”.</p>
+      <Hidden request={request} fields={act.fields} />
+      {children}
+      <CaseAndCommentFields entered={caseAndCommentIn(entered)} reason={act.reason} />
+      {act.typed === undefined ? null : (
+        <TypedWord {...act.typed} value={entered.get(NAME) ?? undefined} />
+      )}
+      <div class="row">
+        <Button kind="danger">{act.button}</Button>
+        <Back back={act.back} />
+      </div>
+    </form>
+  )
+}
+
+/** Leads to a recent sign-in, which returns to this page with what a form held. */
+async function signInFirst(request: ConsoleRequest, act: Act, asked: Asked): Promise<Child> {
+  const lost = asked.sent && keepDraft(request, act, asked.sent)
+  const members = queryOf(asked)
+  for (const [name, value = ''] of Object.entries(act.fields)) members.set(name, value)
+  const advice = await withoutMicrosoft(request.deps, request.checks, { path: act.action, members })
+  const [first = '', ...rest] = act.button
+  return (
+    <>
+      <Notice
+        kind="warn"
+        title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
+      >
+        <p>Nothing was done yet. After the sign-in you come back to this page, and decide there.</p>
+        {lost === undefined ? null : (
+          <p>Your comment is too long to be kept. Copy it, and enter it again: {lost}</p>
+        )}
+        {advice === undefined ? null : <p>{advice}</p>}
+      </Notice>
+      <div class="row">
+        <LinkButton
+          kind="danger"
+          href={signInAgain(request, pageLink(request, act.action), queryOf(asked))}
+        >
+          Sign in again, then {first.toLowerCase() + rest.join('')}
+        </LinkButton>
+        <Back back={act.back} />
+      </div>
+    </>
+  )
+}
+
+const DRAFT = '__Host-cmb_draft'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+const DRAFT_SECONDS = 600
+/** A browser keeps no cookie above 4096 bytes, its name and attributes included. */
+const LONGEST_DRAFT = 3900
+const draftPlace = ({ viewer }: ConsoleRequest): string => `console/draft ${viewer.caller.actor.id}`
+
+/** Returns the query of the page, which names the object of the act and never the reader's words. */
+const queryOf = ({ source }: Asked): URLSearchParams =>
+  new URLSearchParams(
+    [...source].filter(([name, value]) => value !== '' && ![CSRF_FIELD, ...WORDS].includes(name)),
+  )
+const pageHash = (act: Act, asked: Asked): string =>
+  sha256(`${act.action}?${queryOf(asked).toString()}`)
+
+/**
+ * Keeps what the reader has entered, sealed in the browser, until the sign-in.
+ * @returns the comment, if it is too long to be kept
+ */
+function keepDraft(request: ConsoleRequest, act: Act, sent: URLSearchParams): string | undefined {
+  const { deps, c, now } = request
+  const words = WORDS.map((name): [string, string] => [name, sent.get(name) ?? ''])
+  const page = pageHash(act, { source: sent })
+  const sealed = (entered: [string, string][]): string =>
+    sealUntil(deps.sealer, draftPlace(request), { page, entered }, now + DRAFT_SECONDS)
+  const whole = sealed(words)
+  const isKept = whole.length <= LONGEST_DRAFT
+  const kept = isKept ? whole : sealed(words.filter(([name]) => name !== 'comment'))
+  setCookie(c, DRAFT, kept, { ...ATTRIBUTES, maxAge: DRAFT_SECONDS })
+  return isKept ? undefined : (sent.get('comment') ?? undefined)
+}
+
+/** Returns what the reader had entered on this page before the sign-in. */
+function draftOf(request: ConsoleRequest, act: Act, asked: Asked): URLSearchParams {
+  const { deps, c, now } = request
+  const draft = openUntil(deps.sealer, draftPlace(request), getCookie(c, DRAFT), now) as
+    | { page: string; entered: [string, string][] }
+    | undefined
+  return new URLSearchParams(draft?.page === pageHash(act, asked) ? draft.entered : [])
 }
 
 /**
@@ -161,39 +254,7 @@ function problemOf(
   return reason !== undefined && comment === '' ? 'Nothing was done: give a reason.' : undefined
 }
 
-/**
- * Asks for a recent sign-in, so that an attacker at an unattended console cannot act. The sign-in
- * opens in another tab, so that the form keeps what was filled in.
- */
-const SignInAgain = ({
-  request,
-  advice,
-}: {
-  request: ConsoleRequest
-  advice: Child | undefined
-}) => (
-  <Notice
-    kind="warn"
-    title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
-  >
-    {advice === undefined ? null : <p>{advice}</p>}
-    <p>
-      <a
-        href={linkOf(isOperator(request) ? '/ops/sign-in' : '/signin/start', {
-          return_to: pageLink(request, '/fresh'),
-          fresh: 'yes',
-        })}
-        target="_blank"
-        rel="noopener"
-      >
-        Sign in again (in a new tab)
-      </a>
-      , then come back here and go on. What you filled in stays.
-    </p>
-  </Notice>
-)
-
-/** The page on which the sign-in in the other tab ends. */
+/** The page on which a sign-in for a form of /setup ends, which is open in another tab. */
 export const freshPage = (request: ConsoleRequest): Response =>
   consolePage(
     request,
@@ -255,14 +316,17 @@ export async function typedFor(
 
 /** The name of the form field for the word that the reader types before signing many users out. */
 const NAME = 'typed'
+/** The fields of the form that hold what the reader enters. They are never in an address. */
+const WORDS = ['case_reference', 'comment', NAME]
 interface TypedProps {
   word: string
   /** Text that follows the word in the label. */
   meaning?: string
 }
-const TypedWord = ({ word, meaning = '' }: TypedProps) => (
+const TypedWord = ({ word, meaning = '', value }: TypedProps & { value: string | undefined }) => (
   <TextField
     name={NAME}
+    value={value}
     label={
       <>
         Type <code>{word}</code>

@@ -61,7 +61,7 @@ const ROUTES: readonly Mounted[] = [
   ...tenantsRoutes,
   ...userRoutes,
   ...usersRoutes,
-  { path: '/fresh', tenant: true, page: freshPage },
+  { path: '/fresh', page: freshPage },
   { path: '/webhooks', page: webhooksPage },
   { path: '/microsoft/redrive', form: redriveFailed },
 ]

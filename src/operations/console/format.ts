@@ -1,4 +1,4 @@
-import type { Delivery, Lock, Session } from '../../../db/types.ts'
+import type { Delivery, Lock, Session, Subject } from '../../../db/types.ts'
 import { isNoClient } from '../acts/instances.ts'
 import { actorName, tenantName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
@@ -28,6 +28,19 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
 
 export const stateTitle = (state: Delivery['state']): string =>
   STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
+
+export const calledBy = ({ name, username }: Pick<Subject, 'name' | 'username'>): string =>
+  name ?? username ?? 'this user'
+
+/** The names of the acts that end sessions: of the links that lead there, and of the buttons. */
+export const END_SESSION = 'End this session'
+export const EVERYONE = 'Sign everyone out'
+export const EVERYONE_THERE = 'Sign everyone out of this instance'
+export const EVERYONE_OF_TENANT = 'Sign everyone of this tenant out'
+export const everywhere = (user: Pick<Subject, 'name' | 'username'>): string =>
+  `Sign ${calledBy(user)} out everywhere`
+export const onlyAt = (deps: Pick<Deps, 'clients'>, clientId: string): string =>
+  `Sign out of ${nameOf(deps, clientId)} only`
 
 export const whoIs = ({ user }: Pick<Session, 'user'>): string => userName(user)
 

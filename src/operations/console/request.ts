@@ -79,3 +79,15 @@ export const queried = ({ c }: Pick<ConsoleRequest, 'c'>): URLSearchParams =>
 /** Returns a parameter of the query without white space around it, or undefined if it is empty. */
 export const asked = ({ c }: Pick<ConsoleRequest, 'c'>, name: string): string | undefined =>
   c.req.query(name)?.trim().slice(0, 200) || undefined
+
+/**
+ * Returns the address that asks for a fresh sign-in and returns to a page of the console. Both
+ * sign-ins admit no `+` in that page's address.
+ */
+export function signInAgain(request: Viewing, path: string, query: URLSearchParams): string {
+  const text = query.toString().replaceAll('+', '%20')
+  return linkOf(isOperator(request) ? '/ops/sign-in' : '/signin/start', {
+    return_to: text === '' ? path : `${path}?${text}`,
+    fresh: 'yes',
+  })
+}

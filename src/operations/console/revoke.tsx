@@ -1,4 +1,4 @@
-import type { LoggedRevocation, RevocationPreview } from '../../../db/types.ts'
+import type { LoggedRevocation, RevocationPreview, Session } from '../../../db/types.ts'
 import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { HiddenFields, Notice } from '../../pages/components.tsx'
@@ -6,10 +6,30 @@ import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
-import { covered, howMany, plural, whoIs } from './format.ts'
+import {
+  covered,
+  END_SESSION,
+  EVERYONE,
+  EVERYONE_OF_TENANT,
+  EVERYONE_THERE,
+  everywhere,
+  howMany,
+  onlyAt,
+  plural,
+  whoIs,
+} from './format.ts'
 import { listOf } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
-import { type ConsoleRequest, isOperator, type Mounted, pageLink, userLink } from './request.ts'
+import {
+  clientLink,
+  type ConsoleRequest,
+  isOperator,
+  type Mounted,
+  pageLink,
+  sessionLink,
+  userLink,
+} from './request.ts'
+import { sessionFacts } from './sessions.tsx'
 import { pickedIn } from './users.tsx'
 
 /**
@@ -109,18 +129,15 @@ async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Resp
   const { kind, value, client, users } = draft
   return confirmed(request, asked, {
     title: 'Check before you revoke',
-    at: kind === 'subject' || kind === 'users' ? '/users' : '/sessions',
+    at: AT[kind],
     action: '/revoke',
     fields: { kind, value, client, seen: source.get('seen') ?? '' },
     typed:
       selectors.length > 1
         ? { word: String(selectors.length), meaning: ', the number of users,' }
         : await typedFor(deps, selectors[0]),
-    button: 'Revoke now',
-    back:
-      kind === 'users'
-        ? { href: `/ops/users?${userQuery(users)}`, label: 'Change' }
-        : { href: kind === 'subject' ? userLink(request, value) : pageLink(request, '/sessions') },
+    button: await actName(request, selectors),
+    back: await backOf(request, draft),
     show: async () => ({
       ...(await preview(request, selectors)),
       more: users.map((user) => <HiddenFields fields={{ user }} />),
@@ -150,6 +167,57 @@ async function withSeen(request: ConsoleRequest, source: URLSearchParams): Promi
   return request.c.redirect(`${pageLink(request, '/revoke')}?${source.toString()}`, 303)
 }
 
+/** The section of the console to which a revocation belongs. */
+const AT = {
+  session: '/users',
+  grant: '/users',
+  subject: '/users',
+  users: '/users',
+  everything: '/users',
+  client: '/clients',
+  tenant: '/tenants',
+} as const
+
+/** Returns the name of the act, which the link to this page has too. */
+async function actName({ deps }: ConsoleRequest, selectors: readonly Selector[]): Promise<string> {
+  const [only] = selectors
+  if (only === undefined || selectors.length > 1)
+    return `Sign these ${selectors.length} users out everywhere`
+  switch (only.kind) {
+    case 'session':
+      return END_SESSION
+    case 'grant':
+      return onlyAt(deps, only.clientId)
+    case 'subject':
+      return everywhere((await deps.store.findSubject(only.sub)) ?? {})
+    case 'client':
+      return EVERYONE_THERE
+    case 'tenant':
+      return EVERYONE_OF_TENANT
+    case 'everything':
+      return EVERYONE
+  }
+}
+
+/** Returns the link to the page of what would be signed out. */
+async function backOf(request: ConsoleRequest, { kind, value, client, users }: Draft) {
+  if (kind === 'users') return { href: `/ops/users?${userQuery(users)}`, label: 'Change' }
+  if (kind === 'subject') return { href: userLink(request, value) }
+  if (kind === 'client') return { href: clientLink(client) }
+  const found = await sessionOf(request, value)
+  return {
+    href:
+      found === undefined
+        ? pageLink(request, AT[kind])
+        : sessionLink(request, found.sub, found.sid),
+  }
+}
+
+async function sessionOf({ deps, now }: ConsoleRequest, sid: string): Promise<Session | undefined> {
+  const found = await deps.store.statusBySid(sid, now)
+  return found.state === 'unknown' ? undefined : found.session
+}
+
 const userQuery = (subs: readonly string[]): string =>
   new URLSearchParams(subs.map((sub): [string, string] => ['user', sub])).toString()
 
@@ -159,6 +227,8 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
   const [only] = selectors.length === 1 ? selectors : []
   const subjects = selectors.filter((one) => one.kind === 'subject')
   const isOfInstance = only?.kind === 'client' || only?.kind === 'grant'
+  const session =
+    only !== undefined && 'sid' in only ? await sessionOf(request, only.sid) : undefined
   const end =
     only === undefined
       ? await deps.store.previewRevocation(subjects, now)
@@ -175,6 +245,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
           ? `Everything of ${plural(selectors.length, 'user')}`
           : await covered(deps, only),
       ],
+      ...(session === undefined ? [] : await sessionFacts(request, session)),
       [
         isOfInstance ? 'Would be signed out there' : 'Would end',
         howMany(isOperator(request) ? end : { ...end, otherSubjects: [] }),

@@ -1,7 +1,9 @@
-import type { Child } from 'hono/jsx'
 import type { Participant, Session, SessionPlace, SessionStatus } from '../../../db/types.ts'
 import { readSessionCursor, sessionCursor, sessionsBy } from '../acts/search.ts'
-import { instances, nameOf, plural, whoIs } from './format.ts'
+import { Notice } from '../../pages/components.tsx'
+import { isFresh } from '../../clients/session/lifetimes.ts'
+import { networkOf } from '../../runtime/remote-address.ts'
+import { END_SESSION, instances, nameOf, plural, whoIs } from './format.ts'
 import { when } from '../times.ts'
 import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
@@ -9,9 +11,11 @@ import {
   type ConsoleRequest,
   isAdministrator,
   isOperator,
-  mayAct,
   type Mounted,
   pageLink,
+  queried,
+  sessionLink,
+  signInAgain,
   tidOf,
   userLink,
 } from './request.ts'
@@ -24,28 +28,75 @@ export type Found = { session: Session; participants: Participant[] }
 export const SessionState = ({ state }: { state: SessionStatus['state'] }) =>
   state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
+/**
+ * Returns the first part of the address from which a session was opened, as its user sees it: for
+ * five minutes after the reader's own fresh sign-in, while the history has it.
+ */
+async function networkIn(
+  { deps, viewer, now }: ConsoleRequest,
+  session: Session,
+): Promise<string | undefined> {
+  if (!isFresh(viewer.session, now)) return undefined
+  const address = await deps.store.signInAddress(session)
+  return address === undefined ? undefined : networkOf(address)
+}
+
+/** Returns what tells a session from the other sessions of its user. */
+export async function sessionFacts(request: ConsoleRequest, session: Session) {
+  const nowMs = request.deps.clock.nowMs()
+  return [
+    ['Device', session.device],
+    ['Network', await networkIn(request, session)],
+    ['Signed in', when(session.openedAt * 1000, nowMs)],
+    ['Last used', when(session.lastActiveAt * 1000, nowMs)],
+    ['Session ID', <code>{session.sid}</code>],
+  ] as const
+}
+
+/** Says that networks are hidden, unless they are shown or no address is stored. */
+export const NetworksHidden = ({ request }: { request: ConsoleRequest }) =>
+  isFresh(request.viewer.session, request.now) ||
+  request.deps.config.retention.addressDays === 0 ? null : (
+    <Notice title="The network of each sign-in is hidden.">
+      <a href={signInAgain(request, request.c.req.path, queried(request))}>Sign in again</a>, and it
+      is shown for five minutes.
+    </Notice>
+  )
+
 /** The columns of live sessions, which the page of a user shows too. */
-export const sessionColumns = (
-  request: ConsoleRequest,
-  instance: (one: { session: Session; clientId: string }) => Child = ({ clientId }) =>
-    nameOf(request.deps, clientId),
-): Columns<Found> => [
-  ['Device', ({ session }) => session.device],
+export const sessionColumns = (request: ConsoleRequest): Columns<Found> => [
+  [
+    'Device',
+    ({ session }) => <a href={sessionLink(request, session.sub, session.sid)}>{session.device}</a>,
+    ({ session }) => session.device,
+  ],
+  isFresh(request.viewer.session, request.now) && [
+    'Network',
+    async ({ session }) => (await networkIn(request, session)) ?? '',
+    false,
+  ],
   timeColumn(request, 'Signed in', ({ session }) => ms(session.openedAt)),
   timeColumn(request, 'Last used', ({ session }) => ms(session.lastActiveAt)),
   timeColumn(request, 'Ends', ({ session }) => ms(session.absoluteAt)),
   [
     'Instances',
     // An empty text makes a narrow screen leave the line out.
-    ({ session, participants }) =>
+    ({ participants }) =>
       participants.length === 0
         ? ''
-        : participants.map(({ clientId }) => <div>{instance({ session, clientId })}</div>),
+        : participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
     ({ participants }) => participants.map(({ clientId }) => clientId).join(' '),
   ],
   isAdministrator(request) && [
-    'Revoke',
-    ({ session }) => <RevokeSession request={request} session={session} />,
+    'Act',
+    ({ session }) => (
+      <a
+        href={pageLink(request, '/revoke', { kind: 'session', value: session.sid })}
+        aria-label={`${END_SESSION}: ${whoIs(session)}, ${session.device}`}
+      >
+        {END_SESSION}
+      </a>
+    ),
     false,
   ],
 ]
@@ -64,16 +115,12 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
   columns: (request) => [
     ['User', ({ session }) => <User request={request} session={session} />, userText],
     ...sessionColumns(request),
-    mayAct(request) && [
-      'The user',
-      ({ session }) => <OfUser request={request} session={session} />,
-      false,
-    ],
     ['Session ID', undefined, ({ session }) => session.sid],
     ['ID (sub)', undefined, ({ session }) => session.sub],
     ['Object ID', undefined, ({ session }) => session.user.oid],
   ],
   none: 'No live session matches.',
+  above: (request) => <NetworksHidden request={request} />,
   heading: (_, shown, whole) =>
     whole ? plural(shown.length, 'live session') : 'Live sessions, newest first',
   read:
@@ -95,49 +142,12 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
     `sessions that began ${when(openedAt * 1000, deps.clock.nowMs())}`,
 })
 
-interface Row {
-  request: ConsoleRequest
-  session: Session
-}
 const userText = ({ session }: Found): string => whoIs(session)
-const User = ({ request, session }: Row) => (
+const User = ({ request, session }: { request: ConsoleRequest; session: Session }) => (
   <>
     <strong>
       <a href={userLink(request, session.sub)}>{session.user.name ?? session.user.oid}</a>
     </strong>
     <div class="small soft">{session.user.username}</div>
-  </>
-)
-
-const RevokeSession = ({ request, session }: Row) => (
-  <a
-    href={pageLink(request, '/revoke', { kind: 'session', value: session.sid })}
-    aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}
-  >
-    Revoke
-  </a>
-)
-
-/** Links that sign the whole user out everywhere, and lock them. */
-const OfUser = ({ request, session }: Row) => (
-  <>
-    {isAdministrator(request) ? (
-      <div>
-        <a
-          href={pageLink(request, '/revoke', { kind: 'subject', value: session.sub })}
-          aria-label={`Revoke the user ${whoIs(session)}, everywhere`}
-        >
-          Revoke
-        </a>
-      </div>
-    ) : null}
-    <div>
-      <a
-        href={pageLink(request, '/lock', { user: session.sub })}
-        aria-label={`Lock the user ${whoIs(session)}`}
-      >
-        Lock
-      </a>
-    </div>
   </>
 )

@@ -42,7 +42,7 @@ interface Pending {
 }
 
 export const ownPath = (value: string | undefined): string =>
-  value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops'
+  value !== undefined && value.length < 2000 && OWN.test(value) ? value : '/ops'
 
 /**
  * Redirects to the broker's authorization endpoint.

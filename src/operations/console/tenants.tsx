@@ -1,6 +1,6 @@
 import type { Lock, Tenant } from '../../../db/types.ts'
 import { consolePage, Panel } from './layout.tsx'
-import { lockWords } from './format.ts'
+import { EVERYONE, lockWords } from './format.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
@@ -53,7 +53,7 @@ async function tenantsPage(request: ConsoleRequest): Promise<Response> {
 
 function Acts({ tenant: { tid, name = tid, lock } }: { tenant: Row }) {
   const acts = [
-    ['Sign everyone out', linkOf('/ops/revoke', { kind: 'tenant', value: tid })],
+    [EVERYONE, linkOf('/ops/revoke', { kind: 'tenant', value: tid })],
     lock === undefined
       ? ['Lock', linkOf('/ops/lock', { tenant: tid })]
       : ['Lift the lock', linkOf('/ops/locks/lift', { id: lock.id })],

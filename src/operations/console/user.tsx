@@ -5,13 +5,29 @@ import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
-import { isReason, lockWords, mayRead, nameOf, whoIs } from './format.ts'
+import {
+  calledBy,
+  END_SESSION,
+  everywhere,
+  isReason,
+  lockWords,
+  mayRead,
+  nameOf,
+  onlyAt,
+  whoIs,
+} from './format.ts'
 import { when } from '../times.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import { EVENT, REASON } from './texts/reasons.ts'
-import { type Found, sessionColumns, SessionState } from './sessions.tsx'
+import {
+  type Found,
+  NetworksHidden,
+  sessionColumns,
+  sessionFacts,
+  SessionState,
+} from './sessions.tsx'
 import {
   asked,
   type ConsoleRequest,
@@ -65,7 +81,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
     <>
       <Live id="state">
         {await lockNotice(request, locks)}
-        {looked?.session.sub === sub ? <OneSession request={request} {...looked} /> : null}
+        {looked?.session.sub === sub ? await oneSession(request, looked) : null}
       </Live>
       <Who
         request={request}
@@ -73,6 +89,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
         tenant={await tenantName(deps, tid)}
         isLocked={locks.some(({ lifted }) => lifted === undefined)}
       />
+      <NetworksHidden request={request} />
       <Live id="sessions">{await sessionsPanel(request, live)}</Live>
       {locks.length === 0 ? null : (
         <Panel title="Locks">{await lockList(request, 'Locks of this user', locks)}</Panel>
@@ -81,8 +98,6 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
     </>,
   )
 }
-
-const calledBy = ({ name, username }: Subject): string => name ?? username ?? 'this user'
 
 const Who = ({
   request,
@@ -114,7 +129,7 @@ const Who = ({
           href={pageLink(request, '/revoke', { kind: 'subject', value: user.sub })}
           kind="danger"
         >
-          Sign {calledBy(user)} out everywhere
+          {everywhere(user)}
         </LinkButton>
       ) : null}
       {mayAct(request) && !isLocked ? (
@@ -144,27 +159,22 @@ async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Prom
   )
 }
 
-/** The session that a search led to, live or ended. */
-function OneSession({
-  request,
-  session,
-  state,
-}: {
-  request: ConsoleRequest
-  session: Session
-  state: SessionStatus['state']
-}) {
-  const nowMs = request.deps.clock.nowMs()
-  const { ended } = session
+/** Renders one session, live or ended, with the acts that end it or one instance's part of it. */
+async function oneSession(
+  request: ConsoleRequest,
+  { session, state }: { session: Session; state: SessionStatus['state'] },
+): Promise<Child> {
+  const { deps } = request
+  const nowMs = deps.clock.nowMs()
+  const { sid, ended } = session
+  const participants = await deps.store.participants(sid)
+  const mayEnd = isAdministrator(request) && state !== 'ended'
   return (
-    <Panel title="The session you searched for">
+    <Panel title="This session">
       <Facts
         items={[
-          ['Session', <code>{session.sid}</code>],
           ['State', <SessionState state={state} />],
-          ['Device', session.device],
-          ['Signed in', when(session.openedAt * 1000, nowMs)],
-          ['Last used', when(session.lastActiveAt * 1000, nowMs)],
+          ...(await sessionFacts(request, session)),
           ['Ended', ended === undefined ? undefined : when(ended.at * 1000, nowMs)],
           ['Why', ended === undefined ? undefined : REASON[ended.reason]],
           [
@@ -174,6 +184,26 @@ function OneSession({
           ],
         ]}
       />
+      {mayEnd ? (
+        <div class="row">
+          <LinkButton
+            href={pageLink(request, '/revoke', { kind: 'session', value: sid })}
+            kind="danger"
+          >
+            {END_SESSION}
+          </LinkButton>
+          {isOperator(request)
+            ? participants.map(({ clientId: client }) => (
+                <LinkButton
+                  href={linkOf('/ops/revoke', { kind: 'grant', value: sid, client })}
+                  kind="quiet"
+                >
+                  {onlyAt(deps, client)}
+                </LinkButton>
+              ))
+            : null}
+        </div>
+      ) : null}
     </Panel>
   )
 }
@@ -183,7 +213,7 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
     {await listOf<Found>(request, {
       label: 'Live sessions',
       columns: [
-        ...sessionColumns(request, (one) => <Instance request={request} {...one} />),
+        ...sessionColumns(request),
         ['Session', ({ session }) => <code>{session.sid}</code>],
       ],
       entries: live,
@@ -191,32 +221,6 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
     })}
   </Panel>
 )
-
-/** One instance of a session. Administrators of the operators' tenant can revoke it alone. */
-const Instance = ({
-  request,
-  session: { sid, device },
-  clientId,
-}: {
-  request: ConsoleRequest
-  session: Session
-  clientId: string
-}) => {
-  const name = nameOf(request.deps, clientId)
-  return (
-    <>
-      {name}{' '}
-      {isAdministrator(request) && isOperator(request) ? (
-        <a
-          href={linkOf('/ops/revoke', { kind: 'grant', value: sid, client: clientId })}
-          aria-label={`Revoke ${name} in the session on ${device}`}
-        >
-          Revoke
-        </a>
-      ) : null}
-    </>
-  )
-}
 
 const happened = ({ kind, clientId }: SecurityEvent): string =>
   kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : EVENT[kind]

@@ -3,7 +3,7 @@ import { tenantName } from '../acts/names.ts'
 import { firstUsers } from '../acts/revocations.ts'
 import { LinkButton } from '../../pages/components.tsx'
 import { Panel } from './layout.tsx'
-import { whoIs } from './format.ts'
+import { EVERYONE, whoIs } from './format.ts'
 import { type Columns, FILTER, listRoutes, ms, timeColumn } from './list.tsx'
 import {
   asked,
@@ -129,7 +129,7 @@ const Together = ({ request }: { request: ConsoleRequest }) => (
         Sign out those picked
       </button>
       <LinkButton kind="quiet" href={pageLink(request, '/revoke', { kind: 'everything' })}>
-        Sign out everyone
+        {EVERYONE}
       </LinkButton>
     </div>
   </Panel>

@@ -4,6 +4,7 @@ import { isFresh } from '../../clients/session/lifetimes.ts'
 import { Notice } from '../../pages/components.tsx'
 import type { Deps } from '../deps.ts'
 import type { PageRequest } from '../page-request.ts'
+import { networkOf } from '../../runtime/remote-address.ts'
 
 /** Addresses of sign-ins, which a user sees for a short time after a fresh sign-in. */
 
@@ -32,13 +33,6 @@ export const Addresses = ({
       </p>
     </Notice>
   )
-
-/** Returns the first part of an address, IPv4 /24 or IPv6 /48. */
-function networkOf(address: string): string {
-  const v4 = /(\d+\.\d+\.\d+)\.\d+$/.exec(address)?.[1]
-  const groups = [...(address.split('::')[0] ?? '').split(':').filter(Boolean), '0', '0', '0']
-  return v4 === undefined ? `${groups.slice(0, 3).join(':')}:*` : `${v4}.*`
-}
 
 /**
  * Returns a function that says in plain words whether an address is in the reader's network, and

@@ -10,16 +10,17 @@ import type { Visitor } from './visitor.ts'
 /** Sign-in for the broker's own pages, without a client or a code. */
 
 /**
- * Paths of the broker that no browser can read as another host: no `//`, backslash, dots or query.
+ * Paths of the broker that no browser can read as another host: no `//`, backslash or dots. Pages
+ * of a tenant's console have a query.
  */
-const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/fresh)?)?$/
+const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/[\w-]+)*(?:\?[\w=&%.~-]{0,1000})?)?$/
 
 function readReturnTo(source: URLSearchParams): string {
   const [returnTo, another] = source.getAll('return_to')
   if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
     throw new OAuthError(
       'invalid_request',
-      'The return_to must be /, /account, a page below /account, or /tenant.',
+      'The return_to must be /, /account, a page below /account, or a page of /tenant.',
     )
   return returnTo
 }
