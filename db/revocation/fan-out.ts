@@ -13,6 +13,7 @@ import {
 import { addUncounted } from '../outbox/add.ts'
 import { applyCountChanges, type Move } from '../outbox/counts.ts'
 import { covers } from '../rows/covers.ts'
+import { recordEnd } from '../rows/history.ts'
 import { lockSession } from '../rows/session.ts'
 import { participants, revocations, sessions } from '../schema.ts'
 import type { DeliveryRef } from '../types.ts'
@@ -136,7 +137,8 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
 }
 
 /**
- * Locks the session, and ends it where its user is revoked. The row must be checked again, because
+ * Locks the session, and ends it, or records in its user's history that one client's part of it
+ * has ended. The row must be checked again, because
  * it was read before the lock.
  * @returns false where another act has already ended it
  */
@@ -144,10 +146,12 @@ function* take(
   { seq, kind, clientId, at, reason, actorKind, actorId }: Pending,
   sid: string,
 ): Act<boolean> {
-  if (kind !== 'client')
-    return yield* endSession(sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
+  const end = { seq, at, reason, actor: { kind: actorKind, id: actorId } }
+  if (kind !== 'client' || clientId === null) return yield* endSession(sid, end)
   yield* lockSession(sid)
-  return (yield* participation.get({ sid, clientId: clientId ?? '' })) !== undefined
+  if ((yield* participation.get({ sid, clientId })) === undefined) return false
+  yield* recordEnd({ sid, clientId, ...end })
+  return true
 }
 
 /** Writes the next sessions of one revocation, up to about `limit` deliveries. */

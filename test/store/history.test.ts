@@ -111,6 +111,21 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     expect((await all(b, sub)).filter(({ kind }) => kind === 'ended')).toHaveLength(2)
   })
 
+  test('has the end of one app’s part by a revocation of that app for each of its users, once', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const [alice, bob] = [await signInFrom(b, 'alice'), await signInFrom(b, 'bob')]
+    await b.exchange(alice.session.sid, 'sydney')
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    await b.exchange(bob.session.sid, 'sydney')
+    await b.fanOutAll(1)
+    expect(await all(b, alice.session.sub)).toMatchObject([
+      { kind: 'ended', clientId: 'sydney', why: 'administrator', seq: 1, at: b.now },
+      { kind: 'signed_in' },
+    ])
+    expect(await all(b, bob.session.sub)).toMatchObject([{ kind: 'signed_in' }])
+  })
+
   test('has an end by time with its reason, the replaced session of the former user of a browser, and the end of one grant', async () => {
     const b = await open()
     await b.client('sydney')
