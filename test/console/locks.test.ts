@@ -20,9 +20,13 @@ describe('/ops/locks', () => {
     const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
     const user = await olga.press(sessionsPage, 'Ulla')
     expect(user.link('Lock Ulla')).toContain(`/ops/lock?user=${sub}`)
-    const check = await olga.get(`/ops/lock?${new URLSearchParams({ user: sub, hours: '24' })}`)
+    const check = await olga.press(user, 'Lock Ulla')
     expect(check.html).toContain('Lock now')
-    expect(check.html).not.toContain('Until an administrator lifts it')
+    const tomorrow = '24 hours, until 25 Nov 2026 09:00:00\u00a0UTC'
+    expect(check.html).toContain('1 hour, until 10:00:00\u00a0UTC')
+    expect(check.html).toContain(`<option value="24" selected="">${tomorrow}`)
+    expect(check.text).toContain('While it lasts The user cannot sign in.')
+    expect(check.html).not.toMatch(/Until an administrator lifts it|until the lock is lifted/)
     const locked = await olga.submitTo(check, '/ops/lock', {
       case_reference: 'INC-9',
       comment: 'phone lost',
@@ -34,7 +38,7 @@ describe('/ops/locks', () => {
     )
     expect((await olga.get('/ops')).text).toMatch(/Locked What.*Ulla.*Olga Operator.*INC-9/)
     expect((await olga.get(`/ops/users/${sub}`)).text).toMatch(
-      /This user is locked\. By: Olga Operator\. Case: INC-9\. Until: /,
+      /This user is locked\. By: Olga Operator\. Case: INC-9\. Until: 25 Nov 2026 09:00:00/,
     )
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     expect((await olga.get(`/ops/locks/lift?id=${lock?.id}`)).status).toBe(403)
@@ -89,6 +93,7 @@ describe('/ops/locks', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.press(await adam.get('/ops/clients/sydney'), 'Lock this instance')
     expect(check.text).toMatch(/The instance Case Manager Sydney Ends now 1 session of 1 user/)
+    expect(check.html).toContain('<option value="open" selected="">Until an administrator lifts it')
     const said = { case_reference: 'INC-9', comment: 'its key leaked' }
     for (const typed of ['', 'melbourne']) {
       const wrong = await adam.submitTo(check, '/ops/lock', { ...said, typed })

@@ -184,6 +184,21 @@ describe('closing deliveries', () => {
     ])
   })
 
+  test('the page opens on the worst state that has deliveries, here or at one instance', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const opened = async (path = '/ops/deliveries') =>
+      new URL((await olga.get(path)).url).searchParams.get('state')
+    expect(await opened()).toBe('delivered')
+    await pendingOf(['Carol', 'Dave'])
+    expect(await opened()).toBe('pending')
+    const [{ id } = { id: '' }] = await rig.store.listDeliveries({ limit: 1 })
+    await attempted(rig, id, 'failed')
+    expect(await opened()).toBe('failed')
+    const other = await olga.get('/ops/deliveries?client=perth')
+    expect(other.url).toMatch(/state=delivered&client=perth$/)
+    expect((await olga.get('/ops/deliveries?state=pending')).text).toContain('Pending (1)')
+  })
+
   test('an operator has no form for it, and a request made by hand closes nothing; nor does an old sign-in', async () => {
     await pendingOf(['Carol'])
     const olga = await atConsole(rig, 'operator')

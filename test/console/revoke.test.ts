@@ -60,7 +60,7 @@ describe('revoking', () => {
     const back = await adam.get(check.url)
     expect([back.title, back.text]).toEqual([
       'This was revoked',
-      expect.stringContaining('1 Every user of Case Manager Sydney'),
+      expect.stringContaining('1 Every user, at Case Manager Sydney only'),
     ])
     expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
     const second = await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })
@@ -256,7 +256,7 @@ describe('revoking', () => {
       [
         '/ops/clients/sydney',
         'Sign everyone out of this instance',
-        'Every user of Case Manager Sydney',
+        'Every user, at Case Manager Sydney only',
       ],
       ['/ops/tenants', 'Sign everyone out', 'Every user of the tenant Contoso'],
       ['/ops/users', 'Sign everyone out', 'Every user, everywhere'],
@@ -283,7 +283,7 @@ describe('revoking', () => {
         client: 'sydney',
       }),
     )
-    expect(check.text).toContain('Every user of Case Manager Sydney')
+    expect(check.text).toContain('Every user, at Case Manager Sydney only')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
       const answer = await adam.submitTo(check, '/ops/revoke', { typed })

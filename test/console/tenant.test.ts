@@ -275,7 +275,7 @@ describe('in their own tenant', () => {
   test('an address that also names an instance locks the user, and speaks of no instance', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?client=sydney&user=${uma.sub}`)
-    expect(page.text).toContain('The user cannot sign in, until the lock is lifted.')
+    expect(page.text).toContain('The user cannot sign in.')
     expect([page.text.includes('instance gets'), page.html.includes('/ops/')]).toEqual([
       false,
       false,
@@ -288,7 +288,7 @@ describe('in their own tenant', () => {
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
-    expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain(
+    expect((await browser.submitTo(page, '/tenant/lock', { hours: 'open' })).text).toContain(
       'The user is locked and signed out.',
     )
     expect(await isLive(uma.sid)).toBe(false)

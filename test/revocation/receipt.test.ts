@@ -132,13 +132,14 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   ])
     expect(page).toContain(words)
 
-  const shown = '2 of 4 instances have confirmed, 1 stops by itself, 1 has no bound'
+  const shown =
+    '2 of 4 instances have confirmed, 1 stops by itself, 1 may still accept what was revoked'
   const operators = (await (await atConsole(rig, 'operator')).get('/ops/revocations/1')).text
   expect(operators).toMatch(
     new RegExp(
       [
-        `Receipt ${shown}\\. Instance State Accepts nothing after Guards confirmed`,
-        'Case Manager Darwin not confirmed, no bound none',
+        `Receipt: which instances have stopped One session of .*: ${shown}\\. Instance State Accepts nothing after Guards confirmed`,
+        'Case Manager Darwin not confirmed: may still accept what was revoked none',
         `Case Manager Melbourne stops by itself ${until.slice(11, 19)}\\sUTC 0 of 1`,
         'Case Manager Perth confirmed by its logout token 5 ms none',
         'Case Manager Sydney confirmed by its guards 0 ms 1 of 1',
@@ -149,7 +150,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const { out } = await type(['revocations', 'show', '1'])
   for (const words of [
     new RegExp(`receipt +${shown}`),
-    /darwin +not confirmed, no bound +- +none/,
+    /darwin +not confirmed: may still accept what was revoked +- +none/,
     new RegExp(`melbourne +stops by itself +${until} +0 of 1`),
     /perth +confirmed by its logout token +5 ms +none/,
     /sydney +confirmed by its guards +0 ms +1 of 1/,
@@ -188,8 +189,10 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     ],
   })
   const then = (await type(['revocations', 'show', '1'])).out
-  expect(then).toMatch(/2 of 4 instances have confirmed, 1 stopped by itself, 1 has no bound/)
-  expect(then).toMatch(/melbourne +stopped by itself: its lease ran out/)
+  expect(then).toMatch(
+    /2 of 4 instances have confirmed, 1 stopped by itself, 1 may still accept what was revoked/,
+  )
+  expect(then).toMatch(/melbourne +stopped by itself: a guard without news accepts nothing/)
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {

@@ -8,7 +8,7 @@ export type Receipt = z.output<typeof receipt>
 const BY = {
   report: 'confirmed by its guards',
   logout_token: 'confirmed by its logout token',
-  lease: 'stopped by itself: its lease ran out',
+  lease: 'stopped by itself: a guard without news accepts nothing',
 }
 
 /** Returns the cells of a participant: what is claimed, the time of it, and the guards. */
@@ -17,14 +17,18 @@ export const claimWords = (
   { state, by, no_later_than_ms: at, guards }: Receipt['participants'][number],
   when: (atMs: number) => string,
 ): [claim: string, nothingAfter: string, guards: string] => [
-  by === null ? (state === 'bounded' ? 'stops by itself' : 'not confirmed, no bound') : BY[by],
+  by === null
+    ? state === 'bounded'
+      ? 'stops by itself'
+      : 'not confirmed: may still accept what was revoked'
+    : BY[by],
   at === null ? '' : by === null || by === 'lease' ? when(at) : `${Math.max(0, at - from)} ms`,
   guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
 ]
 
 /**
  * Returns for example "2 of 5 instances have confirmed, 1 stopped by itself, 1 stops by itself, 1
- * has no bound".
+ * may still accept what was revoked".
  */
 export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt): string {
   const of = (wanted: string): number =>
@@ -37,7 +41,7 @@ export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt
     `${of('confirmed')} of ${all} ${all === 1 ? 'instance has' : 'instances have'} confirmed`,
     stopped > 0 ? `${stopped} stopped by ${stopped === 1 ? 'itself' : 'themselves'}` : '',
     bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops by itself' : 'stop by themselves'}` : '',
-    open > 0 ? `${open} ${open === 1 ? 'has' : 'have'} no bound` : '',
+    open > 0 ? `${open} may still accept what was revoked` : '',
     bounded + open === 0 ? `the last after ${last - from} ms` : '',
   ]
     .filter(Boolean)

@@ -31,23 +31,41 @@ const STATES: readonly DeliveryState[] = [
   'superseded',
   'closed',
 ]
-const stateOf = (request: ConsoleRequest): DeliveryState =>
-  STATES.find((one) => one === asked(request, 'state')) ?? 'failed'
+const askedState = (request: ConsoleRequest): DeliveryState | undefined =>
+  STATES.find((one) => one === asked(request, 'state'))
+const stateOf = (request: ConsoleRequest): DeliveryState => askedState(request) ?? 'failed'
+
+/** Counts the deliveries of the instance that the query names, or of all, by state. */
+async function countsOf(request: ConsoleRequest) {
+  const clientId = asked(request, 'client')
+  const counts = await request.deps.store.deliveryCounts()
+  const total = (state: DeliveryState): number =>
+    counts
+      .filter((one) => one.state === state && (clientId ?? one.clientId) === one.clientId)
+      .reduce((sum, one) => sum + one.count, 0)
+  return { counts, total }
+}
+
+/** Returns the address of the worst state that has deliveries, for a query without a state. */
+async function openedOn(request: ConsoleRequest): Promise<string | undefined> {
+  if (askedState(request) !== undefined) return undefined
+  const { total } = await countsOf(request)
+  const state = OPEN.find((one) => total(one) > 0) ?? 'delivered'
+  return linkOf('/ops/deliveries', { state, client: asked(request, 'client') })
+}
+
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
-/** The states that can be closed. */
-const OPEN: readonly DeliveryState[] = ['pending', ...FAILED]
+/** The states that can be closed, the worst first. */
+const OPEN: readonly DeliveryState[] = [...FAILED, 'pending']
 
 const deliveryList = listRoutes<Delivery, string, Delivery>({
   name: 'deliveries',
   title: 'Deliveries',
   live: true,
+  opensAt: openedOn,
   async fields(request) {
     const { deps } = request
-    const [counts, clientId] = [await deps.store.deliveryCounts(), asked(request, 'client')]
-    const total = (state: DeliveryState): number =>
-      counts
-        .filter((one) => one.state === state && (clientId ?? one.clientId) === one.clientId)
-        .reduce((sum, one) => sum + one.count, 0)
+    const { counts, total } = await countsOf(request)
     const registered = deps.clients.list().filter(({ source }) => source !== 'broker')
     const clientIds = new Set([...registered, ...counts].map((one) => one.clientId))
     return [

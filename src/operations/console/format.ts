@@ -4,7 +4,7 @@ import { actorName, tenantName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
-import { moment } from '../times.ts'
+import { when } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
 import { REASON } from './texts/reasons.ts'
 
@@ -79,7 +79,7 @@ export async function covered(
       return `Everything of ${subject === undefined ? selector.sub : whoIs({ user: subject })}`
     }
     case 'client':
-      return `Every user of ${nameOf(deps, selector.clientId)}`
+      return `Every user, at ${nameOf(deps, selector.clientId)} only`
     case 'tenant':
       return `Every user of the tenant ${await tenantName(deps, selector.tid)}`
     case 'everything':
@@ -124,13 +124,13 @@ export async function lockWords(request: Reading, lock: Lock): Promise<string> {
   return [
     `By: ${await actorWords(request, lock.actor)}.`,
     caseReference === undefined ? '' : ` Case: ${caseReference}.`,
-    ` Until: ${untilOf(lock)}.`,
+    ` Until: ${untilOf(lock, request.deps.clock.nowMs())}.`,
   ].join('')
 }
 
 /** Returns when a lock ends, or that an administrator must lift it. */
-export const untilOf = ({ endsAt }: { endsAt?: number | undefined }): string =>
-  endsAt === undefined ? 'an administrator lifts it' : moment(endsAt * 1000)
+export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>, nowMs: number): string =>
+  endsAt === undefined ? 'an administrator lifts it' : when(endsAt * 1000, nowMs)
 
 export const howMany = (end: {
   sessions: number

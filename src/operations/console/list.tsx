@@ -89,6 +89,8 @@ interface List<T, P, S> {
   tenant?: true
   /** True if the first page updates itself. */
   live?: true
+  /** Returns the address at which the page opens, if it is another one. */
+  opensAt?: (request: ConsoleRequest) => Promise<string | undefined>
   size?: number
   /** The label of the table. Default: the title. */
   label?: string
@@ -114,6 +116,8 @@ interface List<T, P, S> {
 
 async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): Promise<Response> {
   const { name, title, label = title, size = 50, none } = list
+  const opensAt = await list.opensAt?.(request)
+  if (opensAt !== undefined) return request.c.redirect(opensAt, 303)
   const place = placeOf(request, (text) => list.placeIn(request, text))
   const found = await orProblem(
     list

@@ -9,6 +9,7 @@ import type { LockTarget } from '../../protocol/lock-target.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { Done, NEEDS_ADMINISTRATOR, nothingHere } from './layout.tsx'
 import { actorWords, howMany, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
+import { when } from '../times.ts'
 import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import { DONE, THEN } from './texts/locks.ts'
@@ -56,7 +57,7 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],
-    ['Until', untilOf, ({ endsAt }) => iso(ms(endsAt))],
+    ['Until', (one) => untilOf(one, request.deps.clock.nowMs()), ({ endsAt }) => iso(ms(endsAt))],
     someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
     ['Case', read(({ caseReference }) => caseReference)],
     ['Comment', read(({ comment }) => comment)],
@@ -147,22 +148,26 @@ async function targetOf(
   return found && { kind: 'user', tid: found.tid, oid: found.oid }
 }
 
-/** The durations for which a user can be locked. */
-const HOURS = ['1', '8', '24'] as const
+/** The hours for which a lock can last. */
+const HOURS = [1, 8, 24] as const
+/** The choice of a lock that lasts until it is lifted. */
+const OPEN = 'open'
 
 /**
- * Returns the durations as options. Only administrators get the option of a lock without an end.
+ * Returns how long a lock can last as options, each with its end. Only administrators get the
+ * option of a lock without an end.
  */
 const choices = (request: ConsoleRequest) => [
-  ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
-  ...(isAdministrator(request) ? [['', 'Until an administrator lifts it'] as const] : []),
+  ...HOURS.map((hours) => {
+    const end = when((request.now + hours * 3600) * 1000, request.deps.clock.nowMs())
+    return [String(hours), `${plural(hours, 'hour')}, until ${end}`] as const
+  }),
+  ...(isAdministrator(request) ? [[OPEN, 'Until an administrator lifts it'] as const] : []),
 ]
 
-/** Returns when the lock ends, in epoch seconds, or undefined if it lasts until it is lifted. */
-function endOf(hours: string | null, now: number): number | undefined {
-  const known = HOURS.find((one) => one === hours)
-  return known === undefined ? undefined : now + Number(known) * 3600
-}
+/** Returns the chosen length. Default: a day for a user, and else until the lock is lifted. */
+const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
+  [...HOURS.map(String), OPEN].find((one) => one === hours) ?? (kind === 'user' ? '24' : OPEN)
 
 const GONE = 'There is no such user or open lock here. Nothing was changed.'
 
@@ -203,20 +208,21 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
         facts: [
           ['What', words],
           ['Ends now', howMany(wouldEnd)],
-          ['Then', THEN[kind]],
+          ['While it lasts', THEN[kind]],
         ],
         more: (
           <SelectField
             name="hours"
             label="For how long?"
             options={choices(request)}
-            chosen={source.get('hours') ?? (kind === 'user' ? '24' : '')}
+            chosen={chosenLength(kind, source.get('hours'))}
           />
         ),
       }
     },
     async carryOut(said) {
-      const endsAt = endOf(source.get('hours'), now)
+      const length = chosenLength(kind, source.get('hours'))
+      const endsAt = length === OPEN ? undefined : now + Number(length) * 3600
       const { outcome } = await lockAs(deps, viewer.caller, { target, endsAt, ...said, now })
       return pageLink(request, '/locks', { done: outcome === 'locked' ? kind : outcome })
     },

@@ -130,7 +130,9 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
     <>
       <Done request={request} results={DONE} />
       <Live id="receipt">
-        <Panel title="Receipt">{await receiptList(request, seq)}</Panel>
+        <Panel title="Receipt: which instances have stopped">
+          {await receiptList(request, revocation)}
+        </Panel>
       </Live>
       <Live id="facts">
         <Panel class="narrow">
@@ -140,7 +142,11 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
               ['Why', REASON[reason]],
               ['By', await actorWords(request, actor)],
               ['When', when(at * 1000, deps.clock.nowMs())],
-              ['Sessions', fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
+              [
+                // The sessions go on where one instance alone was revoked.
+                'clientId' in selector ? 'Sessions signed out there' : 'Sessions ended',
+                fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions),
+              ],
               ['Deliveries', totalsInWords(totals, fanOut)],
               ['Case', caseReference],
               ['Comment', comment],
@@ -175,7 +181,10 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
 }
 
 /** Renders the receipt: each instance that took part, and since when or by when it has stopped. */
-async function receiptList(request: ConsoleRequest, seq: number): Promise<Child> {
+async function receiptList(
+  request: ConsoleRequest,
+  { seq, selector }: LoggedRevocation,
+): Promise<Child> {
   const { deps } = request
   const found = await receiptOf(deps, seq)
   if (found === undefined) return <p>The sessions of this revocation are no longer kept.</p>
@@ -183,7 +192,9 @@ async function receiptList(request: ConsoleRequest, seq: number): Promise<Child>
   const at = (atMs: number): string => when(atMs, deps.clock.nowMs())
   return (
     <>
-      <p>{receiptWords(receipt)}.</p>
+      <p>
+        {await covered(deps, selector)}: {receiptWords(receipt)}.
+      </p>
       <Table
         label="Receipt"
         head={['Instance', 'State', 'Accepts nothing after', 'Guards confirmed']}

@@ -223,7 +223,7 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
 )
 
 const happened = ({ kind, clientId }: SecurityEvent): string =>
-  kind === 'ended' && clientId !== undefined ? 'Part of a session ended' : EVENT[kind]
+  kind === 'ended' && clientId !== undefined ? 'Signed out of one instance' : EVENT[kind]
 const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
 
 /**

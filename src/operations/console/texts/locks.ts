@@ -10,9 +10,9 @@ export const DONE: Readonly<Record<string, string>> = {
   lifted_before: 'The lock had been lifted already.',
 }
 
-/** Says what a lock does to each kind of target. */
+/** Says what a lock does to each kind of target while it is open. */
 export const THEN: Record<LockKind, string> = {
-  user: 'The user cannot sign in, until the lock is lifted.',
-  client: 'The instance gets no code and no token, until the lock is lifted.',
-  tenant: 'No user of the tenant can sign in, until the lock is lifted.',
+  user: 'The user cannot sign in.',
+  client: 'The instance gets no code and no token.',
+  tenant: 'No user of the tenant can sign in.',
 }
