@@ -278,7 +278,6 @@ describe('the admin API over HTTP', () => {
       status: 409,
       body: { detail: expect.stringContaining('cmb') as string },
     })
-    expect((await call(token, 'POST', '/clients/sydney/secrets')).status).toBe(409)
     expect((await call(token, 'DELETE', '/clients/sydney')).status).toBe(409)
     expect(rig.clients.find('sydney')?.metadata.name).toBe('Case Manager Sydney')
   })

@@ -195,6 +195,26 @@ describe('cmb clients', () => {
     for (const one of [first.client_secret, secret]) expect(log).not.toContain(one)
   })
 
+  test('rotate-secret replaces the secret of a client that another interface registered', async () => {
+    const { metadata } = rig.clients.find((await rig.register('Sydney')).clientId) ?? {}
+    if (metadata === undefined) return expect.unreachable()
+    await rig.store.putClient({
+      clientId: 'perth',
+      source: 'api',
+      metadata: { ...metadata, audience: 'https://perth.example' },
+      secrets: [],
+      now: rig.clock.now(),
+    })
+    await rig.clients.reload()
+    const { client_secret: secret, secrets } = (
+      await type(['clients', 'rotate-secret', 'perth', '--json'])
+    ).json<{ client_secret: string; secrets: { id: string }[] }>()
+    expect(rig.clients.find('perth')?.secrets.map(({ hash }) => hash)).toEqual([sha256(secret)])
+    await type(['clients', 'remove-secret', 'perth', secrets[0]?.id ?? ''])
+    expect(rig.clients.find('perth')?.secrets).toEqual([])
+    expect((await type(['clients', 'update', 'perth', '--name', 'Mine'])).code).toBe(1)
+  })
+
   test('remove asks for the name, revokes what the client holds, and names the revocation', async () => {
     await type(ADD)
     expect(await type(['clients', 'remove', 'sydney'])).toMatchObject({
@@ -220,6 +240,7 @@ describe('cmb clients', () => {
   })
 
   test('what another source has registered is not touched, except for an explicit removal', async () => {
+    Object.assign(rig.config, { clientsFile: '/etc/broker/clients.yaml' })
     const sydney = await rig.register('Sydney')
     await rig.store.putClient({
       clientId: 'perth',
@@ -239,6 +260,9 @@ describe('cmb clients', () => {
         err: expect.stringContaining('clients file') as string,
       })
     }
+    expect((await type(['clients', 'rotate-secret', 'perth'])).err).toMatch(
+      /Run cmb clients new-secret\..*Edit \/etc\/broker\/clients\.yaml: at client_id: perth,.*both secrets work/s,
+    )
     expect(rig.clients.find('perth')?.metadata.name).toBe('Perth')
     const removed = await type(['clients', 'remove', 'perth', '--source', 'file', '--yes'])
     expect(removed.out).toContain('Remove it from the file too')

@@ -15,6 +15,7 @@ import { Problem } from '../../clients/problem.ts'
 import type { Recording } from '../../clients/with-audit.ts'
 import { existing, noSuch } from './no-such.ts'
 import { previewedAge } from './revocations.ts'
+import { FORMER_FILE, stepsInFile } from './texts/secrets.ts'
 
 /**
  * An operator's changes to a registration. Each is recorded in the audit log, and rejected if
@@ -55,6 +56,10 @@ export async function known(deps: Deps, id: string): Promise<Client> {
   return existing('client', client?.removedAt === undefined ? client : undefined)
 }
 
+/** Returns the path of the clients file, from which a client with the source `file` comes. */
+export const fileOf = ({ config }: Pick<Deps, 'config'>): string =>
+  config.clientsFile ?? FORMER_FILE
+
 const WHERE: Record<ClientSource, string> = {
   file: 'the clients file: change it there',
   command: 'the cmb command: change it with cmb clients',
@@ -71,7 +76,30 @@ function mine(client: Client, caller: Caller): Client {
   throw foreign(client.clientId, client.source)
 }
 
-const usesSecret = (one: ClientMetadata): boolean =>
+/**
+ * Returns the client if the store alone keeps its secrets. Any interface may then replace them: an
+ * operator whose secret leaked takes the one that is at hand.
+ * @throws Problem 409 for a client of the clients file, and for the broker's own
+ */
+export function withOwnSecrets(deps: Pick<Deps, 'config'>, client: Client): Client {
+  const { clientId, source, metadata } = client
+  if (source === 'broker') throw foreign(clientId, source)
+  if (!usesSecret(metadata))
+    throw new Problem(
+      409,
+      'It has no secret',
+      `${clientId} authenticates by ${metadata.authMethod}, without a secret.`,
+    )
+  if (source === 'file')
+    throw new Problem(
+      409,
+      `The secrets of ${clientId} are in the clients file`,
+      stepsInFile(fileOf(deps), clientId).join(' '),
+    )
+  return client
+}
+
+export const usesSecret = (one: ClientMetadata): boolean =>
   one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
 
 /** Registers a client. The answer shows its new secret, once. */
@@ -160,18 +188,12 @@ const secretsChanged = (before: ReturnType<typeof secretIds>) => (answer: Client
 })
 
 export async function rotateSecret(
-  { deps, caller, record }: Acting,
+  { deps, record }: Omit<Acting, 'caller'>,
   id: string,
 ): Promise<ClientShown & { client_secret: string }> {
   const before = await secretsOf(deps, id)
   const act = async () => {
-    const client = mine(await known(deps, id), caller)
-    if (!usesSecret(client.metadata))
-      throw new Problem(
-        409,
-        'No secret to rotate',
-        `${id} authenticates by ${client.metadata.authMethod}, without a secret.`,
-      )
+    withOwnSecrets(deps, await known(deps, id))
     const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
     if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() })))
       throw noSuch('client')
@@ -181,20 +203,26 @@ export async function rotateSecret(
   return record(`client ${id}`, undefined, act, secretsChanged(before))
 }
 
+/** Returns a client's secret by its id. @throws Problem 404 */
+export function secretIn({ clientId, secrets }: Client, id: string): SecretHash {
+  const found = secrets.find((one) => one.id === id)
+  if (found !== undefined) return found
+  throw new Problem(
+    404,
+    'No such secret',
+    `${clientId} has no secret of that id; cmb clients show ${clientId} lists them.`,
+  )
+}
+
 export async function removeSecret(
-  { deps, caller, record }: Acting,
+  { deps, record }: Omit<Acting, 'caller'>,
   id: string,
   secretId: string,
 ): Promise<ClientShown> {
   const before = await secretsOf(deps, id)
   const act = async () => {
-    mine(await known(deps, id), caller)
-    if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
-      throw new Problem(
-        404,
-        'No such secret',
-        `${id} has no secret of that id; cmb clients show ${id} lists them.`,
-      )
+    secretIn(withOwnSecrets(deps, await known(deps, id)), secretId)
+    await deps.store.removeClientSecret({ clientId: id, secretId })
     await deps.clients.reload()
     return shown(await known(deps, id))
   }

@@ -2,15 +2,15 @@ import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
 import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton } from '../../pages/components.tsx'
-import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
-import { EVERYONE_THERE, plural } from './format.ts'
+import { EVERYONE_THERE } from './format.ts'
 import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { instancesNow } from '../acts/instances.ts'
-import { listOf, ms, timeColumn } from './list.tsx'
 import { SOURCE } from './registered.tsx'
+import { secretsPanel } from './secrets.tsx'
 import { streamPanel } from './stream.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
@@ -83,24 +83,6 @@ const More = ({ clientId }: { clientId: string }) => (
     </ul>
   </Panel>
 )
-
-const DAY = 86_400
-const secretsPanel = async (request: ConsoleRequest, { secrets }: Client): Promise<Child> =>
-  secrets.length === 0 ? null : (
-    <Panel title="Secrets">
-      {await listOf<SecretHash>(request, {
-        label: 'Secrets',
-        columns: [
-          ['Secret', ({ id }) => <code>{id}</code>],
-          ['Age', ({ createdAt }) => plural(Math.floor((request.now - createdAt) / DAY), 'day')],
-          timeColumn(request, 'Created', ({ createdAt }) => ms(createdAt)),
-          timeColumn(request, 'Expires', ({ expiresAt }) => ms(expiresAt)),
-        ],
-        entries: secrets,
-        none: '',
-      })}
-    </Panel>
-  )
 
 /**
  * Shows the registration under the names of RFC 7591 and docs/clients.md, so that operators can

@@ -28,6 +28,7 @@ import { registeredRoutes } from './registered.tsx'
 import { revocationRoutes } from './revocations.tsx'
 import { revokeRoutes } from './revoke.tsx'
 import { searchRoutes } from './search.tsx'
+import { secretRoutes } from './secrets.tsx'
 import { sessionRoutes } from './sessions.tsx'
 import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
 import { tenantsRoutes } from './tenants.tsx'
@@ -57,6 +58,7 @@ const ROUTES: readonly Mounted[] = [
   ...revocationRoutes,
   ...revokeRoutes,
   ...searchRoutes,
+  ...secretRoutes,
   ...sessionRoutes,
   ...tenantsRoutes,
   ...userRoutes,

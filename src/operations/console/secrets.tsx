@@ -1,0 +1,193 @@
+import type { Child } from 'hono/jsx'
+import { type CaseAndComment, type Recording, withAudit } from '../../clients/with-audit.ts'
+import { LinkButton, Notice } from '../../pages/components.tsx'
+import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
+import {
+  fileOf,
+  known,
+  removeSecret,
+  rotateSecret,
+  secretIn,
+  usesSecret,
+  withOwnSecrets,
+} from '../acts/clients.ts'
+import { CHANGED, entryInFile, SECRETS, stepsInFile, stops } from '../acts/texts/secrets.ts'
+import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { when } from '../times.ts'
+import { consolePage, Done, nothingHere, Panel } from './layout.tsx'
+import { listOf, ms, timeColumn } from './list.tsx'
+import {
+  clientLink,
+  type ConsoleRequest,
+  isAdministrator,
+  linkOf,
+  type Mounted,
+} from './request.ts'
+
+/**
+ * The secrets of a client on its page, and the acts that replace and remove one. For a client of
+ * the clients file the page says what to change there.
+ */
+
+const HERE = '/clients/:id/secrets'
+const pathOf = (clientId: string, act: string): string =>
+  `/clients/${encodeURIComponent(clientId)}/secrets/${act}`
+
+export async function secretsPanel(request: ConsoleRequest, client: Client): Promise<Child> {
+  const { clientId, secrets, source, metadata } = client
+  if (!usesSecret(metadata) && secrets.length === 0) return null
+  const isInFile = source === 'file'
+  const mayChange = isAdministrator(request) && !isInFile && source !== 'broker'
+  return (
+    <Panel title="Secrets">
+      <Done request={request} results={{ secret_removed: SECRETS.removed }} />
+      {await listOf<SecretHash>(request, {
+        label: 'Secrets',
+        columns: [
+          ['ID', ({ id }) => <code>{id}</code>],
+          timeColumn(request, 'Works since', ({ createdAt }) => ms(createdAt)),
+          ['Works until', ({ expiresAt }) => untilWords(request, expiresAt)],
+          mayChange && [
+            'Remove',
+            ({ id }) => (
+              <a
+                href={linkOf(`/ops${pathOf(clientId, 'remove')}`, { secret: id })}
+                aria-label={`Remove the secret ${id}`}
+              >
+                {SECRETS.remove}
+              </a>
+            ),
+          ],
+        ],
+        entries: secrets,
+        none: 'It has no secret yet.',
+      })}
+      <p class="soft small">{isInFile ? SECRETS.whatInFile : SECRETS.what}</p>
+      <h3>{SECRETS.leaked}</h3>
+      {isInFile ? <InFile request={request} client={client} /> : <p>{SECRETS.leakedThen}</p>}
+      {mayChange ? (
+        <div class="row">
+          <LinkButton href={`/ops${pathOf(clientId, 'replace')}`} kind="danger">
+            {SECRETS.replace}
+          </LinkButton>
+        </div>
+      ) : null}
+    </Panel>
+  )
+}
+
+const untilWords = ({ deps }: ConsoleRequest, expiresAt: number | undefined): string =>
+  expiresAt === undefined ? SECRETS.until : when(expiresAt * 1000, deps.clock.nowMs())
+
+/** The steps of a replacement in the clients file, with the entry as it then is. */
+const InFile = ({
+  request: { deps },
+  client: { clientId, secrets },
+}: {
+  request: ConsoleRequest
+  client: Client
+}) => (
+  <>
+    <ol>
+      {[...stepsInFile(fileOf(deps), clientId), SECRETS.leakedThenInFile].map((step) => (
+        <li>{step}</li>
+      ))}
+    </ol>
+    <pre tabindex={0} role="region" aria-label="the entry">
+      {entryInFile(
+        clientId,
+        secrets.map(({ hash }) => `${hash.slice(0, 12)}…`),
+      )}
+    </pre>
+  </>
+)
+
+/** Returns the client of the address. @throws Problem if its secrets cannot be changed here */
+const clientOf = async ({ deps, c }: ConsoleRequest): Promise<Client> =>
+  withOwnSecrets(deps, await known(deps, c.req.param('id') ?? ''))
+
+const recording =
+  ({ deps, viewer }: ConsoleRequest, act: string, said: CaseAndComment): Recording =>
+  (target, details, ...rest) =>
+    withAudit(deps, viewer.caller, { act, target, details, ...said }, ...rest)
+
+async function replace(request: ConsoleRequest, asked: Asked): Promise<Response> {
+  const { deps } = request
+  const client = await clientOf(request)
+  const { clientId, metadata } = client
+  const valid = client.secrets.filter(({ expiresAt = Infinity }) => expiresAt > request.now)
+  // A form that is sent again would make a third secret, and so end one that works.
+  const ids = valid.map(({ id }) => id).join(' ')
+  if (asked.sent !== undefined && asked.sent.get('known') !== ids)
+    return nothingHere(request, CHANGED, '/clients', 422, clientLink(clientId))
+  const [oldest] = valid
+  return confirmed(request, asked, {
+    title: 'Check before you replace the secret',
+    at: '/clients',
+    action: pathOf(clientId, 'replace'),
+    fields: { known: ids },
+    button: 'Make a new secret',
+    back: { href: clientLink(clientId) },
+    show: () => ({
+      facts: [
+        ['Instance', metadata.name],
+        ['Then', SECRETS.newFirst],
+        [
+          'The old one',
+          valid.length > 1 && oldest !== undefined ? stops(oldest.id) : SECRETS.oldGoesOn,
+        ],
+      ],
+    }),
+    async carryOut(said) {
+      const record = recording(request, 'client.rotate_secret', said)
+      const { client_secret: secret } = await rotateSecret({ deps, record }, clientId)
+      return consolePage(
+        request,
+        { title: `The new secret of ${metadata.name}`, at: '/clients' },
+        <Panel class="narrow">
+          <pre tabindex={0} role="region" aria-label="the secret">
+            {secret}
+          </pre>
+          <p>
+            <strong>{SECRETS.once}</strong> {SECRETS.next}
+          </p>
+          <LinkButton href={clientLink(clientId)}>Back to the instance</LinkButton>
+        </Panel>,
+      )
+    },
+  })
+}
+
+async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> {
+  const { deps } = request
+  const client = await clientOf(request)
+  const { clientId, metadata, secrets } = client
+  const { id, createdAt } = secretIn(client, asked.source.get('secret') ?? '')
+  return confirmed(request, asked, {
+    title: 'Check before you remove a secret',
+    at: '/clients',
+    action: pathOf(clientId, 'remove'),
+    fields: { secret: id },
+    button: 'Remove the secret now',
+    back: { href: clientLink(clientId) },
+    show: () => ({
+      notices: secrets.length > 1 ? null : <Notice kind="warn" title={SECRETS.only} />,
+      facts: [
+        ['Instance', metadata.name],
+        ['Secret', <code>{id}</code>],
+        ['Works since', when(createdAt * 1000, deps.clock.nowMs())],
+        ['Then', SECRETS.removedThen],
+      ],
+    }),
+    async carryOut(said) {
+      const record = recording(request, 'client.remove_secret', said)
+      await removeSecret({ deps, record }, clientId, id)
+      return linkOf(clientLink(clientId), { done: 'secret_removed' })
+    },
+  })
+}
+
+export const secretRoutes: readonly Mounted[] = [
+  actAt(`${HERE}/replace`, replace, { at: '/clients' }),
+  actAt(`${HERE}/remove`, remove, { at: '/clients' }),
+]
