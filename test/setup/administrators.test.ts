@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import {
   connect,
   connected,
@@ -76,4 +77,28 @@ test('a form whose content is no longer kept after a fresh sign-in changes nothi
     name: 'Fabrikam',
     administrators,
   })
+})
+
+test('a tenant that is removed while its form is saved: the page says that nothing was changed', async () => {
+  const world = await createWorld()
+  const { browser, rig } = world
+  await connect(world)
+  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
+    tid: FABRIKAM.tid,
+    name: 'Fabrikam',
+  })
+  const page = await browser.get(OPS + tenantPath(FABRIKAM.tid))
+  const { changeTenant } = rig.store
+  vi.spyOn(rig.store, 'changeTenant').mockImplementationOnce(async (change) => {
+    const actor = { kind: 'operator', id: 'olga' } as const
+    await disconnectTenant(rig.deps, { tid: FABRIKAM.tid, actor, now: rig.clock.now() })
+    return changeTenant(change)
+  })
+  for (const name of ['Fabrikam Ltd', 'Fabrikam Inc']) {
+    const saved = await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/settings`, { name })
+    expect([saved.status, saved.text]).toEqual([
+      200,
+      expect.stringContaining('Nothing was changed: this tenant is no longer connected'),
+    ])
+  }
 })

@@ -108,14 +108,17 @@ describe('the application and the first tenant', () => {
       await save({ kind: 'keep', secret_expires: day })
       const end = (await rig.deps.microsoft.credentialEnd()) ?? 0
       expect(new Date(end * 1000).toISOString().slice(0, 10)).toBe(day)
-      const form = (await browser.get('/setup/connect')).forms.find(
-        ({ action }) => action === '/setup/connect',
-      )
-      expect(form?.fields.secret_expires).toBe(day)
+      // The field is for the next secret, so it is empty, and the day is beside the present one.
+      const page = await browser.get('/setup/connect')
+      const form = page.forms.find(({ action }) => action === '/setup/connect')
+      expect(form?.fields.secret_expires).toBe('')
+      expect(page.text).toContain(`It expires on ${day}.`)
+      await save({ kind: 'keep', secret_expires: '' })
+      expect(await rig.deps.microsoft.credentialEnd()).toBe(end)
     }
-    await save({ kind: 'keep', secret_expires: '' })
-    expect(await rig.deps.microsoft.credentialEnd()).toBeUndefined()
     expect(rig.deps.connection.current().credential).toMatchObject({ secret: APP_CLIENT_SECRET })
+    await save({ kind: 'secret', client_secret: APP_CLIENT_SECRET, secret_expires: '' })
+    expect(await rig.deps.microsoft.credentialEnd()).toBeUndefined()
   })
 
   test('a tenant that is connected and not yet ready admits no user, though Entra would', async () => {

@@ -100,6 +100,7 @@ function CredentialFields({
                 {
                   value: 'keep',
                   label: `The ${credential.kind === 'pem' ? 'certificate' : 'client secret'} that was entered before`,
+                  hint: expiryOf(credential),
                 },
               ]),
           ...CREDENTIALS,
@@ -116,7 +117,7 @@ function CredentialFields({
         {...FIELDS.secret_expires}
         name="secret_expires"
         literal
-        value={typed('secret_expires') ?? dayOf(credential)}
+        value={typed('secret_expires')}
       />
       <TextField
         {...FIELDS.certificate}
@@ -129,9 +130,9 @@ function CredentialFields({
   )
 }
 
-const dayOf = (credential: Current['credential']): string | undefined =>
-  credential?.kind === 'secret' && credential.expiresAt !== undefined
-    ? new Date(credential.expiresAt * 1000).toISOString().slice(0, 10)
+const expiryOf = (credential: NonNullable<Current['credential']>): string | undefined =>
+  credential.kind === 'secret' && credential.expiresAt !== undefined
+    ? `It expires on ${new Date(credential.expiresAt * 1000).toISOString().slice(0, 10)}.`
     : undefined
 
 const TenantFields = ({ typed }: { typed: Typed }) => (

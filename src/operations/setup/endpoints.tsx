@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
+import { Problem } from '../../clients/problem.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
@@ -105,6 +106,11 @@ const withTenant =
   <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Answering) =>
   async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
     const tid = (request.c.req.param('tid') ?? '').toLowerCase()
-    const seen = isGuid(tid) ? await seenOf(request.deps.store, tid) : undefined
-    return seen === undefined ? redirectTo(request.c, '/setup') : act(request, seen, ...rest)
+    try {
+      const seen = isGuid(tid) ? await seenOf(request.deps.store, tid) : undefined
+      if (seen !== undefined) return await act(request, seen, ...rest)
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+    }
+    return redirectTo(request.c, '/setup?result=no_tenant')
   }

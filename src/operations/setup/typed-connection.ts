@@ -89,10 +89,7 @@ function readCredential(
   if (day !== '' && expiresAt === undefined) return { problem: PROBLEMS.secret_expires }
   if (kind === 'keep' && credential !== undefined)
     return {
-      kept:
-        credential.kind === 'secret' && expiresAt !== credential.expiresAt
-          ? { ...credential, expiresAt }
-          : undefined,
+      kept: credential.kind === 'secret' && expiresAt ? { ...credential, expiresAt } : undefined,
     }
   if (kind === 'pem') {
     const pem = (form.get('certificate') ?? '').trim()

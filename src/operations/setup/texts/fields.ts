@@ -8,7 +8,7 @@ export const FIELDS = {
   secret_expires: {
     label: 'The day on which the secret expires',
     placeholder: '2027-03-31',
-    hint: 'Entra shows it beside the secret. The broker warns from 30 days before.',
+    hint: 'Entra shows it beside the secret. The broker warns from 30 days before. Leave it empty to keep the day of a secret that was entered before.',
   },
   certificate: { label: 'Or private key and certificate, in PEM' },
   tid: {

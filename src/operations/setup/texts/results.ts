@@ -7,6 +7,11 @@ export interface StepResult {
 }
 
 export const RESULTS = {
+  no_tenant: {
+    kind: 'bad',
+    title: 'Nothing was changed: this tenant is no longer connected, or was changed meanwhile.',
+    words: 'Look at it again below.',
+  },
   consented: {
     kind: 'good',
     title: 'Microsoft says that consent was given.',
