@@ -155,11 +155,11 @@ async function startBrokers(
   return broker
 }
 
-/** Lets users with the app role in Fabrikam administer its users. */
-async function openTenantConsole(data: string): Promise<void> {
-  await runCommand(['tenants', 'change', FABRIKAM.tid, '--administrators', 'app_role'], {
-    BROKER_DATA_DIR: data,
-  })
+/** Names the tenants, and lets users with the app role in Fabrikam administer its users. */
+async function changeTenants(data: string): Promise<void> {
+  const change = ({ tid, name }: typeof CONTOSO, ...options: string[]) =>
+    runCommand(['tenants', 'change', tid, '--name', name, ...options], { BROKER_DATA_DIR: data })
+  await Promise.all([change(CONTOSO), change(FABRIKAM, '--administrators', 'app_role')])
 }
 
 async function start(options: DemoOptions, running: Running): Promise<Pick<Cluster, 'ended'>> {
@@ -177,7 +177,7 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
   if (options.clientsFile !== undefined) follow(options.clientsFile, dir, instances, running)
   const broker = await startBrokers({ dir, clientsFile, options }, running)
   await Promise.all([
-    openTenantConsole(dir.data),
+    changeTenants(dir.data),
     ...instances.map(async (one) => {
       const other = instances.find((candidate) => candidate !== one)
       const { name, port, url, clientId, clientSecret } = one
