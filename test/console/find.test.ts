@@ -279,17 +279,32 @@ describe('lists are narrowed', () => {
     }
     const { session } = await rig.openSession({ user: grant })
     await rig.store.appendAudit({ ...entry, act: 'redrive', target: `subject ${session.sub}` })
+    const key = await rig.openSession({
+      user: { oid: '00000000-0000-4000-8000-0000000000e2', name: 'Key Largo', username: undefined },
+    })
+    const { sub } = key.session
+    await rig.store.appendAudit({ ...entry, act: 'redrive', target: `subject ${sub}` })
+    await rig.store.appendAudit({ ...entry, act: 'keys.rotate', target: 'key ES256' })
     for (const [target, acts] of [
       ['carol', /lock Carol .* revoke Carol /],
       [carol?.sub ?? '', /lock Carol .* revoke Carol /],
       ['Sydney', /lock Case Manager Sydney client sydney/],
       ['grant contoso', /redrive Grant /],
+      ['key largo', /redrive Key Largo /],
+      ['key ES256', /keys.rotate key ES256/],
       [`user ${tid} ${oid}`, /lock Carol /],
     ] as const)
       expect(await audit(new URLSearchParams({ target }).toString())).toMatch(acts)
     expect(await audit('since=garbage')).toContain('garbage is no time')
     expect(await audit('target=nina')).toContain('No user, client or tenant is called nina.')
-    expect(await audit('target=user+x')).toContain('No entry matches.')
+    expect(await audit('target=client+x')).toContain('No entry matches.')
+    expect(await audit('target=user+nina')).toContain(
+      'No user, client or tenant is called user nina.',
+    )
+    expect(await audit('')).toMatch(/cmb evidence verify audit\.jsonl --keys keys\.json/)
+    expect((await olga.get('/ops/revocations/1')).text).toContain(
+      'cmb evidence verify broker-revocation-1.jsonl --keys keys.json',
+    )
     expect((await olga.get('/ops/audit.csv?actor=nina')).status).toBe(422)
     const evidence = await olga.send('/ops/revocations/1/evidence.jsonl')
     expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([

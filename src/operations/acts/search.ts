@@ -132,9 +132,12 @@ export async function idNamedBy(
   return theOnly(text, found, more, isActor ? 'operator, user or client' : 'user')
 }
 
-/** How the audit log names a target: kind and id. Grant is a first name too. */
+/**
+ * How the audit log names a target: kind and id. Names can begin with such a word too ("Grant
+ * Miller", "Key Vault"), so they are searched first.
+ */
 const TARGET =
-  /^(?:(?:client|client_id|delivery|file|id|key|problem|session|stream|subject|target_id|tenant|user|webhook) \S|grant s_)/
+  /^(?:(?:client|client_id|delivery|file|id|key|problem|target_id) \S|(?:grant|session) s_|stream st_|subject u_|webhook wh_|(?:tenant|user) [\da-f]{8}-)/
 
 /**
  * Returns the names by which the audit log knows a target, which a filter names as the log does, or
@@ -146,9 +149,7 @@ export async function targetsNamedBy(
   text: string | undefined,
 ): Promise<{ target?: string; orTarget?: string }> {
   if (text === undefined) return {}
-  const isExact =
-    TARGET.test(text) || (await deps.store.listAudit({ target: text, limit: 1 })).length > 0
-  if (isExact) return { target: text }
+  if ((await deps.store.listAudit({ target: text, limit: 1 })).length > 0) return { target: text }
   const { users, more } = await usersFor(deps, text)
   const words = wordsOf(text)
   const tenants = (await deps.store.listTenants()).filter(
@@ -166,7 +167,9 @@ export async function targetsNamedBy(
     ),
     ...tenants.map(({ tid, name = tid }) => [tid, name, { target: `tenant ${tid}` }] as const),
   ]
-  return theOnly(text, found, more, 'user, client or tenant')
+  return found.length === 0 && TARGET.test(text)
+    ? { target: text }
+    : theOnly(text, found, more, 'user, client or tenant')
 }
 
 type SessionSearch = Parameters<Store['searchSessions']>[0]

@@ -10,6 +10,7 @@ import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
+import { HowToVerify } from './verify.tsx'
 
 /**
  * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
@@ -126,6 +127,14 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
     ]
   },
   none: 'No entry matches.',
+  note: (request) =>
+    isOperator(request) ? (
+      <>
+        Signed evidence of a period: <code>cmb evidence export --audit &gt; audit.jsonl</code>, with{' '}
+        <code>--from</code> and <code>--to</code> as you need them.
+        <HowToVerify deps={request.deps} file="audit.jsonl" />
+      </>
+    ) : undefined,
   async read(request) {
     const filter = { ...(await filterOf(request)), tid: tidOf(request) }
     return ({ from, ...bounds }) =>

@@ -26,6 +26,7 @@ import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
+import { HowToVerify } from './verify.tsx'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
@@ -157,6 +158,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
               Download signed evidence
             </a>
           </p>
+          <HowToVerify deps={deps} file={`broker-revocation-${seq}.jsonl`} />
         </Panel>
       </Live>
       <Live id="proof">
