@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { createRig, type Rig, TENANT } from '../rig.ts'
+import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'
 
 let rig: Rig
@@ -409,6 +409,70 @@ describe('what the pages show', () => {
     }
   })
 
+  test('instances, guards, tenants, webhooks and keys are downloaded as CSV, with the text of their cells', async () => {
+    const client = await rig.register('Sydney')
+    await rig.store.recordEnforced({
+      clientId: client.clientId,
+      guardId: 'g <1>',
+      epoch: (await rig.store.head()).epoch,
+      enforcedSeq: 0,
+      reportedAtMs: rig.clock.nowMs(),
+    })
+    await rig.store.changeTenant({ tid: TENANT, change: { name: 'Contoso' } })
+    await rig.store.addWebhook({
+      ...{ id: `wh_${'a'.repeat(22)}`, url: 'https://hooks.example/path-of-the-receiver' },
+      ...{ events: ['revocation.wide'], include: [], position: 0, state: 'enabled' },
+      ...{ secretSealed: 'sealed', createdAt: rig.clock.now(), updatedAt: rig.clock.now() },
+    })
+    const olga = await atConsole(rig, 'operator')
+    const time = '\\d{4}-\\d\\d-\\d\\dT.*Z'
+    for (const [path, head, row] of [
+      [
+        'clients',
+        'Instance,Client ID,State,Pending,Rejected,Failed,Logout addresses,Guards',
+        'Case Manager Sydney,sydney,has no connected guard,0,0,0,https://.*,0 of 1 connected',
+      ],
+      [
+        'guards?client=sydney',
+        'Instance,Guard,Reported,Version,Without a lease',
+        `Case Manager Sydney,"away g <1> , enforces all outdated",${time},not reported,not reported`,
+      ],
+      ['tenants', 'Tenant,Tenant ID,State,Connected', `Contoso,${TENANT},open,${time}`],
+      [
+        'webhooks',
+        'Endpoint,State,Messages,Not delivered,Events,Personal data,Changed',
+        'hooks.example hooks.example · wh_a*,enabled,0,none,',
+      ],
+      [
+        'keys',
+        'Key,Algorithm,State,Kept in,Created,Signs since,Published until',
+        `.*,RS256,signs,`,
+      ],
+    ] as const) {
+      const [name, query = ''] = path.split('?')
+      const link = `/ops/${name}.csv${query && `?${query}`}`
+      expect([path, (await olga.get(`/ops/${path}`)).links.includes(link)]).toEqual([path, true])
+      const csv = await (await olga.send(link)).text()
+      expect(csv.split('\r\n')[0]).toBe(head)
+      expect(csv).toMatch(new RegExp(`^${row}`, 'm'))
+      expect(csv).not.toContain('path-of-the-receiver')
+    }
+  })
+
+  test('a tenant without a name: the page says how to name it', async () => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/tenants')).text).toContain(
+      `To name a tenant: cmb tenants change ${TENANT} --name "Contoso"`,
+    )
+    for (const tid of [TENANT, OTHER_TENANT])
+      await rig.store.changeTenant({ tid, change: { name: `Tenant ${tid[0]}` } })
+    const page = await olga.get('/ops/tenants')
+    expect([page.text.includes('Tenant 1'), page.text.includes('To name a tenant')]).toEqual([
+      true,
+      false,
+    ])
+  })
+
   test('a download looks up once whom its filter names, whatever its length', async () => {
     const olga = await atConsole(rig, 'operator')
     const entry = { actor: { kind: 'operator', id: olga.sub }, via: 'api', act: 'redrive' } as const
@@ -569,11 +633,13 @@ describe('pages of a list', () => {
         enforcedSeq: 1,
         reportedAtMs: rig.clock.nowMs(),
       })
-    const pages = await walk('/ops/clients/sydney', 'Guards', 'guards')
+    const pages = await walk('/ops/guards?client=sydney', 'Guards', 'guards')
     expect([sizes(pages), distinct(pages)]).toEqual([[50, 50, 20], 120])
     const { text } = await (await atConsole(rig, 'operator')).get('/ops')
     expect(text).toContain('All 120 guards (0 connected)')
     expect(text.match(/g \d+ ,/g)).toHaveLength(6)
+    const page = await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')
+    expect(page.links).toContain('/ops/guards?client=sydney')
   })
 
   test('deliveries: of one revocation, and by state', async () => {

@@ -73,7 +73,19 @@ export async function recordActor(
   if (tid !== undefined) await store.recordOperator({ sub, may: 'tenant', now })
 }
 
-export const LISTS = ['users', 'sessions', 'locks', 'revocations', 'deliveries', 'audit'] as const
+export const LISTS = [
+  'users',
+  'sessions',
+  'locks',
+  'revocations',
+  'deliveries',
+  'audit',
+  'clients',
+  'guards',
+  'tenants',
+  'webhooks',
+  'keys',
+] as const
 /** A list of the console that can be downloaded. */
 export type ListName = (typeof LISTS)[number]
 

@@ -35,7 +35,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
       <Live id="now">
         {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
         {isAdministrator(request) ? <Acts clientId={clientId} lock={lock} /> : null}
-        <Panel title="Guards">{await guardList(request, now?.guards ?? [])}</Panel>
+        <Panel title="Guards">{await guardList(request, now?.guards ?? [], clientId)}</Panel>
         {await streamPanel(request, clientId, client)}
       </Live>
       {client === undefined ? null : await secretsPanel(request, client)}

@@ -34,7 +34,6 @@ import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
 import { tenantsRoutes } from './tenants.tsx'
 import { userRoutes } from './user.tsx'
 import { usersRoutes } from './users.tsx'
-import { webhooksPage } from './webhooks.tsx'
 import {
   closedPage,
   consoleCallback,
@@ -64,7 +63,6 @@ const ROUTES: readonly Mounted[] = [
   ...userRoutes,
   ...usersRoutes,
   { path: '/fresh', page: freshPage },
-  { path: '/webhooks', page: webhooksPage },
   { path: '/microsoft/redrive', form: redriveFailed },
 ]
 

@@ -2,8 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
 import { count, lockWords, plural, stateTitle } from './format.ts'
 import { when } from '../times.ts'
-import type { Column } from './layout.tsx'
-import { listOf } from './list.tsx'
+import { type Columns, listOf } from './list.tsx'
 import {
   type Health,
   healthOf,
@@ -42,9 +41,7 @@ async function stateOf(request: ConsoleRequest, one: InstanceNow): Promise<Child
   )
 }
 
-const counted = (
-  state: 'pending' | 'rejected' | 'failed',
-): [Column, (one: InstanceNow) => Child] => [
+const counted = (state: 'pending' | 'rejected' | 'failed'): Columns<InstanceNow>[number] => [
   { name: stateTitle(state), end: true },
   ({ clientId, counts }) =>
     counts[state] === 0 ? (
@@ -54,7 +51,40 @@ const counted = (
         <span class={state === 'pending' ? 'pending' : 'hurt'}>{count(counts[state])}</span>
       </a>
     ),
+  ({ counts }) => counts[state],
 ]
+
+/** Returns the columns of instances. @param whole true to show whole addresses */
+export const instanceColumns = (request: ConsoleRequest, whole = false): Columns<InstanceNow> => [
+  [
+    'Instance',
+    ({ clientId, name, registered }) => (
+      <>
+        <strong>
+          <a href={clientLink(clientId)}>{name}</a>
+        </strong>{' '}
+        {registered ? null : <span class="tag calm">removed</span>}
+      </>
+    ),
+  ],
+  ['Client ID', undefined, ({ clientId }) => clientId],
+  ['State', (one) => stateOf(request, one)],
+  counted('pending'),
+  counted('rejected'),
+  counted('failed'),
+  [
+    'Logout addresses',
+    (one) => addresses(one, request.deps.clock.nowMs(), whole),
+    ({ targets }) => targets.map(({ uri }) => uri).join(' '),
+  ],
+  [
+    'Guards',
+    guards,
+    ({ guards: all }) =>
+      `${all.filter(({ connected }) => connected).length} of ${all.length} connected`,
+  ],
+]
+export const NO_INSTANCE = 'No instance is registered yet: cmb clients add registers one.'
 
 /**
  * Lists instances, those with problems first.
@@ -67,27 +97,9 @@ export const instanceList = (
 ): Promise<Child> =>
   listOf<InstanceNow>(request, {
     label: 'Instances',
-    columns: [
-      [
-        'Instance',
-        ({ clientId, name, registered }) => (
-          <>
-            <strong>
-              <a href={clientLink(clientId)}>{name}</a>
-            </strong>{' '}
-            {registered ? null : <span class="tag calm">removed</span>}
-          </>
-        ),
-      ],
-      ['State', (one) => stateOf(request, one)],
-      counted('pending'),
-      counted('rejected'),
-      counted('failed'),
-      ['Logout addresses', (one) => addresses(one, request.deps.clock.nowMs(), whole)],
-      ['Guards', guards],
-    ],
+    columns: instanceColumns(request, whole),
     entries: worstFirst(instances),
-    none: 'No instance is registered yet: cmb clients add registers one.',
+    none: NO_INSTANCE,
   })
 
 const addresses = (one: InstanceNow, nowMs: number, whole: boolean): Child =>

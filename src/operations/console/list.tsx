@@ -1,3 +1,4 @@
+import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
@@ -81,11 +82,15 @@ type Reading<T, P, S> = (bounds: {
   most: number
 }) => Promise<Searched<T, S> & { more?: boolean | undefined }>
 
+type At = NonNullable<Parameters<typeof consolePage>[1]['at']>
+
 /** A list with a page of its own, whose rows that the query asks for can be downloaded as CSV. */
 interface List<T, P, S> {
   /** Its address, and its name in the audit log. */
   name: ListName
   title: string
+  /** The page of the navigation that is marked. Default: the list's own. */
+  at?: At
   tenant?: true
   /** True if the first page updates itself. */
   live?: true
@@ -111,6 +116,8 @@ interface List<T, P, S> {
   heading?: (request: ConsoleRequest, shown: readonly T[], whole: boolean) => string | undefined
   /** Parts of the page above the filter and below the table. */
   above?: (request: ConsoleRequest) => Child
+  /** A remark below the table. */
+  note?: (request: ConsoleRequest, shown: readonly T[]) => Child
   below?: (request: ConsoleRequest, shown: readonly T[]) => Child
 }
 
@@ -135,7 +142,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
   const isWhole = place.before === undefined && next === undefined
   return consolePage(
     request,
-    { title, at: `/${name}`, live: list.live === true && place.before === undefined },
+    { title, at: atOf(list), live: list.live === true && place.before === undefined },
     <>
       {list.above?.(request)}
       {fields.length === 0 ? null : (
@@ -158,6 +165,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
                 Download as CSV
               </a>
             </p>
+            {list.note === undefined ? null : <p class="soft small">{list.note(request, shown)}</p>}
           </Panel>
           {list.below?.(request, shown)}
         </Live>
@@ -190,7 +198,7 @@ async function* everyPage<T, P, S>(
 async function listCsv<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): Promise<Response> {
   const pages = everyPage(request, list)
   const read = await orProblem(pages.next())
-  if (read instanceof Problem) return nothingHere(request, read.message, `/${list.name}`, 422)
+  if (read instanceof Problem) return nothingHere(request, read.message, atOf(list), 422)
   const first = read
   await exportAs(request.deps, request.viewer.caller, list.name, request.now)
   const columns = list.columns(request).flatMap((one) => {
@@ -204,8 +212,18 @@ async function listCsv<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): P
   }
   return csvResponse<T>(list.name, columns, whole())
 }
-const textOf = (cell: Child): Text =>
-  typeof cell === 'string' || typeof cell === 'number' ? cell : undefined
+/** Returns a cell as text: that of the page, without its elements. */
+async function textOf(cell: Child | Text): Promise<Text> {
+  if (typeof cell === 'string' || typeof cell === 'number') return cell
+  return String(await html`${cell}`)
+    .replaceAll(/<[^>]*>/g, ' ')
+    .replaceAll(/&(amp|lt|gt|quot|#39);/g, (_, name: keyof typeof ESCAPED) => ESCAPED[name])
+    .replaceAll(/\s+/g, ' ')
+    .trim()
+}
+const ESCAPED = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" } as const
+
+const atOf = <T, P, S>({ at, name }: List<T, P, S>): At => at ?? (`/${name}` as At)
 
 /** Returns the routes of a list: its page and its CSV. */
 export const listRoutes = <T, P, S>(list: List<T, P, S>): Mounted[] =>
@@ -219,6 +237,28 @@ export const listRoutes = <T, P, S>(list: List<T, P, S>): Mounted[] =>
     ...(list.tenant && { tenant: true }),
     page: (request) => page(request, list),
   }))
+
+/** Returns the routes of a list that is read at once. */
+export const wholeListRoutes = <T,>({
+  all,
+  idOf,
+  ...list
+}: Omit<List<T, string, T>, 'read' | 'placeIn' | 'cursorOf'> & {
+  all: (request: ConsoleRequest) => Promise<readonly T[]>
+  idOf: (one: T) => string
+}): Mounted[] =>
+  listRoutes<T, string, T>({
+    ...list,
+    async read(request) {
+      const entries = await all(request)
+      return async ({ from, limit }) => {
+        const start = entries.findIndex((one) => idOf(one) === from) + 1
+        return { found: entries.slice(start, start + limit), searchedTo: undefined }
+      }
+    },
+    placeIn: (_, cursor) => cursor,
+    cursorOf: (_, one) => idOf(one),
+  })
 
 /**
  * A filter field: a text with its placeholder, a choice of options, or a time in UTC to the minute.

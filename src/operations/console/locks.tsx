@@ -53,7 +53,6 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
       ({ words, sub }) => (
         <strong>{sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>}</strong>
       ),
-      ({ words }) => words,
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],

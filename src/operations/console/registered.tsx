@@ -1,30 +1,18 @@
+import type { StoredSigningKey, WebhookEndpoint } from '../../../db/types.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
-import type { StoredSigningKey } from '../../../db/types.ts'
-import { consolePage, Live, Panel } from './layout.tsx'
-import { instancesNow } from '../acts/instances.ts'
-import { instanceList } from './instance-cells.tsx'
-import { listOf, ms, timeColumn } from './list.tsx'
-import type { ConsoleRequest, Mounted } from './request.ts'
+import { type GuardState, guardsNow } from '../acts/guards.ts'
+import { type InstanceNow, instancesNow, worstFirst } from '../acts/instances.ts'
+import { guardColumns } from './guards.tsx'
+import { instanceColumns, NO_INSTANCE } from './instance-cells.tsx'
+import { instances, nameOf } from './format.ts'
+import { ms, timeColumn, wholeListRoutes } from './list.tsx'
+import { asked, clientLink, type Mounted } from './request.ts'
+import { type Counts, webhookColumns } from './webhooks.tsx'
 
 /**
- * The pages of the registered instances and of the signing keys. They change nothing: `cmb` and the
- * admin API do.
+ * The lists of the registered instances, their guards, the webhook endpoints and the signing keys.
+ * They change nothing: `cmb` and the admin API do.
  */
-
-const clientsPage = async (request: ConsoleRequest): Promise<Response> =>
-  consolePage(
-    request,
-    { title: 'Instances', at: '/clients', live: true },
-    <Live id="clients">
-      <Panel>
-        {await instanceList(request, await instancesNow(request.deps))}
-        <p class="soft small">
-          Change one where it was registered: in the clients file, with cmb clients, or by the admin
-          API.
-        </p>
-      </Panel>
-    </Live>,
-  )
 
 export const SOURCE: Record<Client['source'], string> = {
   file: 'the clients file',
@@ -40,10 +28,64 @@ const KEY = {
   retired: { words: 'retired', tag: 'tag calm' },
 } as const
 
-async function keysPage(request: ConsoleRequest): Promise<Response> {
-  const list = await listOf<StoredSigningKey>(request, {
-    label: 'Signing keys',
-    columns: [
+export const registeredRoutes: readonly Mounted[] = [
+  ...wholeListRoutes<InstanceNow>({
+    name: 'clients',
+    title: 'Instances',
+    live: true,
+    columns: (request) => instanceColumns(request),
+    none: NO_INSTANCE,
+    all: async ({ deps }) => worstFirst(await instancesNow(deps)),
+    idOf: ({ clientId }) => clientId,
+    note: () =>
+      'Change one where it was registered: in the clients file, with cmb clients, or by the admin API.',
+  }),
+  ...wholeListRoutes<GuardState>({
+    name: 'guards',
+    title: 'Guards',
+    at: '/clients',
+    live: true,
+    fields: (request) => [['client', 'Instance', [['', 'Any'], ...instances(request)]]],
+    columns: (request) => [
+      [
+        'Instance',
+        ({ clientId }) => <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>,
+      ],
+      ...guardColumns(request),
+    ],
+    none: 'No guard has reported yet.',
+    async all(request) {
+      const client = asked(request, 'client')
+      const { guards } = await guardsNow(request.deps)
+      return guards
+        .filter(({ clientId }) => client === undefined || client === clientId)
+        .toSorted((a, b) => (idOfGuard(a) < idOfGuard(b) ? -1 : 1))
+    },
+    idOf: (one) => idOfGuard(one),
+  }),
+  ...wholeListRoutes<WebhookEndpoint & { counts: Counts }>({
+    name: 'webhooks',
+    title: 'Webhooks',
+    label: 'Webhook endpoints',
+    live: true,
+    columns: webhookColumns,
+    none: 'There is no webhook endpoint. Add one: cmb webhooks add --help',
+    async all({ deps: { store } }) {
+      const [all, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
+      return all.map((one) => ({ ...one, counts }))
+    },
+    idOf: ({ id }) => id,
+    note: () => (
+      <>
+        Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
+        sends a test event.
+      </>
+    ),
+  }),
+  ...wholeListRoutes<StoredSigningKey>({
+    name: 'keys',
+    title: 'Signing keys',
+    columns: (request) => [
       ['Key', ({ kid }) => <code>{kid}</code>],
       ['Algorithm', ({ alg }) => alg],
       ['State', ({ state }) => <span class={KEY[state].tag}>{KEY[state].words}</span>],
@@ -52,23 +94,15 @@ async function keysPage(request: ConsoleRequest): Promise<Response> {
       timeColumn(request, 'Signs since', ({ activatedAt }) => ms(activatedAt)),
       timeColumn(request, 'Published until', ({ retireAt }) => ms(retireAt)),
     ],
-    entries: await request.deps.keys.list(),
     none: 'No key exists.',
-  })
-  return consolePage(
-    request,
-    { title: 'Signing keys', at: '/keys' },
-    <Panel>
-      {list}
-      <p class="soft small">
+    all: ({ deps }) => deps.keys.list(),
+    idOf: ({ kid }) => kid,
+    note: () => (
+      <>
         The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If
         a key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.
-      </p>
-    </Panel>,
-  )
-}
-
-export const registeredRoutes: readonly Mounted[] = [
-  { path: '/clients', page: clientsPage },
-  { path: '/keys', page: keysPage },
+      </>
+    ),
+  }),
 ]
+const idOfGuard = ({ guardId, clientId }: GuardState): string => `${guardId} ${clientId}`

@@ -14,8 +14,9 @@ import {
 import { CHANGED, entryInFile, SECRETS, stepsInFile, stops } from '../acts/texts/secrets.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
 import { when } from '../times.ts'
+import { plural } from './format.ts'
 import { consolePage, Done, nothingHere, Panel } from './layout.tsx'
-import { listOf, ms, timeColumn } from './list.tsx'
+import { listOf } from './list.tsx'
 import {
   clientLink,
   type ConsoleRequest,
@@ -29,6 +30,7 @@ import {
  * the clients file the page says what to change there.
  */
 
+const DAY = 86_400
 const HERE = '/clients/:id/secrets'
 const pathOf = (clientId: string, act: string): string =>
   `/clients/${encodeURIComponent(clientId)}/secrets/${act}`
@@ -37,6 +39,7 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
   const { clientId, secrets, source, metadata } = client
   if (!usesSecret(metadata) && secrets.length === 0) return null
   const isInFile = source === 'file'
+  const nowMs = request.deps.clock.nowMs()
   const mayChange = isAdministrator(request) && !isInFile && source !== 'broker'
   return (
     <Panel title="Secrets">
@@ -45,8 +48,16 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
         label: 'Secrets',
         columns: [
           ['ID', ({ id }) => <code>{id}</code>],
-          timeColumn(request, 'Works since', ({ createdAt }) => ms(createdAt)),
-          ['Works until', ({ expiresAt }) => untilWords(request, expiresAt)],
+          [
+            'Works since',
+            ({ createdAt }) =>
+              `${when(createdAt * 1000, nowMs)}, for ${plural(Math.floor((request.now - createdAt) / DAY), 'day')}`,
+          ],
+          [
+            'Works until',
+            ({ expiresAt }) =>
+              expiresAt === undefined ? SECRETS.until : when(expiresAt * 1000, nowMs),
+          ],
           mayChange && [
             'Remove',
             ({ id }) => (
@@ -75,9 +86,6 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
     </Panel>
   )
 }
-
-const untilWords = ({ deps }: ConsoleRequest, expiresAt: number | undefined): string =>
-  expiresAt === undefined ? SECRETS.until : when(expiresAt * 1000, deps.clock.nowMs())
 
 /** The steps of a replacement in the clients file, with the entry as it then is. */
 const InFile = ({

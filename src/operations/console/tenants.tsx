@@ -1,7 +1,6 @@
 import type { Lock, Tenant } from '../../../db/types.ts'
-import { consolePage, Panel } from './layout.tsx'
 import { EVERYONE, lockWords } from './format.ts'
-import { listOf, ms, timeColumn } from './list.tsx'
+import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 
 /** The connected tenants. Administrators sign the users of one out, lock it and lift its lock. */
@@ -9,47 +8,6 @@ import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './re
 const MOST_LOCKS = 1000
 
 type Row = Tenant & { lock: Lock | undefined }
-
-async function tenantsPage(request: ConsoleRequest): Promise<Response> {
-  const { store } = request.deps
-  const tenants = await store.listTenants()
-  const locks = await store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS })
-  const rows = tenants.map((one): Row => ({
-    ...one,
-    lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === one.tid),
-  }))
-  const list = await listOf<Row>(request, {
-    label: 'Tenants',
-    columns: [
-      [
-        'Tenant',
-        ({ tid, name }) => (
-          <>
-            <strong>{name ?? tid}</strong>
-            {name === undefined ? null : <div class="small">{tid}</div>}
-          </>
-        ),
-      ],
-      [
-        'State',
-        async ({ lock }) =>
-          lock === undefined ? (
-            <span class="tag">open</span>
-          ) : (
-            <>
-              <span class="tag bad">locked</span>
-              <div class="small">{await lockWords(request, lock)}</div>
-            </>
-          ),
-      ],
-      timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
-      isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />],
-    ],
-    entries: rows,
-    none: 'No tenant is connected yet.',
-  })
-  return consolePage(request, { title: 'Tenants', at: '/tenants' }, <Panel>{list}</Panel>)
-}
 
 function Acts({ tenant: { tid, name = tid, lock } }: { tenant: Row }) {
   const acts = [
@@ -68,4 +26,58 @@ function Acts({ tenant: { tid, name = tid, lock } }: { tenant: Row }) {
   ))
 }
 
-export const tenantsRoutes: readonly Mounted[] = [{ path: '/tenants', page: tenantsPage }]
+/** Says how to name a tenant that has no name. */
+const howToName = (_: ConsoleRequest, shown: readonly Row[]) => {
+  const nameless = shown.find(({ name }) => name === undefined)
+  return nameless === undefined ? undefined : (
+    <>
+      To name a tenant: <code>cmb tenants change {nameless.tid} --name "Contoso"</code>, or its page
+      of the set-up.
+    </>
+  )
+}
+
+export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
+  name: 'tenants',
+  title: 'Tenants',
+  columns: (request) => [
+    [
+      'Tenant',
+      ({ tid, name }) => (
+        <>
+          <strong>{name ?? tid}</strong>
+          {name === undefined ? null : <div class="small">{tid}</div>}
+        </>
+      ),
+      ({ name }) => name,
+    ],
+    ['Tenant ID', undefined, ({ tid }) => tid],
+    [
+      'State',
+      async ({ lock }) =>
+        lock === undefined ? (
+          <span class="tag">open</span>
+        ) : (
+          <>
+            <span class="tag bad">locked</span>
+            <div class="small">{await lockWords(request, lock)}</div>
+          </>
+        ),
+    ],
+    timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
+    isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />, false],
+  ],
+  none: 'No tenant is connected yet.',
+  async all({ deps: { store } }) {
+    const [tenants, locks] = await Promise.all([
+      store.listTenants(),
+      store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS }),
+    ])
+    return tenants.map((one) => ({
+      ...one,
+      lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === one.tid),
+    }))
+  },
+  idOf: ({ tid }) => tid,
+  note: howToName,
+})

@@ -51,14 +51,13 @@ const Tick = ({ user, checked }: { user: Subject; checked: boolean }) => (
 )
 
 export const userColumns = (request: ConsoleRequest): Columns<Subject> => [
-  ['User', (user) => <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>, userText],
+  ['User', (user) => <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>],
   ['Email', ({ email }) => email ?? ''],
   isOperator(request) && ['Tenant', ({ tid }) => tenantName(request.deps, tid)],
   timeColumn(request, 'Known since', ({ createdAt }) => ms(createdAt)),
   ['ID (sub)', undefined, ({ sub }) => sub],
   ['Object ID', undefined, ({ oid }) => oid],
 ]
-const userText = (user: Subject): string => whoIs({ user })
 
 /** Returns the users that are ticked, for the top of the list. */
 const pickedUsers = (request: ConsoleRequest): Promise<Subject[]> =>

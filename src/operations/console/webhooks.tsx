@@ -1,57 +1,33 @@
 import type { Child } from 'hono/jsx'
 import type { WebhookEndpoint } from '../../../db/types.ts'
 import { unsettled } from '../acts/instances.ts'
-import { consolePage, Live, Panel } from './layout.tsx'
 import { count, STATE } from './format.ts'
-import { listOf, ms, timeColumn } from './list.tsx'
+import { type Columns, ms, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
-/**
- * The page of webhook endpoints and their undelivered messages. It changes nothing: cmb and the
- * admin API do.
- */
+/** The columns of webhook endpoints, with their undelivered messages. */
 
-type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
+export type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
-export async function webhooksPage(request: ConsoleRequest): Promise<Response> {
-  const { store } = request.deps
-  const [entries, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
-  const list = await listOf<WebhookEndpoint>(request, {
-    label: 'Webhook endpoints',
-    columns: [
-      ['Endpoint', (one) => <Endpoint endpoint={one} />],
-      [
-        'State',
-        ({ state, cause }) => (
-          <>
-            <span class={state === 'enabled' ? 'tag' : 'tag calm'}>{state}</span>
-            {cause === undefined ? null : <div class="small">{cause}</div>}
-          </>
-        ),
-      ],
-      ['Messages', ({ position }) => count(position)],
-      ['Not delivered', ({ id }) => undelivered(id, counts)],
-      ['Events', ({ events }) => <span class="small">{events.join(', ')}</span>],
-      ['Personal data', ({ include }) => <span class="small">{include.join(', ') || 'none'}</span>],
-      timeColumn(request, 'Changed', ({ updatedAt }) => ms(updatedAt)),
-    ],
-    entries,
-    none: 'There is no webhook endpoint. Add one: cmb webhooks add --help',
-  })
-  return consolePage(
-    request,
-    { title: 'Webhooks', at: '/webhooks', live: true },
-    <Live id="webhooks">
-      <Panel>
-        {list}
-        <p class="soft small">
-          Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
-          sends a test event.
-        </p>
-      </Panel>
-    </Live>,
-  )
-}
+export const webhookColumns = (
+  request: ConsoleRequest,
+): Columns<WebhookEndpoint & { counts: Counts }> => [
+  ['Endpoint', (one) => <Endpoint endpoint={one} />],
+  [
+    'State',
+    ({ state, cause }) => (
+      <>
+        <span class={state === 'enabled' ? 'tag' : 'tag calm'}>{state}</span>
+        {cause === undefined ? null : <div class="small">{cause}</div>}
+      </>
+    ),
+  ],
+  ['Messages', ({ position }) => count(position), ({ position }) => position],
+  ['Not delivered', ({ id, counts }) => undelivered(id, counts)],
+  ['Events', ({ events }) => <span class="small">{events.join(', ')}</span>],
+  ['Personal data', ({ include }) => <span class="small">{include.join(', ') || 'none'}</span>],
+  timeColumn(request, 'Changed', ({ updatedAt }) => ms(updatedAt)),
+]
 
 /** Names only the host of the URL, because the path may be a secret of the receiver. */
 const Endpoint = ({ endpoint: { id, url, description } }: { endpoint: WebhookEndpoint }) => (
