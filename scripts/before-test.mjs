@@ -1,6 +1,6 @@
 // Installs what `npm test` needs. Debian's programs and the packages of the lock file are installed
-// in parallel; then the build and the two Python environments are made in parallel, inside
-// node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
+// in parallel; then the build, the Python environments and the generators of clients are made in
+// parallel, inside node_modules. It runs on Node 18 and later, as scripts/bootstrap.mjs does.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -27,7 +27,11 @@ async function packagesAndAfter() {
   const code = await run('bootstrap.mjs', '--packages')
   if (code !== 0) return code
   return failureOf(
-    await Promise.all([run('bootstrap.mjs'), run('schemathesis.mjs'), run('python-guard.mjs')]),
+    await Promise.all([
+      ...['bootstrap.mjs', 'schemathesis.mjs', 'python-guard.mjs', 'client-generators.mjs'].map(
+        (script) => run(script),
+      ),
+    ]),
   )
 }
 

@@ -15,7 +15,9 @@ export function explained<T>(node: T, owner = ''): T {
     key,
     key === 'properties'
       ? membersOf(value as Json, String(operationId))
-      : explained(value as unknown, String(operationId)),
+      : key === 'anyOf' || key === 'oneOf'
+        ? explained(titled(value as Json[]), String(operationId))
+        : explained(value as unknown, String(operationId)),
   ])
   const whole = Object.fromEntries(inside) as Json
   return (place === undefined ? whole : withMeaning(whole, owner, String(name))) as T
@@ -25,9 +27,42 @@ const membersOf = (members: Json, owner: string): Json =>
   Object.fromEntries(
     Object.entries(members).map(([name, schema]) => [
       name,
-      withMeaning(explained(schema as Json, owner), owner, name),
+      withMeaning(explained(orNull(schema as Json, name), owner), owner, name),
     ]),
   )
+
+const orNull = (schema: Json, name: string): Json =>
+  Array.isArray(schema.anyOf) ? { ...schema, anyOf: titled(schema.anyOf as Json[], name) } : schema
+
+type Members = Record<string, Json | undefined>
+const nameOf = (text: string): string =>
+  text.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/**
+ * Adds a title to each alternative that has no name: the member or the kind by which it differs
+ * from the others. A generated client numbers alternatives without a title.
+ * @param member the name of the member that may be null instead
+ */
+function titled(alternatives: readonly Json[], member?: string): Json[] {
+  const values = alternatives.filter(({ type }) => type !== 'null')
+  return alternatives.map((one) => {
+    const { $ref, title, properties = {}, enum: choices, required = [] } = one
+    if (($ref ?? title) !== undefined || !(choices || 'properties' in one)) return one
+    if (values.length === 1) return member === undefined ? one : { title: nameOf(member), ...one }
+    const others = values.filter((other) => other !== one)
+    const own = (required as string[]).find((name) =>
+      others.every(
+        (other) =>
+          JSON.stringify((other.properties as Members | undefined)?.[name]) !==
+          JSON.stringify((properties as Members)[name]),
+      ),
+    )
+    const kind = own === undefined ? undefined : (properties as Members)[own]?.const
+    return own === undefined
+      ? one
+      : { title: nameOf(typeof kind === 'string' ? kind : own), ...one }
+  })
+}
 
 const MEANINGS: Readonly<Record<string, string>> = MEMBERS
 const UNIT = /^epoch (?:milli)?seconds$/

@@ -103,6 +103,22 @@ describe('openapi.json', () => {
     expect(kinds('NamedLockTarget')).toEqual(refs('User', 'UserBySub', 'Tenant', 'Client'))
   })
 
+  test('has a name for each alternative, so that no generated type has a number', () => {
+    const unnamed: string[] = []
+    const walk = (node: unknown, at: string): void => {
+      if (typeof node !== 'object' || node === null) return
+      for (const [key, value] of Object.entries(node)) {
+        if ((key === 'anyOf' || key === 'oneOf') && Array.isArray(value))
+          for (const one of value as Json[])
+            if (('properties' in one || 'enum' in one) && one.title === undefined) unnamed.push(at)
+        walk(value, `${at}/${key}`)
+      }
+    }
+    const { webhooks: _, ...rest } = document
+    walk(rest, '')
+    expect(unnamed).toEqual([])
+  })
+
   test('has every route that is not a page, and no other', () => {
     const routes = new Set([...routesOf(rig.app), ...routesOf(rig.opsApp)])
     expect(
