@@ -1,16 +1,14 @@
 // Runs plans of the official OpenID Foundation conformance suite against the broker, a person's
-// part done in a real Chromium. From DIR/driver: node …/run.mjs ../CONFIG.json OUT.json PLAN
-// [VARIANT_JSON] [only,these,modules] (README.md says which) Env: BEFORE_START (a command between a
-// module's configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN,
-// PASSWORD, SHOTS (a folder for what each placeholder was given), DEMO_PORT_BASE (as the demo has
-// it).
+// part done in a real Chromium. node run.mjs CONFIG.json OUT.json PLAN [VARIANT_JSON]
+// [only,these,modules] (README.md says which) Env: BEFORE_START (a command between a module's
+// configuration and its start), SUITE (https://localhost.emobix.co.uk:8443), UPN, PASSWORD, SHOTS
+// (a folder for what each placeholder was given), DEMO_PORT_BASE (as the demo has it).
 import fs from 'node:fs'
 import path from 'node:path'
-import { createRequire } from 'node:module'
 import { execSync } from 'node:child_process'
+import { chromium } from 'playwright-core'
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
 process.emitWarning = () => {}
-const { chromium } = createRequire(path.join(process.cwd(), 'x.js'))('playwright-core')
 const [configFile, outFile, planName, variantJson = '{}', only] = process.argv.slice(2)
 const SUITE = process.env.SUITE ?? 'https://localhost.emobix.co.uk:8443',
   UPN = process.env.UPN ?? 'alice@contoso.example',

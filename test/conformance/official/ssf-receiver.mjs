@@ -4,9 +4,9 @@
 // [only,these,modules] DIR: where the file of issuers is written; DIR/tls/ca.pem signed the suite
 // AUTH=dynamic: the broker gets its token by client_credentials. A module of the suite rejects the
 // second request for a token ("Found existing client authentication"), and each restarted broker
-// makes one: so only a module without a restart (CAEP interop) can be run with it. From the
-// repository after `npm run build`, with node tls-proxy.mjs running and no other demo. Env: SUITE
-// (https://localhost.emobix.co.uk:8443).
+// makes one: so only a module without a restart (CAEP interop) can be run with it. After `npm run
+// build`, with node tls-proxy.mjs running and no other demo. Env: SUITE
+// (https://localhost.emobix.co.uk:8443), DEMO_PORT_BASE (as in the proxy).
 import fs from 'node:fs'
 import path from 'node:path'
 import { spawn } from 'node:child_process'
@@ -60,11 +60,12 @@ async function start(issuer, stream) {
     },
     stream: { ...authorization, ...stream },
   }
-  const file = path.join(dir, 'signal-issuers.yaml')
+  const file = path.resolve(dir, 'signal-issuers.yaml')
   fs.writeFileSync(file, JSON.stringify({ issuers: [one] }))
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.join(dir, 'tls/ca.pem') }
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: path.resolve(dir, 'tls/ca.pem') }
   const args = ['dist/demo/main.js', '--json', '--public-url', BROKER, '--signal-issuers', file]
-  demo = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const cwd = path.join(import.meta.dirname, '../../..')
+  demo = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 /**

@@ -1,10 +1,11 @@
 // https on loopback in front of plain http: node tls-proxy.mjs TLS_DIR 8443=8080 9443=7400 …
-// (listen=upstream; TLS_DIR holds key.pem and cert.pem) Env: ONE_AT_A_TIME (a prefix of paths: such
+// (listen=upstream; TLS_DIR holds key.pem and cert.pem) Env: ONE_AT_A_TIME (a part of paths: such
 // requests wait for each other; a module of the suite keeps the request in one variable).
 import http from 'node:http'
 import https from 'node:https'
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 const [dir, ...ports] = process.argv.slice(2),
   agent = new http.Agent({ keepAlive: true })
 const keys = {
@@ -14,17 +15,28 @@ const keys = {
 const { ONE_AT_A_TIME } = process.env
 let last = Promise.resolve()
 /**
+ * A poll waits until no other request has come for so long. The suite holds a poll for 10 s, after
+ * which the broker no longer waits for an answer to another request behind it.
+ */
+const QUIET_MS = 2000
+let otherAtMs = 0
+/**
  * Waits for the requests before.
  * @returns a function that ends its own turn: with the answer, not when the client disconnects
  * earlier
  */
 async function turn(q) {
   if (ONE_AT_A_TIME === undefined || !q.url.includes(ONE_AT_A_TIME)) return () => undefined
+  const isPoll = q.url.includes('/events')
+  if (isPoll) while (Date.now() < otherAtMs + QUIET_MS) await sleep(100)
   const before = last
   const own = Promise.withResolvers()
   last = own.promise
   await before
-  return own.resolve
+  return () => {
+    if (!isPoll) otherAtMs = Date.now()
+    own.resolve()
+  }
 }
 for (const spec of ports) {
   const [listen, upstream] = spec.split('=')
