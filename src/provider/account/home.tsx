@@ -179,7 +179,7 @@ export async function signOutOfApp(
   for (const { sid } of grants.filter((one) => one.clientId === clientId))
     await revoke(deps, {
       selector: { kind: 'grant', sid, clientId },
-      reason: 'signed_out',
+      reason: sid === session.sid ? 'signed_out' : 'signed_out_remotely',
       actor,
       now,
     })
