@@ -226,10 +226,11 @@ describe('with Microsoft 365 too', () => {
   test('without it, the signed-out page says that Microsoft may still be open, and has the button', async () => {
     const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
     expect(done.text).toContain('Microsoft 365 may still be open')
+    expect(done.text).not.toContain('close this window')
     const gone = await browser.press(done, 'Sign out of Microsoft 365')
     expect(gone.location).toContain('/oauth2/v2.0/logout?')
     expect((await browser.get('/logout/return')).text).toContain(
-      'You are signed out of Microsoft 365 in this browser too.',
+      'You are signed out of Microsoft 365 in this browser too. You can close this window.',
     )
   })
 

@@ -491,7 +491,7 @@ export const en = {
       none: 'You are not signed in to {product} in this browser.',
     },
     reload: 'Reload the page to see what has changed.',
-    plain: 'You are signed out of {product}. You can close this window.',
+    plain: 'You are signed out of {product}.',
     already: 'You were signed out before',
     progress: {
       delivered: 'Signed out',
@@ -499,7 +499,7 @@ export const en = {
       unconfirmed: 'Not confirmed yet',
     },
     allConfirmed:
-      '{apps, plural, one {The app has confirmed that you are signed out. You can close this window.} other {All # apps have confirmed that you are signed out. You can close this window.}}',
+      '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
     bounded: '{app} could not be reached. It stops by itself, no later than {at}.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
@@ -511,7 +511,8 @@ export const en = {
     microsoftNext:
       'You are signed out of {product}. Microsoft’s page opens now, and then brings you back here.',
     microsoftGo: 'Sign out of Microsoft 365',
-    microsoftLeft: 'You are signed out of Microsoft 365 in this browser too.',
+    microsoftLeft:
+      'You are signed out of Microsoft 365 in this browser too. You can close this window.',
     microsoftOpenTitle: 'Microsoft 365 may still be open',
     microsoftOpen:
       'In this browser you may still be signed in to Outlook, Teams and other Microsoft apps. On a shared computer, sign out there too.',
