@@ -116,7 +116,7 @@ const Ended = ({ why }: { why?: ReasonClass | undefined }) => (
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
     <p class="why">{wordsOf(why)}</p>
-    <p class="soft">Your cases are kept: nothing in them changed. Sign in to see them again.</p>
+    <p class="soft">Your cases are kept: nothing in them changed.</p>
     <Microsoft />
   </section>
 )
