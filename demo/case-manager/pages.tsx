@@ -151,8 +151,10 @@ export const WelcomePage = ({ place, canceled }: { place: Place; canceled: boole
       <Elsewhere place={place} />
       <p class="small soft">
         Do others use this computer too?{' '}
-        <a href={`${place.issuer}/signin/start?return_to=/`}>Sign in on a shared computer</a>.
-        Trouble signing in? <a href={`${place.issuer}/account/ready`}>Check your account</a>
+        <a href={`${place.issuer}/signin/start?return_to=/&computer=shared`}>
+          Sign in on a shared computer
+        </a>
+        . Trouble signing in? <a href={`${place.issuer}/account/ready`}>Check your account</a>
       </p>
     </section>
   </Layout>

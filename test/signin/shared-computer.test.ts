@@ -88,6 +88,25 @@ describe('a user who says that the computer is shared', () => {
     expect((await browser.get('/logout')).html).toContain('name="microsoft"')
   })
 
+  test('at an app’s own page comes to a sign-in page that says so, and is believed without another choice', async () => {
+    const link = '/signin/start?return_to=/account&computer=shared'
+    const page = await browser.get(link)
+    expect(page.text).toContain('This is a shared computer.')
+    const callback = await atMicrosoft(rig, browser, page)
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
+    const answer = await browser.send(callback)
+    expect(named(answer.headers.getSetCookie(), '__Host-cmb_shared')).toContain('=yes')
+    policy('never')
+    expect((await browserAt(rig).get(link)).text).not.toContain('shared computer')
+  })
+
+  test('at an app’s own page can still say that it is not', async () => {
+    const page = await browser.get('/signin/start?return_to=/account&computer=shared')
+    const callback = await atMicrosoft(rig, browser, page, 'This is my own computer')
+    const answer = await browser.send(callback)
+    expect(named(answer.headers.getSetCookie(), '__Host-cmb_known')).toMatch(/max-age/i)
+  })
+
   test('goes on with it through a further visit to Microsoft', async () => {
     const callback = await atMicrosoft(rig, browser, await browser.get('/account'), USE)
     await rig.store.putTenant({

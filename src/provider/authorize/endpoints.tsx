@@ -62,7 +62,12 @@ function pages(deps: Deps): Hono {
   endpoints.post('/authorize', limit, described(AUTHORIZE.post, answerRequest(form)))
   endpoints.get(
     '/signin/start',
-    step((c, visitor, now) => signInForOwnPage(deps, visitor, readOwnPurpose(query(c)), now)),
+    step((c, visitor, now) => {
+      // A link can only mark a computer as shared. The page's own link can lift the mark.
+      if (c.req.query('computer') === 'shared')
+        visitor.isShared = takenForShared(deps.config, visitor, 'shared')
+      return signInForOwnPage(deps, visitor, readOwnPurpose(query(c)), now)
+    }),
   )
   endpoints.get(
     '/signin/continue',

@@ -49,7 +49,9 @@ function startAddress(
   now: number,
   more?: Chosen,
 ): string {
-  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, visitor, 'start', purpose, now), ...more })}`
+  const request = seal(deps, visitor, 'start', purpose, now)
+  const computer = visitor.isShared && { computer: 'shared' }
+  return `/signin/microsoft?${new URLSearchParams({ request, ...computer, ...more })}`
 }
 
 /** A choice of the user before the sign-in. */
