@@ -237,10 +237,13 @@ export const FinalPage = ({ place }: { place: Place }) => (
         Microsoft 365 may still be open in this browser: Outlook, Teams and others. On a shared
         computer, sign out there too.
       </p>
-      <a class="button quiet" href={`${place.issuer}/logout/done`}>
+      <a class="button quiet" href={`${place.issuer}/logout/microsoft`}>
         Sign out of Microsoft 365 too
       </a>
       <Microsoft />
+      <p class="small soft">
+        <a href={`${place.issuer}/logout/done`}>See what you are signed out of</a>
+      </p>
     </section>
   </Layout>
 )

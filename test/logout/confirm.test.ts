@@ -243,6 +243,14 @@ describe('with Microsoft 365 too', () => {
     expect((await browserAt(rig).get('/logout/done')).title).toBe('You are not signed in here')
   })
 
+  test('such an app can also link to Microsoft’s sign-out, of no other browser and of none that signed in again', async () => {
+    await browser.submit(await browser.get(LEAVE), { scope: 'device' })
+    expect((await browser.get('/logout/microsoft')).location).toContain('/oauth2/v2.0/logout?')
+    expect((await browserAt(rig).get('/logout/microsoft')).title).toBe('You are not signed in here')
+    browser.addCookies((await rig.openSession()).cookieHeader)
+    expect((await browser.get('/logout/microsoft')).title).toBe('You are signed in')
+  })
+
   test('everywhere from the list of devices, it is ticked there', async () => {
     const asked = await browser.press(await browser.get('/account'), 'Sign out everywhere')
     expect(asked.forms[0]?.fields.scope).toBe('everywhere')

@@ -67,8 +67,11 @@ export function logoutEndpoints(deps: Deps): Hono {
 /** Mounts the endpoints that lead to Microsoft's own sign-out and back. */
 function mountMicrosoft(endpoints: Hono, deps: Deps): void {
   endpoints.get('/logout/microsoft', async (c) => {
-    const { fields, now } = await readPageRequest(deps, c)
-    const done = readDone(deps, fields.get('about') ?? undefined, now)
+    const { fields, now, after, sessionHash } = await readPageRequest(deps, c)
+    // An app links here without `about`. The cookie of a browser that signed in again does not
+    // count: any page could send its user here, and sign them out.
+    const kept = sessionHash === undefined ? after : undefined
+    const done = readDone(deps, fields.get('about') ?? kept, now)
     return send(deps, c, await goToMicrosoft(deps, done, now))
   })
   // The one address registered at Microsoft as the return of its sign-out.
