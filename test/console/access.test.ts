@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { CONSOLE } from '../../src/operations/console/registration.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
-import { atConsole, browserOf, cookieHash, OPS } from './console.ts'
+import { browserAt } from '../browser.ts'
+import { atMicrosoft } from '../signin/browser.ts'
+import { atConsole, browserOf, cookieHash, OPS, USERS } from './console.ts'
 
 let rig: Rig
 beforeEach(async () => {
@@ -98,6 +100,44 @@ describe('admission to the console', () => {
         one.ended?.outcome,
       ]),
     ).toEqual([[olga.sub, 'console', 'done']])
+  })
+
+  test('an operator reads which role may do what an operator may not, where it is missing', async () => {
+    const { session } = await rig.openSession()
+    const page = async (who: 'operator' | 'auditor' | 'administrator') =>
+      (await (await atConsole(rig, who)).get(`/ops/users/${session.sub}`)).text
+    expect(await page('operator')).toContain(
+      'To revoke a session, close a delivery, lift a lock or change an instance, ask a user with the app role Broker.Administrator.',
+    )
+    expect(await page('auditor')).toContain('Your role, auditor, reads only')
+    expect(await page('administrator')).not.toContain('Your role')
+  })
+
+  test('an operator who is locked learns by whom, for which case and until when; another user does not', async () => {
+    const adam = await atConsole(rig, 'administrator')
+    /** Locks a user, who then signs in to the console at Microsoft. */
+    const locked = async (who: 'operator' | 'nobody') => {
+      const { roles, ...user } = USERS[who]
+      const { sub } = await browserOf(rig, who)
+      await adam.submitTo(await adam.get(`/ops/lock?user=${sub}`), '/ops/lock', {
+        hours: '8',
+        case_reference: 'INC-9',
+      })
+      rig.microsoft.user = { ...rig.microsoft.user, ...user }
+      rig.microsoft.next = { roles: [...roles] }
+      const follows = ({ origin }: URL) => origin !== 'https://login.microsoftonline.com'
+      const browser = browserAt(rig, { at: OPS, follows })
+      const back = await atMicrosoft(rig, browser, await browser.get('/ops/sign-in'))
+      return browser.get(rig.config.issuer + back)
+    }
+    const olga = await locked('operator')
+    expect([olga.status, olga.title]).toEqual([403, 'You are locked'])
+    expect(olga.text).toMatch(
+      /By: Adam Administrator\. Case: INC-9\. Until: 24 Nov 2026 17:00:00.UTC\..*Ask another administrator to lift it.* cmb unlock l_/,
+    )
+    const nick = await locked('nobody')
+    expect(nick.title).toBe('Your access to Case Manager is locked')
+    expect(nick.text).not.toMatch(/INC-9|Adam/)
   })
 
   test('pages are never stored or framed, and run no script but the constant one', async () => {

@@ -76,7 +76,24 @@ export const NOT_OURS =
   'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
 
 export const NEEDS_ADMINISTRATOR =
-  'This needs the app role Broker.Administrator. Operators may redrive deliveries, and lock one user for at most 24 hours.'
+  'This needs the app role Broker.Administrator. Operators may redrive deliveries, hide problems, and lock one user for at most 24 hours.'
+
+/** What a role may not do, and who may. */
+const LIMITS = {
+  audit: 'Your role, auditor, reads only: a user with the app role Broker.Operator acts here.',
+  operate:
+    'Your role, operator, locks a user for at most 24 hours, redrives deliveries and hides problems. To revoke a session, close a delivery, lift a lock or change an instance, ask a user with the app role Broker.Administrator.',
+  administer: undefined,
+} as const
+/** The pages on which a role does not see the acts that it may not do. */
+const ACTING: readonly (Way | undefined)[] = [
+  '/users',
+  '/sessions',
+  '/locks',
+  '/deliveries',
+  '/clients',
+  '/tenants',
+]
 
 const ROLE_WORDS = {
   audit: 'auditor, read only',
@@ -203,6 +220,7 @@ export function consolePage(
   const { deps, c } = request
   const live = options.live === true && isOperator(request)
   const paused = isPaused(c)
+  const limits = LIMITS[request.viewer.caller.may]
   const nav = <Nav request={request} at={options.at} search={options.search} />
   return page(
     c,
@@ -220,6 +238,9 @@ export function consolePage(
     },
     <>
       {live ? <LiveState c={c} paused={paused} /> : null}
+      {limits === undefined || !ACTING.includes(options.at) ? null : (
+        <p class="small soft">{limits}</p>
+      )}
       {children}
     </>,
   )

@@ -1,13 +1,14 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { withAuditEntry } from '../../clients/with-audit.ts'
-import type { NewAuditEntry, Session } from '../../../db/types.ts'
+import type { Lock, NewAuditEntry, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { messagePage } from '../../pages/message.tsx'
 import { equalInConstantTime, sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
 import { revoke } from '../../revocation/revoke.ts'
+import { actorName } from '../acts/names.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
 import {
@@ -19,6 +20,7 @@ import {
   clearConsoleCookie,
 } from './console-session.ts'
 import type { Checks } from '../checks/checks.ts'
+import { untilOf } from './format.ts'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 import { linkOf, type Viewer } from './request.ts'
@@ -85,7 +87,7 @@ export async function consoleCallback(
   now: number,
 ): Promise<Response> {
   const pending = openUntil(deps.sealer, PLACE, getCookie(c, COOKIE), now) as Pending | undefined
-  const { state, iss, code, error } = c.req.query()
+  const { state, iss, code, error, error_description: about } = c.req.query()
   if (
     pending === undefined ||
     state === undefined ||
@@ -94,7 +96,10 @@ export async function consoleCallback(
   )
     return lost(deps, c)
   deleteCookie(c, COOKIE, ATTRIBUTES)
-  if (code === undefined) return turnedAway(deps, c, checks, error)
+  if (code === undefined) {
+    const lock = about?.startsWith('l_') === true ? await deps.store.findLock(about) : undefined
+    return lock === undefined ? turnedAway(deps, c, checks, error) : lockedPage(deps, c, lock)
+  }
   const redeemed = await deps.store.redeemAuthorizationCode({
     codeHash: sha256(code),
     clientId: CONSOLE,
@@ -303,6 +308,26 @@ const turnedAway = async (
         : 'The sign-in was not finished.',
     next: await withoutMicrosoft(deps, checks),
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
+    config: deps.config,
+  })
+
+/** The page for an operator who is locked. Only the broker itself names the lock to the console. */
+const lockedPage = async (deps: Deps, c: Context, lock: Lock): Promise<Response> =>
+  messagePage(c, {
+    title: 'You are locked',
+    status: 403,
+    what: [
+      `By: ${(await actorName(deps, lock.actor)) ?? lock.actor.id}.`,
+      lock.caseReference === undefined ? '' : ` Case: ${lock.caseReference}.`,
+      ` Until: ${untilOf(lock)}. You can sign in nowhere until then.`,
+    ].join(''),
+    next: (
+      <>
+        Ask another administrator to lift it, on the page Locks or on the broker’s machine:{' '}
+        <code>cmb unlock {lock.id}</code>
+      </>
+    ),
+    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as another user' }],
     config: deps.config,
   })
 

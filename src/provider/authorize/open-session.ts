@@ -6,6 +6,9 @@ import type {
   Tenant,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { OAuthError } from '../../protocol/error.ts'
+import { lockKey } from '../../protocol/lock-target.ts'
+import { ROLE } from '../../protocol/names.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { newId, newSid, newSub } from '../../runtime/ids.ts'
 import { RAISES_FLOOR, type Reason } from '../../protocol/revocation.ts'
@@ -287,7 +290,31 @@ async function notAdmitted(
     deps.metrics.signIns.inc({ outcome: judgement.error.code })
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
-  return rejection(deps, { key: why, purpose })
+  const lock = why === 'user_locked' ? await lockOfOperator(deps, result) : undefined
+  if (lock === undefined || purpose.kind !== 'instance')
+    return rejection(deps, { key: why, purpose })
+  deps.metrics.signIns.inc({ outcome: why })
+  const content = new OAuthError('access_denied', lock)
+  return { kind: 'instance', reply: purpose.request.reply, content }
+}
+
+const OPERATORS: readonly string[] = [ROLE.auditor, ROLE.operator, ROLE.administrator]
+
+/**
+ * Returns the id of the lock of an operator who signs in to the console, which then says who locked
+ * them. Undefined for other users, who learn only that they are locked.
+ */
+async function lockOfOperator(
+  { store, clients, connection }: Pick<Deps, 'store' | 'clients' | 'connection'>,
+  { identity: { user, roles }, visit: { purpose } }: CallbackResult,
+): Promise<string | undefined> {
+  const isConsole =
+    purpose.kind === 'instance' && clients.find(purpose.request.clientId)?.source === 'broker'
+  const isOperator =
+    user.tid === connection.current().operatorTenant && roles.some((one) => OPERATORS.includes(one))
+  if (!isConsole || !isOperator) return undefined
+  const which = lockKey({ kind: 'user', tid: user.tid, oid: user.oid })
+  return (await store.listLocks({ state: 'open', ...which, limit: 1 }))[0]?.id
 }
 
 /** Returns the latest end of a session of the user for which this browser has no fresh sign-in. */
