@@ -208,7 +208,7 @@ const signals = {
     default: 'no',
     schema: parse.tenants,
     example: 'yes',
-    text: '`yes`, or a comma list of tenant ids: a user who signs out everywhere is signed out at Microsoft too; a user who reports a session ("This wasn\'t me") may choose it. Needs `User.RevokeSessions.All`.',
+    text: '`yes`, or a comma list of tenant ids: a user who signs out everywhere is signed out at Microsoft too; a user who reports a device or a sign-in may choose it. Needs `User.RevokeSessions.All`.',
   }),
   issuersFile: setting({
     name: 'BROKER_SIGNAL_ISSUERS_FILE',

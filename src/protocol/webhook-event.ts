@@ -66,7 +66,7 @@ export const WEBHOOK_EVENTS = {
     data: z.object({ ...revocation, sub }),
   },
   'user.reported_sign_in': {
-    when: 'A user reported a session or a sign-in that was not theirs (“This wasn’t me”).',
+    when: 'A user reported a device (“Lost, stolen or not me”) or a sign-in (“This wasn’t me”).',
     data: z.object({ sub, tid, sid: sid.optional(), seq: seq.optional(), ...personal }),
   },
   'revocation.by_operator': {

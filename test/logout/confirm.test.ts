@@ -252,7 +252,10 @@ describe('with Microsoft 365 too', () => {
   })
 
   test('everywhere from the list of devices, it is ticked there', async () => {
-    const asked = await browser.press(await browser.get('/account'), 'Sign out everywhere')
+    const devices = await browser.get('/account')
+    expect(devices.text).not.toContain('Lost, stolen or not me')
+    expect(devices.text).toContain('No other device is signed in.')
+    const asked = await browser.press(devices, 'Sign out everywhere')
     expect(asked.forms[0]?.fields.scope).toBe('everywhere')
     const done = await browser.submit(asked, { microsoft: 'yes' })
     expect((await log())[0]?.reason).toBe('signed_out_everywhere')

@@ -39,7 +39,10 @@ const log = () => rig.store.listRevocations({ limit: 10 })
  * back.
  */
 async function chooseAnother(from: string): Promise<string> {
-  const page = await browser.press(await browser.get(from), 'Use another account')
+  const page = await browser.press(
+    await browser.get(from),
+    'Switch to another account in this browser',
+  )
   expect(page.text).toContain(
     'You are signed in as Alice Adams (alice@contoso.example) . When another user signs in',
   )

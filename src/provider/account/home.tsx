@@ -99,7 +99,7 @@ export async function homeFor(
           ))}
         </ul>
         <p class="small">
-          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+          <a href={ANOTHER_ACCOUNT}>{t.shared.switchAccount}</a>
         </p>
       </>
     ),

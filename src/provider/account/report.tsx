@@ -22,7 +22,8 @@ import { EventFacts, readEntryName } from './history.tsx'
 import { deviceIn, Moment } from '../../pages/times.tsx'
 
 /**
- * The page "This wasn't me": one confirmation ends a session that its user does not recognize and
+ * The page behind "Lost, stolen or not me" of a device and "This wasn't me" of an entry of the
+ * history: one confirmation ends a session that its user does not recognize and
  * alerts the operators. Ending other sessions, or any at Microsoft, needs a password entered in the
  * last five minutes, because an attacker may use this browser.
  */

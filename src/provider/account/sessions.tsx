@@ -82,10 +82,10 @@ export async function sessionsPage(
           ))}
         </ul>
         <Addresses deps={deps} current={current} path="/account" request={request} />
-        {lostDevice(t)}
+        {lostDevice(live.length > 1, t)}
         <div class="row small">
           {administers === undefined ? null : <a href={TENANT_CONSOLE}>{t.sessions.tenant}</a>}
-          <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+          <a href={ANOTHER_ACCOUNT}>{t.shared.switchAccount}</a>
         </div>
       </>
     ),
@@ -95,12 +95,13 @@ export async function sessionsPage(
 /** Seconds before a session's absolute end at which its user is warned to save open work. */
 const WARN_SECONDS = 300
 
-const lostDevice = (t: Texts) => (
+/** Says what to do about a lost device. Other devices have a button of their own above. */
+const lostDevice = (hasOthers: boolean, t: Texts) => (
   <>
     <hr />
     <div class="tight">
       <h2>{t.sessions.lostDevice}</h2>
-      <p class="soft">{t.sessions.everywhereHint}</p>
+      <p class="soft">{hasOthers ? t.sessions.everywhereHint : t.sessions.onlyHereHint}</p>
     </div>
     <div class="row">
       <LinkButton kind="danger" href="/logout?everywhere">

@@ -119,7 +119,7 @@ const ChoiceForm = ({ fields, apps, others, back, shared, chosen, t }: ChoiceFor
       </LinkButton>
     </div>
     <p class="small">
-      <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+      <a href={ANOTHER_ACCOUNT}>{t.shared.switchAccount}</a>
     </p>
   </form>
 )

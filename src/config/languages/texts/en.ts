@@ -21,6 +21,7 @@ export const en = {
     signOut: 'Sign out',
     signInAgain: 'Sign in again',
     whereSignedIn: 'Where you are signed in',
+    switchAccount: 'Switch to another account in this browser',
     signInWithMicrosoft: 'Sign in with Microsoft',
     noApps: 'No app opened yet',
     continue: 'Continue',
@@ -548,6 +549,8 @@ export const en = {
     lostDevice: 'Was a device lost or stolen, or are you not sure about one?',
     everywhereHint:
       'Find that device above and choose “Lost, stolen or not me” there: we sign it out and tell your IT administrator. If you are not sure which one, sign out of every app on every device at once, this one included, and call your IT administrator.',
+    onlyHereHint:
+      'No other device is signed in. If you are still not sure, sign out everywhere, this device included, and call your IT administrator.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',
     endsSoon: 'You will be signed out {at}. Save your work in every app before then.',

@@ -25,7 +25,7 @@ export const REASON: Record<Reason, string> = {
   microsoft_access_removed: 'The application is no longer assigned to the user',
   mfa_lapsed: 'MFA lapsed',
   security_event: 'A security event',
-  reported_by_user: 'The user reported it: "This wasn’t me"',
+  reported_by_user: 'The user reported it: a lost device, or not their sign-in',
   restored: 'Restored from a backup',
   replaced: 'Another user signed in there',
   session_limit: 'The user reached their limit of sessions',
