@@ -399,7 +399,6 @@ CREATE TABLE `security_events` (
 );
 --> statement-breakpoint
 CREATE INDEX `security_events_by_time` ON `security_events` (`at`);--> statement-breakpoint
-CREATE INDEX `security_events_reported` ON `security_events` (`at`) WHERE kind = 'reported';--> statement-breakpoint
 CREATE INDEX `security_events_with_address` ON `security_events` (`at`) WHERE address IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `sessions` (
 	`sid` text PRIMARY KEY NOT NULL,

@@ -546,7 +546,6 @@ CREATE INDEX "revocations_by_case" ON "broker"."revocations" USING btree ("case_
 CREATE INDEX "revocations_by_tenant" ON "broker"."revocations" USING btree ("tid","seq") WHERE tid IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "revocations_pending" ON "broker"."revocations" USING btree ("kind","seq") WHERE fan_out = 'pending';--> statement-breakpoint
 CREATE INDEX "security_events_by_time" ON "broker"."security_events" USING btree ("at");--> statement-breakpoint
-CREATE INDEX "security_events_reported" ON "broker"."security_events" USING btree ("at") WHERE kind = 'reported';--> statement-breakpoint
 CREATE INDEX "security_events_with_address" ON "broker"."security_events" USING btree ("at") WHERE address IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_by_cookie" ON "broker"."sessions" USING btree ("cookie_hash");--> statement-breakpoint
 CREATE INDEX "sessions_open_by_browser" ON "broker"."sessions" USING btree ("browser_hash") WHERE ended_seq IS NULL AND browser_hash IS NOT NULL;--> statement-breakpoint

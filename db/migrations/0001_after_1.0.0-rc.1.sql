@@ -1,0 +1,1 @@
+CREATE INDEX `security_events_reported` ON `security_events` (`at`) WHERE kind = 'reported';
