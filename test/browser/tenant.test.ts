@@ -170,8 +170,8 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await findUma()
   await pressAt(page, /^Lock Uma User$/)
   await page.getByText('1 session of 1 user, at 1 instance').waitFor()
-  await tabTo(page, /^For how long/)
-  await page.keyboard.type('Until')
+  await tabTo(page, /^Until when/)
+  await page.keyboard.type('An admin')
   await pressAt(page, /^Lock now$/)
   await said('The user is locked and signed out.')
   const { user } = phone

@@ -159,9 +159,9 @@ const OPEN = 'open'
 const choices = (request: ConsoleRequest) => [
   ...HOURS.map((hours) => {
     const end = when((request.now + hours * 3600) * 1000, request.deps.clock.nowMs())
-    return [String(hours), `${plural(hours, 'hour')}, until ${end}`] as const
+    return [String(hours), `${end} (${plural(hours, 'hour')})`] as const
   }),
-  ...(isAdministrator(request) ? [[OPEN, 'Until an administrator lifts it'] as const] : []),
+  ...(isAdministrator(request) ? [[OPEN, 'An administrator lifts it'] as const] : []),
 ]
 
 /** Returns the chosen length. Default: a day for a user, and else until the lock is lifted. */
@@ -212,7 +212,7 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
         more: (
           <SelectField
             name="hours"
-            label="For how long?"
+            label="Until when?"
             options={choices(request)}
             chosen={chosenLength(kind, source.get('hours'))}
           />
