@@ -106,3 +106,22 @@ describe('the runbook for a leaked BROKER_SECRET', () => {
     expect(await (await restarted(rig, [FRESH])).secrets()).toEqual(['failed'])
   })
 })
+
+test('a broker that lacks the secret with which another one seals is failed; one with which none seals yet is not missed', async () => {
+  const rig = await createRig()
+  const [old] = rig.config.secrets
+  if (old === undefined) return expect.unreachable()
+  const stateWith = async (...secrets: Config['secrets']) => {
+    const one = await restarted(rig, secrets)
+    const state = await one.secrets()
+    await one.stop()
+    return state
+  }
+  expect(await stateWith(old)).toEqual(['ok'])
+  await stateWith(old, FRESH)
+  expect(await stateWith(old)).toEqual(['ok'])
+  rig.clock.advance(400 * 86_400)
+  expect(await stateWith(FRESH, old)).toEqual(['warning'])
+  rig.clock.advance(60)
+  expect(await stateWith(old)).toEqual(['failed'])
+})

@@ -179,17 +179,23 @@ async function durability({ deps }: Looking): Promise<Looked> {
 async function secrets({ deps, now }: Looking): Promise<Found> {
   const { config, store } = deps
   const [current] = config.secrets
-  const since = await secretSince(deps)
+  const own = await secretSince(deps)
+  const missing = await missingSecrets(deps)
+  const since = Math.max(own, ...missing)
   const everythingAt = await store.everythingRevokedAt()
   // A revocation of everything ended all older sessions.
   const free =
     everythingAt !== undefined && everythingAt > since
       ? everythingAt
       : since + (await longestSession(deps))
-  const missing = await missingSecrets(deps)
-  if (missing > 0 && now < free)
+  if (since > own && now < free)
     return failed(
-      `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
+      'BROKER_SECRET lacks a value with which another broker seals: refresh tokens made under it are rejected here.',
+      'Set BROKER_SECRET as at the other brokers (new,old), and restart this one.',
+    )
+  if (missing.length > 0 && now < free)
+    return failed(
+      `BROKER_SECRET no longer holds ${missing.length} value${missing.length === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
       `Set BROKER_SECRET=new,old again and keep the old value until ${at(free)}.`,
     )
   if (current === undefined || config.secrets.length < 2) return ok('One secret is set.')

@@ -11,11 +11,13 @@ const SEEN = 'secrets_seen'
 const idsOf = ({ sealer }: Pick<Need, 'sealer'>): string[] =>
   sealer.macKeys('secret-since').map(({ id }) => id)
 
+const sinceSetting = (id: string): string => `secret_since/${id}`
+
 /** Returns when this broker first used its current secret. Called at start to record the time. */
 export async function secretSince(deps: Need): Promise<number> {
   const since = Number(
     await deps.store.setSettingOnce(
-      `secret_since/${idsOf(deps)[0] ?? 'none'}`,
+      sinceSetting(idsOf(deps)[0] ?? 'none'),
       String(deps.clock.now()),
     ),
   )
@@ -25,10 +27,15 @@ export async function secretSince(deps: Need): Promise<number> {
   return since
 }
 
-/** Returns the number of former secrets that are no longer configured. */
-export async function missingSecrets(deps: Need): Promise<number> {
+/**
+ * Returns for each secret that a broker on this database sealed with, and that this broker lacks,
+ * when it was first used. One that no broker has sealed with yet is not missed.
+ */
+export async function missingSecrets(deps: Need): Promise<number[]> {
   const ids = idsOf(deps)
-  return (await seen(deps)).filter((id) => !ids.includes(id)).length
+  const lacking = (await seen(deps)).filter((id) => !ids.includes(id))
+  const since = await Promise.all(lacking.map((id) => deps.store.setting(sinceSetting(id))))
+  return since.flatMap((at) => (at === undefined ? [] : [Number(at)]))
 }
 
 const seen = async ({ store }: Pick<Need, 'store'>): Promise<string[]> =>
