@@ -434,8 +434,8 @@ describe('what the pages show', () => {
       ],
       [
         'guards?client=sydney',
-        'Instance,Guard,Reported,Version,Without a lease',
-        `Case Manager Sydney,"away g <1> , enforces all outdated",${time},not reported,not reported`,
+        'Instance,Guard,State,Behind,Reported,Version,Without a lease',
+        `Case Manager Sydney,g <1>,away,0,${time},not reported,not reported`,
       ],
       ['tenants', 'Tenant,Tenant ID,State,Connected', `Contoso,${TENANT},open,${time}`],
       [

@@ -131,7 +131,7 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
     isOperator(request) ? (
       <>
         Signed evidence of a period: <code>cmb evidence export --audit &gt; audit.jsonl</code>, with{' '}
-        <code>--from</code> and <code>--to</code> as you need them.
+        <code>--from</code> and <code>--to</code> as you need them.{' '}
         <HowToVerify deps={request.deps} file="audit.jsonl" />
       </>
     ) : undefined,

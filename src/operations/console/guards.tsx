@@ -10,7 +10,9 @@ import { type ConsoleRequest, linkOf } from './request.ts'
 const FEW = 50
 
 export const guardColumns = (request: ConsoleRequest): Columns<GuardState> => [
-  ['Guard', (one) => <Guard guard={one} />],
+  ['Guard', (one) => <Guard guard={one} />, ({ guardId }) => guardId],
+  ['State', undefined, ({ connected }) => (connected ? 'connected' : 'away')],
+  ['Behind', undefined, ({ behind }) => behind],
   timeColumn(request, 'Reported', ({ reportedAtMs }) => reportedAtMs),
   ['Version', ({ version }) => version ?? 'not reported'],
   ['Without a lease', ({ withoutLease }) => withoutLeaseWords(withoutLease)],

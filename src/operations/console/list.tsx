@@ -139,6 +139,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
   )
   const pages = { place, next, searchedTo: searchedTo && list.stopped?.(request, searchedTo) }
   const columns = list.columns(request)
+  const note = list.note?.(request, shown)
   const isWhole = place.before === undefined && next === undefined
   return consolePage(
     request,
@@ -165,7 +166,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
                 Download as CSV
               </a>
             </p>
-            {list.note === undefined ? null : <p class="soft small">{list.note(request, shown)}</p>}
+            {note ? <p class="soft small">{note}</p> : null}
           </Panel>
           {list.below?.(request, shown)}
         </Live>

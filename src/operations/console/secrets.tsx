@@ -50,8 +50,10 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
           ['ID', ({ id }) => <code>{id}</code>],
           [
             'Works since',
-            ({ createdAt }) =>
-              `${when(createdAt * 1000, nowMs)}, for ${plural(Math.floor((request.now - createdAt) / DAY), 'day')}`,
+            ({ createdAt }) => {
+              const days = Math.floor((request.now - createdAt) / DAY)
+              return `${when(createdAt * 1000, nowMs)}${days > 0 ? `, for ${plural(days, 'day')}` : ''}`
+            },
           ],
           [
             'Works until',
@@ -96,7 +98,7 @@ const InFile = ({
   client: Client
 }) => (
   <>
-    <ol>
+    <ol class="bullets">
       {[...stepsInFile(fileOf(deps), clientId), SECRETS.leakedThenInFile].map((step) => (
         <li>{step}</li>
       ))}
@@ -154,7 +156,7 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
         { title: `The new secret of ${metadata.name}`, at: '/clients' },
         <Panel class="narrow">
           <pre tabindex={0} role="region" aria-label="the secret">
-            {secret}
+            <code class="value">{secret}</code>
           </pre>
           <p>
             <strong>{SECRETS.once}</strong> {SECRETS.next}

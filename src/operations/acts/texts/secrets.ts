@@ -3,7 +3,7 @@
 /** The steps that replace a secret in the clients file. @param id of the client */
 export const stepsInFile = (file: string, id: string): string[] => [
   'Run cmb clients new-secret. It prints a new client_secret and its client_secret_hash.',
-  `Edit ${file}: at client_id: ${id}, write the new hash in a line below the old one. If the entry has client_secret_file instead, name a second file there, with the new secret in it.`,
+  `Edit ${file}: at client_id: ${id}, write both hashes as a list, the new one below the old one. If the entry has client_secret_file instead, name a second file there, with the new secret in it.`,
   'Give the instance the new secret. The broker reads the file again by itself, and both secrets work until you remove the old line.',
   'Remove the old line. From then on the broker rejects the old secret.',
 ]
