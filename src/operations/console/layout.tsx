@@ -78,7 +78,7 @@ export const NOT_OURS =
 export const NEEDS_ADMINISTRATOR =
   'This needs the app role Broker.Administrator. Operators may redrive deliveries, hide problems, and lock one user for at most 24 hours.'
 
-/** What a role may not do, and who may. */
+/** Says what a role may not do, and who may. */
 const LIMITS = {
   audit: 'Your role, auditor, reads only: a user with the app role Broker.Operator acts here.',
   operate:

@@ -319,7 +319,7 @@ const lockedPage = async (deps: Deps, c: Context, lock: Lock): Promise<Response>
     what: [
       `By: ${(await actorName(deps, lock.actor)) ?? lock.actor.id}.`,
       lock.caseReference === undefined ? '' : ` Case: ${lock.caseReference}.`,
-      ` Until: ${untilOf(lock)}. You can sign in nowhere until then.`,
+      ` Until: ${untilOf(lock, deps.clock.nowMs())}. You can sign in nowhere until then.`,
     ].join(''),
     next: (
       <>
