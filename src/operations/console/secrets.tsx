@@ -65,7 +65,7 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
             ({ id }) => (
               <a
                 href={linkOf(`/ops${pathOf(clientId, 'remove')}`, { secret: id })}
-                aria-label={`Remove the secret ${id}`}
+                aria-label={`${SECRETS.remove}: the secret ${id}`}
               >
                 {SECRETS.remove}
               </a>
