@@ -307,7 +307,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const olga = await atConsole(a, 'operator')
     const page = await olga.get('/ops')
     expect(page.text).toMatch(/b\.example:7400 broker 1 missing since/)
-    const [, id = ''] = /\(([\w-]{8})\): The broker on b\.example/.exec(status) ?? []
+    const [, id = ''] = /\((p_[\w-]{8})\): The broker on b\.example/.exec(status) ?? []
     const href = `/ops/problems/hide?id=${id}`
     expect(page.links).toContain(href)
     expect((await olga.submitTo(await olga.get(href), '/ops/problems/hide')).text).toMatch(

@@ -37,7 +37,7 @@ describe('a device that its user reports', () => {
     expect(page.html).toContain(`href="/ops/users/${sub}"`)
     const { type } = await startCmb(rig)
     expect((await type(['status'])).out).toMatch(
-      /^Act today \([\w-]{8}\): A user reported .* \(user Alice.* \(u_\S+\)\)/im,
+      /^Act today \(p_[\w-]{8}\): A user reported .* \(user Alice.* \(u_\S+\)\)/im,
     )
     expect(await (await rig.opsApp.request('/metrics')).text()).toContain(
       'broker_check_findings{check="user-reports",state="warning"} 2',
@@ -73,6 +73,10 @@ describe('a problem that an operator hides', () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
     expect(page.text).toContain('1 thing needs you today')
+    // The navigation has groups, and counts what waits.
+    expect(page.html).toMatch(
+      /aria-label="People".*Users.*aria-label="Instances".*Deliveries \(1\)/s,
+    )
     const href = page.links.find((one) => one.startsWith('/ops/problems/hide')) ?? ''
     const check = await olga.get(href)
     expect(check.text).toMatch(
@@ -91,7 +95,7 @@ describe('a problem that an operator hides', () => {
     const { type } = await startCmb(rig)
     const status = await type(['status'])
     expect([status.code, status.out.split('\n')[0]]).toEqual([0, `${VERDICT}.`])
-    expect(status.out).toMatch(/^Hidden until 24 Dec 2026 by Olga Operator \([\w-]{8}\): Case/m)
+    expect(status.out).toMatch(/^Hidden until 24 Dec 2026 by Olga Operator \(p_[\w-]{8}\): Case/m)
     // It needs no authentication, so it names no instance.
     const ready = await problemsBy('/readyz')
     expect(ready).toContain('"Nothing needs you now. Hidden until 24 Dec 2026: 1"')
@@ -101,7 +105,7 @@ describe('a problem that an operator hides', () => {
   test('is shown again when an operator says so, after 30 days, or when its words change', async () => {
     const rejectAnother = await rejecting()
     const { type } = await startCmb(rig)
-    const idIn = (out: string) => /\(([\w-]{8})\): Case Manager Melb/.exec(out)?.[1] ?? ''
+    const idIn = (out: string) => /\((p_[\w-]{8})\): Case Manager Melb/.exec(out)?.[1] ?? ''
     const verdict = async () => (await type(['status'])).out.split('\n')[0]
     const id = idIn((await type(['status'])).out)
     expect((await type(['hide', id, '--case', 'INC-9'])).out).toMatch(

@@ -24,12 +24,13 @@ const NAME = 'hidden_problems'
 /** The most problems that are hidden at a time. */
 const MOST = 200
 
+/** Returns an id that no command reads as an option. */
 export const problemId = ({
   check,
   found,
   about,
 }: Pick<Shown, 'check' | 'found' | 'about'>): string =>
-  sha256([check, found, ...about].join('\n')).slice(0, 8)
+  `p_${sha256([check, found, ...about].join('\n')).slice(0, 8)}`
 
 export const HIDDEN_SECONDS = 30 * 86_400
 

@@ -29,14 +29,14 @@ export const hidingCommands = [
     more: 'cmb status shows the ids. The verdict goes on naming it.',
     words: ({ found, hidden_until: until = 0 }) =>
       `Hidden until ${day(until * 1000)}, or until it changes: ${found}\n`,
-    examples: ['cmb hide 3fA9cQ_1'],
+    examples: ['cmb hide p_3fA9cQ_1'],
   }),
   verb({
     name: 'unhide <problem>',
     at: 'POST /problems/:id/unhide',
     takes: CASE_AND_COMMENT,
     words: ({ found }) => `It counts again: ${found}\n`,
-    examples: ['cmb unhide 3fA9cQ_1'],
+    examples: ['cmb unhide p_3fA9cQ_1'],
   }),
 ]
 

@@ -128,7 +128,18 @@ async function operatorAt(
   const visitor = await visitorOf(deps, c, now, true)
   if (visitor.is === 'nobody') return notSignedInPage(deps, c, checks, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
-  return withoutNul({ deps, c, viewer: visitor.operator, now, checks })
+  const waiting = await waitingNow(deps)
+  return withoutNul({ deps, c, viewer: visitor.operator, now, checks, waiting })
+}
+
+/** Counts the deliveries that failed or were rejected, and the open locks. */
+async function waitingNow({ store }: Deps): Promise<Record<string, number>> {
+  const [deliveries, locks] = await Promise.all([store.deliveryCounts(), store.lockCounts()])
+  const lost = deliveries.filter(({ state }) => state === 'failed' || state === 'rejected')
+  return {
+    '/deliveries': lost.reduce((sum, { count }) => sum + count, 0),
+    '/locks': locks.reduce((sum, { open }) => sum + open, 0),
+  }
 }
 
 /**

@@ -22,22 +22,31 @@ const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
-const WAYS = [
-  ['', 'Overview'],
-  ['/users', 'Users'],
-  ['/sessions', 'Sessions'],
-  ['/locks', 'Locks'],
-  ['/revocations', 'Revocations'],
-  ['/deliveries', 'Deliveries'],
-  ['/clients', 'Instances'],
-  ['/tenants', 'Tenants'],
-  ['/webhooks', 'Webhooks'],
-  ['/keys', 'Keys'],
-  ['/audit', 'Audit'],
-  ['/queue', 'Queue'],
-  ['/setup', 'Set-up'],
-] as const
-type Way = (typeof WAYS)[number][0]
+const OVERVIEW = ['', 'Overview'] as const
+/** The pages of the navigation, in groups. */
+const GROUPS = {
+  People: [
+    ['/users', 'Users'],
+    ['/sessions', 'Sessions'],
+    ['/locks', 'Locks'],
+    ['/tenants', 'Tenants'],
+  ],
+  Instances: [
+    ['/clients', 'Instances'],
+    ['/deliveries', 'Deliveries'],
+    ['/webhooks', 'Webhooks'],
+    ['/queue', 'Queue'],
+  ],
+  Log: [
+    ['/revocations', 'Revocations'],
+    ['/audit', 'Audit'],
+  ],
+  Broker: [
+    ['/keys', 'Keys'],
+    ['/setup', 'Set-up'],
+  ],
+} as const
+type Way = (typeof OVERVIEW)[0] | (typeof GROUPS)[keyof typeof GROUPS][number][0]
 const ADMINISTRATORS: readonly Way[] = ['/setup']
 const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
 
@@ -78,7 +87,7 @@ export const NOT_OURS =
 export const NEEDS_ADMINISTRATOR =
   'This needs the app role Broker.Administrator. Operators may redrive deliveries, hide problems, and lock one user for at most 24 hours.'
 
-/** Says what a role may not do, and who may. */
+/** Says what a role may do, and who may do more. */
 const LIMITS = {
   audit: 'Your role, auditor, reads only: a user with the app role Broker.Operator acts here.',
   operate:
@@ -143,25 +152,47 @@ function Nav({
   at: Way | undefined
   search: string | undefined
 }) {
-  const links = WAYS.filter(([way]) => mayGo(request, way)).map(
-    ([way, name]) => [wayLink(request, way), name] as const,
-  )
-  const here = at === undefined ? undefined : wayLink(request, at)
+  const ways = <Ways request={request} at={at} />
   return (
     <>
       <Find request={request} text={search} />
       <nav aria-label="Console">
-        <div class="across">
-          <PageLinks links={links} at={here} />
-        </div>
+        <div class="across">{ways}</div>
         <details class="menu">
           <summary>Menu</summary>
-          <PageLinks links={links} at={here} />
+          {ways}
         </details>
       </nav>
       {isOperator(request) ? <Place config={request.deps.config} /> : null}
       <Who request={request} />
     </>
+  )
+}
+
+/** The links in their groups, each with the number of what waits there. */
+function Ways({ request, at }: { request: ConsoleRequest; at: Way | undefined }) {
+  const { waiting = {} } = request
+  const links = (ways: readonly (readonly [Way, string])[]) =>
+    ways
+      .filter(([way]) => mayGo(request, way))
+      .map(([way, name]) => {
+        const count = waiting[way] ?? 0
+        return [wayLink(request, way), count === 0 ? name : `${name} (${count})`] as const
+      })
+  const here = at === undefined ? undefined : wayLink(request, at)
+  const groups = Object.entries(GROUPS).map(([name, ways]) => [name, links(ways)] as const)
+  return (
+    <div class="groups">
+      <PageLinks links={links([OVERVIEW])} at={here} />
+      {groups.map(([name, those]) =>
+        those.length === 0 ? null : (
+          <div role="group" aria-label={name}>
+            <span aria-hidden="true">{name}</span>
+            <PageLinks links={those} at={here} />
+          </div>
+        ),
+      )}
+    </div>
   )
 }
 

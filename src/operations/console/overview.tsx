@@ -41,6 +41,9 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Live id="instances">
         <Panel title="Instances">
+          <p class="soft">
+            A guard runs at an instance, and rejects the tokens of sessions that have ended.
+          </p>
           {await instanceList(request, instances.filter(isWatched))}
           <p>
             <a href="/ops/sessions">{plural(sessions, 'live session')}</a>

@@ -24,6 +24,8 @@ export interface ConsoleRequest {
   now: number
   /** Undefined for the administrator of a tenant, to whom the broker's state is not shown. */
   checks?: Checks | undefined
+  /** How many things wait for an operator, by the page that lists them. */
+  waiting?: Readonly<Record<string, number>>
 }
 
 /** A page and a form of the console, by their path after /ops and /tenant. */

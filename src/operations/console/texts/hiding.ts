@@ -3,7 +3,7 @@ export const HIDING: Readonly<Record<string, string>> = {
   'Shown again':
     'Earlier if its words change: another number, cause or device. Anyone who may hide it can show it again on the overview.',
   Meanwhile:
-    'It stays broken. The overview and cmb status do not count it, but their first line goes on naming it. The metrics do not count it.',
+    'Hiding it repairs nothing. The overview and cmb status do not count it, but their first line goes on naming it. The metrics do not count it.',
 }
 
 /** The results of hiding, by the name in the address. */
