@@ -44,7 +44,9 @@ export async function historyPage(
   const fresh = isFresh(current, request.now)
   // A revocation that ended several sessions is one act, and names none of their devices.
   const acts = events.flatMap((event) => {
-    const same = events.filter(({ seq }) => seq !== undefined && seq === event.seq)
+    const same = events.filter(
+      ({ kind, seq }) => kind === event.kind && seq !== undefined && seq === event.seq,
+    )
     if (same.length < 2) return event
     return same[0] === event ? { ...event, device: undefined } : []
   })
