@@ -202,7 +202,7 @@ describe('cmb', () => {
     expect(await type(['status'])).toMatchObject({
       code: 0,
       out: expect.stringMatching(
-        /^1 thing needs you today\.\nAct today \([\w-]{8}\): .*\n {2}-> [^]*degraded/,
+        /^1 thing needs you today\.\nAct today \([\w-]{10}\): .*\n {2}-> [^]*degraded/,
       ) as string,
     })
     expect(await (await rig.opsApp.request('/readyz')).json()).toMatchObject({

@@ -302,7 +302,7 @@ describe('cmb doctor', () => {
       expect.stringContaining(
         'no administrator has confirmed that a policy is bound to c1',
       ) as string,
-      'warning: MFA is proved by conditional_access, asserted by Adam, 1970-01-01T00:00:01.000Z: no token shows it.',
+      'warning: MFA is proved by conditional_access, asserted by Adam, 1 Jan 1970 00:00:01\u00a0UTC: no token shows it.',
       'warning: No proof of MFA is chosen: users of this tenant cannot sign in.',
     ])
     await rig.store.changeTenant({

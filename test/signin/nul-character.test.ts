@@ -49,5 +49,5 @@ test('/setup has no tenant of such an id', async () => {
   const world = await createWorld()
   await enter(world)
   world.browser.follows = () => false
-  expect((await world.browser.get('/setup/tenants/%00')).location).toBe('/setup')
+  expect((await world.browser.get('/setup/tenants/%00')).location).toBe('/setup?result=no_tenant')
 })
