@@ -310,7 +310,7 @@ describe('cmb doctor', () => {
       change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 },
     })
     expect((await found())[0]).toBe(
-      'ok: MFA is proved by auth_context:c1, asserted by Adam, 1970-01-01T00:00:01.000Z.',
+      'ok: MFA is proved by auth_context:c1, asserted by Adam, 1 Jan 1970 00:00:01\u00a0UTC.',
     )
   })
 

@@ -53,7 +53,7 @@ async function broker(...cities: string[]) {
       headers: { authorization: `Bearer ${given}` },
     })
   }
-  return { rig, guard, report, signOut, admin }
+  return { rig, of, guard, report, signOut, admin }
 }
 
 async function delivered(rig: Rig, city: string): Promise<void> {
@@ -215,4 +215,32 @@ test('of everyone: an instance without a logout address has no bound, also after
   expect(await states()).toEqual(claimed)
   await rig.register('Darwin')
   expect(await states()).toEqual(claimed)
+})
+
+test('the console is no participant; the time of a guard’s report is kept until it reports a later revocation', async () => {
+  const { rig, of, guard, report, signOut, admin } = await broker('Sydney')
+  const { type } = await startCmb(rig)
+  const sydney = await guard('Sydney')
+  const operator = await atConsole(rig, 'administrator')
+  await rig.signInAt(operator.sid, of('Sydney'))
+  const at = rig.clock.nowMs()
+  await revoke(rig.deps, {
+    ...{ selector: { kind: 'session', sid: operator.sid }, reason: 'administrator' },
+    ...{ actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() },
+  })
+  const claimed = async (): Promise<unknown[]> => {
+    const { participants } = (await (await admin('/revocations/1/receipt')).json()) as Answer
+    const { out } = await type(['revocations', 'show', '1'])
+    return [
+      ...participants.map((one) => [one.client_id, (one.no_later_than_ms ?? 0) - at]),
+      /confirmed, the last .*/.exec(out)?.[0],
+    ]
+  }
+  rig.clock.advance(2)
+  await report(sydney, 1)
+  expect(await claimed()).toEqual([['sydney', 2_000], 'confirmed, the last after 2.0 s'])
+  await signOut('Sydney')
+  rig.clock.advance(60)
+  await report(sydney, 2)
+  expect(await claimed()).toEqual([['sydney', 30_000], 'confirmed, the last within 30.0 s'])
 })

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { receipt } from '../contract/shapes.ts'
+import { span } from '../times.ts'
 
 /** Says in words what a receipt claims, for the console and `cmb`. */
 
@@ -11,20 +12,32 @@ const BY = {
   lease: 'stopped by itself: a guard without news accepts nothing',
 }
 
+/**
+ * Returns whether only the bound of a confirmation is known: the time of a guard's report is kept
+ * until it reports a later revocation.
+ */
+const isBound = (
+  from: number,
+  { by, no_later_than_ms: at, lease_seconds: lease }: Receipt['participants'][number],
+): boolean => by === 'report' && at === from + lease * 1000
+
 /** Returns the cells of a participant: what is claimed, the time of it, and the guards. */
-export const claimWords = (
+export function claimWords(
   { acknowledged_at_ms: from }: Receipt,
-  { state, by, no_later_than_ms: at, guards }: Receipt['participants'][number],
+  participant: Receipt['participants'][number],
   when: (atMs: number) => string,
-): [claim: string, nothingAfter: string, guards: string] => [
-  by === null
-    ? state === 'bounded'
-      ? 'stops by itself'
-      : 'not confirmed: may still accept what was revoked'
-    : BY[by],
-  at === null ? '' : by === null || by === 'lease' ? when(at) : `${Math.max(0, at - from)} ms`,
-  guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
-]
+): [claim: string, nothingAfter: string, guards: string] {
+  const { state, by, no_later_than_ms: at, guards } = participant
+  const open =
+    state === 'bounded' ? 'stops by itself' : 'not confirmed: may still accept what was revoked'
+  const after = (atMs: number): string =>
+    by === null || by === 'lease' ? when(atMs) : span(Math.max(0, atMs - from))
+  return [
+    by === null ? open : BY[by],
+    at === null ? '' : isBound(from, participant) ? `${after(at)} at most` : after(at),
+    guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
+  ]
+}
 
 /**
  * Returns for example "2 of 5 instances have confirmed, 1 stopped by itself, 1 stops by itself, 1
@@ -42,7 +55,9 @@ export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt
     stopped > 0 ? `${stopped} stopped by ${stopped === 1 ? 'itself' : 'themselves'}` : '',
     bounded > 0 ? `${bounded} ${bounded === 1 ? 'stops by itself' : 'stop by themselves'}` : '',
     open > 0 ? `${open} may still accept what was revoked` : '',
-    bounded + open === 0 ? `the last after ${last - from} ms` : '',
+    bounded + open === 0
+      ? `the last ${participants.some((one) => isBound(from, one)) ? 'within' : 'after'} ${span(last - from)}`
+      : '',
   ]
     .filter(Boolean)
     .join(', ')
