@@ -30,17 +30,10 @@ import { webhookCommands } from './operations/command/webhooks.ts'
 import { fenced } from './operations/command/show.ts'
 import type { Terminal } from './operations/command/terminal.ts'
 import { version } from './runtime/version.ts'
-import { WORK } from './protocol/work.ts'
 
 const serveCommand = local(
   {
     name: 'serve',
-    about:
-      'Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.',
-    examples: [
-      'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
-      'BROKER_WORK=none cmb serve   # where cmb work runs too',
-    ],
   },
   ({ context, self }) => runProcess(context, self, 'broker'),
 )
@@ -48,18 +41,12 @@ const serveCommand = local(
 const workCommand = local<{ only?: string }>(
   {
     name: 'work',
-    about:
-      "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
     flags: [
       option(
         '--only <names>',
         'a comma list of the kinds of work (default: BROKER_WORK, else all)',
       ),
     ],
-    examples: ['cmb work', 'cmb work --only deliveries,probe'],
-    more: `Kinds of work:\n${Object.entries(WORK)
-      .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
-      .join('\n')}`,
   },
   ({ context, self, options: { only } }) =>
     runProcess(context, self, 'worker', only === undefined ? {} : { BROKER_WORK: only }),

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { HELP } from '../../src/operations/command/texts/help.ts'
 import { createProgram } from '../../src/program.ts'
 import { createRig } from '../rig.ts'
 import { cmb, silent, startCmb } from './cmb.ts'
@@ -89,6 +90,17 @@ describe('cmb', () => {
     }
   })
 
+  test('every command has a description, and the help of every name is that of a command', () => {
+    const below = ({ commands }: Command, path = ''): (readonly [string, string])[] =>
+      commands.flatMap((one) => {
+        const name = `${path} ${one.name()}`.trim()
+        return [[name, one.description()] as const, ...below(one, name)]
+      })
+    const commands = new Map(below(createProgram(silent)))
+    expect([...commands].filter(([, description]) => description === '')).toEqual([])
+    expect(Object.keys(HELP).filter((name) => !commands.has(name))).toEqual([])
+  })
+
   test('no command declares an option that cmb itself takes: it would never see the value', () => {
     const program = createProgram(silent)
     const global = new Set(
@@ -127,9 +139,9 @@ describe('cmb', () => {
 
   test('no command reads a setting by itself: context.ts does, and an operator’s own CMB_ variables are read in remote.ts', () => {
     const dir = join(import.meta.dirname, '../../src/operations/command')
-    const sources = readdirSync(dir).map(
-      (name) => [name, readFileSync(join(dir, name), 'utf8')] as const,
-    )
+    const sources = readdirSync(dir, { withFileTypes: true })
+      .filter((one) => one.isFile())
+      .map(({ name }) => [name, readFileSync(join(dir, name), 'utf8')] as const)
     expect(sources.filter(([, text]) => /\benv\b/.test(text)).map(([name]) => name)).toEqual([
       'context.ts',
       'remote.ts',

@@ -23,9 +23,4 @@ export const auditCommand = verb({
   columns: {
     entries: ['id', 'at_ms', 'actor', 'via', 'act', 'target', 'ended', 'case_reference'],
   },
-  examples: [
-    'cmb audit --actor "alice adams"',
-    'cmb audit --case INC-4711',
-    'cmb audit --from 2026-10-01 --to 2026-11-01 --json',
-  ],
 })

@@ -9,5 +9,4 @@ export const backupCommand = verb({
   name: 'backup <file>',
   at: 'POST /backup',
   ask: (_, { broker, id }) => broker.ask('POST /backup', { path: resolve(id) }, BACKUP_MS),
-  examples: ['cmb backup /var/backups/broker-2026-11-24.db'],
 })

@@ -8,7 +8,6 @@ import { agreed, type Agreeing } from './preview.ts'
 /** The commands `cmb clients`: registering instances, their secrets, and removing them. */
 export const clientCommands = group(
   'clients',
-  'Manage Case Manager instances (OAuth clients).',
   verb({
     name: 'list',
     at: 'GET /clients',
@@ -37,10 +36,6 @@ export const clientCommands = group(
       client: undefined,
       client_id: called.id,
     }),
-    examples: [
-      'cmb clients add sydney --name "Case Manager Sydney" \\\n    --redirect-uri https://sydney.case-manager.example/oidc/callback \\\n    --logout-uri https://sydney.case-manager.example/oidc/backchannel-logout',
-      'cmb clients add reports --metadata reports.yaml --json',
-    ],
   }),
   verb({
     name: 'update <client>',
@@ -62,20 +57,14 @@ export const clientCommands = group(
       return file
     },
     ask: agreed('if_sessions_end'),
-    examples: [
-      'cmb clients update sydney --logout-uri https://sydney.case-manager.example/oidc/backchannel-logout',
-    ],
   }),
   verb({
     name: 'rotate-secret <client>',
     at: 'POST /clients/:id/secrets',
-    examples: ['cmb clients rotate-secret sydney'],
   }),
   local(
     {
       name: 'new-secret',
-      about:
-        'Make a secret and its hash for the clients file. Needs no broker and registers nothing.',
     },
     ({ context, self }) => {
       const { secret, hash } = newClientSecret(randomBytes, 0)
@@ -90,7 +79,6 @@ export const clientCommands = group(
   verb({
     name: 'remove-secret <client> <secret>',
     at: 'DELETE /clients/:id/secrets/:secret',
-    examples: ['cmb clients remove-secret sydney 8f0c…'],
   }),
   verb({
     name: 'remove <client>',
@@ -106,6 +94,5 @@ export const clientCommands = group(
       ({ id }) => `Removing ${id} ends every session's part there.`,
       (id) => id,
     ),
-    examples: ['cmb clients remove sydney', 'cmb clients remove sydney --source file --yes'],
   }),
 )

@@ -15,6 +15,7 @@ import {
   misused,
 } from './broker.ts'
 import { csvOf } from './csv.ts'
+import { HELP } from './texts/help.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
 import { type Columns, fenced, inWords, json, nextPage, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
@@ -138,39 +139,44 @@ export const repeatable = (flags: string, about: string, choices?: readonly stri
 /** Adds a command, with those below it, to its parent. */
 export type Adder = (parent: Command, context: Context) => unknown
 
+/** Adds a command with its help. @param otherwise describes it where the catalog does not */
+function helped(parent: Command, name: string, otherwise = ''): Command {
+  const command = parent.command(name)
+  const path = parent.parent === null ? command.name() : `${parent.name()} ${command.name()}`
+  const { about = otherwise, more, examples = [] } = HELP[path] ?? {}
+  if (more !== undefined) command.addHelpText('after', `\n${more}`)
+  if (examples.length > 0)
+    command.addHelpText('after', `\nExamples:\n${examples.map((text) => `  ${text}`).join('\n')}`)
+  return command.description(about)
+}
+
 /** Defines a command that only holds others. */
 export const group =
-  (name: string, about: string, ...below: Adder[]): Adder =>
+  (name: string, ...below: Adder[]): Adder =>
   (parent, context) => {
-    const command = parent.command(name).description(about)
+    const command = helped(parent, name)
     for (const add of below) add(command, context)
   }
 
 interface Described {
   /** The command's name and arguments, such as `show <client>`. */
   name: string
-  about: string
   argument?: Argument
   /** The options that are no members of a request. */
   flags?: readonly Option[]
-  examples?: readonly string[]
-  /** A paragraph of the command's help. */
-  more?: string
 }
 
 /** Defines a command that runs without a request of its own to the broker. */
 export const local =
   <O = object>(
-    { name, about, argument, flags = [], examples = [], more }: Described,
+    { name, argument, flags = [] }: Described,
     run: (called: { context: Context; self: Command; args: string[]; options: O }) => unknown,
+    about?: string,
   ): Adder =>
   (parent, context) => {
-    const command = parent.command(name).description(about)
+    const command = helped(parent, name, about)
     if (argument !== undefined) command.addArgument(argument)
     for (const one of flags) command.addOption(one)
-    if (more !== undefined) command.addHelpText('after', `\n${more}`)
-    if (examples.length > 0)
-      command.addHelpText('after', `\nExamples:\n${examples.map((text) => `  ${text}`).join('\n')}`)
     return command.action(async (...given: unknown[]) => {
       const self = given.at(-1) as Command
       await run({ context, self, args: self.args, options: self.opts() as O })
@@ -189,9 +195,7 @@ export interface Called<O = object> {
 /** Sends the request of a command. @param more members that replace those of its options */
 type Send<A> = (more?: object) => Promise<A>
 
-interface Verb<At extends Acts['at'], O> extends Omit<Described, 'about'> {
-  /** Default: the summary of the act. */
-  about?: string
+interface Verb<At extends Acts['at'], O> extends Described {
   /** The act. The arguments fill its address first, then the members that have their names. */
   at: At
   /** The options that are members of the request. */
@@ -209,38 +213,33 @@ interface Verb<At extends Acts['at'], O> extends Omit<Described, 'about'> {
 /** Defines a command that carries out one act and prints the answer. */
 export const verb =
   <At extends Acts['at'], O = object>(
-    {
-      at,
-      about = `${SUMMARIES[at]}.`,
-      takes = {},
-      members,
-      ask,
-      columns,
-      words,
-      ...described
-    }: Verb<At, O>,
+    { at, takes = {}, members, ask, columns, words, ...described }: Verb<At, O>,
     ...below: Adder[]
   ): Adder =>
   (parent, context) => {
     const options = Object.entries<Option>(takes as Record<string, Option>)
     const flags = [...options.map(([, one]) => one), ...(described.flags ?? [])]
-    const add = local<O>({ ...described, about, flags }, async ({ self, args, options: given }) => {
-      const broker = await context.broker(self)
-      const [id = '', second = ''] = args
-      const called = { context, broker, self, id, second, options: given }
-      const inAddress = [...at.matchAll(/:(\w+)/g)].map(([, name]) => name)
-      const request = Object.fromEntries([
-        ...self.registeredArguments.map((one, i) => [inAddress[i] ?? one.name(), args[i]]),
-        ...Object.entries((await members?.(called)) ?? {}),
-        ...options
-          .map(([name, one]) => [name, self.getOptionValue(one.attributeName())])
-          .filter(([, value]) => value !== undefined),
-      ]) as object
-      const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
-      const answer = await (ask === undefined ? send() : ask(send, called))
-      if (answer !== undefined)
-        context.print(self, answer, () => words?.(answer, called) ?? inWords(answer, columns))
-    })
+    const add = local<O>(
+      { ...described, flags },
+      async ({ self, args, options: given }) => {
+        const broker = await context.broker(self)
+        const [id = '', second = ''] = args
+        const called = { context, broker, self, id, second, options: given }
+        const inAddress = [...at.matchAll(/:(\w+)/g)].map(([, name]) => name)
+        const request = Object.fromEntries([
+          ...self.registeredArguments.map((one, i) => [inAddress[i] ?? one.name(), args[i]]),
+          ...Object.entries((await members?.(called)) ?? {}),
+          ...options
+            .map(([name, one]) => [name, self.getOptionValue(one.attributeName())])
+            .filter(([, value]) => value !== undefined),
+        ]) as object
+        const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
+        const answer = await (ask === undefined ? send() : ask(send, called))
+        if (answer !== undefined)
+          context.print(self, answer, () => words?.(answer, called) ?? inWords(answer, columns))
+      },
+      `${SUMMARIES[at]}.`,
+    )
     const command = add(parent, context) as Command
     for (const one of below) one(command, context)
   }

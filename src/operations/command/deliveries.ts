@@ -20,7 +20,6 @@ const oneOf =
 /** The commands `cmb deliveries`: list, redrive and close. */
 export const deliveryCommands = group(
   'deliveries',
-  'List, redrive and close deliveries: pending, delivered, rejected and failed.',
   verb({
     name: 'list',
     at: 'GET /deliveries',
@@ -46,17 +45,12 @@ export const deliveryCommands = group(
         'uri',
       ],
     },
-    examples: [
-      'cmb deliveries list --state failed',
-      'cmb deliveries list --client sydney --state pending',
-    ],
   }),
   verb({
     name: 'redrive [id]',
     at: 'POST /deliveries/redrive',
     takes: { ...TARGETS, all: option('--all', 'all of them') },
     members: oneOf('redrive', ', --all'),
-    examples: ['cmb deliveries redrive --client sydney', 'cmb deliveries redrive --all'],
   }),
   verb({
     name: 'close [id]',
@@ -70,15 +64,10 @@ export const deliveryCommands = group(
       ...CASE,
     },
     members: oneOf('close'),
-    examples: [
-      'cmb deliveries close --client perth --reason "the instance is gone" --case INC-4711',
-      'cmb deliveries close --target t_9fK… --reason "the address was wrong"',
-    ],
   }),
   verb({
     name: 'try <id>',
     at: 'POST /deliveries/try',
     words: () => 'Its next attempt is due now. cmb deliveries list shows what comes of it.\n',
-    examples: ['cmb deliveries try d_0mi8…'],
   }),
 )

@@ -13,9 +13,6 @@ import { local, type Context } from './context.ts'
 export const doctorCommand = local(
   {
     name: 'doctor',
-    about:
-      'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
-    examples: ['cmb doctor', 'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\''],
   },
   async ({ context, self }) => {
     const findings = await look(context, context.dataDir(self))

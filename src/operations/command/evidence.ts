@@ -25,20 +25,13 @@ interface Asked {
  */
 export const evidenceCommands = group(
   'evidence',
-  'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
   local<Asked>(
     {
       name: 'export',
-      about:
-        'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and its receipt; of the audit log, its entries and the outcome of each act.',
       flags: [
         option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
         option('--audit', 'the audit log: all of it, or the period that --from and --to name'),
         ...period((text) => readPast(text) * 1000),
-      ],
-      examples: [
-        'cmb evidence export --revocation 4711 > revocation-4711.jsonl',
-        'cmb evidence export --audit --from 2026-11-01 --to 2026-12-01 > audit-2026-11.jsonl',
       ],
     },
     async ({ context, self, options }) => {
@@ -49,15 +42,12 @@ export const evidenceCommands = group(
   local<{ keys?: string }>(
     {
       name: 'verify <file>',
-      about:
-        'Verify a file of evidence, or a receipt, without the broker. It finds every changed, removed, added or moved line.',
       flags: [
         option(
           '--keys <file>',
           "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
         ),
       ],
-      examples: ['cmb evidence verify revocation-4711.jsonl --keys signing-keys-archive.json'],
     },
     ({ context, self, args: [file = ''], options }) => verify(context, self, file, options.keys),
   ),

@@ -8,7 +8,6 @@ import { time } from './show.ts'
  */
 export const freshSignInCommands = group(
   'fresh-sign-in',
-  'Waive the fresh sign-in that users need after their sessions were revoked.',
   verb({
     name: 'waive',
     at: 'POST /fresh-sign-in/waivers',
@@ -31,9 +30,5 @@ export const freshSignInCommands = group(
     },
     words: ({ until, seq }) =>
       `Waived until ${time(until)}, for revocations up to number ${seq} in the log.\n`,
-    examples: [
-      'cmb fresh-sign-in waive --subject u_9fK… --hours 4 --case INC-4711',
-      'cmb fresh-sign-in waive --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --hours 24 --comment "auth_time is missing"',
-    ],
   }),
 )

@@ -27,7 +27,6 @@ async function howOf({
 /** The commands `cmb keys`: list, rotate and retire signing keys. */
 export const keyCommands = group(
   'keys',
-  'List, rotate and retire signing keys.',
   verb({
     name: 'list',
     at: 'GET /keys',
@@ -50,11 +49,9 @@ export const keyCommands = group(
       option('--yes', 'do not ask (--emergency asks)'),
     ],
     members: howOf,
-    examples: ['cmb keys rotate ES256', 'cmb keys rotate RS256 --emergency --case INC-4711'],
   }),
   verb({
     name: 'retire <kid>',
     at: 'POST /keys/:kid/retire',
-    examples: ['cmb keys retire 5dZ0…'],
   }),
 )

@@ -92,17 +92,15 @@ function lockedWords({ outcome, lock: one }: Locked): string {
   return `Locked: ${nameOf(one)}, by lock ${one.id}${until}. To lift it: cmb unlock ${one.id}\n`
 }
 
-const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id', example: string) =>
+const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id') =>
   verb({
     name: `${kind} <${name === 'tid' ? 'tid' : 'id'}>`,
     at: 'POST /locks',
-    about: `Lock a ${kind}.`,
     takes: LOCKING,
     flags: [DRY_RUN, YES],
     members: ({ id }) => ({ id: undefined, tid: undefined, target: { kind, [name]: id } }),
     ask: agreed('always'),
     words: lockedWords,
-    examples: [`cmb lock ${kind} ${example} --case INC-4711`],
   })
 
 /**
@@ -111,11 +109,9 @@ const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id', example: s
  */
 export const lockCommand = group(
   'lock',
-  'Revoke all sessions of a user, a tenant or a client, and reject their sign-ins and tokens until the lock is lifted.',
   verb({
     name: 'user',
     at: 'POST /locks',
-    about: 'Lock a user, also before they have signed in.',
     takes: LOCKING,
     flags: [...USER, DRY_RUN, YES],
     members: async (called: Called<UserOptions>) => ({
@@ -123,14 +119,9 @@ export const lockCommand = group(
     }),
     ask: agreed('never'),
     words: lockedWords,
-    examples: [
-      'cmb lock user --user alice@contoso.com --case INC-4711',
-      'cmb lock user --subject u_9fK… --case INC-4711 --until +24h',
-      'cmb lock user --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f… --until 2026-12-04T17:00+01:00',
-    ],
   }),
-  lockOf('tenant', 'tid', '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'),
-  lockOf('client', 'client_id', 'sydney'),
+  lockOf('tenant', 'tid'),
+  lockOf('client', 'client_id'),
 )
 
 export const unlockCommand = verb({
@@ -141,12 +132,10 @@ export const unlockCommand = verb({
     outcome === 'lifted'
       ? `Lifted: ${nameOf(one)} may sign in again.\n`
       : `${one.lifted?.actor.id ?? 'Another operator'} already lifted it, at ${time(one.lifted?.at)}.\n`,
-  examples: ['cmb unlock l_0mi8… --case INC-4711'],
 })
 
 export const lockCommands = group(
   'locks',
-  'List locks of users, tenants and clients.',
   verb({
     name: 'list',
     at: 'GET /locks',
@@ -160,6 +149,5 @@ export const lockCommands = group(
     columns: {
       locks: ['id', 'target', 'at', 'actor', 'ends_at', 'lifted', 'case_reference'],
     },
-    examples: ['cmb locks list', 'cmb locks list --all --kind client'],
   }),
 )

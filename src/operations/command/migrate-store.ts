@@ -15,16 +15,10 @@ interface Moving {
 export const migrateStoreCommand = local<Moving>(
   {
     name: 'migrate-store',
-    about:
-      'Move the store of a stopped broker from SQLite to an empty Postgres database. No user is signed out. The SQLite file is disabled at the end.',
     flags: [
       option('--from <file>', 'the SQLite file (default: broker.db in the data directory)'),
       option('--to <url>', `the Postgres database, prepared by cmb migrate (${databaseDefault})`),
       option('--check', 'read and check everything, and change nothing'),
-    ],
-    examples: [
-      'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker --check',
-      'cmb migrate-store --from data/broker.db --to postgres://broker@db.internal/broker',
     ],
   },
   async ({ context, self, options }) => {

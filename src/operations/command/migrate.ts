@@ -8,8 +8,6 @@ import { databaseDefault, local, namedDatabaseUrl, option } from './context.ts'
 export const migrateCommand = local<{ to?: string; grant?: string }>(
   {
     name: 'migrate',
-    about:
-      "Create or upgrade the broker's tables in Postgres. Safe while brokers of the version before run.",
     flags: [
       option('--to <url>', `the database, with the role that owns the schema (${databaseDefault})`),
       option(
@@ -17,7 +15,6 @@ export const migrateCommand = local<{ to?: string; grant?: string }>(
         'let this role run the broker: it may read and write rows, and may not change the tables',
       ),
     ],
-    examples: ['cmb migrate --to postgres://owner@db.internal/broker --grant broker'],
   },
   async ({ context, options: { to, grant } }) => {
     const at = namedDatabaseUrl(context, to)

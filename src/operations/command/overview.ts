@@ -16,9 +16,7 @@ export const statusCommand = verb({
     )
     return answer
   },
-  more: 'Exit code 1: something needs you now.',
   words: statusWords,
-  examples: ['cmb status', 'cmb status --json | jq .parts.queue'],
 })
 
 export const hidingCommands = [
@@ -26,17 +24,14 @@ export const hidingCommands = [
     name: 'hide <problem>',
     at: 'POST /problems/:id/hide',
     takes: CASE_AND_COMMENT,
-    more: 'cmb status shows the ids. The verdict goes on naming it.',
     words: ({ found, hidden_until: until = 0 }) =>
       `Hidden until ${day(until * 1000)}, or until it changes: ${found}\n`,
-    examples: ['cmb hide p_3fA9cQ_1'],
   }),
   verb({
     name: 'unhide <problem>',
     at: 'POST /problems/:id/unhide',
     takes: CASE_AND_COMMENT,
     words: ({ found }) => `It counts again: ${found}\n`,
-    examples: ['cmb unhide p_3fA9cQ_1'],
   }),
 ]
 

@@ -32,8 +32,6 @@ interface Options {
 export const restoreCommand = local<Options>(
   {
     name: 'restore [file]',
-    about:
-      'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
     flags: [
       option(
         '--to <url>',
@@ -48,12 +46,6 @@ export const restoreCommand = local<Options>(
         'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
       ),
       YES,
-    ],
-    examples: [
-      'cmb restore /var/backups/broker-2026-11-24.db',
-      'cmb --data-dir /var/lib/broker restore broker.db --yes',
-      'cmb restore --adopt',
-      'cmb restore --adopt --nothing-lost',
     ],
   },
   async ({ context, self, args: [file], options }) => {

@@ -60,14 +60,6 @@ export const revokeCommand = verb({
     )
     return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
   },
-  examples: [
-    'cmb revoke --session s_3qW… --case INC-4711',
-    'cmb revoke --user "alice adams" --case INC-4711',
-    'cmb revoke --subject u_9fK… --comment "laptop stolen"',
-    'cmb revoke --grant s_3qW… --client sydney',
-    'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
-    'cmb revoke --everything --yes',
-  ],
 })
 
 /**
@@ -102,7 +94,6 @@ const claimsOf = (receipt: Receipt) =>
 /** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
 export const revocationCommands = group(
   'revocations',
-  'Show the log of revocations, with the deliveries of each and their proof.',
   verb({
     name: 'list',
     at: 'GET /revocations',
@@ -127,7 +118,6 @@ export const revocationCommands = group(
         'case_reference',
       ],
     },
-    examples: ['cmb revocations list --limit 10', 'cmb revocations list --case INC-4711'],
   }),
   verb({
     name: 'show <seq>',

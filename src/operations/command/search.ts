@@ -13,5 +13,4 @@ export const searchCommand = verb({
       revocations: ['seq', 'reason', 'case_reference'],
       cases: ['case_reference', 'revocations', 'locks'],
     }) + (more ? 'More users may match: add a word.\n' : ''),
-  examples: ['cmb search smith anna', 'cmb search INC-4711'],
 })

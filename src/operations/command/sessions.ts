@@ -3,7 +3,6 @@ import { FILTER, fullPage, group, option, paged, verb } from './context.ts'
 /** The command `cmb sessions`, which lists live sessions. */
 export const sessionCommands = group(
   'sessions',
-  'List users who are signed in.',
   verb({
     name: 'list',
     at: 'GET /sessions',
@@ -18,6 +17,5 @@ export const sessionCommands = group(
     columns: {
       sessions: ['sid', 'sub', 'user', 'device', 'opened_at', 'last_active_at', 'clients'],
     },
-    examples: ['cmb sessions list --user alice', 'cmb sessions list --client sydney --json'],
   }),
 )

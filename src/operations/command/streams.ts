@@ -3,7 +3,6 @@ import { CASE_AND_COMMENT, group, verb } from './context.ts'
 /** The commands `cmb streams`: the streams that send security events to other systems. */
 export const streamCommands = group(
   'streams',
-  'Manage streams of Shared Signals receivers (docs/shared-signals.md).',
   verb({
     name: 'list',
     at: 'GET /streams',
@@ -17,12 +16,10 @@ export const streamCommands = group(
     name: 'disable <stream> <reason>',
     at: 'POST /streams/:id/disable',
     takes: CASE_AND_COMMENT,
-    examples: ['cmb streams disable st_9fK… "the endpoint answers 500 since Monday"'],
   }),
   verb({
     name: 'remove <stream>',
     at: 'DELETE /streams/:id',
     takes: CASE_AND_COMMENT,
-    examples: ['cmb streams remove st_9fK… --case INC-4711'],
   }),
 )

@@ -3,8 +3,6 @@ import { type Called, option, sure, verb, YES } from './context.ts'
 import { agreed, type Agreeing } from './preview.ts'
 import { time } from './show.ts'
 
-const EXAMPLE = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
-
 interface Changed extends Agreeing {
   name?: string
   maxAuthenticationAge?: string
@@ -62,7 +60,6 @@ export const tenantCommands = verb(
           ? 'Its consent and its proof of MFA remain: open /setup at the operators’ address.'
           : 'Its users can sign in once its administrator has consented: /setup at the operators’ address has the link.'
       }\n`,
-    examples: [`cmb tenants add ${EXAMPLE} --name Contoso`],
   }),
   verb({
     name: 'change <tid>',
@@ -79,11 +76,6 @@ export const tenantCommands = verb(
     ],
     members: changeOf,
     ask: agreed('if_sessions_end'),
-    examples: [
-      `cmb tenants change ${EXAMPLE} --name Contoso`,
-      `cmb tenants change ${EXAMPLE} --max-authentication-age 28800`,
-      `cmb tenants change ${EXAMPLE} --administrators app_role`,
-    ],
   }),
   verb({
     name: 'remove <tid>',
@@ -92,12 +84,10 @@ export const tenantCommands = verb(
     ask: sure(
       ({ id }) => `This signs out every user of ${id} and rejects their sign-ins from now on.`,
     ),
-    examples: [`cmb tenants remove ${EXAMPLE}`],
   }),
   verb({
     name: 'resume-probe <tid>',
     at: 'POST /tenants/:tid/probe/resume',
-    examples: [`cmb tenants resume-probe ${EXAMPLE}`],
   }),
   verb({
     name: 'redrive [tid]',
@@ -107,7 +97,6 @@ export const tenantCommands = verb(
       if ((id === '') === (all === undefined)) throw misused('Name one tenant, or use --all.')
       return {}
     },
-    examples: ['cmb tenants redrive --all'],
   }),
 )
 
@@ -119,5 +108,4 @@ export const setupCommand = verb({
   },
   words: ({ url, expires_at: until, token }) =>
     `Open ${url} and type this token there. It is valid once, until ${time(until)}.\n\n  ${token}\n`,
-  examples: ['cmb setup'],
 })

@@ -8,14 +8,10 @@ const COMMENT = option('--comment <text>', 'a comment, kept in the audit log: do
 /** The commands `cmb users`, for users who request their data or its erasure. */
 export const userCommands = group(
   'users',
-  'Export or erase what the broker holds about a user.',
   local<UserOptions & { case?: string; comment?: string }>(
     {
       name: 'export',
-      about:
-        'Print everything that the broker holds about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
       flags: [...USER, CASE.case_reference, COMMENT, YES],
-      examples: ['cmb users export --user alice@contoso.com --case DSR-17 > user.json'],
     },
     async ({ context, self, options }) => {
       const broker = await context.broker(self)
@@ -58,9 +54,5 @@ export const userCommands = group(
     },
     words: ({ sub, seq }) =>
       `${sub} is signed out everywhere (number ${seq} in the log) and has no name here any more. Backups made before still have it.\n`,
-    examples: [
-      'cmb users erase --subject u_9fK… --case DSR-17',
-      'cmb users erase --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f…',
-    ],
   }),
 )

@@ -13,7 +13,6 @@ const SETTINGS = {
 /** The commands `cmb webhooks`, for the endpoints that the broker sends events to. */
 export const webhookCommands = group(
   'webhooks',
-  'Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).',
   verb({
     name: 'list',
     at: 'GET /webhooks',
@@ -31,9 +30,6 @@ export const webhookCommands = group(
       if (event !== undefined) return {}
       throw misused(`Name the events with --event: ${WEBHOOK_TYPES.join(', ')}.`)
     },
-    examples: [
-      'cmb webhooks add https://siem.example/broker --event revocation.theft --event revocation.wide',
-    ],
   }),
   verb({
     name: 'change <webhook>',
@@ -51,11 +47,6 @@ export const webhookCommands = group(
       if (enable === true) return { state: 'enabled', cause: null }
       return cause === undefined ? {} : { state: 'disabled', cause }
     },
-    examples: [
-      'cmb webhooks change wh_9fK… --event revocation.theft --include case_references',
-      'cmb webhooks change wh_9fK… --address https://siem.example/events',
-      'cmb webhooks change wh_9fK… --disable "the receiver moves"',
-    ],
   }),
   verb({
     name: 'rotate-secret <webhook>',
@@ -69,22 +60,16 @@ export const webhookCommands = group(
         .argParser(Number),
       ...CASE_AND_COMMENT,
     },
-    examples: [
-      'cmb webhooks rotate-secret wh_9fK…',
-      'cmb webhooks rotate-secret wh_9fK… --overlap 0 --case INC-4711',
-    ],
   }),
   verb({
     name: 'test <webhook>',
     at: 'POST /webhooks/:id/test',
     words: (answer, { id }) =>
       `Sent as delivery ${answer.delivery_id}: cmb deliveries list --client ${id} shows how it went.\n`,
-    examples: ['cmb webhooks test wh_9fK…'],
   }),
   verb({
     name: 'remove <webhook>',
     at: 'DELETE /webhooks/:id',
     takes: CASE_AND_COMMENT,
-    examples: ['cmb webhooks remove wh_9fK…'],
   }),
 )
