@@ -9,6 +9,7 @@ import { at, failed, type Found, message, ok, settingWarning, warning } from './
 import { WORK_NAMES } from '../../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
 import { REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /** Checks of the broker itself: settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
@@ -70,20 +71,11 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
     .map((difference) => warning(difference, REMEDY.setting_differs))
   return [
     ok(`Read. The issuer is ${config.issuer}.`),
-    config.entra.simulated &&
-      warning('Microsoft is simulated: a sign-in proves nothing.', REMEDY.simulated),
-    config.issuer.startsWith('http:') &&
-      warning('The issuer is plain http, which is for a single machine only.', REMEDY.plain_http),
-    config.allowLoopbackTargets &&
-      warning(
-        'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
-        REMEDY.loopback,
-      ),
+    config.entra.simulated && warning(FOUND.simulated, REMEDY.simulated),
+    config.issuer.startsWith('http:') && warning(FOUND.plain_http, REMEDY.plain_http),
+    config.allowLoopbackTargets && warning(FOUND.loopback, REMEDY.loopback),
     connection.current().operatorTenant === undefined &&
-      warning(
-        'There is no operator tenant, so no user has the role of an operator.',
-        REMEDY.no_operator_tenant,
-      ),
+      warning(FOUND.no_operator_tenant, REMEDY.no_operator_tenant),
     ...differences,
     ...config.warnings.map(settingWarning),
   ].filter((one) => one !== false)
@@ -93,10 +85,7 @@ function clientAddresses({ deps: { addressWatch } }: Looking): Found {
   const hidden = addressWatch.hidden()
   if (hidden === undefined) return ok('No unknown proxy hides them.')
   const { address, requests } = hidden
-  return warning(
-    `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
-    `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
-  )
+  return warning(FOUND.hidden_addresses(requests, address), REMEDY.proxy_unknown(address))
 }
 
 async function brokers({ deps }: Looking): Promise<Found[]> {
@@ -122,7 +111,7 @@ async function work({ deps }: Looking): Promise<Looked> {
   if (missing.length === 0) return ok('Each kind of work is done by a broker or a worker.')
   return failed(
     `No broker and no worker does: ${missing.join(', ')}.`,
-    `Start cmb work --only ${missing.join(',')} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
+    REMEDY.no_work(missing.join(',')),
   )
 }
 
@@ -141,15 +130,10 @@ function fixOfQueue(problem: string): string {
 async function queue({ deps }: Looking): Promise<Found> {
   const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
   if (!up) {
-    const found = `${message(problem)} Revocations are effective at once, and logout tokens go out from the database meanwhile.`
+    const found = FOUND.queue_down(message(problem))
     return failed(found, fixOfQueue(problem), { engine })
   }
-  if (engine === 'postgres')
-    return warning(
-      'The queue runs on the embedded Postgres, which is for trying and testing.',
-      REMEDY.queue_embedded,
-      { engine },
-    )
+  if (engine === 'postgres') return warning(FOUND.queue_embedded, REMEDY.queue_embedded, { engine })
   return ok(`It answers (${engine}).`, { engine })
 }
 
@@ -159,16 +143,8 @@ async function durability({ deps }: Looking): Promise<Looked> {
   const evicts = found.evictionPolicy !== 'noeviction'
   if (!evicts && found.appendOnly) return ok('AOF is on and nothing is evicted.')
   return [
-    evicts &&
-      warning(
-        `The queue server evicts jobs when its memory is full (maxmemory-policy ${found.evictionPolicy}). A lost job delays a logout token by seconds.`,
-        REMEDY.queue_evicts,
-      ),
-    !found.appendOnly &&
-      warning(
-        'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
-        REMEDY.queue_forgets,
-      ),
+    evicts && warning(FOUND.queue_evicts(found.evictionPolicy), REMEDY.queue_evicts),
+    !found.appendOnly && warning(FOUND.queue_forgets, REMEDY.queue_forgets),
   ].filter((one) => one !== false)
 }
 
@@ -188,11 +164,7 @@ async function secrets({ deps, now }: Looking): Promise<Found> {
     everythingAt !== undefined && everythingAt > since
       ? everythingAt
       : since + (await longestSession(deps))
-  if (since > own && now < free)
-    return failed(
-      'BROKER_SECRET lacks a value with which another broker seals: refresh tokens made under it are rejected here.',
-      'Set BROKER_SECRET as at the other brokers (new,old), and restart this one.',
-    )
+  if (since > own && now < free) return failed(FOUND.secret_lacks, REMEDY.secret_lacks)
   if (missing.length > 0 && now < free)
     return failed(
       `BROKER_SECRET no longer holds ${missing.length} value${missing.length === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
@@ -229,21 +201,9 @@ async function stillSealed({ store, connection }: Deps, alone: Sealer): Promise<
     isOld(secretPlace(id), secretSealed) ? [id] : [],
   )
   const sealed = [
-    [
-      'signing keys',
-      keys,
-      'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
-    ],
-    [
-      'what Graph’s notifications are checked with',
-      states.flat(),
-      'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
-    ],
-    [
-      'the secrets of webhooks',
-      webhooks,
-      'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
-    ],
+    ['signing keys', keys, REMEDY.sealed_keys],
+    ['what Graph’s notifications are checked with', states.flat(), REMEDY.sealed_graph],
+    ['the secrets of webhooks', webhooks, REMEDY.sealed_webhooks],
   ] as const
   const first = sealed.find(([, names]) => names.length > 0)
   if (first === undefined) return undefined
@@ -270,7 +230,7 @@ async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
     const days = Math.floor((now - (active.activatedAt ?? active.createdAt)) / 86_400)
     if (days <= 100) return ok(`${active.kid} has been in use for ${days} day(s).`, { about })
     return warning(
-      `Key ${active.kid} has been in use for ${days} days. Rotate keys every 90 days.`,
+      FOUND.key_old(active.kid, days),
       `cmb keys rotate ${alg}; if it comes from a file, put a new one first in the list.`,
       { about },
     )
@@ -289,10 +249,7 @@ export async function examineClientsFile(
   })
   if (read.ok) return [ok(`${read.clients.length} client(s) in ${config.clientsFile}.`)]
   const [before, after] = running
-    ? [
-        'The broker does not use it, and goes on with the last valid one: ',
-        ' The broker reads it again by itself.',
-      ]
+    ? [FOUND.file_not_used, ' The broker reads it again by itself.']
     : ['', '']
   return [failed(`${before}${read.problems.join(' ')}`, `Correct ${config.clientsFile}.${after}`)]
 }

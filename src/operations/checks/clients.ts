@@ -6,6 +6,7 @@ import type { Check, Looking } from './check.ts'
 import { type Failure, failureOf } from '../../outbox/attempt.ts'
 import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 import { FIX, HELP, REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /**
  * Checks of clients: undelivered messages, and whether the broker reaches their addresses. It sends
@@ -62,7 +63,7 @@ async function guardLeases({ deps }: Looking): Promise<Found[]> {
     ),
     ...found(
       ({ clockDriftPpm, reportedAtMs }) => clockDriftPpm && reportedAtMs > sinceMs,
-      'Clocks differ in speed from the broker’s by more than 1,000 ppm, so these guards hold no lease',
+      FOUND.clock_drift,
       REMEDY.clock_drift,
     ),
     ok(`${reports.length} guards have reported.`),

@@ -2,6 +2,7 @@ import type { DatabaseFacts } from '../../../db/types.ts'
 import type { Check, Look, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /**
  * Checks of the database: whether it commits, and whether Postgres is configured so that no
@@ -68,7 +69,7 @@ async function commits({ deps }: Looking): Promise<Found> {
   } catch (error) {
     deps.log.warn('store_probe_failed', { problem: message(error) })
     return failed(
-      `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
+      FOUND.commits_not(message(error)),
       deps.config.databaseUrl === undefined ? REMEDY.sqlite : REMEDY.postgres,
     )
   }
@@ -93,44 +94,20 @@ function version({ version: found, major }: DatabaseFacts): Found {
 
 function durability(facts: DatabaseFacts, { deps }: Looking): Found {
   const { synchronousCommit: commit, standby, seesStandbys, fsync } = facts
-  if (!fsync)
-    return failed(
-      'fsync is off: a crash of the server damages the database, and loses revocations.',
-      REMEDY.fsync,
-    )
-  if (commit === 'off')
-    return failed(
-      'synchronous_commit is off: a crash loses revocations that the broker has confirmed.',
-      REMEDY.synchronous_commit,
-    )
-  if (deps.config.databaseStandby !== 'required')
-    return ok(
-      'One server keeps it; no standby is required. If its disk is lost, so are the revocations since the last backup (BROKER_DATABASE_STANDBY).',
-    )
+  if (!fsync) return failed(FOUND.fsync_off, REMEDY.fsync)
+  if (commit === 'off') return failed(FOUND.commit_off, REMEDY.synchronous_commit)
+  if (deps.config.databaseStandby !== 'required') return ok(FOUND.one_server)
   if (commit !== 'on' && commit !== 'remote_apply')
-    return failed(
-      `synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`,
-      REMEDY.synchronous_commit,
-    )
+    return failed(FOUND.commit_weak(commit), REMEDY.synchronous_commit)
   if (standby) return ok('A synchronous standby confirms each commit.')
-  if (!seesStandbys)
-    return failed(
-      'The broker’s role may not see whether a synchronous standby confirms commits, so the broker answers nothing.',
-      REMEDY.standby_unseen,
-    )
-  return failed(
-    'No synchronous standby confirms commits, so the broker answers nothing (BROKER_DATABASE_STANDBY=required).',
-    REMEDY.no_standby,
-  )
+  if (!seesStandbys) return failed(FOUND.standby_unseen, REMEDY.standby_unseen)
+  return failed(FOUND.no_standby, REMEDY.no_standby)
 }
 
 function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
   if (notified) return ok('A notification came back.')
   const direct = deps.config.databaseDirectUrl !== undefined
-  return warning(
-    'A notification that the broker sent through Postgres did not come back within a second. Guards at this broker learn of revocations at other brokers up to half a second later.',
-    direct ? REMEDY.notifications_direct : REMEDY.notifications,
-  )
+  return warning(FOUND.no_notification, direct ? REMEDY.notifications_direct : REMEDY.notifications)
 }
 
 /**
@@ -143,17 +120,14 @@ const CLOCK_FAILS = 30
 function clock({ clockAheadMs }: DatabaseFacts): Found {
   const seconds = Math.abs(clockAheadMs) / 1000
   if (seconds <= CLOCK_WARNS) return ok(`They differ by less than ${Math.ceil(seconds + 0.1)} s.`)
-  const found = `Postgres’s clock is ${seconds.toFixed(1)} s ${clockAheadMs > 0 ? 'ahead of' : 'behind'} the broker’s. Brokers whose clocks differ expire sessions and codes at different times.`
+  const found = FOUND.clocks_differ(seconds.toFixed(1), clockAheadMs > 0 ? 'ahead of' : 'behind')
   const fix = REMEDY.postgres_clock
   return seconds > CLOCK_FAILS ? failed(found, fix) : warning(found, fix)
 }
 
 function rights({ mayChangeTables }: DatabaseFacts): Found {
   if (!mayChangeTables) return ok('It may read and write the tables, and change none.')
-  return warning(
-    'The broker’s role may change the tables: an attacker with its password could drop them, or take away what protects the logs.',
-    REMEDY.postgres_rights,
-  )
+  return warning(FOUND.may_change_tables, REMEDY.postgres_rights)
 }
 
 /** Dead row versions of `log_head` that warn. It has one row, which every revocation rewrites. */
@@ -161,8 +135,5 @@ const MOST_DEAD = 10_000
 
 function bloat({ deadHeads }: DatabaseFacts): Found {
   if (deadHeads <= MOST_DEAD) return ok(`log_head has ${deadHeads} dead row version(s).`)
-  return warning(
-    `log_head has ${deadHeads} dead row versions: autovacuum cannot clear them away, and each revocation reads past them.`,
-    REMEDY.postgres_bloat,
-  )
+  return warning(FOUND.bloat(deadHeads), REMEDY.postgres_bloat)
 }

@@ -8,6 +8,7 @@ import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 import { NEEDED_FOR, REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /**
  * Checks of the connection to Microsoft, and for each tenant whether users can sign in and what
@@ -115,10 +116,7 @@ function connection({ deps }: Looking): Found {
   const readiness = deps.microsoft.readiness()
   if (readiness.connected) return ok('Tenants, application and credential are set.')
   const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
-  return failed(
-    `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
-    REMEDY.connection,
-  )
+  return failed(FOUND.not_connected(missing), REMEDY.connection)
 }
 
 async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
@@ -127,8 +125,8 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
   const end = await deps.microsoft.credentialEnd()
   if (end === undefined)
     return credential.kind === 'federated'
-      ? unknown('A workload identity is renewed by its platform.')
-      : unknown('The credential does not say when it expires.', REMEDY.credential_end)
+      ? unknown(FOUND.federated)
+      : unknown(FOUND.no_expiry, REMEDY.credential_end)
   const days = Math.floor((end - now) / DAY)
   if (days < 0) return failed(`The credential expired at ${at(end)}.`, REMEDY.credential_expiry)
   const found = `The credential expires at ${at(end)}, in ${days} days.`
@@ -145,11 +143,8 @@ async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
       : [`The token endpoint: ${tried.problem}`]),
   ]
   return problems.length === 0
-    ? ok('The metadata, the sign-in page and the token endpoint answered just now.')
-    : failed(
-        `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
-        REMEDY.microsoft,
-      )
+    ? ok(FOUND.reached)
+    : failed(FOUND.not_reached(problems.join(' ')), REMEDY.microsoft)
 }
 
 async function clocks(looking: Looking): Promise<Found[]> {
@@ -159,17 +154,10 @@ async function clocks(looking: Looking): Promise<Found[]> {
   if (!clockWatch.disagrees() || found.some(({ state }) => state === 'failed')) return found
   // Microsoft has not answered since the clock was set, so the answers above do not show the
   // problem.
-  return [
-    ...found,
-    failed(
-      `The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`,
-      REMEDY.clock,
-    ),
-  ]
+  return [...found, failed(FOUND.clock_set(Math.abs(ahead), side(ahead)), REMEDY.clock)]
 }
 
 const side = (ahead: number): string => (ahead > 0 ? 'ahead of' : 'behind')
-const STOPPED = 'No session expires, and no token is issued or checked (503).'
 
 async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found> {
   const compared = clockWatch.comparison()
@@ -180,16 +168,15 @@ async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant
   const skew = Math.abs(metadata.skewSeconds)
   if (skew <= MOST_SKEW_SECONDS) return ok(`They agree within ${Math.max(1, skew)} s.`)
   return failed(
-    `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
+    `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${FOUND.clocks_stopped}` : ''}`,
     REMEDY.clock,
   )
 }
 
 async function credential({ examine }: Looking, row: Tenant): Promise<Found> {
   const { credential: tried } = await examine(row.tid)
-  if (tried === undefined || (!tried.ok && tried.outage))
-    return unknown('Not asked: Microsoft was not reached.')
-  if (tried.ok) return ok('Entra gave the application a token just now.')
+  if (tried === undefined || (!tried.ok && tried.outage)) return unknown(FOUND.not_asked)
+  if (tried.ok) return ok(FOUND.token_given)
   return unlessUndecided(
     row,
     tried.guidance,
@@ -206,17 +193,15 @@ const unlessUndecided = (row: Tenant, guidance: string, found: string, fix: stri
 
 async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found> {
   const { authorize } = await examine(row.tid)
-  if (authorize === undefined || !authorize.ok)
-    return unknown('Not asked: the sign-in page was not reached.')
-  if (authorize.shown === undefined)
-    return ok('The sign-in page took a request of the broker just now.')
+  if (authorize === undefined || !authorize.ok) return unknown(FOUND.page_not_reached)
+  if (authorize.shown === undefined) return ok(FOUND.request_taken)
   const { guidance, code } = authorize.shown
   return unlessUndecided(
     row,
     guidance,
     `${guidanceFor(guidance).operator} (AADSTS${code})`,
     guidance === 'redirect_mismatch'
-      ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
+      ? REMEDY.redirect(signInReturn(deps.config.issuer))
       : REMEDY.app_missing,
   )
 }
@@ -229,14 +214,14 @@ const MANY_USERS = 3
 
 function signIns(looking: Looking, row: Tenant): Found {
   const { users, returned, causes } = looking.deps.signInWatch.failing(row.tid)
-  if (users === 0) return ok('Every user who has signed in before can sign in.')
+  if (users === 0) return ok(FOUND.all_sign_in)
   const away = users - returned
   const found = [
     `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since.`,
     ...causes.map((cause) => guidanceFor(cause).operator),
-    ...(away === 0 ? [] : [`${away} of them did not come back from Microsoft’s pages.`]),
+    ...(away === 0 ? [] : [FOUND.stayed_away(away)]),
   ].join(' ')
-  const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${tenantPage(looking, row)}; a policy that blocks is changed under Conditional Access.`
+  const fix = REMEDY.sign_ins(tenantPage(looking, row))
   if (users >= MANY_USERS) return failed(found, fix)
   // A user who leaves Microsoft's page may have changed their mind.
   return returned > 0 ? warning(found, fix) : unknown(found)
@@ -244,10 +229,7 @@ function signIns(looking: Looking, row: Tenant): Found {
 
 function consent(looking: Looking, row: Tenant): Found {
   if (row.consentConfirmedAt === undefined)
-    return unknown(
-      'Consent is not confirmed here.',
-      `Its administrator grants it and confirms it by signing in: ${tenantPage(looking, row)} has the link to their page.`,
-    )
+    return unknown('Consent is not confirmed here.', REMEDY.consent(tenantPage(looking, row)))
   return ok(
     `Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`,
   )
@@ -263,7 +245,7 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
   return [
     ...found,
     warning(
-      'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
+      FOUND.operator_tenant,
       `cmb tenants add ${tid}, then choose its proof of MFA at /setup.`,
       { about: `tenant ${tid}` },
     ),
@@ -283,18 +265,11 @@ async function byItsTenant(looking: Looking, row: Tenant, found: Found): Promise
     (await store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)
   )
     return found
-  return warning(
-    `${found.found} No administrator of that tenant has asserted it.`,
-    `Send them the link at ${tenantPage(looking, row)}: they assert it by signing in.`,
-  )
+  return warning(FOUND.proof_unasserted(found.found), REMEDY.assert(tenantPage(looking, row)))
 }
 
 function mfaProof(row: Tenant, page: string): Found {
-  if (!isDecided(row))
-    return warning(
-      'No proof of MFA is chosen: users of this tenant cannot sign in.',
-      `Choose it at ${page}`,
-    )
+  if (!isDecided(row)) return warning(FOUND.no_proof, `Choose it at ${page}`)
   const asserted =
     row.proofAssertedAt === undefined
       ? ''
@@ -302,24 +277,17 @@ function mfaProof(row: Tenant, page: string): Found {
   if (row.mfaProof === 'conditional_access')
     return warning(
       `MFA is proved by conditional_access${asserted || ', as the settings or a command set it'}: no token shows it.`,
-      `Bind an authentication context to a policy that requires MFA, and choose it at ${page}`,
+      REMEDY.bind_context(page),
     )
   const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
   if (context !== undefined && row.proofAssertedAt === undefined)
-    return warning(
-      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same, and it proves nothing. Tokens hold no acr until then.`,
-      `An administrator of the tenant asserts it by the link at ${page}`,
-    )
+    return warning(FOUND.proof_unbound(row.mfaProof, context), REMEDY.assert_context(page))
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
 }
 
 async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {
   const trial = await trialOf(deps, tid)
-  if (trial === undefined)
-    return unknown(
-      'No sign-in of its administrator has shown yet which claims arrive.',
-      'An administrator of the tenant confirms consent by the link that /setup has.',
-    )
+  if (trial === undefined) return unknown(FOUND.claims_unseen, REMEDY.claims_unseen)
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
   if (missing.length === 0)
     return ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)
@@ -338,13 +306,9 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
   const fix = REMEDY.graph_permission
   const { risk, graph } = deps.config.signals
   if (names(risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
-    return warning(
-      `The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`,
-      fix,
-    )
+    return warning(FOUND.no_risk_permission(RISK_PERMISSION), fix)
   if (has.includes('User.Read.All')) return ok(`${has.join(', ')}.`)
-  const found =
-    'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
+  const found = FOUND.no_user_permission
   return names(graph.tenants, tid) ? warning(found, fix) : unknown(found, fix)
 }
 
@@ -353,14 +317,11 @@ const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || t
 
 async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {
   if (!names(deps.config.signals.graph.tenants, tid))
-    return unknown(
-      'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
-      REMEDY.graph_unused,
-    )
+    return unknown(FOUND.graph_unused, REMEDY.graph_unused)
   const kept = await deps.store.setting(`graph/${tid}/subscription`)
   const until = kept === undefined ? undefined : (JSON.parse(kept) as { until?: number }).until
   if (until === undefined) return warning('There is no subscription yet.', REMEDY.no_subscription)
-  if (until > now) return ok(`The subscription lasts until ${at(until)}. The broker renews it.`)
+  if (until > now) return ok(FOUND.subscribed(at(until)))
   return failed(`The subscription ended at ${at(until)}.`, REMEDY.subscription_ended)
 }
 
@@ -369,7 +330,7 @@ async function probe({ deps }: Looking, { tid }: Tenant): Promise<Looked> {
   if (pause === undefined) return undefined
   const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`
   return failed(
-    `The probe has been paused since ${at(pause.at)}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+    FOUND.probe_paused(at(pause.at), code),
     `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
   )
 }

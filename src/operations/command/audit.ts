@@ -1,5 +1,6 @@
 import { option, FILTER, fullPage, paged, period, verb } from './context.ts'
 import { readPast } from './moment.ts'
+import { OPTION } from './texts/options.ts'
 
 const [since, until] = period((text) => readPast(text) * 1000)
 
@@ -10,10 +11,7 @@ export const auditCommand = verb({
   takes: {
     actor: FILTER.actor,
     act: option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …'),
-    target: option(
-      '--target <target>',
-      'only acts on this user, client or tenant: an id, or words of a name; or "session s_…"',
-    ),
+    target: option('--target <target>', OPTION.target),
     case_reference: FILTER.case_reference,
     since_ms: since,
     until_ms: until,

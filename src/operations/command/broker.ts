@@ -3,6 +3,7 @@ import { StoreUnavailable } from '../../../db/types.ts'
 import { findSocket } from '../acts/socket-path.ts'
 import type { Acts } from '../contract/acts.ts'
 import type { Terminal } from './terminal.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * The running broker, called through the unix socket in its data directory, which only its own user
@@ -70,7 +71,7 @@ export function storeFailure(error: unknown): never {
   if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
   const { code = '', path, message } = error as NodeJS.ErrnoException
   if (path === undefined) throw error
-  const may = `This command runs with the user id ${process.getuid?.() ?? 'unknown'}. Let that user read the file that is named, and write to the data directory.`
+  const may = SAYS.may_not(process.getuid?.() ?? 'unknown')
   throw new CommandFailure(
     EXIT.failed,
     NOT_ALLOWED.has(code) ? `${message}.\n${may}` : `${message}.`,
@@ -178,17 +179,13 @@ function exchange(
   })
 }
 
-/** The advice while one of several brokers does not answer. */
-export const ANOTHER =
-  'If several brokers share a database, ask another one: --data-dir with its directory on this machine, or --url with its operators’ listener (docs/cmb.md).'
-
 function notReached({ code, message }: NodeJS.ErrnoException, dataDir: string): CommandFailure {
   const words =
     code === 'EACCES'
-      ? `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`
+      ? SAYS.another_user(dataDir)
       : code === 'ETIMEDOUT'
-        ? `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.\n${ANOTHER}`
-        : `No broker is running on ${dataDir} (${code ?? message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.\n${ANOTHER}`
+        ? SAYS.no_answer(dataDir, TIMEOUT_MS / 1000)
+        : SAYS.no_broker(dataDir, code ?? message)
   return new CommandFailure(EXIT.notRunning, words)
 }
 
@@ -210,9 +207,6 @@ function rejection({ status, body }: Answered): CommandFailure {
         .replace(/GET \/admin\/v1\/\S+ \((cmb [^)]+)\)/g, '$1'),
     )
   } catch {
-    return new CommandFailure(
-      EXIT.failed,
-      `The broker answered ${status} in a form that this cmb does not know. Use the cmb of the broker's version.`,
-    )
+    return new CommandFailure(EXIT.failed, SAYS.form_unknown(status))
   }
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { MEMBERS } from '../../protocol/texts/members.ts'
 import { type CommandFailure, type Json, misused } from './broker.ts'
 import { type Called, option, repeatable } from './context.ts'
+import { OPTION } from './texts/options.ts'
 
 export interface WithFile {
   metadata?: string
@@ -25,10 +26,7 @@ export const METADATA = {
   scope: option('--scope <scopes>', MEMBERS.scope),
   audience: option('--audience <uri>', MEMBERS.audience),
 }
-export const METADATA_FILE = option(
-  '--metadata <file>',
-  'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it',
-)
+export const METADATA_FILE = option('--metadata <file>', OPTION.metadata)
 
 /** Reads the file of `--metadata`, if it is given. The YAML parser reads JSON too. */
 export async function fromFile({ context, options: { metadata: file } }: Called<WithFile>) {

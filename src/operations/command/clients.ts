@@ -4,6 +4,7 @@ import { misused } from './broker.ts'
 import { fromFile, METADATA, METADATA_FILE, type WithFile } from './client-metadata.ts'
 import { type Called, group, local, option, sure, verb, YES } from './context.ts'
 import { agreed, type Agreeing } from './preview.ts'
+import { OPTION } from './texts/options.ts'
 
 /** The commands `cmb clients`: registering instances, their secrets, and removing them. */
 export const clientCommands = group(
@@ -43,11 +44,8 @@ export const clientCommands = group(
     takes: METADATA,
     flags: [
       METADATA_FILE,
-      option(
-        '--dry-run',
-        'show in how many sessions its part ends at once by a lower max_authentication_age, and change nothing',
-      ),
-      option('--yes', 'do not ask (a max_authentication_age that ends sessions asks)'),
+      option('--dry-run', OPTION.clients_dry_run),
+      option('--yes', OPTION.clients_yes),
     ],
     members: async (called: Called<WithFile & Agreeing>) => {
       const file = await fromFile(called)

@@ -19,6 +19,7 @@ import { HELP } from './texts/help.ts'
 import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
 import { type Columns, fenced, inWords, json, nextPage, time, timeMs } from './show.ts'
 import type { Terminal } from './terminal.ts'
+import { OPTION } from './texts/options.ts'
 
 /** The dependencies of every command: the terminal, the broker, and one way to print an answer. */
 export interface Context {
@@ -118,10 +119,7 @@ export const FILTER = {
 /** The options that limit a list to a period. @param read reads a time as the broker expects it */
 export const period = (read: (value: string) => number) =>
   [
-    option(
-      '--from <time>',
-      'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00',
-    ).argParser(read),
+    option('--from <time>', OPTION.from).argParser(read),
     option('--to <time>', 'only entries before this time').argParser(read),
   ] as const
 

@@ -1,5 +1,6 @@
 import { misused } from './broker.ts'
 import { CASE, type Called, FILTER, group, option, paged, verb } from './context.ts'
+import { OPTION } from './texts/options.ts'
 
 const TARGETS = {
   client_id: option('--client <id>', 'all to this client'),
@@ -57,10 +58,7 @@ export const deliveryCommands = group(
     at: 'POST /deliveries/close',
     takes: {
       ...TARGETS,
-      reason: option(
-        '--reason <text>',
-        'why, kept with each delivery and in the audit log',
-      ).makeOptionMandatory(),
+      reason: option('--reason <text>', OPTION.reason).makeOptionMandatory(),
       ...CASE,
     },
     members: oneOf('close'),

@@ -5,6 +5,7 @@ import type { Config, ConfigError } from '../../config/config.ts'
 import { failed, type Finding, type Found, ok, settingWarning, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { local, type Context } from './context.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * The command `cmb doctor`, which checks settings and data directory itself and asks a running
@@ -58,13 +59,7 @@ async function clientsFile(config: Config): Promise<Found[]> {
 function settings(read: Config | ConfigError, running: boolean): Found[] {
   if ('warnings' in read)
     return [ok('Every setting here can be read.'), ...read.warnings.map(settingWarning)]
-  if (running)
-    return [
-      warning(
-        'A broker could not start with the settings of this shell; the running broker has others.',
-        'To check them, run this with the environment of the broker.',
-      ),
-    ]
+  if (running) return [warning(SAYS.shell_differs, SAYS.to_check)]
   return read.problems.map(({ name, problem, example }) =>
     failed(
       `It ${problem}.`,
@@ -135,12 +130,7 @@ async function fromBroker(context: Context, dataDir: string): Promise<Finding[]>
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error
     const found = error.message.replaceAll('\n', ' ')
-    return named('broker', [
-      failed(
-        found,
-        'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.',
-      ),
-    ])
+    return named('broker', [failed(found, SAYS.start_it)])
   }
 }
 

@@ -11,6 +11,8 @@ import { CommandFailure, EXIT, type Json, requestOf } from './broker.ts'
 import { readPast } from './moment.ts'
 import { group, local, option, period, type Context } from './context.ts'
 import { lines, time } from './show.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
 interface Asked {
   revocation?: string
@@ -30,7 +32,7 @@ export const evidenceCommands = group(
       name: 'export',
       flags: [
         option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'),
-        option('--audit', 'the audit log: all of it, or the period that --from and --to name'),
+        option('--audit', OPTION.audit),
         ...period((text) => readPast(text) * 1000),
       ],
     },
@@ -42,12 +44,7 @@ export const evidenceCommands = group(
   local<{ keys?: string }>(
     {
       name: 'verify <file>',
-      flags: [
-        option(
-          '--keys <file>',
-          "the broker's public keys, saved from /.well-known/signing-keys-archive; without it the signer is not proved (exit code 4)",
-        ),
-      ],
+      flags: [option('--keys <file>', OPTION.keys)],
     },
     ({ context, self, args: [file = ''], options }) => verify(context, self, file, options.keys),
   ),
@@ -57,10 +54,7 @@ function evidencePath({ revocation, audit, from, to }: Asked): string {
   if (revocation !== undefined && from === undefined && to === undefined)
     return `/revocations/${encodeURIComponent(revocation)}/evidence`
   if (audit !== true || revocation !== undefined)
-    throw new CommandFailure(
-      EXIT.usage,
-      'Name what to export: --revocation <seq>; or --audit, with --from and --to as you need them.',
-    )
+    throw new CommandFailure(EXIT.usage, SAYS.what_to_export)
   return requestOf('GET /audit/evidence', { since_ms: from, until_ms: to })[1]
 }
 
@@ -75,10 +69,7 @@ async function verify(
   try {
     const receipt = receiptIn(content)
     if (receipt !== undefined && keysFile === undefined)
-      throw new CommandFailure(
-        EXIT.usage,
-        'A receipt holds no keys: name a copy of /.well-known/signing-keys-archive of the broker with --keys.',
-      )
+      throw new CommandFailure(EXIT.usage, SAYS.receipt_needs_keys)
     const found = receipt === undefined ? content.split('\n').filter((line) => line !== '') : []
     const keys =
       keysFile === undefined
@@ -155,7 +146,7 @@ ${lines([
   ...(shown.log === 'receipt'
     ? []
     : [['rows', shown.rows] as const, ['personal fields', personalWords(shown)] as const]),
-])}${shown.keysFrom === FILE_ITSELF ? 'It is not proved that the broker signed it: a forger names keys of their own. Name a copy of /.well-known/signing-keys-archive of the broker with --keys.\n' : ''}`
+])}${shown.keysFrom === FILE_ITSELF ? SAYS.not_proved : ''}`
 
 const about = ({ log, from, to, rows }: Verified): string =>
   log === 'receipt'

@@ -1,6 +1,7 @@
 import { misused } from './broker.ts'
 import { CASE_AND_COMMENT, type Called, group, option, verb } from './context.ts'
 import { time } from './show.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * The command `cmb fresh-sign-in`, which waives a fresh sign-in that cannot be proved
@@ -24,8 +25,7 @@ export const freshSignInCommands = group(
     members: ({
       options: { subject: sub, tenant: tid },
     }: Called<{ subject?: string; tenant?: string }>) => {
-      if ((sub === undefined) === (tid === undefined))
-        throw misused('Name whose fresh sign-in to waive by exactly one of: --subject, --tenant.')
+      if ((sub === undefined) === (tid === undefined)) throw misused(SAYS.whose)
       return { selector: sub === undefined ? { kind: 'tenant', tid } : { kind: 'subject', sub } }
     },
     words: ({ until, seq }) =>

@@ -1,6 +1,8 @@
 import { Argument } from 'commander'
 import { misused } from './broker.ts'
 import { agree, CASE_AND_COMMENT, type Called, group, option, verb } from './context.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
 interface Rotating {
   activate?: boolean
@@ -16,11 +18,7 @@ async function howOf({
 }: Called<Rotating>) {
   if (activate && emergency) throw misused('Use --activate or --emergency, not both.')
   if (!emergency) return { how: activate ? 'activate' : 'next' }
-  if (yes !== true)
-    await agree(
-      context,
-      `This retires every ${alg} key but the new one at once: every token that they signed is rejected, at every client.`,
-    )
+  if (yes !== true) await agree(context, SAYS.emergency(alg))
   return { how: 'emergency' }
 }
 
@@ -38,14 +36,8 @@ export const keyCommands = group(
     argument: new Argument('<alg>', 'which key').choices(['ES256', 'RS256']),
     takes: CASE_AND_COMMENT,
     flags: [
-      option(
-        '--activate',
-        'sign with it at once; the former key stays published until its tokens have expired',
-      ),
-      option(
-        '--emergency',
-        'sign with it at once, and retire all other keys: every token that they signed is rejected',
-      ),
+      option('--activate', OPTION.activate),
+      option('--emergency', OPTION.emergency),
       option('--yes', 'do not ask (--emergency asks)'),
     ],
     members: howOf,

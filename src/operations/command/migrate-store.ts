@@ -4,6 +4,7 @@ import { systemClock } from '../../runtime/clock.ts'
 import { storeFailure } from './broker.ts'
 import { databaseDefault, local, namedDatabaseUrl, option, type Context } from './context.ts'
 import { inWords } from './show.ts'
+import { SAYS } from './texts/answers.ts'
 
 interface Moving {
   from?: string
@@ -23,9 +24,7 @@ export const migrateStoreCommand = local<Moving>(
   },
   async ({ context, self, options }) => {
     const moved = await move(context, self, options)
-    const next = moved.checked_only
-      ? 'Everything can be moved. Nothing was changed.'
-      : 'Every row was copied and verified. Set BROKER_DATABASE_URL and start the broker: no user is signed out.'
+    const next = moved.checked_only ? SAYS.can_move : SAYS.moved
     context.print(self, moved, () => `${inWords(moved)}\n${next}\n`)
   },
 )

@@ -1,5 +1,6 @@
 import { CommandFailure, EXIT } from './broker.ts'
 import { databaseDefault, local, namedDatabaseUrl, option } from './context.ts'
+import { OPTION } from './texts/options.ts'
 
 /**
  * The command `cmb migrate`, which upgrades the tables of Postgres. With SQLite the broker does so
@@ -10,10 +11,7 @@ export const migrateCommand = local<{ to?: string; grant?: string }>(
     name: 'migrate',
     flags: [
       option('--to <url>', `the database, with the role that owns the schema (${databaseDefault})`),
-      option(
-        '--grant <role>',
-        'let this role run the broker: it may read and write rows, and may not change the tables',
-      ),
+      option('--grant <role>', OPTION.migrate_grant),
     ],
   },
   async ({ context, options: { to, grant } }) => {

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { systemClock } from '../../runtime/clock.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * Parses times that an operator enters. A time without an offset is rejected, because its meaning
@@ -19,9 +20,6 @@ export function readMoment(value: string, now = systemClock.now()): number {
   const [, count, unit] = FROM_NOW.exec(value) ?? []
   if (count !== undefined) return now + Number(count) * SECONDS[unit as keyof typeof SECONDS]
   const at = WITH_OFFSET.test(value) ? Date.parse(value) : NaN
-  if (Number.isNaN(at))
-    throw new InvalidArgumentError(
-      'Name a time with its offset (2026-12-04T17:00+01:00 or 2026-12-04T16:00Z), or a span from now (+30m, +8h, +2d).',
-    )
+  if (Number.isNaN(at)) throw new InvalidArgumentError(SAYS.moment)
   return Math.floor(at / 1000)
 }

@@ -1,15 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { adminAudience } from '../../protocol/names.ts'
-import {
-  ANOTHER,
-  type Answered,
-  type Broker,
-  brokerBy,
-  CommandFailure,
-  EXIT,
-  misused,
-} from './broker.ts'
+import { type Answered, type Broker, brokerBy, CommandFailure, EXIT, misused } from './broker.ts'
 import type { Terminal } from './terminal.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * A broker on another machine: the admin API over HTTPS, with a token for the client's own
@@ -80,10 +73,7 @@ async function readRemote({ env }: Terminal, options: RemoteOptions): Promise<Re
     '--issuer (CMB_ISSUER), the broker’s public address,',
   )
   const clientId = options.clientId ?? env.CMB_CLIENT_ID ?? ''
-  if (clientId === '')
-    problems.push(
-      '--client-id (CMB_CLIENT_ID) must name a client with the scope broker:operate or broker:administer.',
-    )
+  if (clientId === '') problems.push(SAYS.no_client)
   const file = options.secretFile ?? env.CMB_CLIENT_SECRET_FILE
   const secret =
     file === undefined
@@ -92,10 +82,7 @@ async function readRemote({ env }: Terminal, options: RemoteOptions): Promise<Re
           ({ code, message }: NodeJS.ErrnoException) =>
             void problems.push(`--secret-file: ${file} cannot be read (${code ?? message}).`),
         )
-  if (secret?.trim() === '')
-    problems.push(
-      'The client’s secret is missing: name its file by --secret-file (CMB_CLIENT_SECRET_FILE), or set CMB_CLIENT_SECRET.',
-    )
+  if (secret?.trim() === '') problems.push(SAYS.no_secret)
   if (problems.length > 0)
     throw misused(['The broker on another machine cannot be asked:', ...problems].join('\n  '))
   return { url, issuer, clientId, secret: secret?.trim() ?? '' }
@@ -154,7 +141,7 @@ async function ask(address: string, init: RequestInit, timeoutMs: number): Promi
     const { cause, message } = error as Error & { cause?: Error & { code?: string } }
     throw new CommandFailure(
       EXIT.notRunning,
-      `${new URL(address).origin} does not answer (${cause?.code ?? cause?.message ?? message}). Check the address, and that it can be reached from here.\n${ANOTHER}`,
+      SAYS.no_address(new URL(address).origin, cause?.code ?? cause?.message ?? message),
     )
   }
 }

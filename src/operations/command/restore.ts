@@ -16,6 +16,8 @@ import {
   type Context,
 } from './context.ts'
 import { inWords } from './show.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
 /**
  * Restores a backup over the store of a stopped broker, or adopts a Postgres database that other
@@ -37,14 +39,8 @@ export const restoreCommand = local<Options>(
         '--to <url>',
         `the Postgres database; for a file one that is prepared by cmb migrate and empty (${databaseDefault}, else SQLite)`,
       ),
-      option(
-        '--adopt',
-        'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion',
-      ),
-      option(
-        '--nothing-lost',
-        'with --adopt: the database has everything that was acknowledged, so that no user is signed out',
-      ),
+      option('--adopt', OPTION.adopt),
+      option('--nothing-lost', OPTION.nothing_lost),
       YES,
     ],
   },
@@ -62,16 +58,13 @@ export const restoreCommand = local<Options>(
 )
 
 function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
-  if ((file === undefined) === (adopting !== true))
-    throw misused(
-      'Name what to restore: the file of a backup, or --adopt for the Postgres database as it is.',
-    )
+  if ((file === undefined) === (adopting !== true)) throw misused(SAYS.what_to_restore)
   if (nothingLost === true && adopting !== true) throw misused('--nothing-lost goes with --adopt.')
 }
 
 const questionOf = (file: string | undefined, nothingLost: boolean | undefined): string =>
   nothingLost === true
-    ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
+    ? SAYS.as_it_is
     : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
 
 interface Restored {
@@ -120,10 +113,7 @@ async function restoreFile(context: Context, backup: string, dataDir: string): P
   // The shell may lack the broker's settings: a SQLite file beside a Postgres database in use would
   // restore nothing.
   const mark = highWaterFile(join(dataDir, 'postgres'))
-  if (existsSync(mark))
-    throw misused(
-      `The broker of ${dataDir} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
-    )
+  if (existsSync(mark)) throw misused(SAYS.in_postgres(dataDir, mark))
   // Loaded on demand, because other commands open no database.
   const { restoreBackup } = await import('../../../db/sqlite/restore.ts')
   const file = join(dataDir, 'broker.db')

@@ -17,6 +17,8 @@ import { subOf, USER_NAME } from './locks.ts'
 import { readPast } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
 import { inWords, timeMs } from './show.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
 interface RevokeOptions extends Agreeing {
   user?: string
@@ -35,14 +37,14 @@ export const revokeCommand = verb({
   takes: CASE_AND_COMMENT,
   flags: [
     option('--session <sid>', 'end this session'),
-    option('--grant <sid>', 'sign out of one client only, in this session: with --client'),
+    option('--grant <sid>', OPTION.grant),
     USER_NAME,
     option('--subject <sub>', 'sign this user out everywhere'),
     option('--client <id>', 'sign everyone out of this instance'),
     option('--tenant <tid>', 'sign everyone of this tenant out'),
     option('--everything', 'sign everyone out'),
-    option('--dry-run', 'show how many users it would sign out, and change nothing'),
-    option('--yes', 'do not ask (wide revocations ask, and --user by beginnings of words)'),
+    option('--dry-run', OPTION.revoke_dry_run),
+    option('--yes', OPTION.revoke_yes),
   ],
   members: async (called: Called<RevokeOptions>) => ({ selector: await selectorOf(called) }),
   ask: (send, called) => {
@@ -54,10 +56,7 @@ export const revokeCommand = verb({
   words: (answer) => {
     if (answer.outcome === 'already') return 'That had already ended; nothing was revoked.\n'
     const { seq, tenants_without_auth_time: tenants } = answer
-    const notAsked = tenants.map(
-      (tid) =>
-        `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`,
-    )
+    const notAsked = tenants.map((tid) => SAYS.no_auth_time(tid))
     return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
   },
 })
@@ -78,9 +77,7 @@ async function selectorOf(called: Called<RevokeOptions>): Promise<WireSelector> 
   ]
   const [selector, ...others] = selectors.flatMap((one) => one || [])
   if (selector !== undefined && others.length === 0) return selector
-  throw misused(
-    'Name what to revoke by exactly one of: --user, --session, --grant with --client, --subject, --client, --tenant, --everything.',
-  )
+  throw misused(SAYS.what_to_revoke)
 }
 
 const [since, until] = period(readPast)

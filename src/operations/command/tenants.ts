@@ -2,6 +2,8 @@ import { misused } from './broker.ts'
 import { type Called, option, sure, verb, YES } from './context.ts'
 import { agreed, type Agreeing } from './preview.ts'
 import { time } from './show.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
 interface Changed extends Agreeing {
   name?: string
@@ -49,17 +51,10 @@ export const tenantCommands = verb(
     at: 'POST /tenants',
     takes: {
       name: option('--name <name>', 'what you call it'),
-      mfa_proof: option(
-        '--mfa-proof <proof>',
-        'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves',
-      ),
+      mfa_proof: option('--mfa-proof <proof>', OPTION.mfa_proof),
     },
     words: ({ tid }, { options: { mfaProof } }: Called<{ mfaProof?: string }>) =>
-      `${tid} is connected. ${
-        mfaProof === undefined
-          ? 'Its consent and its proof of MFA remain: open /setup at the operators’ address.'
-          : 'Its users can sign in once its administrator has consented: /setup at the operators’ address has the link.'
-      }\n`,
+      `${tid} is connected. ${mfaProof === undefined ? SAYS.no_proof : SAYS.no_consent}\n`,
   }),
   verb({
     name: 'change <tid>',
@@ -67,12 +62,9 @@ export const tenantCommands = verb(
     flags: [
       option('--name <name>', 'what you call it'),
       option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own'),
-      option(
-        '--administrators <who>',
-        'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none',
-      ),
-      option('--dry-run', 'show how many sessions a lower age ends at once, and change nothing'),
-      option('--yes', 'do not ask (an age that ends sessions asks)'),
+      option('--administrators <who>', OPTION.administrators),
+      option('--dry-run', OPTION.tenants_dry_run),
+      option('--yes', OPTION.tenants_yes),
     ],
     members: changeOf,
     ask: agreed('if_sessions_end'),
@@ -104,7 +96,7 @@ export const setupCommand = verb({
   name: 'setup',
   at: 'POST /setup/token',
   takes: {
-    recover: option('--recover', 'also if there is an administrator, when none can sign in'),
+    recover: option('--recover', OPTION.recover),
   },
   words: ({ url, expires_at: until, token }) =>
     `Open ${url} and type this token there. It is valid once, until ${time(until)}.\n\n  ${token}\n`,

@@ -2,8 +2,10 @@ import type { Json } from './broker.ts'
 import { agree, CASE, type Called, group, local, option, verb, YES } from './context.ts'
 import { USER, userIn, type UserOptions } from './locks.ts'
 import { withName } from './show.ts'
+import { OPTION } from './texts/options.ts'
+import { SAYS } from './texts/answers.ts'
 
-const COMMENT = option('--comment <text>', 'a comment, kept in the audit log: do not name the user')
+const COMMENT = option('--comment <text>', OPTION.comment)
 
 /** The commands `cmb users`, for users who request their data or its erasure. */
 export const userCommands = group(
@@ -52,7 +54,6 @@ export const userCommands = group(
       }
       return send()
     },
-    words: ({ sub, seq }) =>
-      `${sub} is signed out everywhere (number ${seq} in the log) and has no name here any more. Backups made before still have it.\n`,
+    words: ({ sub, seq }) => SAYS.erased(sub, seq),
   }),
 )

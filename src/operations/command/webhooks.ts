@@ -2,6 +2,7 @@ import { MEMBERS } from '../../protocol/texts/members.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../protocol/webhook-types.ts'
 import { misused } from './broker.ts'
 import { CASE_AND_COMMENT, type Called, group, option, repeatable, verb } from './context.ts'
+import { OPTION } from './texts/options.ts'
 
 const SETTINGS = {
   description: option('--description <text>', MEMBERS.description),
@@ -52,10 +53,7 @@ export const webhookCommands = group(
     name: 'rotate-secret <webhook>',
     at: 'POST /webhooks/:id/secrets',
     takes: {
-      overlap_seconds: option(
-        '--overlap <seconds>',
-        'how long the former secret signs too; 0: it ends at once',
-      )
+      overlap_seconds: option('--overlap <seconds>', OPTION.overlap)
         .default(86_400)
         .argParser(Number),
       ...CASE_AND_COMMENT,

@@ -45,6 +45,31 @@ export const NEEDED_FOR: Readonly<Record<string, string>> = {
 
 /** The other remedies, by the check or by what is wrong. */
 export const REMEDY = {
+  no_work: (work: string): string =>
+    `Start cmb work --only ${work} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
+  domain_permission: (permission: string): string =>
+    `If domains of the tenant are federated, add ${permission} as an application permission and grant consent again.`,
+  proxy_unknown: (address: string): string =>
+    `If ${address} is your proxy, or the network of its container, add it to BROKER_TRUSTED_PROXIES and restart the broker.`,
+  secret_lacks: 'Set BROKER_SECRET as at the other brokers (new,old), and restart this one.',
+  sealed_keys:
+    'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
+  sealed_graph:
+    'Restart the broker while the old secret is still set: the broker then seals them with the new one. If that does not help, the log says why (graph_subscription…).',
+  sealed_webhooks:
+    'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
+  redirect: (address: string): string =>
+    `Entra, App registrations, Case Manager, Authentication: add the redirect address ${address}.`,
+  sign_ins: (page: string): string =>
+    `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${page}; a policy that blocks is changed under Conditional Access.`,
+  consent: (page: string): string =>
+    `Its administrator grants it and confirms it by signing in: ${page} has the link to their page.`,
+  assert: (page: string): string => `Send them the link at ${page}: they assert it by signing in.`,
+  bind_context: (page: string): string =>
+    `Bind an authentication context to a policy that requires MFA, and choose it at ${page}`,
+  assert_context: (page: string): string =>
+    `An administrator of the tenant asserts it by the link at ${page}`,
+  claims_unseen: 'An administrator of the tenant confirms consent by the link that /setup has.',
   connection:
     'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
   credential_end:

@@ -1,0 +1,100 @@
+const STOPPED = 'No session expires, and no token is issued or checked (503).'
+
+/** The findings of the checks, by what is wrong or well. */
+export const FOUND = {
+  simulated: 'Microsoft is simulated: a sign-in proves nothing.',
+  plain_http: 'The issuer is plain http, which is for a single machine only.',
+  loopback: 'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
+  no_operator_tenant: 'There is no operator tenant, so no user has the role of an operator.',
+  hidden_addresses: (requests: number, address: string): string =>
+    `The last ${requests} requests with X-Forwarded-For all count as requests from ${address}, which BROKER_TRUSTED_PROXIES does not name. Rate limits and the security history then see one address for every user.`,
+  queue_embedded: 'The queue runs on the embedded Postgres, which is for trying and testing.',
+  queue_evicts: (policy: string): string =>
+    `The queue server evicts jobs when its memory is full (maxmemory-policy ${policy}). A lost job delays a logout token by seconds.`,
+  queue_forgets:
+    'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
+  queue_down: (problem: string): string =>
+    `${problem} Revocations are effective at once, and logout tokens go out from the database meanwhile.`,
+  secret_lacks:
+    'BROKER_SECRET lacks a value with which another broker seals: refresh tokens made under it are rejected here.',
+  key_old: (kid: string, days: number): string =>
+    `Key ${kid} has been in use for ${days} days. Rotate keys every 90 days.`,
+  file_not_used: 'The broker does not use it, and goes on with the last valid one: ',
+  not_connected: (missing: string): string =>
+    `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
+  federated: 'A workload identity is renewed by its platform.',
+  no_expiry: 'The credential does not say when it expires.',
+  reached: 'The metadata, the sign-in page and the token endpoint answered just now.',
+  not_reached: (problems: string): string =>
+    `${problems} Users of this tenant cannot sign in; sessions go on.`,
+  clock_set: (seconds: number, side: string): string =>
+    `The clock was set while the broker ran: it is ${seconds} s ${side} the right time. ${STOPPED}`,
+  clocks_stopped: STOPPED,
+  token_given: 'Entra gave the application a token just now.',
+  not_asked: 'Not asked: Microsoft was not reached.',
+  page_not_reached: 'Not asked: the sign-in page was not reached.',
+  request_taken: 'The sign-in page took a request of the broker just now.',
+  all_sign_in: 'Every user who has signed in before can sign in.',
+  stayed_away: (users: number): string =>
+    `${users} of them did not come back from Microsoft’s pages.`,
+  operator_tenant:
+    'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
+  proof_unasserted: (found: string): string =>
+    `${found} No administrator of that tenant has asserted it.`,
+  no_proof: 'No proof of MFA is chosen: users of this tenant cannot sign in.',
+  proof_unbound: (proof: string, context: string): string =>
+    `MFA is proved by ${proof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same, and it proves nothing. Tokens hold no acr until then.`,
+  claims_unseen: 'No sign-in of its administrator has shown yet which claims arrive.',
+  no_risk_permission: (permission: string): string =>
+    `The application does not hold ${permission}: BROKER_MICROSOFT_RISK has no effect.`,
+  no_user_permission:
+    'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.',
+  graph_unused:
+    'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
+  subscribed: (until: string): string =>
+    `The subscription lasts until ${until}. The broker renews it.`,
+  probe_paused: (since: string, code: string): string =>
+    `The probe has been paused since ${since}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+  commits_not: (problem: string): string =>
+    `The database cannot commit: ${problem} The broker cannot sign in, refresh or revoke.`,
+  fsync_off: 'fsync is off: a crash of the server damages the database, and loses revocations.',
+  commit_off: 'synchronous_commit is off: a crash loses revocations that the broker has confirmed.',
+  one_server:
+    'One server keeps it; no standby is required. If its disk is lost, so are the revocations since the last backup (BROKER_DATABASE_STANDBY).',
+  commit_weak: (commit: string): string =>
+    `synchronous_commit is ${commit}: a failover loses revocations that the broker has confirmed.`,
+  standby_unseen:
+    'The broker’s role may not see whether a synchronous standby confirms commits, so the broker answers nothing.',
+  no_standby:
+    'No synchronous standby confirms commits, so the broker answers nothing (BROKER_DATABASE_STANDBY=required).',
+  no_notification:
+    'A notification that the broker sent through Postgres did not come back within a second. Guards at this broker learn of revocations at other brokers up to half a second later.',
+  clocks_differ: (seconds: string, side: string): string =>
+    `Postgres’s clock is ${seconds} s ${side} the broker’s. Brokers whose clocks differ expire sessions and codes at different times.`,
+  may_change_tables:
+    'The broker’s role may change the tables: an attacker with its password could drop them, or take away what protects the logs.',
+  bloat: (rows: number): string =>
+    `log_head has ${rows} dead row versions: autovacuum cannot clear them away, and each revocation reads past them.`,
+  no_token: 'Not known: Entra gives no token at the moment.',
+  none_federated: 'No domain of the tenant is federated: Microsoft asks for the password itself.',
+  prompt_ignored: (domains: string): string =>
+    `${domains}: Entra does not pass the demand for a fresh sign-in on (promptLoginBehavior is disabled). Users of the domain may come back without their password.`,
+  prompt_unknown: (domains: string): string =>
+    `${domains}: Graph does not say whether the identity provider asks for the password (promptLoginBehavior).`,
+  auth_time_came:
+    'Sign-ins of this tenant had auth_time. If Microsoft stops sending it, users cannot sign in after a revocation.',
+  auth_time_never:
+    'No sign-in of this tenant has ever had auth_time: after a revocation its users sign in again without their password, also on a stolen device.',
+  auth_time_unknown:
+    'No user of this tenant has signed in yet: whether auth_time arrives is not known, and no fresh sign-in is demanded.',
+  policy_asked: (at: string): string =>
+    `Entra’s policy: it asked a user of this tenant to sign in again at ${at} (sign-in frequency, AADSTS70043).`,
+  no_re_entry:
+    'The broker does not enforce periodic re-entry, and has not seen Entra’s policy do it.',
+  age_unprovable: (seconds: number): string =>
+    `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
+  age_enforced: (seconds: number): string =>
+    `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,
+  clock_drift:
+    'Clocks differ in speed from the broker’s by more than 1,000 ppm, so these guards hold no lease',
+} as const
