@@ -16,6 +16,7 @@ import type { Recording } from '../../clients/with-audit.ts'
 import { existing, noSuch } from './no-such.ts'
 import { previewedAge } from './revocations.ts'
 import { FORMER_FILE, stepsInFile } from './texts/secrets.ts'
+import { REJECTED } from './texts/rejected.ts'
 
 /**
  * An operator's changes to a registration. Each is recorded in the audit log, and rejected if
@@ -85,11 +86,7 @@ export function withOwnSecrets(deps: Pick<Deps, 'config'>, client: Client): Clie
   const { clientId, source, metadata } = client
   if (source === 'broker') throw foreign(clientId, source)
   if (!usesSecret(metadata))
-    throw new Problem(
-      409,
-      'It has no secret',
-      `${clientId} authenticates by ${metadata.authMethod}, without a secret.`,
-    )
+    throw new Problem(409, 'It has no secret', REJECTED.no_secret(clientId, metadata.authMethod))
   if (source === 'file')
     throw new Problem(
       409,
@@ -113,7 +110,7 @@ export async function add(
     throw new Problem(
       409,
       'The client already exists',
-      `${id} is already registered. It belongs to ${WHERE[before.source]}. Choose another client_id for a new client.`,
+      REJECTED.registered_already(id, WHERE[before.source]),
     )
   }
   const details = { registration: toWire({ clientId: id, metadata: one }) }
@@ -207,11 +204,7 @@ export async function rotateSecret(
 export function secretIn({ clientId, secrets }: Client, id: string): SecretHash {
   const found = secrets.find((one) => one.id === id)
   if (found !== undefined) return found
-  throw new Problem(
-    404,
-    'No such secret',
-    `${clientId} has no secret of that id; cmb clients show ${clientId} lists them.`,
-  )
+  throw new Problem(404, 'No such secret', REJECTED.no_such_secret(clientId))
 }
 
 export async function removeSecret(
@@ -249,15 +242,10 @@ export async function remove(
       throw new Problem(
         409,
         'Registered elsewhere',
-        `${foreign(id, answer.source).message} To remove it all the same, name its source: cmb clients remove ${id} --source ${answer.source}`,
+        REJECTED.other_source(foreign(id, answer.source).message, id, answer.source),
       )
     await deps.clients.reload()
-    const notes =
-      source === 'file'
-        ? [
-            'The clients file still has this client: its next change, or the next start, registers it again. Remove it from the file too.',
-          ]
-        : []
+    const notes = source === 'file' ? [REJECTED.still_in_file] : []
     return { clientId: id, seq: answer.committed.revocation.seq, notes }
   })
 }

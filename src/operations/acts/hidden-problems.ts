@@ -6,6 +6,7 @@ import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
+import { REJECTED } from './texts/rejected.ts'
 
 /**
  * Problems that an operator has hidden. They do not count for 30 days, or until their words change:
@@ -78,13 +79,7 @@ export async function hideAs(
 /** Returns a problem that may be hidden. @throws Problem 404, 409 */
 export function hideable(problems: readonly Shown[], id: string): Shown {
   const one = problems.find((each) => each.id === id)
-  if (one === undefined)
-    throw new Problem(404, 'No such problem', 'It has changed or ended. cmb status lists problems.')
-  if (!one.hideable)
-    throw new Problem(
-      409,
-      'This cannot be hidden',
-      'It needs an operator now, or a part of the broker is down because of it.',
-    )
+  if (one === undefined) throw new Problem(404, 'No such problem', REJECTED.problem_ended)
+  if (!one.hideable) throw new Problem(409, 'This cannot be hidden', REJECTED.not_hideable)
   return one
 }

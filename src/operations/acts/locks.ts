@@ -5,6 +5,7 @@ import { acting, type Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import { existing, noSuch } from './no-such.ts'
+import { PROTECTED, REJECTED } from './texts/rejected.ts'
 
 /** Sets and lifts locks for the console, the admin API and `cmb`, with the limits of each role. */
 
@@ -36,19 +37,14 @@ export async function resolved(
 /** Checks what the caller's role may lock, before the store is asked. @throws Problem 403, 422 */
 export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }: LockAsked): void {
   if (endsAt !== undefined && endsAt <= now)
-    throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
+    throw new Problem(422, 'The end has passed', REJECTED.ends_past)
   if (caller.may === 'administer') return
   const needs = (what: string): never => {
-    throw new Problem(
-      403,
-      'This needs an administrator',
-      `${what} An operator may lock one user for at most 24 hours (ends_at).`,
-    )
+    throw new Problem(403, 'This needs an administrator', REJECTED.operator_locks(what))
   }
-  if (target.kind !== 'user') needs('Only administrators lock a tenant or a client.')
-  if (replaces !== undefined) needs('Only administrators replace a lock.')
-  if (endsAt === undefined || endsAt > now + OPERATOR_LOCK_SECONDS)
-    needs('Only administrators lock a user for longer.')
+  if (target.kind !== 'user') needs(REJECTED.only_wide)
+  if (replaces !== undefined) needs(REJECTED.only_replace)
+  if (endsAt === undefined || endsAt > now + OPERATOR_LOCK_SECONDS) needs(REJECTED.only_longer)
 }
 
 /**
@@ -95,16 +91,6 @@ function mustNotBeProtected(
 const protectedBy = (why: LockProtection): Problem =>
   new Problem(why === 'has_role' ? 403 : 409, 'This cannot be locked', PROTECTED[why])
 
-const PROTECTED: Record<LockProtection, string> = {
-  self: 'You cannot lock your own account. Ask another administrator.',
-  operator_tenant:
-    'The operator tenant cannot be locked: no administrator could lift the lock. Lock single users of it.',
-  console: 'The console’s own client cannot be locked: no administrator could lift the lock there.',
-  last_administrators:
-    'At least two administrators have to remain who signed in to the console within 90 days and are not locked. Let another administrator sign in to the console first.',
-  has_role: 'This user has a role of the broker. Ask an administrator to lock them.',
-}
-
 type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
 /**
@@ -136,11 +122,7 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
   if (answer.outcome === 'unknown') throw noSuch(asked.target.kind)
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }
   if (answer.outcome === 'changed' || asked.replaces !== undefined)
-    throw new Problem(
-      409,
-      'The lock has changed',
-      'Another operator has lifted or replaced it. cmb locks list shows what is open now.',
-    )
+    throw new Problem(409, 'The lock has changed', REJECTED.lock_changed)
   return answer
 }
 

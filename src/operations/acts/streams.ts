@@ -7,6 +7,7 @@ import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
 import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import { existing, noSuch } from './no-such.ts'
+import { REJECTED } from './texts/rejected.ts'
 
 /**
  * Streams of security event receivers: what operators see, and the administrators' acts. Each act
@@ -40,11 +41,7 @@ export async function disableStream(
     { act: 'stream.disable', target: `stream ${id}`, details, ...caseAndComment },
     async () => {
       if (before.status === 'disabled')
-        throw new Problem(
-          409,
-          'The stream is disabled',
-          `${id} is disabled already. Nothing is sent to it.`,
-        )
+        throw new Problem(409, 'The stream is disabled', REJECTED.stream_disabled(id))
       await deps.store.closeDeliveries({
         targetId: id,
         reason: 'The stream was disabled by an administrator.',

@@ -12,6 +12,7 @@ import { changes } from '../../protocol/changes.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import type { Deps } from '../deps.ts'
 import { existing, noSuch } from './no-such.ts'
+import { REJECTED } from './texts/rejected.ts'
 
 /** Connects, changes and removes tenants, for the admin API and for /setup. */
 
@@ -41,11 +42,7 @@ export async function connectAs(
   const before = await store.findTenant(tid)
   const connect = async (): Promise<Tenant> => {
     if (before !== undefined && before.removedAt === undefined)
-      throw new Problem(
-        409,
-        'Already connected',
-        `${tid} is connected; cmb tenants shows it. Its proof of MFA is changed at /setup.`,
-      )
+      throw new Problem(409, 'Already connected', REJECTED.connected(tid))
     for (const setting of TENANT_SETTINGS) await store.setSetting(setting(tid), undefined)
     const row = { tid, name: name ?? before?.name, mfaProof: proof, connectedAt: now }
     await store.putTenant(row)
@@ -91,11 +88,7 @@ export function mayHaveAdministrators(
   { administrators }: Change,
 ): void {
   if (administrators !== undefined && tid === connection.current().operatorTenant)
-    throw new Problem(
-      409,
-      'This is the operator tenant',
-      'Its users are administered by operators: assign Broker.Operator or Broker.Administrator there.',
-    )
+    throw new Problem(409, 'This is the operator tenant', REJECTED.operators_tenant)
 }
 
 /**
@@ -134,7 +127,7 @@ export async function removeAs(
       throw new Problem(
         409,
         'The operator tenant cannot be removed',
-        `No administrator could sign in without it. First choose another operator tenant at ${deps.config.opsOrigin}/setup.`,
+        REJECTED.only_operator_tenant(deps.config.opsOrigin),
       )
     const answer = await disconnectTenant(deps, { tid, actor, now })
     if (answer.outcome === 'unknown') throw noSuch('tenant')

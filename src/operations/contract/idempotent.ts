@@ -3,6 +3,7 @@ import { Problem } from '../../clients/problem.ts'
 import type { Caller } from '../../clients/caller.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
+import { REJECTED } from '../acts/texts/rejected.ts'
 
 /**
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a repeated request gets the
@@ -38,12 +39,7 @@ export async function answeredOnce(
     now: clock.now(),
   }
   const found = await store.findRepeatable(asked)
-  if (found.outcome === 'other')
-    throw new Problem(
-      422,
-      'The key was used',
-      'This Idempotency-Key was sent with another request in the last 24 hours. Send each request with a key of its own.',
-    )
+  if (found.outcome === 'other') throw new Problem(422, 'The key was used', REJECTED.key_used)
   if (found.outcome === 'done')
     return new Response(found.answer, {
       status: found.status,
@@ -70,9 +66,5 @@ export const IDEMPOTENCY_KEY =
 function keyOf(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
   if (IDEMPOTENCY_KEY.test(header)) return header.startsWith('"') ? header.slice(1, -1) : header
-  throw new Problem(
-    400,
-    'The key is not usable',
-    'Idempotency-Key: send 1 to 255 visible ASCII characters, such as a UUID, in double quotes.',
-  )
+  throw new Problem(400, 'The key is not usable', REJECTED.key_unusable)
 }

@@ -10,6 +10,7 @@ import { newSetupToken } from '../acts/setup-token.ts'
 import { caseAndComment, idText } from './fields.ts'
 import { position } from './shapes.ts'
 import { ok, route } from './route.ts'
+import { REJECTED } from '../acts/texts/rejected.ts'
 
 /**
  * Acts that only the unix socket offers: backups, tokens of /setup, and waivers of a fresh sign-in.
@@ -33,15 +34,11 @@ export const localRoutes = [
         const answer = await deps.store.backup(path)
         if (answer.outcome === 'made') return answer
         if (answer.outcome === 'exists')
-          throw new Problem(
-            409,
-            'The file already exists',
-            `${path} exists, and a backup overwrites no file. Name another file.`,
-          )
+          throw new Problem(409, 'The file already exists', REJECTED.file_exists(path))
         throw new Problem(
           409,
           'The file cannot be written',
-          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it. In a container, name a path on a mounted volume; under systemd, one in /var/backups/broker.`,
+          REJECTED.file_not_written(path, answer.code),
         )
       }
       const { bytes, epoch, seq } = await record(`file ${path}`, undefined, backup, (made) => ({
@@ -114,7 +111,7 @@ export const localRoutes = [
         throw new Problem(
           409,
           'There already is an administrator',
-          `Sign in at ${url} with the app role Broker.Administrator. If no administrator can sign in: cmb setup --recover.`,
+          REJECTED.administrator_exists(url),
         )
       })
       return { ...made, url }

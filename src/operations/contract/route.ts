@@ -11,6 +11,7 @@ import { REJECTIONS } from './texts/rejections.ts'
 import { SUMMARIES } from './texts/summaries.ts'
 import type { Deps } from '../deps.ts'
 import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
+import { REJECTED } from '../acts/texts/rejected.ts'
 
 /**
  * Defines a route of the admin API. Its schemas describe it in /openapi.json and validate each
@@ -201,19 +202,10 @@ export function route<
  */
 function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
-  if (caller === undefined)
-    throw new Problem(
-      401,
-      'Not authenticated',
-      'Send an access token with the scope broker:audit, broker:operate or broker:administer.',
-    )
+  if (caller === undefined) throw new Problem(401, 'Not authenticated', REJECTED.no_token)
   if (allows(caller.may, need)) return caller
   if (need === 'administer')
-    throw new Problem(
-      403,
-      'This needs an administrator',
-      'Ask for an access token with the scope broker:administer.',
-    )
+    throw new Problem(403, 'This needs an administrator', REJECTED.needs_administrator)
   throw new Problem(403, 'Read-only role', READ_ONLY)
 }
 
