@@ -401,11 +401,20 @@ describe('in their own tenant', () => {
     rig.clock.advance(301)
     const late = await browser.submitTo(check, '/tenant/revoke', { comment: 'kept' })
     expect(late.text).toContain('sign in again first')
-    const again = new URL(late.link('Sign in again, then sign Uma User out everywhere'))
-    expect(again.searchParams.get('return_to')).toBe(
-      new URL(check.url).pathname + new URL(check.url).search,
-    )
-    expect((await browser.get(again.href)).text).toContain('to administer the users')
+    const { pathname, search } = new URL(check.url)
+    for (const [page, label, returnTo] of [
+      [
+        await browser.get(check.url),
+        'Sign in again, then sign Uma User out everywhere',
+        pathname + search,
+      ],
+      [late, 'Sign in again (in a new tab)', '/tenant/fresh'],
+    ] as const) {
+      const again = new URL(page.link(label))
+      expect(again.searchParams.get('return_to')).toBe(returnTo)
+      expect((await browser.get(again.href)).text).toContain('to administer the users')
+    }
+    expect((await browser.get('/tenant/fresh')).text).toContain('continue in the other tab')
     expect(
       (await browser.post('/tenant/revoke', { kind: 'subject', value: uma.sub })).text,
     ).toContain('does not come from a page')

@@ -1,26 +1,24 @@
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Child } from 'hono/jsx'
 import { Problem } from '../../clients/problem.ts'
 import type { CaseAndComment } from '../../clients/with-audit.ts'
-import { FRESH_SECONDS, isFresh } from '../../clients/session/lifetimes.ts'
-import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
+import { isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
-import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import type { Selector } from '../../protocol/revocation.ts'
-import { sha256 } from '../../runtime/compare.ts'
 import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { consolePage, Hidden, nothingHere, Panel } from './layout.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, queried, signInAgain } from './request.ts'
+import { CONFIRM, FIELDS, PROBLEMS } from './texts/confirm.ts'
 
 /**
  * The page that confirms an act. It shows what the act would change, and asks for the case and a
  * comment. Before an act that concerns many users, the reader also types a word. Without a recent
  * sign-in it has no form: the reader signs in first, so that an attacker at an unattended console
- * cannot act, and returns to the same page.
+ * cannot act, and returns to the same page. A form that is sent too late is shown again with its
+ * values.
  */
 
 const AGAIN = readAsset(import.meta.url, './again.js')
@@ -72,7 +70,6 @@ export async function confirmed(
   const { sent } = asked
   const problem = sent && problemOf(request, sent, act)
   if (sent === undefined || problem !== undefined) return confirmPage(request, act, asked, problem)
-  deleteCookie(request.c, DRAFT, ATTRIBUTES)
   const result = await act.carryOut(caseAndCommentIn(sent))
   return typeof result === 'string' ? request.c.redirect(result, 303) : result
 }
@@ -84,6 +81,7 @@ async function confirmPage(
   problem: string | undefined,
 ): Promise<Response> {
   const { facts, notices, after, more } = await act.show()
+  const isSent = asked.sent !== undefined
   return consolePage(
     request,
     { title: act.title, at: act.at, status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -92,13 +90,12 @@ async function confirmPage(
       {notices}
       <Facts items={facts} />
       {after}
-      {isFresh(request.viewer.session, request.now) ? (
+      {isFresh(request.viewer.session, request.now) ? null : await signInFirst(request, act, asked)}
+      {isSent || isFresh(request.viewer.session, request.now) ? (
         <ActForm request={request} act={act} asked={asked}>
           {more}
         </ActForm>
-      ) : (
-        await signInFirst(request, act, asked)
-      )}
+      ) : null}
     </Panel>,
   )
 }
@@ -112,7 +109,7 @@ const Back = ({ back: { href, label = 'Back' } }: Pick<Act, 'back'>) => (
 function ActForm({
   request,
   act,
-  asked,
+  asked: { sent = new URLSearchParams() },
   children,
 }: {
   request: ConsoleRequest
@@ -120,15 +117,14 @@ function ActForm({
   asked: Asked
   children: Child
 }) {
-  const entered = asked.sent ?? draftOf(request, act, asked)
   return (
     <form class="stack" method="post" action={pageLink(request, act.action)}>
-      <p class="soft">Nothing was done yet. Check, then press “{act.button}”.</p>
+      <p class="soft">{CONFIRM.check(act.button)}</p>
       <Hidden request={request} fields={act.fields} />
       {children}
-      <CaseAndCommentFields entered={caseAndCommentIn(entered)} reason={act.reason} />
+      <CaseAndCommentFields entered={caseAndCommentIn(sent)} reason={act.reason} />
       {act.typed === undefined ? null : (
-        <TypedWord {...act.typed} value={entered.get(NAME) ?? undefined} />
+        <TypedWord {...act.typed} value={sent.get(NAME) ?? undefined} />
       )}
       <div class="row">
         <Button kind="danger">{act.button}</Button>
@@ -138,77 +134,48 @@ function ActForm({
   )
 }
 
-/** Leads to a recent sign-in, which returns to this page with what a form held. */
-async function signInFirst(request: ConsoleRequest, act: Act, asked: Asked): Promise<Child> {
-  const lost = asked.sent && keepDraft(request, act, asked.sent)
-  const members = queryOf(asked)
-  for (const [name, value = ''] of Object.entries(act.fields)) members.set(name, value)
-  const advice = await withoutMicrosoft(request.deps, request.checks, { path: act.action, members })
-  const [first = '', ...rest] = act.button
+/**
+ * Leads to a recent sign-in, which returns to this page. Beside a form that was sent too late it
+ * opens another tab, so that the form keeps what was entered.
+ */
+async function signInFirst(
+  request: ConsoleRequest,
+  { action, fields, button, back }: Act,
+  { source, sent }: Asked,
+): Promise<Child> {
+  const members = new URLSearchParams(source)
+  for (const [name, value = ''] of Object.entries(fields)) members.set(name, value)
+  const advice = await withoutMicrosoft(request.deps, request.checks, { path: action, members })
+  if (sent !== undefined)
+    return (
+      <Notice kind="warn">
+        <p>
+          <a
+            href={signInAgain(request, pageLink(request, '/fresh'))}
+            target="_blank"
+            rel="noopener"
+          >
+            {CONFIRM.otherTab}
+          </a>
+          {CONFIRM.thenPress(button)}
+        </p>
+        {advice && <p>{advice}</p>}
+      </Notice>
+    )
   return (
     <>
-      <Notice
-        kind="warn"
-        title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}
-      >
-        <p>Nothing was done yet. After the sign-in you come back to this page, and decide there.</p>
-        {lost === undefined ? null : (
-          <p>Your comment is too long to be kept. Copy it, and enter it again: {lost}</p>
-        )}
-        {advice === undefined ? null : <p>{advice}</p>}
+      <Notice kind="warn" title={CONFIRM.needsFresh}>
+        <p>{CONFIRM.comesBack}</p>
+        {advice && <p>{advice}</p>}
       </Notice>
       <div class="row">
-        <LinkButton
-          kind="danger"
-          href={signInAgain(request, pageLink(request, act.action), queryOf(asked))}
-        >
-          Sign in again, then {first.toLowerCase() + rest.join('')}
+        <LinkButton kind="danger" href={signInAgain(request)}>
+          {CONFIRM.signInThen(button)}
         </LinkButton>
-        <Back back={act.back} />
+        <Back back={back} />
       </div>
     </>
   )
-}
-
-const DRAFT = '__Host-cmb_draft'
-const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
-const DRAFT_SECONDS = 600
-/** A browser keeps no cookie above 4096 bytes, its name and attributes included. */
-const LONGEST_DRAFT = 3900
-const draftPlace = ({ viewer }: ConsoleRequest): string => `console/draft ${viewer.caller.actor.id}`
-
-/** Returns the query of the page, which names the object of the act and never the reader's words. */
-const queryOf = ({ source }: Asked): URLSearchParams =>
-  new URLSearchParams(
-    [...source].filter(([name, value]) => value !== '' && ![CSRF_FIELD, ...WORDS].includes(name)),
-  )
-const pageHash = (act: Act, asked: Asked): string =>
-  sha256(`${act.action}?${queryOf(asked).toString()}`)
-
-/**
- * Keeps what the reader has entered, sealed in the browser, until the sign-in.
- * @returns the comment, if it is too long to be kept
- */
-function keepDraft(request: ConsoleRequest, act: Act, sent: URLSearchParams): string | undefined {
-  const { deps, c, now } = request
-  const words = WORDS.map((name): [string, string] => [name, sent.get(name) ?? ''])
-  const page = pageHash(act, { source: sent })
-  const sealed = (entered: [string, string][]): string =>
-    sealUntil(deps.sealer, draftPlace(request), { page, entered }, now + DRAFT_SECONDS)
-  const whole = sealed(words)
-  const isKept = whole.length <= LONGEST_DRAFT
-  const kept = isKept ? whole : sealed(words.filter(([name]) => name !== 'comment'))
-  setCookie(c, DRAFT, kept, { ...ATTRIBUTES, maxAge: DRAFT_SECONDS })
-  return isKept ? undefined : (sent.get('comment') ?? undefined)
-}
-
-/** Returns what the reader had entered on this page before the sign-in. */
-function draftOf(request: ConsoleRequest, act: Act, asked: Asked): URLSearchParams {
-  const { deps, c, now } = request
-  const draft = openUntil(deps.sealer, draftPlace(request), getCookie(c, DRAFT), now) as
-    | { page: string; entered: [string, string][] }
-    | undefined
-  return new URLSearchParams(draft?.page === pageHash(act, asked) ? draft.entered : [])
 }
 
 /**
@@ -243,34 +210,29 @@ function problemOf(
   form: URLSearchParams,
   { typed, reason }: Pick<Act, 'typed' | 'reason'>,
 ): string | undefined {
-  if (!isFresh(viewer.session, now)) return 'Nothing was done yet: sign in again first.'
+  if (!isFresh(viewer.session, now)) return PROBLEMS.notFresh
   if (typed !== undefined && form.get(NAME)?.trim() !== typed.word)
-    return `Nothing was done: what was typed is not ${typed.word}.`
+    return PROBLEMS.notTyped(typed.word)
   const { caseReference = '', comment = '' } = caseAndCommentIn(form)
-  if (caseReference.length > LONGEST_CASE)
-    return `Nothing was done: the case reference has at most ${LONGEST_CASE} characters.`
-  if (comment.length > LONGEST_COMMENT)
-    return `Nothing was done: the comment has at most ${LONGEST_COMMENT} characters.`
-  return reason !== undefined && comment === '' ? 'Nothing was done: give a reason.' : undefined
+  if (caseReference.length > LONGEST_CASE) return PROBLEMS.longCase(LONGEST_CASE)
+  if (comment.length > LONGEST_COMMENT) return PROBLEMS.longComment(LONGEST_COMMENT)
+  return reason !== undefined && comment === '' ? PROBLEMS.noReason : undefined
 }
 
-/** The page on which a sign-in for a form of /setup ends, which is open in another tab. */
+/** The page on which a sign-in for a form ends, which is open in another tab. */
 export const freshPage = (request: ConsoleRequest): Response =>
   consolePage(
     request,
-    { title: 'You have signed in again' },
+    { title: CONFIRM.signedIn },
     <Panel class="narrow">
-      <p>Close this tab and continue in the other tab. You have {FRESH_SECONDS / 60} minutes.</p>
+      <p>{CONFIRM.otherTabGoesOn}</p>
     </Panel>,
   )
 
 const LONGEST_CASE = 200
 const LONGEST_COMMENT = 2000
 
-/**
- * The fields for case and comment.
- * @param entered the values of the rejected form
- */
+/** The fields for case and comment. @param entered the values of the rejected form */
 const CaseAndCommentFields = ({
   entered,
   reason,
@@ -280,17 +242,15 @@ const CaseAndCommentFields = ({
 }) => (
   <>
     <TextField
+      {...FIELDS.caseReference}
       name="case_reference"
-      label="Case reference"
-      hint="Optional. It is kept in the audit log."
       value={entered.caseReference}
       maxlength={LONGEST_CASE}
       literal
     />
     <TextField
+      {...(reason === undefined ? FIELDS.comment : { ...FIELDS.reason, hint: reason })}
       name="comment"
-      label={reason === undefined ? 'Comment' : 'Reason'}
-      hint={reason ?? 'Optional. It is kept in the audit log: do not name the user.'}
       lines={3}
       value={entered.comment}
       maxlength={LONGEST_COMMENT}
@@ -316,8 +276,6 @@ export async function typedFor(
 
 /** The name of the form field for the word that the reader types before signing many users out. */
 const NAME = 'typed'
-/** The fields of the form that hold what the reader enters. They are never in an address. */
-const WORDS = ['case_reference', 'comment', NAME]
 interface TypedProps {
   word: string
   /** Text that follows the word in the label. */

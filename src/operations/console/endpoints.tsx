@@ -62,7 +62,7 @@ const ROUTES: readonly Mounted[] = [
   ...tenantsRoutes,
   ...userRoutes,
   ...usersRoutes,
-  { path: '/fresh', page: freshPage },
+  { path: '/fresh', tenant: true, page: freshPage },
   { path: '/microsoft/redrive', form: redriveFailed },
 ]
 

@@ -83,13 +83,14 @@ export const asked = ({ c }: Pick<ConsoleRequest, 'c'>, name: string): string | 
   c.req.query(name)?.trim().slice(0, 200) || undefined
 
 /**
- * Returns the address that asks for a fresh sign-in and returns to a page of the console. Both
- * sign-ins admit no `+` in that page's address.
+ * Returns the address that asks for a fresh sign-in and then returns to a page of the console.
+ * Default: this page. Both sign-ins admit no `+` in that page's address.
  */
-export function signInAgain(request: Viewing, path: string, query: URLSearchParams): string {
-  const text = query.toString().replaceAll('+', '%20')
+export const signInAgain = (request: ConsoleRequest, path?: string): string => {
+  const query = queried(request).toString().replaceAll('+', '%20')
+  const here = query === '' ? request.c.req.path : `${request.c.req.path}?${query}`
   return linkOf(isOperator(request) ? '/ops/sign-in' : '/signin/start', {
-    return_to: text === '' ? path : `${path}?${text}`,
+    return_to: path ?? here,
     fresh: 'yes',
   })
 }

@@ -13,7 +13,6 @@ import {
   isOperator,
   type Mounted,
   pageLink,
-  queried,
   sessionLink,
   signInAgain,
   tidOf,
@@ -58,8 +57,7 @@ export const NetworksHidden = ({ request }: { request: ConsoleRequest }) =>
   isFresh(request.viewer.session, request.now) ||
   request.deps.config.retention.addressDays === 0 ? null : (
     <Notice title="The network of each sign-in is hidden.">
-      <a href={signInAgain(request, request.c.req.path, queried(request))}>Sign in again</a>, and it
-      is shown for five minutes.
+      <a href={signInAgain(request)}>Sign in again</a>, and it is shown for five minutes.
     </Notice>
   )
 
