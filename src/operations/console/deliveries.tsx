@@ -3,8 +3,8 @@ import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
-import { Done, Hidden, nothingHere, Panel, type Results, revocationLink } from './layout.tsx'
-import { addressOf, count, nameOf, plural, stateTitle, whoIs } from './format.ts'
+import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import {
@@ -17,6 +17,7 @@ import {
   sessionLink,
   userLink,
 } from './request.ts'
+import { ACT, CLOSE, DONE, MANY } from './texts/deliveries.ts'
 
 /**
  * The page of deliveries. Operators redrive rejected and failed ones: one, those of an address or
@@ -125,13 +126,6 @@ export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
   ['Address', (one) => <span class="small">{addressOf(one)}</span>, addressOf],
 ]
 
-const DONE: Results = {
-  redriven: (number) => `${plural(number, 'delivery', 'deliveries')} will be retried now.`,
-  closed: (number) => `${plural(number, 'delivery was', 'deliveries were')} closed.`,
-  tried:
-    'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
-  not_pending: 'This delivery is not pending any more. Nothing was changed.',
-}
 const doneLink = (done: string, state: DeliveryState = 'pending', number?: number): string =>
   linkOf('/ops/deliveries', { state, done, number: number?.toString() })
 
@@ -170,17 +164,17 @@ const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delive
         request={request}
         which={`id ${delivery.id}`}
         small
-        label={`Try now: ${named(request, delivery)}`}
+        label={`${ACT.tryNow}: ${named(request, delivery)}`}
       >
-        Try now
+        {ACT.tryNow}
       </Now>
     ) : null}
     {isAdministrator(request) && OPEN.includes(delivery.state) ? (
       <a
         href={closeLink(`id ${delivery.id}`)}
-        aria-label={`Close this delivery: ${named(request, delivery)}`}
+        aria-label={`${ACT.close}: ${named(request, delivery)}`}
       >
-        Close this delivery
+        {ACT.close}
       </a>
     ) : null}
   </>
@@ -203,32 +197,22 @@ function Many({
   const all = shown.map((one): [string, string] => [`target_id ${one.targetId}`, addressOf(one)])
   if (clientId !== undefined) all.push([`client_id ${clientId}`, nameOf(request.deps, clientId)])
   return (
-    <Panel title="Many at once">
-      {mayTry ? (
-        <p class="soft">
-          Every rejected or failed delivery becomes pending again and is attempted at once. A
-          delivered logout token is not sent again.
-        </p>
-      ) : null}
-      {mayClose ? (
-        <p class="soft">
-          Close all to an instance that no longer exists, or to an address that was replaced: all
-          pending, rejected and failed deliveries.
-        </p>
-      ) : null}
+    <Panel title={MANY.title}>
+      {mayTry ? <p class="soft">{MANY.tries}</p> : null}
+      {mayClose ? <p class="soft">{MANY.closes}</p> : null}
       {[...new Map(all)].map(([which, to]) => (
         <div class="row">
           {mayTry ? (
             <Now request={request} which={which}>
-              Try all to {to} now
+              {MANY.tryTo(to)}
             </Now>
           ) : null}
-          {mayClose ? <a href={closeLink(which)}>Close all to {to}</a> : null}
+          {mayClose ? <a href={closeLink(which)}>{MANY.closeTo(to)}</a> : null}
         </div>
       ))}
       {mayTry ? (
         <Now request={request} which="all">
-          Try all rejected and failed ones now
+          {MANY.tryAll}
         </Now>
       ) : null}
     </Panel>
@@ -284,12 +268,12 @@ async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
       ({ targetId }) => targetId === which.target_id,
     )
     const to = target?.uri ?? nameOf(deps, which.client_id ?? which.target_id ?? '')
-    return [['What', `All pending, rejected and failed deliveries to ${to}`]] as const
+    return [['What', CLOSE.allTo(to)]] as const
   }
   const delivery = await deps.store.findDelivery(which.id)
   if (delivery === undefined) return undefined
   return [
-    ['What', `One delivery: ${named(request, delivery)}`],
+    ['What', CLOSE.one(named(request, delivery))],
     ['Session', await whoseOf(request, delivery)],
     ['Last answer', lastAnswer(delivery)],
     ['Address', addressOf(delivery)],
@@ -301,23 +285,17 @@ async function close(request: ConsoleRequest, asking: Asked): Promise<Response> 
   const which = readWhich(named)
   const facts = which && (await factsOf(request, which))
   if (which === undefined || facts === undefined)
-    return nothingHere(request, 'There is no such delivery. Nothing was changed.', '/deliveries')
+    return nothingHere(request, CLOSE.gone, '/deliveries')
   return confirmed(request, asking, {
-    title: 'Check before you close',
+    title: CLOSE.check,
     at: '/deliveries',
     action: '/deliveries/close',
     fields: { which: named },
-    reason: 'It becomes part of the proof of delivery and of the audit log.',
-    button: which.id === undefined ? 'Close all of them' : 'Close this delivery',
+    reason: CLOSE.reason,
+    button: which.id === undefined ? CLOSE.all : ACT.close,
     back: { href: linkOf('/ops/deliveries', { state: 'pending' }) },
     show: () => ({
-      facts: [
-        ...facts,
-        [
-          'Then',
-          'The broker never sends it. Without a guard, the instance does not learn that the session has ended.',
-        ],
-      ],
+      facts: [...facts, ['Then', CLOSE.effect]],
     }),
     async carryOut({ caseReference, comment: reason = '' }) {
       const { deps, viewer } = request

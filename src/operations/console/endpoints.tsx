@@ -15,7 +15,9 @@ import { auditRoutes } from './audit.tsx'
 import { clientRoutes } from './client.tsx'
 import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
-import { CONSOLE_SHEET, formHolds, NEEDS_ADMINISTRATOR, NOT_OURS, nothingHere } from './layout.tsx'
+import { CONSOLE_SHEET, formHolds, nothingHere } from './layout.tsx'
+import { NEEDS_ADMINISTRATOR, NOT_OURS } from './texts/layout.ts'
+import * as words from './texts/endpoints.ts'
 import { redriveFailed } from './failed-work.tsx'
 import type { LivePages } from './live.ts'
 import { lockRoutes } from './locks.tsx'
@@ -167,14 +169,8 @@ const withoutNul = (request: ConsoleRequest): ConsoleRequest | Response =>
  */
 const notYours = (deps: Deps, c: Context): Response =>
   messagePage(c, {
-    title: 'This page is not open to you',
+    ...words.NOT_YOURS,
     status: 403,
-    what: 'It is for users who administer their organization’s tenant here. You do not have the role that makes one, or none is set for your tenant.',
-    next: 'If you administer your tenant, ask the operators of Case Manager which role they have set for it, and sign in again after it was assigned to you.',
-    links: [
-      { href: '/signin/start?return_to=/tenant&fresh=yes', label: 'Sign in again' },
-      { href: '/account', label: 'Your account' },
-    ],
     config: deps.config,
   })
 
@@ -189,9 +185,8 @@ function mount(
     maxSize: 64 * 1024,
     onError: (c) =>
       messagePage(c, {
-        title: 'This request is not valid',
+        ...words.TOO_LONG,
         status: 413,
-        what: 'The request is too long. Nothing was changed.',
         config: deps.config,
       }),
   })
@@ -215,12 +210,7 @@ function mount(
         return act(request, form)
       })
   }
-  endpoints.onError(
-    pageErrors(deps, {
-      title: 'Nothing was changed',
-      what: 'The audit log could not be written, so nothing was done.',
-    }),
-  )
+  endpoints.onError(pageErrors(deps, words.NOT_WRITTEN))
 }
 
 function rejection(request: ConsoleRequest, need: Right): Response | undefined {
@@ -249,8 +239,7 @@ function mountBoard(endpoints: Hono, deps: Deps, checks: Checks): void {
     const request = await operatorAt(deps, c, checks)
     if (request instanceof Response) return request
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return retried(request)
-    if (board === undefined)
-      return nothingHere(request, 'This broker has no page for its queue.', '')
+    if (board === undefined) return nothingHere(request, words.NO_QUEUE, '')
     return undefined
   }
   endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())
@@ -262,8 +251,7 @@ function mountBoard(endpoints: Hono, deps: Deps, checks: Checks): void {
 async function retried({ deps, c, viewer, now }: ConsoleRequest): Promise<Response> {
   const [, seq] = RETRY.exec(c.req.path) ?? []
   // Another site cannot send a PUT: that needs a permission which no response of the broker gives.
-  if (c.req.method !== 'PUT' || seq === undefined)
-    return c.json({ error: 'Only the retry of a failed job changes this queue.' }, 405)
+  if (c.req.method !== 'PUT' || seq === undefined) return c.json({ error: words.ONLY_RETRY }, 405)
   if (!allows(viewer.caller.may, 'operate')) return c.json({ error: READ_ONLY }, 403)
   await recordActor(deps, viewer.caller, now)
   await redriveAs(deps, viewer.caller, { seq: Number(seq) })

@@ -14,6 +14,7 @@ import {
   isOperator,
   pageLink,
 } from './request.ts'
+import { FIND, GROUPS, LIMITS, LIVE, OVERVIEW, ROLE_WORDS } from './texts/layout.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
@@ -22,30 +23,6 @@ const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
-const OVERVIEW = ['', 'Overview'] as const
-/** The pages of the navigation, in groups. */
-const GROUPS = {
-  People: [
-    ['/users', 'Users'],
-    ['/sessions', 'Sessions'],
-    ['/locks', 'Locks'],
-    ['/tenants', 'Tenants'],
-  ],
-  Instances: [
-    ['/clients', 'Instances'],
-    ['/deliveries', 'Deliveries'],
-    ['/webhooks', 'Webhooks'],
-    ['/queue', 'Queue'],
-  ],
-  Log: [
-    ['/revocations', 'Revocations'],
-    ['/audit', 'Audit'],
-  ],
-  Broker: [
-    ['/keys', 'Keys'],
-    ['/setup', 'Set-up'],
-  ],
-} as const
 type Way = (typeof OVERVIEW)[0] | (typeof GROUPS)[keyof typeof GROUPS][number][0]
 const ADMINISTRATORS: readonly Way[] = ['/setup']
 const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
@@ -81,19 +58,6 @@ export const Hidden = ({
   />
 )
 
-export const NOT_OURS =
-  'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
-
-export const NEEDS_ADMINISTRATOR =
-  'This needs the app role Broker.Administrator. Operators may redrive deliveries, hide problems, and lock one user for at most 24 hours.'
-
-/** Says what a role may do, and who may do more. */
-const LIMITS = {
-  audit: 'Your role, auditor, reads only: a user with the app role Broker.Operator acts here.',
-  operate:
-    'Your role, operator, locks a user for at most 24 hours, redrives deliveries and hides problems. To revoke a session, close a delivery, lift a lock or change an instance, ask a user with the app role Broker.Administrator.',
-  administer: undefined,
-} as const
 /** The pages on which a role does not see the acts that it may not do. */
 const ACTING: readonly (Way | undefined)[] = [
   '/users',
@@ -104,20 +68,9 @@ const ACTING: readonly (Way | undefined)[] = [
   '/tenants',
 ]
 
-const ROLE_WORDS = {
-  audit: 'auditor, read only',
-  operate: 'operator',
-  administer: 'administrator',
-} as const
-
 /** The search box, on every page of the console. */
 function Find({ request, text }: { request: ConsoleRequest; text: string | undefined }) {
-  const [label, placeholder] = isOperator(request)
-    ? [
-        'Search users, instances, cases, revocations and sessions',
-        'User, instance, case, number, session',
-      ]
-    : ['Search users and sessions', 'User or session']
+  const { label, placeholder } = FIND[isOperator(request) ? 'all' : 'tenant']
   return (
     <form class="find" role="search" method="get" action={pageLink(request, '/search')}>
       <label class="unseen" for="find">
@@ -293,14 +246,14 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
       <span
         id="live-state"
         role="status"
-        data-connected="Live."
-        data-skipped="Live, except the part that has the focus: it updates when you leave it."
-        data-lost="Not live: the broker does not answer."
+        data-connected={LIVE.connected}
+        data-skipped={LIVE.skipped}
+        data-lost={LIVE.lost}
       >
-        {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
+        {paused ? LIVE.paused : LIVE.still}
       </span>
-      <a href={here}>{paused ? 'Resume live updates' : 'Refresh'}</a>
-      {paused ? null : <a href={url.pathname + url.search}>Pause live updates</a>}
+      <a href={here}>{paused ? LIVE.resume : LIVE.refresh}</a>
+      {paused ? null : <a href={url.pathname + url.search}>{LIVE.pause}</a>}
     </p>
   )
 }

@@ -7,12 +7,13 @@ import { Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
-import { Done, NEEDS_ADMINISTRATOR, nothingHere } from './layout.tsx'
+import { Done, nothingHere } from './layout.tsx'
+import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
 import { actorWords, howMany, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
 import { when } from '../times.ts'
 import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
-import { DONE, THEN } from './texts/locks.ts'
+import { DONE, GONE, LOCKS, THEN } from './texts/locks.ts'
 import {
   clientLink,
   type ConsoleRequest,
@@ -90,7 +91,7 @@ export const lockList = async (
       locks.some(({ lifted }) => lifted !== undefined),
     ),
     entries: await shownLocks(request, locks),
-    none: 'Nothing is locked.',
+    none: LOCKS.none,
   })
 
 const openLocks = listRoutes<ShownLock, string, ShownLock>({
@@ -99,7 +100,7 @@ const openLocks = listRoutes<ShownLock, string, ShownLock>({
   label: 'Open locks',
   tenant: true,
   columns: (request) => columnsOf(request),
-  none: 'Nothing is locked. A user, an instance or a tenant is locked on its page.',
+  none: LOCKS.noneYet,
   above: (request) => <Done request={request} results={DONE} />,
   heading: (_, shown, whole) => (whole ? plural(shown.length, 'open lock') : undefined),
   async read(request) {
@@ -119,11 +120,11 @@ const openLocks = listRoutes<ShownLock, string, ShownLock>({
  * Returns in words whom or what the lock concerns, and the user's sub if the broker knows the user.
  */
 async function targetWords({ deps }: ConsoleRequest, target: LockTarget): Promise<TargetWords> {
-  if (target.kind === 'client') return { words: `The instance ${nameOf(deps, target.clientId)}` }
-  if (target.kind === 'tenant') return { words: `The tenant ${await tenantName(deps, target.tid)}` }
+  if (target.kind === 'client') return { words: LOCKS.client(nameOf(deps, target.clientId)) }
+  if (target.kind === 'tenant') return { words: LOCKS.tenant(await tenantName(deps, target.tid)) }
   const user = await deps.store.findSubjectByUser(target.tid, target.oid)
   return user === undefined
-    ? { words: `The user ${target.oid} of ${await tenantName(deps, target.tid)}` }
+    ? { words: LOCKS.user(target.oid, await tenantName(deps, target.tid)) }
     : { words: whoIs({ user }), sub: user.sub }
 }
 
@@ -161,14 +162,12 @@ const choices = (request: ConsoleRequest) => [
     const end = when((request.now + hours * 3600) * 1000, request.deps.clock.nowMs())
     return [String(hours), `${end} (${plural(hours, 'hour')})`] as const
   }),
-  ...(isAdministrator(request) ? [[OPEN, 'An administrator lifts it'] as const] : []),
+  ...(isAdministrator(request) ? [[OPEN, LOCKS.open] as const] : []),
 ]
 
 /** Returns the chosen length. Default: a day for a user, and else until the lock is lifted. */
 const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
   [...HOURS.map(String), OPEN].find((one) => one === hours) ?? (kind === 'user' ? '24' : OPEN)
-
-const GONE = 'There is no such user or open lock here. Nothing was changed.'
 
 async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
   const { deps, viewer, now } = request
@@ -180,12 +179,12 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
     return nothingHere(request, NEEDS_ADMINISTRATOR, '/locks', 403)
   const { words, sub } = await targetWords(request, target)
   return confirmed(request, asked, {
-    title: 'Check before you lock',
+    title: LOCKS.check,
     at: '/locks',
     action: '/lock',
     fields: Object.fromEntries(NAMES.map((name) => [name, source.get(name) ?? undefined])),
     typed: await typedFor(deps, target),
-    button: 'Lock now',
+    button: LOCKS.now,
     back: {
       href:
         kind === 'client'
@@ -197,22 +196,16 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
     async show() {
       const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
       return {
-        notices:
-          open === undefined ? null : (
-            <Notice
-              kind="warn"
-              title={`This ${kind === 'client' ? 'instance' : kind} is locked already.`}
-            />
-          ),
+        notices: open === undefined ? null : <Notice kind="warn" title={LOCKS.already(kind)} />,
         facts: [
           ['What', words],
-          ['Ends now', howMany(wouldEnd)],
-          ['While it lasts', THEN[kind]],
+          [LOCKS.endsNow, howMany(wouldEnd)],
+          [LOCKS.whileItLasts, THEN[kind]],
         ],
         more: (
           <SelectField
             name="hours"
-            label="Until when?"
+            label={LOCKS.until}
             options={choices(request)}
             chosen={chosenLength(kind, source.get('hours'))}
           />
@@ -235,11 +228,11 @@ async function lift(request: ConsoleRequest, asked: Asked): Promise<Response> {
   const { id, target, caseReference, comment } = open
   const { words } = await targetWords(request, target)
   return confirmed(request, asked, {
-    title: 'Lift a lock',
+    title: LOCKS.lift,
     at: '/locks',
     action: '/locks/lift',
     fields: { id },
-    button: 'Lift the lock',
+    button: LOCKS.liftIt,
     back: { href: pageLink(request, '/locks') },
     show: () => ({
       facts: [

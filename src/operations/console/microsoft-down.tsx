@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
+import { advice } from './texts/microsoft-down.tsx'
 
 /** The advice to operators while no sign-in at Microsoft succeeds. */
 
@@ -31,25 +32,8 @@ export async function withoutMicrosoft(
   if (!found?.some(({ state, tid }) => state === 'failed' && tid === operatorTenant))
     return undefined
   const same = wanted === undefined ? [] : commandsOf(wanted)
-  return (
-    <>
-      <strong>Microsoft is down for sign-ins: you cannot sign in now.</strong> On the broker’s
-      machine, its user and root need no sign-in.{' '}
-      {same.length > 0 ? 'This does the same there:' : 'The commands there:'}
-      {(same.length > 0 ? same : ANY).map((command) => (
-        <>
-          <br />
-          <code>{command}</code>
-        </>
-      ))}
-      <br />
-      <code>cmb status</code> says what is wrong. docs/runbook.md, “Microsoft is down, or rejects
-      the broker”, says what to do.
-    </>
-  )
+  return advice(same)
 }
-
-const ANY = ['cmb revoke --user NAME', 'cmb lock user --user NAME', 'cmb deliveries close'] as const
 
 /** An id that needs no quotes in a shell. The address of a page may hold any text. */
 const ID = /^[\w.:-]{1,200}$/

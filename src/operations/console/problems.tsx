@@ -15,7 +15,7 @@ import {
   type Mounted,
   userLink,
 } from './request.ts'
-import { HIDING } from './texts/hiding.ts'
+import { HIDE, HIDING, PROBLEM } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -47,7 +47,7 @@ export function Problems({
         <Panel title={verdict}>
           {problems.length === 0 ? (
             <p>
-              <span class="tag">ok</span> No check fails, and every instance gets what it should.
+              <span class="tag">ok</span> {PROBLEM.none}
             </p>
           ) : null}
           <Items request={request} problems={urgent} />
@@ -99,14 +99,14 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
       {then === '' ? null : <p>{then}</p>}
       {fix === undefined ? null : (
         <p>
-          <strong>What to do:</strong> {fix}
+          <strong>{PROBLEM.whatToDo}</strong> {fix}
         </p>
       )}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
         {sinceMs === undefined ? null : `${since(sinceMs, nowMs)} `}
         {isHidden(problem)
-          ? `Hidden by ${problem.hidden_by}, until ${day((problem.hidden_until ?? 0) * 1000)}. `
+          ? PROBLEM.hiddenBy(problem.hidden_by, day((problem.hidden_until ?? 0) * 1000))
           : null}
         {runbook === undefined ? null : <Runbook request={request} heading={runbook} />}
       </p>
@@ -120,8 +120,8 @@ const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Proble
   return isHidden(problem) ? (
     <form method="post" action="/ops/problems/unhide">
       <Hidden request={request} fields={{ id: problem.id }} />
-      <Button kind="quiet" small label={`Show again: ${cause}`}>
-        Show again
+      <Button kind="quiet" small label={`${PROBLEM.showAgain}: ${cause}`}>
+        {PROBLEM.showAgain}
       </Button>
     </form>
   ) : (
@@ -137,7 +137,6 @@ const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Proble
     </div>
   )
 }
-const HIDE = 'Hide for 30 days'
 
 const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<readonly Problem[]> =>
   checks === undefined ? [] : (await readinessOf(deps, checks)).problems
@@ -148,7 +147,7 @@ async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
   const problems = await problemsNow(request)
   const { found, about } = hideable(problems, id)
   return confirmed(request, asking, {
-    title: 'Check before you hide this',
+    title: PROBLEM.check,
     at: '',
     action: '/problems/hide',
     fields: { id },

@@ -1,5 +1,4 @@
 import type { StoredSigningKey, WebhookEndpoint } from '../../../db/types.ts'
-import type { Client } from '../../protocol/client-metadata.ts'
 import { type GuardState, guardsNow } from '../acts/guards.ts'
 import { type InstanceNow, instancesNow, worstFirst } from '../acts/instances.ts'
 import { guardColumns } from './guards.tsx'
@@ -8,25 +7,12 @@ import { instances, nameOf } from './format.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { asked, clientLink, type Mounted } from './request.ts'
 import { type Counts, webhookColumns } from './webhooks.tsx'
+import { KEY, NO_WEBHOOK, NOTES } from './texts/registered.tsx'
 
 /**
  * The lists of the registered instances, their guards, the webhook endpoints and the signing keys.
  * They change nothing: `cmb` and the admin API do.
  */
-
-export const SOURCE: Record<Client['source'], string> = {
-  file: 'the clients file',
-  command: 'cmb',
-  api: 'the admin API',
-  demo: 'the demo',
-  broker: 'the broker',
-}
-const KEY = {
-  active: { words: 'signs', tag: 'tag' },
-  next: { words: 'comes next', tag: 'tag calm' },
-  retiring: { words: 'still published', tag: 'tag wait' },
-  retired: { words: 'retired', tag: 'tag calm' },
-} as const
 
 export const registeredRoutes: readonly Mounted[] = [
   ...wholeListRoutes<InstanceNow>({
@@ -37,8 +23,7 @@ export const registeredRoutes: readonly Mounted[] = [
     none: NO_INSTANCE,
     all: async ({ deps }) => worstFirst(await instancesNow(deps)),
     idOf: ({ clientId }) => clientId,
-    note: () =>
-      'Change one where it was registered: in the clients file, with cmb clients, or by the admin API.',
+    note: () => NOTES.clients,
   }),
   ...wholeListRoutes<GuardState>({
     name: 'guards',
@@ -69,18 +54,13 @@ export const registeredRoutes: readonly Mounted[] = [
     label: 'Webhook endpoints',
     live: true,
     columns: webhookColumns,
-    none: 'There is no webhook endpoint. Add one: cmb webhooks add --help',
+    none: NO_WEBHOOK,
     async all({ deps: { store } }) {
       const [all, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
       return all.map((one) => ({ ...one, counts }))
     },
     idOf: ({ id }) => id,
-    note: () => (
-      <>
-        Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
-        sends a test event.
-      </>
-    ),
+    note: () => NOTES.webhooks,
   }),
   ...wholeListRoutes<StoredSigningKey>({
     name: 'keys',
@@ -97,12 +77,7 @@ export const registeredRoutes: readonly Mounted[] = [
     none: 'No key exists.',
     all: ({ deps }) => deps.keys.list(),
     idOf: ({ kid }) => kid,
-    note: () => (
-      <>
-        The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If
-        a key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.
-      </>
-    ),
+    note: () => NOTES.keys,
   }),
 ]
 const idOfGuard = ({ guardId, clientId }: GuardState): string => `${guardId} ${clientId}`

@@ -15,7 +15,6 @@ import {
   everywhere,
   howMany,
   onlyAt,
-  plural,
   whoIs,
 } from './format.ts'
 import { listOf } from './list.tsx'
@@ -31,6 +30,7 @@ import {
 } from './request.ts'
 import { sessionFacts } from './sessions.tsx'
 import { pickedIn } from './users.tsx'
+import { GONE, REVOKE } from './texts/revoke.ts'
 
 /**
  * Revocation by administrators: a dry run that says how much ends, then the revocation, one for
@@ -73,7 +73,7 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
   } else if (kind === 'users') {
     const users = await firstUsers(deps, draft.users)
     return users.length === 0
-      ? nothingHere(request, 'Pick at least one user. Nothing was done.', '/users', 422)
+      ? nothingHere(request, REVOKE.pick, '/users', 422)
       : users.map(({ sub }) => ({ kind: 'subject', sub }))
   }
   const clientId = deps.clients.find(client)?.clientId
@@ -83,8 +83,6 @@ async function wantedBy(request: ConsoleRequest, draft: Draft): Promise<Selector
       : decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
   return selector === undefined ? nothingHere(request, GONE, '/sessions') : [selector]
 }
-
-const GONE = 'There is no such user, session or instance here. Nothing was changed.'
 
 /**
  * Returns the `seq` of the viewer's own revocation of this selector since the page was opened, if
@@ -128,13 +126,13 @@ async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Resp
     return sent === undefined ? donePage(request, done) : resultOf(request, done, 'before')
   const { kind, value, client, users } = draft
   return confirmed(request, asked, {
-    title: 'Check before you revoke',
+    title: REVOKE.check,
     at: AT[kind],
     action: '/revoke',
     fields: { kind, value, client, seen: source.get('seen') ?? '' },
     typed:
       selectors.length > 1
-        ? { word: String(selectors.length), meaning: ', the number of users,' }
+        ? { word: String(selectors.length), meaning: REVOKE.number }
         : await typedFor(deps, selectors[0]),
     button: await actName(request, selectors),
     back: await backOf(request, draft),
@@ -181,8 +179,7 @@ const AT = {
 /** Returns the name of the act, which the link to this page has too. */
 async function actName({ deps }: ConsoleRequest, selectors: readonly Selector[]): Promise<string> {
   const [only] = selectors
-  if (only === undefined || selectors.length > 1)
-    return `Sign these ${selectors.length} users out everywhere`
+  if (only === undefined || selectors.length > 1) return REVOKE.these(selectors.length)
   switch (only.kind) {
     case 'session':
       return END_SESSION
@@ -201,7 +198,7 @@ async function actName({ deps }: ConsoleRequest, selectors: readonly Selector[])
 
 /** Returns the link to the page of what would be signed out. */
 async function backOf(request: ConsoleRequest, { kind, value, client, users }: Draft) {
-  if (kind === 'users') return { href: `/ops/users?${userQuery(users)}`, label: 'Change' }
+  if (kind === 'users') return { href: `/ops/users?${userQuery(users)}`, label: REVOKE.change }
   if (kind === 'subject') return { href: userLink(request, value) }
   if (kind === 'client') return { href: clientLink(client) }
   const found = await sessionOf(request, value)
@@ -241,17 +238,15 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
     facts: [
       [
         'What',
-        only === undefined
-          ? `Everything of ${plural(selectors.length, 'user')}`
-          : await covered(deps, only),
+        only === undefined ? REVOKE.everythingOf(selectors.length) : await covered(deps, only),
       ],
       ...(session === undefined ? [] : await sessionFacts(request, session)),
       [
-        isOfInstance ? 'Would be signed out there' : 'Would end',
+        isOfInstance ? REVOKE.wouldBeOut : REVOKE.wouldEnd,
         howMany(isOperator(request) ? end : { ...end, otherSubjects: [] }),
       ],
       [
-        only !== undefined && end.subjects > shown.length ? 'The first users' : 'Users',
+        only !== undefined && end.subjects > shown.length ? REVOKE.first : 'Users',
         shown.map((user) => (
           <div>
             <a href={userLink(request, user.sub)}>{whoIs({ user })}</a>
@@ -261,9 +256,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
     ] as const,
     after: (
       <>
-        {isOfInstance ? (
-          <Notice title="The sessions go on: a user who opens the instance again comes back without a password. To end the sessions, sign the users out everywhere." />
-        ) : null}
+        {isOfInstance ? <Notice title={REVOKE.sessionsGoOn} /> : null}
         <Warnings request={request} end={end} />
       </>
     ),
@@ -276,15 +269,10 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
  */
 const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPreview }) => (
   <>
-    {end.sessions === 0 ? (
-      <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." />
-    ) : null}
+    {end.sessions === 0 ? <Notice title={REVOKE.noSession} /> : null}
     {end.withoutFreshSignIn === 0 || !isOperator(request) ? null : (
-      <Notice
-        kind="warn"
-        title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}
-      >
-        Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
+      <Notice kind="warn" title={REVOKE.withoutPassword(end.withoutFreshSignIn)}>
+        {REVOKE.noAuthTime}
       </Notice>
     )}
   </>
@@ -297,8 +285,7 @@ function resultOf(
   key: 'yes' | 'before',
 ): Promise<Response> | Response {
   const [seq] = done
-  if (seq === undefined)
-    return nothingHere(request, 'It had already ended. Nothing was revoked.', '/revocations', 422)
+  if (seq === undefined) return nothingHere(request, REVOKE.ended, '/revocations', 422)
   if (done.length > 1) return donePage(request, done)
   const page = isOperator(request) ? `/revocations/${seq}` : '/revocations'
   return request.c.redirect(pageLink(request, page, { done: key }), 303)
@@ -319,9 +306,9 @@ async function donePage(request: ConsoleRequest, done: readonly number[]): Promi
   })
   return consolePage(
     request,
-    { title: 'This was revoked', at: '/revocations' },
+    { title: REVOKE.done, at: '/revocations' },
     <Panel class="narrow">
-      <p>You have revoked this. Nothing more is sent from here.</p>
+      <p>{REVOKE.nothingMore}</p>
       {list}
       <a href={pageLink(request, '/revocations')}>All revocations</a>
     </Panel>,

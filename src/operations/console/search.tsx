@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
 import { consolePage, Panel } from './layout.tsx'
-import { plural, whoIs } from './format.ts'
+import { whoIs } from './format.ts'
 import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { SessionState } from './sessions.tsx'
@@ -17,6 +17,7 @@ import {
   tidOf,
   userLink,
 } from './request.ts'
+import { foundWords, HINTS, SEARCH } from './texts/search.ts'
 
 /** The results of the search box in the header, by kind. A single hit redirects to its page. */
 
@@ -30,7 +31,7 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>
-      <p role="status">{text === '' ? 'Enter a search in the box above.' : foundWords(hits)}</p>
+      <p role="status">{text === '' ? SEARCH.enter : foundWords(hitCount(hits), hits.moreUsers)}</p>
       {text === '' || hitCount(hits) === 0 ? <Hints request={request} /> : null}
       {(await groupsOf(request, hits)).map(([title, list]) => (
         <Panel title={title}>{list}</Panel>
@@ -56,25 +57,12 @@ const addressOf = (
     ),
   ][0]
 
-const foundWords = (hits: Hits): string =>
-  hitCount(hits) === 0
-    ? 'No entry matches.'
-    : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
-
 const Hints = ({ request }: { request: ConsoleRequest }) => (
-  <Panel title="What can be found">
+  <Panel title={SEARCH.title}>
     <ul class="bullets">
-      <li>
-        A user: the beginnings of words of their name, username or address, in any order. Or their
-        whole sub or object id.
-      </li>
-      <li>A session, live or ended: its whole id, which begins with s_.</li>
-      {isOperator(request) ? (
-        <>
-          <li>An instance: a part of its name or its id.</li>
-          <li>A revocation: its number. A case: its whole reference.</li>
-        </>
-      ) : null}
+      {(isOperator(request) ? [...HINTS.tenant, ...HINTS.operators] : HINTS.tenant).map((words) => (
+        <li>{words}</li>
+      ))}
     </ul>
   </Panel>
 )

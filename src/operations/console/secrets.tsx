@@ -73,7 +73,7 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
           ],
         ],
         entries: secrets,
-        none: 'It has no secret yet.',
+        none: SECRETS.none,
       })}
       <p class="soft small">{isInFile ? SECRETS.whatInFile : SECRETS.what}</p>
       <h3>{SECRETS.leaked}</h3>
@@ -132,11 +132,11 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
     return nothingHere(request, CHANGED, '/clients', 422, clientLink(clientId))
   const [oldest] = valid
   return confirmed(request, asked, {
-    title: 'Check before you replace the secret',
+    title: SECRETS.checkReplace,
     at: '/clients',
     action: pathOf(clientId, 'replace'),
     fields: { known: ids },
-    button: 'Make a new secret',
+    button: SECRETS.make,
     back: { href: clientLink(clientId) },
     show: () => ({
       facts: [
@@ -153,7 +153,7 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
       const { client_secret: secret } = await rotateSecret({ deps, record }, clientId)
       return consolePage(
         request,
-        { title: `The new secret of ${metadata.name}`, at: '/clients' },
+        { title: SECRETS.newOf(metadata.name), at: '/clients' },
         <Panel class="narrow">
           <pre tabindex={0} role="region" aria-label="the secret">
             <code class="value">{secret}</code>
@@ -161,7 +161,7 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
           <p>
             <strong>{SECRETS.once}</strong> {SECRETS.next}
           </p>
-          <LinkButton href={clientLink(clientId)}>Back to the instance</LinkButton>
+          <LinkButton href={clientLink(clientId)}>{SECRETS.back}</LinkButton>
         </Panel>,
       )
     },
@@ -174,11 +174,11 @@ async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> 
   const { clientId, metadata, secrets } = client
   const { id, createdAt } = secretIn(client, asked.source.get('secret') ?? '')
   return confirmed(request, asked, {
-    title: 'Check before you remove a secret',
+    title: SECRETS.checkRemove,
     at: '/clients',
     action: pathOf(clientId, 'remove'),
     fields: { secret: id },
-    button: 'Remove the secret now',
+    button: SECRETS.removeNow,
     back: { href: clientLink(clientId) },
     show: () => ({
       notices: secrets.length > 1 ? null : <Notice kind="warn" title={SECRETS.only} />,

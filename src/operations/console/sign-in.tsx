@@ -24,6 +24,7 @@ import { untilOf } from './format.ts'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 import { linkOf, type Viewer } from './request.ts'
+import * as words from './texts/sign-in.tsx'
 
 /**
  * Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC
@@ -164,13 +165,8 @@ export async function leave(
 
 export const signedOutPage = (deps: Deps, c: Context): Response =>
   messagePage(c, {
-    title: 'You have left the console',
+    ...words.signedOut(deps.config),
     status: 200,
-    what: 'You are still signed in to Case Manager in this browser. On a computer that others use, sign out there too.',
-    links: [
-      { href: '/ops', label: 'Back to the console' },
-      { href: `${deps.config.issuer}/logout`, label: 'Sign out of Case Manager' },
-    ],
     config: deps.config,
   })
 
@@ -185,12 +181,8 @@ export const notSignedInPage = async (
   why: 'never' | 'over',
 ): Promise<Response> =>
   messagePage(c, {
-    title: 'Operators’ console',
+    ...words.NOT_SIGNED_IN[why],
     status: 401,
-    what:
-      why === 'over'
-        ? 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.'
-        : 'For operators of this broker. Sign in with your Microsoft account.',
     ...(await signingIn(deps, checks, {
       return_to: ownPath(pathOf(c)),
     })),
@@ -209,7 +201,7 @@ async function signingIn(
   const href = linkOf('/ops/sign-in', { ...query, anyway: next === undefined ? undefined : 'yes' })
   return {
     next,
-    links: [{ href, label: next === undefined ? 'Sign in' : 'Try to sign in anyway' }],
+    links: [{ href, label: next === undefined ? words.SIGN_IN : words.ANYWAY }],
   }
 }
 
@@ -220,9 +212,8 @@ export async function signInAt(deps: Deps, c: Context, checks: Checks): Promise<
   const signing = await signingIn(deps, checks, { return_to: returnTo, fresh })
   if (signing.next !== undefined && anyway !== 'yes')
     return messagePage(c, {
-      title: 'You cannot sign in now',
+      ...words.MICROSOFT_DOWN,
       status: 503,
-      what: 'The console needs a sign-in at Microsoft. Nothing was changed.',
       ...signing,
       config: deps.config,
     })
@@ -234,64 +225,23 @@ const pathOf = (c: Context): string | undefined => {
   return c.req.method === 'GET' ? pathname + search : undefined
 }
 
-export function rejectedPage(
+export const rejectedPage = (
   deps: Deps,
   c: Context,
   why: Rejection,
   { user }: Pick<Session, 'user'>,
-): Response {
-  const who = [user.name, user.username].filter(Boolean).join(' · ')
-  return messagePage(c, {
-    title: 'The console is not open to you',
-    status: 403,
-    what:
-      why === 'other_tenant'
-        ? `${who} is of another Microsoft tenant than the one that operates this broker. An administrator of your tenant acts on that tenant alone, and not by this console.`
-        : `${who} has none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator.`,
-    next:
-      why === 'other_tenant'
-        ? 'If you operate this broker, sign in with your account of the operator tenant.'
-        : 'Ask for one of them to be assigned to you in Microsoft Entra (Enterprise applications, Users and groups), then sign in again.',
-    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as another user' }],
-    config: deps.config,
-  })
-}
-
-export function closedPage(deps: Deps, c: Context): Response {
-  return messagePage(c, {
-    title: 'The console is closed',
-    status: 503,
-    what: (
-      <>
-        No user can be an operator yet, because the broker does not know the operator tenant. Finish
-        the <a href="/setup">set-up</a>, or set <code>BROKER_OPERATOR_TENANT</code> to the id of
-        that Microsoft tenant and start the broker again.
-      </>
-    ),
-    next: (
-      <>
-        The tenant must also be connected, and you must open this page at{' '}
-        <code>BROKER_OPS_ORIGIN</code> (now <code>{deps.config.opsOrigin}</code>). Until then{' '}
-        <code>cmb</code> operates the broker.
-      </>
-    ),
-    config: deps.config,
-  })
-}
-
-const lost = (deps: Deps, c: Context): Response =>
+): Response =>
   messagePage(c, {
-    title: 'That sign-in cannot be continued',
-    status: 400,
-    what: 'It began in another browser, at another address or more than ten minutes ago, or it was used already.',
-    next: (
-      <>
-        Start again at <code>{deps.config.opsOrigin}/ops</code>.
-      </>
-    ),
-    links: [{ href: '/ops/sign-in', label: 'Sign in' }],
+    ...words.REJECTED[why]([user.name, user.username].filter(Boolean).join(' · ')),
+    status: 403,
     config: deps.config,
   })
+
+export const closedPage = ({ config }: Deps, c: Context): Response =>
+  messagePage(c, { ...words.closed(config), status: 503, config })
+
+const lost = ({ config }: Deps, c: Context): Response =>
+  messagePage(c, { ...words.lost(config), status: 400, config })
 
 const turnedAway = async (
   deps: Deps,
@@ -300,46 +250,23 @@ const turnedAway = async (
   error: string | undefined,
 ): Promise<Response> =>
   messagePage(c, {
-    title: 'You are not signed in',
+    ...words.turnedAway(error),
     status: 403,
-    what:
-      error === 'temporarily_unavailable'
-        ? 'The broker cannot sign users in at the moment. Nothing was changed.'
-        : 'The sign-in was not finished.',
     next: await withoutMicrosoft(deps, checks),
-    links: [{ href: '/ops/sign-in', label: 'Try again' }],
     config: deps.config,
   })
 
 /** The page for an operator who is locked. Only the broker itself names the lock to the console. */
 const lockedPage = async (deps: Deps, c: Context, lock: Lock): Promise<Response> =>
   messagePage(c, {
-    title: 'You are locked',
-    status: 403,
-    what: [
-      `By: ${(await actorName(deps, lock.actor)) ?? lock.actor.id}.`,
-      lock.caseReference === undefined ? '' : ` Case: ${lock.caseReference}.`,
-      ` Until: ${untilOf(lock, deps.clock.nowMs())}. You can sign in nowhere until then.`,
-    ].join(''),
-    next: (
-      <>
-        Ask another administrator to lift it, on the page Locks or on the broker’s machine:{' '}
-        <code>cmb unlock {lock.id}</code>
-      </>
+    ...words.locked(
+      lock,
+      (await actorName(deps, lock.actor)) ?? lock.actor.id,
+      untilOf(lock, deps.clock.nowMs()),
     ),
-    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as another user' }],
+    status: 403,
     config: deps.config,
   })
 
-const notRegistered = (deps: Deps, c: Context): Response =>
-  messagePage(c, {
-    title: 'The console cannot be opened',
-    status: 503,
-    what: (
-      <>
-        A client of the id <code>{CONSOLE}</code> is registered elsewhere, and that id is reserved
-        for the broker. Remove it with <code>cmb clients remove</code>.
-      </>
-    ),
-    config: deps.config,
-  })
+const notRegistered = ({ config }: Deps, c: Context): Response =>
+  messagePage(c, { ...words.notRegistered(CONSOLE), status: 503, config })

@@ -4,6 +4,7 @@ import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { consolePage, Panel } from './layout.tsx'
 import { when } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
+import { HOME } from './texts/tenant-home.ts'
 
 /** The first page of a tenant's administrator: the tenant, and its proof of MFA. */
 
@@ -26,32 +27,25 @@ export async function tenantHome(
     seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
   return consolePage(
     request,
-    { title: name ?? 'Your organization', at: '' },
-    <Panel title="Your tenant">
-      <p class="soft">
-        Search above for a user of your organization to see their sessions, sign them out or lock
-        them. The page Sessions lists who is signed in now.
-      </p>
+    { title: name ?? HOME.yours, at: '' },
+    <Panel title={HOME.title}>
+      <p class="soft">{HOME.search}</p>
       <Facts
         items={[
           ['Tenant ID', <code>{tid}</code>],
           ['Connected', moment(connectedAt)],
-          ['Proof of MFA asserted by', isTheirs ? proofAssertedBy : undefined],
+          [HOME.assertedBy, isTheirs ? proofAssertedBy : undefined],
           ['Asserted', isTheirs ? moment(proofAssertedAt) : undefined],
         ]}
       />
       {isTheirs ? null : (
-        <Notice
-          kind="warn"
-          title="No administrator of your tenant has asserted that a policy demands MFA."
-        >
-          Operators of Case Manager cannot see the policies of your tenant. So a Global, Conditional
-          Access or Security Administrator of the tenant asserts that one of them demands MFA.
+        <Notice kind="warn" title={HOME.notAsserted}>
+          {HOME.whoAsserts}
         </Notice>
       )}
       <div class="row">
         <LinkButton href={invitation(tid, now)} kind="quiet">
-          Consent and proof of MFA
+          {HOME.consent}
         </LinkButton>
       </div>
     </Panel>,

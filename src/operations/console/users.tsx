@@ -16,6 +16,7 @@ import {
   tidOf,
   userLink,
 } from './request.ts'
+import { TOGETHER } from './texts/users.ts'
 
 /**
  * The users that the broker knows, whether or not they are signed in. Administrators tick several
@@ -112,11 +113,8 @@ export const usersRoutes: readonly Mounted[] = listRoutes<Subject, Place, Place>
 
 /** Begins the revocation of the ticked users, or of every user. */
 const Together = ({ request }: { request: ConsoleRequest }) => (
-  <Panel title="Several users at once">
-    <p class="soft">
-      Nothing is revoked until you confirm it on the next page. Every user of an instance or a
-      tenant is signed out from its page.
-    </p>
+  <Panel title={TOGETHER.title}>
+    <p class="soft">{TOGETHER.confirm}</p>
     <div class="row">
       <button
         class="button danger"
@@ -125,7 +123,7 @@ const Together = ({ request }: { request: ConsoleRequest }) => (
         value="users"
         formaction={pageLink(request, '/revoke')}
       >
-        Sign out those picked
+        {TOGETHER.picked}
       </button>
       <LinkButton kind="quiet" href={pageLink(request, '/revoke', { kind: 'everything' })}>
         {EVERYONE}

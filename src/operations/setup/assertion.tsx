@@ -19,6 +19,7 @@ import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
 import { isBoundBrowser, type Visit, type Visiting } from './visit.ts'
 import { RESULTS } from './texts/results.ts'
+import { ASSERTION } from './texts/assertion.ts'
 
 /**
  * An administrator asserts the proof of MFA of their own tenant, right after a fresh sign-in at
@@ -77,7 +78,7 @@ export async function assertionPage(
   const fields = { [CSRF_FIELD]: csrfToken(deps, c, purpose), assertion: sealed }
   return page(
     c,
-    { title: 'Proof of MFA of your organization', config: deps.config },
+    { title: ASSERTION.title, config: deps.config },
     <>
       <Result result={problem ?? (form === undefined ? undefined : RESULTS.no_tick)} />
       <Arrived seen={seen} assertion={assertion} />
@@ -100,8 +101,8 @@ const Arrived = ({ seen, assertion: { visit, by } }: { seen: Seen; assertion: As
       ['Tenant', nameOf(seen.row)],
       ['You', by.asserts === undefined ? by.who : `${by.who} (${by.asserts})`],
       ['Proof', visit.proof],
-      ['acrs', by.acrs.join(', ') || 'none arrived'],
-      ['amr', by.amr?.join(', ') ?? 'none arrived'],
+      ['acrs', by.acrs.join(', ') || ASSERTION.none],
+      ['amr', by.amr?.join(', ') ?? ASSERTION.none],
     ]}
   />
 )
@@ -114,25 +115,13 @@ const AssertForm = ({
   proof: string
 }) => (
   <>
-    {proof.startsWith('auth_context') ? (
-      <Notice kind="warn">
-        Entra sends the context whether or not a policy is bound to it: what you confirm below is
-        what makes it a proof.
-      </Notice>
-    ) : null}
-    <p>
-      Case Manager relies on this proof for every user of your tenant. Its operators cannot see your
-      policies; you can.
-    </p>
+    {proof.startsWith('auth_context') ? <Notice kind="warn">{ASSERTION.context}</Notice> : null}
+    <p>{ASSERTION.relies}</p>
     <form class="stack" method="post" action="/signin/assert">
       <HiddenFields fields={fields} />
-      <Tick
-        name="asserted"
-        label={wordsOf(proof).assertion}
-        hint="Case Manager keeps your name, your role and the time with it."
-      />
+      <Tick name="asserted" label={wordsOf(proof).assertion} hint={ASSERTION.kept} />
       <div class="row">
-        <Button>Assert it</Button>
+        <Button>{ASSERTION.button}</Button>
       </div>
     </form>
   </>

@@ -13,7 +13,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
 import { resultOf } from './results.tsx'
 import { Links } from './steps.tsx'
-import { IMAGE_LABELS, LABELS } from './texts/branding.ts'
+import { BRAND, IMAGE_LABELS, LABELS } from './texts/branding.ts'
 import { RESULTS } from './texts/results.ts'
 
 /** The branding of the organization: names, links, colors and images. */
@@ -33,16 +33,12 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
   return setupPage(
     request,
     {
-      title: 'What users see',
+      title: BRAND.title,
       status: typed === undefined ? 200 : 400,
       result: typed === undefined ? resultOf(c) : RESULTS.not_saved,
     },
     <>
-      <p class="soft">
-        What you save here replaces the settings of the environment, field by field. Where a field
-        is empty, the environment’s setting applies, and the field shows it in gray. When you save,
-        the broker measures the contrast of the colors.
-      </p>
+      <p class="soft">{BRAND.replaces}</p>
       <Form request={request} action={BRANDING} files button="Save">
         {BRAND_TEXTS.map((name) => (
           <Text request={request} name={name} value={texts[name]} problem={typed?.problems[name]} />
@@ -55,7 +51,7 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
           />
         ))}
       </Form>
-      <Links links={[['See a page of users', `${deps.config.issuer}/`]]} />
+      <Links links={[[BRAND.see, `${deps.config.issuer}/`]]} />
     </>,
   )
 }
@@ -80,7 +76,9 @@ function Text({
       maxlength={200}
       placeholder={fallback}
       literal={name !== 'product' && name !== 'organization'}
-      hint={problem === undefined ? undefined : <strong class="wrong">{`It ${problem}.`}</strong>}
+      hint={
+        problem === undefined ? undefined : <strong class="wrong">{BRAND.wrong(problem)}</strong>
+      }
     />
   )
 }
@@ -104,12 +102,10 @@ const Picture = ({
       aria-describedby={`${name}-hint`}
     />
     <p class="soft small" id={`${name}-hint`}>
-      {problem === undefined ? null : <strong class="wrong">{`The image ${problem}. `}</strong>}
-      {`PNG or WebP, at most ${LARGEST_IMAGE / 1000} kB.${isSaved ? ' One is saved; choose another to replace it.' : ''}`}
+      {problem === undefined ? null : <strong class="wrong">{BRAND.wrongImage(problem)}</strong>}
+      {BRAND.image(LARGEST_IMAGE / 1000, isSaved)}
     </p>
-    {isSaved ? (
-      <Tick name={`${name}-remove`} label={`Remove the saved image: ${IMAGE_LABELS[name]}`} />
-    ) : null}
+    {isSaved ? <Tick name={`${name}-remove`} label={BRAND.remove(IMAGE_LABELS[name])} /> : null}
   </div>
 )
 

@@ -14,6 +14,7 @@ import {
 } from './frame.tsx'
 import { CREDENTIALS, FIELDS, TYPED_BEFORE } from './texts/fields.ts'
 import { nameIn, readConnection, tried } from './typed-connection.ts'
+import { CONNECTION } from './texts/connect.ts'
 
 /**
  * The form of the application's id and credential, and of tenants. It does not replace a working
@@ -44,7 +45,7 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
   const secrets = Object.fromEntries(SECRETS.map((name) => [name, typed(name) ?? '']))
   return setupPage(
     request,
-    about('The application in Entra', rejected),
+    about(CONNECTION.title, rejected),
     <>
       <Form request={request} action={CONNECT} typed={secrets} button="Save">
         <TextField
@@ -58,10 +59,7 @@ export function connectPage(request: SetupRequest, rejected?: Rejected): Respons
         {current.tenants.length > 0 ? null : (
           <>
             <TenantFields typed={typed} />
-            <p class="soft small">
-              The first tenant is also the operator tenant: its app roles Broker.Operator and
-              Broker.Administrator count.
-            </p>
+            <p class="soft small">{CONNECTION.first}</p>
           </>
         )}
       </Form>
@@ -82,15 +80,11 @@ function CredentialFields({
   typed: Typed
 }) {
   if (credentialFrom === 'environment')
-    return (
-      <Notice title="The credential comes from the broker’s settings.">
-        Change it there, then restart the broker.
-      </Notice>
-    )
+    return <Notice title={CONNECTION.fromSettings}>{CONNECTION.changeThere}</Notice>
   return (
     <>
       <Choices
-        legend="How the broker authenticates"
+        legend={CONNECTION.how}
         name="kind"
         chosen={typed('kind') ?? (credential === undefined ? 'secret' : 'keep')}
         options={[
@@ -99,7 +93,7 @@ function CredentialFields({
             : [
                 {
                   value: 'keep',
-                  label: `The ${credential.kind === 'pem' ? 'certificate' : 'client secret'} that was entered before`,
+                  label: CONNECTION.before[credential.kind === 'pem' ? 'pem' : 'secret'],
                   hint: expiryOf(credential),
                 },
               ]),
@@ -132,7 +126,7 @@ function CredentialFields({
 
 const expiryOf = (credential: NonNullable<Current['credential']>): string | undefined =>
   credential.kind === 'secret' && credential.expiresAt !== undefined
-    ? `It expires on ${new Date(credential.expiresAt * 1000).toISOString().slice(0, 10)}.`
+    ? CONNECTION.expires(new Date(credential.expiresAt * 1000).toISOString().slice(0, 10))
     : undefined
 
 const TenantFields = ({ typed }: { typed: Typed }) => (
@@ -212,13 +206,9 @@ export const ADD_TENANT = '/setup/add-tenant'
 export const addTenantPage = (request: SetupRequest, rejected?: Rejected): Response =>
   setupPage(
     request,
-    about('Another tenant', rejected),
+    about(CONNECTION.another, rejected),
     <>
-      <p>
-        For several tenants the app registration has to be “Accounts in any organizational
-        directory”. Users of the new tenant cannot sign in before its administrator has consented
-        and asserted its proof of MFA.
-      </p>
+      <p>{CONNECTION.several}</p>
       <Form request={request} action={ADD_TENANT} button="Connect">
         <TenantFields typed={typedIn(rejected)} />
       </Form>

@@ -13,6 +13,7 @@ import { notOurForm, redirectTo } from './frame.tsx'
 import { Result } from './results.tsx'
 import { RESULTS } from './texts/results.ts'
 import { setVisitorCookie } from './visitor.ts'
+import { ENTRANCE, noAdministrator } from './texts/entrance.tsx'
 
 /**
  * The entrance of /setup: the one-time token while there is no operator, then the console's
@@ -30,17 +31,7 @@ export async function entrancePage(deps: Deps, c: Context, rejected = false): Pr
     c,
     { title: TITLE, status: rejected ? 403 : 401, config: deps.config },
     <>
-      <p>
-        {recovery ? (
-          'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.'
-        ) : (
-          <>
-            This broker has no administrator yet. On the machine where it runs, run{' '}
-            <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token that is valid
-            once, for 15 minutes. Enter that token here.
-          </>
-        )}
-      </p>
+      <p>{recovery ? ENTRANCE.recovery : noAdministrator}</p>
       <Result result={rejected ? RESULTS.token_rejected : undefined} />
       <form class="stack" method="post" action="/setup/token">
         <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
@@ -57,7 +48,7 @@ const signInPage = (deps: Deps, c: Context): Response =>
   messagePage(c, {
     title: TITLE,
     status: 401,
-    what: 'This is for administrators of the broker: users of the operator tenant with the app role Broker.Administrator.',
+    what: ENTRANCE.forWhom,
     links: [
       {
         href: `/ops/sign-in?${new URLSearchParams({ return_to: c.req.method === 'GET' ? c.req.path : '/setup' })}`,

@@ -14,6 +14,7 @@ import { Result } from './results.tsx'
 import { Links } from './steps.tsx'
 import type { Visitor } from './visitor.ts'
 import type { StepResult } from './texts/results.ts'
+import { FRESH, NOT_OUR_FORM } from './texts/frame.ts'
 
 /**
  * Shared parts of the /setup pages: the visitor, forms that only this visitor can send, and acts
@@ -190,26 +191,21 @@ export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ??
 export const freshFirst = (request: SetupRequest, sent?: URLSearchParams): Response =>
   setupPage(
     request,
-    { title: 'Please sign in again', status: 403 },
+    { title: FRESH.title, status: 403 },
     <>
-      <p>
-        What you are about to change decides who can sign in, so your own sign-in at Microsoft has
-        to be at most five minutes old. Nothing was changed.
-      </p>
+      <p>{FRESH.why}</p>
       <p>
         <a href="/ops/sign-in?fresh=yes&return_to=%2Fops%2Ffresh" target="_blank" rel="noopener">
-          Sign in again (in a new tab)
+          {FRESH.otherTab}
         </a>
-        {sent === undefined
-          ? ', then go back and send the form once more.'
-          : ', then come back here and go on. What you typed is kept for 15 minutes.'}
+        {sent === undefined ? FRESH.sendAgain : FRESH.goOn}
       </p>
       {sent === undefined ? null : (
         <Form
           request={request}
           action={request.c.req.path}
           typed={Object.fromEntries(sent)}
-          button="Go on"
+          button={FRESH.button}
         />
       )}
     </>,
@@ -217,9 +213,7 @@ export const freshFirst = (request: SetupRequest, sent?: URLSearchParams): Respo
 
 export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Response =>
   messagePage(c, {
-    title: 'That form cannot be used',
+    ...NOT_OUR_FORM,
     status: 403,
-    what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
-    links: [{ href: '/setup', label: 'All steps' }],
     config: deps.config,
   })

@@ -9,6 +9,14 @@ import { Result, resultOf } from './results.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import { Links, Step } from './steps.tsx'
 import type { Visit, Visiting } from './visit.ts'
+import {
+  doneBy,
+  INVITATION,
+  proposed,
+  STEP_WORDS,
+  TOO_LATE,
+  youAdminister,
+} from './texts/invitation.tsx'
 
 /**
  * The tenant's page: an administrator of the tenant consents there, confirms it and asserts the
@@ -52,18 +60,15 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   const { tid, consentConfirmedAt } = seen.row
   return page(
     c,
-    { title: 'Allow Case Manager for your organization', config: deps.config },
+    { title: INVITATION.title, config: deps.config },
     <>
       <Result result={resultOf(c)} />
-      <p>
-        You administer the Microsoft tenant <code>{tid}</code>, and its users are to sign in to Case
-        Manager with their Microsoft accounts. The steps, all at Microsoft:
-      </p>
+      <p>{youAdminister(tid)}</p>
       <ConsentStep href={href('consent')} seen={seen} />
       <ConfirmStep href={href('confirm')} seen={seen} />
       {consentConfirmedAt === undefined ? null : <ProofStep href={href('assert')} seen={seen} />}
       {isAnothers(deps.connection.current(), seen.row) ? null : (
-        <Links links={[['Back to the set-up', `${deps.config.opsOrigin}/setup`]]} />
+        <Links links={[[INVITATION.back, `${deps.config.opsOrigin}/setup`]]} />
       )}
     </>,
   )
@@ -78,14 +83,11 @@ function ConsentStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
   const done = row.consentConfirmedAt !== undefined || consentReturnedAt !== undefined
   return (
     <Step
-      question="1. Consent"
+      question={STEP_WORDS.consent.question}
       is={done ? 'yes' : 'no'}
-      links={[['Granting consent', href, !done]]}
+      links={[[STEP_WORDS.consent.link, href, !done]]}
     >
-      <p class="soft">
-        Microsoft shows what Case Manager may read. You need to be a Global Administrator or a
-        Privileged Role Administrator.
-      </p>
+      <p class="soft">{STEP_WORDS.consent.words}</p>
     </Step>
   )
 }
@@ -94,49 +96,35 @@ function ConfirmStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
   const done = row.consentConfirmedAt !== undefined
   return (
     <Step
-      question="2. Confirm that it was you"
+      question={STEP_WORDS.confirm.question}
       is={done ? 'yes' : 'no'}
-      links={[['Confirm by signing in', href, !done && consentReturnedAt !== undefined]]}
+      links={[[STEP_WORDS.confirm.link, href, !done && consentReturnedAt !== undefined]]}
     >
-      <p class="soft">
-        An attacker could have sent the answer to your consent, so it counts only when an
-        administrator of the tenant has signed in. The broker stores only your name and your
-        confirmation.
-      </p>
+      <p class="soft">{STEP_WORDS.confirm.words}</p>
     </Step>
   )
 }
 
 function ProofStep({ href, seen }: StepProps) {
   const proof = proofToAssert(seen)
-  const question = '3. Is MFA proved?'
+  const { question, link, words: signIn } = STEP_WORDS.assert
   if (proof === undefined)
     return (
       <Answer question={question} is={seen.assertedByTenant ? 'yes' : 'no'}>
-        <p>
-          {seen.assertedByTenant
-            ? `Done: asserted by ${seen.row.proofAssertedBy ?? 'an administrator'}. Inform the operator who sent you this link.`
-            : 'The operators of Case Manager have not proposed a proof of MFA yet. Open this link again when they tell you.'}
-        </p>
+        <p>{seen.assertedByTenant ? doneBy(seen.row.proofAssertedBy) : INVITATION.notProposed}</p>
       </Answer>
     )
   const { means, assertion } = wordsOf(proof)
   return (
-    <Step question={question} is="no" links={[['Sign in to assert it', href, true]]}>
-      <p>
-        The operators of Case Manager propose <code>{proof}</code>, and cannot see your policies. An
-        administrator of your tenant asserts it:
-      </p>
+    <Step question={question} is="no" links={[[link, href, true]]}>
+      <p>{proposed(proof)}</p>
       <p>“{assertion}”</p>
-      <Notice kind="warn" title="What it takes">
+      <Notice kind="warn" title={INVITATION.takes}>
         {means.map((words) => (
           <p>{words}</p>
         ))}
       </Notice>
-      <p class="soft small">
-        Sign in as a Global, Conditional Access or Security Administrator. The next page shows what
-        Microsoft’s token holds; you confirm the words above there.
-      </p>
+      <p class="soft small">{signIn}</p>
     </Step>
   )
 }
@@ -144,9 +132,7 @@ function ProofStep({ href, seen }: StepProps) {
 /** The page for a link or a step that is no longer valid. */
 export const tooLate = ({ deps, c }: Visiting): Response =>
   messagePage(c, {
-    title: 'This link is no longer valid',
+    ...TOO_LATE,
     status: 400,
-    what: 'The link was sent more than a week ago or is incomplete, its tenant is no longer connected, or the step was begun in another browser, took too long or was finished already. Nothing was changed.',
-    next: 'Open the link again as you got it, or ask the operator who sent it for a new one.',
     config: deps.config,
   })

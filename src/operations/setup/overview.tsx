@@ -7,21 +7,18 @@ import { REGISTER } from './register.tsx'
 import { resultOf } from './results.tsx'
 import { allSeen, type Seen } from './seen.ts'
 import { Step } from './steps.tsx'
+import { ADMINISTRATOR, HERE, READY, STEPS } from './texts/overview.ts'
 
 /** The overview of the setup steps, their state and the next one. */
 
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
-  if (seen.proposedProof !== undefined)
-    return { is: 'no', words: 'Its administrator must assert the proof of MFA.' }
+  if (seen.proposedProof !== undefined) return { is: 'no', words: READY.mustAssert }
   if (!seen.decided)
     return {
       is: 'no',
-      words:
-        seen.row.consentConfirmedAt === undefined
-          ? 'Consent and proof of MFA remain.'
-          : 'The proof of MFA remains.',
+      words: seen.row.consentConfirmedAt === undefined ? READY.both : READY.proof,
     }
-  return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }
+  return { is: 'yes', words: READY.yes(seen.row.mfaProof) }
 }
 
 export async function overviewPage(request: SetupRequest): Promise<Response> {
@@ -36,38 +33,33 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
     <>
       <Differences differences={deps.connection.differences()} />
       <Step
-        question="1. Is Case Manager registered in Entra?"
+        question={STEPS.registered}
         is={application ? 'yes' : 'unknown'}
-        links={[['What to register', REGISTER, !application]]}
+        links={[[HERE.register, REGISTER, !application]]}
       />
       <Step
-        question="2. Does the broker know the application?"
+        question={STEPS.known}
         is={application && tenants.length > 0 ? 'yes' : 'no'}
-        links={[
-          [
-            application ? 'Change the application or its credential' : 'Enter what Entra gave you',
-            CONNECT,
-          ],
-        ]}
+        links={[[application ? HERE.change : HERE.enter, CONNECT]]}
       />
       {tenants.map((seen) => (
         <TenantReady seen={seen} />
       ))}
       {application && tenants.length > 0 ? (
         <Step
-          question="4. Does everything work?"
+          question={STEPS.works}
           is="unknown"
           links={[
-            ['Check everything', '/setup/checks', connected],
-            ['Connect another tenant', ADD_TENANT],
+            [HERE.check, '/setup/checks', connected],
+            [HERE.another, ADD_TENANT],
           ]}
         />
       ) : null}
       {connected ? <FirstSignIn issuer={deps.config.issuer} operator={operator} /> : null}
       <Step
-        question="Do pages show your name and logo?"
+        question={STEPS.brand}
         is={deps.config.look.logo === undefined ? 'off' : 'yes'}
-        links={[['Names, logo and color', BRANDING]]}
+        links={[[HERE.brand, BRANDING]]}
       />
     </>,
   )
@@ -75,7 +67,7 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
 
 const Differences = ({ differences }: { differences: readonly string[] }) =>
   differences.length === 0 ? null : (
-    <Notice kind="warn" title="The settings differ from the connection in use">
+    <Notice kind="warn" title={HERE.differ}>
       <ul class="bullets">
         {differences.map((words) => (
           <li>{words}</li>
@@ -89,7 +81,7 @@ function TenantReady({ seen }: { seen: Seen }) {
   const name = nameOf(seen.row)
   return (
     <Step
-      question={`3. Is the tenant ready: ${name}?`}
+      question={STEPS.ready(name)}
       is={is}
       links={[[`Open ${name}`, `/setup/tenants/${seen.row.tid}`, is === 'no']]}
     >
@@ -100,19 +92,13 @@ function TenantReady({ seen }: { seen: Seen }) {
 
 const FirstSignIn = ({ issuer, operator }: { issuer: string; operator: boolean }) => (
   <Step
-    question="5. Has an administrator signed in?"
+    question={STEPS.administrator}
     is={operator ? 'yes' : 'no'}
     links={[
-      ...(operator
-        ? []
-        : [['Sign in as an administrator', '/ops/sign-in?return_to=/setup', true] as const]),
-      ['Check your own account', `${issuer}/account/ready`],
+      ...(operator ? [] : [[ADMINISTRATOR.signIn, '/ops/sign-in?return_to=/setup', true] as const]),
+      [ADMINISTRATOR.check, `${issuer}/account/ready`],
     ]}
   >
-    <p>
-      {operator
-        ? 'An administrator has. Other users check their own readiness at the address below.'
-        : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page requires that role, and setup tokens no longer work.'}
-    </p>
+    <p>{operator ? ADMINISTRATOR.yes : ADMINISTRATOR.no}</p>
   </Step>
 )

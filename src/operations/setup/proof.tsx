@@ -6,6 +6,7 @@ import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx
 import { partsOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 import { KINDS } from './texts/proof-kinds.ts'
+import { notAsserted, PROOF } from './texts/proof.tsx'
 
 /**
  * The proof of MFA of one tenant. Operators cannot see a tenant's policies, so they propose a proof
@@ -21,25 +22,13 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
   const { kind, context } = partsOf(chosen ?? '')
   return (
     <>
-      {remains === undefined ? null : (
-        <p>
-          No administrator of this tenant has asserted <code>{remains}</code>. Only they can read
-          its policies: send them the link.
-        </p>
-      )}
+      {remains === undefined ? null : <p>{notAsserted(remains)}</p>}
       <details open={chosen === undefined}>
-        <summary>Choose what proves MFA</summary>
-        <Form
-          request={request}
-          action={`/setup/tenants/${row.tid}/proof`}
-          button="Ask its administrator to assert it"
-        >
-          <p class="soft">
-            Case Manager admits no user without a second factor. Microsoft has several ways to prove
-            one; choose the one that is true in this tenant.
-          </p>
+        <summary>{PROOF.choose}</summary>
+        <Form request={request} action={`/setup/tenants/${row.tid}/proof`} button={PROOF.ask}>
+          <p class="soft">{PROOF.several}</p>
           <Choices
-            legend="What proves it"
+            legend={PROOF.what}
             name="kind"
             chosen={kind}
             options={Object.entries(KINDS).map(([value, { label, hint }]) => ({
@@ -50,7 +39,7 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
           />
           <SelectField
             name="context"
-            label="Which authentication context"
+            label={PROOF.context}
             options={CONTEXTS.map((one) => [one, one])}
             chosen={context}
           />

@@ -4,6 +4,7 @@ import { Steps } from '../../pages/components.tsx'
 import { setupPage, type SetupRequest } from './frame.tsx'
 import { Links } from './steps.tsx'
 import { REGISTER_STEPS } from './texts/register.ts'
+import { howTo, REGISTRATION } from './texts/registration.tsx'
 
 /** The values to register in Entra: to copy, or as a script to download. */
 
@@ -45,19 +46,13 @@ const stepsOf = (values: ReturnType<typeof registration>): Child[] =>
 export const registerPage = (request: SetupRequest): Response =>
   setupPage(
     request,
-    { title: 'Registering Case Manager in Microsoft Entra' },
+    { title: REGISTRATION.title },
     <>
-      <p>
-        Do this as an Application Administrator or a Global Administrator. Download the script for
-        the Azure CLI and run it with <code>sh</code> where <code>az login</code> has signed you in
-        (Azure Cloud Shell has both): it does every step below, makes you an administrator of the
-        broker, and prints the three values that the next page asks for. Or follow the steps in the
-        Microsoft Entra admin center.
-      </p>
+      <p>{howTo}</p>
       <Links
         links={[
-          ['Script for one tenant', SCRIPT],
-          ['Script for several tenants', `${SCRIPT}?tenants=several`],
+          [REGISTRATION.one, SCRIPT],
+          [REGISTRATION.several, `${SCRIPT}?tenants=several`],
         ]}
       />
       <Steps items={stepsOf(registration(request.deps.config.issuer))} />

@@ -19,6 +19,7 @@ import { resultOf } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
 import { Settings } from './tenant-settings.tsx'
+import { ITS_PAGE, OPERATORS, SURE } from './texts/tenant.ts'
 
 /** The page of one tenant: its state, its proof of MFA, its settings, and removal. */
 
@@ -43,10 +44,7 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
         items={[
           ['Tenant id', row.tid],
           ['Connected', when(row.connectedAt)],
-          [
-            'Operators',
-            operates ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined,
-          ],
+          ['Operators', operates ? OPERATORS : undefined],
         ]}
       />
       <Findings findings={findings} />
@@ -54,24 +52,10 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
       <ItsPage request={request} seen={seen} />
       <Settings request={request} seen={seen} />
       {operates ? null : (
-        <Sure
-          request={request}
-          action={`${path}/operators`}
-          summary="Make this the operator tenant"
-          words="From then on only its users can operate the broker. You may lose access."
-          tick="Only its app roles Broker.Operator and Broker.Administrator shall count"
-          button="Change the operator tenant"
-        />
+        <Sure request={request} action={`${path}/operators`} {...SURE.operators} />
       )}
       {isRemovable ? (
-        <Sure
-          request={request}
-          action={`${path}/remove`}
-          summary="Remove this tenant"
-          words="The broker signs all its users out everywhere at once and rejects their sign-ins."
-          tick={`Remove ${nameOf(row)}`}
-          button="Remove"
-        />
+        <Sure request={request} action={`${path}/remove`} {...SURE.remove(nameOf(row))} />
       ) : null}
     </>,
   )
@@ -83,15 +67,12 @@ function ItsPage({ request: { deps, now }, seen }: { request: SetupRequest; seen
   const remains = proofToAssert(seen) !== undefined
   return (
     <>
-      <p>
-        An administrator of this tenant consents, confirms it and asserts the proof of MFA on a page
-        of its own. If that is you, go on there. Otherwise send them its address.
-      </p>
-      <Links links={[['Continue as its administrator', href, remains]]} />
+      <p>{ITS_PAGE.what}</p>
+      <Links links={[[ITS_PAGE.goOn, href, remains]]} />
       <details>
-        <summary>A link for its administrator</summary>
+        <summary>{ITS_PAGE.link}</summary>
         <div class="tight">
-          <p class="soft">They open it in their own browser. It is valid for a week.</p>
+          <p class="soft">{ITS_PAGE.valid}</p>
           <pre tabindex={0} role="region" aria-label="the link">
             <code class="value">{href}</code>
           </pre>

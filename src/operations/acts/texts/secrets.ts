@@ -38,6 +38,13 @@ export const SECRETS = {
   removed: 'The secret is removed. The broker rejects it from now on.',
   once: 'This page shows it only once.',
   next: 'Give it to the instance now. When the instance uses it, come back and remove the old one.',
+  none: 'It has no secret yet.',
+  checkReplace: 'Check before you replace the secret',
+  make: 'Make a new secret',
+  newOf: (name: string): string => `The new secret of ${name}`,
+  back: 'Back to the instance',
+  checkRemove: 'Check before you remove a secret',
+  removeNow: 'Remove the secret now',
 } as const
 
 /** Says which secret a third one replaces. */

@@ -12,3 +12,14 @@ export const HID: Readonly<Record<string, string>> = {
   unhidden: 'It counts again.',
   changed: 'The problem has changed or ended. Nothing was done.',
 }
+
+export const HIDE = 'Hide for 30 days'
+
+export const PROBLEM = {
+  none: 'No check fails, and every instance gets what it should.',
+  whatToDo: 'What to do:',
+  hiddenBy: (who: string | undefined, until: string): string =>
+    `Hidden by ${who}, until ${until}. `,
+  showAgain: 'Show again',
+  check: 'Check before you hide this',
+}

@@ -16,3 +16,23 @@ export const THEN: Record<LockKind, string> = {
   client: 'The instance gets no code and no token.',
   tenant: 'No user of the tenant can sign in.',
 }
+
+export const GONE = 'There is no such user or open lock here. Nothing was changed.'
+
+export const LOCKS = {
+  none: 'Nothing is locked.',
+  noneYet: 'Nothing is locked. A user, an instance or a tenant is locked on its page.',
+  check: 'Check before you lock',
+  now: 'Lock now',
+  already: (kind: LockKind): string =>
+    `This ${kind === 'client' ? 'instance' : kind} is locked already.`,
+  client: (name: string): string => `The instance ${name}`,
+  tenant: (name: string): string => `The tenant ${name}`,
+  user: (oid: string, tenant: string): string => `The user ${oid} of ${tenant}`,
+  endsNow: 'Ends now',
+  whileItLasts: 'While it lasts',
+  until: 'Until when?',
+  open: 'An administrator lifts it',
+  lift: 'Lift a lock',
+  liftIt: 'Lift the lock',
+}

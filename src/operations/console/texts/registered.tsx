@@ -1,0 +1,39 @@
+import type { Client } from '../../../protocol/client-metadata.ts'
+
+/** The words of the lists of what is registered. */
+
+export const SOURCE: Record<Client['source'], string> = {
+  file: 'the clients file',
+  command: 'cmb',
+  api: 'the admin API',
+  demo: 'the demo',
+  broker: 'the broker',
+}
+
+/** The states of a signing key, with the class of their tag. */
+export const KEY = {
+  active: { words: 'signs', tag: 'tag' },
+  next: { words: 'comes next', tag: 'tag calm' },
+  retiring: { words: 'still published', tag: 'tag wait' },
+  retired: { words: 'retired', tag: 'tag calm' },
+} as const
+
+export const NO_WEBHOOK = 'There is no webhook endpoint. Add one: cmb webhooks add --help'
+
+/** Remarks below the lists. */
+export const NOTES = {
+  clients:
+    'Change one where it was registered: in the clients file, with cmb clients, or by the admin API.',
+  webhooks: (
+    <>
+      Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
+      sends a test event.
+    </>
+  ),
+  keys: (
+    <>
+      The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If a
+      key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.
+    </>
+  ),
+}
