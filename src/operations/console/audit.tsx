@@ -10,7 +10,7 @@ import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
-import { HowToVerify } from './verify.tsx'
+import { EVIDENCE, howToVerify, OUTCOME, UNFINISHED } from './texts/audit.tsx'
 
 /**
  * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
@@ -130,9 +130,7 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
   note: (request) =>
     isOperator(request) ? (
       <>
-        Signed evidence of a period: <code>cmb evidence export --audit &gt; audit.jsonl</code>, with{' '}
-        <code>--from</code> and <code>--to</code> as you need them.{' '}
-        <HowToVerify deps={request.deps} file="audit.jsonl" />
+        {EVIDENCE} {howToVerify(request.deps.config, 'audit.jsonl')}
       </>
     ) : undefined,
   async read(request) {
@@ -144,7 +142,6 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
   cursorOf: (request, { id }) => numberText(request, id),
   stopped: ({ deps }, { id, atMs }) => `${when(atMs, deps.clock.nowMs())} (entry ${count(id)})`,
 })
-const UNFINISHED = 'not finished'
 
 async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Child> {
   const words = await actorWords(request, actor)
@@ -163,12 +160,6 @@ const Target = ({ entry, name }: { entry: AuditEntry; name: string | undefined }
     <Changes entry={entry} />
   </>
 )
-
-const OUTCOME = {
-  done: { words: 'done', tag: 'tag' },
-  rejected: { words: 'rejected', tag: 'tag wait' },
-  failed: { words: 'failed', tag: 'tag bad' },
-} as const
 
 /**
  * Shows the revocation's number to operators only, because the numbers count the revocations of

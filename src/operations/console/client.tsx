@@ -4,12 +4,12 @@ import { toWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
-import { EVERYONE_THERE } from './format.ts'
+import { EVERYONE_THERE } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { instancesNow } from '../acts/instances.ts'
-import { SOURCE } from './texts/registered.tsx'
+import { INSTANCE, SOURCE } from './texts/registered.tsx'
 import { secretsPanel } from './secrets.tsx'
 import { streamPanel } from './stream.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
@@ -25,7 +25,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
   const client = deps.clients.find(clientId)
   const now = (await instancesNow(deps)).find((one) => one.clientId === clientId)
   if (client === undefined && now === undefined)
-    return nothingHere(request, 'No instance of that ID is registered.', '/clients')
+    return nothingHere(request, INSTANCE.unknown, '/clients')
   const lock = now?.lock
   const nowMs = deps.clock.nowMs()
   return consolePage(
@@ -53,7 +53,7 @@ const Acts = ({ clientId, lock }: { clientId: string; lock: Lock | undefined }) 
     </LinkButton>
     {lock === undefined ? (
       <LinkButton href={linkOf('/ops/lock', { client: clientId })} kind="danger">
-        Lock this instance
+        {INSTANCE.lock}
       </LinkButton>
     ) : (
       <LinkButton href={linkOf('/ops/locks/lift', { id: lock.id })}>Lift the lock</LinkButton>
@@ -61,25 +61,21 @@ const Acts = ({ clientId, lock }: { clientId: string; lock: Lock | undefined }) 
   </div>
 )
 
-const More = ({ clientId }: { clientId: string }) => (
+const More = ({ clientId: client }: { clientId: string }) => (
   <Panel title="More">
     <ul class="bullets">
-      <li>
-        <a href={linkOf('/ops/deliveries', { client: clientId })}>Deliveries to this instance</a>
-      </li>
-      <li>
-        <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this instance</a>
-      </li>
-      <li>
-        <a href={linkOf('/ops/sessions', { client: clientId })}>
-          Live sessions in which it takes part
-        </a>
-      </li>
-      <li>
-        <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>
-          What was changed, in the audit log
-        </a>
-      </li>
+      {(
+        [
+          ['/ops/deliveries', { client }, INSTANCE.deliveries],
+          ['/ops/revocations', { client }, INSTANCE.revocations],
+          ['/ops/sessions', { client }, INSTANCE.sessions],
+          ['/ops/audit', { target: `client ${client}` }, INSTANCE.audit],
+        ] as const
+      ).map(([path, query, words]) => (
+        <li>
+          <a href={linkOf(path, query)}>{words}</a>
+        </li>
+      ))}
     </ul>
   </Panel>
 )

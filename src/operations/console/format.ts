@@ -6,6 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
 import { when } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
+import { BY, COVERED, STATE } from './texts/acts.ts'
 import { REASON } from './texts/reasons.ts'
 
 /** Texts of the console for numbers and causes. */
@@ -17,26 +18,12 @@ export const plural = (value: number, one: string, many = `${one}s`): string =>
 
 export const isReason = (value: string): value is Reason => Object.hasOwn(REASON, value)
 
-export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {
-  pending: { words: 'pending', tag: 'tag wait' },
-  delivered: { words: 'delivered', tag: 'tag' },
-  rejected: { words: 'rejected', tag: 'tag bad' },
-  failed: { words: 'failed', tag: 'tag bad' },
-  superseded: { words: 'replaced by other deliveries', tag: 'tag calm' },
-  closed: { words: 'closed', tag: 'tag calm' },
-}
-
 export const stateTitle = (state: Delivery['state']): string =>
   STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
 
 export const calledBy = ({ name, username }: Pick<Subject, 'name' | 'username'>): string =>
   name ?? username ?? 'this user'
 
-/** The names of the acts that end sessions: of the links that lead there, and of the buttons. */
-export const END_SESSION = 'End this session'
-export const EVERYONE = 'Sign everyone out'
-export const EVERYONE_THERE = 'Sign everyone out of this instance'
-export const EVERYONE_OF_TENANT = 'Sign everyone of this tenant out'
 export const everywhere = (user: Pick<Subject, 'name' | 'username'>): string =>
   `Sign ${calledBy(user)} out everywhere`
 export const onlyAt = (deps: Pick<Deps, 'clients'>, clientId: string): string =>
@@ -71,33 +58,25 @@ export async function covered(
 ): Promise<string> {
   switch (selector.kind) {
     case 'session':
-      return `One session${await ofSession(deps, selector.sid)}`
+      return COVERED.session(await ofSession(deps, selector.sid))
     case 'grant':
-      return `${nameOf(deps, selector.clientId)} in one session${await ofSession(deps, selector.sid)}`
+      return COVERED.grant(nameOf(deps, selector.clientId), await ofSession(deps, selector.sid))
     case 'subject': {
       const subject = await deps.store.findSubject(selector.sub)
       return `Everything of ${subject === undefined ? selector.sub : whoIs({ user: subject })}`
     }
     case 'client':
-      return `Every user, at ${nameOf(deps, selector.clientId)} only`
+      return COVERED.client(nameOf(deps, selector.clientId))
     case 'tenant':
-      return `Every user of the tenant ${await tenantName(deps, selector.tid)}`
+      return COVERED.tenant(await tenantName(deps, selector.tid))
     case 'everything':
-      return 'Every user, everywhere'
+      return COVERED.everything
   }
 }
 
 async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string> {
   const status = await deps.store.statusBySid(sid, 0)
   return status.state === 'unknown' ? '' : ` of ${whoIs(status.session)}, ${status.session.device}`
-}
-
-const BY: Record<Actor['kind'], string> = {
-  user: 'The user',
-  client: 'An app',
-  operator: 'An operator',
-  microsoft: 'Microsoft',
-  broker: 'The broker',
 }
 
 type Reading = Pick<ConsoleRequest, 'deps' | 'viewer'>
@@ -130,17 +109,4 @@ export async function lockWords(request: Reading, lock: Lock): Promise<string> {
 
 /** Returns when a lock ends, or that an administrator must lift it. */
 export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>, nowMs: number): string =>
-  endsAt === undefined ? 'an administrator lifts it' : when(endsAt * 1000, nowMs)
-
-export const howMany = (end: {
-  sessions: number
-  subjects: number
-  clients: number
-  deliveries: number
-  otherSubjects: string[]
-}): string =>
-  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
-const othersWords = ({ length }: string[]): string =>
-  length === 0
-    ? ''
-    : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`
+  endsAt === undefined ? COVERED.lifts : when(endsAt * 1000, nowMs)

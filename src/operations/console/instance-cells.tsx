@@ -11,6 +11,7 @@ import {
   worstFirst,
 } from '../acts/instances.ts'
 import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
+import { BREAKER, NO_INSTANCE, REJECTS } from './texts/registered.tsx'
 
 /**
  * The list of instances, and its cells: which logout addresses answer, and what guards enforce.
@@ -84,8 +85,6 @@ export const instanceColumns = (request: ConsoleRequest, whole = false): Columns
       `${all.filter(({ connected }) => connected).length} of ${all.length} connected`,
   ],
 ]
-export const NO_INSTANCE = 'No instance is registered yet: cmb clients add registers one.'
-
 /**
  * Lists instances, those with problems first.
  * @param whole true to show whole addresses
@@ -133,16 +132,6 @@ function guards(one: InstanceNow): Child {
     </>
   )
 }
-
-const BREAKER = {
-  closed: { words: 'answers', tag: 'tag' },
-  failing: { words: 'failing', tag: 'tag wait' },
-  open: { words: 'does not answer', tag: 'tag bad' },
-  unknown: { words: 'not called yet', tag: 'tag calm' },
-} as const
-
-/** The address answers but rejects its deliveries, which the broker therefore does not retry. */
-const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
 
 /** A logout address with its state, its last failure and its oldest pending delivery. */
 function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; whole: boolean }) {

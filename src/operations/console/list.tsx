@@ -12,6 +12,7 @@ import { when } from '../times.ts'
 import { type Column, columnName, consolePage, Live, nothingHere, Panel, Table } from './layout.tsx'
 import { FIRST, Pages, type PagesProps, pageOfSearch, placeOf } from './pages.tsx'
 import { asked, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
+import { LIST } from './texts/list.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
 
@@ -68,7 +69,7 @@ export async function listOf<T>(
         label={label}
         head={shown.map(([name]) => name)}
         rows={await Promise.all(rows)}
-        none={pages.searchedTo === undefined ? none : 'No match so far.'}
+        none={pages.searchedTo === undefined ? none : LIST.noneSoFar}
       />
       <Pages request={request} of={label.toLowerCase()} {...pages} />
     </>
@@ -157,13 +158,13 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
         <Live id={name}>
           <Panel title={list.heading?.(request, shown, isWhole)}>
             {await listOf<T>(request, { label, columns, entries: shown, none, pages })}
-            {found.more ? <p class="soft">More match: add a word.</p> : null}
+            {found.more ? <p class="soft">{LIST.more}</p> : null}
             <p>
               <a
                 href={pageLink(request, `/${name}.csv`, queryOf(request, fields))}
                 download={`${name}.csv`}
               >
-                Download as CSV
+                {LIST.csv}
               </a>
             </p>
             {note ? <p class="soft small">{note}</p> : null}
@@ -187,8 +188,7 @@ async function* everyPage<T, P, S>(
   const read = await list.read(request)
   for (let from: P | undefined; ;) {
     const { found, searchedTo, more } = await read({ ...bounds, from })
-    if (more)
-      throw new Problem(422, 'Too many match', 'Too many match to list them all: add a word.')
+    if (more) throw new Problem(422, ...LIST.tooMany)
     yield found
     const last = searchedTo ?? (found.length < EXPORTED ? undefined : found.at(-1))
     if (last === undefined) return
@@ -274,8 +274,8 @@ type Fields = readonly (Field | false)[]
 const MOMENT = { moment: true } as const
 /** The fields of a period. */
 export const PERIOD: readonly Field[] = [
-  ['since', 'From (UTC)', MOMENT],
-  ['until', 'Before (UTC)', MOMENT],
+  ['since', LIST.from, MOMENT],
+  ['until', LIST.before, MOMENT],
 ]
 const SHAPE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
 
@@ -293,12 +293,7 @@ function timeIn(text: string | undefined): number | undefined {
 export function momentOf(request: ConsoleRequest, name: string): number | undefined {
   const text = asked(request, name)
   const at = timeIn(text)
-  if (Number.isNaN(at))
-    throw new Problem(
-      422,
-      'The filter has no time',
-      `${text} is no time, such as 2026-11-24T09:00.`,
-    )
+  if (Number.isNaN(at)) throw new Problem(422, ...LIST.noTime(text))
   return at
 }
 
@@ -359,7 +354,7 @@ function Filters({
         <Button>Show</Button>
         {isFiltered ? (
           <LinkButton kind="quiet" href={pageLink(request, path)}>
-            Show all
+            {LIST.showAll}
           </LinkButton>
         ) : null}
       </div>

@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
 import { type ConsoleRequest, tidOf } from './request.ts'
+import { PAGES } from './texts/list.ts'
 
 /**
  * Pages of a list by cursor. The query holds the cursor of this page and those of the pages before
@@ -126,16 +127,16 @@ export function Pages({
     return url.pathname + url.search
   }
   const links = (
-    <nav class="row" aria-label={`Pages of ${of}`}>
-      {before === undefined ? null : <a href={at(undefined, [])}>First page</a>}
+    <nav class="row" aria-label={PAGES.of(of)}>
+      {before === undefined ? null : <a href={at(undefined, [])}>{PAGES.first}</a>}
       {before === undefined ? null : (
         <a href={at(back.at(-1), back.slice(0, -1))} rel="prev">
-          Previous page
+          {PAGES.previous}
         </a>
       )}
       {next === undefined ? null : (
         <a href={at(next, before === undefined ? [] : [...back, before])} rel="next">
-          {searchedTo === undefined ? 'Next page' : 'Search further back'}
+          {searchedTo === undefined ? PAGES.next : PAGES.further}
         </a>
       )}
     </nav>

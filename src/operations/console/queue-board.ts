@@ -5,6 +5,7 @@ import { HonoAdapter } from '@bull-board/hono'
 import { Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import type { OpenedDeliveryQueue } from '../../outbox/delivery-queue.ts'
+import { QUEUE } from './texts/queue.ts'
 
 /**
  * A view of the queue, by bull-board. The console's endpoints accept one act, the redrive of a
@@ -27,8 +28,7 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   const options = {
     // The types of the package lack this option.
     allowCompletedRetries: false,
-    description:
-      'One job for each revocation. Retry redrives its rejected and failed deliveries. The database has the truth: losing this queue loses nothing.',
+    description: QUEUE.what,
   }
   createBullBoard({
     queues: [new BullMQAdapter(bull, options)],
@@ -37,9 +37,9 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
     serverAdapter: adapter as unknown as ServerAdapter,
     options: {
       uiConfig: {
-        boardTitle: 'Case Manager: queue',
+        boardTitle: QUEUE.title,
         hideRedisDetails: true,
-        miscLinks: [{ text: 'Back to the console', url: '/ops' }],
+        miscLinks: [{ text: QUEUE.back, url: '/ops' }],
       },
     },
   })

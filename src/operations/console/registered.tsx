@@ -2,12 +2,12 @@ import type { StoredSigningKey, WebhookEndpoint } from '../../../db/types.ts'
 import { type GuardState, guardsNow } from '../acts/guards.ts'
 import { type InstanceNow, instancesNow, worstFirst } from '../acts/instances.ts'
 import { guardColumns } from './guards.tsx'
-import { instanceColumns, NO_INSTANCE } from './instance-cells.tsx'
+import { instanceColumns } from './instance-cells.tsx'
 import { instances, nameOf } from './format.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { asked, clientLink, type Mounted } from './request.ts'
 import { type Counts, webhookColumns } from './webhooks.tsx'
-import { KEY, NO_WEBHOOK, NOTES } from './texts/registered.tsx'
+import { KEY, NO_INSTANCE, NO_WEBHOOK, NOTES } from './texts/registered.tsx'
 
 /**
  * The lists of the registered instances, their guards, the webhook endpoints and the signing keys.

@@ -12,21 +12,14 @@ import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
-import {
-  actorWords,
-  count,
-  covered,
-  instances,
-  isReason,
-  mayRead,
-  nameOf,
-  STATE,
-} from './format.ts'
+import { actorWords, count, covered, instances, isReason, mayRead, nameOf } from './format.ts'
+import { STATE } from './texts/acts.ts'
 import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
-import { HowToVerify } from './verify.tsx'
+import { howToVerify } from './texts/audit.tsx'
+import { DONE, LOG, RECEIPT } from './texts/revocations.ts'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
@@ -62,7 +55,7 @@ const own = async (request: ConsoleRequest, one: Revocation, text: string | unde
  * that nothing is counted yet.
  */
 const soFar = ({ sessions }: Revocation): string =>
-  sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`
+  sessions === 0 ? LOG.notCounted : LOG.soFar(count(sessions))
 
 function delivered({ totals }: LoggedRevocation): Child {
   const total = totalOf(totals)
@@ -91,7 +84,7 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
     ...PERIOD,
   ],
   columns: revocationColumns,
-  none: 'No revocation matches.',
+  none: LOG.none,
   above: (request) => <Done request={request} results={DONE} />,
   async read(request) {
     const { deps } = request
@@ -122,8 +115,7 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
   const { deps } = request
   const revocation = await deps.store.findRevocation(seq)
-  if (revocation === undefined)
-    return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
+  if (revocation === undefined) return nothingHere(request, LOG.unknown, '/revocations')
   const { selector, reason, at, actor, totals, fanOut, caseReference, comment } = revocation
   return consolePage(
     request,
@@ -131,9 +123,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
     <>
       <Done request={request} results={DONE} />
       <Live id="receipt">
-        <Panel title="Receipt: which instances have stopped">
-          {await receiptList(request, revocation)}
-        </Panel>
+        <Panel title={LOG.receipt}>{await receiptList(request, revocation)}</Panel>
       </Live>
       <Live id="facts">
         <Panel class="narrow">
@@ -145,7 +135,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
               ['When', when(at * 1000, deps.clock.nowMs())],
               [
                 // The sessions go on where one instance alone was revoked.
-                'clientId' in selector ? 'Sessions signed out there' : 'Sessions ended',
+                'clientId' in selector ? LOG.signedOutThere : LOG.ended,
                 fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions),
               ],
               ['Deliveries', totalsInWords(totals, fanOut)],
@@ -155,30 +145,23 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
           />
           <p>
             <a href={`/ops/revocations/${seq}/evidence.jsonl`} download="">
-              Download signed evidence
+              {LOG.evidence}
             </a>
           </p>
-          <HowToVerify deps={deps} file={`broker-revocation-${seq}.jsonl`} />
+          {howToVerify(deps.config, `broker-revocation-${seq}.jsonl`)}
         </Panel>
       </Live>
       <Live id="proof">
-        <Panel title="Deliveries of logout tokens">{await deliveriesOf(request, seq)}</Panel>
+        <Panel title={LOG.deliveries}>{await deliveriesOf(request, seq)}</Panel>
       </Live>
     </>,
   )
 }
 
-const DONE: Record<string, string> = {
-  yes: 'Revoked. The broker now rejects what it covers, and is delivering the logout tokens.',
-  before:
-    'You revoked this already. This page shows what was done. Nothing was sent a second time.',
-}
-
 /** Sends the signed evidence, to be kept with the case. `cmb evidence verify` checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const revocation = await request.deps.store.findRevocation(seq)
-  if (revocation === undefined)
-    return nothingHere(request, 'The log has no revocation of that number.', '/revocations')
+  if (revocation === undefined) return nothingHere(request, LOG.unknown, '/revocations')
   return evidenceFile(evidenceOf(request.deps, revocation), `revocation-${seq}`)
 }
 
@@ -189,7 +172,7 @@ async function receiptList(
 ): Promise<Child> {
   const { deps } = request
   const found = await receiptOf(deps, seq)
-  if (found === undefined) return <p>The sessions of this revocation are no longer kept.</p>
+  if (found === undefined) return <p>{LOG.noReceipt}</p>
   const receipt = shown(receiptShape, found)
   const at = (atMs: number): string => when(atMs, deps.clock.nowMs())
   return (
@@ -199,13 +182,13 @@ async function receiptList(
       </p>
       <Table
         label="Receipt"
-        head={['Instance', 'State', 'Accepts nothing after', 'Guards confirmed']}
+        head={RECEIPT}
         rows={receipt.participants.map((one) => {
           const [claim, nothingAfter, guards] = claimWords(receipt, one, at)
           const tag = <span class={RECEIPT_TAG[one.state]}>{claim}</span>
           return [nameOf(deps, one.client_id), tag, nothingAfter, guards]
         })}
-        none="No instance took part."
+        none={LOG.noInstance}
       />
     </>
   )
@@ -235,7 +218,7 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
     entries: shown.toSorted((a, b) =>
       nameOf(deps, a.clientId).localeCompare(nameOf(deps, b.clientId)),
     ),
-    none: 'No deliveries: no instance with a logout address took part.',
+    none: LOG.noDelivery,
     pages: { place, next },
   })
 }

@@ -6,17 +6,8 @@ import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector } from '../../protocol/selector.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
-import {
-  covered,
-  END_SESSION,
-  EVERYONE,
-  EVERYONE_OF_TENANT,
-  EVERYONE_THERE,
-  everywhere,
-  howMany,
-  onlyAt,
-  whoIs,
-} from './format.ts'
+import { covered, everywhere, onlyAt, whoIs } from './format.ts'
+import { END_SESSION, EVERYONE, EVERYONE_OF_TENANT, EVERYONE_THERE } from './texts/acts.ts'
 import { listOf } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import {
@@ -30,7 +21,7 @@ import {
 } from './request.ts'
 import { sessionFacts } from './sessions.tsx'
 import { pickedIn } from './users.tsx'
-import { GONE, REVOKE } from './texts/revoke.ts'
+import { GONE, howMany, REVOKE } from './texts/revoke.ts'
 
 /**
  * Revocation by administrators: a dry run that says how much ends, then the revocation, one for

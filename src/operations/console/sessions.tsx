@@ -3,7 +3,8 @@ import { readSessionCursor, sessionCursor, sessionsBy } from '../acts/search.ts'
 import { Notice } from '../../pages/components.tsx'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { networkOf } from '../../runtime/remote-address.ts'
-import { END_SESSION, instances, nameOf, plural, whoIs } from './format.ts'
+import { instances, nameOf, plural, whoIs } from './format.ts'
+import { END_SESSION } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
@@ -18,6 +19,7 @@ import {
   tidOf,
   userLink,
 } from './request.ts'
+import { SESSIONS } from './texts/sessions.ts'
 
 /** Live sessions by user, instance and device, newest first. */
 
@@ -56,7 +58,7 @@ export async function sessionFacts(request: ConsoleRequest, session: Session) {
 export const NetworksHidden = ({ request }: { request: ConsoleRequest }) =>
   isFresh(request.viewer.session, request.now) ||
   request.deps.config.retention.addressDays === 0 ? null : (
-    <Notice title="The network of each sign-in is hidden.">
+    <Notice title={SESSIONS.hidden}>
       <a href={signInAgain(request)}>Sign in again</a>, and it is shown for five minutes.
     </Notice>
   )
@@ -106,7 +108,7 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
   tenant: true,
   size: 100,
   fields: (request) => [
-    ['user', 'User', 'Name, username, sub or sid'],
+    ['user', 'User', SESSIONS.who],
     isOperator(request) && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
     ['device', 'Device', 'iPhone'],
   ],
@@ -117,10 +119,9 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
     ['ID (sub)', undefined, ({ session }) => session.sub],
     ['Object ID', undefined, ({ session }) => session.user.oid],
   ],
-  none: 'No live session matches.',
+  none: SESSIONS.none,
   above: (request) => <NetworksHidden request={request} />,
-  heading: (_, shown, whole) =>
-    whole ? plural(shown.length, 'live session') : 'Live sessions, newest first',
+  heading: (_, shown, whole) => (whole ? plural(shown.length, 'live session') : SESSIONS.newest),
   read:
     async (request) =>
     ({ from, ...bounds }) =>

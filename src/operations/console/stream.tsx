@@ -7,6 +7,7 @@ import { Panel } from './layout.tsx'
 import { when } from '../times.ts'
 import { type ConsoleRequest, linkOf } from './request.ts'
 import { undelivered } from './webhooks.tsx'
+import { DISABLE, SET_BY, STREAM } from './texts/stream.tsx'
 
 /**
  * The Shared Signals stream of a client, on the client's page, with its deliveries. It changes
@@ -22,8 +23,8 @@ export async function streamPanel(
   const stream = await store.streamOfClient(clientId)
   if (stream === undefined)
     return client?.metadata.scopes.some((scope) => SSF_SCOPES.some((one) => one === scope)) ? (
-      <Panel title={TITLE}>
-        <p class="soft">The receiver may create a stream. It has not created one.</p>
+      <Panel title={STREAM.title}>
+        <p class="soft">{STREAM.none}</p>
       </Panel>
     ) : null
   const { id, status, statusBy, statusReason, eventsRequested, description } = stream
@@ -33,7 +34,7 @@ export async function streamPanel(
   ])
   const at = last?.settledAtMs
   return (
-    <Panel title={TITLE}>
+    <Panel title={STREAM.title}>
       <Facts
         items={[
           ['Stream', <code>{id}</code>],
@@ -43,38 +44,22 @@ export async function streamPanel(
           ['Reason', statusReason],
           ['Delivery', deliveryOf(stream)],
           ['Not delivered', undelivered(id, counts)],
-          ['Last delivered', at === undefined ? 'no event yet' : when(at, clock.nowMs())],
+          ['Last delivered', at === undefined ? STREAM.noEvent : when(at, clock.nowMs())],
           ['Events', eventsRequested.map((one) => <div class="small">{one}</div>)],
         ]}
       />
       <p>
-        <a href={linkOf('/ops/audit', { target: `stream ${id}` })}>
-          What was changed, in the audit log
-        </a>
+        <a href={linkOf('/ops/audit', { target: `stream ${id}` })}>{STREAM.audit}</a>
       </p>
-      <p class="soft small">
-        Disable or remove it with <code>cmb streams</code> or the admin API.
-      </p>
+      <p class="soft small">{DISABLE}</p>
     </Panel>
   )
 }
-const TITLE = 'Security events (Shared Signals)'
-
-const SET_BY: Record<SignalStream['statusBy'], string> = {
-  receiver: 'the receiver',
-  broker: 'the broker',
-  operator: 'an administrator',
-}
-
 /**
  * Returns in words how the stream delivers. It names only the endpoint's host, because the path may
  * be a secret of the receiver.
  */
 function deliveryOf({ method, endpointUrl, verifiedAt }: SignalStream): string {
-  if (method === 'poll' || endpointUrl === undefined) return 'polled by the receiver'
-  const waits =
-    verifiedAt === undefined
-      ? ', which has not accepted the verification event yet: other events wait'
-      : ''
-  return `pushed to ${new URL(endpointUrl).host}${waits}`
+  if (method === 'poll' || endpointUrl === undefined) return STREAM.polled
+  return STREAM.pushed(new URL(endpointUrl).host, verifiedAt !== undefined)
 }

@@ -1,7 +1,9 @@
 import type { Lock, Tenant } from '../../../db/types.ts'
-import { EVERYONE, lockWords } from './format.ts'
+import { lockWords } from './format.ts'
+import { EVERYONE } from './texts/acts.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
+import { howToNameOne, NO_TENANT } from './texts/tenants.tsx'
 
 /** The connected tenants. Administrators sign the users of one out, lock it and lift its lock. */
 
@@ -29,12 +31,7 @@ function Acts({ tenant: { tid, name = tid, lock } }: { tenant: Row }) {
 /** Says how to name a tenant that has no name. */
 const howToName = (_: ConsoleRequest, shown: readonly Row[]) => {
   const nameless = shown.find(({ name }) => name === undefined)
-  return nameless === undefined ? undefined : (
-    <>
-      To name a tenant: <code>cmb tenants change {nameless.tid} --name "Contoso"</code>, or its page
-      of the set-up.
-    </>
-  )
+  return nameless && howToNameOne(nameless.tid)
 }
 
 export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
@@ -67,7 +64,7 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
     timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
     isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />, false],
   ],
-  none: 'No tenant is connected yet.',
+  none: NO_TENANT,
   async all({ deps: { store } }) {
     const [tenants, locks] = await Promise.all([
       store.listTenants(),

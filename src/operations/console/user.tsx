@@ -7,7 +7,6 @@ import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
 import {
   calledBy,
-  END_SESSION,
   everywhere,
   isReason,
   lockWords,
@@ -16,6 +15,7 @@ import {
   onlyAt,
   whoIs,
 } from './format.ts'
+import { END_SESSION } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
@@ -39,6 +39,7 @@ import {
   pageLink,
   sessionLink,
 } from './request.ts'
+import { USER } from './texts/user.ts'
 
 /**
  * The page of one user: identity, locks, live sessions and security history. Revoking and locking
@@ -57,12 +58,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now, viewer } = request
   const { actor } = viewer.caller
   const user = await userIn(deps, actor, c.req.param('sub') ?? '')
-  if (user === undefined)
-    return nothingHere(
-      request,
-      'The broker knows no user of that ID here. Search for a name in the box above.',
-      '',
-    )
+  if (user === undefined) return nothingHere(request, USER.unknown, '')
   const { sub, tid, oid } = user
   const sid = asked(request, 'session')
   const [live, locks, looked, history] = await Promise.all([
@@ -92,7 +88,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
       <NetworksHidden request={request} />
       <Live id="sessions">{await sessionsPanel(request, live)}</Live>
       {locks.length === 0 ? null : (
-        <Panel title="Locks">{await lockList(request, 'Locks of this user', locks)}</Panel>
+        <Panel title="Locks">{await lockList(request, USER.locks, locks)}</Panel>
       )}
       <Panel title="Security history">{history}</Panel>
     </>,
@@ -137,9 +133,9 @@ const Who = ({
           Lock {calledBy(user)}
         </LinkButton>
       ) : null}
-      <a href={pageLink(request, '/revocations', { user: user.sub })}>Revocations of this user</a>
+      <a href={pageLink(request, '/revocations', { user: user.sub })}>{USER.revocations}</a>
       {isOperator(request) ? (
-        <a href={linkOf('/ops/audit', { target: user.sub })}>This user in the audit log</a>
+        <a href={linkOf('/ops/audit', { target: user.sub })}>{USER.audit}</a>
       ) : null}
     </div>
   </Panel>
@@ -150,7 +146,7 @@ async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Prom
   if (open === undefined) return null
   const mayLift = isAdministrator(request) && (await mayRead(request, open))
   return (
-    <Notice kind="warn" title="This user is locked.">
+    <Notice kind="warn" title={USER.locked}>
       <p>{await lockWords(request, open)}</p>
       {mayLift ? (
         <a href={pageLink(request, '/locks/lift', { id: open.id })}>Lift the lock</a>
@@ -217,13 +213,13 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
         ['Session', ({ session }) => <code>{session.sid}</code>],
       ],
       entries: live,
-      none: 'This user is not signed in. Ended sessions are in the history below.',
+      none: USER.notSignedIn,
     })}
   </Panel>
 )
 
 const happened = ({ kind, clientId }: SecurityEvent): string =>
-  kind === 'ended' && clientId !== undefined ? 'Signed out of one instance' : EVENT[kind]
+  kind === 'ended' && clientId !== undefined ? USER.outOfOne : EVENT[kind]
 const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
 
 /**
@@ -265,7 +261,7 @@ async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
       ],
     ],
     entries: shown,
-    none: 'The broker has no entry about this user.',
+    none: USER.noHistory,
     pages: { place, next, list: 'history_' },
   })
 }

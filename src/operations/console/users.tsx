@@ -3,7 +3,8 @@ import { tenantName } from '../acts/names.ts'
 import { firstUsers } from '../acts/revocations.ts'
 import { LinkButton } from '../../pages/components.tsx'
 import { Panel } from './layout.tsx'
-import { EVERYONE, whoIs } from './format.ts'
+import { whoIs } from './format.ts'
+import { EVERYONE } from './texts/acts.ts'
 import { type Columns, FILTER, listRoutes, ms, timeColumn } from './list.tsx'
 import {
   asked,

@@ -1,7 +1,8 @@
 import type { Child } from 'hono/jsx'
 import type { WebhookEndpoint } from '../../../db/types.ts'
 import { unsettled } from '../acts/instances.ts'
-import { count, STATE } from './format.ts'
+import { count } from './format.ts'
+import { STATE } from './texts/acts.ts'
 import { type Columns, ms, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 

@@ -6,6 +6,7 @@ import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { allSeen } from './seen.ts'
 import { Links } from './steps.tsx'
 import type { StepResult } from './texts/results.ts'
+import { CHECKS } from './texts/checks.ts'
 
 /**
  * The page that runs the checks of the connection to Microsoft and says how to fix problems. It
@@ -21,7 +22,7 @@ export async function checksPage(request: SetupRequest): Promise<Response> {
   ])
   return setupPage(
     request,
-    { title: 'Does everything work?', result: headline(findings) },
+    { title: CHECKS.title, result: headline(findings) },
     <>
       <Findings findings={findings.filter((one) => one.tid === undefined)} />
       {tenants.map(({ row }) => (
@@ -31,17 +32,17 @@ export async function checksPage(request: SetupRequest): Promise<Response> {
           <Links links={[[`Open ${nameOf(row)}`, `/setup/tenants/${row.tid}`]]} />
         </section>
       ))}
-      <Links links={[['Check again', '/setup/checks']]} />
+      <Links links={[[CHECKS.again, '/setup/checks']]} />
     </>,
   )
 }
 
 function headline(findings: readonly Finding[]): StepResult {
   const wrong = findings.filter(({ state }) => state === 'failed' || state === 'warning')
-  if (wrong.length === 0) return { kind: 'good', title: 'All good.' }
+  if (wrong.length === 0) return { kind: 'good', title: CHECKS.good }
   return {
     kind: wrong.some(({ state }) => state === 'failed') ? 'bad' : 'warn',
-    title: wrong.length === 1 ? 'One thing needs you.' : `${wrong.length} things need you.`,
+    title: CHECKS.wrong(wrong.length),
   }
 }
 

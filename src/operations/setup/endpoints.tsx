@@ -31,6 +31,7 @@ import { type Seen, seenOf } from './seen.ts'
 import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
 import { saveSettings } from './tenant-settings.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
+import { NOT_WRITTEN } from './texts/frame.ts'
 
 type Answering = Response | Promise<Response>
 
@@ -96,9 +97,7 @@ export function setupEndpoints(
       return request.visitor.fresh ? saveBrand(request, form) : freshFirst(request)
     }),
   )
-  endpoints.onError(
-    pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }),
-  )
+  endpoints.onError(pageErrors(deps, NOT_WRITTEN.form))
   return endpoints
 }
 

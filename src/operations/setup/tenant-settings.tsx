@@ -6,6 +6,7 @@ import { Form, recording, redirectTo, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 import { FIELDS } from './texts/fields.ts'
 import { nameIn } from './typed-connection.ts'
+import { SETTINGS } from './texts/tenant.ts'
 
 /**
  * The name of a tenant, and the users of a customer's tenant who administer its users in the console
@@ -17,15 +18,15 @@ export function Settings({ request, seen: { row } }: { request: SetupRequest; se
   const role = administratorRole(row.administrators)
   return (
     <details>
-      <summary>Change its name, or who administers its users</summary>
+      <summary>{SETTINGS.title}</summary>
       <Form request={request} action={`/setup/tenants/${row.tid}/settings`} button="Save">
         <TextField {...FIELDS.name} name="name" value={row.name} maxlength={100} required />
         {isAnothers(connection.current(), row) ? (
           <>
             <p class="soft">
               {role === undefined
-                ? 'Only operators see and sign out the users of this tenant.'
-                : `Users with the ${role.includes(':') ? 'directory' : 'app'} role ${role.split(':').at(-1)} administer it, at ${config.issuer}/tenant.`}
+                ? SETTINGS.operatorsOnly
+                : SETTINGS.administeredBy(role, config.issuer)}
             </p>
             <TextField
               {...FIELDS.administrators}

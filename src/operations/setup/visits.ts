@@ -24,6 +24,7 @@ import {
   type Visit,
   type Visiting,
 } from './visit.ts'
+import { NOT_WRITTEN } from './texts/frame.ts'
 
 /**
  * Owns the tenant's page and its visits to Microsoft. They are on the public listener, whose
@@ -48,12 +49,7 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   })
   // A callback whose visit did not begin at the tenant's page belongs to an ordinary sign-in.
   endpoints.get('/signin/callback', async (c, next) => (await returned(visiting(c))) ?? next())
-  endpoints.onError(
-    pageErrors(deps, {
-      title: 'Nothing was changed',
-      what: 'The answer of Microsoft could not be written down.',
-    }),
-  )
+  endpoints.onError(pageErrors(deps, NOT_WRITTEN.answer))
   return endpoints
 }
 

@@ -37,3 +37,26 @@ export const NOTES = {
     </>
   ),
 }
+
+/** The words of the page of one instance. */
+export const INSTANCE = {
+  unknown: 'No instance of that ID is registered.',
+  lock: 'Lock this instance',
+  deliveries: 'Deliveries to this instance',
+  revocations: 'Revocations of this instance',
+  sessions: 'Live sessions in which it takes part',
+  audit: 'What was changed, in the audit log',
+} as const
+
+export const NO_INSTANCE = 'No instance is registered yet: cmb clients add registers one.'
+
+/** The states of a logout address, with the class of their tag. */
+export const BREAKER = {
+  closed: { words: 'answers', tag: 'tag' },
+  failing: { words: 'failing', tag: 'tag wait' },
+  open: { words: 'does not answer', tag: 'tag bad' },
+  unknown: { words: 'not called yet', tag: 'tag calm' },
+} as const
+
+/** The address answers but rejects its deliveries, which the broker therefore does not retry. */
+export const REJECTS = { words: 'rejects', tag: 'tag bad' } as const

@@ -26,3 +26,17 @@ export const REVOKE = {
   done: 'This was revoked',
   nothingMore: 'You have revoked this. Nothing more is sent from here.',
 }
+
+/** Says how much a revocation or a lock ends. */
+export const howMany = (end: {
+  sessions: number
+  subjects: number
+  clients: number
+  deliveries: number
+  otherSubjects: string[]
+}): string =>
+  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
+const othersWords = ({ length }: string[]): string =>
+  length === 0
+    ? ''
+    : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`

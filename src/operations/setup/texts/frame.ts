@@ -14,3 +14,12 @@ export const NOT_OUR_FORM = {
   what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
   links: [{ href: '/setup', label: 'All steps' }],
 }
+
+/** Says that nothing was done, because the audit log or the store failed. */
+export const NOT_WRITTEN = {
+  form: { title: 'Nothing was changed', what: 'It could not be written down.' },
+  answer: {
+    title: 'Nothing was changed',
+    what: 'The answer of Microsoft could not be written down.',
+  },
+} as const

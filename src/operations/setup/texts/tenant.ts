@@ -24,3 +24,10 @@ export const ITS_PAGE = {
   link: 'A link for its administrator',
   valid: 'They open it in their own browser. It is valid for a week.',
 } as const
+
+export const SETTINGS = {
+  title: 'Change its name, or who administers its users',
+  operatorsOnly: 'Only operators see and sign out the users of this tenant.',
+  administeredBy: (role: string, issuer: string): string =>
+    `Users with the ${role.includes(':') ? 'directory' : 'app'} role ${role.split(':').at(-1)} administer it, at ${issuer}/tenant.`,
+}

@@ -1,0 +1,25 @@
+/** The words of the log of revocations, and of the page of one. */
+
+/** The results of a revocation, by the name in the address. */
+export const DONE: Readonly<Record<string, string>> = {
+  yes: 'Revoked. The broker now rejects what it covers, and is delivering the logout tokens.',
+  before:
+    'You revoked this already. This page shows what was done. Nothing was sent a second time.',
+}
+
+export const RECEIPT = ['Instance', 'State', 'Accepts nothing after', 'Guards confirmed'] as const
+
+export const LOG = {
+  none: 'No revocation matches.',
+  unknown: 'The log has no revocation of that number.',
+  signedOutThere: 'Sessions signed out there',
+  ended: 'Sessions ended',
+  notCounted: 'not counted yet',
+  soFar: (sessions: string): string => `${sessions} so far`,
+  evidence: 'Download signed evidence',
+  receipt: 'Receipt: which instances have stopped',
+  noReceipt: 'The sessions of this revocation are no longer kept.',
+  noInstance: 'No instance took part.',
+  deliveries: 'Deliveries of logout tokens',
+  noDelivery: 'No deliveries: no instance with a logout address took part.',
+}
