@@ -57,13 +57,21 @@ export async function startIssuer(count: number): Promise<Issuer> {
   return { url, tokens, close }
 }
 
+const CLOCK = 'clock-of-the-bench'
+const SECONDS = 30
+
 function follow(response: ServerResponse): void {
   const at = { epoch: 'e', seq: 1 }
+  const send = (event: string, data: object): void =>
+    void response.write(`event: ${event}\nid: e.1\ndata: ${JSON.stringify(data)}\n\n`)
+  const clock = (): number => Math.floor(performance.now())
+  const grant = (): void =>
+    send('lease', { clock: CLOCK, known_ms: clock(), seconds: SECONDS, seq: 1 })
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  response.write(
-    `event: snapshot\nid: e.1\ndata: ${JSON.stringify({ ...at, entries: [], retired_kids: [] })}\n\n`,
-  )
-  response.write(`event: live\nid: e.1\ndata: ${JSON.stringify(at)}\n\n`)
-  const beat = setInterval(() => response.write(': heartbeat\n\n'), 10_000)
+  send('anchor', { clock: CLOCK, at_ms: clock(), stream: 'stream-of-bench' })
+  send('snapshot', { ...at, entries: [], retired_kids: [] })
+  send('live', at)
+  grant()
+  const beat = setInterval(grant, 2_000)
   response.once('close', () => clearInterval(beat))
 }
