@@ -12,7 +12,11 @@ beforeEach(async () => {
   rig = await createRig()
 })
 
-const overview = async () => (await atConsole(rig, 'operator')).get('/ops')
+const overview = async (meanwhile?: () => void) => {
+  const olga = await atConsole(rig, 'operator')
+  meanwhile?.()
+  return olga.get('/ops')
+}
 
 describe('a device that its user reports', () => {
   /** Reports, on the page of a new session, the session on a new device. */
@@ -45,6 +49,19 @@ describe('a device that its user reports', () => {
     expect(await (await rig.opsApp.request('/readyz')).text()).not.toMatch(/user-reports|alice/i)
     rig.clock.advance(7 * 86_400)
     expect((await overview()).text).not.toContain('A user reported')
+  })
+
+  test('is counted and announced beside what needs the operator now', async () => {
+    await report('Safari on iPad')
+    const page = await overview(() => {
+      rig.microsoft.connected = false
+    })
+    expect(page.html).toMatch(
+      /id="news"[^>]*>1 thing needs you now, 1 more today\. Not connected.* A user reported as lost/s,
+    )
+    expect((await (await startCmb(rig)).type(['status'])).out).toMatch(
+      /^1 thing needs you now, 1 more today\.\nAct now /,
+    )
   })
 })
 

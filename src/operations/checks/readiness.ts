@@ -8,6 +8,7 @@ import type { Checks } from './checks.ts'
 import { causeOf, type Finding } from './finding.ts'
 import { day } from '../times.ts'
 import { CHECKS } from './list.ts'
+import { FOUND } from './texts/found.ts'
 import { RUNBOOK } from './texts/runbook.ts'
 
 /**
@@ -93,16 +94,18 @@ export async function readinessOf(
 }
 
 /**
- * Says in words how many problems need an operator, by the most urgent of them, and what is hidden.
+ * Says in words how many problems need an operator now and today, and what is hidden.
  * @param names false where no user may be named, because the reader is not authenticated
  */
 export function verdictOf(all: readonly Problem[], { names } = { names: true }): string {
   const [shown, hidden] = [all.filter((one) => !isHidden(one)), all.filter(isHidden)]
-  const urgency = shown[0]?.urgency ?? 'note'
-  const count = shown.filter((one) => one.urgency === urgency).length
+  const counts = Map.groupBy(
+    shown.filter((one) => one.urgency !== 'note'),
+    ({ urgency }) => urgency,
+  )
   const verdict =
-    urgency !== 'note'
-      ? `${count} ${count === 1 ? 'thing needs' : 'things need'} you ${urgency}`
+    counts.size > 0
+      ? [...counts].map(FOUND.need).join(', ')
       : hidden.some((one) => one.urgency !== 'note')
         ? 'Nothing needs you now'
         : 'All good'

@@ -41,7 +41,7 @@ export function Problems({
   return (
     <>
       <Live id="news" announced>
-        {verdict}. {urgent[0]?.found}
+        {verdict}. {urgent.map(({ found }) => causeOf(found)[0]).join(' ')}
       </Live>
       <Live id="problems">
         <Panel title={verdict}>

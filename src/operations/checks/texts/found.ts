@@ -27,6 +27,8 @@ export const FOUND = {
   reached: 'The metadata, the sign-in page and the token endpoint answered just now.',
   not_reached: (problems: string): string =>
     `${problems} Users of this tenant cannot sign in; sessions go on.`,
+  need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
+    `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
   clock_set: (seconds: number, side: string): string =>
     `The clock was set while the broker ran: it is ${seconds} s ${side} the right time. ${STOPPED}`,
   clocks_stopped: STOPPED,
