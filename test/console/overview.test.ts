@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { atConsole, attempted, sessionsAt } from './console.ts'
 
@@ -63,6 +63,26 @@ describe('a device that its user reports', () => {
       /^1 thing needs you now, 1 more today\.\nAct now /,
     )
   })
+})
+
+test('while Microsoft is down, the problem names it, every tenant and what operators can do', async () => {
+  await rig.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'amr', connectedAt: 1 })
+  await rig.store.putTenant({
+    tid: OTHER_TENANT,
+    name: 'Fabrikam',
+    mfaProof: 'amr',
+    connectedAt: 1,
+  })
+  const page = await overview(() => {
+    rig.microsoft.examined = {
+      ...rig.microsoft.examined,
+      metadata: { ok: false, problem: 'https://login.example answered 503.' },
+    }
+    rig.clock.advance(21)
+  })
+  expect(page.text).toMatch(
+    /act now Microsoft does not answer sign-ins: https:\/\/login\.example answered 503\. .*Users of Contoso and Fabrikam cannot sign in; sessions go on\. Operators whose sign-in is older than 5 minutes cannot act in the console: use cmb .*cmb revoke --user NAME --case CASE\./,
+  )
 })
 
 describe('a problem that an operator hides', () => {

@@ -39,7 +39,7 @@ export const microsoftChecks: readonly Check[] = [
     cost: ASKED,
     severity: 'page',
     part: 'microsoft',
-    ofTenant: reached,
+    look: allReached,
   },
   {
     id: 'clock',
@@ -133,6 +133,17 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
   return days < EARLY_DAYS ? warning(found, REMEDY.credential_expiry) : ok(found)
 }
 
+async function allReached(looking: Looking): Promise<Found[]> {
+  const { operatorTenant } = looking.deps.connection.current()
+  const all = await eachTenant(looking, reached)
+  const down = all.filter(({ state }) => state === 'failed')
+  const names = down.map(({ about = '' }) => about.replace('tenant ', ''))
+  const areOperators = down.some(({ tid }) => tid === operatorTenant)
+  return all.map((one) =>
+    down.includes(one) ? { ...one, found: FOUND.not_reached(one.found, names, areOperators) } : one,
+  )
+}
+
 async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
   const { metadata, authorize, credential: tried } = await examine(tid)
   const problems = [
@@ -142,9 +153,7 @@ async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
       ? []
       : [`The token endpoint: ${tried.problem}`]),
   ]
-  return problems.length === 0
-    ? ok(FOUND.reached)
-    : failed(FOUND.not_reached(problems.join(' ')), REMEDY.microsoft)
+  return problems.length === 0 ? ok(FOUND.reached) : failed(problems.join(' '), REMEDY.microsoft)
 }
 
 async function clocks(looking: Looking): Promise<Found[]> {

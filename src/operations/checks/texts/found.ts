@@ -1,5 +1,7 @@
 const STOPPED = 'No session expires, and no token is issued or checked (503).'
 
+const listed = (names: readonly string[]): string => new Intl.ListFormat('en-GB').format(names)
+
 /** The findings of the checks, by what is wrong or well. */
 export const FOUND = {
   simulated: 'Microsoft is simulated: a sign-in proves nothing.',
@@ -25,8 +27,8 @@ export const FOUND = {
   federated: 'A workload identity is renewed by its platform.',
   no_expiry: 'The credential does not say when it expires.',
   reached: 'The metadata, the sign-in page and the token endpoint answered just now.',
-  not_reached: (problems: string): string =>
-    `${problems} Users of this tenant cannot sign in; sessions go on.`,
+  not_reached: (problems: string, tenants: readonly string[], areOperators: boolean): string =>
+    `Microsoft does not answer sign-ins: ${problems} Users of ${listed(tenants)} cannot sign in; sessions go on.${areOperators ? ' Operators whose sign-in is older than 5 minutes cannot act in the console: use cmb on the broker’s machine, for example cmb revoke --user NAME --case CASE.' : ''}`,
   need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
   clock_set: (seconds: number, side: string): string =>
