@@ -298,7 +298,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
         `INSERT INTO broker.processes (id, kind, host, version, work, started_at_ms, seen_at_ms)
           VALUES ('${id}', 'broker', 'b.example:7400', '1', 'all', ${startedAtMs}, ${seenAtMs})`,
       )
-    const found = `The broker on b.example:7400 has sent no heartbeat since ${moment(nowMs - 60_000)}.`
+    const found = `The broker on b.example:7400 has sent no heartbeat since ${moment(nowMs - 60_000)}. 2 of 3 brokers are left and serve everyone; if they fail too, nobody can sign in or out.`
     await heard('killed', nowMs - 90_000, nowMs - 60_000)
     const status = (await type(['status'])).out
     expect(status).toMatch(/^Act today .*b\.example/m)

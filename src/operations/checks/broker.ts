@@ -90,10 +90,12 @@ function clientAddresses({ deps: { addressWatch } }: Looking): Found {
 
 async function brokers({ deps }: Looking): Promise<Found[]> {
   const all = await brokersNow(deps)
+  const brokers = all.filter(({ kind }) => kind === 'broker')
+  const { length: left } = brokers.filter(({ missing }) => !missing)
   return all.map(({ kind, host, missing, seenAtMs }) =>
     missing
       ? warning(
-          `The ${kind} on ${host} has sent no heartbeat since ${at(seenAtMs / 1000)}.`,
+          FOUND.broker_missing(kind, host, at(seenAtMs / 1000), left, brokers.length),
           REMEDY.broker_missing,
           { since_ms: seenAtMs },
         )

@@ -1,5 +1,10 @@
 const STOPPED = 'No session expires, and no token is issued or checked (503).'
 
+const brokersLeft = (left: number, all: number): string =>
+  left === 1
+    ? `1 of ${all} brokers is left and serves everyone; if it fails too, nobody can sign in or out.`
+    : `${left} of ${all} brokers are left and serve everyone; if they fail too, nobody can sign in or out.`
+
 const listed = (names: readonly string[]): string => new Intl.ListFormat('en-GB').format(names)
 
 /** The findings of the checks, by what is wrong or well. */
@@ -29,6 +34,8 @@ export const FOUND = {
   reached: 'The metadata, the sign-in page and the token endpoint answered just now.',
   not_reached: (problems: string, tenants: readonly string[], areOperators: boolean): string =>
     `Microsoft does not answer sign-ins: ${problems} Users of ${listed(tenants)} cannot sign in; sessions go on.${areOperators ? ' Operators whose sign-in is older than 5 minutes cannot act in the console: use cmb on the broker’s machine, for example cmb revoke --user NAME --case CASE.' : ''}`,
+  broker_missing: (kind: string, host: string, since: string, left: number, all: number): string =>
+    `The ${kind} on ${host} has sent no heartbeat since ${since}.${kind === 'broker' ? ` ${brokersLeft(left, all)}` : ''}`,
   need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
   clock_set: (seconds: number, side: string): string =>
