@@ -35,12 +35,17 @@ describe('a device that its user reports', () => {
     await report('Chrome on Android', { everywhere: 'yes' })
     const page = await overview()
     expect(page.text).toMatch(
-      /2 things need you today .*A user reported as lost, stolen or not theirs: Safari on iPad\. User: Alice.* At once the broker ended that session \(revocation 1\)\. What to do: Call the user\. cmb sessions list --subject u_/,
+      /2 things need you today .*A user reported as lost, stolen or not theirs: Safari on iPad\. User: Alice.* At once the broker ended that session \(revocation 1\)\. The user was told that Outlook and Teams may still be open on the device\. What to do: Call the user\. If an attacker .* in Entra too/,
     )
+    expect(page.text).toMatch(/See the user’s sessions Lock Alice.* Mark as done/)
+    expect(page.html).toContain(`href="/ops/lock?user=${sub}"`)
+    expect(page.text).not.toMatch(/cmb (sessions|lock)/)
     expect(page.text).toContain('the broker ended all sessions of the user (revocation 2)')
     expect(page.html).toContain(`href="/ops/users/${sub}"`)
     const { type } = await startCmb(rig)
-    expect((await type(['status'])).out).toMatch(
+    const { out } = await type(['status'])
+    expect(out).toContain(`cmb lock user --subject ${sub}`)
+    expect(out).toMatch(
       /^Act today \(p_[\w-]{8}\): A user reported .* \(user Alice.* \(u_\S+\)\)/im,
     )
     expect(await (await rig.opsApp.request('/metrics')).text()).toContain(
@@ -49,6 +54,19 @@ describe('a device that its user reports', () => {
     expect(await (await rig.opsApp.request('/readyz')).text()).not.toMatch(/user-reports|alice/i)
     rig.clock.advance(7 * 86_400)
     expect((await overview()).text).not.toContain('A user reported')
+  })
+
+  test('ends when an operator marks it as done: no words say that it is hidden or broken', async () => {
+    const { sub } = await report('Safari on iPad')
+    const olga = await atConsole(rig, 'operator')
+    const href =
+      (await olga.get('/ops')).links.find((one) => one.startsWith('/ops/problems/hide')) ?? ''
+    const check = await olga.get(href)
+    expect(check.title).toBe('Check before you mark this as done')
+    expect(check.text).not.toMatch(/30 days|repairs nothing|Until/)
+    const done = await olga.submitTo(check, '/ops/problems/hide')
+    expect(done.text).toMatch(/Marked as done\..* All good .*Marked as done by Olga Operator\./)
+    expect(done.links).toContain(`/ops/users/${sub}`)
   })
 
   test('is counted and announced beside what needs the operator now', async () => {

@@ -137,10 +137,8 @@ async function allReached(looking: Looking): Promise<Found[]> {
   const { operatorTenant } = looking.deps.connection.current()
   const all = await eachTenant(looking, reached)
   const down = all.filter(({ state }) => state === 'failed')
-  const names = down.map(({ about = '' }) => about.replace('tenant ', ''))
-  const areOperators = down.some(({ tid }) => tid === operatorTenant)
   return all.map((one) =>
-    down.includes(one) ? { ...one, found: FOUND.not_reached(one.found, names, areOperators) } : one,
+    down.includes(one) ? { ...one, found: FOUND.not_reached(one, down, operatorTenant) } : one,
   )
 }
 

@@ -98,7 +98,9 @@ export async function readinessOf(
  * @param names false where no user may be named, because the reader is not authenticated
  */
 export function verdictOf(all: readonly Problem[], { names } = { names: true }): string {
-  const [shown, hidden] = [all.filter((one) => !isHidden(one)), all.filter(isHidden)]
+  const shown = all.filter((one) => !isHidden(one))
+  // A report of a user is done once an operator says so: nothing stays broken.
+  const hidden = all.filter((one) => isHidden(one) && one.check !== 'user-reports')
   const counts = Map.groupBy(
     shown.filter((one) => one.urgency !== 'note'),
     ({ urgency }) => urgency,

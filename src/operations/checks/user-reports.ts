@@ -2,6 +2,7 @@ import type { LoggedRevocation, SecurityEvent } from '../../../db/types.ts'
 import type { Check, Looking } from './check.ts'
 import { type Found, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /** Checks whether a user has reported a device or a sign-in: "Lost, stolen or not me". */
 export const userReportChecks: readonly Check[] = [
@@ -53,5 +54,5 @@ function wordsOf(
         ? 'the session from which the user reported it; the reported one had ended before'
         : 'that session'
   const ended = seq === undefined ? '' : ` At once the broker ended ${done} (revocation ${seq}).`
-  return `A user reported as lost, stolen or not theirs: ${device ?? 'a sign-in'}.${ended}`
+  return `A user reported as lost, stolen or not theirs: ${device ?? 'a sign-in'}.${ended} ${FOUND.user_told}`
 }

@@ -15,7 +15,7 @@ import {
   type Mounted,
   userLink,
 } from './request.ts'
-import { HIDE, HIDING, PROBLEM } from './texts/hiding.ts'
+import { hidingWords, PROBLEM } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -75,7 +75,13 @@ const Folded = ({
     </details>
   )
 
-const Items = ({ request, problems }: { request: ConsoleRequest; problems: readonly Problem[] }) =>
+const Items = ({
+  request,
+  problems,
+}: {
+  request: ConsoleRequest
+  problems: readonly Problem[]
+}) =>
   problems.length === 0 ? null : (
     <ul class="alerts">
       {problems.map((problem) => (
@@ -99,14 +105,14 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
       {then === '' ? null : <p>{then}</p>}
       {fix === undefined ? null : (
         <p>
-          <strong>{PROBLEM.whatToDo}</strong> {fix}
+          <strong>{PROBLEM.whatToDo}</strong> {userIn(about) ? PROBLEM.reported : fix}
         </p>
       )}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
         {sinceMs === undefined ? null : `${since(sinceMs, nowMs)} `}
         {isHidden(problem)
-          ? PROBLEM.hiddenBy(problem.hidden_by, day((problem.hidden_until ?? 0) * 1000))
+          ? hidingWords(problem).by(problem.hidden_by, day((problem.hidden_until ?? 0) * 1000))
           : null}
         {runbook === undefined ? null : <Runbook request={request} heading={runbook} />}
       </p>
@@ -117,6 +123,8 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
 /** Leads to the page that hides a problem, or shows a hidden one again. */
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {
   const [cause] = causeOf(problem.found)
+  const { button } = hidingWords(problem)
+  const user = userIn(problem.about)
   return isHidden(problem) ? (
     <form method="post" action="/ops/problems/unhide">
       <Hidden request={request} fields={{ id: problem.id }} />
@@ -126,13 +134,19 @@ const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Proble
     </form>
   ) : (
     <div class="row">
+      {user && (
+        <>
+          <a href={userLink(request, user.sub)}>{PROBLEM.sessionsOf}</a>
+          <a href={linkOf('/ops/lock', { user: user.sub })}>{PROBLEM.lock(user.name)}</a>
+        </>
+      )}
       <LinkButton
         href={linkOf('/ops/problems/hide', { id: problem.id })}
         kind="quiet"
         small
-        label={`${HIDE}: ${cause}`}
+        label={`${button}: ${cause}`}
       >
-        {HIDE}
+        {button}
       </LinkButton>
     </div>
   )
@@ -145,25 +159,25 @@ async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
   const { deps, viewer, now } = request
   const id = asking.source.get('id') ?? ''
   const problems = await problemsNow(request)
-  const { found, about } = hideable(problems, id)
+  const problem = hideable(problems, id)
+  const { title, button, what, rows, result } = hidingWords(problem)
   return confirmed(request, asking, {
-    title: PROBLEM.check,
+    title,
     at: '',
     action: '/problems/hide',
     fields: { id },
-    button: HIDE,
+    button,
     back: { href: '/ops' },
     show: () => ({
       facts: [
-        ['Hidden', found],
-        ['About', about.length === 0 ? undefined : aboutWords(request, about)],
-        ['Until', moment((now + HIDDEN_SECONDS) * 1000)],
-        ...Object.entries(HIDING),
+        [what, problem.found],
+        ['About', problem.about.length === 0 ? undefined : aboutWords(request, problem.about)],
+        ...rows(moment((now + HIDDEN_SECONDS) * 1000)),
       ],
     }),
     async carryOut(said) {
       await hideAs(deps, viewer.caller, { id, now, problems, ...said }, true)
-      return linkOf('/ops', { done: 'hidden' })
+      return linkOf('/ops', { done: result })
     },
   })
 }
@@ -182,21 +196,26 @@ export const problemRoutes: readonly Mounted[] = [
   { path: '/problems/unhide', form: unhide },
 ]
 
+function userIn(about: readonly string[]): { name: string; sub: string } | undefined {
+  const [, name = '', sub] = /^user (.+) \((u_\S+)\)$/s.exec(about.join()) ?? []
+  return sub === undefined ? undefined : { name, sub }
+}
+
 /** Names the things that a problem concerns. A single instance or user is a link to its page. */
 function aboutWords(request: ConsoleRequest, about: readonly string[]): Child {
   const [only = ''] = about.length === 1 ? about : []
   const [, clientId] = /^client (\S+)$/.exec(only) ?? []
-  const [, name, sub] = /^user (.+) \((u_\S+)\)$/s.exec(only) ?? []
+  const user = userIn(about)
   if (clientId !== undefined)
     return (
       <>
         Instance: <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>
       </>
     )
-  if (sub === undefined) return about.join(', ')
+  if (user === undefined) return about.join(', ')
   return (
     <>
-      User: <a href={userLink(request, sub)}>{name}</a>
+      User: <a href={userLink(request, user.sub)}>{user.name}</a>
     </>
   )
 }

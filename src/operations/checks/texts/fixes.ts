@@ -149,7 +149,7 @@ export const REMEDY = {
   logout_address_fails: "Look at the instance's own log.",
   jwks: 'Without them it cannot authenticate (private_key_jwt). Correct its jwks_uri, or register its jwks by value.',
   user_report: (sub: string): string =>
-    `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Then hide this.`,
+    `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device. Then hide this: that marks it as done.`,
   user_reports: 'cmb audit --act user.report shows all of them.',
   silent_issuer:
     'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.',

@@ -1,3 +1,5 @@
+import type { Found } from '../finding.ts'
+
 const STOPPED = 'No session expires, and no token is issued or checked (503).'
 
 const brokersLeft = (left: number, all: number): string =>
@@ -5,7 +7,8 @@ const brokersLeft = (left: number, all: number): string =>
     ? `1 of ${all} brokers is left and serves everyone; if it fails too, nobody can sign in or out.`
     : `${left} of ${all} brokers are left and serve everyone; if they fail too, nobody can sign in or out.`
 
-const listed = (names: readonly string[]): string => new Intl.ListFormat('en-GB').format(names)
+const listed = (tenants: readonly Found[]): string =>
+  new Intl.ListFormat('en-GB').format(tenants.map(({ about = '' }) => about.replace('tenant ', '')))
 
 /** The findings of the checks, by what is wrong or well. */
 export const FOUND = {
@@ -32,12 +35,13 @@ export const FOUND = {
   federated: 'A workload identity is renewed by its platform.',
   no_expiry: 'The credential does not say when it expires.',
   reached: 'The metadata, the sign-in page and the token endpoint answered just now.',
-  not_reached: (problems: string, tenants: readonly string[], areOperators: boolean): string =>
-    `Microsoft does not answer sign-ins: ${problems} Users of ${listed(tenants)} cannot sign in; sessions go on.${areOperators ? ' Operators whose sign-in is older than 5 minutes cannot act in the console: use cmb on the broker’s machine, for example cmb revoke --user NAME --case CASE.' : ''}`,
+  not_reached: ({ found }: Found, down: readonly Found[], operatorTenant?: string): string =>
+    `Microsoft does not answer sign-ins: ${found} Users of ${listed(down)} cannot sign in; sessions go on.${down.some(({ tid }) => tid === operatorTenant) ? ' Operators whose sign-in is older than 5 minutes cannot act in the console: use cmb on the broker’s machine, for example cmb revoke --user NAME --case CASE.' : ''}`,
   broker_missing: (kind: string, host: string, since: string, left: number, all: number): string =>
     `The ${kind} on ${host} has sent no heartbeat since ${since}.${kind === 'broker' ? ` ${brokersLeft(left, all)}` : ''}`,
   need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
+  user_told: 'The user was told that Outlook and Teams may still be open on the device.',
   clock_set: (seconds: number, side: string): string =>
     `The clock was set while the broker ran: it is ${seconds} s ${side} the right time. ${STOPPED}`,
   clocks_stopped: STOPPED,
