@@ -183,6 +183,11 @@ describe('the overview', () => {
     expect(page.text).toMatch(
       /1 thing needs you now.*act now Case Manager Sydney does not answer: connection refused.*What to do:.*docs\/runbook\.md, “An instance is down”/,
     )
+    // The instance's own page begins with the same problem.
+    const own = await olga.get('/ops/clients/sydney')
+    expect(own.text).toMatch(
+      /act now Case Manager Sydney does not answer: connection refused.*What to do:.*Logout addresses/,
+    )
     // The instance with problems comes before the others.
     const table = page.text.slice(page.text.indexOf('Logout addresses'))
     expect(table.indexOf('Sydney')).toBeLessThan(table.indexOf('Adelaide'))

@@ -9,6 +9,8 @@ import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { instancesNow } from '../acts/instances.ts'
+import { isHidden } from '../checks/readiness.ts'
+import { Items, problemsNow } from './problems.tsx'
 import { INSTANCE, SOURCE } from './texts/registered.tsx'
 import { secretsPanel } from './secrets.tsx'
 import { streamPanel } from './stream.tsx'
@@ -27,12 +29,16 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
   if (client === undefined && now === undefined)
     return nothingHere(request, INSTANCE.unknown, '/clients')
   const lock = now?.lock
+  const own = (await problemsNow(request)).filter(
+    (one) => !isHidden(one) && one.about.includes(`client ${clientId}`),
+  )
   const nowMs = deps.clock.nowMs()
   return consolePage(
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/clients', live: true },
     <>
       <Live id="now">
+        <Items request={request} problems={own} />
         {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
         {isAdministrator(request) ? <Acts clientId={clientId} lock={lock} /> : null}
         <Panel title="Guards">{await guardList(request, now?.guards ?? [], clientId)}</Panel>

@@ -75,7 +75,7 @@ const Folded = ({
     </details>
   )
 
-const Items = ({
+export const Items = ({
   request,
   problems,
 }: {
@@ -97,7 +97,7 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
   const [cause, then] = causeOf(found)
   const { words, tag } = URGENCY[urgency]
   return (
-    <li class={urgency === 'now' ? 'alert bad' : 'alert'}>
+    <li class={`alert ${urgency}`}>
       <h3>
         <span class={tag}>{words}</span> {cause}
       </h3>
@@ -152,7 +152,7 @@ const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Proble
   )
 }
 
-const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<readonly Problem[]> =>
+export const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<readonly Problem[]> =>
   checks === undefined ? [] : (await readinessOf(deps, checks)).problems
 
 async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
