@@ -76,6 +76,15 @@ export interface Session {
 }
 
 /** An entry of a user's security history. */
+/** Why a sign-in was rejected after Microsoft had named its user. */
+export type RejectedFor =
+  | 'mfa_not_proved'
+  | 'freshness_not_proved'
+  | 'not_assigned_here'
+  | 'other_user'
+  | 'tenant_not_connected'
+  | `${LockKind}_locked`
+
 export interface SecurityEvent {
   id: string
   sub: string

@@ -14,7 +14,7 @@ import {
 } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
-import type { SecurityEvent, Session, SignInFrom, User } from '../types.ts'
+import type { RejectedFor, SecurityEvent, Session, SignInFrom, User } from '../types.ts'
 import { findSubjectByUser } from './user.ts'
 
 /**
@@ -167,7 +167,7 @@ export function* signInAddress({
 
 type Rejected = {
   user: Pick<User, 'tid' | 'oid'>
-  why: string
+  why: RejectedFor
   device: string
   from?: SignInFrom | undefined
   now: number
@@ -185,7 +185,7 @@ export function* recordRejectedSignIn({ user, why, device, from, now }: Rejected
 
 interface Rejection {
   sub: string
-  why: string
+  why: RejectedFor
   device: string
   from: SignInFrom | undefined
   now: number

@@ -254,7 +254,8 @@ describe('cmb revoke', () => {
 
 describe('cmb audit', () => {
   test('every act has an entry with its actor, interface and outcome; a rejected one too', async () => {
-    await type(['revoke', '--session', alice.session.sid, '--case', 'INC-1'])
+    const said = ['--case', 'INC-1', '--comment', 'the laptop was stolen']
+    await type(['revoke', '--session', alice.session.sid, ...said])
     await type(['revoke', '--session', 's_nobody', '--case', 'INC-2'])
     await type(['clients', 'rotate-secret', 'sydney'])
     await type(['keys', 'rotate', 'ES256'])
@@ -280,7 +281,10 @@ describe('cmb audit', () => {
     expect((await type(['audit', '--case', 'INC-2', '--json'])).json()).toMatchObject({
       entries: [{ act: 'revoke' }],
     })
-    expect((await type(['audit'])).out).toContain('cmb@olga')
+    const [head, ...lines] = (await type(['audit'])).out.split('\n')
+    expect(head).toMatch(/TARGET +ENDED +CASE REFERENCE +COMMENT$/)
+    expect(lines[3]).toMatch(/cmb@olga .*session s_nobody +rejected: \S.{1,60} INC-2 +-$/)
+    expect(lines[4]).toMatch(/Alice Adams .* done, revocation 1 +INC-1 +the laptop was stolen$/)
     expect(JSON.stringify(entries)).not.toContain('cms_')
   })
 })

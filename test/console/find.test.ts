@@ -106,6 +106,15 @@ describe('the page of a user', () => {
     expect((await adam.get(`/ops/users/${carol.sub}`)).text).toMatch(
       /This user is locked\..*Locks.*INC-7/,
     )
+    await rig.store.recordRejectedSignIn({
+      user: { tid: TENANT, oid },
+      why: 'user_locked',
+      device: 'Opera on Windows',
+      now: rig.clock.now(),
+    })
+    expect((await adam.get(`/ops/users/${carol.sub}`)).text).toMatch(
+      /Sign-in rejected Opera on Windows\s+The user is locked/,
+    )
     const seen = await (await atConsole(rig, 'auditor')).get(`/ops/users/${carol.sub}`)
     expect(seen.text).toContain('Security history')
     expect(seen.html).not.toMatch(/\/ops\/(?:revoke|lock)\?/)

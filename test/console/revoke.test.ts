@@ -41,6 +41,7 @@ describe('revoking', () => {
       },
     ])
     expect(rig.queue.added).toHaveLength(1)
+    expect((await adam.get('/ops/audit?act=revoke')).text).toMatch(/INC-7 done\s?, revocation 1/)
   })
 
   test('Back after revoking shows what was done and no form; the form sent a second time revokes nothing', async () => {

@@ -59,7 +59,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
       why: 'mfa_not_proved',
       device: 'Chrome on Linux',
       from: { address: '198.51.100.9' },
-    }
+    } as const
     await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
     b.now += 10
     await b.revoke({ kind: 'session', sid })
@@ -240,7 +240,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
       why: 'mfa_not_proved',
       device: 'Chrome',
       from: FROM,
-    }
+    } as const
     for (let i = 0; i < 600; i++) await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
     b.now += 10
     await b.store.eraseUser({ sub, actor: { kind: 'operator', id: 'olga' }, now: b.now })

@@ -1,5 +1,7 @@
 import { option, FILTER, fullPage, paged, period, verb } from './context.ts'
 import { readPast } from './moment.ts'
+import { inWords } from './show.ts'
+import { ended } from './texts/answers.ts'
 import { OPTION } from './texts/options.ts'
 
 const [since, until] = period((text) => readPast(text) * 1000)
@@ -18,7 +20,22 @@ export const auditCommand = verb({
     ...paged('100'),
   },
   ask: fullPage('entries'),
-  columns: {
-    entries: ['id', 'at_ms', 'actor', 'via', 'act', 'target', 'ended', 'case_reference'],
-  },
+  words: (answer) =>
+    inWords(
+      { ...answer, entries: answer.entries.map((one) => ({ ...one, ended: ended(one.ended) })) },
+      {
+        // The comment is last: it may be long, and each column is as wide as its longest cell.
+        entries: [
+          'id',
+          'at_ms',
+          'actor',
+          'via',
+          'act',
+          'target',
+          'ended',
+          'case_reference',
+          'comment',
+        ],
+      },
+    ),
 })

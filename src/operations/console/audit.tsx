@@ -10,7 +10,7 @@ import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
-import { EVIDENCE, howToVerify, OUTCOME, UNFINISHED } from './texts/audit.tsx'
+import { EVIDENCE, howToVerify, OUTCOME, revocation, UNFINISHED } from './texts/audit.tsx'
 
 /**
  * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
@@ -174,8 +174,10 @@ function Outcome({ request, entry }: { request: ConsoleRequest; entry: AuditEntr
   return (
     <>
       <span class={tag}>{words}</span>
+      {isOperator(request) && typeof seq === 'number' ? (
+        <>, {revocationLink(seq, revocation(seq))}</>
+      ) : null}
       {reason === undefined ? null : <div class="small">{reason}</div>}
-      {isOperator(request) && typeof seq === 'number' ? revocationLink(seq) : null}
     </>
   )
 }

@@ -361,7 +361,9 @@ export const Table = ({
   )
 
 /** Links to the page of a revocation, which only operators may open. */
-export const revocationLink = (seq: number): Child => <a href={`/ops/revocations/${seq}`}>{seq}</a>
+export const revocationLink = (seq: number, words: Child = seq): Child => (
+  <a href={`/ops/revocations/${seq}`}>{words}</a>
+)
 
 /**
  * Renders a page that says that something does not exist or was not done, with a link back.

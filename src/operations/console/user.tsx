@@ -5,22 +5,13 @@ import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
-import {
-  calledBy,
-  everywhere,
-  isReason,
-  lockWords,
-  mayRead,
-  nameOf,
-  onlyAt,
-  whoIs,
-} from './format.ts'
+import { calledBy, everywhere, lockWords, mayRead, nameOf, onlyAt, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
-import { EVENT, REASON } from './texts/reasons.ts'
+import { EVENT, REASON, REJECTED } from './texts/reasons.ts'
 import {
   type Found,
   NetworksHidden,
@@ -220,7 +211,8 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
 
 const happened = ({ kind, clientId }: SecurityEvent): string =>
   kind === 'ended' && clientId !== undefined ? USER.outOfOne : EVENT[kind]
-const whyOf = ({ why = '' }: SecurityEvent): string => (isReason(why) ? REASON[why] : why)
+const WHY: Readonly<Record<string, string>> = { ...REASON, ...REJECTED }
+const whyOf = ({ why = '' }: SecurityEvent): string => WHY[why] ?? why
 
 /**
  * Renders a page of the user's security history, without the network address that only the user

@@ -1,10 +1,9 @@
-import type { FreshDemand, Tenant } from '../../../db/types.ts'
+import type { FreshDemand, RejectedFor, Tenant } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
 import { lowest, maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
 import type { Deps } from '../deps.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
-import type { GuidanceKey } from '../../microsoft/guidance.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
@@ -15,7 +14,7 @@ import type { Demand, SignInPurpose, Visit } from './sealed.ts'
 
 export type Judgement =
   | { admitted: true; acr: string | undefined; amr: string[] | undefined }
-  | { admitted: false; guidance: GuidanceKey }
+  | { admitted: false; guidance: RejectedFor }
   /** Another visit to Microsoft may bring the missing proof. */
   | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
   | { admitted: false; error: OAuthError }
@@ -73,7 +72,7 @@ async function judgeRequest(
   deps: Deps,
   request: SignInRequest,
   identity: MicrosoftIdentity,
-): Promise<GuidanceKey | undefined> {
+): Promise<RejectedFor | undefined> {
   if (request.sub !== undefined) {
     const { tid, oid } = identity.user
     if ((await deps.store.findSubjectByUser(tid, oid))?.sub !== request.sub) return 'other_user'

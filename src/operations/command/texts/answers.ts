@@ -55,3 +55,11 @@ export const SAYS = {
   erased: (sub: string, seq: number): string =>
     `${sub} is signed out everywhere (number ${seq} in the log) and has no name here any more. Backups made before still have it.\n`,
 } as const
+
+/** Says how an act of the audit log ended: its outcome, the title of a rejection, its revocation. */
+export function ended(end: { outcome: string; result: Record<string, unknown> } | null): string {
+  if (end === null) return 'not finished'
+  const { title, seq } = end.result
+  const more = typeof title === 'string' ? `: ${title}` : ''
+  return `${end.outcome}${more}${typeof seq === 'number' ? `, revocation ${seq}` : ''}`
+}

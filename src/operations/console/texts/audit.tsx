@@ -5,6 +5,8 @@ import type { Config } from '../../../config/config.ts'
 
 export const UNFINISHED = 'not finished'
 
+export const revocation = (seq: number): string => `revocation ${seq}`
+
 /** The outcomes of an act, with the class of their tag. */
 export const OUTCOME = {
   done: { words: 'done', tag: 'tag' },

@@ -1,4 +1,4 @@
-import type { SecurityEvent } from '../../../../db/types.ts'
+import type { RejectedFor, SecurityEvent } from '../../../../db/types.ts'
 import type { Reason } from '../../../protocol/revocation.ts'
 
 /** Why a session ended, as the console says it. */
@@ -30,6 +30,18 @@ export const REASON: Record<Reason, string> = {
   replaced: 'Another user signed in there',
   session_limit: 'The user reached their limit of sessions',
   locked: 'Locked',
+}
+
+/** Why a sign-in was rejected. */
+export const REJECTED: Record<RejectedFor, string> = {
+  mfa_not_proved: 'MFA was not proved',
+  freshness_not_proved: 'A fresh sign-in was not proved',
+  not_assigned_here: 'The user is not assigned to the instance',
+  other_user: 'The instance expected another user',
+  tenant_not_connected: 'The tenant is not connected',
+  user_locked: 'The user is locked',
+  tenant_locked: 'The tenant is locked',
+  client_locked: 'The instance is locked',
 }
 
 /** The names of the events in a user’s security history. */
