@@ -1,6 +1,6 @@
 import type { Act, Engine } from './engine/act.ts'
 import { liftDueLocks, liftLock } from './locks/lift.ts'
-import { lock } from './locks/lock-account.ts'
+import { lock, lockProtection } from './locks/lock-account.ts'
 import { recordOperator } from './locks/protected.ts'
 import { findLock, listLocks, lockCounts } from './locks/row.ts'
 import { appendAudit, concludeAudit, listAudit, pageOfAudit } from './log/audit.ts'
@@ -156,6 +156,7 @@ const READS = {
   findLock,
   listLocks,
   lockCounts,
+  lockProtection,
   listUsers,
   findProbe,
   hasPendingMicrosoftWork,

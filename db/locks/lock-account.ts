@@ -78,6 +78,14 @@ function within(
     : undefined
 }
 
+/** Returns why this actor must not lock a user; undefined where they may. */
+export function* lockProtection(
+  input: LockInput & { target: { kind: 'user' } },
+): Act<LockProtection | undefined> {
+  const known = within(input, yield* knownTarget(input.target))
+  return known && (yield* protection(input, known))
+}
+
 /**
  * Revokes (`locked`) what the target has, and rejects every new sign-in, code and token of it until
  * the lock is lifted. A user whose home account is known is locked in every tenant.

@@ -75,6 +75,13 @@ describe('/ops/locks', () => {
     expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain(
       'You cannot lock your own account.',
     )
+    const page = async (who: typeof adam, sub: string) => (await who.get(`/ops/users/${sub}`)).text
+    expect(await page(adam, adam.sub)).toMatch(/^(?!.*Lock Adam).*You cannot lock your own account/)
+    const olga = await atConsole(rig, 'operator')
+    expect(await page(olga, adam.sub)).toMatch(
+      /^(?!.*Lock Adam).*This user has a role of the broker\. Ask an administrator to lock them\./,
+    )
+    expect(await page(adam, olga.sub)).toContain('Lock Olga Operator')
     rig.clock.advance(600)
     const late = await adam.get(
       `/ops/lock?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`,
@@ -145,6 +152,8 @@ describe('/ops/locks', () => {
     const adam = await atConsole(rig, 'administrator')
     const tenants = await adam.get('/ops/tenants')
     expect(tenants.text).toContain(`Fabrikam ${OTHER_TENANT} open`)
+    expect(tenants.text).toContain(`${TENANT} operators’ tenant open`)
+    expect(tenants.html).not.toContain(`/ops/lock?tenant=${TENANT}`)
     const check = await adam.get(`/ops/lock?tenant=${OTHER_TENANT}`)
     expect(tenants.links).toContain(check.path)
     expect(check.text).toMatch(

@@ -91,6 +91,25 @@ function mustNotBeProtected(
 const protectedBy = (why: LockProtection): Problem =>
   new Problem(why === 'has_role' ? 403 : 409, 'This cannot be locked', PROTECTED[why])
 
+/** Returns why the caller must not lock a user, in words; undefined where they may. */
+export async function whyNotLocked(
+  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  caller: Caller,
+  target: LockTarget & { kind: 'user' },
+  now: number,
+): Promise<string | undefined> {
+  const { operatorTenant } = connection.current()
+  const may = acting(caller)
+  const why = await store.lockProtection({
+    target,
+    actor: caller.actor,
+    may,
+    operatorTenant,
+    now,
+  })
+  return why && PROTECTED[why]
+}
+
 type Locked = { outcome: 'locked' | 'already'; lock: Lock }
 
 /**

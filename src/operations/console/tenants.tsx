@@ -3,29 +3,33 @@ import { lockWords } from './format.ts'
 import { EVERYONE } from './texts/acts.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
-import { howToNameOne, NO_TENANT } from './texts/tenants.tsx'
+import { howToNameOne, NO_TENANT, OPERATORS } from './texts/tenants.tsx'
 
 /** The connected tenants. Administrators sign the users of one out, lock it and lift its lock. */
 
 const MOST_LOCKS = 1000
 
-type Row = Tenant & { lock: Lock | undefined }
+type Row = Tenant & { lock: Lock | undefined; isOperators: boolean }
 
-function Acts({ tenant: { tid, name = tid, lock } }: { tenant: Row }) {
+function Acts({ tenant: { tid, name = tid, lock, isOperators } }: { tenant: Row }) {
   const acts = [
     [EVERYONE, linkOf('/ops/revoke', { kind: 'tenant', value: tid })],
+    // The lock of the operators' tenant is always rejected.
     lock === undefined
-      ? ['Lock', linkOf('/ops/lock', { tenant: tid })]
+      ? !isOperators && ['Lock', linkOf('/ops/lock', { tenant: tid })]
       : ['Lift the lock', linkOf('/ops/locks/lift', { id: lock.id })],
     ['Set-up', `/setup/tenants/${tid}`],
   ] as const
-  return acts.map(([words, href]) => (
-    <div>
-      <a href={href} aria-label={`${words}: ${name}`}>
-        {words}
-      </a>
-    </div>
-  ))
+  return acts.map(
+    (one) =>
+      one && (
+        <div>
+          <a href={one[1]} aria-label={`${one[0]}: ${name}`}>
+            {one[0]}
+          </a>
+        </div>
+      ),
+  )
 }
 
 /** Says how to name a tenant that has no name. */
@@ -40,9 +44,10 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
   columns: (request) => [
     [
       'Tenant',
-      ({ tid, name }) => (
+      ({ tid, name, isOperators }) => (
         <>
           <strong>{name ?? tid}</strong>
+          {isOperators ? <div class="small">{OPERATORS}</div> : null}
           {name === undefined ? null : <div class="small">{tid}</div>}
         </>
       ),
@@ -65,13 +70,15 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
     isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />, false],
   ],
   none: NO_TENANT,
-  async all({ deps: { store } }) {
+  async all({ deps: { store, connection } }) {
+    const { operatorTenant } = connection.current()
     const [tenants, locks] = await Promise.all([
       store.listTenants(),
       store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS }),
     ])
     return tenants.map((one) => ({
       ...one,
+      isOperators: one.tid === operatorTenant,
       lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === one.tid),
     }))
   },

@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Lock, SecurityEvent, Session, SessionStatus, Subject } from '../../../db/types.ts'
+import { whyNotLocked } from '../acts/locks.ts'
 import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
@@ -52,7 +53,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
   if (user === undefined) return nothingHere(request, USER.unknown, '')
   const { sub, tid, oid } = user
   const sid = asked(request, 'session')
-  const [live, locks, looked, history] = await Promise.all([
+  const [live, locks, looked, history, whyNot] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({
       state: 'all',
@@ -61,6 +62,9 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
     }),
     sid === undefined ? undefined : sessionIn(deps, actor, sid, now),
     historyOf(request, sub),
+    mayAct(request)
+      ? whyNotLocked(deps, viewer.caller, { kind: 'user', tid, oid }, now)
+      : undefined,
   ])
   return consolePage(
     request,
@@ -74,6 +78,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
         request={request}
         user={user}
         tenant={await tenantName(deps, tid)}
+        whyNot={whyNot}
         isLocked={locks.some(({ lifted }) => lifted === undefined)}
       />
       <NetworksHidden request={request} />
@@ -91,11 +96,14 @@ const Who = ({
   user,
   tenant,
   isLocked,
+  whyNot,
 }: {
   request: ConsoleRequest
   user: Subject
   tenant: string
   isLocked: boolean
+  /** The reason why the reader must not lock the user. */
+  whyNot: string | undefined
 }) => (
   <Panel>
     <Facts
@@ -119,7 +127,7 @@ const Who = ({
           {everywhere(user)}
         </LinkButton>
       ) : null}
-      {mayAct(request) && !isLocked ? (
+      {mayAct(request) && !isLocked && whyNot === undefined ? (
         <LinkButton href={pageLink(request, '/lock', { user: user.sub })} kind="quiet">
           Lock {calledBy(user)}
         </LinkButton>
@@ -129,6 +137,7 @@ const Who = ({
         <a href={linkOf('/ops/audit', { target: user.sub })}>{USER.audit}</a>
       ) : null}
     </div>
+    {whyNot === undefined || isLocked ? null : <p class="soft">{whyNot}</p>}
   </Panel>
 )
 
