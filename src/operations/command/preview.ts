@@ -12,8 +12,12 @@ function previewWords(end: Preview): string {
   )
   const others = end.other_subjects
   return [
-    `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s)`,
-    `${end.deliveries} logout token(s) to deliver`,
+    ...(end.sessions + end.deliveries === 0
+      ? ['no session: nobody is signed in']
+      : [
+          `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s)`,
+          `${end.deliveries} logout token(s) to deliver`,
+        ]),
     ...(end.without_fresh_sign_in === 0
       ? []
       : [

@@ -35,7 +35,9 @@ export const howMany = (end: {
   deliveries: number
   otherSubjects: string[]
 }): string =>
-  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
+  end.sessions + end.deliveries === 0
+    ? `Nobody is signed in: nothing ends now${othersWords(end.otherSubjects)}.`
+    : `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
 const othersWords = ({ length }: string[]): string =>
   length === 0
     ? ''
