@@ -1,4 +1,6 @@
+import { newReference } from '../../src/pages/message.tsx'
 import { readFileSync } from 'node:fs'
+
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HELP } from '../../src/operations/checks/texts/fixes.ts'
 import { RUNBOOK } from '../../src/operations/checks/texts/runbook.ts'
@@ -58,6 +60,10 @@ describe('the search in the header', () => {
     expect(several.text).toMatch(/3 hits\. .*Users .*Caroline.* Instances .*Carolton/)
     expect(several.html).toContain('value="carol"')
     expect((await olga.get('/ops/search?q=%ED%A0%80')).status).toBe(200)
+    const reference = newReference(rig.deps.random)
+    expect((await olga.get(`/ops/search?q=${reference}`)).text).toContain(
+      'That is the reference of an error page.',
+    )
     const none = await olga.get('/ops/search?q=zzz')
     expect([none.status, none.text]).toEqual([
       200,

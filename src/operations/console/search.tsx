@@ -31,7 +31,9 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>
-      <p role="status">{text === '' ? SEARCH.enter : foundWords(hitCount(hits), hits.moreUsers)}</p>
+      <p role="status">
+        {text === '' ? SEARCH.enter : foundWords(text, hitCount(hits), hits.moreUsers)}
+      </p>
       {text === '' || hitCount(hits) === 0 ? <Hints request={request} /> : null}
       {(await groupsOf(request, hits)).map(([title, list]) => (
         <Panel title={title}>{list}</Panel>

@@ -1,3 +1,4 @@
+import { aboutReference } from '../../acts/texts/search.ts'
 import { plural } from '../format.ts'
 
 /** The words of the page of search results. */
@@ -7,9 +8,9 @@ export const SEARCH = {
   title: 'What can be found',
 } as const
 
-export const foundWords = (hits: number, moreUsers: boolean): string =>
+export const foundWords = (text: string, hits: number, moreUsers: boolean): string =>
   hits === 0
-    ? 'No entry matches.'
+    ? aboutReference(text) || 'No entry matches.'
     : `${plural(hits, 'hit')}.${moreUsers ? ' More users may match: add a word.' : ''}`
 
 /** Says what can be found: by administrators of a tenant too, and by operators. */
