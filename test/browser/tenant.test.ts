@@ -173,7 +173,7 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   await tabTo(page, /^Until when/)
   await page.keyboard.type('An admin')
   await pressAt(page, /^Lock now$/)
-  await said('The user is locked and signed out.')
+  await said('is locked. 1 session ended.')
   const { user } = phone
   const openLocks = () =>
     rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })

@@ -49,7 +49,10 @@ describe('cmb lock', () => {
     )
     expect(list.out).toContain('INC-7')
     expect((await type(['unlock', lock?.id ?? ''], 'erin')).out).toBe(
-      `Lifted: user ${TENANT} ${session.user.oid} may sign in again.\n`,
+      `Lifted: Alice Adams · alice@contoso.example (user ${TENANT} ${session.user.oid}) may sign in again.\n`,
+    )
+    expect((await type(['lock', 'user', '--subject', session.sub, '--dry-run'])).out).toMatch(
+      /^This would end no session: nobody is signed in.*\. Nothing was done\.\n$/,
     )
     expect((await type(['unlock', lock?.id ?? ''])).out).toContain(
       'cmb@erin (unverified) already lifted it',
@@ -81,7 +84,7 @@ describe('cmb lock', () => {
       'Nothing was done.',
     )
     const made = await type(['lock', 'client', 'sydney', '--case', 'INC-8'], 'olga', 'yes')
-    expect(made.out).toMatch(/^Locked: client sydney, by lock l_\w+/)
+    expect(made.out).toMatch(/^Locked: Case Manager Sydney \(client sydney\), by lock l_\w+/)
     for (const [command, words] of [
       [['status'], 'Case Manager Sydney (client sydney)  operator cmb@olga (unverified)  INC-8'],
       [['clients', 'list'], 'operator cmb@olga (unverified)'],

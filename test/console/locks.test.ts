@@ -31,7 +31,8 @@ describe('/ops/locks', () => {
       case_reference: 'INC-9',
       comment: 'phone lost',
     })
-    expect(locked.text).toContain('The user is locked and signed out.')
+    expect(locked.text).toMatch(/Ulla.{0,40} is locked\. 1 session ended\./)
+    expect(locked.link('See which instances have stopped')).toContain('/ops/revocations/1')
     expect(locked.text).toContain('INC-9')
     expect((await rig.store.statusBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
       'ended',
@@ -49,6 +50,9 @@ describe('/ops/locks', () => {
       { comment: 'found again' },
     )
     expect(lifted.text).toContain('The lock is lifted.')
+    expect((await adam.get(`/ops/lock?user=${sub}`)).text).toContain(
+      'Ends now Nobody is signed in: nothing ends now.',
+    )
     expect(
       (await rig.store.listAudit({ limit: 20 }))
         .filter(({ act }) => act.startsWith('lock'))

@@ -281,7 +281,7 @@ describe('in their own tenant', () => {
       false,
     ])
     const done = await browser.submitTo(page, '/tenant/lock', { hours: '1' })
-    expect(done.text).toContain('The user is locked and signed out.')
+    expect(done.text).toContain('is locked. 1 session ended.')
     expect(await locksOf(OTHER_TENANT)).toMatchObject([{ target: { oid: UMA.oid } }])
   })
 
@@ -289,7 +289,7 @@ describe('in their own tenant', () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
     expect((await browser.submitTo(page, '/tenant/lock', { hours: 'open' })).text).toContain(
-      'The user is locked and signed out.',
+      'is locked. 1 session ended.',
     )
     expect(await isLive(uma.sid)).toBe(false)
     const [lock] = await locksOf(OTHER_TENANT)

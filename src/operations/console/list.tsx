@@ -116,7 +116,7 @@ interface List<T, P, S> {
   /** The heading of the table. `whole`: one page holds all. */
   heading?: (request: ConsoleRequest, shown: readonly T[], whole: boolean) => string | undefined
   /** Parts of the page above the filter and below the table. */
-  above?: (request: ConsoleRequest) => Child
+  above?: (request: ConsoleRequest) => Child | Promise<Child>
   /** A remark below the table. */
   note?: (request: ConsoleRequest, shown: readonly T[]) => Child
   below?: (request: ConsoleRequest, shown: readonly T[]) => Child
@@ -146,7 +146,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
     request,
     { title, at: atOf(list), live: list.live === true && place.before === undefined },
     <>
-      {list.above?.(request)}
+      {await list.above?.(request)}
       {fields.length === 0 ? null : (
         <Panel>
           <Filters request={request} path={`/${name}`} fields={fields} />

@@ -7,7 +7,7 @@ import { Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
-import { Done, nothingHere } from './layout.tsx'
+import { Done, nothingHere, revocationLink } from './layout.tsx'
 import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
 import { actorWords, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
 import { howMany } from './texts/revoke.ts'
@@ -16,9 +16,11 @@ import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.ts
 import { idIn } from './pages.tsx'
 import { DONE, GONE, LOCKS, THEN } from './texts/locks.ts'
 import {
+  asked,
   clientLink,
   type ConsoleRequest,
   isAdministrator,
+  isOperator,
   type Mounted,
   pageLink,
   tidOf,
@@ -95,6 +97,21 @@ export const lockList = async (
     none: LOCKS.none,
   })
 
+/** Says what a lock has done, with a link to its revocation. */
+async function resultOf(request: ConsoleRequest): Promise<Child> {
+  const { deps, viewer } = request
+  const lock = await lockIn(deps, viewer.caller.actor, asked(request, 'id') ?? '')
+  if (lock?.seq === undefined) return <Done request={request} results={DONE} />
+  const { kind } = lock.target
+  const { words } = await targetWords(request, lock.target)
+  const ended = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
+  return (
+    <Notice kind="good" title={kind === 'user' ? LOCKS.done(words, ended) : DONE[kind]}>
+      {isOperator(request) ? revocationLink(lock.seq, LOCKS.stopped) : null}
+    </Notice>
+  )
+}
+
 const openLocks = listRoutes<ShownLock, string, ShownLock>({
   name: 'locks',
   title: 'Locks',
@@ -102,14 +119,14 @@ const openLocks = listRoutes<ShownLock, string, ShownLock>({
   tenant: true,
   columns: (request) => columnsOf(request),
   none: LOCKS.noneYet,
-  above: (request) => <Done request={request} results={DONE} />,
+  above: resultOf,
   heading: (_, shown, whole) => (whole ? plural(shown.length, 'open lock') : undefined),
   async read(request) {
     const tid = tidOf(request)
     const narrowed = tid === undefined ? {} : ({ kind: 'user', key: tid } as const)
     return async ({ from, limit }) => {
-      const asked = { ...narrowed, before: from, limit }
-      const locks = await request.deps.store.listLocks({ state: 'open', ...asked })
+      const page = { ...narrowed, before: from, limit }
+      const locks = await request.deps.store.listLocks({ state: 'open', ...page })
       return { found: await shownLocks(request, locks), searchedTo: undefined }
     }
   },
@@ -170,16 +187,16 @@ const choices = (request: ConsoleRequest) => [
 const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
   [...HOURS.map(String), OPEN].find((one) => one === hours) ?? (kind === 'user' ? '24' : OPEN)
 
-async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
+async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
   const { deps, viewer, now } = request
-  const { source } = asked
+  const { source } = form
   const target = await targetOf(request, source)
   if (target === undefined) return nothingHere(request, GONE, '/locks')
   const { kind } = target
   if (kind !== 'user' && !isAdministrator(request))
     return nothingHere(request, NEEDS_ADMINISTRATOR, '/locks', 403)
   const { words, sub } = await targetWords(request, target)
-  return confirmed(request, asked, {
+  return confirmed(request, form, {
     title: LOCKS.check,
     at: '/locks',
     action: '/lock',
@@ -216,19 +233,27 @@ async function lock(request: ConsoleRequest, asked: Asked): Promise<Response> {
     async carryOut(said) {
       const length = chosenLength(kind, source.get('hours'))
       const endsAt = length === OPEN ? undefined : now + Number(length) * 3600
-      const { outcome } = await lockAs(deps, viewer.caller, { target, endsAt, ...said, now })
-      return pageLink(request, '/locks', { done: outcome === 'locked' ? kind : outcome })
+      // The revocation counts its sessions only later.
+      const ends = kind === 'user' && (await previewedLock(deps, target, now, tidOf(request)))
+      const { outcome, lock } = await lockAs(deps, viewer.caller, { target, endsAt, ...said, now })
+      return pageLink(
+        request,
+        '/locks',
+        outcome === 'locked'
+          ? { done: kind, id: lock.id, ...(ends && { number: String(ends.wouldEnd.sessions) }) }
+          : { done: outcome },
+      )
     },
   })
 }
 
-async function lift(request: ConsoleRequest, asked: Asked): Promise<Response> {
+async function lift(request: ConsoleRequest, form: Asked): Promise<Response> {
   const { deps, viewer, now } = request
-  const open = await lockIn(deps, viewer.caller.actor, asked.source.get('id') ?? '')
+  const open = await lockIn(deps, viewer.caller.actor, form.source.get('id') ?? '')
   if (open === undefined) return nothingHere(request, GONE, '/locks')
   const { id, target, caseReference, comment } = open
   const { words } = await targetWords(request, target)
-  return confirmed(request, asked, {
+  return confirmed(request, form, {
     title: LOCKS.lift,
     at: '/locks',
     action: '/locks/lift',

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { Lock } from '../../../db/types.ts'
+import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { liftAs, lockAs, mustBeAllowed, previewedLock, resolved } from '../acts/locks.ts'
@@ -22,6 +24,13 @@ const dryRunAnswer = z.object({
   open: lock.nullable(),
 })
 const page = z.object({ locks: z.array(lock), next: nullable })
+
+/** Adds the name of the target to the lock of an answer. */
+async function withName<T extends { lock: Lock }>(deps: Deps, answer: T) {
+  const [lock] = await withNames(deps, [answer.lock], targetOf)
+  return { ...answer, lock: lock ?? answer.lock }
+}
+const targetOf = ({ target }: Lock): string => lockTargetName(target)
 
 export const lockRoutes = [
   route(
@@ -57,7 +66,10 @@ export const lockRoutes = [
         }
       }
       const answer = await lockAs(deps, caller, asked)
-      return c.json(shown(locked, answer), answer.outcome === 'locked' ? 201 : 200)
+      return c.json(
+        shown(locked, await withName(deps, answer)),
+        answer.outcome === 'locked' ? 201 : 200,
+      )
     },
   ),
   route(
@@ -78,7 +90,7 @@ export const lockRoutes = [
     },
     async ({ deps, query: { tid, clientId, ...query } }) => {
       const locks = await deps.store.listLocks({ ...query, key: tid ?? clientId })
-      const named = await withNames(deps, locks, ({ target }) => lockTargetName(target))
+      const named = await withNames(deps, locks, targetOf)
       return { locks: named, next: locks.length < query.limit ? null : locks.at(-1)?.id }
     },
   ),
@@ -100,6 +112,7 @@ export const lockRoutes = [
       answers: z.object({ outcome: z.enum(['lifted', 'already']), lock }),
       repeatable: true,
     },
-    ({ deps, caller, now, params, body }) => liftAs(deps, caller, { ...body, id: params.id, now }),
+    async ({ deps, caller, now, params, body }) =>
+      withName(deps, await liftAs(deps, caller, { ...body, id: params.id, now })),
   ),
 ]

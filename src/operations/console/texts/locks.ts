@@ -1,4 +1,5 @@
 import type { LockKind } from '../../../protocol/lock-target.ts'
+import { plural } from '../format.ts'
 
 /** The results of locking and lifting, by the name in the address. */
 export const DONE: Readonly<Record<string, string>> = {
@@ -33,6 +34,9 @@ export const LOCKS = {
   whileItLasts: 'While it lasts',
   until: 'Until when?',
   open: 'An administrator lifts it',
+  done: (target: string, sessions: number): string =>
+    `${target} is locked. ${plural(sessions, 'session')} ended.`,
+  stopped: 'See which instances have stopped',
   lift: 'Lift a lock',
   liftIt: 'Lift the lock',
 }
