@@ -48,7 +48,10 @@ describe('admission to the console', () => {
     const door = await stranger.get('/ops')
     expect(door.text).toMatch(advice('The commands there: cmb revoke --user NAME'))
     for (const [path, command] of [
-      [`/ops/users/${sub}`, `cmb revoke --subject ${sub} cmb lock user --subject ${sub}`],
+      [
+        `/ops/users/${sub}`,
+        `cmb revoke --subject ${sub} --case CASE cmb lock user --subject ${sub} --case CASE`,
+      ],
       [`/ops/revoke?kind=session&value=${sid}`, `cmb revoke --session ${sid}`],
       [`/ops/lock?client=sydney`, 'cmb lock client sydney'],
       [
@@ -68,9 +71,12 @@ describe('admission to the console', () => {
     const anyway = await stranger.send('/ops/sign-in?return_to=/ops/users&anyway=yes')
     expect(anyway.headers.get('location')).toContain('/authorize?')
     rig.clock.advance(301)
-    expect((await adam.get(`/ops/revoke?kind=subject&value=${sub}`)).text).toMatch(
-      advice(`This does the same there: cmb revoke --subject ${sub}`),
+    const check = await adam.get(`/ops/revoke?kind=subject&value=${sub}`)
+    expect(check.text).toMatch(
+      advice(`This does the same there: cmb revoke --subject ${sub} --case CASE`),
     )
+    expect(check.text).not.toContain('Sign in again, then')
+    expect(check.link('Try to sign in all the same')).toContain('/ops/sign-in')
   })
 
   test('an operator is admitted, sees everything, and has no form to revoke', async () => {

@@ -165,12 +165,11 @@ async function signInFirst(
   return (
     <>
       <Notice kind="warn" title={CONFIRM.needsFresh}>
-        <p>{CONFIRM.comesBack}</p>
-        {advice && <p>{advice}</p>}
+        <p>{advice ?? CONFIRM.comesBack}</p>
       </Notice>
       <div class="row">
-        <LinkButton kind="danger" href={signInAgain(request)}>
-          {CONFIRM.signInThen(button)}
+        <LinkButton kind={advice ? 'quiet' : 'danger'} href={signInAgain(request)}>
+          {advice ? CONFIRM.allTheSame : CONFIRM.signInThen(button)}
         </LinkButton>
         <Back back={back} />
       </div>

@@ -11,6 +11,7 @@ export const CONFIRM = {
     'Nothing was done yet. After the sign-in you come back to this page, and decide there.',
   signInThen: (button: string): string =>
     `Sign in again, then ${button.charAt(0).toLowerCase()}${button.slice(1)}`,
+  allTheSame: 'Try to sign in all the same',
   otherTab: 'Sign in again (in a new tab)',
   thenPress: (button: string): string =>
     `, then press “${button}” here. What you entered is below.`,
