@@ -93,20 +93,14 @@ const protectedBy = (why: LockProtection): Problem =>
 
 /** Returns why the caller must not lock a user, in words; undefined where they may. */
 export async function whyNotLocked(
-  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  { store, connection }: Deps,
   caller: Caller,
   target: LockTarget & { kind: 'user' },
   now: number,
 ): Promise<string | undefined> {
   const { operatorTenant } = connection.current()
-  const may = acting(caller)
-  const why = await store.lockProtection({
-    target,
-    actor: caller.actor,
-    may,
-    operatorTenant,
-    now,
-  })
+  const by = { actor: caller.actor, may: acting(caller), operatorTenant }
+  const why = await store.lockProtection({ ...by, target, now })
   return why && PROTECTED[why]
 }
 

@@ -8,7 +8,7 @@ export const searchCommand = verb({
   members: ({ self }) => ({ text: undefined, q: self.args.join(' ') }),
   words: ({ more_users: more, ...found }, { self }) => {
     const said = aboutReference(self.args.join(' '))
-    if (said !== '' && Object.values(found).every(({ length }) => length === 0)) return `${said}\n`
+    if (said && !Object.values(found).some((hits) => hits.length)) return `${said}\n`
     return (
       inWords(found, {
         users: ['sub', 'name', 'username'],

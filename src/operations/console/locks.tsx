@@ -104,7 +104,7 @@ async function resultOf(request: ConsoleRequest): Promise<Child> {
   if (lock?.seq === undefined) return <Done request={request} results={DONE} />
   const { kind } = lock.target
   const { words } = await targetWords(request, lock.target)
-  const ended = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
+  const ended = Math.trunc(Number(asked(request, 'number'))) || 0
   return (
     <Notice kind="good" title={kind === 'user' ? LOCKS.done(words, ended) : DONE[kind]}>
       {isOperator(request) ? revocationLink(lock.seq, LOCKS.stopped) : null}

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { Lock } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { liftAs, lockAs, mustBeAllowed, previewedLock, resolved } from '../acts/locks.ts'
@@ -25,11 +24,6 @@ const dryRunAnswer = z.object({
 })
 const page = z.object({ locks: z.array(lock), next: nullable })
 
-/** Adds the name of the target to the lock of an answer. */
-async function withName<T extends { lock: Lock }>(deps: Deps, answer: T) {
-  const [lock] = await withNames(deps, [answer.lock], targetOf)
-  return { ...answer, lock: lock ?? answer.lock }
-}
 const targetOf = ({ target }: Lock): string => lockTargetName(target)
 
 export const lockRoutes = [
@@ -66,10 +60,7 @@ export const lockRoutes = [
         }
       }
       const answer = await lockAs(deps, caller, asked)
-      return c.json(
-        shown(locked, await withName(deps, answer)),
-        answer.outcome === 'locked' ? 201 : 200,
-      )
+      return c.json(shown(locked, answer), answer.outcome === 'locked' ? 201 : 200)
     },
   ),
   route(
@@ -112,7 +103,9 @@ export const lockRoutes = [
       answers: z.object({ outcome: z.enum(['lifted', 'already']), lock }),
       repeatable: true,
     },
-    async ({ deps, caller, now, params, body }) =>
-      withName(deps, await liftAs(deps, caller, { ...body, id: params.id, now })),
+    async ({ deps, caller, now, params, body }) => {
+      const { outcome, lock: one } = await liftAs(deps, caller, { ...body, id: params.id, now })
+      return { outcome, lock: (await withNames(deps, [one], targetOf))[0] ?? one }
+    },
   ),
 ]
