@@ -101,7 +101,7 @@ const WHY: Record<ReasonClass, string> = {
   session_limit: 'You signed in on another device, which took the place of this one.',
   administrator: 'Your IT administrator signed you out.',
   locked:
-    'Your IT administrator has locked this access to Case Manager. You cannot sign in until it is unlocked. Contact your IT administrator.',
+    'Your IT administrator locked this access to Case Manager. While it is locked, you cannot sign in. Contact your IT administrator.',
   account:
     'Your organization has switched off your account or your access to Case Manager. You cannot sign in until it is switched on again. Contact your IT administrator.',
   expired:

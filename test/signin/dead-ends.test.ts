@@ -132,7 +132,7 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
       false,
     ],
     ['administrator', 'Your IT administrator signed you out.', true],
-    ['locked', 'Your IT administrator has locked this access to Case Manager.', true],
+    ['locked', 'Your IT administrator locked this access to Case Manager.', true],
     ['microsoft_account_disabled', 'Your organization has switched off your account', false],
     ['expired', 'You were signed out automatically', false],
     ['signed_out', undefined, false],

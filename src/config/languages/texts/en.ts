@@ -50,7 +50,7 @@ export const en = {
       'You signed in on another device, and can be signed in on a limited number of devices only.',
     administrator: 'Your IT administrator signed you out.',
     locked:
-      'Your IT administrator has locked this access to {product}. You cannot sign in until it is unlocked. Contact your IT administrator.',
+      'Your IT administrator locked this access to {product}. While it is locked, you cannot sign in. Contact your IT administrator.',
     account:
       'Your organization has switched off your account or your access to {product}. You cannot sign in until it is switched on again. Contact your IT administrator.',
     expired:
