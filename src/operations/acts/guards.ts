@@ -19,7 +19,7 @@ export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guar
 }
 
 /** The version of this broker's guard. A test compares it with the package. */
-export const GUARD_VERSION = '1.0.0-rc.1'
+export const GUARD_VERSION = '1.0.0-rc.2'
 
 export async function guardsNow({
   store,
