@@ -9,6 +9,7 @@ import {
   limited,
   text,
 } from '../../protocol/described.ts'
+import { SAY } from '../texts/described.ts'
 
 /**
  * The authorization endpoint and pushed requests in /openapi.json. Unknown parameters are ignored
@@ -44,32 +45,26 @@ const page = { 'text/html': text }
 const authorization = {
   tag: 'sign-in',
   answers: {
-    200: [
-      'A page: an account to choose, consent, or the answer as a form (response_mode=form_post).',
-      page,
-    ],
-    303: ['To Microsoft, or to the client with a code or an error.'],
-    400: [
-      'A page: the client or its address is not certain, so that no browser is sent there.',
-      page,
-    ],
-    413: ['A page: the request is too large.', page],
-    415: ['A page: the body is not application/x-www-form-urlencoded.', page],
-    429: ['A page: too many requests. Retry-After says when to try again.', page],
-    503: ['A page: the store cannot be read.', page],
+    200: [SAY.asks, page],
+    303: [SAY.goesOn],
+    400: [SAY.uncertain, page],
+    413: [SAY.tooLarge, page],
+    415: [SAY.noForm, page],
+    429: [SAY.tooMany, page],
+    503: [SAY.noStore, page],
   },
 } as const
 
 export const AUTHORIZE: Readonly<Record<'get' | 'post', Description>> = {
   get: {
     id: 'authorize',
-    summary: 'The authorization endpoint (OpenID Connect Core 1.0 §3.1.2)',
+    summary: SAY.authorize,
     ...authorization,
     query: inBrowser,
   },
   post: {
     id: 'postAuthorize',
-    summary: 'The authorization endpoint, by a form',
+    summary: SAY.authorizeByForm,
     ...authorization,
     body: form(inBrowser),
   },
@@ -77,7 +72,7 @@ export const AUTHORIZE: Readonly<Record<'get' | 'post', Description>> = {
 
 export const PUSH: Description = {
   id: 'pushAuthorizationRequest',
-  summary: 'Stores an authorization request for one minute (RFC 9126)',
+  summary: SAY.push,
   tag: 'sign-in',
   security: asClient,
   body: form(request.partial().extend({ redirect_uri: text, ...clientInForm })),

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts'
 import type { Json } from '../../protocol/described.ts'
 import { explained } from '../../protocol/explained.ts'
 import { webhookJsonSchema } from '../../protocol/webhook-event.ts'
+import { TAGS } from '../texts/described.ts'
 
 /** Generates the OpenAPI 3.1 document from the described routes of both listeners. */
 
@@ -13,28 +14,6 @@ export interface Document {
   tags: { name: string; description: string }[]
   [member: string]: unknown
 }
-
-const TAGS = [
-  { name: 'sign-in', description: 'OpenID Connect and OAuth in the browser.' },
-  {
-    name: 'oauth',
-    description: 'OpenID Connect and OAuth for clients. Unknown parameters are ignored.',
-  },
-  { name: 'feed', description: 'The revocation feed, for guards.' },
-  { name: 'signals', description: 'Microsoft reports here that sessions must end.' },
-  { name: 'ssf', description: 'Shared Signals: streams of security events to other systems.' },
-  {
-    name: 'webhooks',
-    description:
-      'Messages that the broker sends (docs/webhooks.md), signed as Standard Webhooks says.',
-  },
-  { name: 'health', description: 'Health, readiness and metrics.' },
-  {
-    name: 'admin',
-    description:
-      'For operators and their programs. Rejections are problem documents (RFC 9457): 400 for a request that does not match this document, which includes unknown parameters; 422 for one that matches it and that another rule rejects.',
-  },
-]
 
 export async function openApiDocument(
   config: Pick<Config, 'issuer' | 'opsOrigin'>,

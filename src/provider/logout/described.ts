@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Description, form, text } from '../../protocol/described.ts'
+import { SAY } from '../texts/described.ts'
 
 /** The end session endpoint in /openapi.json. */
 
@@ -15,26 +16,25 @@ const about = { tag: 'sign-in' } as const
 export const LOGOUT: Readonly<Record<'get' | 'post', Description>> = {
   get: {
     id: 'logout',
-    summary:
-      'The end session endpoint (OpenID Connect RP-Initiated Logout 1.0): asks the user what to end',
+    summary: SAY.logout,
     ...about,
     query: request,
     answers: {
-      200: ['A page: the user chooses.', page],
-      303: ['To the registered address, or to a page.'],
-      400: ['A page: the request is wrong, so that the browser is not sent anywhere.', page],
-      503: ['A page: the store cannot be read.', page],
+      200: [SAY.chooses, page],
+      303: [SAY.toAddress],
+      400: [SAY.wrong, page],
+      503: [SAY.noStore, page],
     },
   },
   post: {
     id: 'postLogout',
-    summary: 'The end session endpoint, by a form',
+    summary: SAY.logoutByForm,
     ...about,
     body: form(request),
     bodyOptional: true,
     answers: {
-      303: ['To the page on which the user chooses.'],
-      413: ['A page: the request is too large.', page],
+      303: [SAY.toChoice],
+      413: [SAY.tooLarge, page],
     },
   },
 }

@@ -11,6 +11,7 @@ import {
   text,
 } from '../../protocol/described.ts'
 import { GRANT } from '../../protocol/names.ts'
+import { SAY } from '../texts/described.ts'
 
 /**
  * The token endpoints in /openapi.json. The endpoints parse requests themselves and ignore unknown
@@ -33,8 +34,7 @@ const tokens = z
 
 export const TOKEN: Description = {
   id: 'issueTokens',
-  summary:
-    'Issues tokens for a code, a refresh token, a client or another token (RFC 6749 §3.2, RFC 8693)',
+  summary: SAY.token,
   tag: 'oauth',
   security: asClient,
   body: form(
@@ -61,12 +61,12 @@ export const TOKEN: Description = {
 
 export const INTROSPECT: Description = {
   id: 'introspectToken',
-  summary: 'Says whether a token is active (RFC 7662)',
+  summary: SAY.introspect,
   tag: 'oauth',
   security: asClient,
   body: form(z.object({ token: text.min(1), token_type_hint: text.optional(), ...clientInForm })),
   answers: {
-    200: ['Whether it is active; if so, its claims.', json(z.looseObject({ active: z.boolean() }))],
+    200: [SAY.isActive, json(z.looseObject({ active: z.boolean() }))],
     ...formRejections,
     ...limited,
   },
@@ -74,11 +74,11 @@ export const INTROSPECT: Description = {
 
 export const REVOKE: Description = {
   id: 'revokeToken',
-  summary: 'Revokes the grant of a token (RFC 7009)',
+  summary: SAY.revoke,
   tag: 'oauth',
   security: asClient,
   body: form(z.object({ token: text.min(1), token_type_hint: text.optional(), ...clientInForm })),
-  answers: { 200: ['The grant is revoked, or the token was not the client’s.'], ...formRejections },
+  answers: { 200: [SAY.revoked], ...formRejections },
 }
 
 const info = {
@@ -86,28 +86,26 @@ const info = {
   security: [{ access: [] }],
   answers: {
     200: [
-      'The claims that the token’s scopes allow.',
+      SAY.claims,
       json(
         z.looseObject({
           sub: text,
-          session_expires_at: z
-            .int()
-            .meta({ description: 'when the session ends at the latest (epoch seconds)' }),
+          session_expires_at: z.int().meta({ description: SAY.sessionEnd }),
         }),
       ),
     ],
-    400: rejected('The request has more than one access token, or none that can be read.'),
-    401: rejected('The access token is missing, expired or revoked.'),
-    403: rejected('The access token lacks the scope openid.'),
-    503: rejected('The store cannot be read, or the broker’s clock is wrong.'),
+    400: rejected(SAY.unreadable),
+    401: rejected(SAY.invalid),
+    403: rejected(SAY.noOpenid),
+    503: rejected(SAY.unavailable),
   },
 } as const
 
 export const USERINFO: Readonly<Record<string, Description>> = {
-  GET: { id: 'readUserInfo', summary: 'The user’s claims (OpenID Connect Core 1.0 §5.3)', ...info },
+  GET: { id: 'readUserInfo', summary: SAY.userinfo, ...info },
   POST: {
     id: 'postUserInfo',
-    summary: 'The user’s claims, with the access token in the header or the form (RFC 6750 §2.2)',
+    summary: SAY.userinfoByForm,
     ...info,
   },
 }
