@@ -38,7 +38,11 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/clients', live: true },
     <>
       <Live id="now">
-        <Items request={request} problems={own} />
+        {own.length === 0 ? null : (
+          <Panel title={INSTANCE.wrong}>
+            <Items request={request} problems={own} />
+          </Panel>
+        )}
         {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
         {isAdministrator(request) ? <Acts clientId={clientId} lock={lock} /> : null}
         <Panel title="Guards">{await guardList(request, now?.guards ?? [], clientId)}</Panel>

@@ -40,6 +40,7 @@ export const NOTES = {
 
 /** The words of the page of one instance. */
 export const INSTANCE = {
+  wrong: 'What is wrong',
   unknown: 'No instance of that ID is registered.',
   lock: 'Lock this instance',
   deliveries: 'Deliveries to this instance',
