@@ -178,7 +178,7 @@ test('by keyboard alone the administrator finds a user, revokes after a dry run,
   const openLocks = () =>
     rig.store.listLocks({ state: 'open', kind: 'user', key: user.tid, limit: 2 })
   expect(await openLocks()).toMatchObject([{ endsAt: undefined, target: { oid: user.oid } }])
-  await page.waitForURL('**/tenant/locks?done=user')
+  await page.waitForURL('**/tenant/locks?done=user&**')
   await pressAt(page, /^Lift/)
   await page.waitForURL('**/tenant/locks/lift?**')
   await pressAt(page, /^Lift the lock$/)

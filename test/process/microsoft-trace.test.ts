@@ -85,6 +85,7 @@ describe('the checklist for a real tenant, at the simulator', () => {
 
     const again = await world.signedIn(ALICE)
     await browser.get(`${world.broker.issuer}/logout/return`)
+    await has('GET broker /logout/return')
     expect(again.at).toHaveLength(at.length)
 
     const text = readFileSync(file, 'utf8')

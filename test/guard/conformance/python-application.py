@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import socket
 import sys
+import threading
 
 from case_manager_guard import Guard, covers
 from case_manager_guard import asgi, wsgi
@@ -82,13 +84,23 @@ def ask_asgi(request):
 
 
 def ask_in_child(request):
-    """A forked process has no thread of its parent, and no lease of it."""
+    """A forked process has no thread of its parent, and no lease of it. It is asked once before it may connect."""
     reader, writer = os.pipe()
     if os.fork() == 0:
-        statuses = [guard.check(request["authorization"][7:]).status]
-        while statuses[-1] == 503:
-            statuses.append(guard.check(request["authorization"][7:]).status)
-        os.write(writer, json.dumps({"first": statuses[0], "last": statuses[-1]}).encode())
+        allowed = threading.Event()
+        connect = socket.create_connection
+
+        def connect_when_allowed(*args, **options):
+            allowed.wait()
+            return connect(*args, **options)
+
+        socket.create_connection = connect_when_allowed
+        first = guard.check(request["authorization"][7:]).status
+        allowed.set()
+        last = first
+        while last == 503:
+            last = guard.check(request["authorization"][7:]).status
+        os.write(writer, json.dumps({"first": first, "last": last}).encode())
         os._exit(0)
     os.wait()
     return json.loads(os.read(reader, 1000))
