@@ -23,7 +23,7 @@ export const NOT_SIGNED_IN = {
   },
   over: {
     title: TITLE,
-    what: 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.',
+    what: 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role, or when you are locked: the next sign-in says by whom.',
   },
 } as const
 
