@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { StoreUnavailable } from '../../db/types.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
@@ -28,6 +29,12 @@ describe('a device that its user reports', () => {
     expect((await browser.submit(asked, filled)).path).toBe('/account/reported')
     return acting.session
   }
+
+  test('leaves /readyz its answer when the store fails before the user’s name is read', async () => {
+    await report('Safari on iPad')
+    vi.spyOn(rig.store, 'findSubject').mockRejectedValue(new StoreUnavailable('disk is full'))
+    expect((await rig.opsApp.request('/readyz')).status).toBe(200)
+  })
 
   test('is a problem by the user, the device and what ended at once, for a week', async () => {
     expect((await overview()).text).not.toContain('A user reported')

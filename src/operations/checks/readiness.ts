@@ -66,8 +66,8 @@ export async function readinessOf(
   const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
   const nameOf = async (about: string): Promise<string> => {
     const [, sub] = /^user (u_\S+)$/.exec(about) ?? []
-    const user = sub === undefined ? undefined : await deps.store.findSubject(sub)
-    if (user !== undefined) return `user ${userName(user)} (${sub})`
+    const user = sub && (await deps.store.findSubject(sub).catch(() => undefined))
+    if (user) return `user ${userName(user)} (${sub})`
     const tenant = tenants.find(({ tid }) => about === `tenant ${tid}`)
     return tenant?.name === undefined ? about : `tenant ${tenant.name}`
   }
