@@ -47,8 +47,8 @@ export interface CaseAndComment {
 }
 
 /**
- * Runs an operator's act with an entry in the audit log, and a log line if it is done. A rejection is recorded as the caller gets
- * it; a secret never is.
+ * Runs an operator's act with an entry in the audit log, and a log line if it is done. A rejection
+ * is recorded as the caller gets it; a secret never is.
  * @throws Problem 403 before the act, if the caller may only read
  */
 export async function withAudit<T>(
@@ -87,3 +87,13 @@ export type Recording = <T>(
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
 ) => Promise<T>
+
+/** Returns how acts of one name are recorded, with the case and comment of the caller. */
+export const recordingOf =
+  (
+    deps: Pick<Deps, 'store' | 'log'>,
+    caller: Caller,
+    known: Pick<NewAuditEntry, 'act'> & CaseAndComment,
+  ): Recording =>
+  (target, details, ...rest) =>
+    withAudit(deps, caller, { ...known, target, details }, ...rest)

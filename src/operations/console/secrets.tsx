@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { type CaseAndComment, type Recording, withAudit } from '../../clients/with-audit.ts'
+import { recordingOf } from '../../clients/with-audit.ts'
 import { LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
 import {
@@ -116,10 +116,13 @@ const InFile = ({
 const clientOf = async ({ deps, c }: ConsoleRequest): Promise<Client> =>
   withOwnSecrets(deps, await known(deps, c.req.param('id') ?? ''))
 
-const recording =
-  ({ deps, viewer }: ConsoleRequest, act: string, said: CaseAndComment): Recording =>
-  (target, details, ...rest) =>
-    withAudit(deps, viewer.caller, { act, target, details, ...said }, ...rest)
+/** The part of an act on a client's secrets that is the same for all. */
+const actOn = (clientId: string, act: string) =>
+  ({
+    at: '/clients',
+    action: pathOf(clientId, act),
+    back: { href: clientLink(clientId) },
+  }) as const
 
 async function replace(request: ConsoleRequest, asked: Asked): Promise<Response> {
   const { deps } = request
@@ -132,12 +135,10 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
     return nothingHere(request, CHANGED, '/clients', 422, clientLink(clientId))
   const [oldest] = valid
   return confirmed(request, asked, {
+    ...actOn(clientId, 'replace'),
     title: SECRETS.checkReplace,
-    at: '/clients',
-    action: pathOf(clientId, 'replace'),
     fields: { known: ids },
     button: SECRETS.make,
-    back: { href: clientLink(clientId) },
     show: () => ({
       facts: [
         ['Instance', metadata.name],
@@ -149,7 +150,10 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
       ],
     }),
     async carryOut(said) {
-      const record = recording(request, 'client.rotate_secret', said)
+      const record = recordingOf(deps, request.viewer.caller, {
+        act: 'client.rotate_secret',
+        ...said,
+      })
       const { client_secret: secret } = await rotateSecret({ deps, record }, clientId)
       return consolePage(
         request,
@@ -174,12 +178,10 @@ async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> 
   const { clientId, metadata, secrets } = client
   const { id, createdAt } = secretIn(client, asked.source.get('secret') ?? '')
   return confirmed(request, asked, {
+    ...actOn(clientId, 'remove'),
     title: SECRETS.checkRemove,
-    at: '/clients',
-    action: pathOf(clientId, 'remove'),
     fields: { secret: id },
     button: SECRETS.removeNow,
-    back: { href: clientLink(clientId) },
     show: () => ({
       notices: secrets.length > 1 ? null : <Notice kind="warn" title={SECRETS.only} />,
       facts: [
@@ -190,7 +192,10 @@ async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> 
       ],
     }),
     async carryOut(said) {
-      const record = recording(request, 'client.remove_secret', said)
+      const record = recordingOf(deps, request.viewer.caller, {
+        act: 'client.remove_secret',
+        ...said,
+      })
       await removeSecret({ deps, record }, clientId, id)
       return linkOf(clientLink(clientId), { done: 'secret_removed' })
     },

@@ -2,7 +2,7 @@ import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemSchema } from '../../clients/problem.ts'
-import { type CaseAndComment, type Recording, withAudit } from '../../clients/with-audit.ts'
+import { type CaseAndComment, type Recording, recordingOf } from '../../clients/with-audit.ts'
 import { type Answer, type Content, described } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
@@ -181,8 +181,8 @@ export function route<
           record: (target, details, ...rest) => {
             if (audit === undefined) throw new Error(`${act.id} has no name in the audit log.`)
             const { caseReference, comment } = fieldsOf(wire ?? query) as CaseAndComment
-            const entry = { act: audit, target, details, caseReference, comment }
-            return withAudit(needs.deps, caller, entry, ...rest)
+            const known = { act: audit, caseReference, comment }
+            return recordingOf(needs.deps, caller, known)(target, details, ...rest)
           },
         })
         const schema = content?.['application/json']

@@ -2,7 +2,8 @@ import { moment } from '../times.ts'
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
-import { type Recording, withAudit } from '../../clients/with-audit.ts'
+import type { Caller } from '../../clients/caller.ts'
+import { type Recording, recordingOf, withAudit } from '../../clients/with-audit.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -146,24 +147,22 @@ export const asTenant = (deps: Deps, tid: string): Acting => ({
 
 /** Runs an act after its audit entry is written. */
 export const withSetupAudit = <T,>(
-  { deps, visitor }: Acting,
+  request: Acting,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
-): Promise<T> =>
-  withAudit(
-    deps,
-    { actor: visitor.actor, source: 'broker', via: 'setup', may: 'administer' },
-    entry,
-    act,
-    result,
-  )
+): Promise<T> => withAudit(request.deps, callerOf(request), entry, act, result)
+
+const callerOf = ({ visitor }: Acting): Caller => ({
+  actor: visitor.actor,
+  source: 'broker',
+  via: 'setup',
+  may: 'administer',
+})
 
 /** Returns how the acts on tenants are recorded, under one name of the audit log. */
-export const recording =
-  (request: Acting, act: string): Recording =>
-  (target, details, ...rest) =>
-    withSetupAudit(request, { act, target, details }, ...rest)
+export const recording = (request: Acting, act: string): Recording =>
+  recordingOf(request.deps, callerOf(request), { act })
 
 /** Makes a tenant the operator tenant. The audit entry names the one before it. */
 export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<unknown> => {
