@@ -8,13 +8,15 @@ import { equalInConstantTime, sha256 } from '../src/runtime/compare.ts'
 import { readParams } from '../src/protocol/params.ts'
 import { refreshTokens } from '../src/provider/token/refresh-token.ts'
 import { openBench, register, signIn } from './broker-server.ts'
+import { readOptions } from './options.ts'
 import { serve } from '@hono/node-server'
 
 /**
  * The parts of a refresh: each step alone, and the whole without and with the network, in one
- * process: `node dist/bench/costs.js`.
+ * process: `npm run bench:costs`.
  */
 
+readOptions('npm run bench:costs: it has no options, and takes a minute.', {})
 const dataDir = mkdtempSync(join(tmpdir(), 'cmb-costs-'))
 const deps = await openBench(dataDir)
 const { app } = createApp(deps)

@@ -21,6 +21,7 @@ import {
   quantile,
   sameProgram,
 } from './machine.ts'
+import { readOptions } from './options.ts'
 
 const CONNECTIONS = 32
 const TOKENS = 200
@@ -30,8 +31,13 @@ const GUARD = fileURLToPath(new URL('../../guard/dist/serve/bin.js', import.meta
 const NAMES = ['guard', 'bare'] as const
 type Name = (typeof NAMES)[number]
 
-if (process.argv[2] === 'bare')
-  createServer((_request, response) => response.writeHead(204).end()).listen(process.argv[3])
+const USAGE = `npm run bench:guard
+  BENCH_ROUNDS=N    rounds of each server (default 7)
+  BENCH_SECONDS=S   what a round lasts (default 4)
+It needs nginx (apt-get install nginx-light).`
+
+const [role, at] = readOptions(USAGE, {}).positionals
+if (role === 'bare') createServer((_request, response) => response.writeHead(204).end()).listen(at)
 else await compare()
 
 async function compare(): Promise<void> {

@@ -68,14 +68,14 @@ const places = {
  * its properties, and some of them load more: one of node:http loads the whole of Node's HTTP
  * client (9 MB).
  */
-const http = {
-  name: 'http',
+const builtins = {
+  name: 'builtins',
   setup: (bundle) => {
     bundle.onResolve({ filter: /^(?:node:)?(?:https?|fs|util)$/ }, ({ path }) => ({
       path,
-      namespace: 'http',
+      namespace: 'builtins',
     }))
-    bundle.onLoad({ filter: /.*/, namespace: 'http' }, ({ path }) => ({
+    bundle.onLoad({ filter: /.*/, namespace: 'builtins' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
     }))
   },
@@ -180,7 +180,7 @@ const bundle = (...entryPoints) =>
     sourcemap: true,
     sourcesContent: false,
     legalComments: 'none',
-    plugins: [places, http, parts],
+    plugins: [places, builtins, parts],
     banner: {
       js: `const inDist = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + 6)
 const require = process.getBuiltinModule('node:module').createRequire(import.meta.url)

@@ -126,8 +126,8 @@ async function handOver(
 const ASK_MS = 1_000
 
 /**
- * Runs the checks of the connection to Microsoft. Its clock is compared before anything depends on the time,
- * because a machine may start with a wrong clock, and the first /readyz has the answers.
+ * Runs the checks of the connection to Microsoft. Its clock is compared before anything depends on
+ * the time, because a machine may start with a wrong clock, and the first /readyz has the answers.
  */
 const askMicrosoft = (checks: Checks): Promise<unknown> =>
   within(ASK_MS, checks.look({ which: isOfSetup })).catch(() => undefined)

@@ -137,9 +137,8 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
 }
 
 /**
- * Locks the session, and ends it, or records in its user's history that one client's part of it
- * has ended. The row must be checked again, because
- * it was read before the lock.
+ * Locks the session, and ends it, or records in its user's history that one client's part of it has
+ * ended. The row must be checked again, because it was read before the lock.
  * @returns false where another act has already ended it
  */
 function* take(

@@ -13,7 +13,8 @@ import { emit } from '../webhook/emit.ts'
 import { revoke } from './revoke.ts'
 
 /**
- * A user's report of a device or a sign-in: ends what the user does not recognize. A session of another user is `unknown`.
+ * A user's report of a device or a sign-in: ends what the user does not recognize. A session of
+ * another user is `unknown`.
  */
 
 const sidOfEvent = query(

@@ -11,7 +11,8 @@ import {
   tenantPath,
 } from './world.ts'
 
-test('the name of a tenant, and who administers another tenant, are set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
+/** A broker with Contoso, whose administrator adds Fabrikam at /setup. */
+async function withFabrikam() {
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)
@@ -19,6 +20,11 @@ test('the name of a tenant, and who administers another tenant, are set on its p
     tid: FABRIKAM.tid,
     name: 'Fabrikam',
   })
+  return { browser, rig }
+}
+
+test('the name of a tenant, and who administers another tenant, are set on its page; a role that every user has is rejected, and the operators’ tenant has no such form', async () => {
+  const { browser, rig } = await withFabrikam()
   const page = OPS + tenantPath(FABRIKAM.tid)
   const save = async (filled: Record<string, string>) =>
     browser.submitTo(await browser.get(page), `${tenantPath(FABRIKAM.tid)}/settings`, filled)
@@ -80,13 +86,7 @@ test('a form whose content is no longer kept after a fresh sign-in changes nothi
 })
 
 test('a tenant that is removed while its form is saved: the page says that nothing was changed', async () => {
-  const world = await createWorld()
-  const { browser, rig } = world
-  await connect(world)
-  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
-    tid: FABRIKAM.tid,
-    name: 'Fabrikam',
-  })
+  const { browser, rig } = await withFabrikam()
   const page = await browser.get(OPS + tenantPath(FABRIKAM.tid))
   const { changeTenant } = rig.store
   vi.spyOn(rig.store, 'changeTenant').mockImplementationOnce(async (change) => {

@@ -17,7 +17,10 @@ export interface Check {
   severity?: 'page' | 'ticket'
   /** The part of the broker that is down when the check fails. */
   part?: 'store' | 'queue' | 'microsoft'
-  /** True if findings name clients, users or hosts. /readyz, which needs no authentication, leaves them out. */
+  /**
+   * True if findings name clients, users or hosts. /readyz, which needs no authentication, leaves
+   * them out.
+   */
   names?: true
   look?: Look
   /** Looks at each tenant. */

@@ -4,9 +4,7 @@ import { Guard } from './instance-cells.tsx'
 import { type Columns, listOf, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
 
-/** The guards of an instance. The page of all guards has those that do not fit, and their CSV. */
-
-/** The most guards on an instance's page. */
+/** The most guards on an instance's page. The page of all guards has the others, and their CSV. */
 const FEW = 50
 
 export const guardColumns = (request: ConsoleRequest): Columns<GuardState> => [

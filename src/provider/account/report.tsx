@@ -23,9 +23,9 @@ import { deviceIn, Moment } from '../../pages/times.tsx'
 
 /**
  * The page behind "Lost, stolen or not me" of a device and "This wasn't me" of an entry of the
- * history: one confirmation ends a session that its user does not recognize and
- * alerts the operators. Ending other sessions, or any at Microsoft, needs a password entered in the
- * last five minutes, because an attacker may use this browser.
+ * history: one confirmation ends a session that its user does not recognize and alerts the
+ * operators. Ending other sessions, or any at Microsoft, needs a password entered in the last five
+ * minutes, because an attacker may use this browser.
  */
 
 const purposeOf = (session: Session, about: string): string => `report ${session.sub} ${about}`
