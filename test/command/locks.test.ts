@@ -52,7 +52,7 @@ describe('cmb lock', () => {
       `Lifted: Alice Adams · alice@contoso.example (user ${TENANT} ${session.user.oid}) may sign in again.\n`,
     )
     expect((await type(['lock', 'user', '--subject', session.sub, '--dry-run'])).out).toMatch(
-      /^This would end no session: nobody is signed in.*\. Nothing was done\.\n$/,
+      /^This would end no session: no user is signed in.*\. Nothing was done\.\n$/,
     )
     expect((await type(['unlock', lock?.id ?? ''])).out).toContain(
       'cmb@erin (unverified) already lifted it',

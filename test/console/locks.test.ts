@@ -51,7 +51,7 @@ describe('/ops/locks', () => {
     )
     expect(lifted.text).toContain('The lock is lifted.')
     expect((await adam.get(`/ops/lock?user=${sub}`)).text).toContain(
-      'Ends now Nobody is signed in: nothing ends now.',
+      'Ends now No user is signed in: nothing ends now.',
     )
     expect(
       (await rig.store.listAudit({ limit: 20 }))

@@ -13,7 +13,7 @@ function previewWords(end: Preview): string {
   const others = end.other_subjects
   return [
     ...(end.sessions + end.deliveries === 0
-      ? ['no session: nobody is signed in']
+      ? ['no session: no user is signed in']
       : [
           `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s)`,
           `${end.deliveries} logout token(s) to deliver`,

@@ -36,7 +36,7 @@ export const howMany = (end: {
   otherSubjects: string[]
 }): string =>
   end.sessions + end.deliveries === 0
-    ? `Nobody is signed in: nothing ends now${othersWords(end.otherSubjects)}.`
+    ? `No user is signed in: nothing ends now${othersWords(end.otherSubjects)}.`
     : `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
 const othersWords = ({ length }: string[]): string =>
   length === 0
