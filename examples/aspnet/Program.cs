@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.Extensions.Options;
@@ -60,10 +61,10 @@ builder.Services
         };
         options.Events.OnRemoteFailure = context =>
         {
+            // The user turned back, or came by the Back button.
             context.HandleResponse();
-            context.Response.StatusCode = StatusCodes.Status403Forbidden;
-            context.Response.ContentType = "text/html";
-            return context.Response.WriteAsync("<p>You are not signed in. <a href=\"/me\">Sign in</a></p>");
+            context.Response.Redirect("/");
+            return Task.CompletedTask;
         };
     });
 
@@ -80,7 +81,8 @@ app.UseWhen(
     api => api.Use(async (HttpContext context, RequestDelegate next) =>
     {
         AuthenticationHeaderValue.TryParse(context.Request.Headers.Authorization, out var given);
-        var token = given?.Scheme == "Bearer" ? given.Parameter : null;
+        // The name of a scheme may be written in any case (RFC 9110 §11.1).
+        var token = "Bearer".Equals(given?.Scheme, StringComparison.OrdinalIgnoreCase) ? given.Parameter : null;
         var guard = context.RequestServices.GetRequiredService<Guard>();
         var (status, user) = await guard.CheckAsync(context, token);
         if (user is null)
@@ -93,11 +95,17 @@ app.UseWhen(
     }));
 app.UseAuthorization();
 
+app.MapGet("/", () => Results.Content(
+    """<a href="/me">Sign in</a> <form method="post" action="/logout"><button>Sign out</button></form>""", "text/html"));
 // For a user with a session.
-app.MapGet("/me", (HttpContext context) => new { sub = context.User.FindFirst("sub")?.Value, name = context.User.Identity?.Name })
-    .RequireAuthorization();
-app.MapPost("/logout", () => Results.SignOut(
-    authenticationSchemes: [CookieAuthenticationDefaults.AuthenticationScheme, OpenIdConnectDefaults.AuthenticationScheme]));
+app.MapGet("/me", async (HttpContext context) => new
+{
+    sub = context.User.FindFirst("sub")?.Value,
+    name = context.User.Identity?.Name,
+    exp = SessionCheck.Expiry((await context.AuthenticateAsync()).Properties!).ToUnixTimeSeconds(),
+}).RequireAuthorization();
+// The broker asks what to end. This session ends with its logout token, or with the next answer of guard serve.
+app.MapPost("/logout", () => Results.SignOut(authenticationSchemes: [OpenIdConnectDefaults.AuthenticationScheme]));
 // For a caller with an access token.
 app.MapGet("/api/me", (HttpContext context) => new { sub = context.User.FindFirst("sub")?.Value });
 app.MapPost("/oidc/backchannel-logout", async (HttpContext context, IOptionsMonitor<OpenIdConnectOptions> options, Sessions sessions) =>

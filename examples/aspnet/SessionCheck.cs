@@ -11,7 +11,9 @@ static class SessionCheck
     /// <summary>The item of a request that has the status to answer it with.</summary>
     public const string Answer = "answer";
 
-    static readonly TimeSpan Before = TimeSpan.FromSeconds(30);
+    /// <returns>when the access token expires</returns>
+    public static DateTimeOffset Expiry(AuthenticationProperties properties) =>
+        DateTimeOffset.Parse(properties.GetTokenValue("expires_at")!, CultureInfo.InvariantCulture);
 
     public static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
@@ -34,9 +36,10 @@ static class SessionCheck
     static async Task<int> RefreshAsync(CookieValidatePrincipalContext context)
     {
         var properties = context.Properties;
-        var expires = DateTimeOffset.Parse(properties.GetTokenValue("expires_at")!, CultureInfo.InvariantCulture);
-        if (expires - Before > DateTimeOffset.UtcNow) return 200;
         var services = context.HttpContext.RequestServices;
+        var expires = Expiry(properties);
+        var before = services.GetRequiredService<IConfiguration>().GetValue("REFRESH_BEFORE_SECONDS", 30);
+        if (expires.AddSeconds(-before) > DateTimeOffset.UtcNow) return 200;
         var oidc = services.GetRequiredService<IOptionsMonitor<OpenIdConnectOptions>>().Get(OpenIdConnectDefaults.AuthenticationScheme);
         try
         {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Browser } from '../browser.ts'
+import type { Browser, Page } from '../browser.ts'
 import { until } from '../process/broker-process.ts'
 import { ask, startApplication, type Application } from './application.ts'
 import { Program, type Command } from './program.ts'
@@ -21,7 +21,8 @@ export interface ApplicationParts {
     /** The page with the button "Sign in with Microsoft", or a page that leads to Microsoft. */
     login: string
     callback: string
-    logout: string
+    /** The address of its receiver of logout tokens; undefined where it has none. */
+    logout?: string
     /** The page to which a sign-out here leads back; undefined where it has none. */
     signedOut?: string
     /**
@@ -71,7 +72,7 @@ export const application = (parts: ApplicationParts): Recipe => ({
       registration: (baseUrl) => ({
         client_uri: baseUrl,
         ...parts.registration,
-        ...(parts.signIn !== undefined && {
+        ...(parts.signIn?.logout !== undefined && {
           backchannel_logout_uris: [baseUrl + parts.signIn.logout],
         }),
         ...(parts.signIn?.signedOut !== undefined && {
@@ -184,6 +185,7 @@ function signInTests(
     await signIn(here)
   })
 
+  if (logout === undefined) return
   test('a logout token that is not the broker’s is rejected, and ends nothing', async () => {
     const { me, place, signIn, world } = running()
     const browser = world.newBrowser()
@@ -340,32 +342,49 @@ export function refreshes(running: () => RunningApplication): void {
   })
 }
 
-/** Tests of a sign-out at the application, and of a user who turns back at the sign-in. */
-export function signsOut(running: () => RunningApplication): void {
+/** A test of a sign-out at the application, which leads back to its page `end`. */
+export function leaves(
+  running: () => RunningApplication,
+  leave: (browser: Browser, baseUrl: string) => Promise<Page>,
+  end: string,
+): void {
   test('a sign-out here asks at the broker, and ends nothing before the user has chosen', async () => {
     const { me, place, signIn, world } = running()
     const browser = world.newBrowser()
     await signIn(browser)
-    const asked = await browser.get(`${place.baseUrl}/logout`)
+    const asked = await leave(browser, place.baseUrl)
     expect(asked.url).toMatch(world.issuer)
     expect((await me(browser)).status).toBe(200)
     const back = await browser.submit(asked, { scope: 'device' }, 'Sign out')
-    expect([back.status, back.url.split('?')[0]]).toEqual([200, `${place.baseUrl}/signed-out`])
+    expect([back.status, back.url.split('?')[0]]).toEqual([200, place.baseUrl + end])
     await until('the user is signed out', async () => (await me(browser)).status !== 200)
   })
+}
 
+/** A test of a user who turns back at the sign-in: the start page has this link. */
+export function startsAgain(
+  running: () => RunningApplication,
+  callback: string,
+  link: string,
+): void {
   test('a user who turned back sees the start page, and one who is signed in stays so', async () => {
     const { me, place, signIn, world } = running()
     const browser = world.newBrowser()
-    const iss = encodeURIComponent(world.issuer)
-    const callback = `${place.baseUrl}/callback?state=x&iss=${iss}`
-    const page = await browser.get(`${callback}&error=access_denied`)
-    expect([page.status, page.html]).toEqual([200, expect.stringContaining('href="/login"')])
+    const address = `${place.baseUrl}${callback}?state=x&iss=${encodeURIComponent(world.issuer)}`
+    const page = await browser.get(`${address}&error=access_denied`)
+    expect([page.status, page.html]).toEqual([200, expect.stringContaining(link)])
     await signIn(browser)
-    const again = await browser.get(`${callback}&code=x`)
-    expect([again.status, again.html]).toEqual([200, expect.stringContaining('Alice Adams')])
+    const again = await browser.get(`${address}&code=x`)
+    expect([again.status, new URL(again.url).pathname]).toEqual([200, '/'])
     expect((await me(browser)).status).toBe(200)
   })
+}
+
+/** Tests of a sign-out at the application, and of a user who turns back at the sign-in. */
+export function signsOut(running: () => RunningApplication): void {
+  leaves(running, (browser, baseUrl) => browser.get(`${baseUrl}/logout`), '/signed-out')
+
+  startsAgain(running, '/callback', 'href="/login"')
 
   test('an answer of another issuer is rejected (RFC 9207)', async () => {
     const { place, world } = running()

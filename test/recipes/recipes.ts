@@ -2,14 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
+import type { Browser } from '../browser.ts'
 import { onPath } from '../needs.ts'
 import { freePorts } from '../process/ports.ts'
 import {
   application,
   type ApplicationParts,
   exchanges,
+  leaves,
   refreshes,
   signsOut,
+  startsAgain,
   tellsPages,
   upgrades,
   usersOnly,
@@ -450,31 +453,48 @@ const spring = application({
 })
 
 const ASPNET = made('aspnet')
-const aspnet = application({
-  name: 'aspnet',
+const inAspnet = {
   missing: ASPNET.missing,
   version: versionOf(
     'ASP.NET Core',
     'sh',
     '-c',
-    `grep OpenIdConnect ${example('aspnet/aspnet.csproj')}`,
+    `grep -o 'OpenIdConnect" Version="[^"]*' ${example('aspnet/aspnet.csproj')} | tr -d '"'`,
   ),
-  signIn: {
-    login: '/me',
-    callback: '/oidc/callback',
-    logout: '/oidc/backchannel-logout',
-    me: '/me',
-  },
-  api: '/api/me',
   ready: '/api/me',
   async command(of) {
     const { env, ...rest } = await besideGuard(`dotnet ${ASPNET.file}`, of)
     return {
       ...rest,
-      env: { ...env, ASPNETCORE_URLS: of.place.baseUrl, DOTNET_CLI_TELEMETRY_OPTOUT: '1' },
+      env: {
+        ...env,
+        ASPNETCORE_URLS: of.place.baseUrl,
+        DOTNET_CLI_TELEMETRY_OPTOUT: '1',
+        REFRESH_BEFORE_SECONDS: '298',
+      },
     }
   },
+} satisfies Partial<ApplicationParts>
+const SIGN_IN_ASPNET = { login: '/me', callback: '/oidc/callback', me: '/me' }
+const aspnet = application({
+  ...inAspnet,
+  name: 'aspnet',
+  signIn: {
+    ...SIGN_IN_ASPNET,
+    logout: '/oidc/backchannel-logout',
+    signedOut: '/signout-callback-oidc',
+  },
+  api: '/api/me',
+  more: (running) => {
+    refreshes(running)
+    const leave = async (browser: Browser, baseUrl: string) =>
+      browser.submit(await browser.get(`${baseUrl}/`), {}, 'Sign out')
+    leaves(running, leave, '/')
+    startsAgain(running, '/oidc/callback', 'href="/me"')
+  },
 })
+/** No logout token reaches it: its sessions end because they ask `guard serve`. */
+const aspnetByGuard = application({ ...inAspnet, name: 'aspnet-guard', signIn: SIGN_IN_ASPNET })
 
 const NEXT = made('nextjs')
 const nextjs = application({
@@ -543,6 +563,7 @@ export const RECIPES: readonly Recipe[] = [
   goBesideGuard,
   spring,
   aspnet,
+  aspnetByGuard,
   serviceToService,
   newDeviceMail({ name: 'new-device-mail', version: packaged('nodemailer') }),
 ]
