@@ -46,6 +46,15 @@ describe('a user who says that the computer is shared', () => {
     expect(account.text).toContain('Firefox on Linux This device Shared computer')
   })
 
+  test('reads at /account after how many minutes without use the session ends, and its latest end', async () => {
+    await signIn(USE)
+    const { text } = await browser.get('/account')
+    expect(text).toMatch(
+      /Signed out after 15 minutes without use, and no later than Tuesday 24 November, 21:00 UTC ?\./,
+    )
+    expect(text).not.toContain('You must sign in again by')
+  })
+
   test('is signed out after 15 minutes without use, and not before', async () => {
     await signIn(USE)
     for (let minutes = 0; minutes < 30; minutes += 10) {

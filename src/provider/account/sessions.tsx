@@ -132,6 +132,7 @@ function Row({ deps, live: { session, participants }, network, current, csrf, no
   const { shared, sid } = session
   const device = deviceIn(session.device, t)
   const lastUsed = ago(session.lastActiveAt, now, t)
+  const ends = <Moment at={session.absoluteAt} t={t} />
   return (
     <li>
       <div class="line">
@@ -147,10 +148,15 @@ function Row({ deps, live: { session, participants }, network, current, csrf, no
             items={[
               [t.sessions.lastUsed, lastUsed],
               [t.sessions.since, <Moment at={session.openedAt} t={t} />],
-              [t.sessions.endsBy, <Moment at={session.absoluteAt} t={t} />],
+              [t.sessions.endsBy, shared ? undefined : ends],
               [t.history.address, network],
             ]}
           />
+          {shared ? (
+            <p class="soft small">
+              {t.sharedComputer.ends({ minutes: Math.round(session.idleSeconds / 60), at: ends })}
+            </p>
+          ) : null}
         </div>
         {current ? null : (
           <div class="acts">

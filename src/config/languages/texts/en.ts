@@ -408,6 +408,7 @@ export const en = {
     hint: '{minutes, plural, one {Then you are signed out after # minute without use. If Microsoft asks “Stay signed in?”, choose “No”.} other {Then you are signed out after # minutes without use. If Microsoft asks “Stay signed in?”, choose “No”.}}',
     on: '{minutes, plural, one {This is a shared computer. You are signed out after # minute without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.} other {This is a shared computer. You are signed out after # minutes without use and when you close the browser. If Microsoft asks “Stay signed in?”, choose “No”.}}',
     own: 'This is my own computer',
+    ends: '{minutes, plural, one {Signed out after # minute without use} other {Signed out after # minutes without use}}, and no later than {at}.',
     signOut: 'This is a shared computer: next, you sign out of Microsoft 365 too.',
   },
 
