@@ -94,7 +94,7 @@ const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined })
 /** The instance's words for each class of reasons that the broker gives. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'You signed out in this browser.',
-  signed_out_remotely: 'You signed out this device from another one.',
+  signed_out_remotely: 'You used another device to sign out.',
   signed_out_everywhere: 'You signed out everywhere.',
   replaced:
     'Another person used this browser to sign in, so you were signed out here. They cannot see your cases.',

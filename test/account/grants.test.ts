@@ -86,6 +86,22 @@ describe('your apps', () => {
     )
   })
 
+  test('from a phone, the history of each device says that another one was used, and the hint speaks of no computer', async () => {
+    const there = await rig.signInAt(laptop.session.sid, sydney)
+    const onPhone = browserAt(rig, { cookies: phone.cookieHeader })
+    await rig.signInAt(phone.session.sid, sydney)
+    const page = await onPhone.get('/')
+    const after = await onPhone.submit(page, {}, formOf(page, 'sydney'))
+    expect(after.text).toContain('If others use this device, choose “Sign out” here too.')
+    expect(await isGood(there.access_token)).toBe(false)
+    for (const reader of [onPhone, browser]) {
+      const { text } = await reader.get('/account/history')
+      expect(text).toMatch(
+        /Signed out of one app (?:This device )?Firefox on Windows · You used another device to sign out\./,
+      )
+    }
+  })
+
   test('ending an app that the user agreed to takes the code that it has not redeemed yet, on every device', async () => {
     const { sub } = laptop.session
     await rig.store.recordConsent({

@@ -130,7 +130,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await laptop.page.getByText('Signed out:').waitFor()
   await signedOut(phone.page)
   await phone.page.goto(`${sydney()}/sign-in`)
-  await phone.page.getByText('You signed out this device from another one.').waitFor()
+  await phone.page.getByText('You used another device to sign out.').waitFor()
   expect(await tapAlice(phone.page)).toEqual(['login'])
   await needsPassword(phone.page)
 

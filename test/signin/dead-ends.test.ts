@@ -124,7 +124,7 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
     ['microsoft_password_changed', 'You were signed out from elsewhere.', true],
     ['refresh_token_reuse', 'You were signed out from elsewhere.', true],
     ['signed_out_everywhere', 'You signed out everywhere.', true],
-    ['signed_out_remotely', 'You signed out this device from another one.', true],
+    ['signed_out_remotely', 'You used another device to sign out.', true],
     ['session_limit', 'You signed in on another device', false],
     [
       'replaced',

@@ -42,7 +42,7 @@ export const en = {
   /** Why a user was signed out, on every page that says so. */
   ended: {
     signed_out: 'You signed out.',
-    signed_out_remotely: 'You signed out this device from another one.',
+    signed_out_remotely: 'You used another device to sign out.',
     signed_out_everywhere: 'You signed out everywhere.',
     replaced:
       'Another person used the same browser to sign in, so you were signed out in it. They cannot use your account.',
@@ -78,7 +78,7 @@ export const en = {
     endOf: 'Sign out of this app on every device: {app}',
     ended: 'You are signed out of {app} on every device',
     endedHint:
-      'If it is opened again in this browser, it signs you in without asking. If others use this computer, choose “Sign out” here too.',
+      'If it is opened again in this browser, it signs you in without asking. If others use this device, choose “Sign out” here too.',
     notSaved: { title: 'Nothing was changed', what: 'You were not signed out of the app.' },
   },
 
