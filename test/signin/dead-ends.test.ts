@@ -166,6 +166,7 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
       ),
     )
     expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
+    expect(buttonsOf(declined.html)).toEqual(['Try again', 'Go back to Case Manager Sydney'])
     const mail = linkOf(declined.html, 'Contact your IT administrator')
     expect(mail).toMatch(/^mailto:\?subject=Please%20allow%20Case%20Manager/)
     expect(decodeURIComponent(mail)).toContain(`${ISSUER}/signin/granting-consent`)
@@ -181,6 +182,23 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
     expect(back.location).toBe('/signin/granting-consent')
   })
 })
+
+/** Returns the labels of the large buttons of a page, the primary one first. */
+const buttonsOf = (html: string): string[] =>
+  [...html.matchAll(/class="button(?: quiet)?"[^>]*>([^<]*)/g)].map(([, label = '']) => label)
+
+test.each(['admin_consent', 'consent', 'unknown', 'enrol_mfa', 'outage'] as const)(
+  '%s: one button says what to do, one goes back, and everything else is a link',
+  async (guidance) => {
+    const { rig, sydney, browser } = await open()
+    rig.microsoft.next = new MicrosoftRejection(guidance, {})
+    const { html } = await signIn(rig, browser, authorizePath(sydney))
+    expect(html.match(/class="button"/g)).toHaveLength(1)
+    expect(buttonsOf(html).slice(1)).toEqual(['Go back to Case Manager Sydney'])
+    if (guidance === 'admin_consent')
+      expect(buttonsOf(html)[0]).toBe('Contact your IT administrator')
+  },
+)
 
 test.each(['account_disabled', 'not_assigned', 'blocked_by_policy'] as const)(
   '%s: the first button is for the administrator, with the reference in the message',

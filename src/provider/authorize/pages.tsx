@@ -258,12 +258,13 @@ export function guidancePage(
             <p>{paragraph}</p>
           ))}
         </div>
-        <div class="row">
-          {guidance.offers.map((offer, index) =>
-            offerButton(deps, visitor, t.offers[offer], offer, { ...about, message, now }, !index),
-          )}
-          <Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />
-        </div>
+        <Offers
+          links={guidance.offers.map((offer) => ({
+            href: offerAddress(deps, visitor, offer, { ...about, message, now }),
+            children: t.offers[offer],
+          }))}
+          back={<Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />}
+        />
         {guidance.offers.includes('contact') ? (
           <ToSend message={message.body} />
         ) : (
@@ -273,6 +274,31 @@ export function guidancePage(
     ),
   }
 }
+
+/** Renders offers: the first as the page's button, beside the way back, and the others as links. */
+const Offers = ({
+  links: [first, ...others],
+  back,
+}: {
+  links: readonly { href: string; children: Child }[]
+  back: Child
+}) => (
+  <>
+    <div class="row">
+      {first && <LinkButton {...first} />}
+      {back}
+    </div>
+    {others.length === 0 ? null : (
+      <ul class="plain tight small">
+        {others.map((link) => (
+          <li>
+            <a {...link} />
+          </li>
+        ))}
+      </ul>
+    )}
+  </>
+)
 
 const answerOf = (key: string): Pick<OAuthError, 'code' | 'message'> => ({
   code: guidanceFor(key).error,
@@ -317,7 +343,7 @@ function ToSend({ message }: { message: string }) {
   const t = useTexts()
   return (
     <div class="stack">
-      <p class="soft small">{t.contact.orCopy}</p>
+      <p class="soft small">{t.contact.toSend}</p>
       <p class="quote" id="message">
         {message}
       </p>
@@ -328,14 +354,12 @@ function ToSend({ message }: { message: string }) {
   )
 }
 
-function offerButton(
+function offerAddress(
   deps: Need,
   visitor: Visitor,
-  label: string,
   offer: Offer,
   { purpose, message, now }: { purpose: SignInPurpose; message: Message; now: number },
-  first: boolean,
-) {
+): string {
   const links: Record<Offer, () => string> = {
     // RFC 6068: a space is encoded as %20, not +.
     contact: () =>
@@ -345,11 +369,7 @@ function offerButton(
     granting_consent: () => '/signin/granting-consent',
     set_up_mfa: () => 'https://mysignins.microsoft.com/security-info',
   }
-  return (
-    <LinkButton href={links[offer]()} kind={first ? 'primary' : 'quiet'}>
-      {label}
-    </LinkButton>
-  )
+  return links[offer]()
 }
 
 /** Returns the page for the operator while no Microsoft tenant is connected. */

@@ -314,7 +314,7 @@ export const en = {
   contact: {
     subject: 'I cannot sign in to {app}',
     message: 'I cannot sign in to {app}. The page says: “{title}”. Its reference is {reference}.',
-    orCopy: 'Or copy this message, and send it as you like:',
+    toSend: 'The message for your IT administrator:',
     copy: 'Copy the message',
   },
 
