@@ -10,6 +10,17 @@ beforeEach(async () => {
   rig = await createRig()
 })
 
+/** Signs a user in to the console at Microsoft, in a new browser. */
+const signInAs = async (who: 'operator' | 'nobody') => {
+  const { roles, ...user } = USERS[who]
+  rig.microsoft.user = { ...rig.microsoft.user, ...user }
+  rig.microsoft.next = { roles: [...roles] }
+  const follows = ({ origin }: URL) => origin !== 'https://login.microsoftonline.com'
+  const browser = browserAt(rig, { at: OPS, follows })
+  const back = await atMicrosoft(rig, browser, await browser.get('/ops/sign-in'))
+  return browser.get(rig.config.issuer + back)
+}
+
 describe('admission to the console', () => {
   test('a visitor without a session reads what the page is, and signs in through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
     const stranger = await browserOf(rig, 'operator')
@@ -121,20 +132,13 @@ describe('admission to the console', () => {
 
   test('an operator who is locked learns by whom, for which case and until when; another user does not', async () => {
     const adam = await atConsole(rig, 'administrator')
-    /** Locks a user, who then signs in to the console at Microsoft. */
     const locked = async (who: 'operator' | 'nobody') => {
-      const { roles, ...user } = USERS[who]
       const { sub } = await browserOf(rig, who)
       await adam.submitTo(await adam.get(`/ops/lock?user=${sub}`), '/ops/lock', {
         hours: '8',
         case_reference: 'INC-9',
       })
-      rig.microsoft.user = { ...rig.microsoft.user, ...user }
-      rig.microsoft.next = { roles: [...roles] }
-      const follows = ({ origin }: URL) => origin !== 'https://login.microsoftonline.com'
-      const browser = browserAt(rig, { at: OPS, follows })
-      const back = await atMicrosoft(rig, browser, await browser.get('/ops/sign-in'))
-      return browser.get(rig.config.issuer + back)
+      return signInAs(who)
     }
     const olga = await locked('operator')
     expect([olga.status, olga.title]).toEqual([403, 'You are locked'])
@@ -144,6 +148,27 @@ describe('admission to the console', () => {
     const nick = await locked('nobody')
     expect(nick.title).toBe('Your access to Case Manager is locked')
     expect(nick.text).not.toMatch(/INC-9|Adam/)
+  })
+
+  test('an operator of a tenant that was locked before it became the operators’ learns the same of that lock, and that cmb lifts it; another user does not', async () => {
+    await atConsole(rig, 'operator')
+    await rig.store.lock({
+      target: { kind: 'tenant', tid: TENANT },
+      actor: { kind: 'operator', id: 'terminal' },
+      caseReference: 'INC-9',
+      endsAt: rig.clock.now() + 28_800,
+      may: 'administer',
+      operatorTenant: undefined,
+      now: rig.clock.now(),
+    })
+    const olga = await signInAs('operator')
+    expect([olga.status, olga.title]).toEqual([403, 'Your tenant is locked'])
+    expect(olga.text).toMatch(
+      /By: .*terminal.* Case: INC-9\. Until: 17:00:00.UTC\..*No operator can sign in\..* cmb unlock l_/,
+    )
+    const nick = await signInAs('nobody')
+    expect(nick.title).toBe('Your organization’s access to Case Manager is locked')
+    expect(nick.text).not.toMatch(/INC-9|terminal/)
   })
 
   test('pages are never stored or framed, and run no script but the constant one', async () => {

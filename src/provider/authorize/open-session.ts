@@ -290,7 +290,7 @@ async function notAdmitted(
     deps.metrics.signIns.inc({ outcome: judgement.error.code })
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
-  const lock = why === 'user_locked' ? await lockOfOperator(deps, result) : undefined
+  const lock = await lockOfOperator(deps, result, why)
   if (lock === undefined || purpose.kind !== 'instance')
     return rejection(deps, { key: why, purpose })
   deps.metrics.signIns.inc({ outcome: why })
@@ -301,19 +301,21 @@ async function notAdmitted(
 const OPERATORS: readonly string[] = [ROLE.auditor, ROLE.operator, ROLE.administrator]
 
 /**
- * Returns the id of the lock of an operator who signs in to the console, which then says who locked
- * them. Undefined for other users, who learn only that they are locked.
+ * Returns the id of the lock of an operator, or of their tenant, who signs in to the console, which
+ * then says who locked them. Undefined for other users, who learn only that they are locked.
  */
 async function lockOfOperator(
   { store, clients, connection }: Pick<Deps, 'store' | 'clients' | 'connection'>,
   { identity: { user, roles }, visit: { purpose } }: CallbackResult,
+  why: string,
 ): Promise<string | undefined> {
   const isConsole =
     purpose.kind === 'instance' && clients.find(purpose.request.clientId)?.source === 'broker'
   const isOperator =
     user.tid === connection.current().operatorTenant && roles.some((one) => OPERATORS.includes(one))
-  if (!isConsole || !isOperator) return undefined
-  const which = lockKey({ kind: 'user', tid: user.tid, oid: user.oid })
+  const kind = why === 'user_locked' ? 'user' : 'tenant'
+  if (!isConsole || !isOperator || why !== `${kind}_locked`) return undefined
+  const which = lockKey({ kind, tid: user.tid, oid: user.oid })
   return (await store.listLocks({ state: 'open', ...which, limit: 1 }))[0]?.id
 }
 

@@ -86,9 +86,22 @@ export const turnedAway = (error: string | undefined) => ({
   links: [{ href: '/ops/sign-in', label: 'Try again' }],
 })
 
-/** Says by whom an operator is locked, and how the lock is lifted. */
-export const locked = ({ id, caseReference }: Lock, by: string, until: string) => ({
-  title: 'You are locked',
+const LOCKED = {
+  user: {
+    title: 'You are locked',
+    lift: 'Ask another administrator to lift it, on the page Locks or on the broker’s machine:',
+  },
+  /** A tenant that was locked before it became the operators’. */
+  tenant: {
+    title: 'Your tenant is locked',
+    lift: 'No operator can sign in. Lift the lock on the broker’s machine:',
+  },
+} as const
+const lockedWords = ({ kind }: Lock['target']) => LOCKED[kind === 'tenant' ? kind : 'user']
+
+/** Says by whom an operator or their tenant is locked, and how the lock is lifted. */
+export const locked = ({ id, target, caseReference }: Lock, by: string, until: string) => ({
+  title: lockedWords(target).title,
   what: [
     `By: ${by}.`,
     caseReference === undefined ? '' : ` Case: ${caseReference}.`,
@@ -96,8 +109,7 @@ export const locked = ({ id, caseReference }: Lock, by: string, until: string) =
   ].join(''),
   next: (
     <>
-      Ask another administrator to lift it, on the page Locks or on the broker’s machine:{' '}
-      <code>cmb unlock {id}</code>
+      {lockedWords(target).lift} <code>cmb unlock {id}</code>
     </>
   ),
   links: ANOTHER_USER,
