@@ -110,6 +110,34 @@ test('the console fits on every page at every width, and axe objects to nothing,
   expect(window.complaints).toEqual([])
 })
 
+test('the lists are tables on a tablet, and lists of lines with labels on a phone; no page scrolls sideways between them', async () => {
+  await lockStranger(rig)
+  await using window = await open({ width: 768, who: 'administrator' })
+  const { page } = window
+  for (const path of [
+    '/ops/sessions',
+    '/ops/revocations',
+    '/ops/deliveries?state=failed',
+    '/ops/audit',
+    '/ops/clients',
+    '/ops/locks',
+  ]) {
+    await page.goto(ops + path)
+    for (const [width, display] of [
+      [640, 'block'],
+      [768, 'table'],
+      [1024, 'table'],
+    ] as const) {
+      await page.setViewportSize({ width, height: 800 })
+      const seen = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        getComputedStyle(document.querySelector('main table') ?? document.body).display,
+      ])
+      expect([path, ...seen]).toEqual([path, width, display])
+    }
+  }
+})
+
 test('on a phone, without scripts, the menu leads on, and the search finds a user', async () => {
   await using context = await browser.newContext({
     viewport: { width: 320, height: 700 },

@@ -88,7 +88,8 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     ['State', undefined, ({ state }) => state],
     ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
     ['Last answer', (one) => lastAnswer(one) ?? ''],
-    timeColumn(request, 'Next attempt', ({ nextAttemptAtMs }) => nextAttemptAtMs),
+    stateOf(request) === 'pending' &&
+      timeColumn(request, 'Next attempt', ({ nextAttemptAtMs }) => nextAttemptAtMs),
     ['Act', (one) => <Acts request={request} delivery={one} />, false],
     ['ID', undefined, ({ id }) => id],
     ['Session ID', undefined, ({ sid }) => sid],
@@ -120,10 +121,19 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
 
 /** The columns of deliveries, which the page of a revocation shows too. */
 export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
-  ['Instance', ({ clientId }) => nameOf(request.deps, clientId)],
+  [
+    'Instance',
+    (one) => (
+      <>
+        {nameOf(request.deps, one.clientId)}
+        <div class="small">{addressOf(one)}</div>
+      </>
+    ),
+    ({ clientId }) => nameOf(request.deps, clientId),
+  ],
   ['Session', (one) => whoseOf(request, one), false],
   timeColumn(request, 'Settled', ({ settledAtMs }) => settledAtMs),
-  ['Address', (one) => <span class="small">{addressOf(one)}</span>, addressOf],
+  ['Address', undefined, addressOf],
 ]
 
 const doneLink = (done: string, state: DeliveryState = 'pending', number?: number): string =>
@@ -148,7 +158,9 @@ async function whoseOf(request: ConsoleRequest, { sid, sub }: Delivery): Promise
     const { session } = found
     return (
       <>
-        <a href={sessionLink(request, session.sub, session.sid)}>{whoIs(session)}</a>
+        <a class="small" href={sessionLink(request, session.sub, session.sid)}>
+          {whoIs(session)}
+        </a>
         <div class="small">{session.device}</div>
       </>
     )
