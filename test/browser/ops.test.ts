@@ -138,6 +138,17 @@ test('the lists are tables on a tablet, and lists of lines with labels on a phon
   }
 })
 
+test('every panel of a revocation’s page has the width of the page', async () => {
+  await using window = await open({ width: 1280, who: 'administrator' })
+  const { page } = window
+  await page.goto(`${ops}/ops/revocations/6`)
+  const widths = await page
+    .locator('main .panel')
+    .evaluateAll((panels) => panels.map((one) => Math.round(one.getBoundingClientRect().width)))
+  expect(widths).toHaveLength(3)
+  expect(new Set(widths)).toEqual(new Set([1240]))
+})
+
 test('on a phone, without scripts, the menu leads on, and the search finds a user', async () => {
   await using context = await browser.newContext({
     viewport: { width: 320, height: 700 },

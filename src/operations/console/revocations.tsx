@@ -126,7 +126,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
         <Panel title={LOG.receipt}>{await receiptList(request, revocation)}</Panel>
       </Live>
       <Live id="facts">
-        <Panel class="narrow">
+        <Panel>
           <Facts
             items={[
               ['What', await covered(deps, selector)],
