@@ -93,6 +93,9 @@ describe('your apps', () => {
     const page = await onPhone.get('/')
     const after = await onPhone.submit(page, {}, formOf(page, 'sydney'))
     expect(after.text).toContain('If others use this device, choose “Sign out” here too.')
+    const devices = await onPhone.get('/account')
+    expect(devices.text).not.toContain('Case Manager Sydney')
+    expect(devices.text).toContain('Signed in to no app')
     expect(await isGood(there.access_token)).toBe(false)
     for (const reader of [onPhone, browser]) {
       const { text } = await reader.get('/account/history')

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Participant, Session } from '../../../db/types.ts'
+import type { Session } from '../../../db/types.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../../pages/components.tsx'
@@ -17,11 +17,6 @@ import { AccountNav } from './nav.tsx'
 /** Returns the CSRF purpose of this page's forms. It names the user. */
 export const accountPurpose = (session: Session): string => `account ${session.sub}`
 
-interface Live {
-  session: Session
-  participants: Participant[]
-}
-
 export async function sessionsPage(
   deps: Deps,
   request: PageRequest,
@@ -30,13 +25,14 @@ export async function sessionsPage(
 ): Promise<PageAnswer> {
   const { now, t } = request
   const { sub } = current
-  const [live, administers, events] = await Promise.all([
+  const [live, administers, events, { grants }] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     administratorOf(deps, current),
     deps.store.securityHistory({ sub, limit: 20 }),
+    deps.store.appsOfUser(sub, now),
   ])
   const reported = events.find(({ kind, at }) => kind === 'reported' && now - at < TRACE_SECONDS)
-  const isHere = ({ session }: Live) => session.sid === current.sid
+  const isHere = ({ session }: { session: Session }) => session.sid === current.sid
   const csrf = request.csrf(accountPurpose(current))
   const addresses = isFresh(current, now)
     ? await Promise.all(live.map(({ session }) => deps.store.signInAddress(session)))
@@ -71,13 +67,13 @@ export async function sessionsPage(
         <ul class="rows">
           {[...live.filter(isHere), ...live.filter((one) => !isHere(one))].map((one) => (
             <Row
-              deps={deps}
-              live={one}
+              apps={instancesOf(
+                deps,
+                grants.filter(({ sid }) => sid === one.session.sid),
+              )}
               network={network(addresses[live.indexOf(one)])}
               current={isHere(one)}
-              csrf={csrf}
-              now={now}
-              t={t}
+              {...{ session: one.session, csrf, now, t }}
             />
           ))}
         </ul>
@@ -115,8 +111,8 @@ const lostDevice = (hasOthers: boolean, t: Texts) => (
 const TRACE_SECONDS = 7 * 86_400
 
 interface RowProps {
-  deps: Deps
-  live: Live
+  session: Session
+  apps: Child
   network: Child
   current: boolean
   csrf: string
@@ -128,7 +124,7 @@ interface RowProps {
 const kindOf = (device: string): string =>
   /iPad|tablet/i.test(device) ? 'tablet' : /iPhone|Android|phone/i.test(device) ? 'phone' : ''
 
-function Row({ deps, live: { session, participants }, network, current, csrf, now, t }: RowProps) {
+function Row({ session, apps, network, current, csrf, now, t }: RowProps) {
   const { shared, sid } = session
   const device = deviceIn(session.device, t)
   const lastUsed = ago(session.lastActiveAt, now, t)
@@ -143,7 +139,7 @@ function Row({ deps, live: { session, participants }, network, current, csrf, no
             {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
             {shared ? <span class="tag wait">{t.sharedComputer.tag}</span> : null}
           </div>
-          <p class="soft">{instancesOf(deps, participants) ?? t.shared.noApps}</p>
+          <p class="soft">{apps ?? t.shared.noApps}</p>
           <Facts
             items={[
               [t.sessions.lastUsed, lastUsed],
@@ -181,9 +177,9 @@ function Row({ deps, live: { session, participants }, network, current, csrf, no
   )
 }
 
-/** Names the apps of a session, with a link if a browser can open the app. */
-function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
-  const apps = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata ?? [])
+/** Names the apps that a session is signed in to, with a link if a browser can open the app. */
+function instancesOf(deps: Deps, grants: readonly { clientId: string }[]): Child {
+  const apps = grants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata ?? [])
   if (apps.length === 0) return undefined
   return apps.map((app, at) => {
     const href = homeOf(app)

@@ -23,7 +23,7 @@ export const en = {
     whereSignedIn: 'Where you are signed in',
     switchAccount: 'Switch to another account in this browser',
     signInWithMicrosoft: 'Sign in with Microsoft',
-    noApps: 'No app opened yet',
+    noApps: 'Signed in to no app',
     continue: 'Continue',
     requestUnusable: 'That request cannot be used',
     trouble: 'Trouble signing in? {link}',
