@@ -112,10 +112,8 @@ function receiverOf(here: Rig) {
     const changed = { ...issuer, stream: { ...issuer.stream, ...changes } }
     return tendStream(deps, changed, createTransmitter(deps, changed))
   }
-  const state = async () =>
-    (await createChecks(here.deps, signalIssuerChecks).look({ fresh: true })).find(
-      ({ check }) => check === 'signal-issuers',
-    )?.state
+  const checks = createChecks(here.deps, signalIssuerChecks)
+  const state = async () => (await checks.look({ fresh: true }))[0]?.state
   const problems = () =>
     here.lines
       .map((line) => JSON.parse(line) as { event: string; problem?: string })

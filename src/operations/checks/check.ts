@@ -58,6 +58,8 @@ export async function eachTenant(looking: Looking, look: OfTenant): Promise<Foun
 export interface Looking {
   deps: Deps
   now: number
+  /** How long this process has run. */
+  upSeconds: number
   /** Returns the connected tenants. */
   tenants(): Promise<Tenant[]>
   /** Returns facts about the Postgres database; undefined with SQLite. */
@@ -66,13 +68,14 @@ export interface Looking {
   examine(tid: string): Promise<Examination>
 }
 
-export function looking(deps: Deps): Looking {
+export function looking(deps: Deps, startedMs: number): Looking {
   let rows: Promise<Tenant[]> | undefined
   let facts: Promise<DatabaseFacts | undefined> | undefined
   const asked = new Map<string, Promise<Examination>>()
   return {
     deps,
     now: deps.clock.now(),
+    upSeconds: (deps.clock.steadyMs() - startedMs) / 1000,
     tenants: () =>
       (rows ??= deps.store
         .listTenants()

@@ -38,6 +38,7 @@ interface Kept {
 export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
   const kept = new Map<string, Kept>()
   const seen = createSeen(deps)
+  const startedMs = deps.clock.steadyMs()
   const current = async (
     check: Check,
     look: Looking,
@@ -60,7 +61,7 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   }
   return {
     async look({ fresh = false, atMostSeconds = Infinity, which = () => true } = {}) {
-      const look = looking(deps)
+      const look = looking(deps, startedMs)
       const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
       const found = await Promise.all(
         due.map((check) => current(check, look, { fresh, atMostSeconds })),

@@ -41,6 +41,9 @@ export const FOUND = {
     `The ${kind} on ${host} has sent no heartbeat since ${since}.${kind === 'broker' ? ` ${brokersLeft(left, all)}` : ''}`,
   need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
+  first_event: 'The broker has started a short time ago and waits for its first event.',
+  no_event: (seconds: number): string =>
+    `The broker accepted no event from it for ${seconds} s, not even a verification event.`,
   user_told: 'The user was told that Outlook and Teams may still be open on the device.',
   clock_set: (seconds: number, side: string): string =>
     `The clock was set while the broker ran: it is ${seconds} s ${side} the right time. ${STOPPED}`,
