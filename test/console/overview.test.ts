@@ -30,10 +30,20 @@ describe('a device that its user reports', () => {
     return acting.session
   }
 
-  test('leaves /readyz its answer when the store fails before the user’s name is read', async () => {
+  test('is not the broker’s readiness: /readyz reads neither the reports nor names, and does not count them', async () => {
+    await report('Safari on iPad')
+    const read = [vi.spyOn(rig.store, 'userReports'), vi.spyOn(rig.store, 'findSubject')]
+    const answer = await rig.opsApp.request('/readyz')
+    expect(await answer.json()).toMatchObject({ verdict: 'All good' })
+    for (const one of read) expect(one).not.toHaveBeenCalled()
+  })
+
+  test('leaves /metrics its gauges when the store fails before the user’s name is read', async () => {
     await report('Safari on iPad')
     vi.spyOn(rig.store, 'findSubject').mockRejectedValue(new StoreUnavailable('disk is full'))
-    expect((await rig.opsApp.request('/readyz')).status).toBe(200)
+    expect(await (await rig.opsApp.request('/metrics')).text()).toContain(
+      'broker_check_findings{check="user-reports",state="warning"} 1',
+    )
   })
 
   test('is a problem by the user, the device and what ended at once, for a week', async () => {

@@ -19,7 +19,7 @@ export interface Checks {
   look(options?: {
     fresh?: boolean
     atMostSeconds?: number
-    which?: (check: Check) => boolean
+    which?: ((check: Check) => boolean) | undefined
   }): Promise<Finding[]>
   /**
    * Returns since when this process has seen a warning or failure of this check and subject without

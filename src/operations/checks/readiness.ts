@@ -31,9 +31,10 @@ const PART_OF = new Map(
 export async function readinessOf(
   deps: Pick<Deps, 'microsoft' | 'store' | 'clients' | 'clock'>,
   checks: Checks,
+  which?: (check: Check) => boolean,
 ): Promise<Readiness> {
   const [findings, hidden, tenants] = await Promise.all([
-    checks.look(),
+    checks.look({ which }),
     // Without the store, nothing counts as hidden.
     hiddenProblems(deps).catch(() => []),
     deps.store.listTenants().catch(() => []),
@@ -64,19 +65,19 @@ export async function readinessOf(
         ? 'ready'
         : 'degraded'
   const wrong = findings.filter((one) => one.state === 'failed' || one.state === 'warning')
-  const nameOf = async (about: string): Promise<string> => {
-    const [, sub] = /^user (u_\S+)$/.exec(about) ?? []
-    const user = sub && (await deps.store.findSubject(sub).catch(() => undefined))
-    if (user) return `user ${userName(user)} (${sub})`
+  const nameOf = (about: string): string => {
     const tenant = tenants.find(({ tid }) => about === `tenant ${tid}`)
     return tenant?.name === undefined ? about : `tenant ${tenant.name}`
   }
   const problems = await Promise.all(
-    problemsOf(wrong, checks).map(async (one) => {
+    problemsOf(wrong, checks).map(async ({ sub, ...one }) => {
+      const found = sub && (await deps.store.findSubject(sub).catch(() => undefined))
+      const user = found ? { sub: found.sub, name: userName(found) } : undefined
       const its = one.hideable ? hidden.find(({ id }) => id === one.id) : undefined
       return {
         ...one,
-        about: await Promise.all(one.about.map(nameOf)),
+        about: user ? [`user ${user.name} (${user.sub})`] : one.about.map(nameOf),
+        user,
         hidden_by: its && ((await actorName(deps, its.actor)) ?? its.actor.id),
         hidden_until: its?.until,
       }
@@ -124,7 +125,7 @@ export const isHidden = ({ hidden_by: by }: Problem): boolean => by !== undefine
 function titleOf({ found, about }: Problem): string {
   const [cause] = causeOf(found)
   const named = about.filter((one) => !one.startsWith('client ')).join(', ')
-  return `${cause.replace(/[.!]$/, '')}${named && ` (${named.replace(/ \(u_\S+\)$/, '')})`}`
+  return `${cause.replace(/[.!]$/, '')}${named && ` (${named})`}`
 }
 
 const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
@@ -143,10 +144,10 @@ const urgencyOf = ({ check, state }: Finding): Problem['urgency'] => {
  * Returns the findings as problems, the worst first. Findings of a check that differ in what they
  * are about alone are one problem.
  */
-function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>): Problem[] {
+function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>) {
   const groups = Map.groupBy(findings, (one) => [one.check, one.found, one.fix].join('\n'))
   return [...groups.values()]
-    .flatMap((group): Problem[] => {
+    .flatMap((group): (Problem & Pick<Finding, 'sub'>)[] => {
       const [one] = group
       if (one === undefined) return []
       const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
@@ -163,6 +164,7 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
           fix: one.fix,
           runbook: one.runbook ?? RUNBOOK[one.check],
           about,
+          sub: one.sub,
           ...(since.length > 0 && { since_ms: Math.min(...since) }),
         },
       ]

@@ -29,6 +29,7 @@ async function userReports({ deps: { store }, now }: Looking): Promise<Found[]> 
       // The text has no name: the audit log keeps it when an operator hides the problem.
       return warning(wordsOf(report, revocation), REMEDY.user_report(sub), {
         about: `user ${sub}`,
+        sub,
         since_ms: at * 1000,
       })
     }),

@@ -92,7 +92,7 @@ export const Items = ({
 
 /** A problem. Its first sentence says the cause, and the others what follows from it. */
 function Item({ request, problem }: { request: ConsoleRequest; problem: Problem }) {
-  const { urgency, found, fix, about, runbook, since_ms: sinceMs } = problem
+  const { urgency, found, fix, about, user, runbook, since_ms: sinceMs } = problem
   const nowMs = request.deps.clock.nowMs()
   const [cause, then] = causeOf(found)
   const { words, tag } = URGENCY[urgency]
@@ -101,11 +101,11 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
       <h3>
         <span class={tag}>{words}</span> {cause}
       </h3>
-      {about.length === 0 ? null : <p class="small">{aboutWords(request, about)}</p>}
+      {about.length === 0 ? null : <p class="small">{aboutWords(request, problem)}</p>}
       {then === '' ? null : <p>{then}</p>}
       {fix === undefined ? null : (
         <p>
-          <strong>{PROBLEM.whatToDo}</strong> {userIn(about) ? PROBLEM.reported : fix}
+          <strong>{PROBLEM.whatToDo}</strong> {user ? PROBLEM.reported : fix}
         </p>
       )}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
@@ -124,7 +124,7 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {
   const [cause] = causeOf(problem.found)
   const { button } = hidingWords(problem)
-  const user = userIn(problem.about)
+  const { user } = problem
   return isHidden(problem) ? (
     <form method="post" action="/ops/problems/unhide">
       <Hidden request={request} fields={{ id: problem.id }} />
@@ -171,7 +171,7 @@ async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
     show: () => ({
       facts: [
         [what, problem.found],
-        ['About', problem.about.length === 0 ? undefined : aboutWords(request, problem.about)],
+        ['About', problem.about.length === 0 ? undefined : aboutWords(request, problem)],
         ...rows(moment((now + HIDDEN_SECONDS) * 1000)),
       ],
     }),
@@ -196,16 +196,10 @@ export const problemRoutes: readonly Mounted[] = [
   { path: '/problems/unhide', form: unhide },
 ]
 
-function userIn(about: readonly string[]): { name: string; sub: string } | undefined {
-  const [, name = '', sub] = /^user (.+) \((u_\S+)\)$/s.exec(about.join()) ?? []
-  return sub === undefined ? undefined : { name, sub }
-}
-
 /** Names the things that a problem concerns. A single instance or user is a link to its page. */
-function aboutWords(request: ConsoleRequest, about: readonly string[]): Child {
+function aboutWords(request: ConsoleRequest, { about, user }: Problem): Child {
   const [only = ''] = about.length === 1 ? about : []
   const [, clientId] = /^client (\S+)$/.exec(only) ?? []
-  const user = userIn(about)
   if (clientId !== undefined)
     return (
       <>

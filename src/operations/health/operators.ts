@@ -25,6 +25,9 @@ const METRICS: Description = {
 
 const NAMING = CHECKS.filter(({ names }) => names).map(({ id }) => id)
 
+/** Returns whether a check looks at the broker's state. A device that a user reports is none. */
+const isOfBroker = ({ id }: { id: string }): boolean => id !== 'user-reports'
+
 /**
  * The operators' /readyz and /metrics. They need no authentication, because their listener is
  * loopback by default.
@@ -36,7 +39,8 @@ export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: ()
   const ready = async (c: Context): Promise<Response> => {
     // A load balancer must learn of the shutdown at once: a check that hangs would outlast
     // BROKER_DRAIN_SECONDS.
-    const whole = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
+    const whole =
+      isEnding() && last !== undefined ? last : await readinessOf(deps, checks, isOfBroker)
     last = whole
     const { problems, ...rest } = whole
     const report = {
