@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createRig, TENANT } from '../rig.ts'
+import { createRig, OTHER_TENANT, TENANT } from '../rig.ts'
 import { startCmb } from './cmb.ts'
 
 async function revoked() {
@@ -69,4 +69,14 @@ test('where a tenant has never sent auth_time, cmb revoke and its dry run say th
   )
   const ran = await type(['revoke', '--tenant', TENANT, '--yes'])
   expect(ran.out).toContain(`Users of ${TENANT} are not asked for their password again`)
+})
+
+test('of a tenant of which no user has signed in, cmb revoke says that no session ended, and what to check', async () => {
+  const rig = await createRig()
+  const { type } = await startCmb(rig)
+  const ran = await type(['revoke', '--tenant', OTHER_TENANT, '--yes'])
+  expect(ran.out).toMatch(
+    /^Revoked, number 1 .*\nNo user of .* has ever signed in here, so no session ended\. Check the tenant ID: cmb tenants/,
+  )
+  expect(ran.out).not.toContain('auth_time')
 })

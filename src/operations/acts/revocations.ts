@@ -130,19 +130,24 @@ export function revokeAs(
 }
 
 /**
- * Returns the affected tenants in which no fresh sign-in can be demanded: their ID tokens never had
- * `auth_time`.
+ * Returns the affected tenants in which no fresh sign-in can be demanded: users have signed in, and
+ * their ID tokens never had `auth_time`.
  */
 export async function tenantsWithoutAuthTime(
   { store, connection }: Deps,
   { selector, tid, reason }: Revocation,
 ): Promise<string[]> {
   if (!raisesFloor(reason, selector)) return []
-  const concerned =
-    selector.kind === 'everything' ? connection.current().tenants : tid === undefined ? [] : [tid]
+  const concerned = selector.kind === 'everything' ? connection.current().tenants : tid ? [tid] : []
   const provable = await store.tenantsWithAuthTime()
-  return concerned.filter((one) => !provable.includes(one))
+  const lacking = concerned.filter((one) => !provable.includes(one))
+  const used = await Promise.all(lacking.map((one) => hasUsers(store, one)))
+  return lacking.filter((_, index) => used[index])
 }
+
+/** Returns whether a user of the tenant has ever signed in. */
+export const hasUsers = async (store: Deps['store'], tid: string): Promise<boolean> =>
+  (await store.listUsers({ tid, after: undefined, limit: 1 })).length > 0
 
 const outcomeOf = (answer: Answered): Record<string, unknown> =>
   answer.outcome === 'revoked'

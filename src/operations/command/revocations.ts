@@ -53,11 +53,11 @@ export const revokeCommand = verb({
       (client !== undefined && grant === undefined) || tenant !== undefined || everything
     return agreed(isWide === true ? 'always' : 'never')(send, called)
   },
-  words: (answer) => {
-    if (answer.outcome === 'already') return 'That had already ended; nothing was revoked.\n'
-    const { seq, tenants_without_auth_time: tenants } = answer
-    const notAsked = tenants.map((tid) => SAYS.no_auth_time(tid))
-    return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
+  words: (answer, { options: { tenant } }) => {
+    if (answer.outcome === 'already') return SAYS.ended_before
+    const { seq, sessions, tenants_without_auth_time: tenants } = answer
+    const none = tenant && sessions === 0 ? SAYS.no_users(tenant) : ''
+    return `${SAYS.revoked(seq)}${none}${tenants.map(SAYS.no_auth_time).join('')}`
   },
 })
 

@@ -9,6 +9,7 @@ import { evidenceOf, JSON_LINES, evidenceFile } from '../acts/evidence.ts'
 import { existing } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
+  hasUsers,
   loggedRow,
   previewed,
   revocationRow,
@@ -84,8 +85,14 @@ export const revocationRoutes = [
       if (answer.outcome !== 'revoked') return { outcome: answer.outcome, selector: wire.selector }
       const { revocation: one } = answer.committed
       const tenants = await tenantsWithoutAuthTime(deps, one)
+      const isEmpty = selector.kind === 'tenant' && !(await hasUsers(deps.store, selector.tid))
       return c.json(
-        shown(done, { outcome: 'revoked', ...revocationRow(one), tenantsWithoutAuthTime: tenants }),
+        shown(done, {
+          outcome: 'revoked',
+          ...revocationRow(one),
+          ...(isEmpty && { sessions: 0 }),
+          tenantsWithoutAuthTime: tenants,
+        }),
         201,
       )
     },

@@ -317,7 +317,7 @@ export const MEMBERS = {
   target_name: 'the name of the target, where the broker knows it',
   tenants: 'the Microsoft tenants',
   tenants_without_auth_time:
-    'those concerned of whose users no fresh sign-in can be demanded, because their ID tokens have never had auth_time',
+    'those concerned whose users have signed in, and of whom no fresh sign-in can be demanded: their ID tokens have never had auth_time',
   tid: 'the Microsoft tenant',
   title: 'the problem in a few words',
   token: 'the token',

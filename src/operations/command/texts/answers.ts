@@ -39,6 +39,11 @@ export const SAYS = {
     `The broker of ${directory} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
   what_to_revoke:
     'Name what to revoke by exactly one of: --user, --session, --grant with --client, --subject, --client, --tenant, --everything.',
+  ended_before: 'That had already ended; nothing was revoked.\n',
+  revoked: (seq: number): string =>
+    `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n`,
+  no_users: (tid: string): string =>
+    `No user of ${tid} has ever signed in here, so no session ended. Check the tenant ID: cmb tenants lists the tenants.\n`,
   no_auth_time: (tid: string): string =>
     `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`,
   emergency: (alg: string): string =>
