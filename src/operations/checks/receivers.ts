@@ -2,6 +2,7 @@ import { secretPlace } from '../../outbox/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
+import { FOUND } from './texts/found.ts'
 
 /** Checks of webhooks and streams of security events: deliveries that fail, and why. */
 export const receiverChecks: readonly Check[] = [
@@ -31,9 +32,6 @@ async function lost({ deps }: Looking): Promise<Map<string, number>> {
   return undelivered
 }
 
-const fixOf = (id: string): string =>
-  `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`
-
 async function webhooks(looking: Looking): Promise<Found[]> {
   const { deps } = looking
   const [endpoints, undelivered] = await Promise.all([deps.store.listWebhooks(), lost(looking)])
@@ -41,12 +39,9 @@ async function webhooks(looking: Looking): Promise<Found[]> {
     const about = `webhook ${id}`
     const count = undelivered.get(id) ?? 0
     if (deps.sealer.open(secretPlace(id), secretSealed) === undefined)
-      return failed(
-        'Its secret is sealed under a BROKER_SECRET that is not set.',
-        `Set that value again, or: cmb webhooks rotate-secret ${id}`,
-        { about },
-      )
-    if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
+      return failed(FOUND.secret_not_opened, REMEDY.secret_not_opened(id), { about })
+    if (count > 0)
+      return failed(`${count} messages are failed or rejected.`, REMEDY.lost(id), { about })
     return ok(
       state === 'enabled'
         ? 'Every message is delivered or pending.'
@@ -67,7 +62,8 @@ async function streams(looking: Looking): Promise<Found[]> {
         REMEDY.stream_disabled,
         { about },
       )
-    if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })
+    if (count > 0)
+      return failed(`${count} events are failed or rejected.`, REMEDY.lost(id), { about })
     return ok(
       status === 'enabled'
         ? 'Every event is delivered or pending.'

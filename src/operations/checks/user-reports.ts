@@ -21,7 +21,7 @@ const MOST = 20
 
 async function userReports({ deps: { store }, now }: Looking): Promise<Found[]> {
   const all = await store.userReports({ since: now - SECONDS, limit: MOST + 1 })
-  if (all.length === 0) return [ok('No user reported a device or a sign-in in the last 7 days.')]
+  if (all.length === 0) return [ok(FOUND.no_report)]
   const found = await Promise.all(
     all.slice(0, MOST).map(async (report) => {
       const { seq, sub, at } = report
@@ -52,7 +52,7 @@ function wordsOf(
     selector?.kind === 'subject'
       ? 'all sessions of the user'
       : selector?.kind === 'session' && selector.sid !== sid
-        ? 'the session from which the user reported it; the reported one had ended before'
+        ? FOUND.reported_from
         : 'that session'
   const ended = seq === undefined ? '' : ` At once the broker ended ${done} (revocation ${seq}).`
   return `A user reported as lost, stolen or not theirs: ${device ?? 'a sign-in'}.${ended} ${FOUND.user_told}`

@@ -1,4 +1,5 @@
-import { option, FILTER, fullPage, paged, period, verb } from './context.ts'
+import { type Called, option, FILTER, fullPage, paged, period, verb } from './context.ts'
+import { subOf } from './locks.ts'
 import { readPast } from './moment.ts'
 import { inWords } from './show.ts'
 import { ended } from './texts/answers.ts'
@@ -13,11 +14,16 @@ export const auditCommand = verb({
   takes: {
     actor: FILTER.actor,
     act: option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …'),
-    target: option('--target <target>', OPTION.target),
+    target: option('--target <target>', OPTION.target).conflicts('user'),
     case_reference: FILTER.case_reference,
     since_ms: since,
     until_ms: until,
     ...paged('100'),
+  },
+  flags: [option('--user <name>', OPTION.audit_user)],
+  members: async (called: Called<{ user?: string; limit?: string }>) => {
+    const { user } = called.options
+    return user && { target: await subOf({ ...called, options: { yes: true } }, user) }
   },
   ask: fullPage('entries'),
   words: (answer) =>

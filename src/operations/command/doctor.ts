@@ -84,28 +84,16 @@ async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
     const self = process.getuid?.() ?? uid
     const owner = self === 0 ? uid : self
     const foreign = await filesOfOthers(dataDir, owner)
-    if (foreign.length > 0)
-      return failed(
-        'The broker does not own each of its files.',
-        `chown ${owner} ${foreign.join(' ')}`,
-      )
-    if (bavail * bsize < LEAST_FREE_BYTES) {
-      const fails = onPostgres
-        ? 'the broker’s own queue server fails'
-        : 'sign-ins and revocations fail'
-      return failed(`${dataDir}: ${free}.`, `Free some space: with a full disk, ${fails}.`)
-    }
+    if (foreign.length > 0) return failed(SAYS.foreign_files, `chown ${owner} ${foreign.join(' ')}`)
+    if (bavail * bsize < LEAST_FREE_BYTES)
+      return failed(`${dataDir}: ${free}.`, SAYS.free_space(onPostgres))
     return ok(`${dataDir}: ${free}.`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT')
-      return warning(
-        `${dataDir} does not exist yet; the broker makes it at its first start.`,
-        'If it should exist, name the right one: --data-dir or BROKER_DATA_DIR.',
-      )
+    if (code === 'ENOENT') return warning(SAYS.no_directory(dataDir), SAYS.right_directory)
     return failed(
       `${dataDir} cannot be used (${code ?? 'error'}).`,
-      `Run this as the broker's user, or ${remedy(code, dataDir)}.`,
+      SAYS.as_its_user(remedy(code, dataDir)),
     )
   }
 }

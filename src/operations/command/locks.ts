@@ -14,6 +14,7 @@ import {
 import { readMoment } from './moment.ts'
 import { agreed, type Agreeing } from './preview.ts'
 import { inWords, time, withName } from './show.ts'
+import { SAYS } from './texts/answers.ts'
 
 export interface UserOptions extends Agreeing {
   user?: string
@@ -51,7 +52,7 @@ export async function userIn(called: Naming<UserOptions>): Promise<Json> {
     if (subject !== undefined) return { sub: subject }
     if (tid !== undefined && oid !== undefined) return { tid, oid }
   }
-  throw misused('Name the user: --user, --subject, or --tid with --oid.')
+  throw misused(SAYS.which_user)
 }
 
 /**
@@ -76,8 +77,9 @@ export async function subOf(
   throw new CommandFailure(
     EXIT.failed,
     only === undefined
-      ? `No user is called ${name}. Nothing was done.`
-      : `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by --subject.\n${inWords({ users }, { users: ['sub', 'name', 'username', 'tid'] })}`,
+      ? SAYS.no_user(name)
+      : SAYS.several_users(name, more) +
+          inWords({ users }, { users: ['sub', 'name', 'username', 'tid'] }),
   )
 }
 
@@ -86,10 +88,8 @@ const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
   withName(name, Object.values(target).join(' '))
 
 function lockedWords({ outcome, lock: one }: Locked): string {
-  if (outcome === 'already')
-    return `${nameOf(one)} is locked already, by lock ${one.id}. Nothing was changed.\n`
-  const until = one.ends_at === null ? '' : `, until ${time(one.ends_at)}`
-  return `Locked: ${nameOf(one)}, by lock ${one.id}${until}. To lift it: cmb unlock ${one.id}\n`
+  if (outcome === 'already') return SAYS.locked_before(nameOf(one), one.id)
+  return SAYS.locked(nameOf(one), one.id, one.ends_at === null ? '' : time(one.ends_at))
 }
 
 const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id') =>
@@ -130,8 +130,8 @@ export const unlockCommand = verb({
   takes: CASE_AND_COMMENT,
   words: ({ outcome, lock: one }) =>
     outcome === 'lifted'
-      ? `Lifted: ${nameOf(one)} may sign in again.\n`
-      : `${one.lifted?.actor.id ?? 'Another operator'} already lifted it, at ${time(one.lifted?.at)}.\n`,
+      ? SAYS.lifted(nameOf(one))
+      : SAYS.lifted_before(one.lifted?.actor.id, time(one.lifted?.at)),
 })
 
 export const lockCommands = group(

@@ -13,7 +13,10 @@ export const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
     'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
     'A guard is outdated or gone',
   ],
-  unguarded: ['Start its guards. cmb guards shows them.', 'A guard is outdated or gone'],
+  unguarded: [
+    'Start its guards. cmb guards shows them. If they run, look for client_rejected in the broker’s log: their secret may be wrong, expired or removed.',
+    'A guard is outdated or gone',
+  ],
 }
 
 /** The remedy for each cause of a failed request to a client. */
@@ -151,6 +154,10 @@ export const REMEDY = {
   user_report: (sub: string): string =>
     `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device. Then hide this: that marks it as done.`,
   user_reports: 'cmb audit --act user.report shows all of them.',
+  secret_not_opened: (id: string): string =>
+    `Set that value again, or: cmb webhooks rotate-secret ${id}`,
+  lost: (id: string): string =>
+    `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`,
   silent_issuer:
     'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.',
   stream_disabled:

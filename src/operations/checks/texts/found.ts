@@ -41,9 +41,16 @@ export const FOUND = {
     `The ${kind} on ${host} has sent no heartbeat since ${since}.${kind === 'broker' ? ` ${brokersLeft(left, all)}` : ''}`,
   need: ([urgency, { length }]: readonly [string, readonly unknown[]], index: number): string =>
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
+  accepts: ({ length }: readonly unknown[], seconds: number): string =>
+    length > 0
+      ? ' Its guards stop by themselves: once its lease has run out, a guard without the broker accepts no token.'
+      : ` It accepts a revoked access token for up to ${seconds} seconds. Users who were signed out may still be in there.`,
+  secret_not_opened: 'Its secret is sealed under a BROKER_SECRET that is not set.',
   first_event: 'The broker has started a short time ago and waits for its first event.',
   no_event: (seconds: number): string =>
     `The broker accepted no event from it for ${seconds} s, not even a verification event.`,
+  no_report: 'No user reported a device or a sign-in in the last 7 days.',
+  reported_from: 'the session from which the user reported it; the reported one had ended before',
   user_told: 'The user was told that Outlook and Teams may still be open on the device.',
   clock_set: (seconds: number, side: string): string =>
     `The clock was set while the broker ran: it is ${seconds} s ${side} the right time. ${STOPPED}`,

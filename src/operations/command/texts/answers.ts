@@ -25,6 +25,13 @@ export const SAYS = {
   to_check: 'To check them, run this with the environment of the broker.',
   start_it:
     'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.',
+  free_space: (onPostgres: boolean): string =>
+    `Free some space: with a full disk, ${onPostgres ? 'the broker’s own queue server fails' : 'sign-ins and revocations fail'}.`,
+  foreign_files: 'The broker does not own each of its files.',
+  no_directory: (directory: string): string =>
+    `${directory} does not exist yet; the broker makes it at its first start.`,
+  right_directory: 'If it should exist, name the right one: --data-dir or BROKER_DATA_DIR.',
+  as_its_user: (remedy: string): string => `Run this as the broker's user, or ${remedy}.`,
   what_to_export:
     'Name what to export: --revocation <seq>; or --audit, with --from and --to as you need them.',
   receipt_needs_keys:
@@ -39,6 +46,17 @@ export const SAYS = {
     `The broker of ${directory} keeps its state in Postgres. Name the database: --to postgres://…, or set BROKER_DATABASE_URL. To go back to SQLite, first remove ${mark}.`,
   what_to_revoke:
     'Name what to revoke by exactly one of: --user, --session, --grant with --client, --subject, --client, --tenant, --everything.',
+  which_user: 'Name the user: --user, --subject, or --tid with --oid.',
+  no_user: (name: string): string => `No user is called ${name}. Nothing was done.`,
+  several_users: (name: string, more: boolean): string =>
+    `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by its sub.\n`,
+  locked_before: (name: string, id: string): string =>
+    `${name} is locked already, by lock ${id}. Nothing was changed.\n`,
+  locked: (name: string, id: string, until: string): string =>
+    `Locked: ${name}, by lock ${id}${until && `, until ${until}`}. To lift it: cmb unlock ${id}\n`,
+  lifted: (name: string): string => `Lifted: ${name} may sign in again.\n`,
+  lifted_before: (by = 'Another operator', at = ''): string =>
+    `${by} already lifted it, at ${at}.\n`,
   ended_before: 'That had already ended; nothing was revoked.\n',
   revoked: (seq: number): string =>
     `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n`,
