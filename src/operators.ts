@@ -20,6 +20,7 @@ export function operatorApps(deps: Deps, checks: Checks, health: readonly Hono[]
   const live = new LivePages(deps)
   const opsApp = answering(new Hono().use(inEnglish), deps, { console: '/ops' })
   for (const endpoints of health) opsApp.route('/', endpoints)
+  opsApp.get('/', (c) => c.redirect('/ops'))
   opsApp.use(current(deps.followed))
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks, live))

@@ -42,6 +42,11 @@ describe('admission to the console', () => {
     })
   })
 
+  test('the root of the operators’ listener leads to the console', async () => {
+    const { status, headers } = await rig.opsApp.request('/')
+    expect([status, headers.get('location')]).toEqual([302, '/ops'])
+  })
+
   test('while Microsoft is down, the pages that ask for a sign-in say so at once, with the command that does the same', async () => {
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     const adam = await atConsole(rig, 'administrator')

@@ -653,7 +653,7 @@ describe('everything else of the broker is invisible to the administrator of a t
    * docs/deploy.md keeps them from the public.
    */
   const OF_EVERYONE =
-    /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
+    /^\/(?:$|healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
 
   test('no page, form or endpoint of the operators’ listener is open, whatever it names', async () => {
     const values = await contoso()
