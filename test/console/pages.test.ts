@@ -272,8 +272,24 @@ describe('what the pages show', () => {
     await rig.register('Perth', { logoutUris: [] })
     const page = await (await atConsole(rig, 'operator')).get('/ops')
     expect(page.text).toMatch(
-      /1 thing needs you today.*Case Manager Perth has neither a guard nor a logout address\..*It accepts a revoked access token for up to 300 seconds/,
+      /1 thing needs you today.*Case Manager Perth has neither a guard nor a logout address\..*It accepts a revoked access token for up to 300 seconds\. Users who were signed out may still be in there\./,
     )
+  })
+
+  test('an instance whose guards are away is said to stop by itself, and what to check if they run', async () => {
+    const client = await rig.register('Sydney')
+    await rig.store.recordEnforced({
+      clientId: client.clientId,
+      guardId: 'guard-1',
+      epoch: (await rig.store.head()).epoch,
+      enforcedSeq: 0,
+      reportedAtMs: rig.clock.nowMs(),
+    })
+    const page = await (await atConsole(rig, 'operator')).get('/ops')
+    expect(page.text).toMatch(
+      /Case Manager Sydney has no connected guard\. .*Its guards stop by themselves: once its lease has run out, .*What to do: Start its guards\..* client_rejected in the broker’s log/,
+    )
+    expect(page.text).not.toContain('may still be in there')
   })
 
   test('only an instance that accepts access tokens is said to accept revoked ones, and for how long', async () => {
@@ -295,7 +311,8 @@ describe('what the pages show', () => {
     const { text } = await (await atConsole(rig, 'operator')).get('/ops')
     const said = (city: string) =>
       new RegExp(`Instance: Case Manager ${city}(.*?)What to do`).exec(text)?.[1]
-    const bound = ' It accepts a revoked access token for up to 120 seconds. '
+    const bound =
+      ' It accepts a revoked access token for up to 120 seconds. Users who were signed out may still be in there. '
     expect(['Sydney', 'Notes', 'Robot'].map(said)).toEqual([bound, bound, ' '])
   })
 

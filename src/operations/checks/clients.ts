@@ -122,9 +122,9 @@ function problemOf(one: InstanceNow): Found[] {
       found: [
         `${name} ${why}${failure === undefined ? '' : `: ${failure}`}.`,
         left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`,
-        guards.length > 0 || tokenSeconds === 0
+        tokenSeconds === 0 || guards.some(({ connected }) => connected)
           ? ''
-          : ` It accepts a revoked access token for up to ${tokenSeconds} seconds.`,
+          : FOUND.accepts(guards, tokenSeconds),
       ].join(''),
       fix: `${fix}${redrive}`,
       runbook,
