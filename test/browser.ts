@@ -234,7 +234,7 @@ export class Page {
     return this.title === ONCE_MORE ? new URL(this.link('Sign in with Microsoft')) : undefined
   }
   get title(): string {
-    return plain(/<h1>(.*?)<\/h1>/s.exec(this.html)?.[1] ?? '')
+    return plain(/<h1[^>]*>(.*?)<\/h1>/s.exec(this.html)?.[1] ?? '')
   }
   /** The text that a user reads on the page. */
   get text(): string {

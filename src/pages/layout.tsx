@@ -37,6 +37,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
    * parts. `sheet` is its style sheet, and `place` names the broker in the window's title.
    */
   console?: { nav: Child; sheet: string; place: string } | undefined
+  /** True if the page opens with the focus on its heading, behind the navigation. */
+  focused?: boolean | undefined
   /** A script for this page only. It must be a constant. */
   script?: string | undefined
   /**
@@ -141,9 +143,11 @@ function Foot({ config, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
   )
 }
 
-const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
+const Heading = ({ title, mark, focused }: Pick<PageOptions, 'title' | 'mark' | 'focused'>) =>
   mark === undefined ? (
-    <h1>{title}</h1>
+    <h1 tabindex={focused ? -1 : undefined} autofocus={focused}>
+      {title}
+    </h1>
   ) : (
     <div class="heading">
       <span class={`mark ${mark}`} aria-hidden="true" />

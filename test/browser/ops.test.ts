@@ -229,6 +229,7 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   await page.goto(`${ops}/ops/sessions?user=jack`)
   await pressAt(page, /^End this session: Jack Jones/)
   await page.waitForURL('**/ops/revoke?**')
+  expect(await page.locator('h1:focus').textContent()).toBe(await page.locator('h1').textContent())
   await page.getByText('Check before you revoke').waitFor()
   expect(await page.textContent('main')).toContain('1 session of 1 user')
   await picture(page, 'ops-revoke-check')

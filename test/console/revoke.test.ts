@@ -230,7 +230,11 @@ describe('revoking', () => {
     expect(check.link('Sign in again, then end this session')).toContain('/ops/sign-in?')
     const { csrf = '' } = check.forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
     const byHand = { csrf, kind: 'session', value: sessions[0]?.sid ?? '' }
-    expect((await adam.post('/ops/revoke', byHand)).status).toBe(422)
+    const rejected = await adam.post('/ops/revoke', byHand)
+    expect(rejected.status).toBe(422)
+    // A keyboard or a screen reader goes on at the error, not at the navigation.
+    expect(rejected.html).toMatch(/<div class="notice bad"[^>]* autofocus/)
+    expect(rejected.html.match(/autofocus/g)).toHaveLength(1)
   })
 
   test('the page of an instance, of the tenants and of the users lead there; a session’s page also for one instance of it', async () => {

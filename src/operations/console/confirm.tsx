@@ -84,9 +84,14 @@ async function confirmPage(
   const isSent = asked.sent !== undefined
   return consolePage(
     request,
-    { title: act.title, at: act.at, status: problem === undefined ? 200 : 422, script: AGAIN },
+    {
+      title: act.title,
+      at: act.at,
+      script: AGAIN,
+      ...(problem ? { status: 422 } : { focused: true }),
+    },
     <Panel class="narrow">
-      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+      {problem === undefined ? null : <Notice kind="bad" title={problem} focused />}
       {notices}
       <Facts items={facts} />
       {after}

@@ -194,7 +194,12 @@ function Who({ request }: { request: ConsoleRequest }) {
  */
 export function consolePage(
   request: ConsoleRequest,
-  options: Pick<PageOptions, 'title' | 'status' | 'script'> & {
+  {
+    at,
+    live: updates,
+    search,
+    ...shown
+  }: Pick<PageOptions, 'title' | 'status' | 'script' | 'focused'> & {
     at?: Way | undefined
     live?: boolean
     search?: string
@@ -202,16 +207,14 @@ export function consolePage(
   children: Child,
 ): Response {
   const { deps, c } = request
-  const live = options.live === true && isOperator(request)
+  const live = updates === true && isOperator(request)
   const paused = isPaused(c)
   const limits = LIMITS[request.viewer.caller.may]
-  const nav = <Nav request={request} at={options.at} search={options.search} />
+  const nav = <Nav request={request} at={at} search={search} />
   return page(
     c,
     {
-      title: options.title,
-      status: options.status,
-      script: options.script,
+      ...shown,
       console: {
         nav,
         sheet: CONSOLE_SHEET[baseOf(request)].href,
@@ -222,9 +225,7 @@ export function consolePage(
     },
     <>
       {live ? <LiveState c={c} paused={paused} /> : null}
-      {limits === undefined || !ACTING.includes(options.at) ? null : (
-        <p class="small soft">{limits}</p>
-      )}
+      {limits === undefined || !ACTING.includes(at) ? null : <p class="small soft">{limits}</p>}
       {children}
     </>,
   )
