@@ -69,16 +69,22 @@ export class Agent {
   /** Signs out on this device, by the page. */
   async signOut(): Promise<void> {
     const { text } = await this.get(`${this.#issuer}/logout`)
-    const form = new URLSearchParams({ scope: 'device' })
-    for (const [tag] of text.matchAll(/<input[^>]*type="hidden"[^>]*>/g))
+    const answer = await this.submit(text, { scope: 'device' })
+    await answer.body?.cancel()
+    if (answer.status >= 400) throw new Error(`The sign-out was answered with ${answer.status}`)
+  }
+
+  /** Posts the form of a page: its hidden fields and these. */
+  submit(html: string, more: Record<string, string>): Promise<Response> {
+    const form = new URLSearchParams(more)
+    for (const [tag] of html.matchAll(/<input[^>]*type="hidden"[^>]*>/g))
       form.set(attribute(tag, 'name'), attribute(tag, 'value'))
-    const answer = await this.#ask(`${this.#issuer}/logout/confirm`, {
+    const tag = /<form[^>]*method="post"[^>]*>/.exec(html)?.[0] ?? ''
+    return this.#ask(new URL(attribute(tag, 'action'), this.#issuer).href, {
       method: 'POST',
       headers: { origin: this.#issuer, 'sec-fetch-site': 'same-origin' },
       body: form,
     })
-    await answer.body?.cancel()
-    if (answer.status >= 400) throw new Error(`The sign-out was answered with ${answer.status}`)
   }
 
   /**

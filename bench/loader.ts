@@ -7,6 +7,8 @@ import { Pool } from 'undici'
 
 export interface Target {
   url: string
+  /** The token endpoint's path (default /token). */
+  path?: string
   /** The value of the Authorization header. */
   authorization: string
   /** One refresh token a connection, replaced at each rotation. */
@@ -52,7 +54,7 @@ export async function load(target: Target, connections: number, seconds: number)
 
 async function refreshOnce(pool: Pool, target: Target, index: number): Promise<string> {
   const answer = await pool.request({
-    path: '/token',
+    path: target.path ?? '/token',
     method: 'POST',
     headers: {
       authorization: target.authorization,
