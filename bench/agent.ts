@@ -69,18 +69,21 @@ export class Agent {
   /** Signs out on this device, by the page. */
   async signOut(): Promise<void> {
     const { text } = await this.get(`${this.#issuer}/logout`)
-    const answer = await this.submit(text, { scope: 'device' })
+    const answer = await this.submit(text, { scope: 'device' }, '/logout/confirm')
     await answer.body?.cancel()
     if (answer.status >= 400) throw new Error(`The sign-out was answered with ${answer.status}`)
   }
 
-  /** Posts the form of a page: its hidden fields and these. */
-  submit(html: string, more: Record<string, string>): Promise<Response> {
+  /**
+   * Posts the form of a page: its hidden fields and these.
+   * @param action by default that of the page's first form
+   */
+  submit(html: string, more: Record<string, string>, action?: string): Promise<Response> {
     const form = new URLSearchParams(more)
     for (const [tag] of html.matchAll(/<input[^>]*type="hidden"[^>]*>/g))
       form.set(attribute(tag, 'name'), attribute(tag, 'value'))
-    const tag = /<form[^>]*method="post"[^>]*>/.exec(html)?.[0] ?? ''
-    return this.#ask(new URL(attribute(tag, 'action'), this.#issuer).href, {
+    const to = action ?? attribute(/<form[^>]*>/.exec(html)?.[0] ?? '', 'action')
+    return this.#ask(new URL(to, this.#issuer).href, {
       method: 'POST',
       headers: { origin: this.#issuer, 'sec-fetch-site': 'same-origin' },
       body: form,
