@@ -15,10 +15,15 @@ const RESOURCE = 'urn:case-manager:instance:bench'
 const SCOPE = 'cases'
 const DAY = 86_400
 
-export async function servePeer(dataDir: string, connections: number): Promise<void> {
+/**
+ * Serves node-oidc-provider.
+ * @param port where clients can register, with an id and a secret of theirs; by default any port
+ */
+export async function servePeer(dataDir: string, connections: number, port = 0): Promise<void> {
   // The package prints notices to standard output, which belongs to the bench.
   console.info = console.error
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   const secret = randomBytes(32).toString('base64url')
   const resourceServer = {
     scope: SCOPE,
@@ -27,7 +32,7 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
     accessTokenFormat: 'jwt',
     jwt: { sign: { alg: 'ES256' } },
   } as const
-  const provider = new Provider('http://localhost:7400', {
+  const provider = new Provider(`http://127.0.0.1:${port}`, {
     adapter: sqliteAdapter(join(dataDir, 'peer.db')),
     clients: [
       {
@@ -40,13 +45,37 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
     ],
     cookies: { keys: [secret] },
     jwks: {
-      keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'bench' }],
+      keys: [
+        { ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'bench' },
+        { ...rsa.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'rsa' },
+      ],
     },
     rotateRefreshToken: true,
     ttl: { Grant: DAY, RefreshToken: DAY },
+    issueRefreshToken: () => true,
+    // The adapter does not find sessions by their uid.
+    expiresWithSession: () => false,
+    // Every user consents to everything.
+    async loadExistingGrant({ oidc: { client, session } }) {
+      const ids = { accountId: session?.accountId ?? '', clientId: client?.clientId ?? '' }
+      const grant = new provider.Grant(ids)
+      grant.addOIDCScope('openid')
+      grant.addResourceScope(RESOURCE, SCOPE)
+      await grant.save()
+      return grant
+    },
+    // Its own dispatcher rejects the loopback addresses of the bench.
+    fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined } as object),
+    interactions: { url: (_, { uid }) => `/sign-in/${uid}` },
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
+      registration: {
+        enabled: port > 0,
+        idFactory: ({ oidc }) => String(oidc.body?.software_id),
+        secretFactory: ({ oidc }) => String(oidc.body?.software_version),
+      },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => RESOURCE,
@@ -75,7 +104,12 @@ export async function servePeer(dataDir: string, connections: number): Promise<v
       }).save(),
     )
   }
-  const server = provider.listen(0, '127.0.0.1', () => {
+  provider.use(async (ctx, next) => {
+    if (!ctx.path.startsWith('/sign-in/')) return next()
+    ctx.respond = false
+    await provider.interactionFinished(ctx.req, ctx.res, { login: { accountId: 'user' } })
+  })
+  const server = provider.listen(port, '127.0.0.1', () => {
     const address = server.address()
     if (address === null || typeof address === 'string')
       throw new Error('node-oidc-provider has no port.')
@@ -95,8 +129,8 @@ function sqliteAdapter(file: string): (model: string) => Adapter {
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
-  db.exec(`CREATE TABLE entries (key TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER, consumed_at INTEGER, grant_id TEXT);
-    CREATE INDEX by_grant ON entries (grant_id)`)
+  db.exec(`CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER, consumed_at INTEGER, grant_id TEXT);
+    CREATE INDEX IF NOT EXISTS by_grant ON entries (grant_id)`)
   const upsert = db.prepare(
     'INSERT OR REPLACE INTO entries (key, payload, expires_at, grant_id) VALUES (?, ?, ?, ?)',
   )

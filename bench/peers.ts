@@ -1,7 +1,7 @@
 /**
- * `npm run bench:peers`: measures Keycloak and Ory Hydra as docs/compare.md compares them with the
- * broker. All that serves has one core, its Postgres too; the loader, the instances and Hydra's
- * sign-in application have another. The last line is JSON.
+ * `npm run bench:peers`: measures Keycloak, Ory Hydra and node-oidc-provider as docs/compare.md
+ * compares them with the broker. The peer and its Postgres share a core; the loader, the instances
+ * and Hydra's sign-in application have another. The last line is JSON.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -12,7 +12,17 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, basicOf, type Instance } from './agent.ts'
 import { load } from './loader.ts'
-import { cores, load1, ms, pinAll, pinLoader, preciseMs, quantile, spread } from './machine.ts'
+import {
+  cores,
+  load1,
+  ms,
+  pinAll,
+  pinLoader,
+  preciseMs,
+  quantile,
+  sameProgram,
+  spread,
+} from './machine.ts'
 import { readOptions, usageError } from './options.ts'
 import { sql, startPostgres, SYNCED } from './postgres.ts'
 import { Receivers } from './receivers.ts'
@@ -23,6 +33,7 @@ const USAGE = `npm run bench:peers -- [options]
   --keycloak DIR    an unpacked distribution of Keycloak 26: org.keycloak:keycloak-quarkus-dist (zip) of Maven Central;
                     it needs Java
   --hydra FILE      the program of Ory Hydra 26: a release of github.com/ory/hydra, or built there by go build
+  --provider        node-oidc-provider, on SQLite with every write synced
   --help            prints this
   BENCH_ROUNDS=N    sign-outs that are measured (default 25)
   BENCH_SECONDS=S   what each of five rounds of refreshes lasts (default 4)`
@@ -48,6 +59,8 @@ interface Peer {
   paths: { ready: string; authorize: string; token: string; logout: string }
   /** The scope for which a client gets a refresh token and no ID token. */
   refreshScope: string
+  /** True if it asks before it signs a user out. */
+  confirms?: true
   command: [program: string, ...args: string[]]
   env: Record<string, string>
   /** Creates the user and the clients, once. */
@@ -55,10 +68,19 @@ interface Peer {
   close?(): void
 }
 
-const { values } = readOptions(USAGE, { keycloak: { type: 'string' }, hydra: { type: 'string' } })
-const { keycloak, hydra } = values
-if (keycloak === undefined && hydra === undefined)
-  usageError(USAGE, 'Give --keycloak DIR, --hydra FILE, or both.')
+const { values, positionals } = readOptions(USAGE, {
+  keycloak: { type: 'string' },
+  hydra: { type: 'string' },
+  provider: { type: 'boolean', default: false },
+})
+const { keycloak, hydra, provider } = values
+const [role, ownDir = '', ownPort] = positionals
+if (role === 'provider') {
+  await (await import('./peer-server.ts')).servePeer(ownDir, 0, Number(ownPort))
+  await new Promise(() => {})
+}
+if (keycloak === undefined && hydra === undefined && !provider)
+  usageError(USAGE, 'Name a peer: --keycloak DIR, --hydra FILE or --provider.')
 const kc = keycloak && resolve(keycloak, 'bin', 'kc.sh')
 for (const file of [kc, hydra])
   if (file !== undefined && !existsSync(file)) usageError(USAGE, `${file} does not exist.`)
@@ -232,6 +254,35 @@ async function signInApp(requests: string): Promise<Server> {
   return server
 }
 
+async function openProvider(): Promise<Peer> {
+  const own = await freePort()
+  const url = `http://127.0.0.1:${own}`
+  return {
+    name: 'node-oidc-provider',
+    url,
+    paths: { ready: '/jwks', authorize: '/auth', token: '/token', logout: '/session/end' },
+    refreshScope: 'cases',
+    confirms: true,
+    command: sameProgram(undefined, 'provider', dir, String(own)),
+    env: {},
+    async create(instances, logoutUris) {
+      for (const [n, { clientId, secret }] of instances.entries())
+        await json(
+          `${url}/reg`,
+          bodyOf('POST', {
+            software_id: clientId,
+            software_version: secret,
+            grant_types: ['authorization_code', 'refresh_token'],
+            redirect_uris: [REDIRECT],
+            post_logout_redirect_uris: [REDIRECT],
+            backchannel_logout_uri: logoutUris[n],
+            backchannel_logout_session_required: true,
+          }),
+        )
+    },
+  }
+}
+
 async function json(url: string, init: RequestInit = {}): Promise<Record<string, string>> {
   const answer = await fetch(url, init)
   const text = await answer.text()
@@ -249,13 +300,15 @@ const bodyOf = (
   body: JSON.stringify(body),
 })
 
-/** Starts a peer in a process group of its own, and waits until it answers. */
+/** Starts a peer, and waits until it answers. */
 async function start({ name, url, paths, command, env }: Peer): Promise<ChildProcess> {
   const [program, ...args] = core === undefined ? command : ['taskset', '-c', core, ...command]
   const file = join(dir, `${name}.log`)
   const log = openSync(file, 'a')
-  const options = { env: { ...process.env, ...env }, detached: true } as const
-  const child = spawn(program, args, { ...options, stdio: ['ignore', log, log] })
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   await waitFor(
     `${name} to answer`,
@@ -269,13 +322,7 @@ async function start({ name, url, paths, command, env }: Peer): Promise<ChildPro
   return child
 }
 
-async function kill(child: ChildProcess): Promise<void> {
-  const ended = new Promise((done) => child.once('exit', done))
-  process.kill(-(child.pid ?? 0), 'SIGKILL')
-  await ended
-}
-
-/** Returns the process that serves: kc.sh starts Java as its child. */
+/** Returns the process that serves: kc.sh starts Java as its child, and ends with it. */
 function servingPid({ pid = 0 }: ChildProcess): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
   return Number(children.split(' ')[0]) || pid
@@ -301,7 +348,7 @@ async function measure(peer: Peer): Promise<object> {
     const killed: number[] = []
     for (let round = 0; round < KILLS; round++) {
       const { told, out } = await signedIn(parts, (count) => {
-        if (count === KILL_AT) process.kill(-(child.pid ?? 0), 'SIGKILL')
+        if (count === KILL_AT) process.kill(servingPid(child), 'SIGKILL')
       })
       const ended = new Promise((done) => child.once('exit', done))
       await out().catch(() => undefined)
@@ -316,7 +363,8 @@ async function measure(peer: Peer): Promise<object> {
     console.log(`   one hangs: the user waits ${ms(hanging.waited)}`)
     return { refreshes, memoryMb, ...well, hanging, killed }
   } finally {
-    await kill(child)
+    if (child.exitCode === null && child.signalCode === null)
+      process.kill(servingPid(child), 'SIGKILL')
     peer.close?.()
     await receivers.close()
   }
@@ -386,23 +434,32 @@ const headerOf = (jwt = ''): string => Buffer.from(jwt.split('.')[0] ?? '', 'bas
 async function signedIn(
   { peer, instances, receivers }: Parts,
   onTold: (count: number) => void = () => {},
-): Promise<{ told: Map<number, number>; out(): Promise<unknown> }> {
+): Promise<{ told: Map<number, number>; out(): Promise<void> }> {
   const agent = new Agent(peer.url)
   const told = new Map<number, number>()
+  // node-oidc-provider names a session to each client by another sid.
+  const sids = new Set<string>()
   let hint = ''
-  for (const instance of instances)
+  for (const instance of instances) {
     hint = (await signIn(agent, peer, instance, 'openid')).id_token ?? ''
-  const claims = Buffer.from(hint.split('.')[1] ?? '', 'base64url').toString()
-  const { sid } = JSON.parse(claims) as { sid: string }
+    const claims = Buffer.from(hint.split('.')[1] ?? '', 'base64url').toString()
+    sids.add((JSON.parse(claims) as { sid: string }).sid)
+  }
   receivers.onArrival((instance, arrival) => {
-    if (arrival.sid !== sid) return
+    if (!sids.has(arrival.sid)) return
     told.set(instance, arrival.atMs)
     onTold(told.size)
   })
   const asked = new URLSearchParams({ id_token_hint: hint, post_logout_redirect_uri: REDIRECT })
+  const address = `${peer.url}${peer.paths.logout}?${asked}`
+  // The user waits from the answer to the question, as at the broker.
+  const question = peer.confirms ? (await agent.get(address)).text : undefined
   const out = async (): Promise<void> => {
-    const { left, status } = await agent.get(`${peer.url}${peer.paths.logout}?${asked}`, REDIRECT)
-    if (left === undefined) throw new Error(`The sign-out was answered with ${status}.`)
+    const to =
+      question === undefined
+        ? (await agent.get(address, REDIRECT)).left?.href
+        : (await agent.submit(question, { logout: 'yes' })).headers.get('location')
+    if (!to?.startsWith(REDIRECT)) throw new Error(`A sign-out led to ${to}.`)
   }
   return { told, out }
 }
@@ -435,6 +492,7 @@ const figures: Record<string, object> = {}
 try {
   if (kc !== undefined) figures.keycloak = await measure(await openKeycloak(kc))
   if (hydra !== undefined) figures.hydra = await measure(await openHydra(resolve(hydra)))
+  if (provider) figures.provider = await measure(await openProvider())
 } finally {
   await postgres.stop()
   rmSync(dir, { recursive: true, force: true })
