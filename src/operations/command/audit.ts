@@ -1,5 +1,4 @@
-import { type Called, option, FILTER, fullPage, paged, period, verb } from './context.ts'
-import { subOf } from './locks.ts'
+import { option, FILTER, fullPage, paged, period, verb } from './context.ts'
 import { readPast } from './moment.ts'
 import { inWords } from './show.ts'
 import { ended } from './texts/answers.ts'
@@ -14,16 +13,11 @@ export const auditCommand = verb({
   takes: {
     actor: FILTER.actor,
     act: option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …'),
-    target: option('--target <target>', OPTION.target).conflicts('user'),
+    target: option('--target <target>', OPTION.target),
     case_reference: FILTER.case_reference,
     since_ms: since,
     until_ms: until,
     ...paged('100'),
-  },
-  flags: [option('--user <name>', OPTION.audit_user)],
-  members: async (called: Called<{ user?: string; limit?: string }>) => {
-    const { user } = called.options
-    return user && { target: await subOf({ ...called, options: { yes: true } }, user) }
   },
   ask: fullPage('entries'),
   words: (answer) =>

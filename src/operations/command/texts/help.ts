@@ -30,7 +30,7 @@ export const HELP: Readonly<Record<string, Help>> = {
     examples: [
       'cmb audit --actor "alice adams"',
       'cmb audit --case INC-4711',
-      'cmb audit --user "alice adams" --act revoke',
+      'cmb audit --target "alice adams" --act revoke',
       'cmb audit --from 2026-10-01 --to 2026-11-01 --json',
     ],
   },

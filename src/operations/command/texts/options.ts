@@ -29,7 +29,5 @@ export const OPTION = {
   overlap: 'how long the former secret signs too; 0: it ends at once',
   comment: 'a comment, kept in the audit log: do not name the user',
   target: 'only acts on this user, client or tenant: an id, or words of a name; or "session s_…"',
-  audit_user:
-    'only acts on this user, by words of their name or address; cmb revocations list --subject lists also what ended single sessions',
   reason: 'why, kept with each delivery and in the audit log',
 } as const
