@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 import { schemaState } from './migrate.ts'
+import { codeOf } from './transact.ts'
 
 /** Checks whether a database can hold a store of this version. */
 
@@ -16,8 +17,8 @@ export async function mustBeUsable(client: Pick<ClientBase, 'query'>): Promise<v
     throw new StoreUnavailable(message)
   }
   const { rows } = await client
-    .query<{ version: string; encoding: string; recovering: boolean }>(
-      `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS recovering`,
+    .query<{ version: string; encoding: string; recovering: boolean; role: string }>(
+      `SELECT current_setting('server_version_num') AS version, current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS recovering, current_user AS role`,
     )
     .catch((cause: unknown) => {
       throw new StoreUnavailable(
@@ -38,7 +39,12 @@ export async function mustBeUsable(client: Pick<ClientBase, 'query'>): Promise<v
     problem(
       'BROKER_DATABASE_URL leads to a standby. Name the primary, or use target_session_attrs=read-write.',
     )
-  const { pending, newer } = await schemaState(client)
+  const { pending, newer } = await schemaState(client).catch((cause: unknown) => {
+    if (codeOf(cause) !== '42501') throw cause
+    return problem(
+      `The role of the database's address may not read the broker's tables. Name another role, or run: cmb migrate --grant ${found?.role}`,
+    )
+  })
   if (newer)
     problem('A newer version of the broker has written this database. Start that version again.')
   if (pending > 0)

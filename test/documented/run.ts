@@ -212,13 +212,13 @@ async function postgres({ page, text }: Block): Promise<Pick<Outcome, 'as' | 'no
       await client.query(statement)
     for (const [name, owner] of Object.entries({
       broker_restored: 'broker_owner',
-      moved: 'broker',
+      moved: 'broker_owner',
     }))
       await client.query(
         `CREATE DATABASE ${name} OWNER ${owner} ENCODING 'UTF8' TEMPLATE template0`,
       )
     const [migrated] = await runCommands(
-      ['cmb migrate --to "postgres://broker@/moved?host=$PGHOST"'],
+      ['cmb migrate --to "postgres://broker_owner@/moved?host=$PGHOST" --grant broker'],
       {
         cwd,
         env: { ...env, PGHOST: (await here.postgres()).dir },

@@ -61,7 +61,10 @@ const PROGRAMS = [
   'oauth2-proxy',
 ]
 const ADAPTER = 'guard/conformance/adapter.example.mjs'
-const TODAY = new Date().toISOString().slice(0, 10)
+/** A day of the pages is one that this run has entries of, or one that is still to come. */
+const dayIn = (days: number): string =>
+  new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
+const TODAY = dayIn(0)
 
 /**
  * Starts what the documented commands need.
@@ -297,7 +300,7 @@ export async function openDocumented(dir: string): Promise<Documented> {
     'docs/guard-serve.md': async ({ cwd }) =>
       writeFileSync(join(cwd, 'rules.json'), blockOf('docs/guard-serve.md', 'json')),
     'docs/operations.md': async ({ root }) =>
-      void run(['backup', join(root, `var/backups/broker-${TODAY}-before.db`)]),
+      void run(['backup', join(root, `var/backups/broker/broker-${TODAY}-030000.db`)]),
     'docs/shared-signals.md': async ({ env }) => {
       env.token = await tokenOf('gateway', gateway, 'ssf.read ssf.manage')
       env.poller_token = await tokenOf('poller', poller, 'ssf.read ssf.manage')
@@ -364,6 +367,9 @@ export async function openDocumented(dir: string): Promise<Documented> {
       [/postgres:\/\/(\w+)@db\.internal\/(\w+)/g, `'postgres://$1@/${database}?host=${host}'`],
       [/(?<!\w)\/(run|etc|var)\//g, `${root}/$1/`],
       [/broker-2026-11-24/g, `broker-${TODAY}`],
+      [/2026-11-01(?= --to)/g, TODAY],
+      [/(?<=--to )2026-12-01/g, dayIn(1)],
+      [/2026-12-04(?=T17:00)/g, dayIn(3)],
       [/6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11|<tid>|<tenant>|\bTENANT\b(?!=)/g, CONTOSO.tid],
       [/\bu_…/g, sub],
       [/\$token(?=.*\$ENDPOINT_URL)/g, '$poller_token'],

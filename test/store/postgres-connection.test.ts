@@ -53,6 +53,22 @@ test.skipIf(!HAS_POSTGRES)(
   },
 )
 
+test.skipIf(!HAS_POSTGRES)(
+  'a role without rights to the tables is told how to get them',
+  async () => {
+    const { url } = await open()
+    const role = `reader_${process.pid}`
+    await sql(url, `CREATE ROLE ${role} LOGIN`)
+    onTestFinished(() => sql(url, `DROP ROLE ${role}`))
+    const own = url.replace('postgres@', `${role}@`)
+    await expect(openPostgresStore({ url: own })).rejects.toThrow(
+      new StoreUnavailable(
+        `The role of the database's address may not read the broker's tables. Name another role, or run: cmb migrate --grant ${role}`,
+      ),
+    )
+  },
+)
+
 describe('what is read', () => {
   /** Reads under a lease that is valid `held` times. */
   function reading(held: number) {
