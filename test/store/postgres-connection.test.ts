@@ -54,7 +54,7 @@ test.skipIf(!HAS_POSTGRES)(
 )
 
 test.skipIf(!HAS_POSTGRES)(
-  'a role without rights to the tables is told how to get them',
+  'a role without rights to the tables gets the command that gives them',
   async () => {
     const { url } = await open()
     const role = `reader_${process.pid}`
