@@ -143,7 +143,7 @@ function Foot({ config, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
   )
 }
 
-const Heading = ({ title, mark, focused }: Pick<PageOptions, 'title' | 'mark' | 'focused'>) =>
+const Heading = ({ title, mark, focused }: PageOptions) =>
   mark === undefined ? (
     <h1 tabindex={focused ? -1 : undefined} autofocus={focused}>
       {title}
