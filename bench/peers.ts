@@ -52,6 +52,14 @@ const KILLS = 3
 const AFTER_RESTART_MS = 30_000
 const REDIRECT = 'http://127.0.0.1/callback'
 
+/** The part of a registration that is the same at Hydra and at node-oidc-provider. */
+const METADATA = {
+  grant_types: ['authorization_code', 'refresh_token'],
+  redirect_uris: [REDIRECT],
+  post_logout_redirect_uris: [REDIRECT],
+  backchannel_logout_session_required: true,
+}
+
 interface Peer {
   name: string
   /** The origin, without a path. */
@@ -214,12 +222,9 @@ async function openHydra(program: string): Promise<Peer> {
           bodyOf('POST', {
             client_id: clientId,
             client_secret: secret,
-            grant_types: ['authorization_code', 'refresh_token'],
-            redirect_uris: [REDIRECT],
-            post_logout_redirect_uris: [REDIRECT],
+            ...METADATA,
             scope: 'openid offline',
             backchannel_logout_uri: logoutUris[n],
-            backchannel_logout_session_required: true,
           }),
         )
     },
@@ -272,11 +277,8 @@ async function openProvider(): Promise<Peer> {
           bodyOf('POST', {
             software_id: clientId,
             software_version: secret,
-            grant_types: ['authorization_code', 'refresh_token'],
-            redirect_uris: [REDIRECT],
-            post_logout_redirect_uris: [REDIRECT],
+            ...METADATA,
             backchannel_logout_uri: logoutUris[n],
-            backchannel_logout_session_required: true,
           }),
         )
     },

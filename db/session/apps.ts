@@ -5,6 +5,7 @@ import { dropCodes } from '../rows/code.ts'
 import { rowGrantCutoff, isCovered } from '../rows/covers.ts'
 import { lockSubject } from '../rows/user.ts'
 import { consents, participants } from '../schema.ts'
+import type { Session } from '../types.ts'
 import { isInForce } from './consent.ts'
 import { liveSessionsOf } from './live.ts'
 
@@ -27,18 +28,20 @@ const withdraw = command(
 )
 
 type Apps = {
+  /** The user's live sessions, newest first. */
+  sessions: Session[]
   grants: { sid: string; clientId: string; firstAt: number }[]
   consents: { clientId: string; scope: string; at: number }[]
 }
 
 /**
- * Returns the grants of a user's live sessions that no revocation covers, and the user's consents.
+ * Returns a user's live sessions, their grants that no revocation covers, and the user's consents.
  */
 export function* appsOfUser(sub: string, now: number): Act<Apps> {
+  const sessions = (yield* liveSessionsOf(sub, now)).map(({ session }) => session)
   const grants: Apps['grants'] = []
-  for (const { session } of yield* liveSessionsOf(sub, now))
-    grants.push(...(yield* grantsIn.all({ sid: session.sid })))
-  return { grants, consents: yield* consentsOf.all({ sub }) }
+  for (const { sid } of sessions) grants.push(...(yield* grantsIn.all({ sid })))
+  return { sessions, grants, consents: yield* consentsOf.all({ sub }) }
 }
 
 /**

@@ -459,7 +459,7 @@ const inAspnet = {
     'ASP.NET Core',
     'sh',
     '-c',
-    `grep -o 'OpenIdConnect" Version="[^"]*' ${example('aspnet/aspnet.csproj')} | tr -d '"'`,
+    `grep OpenIdConnect ${example('aspnet/aspnet.csproj')}`,
   ),
   ready: '/api/me',
   async command(of) {
@@ -490,7 +490,7 @@ const aspnet = application({
     const leave = async (browser: Browser, baseUrl: string) =>
       browser.submit(await browser.get(`${baseUrl}/`), {}, 'Sign out')
     leaves(running, leave, '/')
-    startsAgain(running, '/oidc/callback', 'href="/me"')
+    startsAgain(running, { callback: '/oidc/callback', link: 'href="/me"', signedIn: 'Sign out' })
   },
 })
 /** No logout token reaches it: its sessions end because they ask `guard serve`. */

@@ -25,17 +25,16 @@ export async function sessionsPage(
 ): Promise<PageAnswer> {
   const { now, t } = request
   const { sub } = current
-  const [live, administers, events, { grants }] = await Promise.all([
-    deps.store.liveSessionsOf(sub, now),
+  const [{ sessions: live, grants }, administers, events] = await Promise.all([
+    deps.store.appsOfUser(sub, now),
     administratorOf(deps, current),
     deps.store.securityHistory({ sub, limit: 20 }),
-    deps.store.appsOfUser(sub, now),
   ])
   const reported = events.find(({ kind, at }) => kind === 'reported' && now - at < TRACE_SECONDS)
-  const isHere = ({ session }: { session: Session }) => session.sid === current.sid
+  const isHere = ({ sid }: Session) => sid === current.sid
   const csrf = request.csrf(accountPurpose(current))
   const addresses = isFresh(current, now)
-    ? await Promise.all(live.map(({ session }) => deps.store.signInAddress(session)))
+    ? await Promise.all(live.map((session) => deps.store.signInAddress(session)))
     : []
   const network = networksFor(current, request)
   return {
@@ -69,11 +68,11 @@ export async function sessionsPage(
             <Row
               apps={instancesOf(
                 deps,
-                grants.filter(({ sid }) => sid === one.session.sid),
+                grants.filter(({ sid }) => sid === one.sid),
               )}
               network={network(addresses[live.indexOf(one)])}
               current={isHere(one)}
-              {...{ session: one.session, csrf, now, t }}
+              {...{ session: one, csrf, now, t }}
             />
           ))}
         </ul>
