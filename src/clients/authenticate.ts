@@ -254,14 +254,15 @@ function rejected(attempt: Attempt, text?: string): OAuthError {
 }
 
 /**
- * Rejects public clients at endpoints that require authentication (RFC 7662 §2.1).
+ * Rejects public clients at endpoints that require authentication (RFC 7662 §2.1): an attacker can
+ * use their ids.
  * @throws OAuthError invalid_client
  */
 export function mustBeConfidential(client: Client): Client {
   if (isPublic(client))
     throw new OAuthError(
       'invalid_client',
-      'A client without a credential cannot use this endpoint.',
+      'A client without a credential cannot use this endpoint. Register a client with a secret or a key, and authenticate it.',
     )
   return client
 }
@@ -285,7 +286,7 @@ export async function stillAuthenticated(
     )
   }
   try {
-    return (await authenticateClient(deps, input)).clientId === client.clientId
+    return mustBeConfidential(await authenticateClient(deps, input)).clientId === client.clientId
   } catch (error) {
     if (error instanceof OAuthError) return false
     throw error

@@ -3,7 +3,11 @@ import type { z } from 'zod'
 import type { GuardReport } from '../../db/types.ts'
 import { readForm, readText } from '../clients/form.ts'
 import { remoteOf } from '../runtime/remote-address.ts'
-import { requestingClient, stillAuthenticated } from '../clients/authenticate.ts'
+import {
+  mustBeConfidential,
+  requestingClient,
+  stillAuthenticated,
+} from '../clients/authenticate.ts'
 import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
@@ -33,7 +37,7 @@ import {
 
 /**
  * Endpoints at which guards follow the log and report what they enforce (docs/feed.md). They reject
- * all but registered clients.
+ * all but confidential clients.
  */
 
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
@@ -107,12 +111,13 @@ async function anchor(deps: Deps, c: Context, params: Params): Promise<Response>
   return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
 }
 
-const authenticatedClient = (
+const authenticatedClient = async (
   deps: Deps,
   c: Context,
   params: Params,
   limited = true,
-): Promise<Client> => requestingClient(deps, c, params, { now: deps.clock.now(), limited })
+): Promise<Client> =>
+  mustBeConfidential(await requestingClient(deps, c, params, { now: deps.clock.now(), limited }))
 
 /** Returns the query parameters. Rejects credentials in them, because URLs end up in logs. */
 function queryOf(c: Context): Params {
@@ -220,7 +225,7 @@ async function poller({ feed, clock }: Deps, { client, guardId, params, atMs }: 
   const { knownMs } = await feed.known(atMs - KNOWN_BEFORE_MS)
   if (known !== undefined && (await feed.leases.resume(clientId, known)))
     return { knownMs, stream: known }
-  const stream = feed.leases.name('poller')
+  const stream = feed.leases.name('poller', clientId)
   await feed.leases.open({ stream, clientId, guardId })
   return { stream, knownMs: (await feed.known(clock.elapsedMs())).knownMs }
 }

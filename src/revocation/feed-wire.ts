@@ -108,8 +108,16 @@ export const isLost = (
 ): boolean => epoch === head.epoch && (seq > head.seq || store.wasLost(seq))
 
 /**
+ * How far a lost part of a log can reach beyond what is left: a thousand servers that replaced each
+ * other, each with the numbers that it skipped (`continueLog`). A `seq` beyond that was never
+ * issued.
+ */
+const FARTHEST = 1_000 * 2 ** 32
+
+/**
  * Counts and logs that revocations were lost: a guard has seen a `seq` that the database does not
- * have. An operator must check; the guard itself gets `reset`.
+ * have. An operator must check; the guard itself gets `reset`. A `seq` that no log can have issued
+ * proves nothing but that the guard is wrong, and raises no alert.
  */
 export function noteLost(
   deps: Pick<Deps, 'log' | 'metrics' | 'rateLimits'>,
@@ -120,14 +128,18 @@ export function noteLost(
     head,
   }: { clientId: string; guardId: string; seq: number; head: number },
 ): void {
-  deps.metrics.guardsAhead.inc({ client: clientId })
+  const wasNeverIssued = seq > head + FARTHEST
+  if (!wasNeverIssued) deps.metrics.guardsAhead.inc({ client: clientId })
   // A faulty or compromised guard may report at any rate.
   if (!deps.rateLimits.mayLog({ clientId })) return
+  const position = { client_id: clientId, guard: guardId, seq, head }
+  if (wasNeverIssued)
+    return deps.log.warn('guard_seq_never_issued', {
+      ...position,
+      next: 'No log of this broker can have issued this number. The guard is faulty, or its credential is in the wrong hands.',
+    })
   deps.log.error('guard_ahead_of_log', {
-    client_id: clientId,
-    guard: guardId,
-    seq,
-    head,
+    ...position,
     next: 'Revocations that this guard enforces were lost: the database was restored to an earlier state. See docs/alerts.md, BrokerLogLost.',
   })
 }

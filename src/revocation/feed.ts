@@ -154,7 +154,7 @@ export class FeedOfThisProcess implements Feed {
     const atMs = this.#deps.clock.elapsedMs()
     // A length that changes from here on was noted before.
     this.lengthOf(clientId, atMs)
-    const name = this.leases.name('stream')
+    const name = this.leases.name('stream', clientId)
     const stream = new FeedStream(this.#log, {
       ...listener,
       name,

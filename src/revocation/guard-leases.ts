@@ -1,4 +1,5 @@
 import type { OpenGuardLease } from '../../db/log/guard-leases.ts'
+import { OAuthError } from '../protocol/error.ts'
 import type { Deps } from '../outbox/deps.ts'
 
 /**
@@ -8,16 +9,26 @@ import type { Deps } from '../outbox/deps.ts'
 
 /** The longest lease, with the drift of the clocks and the steps in which they go. */
 const OVER_MS = 61_000
+/**
+ * Rows that a client may have here, for each stream that it may hold open: one is of the open
+ * stream, the others of connections that broke, or of pollers that started again. A poller that never
+ * sends its name opens a row with each poll.
+ */
+const ROWS_OF_A_STREAM = 4
+/** `Retry-After` for a client that has opened as many rows as it may. */
+const FULL_SECONDS = 15
 
 type LeaseDeps = { store: Deps['store']; clock: Pick<Deps['clock'], 'elapsedMs'> } & Pick<
   Deps,
   'random'
->
+> & { config: { feedStreams: { ofClient: number } } }
 
 export class GuardLeases {
   readonly #deps: LeaseDeps
   /** When each stream of this process last got a lease; Infinity while it is open. */
-  readonly #own = new Map<string, number>()
+  readonly #own = new Map<string, { clientId: string; atMs: number }>()
+  /** How many of them each client has. */
+  readonly #ofClient = new Map<string, number>()
   /** Since when nothing shows that a row's leases are extended. */
   readonly #idle = new Map<string, { as: string; sinceMs: number }>()
 
@@ -25,11 +36,34 @@ export class GuardLeases {
     this.#deps = deps
   }
 
-  /** Returns the name of a new stream, which is open until `left`, or of a new poller. */
-  name(of: 'stream' | 'poller'): string {
-    const stream = this.#deps.random(12).toString('base64url')
-    this.#own.set(stream, of === 'stream' ? Infinity : this.#deps.clock.elapsedMs())
+  /**
+   * Returns the name of a new stream, which is open until `left`, or of a new poller.
+   * @throws OAuthError 429 if the client has opened as many as it may
+   */
+  name(of: 'stream' | 'poller', clientId: string): string {
+    const { random, clock, config } = this.#deps
+    if ((this.#ofClient.get(clientId) ?? 0) >= ROWS_OF_A_STREAM * config.feedStreams.ofClient)
+      throw new OAuthError(
+        'temporarily_unavailable',
+        `This client has opened too many streams and polls within a minute. Try again in ${FULL_SECONDS} s. Send with each poll the stream of the last answer.`,
+        { status: 429, headers: { 'Retry-After': String(FULL_SECONDS) } },
+      )
+    const stream = random(12).toString('base64url')
+    this.#note(stream, clientId, of === 'stream' ? Infinity : clock.elapsedMs())
     return stream
+  }
+
+  #note(stream: string, clientId: string, atMs: number): void {
+    if (!this.#own.has(stream))
+      this.#ofClient.set(clientId, (this.#ofClient.get(clientId) ?? 0) + 1)
+    this.#own.set(stream, { clientId, atMs })
+  }
+
+  #forget(stream: string, clientId: string): void {
+    this.#own.delete(stream)
+    const left = (this.#ofClient.get(clientId) ?? 0) - 1
+    if (left > 0) this.#ofClient.set(clientId, left)
+    else this.#ofClient.delete(clientId)
   }
 
   /**
@@ -49,26 +83,28 @@ export class GuardLeases {
   async resume(clientId: string, stream: string): Promise<boolean> {
     const { store, clock } = this.#deps
     const held = await store.holdGuardLease({ stream, clientId, holder: store.processId })
-    if (held) this.#own.set(stream, clock.elapsedMs())
+    if (held) this.#note(stream, clientId, clock.elapsedMs())
     return held
   }
 
   /** Notes that a stream gets no more leases. */
   left(stream: string): void {
-    if (this.#own.has(stream)) this.#own.set(stream, -Infinity)
+    const own = this.#own.get(stream)
+    if (own !== undefined) own.atMs = -Infinity
   }
 
   async tend(): Promise<void> {
     const { store, clock } = this.#deps
     const nowMs = clock.elapsedMs()
-    const ended = [...this.#own].filter(([, atMs]) => atMs < nowMs - OVER_MS)
+    const ended = [...this.#own].filter(([, { atMs }]) => atMs < nowMs - OVER_MS)
     if (ended.length > 0)
       await store.leaveGuardLeases({
         streams: ended.map(([stream]) => stream),
         holder: store.processId,
       })
     // A poller may have returned meanwhile.
-    for (const [stream, atMs] of ended) if (this.#own.get(stream) === atMs) this.#own.delete(stream)
+    for (const [stream, own] of ended)
+      if (this.#own.get(stream) === own) this.#forget(stream, own.clientId)
     const rows = (await store.openGuardLeases()).filter(
       ({ stream, holder }) => holder !== store.processId || !this.#own.has(stream),
     )

@@ -431,7 +431,11 @@ test('a result page of the account, too, leaves for the sign-in page', async () 
 
 test('the signed-out page says until when an app stops, in the reader’s time zone, and follows what is confirmed later', async () => {
   const { leases } = rig.feed
-  await leases.open({ stream: leases.name('stream'), clientId: 'melbourne', guardId: 'web-1' })
+  await leases.open({
+    stream: leases.name('stream', 'melbourne'),
+    clientId: 'melbourne',
+    guardId: 'web-1',
+  })
   const minute = Math.ceil((rig.clock.nowMs() + 30_000) / 60_000)
   const until = new Date((minute + 330) * 60_000).toISOString().slice(11, 16)
   await using window = await open({ width: 390, signedIn: true, zone: 'Asia/Kolkata' })

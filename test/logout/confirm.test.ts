@@ -111,7 +111,7 @@ describe('signing out on this device', () => {
 
   test('an app that has not confirmed stops by itself when its lease is over; of one without a guard that is not said', async () => {
     const { leases } = rig.feed
-    const stream = leases.name('stream')
+    const stream = leases.name('stream', 'melbourne')
     await leases.open({ stream, clientId: 'melbourne', guardId: 'web-1' })
     const minute = Math.ceil((rig.clock.nowMs() + 30_000) / 60_000)
     const until = new Date(minute * 60_000).toISOString().slice(11, 16)

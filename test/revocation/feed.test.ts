@@ -66,7 +66,50 @@ describe('clients that may follow the feed', () => {
   )
 })
 
+describe('a public client', () => {
+  test('follows nothing, reports nothing, and leaves no row', async () => {
+    const { rig, url } = await broker()
+    await rig.register('App', { authMethod: 'none' })
+    const { epoch } = await rig.store.head()
+    const headers = { accept: 'application/json' }
+    const form = new URLSearchParams({ client_id: 'app', nonce: 'n'.repeat(16) })
+    const ask = async (path: string, init: RequestInit): Promise<unknown[]> => {
+      const answer = await fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
+      return [answer.status, ((await answer.json()) as { error: string }).error]
+    }
+    const rejected = [401, 'invalid_client']
+    for (const path of ['/revocations', '/revocations/clock']) {
+      expect(await ask(`${path}?${String(form)}`, {})).toEqual(rejected)
+      expect(await ask(path, { method: 'POST', body: form })).toEqual(rejected)
+    }
+    const stream = { accept: 'text/event-stream', 'last-event-id': `${epoch}.9` }
+    expect(await ask('/revocations?client_id=app', { headers: stream })).toEqual(rejected)
+    expect(
+      await ask('/revocations/enforced', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ client_id: 'app', epoch, seq: 9, guard: 'web-1' }),
+      }),
+    ).toEqual(rejected)
+    expect(await rig.store.openGuardLeases()).toEqual([])
+    expect(await rig.metrics.registry.metrics()).not.toContain('ahead_of_log_total{client="app"}')
+  })
+})
+
 describe('reports beyond the log', () => {
+  test('of a seq that no log can have issued prove nothing and raise no alert', async () => {
+    const { rig, enforced, snapshot, feed } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const seq = 999_999_999_999_999
+    expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(409)
+    expect((await snapshot(`?after=${seq}&epoch=${epoch}`)).body).toMatchObject({ reset: true })
+    await (await feed('', { 'last-event-id': `${epoch}.${seq}` })).until('live')
+    expect(await rig.metrics.registry.metrics()).not.toContain(
+      'broker_guard_ahead_of_log_total{client="sydney"}',
+    )
+    expect(rig.lines.join('\n')).toMatch(/"guard_seq_never_issued".*"client_id":"sydney"/)
+  })
+
   test('are each counted, and do not fill the broker’s log', async () => {
     const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
@@ -76,6 +119,22 @@ describe('reports beyond the log', () => {
       'broker_guard_ahead_of_log_total{client="sydney"} 100',
     )
     expect(rig.lines.filter((line) => line.includes('guard_ahead_of_log'))).toHaveLength(20)
+  })
+})
+
+describe('a client whose polls never send their name', () => {
+  test('opens four rows for each stream that it may hold; a poller that sends its name goes on', async () => {
+    const { rig, snapshot } = await broker({ env: { BROKER_FEED_STREAMS_OF_CLIENT: '2' } })
+    const other = await rig.register('Oslo')
+    const first = (await snapshot()).body['stream'] as string
+    for (let i = 1; i < 8; i++) expect((await snapshot()).response.status).toBe(200)
+    const { response, body } = await snapshot()
+    expect(response.status).toBe(429)
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(body['error_description']).toContain('Send with each poll the stream')
+    expect((await snapshot(`?stream=${first}`)).body['stream']).toBe(first)
+    expect((await snapshot('', other.basic)).response.status).toBe(200)
+    expect(await rig.store.openGuardLeases()).toHaveLength(9)
   })
 })
 

@@ -61,7 +61,12 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
   const started = async (kept?: Store): Promise<Process> => {
     // On SQLite one file has one process: its next one is stood in for by another name.
     const store = kept ? { ...kept, processId: `process-${++serial}` } : await under.open(nowMs)
-    const leases = new GuardLeases({ store, clock, random: bytes })
+    const leases = new GuardLeases({
+      store,
+      clock,
+      random: bytes,
+      config: { feedStreams: { ofClient: 500 } },
+    })
     return { store, leases, published: new Map() }
   }
   const first = await started()
@@ -106,7 +111,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       left(guard)
       const at = pick(processes)
       const { clientId, guardId } = guard
-      guard.stream = at.leases.name('stream')
+      guard.stream = at.leases.name('stream', clientId)
       await at.leases.open({ stream: guard.stream, clientId, guardId })
       guard.names = [...guard.names, guard.stream].slice(-20)
       Object.assign(guard, { at, hangs: false })
@@ -119,7 +124,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       const { clientId, guardId } = guard
       const at = pick(processes)
       if (!(await at.leases.resume(clientId, guard.stream))) {
-        guard.stream = at.leases.name('poller')
+        guard.stream = at.leases.name('poller', clientId)
         await at.leases.open({ stream: guard.stream, clientId, guardId })
       }
       guard.names = [...guard.names, guard.stream].slice(-20)
