@@ -84,6 +84,8 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       nonce: 'nonce-1',
       sid: session.sid,
       session_expiry: session.absoluteAt,
+      tenant: session.user.tid,
+      rev: claimsOf(tokens.access_token).rev,
       acr: 'urn:case-manager:acr:mfa',
       at_hash: createHash('sha256')
         .update(tokens.access_token)

@@ -22,6 +22,8 @@ const CLAIMS = [
   'email_verified',
   'session_expires_at',
   'session_expiry',
+  'tenant',
+  'rev',
 ]
 
 /**

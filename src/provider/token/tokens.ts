@@ -125,6 +125,7 @@ function mintIdToken(
     nonce: string | undefined
     accessToken: string
     expiresIn: number
+    rev: number
     now: number
   },
 ): string {
@@ -138,6 +139,9 @@ function mintIdToken(
     ...(session.authTime > 0 && { auth_time: session.authTime }),
     sid: session.sid,
     session_expiry: endOf(session, client),
+    // A guard judges the instance's own session by these (docs/feed.md).
+    tenant: session.user.tid,
+    rev: input.rev,
     at_hash: atHash(input.accessToken),
     ...(input.nonce !== undefined && { nonce: input.nonce }),
     ...(session.acr !== undefined && { acr: session.acr }),
