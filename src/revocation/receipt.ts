@@ -4,9 +4,9 @@ import type { ReceiptRows } from '../../db/log/receipt.ts'
 import { visibleTenants, visibleTo } from './feed-wire.ts'
 
 /**
- * The receipt of a revocation: of each client that took part, since when it accepts nothing that
- * the revocation covers, by when it must stop, or that there is no bound. No claim is ever false
- * (docs/evidence.md).
+ * The receipt of a revocation: of each client that took part, since when it accepts no token that
+ * the revocation covers, by when it must stop, or that there is no bound; and whether it has
+ * confirmed the end of its own sessions. No claim is ever false (docs/evidence.md).
  */
 
 /** By how much the clocks of two brokers may differ, and one may have been set unnoticed. */
@@ -16,12 +16,14 @@ interface Claim {
   state: 'confirmed' | 'bounded' | 'not_bounded'
   /** The proof: the reports of its guards, its logout tokens, or the end of its leases. */
   by?: 'report' | 'logout_token' | 'lease'
-  /** It accepts nothing later than this; undefined where there is no bound. */
+  /** The claim is true from then on at the latest; undefined where there is no bound. */
   noLaterThanMs?: number | undefined
 }
 
 export interface Participant extends Claim {
   clientId: string
+  /** True: it answered each of its logout tokens with 2xx, so its own sessions have ended. */
+  sessionsConfirmed: boolean
   leaseSeconds: number
   /** The guards that had a lease at the acknowledgment, by name, and those that have reported. */
   guards: { listening: number; confirmed: number }
@@ -60,12 +62,15 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
       const lease = rows.leases.find((row) => row.clientId === clientId)
       const leaseSeconds = lease?.seconds || LONGEST_LEASE_SECONDS
       const { guards: listening = 0, silent = 0 } = lease ?? {}
+      const answered = tokensAnswered(rows, clientId)
+      const { leastReported = seq } = lease ?? {}
       const claim =
         lease !== undefined && listening > 0
           ? guardsClaim(deps, { ...lease, seq }, leaseSeconds * 1000, acknowledgedAtMs)
-          : tokensClaim(rows, clientId, lease)
+          : ((leastReported >= seq ? answered : undefined) ?? { state: 'not_bounded' })
       return {
         clientId,
+        sessionsConfirmed: answered !== undefined,
         leaseSeconds,
         guards: { listening, confirmed: listening - silent },
         ...claim,
@@ -99,14 +104,13 @@ function guardsClaim(
 }
 
 /**
- * Returns what the logout tokens of a client without guards prove. Of a revocation of more than one
- * user only the totals are known.
+ * Returns what the logout tokens of a client prove once it has answered each of them with 2xx: its
+ * own sessions have ended. Of a revocation of more than one user only the totals are known.
  */
-function tokensClaim(
-  { revocation: { seq, fanOut, totals }, tokens, addressed }: ReceiptRows,
+function tokensAnswered(
+  { revocation: { fanOut, totals }, tokens, addressed }: ReceiptRows,
   clientId: string,
-  lease: Lease | undefined,
-): Claim {
+): Claim | undefined {
   const own = tokens.find((row) => row.clientId === clientId)
   const { delivered, ...others } = totals
   const areDelivered =
@@ -115,10 +119,9 @@ function tokensClaim(
         delivered > 0 &&
         Object.values(others).every((count) => count === 0)
       : own.undelivered === 0
-  const { leastReported = seq } = lease ?? {}
-  return areDelivered && fanOut === 'complete' && leastReported >= seq
+  return areDelivered && fanOut === 'complete'
     ? { state: 'confirmed', by: 'logout_token', noLaterThanMs: own?.deliveredAtMs }
-    : { state: 'not_bounded' }
+    : undefined
 }
 
 /**

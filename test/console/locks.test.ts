@@ -32,7 +32,7 @@ describe('/ops/locks', () => {
       comment: 'phone lost',
     })
     expect(locked.text).toMatch(/Ulla.{0,40} is locked\. 1 session ended\./)
-    expect(locked.link('See which instances have stopped')).toContain('/ops/revocations/1')
+    expect(locked.link('See what each instance has confirmed')).toContain('/ops/revocations/1')
     expect(locked.text).toContain('INC-9')
     expect((await rig.store.statusBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe(
       'ended',

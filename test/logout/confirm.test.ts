@@ -109,7 +109,7 @@ describe('signing out on this device', () => {
     expect(later.html).not.toContain('data-seconds')
   })
 
-  test('an app that has not confirmed stops by itself when its lease is over; of one without a guard that is not said', async () => {
+  test('access at an app whose guard is silent ends when its lease is over, and the page says that its own pages may be open', async () => {
     const { leases } = rig.feed
     const stream = leases.name('stream', 'melbourne')
     await leases.open({ stream, clientId: 'melbourne', guardId: 'web-1' })
@@ -119,19 +119,22 @@ describe('signing out on this device', () => {
     rig.clock.advance(3)
     const later = await browser.get(done.path)
     expect(later.text).toContain(
-      'Case Manager Melbourne could not be reached. It stops by itself, no later than ',
+      'Case Manager Melbourne could not be reached. Access by your former session ends there no later than ',
     )
     expect(later.text).toContain(`${until} UTC`)
     expect(later.text).not.toContain('Case Manager Sydney could not be reached')
     expect(later.text).toContain('Case Manager Sydney Not confirmed yet')
     rig.clock.advance(27)
     const last = await browser.get(done.path)
-    expect(last.text).toContain('Case Manager Melbourne Signed out')
-    expect(last.text).not.toContain('by itself')
+    expect(last.text).toContain('Case Manager Melbourne Access ended')
+    expect(last.text).toContain(
+      'Its own pages may still be open until the app ends its own session.',
+    )
+    expect(last.text).not.toContain('could not be reached')
     await deliverAll()
     const all = await browser.get(done.path)
     expect(all.text).toContain('Case Manager Sydney Signed out')
-    expect(all.text).not.toContain('have confirmed')
+    expect(all.text).toContain('All 2 apps have confirmed that you are signed out.')
   })
 })
 

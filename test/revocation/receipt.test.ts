@@ -94,7 +94,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const answer = await admin('/revocations/1/receipt')
   const text = await answer.text()
   const { jws, ...members } = JSON.parse(text) as Answer
-  const one = { lease_seconds: 30, by: null, no_later_than_ms: null }
+  const one = { lease_seconds: 30, by: null, no_later_than_ms: null, sessions_confirmed: false }
   expect(members).toEqual({
     ...{ seq: 1, acknowledged_at_ms: at, lease_seconds: 30, final: false },
     participants: [
@@ -110,7 +110,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
       {
         ...one,
         ...{ client_id: 'perth', state: 'confirmed', by: 'logout_token', no_later_than_ms: at + 5 },
-        guards: { listening: 0, confirmed: 0 },
+        ...{ sessions_confirmed: true, guards: { listening: 0, confirmed: 0 } },
       },
       {
         ...one,
@@ -126,23 +126,24 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     'Case Manager Darwin Not confirmed yet',
     'Case Manager Melbourne Not confirmed yet',
     'Case Manager Perth Signed out',
-    'Case Manager Sydney Signed out',
-    'Case Manager Melbourne could not be reached. It stops by itself',
+    'Case Manager Sydney Access ended',
+    'Case Manager Sydney gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
+    'Case Manager Melbourne could not be reached. Access by your former session ends there no later than',
     'An app that cannot be reached is signed out as soon as it is back.',
   ])
     expect(page).toContain(words)
 
   const shown =
-    '2 of 4 instances have confirmed, 1 stops by itself, 1 may still accept what was revoked'
+    '1 of 4 instances have ended their own sessions, 1 accepts no token, 1 stops accepting tokens by itself, 1 may still accept what was revoked'
   const operators = (await (await atConsole(rig, 'operator')).get('/ops/revocations/1')).text
   expect(operators).toMatch(
     new RegExp(
       [
-        `Receipt: which instances have stopped One session of .*: ${shown}\\. Instance State Accepts nothing after Guards confirmed`,
+        `Receipt: which instances accept no token, and have ended their own sessions One session of .*: ${shown}\\. Instance State Since, or from Guards confirmed`,
         'Case Manager Darwin not confirmed: may still accept what was revoked none',
-        `Case Manager Melbourne stops by itself ${until.slice(11, 19)}\\sUTC 0 of 1`,
-        'Case Manager Perth confirmed by its logout token 5 ms none',
-        'Case Manager Sydney confirmed by its guards 0 ms 1 of 1',
+        `Case Manager Melbourne stops accepting tokens by itself; own sessions may still be open ${until.slice(11, 19)}\\sUTC 0 of 1`,
+        'Case Manager Perth own sessions ended by its logout token; without a guard, tokens go on until they expire 5 ms none',
+        'Case Manager Sydney accepts no token; own sessions may still be open 0 ms 1 of 1',
         'What One session of Alice .*, Firefox on Windows',
       ].join('.*'),
     ),
@@ -151,9 +152,11 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   for (const words of [
     new RegExp(`receipt +${shown}`),
     /darwin +not confirmed: may still accept what was revoked +- +none/,
-    new RegExp(`melbourne +stops by itself +${until} +0 of 1`),
-    /perth +confirmed by its logout token +5 ms +none/,
-    /sydney +confirmed by its guards +0 ms +1 of 1/,
+    new RegExp(
+      `melbourne +stops accepting tokens by itself; own sessions may still be open +${until} +0 of 1`,
+    ),
+    /perth +own sessions ended by its logout token; without a guard, tokens go on until they expire +5 ms +none/,
+    /sydney +accepts no token; own sessions may still be open +0 ms +1 of 1/,
   ])
     expect(out).toMatch(words)
 
@@ -188,11 +191,18 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
       ...members.participants.slice(2),
     ],
   })
+  await delivered(rig, 'sydney')
+  const both = (await user.get(done.path)).text
+  expect(both).toContain('Case Manager Sydney Signed out')
+  expect(both).not.toContain('Case Manager Sydney gives')
   const then = (await type(['revocations', 'show', '1'])).out
   expect(then).toMatch(
-    /2 of 4 instances have confirmed, 1 stopped by itself, 1 may still accept what was revoked/,
+    /2 of 4 instances have ended their own sessions, 1 accepts no token, 1 may still accept what was revoked/,
   )
-  expect(then).toMatch(/melbourne +stopped by itself: a guard without news accepts nothing/)
+  expect(then).toMatch(/sydney +accepts no token; own sessions ended by its logout token/)
+  expect(then).toMatch(
+    /melbourne +accepts no token, its leases are over; own sessions may still be open/,
+  )
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {
@@ -233,14 +243,14 @@ test('the console is no participant; the time of a guard’s report is kept unti
     const { out } = await type(['revocations', 'show', '1'])
     return [
       ...participants.map((one) => [one.client_id, (one.no_later_than_ms ?? 0) - at]),
-      /confirmed, the last .*/.exec(out)?.[0],
+      /accepts no token, the last .*/.exec(out)?.[0],
     ]
   }
   rig.clock.advance(2)
   await report(sydney, 1)
-  expect(await claimed()).toEqual([['sydney', 2_000], 'confirmed, the last after 2.0 s'])
+  expect(await claimed()).toEqual([['sydney', 2_000], 'accepts no token, the last after 2.0 s'])
   await signOut('Sydney')
   rig.clock.advance(60)
   await report(sydney, 2)
-  expect(await claimed()).toEqual([['sydney', 30_000], 'confirmed, the last within 30.0 s'])
+  expect(await claimed()).toEqual([['sydney', 30_000], 'accepts no token, the last within 30.0 s'])
 })

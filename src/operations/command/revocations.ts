@@ -84,8 +84,8 @@ const [since, until] = period(readPast)
 
 const claimsOf = (receipt: Receipt) =>
   receipt.participants.map((one) => {
-    const [state, nothingAfter, guards] = claimWords(receipt, one, timeMs)
-    return { client_id: one.client_id, state, nothing_after: nothingAfter, guards }
+    const [state, since, guards] = claimWords(receipt, one, timeMs)
+    return { client_id: one.client_id, state, since_or_from: since, guards }
   })
 
 /** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
@@ -131,7 +131,7 @@ export const revocationCommands = group(
           ),
         },
         {
-          participants: ['client_id', 'state', 'nothing_after', 'guards'],
+          participants: ['client_id', 'state', 'since_or_from', 'guards'],
           deliveries: [
             'client_id',
             'state',

@@ -8,7 +8,7 @@ import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
 import { evidenceOf, evidenceFile } from '../acts/evidence.ts'
-import { claimWords, receiptWords } from '../acts/receipt-words.ts'
+import { claimWords, hasConfirmed, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
@@ -165,7 +165,7 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   return evidenceFile(evidenceOf(request.deps, revocation), `revocation-${seq}`)
 }
 
-/** Renders the receipt: each instance that took part, and since when or by when it has stopped. */
+/** Renders the receipt: what is known of each instance that took part, and since or from when. */
 async function receiptList(
   request: ConsoleRequest,
   { seq, selector }: LoggedRevocation,
@@ -184,17 +184,19 @@ async function receiptList(
         label="Receipt"
         head={RECEIPT}
         rows={receipt.participants.map((one) => {
-          const [claim, nothingAfter, guards] = claimWords(receipt, one, at)
-          const tag = <span class={RECEIPT_TAG[one.state]}>{claim}</span>
-          return [nameOf(deps, one.client_id), tag, nothingAfter, guards]
+          const [claim, since, guards] = claimWords(receipt, one, at)
+          const tag = hasConfirmed(one)
+            ? 'tag'
+            : one.state === 'not_bounded'
+              ? 'tag bad'
+              : 'tag wait'
+          return [nameOf(deps, one.client_id), <span class={tag}>{claim}</span>, since, guards]
         })}
         none={LOG.noInstance}
       />
     </>
   )
 }
-
-const RECEIPT_TAG = { confirmed: 'tag', bounded: 'tag wait', not_bounded: 'tag bad' }
 
 /** Renders a page of the deliveries by instance, with their users, devices and attempts. */
 async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child> {

@@ -120,6 +120,7 @@ const receiptOfClient = z.object({
   client_id: text,
   state: z.enum(['confirmed', 'bounded', 'not_bounded']),
   by: z.enum(['report', 'logout_token', 'lease']).nullable(),
+  sessions_confirmed: z.boolean(),
   no_later_than_ms: milliseconds.nullable(),
   lease_seconds: count,
   guards: z.object({

@@ -12,13 +12,15 @@ import { currentStatus, endedClass, liveSession } from '../../clients/session/cu
 import { clientName, clientUri } from './names.ts'
 
 /**
- * The signed-out page: what the user is signed out of, and which instances have confirmed it. It
- * stays correct when opened again later.
+ * The signed-out page: what the user is signed out of, and what each instance has confirmed: a
+ * guard the end of access by tokens, an answered logout token the end of the instance's own
+ * session. It stays correct when opened again later.
  */
 
 type Progress = keyof Texts['signedOut']['progress']
 const TAG: Record<Progress, string> = {
   delivered: 'tag',
+  accessEnded: 'tag wait',
   pending: 'tag wait',
   unconfirmed: 'tag bad',
 }
@@ -43,9 +45,7 @@ export async function signedOutPage(
   const why = done === undefined ? endedClass(status) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
   const watching =
-    done !== undefined &&
-    rows.some(({ progress = 'delivered' }) => progress !== 'delivered') &&
-    now - done.at < WATCH_SECONDS
+    done !== undefined && rows.some((row) => row.mayChange) && now - done.at < WATCH_SECONDS
   return {
     page: {
       title: t.signedOut.title[scope],
@@ -110,10 +110,10 @@ const signedInAgain = (who: string, t: Texts): PageAnswer => ({
 interface Row {
   name: string
   progress: Progress | undefined
-  /** When the app stops by itself, where it could not be reached and that is known. */
+  /** When access ends by itself, where the app could not be reached and that is known. */
   untilMs?: number | undefined
-  /** True if the app has stopped by itself and confirmed nothing. */
-  silent?: boolean
+  /** True while the app may still confirm more. */
+  mayChange?: boolean
 }
 
 const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
@@ -134,13 +134,15 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
           </li>
         ))}
       </ul>
-      {rows.every(({ progress, silent }) => progress === 'delivered' && !silent) ? (
+      {rows.every(({ progress }) => progress === 'delivered') ? (
         <p>{t.signedOut.allConfirmed({ apps: rows.length })}</p>
       ) : null}
-      {rows.map(({ name: app, untilMs }) =>
-        untilMs === undefined ? null : (
+      {rows.map(({ name: app, progress, untilMs }) =>
+        progress === 'accessEnded' ? (
+          <p>{t.signedOut.ownPages({ app })}</p>
+        ) : untilMs === undefined ? null : (
           <p>
-            {t.signedOut.bounded<Child>({
+            {t.signedOut.accessEnds<Child>({
               app,
               at: <Moment at={Math.ceil(untilMs / 60_000) * 60} t={t} />,
             })}
@@ -168,20 +170,27 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
 
 /**
  * Returns how far the sign-out has come at an instance: `pending` for the first seconds, then
- * `unconfirmed` with the time at which the instance stops. Undefined for an instance that has
- * neither guards nor a logout address, or took no part.
+ * `accessEnded` if its guards accept no token, else `unconfirmed` with the time at which they stop;
+ * `delivered` once the instance has answered its logout tokens too. Undefined for an instance that
+ * has neither guards nor a logout address, or took no part.
  */
 function progressOf(
   part: Participant | undefined,
   { metadata: { logoutUris } }: Client,
   seconds: number,
 ): Omit<Row, 'name'> {
-  if (part?.state === 'confirmed') return { progress: 'delivered', silent: part.by === 'lease' }
-  if (part === undefined || (part.state === 'not_bounded' && logoutUris.length === 0))
+  const getsTokens = logoutUris.length > 0
+  if (part === undefined || (part.state === 'not_bounded' && !getsTokens))
     return { progress: undefined }
-  return seconds < PATIENCE_SECONDS
-    ? { progress: 'pending' }
-    : { progress: 'unconfirmed', untilMs: part.noLaterThanMs }
+  const { state, sessionsConfirmed, noLaterThanMs: untilMs } = part
+  const isRejecting = state === 'confirmed'
+  if (isRejecting && (sessionsConfirmed || !getsTokens))
+    return { progress: sessionsConfirmed ? 'delivered' : 'accessEnded' }
+  const mayChange = true
+  if (seconds < PATIENCE_SECONDS) return { progress: 'pending', mayChange }
+  return isRejecting
+    ? { progress: 'accessEnded', mayChange }
+    : { progress: 'unconfirmed', untilMs, mayChange }
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {

@@ -497,12 +497,16 @@ export const en = {
     already: 'You were signed out before',
     progress: {
       delivered: 'Signed out',
+      accessEnded: 'Access ended',
       pending: 'Being confirmed…',
       unconfirmed: 'Not confirmed yet',
     },
     allConfirmed:
       '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
-    bounded: '{app} could not be reached. It stops by itself, no later than {at}.',
+    ownPages:
+      '{app} gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
+    accessEnds:
+      '{app} could not be reached. Access by your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:

@@ -43,7 +43,7 @@ export const FOUND = {
     `${length} ${index > 0 ? 'more' : length === 1 ? 'thing needs you' : 'things need you'} ${urgency}`,
   accepts: ({ length }: readonly unknown[], seconds: number): string =>
     length > 0
-      ? ' Its guards stop by themselves: once its lease has run out, a guard without the broker accepts no token.'
+      ? ' Its guards stop by themselves: once its lease has run out, a guard without the broker accepts no token. Sessions of the instance itself may still be open.'
       : ` It accepts a revoked access token for up to ${seconds} seconds. Users who were signed out may still be in there.`,
   secret_not_opened: 'Its secret is sealed under a BROKER_SECRET that is not set.',
   first_event: 'The broker has started a short time ago and waits for its first event.',

@@ -36,7 +36,7 @@ export const LOCKS = {
   open: 'An administrator lifts it',
   done: (target: string, sessions: number): string =>
     `${target} is locked. ${plural(sessions, 'session')} ended.`,
-  stopped: 'See which instances have stopped',
+  stopped: 'See what each instance has confirmed',
   lift: 'Lift a lock',
   liftIt: 'Lift the lock',
 }

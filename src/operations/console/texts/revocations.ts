@@ -7,7 +7,7 @@ export const DONE: Readonly<Record<string, string>> = {
     'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }
 
-export const RECEIPT = ['Instance', 'State', 'Accepts nothing after', 'Guards confirmed'] as const
+export const RECEIPT = ['Instance', 'State', 'Since, or from', 'Guards confirmed'] as const
 
 export const LOG = {
   none: 'No revocation matches.',
@@ -17,7 +17,7 @@ export const LOG = {
   notCounted: 'not counted yet',
   soFar: (sessions: string): string => `${sessions} so far`,
   evidence: 'Download signed evidence',
-  receipt: 'Receipt: which instances have stopped',
+  receipt: 'Receipt: which instances accept no token, and have ended their own sessions',
   noReceipt: 'The sessions of this revocation are no longer kept.',
   noInstance: 'No instance took part.',
   deliveries: 'Deliveries of logout tokens',
