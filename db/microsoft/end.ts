@@ -24,6 +24,11 @@ const openOf = query(
     sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${withoutReprepare(p.sub)} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
+const anyByMicrosoft = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<{ microsoftSid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.microsoftSid} = ${p.microsoftSid} AND ${sessions.endedSeq} IS NULL LIMIT 1`,
+)
 const byMicrosoft = query(
   sessionFields,
   (p: Takes<{ microsoftSid: string }>, f) =>
@@ -89,12 +94,14 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
 /**
  * Ends every live session that Entra's own `sid` names and that was authenticated at or before
  * `until` (undefined: all). Where no tenant is named and sessions of several tenants have that
- * `sid`, none ends.
+ * `sid`, none ends. The head is locked only where some session has the `sid`: any browser may send
+ * one, and the lock would delay every revocation.
  */
 export function* endMicrosoftSession(
   input: Why & { microsoftSid: string; tid?: string | undefined; until?: number | undefined },
 ): Act<Committed[]> {
   const { microsoftSid, tid, until, now } = input
+  if ((yield* anyByMicrosoft.get({ microsoftSid })) === undefined) return []
   yield* lockHead()
   const named = yield* byMicrosoft.all({ microsoftSid })
   const meant = named.filter(

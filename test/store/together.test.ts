@@ -730,6 +730,29 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
     }
   })
 
+  test('what a stranger sends and matches nothing waits for no lock of the log, and delays no revocation', async () => {
+    const third = new Client(connectionConfig(database.url))
+    await third.connect()
+    try {
+      await third.query('BEGIN')
+      await third.query('SELECT 1 FROM log_head FOR UPDATE')
+      const why = {
+        reason: 'microsoft_signed_out',
+        actor: { kind: 'microsoft', id: 'test' },
+      } as const
+      const unknown = redemptionOf(codeFor('sydney', b.now), b.now)
+      expect(
+        await Promise.all([
+          b.store.endMicrosoftSession({ microsoftSid: 'unknown', ...why, now: b.now }),
+          b.store.redeemAuthorizationCode(unknown),
+          b.store.statusByCookie('unknown', b.now),
+        ]),
+      ).toMatchObject([[], { outcome: 'rejected' }, { state: 'unknown' }])
+    } finally {
+      await third.end()
+    }
+  })
+
   test('a value that Postgres does not take fails its own act alone', async () => {
     const all = await someFamilies()
     const [first] = all
