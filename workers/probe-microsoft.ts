@@ -10,7 +10,8 @@ import { allEnded } from '../src/runtime/concurrency.ts'
  * cursor advances through the places with the time. So the load is even, a restart continues at the
  * current time, and probes missed during an outage are spread over the next round. The cursor is in
  * the store, so that only one of several brokers probes each session. While Microsoft has problems,
- * the probe backs off.
+ * the probe backs off. A paused tenant is asked on as ever: its pause holds back certain answers,
+ * and never one about an account.
  */
 
 const PLACES = 65_536
@@ -80,7 +81,9 @@ export class Probing {
     if (this.#everySeconds === 0) return
     // The tolerance covers a cursor that is a little late.
     if (clock.now() - probedAt <= this.#everySeconds + Math.min(60, this.#everySeconds / 10)) return
-    want(sid, this.#laneOf(user.tid, clock.nowMs()))
+    const lane = this.#laneOf(user.tid, clock.nowMs())
+    // A policy that masks the answers would have each refresh ask again, beyond the round.
+    if (!lane.paused) want(sid, lane)
   }
 
   #placeAt(nowMs: number): number {
@@ -102,7 +105,8 @@ export class Probing {
   async #turnOf(tid: string, allowance: number): Promise<void> {
     const nowMs = this.#deps.clock.nowMs()
     const lane = this.#laneOf(tid, nowMs)
-    if (!(await this.#mayAsk(tid, lane))) {
+    await this.#readPause(tid, lane)
+    if (lane.untilMs > this.#deps.clock.nowMs()) {
       lane.begunMs = nowMs
       return
     }
@@ -121,15 +125,11 @@ export class Probing {
     if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
 
-  /**
-   * Returns whether the tenant may be probed. An alarm lasts until an operator resumes the probe;
-   * then counting restarts.
-   */
-  async #mayAsk(tid: string, lane: Lane): Promise<boolean> {
+  /** Restarts the counting of the alarm once an operator has resumed the probe. */
+  async #readPause(tid: string, lane: Lane): Promise<void> {
     const paused = (await probePause(this.#deps.store, tid)) !== undefined
     if (lane.paused && !paused) this.#alarm.reset(tid)
     lane.paused = paused
-    return !paused && lane.untilMs <= this.#deps.clock.nowMs()
   }
 
   /** Leases the next sessions up to the cursor, at most `limit`, for this broker. */

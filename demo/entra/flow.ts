@@ -92,10 +92,11 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
   return flow
 }
 
-const isFresh = (world: World, request: FlowRequest, account: Account): boolean =>
-  request.maxAge === undefined ||
-  world.switches.ignoreMaxAge ||
-  world.now() - account.authTime <= request.maxAge
+function isFresh(world: World, { maxAge = Infinity }: FlowRequest, account: Account): boolean {
+  const { ignoreMaxAge, signInFrequencySeconds } = world.switches
+  const oldest = Math.min(ignoreMaxAge ? Infinity : maxAge, signInFrequencySeconds ?? Infinity)
+  return world.now() - account.authTime <= oldest
+}
 
 /**
  * Returns whether the user's federated domain signs in without a page, because its identity

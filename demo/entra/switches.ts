@@ -67,6 +67,15 @@ export const switchesSchema = z.strictObject({
   boundContexts: z.array(z.string()),
   /** The users from whom Conditional Access demands MFA: those who have it, all, or none. */
   requireMfa: z.enum(['registered', 'everybody', 'nobody']),
+  /** A sign-in frequency of Conditional Access, which refresh tokens meet too. */
+  signInFrequencySeconds: z.int().min(1).nullable(),
+  /**
+   * A policy that rejects the address of the token requests, with that AADSTS code: before or after
+   * Microsoft looks at the account, which it does not document.
+   */
+  addressPolicy: z
+    .strictObject({ code: z.int(), answers: z.enum(['before_account', 'after_account']) })
+    .nullable(),
   /**
    * True to ask "Stay signed in?" (otherwise the answer is unknown), and the answer in auto mode.
    */
@@ -117,6 +126,8 @@ export const DEFAULTS: Switches = {
   omitClaims: [],
   boundContexts: ['c1'],
   requireMfa: 'registered',
+  signInFrequencySeconds: null,
+  addressPolicy: null,
   kmsiPrompt: true,
   kmsiDefault: false,
   personalAccounts: false,

@@ -107,9 +107,11 @@ async function findGrant(
 }
 
 /** Checks the account, the application and the consent as they are since the sign-in. */
-function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
+export function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
   const { switches } = world
   if (signIn.clientId !== app.clientId) throw new EntraError(70000)
+  const { addressPolicy: policy, signInFrequencySeconds: frequency } = switches
+  if (policy?.answers === 'before_account') throw new EntraError(policy.code)
   const user = world.userById(signIn.tid, signIn.oid)
   if (!user || user.deleted) throw new EntraError(50034)
   if (switches.appMissingIn.includes(signIn.tid)) throw new EntraError(700016)
@@ -118,6 +120,8 @@ function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
   const chosen = switches.errorFor[user.upn] ?? switches.errorFor['*']
   if (chosen && chosen.at !== 'authorize') throw new EntraError(chosen.code)
   if (signIn.generation !== user.grantGeneration) throw new EntraError(50173)
+  if (policy !== null) throw new EntraError(policy.code)
+  if (frequency !== null && world.now() - signIn.authTime > frequency) throw new EntraError(70043)
   if (app.assignmentRequired && !user.assigned) throw new EntraError(50105)
   if (!hasConsent(world, app, user)) throw new EntraError(65001)
   const contextWantsMfa = signIn.acrs.some((context) => switches.boundContexts.includes(context))

@@ -1,4 +1,4 @@
-import { MicrosoftRejection, type SessionEffect } from './interface.ts'
+import { type Concern, MicrosoftRejection, type SessionEffect } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**
@@ -10,11 +10,7 @@ import type { GuidanceKey } from './guidance.ts'
 interface Outcome {
   guidance: GuidanceKey
   effect: SessionEffect
-  /**
-   * The rejection concerns the origin of the request, not the user. The probe asks from the
-   * broker's address, so it learns nothing from it.
-   */
-  unprobeable?: true
+  concerns?: Concern
 }
 
 /** An error answer of Microsoft, from the token endpoint's JSON or a callback's query. */
@@ -28,24 +24,28 @@ interface MicrosoftAnswer {
 
 /** Outcomes by AADSTS number. */
 const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[] = [
-  [[50173], { guidance: 'sign_in_again', effect: 'subject' }],
-  [[50057], { guidance: 'account_disabled', effect: 'subject' }],
-  [[50034, 51004, 50020, 16000], { guidance: 'another_account', effect: 'session' }],
+  [[50173], { guidance: 'sign_in_again', effect: 'subject', concerns: 'account' }],
+  [[50057], { guidance: 'account_disabled', effect: 'subject', concerns: 'account' }],
+  [
+    [50034, 51004, 50020, 16000],
+    { guidance: 'another_account', effect: 'session', concerns: 'account' },
+  ],
   [[700082, 70008, 50055, 50144], { guidance: 'sign_in_again', effect: 'mark' }],
   [[70043], { guidance: 'sign_in_again', effect: 'mark' }],
-  [[50076, 50074, 50078, 50158], { guidance: 'step_up', effect: 'mark' }],
-  [[50072, 50079], { guidance: 'enrol_mfa', effect: 'mark' }],
-  [[50053], { guidance: 'locked', effect: 'mark' }],
+  [[50076, 50074, 50078, 50158], { guidance: 'step_up', effect: 'mark', concerns: 'address' }],
+  [[50072, 50079], { guidance: 'enrol_mfa', effect: 'mark', concerns: 'address' }],
+  // Microsoft gives this number to a locked account and to a malicious address alike.
+  [[50053], { guidance: 'locked', effect: 'mark', concerns: 'address' }],
   [
     [53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035],
-    { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true },
+    { guidance: 'blocked_by_policy', effect: 'nothing', concerns: 'address' },
   ],
-  [[50105], { guidance: 'not_assigned', effect: 'session' }],
+  [[50105], { guidance: 'not_assigned', effect: 'session', concerns: 'assignment' }],
   [[65001], { guidance: 'consent', effect: 'nothing' }],
   [[65004], { guidance: 'declined', effect: 'nothing' }],
   [[90094, 90095], { guidance: 'admin_consent', effect: 'nothing' }],
   [[50011], { guidance: 'redirect_mismatch', effect: 'nothing' }],
-  [[700016, 7000112, 7000229], { guidance: 'app_missing', effect: 'nothing' }],
+  [[700016, 7000112, 7000229, 90002], { guidance: 'app_missing', effect: 'nothing' }],
   [[7000215, 7000222, 700027], { guidance: 'credential', effect: 'nothing' }],
   [[50196], { guidance: 'loop', effect: 'nothing' }],
   [[90033], { guidance: 'outage', effect: 'nothing' }],
@@ -62,7 +62,7 @@ const BY_SUBERROR: Readonly<Record<string, Outcome>> = {
   consent_required: { guidance: 'consent', effect: 'nothing' },
   cancel: { guidance: 'declined', effect: 'nothing' },
   // A message of the organization's policies, on which the user cannot act.
-  message_only: { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true },
+  message_only: { guidance: 'blocked_by_policy', effect: 'nothing', concerns: 'address' },
 }
 const BY_ERROR: Readonly<Record<string, Outcome>> = {
   temporarily_unavailable: { guidance: 'outage', effect: 'nothing' },
@@ -71,18 +71,22 @@ const BY_ERROR: Readonly<Record<string, Outcome>> = {
   unauthorized_client: { guidance: 'app_missing', effect: 'nothing' },
   access_denied: { guidance: 'declined', effect: 'nothing' },
   consent_required: { guidance: 'consent', effect: 'nothing' },
-  interaction_required: { guidance: 'step_up', effect: 'mark' },
+  interaction_required: { guidance: 'step_up', effect: 'mark', concerns: 'address' },
   login_required: { guidance: 'sign_in_again', effect: 'mark' },
-  invalid_grant: { guidance: 'sign_in_again', effect: 'mark' },
+  // A number that is not in the table may be one of a policy.
+  invalid_grant: { guidance: 'sign_in_again', effect: 'mark', concerns: 'address' },
 }
-const CHALLENGED: Outcome = { guidance: 'step_up', effect: 'mark' }
+const CHALLENGED: Outcome = { guidance: 'step_up', effect: 'mark', concerns: 'address' }
 const UNKNOWN: Outcome = { guidance: 'unknown', effect: 'nothing' }
 
 /** Returns every number of the table, for the documentation and its test. */
 export const knownCodes = (): number[] => [...OUTCOMES.keys()]
 
 export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | undefined } {
-  const known = answer.codes.find((code) => OUTCOMES.has(code))
+  // An answer about the account counts, whatever a policy adds to it.
+  const known =
+    answer.codes.find((code) => OUTCOMES.get(code)?.concerns === 'account') ??
+    answer.codes.find((code) => OUTCOMES.has(code))
   const code = known ?? answer.codes[0]
   const byNumber = known === undefined ? undefined : OUTCOMES.get(known)
   const bySuberror = own(BY_SUBERROR, answer.suberror)
@@ -103,8 +107,8 @@ const own = (
 ): Outcome | undefined => (key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined)
 
 export function rejectionOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRejection {
-  const { guidance, effect, code } = outcomeOf(answer)
-  return new MicrosoftRejection(guidance, { code, effect, claims: answer.claims, cause })
+  const { guidance, effect, concerns, code } = outcomeOf(answer)
+  return new MicrosoftRejection(guidance, { code, effect, concerns, claims: answer.claims, cause })
 }
 
 const text = (value: unknown): string | undefined =>

@@ -221,6 +221,14 @@ export interface Examination {
 export type SessionEffect = 'subject' | 'session' | 'mark' | 'nothing'
 
 /**
+ * The subject of an answer that many users of a tenant may get at once. `account`: the user's own
+ * account was disabled, deleted or revoked. `assignment`: the application was withdrawn from the
+ * user. `address`: a policy on the address that asked can cause the answer, so it may say nothing
+ * about the user.
+ */
+export type Concern = 'account' | 'assignment' | 'address'
+
+/**
  * A rejection by Microsoft, or a token of Microsoft that the broker rejects. `guidance` selects the
  * text of the page.
  */
@@ -230,6 +238,8 @@ export class MicrosoftRejection extends Error {
   /** The AADSTS number, if there is one. Pages may show it. */
   readonly code: number | undefined
   readonly effect: SessionEffect
+  /** Undefined: any other answer. */
+  readonly concerns: Concern | undefined
   /** A claims challenge, to be sent back to Microsoft for a step-up. */
   readonly claims: string | undefined
   /** The seconds in Microsoft's Retry-After during an outage. */
@@ -239,6 +249,7 @@ export class MicrosoftRejection extends Error {
     options: {
       code?: number | undefined
       effect?: SessionEffect
+      concerns?: Concern | undefined
       claims?: string | undefined
       cause?: unknown
       retryAfterSeconds?: number | undefined
@@ -252,6 +263,7 @@ export class MicrosoftRejection extends Error {
     this.guidance = guidance
     this.code = options.code
     this.effect = options.effect ?? 'nothing'
+    this.concerns = options.concerns
     this.claims = options.claims
     this.retryAfterSeconds = options.retryAfterSeconds
   }

@@ -190,7 +190,7 @@ function checkMetrics(make: Maker) {
     ),
     probePaused: make.gauge(
       'broker_probe_paused',
-      '1 while the probe of a tenant is paused by its alarm, until an operator resumes it.',
+      '1 while the alarm of a tenant’s probe holds answers back, until an operator resumes the probe.',
       'tid',
     ),
   }

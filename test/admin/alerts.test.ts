@@ -173,7 +173,7 @@ describe('the metrics that alerts use', () => {
 
   test('a tenant whose probe was paused', async () => {
     const rig = await createRig()
-    await pauseProbe(rig.store, { tid: TENANT, at: rig.clock.now(), code: 53_003 })
+    await pauseProbe(rig.store, { tid: TENANT, held: 'address', at: rig.clock.now(), code: 53_003 })
     expect(await metrics(rig)).toContain(`broker_probe_paused{tid="${TENANT}"} 1\n`)
   })
 })

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
+import { areAssignmentsSettled, pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { useSetupToken } from '../../src/operations/acts/setup-token.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
@@ -52,14 +52,22 @@ describe('cmb tenants', () => {
         mfa_proof: { before: 'amr', after: 'undecided' },
       },
     })
-    await pauseProbe(rig.store, { tid: TENANT, at: rig.clock.now(), code: 50173 })
+    await pauseProbe(rig.store, {
+      tid: TENANT,
+      held: 'assignment',
+      at: rig.clock.now(),
+      code: 50105,
+    })
     expect((await type(['tenants', 'resume-probe', TENANT])).code).toBe(0)
     expect(await audited('tenant.resume_probe')).toMatchObject({
       details: {
-        changed: { paused: { before: { at: rig.clock.now(), code: 50173 }, after: null } },
+        changed: { paused: { before: { at: rig.clock.now(), code: 50105 }, after: null } },
       },
       ended: { outcome: 'done' },
     })
+    // The operator has decided that the withdrawn assignments are meant, for two rounds.
+    expect(await areAssignmentsSettled(rig.store, TENANT, rig.clock.now() + 1799)).toBe(true)
+    expect(await areAssignmentsSettled(rig.store, TENANT, rig.clock.now() + 1800)).toBe(false)
     await type(['tenants', 'resume-probe', TENANT])
     expect(await audited('tenant.resume_probe')).toMatchObject({
       details: { changed: {} },

@@ -10,26 +10,27 @@ import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
 import { ENGLISH } from '../../src/pages/texts.ts'
 import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 
-const TABLE: [codes: number[], effect: string, guidance: string][] = [
-  [[50173], 'subject', 'sign_in_again'],
-  [[50057], 'subject', 'account_disabled'],
-  [[50034, 51004, 50020, 16000], 'session', 'another_account'],
+const TABLE: [codes: number[], effect: string, guidance: string, concerns?: string][] = [
+  [[50173], 'subject', 'sign_in_again', 'account'],
+  [[50057], 'subject', 'account_disabled', 'account'],
+  [[50034, 51004, 50020, 16000], 'session', 'another_account', 'account'],
   [[700082, 70008, 50055, 50144], 'mark', 'sign_in_again'],
   [[70043], 'mark', 'sign_in_again'],
-  [[50076, 50074, 50078, 50158], 'mark', 'step_up'],
-  [[50072, 50079], 'mark', 'enrol_mfa'],
-  [[50053], 'mark', 'locked'],
+  [[50076, 50074, 50078, 50158], 'mark', 'step_up', 'address'],
+  [[50072, 50079], 'mark', 'enrol_mfa', 'address'],
+  [[50053], 'mark', 'locked', 'address'],
   [
     [53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035],
     'nothing',
     'blocked_by_policy',
+    'address',
   ],
-  [[50105], 'session', 'not_assigned'],
+  [[50105], 'session', 'not_assigned', 'assignment'],
   [[65001], 'nothing', 'consent'],
   [[65004], 'nothing', 'declined'],
   [[90094, 90095], 'nothing', 'admin_consent'],
   [[50011], 'nothing', 'redirect_mismatch'],
-  [[700016, 7000112, 7000229], 'nothing', 'app_missing'],
+  [[700016, 7000112, 7000229, 90002], 'nothing', 'app_missing'],
   [[7000215, 7000222, 700027], 'nothing', 'credential'],
   [[50196], 'nothing', 'loop'],
   [[90033], 'nothing', 'outage'],
@@ -45,11 +46,14 @@ describe('what Microsoft’s rejections mean', () => {
     expect(outcomeOf(answer)).toMatchObject({ effect: 'nothing', guidance: 'blocked_by_policy' })
   })
 
-  test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance) => {
+  test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance, concerns) => {
     for (const code of codes) {
-      expect(
-        outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] })),
-      ).toMatchObject({ effect, guidance, code })
+      expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] }))).toEqual({
+        effect,
+        guidance,
+        concerns,
+        code,
+      })
       expect(
         outcomeOf(
           answerOfCallback(
@@ -59,7 +63,7 @@ describe('what Microsoft’s rejections mean', () => {
             ]),
           ),
         ),
-      ).toMatchObject({ effect, guidance, code })
+      ).toEqual({ effect, guidance, concerns, code })
     }
   })
 
@@ -93,7 +97,7 @@ describe('what Microsoft’s rejections mean', () => {
       ),
     ).toMatchObject({
       effect: 'nothing',
-      unprobeable: true,
+      concerns: 'address',
     })
   })
 
@@ -112,10 +116,17 @@ describe('what Microsoft’s rejections mean', () => {
     ).toBe('{"access_token":{}}')
   })
 
-  test('of several numbers the one that is known decides', () => {
+  test('of several numbers the one that is known decides, and one about the account before one of a policy', () => {
+    for (const others of [[1], [53003], [50076, 1]])
+      expect(
+        outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [...others, 50057] })),
+      ).toMatchObject({ guidance: 'account_disabled', code: 50057 })
+  })
+
+  test('a tenant that is no longer there is an alert of operators, and ends nothing', () => {
     expect(
-      outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [1, 50057] })),
-    ).toMatchObject({ guidance: 'account_disabled', code: 50057 })
+      outcomeOf(answerOfBody({ error: 'invalid_request', error_codes: [90002] })),
+    ).toMatchObject({ guidance: 'app_missing', effect: 'nothing' })
   })
 
   test('names of Object.prototype are no rows of the table', () => {

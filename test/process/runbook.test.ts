@@ -335,7 +335,7 @@ incident('Microsoft is down, or rejects the broker', async (steps) => {
   expect(await steps.next()).toContain('redriven  0\n')
   await world.broker.end('SIGTERM')
   const store = await openSqliteStore({ file: join(dataDir(), 'broker.db'), nowMs: Date.now })
-  await pauseProbe(store, { tid: CONTOSO.tid, at: 1, code: 53003 })
+  await pauseProbe(store, { tid: CONTOSO.tid, held: 'address', at: 1, code: 53003 })
   await store.close()
   await world.broker.start()
   expect(await steps.next({ TENANT: CONTOSO.tid })).toMatch(/resumed +yes/)

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { StoreUnavailable } from '../../db/types.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
+import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { openFromSession } from '../../src/clients/session/sealed.ts'
+import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REJECTED } from './world.ts'
 
 /** The probe against the simulated Microsoft: msal-node, real tokens, real rejections. */
@@ -98,6 +100,31 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
     const world = await probed(fail(70000))
     expect(await world.reasonOf(world.alice)).toBe('marked')
   })
+})
+
+test('in a tenant that a policy on the broker’s address has paused, a disabled account is signed out in that round, and the other user is not', async () => {
+  const world = await openWorld()
+  const [alice, bob] = [await world.signIn(ALICE), await world.signIn(BOB)]
+  const at = world.rig.clock.now()
+  await pauseProbe(world.rig.store, { tid: TENANT, held: 'address', at, code: 53003 })
+  world.entra.set({ addressPolicy: { code: 53003, answers: 'after_account' } })
+  world.entra.change(ALICE, { accountEnabled: false })
+  world.rig.clock.advance(61)
+  await world.probing.turn()
+  expect(await world.refreshes(alice)).toEqual(REJECTED)
+  expect(await world.refreshes(bob)).toEqual(GOOD)
+})
+
+test('a sign-in frequency marks the session when it is reached', async () => {
+  const world = await openWorld()
+  const alice = await world.signIn(ALICE)
+  world.entra.set({ signInFrequencySeconds: 3600 })
+  world.rig.clock.advance(3000)
+  await world.probing.turn()
+  expect(await world.reasonOf(alice)).toBe('live')
+  world.rig.clock.advance(661)
+  await world.probing.turn()
+  expect(await world.reasonOf(alice)).toBe('marked')
 })
 
 test('a role that was taken away counts from the next refresh on, at the instance that demands it', async () => {

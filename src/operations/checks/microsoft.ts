@@ -335,9 +335,11 @@ async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Fo
 async function probe({ deps }: Looking, { tid }: Tenant): Promise<Looked> {
   const pause = await probePause(deps.store, tid)
   if (pause === undefined) return undefined
-  const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`
-  return failed(
-    FOUND.probe_paused(at(pause.at), code),
-    `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
-  )
+  const { address, assignment } = pause.since
+  const code = pause.code === undefined || assignment !== undefined ? '' : ` (AADSTS${pause.code})`
+  const found = [
+    ...(address === undefined ? [] : [FOUND.not_watched(at(address), code)]),
+    ...(assignment === undefined ? [] : [FOUND.assignments_held(at(assignment))]),
+  ]
+  return failed(found.join(' '), REMEDY.resume_probe(tid, assignment !== undefined))
 }

@@ -128,12 +128,14 @@ export const tenantRoutes = [
       params,
       answers: z.object({ tid: text, resumed: z.literal(true) }),
     },
-    async ({ deps, record, params: { tid } }) => {
+    async ({ deps, now, record, params: { tid } }) => {
       const paused = await probePause(deps.store, tid)
+      // Each session is asked about within a round; a second round allows for a late one.
+      const settledUntil = now + 2 * deps.config.signals.probeEverySeconds
       const before =
         paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
       await record(`tenant ${tid}`, { changed: changes(before, {}) }, async () => {
-        if (!(await resumeProbe(deps.store, tid)))
+        if (!(await resumeProbe(deps.store, tid, settledUntil)))
           throw new Problem(
             404,
             'Not paused',

@@ -1,8 +1,13 @@
 import type { ProbeDue, ProbeFinding } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftRejection, type Renewal } from '../../microsoft/interface.ts'
+import { type Concern, MicrosoftRejection, type Renewal } from '../../microsoft/interface.ts'
 import { signInFrequencySetting } from '../../microsoft/tenants.ts'
-import { pauseProbe, probePause } from '../../microsoft/probe-pause.ts'
+import {
+  areAssignmentsSettled,
+  type Held,
+  pauseProbe,
+  probePause,
+} from '../../microsoft/probe-pause.ts'
 import type { Reason } from '../../protocol/revocation.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
 import { openFromSession, sealForSession } from '../../clients/session/sealed.ts'
@@ -31,7 +36,8 @@ type ProbeDeps = Pick<
 
 type Probed =
   /**
-   * Microsoft answered about this user. `look` names their other sessions that must be probed now.
+   * Microsoft answered, so it works. `look` names other sessions of the user that must be probed
+   * now.
    */
   | { kind: 'answered'; look: string[] }
   /** Microsoft or the broker's credential has a problem: the tenant is not probed for a while. */
@@ -42,7 +48,6 @@ type Probed =
 const MARK_SECONDS = 3600
 /** The accepted difference between Microsoft's clock and the broker's, as for an ID token. */
 const SKEW_SECONDS = 60
-const REVOKED = 50173
 const DISABLED = 50057
 /** The number for a sign-in frequency of the tenant's policy that was reached. */
 const FREQUENCY_REACHED = 70043
@@ -60,6 +65,7 @@ const CONSENT = new Set(['consent', 'admin_consent'])
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 
 const NOTHING: Probed = { kind: 'nothing' }
+const ANSWERED: Probed = { kind: 'answered', look: [] }
 
 export async function probeSession(
   deps: ProbeDeps,
@@ -71,7 +77,7 @@ export async function probeSession(
   try {
     const renewal = await deps.microsoft.renew({ cache, user: due.user, now: deps.clock.now() })
     if (renewal === undefined) return nothing(deps, 'no_tokens')
-    alarm.count(due.user.tid, due.sub, 'good', deps.clock.now())
+    alarm.count(due.user.tid, due.sub, undefined, deps.clock.now())
     const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.user, renewal.cache)
     await lookAtAccount(deps, due.user)
     return await record(
@@ -117,32 +123,46 @@ async function judge(
   rejection: MicrosoftRejection,
   alarm: ProbeAlarm,
 ): Promise<Probed> {
-  const { guidance, code, retryAfterSeconds } = rejection
+  const { guidance, code, concerns, retryAfterSeconds } = rejection
   // This is Microsoft's direct answer, not one that a browser delivered, so it counts as a failed
   // sign-in. Rejections by a policy do not, because a policy may reject only this machine's
   // address; the probe has its own alarm for that.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)
+  if (concerns === 'account') countEnded(deps, due, rejection, alarm, now)
+  else if (concerns !== undefined) {
+    if (await isHeldBack(deps, due, rejection, concerns, alarm, now)) {
+      nothing(deps, rejection.effect === 'nothing' ? guidance : 'held')
+      return ANSWERED
+    }
+  }
   const finding = findingOf(due, rejection, now)
   if (finding === undefined) {
     nothing(deps, guidance)
     if (guidance === 'untrusted_token')
       deps.log.error('probe_untrusted', { sid: due.sid, tid: due.user.tid, cause: rejection })
-    return TROUBLE.has(guidance) ? { kind: 'trouble', guidance, retryAfterSeconds } : NOTHING
+    if (TROUBLE.has(guidance)) return { kind: 'trouble', guidance, retryAfterSeconds }
+    return concerns === undefined ? NOTHING : ANSWERED
   }
-  const verdict: ProbeVerdict =
-    code === REVOKED ? 'revoked' : code === DISABLED ? 'disabled' : 'ending'
-  const many = alarm.count(due.user.tid, due.sub, verdict, now)
-  if (many && verdict === 'ending') return pause(deps, due, rejection, now)
-  if (many)
-    deps.log.warn('probe_many_ended', {
-      tid: due.user.tid,
-      code,
-      next: 'Ask the tenant’s administrator. Microsoft reported each of these users itself, so the probe goes on.',
-    })
-  if ((await probePause(deps.store, due.user.tid)) !== undefined) return nothing(deps, 'held')
+  if (concerns === undefined) alarm.count(due.user.tid, due.sub, undefined, now)
   return record(deps, due, finding, guidance)
+}
+
+/** Counts an answer about an account. It takes effect however many they are. */
+function countEnded(
+  deps: ProbeDeps,
+  { sub, user: { tid } }: ProbeDue,
+  { code }: MicrosoftRejection,
+  alarm: ProbeAlarm,
+  now: number,
+): void {
+  if (alarm.count(tid, sub, 'account', now))
+    deps.log.warn('probe_many_ended', {
+      tid,
+      code,
+      next: 'Ask the tenant’s administrator. Microsoft reported each of these accounts itself, so the broker signs each of these users out.',
+    })
 }
 
 /** Records that the tenant has a sign-in frequency, for the check of periodic re-entry. */
@@ -202,24 +222,40 @@ async function record(
   return { kind: 'answered', look: look.map(({ session }) => session.sid) }
 }
 
-async function pause(
+/**
+ * Returns whether the answer has no effect because too many users of the tenant got one of its
+ * kind. The first such answer raises the alarm.
+ */
+async function isHeldBack(
   deps: ProbeDeps,
-  due: ProbeDue,
+  { sub, user: { tid } }: ProbeDue,
   { guidance, code }: MicrosoftRejection,
+  held: Held,
+  alarm: ProbeAlarm,
   now: number,
-): Promise<Probed> {
-  const { tid } = due.user
-  await pauseProbe(deps.store, { tid, at: now, code })
+): Promise<boolean> {
+  const { store } = deps
+  if (held === 'assignment' && (await areAssignmentsSettled(store, tid, now))) return false
+  const many = alarm.count(tid, sub, held, now)
+  if ((await probePause(store, tid))?.since[held] !== undefined) return true
+  if (!many) return false
+  await pauseProbe(store, { tid, held, at: now, code })
   deps.metrics.signals.inc({ kind: 'probe', outcome: 'alarm' })
-  deps.log.error('probe_paused', {
-    tid,
-    guidance,
-    code,
+  deps.log.error('probe_paused', { tid, guidance, code, ...PAUSED[held] })
+  return true
+}
+
+const PAUSED: Record<Held, { meaning: string; next: string }> = {
+  address: {
     meaning:
-      'More than 5 % of this tenant’s users would be signed out within 10 minutes. The broker signs out no further user there, and does not probe its sessions.',
-    next: 'Check whether a Conditional Access policy rejects the broker’s own address. Then resume the probe: cmb tenants resume-probe',
-  })
-  return NOTHING
+      'More than 5 % of this tenant’s users got an answer within 10 minutes that a policy on the broker’s own address causes. These answers have no effect, and hide whether the user’s sessions were revoked. The broker goes on asking, and signs out each user whose account Microsoft reports.',
+    next: 'Exclude the broker’s own address from the Conditional Access policy. Then resume the probe: cmb tenants resume-probe',
+  },
+  assignment: {
+    meaning:
+      'The application was withdrawn from more than 5 % of this tenant’s users within 10 minutes. The broker signs out no further user for that, and goes on asking.',
+    next: 'Ask the tenant’s administrator. If it was a mistake, the administrator assigns the users again first. Then decide: cmb tenants resume-probe signs out each user who is not assigned.',
+  },
 }
 
 function nothing(deps: ProbeDeps, outcome: string): Probed {
@@ -228,10 +264,10 @@ function nothing(deps: ProbeDeps, outcome: string): Probed {
 }
 
 /**
- * The window of the alarm that decides whether a tenant's probes are credible as a whole. If more
- * than 5 % of its users would be signed out within ten minutes, a policy probably blocks the
- * broker's own address. Answers that a user was revoked or disabled always take effect and are
- * counted separately.
+ * The window of the alarm. An answer that more than 5 % of a tenant's users get within ten minutes
+ * has another cause than the single user: a policy that rejects the broker's own address, or one
+ * act of an administrator. Each concern is counted by itself, so that an ordinary day of one kind
+ * never hides another.
  */
 
 const WINDOW_SECONDS = 600
@@ -239,24 +275,18 @@ const SLICE_SECONDS = 30
 const SHARE = 0.05
 const FEWEST_USERS = 5
 
-/**
- * The result of a probe. `revoked` (50173) and `disabled` (50057) are Microsoft's answers about the
- * user; `ending` is any other result that would end a session.
- */
-type ProbeVerdict = 'good' | 'ending' | 'revoked' | 'disabled'
-
 interface Slice {
   at: number
   probes: number
-  users: Record<Exclude<ProbeVerdict, 'good'>, Set<string>>
+  users: Record<Concern, Set<string>>
 }
 
 interface ProbeAlarm {
   /**
-   * Counts a result.
+   * Counts an answer; undefined where it concerns nothing that many users get at once.
    * @returns true if there are now too many
    */
-  count(tid: string, sub: string, verdict: ProbeVerdict, now: number): boolean
+  count(tid: string, sub: string, concern: Concern | undefined, now: number): boolean
   /** Restarts the counting after an operator resumed the probe. */
   reset(tid: string): void
 }
@@ -270,21 +300,21 @@ export function createProbeAlarm(): ProbeAlarm {
       kept.push({
         at,
         probes: 0,
-        users: { ending: new Set(), revoked: new Set(), disabled: new Set() },
+        users: { account: new Set(), assignment: new Set(), address: new Set() },
       })
     tenants.set(tid, kept)
     return kept
   }
   return {
-    count(tid, sub, verdict, now) {
+    count(tid, sub, concern, now) {
       const slices = sliceOf(tid, now)
       const current = slices.at(-1)
       if (current === undefined) return false
       current.probes++
-      if (verdict === 'good') return false
-      current.users[verdict].add(sub)
+      if (concern === undefined) return false
+      current.users[concern].add(sub)
       const probes = slices.reduce((sum, slice) => sum + slice.probes, 0)
-      const users = new Set(slices.flatMap((slice) => [...slice.users[verdict]])).size
+      const users = new Set(slices.flatMap((slice) => [...slice.users[concern]])).size
       return users >= FEWEST_USERS && users > probes * SHARE
     },
     reset: (tid) => void tenants.delete(tid),

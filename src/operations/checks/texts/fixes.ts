@@ -162,4 +162,8 @@ export const REMEDY = {
     'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.',
   stream_disabled:
     'Ask the receiver’s operator to fix it. The receiver then enables its stream again (POST /ssf/status).',
+  resume_probe: (tid: string, decides: boolean): string =>
+    decides
+      ? `Ask the tenant’s administrator. If it was a mistake, have the users assigned again first. Then cmb tenants resume-probe ${tid} signs out each user who is not assigned.`
+      : `Exclude the broker’s own address from the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
 } as const

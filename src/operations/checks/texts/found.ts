@@ -78,8 +78,10 @@ export const FOUND = {
     'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
   subscribed: (until: string): string =>
     `The subscription lasts until ${until}. The broker renews it.`,
-  probe_paused: (since: string, code: string): string =>
-    `The probe has been paused since ${since}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+  not_watched: (since: string, code: string): string =>
+    `Not watched since ${since}: a policy on the broker’s own address${code} answers for more than 5 % of the tenant’s users. A revoked session may go unnoticed. The broker goes on asking, and signs out each user whose account Microsoft reports as disabled, deleted or revoked.`,
+  assignments_held: (since: string): string =>
+    `Held back since ${since}: the application was withdrawn from more than 5 % of the tenant’s users within 10 minutes. They stay signed in until you decide.`,
   commits_not: (problem: string): string =>
     `The database cannot commit: ${problem} The broker cannot sign in, refresh or revoke.`,
   fsync_off: 'fsync is off: a crash of the server damages the database, and loses revocations.',

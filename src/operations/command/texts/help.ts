@@ -200,6 +200,8 @@ export const HELP: Readonly<Record<string, Help>> = {
   },
   'tenants remove': { examples: ['cmb tenants remove 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'] },
   'tenants resume-probe': {
+    about:
+      'End the pause of a tenant’s probe. Where withdrawn assignments were held back, this signs out each user who is not assigned then.',
     examples: ['cmb tenants resume-probe 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'],
   },
   'tenants redrive': { examples: ['cmb tenants redrive --all'] },
