@@ -92,7 +92,7 @@ import {
   signInAddress,
   userReports,
 } from './rows/history.ts'
-import { statusByCookie, statusBySid } from './rows/session.ts'
+import { liveSessionOfBrowser, statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
 import { hasConsent, recordConsent } from './session/consent.ts'
@@ -131,6 +131,7 @@ const READS = {
   listTargets,
   statusBySid,
   statusByCookie,
+  liveSessionOfBrowser,
   needsFreshSignIn,
   tenantsWithAuthTime,
   findSubject,

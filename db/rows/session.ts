@@ -134,6 +134,13 @@ export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.
  * names it, latest first.
  */
 export const sessionsOfBrowser = (browser: Browser): Act<SessionRow[]> => ofBrowser.all(browser)
+/** Returns the latest live session that opened in a browser, whichever cookie the browser has. */
+export function* liveSessionOfBrowser(browserHash: string, now: number): Act<Session | undefined> {
+  const rows = yield* sessionsOfBrowser({ cookieHash: undefined, browserHash })
+  const live = rows.find((row) => endOfSession(row, now) === undefined)
+  return live && (yield* sessionOf(live))
+}
+
 /**
  * Keeps other acts from joining or revoking a session until this act ends. An act that reads the
  * participants locks the session first, because a client that joins during a revocation would get

@@ -464,7 +464,9 @@ test('the signed-out page says until when an app stops, in the reader’s time z
       result: { outcome: 'delivered', attempt: { ...attempt, outcome: 'delivered' } },
     })
   }
-  await expect.poll(() => page.locator('#progress').getByText('Signed out', { exact: true }).count()).toBe(2)
+  await expect
+    .poll(() => page.locator('#progress').getByText('Signed out', { exact: true }).count())
+    .toBe(2)
   await page.getByText('have confirmed').waitFor()
   expect(window.complaints).toEqual([])
 })

@@ -4,7 +4,7 @@ import type { FreshProof, Session, User } from '../../../db/types.ts'
 import type { Config } from '../../config/config.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
-import { clearSessionCookie, sessionCookieHash, setSessionCookie } from './cookie.ts'
+import { clearSessionCookie, cookieHash, sessionCookieHash, setSessionCookie } from './cookie.ts'
 import { deviceName } from './device.ts'
 
 /**
@@ -44,6 +44,10 @@ export interface Browser {
   /** SHA-256 of the session's cookie. The store finds the session by it. */
   sessionHash: string | undefined
   /**
+   * SHA-256 of the cookie that names the browser (not the user). Undefined: the browser sent none.
+   */
+  browserHash: string | undefined
+  /**
    * Users who signed in with this browser in the last 90 days, latest first. They distinguish a
    * user's failed sign-in from one that an attacker made up, and a known device from a new one.
    */
@@ -65,6 +69,11 @@ export interface Browser {
 }
 
 const LIKE = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+/**
+ * Names the browser in sealed values and at its session. It stays for several sign-ins, because two
+ * tabs may sign in at once.
+ */
+export const BROWSER_COOKIE = '__Host-cmb_signin'
 const SHARED = '__Host-cmb_shared'
 const CHOOSE = '__Host-cmb_choose'
 const CHOOSE_SECONDS = 600
@@ -81,6 +90,7 @@ type Need = Pick<Deps, 'sealer'> & {
 export function readBrowser(deps: Need, c: Context, now: number): Browser {
   return {
     sessionHash: sessionCookieHash(c),
+    browserHash: cookieHash(c, BROWSER_COOKIE),
     users: readUsers<Known>(deps, c, KNOWN).filter(({ until }) => until > now),
     proofs: readUsers<UserKey & Proven>(deps, c, PROOFS),
     isShared: isSharedComputer(deps, c),

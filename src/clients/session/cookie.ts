@@ -21,8 +21,11 @@ export function newSessionCookie(random: Random): { value: string; hash: string 
  * Returns the hash by which the store finds the session, or undefined if the request has no cookie
  * of the right form.
  */
-export function sessionCookieHash(c: Context): string | undefined {
-  const value = getCookie(c, SESSION_COOKIE)
+export const sessionCookieHash = (c: Context): string | undefined => cookieHash(c, SESSION_COOKIE)
+
+/** Returns the hash of a cookie of 256 random bits. Undefined if the request has none. */
+export function cookieHash(c: Context, name: string): string | undefined {
+  const value = getCookie(c, name)
   return value !== undefined && /^[\w-]{43}$/.test(value) ? sha256(value) : undefined
 }
 

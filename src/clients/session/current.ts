@@ -16,6 +16,36 @@ export async function currentStatus(
     : deps.store.statusByCookie(cookieHash, now)
 }
 
+/** A browser's session for its sign-out. */
+export interface SessionHere {
+  /** The state of the session that the cookie names. */
+  status: SessionStatus
+  session: Session | undefined
+  /**
+   * True: the browser lacks the session's cookie, because an answer was lost or two arrived out of
+   * order, and its own cookie found the session. That cookie is older than the sign-in: the former
+   * user of a shared computer may have a copy. So it is enough to end the session, not to read of
+   * it.
+   */
+  isByBrowser: boolean
+}
+
+export async function sessionHere(
+  deps: Pick<Deps, 'store'>,
+  {
+    sessionHash,
+    browserHash,
+  }: { sessionHash: string | undefined; browserHash: string | undefined },
+  now: number,
+): Promise<SessionHere> {
+  const status = await currentStatus(deps, sessionHash, now)
+  const byCookie = liveSession(status)
+  if (byCookie !== undefined || browserHash === undefined)
+    return { status, session: byCookie, isByBrowser: false }
+  const session = await deps.store.liveSessionOfBrowser(browserHash, now)
+  return { status, session, isByBrowser: session !== undefined }
+}
+
 /**
  * Returns the session while it is live. A session marked by Microsoft's answer is live until its
  * end.

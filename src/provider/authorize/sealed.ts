@@ -116,7 +116,7 @@ export type Opened<T> =
 
 export function open<K extends keyof SealedPayloads>(
   { sealer }: Pick<Deps, 'sealer'>,
-  { sent }: Visitor,
+  { browserHash: sent }: Visitor,
   place: K,
   sealed: string | undefined,
   now: number,

@@ -35,7 +35,8 @@ export function stalePage(
   now: number,
 ): PageAnswer {
   const { purpose } = answer
-  const how = answer.how === 'elsewhere' && visitor.sent === undefined ? 'forgotten' : answer.how
+  const how =
+    answer.how === 'elsewhere' && visitor.browserHash === undefined ? 'forgotten' : answer.how
   const { title, why } = t.stale[how]
   const signedIn = how === 'signedIn'
   const onward =

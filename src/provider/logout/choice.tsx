@@ -27,6 +27,8 @@ import type { LogoutRequest } from './request.ts'
 
 export interface Asked {
   session: Session
+  /** True: the page tells nothing of the session, and asks about this device alone. */
+  isByBrowser: boolean
   logout: LogoutRequest
   /** A notice above the question: why the request was rejected, or why the user is asked again. */
   notice?: Child | undefined
@@ -39,15 +41,11 @@ export const choicePurpose = (sealedChoice: string): string => `logout ${sealedC
 export async function askWhichSignOut(
   deps: Deps,
   request: PageRequest,
-  { session, logout, notice, status }: Asked,
+  { session, isByBrowser, logout, notice, status }: Asked,
 ): Promise<PageAnswer> {
   const { now, t } = request
-  const live = await deps.store.liveSessionsOf(session.sub, now)
-  const here =
-    live.find((one) => one.session.sid === session.sid)?.participants.map((one) => one.clientId) ??
-    []
-  const others = live.filter((one) => one.session.sid !== session.sid).length
-  const sealed = seal(deps.sealer, 'choice', { request: logout, sid: session.sid }, now)
+  const choice = { request: logout, sid: session.sid, isByBrowser }
+  const sealed = seal(deps.sealer, 'choice', choice, now)
   const back = clientUri(deps.clients, logout.clientId)
   return {
     // The CSP `form-action` covers every redirect after the form.
@@ -55,17 +53,18 @@ export async function askWhichSignOut(
     body: (
       <>
         {notice}
-        {whoseSession(deps, session, logout, t)}
-        <p class="soft">
-          {t.signOut.signedInAs({
-            who: userWords(session.user, t),
-            device: deviceIn(session.device, t),
-          })}
-        </p>
+        {isByBrowser ? null : whoseSession(deps, session, logout, t)}
+        {isByBrowser ? null : (
+          <p class="soft">
+            {t.signOut.signedInAs({
+              who: userWords(session.user, t),
+              device: deviceIn(session.device, t),
+            })}
+          </p>
+        )}
         <ChoiceForm
           fields={{ request: sealed, [CSRF_FIELD]: request.csrf(choicePurpose(sealed)) }}
-          apps={namesOf(deps.clients, here)}
-          others={others}
+          where={isByBrowser ? undefined : await signedInAt(deps, session, now)}
           back={back ?? '/account'}
           shared={request.isShared}
           chosen={request.fields.has('everywhere') ? 'everywhere' : undefined}
@@ -76,12 +75,27 @@ export async function askWhichSignOut(
   }
 }
 
+/** Returns the apps that were opened in this browser, and the number of sessions elsewhere. */
+async function signedInAt(
+  deps: Deps,
+  { sub, sid }: Session,
+  now: number,
+): Promise<{ apps: readonly string[]; others: number }> {
+  const live = await deps.store.liveSessionsOf(sub, now)
+  const here = live.find((one) => one.session.sid === sid)?.participants ?? []
+  return {
+    apps: namesOf(
+      deps.clients,
+      here.map((one) => one.clientId),
+    ),
+    others: live.filter((one) => one.session.sid !== sid).length,
+  }
+}
+
 interface ChoiceFormProps {
   fields: Record<string, string>
-  /** Apps that were opened in this browser. */
-  apps: readonly string[]
-  /** Number of live sessions on other devices. */
-  others: number
+  /** Undefined: this device alone can be signed out. */
+  where: { apps: readonly string[]; others: number } | undefined
   /** The link to the instance for users who stay signed in. */
   back: string
   /** True on a shared computer: Microsoft's sign-out follows without a question. */
@@ -90,7 +104,7 @@ interface ChoiceFormProps {
   chosen: string | undefined
   t: Texts
 }
-const ChoiceForm = ({ fields, apps, others, back, shared, chosen, t }: ChoiceFormProps) => (
+const ChoiceForm = ({ fields, where, back, shared, chosen, t }: ChoiceFormProps) => (
   <form class="stack" method="post" action="/logout/confirm">
     <HiddenFields fields={fields} />
     <Choices
@@ -98,13 +112,8 @@ const ChoiceForm = ({ fields, apps, others, back, shared, chosen, t }: ChoiceFor
       name="scope"
       chosen={chosen}
       options={[
-        { value: 'device', label: t.signOut.device, hint: openedHere(apps, t) },
-        {
-          value: 'everywhere',
-          label: t.signOut.everywhere,
-          hint:
-            others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
-        },
+        { value: 'device', label: t.signOut.device, hint: where && openedHere(where.apps, t) },
+        ...(where === undefined ? [] : [everywhere(where.others, t)]),
       ]}
     />
     {shared ? (
@@ -123,6 +132,12 @@ const ChoiceForm = ({ fields, apps, others, back, shared, chosen, t }: ChoiceFor
     </p>
   </form>
 )
+
+const everywhere = (others: number, t: Texts) => ({
+  value: 'everywhere',
+  label: t.signOut.everywhere,
+  hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
+})
 
 /** Lists the apps that this session was used for in this browser. */
 const openedHere = (apps: readonly string[], t: Texts): string =>

@@ -6,7 +6,12 @@ import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import { openFromSession } from '../../clients/session/sealed.ts'
-import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
+import {
+  endedClass,
+  liveSession,
+  sessionHere,
+  type SessionHere,
+} from '../../clients/session/current.ts'
 import { afterSignOut } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
@@ -32,14 +37,14 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
       links: [{ href: '/logout', label: t.shared.signOut }],
     })
   }
-  const { request: logout, sid } = choice
-  const current = liveSession(await currentStatus(deps, request.sessionHash, now))
+  const { request: logout, sid, isByBrowser } = choice
+  const current = await sessionHere(deps, request, now)
   const scope = fields.get('scope')
   if (!request.isOurs(choicePurpose(sealed)))
     return again(deps, request, { current, logout, why: 'forged' })
-  if (current !== undefined && current.sid !== sid)
+  if (current.session !== undefined && current.session.sid !== sid)
     return again(deps, request, { current, logout, why: 'other' })
-  if (scope !== 'device' && scope !== 'everywhere')
+  if (scope !== 'device' && (scope !== 'everywhere' || isByBrowser))
     return again(deps, request, { current, logout, why: 'nothing' })
 
   // The form belongs to this browser and session, so it counts even if the session cookie is gone.
@@ -50,7 +55,13 @@ export async function confirmSignOut(deps: Deps, request: PageRequest): Promise<
       ? await alreadyOut(deps, asked, scope, logout, now)
       : await endSession(deps, live, scope, logout, now)
   const wanted = fields.get('microsoft') === 'yes' || request.isShared
-  const account = asked.state === 'unknown' ? undefined : accountOf(deps, asked.session)
+  const account =
+    asked.state === 'unknown'
+      ? undefined
+      : isByBrowser
+        ? { tid: asked.session.user.tid }
+        : accountOf(deps, asked.session)
+  if (isByBrowser) done.clientIds = []
   const microsoft = wanted && account !== undefined ? 'next' : undefined
   return { ...afterSignOut(deps, logout, { ...done, microsoft, account }, now), signedOut: true }
 }
@@ -121,12 +132,13 @@ function again(
     current,
     logout,
     why,
-  }: { current: Session | undefined; logout: LogoutRequest; why: keyof typeof STATUS },
+  }: { current: SessionHere; logout: LogoutRequest; why: keyof typeof STATUS },
 ): PageAnswer | Promise<PageAnswer> {
   const { t } = request
   const status = STATUS[why]
   const { title, text } = t.signOutAgain[why]
-  if (current === undefined)
+  const { session, isByBrowser } = current
+  if (session === undefined)
     return messageOf({
       title,
       status,
@@ -138,5 +150,5 @@ function again(
       {text}
     </Notice>
   )
-  return askWhichSignOut(deps, request, { session: current, logout, status, notice })
+  return askWhichSignOut(deps, request, { session, isByBrowser, logout, status, notice })
 }

@@ -8,7 +8,7 @@ import { type Participant, receiptOf } from '../../revocation/receipt.ts'
 import { readDone } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { Moment } from '../../pages/times.tsx'
-import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
+import { endedClass, sessionHere } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /**
@@ -30,13 +30,11 @@ const WATCH_SECONDS = 65
 /** Seconds after which an instance that has not confirmed counts as not reached. */
 const PATIENCE_SECONDS = 3
 
-export async function signedOutPage(
-  deps: Deps,
-  { now, t, sessionHash, fields, after }: PageRequest,
-): Promise<PageAnswer> {
-  const status = await currentStatus(deps, sessionHash, now)
-  const live = liveSession(status)
-  if (live !== undefined) return signedInAgain(userWords(live.user, t), t)
+export async function signedOutPage(deps: Deps, request: PageRequest): Promise<PageAnswer> {
+  const { now, t, fields, after } = request
+  const { status, session: live, isByBrowser } = await sessionHere(deps, request, now)
+  if (live !== undefined)
+    return isByBrowser ? { to: '/logout' } : signedInAgain(userWords(live.user, t), t)
   // An app links here without `about`. The cookie of a later session says more than that sign-out.
   const kept = status.state === 'unknown' ? after : undefined
   const done = readDone(deps, fields.get('about') ?? kept, now)

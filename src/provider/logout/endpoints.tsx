@@ -7,7 +7,7 @@ import { messageOf } from '../../pages/message.tsx'
 import { signedOutAddress } from '../../pages/signed-out.ts'
 import { textsOf, type Texts } from '../../pages/texts.ts'
 import { described } from '../../protocol/described.ts'
-import { currentStatus, endedClass, liveSession } from '../../clients/session/current.ts'
+import { endedClass, sessionHere } from '../../clients/session/current.ts'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 import { backFromMicrosoft, afterSignOut, goToMicrosoft, readDone, returnAddress } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
@@ -82,14 +82,13 @@ function mountMicrosoft(endpoints: Hono, deps: Deps): void {
 
 async function answer(deps: Deps, request: PageRequest, checked: Checked): Promise<PageAnswer> {
   const { now, t } = request
-  const status = await currentStatus(deps, request.sessionHash, now)
-  const session = liveSession(status)
+  const { status, session, isByBrowser } = await sessionHere(deps, request, now)
   if (checked.rejection !== undefined) {
     const words = t.signOutRejected
     const detail = words.why[checked.rejection]
     if (session === undefined) return messageOf({ ...words, status: 400, detail })
     return askWhichSignOut(deps, request, {
-      session,
+      ...{ session, isByBrowser },
       logout: {},
       status: 400,
       notice: (
@@ -101,7 +100,7 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
     })
   }
   const { request: logout } = checked
-  if (session !== undefined) return askWhichSignOut(deps, request, { session, logout })
+  if (session !== undefined) return askWhichSignOut(deps, request, { session, isByBrowser, logout })
   // The user confirms nothing here, so without an ID token the address is only a link (§3).
   const done = {
     scope: 'none' as const,

@@ -9,8 +9,8 @@ import type { Checked, LogoutRequest } from './request.ts'
 export interface SealedPayloads {
   /** A request by POST, on its way to the page: a cross-site POST has no cookies. */
   ask: Checked
-  /** A request and the session that the page showed, in the page's form. */
-  choice: { request: LogoutRequest; sid: string }
+  /** A request and the session that the page asked about, in the page's form. */
+  choice: { request: LogoutRequest; sid: string; isByBrowser: boolean }
 }
 
 const SECONDS: Record<keyof SealedPayloads, number> = { ask: 600, choice: 3600 }
