@@ -77,7 +77,7 @@ export const acknowledge = (list: { seq: number; atMs: number }[]): Act<unknown>
 
 export interface ReceiptRows {
   revocation: LoggedRevocation
-  /** The clients that took part. Undefined where the revocation concerns every client. */
+  /** The clients of the sessions. Undefined where the revocation is of more than one user. */
   clientIds: string[] | undefined
   /** The leases that may have run at the acknowledgment, of all clients. */
   leases: RowOf<typeof leaseFields>[]
@@ -97,9 +97,7 @@ function* participantsOf({
   const sub = 'sub' in selector ? selector.sub : null
   const parts = yield* partsOf.all({ seq, sid, sub })
   if (new Set(parts.map((one) => one.sid)).size < ended) return undefined
-  return 'clientId' in selector
-    ? [selector.clientId]
-    : [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
+  return [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
 }
 
 /**
@@ -111,11 +109,7 @@ export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
   if (revocation === undefined) return undefined
   const { selector } = revocation
   const isNarrow = 'sid' in selector || 'sub' in selector
-  const clientIds = isNarrow
-    ? yield* participantsOf(revocation)
-    : 'clientId' in selector
-      ? [selector.clientId]
-      : undefined
+  const clientIds = isNarrow ? yield* participantsOf(revocation) : undefined
   if (isNarrow && clientIds === undefined) return undefined
   return {
     ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },

@@ -105,17 +105,20 @@ function guardsClaim(
 
 /**
  * Returns what the logout tokens of a client prove once it has answered each of them with 2xx: its
- * own sessions have ended. Of a revocation of more than one user only the totals are known.
+ * own sessions have ended. Of a revocation of more than one user only the totals are known. Of one
+ * client or grant, that client alone gets logout tokens.
  */
 function tokensAnswered(
-  { revocation: { fanOut, totals }, tokens, addressed }: ReceiptRows,
+  { revocation: { fanOut, selector, totals }, clientIds, tokens, addressed }: ReceiptRows,
   clientId: string,
 ): Claim | undefined {
+  if ('clientId' in selector && selector.clientId !== clientId) return undefined
   const own = tokens.find((row) => row.clientId === clientId)
   const { delivered, ...others } = totals
   const areDelivered =
     own === undefined
-      ? addressed.includes(clientId) &&
+      ? clientIds === undefined &&
+        addressed.includes(clientId) &&
         delivered > 0 &&
         Object.values(others).every((count) => count === 0)
       : own.undelivered === 0
@@ -126,13 +129,21 @@ function tokensAnswered(
 
 /**
  * Returns the clients that took part, and those whose guards accept tokens for the same audiences.
- * A client that was removed takes part until its longest lease is over.
+ * Of a revoked client or grant, the clients for which that client exchanges its tokens took part
+ * too. A client that was removed takes part until its longest lease is over.
  */
 function participantIds(
   { clients, clock }: ReceiptDeps,
   { revocation, clientIds, leases }: ReceiptRows,
 ): string[] {
-  const ids = new Set(clientIds ?? leases.map((row) => row.clientId))
+  const { selector } = revocation
+  const everyone = clientIds ?? leases.map((row) => row.clientId)
+  const isTarget = (id: string): boolean =>
+    'clientId' in selector &&
+    (clients.find(id)?.metadata.exchangeFrom.includes(selector.clientId) ?? false)
+  const ids = new Set(
+    'clientId' in selector ? [selector.clientId, ...everyone.filter(isTarget)] : everyone,
+  )
   const isConcerned = (clientId: string): boolean => {
     const client = clients.find(clientId)
     // The console of this broker: it asks the store about each request.

@@ -254,3 +254,40 @@ test('the console is no participant; the time of a guard’s report is kept unti
   await report(sydney, 2)
   expect(await claimed()).toEqual([['sydney', 30_000], 'accepts no token, the last within 30.0 s'])
 })
+
+test('of a client and of a grant: the targets of its token exchange took part, and no answer of another confirms them', async () => {
+  const rig = await createRig()
+  const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+  const reports = await rig.register('Reports', {
+    grants: ['authorization_code', 'refresh_token', exchange],
+  })
+  for (const city of ['Archive', 'Vault']) await rig.register(city, { exchangeFrom: ['reports'] })
+  await rig.register('Sydney')
+  const { session } = await rig.openSession()
+  const { access_token: token = '' } = await rig.signInAt(session.sid, reports)
+  const asked = {
+    ...{ grant_type: exchange, subject_token: token, audience: 'archive' },
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  }
+  expect((await rig.post('/token', asked, { authorization: reports.basic })).status).toBe(200)
+  const participantsOf = async (selector: Parameters<typeof revoke>[1]['selector']) => {
+    const answer = await revoke(rig.deps, {
+      ...{ selector, reason: 'administrator', now: rig.clock.now() },
+      actor: { kind: 'operator', id: 'olga' },
+    })
+    while ((await rig.store.fanOutPending({ limit: 100 })).more);
+    await delivered(rig, 'reports')
+    const seq = answer.outcome === 'revoked' ? answer.committed.revocation.seq : 0
+    const receipt = (await receiptOf(rig.deps, seq)) ?? expect.unreachable()
+    return receipt.participants.map((one) => [one.clientId, one.state, one.sessionsConfirmed])
+  }
+  const archive = ['archive', 'not_bounded', false]
+  const answered = ['reports', 'confirmed', true]
+  const grant = { kind: 'grant', sid: session.sid, clientId: 'reports' } as const
+  expect(await participantsOf(grant)).toEqual([archive, answered])
+  // Which sessions a client took part in is not kept, so all that may have its tokens are named.
+  expect(await participantsOf({ kind: 'client', clientId: 'reports' })).toEqual([
+    ...[archive, answered],
+    ['vault', 'not_bounded', false],
+  ])
+})
