@@ -285,7 +285,7 @@ test('of a client and of a grant: the targets of its token exchange took part, a
   const answered = ['reports', 'confirmed', true]
   const grant = { kind: 'grant', sid: session.sid, clientId: 'reports' } as const
   expect(await participantsOf(grant)).toEqual([archive, answered])
-  // Which sessions a client took part in is not kept, so all that may have its tokens are named.
+  // The sessions of a client are not counted: all that may have its tokens are named.
   expect(await participantsOf({ kind: 'client', clientId: 'reports' })).toEqual([
     ...[archive, answered],
     ['vault', 'not_bounded', false],
