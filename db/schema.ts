@@ -99,7 +99,7 @@ export const cutoffs = sqliteTable(
  * How fresh a sign-in must be: the user's visit to Microsoft must have begun when the log had this
  * seq or a later one. A floor only rises, and no act deletes one. The key is a sub, a home account
  * id or a tid; empty for `everything`. `securitySeq` is the latest seq that was set for a security
- * reason; 0: none was. A row of seq 0 holds only a waiver.
+ * reason; 0: none was. A row of seq 0 holds only a waiver, or a time.
  */
 export const floors = sqliteTable(
   'floors',
@@ -111,6 +111,11 @@ export const floors = sqliteTable(
     /** The floor up to `waivedSeq` is not enforced until `waivedUntil`. */
     waivedSeq: integer('waived_seq').notNull().default(0),
     waivedUntil: integer('waived_until').notNull().default(0),
+    /**
+     * A sign-in of the user must have been authenticated after this time (epoch seconds), which an
+     * event of Microsoft or of another issuer named while it found no session to end.
+     */
+    authenticatedAfter: integer('authenticated_after').notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
 )

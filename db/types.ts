@@ -810,7 +810,17 @@ export type SignInRejection =
   | { why: `${LockKind}_locked` }
   | { why: 'not_fresh'; demand: FreshDemand }
   /** The user has to choose `choose` of their sessions, which the next attempt ends. */
-  | { why: 'session_limit'; choose: number; among: Session[] }
+  | { why: 'session_limit'; choose: number; among: Session[]; identified: Identified }
+
+/**
+ * The moment at which Microsoft identified the user of a sign-in. What happened to the user since
+ * then counts.
+ */
+export interface Identified {
+  at: number
+  /** The head of the log. */
+  seq: number
+}
 
 export interface SignedIn {
   outcome: 'signed_in'

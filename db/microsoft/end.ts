@@ -5,6 +5,7 @@ import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
+import { voidAuthentications } from '../rows/required-freshness.ts'
 import { isLive, sessionFields, sessionsAndUsers, type SessionRow } from '../rows/session.ts'
 import { sessions } from '../schema.ts'
 import type { Committed } from '../types.ts'
@@ -74,7 +75,8 @@ interface Authenticated extends Why {
 /**
  * Ends a user's live sessions that were authenticated at or before `until` (undefined: all), or one
  * of them where `sid` is given. Where that is all of them, the user is revoked. A session without a
- * time of authentication counts from its opening.
+ * time of authentication counts from its opening. Where none ends, a sign-in that was authenticated
+ * by then and is still under way opens none either.
  */
 export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, sparing, surely, reason, actor, now } = input
@@ -85,7 +87,12 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
       (sid === undefined || row.sid === sid) &&
       (row.sid === surely || (isConcerned(row, until) && !spans(row, sparing))),
   )
-  if (meant.length === 0) return []
+  if (meant.length === 0) {
+    // A password that was changed during a sign-in does not void that sign-in.
+    if (sid === undefined && sparing === undefined)
+      yield* voidAuthentications({ sub, reason }, { until: until ?? now, now })
+    return []
+  }
   if (meant.length === live.length && sid === undefined)
     return [yield* revoke({ selector: { kind: 'subject', sub }, reason, actor, now })]
   return yield* endEach(meant, input)

@@ -20,7 +20,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { authTimes, floors } from '../schema.ts'
-import type { FreshDemand, FreshProof, User } from '../types.ts'
+import type { FreshDemand, FreshProof, Identified, User } from '../types.ts'
 import { findSubject, findSubjectByUser, homeOf } from './user.ts'
 
 /**
@@ -44,6 +44,11 @@ const waivedOf = (kind: Kind, key: Key, now: Param<number>): SQL =>
   sql`coalesce((SELECT ${floors.waivedSeq} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}
     AND ${floors.waivedUntil} > ${now}), 0)`
 
+/** The accepted difference between clocks. A later time was written by a wrong clock. */
+const SKEW_SECONDS = 60
+/** The age from which an event concerns no sign-in that is under way. */
+const OLDEST_EVENT_SECONDS = 86_400
+
 const highest = (
   column: typeof floors.seq | typeof floors.securitySeq,
   { sub, homeId, tid }: Takes<Whose>,
@@ -66,6 +71,8 @@ const demand = query(
       waivedOf('tenant', p.tid, p.now),
       waivedOf('everything', NO_KEY, p.now),
     ),
+    authenticatedAfter: sql<number>`coalesce((SELECT ${floors.authenticatedAfter} FROM ${floors}
+      WHERE ${floors.kind} = ${literal('subject')} AND ${floors.key} = ${p.sub}), 0)`,
     provable: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${authTimes} WHERE ${authTimes.tid} = ${p.tid}) THEN 1 ELSE 0 END`,
   },
   (_: Takes<Whose & { now: number }>, f) => sql`SELECT ${f}`,
@@ -77,6 +84,21 @@ const withAuthTime = query(
 const sawAuthTime = command(
   (q: Takes<{ tid: string }>) =>
     sql`${insertInto(authTimes, { tid: q.tid })} ON CONFLICT DO NOTHING`,
+)
+const namedTime = query(
+  columnsOf(floors, 'authenticatedAfter'),
+  (q: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${floors} WHERE ${floors.kind} = ${literal('subject')} AND ${floors.key} = ${q.sub}`,
+)
+const nameTime = command(
+  (q: Takes<{ sub: string; authenticatedAfter: number }>) =>
+    sql`${insertInto(floors, { kind: 'subject', key: q.sub, seq: 0, securitySeq: 0, authenticatedAfter: q.authenticatedAfter })} ON CONFLICT (${names(floors.kind, floors.key)})
+      DO UPDATE SET ${assign(floors, {
+        authenticatedAfter: greatest(
+          sql`${floors.authenticatedAfter}`,
+          excluded(floors.authenticatedAfter),
+        ),
+      })}`,
 )
 const raise = command(
   (q: Takes<Raised & { kind: string; key: string }>) =>
@@ -101,20 +123,43 @@ function unmet(
   return floor > Math.max(provenSeq, waived) ? 'fresh' : undefined
 }
 
+/** The moments of a sign-in. */
+interface Moments {
+  /** 0: Microsoft did not say. */
+  authTime: number
+  /** Undefined: Microsoft identified the user now. */
+  identified: Identified | undefined
+  now: number
+}
+
+/**
+ * Returns whether a revocation came after Microsoft identified the user, or an event that found no
+ * session to end voids the authentication. A waiver is for users who cannot authenticate freshly.
+ */
+function isVoid(
+  { floor, authenticatedAfter, waived }: Found & { authenticatedAfter: number },
+  { authTime, identified, now }: Moments,
+): boolean {
+  if (identified !== undefined && floor > Math.max(identified.seq, waived)) return true
+  if (waived > 0 || authenticatedAfter > now + SKEW_SECONDS) return false
+  const at = identified?.at ?? now
+  return authenticatedAfter >= (authTime > 0 ? Math.min(authTime, at) : at)
+}
+
 /**
  * Returns what a sign-in lacks to be fresh enough. The caller holds the head of the log, so that no
- * revocation comes in between.
- * @param authTime of this sign-in; 0: Microsoft did not say. In a tenant that never says, no
- * sign-in could meet a floor, so none is demanded.
+ * revocation comes in between. In a tenant that never sends `auth_time`, no sign-in could meet a
+ * floor by sequence, so none is demanded.
  */
 export function* missingFreshness(
   whose: Whose,
-  { authTime, now, ...proof }: FreshProof & { authTime: number; now: number },
+  { authTime, identified, now, ...proof }: FreshProof & Moments,
 ): Act<Missing> {
   const found = yield* demand.get({ ...whose, now })
   if (found === undefined) throw new Error('The query of the floors returned no row.')
   if (authTime > 0 && found.provable === 0) yield* sawAuthTime.run({ tid: whose.tid })
-  return found.provable === 0 && authTime === 0 ? undefined : unmet(found, proof)
+  const missing = found.provable === 0 && authTime === 0 ? undefined : unmet(found, proof)
+  return missing ?? (isVoid(found, { authTime, identified, now }) ? 'fresh' : undefined)
 }
 type Missing = FreshDemand | undefined
 
@@ -167,6 +212,21 @@ export function* raiseFloor(
   if (actor.tid !== undefined || (actor.kind !== 'operator' && !OPERATORS.includes(reason))) return
   const user = yield* findSubject(sub)
   if (user !== undefined) yield* raise.run({ kind: 'home', key: homeOf(user), ...raised })
+}
+
+/**
+ * Voids the authentications of a user up to the time of an event that ended no session: a sign-in
+ * may be under way. It adds no entry to the log, because it covers nothing that is open, and
+ * writes only where the time is later than the last one.
+ */
+export function* voidAuthentications(
+  { sub, reason }: { sub: string; reason: Reason },
+  { until, now }: { until: number; now: number },
+): Act<void> {
+  if (raisesFloor(reason, { kind: 'subject', sub }) === false) return
+  if (until < now - OLDEST_EVENT_SECONDS) return
+  if (((yield* namedTime.get({ sub }))?.authenticatedAfter ?? 0) >= until) return
+  yield* nameTime.run({ sub, authenticatedAfter: until })
 }
 
 /**

@@ -33,6 +33,7 @@ import { participants, sessions } from '../schema.ts'
 import type {
   Committed,
   FreshProof,
+  Identified,
   NewCode,
   NewSession,
   Session,
@@ -50,12 +51,13 @@ import { makeRoom, mayHaveToEnd } from './limit.ts'
  * browser ends.
  */
 
-const valuesOf = (input: NewSession, now: number) => ({
+const valuesOf = ({ session: input, identified, now }: Input) => ({
   ...pick(input, 'authTime', 'visitStartedAt', 'idleSeconds', 'absoluteAt', 'acr'),
   ...pick(input, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
   ...pick(input, 'device', 'cookieHash', 'browserHash'),
   ...{
     now,
+    probedAt: identified?.at ?? now,
     amr: input.amr && JSON.stringify(input.amr),
     roles: JSON.stringify(input.roles),
     staySignedIn: input.staySignedIn ? 1 : 0,
@@ -81,7 +83,7 @@ const columns = (p: Takes<Values>) => ({
   ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'shared', 'device', 'cookieHash'),
   ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
   ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
-  ...{ probedAt: p.now },
+  ...pick(p, 'probedAt'),
 })
 const open = command(
   (
@@ -139,6 +141,8 @@ type Input = FreshProof & {
   newDevice?: boolean | undefined
   limit?: SessionLimit | undefined
   ids: { sub: string; sid: string }
+  /** Undefined: Microsoft identified the user now. */
+  identified?: Identified | undefined
   now: number
 }
 
@@ -182,13 +186,13 @@ function* endFormer(former: readonly SessionRow[], sub: string, now: number): Ac
  */
 function* rejectionOf(
   user: KnownUser,
-  { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input,
+  { session: { user: of, authTime }, code, provenSeq, contextSeq, now, identified }: Input,
 ): Act<Rejected | undefined> {
   const lock = yield* lockOf({ ...of, homeId: user.homeId }, code)
   if (lock !== undefined) return { outcome: 'rejected', why: `${lock}_locked` }
   const demand = yield* missingFreshness(
     { ...user, tid: of.tid },
-    { provenSeq, contextSeq, authTime, now },
+    { provenSeq, contextSeq, authTime, identified, now },
   )
   return demand && { outcome: 'rejected', why: 'not_fresh', demand }
 }
@@ -235,20 +239,23 @@ function* openOrRenew(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   if (renewed !== undefined) {
     yield* nameUser(user)
     yield* emitClaimsChange(renewed, input.roles, now)
-    yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
+    yield* renew.run({ ...valuesOf(asked), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
     return yield* signedIn(renewed.sid, true, yield* endFormer(former, sub, now))
   }
   const made = yield* makeRoom(sub, limit, now)
   if (!made.room)
-    return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
+    return {
+      ...{ outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among },
+      identified: asked.identified ?? { at: now, seq: head },
+    }
   yield* nameUser(user)
   const committed = [...made.committed, ...(yield* endFormer(former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head
   yield* open.run({
-    ...valuesOf(input, now),
+    ...valuesOf(asked),
     sid,
     sub,
     tid: input.user.tid,

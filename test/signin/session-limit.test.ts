@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { ONCE_MORE } from '../browser.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import {
   createRig,
@@ -8,7 +9,7 @@ import {
   TENANT,
   VERIFIER,
 } from '../rig.ts'
-import { authorizePath, createBrowser, delivered, fieldsOf, signIn } from './browser.ts'
+import { authorizePath, createBrowser, delivered, fieldsOf, location, signIn } from './browser.ts'
 
 /** The limit of sessions, as a user meets it. */
 
@@ -144,6 +145,76 @@ describe('a sign-in beyond the limit of sessions', () => {
     expect(rejected.headers.get('location')).toContain('/signin/continue')
     expect(await live()).toEqual([])
     expect(desk.cookies.get('__Host-cmb_session')).toBeDefined()
+  })
+
+  test.each([
+    ['while the other session is open', undefined, false],
+    ['after the other session ended', undefined, true],
+    ['while the other session is open, and auth_time is sent', 0, false],
+    ['after the other session ended, and auth_time is sent', 0, true],
+    ['after the other session ended, by a clock that is behind Microsoft’s', 50, true],
+  ])(
+    'ask: a user whom Microsoft disables while the form is open goes to Microsoft again: %s',
+    async (_when, aheadSeconds, endsBefore) => {
+      const rig = await createRig()
+      const proof = () =>
+        (rig.microsoft.next = {
+          authTime: aheadSeconds === undefined ? undefined : rig.clock.now() + aheadSeconds,
+        })
+      Object.assign(rig.config.sessionRules, { most: 1, whenFull: 'ask' })
+      const client = await rig.register('Sydney')
+      proof()
+      await signIn(rig, createBrowser(rig), authorizePath(client))
+      const [open] = await rig.store.searchSessions({ now: rig.clock.now(), limit: 2 })
+      const { sid, sub } = open?.session ?? expect.unreachable()
+      rig.clock.advance(7200)
+      const phone = createBrowser(rig)
+      proof()
+      const form = await signIn(rig, phone, authorizePath(client))
+      rig.clock.advance(10)
+      const now = rig.clock.now()
+      if (endsBefore)
+        await rig.store.revoke({
+          selector: { kind: 'session', sid },
+          reason: 'signed_out',
+          actor: { kind: 'user', id: sub },
+          now,
+        })
+      await rig.store.endAuthenticated({
+        sub,
+        reason: 'microsoft_account_disabled',
+        actor: { kind: 'microsoft', id: 'probe' },
+        now,
+      })
+      rig.clock.advance(10)
+      const answer = await phone.submit(form, { end: sid })
+      expect(answer.headers.get('location')).toContain('/signin/continue')
+      while ((await rig.store.fanOutPending({ limit: 500 })).more);
+      expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+      // Once Microsoft lets the user in again, a fresh sign-in is admitted.
+      rig.clock.advance(120)
+      proof()
+      const once = await signIn(rig, phone, authorizePath(client))
+      if (once.title === ONCE_MORE) {
+        const state = location(once).searchParams.get('state') ?? ''
+        await phone.get(
+          `/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state })}`,
+        )
+      }
+      expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
+    },
+  )
+
+  test('the form is valid for ten minutes from Microsoft’s answer, however often it is shown again', async () => {
+    const { rig, client, phone, live } = await limited('ask')
+    const [first = ''] = await live()
+    let form = await signIn(rig, phone, authorizePath(client))
+    rig.clock.advance(400)
+    form = await phone.submit(form, { end: 's_other' })
+    expect(form.text).toContain('You are signed in on too many devices')
+    rig.clock.advance(201)
+    expect((await phone.submit(form, { end: first })).status).toBe(400)
+    expect(await live()).toEqual([first])
   })
 
   test.each<[string, (rig: Rig, client: RegisteredClient) => Promise<unknown>, number]>([

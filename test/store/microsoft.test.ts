@@ -38,6 +38,44 @@ describe.each(STORES)('results of Microsoft in the store, on %s', (_name, make) 
     expect(await b.store.endAuthenticated(end)).toEqual([])
   })
 
+  test('an event that finds no session to end still counts for a sign-in that was authenticated before it, and not for one after it', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await b.revoke({ kind: 'session', sid: session.sid })
+    const { sub } = session
+    const event = { sub, reason: 'security_event', actor: MICROSOFT } as const
+    const [authTime, until] = [b.now + 10, b.now + 20]
+    b.now += 30
+    expect(await b.store.endAuthenticated({ ...event, until, now: b.now })).toEqual([])
+    const head = await b.store.head()
+    expect(await b.tryToSignIn('alice', { session: { authTime } })).toMatchObject({
+      outcome: 'rejected',
+      why: 'not_fresh',
+      demand: 'fresh',
+    })
+    // An older event lowers nothing, and neither adds an entry to the log.
+    await b.store.endAuthenticated({ ...event, until: until - 15, now: b.now })
+    expect(await b.tryToSignIn('alice', { session: { authTime: until } })).toMatchObject({
+      why: 'not_fresh',
+    })
+    expect((await b.store.head()).seq).toBe(head.seq)
+    expect(await b.tryToSignIn('bob', { session: { authTime } })).toMatchObject({
+      outcome: 'signed_in',
+    })
+    expect(await b.tryToSignIn('alice', { session: { authTime: until + 1 } })).toMatchObject({
+      outcome: 'signed_in',
+    })
+  })
+
+  test('a session counts as vouched for when Microsoft identified the user, not when a form opened it', async () => {
+    const b = await open()
+    const identified = { at: b.now - 400, seq: (await b.store.head()).seq }
+    const input = b.signInOf('alice', { session: { microsoftCacheSealed: 'tokens' } })
+    const opened = await b.store.signIn({ ...input, identified })
+    const { sid } = opened.outcome === 'signed_in' ? opened.session : expect.unreachable()
+    expect(await b.store.findProbe(sid, b.now)).toMatchObject({ probedAt: identified.at })
+  })
+
   test('each session has one place in the round, for life; only live ones with Microsoft’s tokens have', async () => {
     const b = await open()
     const sids: string[] = []

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { SecurityEvent, Session, SessionStatus } from '../../../db/types.ts'
+import type { Identified, SecurityEvent, Session, SessionStatus } from '../../../db/types.ts'
 import { type KeptSignIn, keepSignIn } from '../../clients/session/browser.ts'
 import { currentStatus } from '../../clients/session/current.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
@@ -52,6 +52,7 @@ export type Answer = { signedIn?: KeptSignIn } & (
       result: CallbackResult
       choose: number
       among: readonly Session[]
+      identified: Identified
     }
   | { kind: 'guidance'; about: GuidanceAbout }
   | { kind: 'stale'; how: Stale; purpose?: SignInPurpose | undefined }

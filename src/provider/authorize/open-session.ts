@@ -1,4 +1,5 @@
 import type {
+  Identified,
   NewSession,
   SignedIn,
   SignInFrom,
@@ -41,10 +42,10 @@ interface Proved
 
 interface How {
   /**
-   * The sessions that the user chose to end on the page of the session limit. Undefined if the user
-   * was not asked yet.
+   * The user's answer on the page of the session limit: the sessions to end, and when Microsoft
+   * identified the user. Undefined if the user was not asked yet.
    */
-  end?: readonly string[]
+  limit?: { end: readonly string[]; identified: Identified }
   now: number
 }
 
@@ -72,7 +73,7 @@ async function judgeAndOpen(
   visitor: Visitor,
   result: CallbackResult,
   tenant: Tenant | undefined,
-  { end, now }: How,
+  { limit, now }: How,
 ): Promise<Answer | NotAdmitted> {
   const { visit, identity } = result
   const { purpose } = visit
@@ -103,8 +104,9 @@ async function judgeAndOpen(
       provenOf(visitor, user, proven),
       freshContextOf(deps.config.freshContext, user.tid),
     ),
-    limit: most === undefined ? undefined : { most, whenFull, end },
+    limit: most === undefined ? undefined : { most, whenFull, end: limit?.end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
+    identified: limit?.identified,
     now,
   })
   const removed = (await deps.store.findTenant(user.tid))?.removedAt !== undefined
@@ -141,6 +143,7 @@ function notOpened(
     result,
     choose: opened.choose,
     among: opened.among,
+    identified: opened.identified,
   }
 }
 
@@ -255,13 +258,13 @@ async function notAdmitted(
   visitor: Visitor,
   result: CallbackResult,
   judgement: NotAdmitted,
-  { end, now }: How,
+  { limit, now }: How,
 ): Promise<Answer> {
   const { visit, identity } = result
   const { purpose } = visit
   if ('demand' in judgement) {
     // The CSP of a form does not allow a redirect to Microsoft, so the user starts again.
-    if (end !== undefined) return { kind: 'again', purpose }
+    if (limit !== undefined) return { kind: 'again', purpose }
     const loginHint = identity.loginHint ?? identity.user.username
     const next = await visitAgain(
       deps,

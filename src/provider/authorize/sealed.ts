@@ -1,4 +1,4 @@
-import type { FreshDemand } from '../../../db/types.ts'
+import type { FreshDemand, Identified } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { equalInConstantTime } from '../../runtime/compare.ts'
@@ -75,7 +75,7 @@ interface SealedPayloads {
    * A sign-in in the form that asks which sessions to end. It is judged again when the form
    * arrives.
    */
-  limit: CallbackResult & { id: string }
+  limit: CallbackResult & { id: string; identified: Identified }
   /** A visit in Microsoft's `state`. */
   visit: Visit
 }

@@ -1,4 +1,4 @@
-import type { Session } from '../../../db/types.ts'
+import type { Identified, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
@@ -27,11 +27,19 @@ export function limitPage(
     result,
     choose,
     among,
-  }: { id: string; result: CallbackResult; choose: number; among: readonly Session[] },
+    identified,
+  }: {
+    id: string
+    result: CallbackResult
+    choose: number
+    among: readonly Session[]
+    identified: Identified
+  },
   now: number,
 ): PageAnswer {
   const { purpose } = result.visit
-  const sealed = seal(deps, visitor, 'limit', { id, ...result }, now)
+  // Its time counts from Microsoft's answer, however often the form is shown again.
+  const sealed = seal(deps, visitor, 'limit', { id, identified, ...result }, identified.at)
   const answer = new OAuthError(
     'access_denied',
     'The user has reached the maximum number of sessions, and ended none of them.',

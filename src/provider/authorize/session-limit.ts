@@ -31,7 +31,7 @@ export async function endAndSignIn(
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value.visit.purpose)
   if (opened.how !== 'good') return stale(opened, purpose)
-  const { id, ...result } = opened.value
+  const { id, identified, ...result } = opened.value
   if (!form.isOurs) return { kind: 'stale', how: 'elsewhere', purpose }
   if (
     !(await deps.store.consumeOnce({
@@ -42,5 +42,8 @@ export async function endAndSignIn(
   )
     return used(deps, visitor, result.visit.purpose, now)
   const tenant = await deps.store.findTenant(result.identity.user.tid)
-  return signIn(deps, visitor, result, tenant, { end: form.fields.getAll('end'), now })
+  return signIn(deps, visitor, result, tenant, {
+    limit: { end: form.fields.getAll('end'), identified },
+    now,
+  })
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `floors` ADD `authenticated_after` integer DEFAULT 0 NOT NULL;
