@@ -224,6 +224,8 @@ export interface Committed {
   /** The user whose session, grant or sessions it ended, where that is one user. */
   sub?: string | undefined
   pending: DeliveryRef[]
+  /** The hash of the chain at the revocation's entry. */
+  hash: string
 }
 
 export type DeliveryState =

@@ -37,7 +37,7 @@ export function followOtherBrokers(deps: Following): Followed & { stop(): void }
       })
     else if (what === 'log_lost') {
       log.error('log_lost', {
-        next: 'The new primary of Postgres lacks revocations that were acknowledged. Every session was revoked, and new signing keys sign. See docs/scale-out.md.',
+        next: 'Postgres lacks revocations that were acknowledged: its volume was put back, or a standby that lacked them was promoted. Every session was revoked, and new signing keys sign. See docs/scale-out.md.',
       })
       feed.lookAgain()
       registry.changed()

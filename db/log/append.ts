@@ -58,8 +58,9 @@ export function* takeSeq(): Act<number> {
  * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The
  * salt is kept in the row until its user is erased: without it nothing about the user can be read
  * from the hash.
+ * @returns the hash of the chain at this entry
  */
-export function* addEntry(revocation: Revocation, atMs: number): Act<void> {
+export function* addEntry(revocation: Revocation, atMs: number): Act<string> {
   const {
     seq,
     selector,
@@ -98,4 +99,5 @@ export function* addEntry(revocation: Revocation, atMs: number): Act<void> {
   }
   const linked = yield* link('revocations', { number: seq, salt, ...linkOfRevocation(row) })
   yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })
+  return linked.hash
 }

@@ -19,7 +19,9 @@ import {
   type RowOf,
   type Takes,
 } from '../engine/statement.ts'
+import type { HighWater } from '../high-water.ts'
 import { chainBegins, chainHeads, logHead } from '../schema.ts'
+import { logHeadRow } from './head.ts'
 
 /**
  * The heads of the chains, advanced in the transaction that appends to a log. Appending to a log
@@ -70,6 +72,10 @@ const required = (log: LogName, found: Head | undefined): Head => {
 }
 export function* chainHead(log: LogName): Act<Head> {
   return required(log, yield* head.get({ log }))
+}
+/** Returns how far the log of revocations has come, with the hash that its entries lead to. */
+export function* furthest(): Act<HighWater> {
+  return { ...(yield* logHeadRow()), hash: (yield* chainHead('revocations')).hash }
 }
 /** Returns the head. No other act advances it until this one ends. */
 export function* lockChain(log: LogName): Act<Head> {

@@ -104,7 +104,7 @@ function checked(db: Sqlite, file: string): Position {
     throw new StoreUnavailable(
       `${file} has no log. A broker has never run on it, so there is nothing to move.`,
     )
-  mustNotBeOlder(file, head)
+  mustNotBeOlder(file, db, head)
   return head
 }
 

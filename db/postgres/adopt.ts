@@ -6,11 +6,11 @@ import type { Client } from 'pg'
 import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { rowIds } from '../engine/values.ts'
-import { readHighWater, writeHighWater, type HighWater } from '../high-water.ts'
+import { readHighWater, wentBack, writeHighWater, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 import { connectPrimary } from './connect.ts'
 import { isSame, serverOf } from './connections.ts'
-import { readHead, readLineage } from './lineage.ts'
+import { readHashAt, readHead, readLineage } from './lineage.ts'
 import { OVER_MS } from './process-lease.ts'
 import { continued, restored } from './take-over.ts'
 import { commitAs } from './transact.ts'
@@ -102,7 +102,11 @@ async function adopt(
     throw new StoreUnavailable(
       'Brokers use this database already: there is nothing to adopt. Leave out --nothing-lost to begin a new log.',
     )
-  if (remembered !== undefined && (remembered.epoch !== head.epoch || remembered.seq > head.seq))
+  if (
+    remembered !== undefined &&
+    (remembered.epoch !== head.epoch ||
+      wentBack(head, remembered, await readHashAt(client, remembered.seq)))
+  )
     throw new StoreUnavailable(
       `Revocations are missing: the log ends at ${head.seq}, and a broker on this machine knows that it had come to ${remembered.seq}. Leave out --nothing-lost.`,
     )

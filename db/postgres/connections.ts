@@ -83,6 +83,8 @@ export class Connections {
   problem: string | undefined
   /** Called when a connection leads to a server that is not accepted. */
   onOther: () => void = () => undefined
+  /** Called when an idle connection has ended, as all do when the server ends. */
+  onEnded: () => void = () => undefined
 
   constructor(url: string) {
     this.#servers = new Servers(url)
@@ -93,8 +95,8 @@ export class Connections {
     const options = { Client: clientOf(this.#servers), onConnect }
     this.#pool = createPool(url, options)
     this.#leasePool = createPool(url, { ...options, max: LEASE_CONNECTIONS })
-    // The error of an idle connection is ignored: the next act opens another one.
-    for (const pool of [this.#pool, this.#leasePool]) pool.on('error', () => undefined)
+    // After the error of an idle connection, the next act opens another one.
+    for (const pool of [this.#pool, this.#leasePool]) pool.on('error', () => this.onEnded())
   }
 
   get ending(): boolean {
@@ -171,6 +173,12 @@ export class Connections {
     this.#accepted = server
     this.problem = undefined
     this.#generation++
+  }
+
+  /** Stops the use of every connection, until a server is accepted again. */
+  reject(): void {
+    this.#accepted = undefined
+    this.drop()
   }
 
   /** Stops the use of all connections that were opened until now. */

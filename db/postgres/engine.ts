@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg'
 import type { Act, Engine, Sources } from '../engine/act.ts'
+import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable, type Committed } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { runAct } from './executor.ts'
@@ -42,6 +43,13 @@ interface PostgresEngineOptions {
   sources: Sources
   pool: Connections
   announce(committed: readonly Committed[]): void
+  /** Returns the furthest known point of the log. */
+  position(): HighWater
+  /**
+   * Records what an act has appended.
+   * @throws StoreUnavailable where the log went back meanwhile
+   */
+  appended(committed: readonly Committed[], before: HighWater): void
   /**
    * Checks that this broker may answer (process-lease.ts).
    * @throws StoreUnavailable if it may not
@@ -84,6 +92,8 @@ const CHANGED =
 export function postgresEngine({
   pool,
   announce,
+  position,
+  appended,
   mustBeFenced,
   sources,
 }: PostgresEngineOptions): Engine {
@@ -93,7 +103,7 @@ export function postgresEngine({
   const write = async <T>(act: () => Act<T>): Promise<T> => {
     mustBeOpen()
     for (let attempt = 1; ; attempt++) {
-      const { generation } = pool
+      const [{ generation }, before] = [pool, position()]
       try {
         const { value, revoked } = await committed(pool, (client) =>
           runAndNotify(client, sources, act),
@@ -101,6 +111,7 @@ export function postgresEngine({
         if (revoked.length > 0) announce(revoked)
         await mustBeFenced()
         if (pool.generation !== generation) throw new StoreUnavailable(CHANGED)
+        appended(revoked, before)
         return value
       } catch (error) {
         if (attempt === ATTEMPTS || !mayPassNow(error)) throw rejection(error)

@@ -1,6 +1,6 @@
 import type { Sources } from '../engine/act.ts'
-import { writeHighWater, type HighWater } from '../high-water.ts'
-import type { Committed } from '../types.ts'
+import { wentBack, writeHighWater, type HighWater } from '../high-water.ts'
+import { StoreUnavailable, type Committed } from '../types.ts'
 import { isSame, type Connections, type Server } from './connections.ts'
 import { mustBeAdopted, wasLost, type Entry } from './lineage.ts'
 import { takeOver, type Taken } from './take-over.ts'
@@ -43,7 +43,7 @@ export class LogFollower {
   readonly #options: FollowerOptions
   #known: Known
   #met: { server: Server; atMs: number; behind: boolean } | undefined
-  #marked = { epoch: '', seq: -1, atMs: -Infinity }
+  #marked: HighWater & { atMs: number } = { epoch: '', seq: -1, atMs: -Infinity }
 
   constructor(options: FollowerOptions, known: Known) {
     this.#options = options
@@ -52,13 +52,29 @@ export class LogFollower {
     this.#mark()
   }
 
-  /** Records how far the log has come, from a notification or this broker's own act. */
-  reached(at: { epoch?: string; seq: number }): void {
-    const { epoch = this.#known.reached.epoch, seq } = at
+  /** Records how far the log has come, which a renewal of the lease has read. */
+  reached(at: HighWater): void {
     const before = this.#known.reached
-    if (epoch === before.epoch && seq <= before.seq) return
-    this.#known.reached = { epoch, seq }
+    const isNew =
+      at.epoch !== before.epoch ||
+      at.seq > before.seq ||
+      (at.seq === before.seq && typeof before.hash !== 'string')
+    if (isNew) this.#known.reached = at
     if (this.#options.steadyMs() - this.#marked.atMs >= MARK_MS) this.#mark()
+  }
+
+  /**
+   * Records entries that an act of this broker has committed.
+   * @param before the furthest known point when the act began
+   * @throws StoreUnavailable where the log had come further before: it went back meanwhile
+   */
+  appended(entries: readonly Committed[], before: HighWater): void {
+    if (entries.some(({ revocation }) => revocation.seq <= before.seq)) {
+      this.#meet(this.#known.server, true)
+      throw new StoreUnavailable(WENT_BACK)
+    }
+    const { epoch } = this.#known.reached
+    for (const { revocation, hash } of entries) this.reached({ epoch, seq: revocation.seq, hash })
   }
 
   /**
@@ -76,29 +92,29 @@ export class LogFollower {
 
   /**
    * Decides whether the log may be served from a server, and takes it over where it has to.
-   * @param found the server, and its head of the log
+   * @param found the server, its head of the log, and the hash of its chain at `before`
    * @param before the furthest known point when the server was asked
    * @returns whether the log is taken over on this server
    */
   async follows(
-    { systemIdentifier, timeline, epoch, seq }: Server & HighWater,
+    found: Server & HighWater & { hashAt: string | null },
     before: HighWater,
   ): Promise<boolean> {
+    const { systemIdentifier, timeline } = found
     const server = { systemIdentifier, timeline }
     const { connections, steadyMs, leaseMs } = this.#options
     const same = isSame(server, this.#known.server)
     // A restored copy of the server's volume has the same identifier and timeline. It counts as
     // behind until it is taken over, whatever is appended meanwhile.
-    const behind =
-      same && (this.#met?.behind === true || (epoch === before.epoch && seq < before.seq))
+    const behind = same && (this.#met?.behind === true || wentBack(found, before, found.hashAt))
     if (same && !behind) {
       this.#met = undefined
       return true
     }
-    if (this.#met === undefined || !isSame(server, this.#met.server)) {
-      this.#met = { server, atMs: steadyMs(), behind }
-      connections.drop()
-    }
+    const met =
+      this.#met !== undefined && isSame(server, this.#met.server)
+        ? this.#met
+        : this.#meet(server, behind)
     if (
       server.systemIdentifier === this.#known.server.systemIdentifier &&
       server.timeline < this.#known.server.timeline
@@ -107,7 +123,15 @@ export class LogFollower {
       connections.passOver(connections.address)
       return false
     }
-    return steadyMs() - this.#met.atMs >= leaseMs && (await this.#takeOver(server, behind))
+    return steadyMs() - met.atMs >= leaseMs && (await this.#takeOver(server, behind))
+  }
+
+  /** Notes a server that has to be taken over. One that is behind is no longer used until then. */
+  #meet(server: Server, behind: boolean) {
+    const { connections, steadyMs } = this.#options
+    if (behind) connections.reject()
+    else connections.drop()
+    return (this.#met = { server, atMs: steadyMs(), behind })
   }
 
   async #takeOver(server: Server, behind: boolean): Promise<boolean> {
@@ -138,16 +162,21 @@ export class LogFollower {
 
   #mark(): void {
     const { mark, steadyMs } = this.#options
-    const { epoch, seq } = this.#known.reached
-    if (mark === undefined || (epoch === this.#marked.epoch && seq === this.#marked.seq)) return
+    const { epoch, seq, hash } = this.#known.reached
+    const marked = this.#marked
+    const isMarked = epoch === marked.epoch && seq === marked.seq && hash === marked.hash
+    if (mark === undefined || isMarked) return
     try {
-      writeHighWater(mark, { epoch, seq })
-      this.#marked = { epoch, seq, atMs: steadyMs() }
+      writeHighWater(mark, { epoch, seq, hash })
+      this.#marked = { epoch, seq, hash, atMs: steadyMs() }
     } catch {
       // The disk may be full. The mark is written with the next number.
     }
   }
 }
+
+const WENT_BACK =
+  'The database went back to an earlier state of its log. Nothing is answered from it until a new log has begun.'
 
 const FORMER =
   'BROKER_DATABASE_URL leads to the former primary: another server has taken its place. Stop the former one, and name the primary that serves now.'

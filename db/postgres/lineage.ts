@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import { highWaterFile, type HighWater } from '../high-water.ts'
+import { hashAtSql, highWaterFile, wentBack, type HighWater } from '../high-water.ts'
 import { isSame, type Server } from './connections.ts'
 
 /**
@@ -34,8 +34,23 @@ export async function readHead(
   client: Pick<ClientBase, 'query'>,
   lock: 'FOR UPDATE' | '' = '',
 ): Promise<HighWater | undefined> {
-  return (await client.query<HighWater>(`SELECT epoch, seq FROM log_head WHERE id = 1 ${lock}`))
-    .rows[0]
+  return (
+    await client.query<HighWater>(
+      `SELECT epoch, seq, ${hashAtSql('log_head.seq')} AS hash FROM log_head WHERE id = 1 ${lock}`,
+    )
+  ).rows[0]
+}
+
+/** Returns the hash of the chain at a number, where the log still has it. */
+export async function readHashAt(
+  client: Pick<ClientBase, 'query'>,
+  seq: number,
+): Promise<string | null> {
+  const { rows } = await client.query<{ hash: string | null }>(
+    `SELECT ${hashAtSql('$1::bigint')} AS hash`,
+    [seq],
+  )
+  return rows[0]?.hash ?? null
 }
 
 interface NewEntry extends Entry {
@@ -62,7 +77,13 @@ interface Found {
   server: Server
   entries: readonly Entry[]
   head: HighWater
+  /** The hash of the chain at the furthest point that the broker knows, where the log has it. */
+  hashAt: string | null
 }
+
+/** Returns true if the log lacks acknowledged entries up to a point that the broker knows. */
+const lacks = ({ entries, head, hashAt }: Omit<Found, 'server'>, known: HighWater): boolean =>
+  wentBack(head, known, hashAt) || wasLost(entries, known)
 
 /**
  * Judges a server that a running broker has met.
@@ -72,44 +93,46 @@ interface Found {
  * lacks nothing. `lost`: it lacks acknowledged entries. `foreign`: another database system
  */
 export function judgeMet({
-  server,
-  entries,
-  head,
   reached,
   behind = false,
+  ...found
 }: Found & { reached: HighWater; behind?: boolean }): 'taken' | 'continue' | 'lost' | 'foreign' {
-  const [last] = entries
+  const { server, head } = found
+  const [last] = found.entries
   const sameLog = reached.epoch === head.epoch
   if (last !== undefined && isSame(server, last))
-    return (behind && sameLog) || wasLost(entries, reached) ? 'lost' : 'taken'
+    return (behind && sameLog) || lacks(found, reached) ? 'lost' : 'taken'
   if (last === undefined || last.systemIdentifier !== server.systemIdentifier) return 'foreign'
-  return sameLog && reached.seq <= head.seq ? 'continue' : 'lost'
+  return sameLog && !wentBack(head, reached, found.hashAt) ? 'continue' : 'lost'
 }
 
 /**
  * Judges the database at start.
  * @param mark the high-water mark in this data directory
- * @returns why a broker may not start on this database, and what to do; undefined where it may
+ * @returns why a broker may not start on this database, and what to do; `lost`: the log lacks
+ * entries that this data directory knows of; undefined where the broker may start
  */
-export function problemAtStart({
-  server,
-  entries,
-  head,
+export function judgeAtStart({
   mark,
   file,
-}: Found & { mark: HighWater | undefined; file: string }): string | undefined {
+  ...found
+}: Found & { mark: HighWater | undefined; file: string }):
+  | { problem: string }
+  | 'lost'
+  | undefined {
+  const { server, entries, head } = found
   const [last] = entries
-  if (last === undefined) return mark === undefined ? undefined : another(head, mark, file)
-  if (last.systemIdentifier !== server.systemIdentifier) return `${FOREIGN} ${ADOPT}`
+  if (last === undefined)
+    return mark === undefined ? undefined : { problem: another(head, mark, file) }
+  if (last.systemIdentifier !== server.systemIdentifier) return { problem: `${FOREIGN} ${ADOPT}` }
   if (!isSame(server, last))
-    return `The database was recovered, or a standby was promoted, while no broker was running (timeline ${server.timeline} instead of ${last.timeline}). ${ADOPT}`
+    return {
+      problem: `The database was recovered, or a standby was promoted, while no broker was running (timeline ${server.timeline} instead of ${last.timeline}). ${ADOPT}`,
+    }
   if (mark === undefined) return undefined
   const known = mark.epoch === head.epoch || entries.some(({ epoch }) => epoch === mark.epoch)
-  if (!known) return another(head, mark, file)
-  const behind = mark.epoch === head.epoch && mark.seq > head.seq
-  if (behind || wasLost(entries, mark))
-    return `The database is older than it was: its log ends at ${head.seq}, and had come to ${mark.seq}. Revocations since then are missing, so sessions that had ended would come back. Stop every broker, then run: cmb restore --adopt`
-  return undefined
+  if (!known) return { problem: another(head, mark, file) }
+  return lacks(found, mark) ? 'lost' : undefined
 }
 
 const another = (head: HighWater, mark: HighWater, file: string): string =>

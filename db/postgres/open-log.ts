@@ -5,14 +5,15 @@ import { ensureHead } from '../log/head.ts'
 import { StoreUnavailable } from '../types.ts'
 import { serverOf, type Connections } from './connections.ts'
 import { runAct } from './executor.ts'
-import { problemAtStart, readHead, readLineage } from './lineage.ts'
-import { beginLineage } from './take-over.ts'
+import { judgeAtStart, readHashAt, readHead, readLineage } from './lineage.ts'
+import { beginLineage, BROKER, restored } from './take-over.ts'
 import { committed } from './transact.ts'
 import { mustBeUsable } from './usable.ts'
 
 /**
- * Checks and opens the log when a broker starts. A database that was restored to an earlier state,
- * or into another server, is rejected.
+ * Checks and opens the log when a broker starts. A database that was recovered, or restored into
+ * another server, is rejected. Where the volume of the same server was put back, brokers that know
+ * less may already serve ended sessions from it, so the broker that knows more begins a new log.
  */
 
 interface Asked {
@@ -30,16 +31,26 @@ export async function openLog(pool: Connections, sources: Sources, { newEpoch, m
   const found = async (client: PoolClient) => {
     await mustBeUsable(client)
     await runAct(client, sources, ensureHead(newEpoch))
-    const [server, entries, head] = [
-      await serverOf(client),
-      await readLineage(client),
-      await readHead(client),
-    ]
+    const head = await readHead(client, 'FOR UPDATE')
     if (head === undefined) throw new Error('The log has no head.')
-    const problem = problemAtStart({ server, entries, head, mark: remembered, file: mark ?? '' })
-    if (problem !== undefined) throw new StoreUnavailable(problem)
-    if (entries.length === 0) await beginLineage({ client, sources })
-    return { server, entries: await readLineage(client), reached: head }
+    const found = {
+      ...{ head, server: await serverOf(client), entries: await readLineage(client) },
+      hashAt: remembered === undefined ? null : await readHashAt(client, remembered.seq),
+    }
+    const judged = judgeAtStart({ ...found, mark: remembered, file: mark ?? '' })
+    if (typeof judged === 'object') throw new StoreUnavailable(judged.problem)
+    if (found.entries.length === 0) await beginLineage({ client, sources })
+    if (judged === 'lost')
+      await restored(
+        { client, sources, ...found, actor: BROKER, via: 'broker' },
+        remembered?.seq ?? 0,
+      )
+    return {
+      server: found.server,
+      entries: await readLineage(client),
+      reached: (await readHead(client)) ?? head,
+      lost: judged === 'lost',
+    }
   }
   return committed({ connect: () => reach(pool) }, found)
 }

@@ -32,6 +32,7 @@ export interface Position {
 export class OtherBrokersWatch {
   readonly #servers: Servers
   readonly #inform: (what: Elsewhere) => void
+  readonly #ended: () => void
   #at: Position | undefined
   #client: Client | undefined
   /** Settles when the connection listens. Notifications before that are lost. */
@@ -45,10 +46,13 @@ export class OtherBrokersWatch {
   /**
    * Begins to listen for changes by other brokers.
    * @param url of Postgres itself: a pooler passes no notifications
+   * @param ended called when the connection has ended. Behind a pooler, no other connection of the
+   * broker ends with the server
    */
-  constructor(url: string, inform: (what: Elsewhere) => void) {
+  constructor(url: string, inform: (what: Elsewhere) => void, ended: () => void) {
     this.#servers = new Servers(url)
     this.#inform = inform
+    this.#ended = ended
     void this.#listen()
   }
 
@@ -108,8 +112,12 @@ export class OtherBrokersWatch {
     const address = this.#servers.current
     const client = new Client(connectionConfig(address))
     this.#client = client
-    client.on('error', () => this.#listenAgain())
-    client.on('end', () => this.#client === client && this.#listenAgain())
+    const ended = (): void => {
+      this.#ended()
+      this.#listenAgain()
+    }
+    client.on('error', ended)
+    client.on('end', () => this.#client === client && ended())
     client.on('notification', ({ payload = '' }) => this.#notified(payload))
     try {
       await client.connect()

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { HighWater } from '../high-water.ts'
+import { hashAtSql, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 import { isSame, SERVER, type Connections, type Server } from './connections.ts'
 import type { Position } from './other-brokers.ts'
@@ -44,11 +44,15 @@ interface LeaseOptions {
   reached(): HighWater
   /**
    * Returns whether the log is taken over on this server. It may take it over itself.
+   * @param found the server, its head of the log, and the hash of its chain at `before`
    * @param before the answer of `reached` when the server was asked
    */
-  follows(server: Server & HighWater, before: HighWater): Promise<boolean>
+  follows(
+    found: Server & HighWater & { hashAt: string | null },
+    before: HighWater,
+  ): Promise<boolean>
   /** Called by each renewal with the position of the log and of the registry. */
-  seen(position: Position): void
+  seen(position: Position & HighWater): void
   /**
    * Called when the lease has expired: nothing may be answered, and no guard kept fresh, until it
    * is valid again.
@@ -65,12 +69,15 @@ const GONE_MS = 30 * 86_400_000
 /** How long a renewal may take: a primary that is cut off from its standby never confirms it. */
 const ANSWER_MS = 2_000
 
-// Writes one row of this process, so that a renewal waits for no other process.
+// Writes one row of this process, so that a renewal waits for no other process. It reads the hash
+// of the chain at its head, and at the furthest known point: numbers alone do not show that a
+// volume was put back.
 const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
     (SELECT id FROM processes WHERE seen_at_ms < $6::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
   INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)
   ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
-  RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
+  RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, (SELECT hash FROM chain_heads WHERE log = 'revocations') AS hash,
+    ${hashAtSql('$7::bigint')} AS "hashAt", coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
     pg_current_wal_insert_lsn()::text AS lsn,
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys", quote_ident(current_user) AS role, ${SERVER}`
 
@@ -80,6 +87,8 @@ const FLUSHED = `SELECT EXISTS (SELECT FROM pg_stat_replication
     WHERE sync_state IN ('sync', 'quorum') AND flush_lsn >= $1::pg_lsn) AS flushed, ${SERVER}`
 
 interface Renewed extends Position, Server {
+  hash: string | null
+  hashAt: string | null
   recovering: boolean
   /** The position of Postgres's own log, once it held this renewal. */
   lsn: string
@@ -92,8 +101,10 @@ export class Lease {
   readonly #options: LeaseOptions
   readonly #latest: Connecting
   readonly #timer: NodeJS.Timeout
-  /** When the latest valid renewal began, and how far the log had come. */
-  #known = { epoch: '', seq: 0, knownMs: -Infinity }
+  /** When the latest valid renewal began, how far the log had come, and `#doubts` at that time. */
+  #known = { epoch: '', seq: 0, knownMs: -Infinity, doubts: 0 }
+  /** How often a connection has ended. Only a renewal that began after the last time counts. */
+  #doubts = 0
   #wasHeld = false
   #renewal: Promise<void> | undefined
   #stopped = false
@@ -138,10 +149,12 @@ export class Lease {
   }
 
   #holds(notBeforeMs = -Infinity): boolean {
-    const { knownMs } = this.#known
-    return (
-      !this.#stopped && knownMs >= notBeforeMs && this.#options.elapsedMs() < knownMs + VALID_MS
-    )
+    const { knownMs, doubts } = this.#known
+    return doubts === this.#doubts && knownMs >= notBeforeMs && this.#isRunning()
+  }
+
+  #isRunning(): boolean {
+    return !this.#stopped && this.#options.elapsedMs() < this.#known.knownMs + VALID_MS
   }
 
   async #mustHoldNow(notBeforeMs?: number): Promise<void> {
@@ -162,8 +175,17 @@ export class Lease {
     void this.#renewed()
   }
 
+  /**
+   * Requires a new renewal before anything is answered, because a connection to the server has
+   * ended: when the server is back, its volume may be an earlier one.
+   */
+  doubt(): void {
+    this.#doubts++
+    this.look()
+  }
+
   #noteLapse(): void {
-    if (!this.#wasHeld || this.#holds()) return
+    if (!this.#wasHeld || this.#isRunning()) return
     this.#wasHeld = false
     this.#options.lost()
   }
@@ -190,8 +212,9 @@ export class Lease {
       returned,
       standbyRequired,
     } = this.#options
-    const [begun, before] = [elapsedMs(), reached()]
-    const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
+    const [begun, before, doubts] = [elapsedMs(), reached(), this.#doubts]
+    const { id, kind, work, host, version } = own
+    const row = await this.#written([id, kind, work, host, version, nowMs(), before.seq])
     this.#missing = standbyRequired && row?.seesStandbys === false ? unseen(row.role) : undefined
     if (row === undefined || row.recovering || (standbyRequired && !(await this.#flushed(row))))
       return
@@ -199,10 +222,10 @@ export class Lease {
     // A process that was suspended may renew before its timer has noticed the lapse.
     this.#noteLapse()
     const isBack = !this.#wasHeld
-    this.#known = { epoch: row.epoch, seq: row.seq, knownMs: begun }
+    this.#known = { epoch: row.epoch, seq: row.seq, knownMs: begun, doubts }
     this.#wasHeld = true
     // Both run in one turn of the event loop, so that no request runs between them.
-    seen({ epoch: row.epoch, seq: row.seq, version: row.version })
+    seen({ epoch: row.epoch, seq: row.seq, hash: row.hash, version: row.version })
     if (isBack) returned()
   }
 
@@ -229,6 +252,7 @@ export class Lease {
       })
       return row as Renewed | undefined
     } catch (error) {
+      this.#doubts++
       connections.passOver(address)
       throw error
     }

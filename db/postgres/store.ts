@@ -4,6 +4,7 @@ import type { ProcessKind } from '../../src/protocol/work.ts'
 import { allActs } from '../acts.ts'
 import type { Sources } from '../engine/act.ts'
 import { rowIds } from '../engine/values.ts'
+import type { HighWater } from '../high-water.ts'
 import { beginChains } from '../log/chain.ts'
 import type { Store } from '../store.ts'
 import type { BrokerProcess, Committed, Elsewhere } from '../types.ts'
@@ -74,7 +75,9 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   const engine = postgresEngine({
     pool,
     sources,
-    announce: presence.announce,
+    announce,
+    position: presence.position,
+    appended: presence.appended,
     mustBeFenced: presence.mustHold,
   })
   try {
@@ -143,7 +146,11 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
   } = options
   const steadyMs = (): number => performance.now()
   const { elapsedMs = steadyMs, random = pooledRandom(), mark } = options
-  const watch = new OtherBrokersWatch(directUrl, (what) => elsewhere.publish(what))
+  const watch = new OtherBrokersWatch(
+    directUrl,
+    (what) => elsewhere.publish(what),
+    () => lease.doubt(),
+  )
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
     watch.again()
     elsewhere.publish(taken === 'lost' ? 'log_lost' : 'promoted')
@@ -163,7 +170,7 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
       standbyRequired,
     },
     reached: () => follower.position,
-    follows: (server, before) => follower.follows(server, before),
+    follows: (found, before) => follower.follows(found, before),
     seen(position) {
       follower.reached(position)
       watch.seen(position)
@@ -172,6 +179,8 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     returned: () => elsewhere.publish('returned'),
   })
   pool.onOther = () => lease.look()
+  pool.onEnded = () => lease.doubt()
+  if (known.lost) elsewhere.publish('log_lost')
   return {
     processId: id,
     mustHold: () => lease.mustHold(),
@@ -179,10 +188,9 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
     wasLost: (seq: number) => follower.wasLost(seq),
     receivesNotifications: (send: Parameters<typeof watch.receivesNotifications>[0]) =>
       watch.receivesNotifications(send),
-    announce(revoked: readonly Committed[]) {
-      for (const { revocation } of revoked) follower.reached({ seq: revocation.seq })
-      announce(revoked)
-    },
+    position: () => follower.position,
+    appended: (revoked: readonly Committed[], before: HighWater) =>
+      follower.appended(revoked, before),
     async stop() {
       await lease.stop()
       await watch.stop()

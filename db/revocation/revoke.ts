@@ -54,6 +54,8 @@ interface Revoking {
   priority: Priority
   /** The deliveries that it has added. */
   pending: DeliveryRef[]
+  /** The hash of the chain at its entry, once that is written. */
+  hash: string
   moves: Move[]
 }
 
@@ -92,7 +94,9 @@ const WRITERS: readonly Writer[] = [
   addDeliveries,
   ({ revocation, actor, sub }) =>
     raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
-  ({ revocation, atMs }) => addEntry(revocation, atMs),
+  function* (revoking) {
+    revoking.hash = yield* addEntry(revoking.revocation, revoking.atMs)
+  },
   ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
   ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
   ({ moves }) => applyCountChanges(moves),
@@ -128,9 +132,12 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
       traceparent: currentTraceparent() ?? undefined,
     },
   }
-  const revoking: Revoking = { revocation, actor, sub, atMs, priority, pending: [], moves: [] }
+  const revoking: Revoking = {
+    ...{ revocation, actor, sub, atMs, priority },
+    ...{ pending: [], hash: '', moves: [] },
+  }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))
-  const committed: Committed = { revocation, sub, pending: revoking.pending }
+  const committed: Committed = { revocation, sub, pending: revoking.pending, hash: revoking.hash }
   yield { revoked: committed }
   return committed
 }

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { createRequire } from 'node:module'
-import { highWaterFile, readHighWater, type HighWater } from '../high-water.ts'
+import type Database from 'better-sqlite3'
+import { hashAtSql, highWaterFile, readHighWater, wentBack, type HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../types.ts'
 
 /**
@@ -110,17 +111,25 @@ export function mustNotBeMissing(file: string): void {
 }
 
 /**
- * Checks the head of the log against the high-water mark.
- * @throws StoreUnavailable where the database is older than this data directory's latest, or
- * another one
+ * Checks the log against the high-water mark.
+ * @param now the head of the log
+ * @throws StoreUnavailable where the database is older than this data directory's latest, also if
+ * its log has grown since, or another one
  */
-export function mustNotBeOlder(file: string, now: HighWater): void {
+export function mustNotBeOlder(file: string, db: Database.Database, now: HighWater): void {
   const before = readHighWater(file)
-  if (before === undefined || (before.epoch === now.epoch && before.seq <= now.seq)) return
-  const what =
-    before.epoch === now.epoch
+  if (before === undefined) return
+  const hashAt = db
+    .prepare<{ seq: number }, string | null>(`SELECT ${hashAtSql('@seq')}`)
+    .pluck()
+    .get({ seq: before.seq })
+  const isSameLog = before.epoch === now.epoch
+  if (isSameLog && !wentBack(now, before, hashAt)) return
+  const what = isSameLog
+    ? now.seq < before.seq
       ? `is older than it was: its log ends at ${now.seq}, and had come to ${before.seq}`
-      : `belongs to another log (epoch ${now.epoch} instead of ${before.epoch})`
+      : `went back to an earlier state: entry ${before.seq} of its log is not the one that it had`
+    : `belongs to another log (epoch ${now.epoch} instead of ${before.epoch})`
   throw new StoreUnavailable(
     `The database ${file} ${what}. Revocations since then are missing, so sessions that had ended would come back. Move the file away and restore from it, which signs every user out: mv ${file} FILE && cmb restore FILE.`,
   )

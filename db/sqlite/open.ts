@@ -43,7 +43,7 @@ function checkLog(db: Sqlite, file: string): void {
     .prepare<[], { epoch: string; seq: number }>('SELECT epoch, seq FROM log_head WHERE id = 1')
     .get()
   try {
-    if (head !== undefined) mustNotBeOlder(file, head)
+    if (head !== undefined) mustNotBeOlder(file, db, head)
   } catch (error) {
     db.close()
     throw error

@@ -5,9 +5,8 @@ import { pooledRandom, type Random } from '../../src/runtime/ids.ts'
 import { Topic } from '../../src/runtime/topic.ts'
 import { allActs } from '../acts.ts'
 import { rowIds } from '../engine/values.ts'
-import { writeHighWater } from '../high-water.ts'
-import { beginChains } from '../log/chain.ts'
-import { logHeadRow } from '../log/head.ts'
+import { writeHighWater, type HighWater } from '../high-water.ts'
+import { beginChains, furthest } from '../log/chain.ts'
 import * as schema from '../schema.ts'
 import type { Store } from '../store.ts'
 import type { Committed } from '../types.ts'
@@ -73,7 +72,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const executor = createExecutor(db, { nowMs, newId: rowIds(nowMs, random) }, writer.revoked)
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
-  const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
+  const watch = watchFile(file, dataFile, () => executor.run(furthest()))
   const acts = allActs(sqliteEngine(writer, reading(db, dataFile), executor))
   return {
     ...acts,
@@ -162,18 +161,14 @@ const sizeOf = async (file: string): Promise<number> =>
 const WATCH_MS = 1_000
 
 /** Keeps the high-water mark beside the file, and notices a removed file while no act writes. */
-function watchFile(
-  file: string,
-  dataFile: DataFile,
-  head: () => { epoch: string; seq: number },
-): { stop(): void } {
+function watchFile(file: string, dataFile: DataFile, head: () => HighWater): { stop(): void } {
   let noted = 0
   const look = (): void => {
     try {
       dataFile.mustBeSound()
-      const { epoch, seq } = head()
-      if (seq > noted) writeHighWater(file, { epoch, seq })
-      noted = seq
+      const at = head()
+      if (at.seq > noted) writeHighWater(file, at)
+      noted = at.seq
     } catch {
       // The disk is full, or the file is gone. Every act reports that itself.
     }

@@ -1,4 +1,12 @@
-import { copyFileSync, mkdtempSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
@@ -127,6 +135,23 @@ describe('at start', () => {
     const restored = await (await start()).head()
     expect(restored.epoch).not.toBe(epoch)
     expect(restored.seq).toBeGreaterThan(2)
+  })
+
+  test('a database that was copied back is rejected, also when its log has grown on another machine', async () => {
+    const first = await start()
+    await revokeEverything(first)
+    await stop(first)
+    const elsewhere = join(dir, 'elsewhere', 'broker.db')
+    mkdirSync(join(dir, 'elsewhere'))
+    copyFileSync(file, elsewhere)
+    const second = await start()
+    await revokeEverything(second)
+    await stop(second)
+    const other = await openSqliteStore({ file: elsewhere })
+    for (let seq = 2; seq <= 3; seq++) await revokeEverything(other)
+    await other.close()
+    copyFileSync(elsewhere, file)
+    await expect(start()).rejects.toThrow('entry 2 of its log is not the one that it had')
   })
 
   test('the database of another broker is rejected', async () => {

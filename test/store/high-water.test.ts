@@ -24,10 +24,10 @@ test('the high-water mark is on disk before it has its name, and its name before
     syncBuiltinESMExports()
     fs.rmSync(dir, { recursive: true })
   })
-  writeHighWater(file, { epoch: 'epoch', seq: 7 })
+  writeHighWater(file, { epoch: 'epoch', seq: 7, hash: 'hash' })
   expect(synced).toEqual([
     { what: 'file', hasName: false },
     { what: 'folder', hasName: true },
   ])
-  expect(readHighWater(file)).toEqual({ epoch: 'epoch', seq: 7 })
+  expect(readHighWater(file)).toEqual({ epoch: 'epoch', seq: 7, hash: 'hash' })
 })

@@ -43,7 +43,11 @@ test.skipIf(!HAS_POSTGRES)(
   async () => {
     const { pool, url } = await open()
     await pool.query('SELECT 1')
-    const watch = new OtherBrokersWatch(url, () => undefined)
+    const watch = new OtherBrokersWatch(
+      url,
+      () => undefined,
+      () => undefined,
+    )
     onTestFinished(() => watch.stop())
     expect(
       await watch.receivesNotifications((channel, payload) =>
