@@ -1136,6 +1136,28 @@ const CASES = [
     { needs: ['logout'] },
   ),
   feed(
+    'a logout token and a restored database',
+    'Follow',
+    'At `reset` keep what logout tokens have ended: the new log may know nothing of it.',
+    [
+      ...READY,
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', jti: 'before-the-reset' } },
+        expect: 'ended',
+        at_once: true,
+      },
+      revoke(102, session('s_2')),
+      check('reject', { sid: 's_2' }),
+      set({ epoch: 'epoch-b', seq: 200 }),
+      { do: 'cut' },
+      ...applied(201),
+      check('accept', { sid: 's_2' }),
+      now('reject'),
+    ],
+    { needs: ['logout'] },
+  ),
+  feed(
     'a logout token of a user',
     'What you need besides the feed',
     'Without `sid` it ends every session of `sub`, those of access tokens too.',

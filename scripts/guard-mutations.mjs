@@ -286,6 +286,13 @@ const MUTATIONS = [
     'feed/a restored database',
   ],
   [
+    'a reset forgets what logout tokens have ended',
+    'ledger',
+    'this.#all.copy(this.#loggedOut)',
+    'this.#all.copy(new NewestSeqs(1))',
+    'feed/a logout token and a restored database',
+  ],
+  [
     'tokens of the former log are accepted',
     'feed-reader',
     'if (this.#turned) ledger.turned',
@@ -323,15 +330,15 @@ const MUTATIONS = [
   [
     'resumes after an event that cannot be read',
     'feed-reader',
-    '    this.ready = false\n    this.#fromNothing = true\n  }',
-    '    this.ready = false\n  }',
+    '    this.generation++\n    this.#fromNothing = true\n  }',
+    '    this.generation++\n  }',
     'feed/an event that cannot be read',
   ],
   [
     'accepts after an event that cannot be read',
     'feed-reader',
-    '    this.ready = false\n    this.#fromNothing = true\n  }',
-    '    this.#fromNothing = true\n  }',
+    '    this.ready = false\n    this.generation++\n    this.#fromNothing = true\n  }',
+    '    this.generation++\n    this.#fromNothing = true\n  }',
     'feed/an event that cannot be read',
   ],
   [
@@ -390,7 +397,13 @@ const MUTATIONS = [
     'const CONNECT_MS = 5_000_000',
     'feed/a broker that does not answer',
   ],
-  ['409 is ignored', 'reporter', '        onConflict()\n', '', 'feed/a report of another log'],
+  [
+    '409 is ignored',
+    'reporter',
+    '        onConflict(report)\n',
+    '',
+    'feed/a report of another log',
+  ],
   // Reports.
   [
     'a report that got 400 is sent again',
@@ -512,15 +525,15 @@ const MUTATIONS = [
   [
     '200, and no session is ended',
     'guard',
-    "    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp, reasonClass }, true)",
-    '    void 0',
+    "end(rev, { kind: 'session', sid })",
+    'void end',
     'feed/a logout token before',
   ],
   [
     'a logout token of a user ends nothing',
     'guard',
-    "    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp, reasonClass }, true)",
-    '    void 0',
+    "end(rev, { kind: 'subject', sub })",
+    'void end',
     'feed/a logout token of a user',
   ],
   [
@@ -653,8 +666,8 @@ const MUTATIONS = [
   [
     'introspection before the first live',
     'check',
-    "    if (!feed.ready)\n      return this.#reject(\n        unavailable(\n          'starting',\n          'The guard",
-    "    if (!feed.ready && this.#parts.settings.withoutLease !== 'introspect')\n      return this.#reject(\n        unavailable(\n          'starting',\n          'The guard",
+    "    if (!feed.ready)\n      return this.#starting('The guard",
+    "    if (!feed.ready && this.#parts.settings.withoutLease !== 'introspect')\n      return this.#starting('The guard",
     'feed/introspection',
     'the guard for Node looks again once the token is verified',
   ],

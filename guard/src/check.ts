@@ -43,6 +43,7 @@ interface CheckParts {
   validity: Validity
 }
 
+const NEW_LOG = 'The broker has begun a new log. Try again in a moment.'
 /** The time in which requests share an introspection. It is shorter than the shortest lease. */
 const SHARED_MS = 500
 
@@ -94,22 +95,14 @@ export class Checker {
     this.counters.checks++
     const { cache, feed } = this.#parts
     if (!feed.ready)
-      return this.#reject(
-        unavailable(
-          'starting',
-          'The guard has not heard from the broker yet. Try again in a moment.',
-        ),
-      )
+      return this.#starting('The guard has not heard from the broker yet. Try again in a moment.')
     let verified = cache.get(token)
     if (verified !== undefined) this.counters.cacheHits++
     else {
       const result = await this.#verify(token)
       if ('error' in result) return this.#reject(result)
       verified = result
-      if (!feed.ready)
-        return this.#reject(
-          unavailable('starting', 'The broker has begun a new log. Try again in a moment.'),
-        )
+      if (!feed.ready) return this.#starting(NEW_LOG)
     }
     // From here to the answer nothing is awaited, unless the broker is asked, so that the latest
     // revocations decide.
@@ -118,6 +111,10 @@ export class Checker {
     this.#parts.onIssued(verified.claims.rev)
     if (this.#parts.lease.held) return this.#accept(verified.claims)
     return this.#withoutLease(token, verified)
+  }
+
+  #starting(description: string): Rejection {
+    return this.#reject(unavailable('starting', description))
   }
 
   #accept(claims: AccessClaims): CheckResult {
@@ -223,7 +220,8 @@ export class Checker {
         unavailable('no_lease', 'The broker cannot be asked whether it is revoked.'),
       )
     }
-    // The feed may have brought a revocation in the meantime.
+    // The feed may have brought a revocation or a reset in the meantime.
+    if (!this.#parts.feed.ready) return this.#starting(NEW_LOG)
     const over = this.#over(token, verified)
     return over === undefined ? this.#accept(verified.claims) : this.#reject(over)
   }

@@ -54,6 +54,11 @@ export class FeedReader {
   /** False until the first snapshot is complete, and between a reset and the next `live`. */
   ready = false
   readonly counters = { events: 0, duplicates: 0, resets: 0 }
+  /**
+   * Increases whenever the next connection must ask in another way. An answer to a request from
+   * before does not count.
+   */
+  generation = 0
   readonly #parts: FeedParts
   #liveAtMs: number | undefined
   /** The time at which the request of this connection was sent. */
@@ -133,16 +138,23 @@ export class FeedReader {
   /** Makes the next connection ask for everything, because what is known cannot be trusted. */
   startOver(): void {
     this.ready = false
+    this.generation++
     this.#fromNothing = true
   }
 
   /**
    * Rejects tokens until the next connection has shown whether the broker's log is still the same.
+   * If that connection must ask for everything, it still does.
    */
   resumeExactly(): void {
     this.ready = false
+    this.generation++
     this.#exactly = true
-    this.#fromNothing = false
+  }
+
+  /** Returns whether everything up to this position is enforced here. */
+  enforces({ epoch, seq }: { epoch: string; seq: number }): boolean {
+    return epoch === this.epoch && seq <= this.enforcedSeq
   }
 
   /** Processes an event of the stream. Returns why the stream must end, or undefined. */
@@ -309,6 +321,7 @@ export class FeedReader {
     }
     // The database was restored to an earlier state. Tokens of the lost part would stay valid.
     if (data.seq < this.enforcedSeq) {
+      this.#fromNothing = false
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`
     }

@@ -87,7 +87,8 @@ export class Follower implements LogFollower {
     this.#stream?.abort(new Error('starting over'))
   }
 
-  doubtLog(): void {
+  doubtLog(position: { epoch: string; seq: number }): void {
+    if (!this.#parts.feed.enforces(position)) return
     this.#parts.feed.resumeExactly()
     this.#stream?.abort(new Error('the broker reported another log'))
   }

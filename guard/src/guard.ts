@@ -5,7 +5,7 @@ import type { HoldOptions } from './holds.ts'
 import { createLogoutReceiver, type Logout, type LogoutCounters } from './logout-receiver.ts'
 import type { GuardOptions } from './options.ts'
 import { openParts, type Parts } from './parts.ts'
-import type { Bearer } from './selector.ts'
+import type { Bearer, Selector } from './selector.ts'
 import type { Problem } from './problems.ts'
 
 export interface Guard {
@@ -41,10 +41,10 @@ export interface Guard {
    */
   receiveLogout(request: Request): Promise<Response>
   /**
-   * Returns whether a session of the instance is known to be revoked, by the `sid`, `sub`,
-   * `client_id`, `tid` and `rev` of its token. The guard remembers a revocation only as long as a
-   * token that it covers can live. A session is never valid for longer than its last token: `check`
-   * decides.
+   * Returns whether a session of the instance is revoked, or may be (`maxEntries`), by the `sid`,
+   * `sub`, `client_id`, `tid` and `rev` of its token. The guard remembers a revocation only as long
+   * as a token that it covers can live. A session is never valid for longer than its last token:
+   * `check` decides.
    */
   isRevoked(bearer: Bearer): boolean
   /** Calls `listener` for each new revocation. Returns a function that removes the listener. */
@@ -78,7 +78,7 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
     authorize: (request, requirement) => authorize(check, request, requirement),
     receiveLogout: (request) => receiver.receive(request),
     hold: (claims, options) => holds.hold(claims, options),
-    isRevoked: (bearer) => ledger.covers(bearer) === 'revoked',
+    isRevoked: (bearer) => ledger.covers(bearer) !== undefined,
     onRevocation: (listener) => enforcer.listen(listener),
     start() {
       if (running === undefined && !stop.signal.aborted) {
@@ -91,7 +91,7 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
     },
     async stop() {
       stop.abort(new Error('stopped'))
-      feed.ready = false
+      feed.startOver()
       sweeper.stop()
       holds.stop()
       parts.becameLive()
@@ -141,10 +141,10 @@ async function logOut(
 ): Promise<void> {
   const { reasonClass, rev, sid, sub } = logout
   const exp = Math.floor(clock.nowMs() / 1000) + LOGOUT_SECONDS
-  if (rev !== undefined && sid !== undefined)
-    enforcer.enforce({ seq: rev, selector: { kind: 'session', sid }, exp, reasonClass }, true)
-  else if (rev !== undefined && sub !== undefined)
-    enforcer.enforce({ seq: rev, selector: { kind: 'subject', sub }, exp, reasonClass }, true)
+  const end = (seq: number, selector: Selector): boolean =>
+    enforcer.enforce({ seq, selector, exp, reasonClass }, 'logout_token', true)
+  if (rev !== undefined && sid !== undefined) end(rev, { kind: 'session', sid })
+  else if (rev !== undefined && sub !== undefined) end(rev, { kind: 'subject', sub })
   if (rev !== undefined) follower.catchUpTo(rev)
   if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined))
     throw new Error(NO_SINK)

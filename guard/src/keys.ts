@@ -114,7 +114,8 @@ export class KeySet {
   async refresh(): Promise<void> {
     if (this.#loading === undefined) return this.#load()
     this.#again = true
-    await this.#loading
+    // The request under way was sent before the change. If it fails, the next one may succeed.
+    await this.#loading.catch(() => {})
     if (this.#again) {
       this.#again = false
       await this.#load()

@@ -1,59 +1,51 @@
 import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 import { safely, type Hooks } from './hooks.ts'
 
-/**
- * The revocations that this guard enforces: the newest `seq` for each selector. Memory is bounded:
- * entries expire, and above the limit the older half becomes one cutoff, "everything authorized
- * before this", which rejects more than it must and never less.
- */
-export class Ledger {
-  /** Increases whenever a token that was valid may no longer be. */
-  version = 0
-  readonly #entries = new Map<string, { seq: number; exp: number }>()
-  readonly #maxEntries: number
-  #cutoff: { seq: number; exp: number } | undefined
-  #turn: { seq: number; at: number; exp: number } | undefined
-  /**
-   * The time before which ended entries are forgotten. If the clock is set back, it must not revive
-   * what they covered.
-   */
-  #sweptAt = 0
+/** The source of a revocation: the broker's log, or a logout token. */
+export type Source = 'log' | 'logout_token'
 
-  constructor(maxEntries: number) {
-    this.#maxEntries = maxEntries
+/**
+ * The newest `seq` for each selector. Memory is bounded: entries expire, and above the limit the
+ * older half becomes one cutoff, "everything authorized before this", which rejects more than it
+ * must and never less.
+ */
+class NewestSeqs {
+  #entries = new Map<string, { seq: number; exp: number }>()
+  readonly #most: number
+  #cutoff: { seq: number; exp: number } | undefined
+
+  constructor(most: number) {
+    this.#most = most
   }
 
   get size(): number {
     return this.#entries.size
   }
-  /** The cutoff that stands for entries over the cap, if any. */
   get cutoffSeq(): number | undefined {
     return this.#cutoff?.seq
   }
-  get sweptAt(): number {
-    return this.#sweptAt
+
+  /** Replaces what is here by what `other` has. */
+  copy(other: NewestSeqs): void {
+    this.#entries = new Map(other.#entries)
+    this.#cutoff = other.#cutoff
   }
 
-  /**
-   * Adds an entry. Returns false if it is already covered. Entries may come in any order, and
-   * twice.
-   */
+  /** Adds an entry. Returns false if the same selector has the same or a higher `seq`. */
   add({ seq, selector, exp }: Entry): boolean {
     const key = keyOf(selector)
     const before = this.#entries.get(key)
     if (before !== undefined && before.seq >= seq) {
-      before.exp = Math.max(before.exp, exp)
+      this.#entries.set(key, { seq: before.seq, exp: Math.max(before.exp, exp) })
       return false
     }
     // A repeated selector moves to the end, so that the oldest entry is first.
     this.#entries.delete(key)
     this.#entries.set(key, { seq, exp: Math.max(exp, before?.exp ?? 0) })
-    this.version++
-    if (this.#entries.size > this.#maxEntries) this.#collapse()
+    if (this.#entries.size > this.#most) this.#collapse()
     return true
   }
 
-  /** Returns whether a bearer is revoked. `cutoff`: the guard has forgotten too much to be sure. */
   covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
     const { rev } = bearer
     if (keysOf(bearer).some((key) => this.#reaches(key, rev))) return 'revoked'
@@ -65,10 +57,74 @@ export class Ledger {
     return entry !== undefined && rev < entry.seq
   }
 
-  /** Forgets everything, because another log begins (a restored database). */
+  sweep(now: number): void {
+    for (const [key, entry] of this.#entries) if (entry.exp < now) this.#entries.delete(key)
+    if (this.#cutoff !== undefined && this.#cutoff.exp < now) this.#cutoff = undefined
+  }
+
+  #collapse(): void {
+    let { seq, exp } = this.#cutoff ?? { seq: 0, exp: 0 }
+    let left = Math.ceil(this.#most / 2)
+    for (const [key, entry] of this.#entries) {
+      if (left-- <= 0 && entry.seq > seq) break
+      seq = Math.max(seq, entry.seq)
+      exp = Math.max(exp, entry.exp)
+      this.#entries.delete(key)
+    }
+    this.#cutoff = { seq, exp }
+  }
+}
+
+/** The revocations that this guard enforces. */
+export class Ledger {
+  /** Increases whenever a token that was valid may no longer be. */
+  version = 0
+  /** Every revocation, those of logout tokens included. */
+  readonly #all: NewestSeqs
+  /** The revocations of logout tokens, which are kept when another log begins. */
+  readonly #loggedOut: NewestSeqs
+  #turn: { seq: number; at: number; exp: number } | undefined
+  /**
+   * The time before which ended entries are forgotten. If the clock is set back, it must not revive
+   * what they covered.
+   */
+  #sweptAt = 0
+
+  constructor(maxEntries: number) {
+    this.#all = new NewestSeqs(maxEntries)
+    this.#loggedOut = new NewestSeqs(maxEntries)
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+  /** The cutoff that stands for entries over the cap, if any. */
+  get cutoffSeq(): number | undefined {
+    return this.#all.cutoffSeq
+  }
+  get sweptAt(): number {
+    return this.#sweptAt
+  }
+
+  /**
+   * Adds an entry. Returns false if it is already covered. Entries may come in any order, and
+   * twice.
+   */
+  add(entry: Entry, source: Source = 'log'): boolean {
+    if (source === 'logout_token') this.#loggedOut.add(entry)
+    const isNew = this.#all.add(entry)
+    if (isNew) this.version++
+    return isNew
+  }
+
+  /** Returns whether a bearer is revoked. `cutoff`: the guard has forgotten too much to be sure. */
+  covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
+    return this.#all.covers(bearer)
+  }
+
+  /** Forgets what the log has brought, because another one begins (a restored database). */
   clear(): void {
-    this.#entries.clear()
-    this.#cutoff = undefined
+    this.#all.copy(this.#loggedOut)
     this.#sweptAt = 0
     this.version++
   }
@@ -88,26 +144,14 @@ export class Ledger {
 
   /** Forgets what has expired before `now` (epoch seconds, the tolerance already subtracted). */
   sweep(now: number): void {
-    for (const [key, entry] of this.#entries) if (entry.exp < now) this.#entries.delete(key)
-    if (this.#cutoff !== undefined && this.#cutoff.exp < now) this.#cutoff = undefined
+    this.#all.sweep(now)
+    this.#loggedOut.sweep(now)
     if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
     this.#sweptAt = Math.max(this.#sweptAt, now)
   }
   /** Notes that the broker has sent every live entry again, so that none is missing. */
   refilled(): void {
     this.#sweptAt = 0
-  }
-
-  #collapse(): void {
-    let { seq, exp } = this.#cutoff ?? { seq: 0, exp: 0 }
-    let left = Math.ceil(this.#maxEntries / 2)
-    for (const [key, entry] of this.#entries) {
-      if (left-- <= 0 && entry.seq > seq) break
-      seq = Math.max(seq, entry.seq)
-      exp = Math.max(exp, entry.exp)
-      this.#entries.delete(key)
-    }
-    this.#cutoff = { seq, exp }
   }
 }
 
@@ -156,9 +200,9 @@ export class Enforcer {
    * Enforces a revocation. Returns false if it was already enforced.
    * @param tell true to inform the listeners
    */
-  enforce(entry: Entry, tell: boolean): boolean {
+  enforce(entry: Entry, source: Source, tell: boolean): boolean {
     const cutoffBefore = this.#ledger.cutoffSeq
-    if (!this.#ledger.add(entry)) return false
+    if (!this.#ledger.add(entry, source)) return false
     const { cutoffSeq } = this.#ledger
     const collapsed = cutoffSeq !== undefined && cutoffSeq !== cutoffBefore
     this.#onEnforced(entry, collapsed)

@@ -8,10 +8,11 @@ export interface LogFollower {
   /** Asks for everything again, because what is known cannot be trusted. */
   startOver(): void
   /**
-   * Asks from exactly the enforced `seq`, because the broker reported that its log has not reached
-   * it or is another one.
+   * Asks from exactly the enforced `seq`, because the broker answered to a report of `position` that
+   * its log has not reached it or is another one. Does nothing if the guard follows another log by
+   * now.
    */
-  doubtLog(): void
+  doubtLog(position: { epoch: string; seq: number }): void
   /** Takes a new anchor for leases. Never rejects. */
   takeAnchor(): Promise<void>
   /**

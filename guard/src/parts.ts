@@ -81,7 +81,7 @@ export function openParts(options: GuardOptions): Parts {
     random,
     stopping: stop.signal,
     about,
-    onConflict: () => log.follower.doubtLog(),
+    onConflict: (position) => log.follower.doubtLog(position),
   })
   const known = {
     settings,
@@ -150,7 +150,7 @@ function openLog(known: Known, onLive: () => void): Log {
     keys,
     lease,
     ledger,
-    enforce: (entry, tell) => enforcer.enforce(entry, tell),
+    enforce: (entry, tell) => enforcer.enforce(entry, 'log', tell),
     onEnforced: (epoch, seq) =>
       polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq),
     onLive,

@@ -81,7 +81,8 @@ export class Poller implements LogFollower {
     this.#triedAtMs = -Infinity
   }
 
-  doubtLog(): void {
+  doubtLog(position: { epoch: string; seq: number }): void {
+    if (!this.#parts.feed.enforces(position)) return
     this.#parts.feed.resumeExactly()
     this.#triedAtMs = -Infinity
   }
@@ -101,7 +102,8 @@ export class Poller implements LogFollower {
     this.#triedAtMs = clock.monotonicMs()
     this.connects++
     try {
-      // The log is read a second time if it turns out to be another one.
+      // The log is read a second time if it turns out to be another one, or the first answer does
+      // not count.
       if ((await this.#readAll()) !== undefined) await this.#readAll()
       this.connected = true
       onPolled()
@@ -118,11 +120,13 @@ export class Poller implements LogFollower {
   /** Reads all pages. Returns why they must be read again, or undefined. */
   async #readAll(): Promise<string | undefined> {
     const { broker, feed, guardId: guard, stopping } = this.#parts
+    const { generation } = feed
     let { position, stream } = feed
     for (let page = 0; page < MAX_PAGES; page++) {
       const answer = readAnswer(
         await broker.poll(position, { guard, stream }, () => feed.opens(), stopping),
       )
+      if (feed.generation !== generation) return 'it was asked before the guard started over'
       stream = typeof answer.stream === 'string' ? answer.stream : undefined
       const again = this.#take(answer)
       if (again !== undefined || !answer.more) return again

@@ -24,9 +24,10 @@ interface ReporterParts {
   /** Returns the other members of a report: the guard and its current state. */
   about: () => Omit<Report, 'epoch' | 'seq'>
   /**
-   * Called for a 409: the broker's log is another one, or has not reached what is enforced here.
+   * Called for a 409: the broker's log is another one, or has not reached the position that was
+   * reported.
    */
-  onConflict: () => void
+  onConflict: (position: { epoch: string; seq: number }) => void
 }
 
 /**
@@ -97,7 +98,7 @@ export class Reporter {
         return true
       }
       if (status === 409) {
-        onConflict()
+        onConflict(report)
         return true
       }
       hooks.problem(new Error(`The broker answered ${status} to the report of what is enforced.`))

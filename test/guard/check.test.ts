@@ -227,6 +227,28 @@ describe('signing keys', () => {
     expect(await why(guard, await broker.token({}, {}, next))).toBe('good')
   })
 
+  test('on a change of keys it fetches again, also where an earlier request fails meanwhile', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    const fetched = broker.count('/jwks')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.holds['/jwks'] = promise
+    broker.send('keys', { jwks: 'changed', retired_kids: [] })
+    await eventually(() => expect(broker.count('/jwks')).toBe(fetched + 1))
+    broker.keys = [await makeKey('es-2')]
+    broker.send('keys', { jwks: 'changed', retired_kids: [] })
+    broker.revoke({ kind: 'session', sid: 's_2' })
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(broker.seq))
+    broker.instead['/jwks'] = (response) => {
+      delete broker.instead['/jwks']
+      response.destroy()
+    }
+    resolve()
+    await eventually(async () => expect(await why(guard, token)).toBe('unknown_key'))
+  })
+
   test('a retired key is dropped at once with all it signed, whatever a cached JWKS still says', async () => {
     const { broker, guard } = await both()
     const token = await broker.token()

@@ -6,6 +6,7 @@ import {
   type Broker,
   CLIENT,
   eventually,
+  logoutRequest,
   makeKey,
   startBroker,
   startGuard,
@@ -14,6 +15,9 @@ import {
 } from './stand-in.ts'
 
 const ALICE = { sid: 's_1', sub: 'u_alice', client_id: 'sydney', tid: 'tenant-1' }
+
+const lastFeed = (broker: Broker) =>
+  broker.requests.findLast(({ url }) => url.startsWith('/revocations?'))!
 
 describe('what a revocation covers (docs/feed.md, "An entry")', () => {
   const SELECTORS: [Selector, Record<string, unknown>][] = [
@@ -262,6 +266,18 @@ describe('following the feed', () => {
     expect(await why(guard, old)).toBe('revoked')
   })
 
+  test('a restored broker: what a logout token ended stays ended', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker, { onLogout: () => {} })
+    const token = await broker.token({ rev: 30 })
+    await guard.receiveLogout(logoutRequest(await broker.logoutToken({ sid: 's_1', rev: 35 })))
+    broker.restore(40)
+    await eventually(() => expect(guard.status().epoch).toBe(broker.epoch))
+    await eventually(() => expect(guard.status().leaseMs).toBeGreaterThan(0))
+    expect(await why(guard, token)).toBe('revoked')
+    expect(await why(guard, await broker.token({ sid: 's_2', rev: 30 }))).toBe('good')
+  })
+
   test('a restored broker signs by new keys: they are read at once, however short ago the former ones were', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
@@ -311,6 +327,25 @@ describe('following the feed', () => {
     expect(lastEventId(broker)).toBe('epoch-a.101')
     broker.reportStatus = 204
     await eventually(() => expect(guard.status().ready).toBe(true))
+  })
+
+  test('an answer to an earlier report does not undo that it asks for everything', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    await eventually(() => expect(broker.reports).toHaveLength(1))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.reportStatus = 409
+    broker.holds['/revocations/enforced'] = promise
+    broker.revoke({ kind: 'session', sid: 's_2' })
+    await eventually(() => expect(broker.count('/revocations/enforced')).toBe(2))
+    // The guard cannot know what it missed, and reconnects without a position.
+    broker.holds['/revocations'] = new Promise(() => {})
+    broker.send('head', 'nonsense')
+    await eventually(() => expect(broker.count('/revocations')).toBe(2))
+    resolve()
+    await eventually(() => expect(broker.count('/revocations')).toBe(3))
+    expect(lastFeed(broker).headers['last-event-id']).toBeUndefined()
+    expect(guard.status().ready).toBe(false)
   })
 
   test('a log that went back in the same epoch (a database put back by hand) is noticed, and tokens of the lost part are rejected', async () => {
@@ -407,8 +442,9 @@ describe('following the feed', () => {
     )
     expect(collapsed).toEqual([105])
     expect(await guard.check(token)).toMatchObject({ why: 'cutoff', error: 'invalid_token' })
-    // The session is not known to be revoked. Its token only has to be refreshed.
-    expect(guard.isRevoked({ ...ALICE, rev: 100 })).toBe(false)
+    // A session may be one of those that the cutoff stands for.
+    expect(guard.isRevoked({ ...ALICE, rev: 100 })).toBe(true)
+    expect(guard.isRevoked({ ...ALICE, rev: 105 })).toBe(false)
     expect(await why(guard, await broker.token({ rev: 105 }))).toBe('good')
     expect(await why(guard, await broker.token({ sid: 's_other_10', rev: 110 }))).toBe('revoked')
     clock.advance(10)

@@ -106,6 +106,21 @@ describe('a guard without a lease', () => {
     await Promise.all([before, after])
   })
 
+  test('introspect: an answer that a reset has overtaken does not count', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker, { withoutLease: 'introspect' })
+    const token = await broker.token()
+    broker.clock.advance(31)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.holds['/introspect'] = promise
+    const checking = guard.check(token)
+    await eventually(() => expect(broker.count('/introspect')).toBe(1))
+    broker.send('reset', { epoch: 'epoch-b' })
+    await eventually(() => expect(guard.status().ready).toBe(false))
+    resolve()
+    expect(await checking).toMatchObject({ status: 503, why: 'starting' })
+  })
+
   test('introspect does not stand in for the first snapshot', async () => {
     const broker = await startBroker()
     broker.broken['/revocations'] = 503

@@ -96,6 +96,53 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(guard.status().enforcedSeq).toBe(broker.seq)
   })
 
+  test('an answer that it asked for before it started over does not count', async () => {
+    const clock = new TestClock('turned')
+    const broker = await startBroker(clock)
+    const token = await broker.token({ rev: 100, exp: clock.now + 3600 })
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    broker.entries[0]!.exp = clock.now + 3660
+    broker.seq = 300
+    const guard = await startGuard(broker, { poll: true })
+    expect(await why(guard, token)).toBe('revoked')
+    // The clock goes two hours ahead for a sweep, which forgets the entry, and back.
+    clock.set(7200)
+    broker.aheadSeconds = -7200
+    clock.advance(31)
+    expect(guard.status().entries).toBe(0)
+    clock.set(-7200)
+    broker.aheadSeconds = 0
+    clock.advance(27)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    broker.holds['/revocations'] = promise
+    const asked = polls(broker)
+    const checking = guard.check(token)
+    await eventually(() => expect(polls(broker)).toBe(asked + 1))
+    // The next sweep notices that the clock was set back, and starts over.
+    clock.advance(3)
+    expect(guard.status().ready).toBe(false)
+    resolve()
+    expect(await checking).toMatchObject({ why: 'revoked' })
+    expect(await why(guard, token)).toBe('revoked')
+  })
+
+  test('an answer that has arrived when the guard is stopped does not count', async () => {
+    let answered: (() => Promise<void>) | undefined
+    const { broker, clock, guard } = await both({
+      fetch: async (input, init) => {
+        const response = await fetch(input, init)
+        const body = response.status === 204 ? null : await response.text()
+        void answered?.()
+        return new Response(body, response)
+      },
+    })
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    answered = () => guard.stop()
+    clock.advance(6)
+    expect(await guard.check(token)).toMatchObject({ ok: false })
+  })
+
   test('reports what it enforces once, and not after each poll', async () => {
     const { broker, clock, guard } = await both()
     // The test waits for the answer: while the guard waits for it, the test's clock would end the
@@ -118,7 +165,7 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     if (!result.ok) throw new Error(result.why)
     const signal = guard.hold(result.claims)
     const { promise, resolve } = Promise.withResolvers<void>()
-    broker.hold = promise
+    broker.holds['/revocations'] = promise
     const asked = polls(broker)
     clock.advance(5)
     await eventually(() => expect(polls(broker)).toBe(asked + 1))

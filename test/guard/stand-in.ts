@@ -116,8 +116,9 @@ export class Broker {
   readonly assertions: string[] = []
   /** The response of a route, instead of its own answer. */
   instead: Record<string, (response: ServerResponse) => void> = {}
-  /** A promise for which answers wait, where a test wants them late. */
+  /** A promise for which answers wait, where a test wants them late: all, or those of a route. */
   hold: Promise<void> | undefined
+  readonly holds: Record<string, Promise<void>> = {}
 
   constructor(clock: TestClock) {
     this.clock = clock
@@ -227,9 +228,9 @@ export class Broker {
     const { method = '', url = '', headers } = request
     this.requests.push({ method, url, headers })
     const body = await read(request)
-    await this.hold
-    response.setHeader('date', new Date(this.now * 1000).toUTCString())
     const path = url.split('?')[0] ?? ''
+    await (this.holds[path] ?? this.hold)
+    response.setHeader('date', new Date(this.now * 1000).toUTCString())
     const status = this.broken[path]
     if (status !== undefined)
       return void response

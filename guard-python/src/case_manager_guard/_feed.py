@@ -49,6 +49,8 @@ class Feed:
         self.anchor_due = False
         self._broker, self._clock, self._keys, self._lease = broker, clock, keys, lease
         self._on_revocation, self._beside = on_revocation, beside
+        self.generation = 0
+        """Rises whenever the next connection must ask in another way: what was asked for before does not count."""
         self._sent_ms = 0.0
         self._from_nothing, self._exactly, self._turned, self._was_live = True, False, False, False
 
@@ -69,10 +71,20 @@ class Feed:
     def start_over(self) -> None:
         """Nothing that is known can be trusted: ask for everything."""
         self.ready, self._from_nothing = False, True
+        self.generation += 1
 
     def doubt(self) -> None:
-        """Ask from exactly here: a broker whose log has not come so far answers with a reset."""
-        self.ready, self._exactly, self._from_nothing = False, True, False
+        """Ask from exactly here, unless everything is asked for: a broker whose log has not come so far answers with
+        a reset."""
+        self.ready, self._exactly = False, True
+        self.generation += 1
+
+    def must_be_of(self, generation: int) -> None:
+        """
+        :raises Close: what arrives was asked for before the guard began anew
+        """
+        if generation != self.generation:
+            raise Close("it was asked for before the guard began anew")
 
     def take(self, event: str, identifier: str | None, text: str) -> None:
         if event in EVENTS:
@@ -156,11 +168,16 @@ class Feed:
         self._reached(data)
 
     def _apply_entry(self, value: Any) -> None:
-        self.enforce(read_entry(value))
+        entry = read_entry(value)
+        self._tell(entry, self.ledger.add(entry))
 
-    def enforce(self, entry: Revocation) -> None:
+    def log_out(self, entry: Revocation) -> None:
+        """Enforces what a logout token ended."""
+        self._tell(entry, self.ledger.log_out(entry))
+
+    def _tell(self, entry: Revocation, is_new: bool) -> None:
         # The entries of the first snapshot are older than all that this process has accepted.
-        if self.ledger.add(entry) and self._was_live:
+        if is_new and self._was_live:
             self._on_revocation(entry)
 
     def _reached(self, data: Any) -> None:
@@ -174,6 +191,7 @@ class Feed:
         if data["epoch"] != self.epoch or not is_seq(data["seq"]):
             raise Unreadable("live")
         if data["seq"] < self.seq:
+            self._from_nothing = False
             self.doubt()
             raise Close(f"its log ends at {data['seq']}, before {self.seq}, which is enforced here")
         now = self._broker.clock.now()

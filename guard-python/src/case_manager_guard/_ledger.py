@@ -58,25 +58,57 @@ def read_entry(value: Any) -> Revocation:
     return Revocation(value["seq"], selector["kind"], {name: selector[name] for name in names}, value["exp"], reason)
 
 
+class _NewestSeqs:
+    """For each selector the highest `seq`, and when it may be forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.entries: dict[Key, tuple[int, float]] = {}
+
+    def add(self, entry: Revocation) -> bool:
+        """Adds an entry, in any order. Returns False if it was enforced already."""
+        key = (entry.kind, *entry.selector.values())
+        seq, exp = self.entries.pop(key, (-1, 0.0))
+        self.entries[key] = (max(seq, entry.seq), max(exp, entry.exp))
+        if len(self.entries) > self._most:
+            self._collapse()
+        return entry.seq > seq
+
+    def sweep(self, now: float) -> None:
+        self.entries = {key: entry for key, entry in self.entries.items() if entry[1] >= now}
+
+    def _collapse(self) -> None:
+        """Replaces the older half by one entry that covers everything before it: more is rejected, never less."""
+        old = sorted(self.entries.items(), key=lambda one: one[1][0])[: len(self.entries) // 2]
+        for key, _ in old:
+            del self.entries[key]
+        seq, exp = self.entries.get(EVERYTHING, (0, 0.0))
+        self.entries[EVERYTHING] = (
+            max(seq, *(one[0] for _, one in old)),
+            max(exp, *(one[1] for _, one in old)),
+        )
+
+
 class Ledger:
     def __init__(self, most: int = MOST_ENTRIES) -> None:
-        self._most = most
-        self._entries: dict[Key, tuple[int, float]] = {}
+        self._all = _NewestSeqs(most)
+        self._logged_out = _NewestSeqs(most)
         self._former: tuple[int, float] | None = None
         self.swept_at = 0.0
         """Tokens that had expired by then are not revived by a clock that is set back."""
 
     def clear(self) -> None:
-        self._entries, self.swept_at = {}, 0.0
+        """Forgets what the log has brought, because another one begins. What logout tokens ended stays."""
+        self._all.entries, self.swept_at = dict(self._logged_out.entries), 0.0
 
     def add(self, entry: Revocation) -> bool:
-        """Adds an entry, in any order. Returns False if it was enforced already."""
-        key = (entry.kind, *entry.selector.values())
-        seq, exp = self._entries.pop(key, (-1, 0.0))
-        self._entries[key] = (max(seq, entry.seq), max(exp, entry.exp))
-        if len(self._entries) > self._most:
-            self._collapse()
-        return entry.seq > seq
+        """Adds an entry of the log. Returns False if it was enforced already."""
+        return self._all.add(entry)
+
+    def log_out(self, entry: Revocation) -> bool:
+        """Adds what a logout token ended. Returns False if it was enforced already."""
+        self._logged_out.add(entry)
+        return self._all.add(entry)
 
     def turned(self, seq: int, at: float) -> None:
         """Another log began: what was issued before `at` with a `rev` above `seq` is of the former one."""
@@ -85,22 +117,12 @@ class Ledger:
     def revokes(self, claims: Mapping[str, Any]) -> bool:
         rev = claims["rev"]
         for kind, names in NAMES.items():
-            entry = self._entries.get((kind, *(str(claims.get(name)) for name in names)))
+            entry = self._all.entries.get((kind, *(str(claims.get(name)) for name in names)))
             if entry is not None and entry[0] > rev:
                 return True
         return self._former is not None and rev > self._former[0] and claims["iat"] < self._former[1]
 
     def sweep(self, now: float) -> None:
-        self._entries = {key: entry for key, entry in self._entries.items() if entry[1] >= now}
+        self._all.sweep(now)
+        self._logged_out.sweep(now)
         self.swept_at = max(self.swept_at, now)
-
-    def _collapse(self) -> None:
-        """Replaces the older half by one entry that covers everything before it: more is rejected, never less."""
-        old = sorted(self._entries.items(), key=lambda one: one[1][0])[: len(self._entries) // 2]
-        for key, _ in old:
-            del self._entries[key]
-        seq, exp = self._entries.get(EVERYTHING, (0, 0.0))
-        self._entries[EVERYTHING] = (
-            max(seq, *(one[0] for _, one in old)),
-            max(exp, *(one[1] for _, one in old)),
-        )

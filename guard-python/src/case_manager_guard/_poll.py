@@ -79,10 +79,12 @@ class Poller:
                 self._feed.ended()
 
     def _read_all(self) -> None:
-        position = self._feed.position
+        with self._feed.lock:
+            position, generation = self._feed.position, self._feed.generation
         for _ in range(MOST_PAGES):
             answer = self._broker.poll(self._guard, self._feed.stream_here, position, self._feed.opens)
             with self._feed.lock:
+                self._feed.must_be_of(generation)
                 if self._take(answer):
                     return
             position = answer["epoch"], answer["seq"]

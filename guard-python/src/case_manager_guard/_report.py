@@ -22,7 +22,7 @@ class Reporter:
         feed: Feed,
         problems: Problems,
         about: Callable[[], dict[str, Any]],
-        on_conflict: Callable[[], None],
+        on_conflict: Callable[[str, int], None],
     ) -> None:
         self._broker, self._clock, self._feed, self._problems = broker, clock, feed, problems
         self._about, self._on_conflict = about, on_conflict
@@ -55,7 +55,7 @@ class Reporter:
             self._problems.say("report", f"the report of what is enforced does not reach the broker: {error}")
             return False
         if status == 409:
-            self._on_conflict()
+            self._on_conflict(report["epoch"], report["seq"])
         elif status != 204:
             self._problems.say("report", f"the broker answered {status} to the report of what is enforced")
         else:

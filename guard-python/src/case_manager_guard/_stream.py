@@ -90,11 +90,11 @@ class Stream:
             self._check_issuer()
             self._keys.read_once()
             with self._feed.lock:
-                position = self._feed.position
+                position, generation = self._feed.position, self._feed.generation
             last = None if position is None else f"{position[0]}.{position[1]}"
             with self._broker.stream(self._guard, last, FIRST_SILENCE_SECONDS, self._opens) as (response, opened):
                 self._socket = opened
-                self._events(response)
+                self._events(response, generation)
         except Unreadable as error:
             with self._feed.lock:
                 self._feed.start_over()
@@ -121,7 +121,7 @@ class Stream:
             raise ValueError(f"issuer is set to {self._broker.issuer}, but the broker there is {found}")
         self._issuer_checked = True
 
-    def _events(self, response: HTTPResponse) -> None:
+    def _events(self, response: HTTPResponse, generation: int) -> None:
         event, identifier, data, size = "", None, list[str](), 0
         while not self._stopped.is_set():
             line = response.readline(MOST_BYTES)
@@ -133,7 +133,7 @@ class Stream:
             text = line.decode().rstrip("\r\n")
             if text == "":
                 if data:
-                    self._take(event, identifier, "\n".join(data))
+                    self._take(event, identifier, "\n".join(data), generation)
                 event, identifier, data, size = "", None, [], 0
             field, _, value = text.partition(":")
             value = value.removeprefix(" ")
@@ -144,8 +144,9 @@ class Stream:
             elif field == "data":
                 data.append(value)
 
-    def _take(self, event: str, identifier: str | None, text: str) -> None:
+    def _take(self, event: str, identifier: str | None, text: str, generation: int) -> None:
         with self._feed.lock:
+            self._feed.must_be_of(generation)
             self._feed.take(event, identifier, text)
             is_due, self._feed.anchor_due = self._feed.anchor_due, False
         if event == "live":

@@ -50,10 +50,12 @@ class Keys:
 
     def find(self, alg: str, kid: str) -> Any:
         """Returns a key, and reads the keys again where it is unknown, at most once in 5 s."""
+        known = (alg, kid) in self._keys or kid in self.retired
+        if not known and self._clock.monotonic() - self._tried_at > BETWEEN_READS_SECONDS:
+            self.read()
+        # It may have been retired while the keys were read.
         if kid in self.retired:
             raise Invalid("it is signed with a key that was withdrawn")
-        if (alg, kid) not in self._keys and self._clock.monotonic() - self._tried_at > BETWEEN_READS_SECONDS:
-            self.read()
         key = self._keys.get((alg, kid))
         if key is not None:
             return key

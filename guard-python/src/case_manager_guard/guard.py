@@ -179,6 +179,8 @@ class Guard:
             if not self._broker.is_active(token):
                 raise Invalid("the broker says that it is no longer valid")
             with self._feed.lock:
+                if not self._feed.ready:
+                    raise Unsure("the broker has begun a new log")
                 self._must_be_valid(claims, kid)
             return Decision(200, claims, "")
         except Invalid as error:
@@ -219,7 +221,7 @@ class Guard:
                 ("session", {"sid": logout.sid}) if logout.sid is not None else ("subject", {"sub": str(logout.sub)})
             )
             with self._feed.lock:
-                self._feed.enforce(Revocation(logout.rev, kind, selector, self._broker.clock.now() + LONGEST_SECONDS))
+                self._feed.log_out(Revocation(logout.rev, kind, selector, self._broker.clock.now() + LONGEST_SECONDS))
         try:
             if self._on_logout is not None:
                 self._on_logout(logout)
@@ -235,9 +237,11 @@ class Guard:
         except Exception as error:  # The application's fault must not stop the feed.
             self._problems.say("revocation", f"on_revocation failed: {error!r}")
 
-    def _other_log(self) -> None:
-        """The broker's log is another one, or has not come as far as what is enforced here."""
+    def _other_log(self, epoch: str, seq: int) -> None:
+        """The broker's log is another one, or has not come as far as this guard has reported."""
         with self._feed.lock:
+            if epoch != self._feed.epoch or seq > self._feed.seq:
+                return  # The guard follows another log by now.
             self._feed.doubt()
         self._follower.start_over()
 

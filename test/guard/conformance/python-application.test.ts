@@ -131,6 +131,23 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(JSON.parse(said)).toEqual([100, 100, 0])
   })
 
+  test('takes no answer that a doubt about the log has overtaken, and asks again', () => {
+    const said = execFileSync(PYTHON ?? '', [PROGRAM.replace('application', 'overtaken')], {
+      encoding: 'utf8',
+    })
+    expect(JSON.parse(said)).toEqual([
+      { asked: [null], ready: true },
+      {
+        asked: [
+          ['e', 36],
+          ['e', 100],
+        ],
+        ready: true,
+      },
+      { asked: [['e', 36], null], ready: true },
+    ])
+  })
+
   test('is typed: mypy --strict finds nothing', { timeout: 120_000 }, () => {
     const said = execFileSync(PYTHON ?? '', ['-m', 'mypy', '--cache-dir=/dev/null'], {
       cwd: PACKAGE,

@@ -36,5 +36,5 @@ feed.apply("live", {"epoch": "e", "seq": 100})
 sizes = []
 for clock.passed in (0, 300, 3600):
     feed.apply("lease", {"clock": "a", "known_ms": clock.passed * 1000, "seconds": 30, "seq": 100})
-    sizes.append(len(feed.ledger._entries))
+    sizes.append(len(feed.ledger._all.entries))
 print(json.dumps(sizes))
