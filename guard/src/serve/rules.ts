@@ -99,11 +99,13 @@ type Ruling =
 
 /**
  * Decides what a request needs. Without a matching rule it is rejected, and every matching rule
- * must be satisfied. A rule also matches a path that the application may take for its own, but such
+ * must be satisfied. If rules name hosts, a host that none of them names is rejected: the proxy and
+ * the application may answer it like a named one, and it would escape the rules of that one. A rule also matches a path that the application may take for its own, but such
  * an alias never lets a request pass. A public rule counts only if every other matching rule has a
  * shorter path and names no hosts or methods that the public rule does not name.
  */
 export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
+  if (!isKnownHost(rules, asked.host)) return { outcome: 'none' }
   const path = fold(asked.path)
   const named = rules.filter((rule) => isNamed(rule, asked))
   const guarded = named.filter(
@@ -120,6 +122,9 @@ export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
     ? { outcome: 'token', rules: guarded }
     : { outcome: 'none' }
 }
+
+const isKnownHost = (rules: readonly Rule[], host: string): boolean =>
+  rules.some(({ hosts }) => hosts?.has(host)) || rules.every(({ hosts }) => hosts === undefined)
 
 const yields = (guarded: Rule, open: Rule): boolean =>
   guarded.base.length < open.base.length &&

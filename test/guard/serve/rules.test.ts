@@ -37,6 +37,20 @@ describe('which rules decide', () => {
     expect(ruling([{ path: '/api', hosts: ['other.example'] }], { path: '/api' })).toBe('none')
   })
 
+  test('where rules name hosts, a host that none of them names escapes none: it is rejected', () => {
+    const rules = [
+      { path: '/*', scope: 'openid' },
+      { path: '/api/*', hosts: ['cases.example'], audience: ['https://cases.example'] },
+      { path: '/health', public: true },
+      { path: '/files/*', hosts: ['files.example'] },
+    ]
+    const at = (host: string, path: string): string => ruling(rules, { host, path })
+    expect(at('cases.example', '/api/cases')).toBe('/* /api/*')
+    expect(at('files.example', '/api/cases')).toBe('/*')
+    for (const host of ['other.example', '127.0.0.1'])
+      for (const path of ['/api/cases', '/', '/health']) expect(at(host, path)).toBe('none')
+  })
+
   test('every rule that matches has to be satisfied', () => {
     const rules = [
       { path: '/*' },
