@@ -712,6 +712,11 @@ export interface RevokeInput {
    * work is written in the same transaction.
    */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
+  /**
+   * When the token that a client presents was opened: `rev`, or `openedSeq` of its family.
+   * Undefined: the request is for all that the selector matches.
+   */
+  presentedSeq?: number | undefined
 }
 
 export interface RevocationPreview {

@@ -5,7 +5,7 @@ import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { askMicrosoft } from '../outbox/microsoft-work.ts'
 import { dropCodes } from '../rows/code.ts'
-import { covers, grantCutoff } from '../rows/covers.ts'
+import { covers, rowGrantCutoff } from '../rows/covers.ts'
 import { isRevoked, sessionBySid } from '../rows/session.ts'
 import { findSubject } from '../rows/user.ts'
 import { clients, participants } from '../schema.ts'
@@ -13,15 +13,12 @@ import type { Committed, RevokeInput } from '../types.ts'
 import { revoke } from './revoke.ts'
 
 /**
- * Revokes on request of an operator, a user or a client. A request that covers nothing is not
- * appended: the log holds no entry without an effect.
+ * Revokes on request of an operator, a user or a client. A request that can cover nothing is not
+ * appended.
  */
 
-const grant = query(
-  {
-    joinedSeq: participants.joinedSeq,
-    cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`),
-  },
+const participant = query(
+  { cutoff: rowGrantCutoff },
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
 )
@@ -34,7 +31,10 @@ const client = query(
 type Outcome = { outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }
 
 /** Returns why a revocation would have no effect; undefined where it has one. */
-function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
+function* ineffective({
+  selector,
+  presentedSeq,
+}: RevokeInput): Act<'already' | 'unknown' | undefined> {
   if (selector.kind === 'subject')
     return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
   if (selector.kind === 'client')
@@ -45,8 +45,11 @@ function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined
   if (isRevoked(row)) return 'already'
   if (selector.kind === 'session') return undefined
   if ((yield* client.get(selector)) === undefined) return 'unknown'
-  const found = yield* grant.get(selector)
-  return found === undefined || covers(found.cutoff, found.joinedSeq) ? 'already' : undefined
+  // A client whose access was ended gets new access by token exchange without joining again, so an
+  // earlier revocation of the grant covers a presented token at most.
+  const found = yield* participant.get(selector)
+  if (found === undefined) return 'already'
+  return presentedSeq !== undefined && covers(found.cutoff, presentedSeq) ? 'already' : undefined
 }
 
 /**
@@ -70,8 +73,8 @@ function* signOutAtMicrosoft(
 }
 
 /**
- * Revokes what a caller of the store requests. `already`: the session or grant has already ended,
- * and nothing is appended. `unknown`: there is no such session, subject or client.
+ * Revokes what a caller of the store requests. `already`: the session has ended, the client has
+ * never taken part in it, or the token that it presents is revoked, and nothing is appended. `unknown`: there is no such session, subject or client.
  */
 export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   if (yield* isOutside(input.selector, input.actor)) return { outcome: 'unknown' }
@@ -79,7 +82,7 @@ export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   // The head is locked before the decision: of two concurrent revocations of one session, the
   // second sees the effect of the first.
   yield* lockHead()
-  const outcome = yield* ineffective(input.selector)
+  const outcome = yield* ineffective(input)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject')
     yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())

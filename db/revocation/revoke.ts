@@ -20,7 +20,7 @@ import { isNarrow, writeEffect } from './effect.ts'
  * decide whether to revoke.
  */
 
-type RevocationEntry = Omit<RevokeInput, 'alsoAtMicrosoft'> & {
+type RevocationEntry = Omit<RevokeInput, 'alsoAtMicrosoft' | 'presentedSeq'> & {
   /** The priority of its deliveries; the default is `urgent`. */
   priority?: Priority | undefined
 }

@@ -276,7 +276,7 @@ export function* rotateRefreshToken(input: Input): Act<Rotation> {
 export function* findFamily(
   familyId: string,
   generation: number,
-): Act<{ family: TokenFamily; current: boolean } | undefined> {
+): Act<{ family: TokenFamily; current: boolean; openedSeq: number } | undefined> {
   const row = yield* byId.get({ familyId, audience: undefined })
   if (isNoneOf(row, generation)) return undefined
   const usable =
@@ -284,7 +284,7 @@ export function* findFamily(
     !isRevoked(row) &&
     row.lock === null &&
     !covers(row.grantCutoff, row.familyOpenedSeq)
-  return { family: familyOf(row), current: usable }
+  return { family: familyOf(row), current: usable, openedSeq: row.familyOpenedSeq }
 }
 
 /** Adds a family, for a grant whose scope has `offline_access`. */

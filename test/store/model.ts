@@ -96,11 +96,7 @@ export class Model {
     }
     if (selector.kind === 'grant') {
       const joinedSeq = this.joined.get(`${selector.sid} ${selector.clientId}`)
-      if (
-        joinedSeq === undefined ||
-        this.grantIsRevoked(selector.sid, selector.clientId, joinedSeq)
-      )
-        return 'already'
+      if (joinedSeq === undefined) return 'already'
     }
     this.append(selector)
     return 'revoked'
