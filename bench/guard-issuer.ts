@@ -20,8 +20,8 @@ export async function startIssuer(count: number): Promise<Issuer> {
   const { privateKey, publicKey } = await generateKeyPair('ES256')
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }] }
   const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0]
-    if (path === '/revocations') return follow(response)
+    const { pathname: path, searchParams } = new URL(request.url ?? '/', url)
+    if (path === '/revocations') return follow(response, searchParams.get('nonce'))
     if (path === '/revocations/enforced') return response.writeHead(204).end()
     const body = path === '/jwks' ? jwks : { issuer: url }
     return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
@@ -60,7 +60,7 @@ export async function startIssuer(count: number): Promise<Issuer> {
 const CLOCK = 'clock-of-the-bench'
 const SECONDS = 30
 
-function follow(response: ServerResponse): void {
+function follow(response: ServerResponse, nonce: string | null): void {
   const at = { epoch: 'e', seq: 1 }
   const send = (event: string, data: object): void =>
     void response.write(`event: ${event}\nid: e.1\ndata: ${JSON.stringify(data)}\n\n`)
@@ -68,7 +68,7 @@ function follow(response: ServerResponse): void {
   const grant = (): void =>
     send('lease', { clock: CLOCK, known_ms: clock(), seconds: SECONDS, seq: 1 })
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  send('anchor', { clock: CLOCK, at_ms: clock(), stream: 'stream-of-bench' })
+  send('anchor', { clock: CLOCK, at_ms: clock(), stream: 'stream-of-bench', nonce })
   send('snapshot', { ...at, entries: [], retired_kids: [] })
   send('live', at)
   grant()

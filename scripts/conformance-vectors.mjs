@@ -865,6 +865,20 @@ const CASES = [
     { needs: ['stream'] },
   ),
   feed(
+    'a stream of another request',
+    LEASE,
+    'An `anchor` that does not repeat the nonce is one of another request: ask for a new one.',
+    [
+      set({ replays: true }),
+      start,
+      check('accept', {}, { never: 'reject' }),
+      set({ silent: true }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
     'a machine that was suspended',
     OWN_CLOCK,
     'The lease runs while the machine is suspended: count by a clock that does too.',
@@ -1377,6 +1391,20 @@ const CASES = [
       set({ known_ago_ms: 90_000 }),
       check('unavailable', {}, { never: 'reject' }),
       check('unavailable', {}, { for_ms: 600 }),
+    ],
+  ),
+  polling(
+    'polling an answer to another request',
+    'Poll',
+    'An answer that does not repeat the nonce is one to another request: from a cache, it is too old.',
+    [
+      poll,
+      check('accept'),
+      set({ replays: true }),
+      check('unavailable', {}, { never: 'reject' }),
+      check('unavailable', {}, { for_ms: 600 }),
+      set({ replays: false }),
+      check('accept', {}, { never: 'reject' }),
     ],
   ),
   polling('polling retired keys', 'Poll', '`retired_kids` of a poll counts as that of `keys`.', [

@@ -672,6 +672,20 @@ const MUTATIONS = [
     'the guard for Node looks again once the token is verified',
   ],
   [
+    'an anchor of a stream counts for any request',
+    'feed-reader',
+    ' && nonce === this.#nonce)',
+    ')',
+    'feed/a stream of another request',
+  ],
+  [
+    'the answer to a poll counts for any request',
+    'broker',
+    '    if (answer?.nonce !== nonce)\n      throw new Error(\n',
+    '    if (answer === null)\n      throw new Error(\n',
+    'feed/polling an answer to another request',
+  ],
+  [
     'the drift of clocks is not taken off',
     'lease',
     ' - DRIFT * (Math.abs(since) + lengthMs) - STEPS_MS',

@@ -58,11 +58,14 @@ export class Broker {
     this.#brokerClock = options.brokerClock
   }
 
-  /** Opens the feed. Resolves with the headers; the body then lasts until `signal` aborts it. */
+  /**
+   * Opens the feed. Resolves with the headers; the body then lasts until `signal` aborts it.
+   * @param input.onSend called with the random value that the answer must repeat
+   */
   async openFeed(input: {
     guardId: string
     lastEventId: string | undefined
-    onSend: () => void
+    onSend: (nonce: string) => void
     signal: AbortController
     timeoutMs: number
   }): Promise<Response> {
@@ -70,12 +73,13 @@ export class Broker {
       input.signal.abort(new Error(`no answer within ${input.timeoutMs} ms`)),
     )
     try {
+      const nonce = crypto.randomUUID()
       const { uri, init } = await this.#feedRequest(
         'text/event-stream',
-        { guard: input.guardId },
+        { guard: input.guardId, nonce },
         input.lastEventId,
       )
-      input.onSend()
+      input.onSend(nonce)
       return await this.#ask(uri, { ...init, signal: input.signal.signal })
     } finally {
       cancel()
@@ -105,7 +109,7 @@ export class Broker {
 
   /**
    * Reads the entries of the log after a position (docs/feed.md, "Poll").
-   * @throws Error if there is no answer, or its status is not 200
+   * @throws Error if there is no answer, its status is not 200, or it belongs to another request
    */
   async poll(
     position: { epoch: string; seq: number } | undefined,
@@ -113,17 +117,24 @@ export class Broker {
     onSend: () => void,
     stopping: AbortSignal,
   ): Promise<unknown> {
+    const nonce = crypto.randomUUID()
     const { uri, init } = await this.#feedRequest('application/json', {
       epoch: position?.epoch,
       after: position?.seq.toString(),
       guard,
       stream,
+      nonce,
     })
     onSend()
-    return this.#bounded(uri, init, stopping, async (response) => {
+    const answer = await this.#bounded(uri, init, stopping, async (response) => {
       if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
       return readJson(response)
     })
+    if (answer?.nonce !== nonce)
+      throw new Error(
+        'the answer to the poll is one to another request: let no cache answer, and update the broker before its guards',
+      )
+    return answer
   }
 
   /**

@@ -63,6 +63,8 @@ export class FeedReader {
   #liveAtMs: number | undefined
   /** The time at which the request of this connection was sent. */
   #sentMs: number | undefined
+  /** The random value that the anchor of this connection must repeat. */
+  #nonce: string | undefined
   /** The name of the clock of the process that this connection reached. */
   #clock: string | undefined
   /** True if the next connection must ask for everything. */
@@ -114,9 +116,13 @@ export class FeedReader {
     return [...this.#streams.keys()].slice(-MOST_NAMED)
   }
 
-  /** Notes that the request of the next connection is sent now. */
-  opens(): void {
+  /**
+   * Notes that the request of the next connection is sent now. An anchor that does not repeat
+   * `nonce` is the answer to another request.
+   */
+  opens(nonce?: string): void {
     this.#sentMs = this.#parts.clock.elapsedMs()
+    this.#nonce = nonce
     this.#clock = undefined
   }
 
@@ -197,13 +203,14 @@ export class FeedReader {
   }
 
   #anchored(data: Record<string, unknown> | undefined): string | undefined {
-    const { clock, at_ms: brokerMs, stream } = data ?? {}
+    const { clock, at_ms: brokerMs, nonce, stream } = data ?? {}
     if (typeof clock !== 'string' || typeof brokerMs !== 'number') return this.#nonsense('anchor')
     this.stream = typeof stream === 'string' ? stream : undefined
     this.#noteStream()
     const sentMs = this.#sentMs
     this.#clock = clock
-    if (sentMs !== undefined)
+    // Without it the next lease extends none, and the guard asks for an anchor by itself.
+    if (sentMs !== undefined && nonce === this.#nonce)
       this.anchor({ clock, brokerMs, sentMs, receivedMs: this.#parts.clock.elapsedMs() })
     return undefined
   }

@@ -215,7 +215,7 @@ export class Follower implements LogFollower {
     const response = await broker.openFeed({
       guardId,
       lastEventId: feed.resumeFrom,
-      onSend: () => feed.opens(),
+      onSend: (nonce) => feed.opens(nonce),
       signal,
       timeoutMs: CONNECT_MS,
     })

@@ -63,7 +63,7 @@ export class Reporter {
   repeat(): void {
     if (
       this.#last === undefined ||
-      this.#running ||
+      this.#newest !== undefined ||
       this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS
     )
       return

@@ -34,6 +34,9 @@ const stream = text
   .regex(STREAM_NAME)
   .meta({ description: 'the name of the stream or poller, from the broker' })
 const leaseSeconds = z.int().min(1).max(60).meta({ description: 'guard_lease_seconds' })
+const nonce = text
+  .regex(NONCE)
+  .meta({ description: 'random, new with each request; the answer repeats it' })
 const snapshot = z
   .object({
     epoch: text,
@@ -45,6 +48,7 @@ const snapshot = z
       .meta({ description: 'the position is not one of this log: drop what you have' }),
     more: z.boolean().meta({ description: 'ask again with after' }),
     stream,
+    nonce: nonce.optional(),
     lease: z
       .object({ clock, at_ms: ms, known_ms: ms, seconds: leaseSeconds })
       .meta({ description: 'not there where more is true' })
@@ -66,6 +70,10 @@ const position = {
     .default('default'),
   stream: text
     .meta({ description: 'of a poller: the name in its last answer; another one gets a new name' })
+    .optional(),
+  nonce: text
+    .regex(/^(?:[\w-]{16,64})?$/)
+    .meta({ description: 'random, new with each request; the first answer or event repeats it' })
     .optional(),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
@@ -107,9 +115,6 @@ export const FOLLOW_BY_FORM: Description = {
   },
 }
 
-const nonce = text
-  .regex(NONCE)
-  .meta({ description: 'random, new with each request; the answer repeats it' })
 const anchored = {
   tag: 'feed',
   answers: {

@@ -66,9 +66,10 @@ export function feedEndpoints(deps: Deps): Hono {
         'invalid_request',
         'The parameter guard must be 1 to 64 letters, digits, dots, dashes or underscores.',
       )
+    const nonce = params.has('nonce') ? nonceOf(params) : undefined
     return (c.req.header('accept') ?? '').includes('text/event-stream')
-      ? stream(deps, client, guardId, c, params)
-      : c.json(await snapshot(deps, client, guardId, params), 200, NO_STORE)
+      ? stream(deps, client, guardId, c, params, nonce)
+      : c.json({ ...(await snapshot(deps, client, guardId, params)), nonce }, 200, NO_STORE)
   }
   endpoints.get(
     '/revocations',
@@ -102,13 +103,19 @@ export function feedEndpoints(deps: Deps): Hono {
 
 async function anchor(deps: Deps, c: Context, params: Params): Promise<Response> {
   await authenticatedClient(deps, c, params, false)
+  const nonce = nonceOf(params)
+  return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
+}
+
+/** Returns the random value of a request, which binds the answer to it. */
+function nonceOf(params: Params): string {
   const nonce = params.get('nonce') ?? ''
   if (!NONCE.test(nonce))
     throw new OAuthError(
       'invalid_request',
       'The parameter nonce must be 16 to 64 random characters of A-Z a-z 0-9 _ -.',
     )
-  return c.json({ clock: deps.feed.clock, at_ms: deps.clock.elapsedMs(), nonce }, 200, NO_STORE)
+  return nonce
 }
 
 const authenticatedClient = async (
@@ -128,7 +135,14 @@ function queryOf(c: Context): Params {
   return params
 }
 
-function stream(deps: Deps, client: Client, guardId: string, c: Context, params: Params): Response {
+function stream(
+  deps: Deps,
+  client: Client,
+  guardId: string,
+  c: Context,
+  params: Params,
+  nonce: string | undefined,
+): Response {
   const lastEventId = c.req.header('last-event-id') ?? params.get('last_event_id')
   // An event id of another format is treated as an unknown epoch: the answer is a reset.
   const after =
@@ -148,6 +162,7 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
     client,
     guardId,
     after,
+    nonce,
     retiredKids: deps.keys.retiredKids(),
     drop,
     isValid,

@@ -20,7 +20,7 @@ export const PAGE = 1_000
 
 /** The names that a guard may have. */
 export const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
-/** The random value of a request for the clock. */
+/** The random value of a request, which the answer repeats. */
 export const NONCE = /^[\w-]{16,64}$/
 /** The names of streams and pollers. */
 export const STREAM_NAME = /^[\w-]{1,64}$/
@@ -79,10 +79,15 @@ export const frame = (event: string, data: unknown, id?: string): Uint8Array =>
 const OPENING = encoder.encode('retry: 1000\n\n')
 /**
  * The first bytes of a stream. The guard counts its lease from `atMs`, which is after its request
- * arrived. `stream` is the stream's name, which its reports repeat.
+ * arrived. `stream` is the stream's name, which its reports repeat, and `nonce` the random value of
+ * its request.
  */
-export const opening = (clock: string, atMs: number, stream: string): Uint8Array =>
-  Buffer.concat([OPENING, frame('anchor', { clock, at_ms: atMs, stream })])
+export const opening = (anchor: {
+  clock: string
+  at_ms: number
+  stream: string
+  nonce: string | undefined
+}): Uint8Array => Buffer.concat([OPENING, frame('anchor', anchor)])
 /** The beat of a stream that is not live yet: a comment, which grants no lease. */
 export const WAITING = encoder.encode(': waiting\n\n')
 

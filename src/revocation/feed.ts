@@ -140,6 +140,7 @@ export class FeedOfThisProcess implements Feed {
 
   open({
     after,
+    nonce,
     retiredKids,
     ...listener
   }: Parameters<Feed['open']>[0]): ReadableStream<Uint8Array> {
@@ -158,7 +159,7 @@ export class FeedOfThisProcess implements Feed {
     const stream = new FeedStream(this.#log, {
       ...listener,
       name,
-      opening: opening(this.clock, atMs, name),
+      opening: opening({ clock: this.clock, at_ms: atMs, stream: name, nonce }),
     })
     this.#streams.add(stream)
     this.#ofClient.set(clientId, this.#openOf(clientId) + 1)

@@ -31,6 +31,7 @@ export interface Feed {
   /**
    * Opens a stream of server-sent events for one guard, from its last position.
    * @throws OAuthError temporarily_unavailable if the feed is closed or all streams are in use
+   * @param nonce the random value of the request, which the first event repeats
    * @param drop closes the underlying connection if its reader is too slow
    * @param isValid returns whether the credential that opened the stream is still valid; called
    * while the stream is open
@@ -39,6 +40,7 @@ export interface Feed {
     client: Client
     guardId: string
     after?: FeedPosition | undefined
+    nonce?: string | undefined
     retiredKids: string[]
     drop?: (() => void) | undefined
     isValid?: (() => Promise<boolean>) | undefined

@@ -247,7 +247,8 @@ export class Broker {
     else if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
     if (path === '/revocations' && headers.accept === 'application/json')
       return json(response, 200, this.#page(params))
-    if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
+    if (path === '/revocations')
+      return this.#feed(headers['last-event-id'], params.get('nonce'), response)
     if (path === '/revocations/clock')
       return json(response, 200, { ...this.#anchor(), nonce: params.get('nonce') })
     if (path === '/revocations/enforced') {
@@ -273,13 +274,19 @@ export class Broker {
     const more = entries.length < rest.length
     const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
     const stream = params.get('stream') ?? `poller-${++this.opened}`
+    const nonce = params.get('nonce')
     const page = {
       ...{ epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more, stream },
+      nonce,
     }
     return more ? page : { ...page, lease: { ...this.lease(), ...this.#anchor() } }
   }
 
-  #feed(lastEventId: string | string[] | undefined, response: ServerResponse): void {
+  #feed(
+    lastEventId: string | string[] | undefined,
+    nonce: string | null,
+    response: ServerResponse,
+  ): void {
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
@@ -289,7 +296,7 @@ export class Broker {
         `event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`,
       )
     response.write('retry: 1000\n\n')
-    event('anchor', { ...this.#anchor(), stream: `stream-${++this.opened}` })
+    event('anchor', { ...this.#anchor(), stream: `stream-${++this.opened}`, nonce })
     const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
     const resumes = epoch === this.epoch && Number(after) <= this.seq
     if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })

@@ -50,6 +50,18 @@ describe('a stream', () => {
     expect(first?.data['at_ms']).toBeLessThanOrEqual(rig.clock.elapsedMs())
   })
 
+  test('repeats the random value of its request, as a poll does', async () => {
+    const { client, url, ask } = await world()
+    const nonce = 'n'.repeat(22)
+    const guard = await follow(`${url}/revocations?nonce=${nonce}`, { authorization: client.basic })
+    await guard.until('live')
+    expect(guard.grants[0]?.data).toMatchObject({ nonce })
+    const headers = { accept: 'application/json' }
+    const poll = await ask(`/revocations?nonce=${nonce}`, { headers })
+    expect(await poll.json()).toMatchObject({ nonce, more: false })
+    expect((await ask('/revocations?nonce=short', { headers })).status).toBe(400)
+  })
+
   test('is granted its first lease with live, in one write, counted from after its request arrived', async () => {
     const { rig } = await world()
     const feed = new FeedOfThisProcess(rig.deps)

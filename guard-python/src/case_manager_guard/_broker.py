@@ -143,15 +143,17 @@ class Broker:
         self, guard: str, stream: str | None, position: tuple[str, int] | None, on_send: Callable[[], None]
     ) -> dict[str, Any]:
         """Reads a page of the log. `stream` is the name that the last answer gave to the polls of this process."""
-        query = {"guard": guard}
+        nonce = new_nonce()
+        query = {"guard": guard, "nonce": nonce}
         if stream is not None:
             query["stream"] = stream
         if position is not None:
             query.update(epoch=position[0], after=str(position[1]))
-        return self._asked("/revocations", query, {"Accept": "application/json"}, on_send)
+        return must_repeat(nonce, self._asked("/revocations", query, {"Accept": "application/json"}, on_send))
 
-    def clock_now(self, nonce: str) -> dict[str, Any]:
-        return self._asked("/revocations/clock", {"nonce": nonce}, {}, lambda: None)
+    def clock_now(self) -> dict[str, Any]:
+        nonce = new_nonce()
+        return must_repeat(nonce, self._asked("/revocations/clock", {"nonce": nonce}, {}, lambda: None))
 
     def is_active(self, token: str) -> bool:
         form = {"token": token, **self._credentials.members(self.clock.now())}
@@ -167,10 +169,12 @@ class Broker:
 
     @contextmanager
     def stream(
-        self, guard: str, last_event_id: str | None, silence: float, on_send: Callable[[], None]
+        self, guard: str, last_event_id: str | None, silence: float, on_send: Callable[[str], None]
     ) -> Iterator[tuple[HTTPResponse, socket.socket]]:
-        """Opens the feed. `silence`: the seconds without a byte that are allowed, until the caller sets others."""
-        query = {"guard": guard}
+        """Opens the feed. `silence`: the seconds without a byte that are allowed, until the caller sets others.
+        `on_send` gets the random value that the anchor must repeat."""
+        nonce = new_nonce()
+        query = {"guard": guard, "nonce": nonce}
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None and self._credentials.by_key:
             query["last_event_id"] = last_event_id
@@ -179,7 +183,7 @@ class Broker:
         connection = self._kind(self._address, timeout=ANSWER_SECONDS)
         try:
             method, path, body = self._method("/revocations", query, headers)
-            on_send()
+            on_send(nonce)
             connection.connect()
             opened = connection.sock
             with limited(opened, ANSWER_SECONDS):
@@ -249,6 +253,19 @@ class Broker:
             return response, text
         finally:
             connection.close()
+
+
+def new_nonce() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def must_repeat(nonce: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """
+    :raises ValueError: it is the answer to another request, from a cache, or the broker is older than this guard
+    """
+    if answer.get("nonce") != nonce:
+        raise ValueError("an answer to another request: let no cache answer, and update the broker before its guards")
+    return answer
 
 
 def retry_after(response: HTTPResponse) -> float:

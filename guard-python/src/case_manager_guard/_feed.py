@@ -52,6 +52,7 @@ class Feed:
         self.generation = 0
         """Rises whenever the next connection must ask in another way: what was asked for before does not count."""
         self._sent_ms = 0.0
+        self._nonce: str | None = None
         self._from_nothing, self._exactly, self._turned, self._was_live = True, False, False, False
 
     @property
@@ -61,9 +62,9 @@ class Feed:
             return None
         return self.epoch, self.seq if self._exactly else max(0, self.seq - OVERLAP)
 
-    def opens(self) -> None:
-        """The request of the next connection is sent now."""
-        self._sent_ms, self.clock_here = self._clock.elapsed_ms(), None
+    def opens(self, nonce: str | None = None) -> None:
+        """The request of the next connection is sent now. Its anchor must repeat `nonce`."""
+        self._sent_ms, self._nonce, self.clock_here = self._clock.elapsed_ms(), nonce, None
 
     def ended(self) -> None:
         self.live_here = False
@@ -126,8 +127,10 @@ class Feed:
         self.clock_here = data["clock"]
         self.stream_here = data.get("stream", self.stream_here)
         self._name_stream(self.stream_here)
-        received = self._clock.elapsed_ms()
-        self._lease.anchor(Anchor(data["clock"], float(data["at_ms"]), self._sent_ms, received))
+        anchor = Anchor(data["clock"], float(data["at_ms"]), self._sent_ms, self._clock.elapsed_ms())
+        # Without it the next lease extends none, and the guard asks for an anchor by itself.
+        if data.get("nonce") == self._nonce:
+            self._lease.anchor(anchor)
 
     def _granted(self, data: Any) -> None:
         seconds, known, clock = float(data["seconds"]), float(data["known_ms"]), data["clock"]

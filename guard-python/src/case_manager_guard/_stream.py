@@ -1,7 +1,6 @@
 """Keeps a connection to the feed, by stream."""
 
 import random
-import secrets
 import socket
 import threading
 from http.client import HTTPResponse
@@ -108,9 +107,9 @@ class Stream:
             self._socket = None
         return 0.0
 
-    def _opens(self) -> None:
+    def _opens(self, nonce: str) -> None:
         with self._feed.lock:
-            self._feed.opens()
+            self._feed.opens(nonce)
 
     def _check_issuer(self) -> None:
         """Under an alias the feed would work, and each token be rejected for its `iss`."""
@@ -161,12 +160,11 @@ class Stream:
             threading.Thread(target=self._take_anchor, args=[self._socket], daemon=True).start()
 
     def _take_anchor(self, opened: socket.socket | None) -> None:
-        nonce = secrets.token_urlsafe(16)
         try:
             sent = self._clock.elapsed_ms()
-            answer = self._broker.clock_now(nonce)
+            answer = self._broker.clock_now()
             received = self._clock.elapsed_ms()
-            if answer["nonce"] != nonce or self._socket is not opened:
+            if self._socket is not opened:
                 return
             with self._feed.lock:
                 if answer["clock"] == self._feed.clock_here:

@@ -62,6 +62,7 @@ export class FakeBroker {
     retry_after: 0,
     no_lease: false,
     clock_answers: '',
+    replays: false,
     last_page_fails: false,
   }
   readonly #clock: Clock
@@ -234,6 +235,7 @@ export class FakeBroker {
     if (pathname === '/revocations' && request.headers.accept === 'text/event-stream')
       return this.#stream(
         header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined,
+        params.get('nonce'),
         response,
       )
     if (
@@ -264,12 +266,17 @@ export class FakeBroker {
    * guard that accepts it holds its lease a minute longer.
    */
   #clockAnswer(nonce: string | null): Record<string, unknown> {
-    const { clock, at_ms } = this.#anchor()
     const wrong = this.state.clock_answers
-    if (wrong === '') return { clock, at_ms, nonce }
-    return wrong === 'another clock'
-      ? { clock: 'another', at_ms: at_ms - 60_000, nonce }
-      : { clock, at_ms: at_ms - 60_000, nonce: 'an-answer-before-this-one' }
+    if (wrong !== 'another clock') return this.#anchorFor(nonce, wrong === 'another nonce')
+    return { clock: 'another', at_ms: this.#anchor().at_ms - 60_000, nonce }
+  }
+
+  /** Returns an anchor for a request. As a replay it is a minute older, and of another request. */
+  #anchorFor(nonce: string | null, isReplay = this.state.replays) {
+    const { clock, at_ms } = this.#anchor()
+    return isReplay
+      ? { clock, at_ms: at_ms - 60_000, nonce: 'an-answer-before-this-one' }
+      : { clock, at_ms, nonce }
   }
 
   /** Returns whether no entry covers a token of this broker. */
@@ -326,6 +333,7 @@ export class FakeBroker {
     const page = entries.slice(0, this.state.page)
     const more = page.length < entries.length
     const seq = more ? page.at(-1)?.seq : this.state.seq
+    const { nonce, ...anchor } = this.#anchorFor(params.get('nonce'))
     return {
       epoch: this.state.epoch,
       seq,
@@ -334,11 +342,12 @@ export class FakeBroker {
       reset,
       more,
       stream: params.get('stream') ?? this.#named(),
-      ...(!more && !this.state.no_lease && { lease: { ...this.#anchor(), ...this.#granted() } }),
+      nonce,
+      ...(!more && !this.state.no_lease && { lease: { ...anchor, ...this.#granted() } }),
     }
   }
 
-  #stream(lastEventId: string | undefined, response: ServerResponse): void {
+  #stream(lastEventId: string | undefined, nonce: string | null, response: ServerResponse): void {
     this.connections.push({ lastEventId, atMs: this.#clock.monotonicMs() })
     const { epoch, hold_live, page, retired_kids, seq } = this.state
     const [, given = '', after] = /^(.*)\.(\d+)$/.exec(lastEventId ?? '') ?? []
@@ -357,7 +366,8 @@ export class FakeBroker {
       return
     }
     this.#sentSeq = seq
-    const held = [`retry: 1000\n\n${frame('anchor', { ...this.#anchor(), stream: this.#named() })}`]
+    const anchor = { ...this.#anchorFor(nonce), stream: this.#named() }
+    const held = [`retry: 1000\n\n${frame('anchor', anchor)}`]
     if (reset) held.push(frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {

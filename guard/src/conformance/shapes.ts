@@ -142,6 +142,11 @@ export interface BrokerState {
    * earlier request.
    */
   clock_answers: '' | 'another clock' | 'another nonce'
+  /**
+   * True to answer streams and polls as a cache would: by the nonce of an earlier request, and with
+   * an anchor that is a minute older.
+   */
+  replays: boolean
   /** True to answer 503 to the second page of a poll. */
   last_page_fails: boolean
 }
