@@ -35,7 +35,7 @@ interface Lane {
   wanted: Set<string>
   /** The number of consecutive problems at Microsoft. */
   troubles: number
-  /** The end of the backoff, before which no session is probed. */
+  /** The end of the backoff by the steady clock, before which no session is probed. */
   untilMs: number
   paused: boolean
 }
@@ -63,6 +63,8 @@ export class Probing {
   async turn(): Promise<void> {
     const nowMs = this.#deps.clock.nowMs()
     const seconds = Math.min(Math.max((nowMs - this.#lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
+    // The clock was set back: the cursor may be where the time comes only later.
+    if (nowMs < this.#lastMs) for (const lane of this.#lanes.values()) lane.begunMs = nowMs
     this.#lastMs = nowMs
     const { tenants } = this.#deps.connection.current()
     const allowance = Math.max(
@@ -106,7 +108,7 @@ export class Probing {
     const nowMs = this.#deps.clock.nowMs()
     const lane = this.#laneOf(tid, nowMs)
     await this.#readPause(tid, lane)
-    if (lane.untilMs > this.#deps.clock.nowMs()) {
+    if (lane.untilMs > this.#deps.clock.steadyMs()) {
       lane.begunMs = nowMs
       return
     }
@@ -161,7 +163,7 @@ export class Probing {
 
   async #probe(tid: string, lane: Lane, due: ProbeDue): Promise<void> {
     if (this.#running.has(due.sid) || !this.#going()) return
-    if (lane.untilMs > this.#deps.clock.nowMs()) return want(due.sid, lane)
+    if (lane.untilMs > this.#deps.clock.steadyMs()) return want(due.sid, lane)
     this.#running.add(due.sid)
     try {
       const probed = await probeSession(this.#deps, due, this.#alarm)
@@ -178,7 +180,7 @@ export class Probing {
   }
 
   #backOff(tid: string, lane: Lane, guidance: string, retryAfterSeconds: number | undefined): void {
-    const nowMs = this.#deps.clock.nowMs()
+    const nowMs = this.#deps.clock.steadyMs()
     // Concurrent probes report the same problem, which counts once.
     if (lane.untilMs > nowMs) return
     const backOff = Math.min(LEAST_BACK_OFF_MS * 2 ** Math.min(lane.troubles, 10), MOST_BACK_OFF_MS)

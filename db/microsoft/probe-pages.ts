@@ -118,15 +118,20 @@ function* walk(
 }
 
 /** Returns where the cursor continues. */
-function startOf(cursor: RowOf<typeof cursorFields> | undefined, { begun, end }: Take): Cursor {
-  // The cursor is not usable: no broker moved it in the minute before this one began, or it is
-  // ahead by more than a round because the interval was changed.
+function startOf(
+  cursor: RowOf<typeof cursorFields> | undefined,
+  { begun, end, nowMs }: Take,
+): Cursor {
+  // The cursor is not usable: no broker moved it in the minute before this one began, it is ahead
+  // by more than a round because the interval was changed, or a clock moved it that was set back
+  // since, and this broker began after that.
   if (
     cursor === undefined ||
     cursor.movedAtMs < begun.atMs - MOST_BEHIND_MS ||
-    cursor.place - end > PLACES
+    cursor.place - end > PLACES ||
+    (cursor.movedAtMs > nowMs + MOST_BEHIND_MS && end - begun.place <= PLACES)
   )
-    return { place: begun.place, sid: '' }
+    return { place: Math.max(begun.place, end - PLACES), sid: '' }
   return end - cursor.place > PLACES ? { place: end - PLACES, sid: '' } : cursor
 }
 

@@ -317,6 +317,18 @@ describe('the subscription', () => {
     await world.settled('microsoft_account_disabled')
   })
 
+  test('a reading that a clock dated two hours ahead delays the next one no longer', async () => {
+    const world = await listening()
+    world.rig.clock.advance(7200)
+    await world.tend()
+    await world.ask()
+    world.entra.set({ dropNotifications: true })
+    world.entra.change(ALICE, { accountEnabled: false })
+    world.rig.clock.advance(-7200)
+    await world.tend()
+    await world.settled('microsoft_account_disabled')
+  })
+
   test('after a restart what changed meanwhile is read; without a link from before, every signed-in user is asked about', async () => {
     const world = await listening()
     world.entra.set({ dropNotifications: true })

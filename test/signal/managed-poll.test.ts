@@ -134,6 +134,17 @@ describe('a stream that is polled', () => {
     expect(asked().length).toBe(after)
   })
 
+  test('a clock that is set back does not stop the polling', async () => {
+    const { here, turn, advance, signIn } = await polled()
+    const alice = await signIn(ALICE)
+    advance(30)
+    await turn()
+    here.clock.step(-30)
+    await alice.revokeThere()
+    await turn()
+    expect(await alice.stateHere()).toBe('ended')
+  })
+
   test('a request that is held open is broken off at the end of the process, without a fault', async () => {
     const { deps, advance, network, problems, signIn } = await polled()
     let held: AbortSignal | undefined

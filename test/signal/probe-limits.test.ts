@@ -5,8 +5,14 @@ import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import { sealForSession } from '../../src/clients/session/sealed.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
-import { OTHER_TENANT, TENANT } from '../rig.ts'
-import { openMany, rejection, ROUND, STEP, VOUCHED } from './many.ts'
+import { OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
+import { openMany, outage, rejection, ROUND, STEP, VOUCHED } from './many.ts'
+
+/** Sets the time of the broker, which a comparison with Microsoft’s clock confirms. */
+function jump({ clock, deps }: Rig, seconds: number): void {
+  clock.step(seconds)
+  deps.clockWatch.comparison()(0)
+}
 
 describe('limits and alarms', () => {
   test('no more probes a second than the limit; late sessions are probed in the end', async () => {
@@ -97,6 +103,51 @@ describe('limits and alarms', () => {
       expect(await world.live()).toBe(0)
     },
   )
+
+  test.each([
+    ['is set back by 10 minutes', [-600]],
+    ['is set back by 2 hours', [-7200]],
+    ['is set back by a day', [-86_400]],
+    ['was 10 minutes ahead for a round, and is right again', [600, -600]],
+    ['was 2 hours ahead for a round, and is right again', [7200, -7200]],
+    ['jumps ahead by 2 hours', [7200]],
+  ])(
+    'when the clock %s, each session is asked about within a round, while Microsoft was unreachable before too',
+    async (_how, steps) => {
+      const world = await openMany(60)
+      await world.pass(ROUND)
+      for (const step of steps) {
+        world.answers(() => outage)
+        await world.pass(ROUND)
+        jump(world.rig, step)
+      }
+      world.answers(() => VOUCHED)
+      // The backoff of the outage lasts five minutes at most.
+      await world.pass(300)
+      const asked = world.asked.length
+      await world.pass(ROUND + STEP)
+      expect(new Set(world.asked.slice(asked).map(({ oid }) => oid)).size).toBe(60)
+      expect(world.asked.length - asked).toBeLessThanOrEqual(130)
+    },
+  )
+
+  test.each([
+    ['a broker that started while the clock was 2 hours ahead', 7200],
+    [
+      'a broker that starts after another moved the cursor by a clock that was 10 minutes ahead',
+      600,
+    ],
+  ])('%s asks about each session within a round of the right time', async (_who, ahead) => {
+    const world = await openMany(60)
+    jump(world.rig, ahead)
+    world.restart()
+    await world.pass(ROUND)
+    jump(world.rig, -ahead)
+    if (ahead === 600) world.restart()
+    const asked = world.asked.length
+    await world.pass(ROUND + STEP)
+    expect(new Set(world.asked.slice(asked).map(({ oid }) => oid)).size).toBe(60)
+  })
 
   test('a refresh asks no further time about a session whose answer a policy masks', async () => {
     const world = await openMany(1)

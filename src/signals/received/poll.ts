@@ -65,13 +65,18 @@ export function createPolling(
  * fault. `not_mine`: another broker has the turn.
  */
 function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter) {
-  let turn = -1
+  let [turn, latest] = [-1, -1]
   let kept: Stream | undefined
   return async (anew: boolean): Promise<Stream | undefined | 'not_mine'> => {
     const now = deps.clock.now()
     const current = Math.floor(now / TURN_SECONDS)
     if (turn !== current) {
+      // The clock was set back: a claim of this turn may be from before. Two brokers that poll do
+      // no harm, because an event ends nothing a second time.
+      const isAgain = current < latest
+      latest = Math.max(latest, current)
       if (
+        !isAgain &&
         !(await claim(
           deps,
           { purpose: 'signal-poll', about: [issuer.issuer], seconds: TURN_SECONDS },

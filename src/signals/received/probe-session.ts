@@ -77,7 +77,7 @@ export async function probeSession(
   try {
     const renewal = await deps.microsoft.renew({ cache, user: due.user, now: deps.clock.now() })
     if (renewal === undefined) return nothing(deps, 'no_tokens')
-    alarm.count(due.user.tid, due.sub, undefined, deps.clock.now())
+    alarm.count(due.user.tid, due.sub, undefined, windowTime(deps))
     const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.user, renewal.cache)
     await lookAtAccount(deps, due.user)
     return await record(
@@ -130,7 +130,7 @@ async function judge(
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)
-  if (concerns === 'account') countEnded(deps, due, rejection, alarm, now)
+  if (concerns === 'account') countEnded(deps, due, rejection, alarm)
   else if (concerns !== undefined) {
     if (await isHeldBack(deps, due, rejection, concerns, alarm, now)) {
       nothing(deps, rejection.effect === 'nothing' ? guidance : 'held')
@@ -145,7 +145,7 @@ async function judge(
     if (TROUBLE.has(guidance)) return { kind: 'trouble', guidance, retryAfterSeconds }
     return concerns === undefined ? NOTHING : ANSWERED
   }
-  if (concerns === undefined) alarm.count(due.user.tid, due.sub, undefined, now)
+  if (concerns === undefined) alarm.count(due.user.tid, due.sub, undefined, windowTime(deps))
   return record(deps, due, finding, guidance)
 }
 
@@ -155,9 +155,8 @@ function countEnded(
   { sub, user: { tid } }: ProbeDue,
   { code }: MicrosoftRejection,
   alarm: ProbeAlarm,
-  now: number,
 ): void {
-  if (alarm.count(tid, sub, 'account', now))
+  if (alarm.count(tid, sub, 'account', windowTime(deps)))
     deps.log.warn('probe_many_ended', {
       tid,
       code,
@@ -197,7 +196,8 @@ function findingOf(
   return {
     outcome: 'end_user',
     reason: 'microsoft_session_revoked',
-    until: due.probedAt - SKEW_SECONDS,
+    // A time in the future was written by a wrong clock: then the others are probed by themselves.
+    until: due.probedAt > now ? 0 : due.probedAt - SKEW_SECONDS,
   }
 }
 
@@ -236,7 +236,7 @@ async function isHeldBack(
 ): Promise<boolean> {
   const { store } = deps
   if (held === 'assignment' && (await areAssignmentsSettled(store, tid, now))) return false
-  const many = alarm.count(tid, sub, held, now)
+  const many = alarm.count(tid, sub, held, windowTime(deps))
   if ((await probePause(store, tid))?.since[held] !== undefined) return true
   if (!many) return false
   await pauseProbe(store, { tid, held, at: now, code })
@@ -270,6 +270,7 @@ function nothing(deps: ProbeDeps, outcome: string): Probed {
  * never hides another.
  */
 
+const windowTime = ({ clock }: Pick<Deps, 'clock'>): number => Math.floor(clock.steadyMs() / 1000)
 const WINDOW_SECONDS = 600
 const SLICE_SECONDS = 30
 const SHARE = 0.05
@@ -283,7 +284,7 @@ interface Slice {
 
 interface ProbeAlarm {
   /**
-   * Counts an answer; undefined where it concerns nothing that many users get at once.
+   * Counts an answer at a time of the steady clock, in seconds; undefined where it concerns nothing that many users get at once.
    * @returns true if there are now too many
    */
   count(tid: string, sub: string, concern: Concern | undefined, now: number): boolean

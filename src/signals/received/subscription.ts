@@ -21,6 +21,10 @@ type SubscriptionDeps = Pick<
   'config' | 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'sealer' | 'microsoft'
 >
 
+/** Returns whether an interval is over. A start in the future was written by a wrong clock. */
+const isOver = (start: number, seconds: number, now: number): boolean =>
+  now < start || now - start >= seconds
+
 interface Kept {
   id: string
   until: number
@@ -74,7 +78,7 @@ export async function tendSubscription(
   const made =
     kept === undefined ? await make(deps, tid, now) : await renewIfDue(deps, tid, kept, why, now)
   const last = Number((await deps.store.setting(setting(tid, 'reconciled_at'))) ?? 0)
-  if (made || why === 'start' || why === 'missed' || now - last >= RECONCILE_SECONDS)
+  if (made || why === 'start' || why === 'missed' || isOver(last, RECONCILE_SECONDS, now))
     await reconcile(deps, tid)
 }
 
@@ -96,7 +100,7 @@ async function renewIfDue(
       ? await resealed(deps, setting(tid, 'client_state'))
       : (await clientStateOf(deps, tid)) !== undefined
   if (!readable) return lost(deps, tid, now)
-  if (why === 'timer' && now - kept.renewedAt < RENEW_SECONDS) return false
+  if (why === 'timer' && !isOver(kept.renewedAt, RENEW_SECONDS, now)) return false
   const renewed = await deps.microsoft.graph.renewSubscription(tid, kept.id, now + LIFE_SECONDS)
   if (renewed === undefined) return lost(deps, tid, now)
   await keep(deps, tid, renewed, now)
