@@ -278,6 +278,9 @@ const passes = (ms) => ({
 })
 /** Time that passes while the guard's machine is suspended. */
 const suspended = (ms, broker_ms = ms) => ({ do: 'clock', wall_ms: ms, elapsed_ms: ms, broker_ms })
+/** A clock that counts suspension jumps, and no other does. */
+const elapses = (elapsed_ms) => ({ do: 'clock', elapsed_ms })
+const DAYS = 30 * 86_400_000
 const clockSet = (wall_ms) => ({ do: 'clock', wall_ms })
 const times = (count, steps) => Array.from({ length: count }, () => steps).flat()
 /** The claims of a token that outlives the time that passes in a case. */
@@ -915,6 +918,72 @@ const CASES = [
     { needs: ['clock'] },
   ),
   feed(
+    'a clock that is set back by less than has passed',
+    OWN_CLOCK,
+    'The wall clock may be set: never count a lease by it.',
+    [
+      start,
+      check('accept', LONG),
+      set({ silent: true }),
+      passes(1_200),
+      clockSet(-1_000),
+      check(['accept', 'unavailable'], LONG, { for_leases: 0.6 }),
+      check('unavailable', LONG, { for_ms: 300 }),
+    ],
+    { needs: ['clock', 'timers'] },
+  ),
+  feed(
+    'a clock that jumps ahead and back',
+    OWN_CLOCK,
+    'No lease has more than its length left, and a clock that went back ends it: take a new anchor.',
+    [
+      start,
+      check('accept', LONG),
+      elapses(DAYS),
+      check('accept', LONG),
+      set({ silent: true }),
+      elapses(-DAYS),
+      check(['accept', 'unavailable'], LONG, { for_leases: 1.2 }),
+      check('unavailable', LONG, { for_ms: 300 }),
+      set({ silent: false }),
+      check('accept', LONG),
+    ],
+    { needs: ['clock'] },
+  ),
+  feed(
+    'a clock that goes back a little',
+    OWN_CLOCK,
+    'A clock that went back ends the lease, also where less than its length is left: compare each reading with the one before.',
+    [
+      start,
+      check('accept', LONG),
+      elapses(3_000),
+      check('accept', LONG),
+      set({ silent: true }),
+      check(['accept', 'unavailable'], LONG, { for_ms: 1_000 }),
+      elapses(-1_000),
+      check(['accept', 'unavailable'], LONG, { for_leases: 0.6 }),
+      check('unavailable', LONG, { for_ms: 300 }),
+    ],
+    { needs: ['clock'] },
+  ),
+  feed(
+    'a clock of the broker that jumps ahead',
+    LEASE,
+    'No lease has more than its length left: end it, and take a new anchor.',
+    [
+      start,
+      check('accept', LONG),
+      { do: 'clock', broker_ms: 10_000 },
+      check(['accept', 'unavailable'], LONG, { for_leases: 0.5 }),
+      check('accept', LONG),
+      set({ silent: true }),
+      check(['accept', 'unavailable'], LONG, { for_leases: 1.2 }),
+      check('unavailable', LONG, { for_ms: 300 }),
+    ],
+    { needs: ['clock', 'stream'] },
+  ),
+  feed(
     'a clock that is set ahead',
     SILENT,
     'A new token seems expired: 401 would send the client into a loop of refreshes. Answer 503.',
@@ -951,13 +1020,18 @@ const CASES = [
     LEASE,
     'The clocks may differ in speed by 1,000 ppm: take that off the lease.',
     [
-      set({ lease_seconds: 60, anchor_ago_ms: 1_000_000 }),
+      set({ lease_seconds: 60 }),
       start,
+      check('accept', LONG),
+      // No heartbeat comes between the moves of both clocks.
+      { do: 'hush' },
+      suspended(1_000_000),
+      { do: 'hush', over: true },
       check('accept', LONG),
       // A new stream brings no anchor.
       set({ buffered: true }),
       { do: 'hush' },
-      suspended(1_059_500),
+      suspended(59_500),
       check('unavailable', LONG, { at_once: true }),
     ],
     { needs: ['clock', 'stream'] },
@@ -1112,6 +1186,26 @@ const CASES = [
       { do: 'cut' },
       same(['reject', 'unavailable']),
     ],
+  ),
+  feed(
+    'a wrong Date',
+    SILENT,
+    'A broker whose clock was wrong for an answer makes a guard reject no longer than until the next one.',
+    [
+      ...READY,
+      revoke(101, session('s_2')),
+      check('reject', { sid: 's_2' }),
+      set({ clock_ahead_seconds: 20_000 }),
+      { do: 'cut' },
+      check(['reject', 'unavailable'], { iat: -20_000, exp: -19_700 }),
+      // A heartbeat comes meanwhile, with which entries are deleted.
+      check(['reject', 'unavailable'], { iat: -20_000, exp: -19_700 }, { for_ms: 1_000 }),
+      set({ clock_ahead_seconds: 0 }),
+      { do: 'cut' },
+      check('accept'),
+      check('reject', { sid: 's_2' }),
+    ],
+    { needs: ['stream'] },
   ),
   feed(
     'a logout token and a clock ahead',

@@ -154,7 +154,9 @@ export class Lease {
   }
 
   #isRunning(): boolean {
-    return !this.#stopped && this.#options.elapsedMs() < this.#known.knownMs + VALID_MS
+    const passedMs = this.#options.elapsedMs() - this.#known.knownMs
+    // A clock that went back shows less than has passed.
+    return !this.#stopped && passedMs >= 0 && passedMs < VALID_MS
   }
 
   async #mustHoldNow(notBeforeMs?: number): Promise<void> {

@@ -9,8 +9,8 @@ export interface GuardClock {
   monotonicMs?(): number
   /**
    * Milliseconds of a clock that is never set, and that counts the time in which the machine was
-   * suspended. Default: the sum of the time between readings, each by the clock above that shows
-   * more.
+   * suspended. Default: CLOCK_BOOTTIME where Node has it and no clock is given, else the wall
+   * clock; where that falls behind the monotonic clock, what it lacks is added.
    */
   elapsedMs?(): number
   /** Calls `run` once after `ms`. Returns a function that cancels it. */
@@ -28,13 +28,13 @@ export function completeClock(given: GuardClock | undefined): Clock {
   }
   if (given === undefined) {
     const own = { nowMs: () => Date.now(), monotonicMs: () => performance.now() }
-    return { ...own, elapsedMs: bootTime() ?? summed(own), after }
+    return { ...own, elapsedMs: elapsed(own, bootTime()), after }
   }
   const own = {
     nowMs: () => given.nowMs(),
     monotonicMs: () => given.monotonicMs?.() ?? given.nowMs(),
   }
-  const sum = summed(own)
+  const sum = elapsed(own)
   return {
     ...own,
     elapsedMs: () => given.elapsedMs?.() ?? sum(),
@@ -54,22 +54,34 @@ function bootTime(): (() => number) | undefined {
   return os !== undefined && os.uptime() > 0 ? () => Math.round(os.uptime() * 1000) : undefined
 }
 
-/**
- * The difference that rounding can cause. The wall clock has whole milliseconds, and its rounding
- * errors must not add up.
- */
-const ROUNDED_MS = 2
+/** The steps of CLOCK_BOOTTIME as Node reads it, and of the wall clock, with the rounding. */
+const BOOT_STEP_MS = 11
+const WALL_STEP_MS = 2
+/** Between two readings the process may be interrupted, so a clock that seems late is read again. */
+const READINGS = 3
 
-/** Returns a clock that adds up the time between readings, each by the clock that shows more. */
-function summed({ nowMs, monotonicMs }: Pick<Clock, 'nowMs' | 'monotonicMs'>): () => number {
-  let [sum, wall, monotonic] = [0, nowMs(), monotonicMs()]
+/**
+ * Returns a clock that counts suspension by `counting` and never falls behind the monotonic clock:
+ * `/proc/uptime` may go back or stand still (lxcfs, gVisor), and the wall clock may be set.
+ */
+function elapsed(
+  { nowMs, monotonicMs }: Pick<Clock, 'nowMs' | 'monotonicMs'>,
+  boot?: () => number,
+): () => number {
+  const counting = boot ?? nowMs
+  const stepMs = boot === undefined ? WALL_STEP_MS : BOOT_STEP_MS
+  let [lackedMs, lastMs, mostAheadMs] = [-counting(), 0, counting() - monotonicMs()]
   return () => {
-    const [toWall, toMonotonic] = [nowMs(), monotonicMs()]
-    const [byWall, byMonotonic] = [toWall - wall, toMonotonic - monotonic]
-    sum += Math.max(0, byWall > byMonotonic + ROUNDED_MS ? byWall : byMonotonic)
-    wall = toWall
-    monotonic = toMonotonic
-    return sum
+    let [countedMs, aheadMs] = [0, -Infinity]
+    for (let n = 0; n < READINGS && mostAheadMs - aheadMs > stepMs; n++) {
+      countedMs = counting()
+      aheadMs = countedMs - monotonicMs()
+    }
+    if (mostAheadMs - aheadMs > stepMs) lackedMs += mostAheadMs - aheadMs
+    else aheadMs = Math.max(aheadMs, mostAheadMs)
+    mostAheadMs = aheadMs
+    lastMs = Math.max(lastMs, countedMs + lackedMs)
+    return lastMs
   }
 }
 

@@ -48,6 +48,8 @@ export class Lease {
   #untilMs = -Infinity
   #wasHeld = false
   #ranOut = 0
+  /** The latest reading of the clock. */
+  #readMs = -Infinity
 
   constructor(clock: Clock, problem: (error: Error) => void) {
     this.#clock = clock
@@ -56,7 +58,8 @@ export class Lease {
 
   /** The milliseconds that are left. 0 without a lease. */
   get leftMs(): number {
-    return Math.max(0, this.#untilMs - this.#noteEnd())
+    const nowMs = this.#noteEnd()
+    return Math.max(0, this.#untilMs - nowMs)
   }
 
   get held(): boolean {
@@ -81,6 +84,9 @@ export class Lease {
    * longer lease counts.
    */
   anchor(anchor: Anchor): void {
+    this.#noteEnd()
+    // The clock went back meanwhile.
+    if (anchor.sentMs > anchor.receivedMs) return
     if (this.#anchors.some(({ clock }) => clock !== anchor.clock)) {
       this.#anchors = []
       this.#rateFrom = undefined
@@ -107,9 +113,20 @@ export class Lease {
     return !this.#wasHeld || !anchors.some((one) => since(one) * DRIFT <= lengthMs * LOST)
   }
 
-  /** Counts a lease that has run out. Returns the time. */
+  /**
+   * Counts a lease that has run out, and ends one whose clock went back: no lease has more than its
+   * length left. Returns the time.
+   */
   #noteEnd(): number {
     const nowMs = this.#clock.elapsedMs()
+    const wentBack = nowMs < this.#readMs || this.#untilMs - nowMs > this.lengthMs
+    this.#readMs = nowMs
+    if (wentBack) {
+      // The anchors are times of the clock as it was before.
+      this.#anchors = []
+      this.#rateFrom = undefined
+      this.#untilMs = -Infinity
+    }
     if (this.#wasHeld && nowMs >= this.#untilMs) {
       this.#wasHeld = false
       this.#ranOut++

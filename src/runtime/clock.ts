@@ -26,19 +26,33 @@ export interface SteadyClock extends Clock {
   elapsedMs(): number
 }
 
-/** The wall clock goes in whole milliseconds: what is rounded up must not add up. */
-const ROUNDED_MS = 2
+/** The steps of the clock that counts suspension, with the rounding: of CLOCK_BOOTTIME 10 ms. */
+const BOOT_STEP_MS = 11
+const WALL_STEP_MS = 2
+/** Between two readings the process may be interrupted, so a clock that seems late is read again. */
+const READINGS = 3
 
-/** The sum of what passed from reading to reading, each time by the clock that says more. */
-function summed(): () => number {
-  let [sum, wall, steady] = [0, Date.now(), performance.now()]
+/**
+ * Returns a clock that counts suspension by `counting` and never falls behind the monotonic clock:
+ * `/proc/uptime` may go back or stand still (lxcfs, gVisor), and the wall clock may be set.
+ */
+export function elapsed(
+  counting: () => number,
+  stepMs: number,
+  monotonicMs = (): number => performance.now(),
+): () => number {
+  let [lackedMs, lastMs, mostAheadMs] = [-counting(), 0, counting() - monotonicMs()]
   return () => {
-    const [toWall, toSteady] = [Date.now(), performance.now()]
-    const [byWall, bySteady] = [toWall - wall, toSteady - steady]
-    sum += Math.max(0, byWall > bySteady + ROUNDED_MS ? byWall : bySteady)
-    wall = toWall
-    steady = toSteady
-    return sum
+    let [countedMs, aheadMs] = [0, -Infinity]
+    for (let n = 0; n < READINGS && mostAheadMs - aheadMs > stepMs; n++) {
+      countedMs = counting()
+      aheadMs = countedMs - monotonicMs()
+    }
+    if (mostAheadMs - aheadMs > stepMs) lackedMs += mostAheadMs - aheadMs
+    else aheadMs = Math.max(aheadMs, mostAheadMs)
+    mostAheadMs = aheadMs
+    lastMs = Math.max(lastMs, countedMs + lackedMs)
+    return lastMs
   }
 }
 
@@ -47,6 +61,9 @@ export const systemClock: SteadyClock = {
   now: () => Math.floor(Date.now() / 1000),
   nowMs: () => Date.now(),
   steadyMs: () => Math.floor(performance.timeOrigin + performance.now()),
-  // CLOCK_BOOTTIME, in steps of 10 ms, where the system has it.
-  elapsedMs: platform() === 'linux' ? () => Math.round(uptime() * 1000) : summed(),
+  // By CLOCK_BOOTTIME where the system has it.
+  elapsedMs:
+    platform() === 'linux'
+      ? elapsed(() => Math.round(uptime() * 1000), BOOT_STEP_MS)
+      : elapsed(() => Date.now(), WALL_STEP_MS),
 }

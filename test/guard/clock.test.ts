@@ -139,6 +139,23 @@ describe('a clock that is summed from reading to reading', () => {
     expect(sum()).toBe(62_000)
   })
 
+  test.each(['goes back by 5 s', 'stands still'])(
+    'goes on by the monotonic clock where the wall clock %s',
+    (fault) => {
+      const [clock, sum] = summing()
+      clock.advance(10)
+      const before = sum()
+      for (let n = 0; n < 1000; n++) {
+        clock.advance(0.01)
+        clock.set(fault === 'stands still' ? -0.01 : n === 500 ? -5 : 0)
+        sum()
+      }
+      expect(Math.abs(sum() - before - 10_000)).toBeLessThanOrEqual(2)
+      clock.set(60)
+      expect(Math.abs(sum() - before - 70_000)).toBeLessThanOrEqual(2)
+    },
+  )
+
   test('does not gain by the rounding of the wall clock, however often it is read', () => {
     let ms = 0
     const rounded = { nowMs: () => Math.round(ms), monotonicMs: () => ms }

@@ -244,6 +244,61 @@ describe('a lease', () => {
   })
 })
 
+describe('a clock that counts suspension and goes wrong', () => {
+  /** Returns a guard whose clock is a number of milliseconds ahead. */
+  async function counting() {
+    const clock = new TestClock()
+    const broker = await startBroker(clock)
+    const fault = { aheadMs: 0 }
+    const guard = await startGuard(broker, {
+      clock: {
+        nowMs: () => clock.nowMs(),
+        monotonicMs: () => clock.monotonicMs(),
+        elapsedMs: () => clock.monotonicMs() + fault.aheadMs,
+      },
+    })
+    return { broker, clock, fault, guard, token: await broker.token({ exp: broker.now + 3000 }) }
+  }
+
+  test('ends the lease where it has jumped ahead and goes back', async () => {
+    const { broker, clock, fault, guard, token } = await counting()
+    fault.aheadMs = 2_592_000_000
+    await eventually(async () => {
+      broker.heartbeat()
+      expect(await why(guard, token)).toBe('good')
+    })
+    fault.aheadMs = 0
+    expect(await why(guard, token)).toBe('no_lease')
+    expect(guard.status().leaseMs).toBe(0)
+    // It asks for an anchor at most once a second.
+    clock.advance(1)
+    await eventually(async () => {
+      broker.heartbeat()
+      expect(await why(guard, token)).toBe('good')
+    })
+    expect(guard.status().leaseMs).toBeLessThanOrEqual(30_000)
+  })
+
+  test('ends the lease where it goes back by less than has passed', async () => {
+    const { clock, fault, guard, token } = await counting()
+    clock.advance(10)
+    expect(await why(guard, token)).toBe('good')
+    fault.aheadMs = -5000
+    expect(await why(guard, token)).toBe('no_lease')
+  })
+
+  test('holds no lease that has more than its length left, because the broker’s clock has jumped', async () => {
+    const { broker, guard, token } = await counting()
+    broker.send('lease', broker.lease(5_000))
+    await eventually(() => expect(broker.count('/revocations/clock')).toBe(1))
+    expect(guard.status().leaseMs).toBeLessThanOrEqual(30_000)
+    await eventually(async () => {
+      broker.heartbeat()
+      expect(await why(guard, token)).toBe('good')
+    })
+  })
+})
+
 describe('an anchor', () => {
   test('is taken again once drift has used 2 % of the length', async () => {
     const { broker, clock, guard } = await turned()

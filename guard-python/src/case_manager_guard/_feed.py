@@ -209,6 +209,10 @@ class Feed:
 
     def _sweep(self) -> None:
         ended = self._broker.clock.now() - TOLERANCE_SECONDS
+        if ended < self.ledger.swept_at - TOLERANCE_SECONDS:
+            # A wrong time made it forget what may still be needed.
+            self.start_over()
+            raise Close("the time went back, so everything is read again")
         if ended - self.ledger.swept_at >= SWEEP_SECONDS:
             self.ledger.sweep(ended)
 

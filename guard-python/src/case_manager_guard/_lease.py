@@ -1,6 +1,7 @@
 """The lease: until when a guard may accept tokens without asking (docs/feed.md, "The lease")."""
 
 import os
+import threading
 from dataclasses import dataclass
 
 from ._clock import Clock
@@ -37,6 +38,7 @@ class Lease:
         self._until_ms = float("-inf")
         self._was_held = False
         self._ran_out = 0
+        self._reading, self._read_ms = threading.Lock(), float("-inf")
         self.drift_ppm: int | None = None
 
     @property
@@ -45,8 +47,15 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """False in a forked process, which starts without a lease."""
-        held = self._clock.elapsed_ms() < self._until_ms and os.getpid() == self._process
+        """False in a forked process, which starts without a lease, and after the clock went back: no lease has more
+        than its length left."""
+        with self._reading:  # Of two threads the one that reads first must also compare first.
+            now = self._clock.elapsed_ms()
+            if now < self._read_ms or self._until_ms - now > self.length_ms:
+                # The anchors are times of the clock as it was before.
+                self._anchors, self._rate_from, self._until_ms = [], None, float("-inf")
+            self._read_ms = now
+        held = now < self._until_ms and os.getpid() == self._process
         if self._was_held and not held:
             self._was_held = False
             self._ran_out += 1
@@ -62,6 +71,9 @@ class Lease:
         self._until_ms, self._was_held = float("-inf"), False
 
     def anchor(self, anchor: Anchor) -> None:
+        _ = self.held
+        if anchor.sent_ms > anchor.received_ms:  # The clock went back meanwhile.
+            return
         if any(one.clock != anchor.clock for one in self._anchors):
             self._anchors, self._rate_from = [], None
         self._compare_rate(anchor)

@@ -58,7 +58,6 @@ export class FakeBroker {
     late: false,
     lease_clock: '',
     lease_seconds: 0,
-    anchor_ago_ms: 0,
     retry_after: 0,
     no_lease: false,
     clock_answers: '',
@@ -155,8 +154,9 @@ export class FakeBroker {
   cut(): void {
     for (const stream of this.#streams) stream.destroy()
   }
-  hush(): void {
-    for (const stream of this.#streams) this.#hushed.add(stream)
+  hush(begins: boolean): void {
+    if (begins) for (const stream of this.#streams) this.#hushed.add(stream)
+    else this.#hushed.clear()
   }
   live(): void {
     this.state.hold_live = false
@@ -186,7 +186,7 @@ export class FakeBroker {
   }
 
   #anchor(): { clock: string; at_ms: number } {
-    return { clock: this.#lease.clock, at_ms: this.#elapsedMs - this.state.anchor_ago_ms }
+    return { clock: this.#lease.clock, at_ms: this.#elapsedMs }
   }
 
   /** Returns the name of a new stream or poller. */

@@ -150,7 +150,7 @@ export class Play {
         broker.cut()
         break
       case 'hush':
-        broker.hush()
+        broker.hush(step.over !== true)
         break
       case 'live':
         broker.live()

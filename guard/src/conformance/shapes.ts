@@ -64,8 +64,8 @@ export type Step =
   | { do: 'fill'; count: number }
   | { do: 'cut' }
   | { do: 'live' }
-  /** Sends nothing more on the open streams. Streams that are opened later work. */
-  | { do: 'hush' }
+  /** Sends nothing more on the open streams, until it is over. Streams that are opened later work. */
+  | { do: 'hush'; over?: true }
   /**
    * Expects a new connection. `resumes`: the position in its Last-Event-ID, or `nothing` for none.
    */
@@ -131,8 +131,6 @@ export interface BrokerState {
   lease_clock: string
   /** The length of the leases. 0: the length that the kit was started with. */
   lease_seconds: number
-  /** The milliseconds that the broker's clock lacks in its anchors. */
-  anchor_ago_ms: number
   /** The `Retry-After` of the answers while it is down. 0: none. */
   retry_after: number
   /** True if the broker of the kit grants no lease. */
