@@ -308,6 +308,28 @@ const OWN_CLOCK = 'Your clock'
 const REQUESTS = 'Requests'
 const REDIRECT =
   'Follow no redirect: it leads keys, credentials and revocations to whom you do not know.'
+const TENANTS =
+  'The broker sends no revocations of other tenants: reject their tokens. When it sends those of one more, read everything again.'
+/** The client is registered for t_1 alone, then for t_2 too, of which a session ended before. */
+const tenantsOf = (begin, change) => [
+  set({ tenants: ['t_1'] }),
+  begin,
+  check('accept'),
+  same('accept'),
+  now('reject', { tid: 't_2' }),
+  now('accept', { tid: null, sid: null, sub: 'conformance' }),
+  revoke(101, session('s_2'), { members: { tid: 't_2' } }),
+  // So far on that the entry is in no overlap.
+  ...applied(1000),
+  set({ tenants: ['t_1', 't_2'] }),
+  ...change,
+  check('accept', { tid: 't_2' }),
+  now('reject', { tid: 't_2', sid: 's_2' }),
+  set({ tenants: ['t_2'] }),
+  ...change,
+  same('reject'),
+  now('accept', { tid: 't_2' }),
+]
 const CASES = [
   ...KINDS.map(([kind, selector, other]) =>
     feed(
@@ -881,6 +903,8 @@ const CASES = [
     ],
     { needs: ['stream'] },
   ),
+  feed('tenants', 'Who may follow it', TENANTS, tenantsOf(start, [{ do: 'cut' }])),
+  polling('polling tenants', 'Who may follow it', TENANTS, tenantsOf(poll, [])),
   feed(
     'a machine that was suspended',
     OWN_CLOCK,

@@ -686,6 +686,20 @@ const MUTATIONS = [
     'feed/polling an answer to another request',
   ],
   [
+    'tokens of tenants whose revocations are not sent are accepted',
+    'ledger',
+    "(isUnknown ? 'tenant' : undefined)",
+    '(isUnknown ? undefined : undefined)',
+    'tenants',
+  ],
+  [
+    'the earlier revocations of one more tenant are not read',
+    'feed-reader',
+    'if (!this.#fromNothing && !ledger.bringsAll(tenants)) {',
+    'if (false) {',
+    'tenants',
+  ],
+  [
     'the drift of clocks is not taken off',
     'lease',
     ' - DRIFT * (Math.abs(since) + lengthMs) - STEPS_MS',

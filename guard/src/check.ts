@@ -13,7 +13,7 @@ import type { Clock } from './clock.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
-import type { Ledger } from './ledger.ts'
+import type { Covered, Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 import type { Lease } from './lease.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
@@ -43,6 +43,11 @@ interface CheckParts {
   validity: Validity
 }
 
+const COVERED: Record<Covered, string> = {
+  revoked: 'It has been revoked.',
+  cutoff: 'It may have been revoked. Refresh it.',
+  tenant: 'It is of a tenant (tid) for which this client is not registered.',
+}
 const NEW_LOG = 'The broker has begun a new log. Try again in a moment.'
 /** The time in which requests share an introspection. It is shorter than the shortest lease. */
 const SHARED_MS = 500
@@ -199,11 +204,7 @@ export class Checker {
     if (verified.version === ledger.version) return undefined
     const covered = validity.revoked(claims)
     if (covered === undefined) verified.version = ledger.version
-    else
-      return invalid(
-        covered,
-        covered === 'revoked' ? 'It has been revoked.' : 'It may have been revoked. Refresh it.',
-      )
+    else return invalid(covered, COVERED[covered])
     return undefined
   }
 

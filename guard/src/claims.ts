@@ -50,6 +50,7 @@ export type Why =
   | 'clock'
   | 'revoked'
   | 'cutoff'
+  | 'tenant'
   | 'inactive'
   | 'starting'
   | 'no_lease'

@@ -4,7 +4,7 @@ import type { Hooks } from './hooks.ts'
 import type { KeySet } from './keys.ts'
 import type { Anchor, Lease } from './lease.ts'
 import type { Ledger } from './ledger.ts'
-import { isSeq, readEntry, type Entry } from './selector.ts'
+import { isSeq, isText, readEntry, type Entry } from './selector.ts'
 
 /**
  * The number of entries that a new connection reads again. An entry that overtook another one just
@@ -332,6 +332,13 @@ export class FeedReader {
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`
     }
+    const tenants = readTenants(data)
+    if (tenants === 'unreadable') return this.#nonsense('live')
+    if (!this.#fromNothing && !ledger.bringsAll(tenants)) {
+      this.startOver()
+      return 'it brings revocations of tenants whose earlier ones are not known here'
+    }
+    ledger.follow(tenants)
     const now = readNow()
     if (this.#turned) ledger.turned(data.seq, now, now + LONGEST_TOKEN_SECONDS)
     if (this.#fromNothing) ledger.refilled()
@@ -365,6 +372,14 @@ export class FeedReader {
     this.startOver()
     return 'it could not be read'
   }
+}
+
+/** Returns the tenants whose revocations the broker sends. Undefined: all. */
+function readTenants({
+  tenants,
+}: Record<string, unknown>): readonly string[] | undefined | 'unreadable' {
+  if (tenants === undefined) return undefined
+  return Array.isArray(tenants) && tenants.every(isText) ? tenants : 'unreadable'
 }
 
 function parse(data: string): Record<string, unknown> | undefined {

@@ -41,8 +41,9 @@ export interface Guard {
    */
   receiveLogout(request: Request): Promise<Response>
   /**
-   * Returns whether a session of the instance is revoked, or may be (`maxEntries`), by the `sid`,
-   * `sub`, `client_id`, `tid` and `rev` of its token. The guard remembers a revocation only as long
+   * Returns whether a session of the instance is revoked, or may be (over `maxEntries`, or of a
+   * tenant for which the client is not registered), by the `sid`, `sub`, `client_id`, `tid` and
+   * `rev` of its token. The guard remembers a revocation only as long
    * as a token that it covers can live. A session is never valid for longer than its last token:
    * `check` decides.
    */

@@ -5,6 +5,12 @@ import { safely, type Hooks } from './hooks.ts'
 export type Source = 'log' | 'logout_token'
 
 /**
+ * Why a token or session is not valid: it is revoked; or the guard cannot be sure, because it has
+ * forgotten too much (`cutoff`), or gets no revocations of the user's tenant (`tenant`).
+ */
+export type Covered = 'revoked' | 'cutoff' | 'tenant'
+
+/**
  * The newest `seq` for each selector. Memory is bounded: entries expire, and above the limit the
  * older half becomes one cutoff, "everything authorized before this", which rejects more than it
  * must and never less.
@@ -83,6 +89,8 @@ export class Ledger {
   readonly #all: NewestSeqs
   /** The revocations of logout tokens, which are kept when another log begins. */
   readonly #loggedOut: NewestSeqs
+  /** The tenants whose revocations the log brings. Undefined: all. */
+  #tenants: ReadonlySet<string> | undefined
   #turn: { seq: number; at: number; exp: number } | undefined
   /**
    * The time before which ended entries are forgotten. If the clock is set back, it must not revive
@@ -117,9 +125,24 @@ export class Ledger {
     return isNew
   }
 
-  /** Returns whether a bearer is revoked. `cutoff`: the guard has forgotten too much to be sure. */
-  covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
-    return this.#all.covers(bearer)
+  /** Returns why a bearer is not valid, or undefined. */
+  covers(bearer: Bearer): Covered | undefined {
+    const { tid } = bearer
+    const isUnknown = tid !== undefined && this.#tenants?.has(tid) === false
+    return this.#all.covers(bearer) ?? (isUnknown ? 'tenant' : undefined)
+  }
+
+  /** Returns whether the log has brought the revocations of all these tenants so far. */
+  bringsAll(tenants: readonly string[] | undefined): boolean {
+    const known = this.#tenants
+    return known === undefined || tenants?.every((tid) => known.has(tid)) === true
+  }
+
+  /** Sets the tenants whose revocations the log brings. Undefined: all. */
+  follow(tenants: readonly string[] | undefined): void {
+    if (tenants?.length === this.#tenants?.size && this.bringsAll(tenants)) return
+    this.#tenants = tenants && new Set(tenants)
+    this.version++
   }
 
   /** Forgets what the log has brought, because another one begins (a restored database). */

@@ -37,6 +37,7 @@ interface Answer {
   retired_kids: unknown
   reset: boolean
   more: boolean
+  tenants: unknown
   stream: unknown
   lease: Record<string, unknown>
 }
@@ -122,12 +123,18 @@ export class Poller implements LogFollower {
     const { broker, feed, guardId: guard, stopping } = this.#parts
     const { generation } = feed
     let { position, stream } = feed
+    let tenants: string | undefined
     for (let page = 0; page < MAX_PAGES; page++) {
       const answer = readAnswer(
         await broker.poll(position, { guard, stream }, () => feed.opens(), stopping),
       )
       if (feed.generation !== generation) return 'it was asked before the guard started over'
       stream = typeof answer.stream === 'string' ? answer.stream : undefined
+      const ofPage = JSON.stringify(answer.tenants ?? null)
+      if (ofPage !== (tenants ??= ofPage)) {
+        feed.startOver()
+        return 'its pages are of different tenants'
+      }
       const again = this.#take(answer)
       if (again !== undefined || !answer.more) return again
       position = { epoch: answer.epoch, seq: answer.seq }
@@ -136,7 +143,7 @@ export class Poller implements LogFollower {
   }
 
   #take({ lease, stream, ...answer }: Answer): string | undefined {
-    const { epoch, seq, entries, retired_kids, reset, more } = answer
+    const { epoch, seq, entries, retired_kids, reset, more, tenants } = answer
     const { feed } = this.#parts
     const id = `${epoch}.${seq}`
     if (reset) feed.apply('reset', { epoch }, undefined)
@@ -144,7 +151,7 @@ export class Poller implements LogFollower {
     if (wrong !== undefined || more) return wrong
     return (
       feed.apply('anchor', { ...lease, stream }, undefined) ??
-      feed.apply('live', { epoch, seq }, id) ??
+      feed.apply('live', { epoch, seq, tenants }, id) ??
       feed.apply('lease', { ...lease, seq }, undefined)
     )
   }
@@ -152,7 +159,7 @@ export class Poller implements LogFollower {
 
 function readAnswer(answer: unknown): Answer {
   const { lease, ...page } = (answer ?? {}) as Record<string, unknown>
-  const { epoch, seq, entries, retired_kids, reset, more, stream } = page
+  const { epoch, seq, entries, retired_kids, reset, more, stream, tenants } = page
   if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
     throw new Error(
       'the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?',
@@ -164,6 +171,7 @@ function readAnswer(answer: unknown): Answer {
     retired_kids,
     reset: reset === true,
     more: more === true,
+    tenants,
     stream,
     lease: (lease ?? {}) as Record<string, unknown>,
   }

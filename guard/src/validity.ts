@@ -1,7 +1,7 @@
 import type { BrokerClock } from './broker-clock.ts'
 import type { AccessClaims } from './claims.ts'
 import type { KeySet } from './keys.ts'
-import type { Ledger } from './ledger.ts'
+import type { Covered, Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 
 interface ValidityParts {
@@ -43,9 +43,9 @@ export class Validity {
   }
 
   /**
-   * Returns whether the token is revoked. `cutoff`: the guard has forgotten too much to be sure.
+   * Returns whether the token is revoked, or why the guard cannot be sure (`Ledger.covers`).
    */
-  revoked(claims: AccessClaims): 'revoked' | 'cutoff' | undefined {
+  revoked(claims: AccessClaims): Covered | undefined {
     const { ledger } = this.#parts
     return ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)
   }

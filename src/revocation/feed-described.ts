@@ -42,6 +42,10 @@ const snapshot = z
     epoch: text,
     seq: z.int(),
     entries: z.array(entry),
+    tenants: z
+      .array(text)
+      .meta({ description: 'whose revocations are sent; all, where it is not there' })
+      .optional(),
     retired_kids: z.array(text).meta({ description: 'keys to drop at once' }),
     reset: z
       .boolean()

@@ -211,6 +211,7 @@ async function snapshot(deps: Deps, client: Client, guardId: string, params: Par
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),
     entries: rows.filter((row) => visibleTo(tenants, row)).map(entryOf),
+    tenants,
     retired_kids: deps.keys.retiredKids(),
     reset: !known,
     more,

@@ -48,7 +48,7 @@ export interface FeedLog {
   closed(stream: FeedStream): void
 }
 
-type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'unconfirmed'
+type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'unconfirmed' | 'tenants'
 
 export class FeedStream {
   readonly client: Client
@@ -65,6 +65,8 @@ export class FeedStream {
    * than the last broadcast.
    */
   #liveFrom: number | undefined
+  /** The tenants whose revocations this stream sends, as `live` says. Undefined: all. */
+  #tenants: readonly string[] | undefined
   #open = true
   #hasRoom: (() => void) | undefined
   /** True if the buffer was full at the last review, and nothing was read since. */
@@ -107,11 +109,17 @@ export class FeedStream {
     return this.#open
   }
 
+  /** True once everything up to now was sent. */
+  get live(): boolean {
+    return this.#liveFrom !== undefined
+  }
+
   /**
    * Sends everything from `after` to now, then goes live.
    * @throws StoreUnavailable; the stream cannot be used after it
    */
   async catchUp(after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
+    this.#tenants = this.#visibleTenants
     const resumes = after !== undefined && (await this.#mayResume(after))
     if (after !== undefined && !resumes)
       this.send(frame('reset', { epoch: this.#log.head().epoch }))
@@ -166,9 +174,12 @@ export class FeedStream {
   }
 
   #goLive(at: FeedPosition, resumes: boolean, retiredKids: string[]): void {
+    // The entries so far were chosen by a registration that has changed.
+    if (this.hasOtherTenants) return this.end('tenants')
     if (resumes) this.send(frame('keys', { jwks: 'changed', retired_kids: retiredKids }))
     this.#liveFrom = at.seq
-    this.send(Buffer.concat([frame('live', at, eventId(at)), this.#log.lease(this)]))
+    const live = frame('live', { ...at, tenants: this.#tenants }, eventId(at))
+    this.send(Buffer.concat([live, this.#log.lease(this)]))
   }
 
   /** Sends a broadcast revocation: `seen` if this client may see it, else `passed`. */
@@ -178,11 +189,23 @@ export class FeedStream {
   }
 
   /**
-   * Returns whether the client may see a revocation. Its registration may change while the stream
-   * is open.
+   * Returns whether the stream sends a revocation: by what `live` says of it, and by the
+   * registration as it is now, which may have changed since.
    */
   #maySee(revocation: Revocation): boolean {
-    return visibleTo(this.#log.tenantsOf(this.client.clientId), revocation)
+    return visibleTo(this.#tenants, revocation) || visibleTo(this.#visibleTenants, revocation)
+  }
+
+  get #visibleTenants(): readonly string[] | undefined {
+    return this.#log.tenantsOf(this.client.clientId)
+  }
+
+  /**
+   * True if the client may see the revocations of other tenants than this stream sends. No lease may
+   * follow then: the guard has to connect again to learn of them.
+   */
+  get hasOtherTenants(): boolean {
+    return this.#visibleTenants?.join() !== this.#tenants?.join()
   }
 
   /** Returns whether the credential that opened the stream is still valid. */

@@ -258,6 +258,10 @@ export class FeedOfThisProcess implements Feed {
     // all.
     const frames = new Map<number, Uint8Array>()
     for (const stream of due) {
+      if (stream.live && stream.hasOtherTenants) {
+        stream.end('tenants')
+        continue
+      }
       const seconds = this.lengthOf(stream.client.clientId, this.#known.knownMs)
       const lease = frames.get(seconds) ?? this.#lease(seconds)
       frames.set(seconds, lease)

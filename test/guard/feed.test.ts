@@ -276,6 +276,32 @@ describe('following the feed', () => {
     expect(await why(guard, await broker.token({ sid: 's_2', rev: 30 }))).toBe('good')
   })
 
+  test('tokens of a tenant that the feed does not cover are rejected, and what they opened ends', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    const result = await guard.check(token)
+    if (!result.ok) throw new Error(result.why)
+    const held = guard.hold(result.claims)
+    broker.tenants = ['tenant-2']
+    broker.cut()
+    await eventually(() => expect(held.aborted).toBe(true))
+    expect(await guard.check(token)).toMatchObject({ status: 401, why: 'tenant' })
+    expect(guard.isRevoked({ ...ALICE, rev: 100 })).toBe(true)
+    expect(await why(guard, await broker.token({ tid: undefined }))).toBe('good')
+    // One more tenant: the guard lacks its earlier revocations, and reads all of them again.
+    broker.tenants = ['tenant-1', 'tenant-2']
+    broker.cut()
+    await eventually(async () => expect(await why(guard, token)).toBe('good'))
+    expect(lastFeed(broker).headers['last-event-id']).toBeUndefined()
+    // A broker without the member covers all.
+    broker.tenants = undefined
+    broker.cut()
+    await eventually(async () =>
+      expect(await why(guard, await broker.token({ tid: 'tenant-3' }))).toBe('good'),
+    )
+  })
+
   test('a restored broker signs by new keys: they are read at once, however short ago the former ones were', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)

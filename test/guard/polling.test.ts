@@ -126,6 +126,26 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(await why(guard, token)).toBe('revoked')
   })
 
+  test('pages that cover different tenants are read again from the start', async () => {
+    const { broker, clock, guard } = await both()
+    for (const sid of ['s_1', 's_2', 's_3']) broker.revoke({ kind: 'session', sid })
+    broker.page = 2
+    broker.tenants = ['tenant-1']
+    const asked = polls(broker)
+    broker.instead['/revocations'] = (response) => {
+      delete broker.instead['/revocations']
+      const nonce = new URL(broker.requests.at(-1)!.url, broker.issuer).searchParams.get('nonce')
+      const page = { epoch: broker.epoch, seq: 102, entries: [], retired_kids: [], reset: false }
+      response.end(JSON.stringify({ ...page, more: true, nonce, tenants: ['tenant-2'] }))
+    }
+    clock.advance(6)
+    expect(await why(guard, await broker.token({ rev: 100 }))).toBe('revoked')
+    const urls = broker.requests.filter(({ url }) => url.startsWith('/revocations?'))
+    expect(urls.slice(asked).map(({ url }) => /after=(\d+)/.exec(url)?.[1])).toEqual([
+      ...['36', '102', undefined, '102'],
+    ])
+  })
+
   test('an answer that has arrived when the guard is stopped does not count', async () => {
     let answered: (() => Promise<void>) | undefined
     const { broker, clock, guard } = await both({

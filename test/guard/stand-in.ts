@@ -99,6 +99,8 @@ export class Broker {
   seq = 100
   entries: { seq: number; selector: Selector; exp: number }[] = []
   retiredKids: string[] = []
+  /** The tenants whose revocations it sends. Undefined: all. */
+  tenants: string[] | undefined
   /** How far the broker's clock is ahead of the guard's. */
   aheadSeconds = 0
   /** The issuer in its discovery document; by default its address. */
@@ -277,6 +279,7 @@ export class Broker {
     const nonce = params.get('nonce')
     const page = {
       ...{ epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more, stream },
+      tenants: this.tenants,
       nonce,
     }
     return more ? page : { ...page, lease: { ...this.lease(), ...this.#anchor() } }
@@ -310,7 +313,7 @@ export class Broker {
         this.seq,
       )
     if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
-    event('live', { epoch: this.epoch, seq: this.seq }, this.seq)
+    event('live', { epoch: this.epoch, seq: this.seq, tenants: this.tenants }, this.seq)
     event('lease', this.lease())
     this.streams.add(response)
     response.on('close', () => this.streams.delete(response))

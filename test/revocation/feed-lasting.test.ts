@@ -49,21 +49,36 @@ async function quickFeed(feedStreams?: Rig['config']['feedStreams']) {
 }
 
 describe('a stream of the feed that lasts', () => {
-  test('goes by the registration as it is: a tenant that its client has gained is shown at once, one that it has lost for as long as its tokens may live', async () => {
+  test('says which tenants it covers, and ends when they are others: a lost one is covered for as long as its tokens may live', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { tenants: [TENANT] })
-    const guard = await follow(`${await rig.serve()}/revocations`, { authorization: client.basic })
-    await guard.until('live')
+    const address = `${await rig.serve()}/revocations`
+    const open = async () => {
+      const guard = await follow(address, { authorization: client.basic })
+      const { tenants } = (await guard.until('live')).data
+      return { guard, tenants }
+    }
+    const first = await open()
+    expect(first.tenants).toEqual([TENANT])
     await change(rig, [OTHER_TENANT])
-    const gained = await endOf(rig, OTHER_TENANT)
-    expect((await guard.until('revocation')).data['seq']).toBe(gained)
-    const revocations = () => guard.names().filter((name) => name === 'revocation')
+    const granted = first.guard.grants.length
+    expect((await first.guard.until('end')).data).toEqual({ why: 'tenants' })
+    expect(first.guard.grants).toHaveLength(granted)
+    const second = await open()
+    expect(second.tenants).toEqual([OTHER_TENANT, TENANT])
+    await endOf(rig, OTHER_TENANT)
     await endOf(rig, TENANT)
-    await expect.poll(revocations, { timeout: 20_000 }).toHaveLength(2)
+    await second.guard.until('revocation', 2)
     rig.clock.advance(ENTRY_SECONDS + 1)
+    expect((await second.guard.until('end')).data).toEqual({ why: 'tenants' })
+    const third = await open()
+    expect(third.tenants).toEqual([OTHER_TENANT])
     const later = await endOf(rig, TENANT)
-    expect((await guard.until('head')).data['seq']).toBe(later)
-    expect(revocations()).toHaveLength(2)
+    expect((await third.guard.until('head')).data['seq']).toBe(later)
+    const poll = await fetch(address, {
+      headers: { authorization: client.basic, accept: 'application/json' },
+    })
+    expect(await poll.json()).toMatchObject({ tenants: [OTHER_TENANT] })
   })
 
   test('ends when the secret that opened it is taken away, and not when another is added', async () => {
@@ -228,6 +243,61 @@ describe('many that come at once', () => {
     }
     await Promise.all(all)
     expect(begun).toEqual(['a1', 'b1', 'a2', 'b2', 'c1', 'a3'])
+  })
+})
+
+describe('a registration that changes', () => {
+  /** A stream of a client of some tenants, which a test changes. */
+  async function streamOf(tenants: string[], duringRead: () => void = () => undefined) {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    const registered = { tenants }
+    const at = { epoch: 'e', seq: 1 }
+    const log: FeedLog = {
+      store: {
+        head: async () => at,
+        revocationsAfter: async () => (duringRead(), []),
+        wasLost: () => false,
+      },
+      now: () => 0,
+      head: () => at,
+      lease: () => new Uint8Array(),
+      tenantsOf: () => registered.tenants,
+      turn: async () => () => undefined,
+      ahead: () => undefined,
+      closed: () => undefined,
+    }
+    const opening = new Uint8Array(1)
+    const guard = { client: rig.clients.find(client.clientId)!, guardId: 'a', name: 'a-1' }
+    return { registered, stream: new FeedStream(log, { ...guard, opening }) }
+  }
+  const revocationOf = (tid: string, seq: number): Revocation => ({
+    ...{ seq, tid, at: 1, selector: { kind: 'tenant', tid }, reason: 'administrator' as const },
+    ...{ fanOut: 'complete' as const, sessions: 1 },
+    actor: { kind: 'operator', id: 'olivia' },
+  })
+
+  test('shows the revocations of a gained and of a lost tenant, until the stream ends', async () => {
+    const { registered, stream } = await streamOf([TENANT])
+    await stream.catchUp(undefined, [])
+    registered.tenants = [OTHER_TENANT]
+    expect(stream.hasOtherTenants).toBe(true)
+    const [seen, passed] = [Buffer.from('seen '), Buffer.from('passed ')]
+    const third = '44444444-4444-4444-8444-444444444444'
+    for (const [n, tid] of [TENANT, OTHER_TENANT, third].entries())
+      stream.sendRevocation(revocationOf(tid, n + 2), seen, passed)
+    stream.end('tenants')
+    expect(await new Response(stream.body).text()).toContain('seen seen passed event: end')
+  })
+
+  test('while the stream reads the log ends it before it is live', async () => {
+    const { registered, stream } = await streamOf([TENANT], () => {
+      registered.tenants = [TENANT, OTHER_TENANT]
+    })
+    await stream.catchUp(undefined, [])
+    const text = await new Response(stream.body).text()
+    expect(text).toContain('data: {"why":"tenants"}')
+    expect(text).not.toContain('event: live')
   })
 })
 

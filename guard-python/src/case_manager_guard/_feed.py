@@ -197,6 +197,12 @@ class Feed:
             self._from_nothing = False
             self.doubt()
             raise Close(f"its log ends at {data['seq']}, before {self.seq}, which is enforced here")
+        tenants = read_tenants(data)
+        known = self.ledger.tenants
+        if not self._from_nothing and known is not None and (tenants is None or not tenants <= known):
+            self.start_over()
+            raise Close("it brings revocations of tenants whose earlier ones are not known here")
+        self.ledger.tenants = tenants
         now = self._broker.clock.now()
         if self._turned:
             self.ledger.turned(data["seq"], now)
@@ -222,6 +228,16 @@ class Feed:
 
     def _end(self, data: Any) -> None:
         raise Close(f"the broker ended it: {data.get('why')}")
+
+
+def read_tenants(data: Any) -> frozenset[str] | None:
+    """Returns the tenants whose revocations the broker sends. None: all."""
+    tenants = data.get("tenants")
+    if tenants is None:
+        return None
+    if not isinstance(tenants, list) or not all(isinstance(tid, str) for tid in tenants):
+        raise Unreadable("tenants")
+    return frozenset(tenants)
 
 
 EVENTS: dict[str, Callable[[Feed, Any], None]] = {

@@ -94,6 +94,8 @@ class Ledger:
         self._all = _NewestSeqs(most)
         self._logged_out = _NewestSeqs(most)
         self._former: tuple[int, float] | None = None
+        self.tenants: frozenset[str] | None = None
+        """The tenants whose revocations the log brings. None: all."""
         self.swept_at = 0.0
         """Tokens that had expired by then are not revived by a clock that is set back."""
 
@@ -113,6 +115,10 @@ class Ledger:
     def turned(self, seq: int, at: float) -> None:
         """Another log began: what was issued before `at` with a `rev` above `seq` is of the former one."""
         self._former = (seq, at)
+
+    def knows_tenant(self, claims: Mapping[str, Any]) -> bool:
+        """Returns whether the log brings what ends a token with these claims."""
+        return self.tenants is None or "tid" not in claims or claims["tid"] in self.tenants
 
     def revokes(self, claims: Mapping[str, Any]) -> bool:
         rev = claims["rev"]

@@ -5,7 +5,7 @@ import threading
 
 from ._broker import FAILURES, Broker
 from ._clock import Clock
-from ._feed import Close, Feed
+from ._feed import Close, Feed, read_tenants
 from ._lease import Lease
 from ._ledger import Unreadable
 from ._problems import Problems
@@ -81,10 +81,15 @@ class Poller:
     def _read_all(self) -> None:
         with self._feed.lock:
             position, generation = self._feed.position, self._feed.generation
+        tenants: list[object] = []
         for _ in range(MOST_PAGES):
             answer = self._broker.poll(self._guard, self._feed.stream_here, position, self._feed.opens)
             with self._feed.lock:
                 self._feed.must_be_of(generation)
+                tenants.append(read_tenants(answer))
+                if tenants[-1] != tenants[0]:
+                    self._feed.start_over()
+                    raise Close("its pages are of different tenants")
                 if self._take(answer):
                     return
             position = answer["epoch"], answer["seq"]

@@ -206,6 +206,8 @@ class Guard:
         check_times(claims, latest, self._broker.clock.offset)
         if self._feed.ledger.revokes(claims):
             raise Invalid("it has been revoked")
+        if not self._feed.ledger.knows_tenant(claims):
+            raise Invalid("it is of a tenant for which this client is not registered")
 
     def _verify_logout(self, token: str) -> Claims:
         claims = verify_logout_token(

@@ -62,6 +62,7 @@ export class FakeBroker {
     no_lease: false,
     clock_answers: '',
     replays: false,
+    tenants: [],
     last_page_fails: false,
   }
   readonly #clock: Clock
@@ -129,7 +130,9 @@ export class FakeBroker {
     this.entries.push(entry)
     this.state.seq = Math.max(this.state.seq, entry.seq)
     if (!send) return
-    this.send('revocation', entry, `${this.state.epoch}.${entry.seq}`)
+    const id = `${this.state.epoch}.${entry.seq}`
+    if (this.#isVisible(entry)) this.send('revocation', entry, id)
+    else this.send('head', { seq: entry.seq }, id)
     this.#sentSeq = this.state.seq
   }
   send(event: string, data: unknown, id?: string): void {
@@ -151,6 +154,15 @@ export class FakeBroker {
     }
     this.#beat()
   }
+
+  #isVisible({ tid }: LogEntry): boolean {
+    const { tenants } = this.state
+    return tenants.length === 0 || tid === undefined || tenants.includes(String(tid))
+  }
+  get #tenants(): string[] | undefined {
+    return this.state.tenants.length === 0 ? undefined : this.state.tenants
+  }
+
   cut(): void {
     for (const stream of this.#streams) stream.destroy()
   }
@@ -162,7 +174,7 @@ export class FakeBroker {
     this.state.hold_live = false
     const { epoch, seq } = this.state
     this.#sentSeq = seq
-    this.send('live', { epoch, seq }, `${epoch}.${seq}`)
+    this.send('live', { epoch, seq, tenants: this.#tenants }, `${epoch}.${seq}`)
     this.#grant()
   }
 
@@ -317,7 +329,9 @@ export class FakeBroker {
   } {
     const { epoch, seq } = this.state
     const resumes = position !== undefined && position.epoch === epoch && position.seq <= seq
-    const entries = this.entries.filter((entry) => !resumes || entry.seq > position.seq)
+    const entries = this.entries.filter(
+      (entry) => (!resumes || entry.seq > position.seq) && this.#isVisible(entry),
+    )
     return {
       resumes,
       reset: position !== undefined && !resumes,
@@ -338,6 +352,7 @@ export class FakeBroker {
       epoch: this.state.epoch,
       seq,
       entries: page,
+      tenants: this.#tenants,
       retired_kids: this.state.retired_kids,
       reset,
       more,
@@ -384,7 +399,7 @@ export class FakeBroker {
     if (resumes) held.push(frame('keys', { jwks: 'changed', retired_kids }))
     if (!hold_live)
       held.push(
-        frame('live', { epoch, seq }, `${epoch}.${seq}`) +
+        frame('live', { epoch, seq, tenants: this.#tenants }, `${epoch}.${seq}`) +
           (this.state.no_lease ? '' : this.#leaseFrame()),
       )
     if (!this.state.late) return this.#begin(response, held)

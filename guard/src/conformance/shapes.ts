@@ -145,6 +145,11 @@ export interface BrokerState {
    * an anchor that is a minute older.
    */
   replays: boolean
+  /**
+   * The tenants of the client's registration. Empty: all. An entry with a member `tid` is sent only
+   * to a client that is registered for that tenant.
+   */
+  tenants: string[]
   /** True to answer 503 to the second page of a poll. */
   last_page_fails: boolean
 }
