@@ -157,7 +157,7 @@ export class FakeBroker {
 
   #isVisible({ tid }: LogEntry): boolean {
     const { tenants } = this.state
-    return tenants.length === 0 || tid === undefined || tenants.includes(String(tid))
+    return tenants.length === 0 || tid === undefined || tenants.some((each) => each === tid)
   }
   get #tenants(): string[] | undefined {
     return this.state.tenants.length === 0 ? undefined : this.state.tenants
