@@ -264,7 +264,7 @@ test('of a client and of a grant: the targets of its token exchange took part, a
   for (const city of ['Archive', 'Vault']) await rig.register(city, { exchangeFrom: ['reports'] })
   await rig.register('Sydney')
   const { session } = await rig.openSession()
-  const { access_token: token = '' } = await rig.signInAt(session.sid, reports)
+  const { access_token: token } = await rig.signInAt(session.sid, reports)
   const asked = {
     ...{ grant_type: exchange, subject_token: token, audience: 'archive' },
     subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
