@@ -123,7 +123,7 @@ describe('reports beyond the log', () => {
 })
 
 describe('a client whose polls never send their name', () => {
-  test('opens four rows for each stream that it may hold; a poller that sends its name goes on', async () => {
+  test('opens four rows for each stream that it may hold, more once some are over; a poller that sends its name goes on', async () => {
     const { rig, snapshot } = await broker({ env: { BROKER_FEED_STREAMS_OF_CLIENT: '2' } })
     const other = await rig.register('Oslo')
     const first = (await snapshot()).body['stream'] as string
@@ -135,6 +135,14 @@ describe('a client whose polls never send their name', () => {
     expect((await snapshot(`?stream=${first}`)).body['stream']).toBe(first)
     expect((await snapshot('', other.basic)).response.status).toBe(200)
     expect(await rig.store.openGuardLeases()).toHaveLength(9)
+    // The leases of all but the first poller are over: each leaves room for one more.
+    const beganMs = rig.clock.elapsedMs()
+    const elapsedMs = vi.spyOn(rig.clock, 'elapsedMs').mockReturnValue(beganMs + 40_000)
+    await snapshot(`?stream=${first}`)
+    elapsedMs.mockReturnValue(beganMs + 80_000)
+    await rig.feed.leases.tend()
+    for (let i = 1; i < 8; i++) expect((await snapshot()).response.status).toBe(200)
+    expect((await snapshot()).response.status).toBe(429)
   })
 })
 
