@@ -26,6 +26,7 @@ import {
   everythingRevokedAt,
   findRevocation,
   listRevocations,
+  newestTimes,
   pageOfRevocations,
 } from './log/revocations.ts'
 import { endAuthenticated, endMicrosoftSession } from './microsoft/end.ts'
@@ -150,6 +151,7 @@ const READS = {
   wasConsumed,
   findRevocation,
   everythingRevokedAt,
+  newestTimes,
   head: logHeadRow,
   guardReports,
   openGuardLeases,

@@ -65,7 +65,8 @@ async function open(
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
-  const store = given.store ?? (await openStore({ config, log }, clock, closing, given))
+  const store = given.store ?? (await openStore({ config, log }, clockWatch, closing, given))
+  clockWatch.startsAfter((await store.newestTimes())?.at ?? 0)
   const outbounds = openOutbounds(config, given, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
   const { issuer, keyFiles } = config
@@ -80,7 +81,7 @@ async function open(
   const feed =
     given.feed ??
     new FeedOfThisProcess({
-      ...{ config, store, clients, metrics, log, clock, rateLimits, random },
+      ...{ config, store, clients, metrics, log, clock, clockWatch, rateLimits, random },
       followed: { read: () => followed.read() },
     })
   const connection =
@@ -157,7 +158,7 @@ function logLanguages({ look }: Config, log: Log): void {
 
 async function openStore(
   { config, log }: { config: Config; log: Log },
-  clock: SteadyClock,
+  clock: ClockWatch,
   closing: Closing,
   given: Overrides,
 ): Promise<Deps['store']> {
@@ -169,7 +170,11 @@ async function openStore(
     kind,
   } = config
   const failed = (cause: unknown): void => log.error('checkpoint_failed', { cause })
-  const clocks = { nowMs: () => clock.nowMs(), elapsedMs: () => clock.elapsedMs() }
+  const clocks = {
+    nowMs: () => clock.nowMs(),
+    isCertain: () => clock.isCertain(),
+    elapsedMs: () => clock.elapsedMs(),
+  }
   const store =
     url === undefined
       ? await openSqliteStore({

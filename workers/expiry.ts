@@ -13,7 +13,7 @@ import { lockTargetName } from '../src/protocol/lock-target.ts'
 const LIMITS = { most: 25 }
 
 type SweepDeps = Pick<Deps, 'store' | 'clock'> & {
-  clockWatch: Pick<Deps['clockWatch'], 'disagrees'>
+  clockWatch: Pick<Deps['clockWatch'], 'disagrees' | 'isCertain'>
 }
 type Going = () => boolean
 
@@ -22,7 +22,7 @@ const COMPARE_AGAIN_MS = 2_000
 
 /**
  * Returns the repeating sweep. It first compares the clock with Microsoft's, if that answers, and
- * ends nothing while the clock is wrong.
+ * ends nothing until the clock is right.
  */
 export function sweepingExpired(
   deps: SweepDeps,
@@ -50,7 +50,7 @@ export const sweepExpired = (
   inPages(pacing(LIMITS), going, async (limit) => {
     const now = clock.now()
     // Checked after the clock was read, so that it cannot be set in between.
-    if (clockWatch.disagrees()) return false
+    if (!clockWatch.isCertain()) return false
     const committed = await store.expireSessions({ now, limit })
     const grants = await store.expireGrants({ now, limit })
     return committed.length >= limit || grants.more
@@ -92,7 +92,7 @@ export async function applyLimits(deps: LimitDeps, going: Going = () => true): P
 
 /**
  * Lifts locks that have ended. Each batch is one act of the store, so that only one of several
- * brokers lifts a lock. While the clock is wrong no lock is lifted, so that it may last longer but
+ * brokers lifts a lock. Until the clock is right no lock is lifted, so that it may last longer but
  * never shorter.
  */
 
@@ -108,7 +108,7 @@ export async function liftLocks(
   for (let more = true; more && going();) {
     const now = clock.now()
     // Checked after the clock was read, so that it cannot be set in between.
-    if (clockWatch.disagrees()) return
+    if (!clockWatch.isCertain()) return
     const lifted = await store.liftDueLocks({ now, limit: BATCH })
     for (const { id, target, endsAt } of lifted) {
       metrics.locks.inc({ change: 'lifted', kind: target.kind })

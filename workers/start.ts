@@ -184,7 +184,7 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
   ]
 }
 
-/** Wraps work that deletes or replaces by time, so that it waits while the clock is wrong. */
+/** Wraps work that deletes or replaces by time, so that it waits until the clock is right. */
 const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
   deps.clockWatch.disagrees() ? undefined : work()
 

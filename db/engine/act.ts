@@ -54,12 +54,19 @@ export type AnyStatement = Statement<any, any>
 /** The inputs that acts take from outside: the clock in milliseconds, and ids for new rows. */
 export interface Sources {
   nowMs(): number
+  /** Returns whether the clock was compared with another one and is right. */
+  isCertain(): boolean
   newId(): string
 }
 
 /** Returns the current time in epoch milliseconds. */
 export function* currentMs(): Act<number> {
   return (yield 'nowMs') as number
+}
+
+/** Returns whether the clock was compared with another one and is right. */
+export function* timeIsCertain(): Act<boolean> {
+  return (yield 'isCertain') as boolean
 }
 
 /** Returns a new id for a row. */

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
-import { type Act, newId } from '../engine/act.ts'
+import { type Act, currentMs, newId, timeIsCertain } from '../engine/act.ts'
 import { perEngine } from '../engine/dialect.ts'
 import {
   assign,
@@ -15,7 +15,7 @@ import {
 import { logHead, revocations } from '../schema.ts'
 import { StoreUnavailable, type Revocation } from '../types.ts'
 import { link } from './chain.ts'
-import { linkOfRevocation, revocationFields, type RevocationRow } from './revocations.ts'
+import { linkOfRevocation, newestTimes, revocationFields, type RevocationRow } from './revocations.ts'
 
 /**
  * Appends to the log of revocations. The import rules let only `revoke` import it, which writes an
@@ -41,17 +41,35 @@ const insert = command((p: Takes<NewRevocation>) =>
   insertInto(revocations, pick(p, ...keysOf(revocationFields), 'hash', 'personalHash', 'salt')),
 )
 
+/** How far ahead of a right clock an entry may be dated by another broker. */
+const AHEAD_SECONDS = 60
+
 const NO_ENTRY =
   'The log accepts no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if the error stays, run cmb doctor.'
 
+interface Dated {
+  seq: number
+  at: number
+  atMs: number
+}
+
 /**
- * Returns the number of the next entry. Any other act that takes one waits until this act ends, so
- * that numbers are in the order of commits.
+ * Returns the number and the time of the next entry. Any other act that takes one waits until this
+ * act ends, so that numbers are in the order of commits.
+ *
+ * The time never decreases along the log, because guards and the feed forget entries by it. It does
+ * below an entry that a clock which is certain shows to be far ahead: that entry was dated by a
+ * wrong clock.
  */
-export function* takeSeq(): Act<number> {
+export function* takeNext(now: number): Act<Dated> {
   const taken = yield* next.get({})
   if (taken === undefined) throw new StoreUnavailable(NO_ENTRY)
-  return taken.seq
+  const { seq } = taken
+  const atMs = yield* currentMs()
+  const before = yield* newestTimes()
+  if (before === undefined || (before.at > now + AHEAD_SECONDS && (yield* timeIsCertain())))
+    return { seq, at: now, atMs }
+  return { seq, at: Math.max(now, before.at), atMs: Math.max(atMs, before.atMs) }
 }
 
 /**

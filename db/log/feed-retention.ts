@@ -6,8 +6,8 @@ import { revocations } from '../schema.ts'
 
 /**
  * The floor, at which the log begins for guards: every revocation up to the floor is older than any
- * token that could still be valid. `at` may fall where the clock was set back, so the floor is a
- * `seq`. It moves forward past rows that it has checked.
+ * token that could still be valid. `at` falls only below an entry that a wrong clock dated ahead
+ * (append.ts), so the floor is a `seq`. It moves forward past rows that it has checked.
  */
 
 /** The number of log rows that one step looks at: about 1 ms. */

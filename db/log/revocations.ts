@@ -101,6 +101,15 @@ const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
   totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state]])) as DeliveryTotals,
 })
 
+const newest = query(
+  columnsOf(revocations, 'at', 'atMs'),
+  (_, f) => sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.seq} DESC LIMIT 1`,
+)
+/** Returns the times of the newest entry, in epoch seconds and milliseconds. */
+export function* newestTimes(): Act<{ at: number; atMs: number } | undefined> {
+  return yield* newest.get({})
+}
+
 export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> {
   const row = yield* bySeq.get({ seq })
   return row && loggedOf(row)

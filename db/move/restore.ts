@@ -87,7 +87,7 @@ async function into(
   db: Sqlite,
   { actor, nowMs, report, dataDir }: RestoreIntoInput,
 ): Promise<RestoredInto> {
-  const sources = { nowMs, newId: rowIds(nowMs, randomBytes) }
+  const sources = { nowMs, isCertain: () => false, newId: rowIds(nowMs, randomBytes) }
   const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? {
     epoch: '',
     seq: 0,

@@ -91,7 +91,7 @@ async function adopt(
   ]
   const by = {
     client,
-    sources: { nowMs, newId: rowIds(nowMs, randomBytes) },
+    sources: { nowMs, isCertain: () => false, newId: rowIds(nowMs, randomBytes) },
     server,
     head,
     actor,

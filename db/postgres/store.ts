@@ -41,6 +41,8 @@ interface PostgresStoreOptions {
   host?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
+  /** Returns whether that clock was compared with another one and is right. Default: it was not. */
+  isCertain?: (() => boolean) | undefined
   /** Milliseconds of a clock that counts the suspension of the machine. */
   elapsedMs?: (() => number) | undefined
   random?: Random | undefined
@@ -62,10 +64,10 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 }
 
 async function open(pool: Connections, options: PostgresStoreOptions): Promise<Store> {
-  const { nowMs = Date.now, random = pooledRandom() } = options
+  const { nowMs = Date.now, isCertain = () => false, random = pooledRandom() } = options
   const committed = new Topic<readonly Committed[]>()
   const elsewhere = new HeldTopic<Elsewhere>()
-  const sources = { nowMs, newId: rowIds(nowMs, random) }
+  const sources = { nowMs, isCertain, newId: rowIds(nowMs, random) }
   const known = await openLog(pool, sources, {
     newEpoch: random(9).toString('base64url'),
     mark: options.mark,

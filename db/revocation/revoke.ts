@@ -3,7 +3,7 @@ import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import { currentTraceparent } from '../../src/runtime/request-context.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query, type Takes } from '../engine/statement.ts'
-import { addEntry, takeSeq } from '../log/append.ts'
+import { addEntry, takeNext } from '../log/append.ts'
 import { addUncounted } from '../outbox/add.ts'
 import { applyCountChanges, type Move } from '../outbox/counts.ts'
 import { raiseFloor } from '../rows/required-freshness.ts'
@@ -50,6 +50,8 @@ interface Revoking {
   actor: Actor
   /** The user whom the revocation concerns; undefined if that is not exactly one. */
   sub: string | undefined
+  /** The time of its entry in the log, which is never before that of the entry before it. */
+  entryAtMs: number
   atMs: number
   priority: Priority
   /** The deliveries that it has added. */
@@ -95,7 +97,7 @@ const WRITERS: readonly Writer[] = [
   ({ revocation, actor, sub }) =>
     raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
   function* (revoking) {
-    revoking.hash = yield* addEntry(revoking.revocation, revoking.atMs)
+    revoking.hash = yield* addEntry(revoking.revocation, revoking.entryAtMs)
   },
   ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
   ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
@@ -111,7 +113,7 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
   // Taken before the head, because an act that joins may wait for the head.
   if (selector.kind === 'client') yield* waitForJoins(selector.clientId)
   // The number is taken before anything is read, so that everything read afterwards is current.
-  const seq = yield* takeSeq()
+  const { seq, at, atMs: entryAtMs } = yield* takeNext(now)
   const atMs = yield* currentMs()
   const { sub, tid } = yield* whose(selector)
   const narrow = isNarrow(selector)
@@ -122,7 +124,7 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
       tid,
       reason,
       actor: { kind: actor.kind, id: actor.id },
-      at: now,
+      at,
       caseReference,
       comment,
     },
@@ -133,7 +135,7 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
     },
   }
   const revoking: Revoking = {
-    ...{ revocation, actor, sub, atMs, priority },
+    ...{ revocation, actor, sub, entryAtMs, atMs, priority },
     ...{ pending: [], hash: '', moves: [] },
   }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))

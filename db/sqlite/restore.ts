@@ -177,7 +177,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     // The revocation is not announced: no broker runs on the copy.
     const executor = createExecutor(
       db,
-      { nowMs: () => nowMs, newId: rowIds(() => nowMs, randomBytes) },
+      { nowMs: () => nowMs, isCertain: () => false, newId: rowIds(() => nowMs, randomBytes) },
       () => undefined,
     )
     const epoch = randomBytes(9).toString('base64url')

@@ -26,6 +26,8 @@ export interface SqliteStoreOptions {
    * The clock, in epoch milliseconds, for the time of revocations and the due times of deliveries.
    */
   nowMs?: (() => number) | undefined
+  /** Returns whether that clock was compared with another one and is right. Default: it was not. */
+  isCertain?: (() => boolean) | undefined
   /** Milliseconds of a clock that counts the suspension of the machine. */
   elapsedMs?: (() => number) | undefined
   random?: Random | undefined
@@ -51,6 +53,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const {
     file,
     nowMs = Date.now,
+    isCertain = () => false,
     elapsedMs = () => performance.now(),
     random = pooledRandom(),
     maxPages,
@@ -69,7 +72,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
   const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
   const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
-  const executor = createExecutor(db, { nowMs, newId: rowIds(nowMs, random) }, writer.revoked)
+  const executor = createExecutor(db, { nowMs, isCertain, newId: rowIds(nowMs, random) }, writer.revoked)
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
   const watch = watchFile(file, dataFile, () => executor.run(furthest()))

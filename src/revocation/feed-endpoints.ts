@@ -202,11 +202,12 @@ async function snapshot(deps: Deps, client: Client, guardId: string, params: Par
     noteLost(deps, { clientId: client.clientId, guardId, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
   const leave = await deps.feed.turn(client.clientId)
+  const now = deps.clockWatch.certainNow()
   const rows = await deps.store
-    .revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE })
+    .revocationsAfter({ after: position, since: now - ENTRY_SECONDS, limit: PAGE })
     .finally(leave)
   const more = rows.length === PAGE
-  const tenants = visibleTenants(client, deps.clock.now())
+  const tenants = visibleTenants(client, now)
   return {
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),

@@ -25,6 +25,7 @@ const MAX_WAITING_BYTES = 1 << 20
 /** The parts of the feed that a stream uses. */
 export interface FeedLog {
   store: Pick<Store, 'head' | 'revocationsAfter' | 'wasLost'>
+  /** Returns the time by which old entries are left out, epoch seconds. */
   now(): number
   /** Returns the epoch and the last `seq` that was broadcast. */
   head(): FeedPosition

@@ -15,7 +15,7 @@ import { FairLimiter } from '../runtime/concurrency.ts'
 
 type FeedDeps = Pick<
   Deps,
-  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'rateLimits' | 'random'
+  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'clockWatch' | 'rateLimits' | 'random'
 > & {
   /** Resolves once all registry changes of other brokers have been read. */
   followed: { read(): Promise<void> | undefined }
@@ -74,14 +74,14 @@ export class FeedOfThisProcess implements Feed {
     this.#broadcaster = new Broadcaster(deps, this.#streams)
     this.#log = {
       store: deps.store,
-      now: () => deps.clock.now(),
+      now: () => deps.clockWatch.certainNow(),
       head: () => this.#broadcaster.head(),
       lease: ({ client }) => this.#lease(this.lengthOf(client.clientId, this.#known.knownMs)),
       // A client that is no longer registered sees only revocations of all tenants, until its
       // stream is closed.
       tenantsOf: (clientId) => {
         const client = deps.clients.find(clientId)
-        return client === undefined ? [] : visibleTenants(client, deps.clock.now())
+        return client === undefined ? [] : visibleTenants(client, deps.clockWatch.certainNow())
       },
       turn: (clientId) => this.turn(clientId),
       ahead: (stream, seq, head) =>
@@ -98,7 +98,8 @@ export class FeedOfThisProcess implements Feed {
   publish(revocation: Revocation): void {
     const { clock } = this.#deps
     const { seq } = revocation
-    const atMs = clock.nowMs()
+    // A clock that is behind the entry is wrong.
+    const atMs = Math.max(clock.nowMs(), revocation.at * 1000)
     this.#remember(seq, { atMs, steadyMs: clock.steadyMs() })
     if (this.#acknowledged.push({ seq, atMs }) === 1)
       setTimeout(() => void this.#acknowledge(), TOGETHER_MS)

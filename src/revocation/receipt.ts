@@ -39,7 +39,7 @@ interface Receipt {
   participants: Participant[]
 }
 
-type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clients'>
+type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clockWatch' | 'clients'>
 
 /**
  * Returns the receipt of a revocation as it is now. Undefined: there is no such revocation, or what
@@ -49,8 +49,10 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   const { store, feed, clock } = deps
   let found = await store.receiptRows(seq)
   if (found !== undefined && found.revocation.acknowledgedAtMs === undefined) {
-    // It is committed, so any later time bounds the acknowledgment.
-    await store.acknowledge([{ seq, atMs: feed.publishedAtMs(seq) ?? clock.nowMs() }])
+    // It is committed, so any later time bounds the acknowledgment. A clock that is behind its entry
+    // is wrong.
+    const atMs = Math.max(feed.publishedAtMs(seq) ?? clock.nowMs(), found.revocation.at * 1000)
+    await store.acknowledge([{ seq, atMs }])
     found = await store.receiptRows(seq)
   }
   if (found === undefined) return undefined
@@ -87,7 +89,7 @@ type Lease = ReceiptRows['leases'][number]
 
 /** Returns what the guards of a client prove. */
 function guardsClaim(
-  { feed, clock }: ReceiptDeps,
+  { feed, clock, clockWatch }: ReceiptDeps,
   { seq, leastReported, reportedAtMs }: Lease & { seq: number },
   leaseMs: number,
   acknowledgedAtMs: number,
@@ -96,8 +98,10 @@ function guardsClaim(
   if (leastReported >= seq)
     return { state: 'confirmed', by: 'report', noLaterThanMs: Math.min(reportedAtMs, untilMs) }
   // By the steady clock since this process has known of the revocation, or long after by the wall
-  // clock.
-  const isOver = feed.knownForMs(seq) >= leaseMs || clock.nowMs() >= untilMs + CLOCKS_MS
+  // clock, once that was compared.
+  const isOver =
+    feed.knownForMs(seq) >= leaseMs ||
+    (clockWatch.isCompared && clock.nowMs() >= untilMs + CLOCKS_MS)
   return isOver
     ? { state: 'confirmed', by: 'lease', noLaterThanMs: untilMs }
     : { state: 'bounded', noLaterThanMs: untilMs }

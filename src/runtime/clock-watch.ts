@@ -1,7 +1,7 @@
 import type { SteadyClock } from './clock.ts'
 
 /**
- * Checks the wall clock against the monotonic time since the last comparison with Microsoft's
+ * Checks the wall clock against the time that has passed since the last comparison with Microsoft's
  * clock, or since the start. As a clock it returns the wall clock's time while that is right, and
  * the right time after the wall clock was set wrong, so that times written meanwhile (of a
  * revocation, of an expiry) stay valid when the wall clock is right again.
@@ -21,12 +21,40 @@ const STEP_MS = 2_000
 
 export class ClockWatch implements SteadyClock {
   readonly #clock: SteadyClock
-  /** The correct difference between the wall clock and the monotonic one. */
-  #rightMs: number
+  /** The correct differences between the wall clock and the clocks that are never set. */
+  #right: Differences
+  #isCompared = false
+  /** A time that had come at the start, and the reading of the monotonic clock then. */
+  #certain = { seconds: 0, steadyMs: 0 }
 
   constructor(clock: SteadyClock) {
     this.#clock = clock
-    this.#rightMs = this.#differenceMs()
+    this.#right = this.#differences()
+  }
+
+  /** True once the clock was compared with Microsoft's. Until then it may show any time. */
+  get isCompared(): boolean {
+    return this.#isCompared
+  }
+
+  /** Returns whether anything may end or be deleted because its time has come. */
+  isCertain(): boolean {
+    return this.#isCompared && !this.disagrees()
+  }
+
+  /** Notes a time that has come, epoch seconds: the newest entry of the log at the start has it. */
+  startsAfter(seconds: number): void {
+    this.#certain = { seconds, steadyMs: this.#clock.steadyMs() }
+  }
+
+  /**
+   * Returns the latest time, in epoch seconds, that has surely come: the present one once the clock
+   * was compared. What is forgotten by its age is forgotten by it.
+   */
+  certainNow(): number {
+    if (this.#isCompared) return this.now()
+    const { seconds, steadyMs } = this.#certain
+    return Math.min(this.now(), seconds + Math.floor((this.#clock.steadyMs() - steadyMs) / 1000))
   }
 
   now(): number {
@@ -34,8 +62,7 @@ export class ClockWatch implements SteadyClock {
   }
 
   nowMs(): number {
-    const offMs = this.#differenceMs() - this.#rightMs
-    return this.#clock.nowMs() - (this.disagrees() ? offMs : 0)
+    return this.#clock.nowMs() - (this.disagrees() ? this.#offMs() : 0)
   }
 
   steadyMs(): number {
@@ -51,7 +78,7 @@ export class ClockWatch implements SteadyClock {
    * behind.
    */
   aheadSeconds(): number {
-    return Math.round((this.#differenceMs() - this.#rightMs) / 1000)
+    return Math.round(this.#offMs() / 1000)
   }
 
   /** Returns whether the wall clock is too wrong to end a session or judge a token by it. */
@@ -65,14 +92,41 @@ export class ClockWatch implements SteadyClock {
    * comparison is discarded.
    */
   comparison(): (microsoftAheadSeconds: number) => void {
-    const beforeMs = this.#differenceMs()
+    const before = this.#differences()
     return (microsoftAheadSeconds) => {
-      if (Math.abs(this.#differenceMs() - beforeMs) <= STEP_MS)
-        this.#rightMs = beforeMs + microsoftAheadSeconds * 1000
+      if (Math.abs(this.#differences().steadyMs - before.steadyMs) > STEP_MS) return
+      const aheadMs = microsoftAheadSeconds * 1000
+      this.#right = {
+        steadyMs: before.steadyMs + aheadMs,
+        elapsedMs: before.elapsedMs + aheadMs,
+      }
+      this.#isCompared = true
     }
   }
 
-  #differenceMs(): number {
-    return this.#clock.nowMs() - this.#clock.steadyMs()
+  /**
+   * Returns by how much the wall clock is off. It is right where either clock says so: the
+   * monotonic one lacks the time in which the machine was suspended, and the other one may jump.
+   */
+  #offMs(): number {
+    const { steadyMs, elapsedMs } = this.#differences()
+    const [bySteady, byElapsed] = [
+      steadyMs - this.#right.steadyMs,
+      elapsedMs - this.#right.elapsedMs,
+    ]
+    // The clock that counts suspension shows at least as much as the other one.
+    const isCounted = byElapsed < bySteady && Math.abs(byElapsed) < Math.abs(bySteady)
+    return isCounted ? byElapsed : bySteady
   }
+
+  #differences(): Differences {
+    const nowMs = this.#clock.nowMs()
+    return { steadyMs: nowMs - this.#clock.steadyMs(), elapsedMs: nowMs - this.#clock.elapsedMs() }
+  }
+}
+
+/** The wall clock minus each of the two clocks that are never set. */
+interface Differences {
+  steadyMs: number
+  elapsedMs: number
 }

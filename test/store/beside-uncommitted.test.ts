@@ -20,7 +20,7 @@ describe.skipIf(!HAS_POSTGRES)('beside an act that has not committed yet (Postgr
   let database: Database
   let b: Bench
   let first: Client
-  const sources = { nowMs: () => T0 * 1000, newId: () => randomUUID() }
+  const sources = { nowMs: () => T0 * 1000, isCertain: () => false, newId: () => randomUUID() }
   beforeAll(async () => {
     database = await createDatabase()
     b = await bench({

@@ -29,7 +29,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     }
     const since = async (at: number) =>
       (await b.store.revocationsAfter({ after: 0, since: at, limit: 10 })).map(({ seq }) => seq)
-    expect(await since(T0 + 50)).toEqual([2, 4])
+    expect(await since(T0 + 50)).toEqual([2, 3, 4])
     expect(await since(T0 + 200)).toEqual([])
   })
 
@@ -49,7 +49,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
             for (const round of rounds) {
               for (const step of round.clock) {
                 b.now += step
-                log.push(b.now)
+                log.push(Math.max(b.now, log.at(-1) ?? 0))
                 await revokeSome(b, 1)
               }
               for (const { after, back, limit } of round.questions) {

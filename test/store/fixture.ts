@@ -31,7 +31,7 @@ import type { Reason, Selector } from '../../src/protocol/revocation.ts'
  * disk) are in `sqlite.test.ts`.
  */
 export interface StoreUnderTest {
-  open(nowMs: () => number): Promise<Store>
+  open(nowMs: () => number, isCertain?: () => boolean): Promise<Store>
   remove(): void | Promise<void>
   /** Reads the registry's version without the store's interface, as another broker does. */
   registryVersion?(): Promise<number>
@@ -45,7 +45,8 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       const file = join(dir, 'data', 'broker.db')
       placeDataFile(file)
       return {
-        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }),
+        open: (nowMs, isCertain) =>
+          openSqliteStore({ file, nowMs, isCertain, startReader: readHere }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
         async registryVersion() {
           const reader = new Sqlite(file, { readonly: true })
@@ -68,9 +69,9 @@ function onPostgres(): StoreUnderTest {
     return client
   }
   return {
-    async open(nowMs) {
+    async open(nowMs, isCertain) {
       database ??= borrowDatabase()
-      return openPostgresStore({ url: (await database).url, nowMs })
+      return openPostgresStore({ url: (await database).url, nowMs, isCertain })
     },
     async remove() {
       await (await reader)?.end()

@@ -403,7 +403,7 @@ test.skipIf(!HAS_POSTGRES)(
           return answer
         },
       }
-      const sources = { nowMs: () => MS, newId: () => id }
+      const sources = { nowMs: () => MS, isCertain: () => false, newId: () => id }
       const { value } = await runAct(changing, sources, listDeliveries({ seq, limit: 9 }))
       return value.map((one) => one.id)
     }

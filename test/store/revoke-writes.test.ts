@@ -88,7 +88,7 @@ async function writesOf(
   const { db, unlock } = openDatabase(file)
   const writes: string[] = []
   let ids = 0
-  const sources = { nowMs: () => T0 * 1000, newId: () => `id_${ids++}` }
+  const sources = { nowMs: () => T0 * 1000, isCertain: () => false, newId: () => `id_${ids++}` }
   const entry = {
     selector: select(session),
     reason: 'administrator',

@@ -59,7 +59,7 @@ type Family = typeof families extends fc.Arbitrary<(infer F)[]> ? F : never
 describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   let database: Database
   let client: Client
-  const sources = { nowMs: () => T0 * 1000, newId: () => 'id' }
+  const sources = { nowMs: () => T0 * 1000, isCertain: () => false, newId: () => 'id' }
   beforeAll(async () => {
     database = await createDatabase()
     client = new Client(connectionConfig(database.url))

@@ -19,7 +19,7 @@ import { loggedRow } from './revocations.ts'
 
 const PAGE = 200
 type AuditDeps = Pick<Deps, 'store' | 'keys' | 'clock' | 'config'>
-type EvidenceDeps = AuditDeps & Pick<Deps, 'feed' | 'clients'>
+type EvidenceDeps = AuditDeps & Pick<Deps, 'feed' | 'clients' | 'clockWatch'>
 type Record_ = { record: string } & Readonly<Record<string, unknown>>
 
 /** Signs the head of a log's chain as it is now. */

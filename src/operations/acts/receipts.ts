@@ -6,7 +6,7 @@ import { shown } from '../contract/wire.ts'
 
 /** Returns the receipt of a revocation, signed. Undefined: it can no longer be computed. */
 export async function signedReceiptOf(
-  deps: Pick<Deps, 'store' | 'feed' | 'clock' | 'clients' | 'keys' | 'config'>,
+  deps: Pick<Deps, 'store' | 'feed' | 'clock' | 'clockWatch' | 'clients' | 'keys' | 'config'>,
   seq: number,
 ) {
   const receipt = await receiptOf(deps, seq)
