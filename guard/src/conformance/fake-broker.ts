@@ -7,6 +7,8 @@ import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 /** The broker of the kit. It serves a log as docs/feed.md says, and fails as the case says. */
 
 export const HEARTBEAT_MS = 400
+/** The age of an answer to another request. */
+const REPLAYED_MS = 60_000
 
 export interface LogEntry {
   seq: number
@@ -193,7 +195,8 @@ export class FakeBroker {
   }
 
   #granted(): { known_ms: number; seconds: number } {
-    const known_ms = this.#elapsedMs - this.state.known_ago_ms - this.#lateMs
+    const { known_ago_ms, replays } = this.state
+    const known_ms = this.#elapsedMs - known_ago_ms - this.#lateMs - (replays ? REPLAYED_MS : 0)
     return { known_ms, seconds: this.#leaseSeconds }
   }
 
@@ -280,14 +283,14 @@ export class FakeBroker {
   #clockAnswer(nonce: string | null): Record<string, unknown> {
     const wrong = this.state.clock_answers
     if (wrong !== 'another clock') return this.#anchorFor(nonce, wrong === 'another nonce')
-    return { clock: 'another', at_ms: this.#anchor().at_ms - 60_000, nonce }
+    return { clock: 'another', at_ms: this.#anchor().at_ms - REPLAYED_MS, nonce }
   }
 
   /** Returns an anchor for a request. As a replay it is a minute older, and of another request. */
   #anchorFor(nonce: string | null, isReplay = this.state.replays) {
     const { clock, at_ms } = this.#anchor()
     return isReplay
-      ? { clock, at_ms: at_ms - 60_000, nonce: 'an-answer-before-this-one' }
+      ? { clock, at_ms: at_ms - REPLAYED_MS, nonce: 'an-answer-before-this-one' }
       : { clock, at_ms, nonce }
   }
 

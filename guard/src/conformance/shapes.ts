@@ -141,8 +141,8 @@ export interface BrokerState {
    */
   clock_answers: '' | 'another clock' | 'another nonce'
   /**
-   * True to answer streams and polls as a cache would: by the nonce of an earlier request, and with
-   * an anchor that is a minute older.
+   * True to answer streams and polls as a cache would: by the nonce of an earlier request, with an
+   * anchor and leases that are a minute older.
    */
   replays: boolean
   /**
