@@ -882,7 +882,7 @@ const CASES = [
     [
       ...READY,
       fromHere('/revocations/clock'),
-      // As old as that answer, so that the lease would not be too long.
+      // The leases are as old as that answer, so that none is longer than its length.
       set({ known_ago_ms: 60_000, clock_answers: 'another nonce' }),
       atLeast('/revocations/clock', 1),
       check('unavailable', {}, { never: 'reject' }),
