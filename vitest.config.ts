@@ -33,7 +33,7 @@ const poll = { timeout: 20_000, interval: 20 }
  * HTTP. Its files share a worker's modules, because evaluating them again for every file took half
  * of the CPU time (277 s against 136 s); `test/alone.ts` checks that no file leaves anything
  * behind. `process` starts whole processes (broker, queue server, Chromium), three files beside
- * each other, because each waits for a part of its time. `alone` has those that compare times, or
+ * each other, because each waits for a part of its time. `alone` has those that measure times, or
  * do what a lease of a second decides: on a small machine, two beside each other would measure each
  * other.
  */

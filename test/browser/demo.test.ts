@@ -105,13 +105,6 @@ describe('the demo in a browser', () => {
     const statusAt = async (index: number): Promise<number> =>
       (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
     expect([await statusAt(0), await statusAt(1)]).toEqual([200, 200])
-    // The time of ten such requests on this machine, before and after. It is not the broker's.
-    const tenRequests = async (): Promise<number> => {
-      const begunAt = Date.now()
-      for (let i = 0; i < 10; i++) await statusAt(i % 2)
-      return Date.now() - begunAt
-    }
-    const before = await tenRequests()
 
     await sydney.getByRole('button', { name: 'Sign out' }).click()
     await sydney.waitForURL(`${facts().issuer}/**`)
@@ -122,28 +115,14 @@ describe('the demo in a browser', () => {
     )
     await sydney.getByRole('button', { name: 'Sign out' }).click()
     await answered
-    const committedAt = Date.now()
-    const rejectedAfter = await Promise.all([
-      until(
-        'Sydney rejects her',
-        async () => ((await statusAt(0)) === 401 ? Date.now() - committedAt + 1 : 0),
-        15,
-      ),
-      until(
-        'Melbourne rejects her',
-        async () => ((await statusAt(1)) === 401 ? Date.now() - committedAt + 1 : 0),
-        15,
-      ),
-      melbourne
-        .getByRole('heading', { name: 'You have been signed out' })
-        .waitFor()
-        .then(() => Date.now() - committedAt + 1),
+    await Promise.all([
+      until('Sydney rejects her', async () => (await statusAt(0)) === 401, 15),
+      until('Melbourne rejects her', async () => (await statusAt(1)) === 401, 15),
+      melbourne.getByRole('heading', { name: 'You have been signed out' }).waitFor(),
     ])
     expect(await melbourne.getByText('You signed out everywhere.').count()).toBe(1)
-    const yardstick = Math.max(before, await tenRequests())
     await picture(melbourne, 'signed-out-live')
     await story(['case-manager', 'sign-out', 'signed-out-live'])
-    for (const milliseconds of rejectedAfter) expect(milliseconds).toBeLessThan(1000 + yardstick)
     await context.close()
   })
 

@@ -56,7 +56,6 @@ test('an open page of an instance says so by itself', async () => {
     const status = await rig.store.statusBySid(sid, rig.clock.now())
     if (status.state !== 'live') throw new Error(`The session is ${status.state}`)
     const selector = selectorsOf(status.session, sydney.clientId)[kind]
-    const atMs = Date.now()
     await revoke(rig.deps, {
       selector,
       reason,
@@ -64,7 +63,6 @@ test('an open page of an instance says so by itself', async () => {
       now: rig.clock.now(),
     })
     await page.getByText(wordsOf(reasonClass(reason)) ?? '').waitFor()
-    expect.soft(Date.now() - atMs, `${reason}, ${kind}`).toBeLessThan(1000)
     expect(await page.getByRole('heading', { name: 'You have been signed out' }).count()).toBe(1)
     if (reason === 'signed_out') expect(await objections(page)).toEqual([])
     expect(window.complaints).toEqual([])

@@ -11,7 +11,7 @@ const CI_SEED = 756_425_299
  * Postgres.
  */
 test.each(QUEUE_ENGINES.slice(0, 1))(
-  'on $engine: twenty revocations beside five dead neighbors, while every kind of fault happens once: none is lost, nobody is signed out wrongly, and the sixth is told as fast as alone',
+  'on $engine: twenty revocations beside five dead neighbors, while every kind of fault happens once: none is lost, nobody is signed out wrongly, and the sixth waits for none of them',
   async ({ engine, path }) => {
     const seed = Number(
       process.env.CHAOS_SEED ?? (process.env.CI ? CI_SEED : Math.floor(Math.random() * 2 ** 31)),

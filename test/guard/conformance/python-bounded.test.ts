@@ -57,13 +57,16 @@ describe.skipIf(PYTHON === undefined)('the guard for Python', () => {
     const status = async (): Promise<number | undefined> =>
       (await adapter.ask({ do: 'check', token })).status
     await eventually(async () => expect(await status()).toBe(200))
-    broker.instead['/jwks'] = send
+    let isOpen = true
+    broker.instead['/jwks'] = (response) => {
+      response.on('close', () => (isOpen = false))
+      send(response)
+    }
     const asked = broker.count('/jwks')
     broker.send('keys', { jwks: 'changed', retired_kids: [] })
     await eventually(() => expect(broker.count('/jwks')).toBe(asked + 1))
-    const begunMs = performance.now()
     expect(await status()).toBe(200)
-    expect(performance.now() - begunMs).toBeLessThan(4000)
+    if (send === drips) expect(isOpen).toBe(true)
     broker.revoke({ kind: 'session', sid: 's_1' })
     await eventually(async () => expect(await status()).toBe(401))
   })

@@ -141,9 +141,7 @@ describe('a connection of a proxy', () => {
     await eventually(() => expect(idle.closed).toBe(true))
     expect([busy.answers, busy.closed]).toEqual([[], false])
     release()
-    const begunMs = performance.now()
     await stopped
-    expect(performance.now() - begunMs).toBeLessThan(4000)
     await eventually(() => expect([busy.answers, busy.closed]).toEqual([['200 u_slow'], true]))
     expect(busy.text).toMatch(/^Connection: close$/im)
   })

@@ -128,8 +128,9 @@ const revokeBy =
 const TIMES = 20
 
 /**
- * Checks that logout tokens reach the sixth instance as fast beside five dead neighbors as with all
- * of them healthy. The five stay dead until the end.
+ * Checks that logout tokens reach the sixth instance without waiting for attempts at dead
+ * neighbors, which hang until their time is over. A busy machine may let one end meanwhile, but not
+ * at each try. The five stay dead until the end.
  */
 async function measureSixth({
   neighbors,
@@ -143,7 +144,7 @@ async function measureSixth({
   options.say(
     `Logout tokens reach the sixth after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`,
   )
-  if (beside.p50 > 3 * alone.p50 + 50 || beside.max > 1_000)
+  if (beside.waited > TIMES / 2)
     throw new Violation(`Dead neighbors delay the sixth: ${JSON.stringify({ alone, beside })}`)
   return { alone, beside }
 }
