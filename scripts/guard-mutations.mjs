@@ -252,8 +252,8 @@ const MUTATIONS = [
   [
     'entries are forgotten ten minutes early',
     'ledger',
-    'if (entry.exp < now) this.#entries.delete(key)',
-    'if (entry.exp < now + 600) this.#entries.delete(key)',
+    'if (entry.until < now) this.#entries.delete(key)',
+    'if (entry.until < now + 600) this.#entries.delete(key)',
     'feed/entries of a quiet hour',
   ],
   [

@@ -4,6 +4,7 @@ import type { Credentials } from './credentials.ts'
 import { quoted } from './problems.ts'
 import type { Anchor, WithoutLease } from './lease.ts'
 import { readText } from './read-text.ts'
+import { isSeq, isTime } from './selector.ts'
 
 /** The report of a guard to the broker: what it enforces, and its own state (docs/feed.md). */
 export interface Report {
@@ -15,12 +16,20 @@ export interface Report {
   version: string
   without_lease: WithoutLease
   lease_ran_out: { count: number }
+  /** True if this process judges the instance's own sessions too. */
+  sessions?: true
   clock_offset_seconds?: number
   clock_drift_ppm?: number
 }
 
+/** The broker's answer about a session (docs/feed.md, "Ask about one session"). */
+export type SessionAnswer = { active: false } | { active: true; rev: number; sessionExpiry: number }
+
 const ANSWER_MS = 5000
-/** The time limit of an introspection. It is short, because a request of a user waits for it. */
+/**
+ * The time limit of a question about a token or a session. It is short, because a request of a user
+ * waits for it.
+ */
 const INTROSPECTION_MS = 2000
 /**
  * The largest answer that is read. A page of the log has 1,000 entries: about 150 KB, and 1 MB with
@@ -64,6 +73,7 @@ export class Broker {
    */
   async openFeed(input: {
     guardId: string
+    sessions: boolean
     lastEventId: string | undefined
     onSend: (nonce: string) => void
     signal: AbortController
@@ -76,7 +86,7 @@ export class Broker {
       const nonce = crypto.randomUUID()
       const { uri, init } = await this.#feedRequest(
         'text/event-stream',
-        { guard: input.guardId, nonce },
+        { guard: input.guardId, sessions: input.sessions ? '1' : undefined, nonce },
         input.lastEventId,
       )
       input.onSend(nonce)
@@ -113,7 +123,7 @@ export class Broker {
    */
   async poll(
     position: { epoch: string; seq: number } | undefined,
-    { guard, stream }: { guard: string; stream: string | undefined },
+    { guard, sessions, stream }: { guard: string; sessions: boolean; stream: string | undefined },
     onSend: () => void,
     stopping: AbortSignal,
   ): Promise<unknown> {
@@ -122,6 +132,7 @@ export class Broker {
       epoch: position?.epoch,
       after: position?.seq.toString(),
       guard,
+      sessions: sessions ? '1' : undefined,
       stream,
       nonce,
     })
@@ -234,6 +245,32 @@ export class Broker {
       INTROSPECTION_MS,
     )
     return answer?.active === true
+  }
+
+  /**
+   * Asks whether a session is live, and no revocation after `rev` has ended it (docs/feed.md, "Ask
+   * about one session").
+   * @throws Error if there is no answer, or it cannot be read
+   */
+  async askSession(
+    { rev, sid, sub }: { sid: string; sub: string; rev: number | undefined },
+    stopping: AbortSignal,
+  ): Promise<SessionAnswer> {
+    const body = new URLSearchParams({ sid, sub, ...(await this.#members()) })
+    if (rev !== undefined) body.set('rev', rev.toString())
+    const answer = await this.#post(
+      '/revocations/session',
+      body.toString(),
+      'application/x-www-form-urlencoded',
+      stopping,
+      readJson,
+      INTROSPECTION_MS,
+    )
+    if (answer?.active === false) return { active: false }
+    const { active, rev: known, session_expiry: sessionExpiry } = answer ?? {}
+    if (active !== true || !isSeq(known) || !isTime(sessionExpiry))
+      throw new Error('the answer about a session cannot be read')
+    return { active, rev: known, sessionExpiry }
   }
 
   #post<T>(

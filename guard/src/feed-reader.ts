@@ -11,8 +11,6 @@ import { isSeq, isText, readEntry, type Entry } from './selector.ts'
  * before the connection broke would otherwise be missed. Reading an entry twice costs nothing.
  */
 const OVERLAP = 64
-/** The longest lifetime of a token. After it no token of a former log is left. */
-const LONGEST_TOKEN_SECONDS = 3600
 
 /** How long a stream is named in reports after its last lease: longer than that lease may run. */
 const NAMED_MS = 120_000
@@ -40,6 +38,8 @@ interface FeedParts {
   onLive: () => void
   /** Called when the guard gets a lease and held none. */
   onLease: () => void
+  /** Called when another log begins. */
+  onReset: () => void
   /** Called when a new anchor is due. */
   onAnchorDue: () => void
 }
@@ -53,6 +53,8 @@ export class FeedReader {
   enforcedSeq = 0
   /** False until the first snapshot is complete, and between a reset and the next `live`. */
   ready = false
+  /** True if this process judges the instance's own sessions, so that it needs their entries. */
+  sessions = false
   readonly counters = { events: 0, duplicates: 0, resets: 0 }
   /**
    * Increases whenever the next connection must ask in another way. An answer to a request from
@@ -146,6 +148,13 @@ export class FeedReader {
     this.ready = false
     this.generation++
     this.#fromNothing = true
+  }
+
+  /** Makes the next connection ask for what concerns sessions too. Tokens stay valid meanwhile. */
+  judgeSessions(): void {
+    this.sessions = true
+    this.#fromNothing = true
+    this.generation++
   }
 
   /**
@@ -245,7 +254,7 @@ export class FeedReader {
   }
 
   #reset(data: Record<string, unknown> | undefined): void {
-    const { hooks, keys, lease, ledger } = this.#parts
+    const { hooks, keys, lease, ledger, onReset } = this.#parts
     this.counters.resets++
     lease.end()
     this.ready = false
@@ -256,6 +265,7 @@ export class FeedReader {
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
     this.enforcedSeq = 0
     ledger.clear()
+    onReset()
     // A restored broker signs with other keys. If they cannot be read now, the next token causes
     // another attempt.
     keys.refresh().catch(() => {})
@@ -339,11 +349,10 @@ export class FeedReader {
       return 'it brings revocations of tenants whose earlier ones are not known here'
     }
     ledger.follow(tenants)
-    const now = readNow()
-    if (this.#turned) ledger.turned(data.seq, now, now + LONGEST_TOKEN_SECONDS)
+    if (this.#turned) ledger.turned(data.seq, readNow())
     if (this.#fromNothing) ledger.refilled()
     this.#turned = false
-    this.#fromNothing = false
+    this.#fromNothing = !this.#complete(data.complete_from)
     this.#exactly = false
     this.#wasLive = true
     this.enforcedSeq = data.seq
@@ -353,6 +362,25 @@ export class FeedReader {
     onEnforced(this.epoch, this.enforcedSeq)
     hooks.live({ epoch: this.epoch, seq: this.enforcedSeq })
     return undefined
+  }
+
+  /**
+   * Notes from which `seq` on the entries tell every end of a session. Returns false if the broker
+   * does not say it: the next connection then asks for everything.
+   */
+  #complete(from: unknown): boolean {
+    if (!this.sessions) return true
+    const { hooks, ledger } = this.#parts
+    const isKnown = isSeq(from)
+    const before = this.#fromNothing ? 0 : (ledger.completeFrom ?? 0)
+    ledger.completeFrom = isKnown ? Math.max(before, from) : Infinity
+    if (!isKnown)
+      hooks.problem(
+        new Error(
+          'The broker does not say which ends of sessions its feed brings, so it is asked about each session. Upgrade it.',
+        ),
+      )
+    return isKnown
   }
 
   #keysChanged(data: Record<string, unknown> | undefined): void {

@@ -27,6 +27,8 @@ const MOST_RETRY_MS = 30_000
 const HEALTHY_MS = 5000
 /** The time that the feed may need for an entry after a token or a logout token has named it. */
 const BEHIND_MS = 1000
+/** The reason of a connection that ends because the next one asks for more. No problem. */
+const JUDGES_SESSIONS = new Error('sessions are judged from now on')
 
 interface FollowerParts {
   broker: Broker
@@ -85,6 +87,11 @@ export class Follower implements LogFollower {
   startOver(): void {
     this.#parts.feed.startOver()
     this.#stream?.abort(new Error('starting over'))
+  }
+
+  judgeSessions(): void {
+    this.#parts.feed.judgeSessions()
+    this.#stream?.abort(JUDGES_SESSIONS)
   }
 
   doubtLog(position: { epoch: string; seq: number }): void {
@@ -184,6 +191,7 @@ export class Follower implements LogFollower {
       return { why: 'the stream ended' }
     } catch (error) {
       const problem: unknown = stream.signal.aborted ? stream.signal.reason : error
+      if (problem === JUDGES_SESSIONS) return { why: JUDGES_SESSIONS.message }
       return { why: problem instanceof Error ? problem.message : 'the connection broke', problem }
     } finally {
       watchdog.stop()
@@ -214,6 +222,7 @@ export class Follower implements LogFollower {
     this.#askedMs = 0
     const response = await broker.openFeed({
       guardId,
+      sessions: feed.sessions,
       lastEventId: feed.resumeFrom,
       onSend: (nonce) => feed.opens(nonce),
       signal,

@@ -1,12 +1,14 @@
 import { authorize, type Authorized, type HasHeaders, type Requirement } from './authorize.ts'
 import type { AccessClaims, CheckResult, Why } from './claims.ts'
-import type { RevocationListener } from './ledger.ts'
+import { LONGEST_SESSION_SECONDS } from './ledger.ts'
+import type { RevocationListener } from './listeners.ts'
 import type { HoldOptions } from './holds.ts'
 import { createLogoutReceiver, type Logout, type LogoutCounters } from './logout-receiver.ts'
 import type { GuardOptions } from './options.ts'
 import { openParts, type Parts } from './parts.ts'
 import type { Bearer, Selector } from './selector.ts'
 import type { Problem } from './problems.ts'
+import type { SessionState } from './session-check.ts'
 
 export interface Guard {
   readonly id: string
@@ -35,6 +37,23 @@ export interface Guard {
    * @param claims the claims that `check` returned
    */
   hold(claims: AccessClaims, options?: HoldOptions): AbortSignal
+  /**
+   * Declares that this process judges the instance's own sessions, so that the broker sends what
+   * `checkSession` needs, and its receipts count this guard for sessions. The middleware calls it.
+   * Call it before `start`; later it reconnects.
+   */
+  judgeSessions(): void
+  /**
+   * Decides whether an instance's own session is live now, by the claims of the ID token that
+   * opened it (`SessionClaims`). Answers from memory, except where the broker must be asked about
+   * the session once. Never throws for input of an attacker.
+   */
+  checkSession(session: object): Promise<SessionState>
+  /**
+   * Returns the same signal as `hold`, for a connection that a session has opened which
+   * `checkSession` has just called live.
+   */
+  holdSession(session: object, options?: HoldOptions): AbortSignal
   /**
    * Answers the broker's logout tokens. Mount it as `POST` at the address that is registered as
    * `backchannel_logout_uris`.
@@ -68,8 +87,8 @@ export type Known = (token: string) => CheckResult | undefined
  */
 export function openGuard(options: GuardOptions): { guard: Guard; known: Known } {
   const parts = openParts(options)
-  const { checker, enforcer, feed, follower, holds, keys, ledger, live, settings, stop, sweeper } =
-    parts
+  const { checker, feed, follower, holds, keys, ledger, listeners, live, sessions } = parts
+  const { settings, stop, sweeper } = parts
   const receiver = openReceiver(parts)
   let running: Promise<void> | undefined
   const check = (token: string): Promise<CheckResult> => checker.check(token)
@@ -78,9 +97,14 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
     check,
     authorize: (request, requirement) => authorize(check, request, requirement),
     receiveLogout: (request) => receiver.receive(request),
-    hold: (claims, options) => holds.hold(claims, options),
+    hold: (claims, options) => holds.hold(holds.token(claims), options),
+    judgeSessions() {
+      if (!feed.sessions) follower.judgeSessions()
+    },
+    checkSession: (session) => sessions.check(session),
+    holdSession: (session, options) => holds.hold(sessions.holdable(session), options),
     isRevoked: (bearer) => ledger.covers(bearer) !== undefined,
-    onRevocation: (listener) => enforcer.listen(listener),
+    onRevocation: (listener) => listeners.add(listener),
     start() {
       if (running === undefined && !stop.signal.aborted) {
         // If the keys cannot be read now, the next token causes another attempt.
@@ -137,18 +161,20 @@ function openReceiver(parts: Parts): ReturnType<typeof createLogoutReceiver> {
  * sessions.
  */
 async function logOut(
-  { clock, enforcer, follower, settings: { onLogout } }: Parts,
+  { clock, enforcer, feed, follower, listeners, settings: { onLogout } }: Parts,
   logout: Logout,
 ): Promise<void> {
   const { reasonClass, rev, sid, sub } = logout
-  const exp = Math.floor(clock.nowMs() / 1000) + LOGOUT_SECONDS
+  const now = Math.floor(clock.nowMs() / 1000)
+  const exp = now + LOGOUT_SECONDS
+  const sessionExp = feed.sessions ? now + LONGEST_SESSION_SECONDS : undefined
   const end = (seq: number, selector: Selector): boolean =>
-    enforcer.enforce({ seq, selector, exp, reasonClass }, 'logout_token', true)
+    enforcer.enforce({ seq, selector, exp, sessionExp, reasonClass }, 'logout_token', true)
   if (rev !== undefined && sid !== undefined) end(rev, { kind: 'session', sid })
   else if (rev !== undefined && sub !== undefined) end(rev, { kind: 'subject', sub })
   if (rev !== undefined) follower.catchUpTo(rev)
-  if (onLogout === undefined && (!enforcer.hasListeners || rev === undefined))
-    throw new Error(NO_SINK)
+  const ends = listeners.size > 0 || feed.sessions
+  if (onLogout === undefined && (!ends || rev === undefined)) throw new Error(NO_SINK)
   await onLogout?.(logout)
 }
 
@@ -179,12 +205,20 @@ export interface GuardStatus {
    * `maxEntries`.
    */
   cutoffSeq: number | undefined
+  /**
+   * Sessions opened from this `seq` on are judged without a request. Undefined: no session is
+   * judged, or not yet.
+   */
+  sessionsFromSeq: number | undefined
   cachedTokens: number
   /** The number of connections that `hold` watches now. */
   holds: number
   keys: number
   counters: {
     checks: number
+    sessionChecks: number
+    /** The sessions that the broker was asked about. */
+    sessionsAsked: number
     cacheHits: number
     accepted: number
     introspections: number
@@ -213,6 +247,7 @@ function statusOf(
     lease,
     ledger,
     reporter,
+    sessions,
   }: Parts,
   logout: LogoutCounters,
 ): GuardStatus {
@@ -228,11 +263,16 @@ function statusOf(
     reportedSeq: reporter.reportedSeq,
     entries: ledger.size,
     cutoffSeq: ledger.cutoffSeq,
+    sessionsFromSeq:
+      ledger.completeFrom === undefined
+        ? undefined
+        : Math.max(ledger.completeFrom, ledger.cutoffSeq ?? 0),
     cachedTokens: cache.size,
     holds: holds.size,
     keys: keys.size,
     counters: {
       ...checker.counters,
+      ...sessions.counters,
       ...feed.counters,
       connects: follower.connects,
       leasesRunOut: lease.ranOut,

@@ -1,15 +1,15 @@
 import type { AccessClaims } from './claims.ts'
 import type { Clock } from './clock.ts'
 import type { Lease } from './lease.ts'
-import { keyOf, keysOf, type Entry, type ReasonClass } from './selector.ts'
+import { keyOf, keysOf, type Bearer, type Entry, type ReasonClass } from './selector.ts'
 import type { Validity } from './validity.ts'
 
 /** The reason why a hold ended, which is the `why` of its signal's reason. */
 export type HoldEnd = 'revoked' | 'expired' | 'no_lease' | 'stopped'
 
 const MESSAGES: Record<HoldEnd, string> = {
-  revoked: 'The token that opened this connection is revoked.',
-  expired: 'The token that opened this connection has expired.',
+  revoked: 'The token or session that opened this connection is revoked.',
+  expired: 'The token or session that opened this connection has expired.',
   no_lease: 'The guard does not know what is revoked: it holds no lease.',
   stopped: 'The guard was stopped.',
 }
@@ -52,8 +52,16 @@ interface HoldParts {
   catchUp: (() => Promise<void> | undefined) | undefined
 }
 
+/** A token or a session by which a connection is held open. */
+export interface Holdable {
+  bearer: Bearer
+  /** Returns why it is not valid any more, whether or not there is a lease. */
+  ended: () => HoldEnd | undefined
+  secondsLeft: () => number
+}
+
 interface Held {
-  claims: AccessClaims
+  what: Holdable
   withoutLease: boolean
   abort: AbortController
   release: () => void
@@ -78,9 +86,24 @@ export class Holds {
     return this.#held.size
   }
 
-  hold(claims: AccessClaims, { until, withoutLease = false }: HoldOptions = {}): AbortSignal {
+  /** Returns a token for `hold`. */
+  token(claims: AccessClaims): Holdable {
+    const { kids, validity } = this.#parts
+    return {
+      bearer: claims,
+      ended() {
+        const kid = kids.get(claims)
+        const isWithdrawn = kid !== undefined && validity.isKeyWithdrawn(kid)
+        if (isWithdrawn || validity.revoked(claims) !== undefined) return 'revoked'
+        return validity.secondsLeft(claims) <= 0 ? 'expired' : undefined
+      },
+      secondsLeft: () => validity.secondsLeft(claims),
+    }
+  }
+
+  hold(what: Holdable, { until, withoutLease = false }: HoldOptions = {}): AbortSignal {
     const abort = new AbortController()
-    const held: Held = { claims, withoutLease, abort, release: () => this.#remove(held) }
+    const held: Held = { what, withoutLease, abort, release: () => this.#remove(held) }
     const ended = this.#stopped ? 'stopped' : this.#ended(held)
     if (ended !== undefined) abort.abort(new HoldEnded(ended))
     else if (until?.aborted !== true) {
@@ -100,7 +123,7 @@ export class Holds {
   /** Ends the holds that a new revocation covers. */
   revoked({ seq, selector, reasonClass }: Entry): void {
     for (const held of this.#byKey.get(keyOf(selector)) ?? [])
-      if (held.claims.rev < seq) this.#end(held, 'revoked', reasonClass)
+      if (held.what.bearer.rev < seq) this.#end(held, 'revoked', reasonClass)
   }
 
   /**
@@ -119,16 +142,9 @@ export class Holds {
     for (const held of this.#held) this.#end(held, 'stopped')
   }
 
-  #ended({ claims, withoutLease }: Held): HoldEnd | undefined {
-    const { kids, lease, validity } = this.#parts
-    const kid = kids.get(claims)
-    if (
-      (kid !== undefined && validity.isKeyWithdrawn(kid)) ||
-      validity.revoked(claims) !== undefined
-    )
-      return 'revoked'
-    if (validity.secondsLeft(claims) <= 0) return 'expired'
-    return withoutLease || lease.held ? undefined : 'no_lease'
+  #ended({ what, withoutLease }: Held): HoldEnd | undefined {
+    const ended = what.ended()
+    return ended ?? (withoutLease || this.#parts.lease.held ? undefined : 'no_lease')
   }
 
   #end(held: Held, why: HoldEnd, reasonClass?: ReasonClass): void {
@@ -138,7 +154,7 @@ export class Holds {
 
   #add(held: Held): void {
     this.#held.add(held)
-    for (const key of keysOf(held.claims)) {
+    for (const key of keysOf(held.what.bearer)) {
       const same = this.#byKey.get(key)
       if (same === undefined) this.#byKey.set(key, new Set([held]))
       else same.add(held)
@@ -148,7 +164,7 @@ export class Holds {
 
   #remove(held: Held): void {
     if (!this.#held.delete(held)) return
-    for (const key of keysOf(held.claims)) {
+    for (const key of keysOf(held.what.bearer)) {
       const same = this.#byKey.get(key)
       same?.delete(held)
       if (same?.size === 0) this.#byKey.delete(key)
@@ -158,11 +174,11 @@ export class Holds {
     this.#look = undefined
   }
 
-  #dueMs({ claims, withoutLease }: Held): number {
-    const { catchUp, lease, validity } = this.#parts
+  #dueMs({ what, withoutLease }: Held): number {
+    const { catchUp, lease } = this.#parts
     const leftMs = withoutLease ? Infinity : lease.leftMs + 1
     const pollMs = catchUp === undefined ? LOOK_MS : lease.lengthMs / 4
-    return Math.max(1, Math.min(LOOK_MS, pollMs, validity.secondsLeft(claims) * 1000, leftMs))
+    return Math.max(1, Math.min(LOOK_MS, pollMs, what.secondsLeft() * 1000, leftMs))
   }
 
   /** Sets the one timer that serves all holds. */

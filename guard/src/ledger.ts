@@ -1,8 +1,21 @@
-import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
-import { safely, type Hooks } from './hooks.ts'
+import type { Hooks } from './hooks.ts'
+import type { Listeners } from './listeners.ts'
+import { keyOf, keysOf, type Bearer, type Entry, type ReasonClass } from './selector.ts'
+
+/** The longest lifetime of a token. After it no token of a former log is left. */
+const LONGEST_TOKEN_SECONDS = 3600
+/** The longest lifetime of a session that a broker can be set to. */
+export const LONGEST_SESSION_SECONDS = 90 * 86_400
 
 /** The source of a revocation: the broker's log, or a logout token. */
 export type Source = 'log' | 'logout_token'
+
+interface Kept {
+  seq: number
+  /** Epoch seconds after which neither a token nor a session that it covers can be left. */
+  until: number
+  reasonClass: ReasonClass | undefined
+}
 
 /**
  * Why a token or session is not valid: it is revoked; or the guard cannot be sure, because it has
@@ -16,9 +29,9 @@ export type Covered = 'revoked' | 'cutoff' | 'tenant'
  * must and never less.
  */
 class NewestSeqs {
-  #entries = new Map<string, { seq: number; exp: number }>()
+  #entries = new Map<string, Kept>()
   readonly #most: number
-  #cutoff: { seq: number; exp: number } | undefined
+  #cutoff: { seq: number; until: number } | undefined
 
   constructor(most: number) {
     this.#most = most
@@ -38,46 +51,52 @@ class NewestSeqs {
   }
 
   /** Adds an entry. Returns false if the same selector has the same or a higher `seq`. */
-  add({ seq, selector, exp }: Entry): boolean {
+  add({ seq, selector, exp, sessionExp = 0, reasonClass }: Entry): boolean {
     const key = keyOf(selector)
     const before = this.#entries.get(key)
+    const until = Math.max(exp, sessionExp, before?.until ?? 0)
     if (before !== undefined && before.seq >= seq) {
-      this.#entries.set(key, { seq: before.seq, exp: Math.max(before.exp, exp) })
+      this.#entries.set(key, { ...before, until })
       return false
     }
     // A repeated selector moves to the end, so that the oldest entry is first.
     this.#entries.delete(key)
-    this.#entries.set(key, { seq, exp: Math.max(exp, before?.exp ?? 0) })
+    this.#entries.set(key, { seq, until, reasonClass })
     if (this.#entries.size > this.#most) this.#collapse()
     return true
   }
 
   covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
-    const { rev } = bearer
-    if (keysOf(bearer).some((key) => this.#reaches(key, rev))) return 'revoked'
-    return this.#cutoff !== undefined && rev < this.#cutoff.seq ? 'cutoff' : undefined
+    if (this.first(bearer) !== undefined) return 'revoked'
+    return this.#cutoff !== undefined && bearer.rev < this.#cutoff.seq ? 'cutoff' : undefined
   }
 
-  #reaches(key: string, rev: number): boolean {
-    const entry = this.#entries.get(key)
-    return entry !== undefined && rev < entry.seq
+  /** Returns the oldest of the entries that cover a bearer. */
+  first(bearer: Bearer): Kept | undefined {
+    let first: Kept | undefined
+    for (const key of keysOf(bearer)) {
+      const entry = this.#entries.get(key)
+      const isOldest = entry !== undefined && !(first !== undefined && first.seq <= entry.seq)
+      if (isOldest && bearer.rev < entry.seq) first = entry
+    }
+    return first
   }
 
   sweep(now: number): void {
-    for (const [key, entry] of this.#entries) if (entry.exp < now) this.#entries.delete(key)
-    if (this.#cutoff !== undefined && this.#cutoff.exp < now) this.#cutoff = undefined
+    for (const [key, entry] of this.#entries) if (entry.until < now) this.#entries.delete(key)
+    if (this.#cutoff !== undefined && this.#cutoff.until < now) this.#cutoff = undefined
   }
 
   #collapse(): void {
-    let { seq, exp } = this.#cutoff ?? { seq: 0, exp: 0 }
+    let { seq, until } = this.#cutoff ?? { seq: 0, until: 0 }
     let left = Math.ceil(this.#most / 2)
     for (const [key, entry] of this.#entries) {
       if (left-- <= 0 && entry.seq > seq) break
       seq = Math.max(seq, entry.seq)
-      exp = Math.max(exp, entry.exp)
+      until = Math.max(until, entry.until)
       this.#entries.delete(key)
     }
-    this.#cutoff = { seq, exp }
+    this.#cutoff = { seq, until }
   }
 }
 
@@ -92,6 +111,15 @@ export class Ledger {
   /** The tenants whose revocations the log brings. Undefined: all. */
   #tenants: ReadonlySet<string> | undefined
   #turn: { seq: number; at: number; exp: number } | undefined
+  /** The lowest `seq` and the latest time of the turns that concern sessions. */
+  #turns: { seq: number; at: number; until: number } | undefined
+  /**
+   * The `seq` from which entries tell every end of an instance's session. Undefined until the
+   * broker has said it.
+   */
+  completeFrom: number | undefined
+  /** The newest revocation of a tenant. */
+  tenantSeq = 0
   /**
    * The time before which ended entries are forgotten. If the clock is set back, it must not revive
    * what they covered.
@@ -120,16 +148,21 @@ export class Ledger {
    */
   add(entry: Entry, source: Source = 'log'): boolean {
     if (source === 'logout_token') this.#loggedOut.add(entry)
-    const isNew = this.#all.add(entry)
+    if (entry.selector.kind === 'tenant') this.tenantSeq = Math.max(this.tenantSeq, entry.seq)
+    // The log says itself how long its entry counts for sessions.
+    const isNew = this.#all.add(source === 'log' ? entry : { ...entry, sessionExp: undefined })
     if (isNew) this.version++
     return isNew
   }
 
   /** Returns why a bearer is not valid, or undefined. */
   covers(bearer: Bearer): Covered | undefined {
-    const { tid } = bearer
-    const isUnknown = tid !== undefined && this.#tenants?.has(tid) === false
-    return this.#all.covers(bearer) ?? (isUnknown ? 'tenant' : undefined)
+    return this.#all.covers(bearer) ?? (this.brings(bearer.tid) ? undefined : 'tenant')
+  }
+
+  /** Returns whether the log brings the revocations of a tenant. */
+  brings(tid: string | undefined): boolean {
+    return tid === undefined || this.#tenants?.has(tid) !== false
   }
 
   /** Returns whether the log has brought the revocations of all these tenants so far. */
@@ -145,9 +178,16 @@ export class Ledger {
     this.version++
   }
 
+  /** Returns the entry that ended a session, if any: the oldest of those that cover it. */
+  ending(session: Bearer): { reasonClass: ReasonClass | undefined } | undefined {
+    return this.#all.first(session)
+  }
+
   /** Forgets what the log has brought, because another one begins (a restored database). */
   clear(): void {
     this.#all.copy(this.#loggedOut)
+    this.completeFrom = undefined
+    this.tenantSeq = 0
     this.#sweptAt = 0
     this.version++
   }
@@ -157,12 +197,24 @@ export class Ledger {
    * new log has not reached, is of the former log. No entry covers it, so it is rejected until it
    * has expired.
    */
-  turned(seq: number, at: number, exp: number): void {
-    this.#turn = { seq, at, exp }
+  turned(seq: number, at: number): void {
+    this.#turn = { seq, at, exp: at + LONGEST_TOKEN_SECONDS }
+    const until = at + LONGEST_SESSION_SECONDS
+    this.#turns = { seq: Math.min(seq, this.#turns?.seq ?? seq), at, until }
     this.version++
   }
   isOfFormerLog(token: { rev: number; iat: number }): boolean {
     return this.#turn !== undefined && token.rev > this.#turn.seq && token.iat < this.#turn.at
+  }
+
+  /**
+   * Returns whether a session may be of a former log. The session may as well be of a log between
+   * two turns, so that the broker is asked.
+   */
+  mayBeOfFormerLog(session: { rev: number; iat: number }): boolean {
+    return (
+      this.#turns !== undefined && session.rev > this.#turns.seq && session.iat < this.#turns.at
+    )
   }
 
   /** Forgets what has expired before `now` (epoch seconds, the tolerance already subtracted). */
@@ -170,6 +222,7 @@ export class Ledger {
     this.#all.sweep(now)
     this.#loggedOut.sweep(now)
     if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
+    if (this.#turns !== undefined && this.#turns.until < now) this.#turns = undefined
     this.#sweptAt = Math.max(this.#sweptAt, now)
   }
   /** Notes that the broker has sent every live entry again, so that none is missing. */
@@ -179,20 +232,13 @@ export class Ledger {
 }
 
 /**
- * A function that is called once for each new revocation, as soon as it is enforced. `covers` finds
- * the sessions that it ends. It does not get the first snapshot of this process: after a restart,
- * call `isRevoked` for each session that was kept, once `start()` has resolved.
- */
-export type RevocationListener = (revocation: Entry) => void
-
-/**
  * Enforces revocations from every source: adds them to the ledger, and informs the instance of new
  * ones.
  */
 export class Enforcer {
   readonly #ledger: Ledger
   readonly #hooks: Pick<Hooks, 'collapsed' | 'enforced'>
-  readonly #listeners = new Set<RevocationListener>()
+  readonly #listeners: Pick<Listeners, 'tell'>
   readonly #onEnforced: (entry: Entry, collapsed: boolean) => void
 
   /**
@@ -202,21 +248,13 @@ export class Enforcer {
   constructor(
     ledger: Ledger,
     hooks: Pick<Hooks, 'collapsed' | 'enforced'>,
+    listeners: Pick<Listeners, 'tell'>,
     onEnforced: (entry: Entry, collapsed: boolean) => void,
   ) {
     this.#ledger = ledger
     this.#hooks = hooks
+    this.#listeners = listeners
     this.#onEnforced = onEnforced
-  }
-
-  get hasListeners(): boolean {
-    return this.#listeners.size > 0
-  }
-
-  /** Adds a listener. Returns a function that removes it. */
-  listen(listener: RevocationListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
   }
 
   /**
@@ -231,7 +269,7 @@ export class Enforcer {
     this.#onEnforced(entry, collapsed)
     if (collapsed) this.#hooks.collapsed({ seq: cutoffSeq })
     this.#hooks.enforced(entry)
-    if (tell) for (const listener of this.#listeners) safely(() => listener(entry))
+    if (tell) this.#listeners.tell(entry)
     return true
   }
 }

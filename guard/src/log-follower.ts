@@ -7,6 +7,8 @@ export interface LogFollower {
   run(): Promise<void>
   /** Asks for everything again, because what is known cannot be trusted. */
   startOver(): void
+  /** Asks again for everything, and for what concerns sessions too. Tokens stay valid meanwhile. */
+  judgeSessions(): void
   /**
    * Asks from exactly the enforced `seq`, because the broker answered to a report of `position` that
    * its log has not reached it or is another one. Does nothing if the guard follows another log by

@@ -5,6 +5,7 @@ import type { AccessClaims } from './claims.ts'
 import { completeClock, type Clock } from './clock.ts'
 import { openCredentials } from './credentials.ts'
 import { Enforcer, Ledger } from './ledger.ts'
+import { Listeners } from './listeners.ts'
 import { FeedReader } from './feed-reader.ts'
 import { Follower } from './follower.ts'
 import { Holds } from './holds.ts'
@@ -16,6 +17,7 @@ import { readOptions, type GuardOptions, type Settings } from './options.ts'
 import { Poller } from './poller.ts'
 import { consoleProblems, describe, type Problem } from './problems.ts'
 import { Reporter } from './reporter.ts'
+import { SessionChecker } from './session-check.ts'
 import { Sweeper } from './sweeper.ts'
 import { TokenCache } from './token-cache.ts'
 import { Validity } from './validity.ts'
@@ -37,10 +39,12 @@ export interface Parts {
   brokerClock: BrokerClock
   keys: KeySet
   enforcer: Enforcer
+  listeners: Listeners
   reporter: Reporter
   feed: FeedReader
   follower: LogFollower
   checker: Checker
+  sessions: SessionChecker
   holds: Holds
   sweeper: Sweeper
 }
@@ -69,11 +73,21 @@ export function openParts(options: GuardOptions): Parts {
     holds.recheck()
   }
   const keys = new KeySet({ uri: broker.jwksUri, fetch, clock, onGone, onProblem: hooks.problem })
-  const enforcer = new Enforcer(ledger, hooks, (entry, collapsed) =>
-    collapsed ? holds.recheck() : holds.revoked(entry),
-  )
-  const about = (): Omit<Report, 'epoch' | 'seq'> =>
-    aboutGuard(settings, lease, brokerClock.offsetSeconds, log.feed.streams)
+  const listeners = new Listeners({
+    clock,
+    problem: hooks.problem,
+    onSettled: () => reporter.resume(),
+    stopping: stop.signal,
+  })
+  const enforcer = new Enforcer(ledger, hooks, listeners, (entry, collapsed) => {
+    holds.revoked(entry)
+    // The tenant of a session may be unknown.
+    if (collapsed || entry.selector.kind === 'tenant') holds.recheck()
+  })
+  const about = (): Omit<Report, 'epoch' | 'seq'> => ({
+    ...aboutGuard(settings, lease, brokerClock.offsetSeconds, log.feed.streams),
+    ...(ledger.completeFrom === undefined ? {} : { sessions: true }),
+  })
   const reporter = new Reporter({
     broker,
     clock,
@@ -81,6 +95,7 @@ export function openParts(options: GuardOptions): Parts {
     random,
     stopping: stop.signal,
     about,
+    withheldFrom: () => listeners.unfinishedSeq,
     onConflict: (position) => log.follower.doubtLog(position),
   })
   const known = {
@@ -95,6 +110,7 @@ export function openParts(options: GuardOptions): Parts {
     broker,
     keys,
     enforcer,
+    listeners,
     reporter,
   }
   const { becameLive, live, ...log } = openLog(known, () => holds.recheck())
@@ -102,15 +118,11 @@ export function openParts(options: GuardOptions): Parts {
   const kids = new WeakMap<AccessClaims, string>()
   const validity = new Validity({ brokerClock, keys, ledger, settings })
   const holds: Holds = new Holds({ clock, lease, kids, validity, catchUp })
-  const checker = new Checker({
-    ...known,
-    ...log,
-    kids,
-    validity,
-    onIssued: (rev) => follower.catchUpTo(rev),
-    stopping: stop.signal,
-  })
-  return { ...known, ...log, live, becameLive, lastProblem, holds, checker }
+  const onIssued = (rev: number): void => follower.catchUpTo(rev)
+  const stopping = stop.signal
+  const checker = new Checker({ ...known, ...log, kids, validity, onIssued, stopping })
+  const sessions = new SessionChecker({ ...known, ...log, onIssued, stopping })
+  return { ...known, ...log, live, becameLive, lastProblem, holds, checker, sessions }
 }
 
 type Known = Pick<
@@ -125,6 +137,7 @@ type Known = Pick<
   | 'brokerClock'
   | 'keys'
   | 'enforcer'
+  | 'listeners'
   | 'reporter'
 > & {
   broker: Broker
@@ -138,7 +151,8 @@ type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> 
  * polls that bring them.
  */
 function openLog(known: Known, onLive: () => void): Log {
-  const { broker, brokerClock, clock, enforcer, hooks, keys, lease, ledger, reporter } = known
+  const { broker, brokerClock, clock, enforcer, hooks, keys, lease, ledger, listeners, reporter } =
+    known
   const { guardId, poll: polls = false, random } = known.settings
   const stopping = known.stop.signal
   let becameLive: () => void = () => {}
@@ -154,6 +168,7 @@ function openLog(known: Known, onLive: () => void): Log {
     onEnforced: (epoch, seq) =>
       polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq),
     onLive,
+    onReset: () => listeners.forget(),
     onLease: () => becameLive(),
     onAnchorDue: () => void follower.takeAnchor(),
     now: () => brokerClock.now(),

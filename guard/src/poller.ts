@@ -38,6 +38,7 @@ interface Answer {
   reset: boolean
   more: boolean
   tenants: unknown
+  complete_from: unknown
   stream: unknown
   lease: Record<string, unknown>
 }
@@ -79,6 +80,11 @@ export class Poller implements LogFollower {
 
   startOver(): void {
     this.#parts.feed.startOver()
+    this.#triedAtMs = -Infinity
+  }
+
+  judgeSessions(): void {
+    this.#parts.feed.judgeSessions()
     this.#triedAtMs = -Infinity
   }
 
@@ -126,7 +132,12 @@ export class Poller implements LogFollower {
     let tenants: string | undefined
     for (let page = 0; page < MAX_PAGES; page++) {
       const answer = readAnswer(
-        await broker.poll(position, { guard, stream }, () => feed.opens(), stopping),
+        await broker.poll(
+          position,
+          { guard, sessions: feed.sessions, stream },
+          () => feed.opens(),
+          stopping,
+        ),
       )
       if (feed.generation !== generation) return 'it was asked before the guard started over'
       stream = typeof answer.stream === 'string' ? answer.stream : undefined
@@ -142,7 +153,7 @@ export class Poller implements LogFollower {
     throw new Error(`the broker's answers do not end: ${MAX_PAGES} of them said "more"`)
   }
 
-  #take({ lease, stream, ...answer }: Answer): string | undefined {
+  #take({ complete_from, lease, stream, ...answer }: Answer): string | undefined {
     const { epoch, seq, entries, retired_kids, reset, more, tenants } = answer
     const { feed } = this.#parts
     const id = `${epoch}.${seq}`
@@ -151,7 +162,7 @@ export class Poller implements LogFollower {
     if (wrong !== undefined || more) return wrong
     return (
       feed.apply('anchor', { ...lease, stream }, undefined) ??
-      feed.apply('live', { epoch, seq, tenants }, id) ??
+      feed.apply('live', { epoch, seq, tenants, complete_from }, id) ??
       feed.apply('lease', { ...lease, seq }, undefined)
     )
   }
@@ -159,7 +170,7 @@ export class Poller implements LogFollower {
 
 function readAnswer(answer: unknown): Answer {
   const { lease, ...page } = (answer ?? {}) as Record<string, unknown>
-  const { epoch, seq, entries, retired_kids, reset, more, stream, tenants } = page
+  const { complete_from, epoch, seq, entries, retired_kids, reset, more, stream, tenants } = page
   if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
     throw new Error(
       'the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?',
@@ -172,6 +183,7 @@ function readAnswer(answer: unknown): Answer {
     reset: reset === true,
     more: more === true,
     tenants,
+    complete_from,
     stream,
     lease: (lease ?? {}) as Record<string, unknown>,
   }

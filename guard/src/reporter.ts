@@ -21,6 +21,8 @@ interface ReporterParts {
   hooks: Hooks
   random: () => number
   stopping: AbortSignal
+  /** Returns the lowest `seq` that may not be reported yet, or Infinity. */
+  withheldFrom: () => number
   /** Returns the other members of a report: the guard and its current state. */
   about: () => Omit<Report, 'epoch' | 'seq'>
   /**
@@ -42,6 +44,8 @@ export class Reporter {
   readonly #parts: ReporterParts
   #newest: { epoch: string; seq: number } | undefined
   #last: { epoch: string; seq: number; atMs: number } | undefined
+  /** The last report that is not sent again. */
+  #done: { epoch: string; seq: number } | undefined
   #running = false
 
   constructor(parts: ReporterParts) {
@@ -52,6 +56,11 @@ export class Reporter {
   enforced(epoch: string, seq: number): void {
     this.#newest = { epoch, seq }
     if (!this.#running) void this.#run()
+  }
+
+  /** Reports what was withheld before. */
+  resume(): void {
+    if (this.#newest !== undefined && !this.#running) void this.#run()
   }
 
   /** Reports the same as `enforced`, unless the broker has already accepted exactly that. */
@@ -74,14 +83,24 @@ export class Reporter {
     const { clock, random, stopping } = this.#parts
     this.#running = true
     let retryMs = BETWEEN_MS
-    while (this.#newest !== undefined && !stopping.aborted) {
-      const report = this.#newest
+    for (let report; (report = this.#due()) !== undefined && !stopping.aborted;) {
       const heard = await this.#send(report)
+      if (heard) this.#done = report
       if (heard && this.#newest === report) this.#newest = undefined
       retryMs = heard ? BETWEEN_MS : Math.min(retryMs * 2, MAX_RETRY_MS)
       await pause(clock, retryMs + Math.round(random() * JITTER_MS), stopping)
     }
     this.#running = false
+  }
+
+  /** Returns the next report: up to where nothing is withheld. Undefined if there is nothing new. */
+  #due(): { epoch: string; seq: number } | undefined {
+    const newest = this.#newest
+    if (newest === undefined) return undefined
+    const seq = this.#parts.withheldFrom() - 1
+    if (newest.seq <= seq) return newest
+    const isDone = this.#done?.epoch === newest.epoch && this.#done.seq >= seq
+    return isDone ? undefined : { epoch: newest.epoch, seq }
   }
 
   /** Sends a report. Returns whether it is done, so that it is not sent again. */

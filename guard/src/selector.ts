@@ -18,6 +18,11 @@ export interface Entry {
   selector: Selector
   /** Epoch seconds at which the entry may be forgotten. No token that it covers lives longer. */
   exp: number
+  /**
+   * Epoch seconds until which the entry counts for an instance's own sessions, whose latest end it
+   * is. Absent where the entry ends none.
+   */
+  sessionExp?: number | undefined
   /** Why, for the user to read. Base no decision on it. */
   reasonClass?: ReasonClass | undefined
 }
@@ -92,6 +97,8 @@ export function keysOf({ sid, sub, client_id, tid }: Omit<Bearer, 'rev'>): strin
 }
 
 export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+export const isTime = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(value)
 export const isSeq = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0
 
@@ -101,11 +108,17 @@ export const isSeq = (value: unknown): value is number =>
  */
 export function readEntry(value: unknown): Entry | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { seq, selector, exp, reason_class } = value as Record<string, unknown>
-  if (!isSeq(seq) || typeof exp !== 'number' || !Number.isFinite(exp)) return undefined
+  const { seq, selector, exp, reason_class, session_exp } = value as Record<string, unknown>
+  if (!isSeq(seq) || !isTime(exp) || !(session_exp === undefined || isTime(session_exp)))
+    return undefined
   if (typeof selector !== 'object' || selector === null) return undefined
-  const reasonClass = readReason(reason_class)
-  return { seq, selector: readSelector(selector as Record<string, unknown>), exp, reasonClass }
+  return {
+    seq,
+    selector: readSelector(selector as Record<string, unknown>),
+    exp,
+    sessionExp: session_exp,
+    reasonClass: readReason(reason_class),
+  }
 }
 
 function readSelector({ kind, sid, sub, client_id, tid }: Record<string, unknown>): Selector {

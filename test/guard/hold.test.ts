@@ -50,7 +50,7 @@ describe('a connection that is held open', () => {
     await eventually(() => expect(endOf(mine)).toBe('revoked'))
     expect(mine.reason).toBeInstanceOf(HoldEnded)
     expect((mine.reason as HoldEnded).message).toBe(
-      'The token that opened this connection is revoked.',
+      'The token or session that opened this connection is revoked.',
     )
     expect(others.map(endOf)).toEqual(['held', 'held', 'held'])
     expect(guard.status().holds).toBe(3)

@@ -97,7 +97,17 @@ export class Broker {
   clockName = 'clock-a'
   epoch = 'epoch-a'
   seq = 100
-  entries: { seq: number; selector: Selector; exp: number }[] = []
+  entries: { seq: number; selector: Selector; exp: number; session_exp?: number }[] = []
+  /** The `seq` from which it knows the ends of sessions. Undefined: it is of an older version. */
+  completeFrom: number | undefined = 0
+  /** Its answer about a session. Undefined: it is down. */
+  sessionAnswer: ((form: URLSearchParams) => object | undefined) | undefined = () => ({
+    active: true,
+    rev: this.seq,
+    session_expiry: this.now + 43_200,
+  })
+  /** The forms by which guards have asked about sessions. */
+  readonly sessionForms: URLSearchParams[] = []
   retiredKids: string[] = []
   /** The tenants whose revocations it sends. Undefined: all. */
   tenants: string[] | undefined
@@ -133,10 +143,27 @@ export class Broker {
 
   /** Appends to the log and sends the entry to every stream. */
   revoke(selector: Selector, reason_class?: string): number {
-    const entry = { seq: ++this.seq, selector, exp: this.now + 360, reason_class }
+    const [exp, session_exp] = [this.now + 360, this.now + 43_200]
+    const entry = { seq: ++this.seq, selector, exp, session_exp, reason_class }
     this.entries.push(entry)
-    this.send('revocation', entry, entry.seq)
+    for (const stream of this.streams) {
+      const data = this.judging.has(stream) ? entry : { ...entry, session_exp: undefined }
+      stream.write(
+        `event: revocation\nid: ${this.epoch}.${entry.seq}\ndata: ${JSON.stringify(data)}\n\n`,
+      )
+    }
     return entry.seq
+  }
+  /** The streams of guards that judge sessions. */
+  readonly judging = new WeakSet<ServerResponse>()
+  /** The entries that are sent to a guard: for sessions also those that no token needs any more. */
+  #sent(sessions: boolean) {
+    const { now } = this.clock
+    return this.entries.flatMap(({ session_exp, ...entry }) => {
+      if (sessions && session_exp !== undefined && session_exp > now)
+        return [{ ...entry, session_exp }]
+      return entry.exp > now ? [entry] : []
+    })
   }
   send(event: string, data: unknown, seq?: number, epoch = this.epoch): void {
     this.raw(
@@ -250,7 +277,14 @@ export class Broker {
     if (path === '/revocations' && headers.accept === 'application/json')
       return json(response, 200, this.#page(params))
     if (path === '/revocations')
-      return this.#feed(headers['last-event-id'], params.get('nonce'), response)
+      return this.#feed(headers['last-event-id'], params, response)
+    if (path === '/revocations/session') {
+      this.sessionForms.push(params)
+      const answer = this.sessionAnswer?.(params)
+      return void (answer === undefined
+        ? response.writeHead(503).end()
+        : json(response, 200, answer))
+    }
     if (path === '/revocations/clock')
       return json(response, 200, { ...this.#anchor(), nonce: params.get('nonce') })
     if (path === '/revocations/enforced') {
@@ -269,9 +303,8 @@ export class Broker {
   #page(params: URLSearchParams) {
     const [after, epoch] = [Number(params.get('after') ?? 0), params.get('epoch')]
     const reset = epoch !== null && (epoch !== this.epoch || after > this.seq)
-    const rest = this.entries.filter(
-      ({ seq, exp }) => exp > this.clock.now && (reset || seq > after),
-    )
+    const sessions = params.get('sessions') === '1'
+    const rest = this.#sent(sessions).filter(({ seq }) => reset || seq > after)
     const entries = rest.slice(0, this.page)
     const more = entries.length < rest.length
     const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
@@ -282,14 +315,17 @@ export class Broker {
       tenants: this.tenants,
       nonce,
     }
-    return more ? page : { ...page, lease: { ...this.lease(), ...this.#anchor() } }
+    const complete_from = sessions ? this.completeFrom : undefined
+    return more ? page : { ...page, complete_from, lease: { ...this.lease(), ...this.#anchor() } }
   }
 
   #feed(
     lastEventId: string | string[] | undefined,
-    nonce: string | null,
+    params: URLSearchParams,
     response: ServerResponse,
   ): void {
+    const [nonce, sessions] = [params.get('nonce'), params.get('sessions') === '1']
+    if (sessions) this.judging.add(response)
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store, no-transform',
@@ -303,9 +339,7 @@ export class Broker {
     const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
     const resumes = epoch === this.epoch && Number(after) <= this.seq
     if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })
-    const missed = this.entries.filter(
-      ({ seq, exp }) => exp > this.clock.now && (!resumes || seq > Number(after)),
-    )
+    const missed = this.#sent(sessions).filter(({ seq }) => !resumes || seq > Number(after))
     if (!resumes || missed.length > 0)
       event(
         'snapshot',
@@ -313,7 +347,9 @@ export class Broker {
         this.seq,
       )
     if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
-    event('live', { epoch: this.epoch, seq: this.seq, tenants: this.tenants }, this.seq)
+    const complete_from = sessions ? this.completeFrom : undefined
+    const { epoch, seq, tenants } = this
+    event('live', { epoch, seq, tenants, complete_from }, seq)
     event('lease', this.lease())
     this.streams.add(response)
     response.on('close', () => this.streams.delete(response))
