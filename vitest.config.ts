@@ -6,7 +6,7 @@ import { HAS_POSTGRES } from './test/postgres.ts'
 
 const alias = {
   ...Object.fromEntries(
-    ['express', 'fastify', 'hono', 'node'].map((name) => [
+    ['express', 'fastify', 'hono', 'next', 'node'].map((name) => [
       `@case-manager/guard/${name}`,
       new URL(`./guard/src/${name}.ts`, import.meta.url).pathname,
     ]),

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Requirement } from './authorize.ts'
 import { keepClaims } from './claims-of.ts'
 import type { Guard } from './guard.ts'
-import { readable, webRequest } from './node.ts'
+import { pathOf, readable, streamOf, webRequest } from './node.ts'
+import { checkOwnSession, keepEnd, type OwnSessions, type SessionGuard } from './own-sessions.ts'
 
 export { claimsOf } from './claims-of.ts'
+export { endedOf } from './own-sessions.ts'
 export { holdConnection } from './node.ts'
 
 /** The part of Fastify that is used. The package depends on no framework. */
@@ -15,7 +18,7 @@ interface FastifyRequest {
 interface FastifyReply {
   code(status: number): unknown
   header(name: string, value: string): unknown
-  send(payload: string): unknown
+  send(payload: string | Readable): unknown
 }
 interface FastifyInstance {
   hasContentTypeParser(type: string): boolean
@@ -48,6 +51,36 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
 }
 
 /**
+ * Returns a plugin that judges the session of each request, to be registered behind what reads it:
+ * `app.register(checkSessions(guard, { claims, end }))`. Then `endedOf(request)` says why a session
+ * has ended.
+ */
+export function checkSessions<Req extends FastifyRequest, Res extends FastifyReply>(
+  guard: SessionGuard,
+  own: OwnSessions<[request: Req, reply: Res]>,
+) {
+  const check = checkOwnSession(guard, own)
+  const judge = async (request: Req, reply: Res): Promise<unknown> => {
+    const judged = await check(pathOf(request.raw.url), request, reply)
+    if (judged instanceof Response) return send(judged, reply)
+    if (judged !== undefined) keepEnd(request, judged)
+    return undefined
+  }
+  const plugin = (app: Judged<Req, Res>, _options: unknown, done: () => void): void => {
+    app.addHook('onRequest', judge)
+    // The hook answers. Without a route, Fastify would not ask the hooks that were added before.
+    if (own.events !== undefined) app.get(own.events, judge)
+    done()
+  }
+  // The hook is for the whole application, not for what this plugin registers.
+  return Object.assign(plugin, { [Symbol.for('skip-override')]: true })
+}
+interface Judged<Req, Res> {
+  addHook(name: 'onRequest', hook: (request: Req, reply: Res) => Promise<unknown>): unknown
+  get(path: string, handler: (request: Req, reply: Res) => Promise<unknown>): unknown
+}
+
+/**
  * Returns a plugin that answers logout tokens: `app.register(receiveLogout(guard,
  * '/oidc/backchannel-logout'))`. If the app has no parser of forms, the plugin adds one for itself.
  */
@@ -67,5 +100,5 @@ export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>, path: string)
 async function send(answer: Response, reply: FastifyReply): Promise<unknown> {
   reply.code(answer.status)
   for (const [name, value] of answer.headers) reply.header(name, value)
-  return reply.send(await answer.text())
+  return reply.send(streamOf(answer) ?? (await answer.text()))
 }

@@ -4,11 +4,11 @@ import type { Entry } from './selector.ts'
 /**
  * A function that is called for each new revocation, as soon as it is enforced. `covers` finds the
  * sessions that it ends. It does not get the first snapshot of this process: after a restart, call
- * `isRevoked` for each session that was kept, once `start()` has resolved. If it throws or its
- * promise rejects, it is called again, and until it has succeeded the broker gets no report of the
- * revocation.
+ * `isRevoked` for each session that was kept, once `start()` has resolved. If it throws or returns
+ * a promise that rejects, it is called again, and until it has succeeded the broker gets no report
+ * of the revocation.
  */
-export type RevocationListener = (revocation: Entry) => void | Promise<void>
+export type RevocationListener = (revocation: Entry) => unknown
 
 const RETRY_MS = 1000
 const MOST_RETRY_MS = 30_000
@@ -83,7 +83,7 @@ export class Listeners {
   #call(call: Call): void {
     try {
       const running = call.listener(call.entry)
-      if (running === undefined) return this.#succeeded(call)
+      if (!isThenable(running)) return this.#succeeded(call)
       Promise.resolve(running).then(
         () => this.#succeeded(call),
         (error: unknown) => this.#fails(call, error),
@@ -128,3 +128,6 @@ export class Listeners {
     if (this.#unfinished.size === 0) this.#retryMs = RETRY_MS
   }
 }
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'

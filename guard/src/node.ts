@@ -1,11 +1,16 @@
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import type { Guard } from './guard.ts'
+import { checkOwnSession, type OwnSessions, type SessionGuard } from './own-sessions.ts'
+import type { EndedSession } from './session-check.ts'
 
-/** A request of node:http, Express or the like. `body` is set if a parser has read it. */
-export type NodeRequest = IncomingMessage & { body?: unknown }
+/**
+ * A request of node:http, Express or the like. `body` is set if a parser has read it, `originalUrl`
+ * if a router has cut `url`.
+ */
+export type NodeRequest = IncomingMessage & { body?: unknown; originalUrl?: string }
 
 /**
  * Returns a check for a listener of node:http: `const claims = await requireToken(guard)(request,
@@ -23,6 +28,29 @@ export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requ
     return undefined
   }
 }
+
+/**
+ * Returns a check of the session of each request: `const judged = await checkSessions(guard, own)(
+ * request, response); if (judged === undefined) return`. It returns undefined if it has answered
+ * the request. `judged.ended` says why the session has ended, where it has.
+ */
+export function checkSessions<Req extends NodeRequest, Res extends ServerResponse>(
+  guard: SessionGuard,
+  own: OwnSessions<[request: Req, response: Res]>,
+) {
+  const check = checkOwnSession(guard, own)
+  return async (
+    request: Req,
+    response: Res,
+  ): Promise<{ ended: EndedSession | undefined } | undefined> => {
+    const judged = await check(pathOf(request.originalUrl ?? request.url), request, response)
+    if (!(judged instanceof Response)) return { ended: judged }
+    await send(judged, response)
+    return undefined
+  }
+}
+
+export const pathOf = (url = ''): string => url.split('?', 1)[0] ?? ''
 
 /**
  * Answers the broker's logout tokens, whether or not a parser has read the body.
@@ -99,6 +127,19 @@ function bodyOf(request: IncomingMessage, parsed: unknown): unknown {
 }
 
 export async function send(answer: Response, response: ServerResponse): Promise<void> {
-  const body = await answer.text()
-  response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(body)
+  const headers = Object.fromEntries(answer.headers)
+  const stream = streamOf(answer)
+  if (stream === undefined) {
+    const body = await answer.text()
+    return void response.writeHead(answer.status, headers).end(body)
+  }
+  response.writeHead(answer.status, headers)
+  // An open page that goes away is no error.
+  pipeline(stream, response, () => {})
 }
+
+/** Returns the body of an answer of server-sent events. */
+export const streamOf = ({ body, headers }: Response): Readable | undefined =>
+  body !== null && headers.get('content-type') === 'text/event-stream'
+    ? Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
+    : undefined

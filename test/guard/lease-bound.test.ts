@@ -129,6 +129,7 @@ function play(one: Run): { latest: number; accepted: number } {
     now: () => 0,
     onLive: () => {},
     onLease: () => {},
+    onReset: () => {},
     onAnchorDue: () => {},
   })
   let line = new Line()
