@@ -688,8 +688,8 @@ const MUTATIONS = [
   [
     'tokens of tenants whose revocations are not sent are accepted',
     'ledger',
-    "(isUnknown ? 'tenant' : undefined)",
-    '(isUnknown ? undefined : undefined)',
+    "(this.brings(bearer.tid) ? undefined : 'tenant')",
+    'undefined',
     'tenants',
   ],
   [

@@ -141,5 +141,5 @@ export async function send(answer: Response, response: ServerResponse): Promise<
 /** Returns the body of an answer of server-sent events. */
 export const streamOf = ({ body, headers }: Response): Readable | undefined =>
   body !== null && headers.get('content-type') === 'text/event-stream'
-    ? Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
+    ? Readable.fromWeb(body)
     : undefined

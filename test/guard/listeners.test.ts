@@ -62,7 +62,8 @@ describe('a listener of revocations', () => {
   test('whose promise rejects is treated the same, and no report is sent before it has resolved', async () => {
     const waiting: { entry: Entry; resolve: () => void; reject: (error: Error) => void }[] = []
     const { broker, clock, problems, reported } = await listening(
-      (entry) => new Promise((resolve, reject) => void waiting.push({ entry, resolve, reject })),
+      (entry) =>
+        new Promise<void>((resolve, reject) => void waiting.push({ entry, resolve, reject })),
     )
     broker.revoke({ kind: 'session', sid: 's_1' })
     await eventually(() => expect(waiting).toHaveLength(1))

@@ -82,9 +82,10 @@ const withFastify: Open = async (guard, sessions) => {
       events: EVENTS,
     }),
   )
-  app.get('/', async (request) =>
-    page(sessions, cookieOf(request.headers.cookie), onFastify.endedOf(request)),
-  )
+  app.get('/', (request, reply) => {
+    const cookie = cookieOf(request.headers.cookie)
+    void reply.send(page(sessions, cookie, onFastify.endedOf(request)))
+  })
   onTestFinished(() => app.close())
   return app.listen({ host: '127.0.0.1', port: 0 })
 }

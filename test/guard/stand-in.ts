@@ -276,8 +276,7 @@ export class Broker {
     else if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
     if (path === '/revocations' && headers.accept === 'application/json')
       return json(response, 200, this.#page(params))
-    if (path === '/revocations')
-      return this.#feed(headers['last-event-id'], params, response)
+    if (path === '/revocations') return this.#feed(headers['last-event-id'], params, response)
     if (path === '/revocations/session') {
       this.sessionForms.push(params)
       const answer = this.sessionAnswer?.(params)
@@ -348,8 +347,8 @@ export class Broker {
       )
     if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
     const complete_from = sessions ? this.completeFrom : undefined
-    const { epoch, seq, tenants } = this
-    event('live', { epoch, seq, tenants, complete_from }, seq)
+    const { seq, tenants } = this
+    event('live', { epoch: this.epoch, seq, tenants, complete_from }, seq)
     event('lease', this.lease())
     this.streams.add(response)
     response.on('close', () => this.streams.delete(response))
