@@ -61,7 +61,11 @@ function notGiven(): never {
 
 function open(file: string, stopped: () => boolean) {
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 })
-  const executor = createExecutor(db, { nowMs: notGiven, isCertain: notGiven, newId: notGiven }, () => undefined)
+  const executor = createExecutor(
+    db,
+    { nowMs: notGiven, isCertain: notGiven, newId: notGiven },
+    () => undefined,
+  )
   const engine: Pick<Engine, 'read'> = {
     async read(act) {
       if (stopped()) throw new StoreUnavailable('The store was closed before the answer was whole.')

@@ -7,6 +7,7 @@ import { allActs } from '../acts.ts'
 import { rowIds } from '../engine/values.ts'
 import { writeHighWater, type HighWater } from '../high-water.ts'
 import { beginChains, furthest } from '../log/chain.ts'
+import { head } from '../log/head.ts'
 import * as schema from '../schema.ts'
 import type { Store } from '../store.ts'
 import type { Committed } from '../types.ts'
@@ -72,10 +73,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const checkpoints = new Checkpoints(db, { file, dataFile, ...moving })
   const announce = (committed: readonly Committed[]): void => revoked.publish(committed)
   const writer = createWriter(db, dataFile, announce, () => checkpoints.committed())
-  const executor = createExecutor(db, { nowMs, isCertain, newId: rowIds(nowMs, random) }, writer.revoked)
+  const executor = createExecutor(
+    db,
+    { nowMs, isCertain, newId: rowIds(nowMs, random) },
+    writer.revoked,
+  )
   db.transaction(() => executor.run(beginChains()))()
   const reader = new Reader(file, dataFile, startReader)
-  const watch = watchFile(file, dataFile, () => executor.run(furthest()))
+  const watch = watchFile(file, dataFile, {
+    seq: () => executor.run(head()),
+    position: () => executor.run(furthest()),
+  })
   const acts = allActs(sqliteEngine(writer, reading(db, dataFile), executor))
   return {
     ...acts,
@@ -164,19 +172,26 @@ const sizeOf = async (file: string): Promise<number> =>
 const WATCH_MS = 1_000
 
 /** Keeps the high-water mark beside the file, and notices a removed file while no act writes. */
-function watchFile(file: string, dataFile: DataFile, head: () => HighWater): { stop(): void } {
-  let noted = 0
+function watchFile(
+  file: string,
+  dataFile: DataFile,
+  log: { seq: () => number; position: () => HighWater },
+): { stop(): void } {
+  let noted = -1
+  const mark = (): void => {
+    const position = log.position()
+    writeHighWater(file, position)
+    noted = position.seq
+  }
   const look = (): void => {
     try {
       dataFile.mustBeSound()
-      const at = head()
-      if (at.seq > noted) writeHighWater(file, at)
-      noted = at.seq
+      if (log.seq() > noted) mark()
     } catch {
       // The disk is full, or the file is gone. Every act reports that itself.
     }
   }
-  writeHighWater(file, head())
+  mark()
   const timer = setInterval(look, WATCH_MS)
   timer.unref()
   return {

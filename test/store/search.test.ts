@@ -182,11 +182,11 @@ describe.each(STORES)('%s', (_, make) => {
       })
     })
 
-    test('revocations before a time are read from there on, also where a clock was set back', async () => {
+    test('revocations before a time are read from there on, and none is dated before the one before it', async () => {
       const b = await fresh()
       await b.client('sydney')
       const [DAY, start] = [86_400, b.now]
-      // 5 was committed with a clock that was set back by 20 hours.
+      // 5 is committed with a clock that was set back by 20 hours, and gets the time of 4.
       for (const days of [0, 2, 4, 6, 5.2, 8, 10]) {
         b.now = start + days * DAY
         await b.store.revoke({
@@ -198,7 +198,7 @@ describe.each(STORES)('%s', (_, make) => {
       }
       const before = (days: number, most: number) =>
         b.store.pageOfRevocations({ until: start + days * DAY, limit: 9, most })
-      expect((await before(5.5, 99)).found.map(({ seq }) => seq)).toEqual([5, 3, 2, 1])
+      expect((await before(5.5, 99)).found.map(({ seq }) => seq)).toEqual([3, 2, 1])
       // Revocations of day two and later are not read.
       expect(await before(0.5, 2)).toMatchObject({ found: [{ seq: 1 }], searchedTo: undefined })
       const since = await b.store.pageOfRevocations({ since: start + 7 * DAY, limit: 9, most: 4 })

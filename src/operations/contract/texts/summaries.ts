@@ -57,7 +57,8 @@ export const SUMMARIES = {
     'Change a tenant’s name, its limit on the age of an authentication, or who administers its users; what is left out stays',
   'DELETE /tenants/:tid':
     'Remove a tenant: sign its users out everywhere, and reject their sign-ins',
-  'POST /tenants/:tid/probe/resume': 'Resume the probe of a tenant that its alarm paused',
+  'POST /tenants/:tid/probe/resume':
+    'End what the alarm of a tenant’s probe holds back; withdrawn assignments then end sessions',
   'GET /audit': 'List what operators did, newest first, or rising with `after`',
   'GET /audit/evidence':
     'Export signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
