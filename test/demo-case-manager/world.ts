@@ -62,7 +62,7 @@ export async function world(options: RigOptions = {}): Promise<{
       issuer: front.url,
       clientId,
       clientSecret: secret,
-      clock: { nowMs: () => rig.clock.nowMs() },
+      clock: { nowMs: () => rig.clock.nowMs(), elapsedMs: () => rig.clock.elapsedMs() },
       other: { name: `Case Manager ${other}`, url: `http://${other.toLowerCase()}.localhost` },
     })
     onTestFinished(() => instance.close())
