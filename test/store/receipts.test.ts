@@ -224,7 +224,12 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       knownForMs: (one: number) => nowMs() - (published.get(one) ?? nowMs()),
     }
     const clients = { find: (id: string): Client | undefined => registered.get(id) }
-    return (await receiptOf({ store, clock, clients, feed } as never, seq)) ?? expect.unreachable()
+    return (
+      (await receiptOf(
+        { store, clock, clients, feed, clockWatch: { isCompared: true } } as never,
+        seq,
+      )) ?? expect.unreachable()
+    )
   }
   return {
     ...{ random, pick, acts, guards, granted, revoke, receipt, nowMs, lengths },
