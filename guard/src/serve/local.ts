@@ -5,14 +5,22 @@ import type { Address } from './addresses.ts'
 import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
+import { readText } from '../read-text.ts'
+import { pathOf, webRequest } from '../node.ts'
+import type { SessionClaims } from '../session-check.ts'
+import type { Sessions } from './sessions.ts'
 
 /**
  * The local listener for the application and for monitoring: health, metrics, the key of the
- * assertion, and the stream of ended sessions.
+ * assertion, the check of a session, and the stream of ended sessions.
  */
 
 interface LocalParts {
-  guard: Pick<Guard, 'status'>
+  guard: Pick<Guard, 'checkSession' | 'status'>
+  clientId: string
+  /** True if the application asks about its own sessions. */
+  judgesSessions: boolean
+  sessions: Sessions
   ended: EndedStream
   signer: IdentitySigner | undefined
   metrics: () => string
@@ -26,9 +34,12 @@ export function local(parts: LocalParts): RequestListener {
   return (request, response) => {
     const wrong = fromOutside(parts, request)
     if (wrong !== undefined) return text(response, 403, wrong)
+    const path = pathOf(request.url)
+    if (path === '/session')
+      return void judge(parts, request, response).catch(() => response.destroy())
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return text(response, 405, 'Use GET.\n', { allow: 'GET, HEAD' })
-    switch ((request.url ?? '').split('?', 1)[0]) {
+    switch (path) {
       case '/healthz':
         return text(response, 200, 'ok\n')
       case '/readyz':
@@ -42,7 +53,11 @@ export function local(parts: LocalParts): RequestListener {
       case '/ended':
         return follow(parts, request, response)
       default:
-        return text(response, 404, 'There are /healthz, /readyz, /metrics, /jwks and /ended.\n')
+        return text(
+          response,
+          404,
+          'There are /healthz, /readyz, /metrics, /jwks, /session and /ended.\n',
+        )
     }
   }
 }
@@ -80,26 +95,65 @@ function ready({ guard }: LocalParts, response: ServerResponse): void {
   })
 }
 
-function follow(
-  { address, ended, secret }: LocalParts,
+function follow(parts: LocalParts, request: IncomingMessage, response: ServerResponse): void {
+  if (isStranger(parts, request, response)) return
+  if (request.method === 'HEAD') return text(response, 405, '', { allow: 'GET' })
+  parts.ended.open(valuesOf(request.rawHeaders, 'last-event-id')[0], response)
+}
+
+/** Answers a request over TCP without the local secret, and returns true. */
+function isStranger(
+  { address, secret }: LocalParts,
   request: IncomingMessage,
   response: ServerResponse,
-): void {
-  if (address.kind === 'tcp') {
-    if (secret === undefined)
-      return text(
-        response,
-        403,
-        'Set local_secret_file, or let local_listen be a unix socket: then there is a stream.\n',
-      )
-    const given = valuesOf(request.rawHeaders, 'authorization')
-    if (given.length !== 1 || !isSame(given[0] ?? '', `Bearer ${secret}`))
-      return text(response, 401, 'Send Authorization: Bearer with the local secret.\n', {
-        'www-authenticate': 'Bearer',
-      })
+): boolean {
+  if (address.kind === 'unix') return false
+  if (secret === undefined) {
+    text(response, 403, 'Set local_secret_file, or let local_listen be a unix socket.\n')
+    return true
   }
-  if (request.method === 'HEAD') return text(response, 405, '', { allow: 'GET' })
-  ended.open(valuesOf(request.rawHeaders, 'last-event-id')[0], response)
+  const given = valuesOf(request.rawHeaders, 'authorization')
+  if (given.length === 1 && isSame(given[0] ?? '', `Bearer ${secret}`)) return false
+  text(response, 401, 'Send Authorization: Bearer with the local secret.\n', {
+    'www-authenticate': 'Bearer',
+  })
+  return true
+}
+
+/** The most bytes of a session's claims. An ID token with many roles has a tenth of it. */
+const MOST_BYTES = 64 * 1024
+const STATUS = { live: 200, ended: 401, unknown: 503 } as const
+
+/** Answers whether a session of the application is live. */
+async function judge(
+  parts: LocalParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (isStranger(parts, request, response)) return
+  if (request.method !== 'POST') return text(response, 405, 'Use POST.\n', { allow: 'POST' })
+  if (!parts.judgesSessions)
+    return text(response, 403, 'Set sessions to yes, so that guard serve judges sessions.\n')
+  const body = await readText(webRequest(request), MOST_BYTES)
+  if (body === undefined) return text(response, 413, `Send at most ${MOST_BYTES} bytes.\n`)
+  const session = objectOf(body)
+  if (session === undefined)
+    return text(response, 400, 'Send the claims of the ID token as a JSON object.\n')
+  const state = await parts.guard.checkSession(session)
+  // The guard has read the claims of a live session.
+  if (state.state === 'live')
+    parts.sessions.live(session as SessionClaims, parts.clientId, state.rev)
+  const { reasonClass, ...rest } = { reasonClass: undefined, ...state }
+  json(response, STATUS[state.state], { ...rest, reason_class: reasonClass })
+}
+
+function objectOf(body: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(body)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
 }
 
 const digest = (value: string): Buffer => createHash('sha256').update(value).digest()

@@ -64,6 +64,12 @@ export function metricsText({ checks, ended, guard, sessions }: Measured): strin
     counter('guard_introspections_total', 'Tokens that the broker was asked about', [
       [{}, counters.introspections],
     ]),
+    counter('guard_session_checks_total', 'Sessions that the application asked about', [
+      [{}, counters.sessionChecks],
+    ]),
+    counter('guard_sessions_asked_total', 'Sessions that the broker was asked about', [
+      [{}, counters.sessionsAsked],
+    ]),
     counter('guard_reports_total', 'Reports that the broker has noted', [[{}, counters.reports]]),
   ].join('')
 }

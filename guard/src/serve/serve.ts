@@ -91,8 +91,12 @@ export async function serve({
     stopping: stop.signal,
   })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
+  if (config.judgesSessions) guard.judgeSessions()
   const localListener = local({
     guard,
+    clientId: config.guard.clientId,
+    judgesSessions: config.judgesSessions,
+    sessions,
     ended,
     signer,
     metrics,

@@ -1,7 +1,8 @@
 import type { AccessClaims } from '../claims.ts'
 import type { Guard } from '../guard.ts'
-import type { HoldEnded } from '../holds.ts'
+import type { HoldEnded, HoldOptions } from '../holds.ts'
 import type { ReasonClass } from '../selector.ts'
+import type { SessionClaims } from '../session-check.ts'
 
 /**
  * A session whose tokens are rejected from now on. Applications close connections that a token with
@@ -16,7 +17,10 @@ interface EndedSession {
   reason_class?: ReasonClass | undefined
 }
 
-/** Reports an event. `forgotten`: too many sessions, so this one is no longer watched. */
+/**
+ * Reports an event. `forgotten`: this session is no longer watched, because there are too many, or
+ * because it is not known any more whether it is live.
+ */
 type Say = (event: 'ended' | 'forgotten', session: EndedSession) => void
 
 const MOST = 100_000
@@ -26,9 +30,9 @@ interface Watched {
   release: AbortController
 }
 
-/** The sessions of accepted, unexpired tokens. The stream reports only these. */
+/** The sessions of accepted tokens, and live sessions. The stream reports only these. */
 export class Sessions {
-  readonly #guard: Pick<Guard, 'hold'>
+  readonly #guard: Pick<Guard, 'hold' | 'holdSession'>
   readonly #say: Say
   readonly #watched = new Map<string, Watched>()
   /**
@@ -43,7 +47,7 @@ export class Sessions {
     most = MOST,
     say,
   }: {
-    guard: Pick<Guard, 'hold'>
+    guard: Pick<Guard, 'hold' | 'holdSession'>
     say: Say
     most?: number | undefined
   }) {
@@ -62,6 +66,19 @@ export class Sessions {
     this.#known.add(claims)
     const { client_id, exp, rev, sid, sub } = claims
     if (sid === undefined) return
+    this.#watch({ sid, sub, client_id, rev }, exp, (options) => this.#guard.hold(claims, options))
+  }
+
+  /** Watches a session that was found live. */
+  live(session: SessionClaims, clientId: string, rev: number): void {
+    const { session_expiry, sid, sub } = session
+    this.#watch({ sid, sub, client_id: clientId, rev }, session_expiry, (options) =>
+      this.#guard.holdSession(session, options),
+    )
+  }
+
+  #watch(session: EndedSession, exp: number, hold: (options: HoldOptions) => AbortSignal): void {
+    const { client_id, rev, sid, sub } = session
     const key = JSON.stringify([sid, client_id, rev, sub])
     const before = this.#watched.get(key)
     if (before !== undefined && before.exp >= exp) return
@@ -69,13 +86,13 @@ export class Sessions {
     const release = new AbortController()
     this.#watched.set(key, { exp, release })
     // Without a lease no session ends: the stream reports `no_lease`, and the application decides.
-    const signal = this.#guard.hold(claims, { until: release.signal, withoutLease: true })
+    const signal = hold({ until: release.signal, withoutLease: true })
     const ended = (): void => {
       if (this.#watched.get(key)?.release !== release) return
       this.#watched.delete(key)
       const { why, reasonClass } = signal.reason as HoldEnded
-      if (why === 'revoked')
-        this.#say('ended', { sid, sub, client_id, rev, reason_class: reasonClass })
+      if (why === 'revoked') this.#say('ended', { ...session, reason_class: reasonClass })
+      else if (why === 'no_lease') this.#say('forgotten', session)
     }
     if (signal.aborted) ended()
     else signal.addEventListener('abort', ended, { once: true })

@@ -49,7 +49,7 @@ const TABLE = [
   },
   {
     name: 'local_secret',
-    help: 'the bearer token of the stream of ended sessions, where local_listen is TCP',
+    help: 'the bearer token of /session and /ended, where local_listen is TCP',
     example: '(32 random characters)',
     secret: true,
   },
@@ -103,6 +103,12 @@ const TABLE = [
     name: 'identity_audience',
     help: 'aud of the signed identity header; not set: it is empty',
     example: 'https://cases.internal',
+  },
+  {
+    name: 'sessions',
+    help: 'yes: the application asks about its own sessions at local_listen (POST /session)',
+    example: 'yes',
+    fallback: 'no',
   },
   {
     name: 'no_lease_status',

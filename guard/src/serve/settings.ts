@@ -119,6 +119,8 @@ export interface ServeConfig {
   identityPrefix: string
   identityHeaders: readonly IdentityName[]
   identityAudience: string | undefined
+  /** True if the application asks about its own sessions. */
+  judgesSessions: boolean
   noLeaseStatus: 403 | 503
 }
 
@@ -164,6 +166,7 @@ function toConfig(get: Get, say: Say): ServeConfig {
     identityPrefix,
     identityHeaders: identityHeadersOf(get, say),
     identityAudience: get('identity_audience'),
+    judgesSessions: oneOf(get, say, 'sessions', ['no', 'yes']) === 'yes',
     noLeaseStatus,
   }
 }

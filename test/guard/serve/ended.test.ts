@@ -267,3 +267,80 @@ describe('the local listener', () => {
     ).toBe(405)
   })
 })
+
+/** Asks as an application does about one of its own sessions. */
+function post(address: string, body: string, headers: string[] = []): Promise<[number, unknown]> {
+  return new Promise((resolve, reject) => {
+    const options = { ...placeOf(address), path: '/session', method: 'POST', agent: false }
+    const request = httpRequest(
+      {
+        ...options,
+        headers: ['Host', 'localhost', 'Content-Length', `${body.length}`, ...headers],
+      },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+        response.on('end', () => {
+          const isJson = response.headers['content-type'] === 'application/json'
+          resolve([response.statusCode ?? 0, isJson ? JSON.parse(text) : text])
+        })
+      },
+    )
+    request.on('error', reject).end(body)
+  })
+}
+
+describe('the sessions of an application', () => {
+  const sessionOf = ({ broker }: Running) => ({
+    ...{ iss: broker.issuer, aud: 'sydney', sub: 'u_alice', sid: 's_1', tenant: 'tenant-1' },
+    ...{ rev: broker.seq, iat: broker.now, session_expiry: broker.now + 3600 },
+  })
+
+  test('are judged by what the ID token said, and the stream names those that end', async () => {
+    const running = await startServe({ sessions: 'yes' })
+    const { broker, serving } = running
+    const session = sessionOf(running)
+    const ask = () => post(serving.localAddress, JSON.stringify(session))
+    expect(await ask()).toEqual([200, { state: 'live', rev: 100 }])
+    const { events, names } = await follow(serving.localAddress)
+    broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
+    await eventually(() => expect(names()).toEqual(['live', 'ended s_1']))
+    expect(events.at(-1)?.data).toEqual({
+      ...{ sid: 's_1', sub: 'u_alice', client_id: 'sydney', rev: 100 },
+      reason_class: 'signed_out',
+    })
+    expect(await ask()).toEqual([
+      401,
+      { state: 'ended', why: 'revoked', reason_class: 'signed_out' },
+    ])
+    broker.broken['/revocations'] = 503
+    broker.cut()
+    broker.clock.advance(31)
+    expect(
+      await post(serving.localAddress, JSON.stringify({ ...session, sid: 's_2' })),
+    ).toMatchObject([503, { state: 'unknown', why: 'no_lease' }])
+    expect((await running.local('/metrics')).body).toContain('guard_session_checks_total 3\n')
+  })
+
+  test('are judged only where the setting says so, and only for those who may ask', async () => {
+    const off = await startServe()
+    expect((await post(off.serving.localAddress, '{}'))[0]).toBe(403)
+    const running = await startServe({
+      ...{ sessions: 'yes', local_listen: '127.0.0.1:0', local_secret: 'a secret of the app' },
+    })
+    const { localAddress } = running.serving
+    const body = JSON.stringify(sessionOf(running))
+    const secret = ['Authorization', 'Bearer a secret of the app']
+    expect((await post(localAddress, body))[0]).toBe(401)
+    expect((await post(localAddress, body, ['Authorization', 'Bearer wrong']))[0]).toBe(401)
+    expect((await post(localAddress, body, [...secret, 'Origin', 'https://evil.example']))[0]).toBe(
+      403,
+    )
+    expect((await post(localAddress, body, secret))[0]).toBe(200)
+    expect((await post(localAddress, 'text', secret))[0]).toBe(400)
+    expect((await post(localAddress, 'null', secret))[0]).toBe(400)
+    expect((await post(localAddress, '[]', secret))[0]).toBe(401)
+    expect((await post(localAddress, ' '.repeat(70_000), secret))[0]).toBe(413)
+    expect((await running.local('/session', secret)).status).toBe(405)
+  })
+})
