@@ -3,7 +3,7 @@
 const START = `const [issuer, clientId, clientSecret, audience] = [process.env.ISSUER, 'sydney', process.env.CLIENT_SECRET, 'https://sydney.example']`
 const HONO = `import { Hono } from 'hono'
 const ended = []
-const sessions = { end: (which) => ended.push(which), endWhere: (which) => ended.push(which), all: () => [] }
+const sessions = { find: () => undefined, end: (which) => ended.push(which) }
 const log = console
 const app = new Hono()`
 /**
