@@ -14,6 +14,8 @@ export const sharedMs = (): number => Number(process.hrtime.bigint() / 1_000n) /
 export class BenchClock implements SteadyClock {
   /** By how much the wall clock is wrong. */
   stepMs = 0
+  /** By how much the clock that counts suspension is wrong. */
+  jumpMs = 0
   readonly #rate: number
   readonly #began = { wall: Date.now(), steady: performance.now(), boot: uptime() * 1_000 }
   readonly #suspended: { fromMs: number; ms: number }[] = []
@@ -45,7 +47,16 @@ export class BenchClock implements SteadyClock {
   /** Counts suspensions, in steps of 10 ms, as CLOCK_BOOTTIME by `os.uptime()`. */
   elapsedMs(): number {
     const { boot } = this.#began
-    return Math.floor((boot + (uptime() * 1_000 - boot) * this.#rate) / 10) * 10
+    return Math.floor((boot + (uptime() * 1_000 - boot) * this.#rate + this.jumpMs) / 10) * 10
+  }
+
+  /**
+   * The machine was suspended for `ms`, which end now. Its wall clock was behind by as much, so that
+   * it is right from now on.
+   */
+  resume(ms: number): void {
+    this.stepMs += ms
+    this.jumpMs += ms
   }
 
   /** The machine is suspended from now on, for `ms`. The caller stops the process for as long. */

@@ -42,6 +42,8 @@ export interface GuardsAsked {
   /** Returns when each guard accepted any token last. */
   accepted: { in: object; out: { acceptedMs: number[] } }
   step: { in: { guard: number; ms: number }; out: object }
+  /** The clock that counts suspension jumps. */
+  jump: { in: { guard: number; ms: number }; out: object }
   suspend: { in: { ms: number }; out: object }
 }
 
@@ -129,6 +131,11 @@ export function serveGuards(dir: string): void {
     async step({ guard, ms }: GuardsAsked['step']['in']) {
       const clock = targets[guard]?.clock
       if (clock !== undefined) clock.stepMs = ms
+      return {}
+    },
+    async jump({ guard, ms }: GuardsAsked['jump']['in']) {
+      const clock = targets[guard]?.clock
+      if (clock !== undefined) clock.jumpMs = ms
       return {}
     },
     async suspend({ ms }: GuardsAsked['suspend']['in']) {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { emptyTally, type Part, runSlice, sum, type Tally } from './bound-run.ts'
+import { emptyTally, leastOfClocks, type Part, runSlice, sum, type Tally } from './bound-run.ts'
 import { load1 } from './machine.ts'
 import { HAS_STANDBY } from './postgres.ts'
 
@@ -19,7 +19,7 @@ const SLICE_SECONDS = 600
 const LONGEST_DELAY_MS = 30_000
 /** A part with guards that are wrong on purpose, shorter than the others. */
 const SELF_CHECK: Part = { store: 'sqlite', leaseSeconds: 1, faults: 200 }
-const WRONG = { guards: 20, wrong: 0.75, mostSeconds: 20, longestDelayMs: 2_000 }
+const WRONG = { guards: 20, wrong: 0.75, eachClock: 0, mostSeconds: 20, longestDelayMs: 2_000 }
 
 function say(words: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)} ${words}`)
@@ -41,12 +41,15 @@ export async function selfCheck(seed: number): Promise<void> {
 export async function measure({
   seed,
   faults: allFaults,
+  eachClock,
   guards,
   names,
   file,
 }: {
   seed: number
   faults: number
+  /** 0: faults of every kind. */
+  eachClock: number
   guards: number
   names: readonly string[]
   file: string
@@ -69,8 +72,8 @@ export async function measure({
     }
     const tally = (tallies[name] ??= emptyTally())
     const faults = Math.round(share * allFaults)
-    while (sum(tally.counted) < faults) {
-      const options = { seed, guards, wrong: 0, python, say, save }
+    while (eachClock > 0 ? leastOfClocks(tally) < eachClock : sum(tally.counted) < faults) {
+      const options = { seed, guards, wrong: 0, eachClock, python, say, save }
       const most = { mostSeconds: SLICE_SECONDS, longestDelayMs: LONGEST_DELAY_MS }
       await runSlice({ ...part, faults }, tally, { ...options, ...most })
       save()

@@ -57,8 +57,19 @@ export const emptyTally = (): Tally => ({
 export const sum = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((all, one) => all + one, 0)
 
+/** The faults of clocks that jump, or are wrong when a broker starts. */
+const JUMPED = 'guard: clock jumped ahead and back'
+const RESUMED = 'broker resumed after hours of suspension'
+const STARTED_WRONG = 'broker started with a wrong clock'
+
+/** Returns how often the rarest fault of clocks was counted. */
+export const leastOfClocks = ({ counted }: Tally): number =>
+  Math.min(...[JUMPED, RESUMED, STARTED_WRONG].map((kind) => counted[kind] ?? 0))
+
 export interface RunOptions {
   seed: number
+  /** If above 0, only faults of clocks and lines happen, until each of clocks was counted as often. */
+  eachClock: number
   /** The number of Node guards. */
   guards: number
   /** The share of the Node guards that are wrong on purpose. */
@@ -198,6 +209,8 @@ class Slice {
 
   /** Returns whether enough faults were counted, and each kind of the brokers' at least once. */
   #isDone(): boolean {
+    const { eachClock } = this.#options
+    if (eachClock > 0) return leastOfClocks(this.#tally) >= eachClock
     const { counted } = this.#tally
     const missing = this.#kinds.filter((kind) => counted[kind] === undefined)
     return sum(counted) >= this.#part.faults && this.#coming !== undefined && missing.length === 0
@@ -456,7 +469,14 @@ class Slice {
     if (!this.#accepts(guard) || this.#ending.signal.aborted) return
     const pid = host.pids[n] ?? 0
     const ms = this.#duration(random)
-    if (random.chance(0.15)) {
+    const { eachClock } = this.#options
+    if (
+      pid === 0 &&
+      host.specs[n]?.hasBootClock === true &&
+      random.chance(eachClock > 0 ? 0.4 : 0.05)
+    )
+      return this.#jumpOfGuard(host, n, guard, random)
+    if (eachClock === 0 && random.chance(0.15)) {
       if (pid > 0) return this.#happens('guard stopped', [guard], () => stopped([pid], ms))
       return this.#clockOfGuard(host, n, guard, random, ms)
     }
@@ -465,6 +485,25 @@ class Slice {
     await this.#happens(`line ${fault.kind}`, [guard], async () => {
       line?.disturb(fault)
       await sleep(ms)
+      line?.repair()
+    })
+  }
+
+  /**
+   * The clock that counts suspension jumps ahead. Once the guard holds a lease by it, it goes back,
+   * and the guard is cut off.
+   */
+  async #jumpOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
+    // More than the process may be stopped for, so that each step back is seen.
+    const jumpMs = random.one([60_000, 3_600_000, 2_592_000_000]) + random.between(0, 60_000)
+    const jump = (ms: number): Promise<unknown> => host.child.ask('jump', { guard: n, ms })
+    const line = this.#lines[guard]
+    await this.#happens(JUMPED, [guard], async () => {
+      await jump(jumpMs)
+      await sleep(random.between(200, 2_000))
+      line?.disturb({ kind: 'cut' })
+      await jump(0)
+      await sleep(this.#leaseMs + random.between(0, 2_000))
       line?.repair()
     })
   }
@@ -524,8 +563,23 @@ class Slice {
         await sleep(random.between(0, 1_000))
         await broker.start()
       },
+      [RESUMED]: async () => {
+        const asleepMs = random.between(1, 12) * 3_600_000
+        await broker.kill()
+        await broker.start(-asleepMs)
+        await broker.stage.ask('resume', { ms: asleepMs })
+      },
+      [STARTED_WRONG]: async () => {
+        await broker.kill()
+        await broker.start(random.one([120_000, 7_200_000, 129_600_000, -120_000, -7_200_000]))
+        await sleep(ms)
+        await broker.stage.ask('step', { ms: 0 })
+      },
       ...faultsOfPostgres(site, broker, random, ms),
     }
+    if (this.#options.eachClock > 0)
+      for (const kind of Object.keys(faults))
+        if (kind !== RESUMED && kind !== STARTED_WRONG) delete faults[kind]
     if (this.#coming === undefined) this.#kinds = Object.keys(faults)
     const left = (this.#coming ??= random.shuffled(this.#kinds))
     // Each kind once, then again. A killed broker starts slowly on a busy machine, so it is rarer.

@@ -36,8 +36,10 @@ export class BoundBroker {
   askForReceipt(seq: number): Promise<{ confirmed: string[]; atMs: number }> {
     return Promise.resolve().then(() => this.stage.ask('receipt', { seq }))
   }
-  async start(): Promise<void> {
-    this.#stage = await openStage(undefined, this.#settings, this.port)
+  /** Starts it. Its wall clock is wrong by `stepMs`. */
+  async start(stepMs = 0): Promise<void> {
+    const settings = { ...this.#settings, BENCH_STEP_MS: String(stepMs) }
+    this.#stage = await openStage(undefined, settings, this.port)
   }
   async kill(): Promise<void> {
     const { stage } = this

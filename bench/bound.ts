@@ -14,6 +14,7 @@ const USAGE = `npm run bench:bound -- [options]
                   while a revocation is acknowledged (default 10000; an hour)
   --only PARTS    of sqlite-1, postgres-1, sqlite-5, postgres-5, sqlite-30, postgres-30, by commas
                   (the store, and the lease in seconds; default: all)
+  --each-clock N  only faults of clocks and lines, until each of clocks was counted N times
   --guards N      guards in Node, each behind a line of its own (default 100)
   --seed N        the same faults again (default 1)
   --state FILE    where results are kept; a run that was stopped goes on from there
@@ -29,6 +30,7 @@ const { values, positionals } = readOptions(USAGE, {
     type: 'string',
     default: 'sqlite-1,postgres-1,sqlite-5,postgres-5,sqlite-30,postgres-30',
   },
+  'each-clock': { type: 'string' },
   guards: { type: 'string', default: '100' },
   seed: { type: 'string', default: '1' },
   state: { type: 'string' },
@@ -39,8 +41,10 @@ const [role, dir = '', port, settings] = positionals
 if (role === 'guards') (await import('./bound-guards.ts')).serveGuards(dir)
 else if (role === 'broker') {
   const { serveRevocations } = await import('./revocation-server.ts')
-  const { BENCH_RATE: rate, ...own } = JSON.parse(settings ?? '{}') as Record<string, string>
-  await serveRevocations(dir, Number(port), JSON.stringify(own), new BenchClock(Number(rate)))
+  const { BENCH_RATE: rate, ...given } = JSON.parse(settings ?? '{}') as Record<string, string>
+  const { BENCH_STEP_MS: stepMs = '0', ...own } = given
+  const clock = Object.assign(new BenchClock(Number(rate)), { stepMs: Number(stepMs) })
+  await serveRevocations(dir, Number(port), JSON.stringify(own), clock)
 } else {
   const { measure, selfCheck } = await import('./bound-measure.ts')
   const seed = Number(values.seed)
@@ -50,6 +54,7 @@ else if (role === 'broker') {
       seed,
       faults: Number(values.faults),
       guards: Number(values.guards),
+      eachClock: Number(values['each-clock'] ?? 0),
       names: values.only.split(','),
       file: values.state ?? join(tmpdir(), `cmb-bound-${seed}.json`),
     })

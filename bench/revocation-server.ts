@@ -53,6 +53,8 @@ export interface Asked {
   receipt: { in: { seq: number }; out: { confirmed: string[]; atMs: number } }
   /** Sets the wall clock of a broker with a simulated clock. */
   step: { in: { ms: number }; out: object }
+  /** Its machine was suspended until now. Its wall clock was behind by as much. */
+  resume: { in: { ms: number }; out: object }
   /** Suspends its machine. The caller stops the process for as long. */
   suspend: { in: { ms: number }; out: object }
 }
@@ -184,6 +186,10 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
     },
     async step({ ms }) {
       if (simulated !== undefined) simulated.stepMs = ms
+      return {}
+    },
+    async resume({ ms }) {
+      simulated?.resume(ms)
       return {}
     },
     async suspend({ ms }) {
