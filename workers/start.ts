@@ -175,9 +175,7 @@ function startProbe({ deps, stillGoing }: Start): Running[] {
 }
 
 function startHousekeeping({ deps, stillGoing }: Start): Running[] {
-  // These rows are short-lived, so that a table without bound would be worse than a wrong clock.
-  const oneTime = async () =>
-    deps.clockWatch.disagrees() ? undefined : purgeOneTime(deps, stillGoing)
+  const oneTime = inTime(deps, () => purgeOneTime(deps, stillGoing))
   const old = inTime(deps, () => purgeOld(deps, stillGoing))
   return [
     begun(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
@@ -188,7 +186,7 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
 
 /** Wraps work that deletes or replaces by time, so that it waits until the clock is right. */
 const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
-  deps.clockWatch.isCertain() ? work() : undefined
+  deps.clockWatch.disagrees() ? undefined : work()
 
 /**
  * Ends the lanes. Waiting deliveries stay due in the store. Running attempts may finish; an attempt

@@ -3,7 +3,8 @@ soon as their session has ended. Its rules are those of docs/feed.md of the brok
 
 from ._ledger import Revocation, covers
 from ._logout import Logout
+from ._sessions import SessionState
 from ._tokens import Claims
 from .guard import Decision, Guard
 
-__all__ = ["Claims", "Decision", "Guard", "Logout", "Revocation", "covers"]
+__all__ = ["Claims", "Decision", "Guard", "Logout", "Revocation", "SessionState", "covers"]

@@ -15,9 +15,10 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 import jwt
 
 from ._clock import Clock
+from ._ledger import is_seq, is_time
 
 ANSWER_SECONDS = 5.0
-INTROSPECTION_SECONDS = 2.0
+QUESTION_SECONDS = 2.0
 MOST_BYTES = 4 * 2**20
 ASSERTION_SECONDS = 60
 FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError)
@@ -140,11 +141,16 @@ class Broker:
         return keys
 
     def poll(
-        self, guard: str, stream: str | None, position: tuple[str, int] | None, on_send: Callable[[], None]
+        self,
+        guard: str,
+        stream: str | None,
+        position: tuple[str, int] | None,
+        on_send: Callable[[], None],
+        sessions: bool,
     ) -> dict[str, Any]:
         """Reads a page of the log. `stream` is the name that the last answer gave to the polls of this process."""
         nonce = new_nonce()
-        query = {"guard": guard, "nonce": nonce}
+        query = {"guard": guard, "nonce": nonce, **({"sessions": "1"} if sessions else {})}
         if stream is not None:
             query["stream"] = stream
         if position is not None:
@@ -156,10 +162,23 @@ class Broker:
         return must_repeat(nonce, self._asked("/revocations/clock", {"nonce": nonce}, {}, lambda: None))
 
     def is_active(self, token: str) -> bool:
-        form = {"token": token, **self._credentials.members(self.clock.now())}
+        return self._question("/introspect", {"token": token}).get("active") is True
+
+    def ask_session(self, sid: str, sub: str, rev: int | None) -> tuple[int, float] | None:
+        """Asks whether a session is live, and no revocation after `rev` has ended it. Returns its new `rev` and
+        `session_expiry`, or None if it is not active."""
+        form = {"sid": sid, "sub": sub, **({} if rev is None else {"rev": str(rev)})}
+        answer = self._question("/revocations/session", form)
+        if answer.get("active") is False:
+            return None
+        if answer.get("active") is not True or not is_seq(answer["rev"]) or not is_time(answer["session_expiry"]):
+            raise ValueError("the answer about a session cannot be read")
+        return answer["rev"], answer["session_expiry"]
+
+    def _question(self, path: str, form: dict[str, str]) -> dict[str, Any]:
+        form = {**form, **self._credentials.members(self.clock.now())}
         headers = {**self._credentials.headers(), "Content-Type": "application/x-www-form-urlencoded"}
-        answer = self._json("POST", "/introspect", headers, urlencode(form), seconds=INTROSPECTION_SECONDS)
-        return answer.get("active") is True
+        return self._json("POST", path, headers, urlencode(form), seconds=QUESTION_SECONDS)
 
     def report(self, report: dict[str, Any]) -> int:
         """Returns the status of the answer."""
@@ -169,12 +188,12 @@ class Broker:
 
     @contextmanager
     def stream(
-        self, guard: str, last_event_id: str | None, silence: float, on_send: Callable[[str], None]
+        self, guard: str, last_event_id: str | None, silence: float, on_send: Callable[[str], None], sessions: bool
     ) -> Iterator[tuple[HTTPResponse, socket.socket]]:
         """Opens the feed. `silence`: the seconds without a byte that are allowed, until the caller sets others.
         `on_send` gets the random value that the anchor must repeat."""
         nonce = new_nonce()
-        query = {"guard": guard, "nonce": nonce}
+        query = {"guard": guard, "nonce": nonce, **({"sessions": "1"} if sessions else {})}
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None and self._credentials.by_key:
             query["last_event_id"] = last_event_id

@@ -3,12 +3,14 @@
 import json
 import threading
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from ._broker import Broker
 from ._clock import Clock
 from ._lease import Anchor, Lease
 from ._ledger import Ledger, Revocation, Unreadable, is_seq, read_entry
+from ._listener import Listener
 from ._tokens import Keys
 
 OVERLAP = 64
@@ -33,7 +35,7 @@ class Feed:
         clock: Clock,
         keys: Keys,
         lease: Lease,
-        on_revocation: Callable[[Revocation], None],
+        listener: Listener,
         beside: Callable[[Callable[[], None]], None],
     ) -> None:
         self.lock = threading.RLock()
@@ -41,6 +43,9 @@ class Feed:
         self.epoch: str | None = None
         self.seq = 0
         self.ready = False
+        self.sessions = False
+        """Whether this process judges sessions, so that it needs their entries."""
+        self.resets = 0
         self.live_here = False
         self.clock_here: str | None = None
         self.stream_here: str | None = None
@@ -48,7 +53,7 @@ class Feed:
         self.report_due = threading.Event()
         self.anchor_due = False
         self._broker, self._clock, self._keys, self._lease = broker, clock, keys, lease
-        self._on_revocation, self._beside = on_revocation, beside
+        self._listener, self._beside = listener, beside
         self.generation = 0
         """Rises whenever the next connection must ask in another way: what was asked for before does not count."""
         self._sent_ms = 0.0
@@ -72,6 +77,11 @@ class Feed:
     def start_over(self) -> None:
         """Nothing that is known can be trusted: ask for everything."""
         self.ready, self._from_nothing = False, True
+        self.generation += 1
+
+    def judge_sessions(self) -> None:
+        """Makes the next connection ask for what concerns sessions too. Tokens stay valid meanwhile."""
+        self.sessions, self._from_nothing = True, True
         self.generation += 1
 
     def doubt(self) -> None:
@@ -152,6 +162,8 @@ class Feed:
         self.ready, self.live_here, self._exactly, self._from_nothing = False, False, False, True
         self.epoch, self.seq = data["epoch"], 0
         self.ledger.clear()
+        self.resets += 1
+        self._listener.forget()
         # A restored broker signs with other keys.
         self._beside(self._keys.read)
 
@@ -181,7 +193,7 @@ class Feed:
     def _tell(self, entry: Revocation, is_new: bool) -> None:
         # The entries of the first snapshot are older than all that this process has accepted.
         if is_new and self._was_live:
-            self._on_revocation(entry)
+            self._listener.tell(entry)
 
     def _reached(self, data: Any) -> None:
         if not is_seq(data["seq"]):
@@ -208,10 +220,20 @@ class Feed:
             self.ledger.turned(data["seq"], now)
         if self._from_nothing:
             self.ledger.swept_at = 0.0
-        self._turned, self._exactly, self._from_nothing = False, False, False
+        self._turned, self._exactly, self._from_nothing = False, False, not self._is_complete(data)
         self._sweep()
         self.seq, self.live_here, self.ready, self._was_live = data["seq"], True, True, True
         self.report_due.set()
+
+    def _is_complete(self, data: Any) -> bool:
+        """Notes from which `seq` on the entries tell every end of a session. Returns False if the broker does not say
+        it: then it is asked about each session, and the next connection asks for everything."""
+        if not self.sessions:
+            return True
+        start = data.get("complete_from")
+        before = 0 if self._from_nothing else self.ledger.complete_from or 0
+        self.ledger.complete_from = max(before, start) if is_seq(start) else inf
+        return is_seq(start)
 
     def _sweep(self) -> None:
         ended = self._broker.clock.now() - TOLERANCE_SECONDS

@@ -80,10 +80,11 @@ class Poller:
 
     def _read_all(self) -> None:
         with self._feed.lock:
-            position, generation = self._feed.position, self._feed.generation
+            position, generation, sessions = self._feed.position, self._feed.generation, self._feed.sessions
         tenants: list[object] = []
         for _ in range(MOST_PAGES):
-            answer = self._broker.poll(self._guard, self._feed.stream_here, position, self._feed.opens)
+            stream = self._feed.stream_here
+            answer = self._broker.poll(self._guard, stream, position, self._feed.opens, sessions)
             with self._feed.lock:
                 self._feed.must_be_of(generation)
                 tenants.append(read_tenants(answer))

@@ -8,6 +8,7 @@ from typing import Any
 from ._broker import FAILURES, Broker
 from ._clock import Clock
 from ._feed import Feed
+from ._listener import Listener
 from ._problems import Problems
 
 REPEAT_SECONDS = 300.0
@@ -20,21 +21,25 @@ class Reporter:
         broker: Broker,
         clock: Clock,
         feed: Feed,
+        listener: Listener,
         problems: Problems,
         about: Callable[[], dict[str, Any]],
         on_conflict: Callable[[str, int], None],
     ) -> None:
         self._broker, self._clock, self._feed, self._problems = broker, clock, feed, problems
+        self._listener = listener
         self._about, self._on_conflict = about, on_conflict
         self._stopped = threading.Event()
 
     def run(self) -> None:
         retry = BETWEEN_SECONDS
         while not self._stopped.is_set():
-            self._clock.wait(self._feed.report_due, REPEAT_SECONDS)
+            self._clock.wait(self._feed.report_due, min(REPEAT_SECONDS, self._listener.seconds_left))
             self._feed.report_due.clear()
+            self._listener.retry()
             with self._feed.lock:
-                report = None if not self._feed.ready else {"epoch": self._feed.epoch, "seq": self._feed.seq}
+                seq = int(min(self._feed.seq, self._listener.withheld_from - 1))
+                report = {"epoch": self._feed.epoch, "seq": seq} if self._feed.ready and seq >= 0 else None
             if report is None or self._stopped.is_set():
                 continue
             done = self._send({**report, **self._about()})

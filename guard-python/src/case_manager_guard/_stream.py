@@ -89,9 +89,10 @@ class Stream:
             self._check_issuer()
             self._keys.read_once()
             with self._feed.lock:
-                position, generation = self._feed.position, self._feed.generation
+                position, generation, sessions = self._feed.position, self._feed.generation, self._feed.sessions
             last = None if position is None else f"{position[0]}.{position[1]}"
-            with self._broker.stream(self._guard, last, FIRST_SILENCE_SECONDS, self._opens) as (response, opened):
+            opening = self._broker.stream(self._guard, last, FIRST_SILENCE_SECONDS, self._opens, sessions)
+            with opening as (response, opened):
                 self._socket = opened
                 self._events(response, generation)
         except Unreadable as error:
@@ -112,10 +113,14 @@ class Stream:
             self._feed.opens(nonce)
 
     def _check_issuer(self) -> None:
-        """Under an alias the feed would work, and each token be rejected for its `iss`."""
+        """Under an alias the feed would work, and each token be rejected for its `iss`. If it cannot be read, it is
+        compared before the next connection."""
         if self._issuer_checked:
             return
-        found = self._broker.discovered_issuer()
+        try:
+            found = self._broker.discovered_issuer()
+        except FAILURES:
+            return
         if found != self._broker.issuer:
             raise ValueError(f"issuer is set to {self._broker.issuer}, but the broker there is {found}")
         self._issuer_checked = True

@@ -17,10 +17,14 @@ from ._clock import Clock
 from ._feed import Feed
 from ._lease import Lease
 from ._ledger import Revocation
+from ._listener import Listener
 from ._logout import Logout, LogoutReceiver
 from ._poll import Poller
 from ._problems import Problems
 from ._report import Reporter
+from ._sessions import LONGEST_SECONDS as LONGEST_SESSION_SECONDS
+from ._sessions import SessionChecker, SessionState
+from ._sessions import unknown as unknown_session
 from ._stream import Stream
 from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
 
@@ -28,6 +32,7 @@ VERSION = f"case-manager-guard-python/{version('case-manager-guard')}"
 MOST_TOKENS = 10_000
 LONGEST_SECONDS = 3660
 """No token that a revocation covers is valid longer."""
+HOLD_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Guard:
     :param poll: True to ask for revocations when tokens are checked, without a stream and without threads between
     :param without_lease: what to do with a valid token while the guard cannot know what is revoked: reject it with 503,
         or ask the broker about it
-    :param on_revocation: called once for each new revocation, from a thread of the guard; `covers` finds the sessions
+    :param on_revocation: called for each new revocation, from a thread of the guard; `covers` finds the sessions. If it
+        raises, it is called again, and until it has succeeded the broker gets no report of the revocation
     :param on_logout: ends the sessions that a logout token names. If it raises, the broker sends the token again
     :param logout_alg: the client's `id_token_signed_response_alg`
     """
@@ -93,6 +99,7 @@ class Guard:
         self._problems = Problems(log or logging.getLogger("case_manager_guard"))
         self._clock = clock or Clock()
         self._process: int | None = None
+        self._judges_sessions = self._stopped = False
         self._starting = threading.Lock()
 
     def start(self) -> None:
@@ -100,8 +107,8 @@ class Guard:
         with self._starting:
             if self._process == os.getpid():
                 return
-            self._process = os.getpid()
             self._assemble()
+            self._process, self._stopped = os.getpid(), False
         runs = [self._follower.run, self._reporter.run]
         for run in runs:
             threading.Thread(target=run, name="case-manager-guard", daemon=True).start()
@@ -111,20 +118,39 @@ class Guard:
         self._broker = Broker(self._issuer, self._credentials, self._clock)
         self._lease = Lease(self._clock, self._problems)
         self._keys = Keys(self._broker, self._clock)
-        self._feed = Feed(self._broker, self._clock, self._keys, self._lease, self._revoked, _beside)
+        listener = Listener(self._on_revocation, self._clock, self._problems)
+        self._feed = Feed(self._broker, self._clock, self._keys, self._lease, listener, _beside)
+        self._feed.sessions = self._judges_sessions
         self._follower: _Follower = (
             Poller(self._broker, self._clock, self._keys, self._feed, self._lease, name, self._problems)
             if self._by_poll
             else Stream(self._broker, self._clock, self._keys, self._feed, self._lease, name, self._problems)
         )
         self._reporter = Reporter(
-            self._broker, self._clock, self._feed, self._problems, lambda: self._about(name), self._other_log
+            self._broker,
+            self._clock,
+            self._feed,
+            listener,
+            self._problems,
+            lambda: self._about(name),
+            self._other_log,
+        )
+        self._sessions = SessionChecker(
+            self._broker,
+            self._clock,
+            self._feed,
+            self._lease,
+            self._client_id,
+            self._without_lease == "introspect",
+            self._follower.catch_up_to,
         )
         self._logouts = LogoutReceiver(self._verify_logout, self._ended, self._broker.clock.now)
         self._seen: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
 
     def stop(self) -> None:
+        """Closes the connection to the broker. A stopped guard accepts nothing and cannot start again."""
         if self._process == os.getpid():
+            self._stopped = True
             self._follower.stop()
             self._reporter.stop()
 
@@ -155,6 +181,41 @@ class Guard:
             return self.check(token, *scopes)
         return await asyncio.to_thread(self.check, token, *scopes)
 
+    def judge_sessions(self) -> None:
+        """Declares that this process judges the instance's own sessions, so that the broker sends what that needs, and
+        its receipts count this guard for sessions. The middleware calls it. After `start` the guard reconnects."""
+        with self._starting:
+            if self._judges_sessions:
+                return
+            self._judges_sessions = True
+            if self._process != os.getpid():
+                return
+            with self._feed.lock:
+                self._feed.judge_sessions()
+        self._follower.start_over()
+
+    def check_session(self, session: object) -> SessionState:
+        """Decides whether an instance's own session is live now, by the claims of the ID token that opened it: `iss`,
+        `aud`, `sub`, `sid`, `tenant`, `rev`, `iat` and `session_expiry`. Waits for the network only where it must poll,
+        or ask the broker about the session once."""
+        if self._process != os.getpid():
+            self.start()
+        self._follower.catch_up()
+        return unknown_session("stopped") if self._stopped else self._sessions.check(session)
+
+    async def check_session_async(self, session: object) -> SessionState:
+        """The same for asyncio: what may wait for the network runs in a thread."""
+        if self._process == os.getpid() and not self._by_poll and self._sessions.is_known(session):
+            return self.check_session(session)
+        return await asyncio.to_thread(self.check_session, session)
+
+    async def hold_session(self, session: object) -> SessionState:
+        """Returns as soon as a session is no longer live: it has ended, or the guard cannot know. Close what it has
+        opened then, such as a WebSocket."""
+        while (state := await self.check_session_async(session)).state == "live":
+            await asyncio.sleep(HOLD_SECONDS)
+        return state
+
     def receive_logout(self, body: bytes) -> int:
         """Takes the form that the broker posts to the logout address. Returns the status to answer with."""
         if self._process != os.getpid():
@@ -162,6 +223,8 @@ class Guard:
         return self._logouts.receive(body)
 
     def _decide(self, token: str) -> Decision:
+        if self._stopped:
+            return Decision(503, {}, "the guard was stopped")
         if not self._feed.ready:
             return Decision(503, {}, "the guard has not reached the broker yet")
         try:
@@ -206,7 +269,7 @@ class Guard:
         check_times(claims, latest, self._broker.clock.offset)
         if self._feed.ledger.revokes(claims):
             raise Invalid("it has been revoked")
-        if not self._feed.ledger.knows_tenant(claims):
+        if not self._feed.ledger.brings(claims.get("tid")):
             raise Invalid("it is of a tenant for which this client is not registered")
 
     def _verify_logout(self, token: str) -> Claims:
@@ -223,7 +286,10 @@ class Guard:
                 ("session", {"sid": logout.sid}) if logout.sid is not None else ("subject", {"sub": str(logout.sub)})
             )
             with self._feed.lock:
-                self._feed.log_out(Revocation(logout.rev, kind, selector, self._broker.clock.now() + LONGEST_SECONDS))
+                now = self._broker.clock.now()
+                session_exp = now + LONGEST_SESSION_SECONDS if self._judges_sessions else None
+                exp = now + LONGEST_SECONDS
+                self._feed.log_out(Revocation(logout.rev, kind, selector, exp, logout.reason, session_exp))
         try:
             if self._on_logout is not None:
                 self._on_logout(logout)
@@ -231,13 +297,6 @@ class Guard:
             self._problems.say("logout", f"on_logout failed, so the broker sends the token again: {error!r}")
             raise
         self._problems.solved("logout")
-
-    def _revoked(self, revocation: Revocation) -> None:
-        try:
-            if self._on_revocation is not None:
-                self._on_revocation(revocation)
-        except Exception as error:  # The application's fault must not stop the feed.
-            self._problems.say("revocation", f"on_revocation failed: {error!r}")
 
     def _other_log(self, epoch: str, seq: int) -> None:
         """The broker's log is another one, or has not come as far as this guard has reported."""
@@ -256,6 +315,8 @@ class Guard:
             "lease_ran_out": {"count": self._lease.ran_out},
             "clock_offset_seconds": self._broker.clock.offset,
         }
+        if self._feed.ledger.complete_from is not None:
+            about["sessions"] = True
         return about if self._lease.drift_ppm is None else {**about, "clock_drift_ppm": self._lease.drift_ppm}
 
 

@@ -1,4 +1,4 @@
-"""Middleware for WSGI: Flask, Django, Bottle."""
+"""Middlewares for WSGI: Flask, Django, Bottle."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -6,6 +6,8 @@ from typing import Any
 
 from ._bearer import NOT_POSTED, Middleware, logout_answer, rejection, token_of
 from ._logout import MOST_BYTES
+from ._own_sessions import Sessions
+from ._sessions import SessionState
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -38,6 +40,18 @@ class GuardMiddleware(Middleware[App]):
         size = int(length) if length.isdecimal() else MOST_BYTES + 1
         body = environ["wsgi.input"].read(min(size, MOST_BYTES + 1))
         return _answer(start_response, *logout_answer(self._guard.receive_logout(body)))
+
+
+class SessionMiddleware(Sessions[App, Environ]):
+    """`environ["case_manager.ended"]` says why the session of the request has ended."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        judged = self._judged(environ, environ.get("PATH_INFO") or "/")
+        if judged is not None and not isinstance(judged, SessionState):
+            return _answer(start_response, *judged)
+        if judged is not None:
+            environ["case_manager.ended"] = judged
+        return self._app(environ, start_response)
 
 
 def _answer(start_response: StartResponse, status: int, headers: dict[str, str], body: bytes) -> Iterable[bytes]:

@@ -8,6 +8,7 @@ from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
 from case_manager_guard._feed import Feed
 from case_manager_guard._lease import Lease
+from case_manager_guard._listener import Listener
 from case_manager_guard._problems import Problems
 from case_manager_guard._tokens import Keys
 
@@ -25,8 +26,9 @@ class LaterClock(Clock):
 clock = LaterClock()
 issuer = "https://sign-in.example"
 broker = Broker(issuer, Credentials(issuer, "sydney", "secret", None), clock)
-lease = Lease(clock, Problems(logging.getLogger()))
-feed = Feed(broker, clock, Keys(broker, clock), lease, lambda _: None, lambda run: threading.Thread(target=run))
+problems = Problems(logging.getLogger())
+lease = Lease(clock, problems)
+feed = Feed(broker, clock, Keys(broker, clock), lease, Listener(None, clock, problems), lambda run: threading.Thread(target=run))
 now = clock.wall()
 entries = [{"seq": i, "selector": {"kind": "session", "sid": f"s_{i}"}, "exp": now + 600 + i} for i in range(1, 101)]
 feed.opens()

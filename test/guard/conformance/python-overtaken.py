@@ -7,6 +7,7 @@ from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
 from case_manager_guard._feed import Feed
 from case_manager_guard._lease import Lease
+from case_manager_guard._listener import Listener
 from case_manager_guard._poll import Poller
 from case_manager_guard._problems import Problems
 from case_manager_guard._tokens import Keys
@@ -16,7 +17,7 @@ clock = Clock()
 broker = Broker(issuer, Credentials(issuer, "sydney", "secret", None), clock)
 problems = Problems(logging.getLogger())
 lease = Lease(clock, problems)
-feed = Feed(broker, clock, Keys(broker, clock), lease, lambda _: None, lambda run: None)
+feed = Feed(broker, clock, Keys(broker, clock), lease, Listener(None, clock, problems), lambda run: None)
 polls = []
 
 

@@ -1,0 +1,116 @@
+"""A guard that judges sessions, and its middlewares in front of a small application: a request a line."""
+
+import asyncio
+import json
+import sys
+import types
+from dataclasses import asdict
+
+from case_manager_guard import Guard
+
+http = types.ModuleType("django.http")
+http.HttpResponse = lambda body, status, headers: {"status": status, "body": body.decode(), "headers": headers}
+sys.modules.update({"django": types.ModuleType("django"), "django.http": http})
+
+from case_manager_guard import asgi, django, wsgi  # noqa: E402
+
+options = json.loads(sys.stdin.readline())
+kept, failing = {}, set()
+
+
+def on_revocation(revocation):
+    if "listener" in failing:
+        raise RuntimeError("the store is down")
+
+
+guard = Guard(**options, on_revocation=on_revocation)
+
+
+class Request(types.SimpleNamespace):
+    """What Django hands to a middleware."""
+
+
+def own(cookie_of):
+    return {
+        "claims": lambda request: kept.get(cookie_of(request)),
+        "end": lambda request, _: kept.pop(cookie_of(request)),
+        "events": "/session/events",
+    }
+
+
+def wsgi_app(environ, start_response):
+    start_response("200 OK", [])
+    return [page(environ["cookie"], environ.get("case_manager.ended"))]
+
+
+async def asgi_app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": page(scope["cookie"], scope.get("state", {}).get("ended"))})
+
+
+def page(cookie, ended):
+    return f"{cookie in kept} {ended and ended.reason}".encode()
+
+
+by_wsgi = wsgi.SessionMiddleware(wsgi_app, guard, **own(lambda environ: environ["cookie"]))
+by_asgi = asgi.SessionMiddleware(asgi_app, guard, **own(lambda scope: scope["cookie"]))
+by_django = django.SessionMiddleware(
+    lambda request: {"status": 200, "body": page(request.cookie, request.ended).decode()},
+    guard,
+    **own(lambda request: request.cookie),
+)
+
+
+def ask_wsgi(cookie, path):
+    answer = {}
+
+    def start_response(status, headers):
+        answer.update(status=int(status[:3]))
+
+    body = b"".join(by_wsgi({"PATH_INFO": path, "cookie": cookie}, start_response))
+    return {**answer, "body": body.decode()}
+
+
+def ask_asgi(cookie, path):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        if message.get("body", b"").startswith(b"retry"):
+            say({"open": True})
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    asyncio.run(by_asgi({"type": "http", "path": path, "headers": [], "cookie": cookie}, receive, send))
+    return {"status": sent[0]["status"], "body": b"".join(m.get("body", b"") for m in sent).decode()}
+
+
+def ask_django(cookie, path):
+    return by_django(Request(cookie=cookie, path=path))
+
+
+def say(message):
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+guard.start()
+for line in sys.stdin:
+    request = json.loads(line)
+    act = request.pop("do")
+    if act == "session":
+        say(asdict(guard.check_session(request["session"])))
+    elif act == "token":
+        say({"status": guard.check(request["token"]).status})
+    elif act == "keep":
+        kept[request["cookie"]] = request["session"]
+        say({})
+    elif act == "listener":
+        failing.symmetric_difference_update({"listener"})
+        say({})
+    elif act == "stop":
+        guard.stop()
+        say({})
+    else:
+        say({"wsgi": ask_wsgi, "asgi": ask_asgi, "django": ask_django}[act](**request))

@@ -1,0 +1,182 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { findPython } from '../../../scripts/python-guard.mjs'
+import { CLIENT, eventually, START, startBroker, TestClock, type Broker } from '../stand-in.ts'
+
+/** The guard for Python where it judges an instance's own sessions. */
+
+const PYTHON = findPython()
+const PROGRAM = new URL('python-sessions.py', import.meta.url).pathname
+
+/** Returns what an ID token said. */
+const claims = (broker: Broker, changes: object = {}) => ({
+  iss: broker.issuer,
+  aud: 'sydney',
+  sub: 'u_alice',
+  sid: 's_1',
+  tenant: 'tenant-1',
+  rev: broker.seq,
+  iat: broker.now,
+  session_expiry: broker.now + 43_200,
+  ...changes,
+})
+
+async function application(prepare: (broker: Broker) => void = () => {}, options: object = {}) {
+  const clock = new TestClock()
+  clock.set(Date.now() / 1000 - START)
+  const broker = await startBroker(clock)
+  prepare(broker)
+  const program = spawn(PYTHON ?? '', [PROGRAM], {
+    stdio: 'pipe',
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  })
+  onTestFinished(() => void program.kill())
+  let logged = ''
+  program.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))
+  const answers: Record<string, unknown>[] = []
+  let opened = 0
+  createInterface({ input: program.stdout }).on('line', (line) => {
+    const answer = JSON.parse(line) as Record<string, unknown>
+    if (answer.open === true) opened++
+    else answers.push(answer)
+  })
+  const write = (message: object): void => void program.stdin.write(`${JSON.stringify(message)}\n`)
+  const credentials = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret }
+  const audience = 'https://sydney.example'
+  write({ issuer: broker.issuer, audience, guard: 'python-1', ...credentials, ...options })
+  let count = 0
+  const ask = async (request: object): Promise<Record<string, unknown>> => {
+    write(request)
+    const at = count++
+    await eventually(() => expect(answers.length).toBeGreaterThan(at))
+    return answers[at] ?? {}
+  }
+  const judge = (session: object) => ask({ do: 'session', session })
+  const becomes = (session: object, state: object) =>
+    eventually(async () => expect(await judge(session)).toMatchObject(state))
+  return { broker, ask, judge, becomes, opened: () => opened, logged: () => logged }
+}
+
+describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', () => {
+  test.each([
+    ['session', { kind: 'session', sid: 's_1' }],
+    ['grant', { kind: 'grant', sid: 's_1', client_id: 'sydney' }],
+    ['subject', { kind: 'subject', sub: 'u_alice' }],
+    ['client', { kind: 'client', client_id: 'sydney' }],
+    ['tenant', { kind: 'tenant', tid: 'tenant-1' }],
+    ['everything', { kind: 'everything' }],
+  ] as const)('is live until a revocation of its %s, and then ended', async (_, selector) => {
+    const { broker, becomes, judge } = await application()
+    const session = claims(broker)
+    await becomes(session, { state: 'live', rev: 100 })
+    broker.revoke(selector, 'administrator')
+    await becomes(session, { state: 'ended', why: 'revoked', reason: 'administrator' })
+    expect(await judge(claims(broker))).toMatchObject({ state: 'live' })
+    expect(broker.sessionForms).toHaveLength(0)
+  })
+
+  test.each([{}, { poll: true }])(
+    'that was revoked hours ago is ended at a guard that starts now (%o)',
+    async (options) => {
+      const { broker, becomes } = await application((prepared) => {
+        prepared.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
+        const [entry] = prepared.entries
+        if (entry !== undefined) entry.exp = prepared.now - 7200
+      }, options)
+      await becomes(claims(broker, { rev: 100 }), { state: 'ended', reason: 'signed_out' })
+    },
+  )
+
+  test('is ended where its claims are wrong or its time is over, and never raises', async () => {
+    const { broker, becomes, judge } = await application()
+    await becomes(claims(broker), { state: 'live' })
+    const wrong = [
+      ...[{ iss: 'https://other.example' }, { aud: 'melbourne' }, { aud: [] }, { sid: 5 }],
+      ...[{ sub: '' }, { rev: -1 }, { rev: 1.5 }, { iat: '1' }, { session_expiry: null }],
+    ].map((changes) => claims(broker, changes))
+    for (const session of [...wrong, [], 'text', 7])
+      expect(await judge(session)).toMatchObject({ state: 'ended', why: 'invalid' })
+    expect(await judge(claims(broker, { session_expiry: broker.now - 10 }))).toMatchObject({
+      state: 'ended',
+      why: 'expired',
+    })
+  })
+
+  test('that the entries do not reach back to is asked about once, and then judged', async () => {
+    const { broker, becomes, judge } = await application((prepared) => {
+      prepared.completeFrom = 90
+    })
+    const session = claims(broker, { rev: 80 })
+    await becomes(session, { state: 'live', rev: 100 })
+    expect(await judge(session)).toMatchObject({ state: 'live' })
+    expect(broker.sessionForms.map((form) => form.get('rev'))).toEqual(['80'])
+    broker.sessionAnswer = undefined
+    expect(await judge(claims(broker, { rev: 81 }))).toMatchObject({ state: 'unknown' })
+    broker.sessionAnswer = () => ({ active: false })
+    expect(await judge(claims(broker, { rev: 82 }))).toMatchObject({ state: 'ended' })
+    broker.revoke({ kind: 'subject', sub: 'u_alice' })
+    await becomes(session, { state: 'ended', why: 'revoked' })
+  })
+
+  test('is not known once the guard is stopped, and no token is accepted', async () => {
+    const { broker, ask, becomes, judge } = await application()
+    const token = await broker.token()
+    await becomes(claims(broker), { state: 'live' })
+    expect(await ask({ do: 'token', token })).toEqual({ status: 200 })
+    await ask({ do: 'stop' })
+    expect(await judge(claims(broker))).toMatchObject({ state: 'unknown', why: 'stopped' })
+    expect(await ask({ do: 'token', token })).toEqual({ status: 503 })
+  })
+
+  test('is judged where the discovery document cannot be read', async () => {
+    const { broker, becomes } = await application((prepared) => {
+      prepared.instead['/.well-known/openid-configuration'] = (response) =>
+        void response.writeHead(503).end()
+    })
+    await becomes(claims(broker), { state: 'live' })
+  })
+
+  test('a listener that fails withholds the report until it has succeeded', async () => {
+    const { broker, ask, becomes, logged } = await application()
+    const session = claims(broker)
+    await becomes(session, { state: 'live' })
+    await eventually(() =>
+      expect(broker.reports.at(-1)).toMatchObject({ seq: 100, sessions: true }),
+    )
+    await ask({ do: 'listener' })
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    await becomes(session, { state: 'ended' })
+    await eventually(() => expect(logged()).toContain('the store is down'))
+    expect(broker.reports.map(({ seq }) => seq)).not.toContain(101)
+    await ask({ do: 'listener' })
+    await eventually(() => expect(broker.reports.at(-1)).toMatchObject({ seq: 101 }))
+  })
+
+  test.each(['wsgi', 'asgi', 'django'])(
+    'is ended by the middleware for %s, and the page learns why',
+    async (by) => {
+      const { broker, ask, becomes, opened } = await application((prepared) => {
+        prepared.completeFrom = 90
+        prepared.sessionAnswer = undefined
+      })
+      const session = claims(broker)
+      const open = (path: string, cookie = 'c') => ask({ do: by, cookie, path })
+      await ask({ do: 'keep', cookie: 'c', session })
+      await ask({ do: 'keep', cookie: 'old', session: claims(broker, { rev: 80 }) })
+      await becomes(session, { state: 'live' })
+      expect(await open('/', 'old')).toMatchObject({ status: 503 })
+      expect(await open('/')).toMatchObject({ status: 200, body: 'True None' })
+      const events = by === 'asgi' ? open('/session/events') : undefined
+      if (events !== undefined) await eventually(() => expect(opened()).toBe(1))
+      else expect((await open('/session/events')).body).toBe('retry: 2000\n\n')
+      broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
+      if (events !== undefined)
+        expect((await events).body).toContain('"reason_class": "signed_out"')
+      else await becomes(session, { state: 'ended' })
+      expect(await open('/')).toMatchObject({ status: 200, body: 'False signed_out' })
+      expect(await open('/')).toMatchObject({ status: 200, body: 'False None' })
+      expect((await open('/session/events')).body).toContain('event: ended')
+    },
+  )
+})
