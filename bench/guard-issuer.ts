@@ -1,14 +1,14 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { SessionClaims } from '@case-manager/guard'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 
-/**
- * The part of a broker that a guard needs to be live: its keys, a feed without revocations, and
- * tokens.
- */
+/** The part of a broker that a guard needs to be live: its keys, a feed, and tokens. */
 export interface Issuer {
   url: string
   tokens: string[]
+  /** What the ID tokens said with which the tokens came. */
+  sessions: SessionClaims[]
   close(): void
 }
 
@@ -16,12 +16,17 @@ export const CLIENT_ID = 'bench'
 const AUDIENCE = `urn:case-manager:instance:${CLIENT_ID}`
 const HOUR = 3600
 
-export async function startIssuer(count: number): Promise<Issuer> {
+/**
+ * Starts the issuer.
+ * @param revocations the number of ended sessions in its log, which are not those of the tokens
+ */
+export async function startIssuer(count: number, revocations = 0): Promise<Issuer> {
+  const seq = revocations + 1
   const { privateKey, publicKey } = await generateKeyPair('ES256')
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }] }
   const server = createServer((request, response) => {
     const { pathname: path, searchParams } = new URL(request.url ?? '/', url)
-    if (path === '/revocations') return follow(response, searchParams.get('nonce'))
+    if (path === '/revocations') return follow(response, searchParams.get('nonce'), seq)
     if (path === '/revocations/enforced') return response.writeHead(204).end()
     const body = path === '/jwks' ? jwks : { issuer: url }
     return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
@@ -33,7 +38,7 @@ export async function startIssuer(count: number): Promise<Issuer> {
     const claims = {
       client_id: CLIENT_ID,
       sid: `s_${n}`,
-      rev: 1,
+      rev: seq,
       jti: String(n),
       scope: 'openid',
       tid: 'tenant',
@@ -54,24 +59,45 @@ export async function startIssuer(count: number): Promise<Issuer> {
     server.close()
     server.closeAllConnections()
   }
-  return { url, tokens, close }
+  const sessions = tokens.map((_token, n) => ({
+    ...{ iss: url, aud: CLIENT_ID, sub: `u_${n}`, sid: `s_${n}`, tenant: 'tenant' },
+    ...{ rev: seq, iat, session_expiry: iat + 12 * HOUR },
+  }))
+  return { url, tokens, sessions, close }
 }
 
 const CLOCK = 'clock-of-the-bench'
 const SECONDS = 30
+/** The entries of one snapshot event. */
+const PAGE = 1000
 
-function follow(response: ServerResponse, nonce: string | null): void {
-  const at = { epoch: 'e', seq: 1 }
+function follow(response: ServerResponse, nonce: string | null, seq: number): void {
+  const at = { epoch: 'e', seq }
   const send = (event: string, data: object): void =>
-    void response.write(`event: ${event}\nid: e.1\ndata: ${JSON.stringify(data)}\n\n`)
+    void response.write(`event: ${event}\nid: e.${seq}\ndata: ${JSON.stringify(data)}\n\n`)
   const clock = (): number => Math.floor(performance.now())
   const grant = (): void =>
-    send('lease', { clock: CLOCK, known_ms: clock(), seconds: SECONDS, seq: 1 })
+    send('lease', { clock: CLOCK, known_ms: clock(), seconds: SECONDS, seq })
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   send('anchor', { clock: CLOCK, at_ms: clock(), stream: 'stream-of-bench', nonce })
-  send('snapshot', { ...at, entries: [], retired_kids: [] })
-  send('live', at)
+  for (let first = 1; first <= seq; first += PAGE)
+    send('snapshot', {
+      ...at,
+      entries: ended(first, Math.min(first + PAGE, seq)),
+      retired_kids: [],
+    })
+  send('live', { ...at, complete_from: 0 })
   grant()
   const beat = setInterval(grant, 2_000)
   response.once('close', () => clearInterval(beat))
+}
+
+/** Returns the entries from one `seq` to below another, of sessions that ended today. */
+function ended(first: number, below: number): object[] {
+  const now = Math.floor(Date.now() / 1000)
+  return Array.from({ length: below - first }, (_, n) => ({
+    seq: first + n,
+    selector: { kind: 'session', sid: `s_ended_${(first + n).toString().padStart(20, '0')}` },
+    ...{ exp: now + HOUR, session_exp: now + 12 * HOUR, reason_class: 'signed_out' },
+  }))
 }

@@ -1,8 +1,9 @@
 /**
  * `npm run bench:guard`: requests a second through nginx with `auth_request` to `guard serve`,
  * beside the same nginx with a Node server that always answers 204. Rounds alternate; nginx and the
- * server behind it share one core, the loader has the other. The last line is JSON:
- * {"guard","bare","ratio"}, with the median of the rounds' ratios.
+ * server behind it share one core, the loader has the other. Then checks of tokens and of sessions
+ * in one process. The last line is JSON: {"guard","bare","ratio"}, with the median of the rounds'
+ * ratios.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CLIENT_ID, startIssuer } from './guard-issuer.ts'
+import { ownChecks } from './guard-sessions.ts'
 import { requestsPerSecond } from './http-load.ts'
 import {
   cores,
@@ -28,6 +30,8 @@ const TOKENS = 200
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const GUARD = fileURLToPath(new URL('../../guard/dist/serve/bin.js', import.meta.url))
+/** The revocations that a guard in this process is sent at its start. */
+const OFFERED = [0, 100_000, 1_000_000]
 const NAMES = ['guard', 'bare'] as const
 type Name = (typeof NAMES)[number]
 
@@ -138,8 +142,16 @@ async function measure(
     bare: median('bare', 'perSecond'),
     ratio: Number(quantile(ratios, 0.5).toFixed(3)),
   }
+  const inProcess = []
+  for (const offered of OFFERED) {
+    const checks = await ownChecks(offered)
+    inProcess.push(checks)
+    console.log(
+      `${offered} revocations, ${checks.kept} kept: live after ${checks.startMs} ms, ${checks.heapMB} MB; a token ${checks.tokenMicroseconds} µs, a session ${checks.sessionMicroseconds} µs`,
+    )
+  }
   console.log(`Load ${load1()}.`)
-  console.log(JSON.stringify({ ...rates, microseconds }))
+  console.log(JSON.stringify({ ...rates, microseconds, inProcess }))
 }
 
 function describe(name: Name, round: Round | undefined): string {

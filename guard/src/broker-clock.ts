@@ -64,11 +64,11 @@ export class BrokerClock {
   get offsetSeconds(): number | undefined {
     if (this.#measured === undefined) return undefined
     const { offsetMs, ...since } = this.#measured
-    const { elapsedMs, monotonicMs, wallMs } = this.#read()
-    const passedMs = monotonicMs - since.monotonicMs
-    const setMs = wallMs - since.wallMs - passedMs
+    const passedMs = this.#clock.monotonicMs() - since.monotonicMs
+    const setMs = this.#clock.nowMs() - since.wallMs - passedMs
     if (Math.abs(setMs) <= STEP_MS) return offsetMs / 1000
-    const slept = elapsedMs - since.elapsedMs - passedMs > STEP_MS
+    // The clock that counts suspension costs most to read, and each check comes here.
+    const slept = this.#clock.elapsedMs() - since.elapsedMs - passedMs > STEP_MS
     return slept ? undefined : Math.round((offsetMs - setMs) / 1000)
   }
 

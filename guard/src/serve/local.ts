@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Guard } from '../guard.ts'
-import type { Address } from './addresses.ts'
 import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
@@ -9,6 +8,7 @@ import { readText } from '../read-text.ts'
 import { pathOf, webRequest } from '../node.ts'
 import type { SessionClaims } from '../session-check.ts'
 import type { Sessions } from './sessions.ts'
+import type { ServeConfig } from './settings.ts'
 
 /**
  * The local listener for the application and for monitoring: health, metrics, the key of the
@@ -16,18 +16,12 @@ import type { Sessions } from './sessions.ts'
  */
 
 interface LocalParts {
+  config: ServeConfig
   guard: Pick<Guard, 'checkSession' | 'status'>
-  clientId: string
-  /** True if the application asks about its own sessions. */
-  judgesSessions: boolean
   sessions: Sessions
   ended: EndedStream
   signer: IdentitySigner | undefined
   metrics: () => string
-  address: Address
-  /** Accepted names in `Host`, for a TCP listener. */
-  hosts: readonly string[]
-  secret: string | undefined
 }
 
 export function local(parts: LocalParts): RequestListener {
@@ -66,13 +60,13 @@ export function local(parts: LocalParts): RequestListener {
  * Returns why a request is rejected. A web page must not read this listener, neither from another
  * origin nor by DNS rebinding.
  */
-function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): string | undefined {
+function fromOutside({ config }: LocalParts, request: IncomingMessage): string | undefined {
   if (valuesOf(request.rawHeaders, 'origin').length > 0)
     return 'Pages in a browser have no access.\n'
-  if (address.kind === 'unix') return undefined
+  if (config.localListen.kind === 'unix') return undefined
   const called = valuesOf(request.rawHeaders, 'host')
   const host = called[0]?.toLowerCase().replace(/:\d+$/, '')
-  return called.length === 1 && host !== undefined && hosts.includes(host)
+  return called.length === 1 && host !== undefined && config.localHosts.includes(host)
     ? undefined
     : 'The name in Host is not in local_hosts.\n'
 }
@@ -103,11 +97,11 @@ function follow(parts: LocalParts, request: IncomingMessage, response: ServerRes
 
 /** Answers a request over TCP without the local secret, and returns true. */
 function isStranger(
-  { address, secret }: LocalParts,
+  { config: { localListen, localSecret: secret } }: LocalParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): boolean {
-  if (address.kind === 'unix') return false
+  if (localListen.kind === 'unix') return false
   if (secret === undefined) {
     text(response, 403, 'Set local_secret_file, or let local_listen be a unix socket.\n')
     return true
@@ -132,7 +126,7 @@ async function judge(
 ): Promise<void> {
   if (isStranger(parts, request, response)) return
   if (request.method !== 'POST') return text(response, 405, 'Use POST.\n', { allow: 'POST' })
-  if (!parts.judgesSessions)
+  if (!parts.config.judgesSessions)
     return text(response, 403, 'Set sessions to yes, so that guard serve judges sessions.\n')
   const body = await readText(webRequest(request), MOST_BYTES)
   if (body === undefined) return text(response, 413, `Send at most ${MOST_BYTES} bytes.\n`)
@@ -142,7 +136,7 @@ async function judge(
   const state = await parts.guard.checkSession(session)
   // The guard has read the claims of a live session.
   if (state.state === 'live')
-    parts.sessions.live(session as SessionClaims, parts.clientId, state.rev)
+    parts.sessions.live(session as SessionClaims, parts.config.guard.clientId, state.rev)
   const { reasonClass, ...rest } = { reasonClass: undefined, ...state }
   json(response, STATUS[state.state], { ...rest, reason_class: reasonClass })
 }

@@ -92,18 +92,7 @@ export async function serve({
   })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   if (config.judgesSessions) guard.judgeSessions()
-  const localListener = local({
-    guard,
-    clientId: config.guard.clientId,
-    judgesSessions: config.judgesSessions,
-    sessions,
-    ended,
-    signer,
-    metrics,
-    address: config.localListen,
-    hosts: config.localHosts,
-    secret: config.localSecret,
-  })
+  const localListener = local({ config, guard, sessions, ended, signer, metrics })
   const wanted: Wanted[] = [
     ['listen', config.listen, listener],
     ['local_listen', config.localListen, localListener],
