@@ -7,7 +7,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 export interface Issuer {
   url: string
   tokens: string[]
-  /** What the ID tokens said with which the tokens came. */
+  /** The claims of the ID tokens that came with them. */
   sessions: SessionClaims[]
   close(): void
 }
