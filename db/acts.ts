@@ -78,6 +78,7 @@ import {
   putTenant,
   removeTenant,
 } from './registry/tenants.ts'
+import { registryVersion } from './rows/registry-version.ts'
 import { expireGrants } from './revocation/expire-grants.ts'
 import { expireSessions } from './revocation/expire.ts'
 import { fanOutPending } from './revocation/fan-out.ts'
@@ -129,6 +130,7 @@ import {
 const READS = {
   findClient,
   listClients,
+  registryVersion,
   listTargets,
   statusBySid,
   statusByCookie,

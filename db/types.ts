@@ -226,6 +226,17 @@ export interface Committed {
   pending: DeliveryRef[]
   /** The hash of the chain at the revocation's entry. */
   hash: string
+  /** A version of the registry that is as new as the entry, for `FeedRow`. */
+  registryVersion: number
+}
+
+/** An entry of the log as the feed reads it. */
+export interface FeedRow extends Revocation {
+  /**
+   * A version of the registry that is as new as the entry. Who may see the entry is decided by
+   * registrations of this version or a later one.
+   */
+  registryVersion: number
 }
 
 export type DeliveryState =

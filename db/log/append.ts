@@ -13,9 +13,14 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { logHead, revocations } from '../schema.ts'
-import { StoreUnavailable, type Revocation } from '../types.ts'
+import { StoreUnavailable, type Committed, type Revocation } from '../types.ts'
 import { link } from './chain.ts'
-import { linkOfRevocation, newestTimes, revocationFields, type RevocationRow } from './revocations.ts'
+import {
+  linkOfRevocation,
+  newestTimes,
+  revocationFields,
+  type RevocationRow,
+} from './revocations.ts'
 
 /**
  * Appends to the log of revocations. The import rules let only `revoke` import it, which writes an
@@ -76,9 +81,12 @@ export function* takeNext(now: number): Act<Dated> {
  * Writes the entry with its link in the chain. A salted hash covers what identifies a user. The
  * salt is kept in the row until its user is erased: without it nothing about the user can be read
  * from the hash.
- * @returns the hash of the chain at this entry
+ * @returns the hash of the chain at this entry, and the version of the registry
  */
-export function* addEntry(revocation: Revocation, atMs: number): Act<string> {
+export function* addEntry(
+  revocation: Revocation,
+  atMs: number,
+): Act<Pick<Committed, 'hash' | 'registryVersion'>> {
   const {
     seq,
     selector,
@@ -115,7 +123,10 @@ export function* addEntry(revocation: Revocation, atMs: number): Act<string> {
     caseReference,
     comment,
   }
-  const linked = yield* link('revocations', { number: seq, salt, ...linkOfRevocation(row) })
+  const { registryVersion, ...linked } = yield* link('revocations', {
+    ...{ number: seq, salt },
+    ...linkOfRevocation(row),
+  })
   yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })
-  return linked.hash
+  return { hash: linked.hash, registryVersion }
 }

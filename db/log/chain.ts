@@ -20,6 +20,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import type { HighWater } from '../high-water.ts'
+import { versionNow } from '../rows/registry-version.ts'
 import { chainBegins, chainHeads, logHead } from '../schema.ts'
 import { logHeadRow } from './head.ts'
 
@@ -34,7 +35,7 @@ const headOf = (p: Takes<{ log: LogName }>) =>
   sql`FROM ${chainHeads} WHERE ${chainHeads.log} = ${p.log}`
 const head = query(headFields, (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}`)
 const headLocked = query(
-  headFields,
+  { ...headFields, registryVersion: versionNow },
   (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}${forUpdate(chainHeads)}`,
 )
 const advance = command(
@@ -63,9 +64,11 @@ type Fields = Record<string, string | number | null>
 interface Linked {
   hash: string
   personalHash: string
+  /** The version of the registry, read once no other row can be appended before this one. */
+  registryVersion: number
 }
 
-const required = (log: LogName, found: Head | undefined): Head => {
+const required = <T extends Head>(log: LogName, found: T | undefined): T => {
   if (found === undefined)
     throw new Error(`The ${log} log has no chain: the database is damaged. Restore a backup.`)
   return found
@@ -78,7 +81,7 @@ export function* furthest(): Act<HighWater> {
   return { ...(yield* logHeadRow()), hash: (yield* chainHead('revocations')).hash }
 }
 /** Returns the head. No other act advances it until this one ends. */
-export function* lockChain(log: LogName): Act<Head> {
+export function* lockChain(log: LogName): Act<Head & { registryVersion: number }> {
   return required(log, yield* headLocked.get({ log }))
 }
 
@@ -95,7 +98,7 @@ export function* link(
   const former = yield* lockChain(log)
   const hash = linkHash(log, former.hash, { number, kind: 'row', fields, personal })
   yield* advance.run({ log, number, hash })
-  return { hash, personalHash: personal }
+  return { hash, personalHash: personal, registryVersion: former.registryVersion }
 }
 
 interface Begin {

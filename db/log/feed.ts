@@ -2,8 +2,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { query, type Takes } from '../engine/statement.ts'
+import { versionNow } from '../rows/registry-version.ts'
 import { revocations } from '../schema.ts'
-import type { Revocation } from '../types.ts'
+import type { FeedRow } from '../types.ts'
 import { advanceFloor, stepEnd, type Floor } from './feed-retention.ts'
 import { head } from './head.ts'
 import { revocationFields, revocationOf } from './revocations.ts'
@@ -14,7 +15,7 @@ import { revocationFields, revocationOf } from './revocations.ts'
  */
 
 const page = query(
-  revocationFields,
+  { ...revocationFields, registryVersion: versionNow },
   (p: Takes<{ after: number; to: number; since: number; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} AND ${revocations.at} >= ${p.since}
       ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
@@ -26,7 +27,7 @@ interface Wanted {
   limit: number
 }
 interface Step {
-  found: Revocation[]
+  found: FeedRow[]
   floor: Floor
   /** Every row up to here was looked at. */
   to: number
@@ -39,7 +40,10 @@ function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<S
   const advanced = yield* advanceFloor(floor, { since, after, head: end })
   const from = since < advanced.since ? after : Math.max(after, advanced.seq)
   const to = yield* stepEnd(from, end)
-  const found = (yield* page.all({ after: from, to, since, limit })).map(revocationOf)
+  const found = (yield* page.all({ after: from, to, since, limit })).map((row) => ({
+    ...revocationOf(row),
+    registryVersion: row.registryVersion,
+  }))
   return { found, floor: advanced, to, atEnd: to >= end }
 }
 
@@ -92,8 +96,8 @@ export function revocationsAfter({ read }: Engine) {
     after: number
     since: number
     limit: number
-  }): Promise<Revocation[]> => {
-    const found: Revocation[] = []
+  }): Promise<FeedRow[]> => {
+    const found: FeedRow[] = []
     for (let from = after; ;) {
       while (thisTurn.isOver) await thisTurn.next()
       const done = await thisTurn.hold(() =>

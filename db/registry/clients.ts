@@ -36,7 +36,7 @@ import {
 } from './client-secrets.ts'
 import { replaceTargets } from './client-targets.ts'
 import { dropSetting } from './settings.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from '../rows/registry-version.ts'
 
 /** Registrations of clients. Only the source that owns a registration may change it. */
 

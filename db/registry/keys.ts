@@ -17,7 +17,7 @@ import { optional } from '../engine/values.ts'
 import { signingKeys } from '../schema.ts'
 import type { StoredSigningKey } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from '../rows/registry-version.ts'
 
 /** Signing keys and their states. At most one key of an algorithm is active. */
 

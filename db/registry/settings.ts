@@ -13,7 +13,7 @@ import {
 } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
 import { emit } from '../webhook/emit.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from '../rows/registry-version.ts'
 
 /** The broker's own values, by name. */
 

@@ -23,7 +23,7 @@ import { revoke } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
 import type { Committed, Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { registryChanged } from './version.ts'
+import { registryChanged } from '../rows/registry-version.ts'
 
 /** Microsoft tenants that are connected, or were. */
 

@@ -56,8 +56,8 @@ interface Revoking {
   priority: Priority
   /** The deliveries that it has added. */
   pending: DeliveryRef[]
-  /** The hash of the chain at its entry, once that is written. */
-  hash: string
+  /** The hash of the chain and the registry's version, once its entry is written. */
+  entry: Pick<Committed, 'hash' | 'registryVersion'>
   moves: Move[]
 }
 
@@ -97,7 +97,7 @@ const WRITERS: readonly Writer[] = [
   ({ revocation, actor, sub }) =>
     raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
   function* (revoking) {
-    revoking.hash = yield* addEntry(revoking.revocation, revoking.entryAtMs)
+    revoking.entry = yield* addEntry(revoking.revocation, revoking.entryAtMs)
   },
   ({ revocation, sub, moves }) => emitWebhooks(revocation, sub, moves),
   ({ revocation, sub, moves }) => emitSecurityEvents(revocation, sub, moves),
@@ -136,10 +136,10 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
   }
   const revoking: Revoking = {
     ...{ revocation, actor, sub, entryAtMs, atMs, priority },
-    ...{ pending: [], hash: '', moves: [] },
+    ...{ pending: [], entry: { hash: '', registryVersion: 0 }, moves: [] },
   }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))
-  const committed: Committed = { revocation, sub, pending: revoking.pending, hash: revoking.hash }
+  const committed: Committed = { revocation, sub, pending: revoking.pending, ...revoking.entry }
   yield { revoked: committed }
   return committed
 }

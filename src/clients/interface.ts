@@ -31,6 +31,11 @@ export interface ClientRegistry {
   list(): Client[]
   /** Reads all clients from the store, after a change. */
   reload(): Promise<void>
+  /**
+   * Reads all clients where this process has read them at an earlier version of the registry than
+   * this one. Undefined: it has not.
+   */
+  atLeast(version: number): Promise<void> | undefined
   /** Keys and logos that this process has fetched, by client_id. */
   readonly fetched: { keys: Map<string, FetchedKeys>; logos: Map<string, FetchedLogo> }
 }

@@ -8,20 +8,34 @@ import type { ClientRegistry } from './interface.ts'
  * changes a registration calls `reload`.
  */
 export async function openClientRegistry(
-  store: Pick<Store, 'listClients'>,
+  store: Pick<Store, 'listClients' | 'registryVersion'>,
 ): Promise<ClientRegistry> {
   let clients = new Map<string, Client>()
+  let version = 0
   const readings = new Readings()
   const reload = (): Promise<void> =>
     readings.take(
-      () => store.listClients(),
-      (read) => void (clients = new Map(read.map((client) => [client.clientId, client]))),
+      // The version is read first, so that the clients are not older than it.
+      async () => ({ version: await store.registryVersion(), list: await store.listClients() }),
+      (read) => {
+        version = read.version
+        clients = new Map(read.list.map((client) => [client.clientId, client]))
+      },
     )
+  let reading: Promise<void> | undefined
+  const readTogether = (): Promise<void> =>
+    (reading ??= reload().finally(() => (reading = undefined)))
+  const readAgain = async (wanted: number): Promise<void> => {
+    await readTogether()
+    // The read under way may have begun before the change, the next one cannot.
+    if (version < wanted) await readTogether()
+  }
   await reload()
   return {
     find: (clientId) => clients.get(clientId),
     list: () => [...clients.values()],
     reload,
+    atLeast: (wanted) => (version >= wanted ? undefined : readAgain(wanted)),
     fetched: { keys: new Map(), logos: new Map() },
   }
 }

@@ -30,14 +30,17 @@ export const securityEvents = (deps: Needs): MessageKind => ({
   async mint(delivery) {
     const { id, targetId, payload, uri } = delivery
     const stream = await deps.store.findStream(targetId)
-    const client = stream && deps.clients.find(stream.clientId)
+    const client =
+      stream && (deps.clients.find(stream.clientId) ?? (await registered(deps, stream.clientId)))
     if (stream === undefined || client === undefined)
       return { rejected: 'the stream or its client was removed' }
     if (payload === undefined) return { rejected: 'its content was erased' }
     const message = JSON.parse(payload) as SetPayload
     if (stream.method === 'poll' || !(isAboutStream(message.type) || isPushing(stream)))
       return stream.status === 'disabled' ? { rejected: 'the stream is disabled' } : { held: true }
-    const problem = endpointProblem(client, uri)
+    const problem =
+      endpointProblem(client, uri) &&
+      endpointProblem((await registered(deps, client.clientId)) ?? client, uri)
     if (problem !== undefined) return { rejected: problem }
     const authorization = authorizationOf(deps, stream)
     if (authorization === undefined)
@@ -60,6 +63,18 @@ export const securityEvents = (deps: Needs): MessageKind => ({
       await deps.store.streamVerified({ id: targetId, endpointUrl: uri, now: deps.clock.now() })
   },
 })
+
+/**
+ * Returns the registration of a client from the store. A rejection is final, so it goes by this
+ * one: another broker may have made or changed it just now.
+ */
+async function registered(
+  { store }: Pick<Deps, 'store'>,
+  clientId: string,
+): Promise<Client | undefined> {
+  const client = await store.findClient(clientId)
+  return client?.removedAt === undefined ? client : undefined
+}
 
 /**
  * Returns the verdict on an answer (RFC 8935 §2.3, §2.4): 202 or any other 2xx accepts; 400 with an

@@ -16,8 +16,8 @@ type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
  * sign-out answers at once.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
-  for (const { revocation, sub, pending } of committed) {
-    attempt(deps, 'feed', () => deps.feed.publish(revocation))
+  for (const { revocation, sub, pending, registryVersion } of committed) {
+    attempt(deps, 'feed', () => deps.feed.publish(revocation, registryVersion))
     attempt(deps, 'queue', () => deps.queue.send(pending))
     deps.metrics.revocations.inc({ reason: revocation.reason })
     const { kind, ...members } = encodeSelector(revocation.selector)

@@ -1,21 +1,21 @@
 import type { Deps } from './deps.ts'
-import type { Revocation } from '../../db/types.ts'
+import type { FeedRow } from '../../db/types.ts'
 import type { FeedStream } from './feed-stream.ts'
-import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+import { entriesAfter, entryOf, eventId, frame, PAGE } from './feed-wire.ts'
 import type { FeedPosition } from './interface.ts'
 
 /**
  * Sends each revocation once, in the order of the log. Announcements may arrive out of order, or
  * not at all when another process revoked. The broadcaster then reads the gap from the store, where
- * all lower `seq` are committed.
+ * all lower `seq` are committed. An entry waits until registrations as new as it are read.
  */
 /** Reads of the log that `reaches` waits for. A read in progress may have begun too early. */
 const TURNS = 3
 
 export class Broadcaster {
-  readonly #deps: Pick<Deps, 'store' | 'log'>
+  readonly #deps: Pick<Deps, 'store' | 'log' | 'clients'>
   readonly #streams: Set<FeedStream>
-  readonly #ahead = new Map<number, Revocation>()
+  readonly #ahead = new Map<number, FeedRow>()
   #at: FeedPosition | undefined
   #starting: Promise<void> | undefined
   #filling: Promise<void> | undefined
@@ -24,7 +24,7 @@ export class Broadcaster {
   #again = false
   #scheduled = false
 
-  constructor(deps: Pick<Deps, 'store' | 'log'>, streams: Set<FeedStream>) {
+  constructor(deps: Pick<Deps, 'store' | 'log' | 'clients'>, streams: Set<FeedStream>) {
     this.#deps = deps
     this.#streams = streams
   }
@@ -37,7 +37,7 @@ export class Broadcaster {
     if (this.#at === undefined) await (this.#starting ??= this.#start())
   }
 
-  publish(revocation: Revocation): void {
+  publish(revocation: FeedRow): void {
     // Without a listening guard there is no stream. While the head is being read, revocations are
     // kept.
     if (this.#at === undefined && this.#starting === undefined) return
@@ -103,7 +103,7 @@ export class Broadcaster {
     }
   }
 
-  #send(revocation: Revocation, epoch: string): void {
+  #send(revocation: FeedRow, epoch: string): void {
     this.#at = { epoch, seq: revocation.seq }
     const id = eventId(this.#at)
     const seen = frame('revocation', entryOf(revocation), id)
@@ -126,12 +126,24 @@ export class Broadcaster {
       next !== undefined;
       next = ahead.get(this.#at.seq + 1)
     ) {
+      const reading = this.#deps.clients.atLeast(next.registryVersion)
+      if (reading !== undefined) return void this.#drainAfter(reading)
       ahead.delete(next.seq)
       this.#send(next, this.#at.epoch)
     }
     for (const seq of ahead.keys()) if (seq <= this.#at.seq) ahead.delete(seq)
     if (ahead.size > 0 && this.#filling === undefined)
       void this.#fill([...ahead.keys()].reduce((a, b) => Math.max(a, b)))
+  }
+
+  async #drainAfter(reading: Promise<void>): Promise<void> {
+    try {
+      await reading
+      this.#drain()
+    } catch (error) {
+      // No lease is granted before `reaches` has read what was not sent.
+      this.#deps.log.warn('feed_registry_not_read', { cause: String(error) })
+    }
   }
 
   async #fill(upTo: number): Promise<void> {
@@ -146,7 +158,7 @@ export class Broadcaster {
     try {
       while (this.#at !== undefined && this.#at.seq < upTo) {
         const { epoch, seq } = this.#at
-        const rows = await this.#deps.store.revocationsAfter({ after: seq, since: 0, limit: PAGE })
+        const rows = await entriesAfter(this.#deps, { after: seq, since: 0, limit: PAGE })
         for (const row of rows) if (row.seq > (this.#at?.seq ?? 0)) this.#send(row, epoch)
         if (rows.length === 0) this.#at = { epoch, seq: Math.max(upTo, this.#at?.seq ?? 0) }
       }

@@ -24,12 +24,13 @@ import {
 import {
   ANY_GUARD,
   ENTRY_SECONDS,
+  entriesAfter,
   entryOf,
   GUARD_ID,
   NONCE,
   PAGE,
   readEventId,
-  visibleTenants,
+  tenantsOf,
   visibleTo,
   isLost,
   noteLost,
@@ -202,12 +203,11 @@ async function snapshot(deps: Deps, client: Client, guardId: string, params: Par
     noteLost(deps, { clientId: client.clientId, guardId, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
   const leave = await deps.feed.turn(client.clientId)
-  const now = deps.clockWatch.certainNow()
-  const rows = await deps.store
-    .revocationsAfter({ after: position, since: now - ENTRY_SECONDS, limit: PAGE })
-    .finally(leave)
+  const rows = await entriesAfter(deps, {
+    ...{ after: position, since: deps.clockWatch.certainNow() - ENTRY_SECONDS, limit: PAGE },
+  }).finally(leave)
   const more = rows.length === PAGE
-  const tenants = visibleTenants(client, now)
+  const tenants = tenantsOf(deps, client.clientId)
   return {
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),

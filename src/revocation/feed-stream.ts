@@ -24,17 +24,16 @@ const MAX_WAITING_BYTES = 1 << 20
 
 /** The parts of the feed that a stream uses. */
 export interface FeedLog {
-  store: Pick<Store, 'head' | 'revocationsAfter' | 'wasLost'>
+  store: Pick<Store, 'head' | 'wasLost'>
+  /** Reads the log, and registrations that are as new. */
+  after(wanted: Parameters<Store['revocationsAfter']>[0]): Promise<Revocation[]>
   /** Returns the time by which old entries are left out, epoch seconds. */
   now(): number
   /** Returns the epoch and the last `seq` that was broadcast. */
   head(): FeedPosition
   /** Returns the event that grants a lease to a live stream. */
   lease(stream: FeedStream): Uint8Array
-  /**
-   * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
-   * while their users' tokens may be valid.
-   */
+  /** Returns the tenants whose revocations a client sees, or undefined for all. */
   tenantsOf(clientId: string): readonly string[] | undefined
   /**
    * Waits for a turn to read the log, and returns the function that ends the turn. Few reads run at
@@ -130,7 +129,7 @@ export class FeedStream {
     try {
       while (this.#open) {
         const broadcast = this.#log.head()
-        const rows = await this.#log.store.revocationsAfter({
+        const rows = await this.#log.after({
           after: position,
           since: this.#log.now() - ENTRY_SECONDS,
           limit: PAGE,

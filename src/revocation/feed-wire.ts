@@ -1,4 +1,4 @@
-import type { Revocation } from '../../db/types.ts'
+import type { FeedRow, Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { reasonClass, type ReasonClass } from '../protocol/revocation.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
@@ -57,6 +57,32 @@ export function visibleTenants(
     visible.push(tid)
   }
   return visible
+}
+
+/**
+ * Returns the tenants whose revocations a client sees, or undefined for all. A client that is no
+ * longer registered sees only revocations of all tenants.
+ */
+export function tenantsOf(
+  { clients, clockWatch }: Pick<Deps, 'clients' | 'clockWatch'>,
+  clientId: string,
+): readonly string[] | undefined {
+  const client = clients.find(clientId)
+  return client === undefined ? [] : visibleTenants(client, clockWatch.certainNow())
+}
+
+/**
+ * Reads the log after a position, and registrations that are as new as what it finds, because they
+ * decide which client sees an entry.
+ * @throws StoreUnavailable
+ */
+export async function entriesAfter(
+  { store, clients }: { store: Pick<Deps['store'], 'revocationsAfter'> } & Pick<Deps, 'clients'>,
+  wanted: Parameters<Deps['store']['revocationsAfter']>[0],
+): Promise<FeedRow[]> {
+  const rows = await store.revocationsAfter(wanted)
+  await clients.atLeast(rows.at(-1)?.registryVersion ?? 0)
+  return rows
 }
 
 /**

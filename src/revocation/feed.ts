@@ -3,7 +3,7 @@ import { Broadcaster } from './broadcaster.ts'
 import { GuardLeases } from './guard-leases.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
-import { ANY_GUARD, frame, opening, visibleTenants, noteLost } from './feed-wire.ts'
+import { ANY_GUARD, entriesAfter, frame, noteLost, opening, tenantsOf } from './feed-wire.ts'
 import { StoreUnavailable, type Revocation } from '../../db/types.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FairLimiter } from '../runtime/concurrency.ts'
@@ -15,7 +15,15 @@ import { FairLimiter } from '../runtime/concurrency.ts'
 
 type FeedDeps = Pick<
   Deps,
-  'config' | 'store' | 'clients' | 'metrics' | 'log' | 'clock' | 'clockWatch' | 'rateLimits' | 'random'
+  | 'config'
+  | 'store'
+  | 'clients'
+  | 'metrics'
+  | 'log'
+  | 'clock'
+  | 'clockWatch'
+  | 'rateLimits'
+  | 'random'
 > & {
   /** Resolves once all registry changes of other brokers have been read. */
   followed: { read(): Promise<void> | undefined }
@@ -77,12 +85,8 @@ export class FeedOfThisProcess implements Feed {
       now: () => deps.clockWatch.certainNow(),
       head: () => this.#broadcaster.head(),
       lease: ({ client }) => this.#lease(this.lengthOf(client.clientId, this.#known.knownMs)),
-      // A client that is no longer registered sees only revocations of all tenants, until its
-      // stream is closed.
-      tenantsOf: (clientId) => {
-        const client = deps.clients.find(clientId)
-        return client === undefined ? [] : visibleTenants(client, deps.clockWatch.certainNow())
-      },
+      after: (wanted) => entriesAfter(deps, wanted),
+      tenantsOf: (clientId) => tenantsOf(deps, clientId),
       turn: (clientId) => this.turn(clientId),
       ahead: (stream, seq, head) =>
         noteLost(deps, {
@@ -95,7 +99,7 @@ export class FeedOfThisProcess implements Feed {
     }
   }
 
-  publish(revocation: Revocation): void {
+  publish(revocation: Revocation, registryVersion: number): void {
     const { clock } = this.#deps
     const { seq } = revocation
     // A clock that is behind the entry is wrong.
@@ -103,7 +107,7 @@ export class FeedOfThisProcess implements Feed {
     this.#remember(seq, { atMs, steadyMs: clock.steadyMs() })
     if (this.#acknowledged.push({ seq, atMs }) === 1)
       setTimeout(() => void this.#acknowledge(), TOGETHER_MS)
-    this.#broadcaster.publish(revocation)
+    this.#broadcaster.publish({ ...revocation, registryVersion })
     for (const listener of [...this.#listeners]) listener(revocation)
   }
 

@@ -15,8 +15,11 @@ export interface FeedPosition {
 
 /** The feed of revocations. Its listeners are SSE streams and the worker of wide revocations. */
 export interface Feed {
-  /** Sends a committed revocation to every stream that may see it. */
-  publish(revocation: Revocation): void
+  /**
+   * Sends a committed revocation to every stream that may see it, by registrations of this version
+   * of the registry or a later one.
+   */
+  publish(revocation: Revocation, registryVersion: number): void
   /**
    * Announces that signing keys changed: guards fetch the JWKS again and drop `retiredKids` at
    * once.

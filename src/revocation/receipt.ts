@@ -46,7 +46,7 @@ type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clockWatch' | 'clien
  * the receipt is computed from is no longer kept.
  */
 export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt | undefined> {
-  const { store, feed, clock } = deps
+  const { store, feed, clock, clients } = deps
   let found = await store.receiptRows(seq)
   if (found !== undefined && found.revocation.acknowledgedAtMs === undefined) {
     // It is committed, so any later time bounds the acknowledgment. A clock that is behind its entry
@@ -57,6 +57,8 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   }
   if (found === undefined) return undefined
   const rows = found
+  // Another broker may have widened a registration since, and its users were revoked.
+  await clients.atLeast(await store.registryVersion())
   const { acknowledgedAtMs = clock.nowMs() } = rows.revocation
   const participants = participantIds(deps, rows)
     .toSorted()

@@ -78,7 +78,10 @@ beforeEach(async () => {
     client('remote', { authMethod: 'private_key_jwt', jwksUri: JWKS_URI }),
   ]
   deps = {
-    clients: await openClientRegistry({ listClients: async () => clients }),
+    clients: await openClientRegistry({
+      registryVersion: async () => 0,
+      listClients: async () => clients,
+    }),
     config: { issuer: ISSUER } as Config,
     log: createLog(
       () => {},
@@ -388,6 +391,7 @@ describe('the registry', () => {
     const readings: ((clients: Client[]) => void)[] = []
     let first = true
     const registry = await openClientRegistry({
+      registryVersion: async () => 0,
       listClients: () => {
         if (!first) return new Promise<Client[]>((done) => readings.push(done))
         first = false
@@ -396,10 +400,27 @@ describe('the registry', () => {
     })
     expect(registry.find('old')).toBeDefined()
     const [a, b] = [registry.reload(), registry.reload()]
+    await expect.poll(() => readings.length).toBe(2)
     readings[1]?.([client('newest', {})])
     await b
     readings[0]?.([client('old', {})])
     await a
     expect(registry.list().map((each) => each.clientId)).toEqual(['newest'])
+  })
+
+  test('is read again for a later version of the store, once for all who ask at the same time, and not for one that it has', async () => {
+    let version = 1
+    let reads = 0
+    const registry = await openClientRegistry({
+      registryVersion: async () => version,
+      listClients: async () => [client(`v${version}-${++reads}`, {})],
+    })
+    expect([registry.atLeast(0), registry.atLeast(1)]).toEqual([undefined, undefined])
+    version = 2
+    await Promise.all([registry.atLeast(2), registry.atLeast(2)])
+    expect(registry.list().map(({ clientId }) => clientId)).toEqual(['v2-2'])
+    // A database that went back has no such version any more.
+    await registry.atLeast(3)
+    expect(reads).toBe(4)
   })
 })

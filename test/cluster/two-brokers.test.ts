@@ -6,6 +6,7 @@ import { createChecks } from '../../src/operations/checks/checks.ts'
 import { CHECKS } from '../../src/operations/checks/list.ts'
 import { openClientRegistry } from '../../src/clients/registry.ts'
 import { version } from '../../src/runtime/version.ts'
+import { receiptOf } from '../../src/revocation/receipt.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
@@ -19,7 +20,14 @@ import {
 } from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
 import { startWorkers } from '../../workers/start.ts'
-import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
+import {
+  createRig,
+  OTHER_TENANT,
+  TENANT,
+  type RegisteredClient,
+  type Rig,
+  type RigOptions,
+} from '../rig.ts'
 
 const OLIVIA = { kind: 'operator', id: 'olivia' } as const
 
@@ -57,6 +65,11 @@ const revokeSession = (rig: Rig, sid: string) =>
     actor: OLIVIA,
     now: rig.clock.now(),
   })
+
+const revokedBy = (answer: Awaited<ReturnType<typeof revokeSession>>) => {
+  if (answer.outcome !== 'revoked') throw new Error(answer.outcome)
+  return answer.committed.revocation
+}
 
 describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
   test('a session that signed in at one refreshes at the other; revoked at one, it is rejected at the other at once', async () => {
@@ -128,6 +141,41 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
         .flatMap(({ data }) => data['seq'] ?? []),
     ).toContain(2)
     expect(resumed.names()).not.toContain('reset')
+  })
+
+  test('a tenant that is added to a client at one: the other sends its entries to the client at once, and names it in the receipt', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await a.register('Sydney', { tenants: [TENANT] })
+    const addTenant = () =>
+      a.store.putClient({
+        ...{ clientId: client.clientId, source: 'command', now: a.clock.now() },
+        metadata: { ...client.metadata, tenants: [TENANT, OTHER_TENANT] },
+      })
+    await expect.poll(() => b.clients.find(client.clientId)?.metadata.tenants).toEqual([TENANT])
+    // The renewals of B seem to find the changed registration later than its entries.
+    b.clients.reload = async () => undefined
+    const { session } = await a.openSession({ user: { tid: OTHER_TENANT, oid: 'bob' } })
+    const headers = { authorization: client.basic }
+    const url = `${await b.serve()}/revocations`
+    const guard = await follow(url, headers)
+    await guard.until('live')
+    await addTenant()
+    await a.clients.reload()
+    await a.signInAt(session.sid, client)
+    const { seq } = revokedBy(await revokeSession(a, session.sid))
+    const polled = await fetch(url, { headers })
+    const { entries } = (await polled.json()) as { entries: { seq: number }[] }
+    expect(entries.map((entry) => entry.seq)).toContain(seq)
+    const receipt = await receiptOf(b.deps, seq)
+    expect(receipt?.participants.map(({ clientId }) => clientId)).toEqual([client.clientId])
+    const passed = await vi.waitFor(() => {
+      const found = guard.events.find(
+        ({ data }) => data['seq'] === seq && data['epoch'] === undefined,
+      )
+      if (found === undefined) throw new Error(guard.names().join(' '))
+      return found.event
+    })
+    expect(passed).toBe('revocation')
   })
 
   test('a client that is removed at one is rejected at the other at once, and then leaves the registry of the other', async () => {

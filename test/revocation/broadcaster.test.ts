@@ -1,13 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import type { Revocation } from '../../db/types.ts'
+import type { FeedRow, Revocation } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
 import { Broadcaster } from '../../src/revocation/broadcaster.ts'
 import type { FeedStream } from '../../src/revocation/feed-stream.ts'
 
 /** The broadcaster over a store whose answers come when the test lets them. */
 
-const revocation = (seq: number): Revocation => ({
+const revocation = (seq: number, registryVersion = 0): FeedRow => ({
+  registryVersion,
   ...{
     seq,
     selector: { kind: 'session', sid: `s${seq}` },
@@ -20,9 +21,13 @@ const revocation = (seq: number): Revocation => ({
 async function opened() {
   const log = {
     committed: 0,
+    /** The version of the registry with which the store's rows come. */
+    version: 0,
     gate: Promise.withResolvers<void>(),
     asked: Promise.withResolvers<void>(),
     gated: '',
+    /** The version of the registry that is read, and what lets it be read again. */
+    registry: { version: 0, read: Promise.withResolvers<void>() },
   }
   /** Takes its snapshot when it is asked, and answers when the test lets it. */
   const answer = async <T>(name: string, value: T): Promise<T> => {
@@ -37,7 +42,9 @@ async function opened() {
     revocationsAfter: ({ after }: { after: number }) =>
       answer(
         'rows',
-        Array.from({ length: log.committed - after }, (_, i) => revocation(after + i + 1)),
+        Array.from({ length: log.committed - after }, (_, i) =>
+          revocation(after + i + 1, log.version),
+        ),
       ),
   }
   const told: (number | string)[] = []
@@ -46,7 +53,11 @@ async function opened() {
     sendRevocation: ({ seq }: Revocation) => told.push(seq),
     end: (why: string) => told.push(why),
   }
-  const deps = { store, log: createLog(() => undefined, Date.now) }
+  const { registry } = log
+  const clients = {
+    atLeast: (version: number) => (version <= registry.version ? undefined : registry.read.promise),
+  }
+  const deps = { store, clients, log: createLog(() => undefined, Date.now) }
   const broadcaster = new Broadcaster(
     deps as unknown as ConstructorParameters<typeof Broadcaster>[0],
     new Set([stream as unknown as FeedStream]),
@@ -68,6 +79,35 @@ test('a revocation that is broadcast while the head is read does not make the lo
   await watch
   expect(told).toEqual([1])
   expect(broadcaster.head()).toEqual({ epoch: 'e', seq: 1 })
+})
+
+test('an entry, and those after it, wait until registrations as new as it are read', async () => {
+  const { broadcaster, log, told } = await opened()
+  const { registry } = log
+  log.committed = 3
+  broadcaster.publish(revocation(1))
+  broadcaster.publish(revocation(2, 1))
+  broadcaster.publish(revocation(3))
+  await turn()
+  await turn()
+  expect(told).toEqual([1])
+  registry.version = 1
+  registry.read.resolve()
+  await expect.poll(() => told).toEqual([1, 2, 3])
+})
+
+test('while registrations cannot be read, an entry is not passed, so no lease is granted', async () => {
+  const { broadcaster, log, told } = await opened()
+  const { registry } = log
+  log.committed = 1
+  registry.read.reject(new Error('the connection was reset'))
+  broadcaster.publish(revocation(1, 1))
+  log.version = 1
+  expect(await broadcaster.reaches({ epoch: 'e', seq: 1 })).toBe(false)
+  expect(told).toEqual([])
+  registry.version = 1
+  expect(await broadcaster.reaches({ epoch: 'e', seq: 1 })).toBe(true)
+  expect(told).toEqual([1])
 })
 
 test('a head that is behind what was broadcast before it was read is that of another log', async () => {

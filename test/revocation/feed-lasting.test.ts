@@ -256,9 +256,9 @@ describe('a registration that changes', () => {
     const log: FeedLog = {
       store: {
         head: async () => at,
-        revocationsAfter: async () => (duringRead(), []),
         wasLost: () => false,
       },
+      after: async () => (duringRead(), []),
       now: () => 0,
       head: () => at,
       lease: () => new Uint8Array(),
@@ -309,16 +309,16 @@ describe('a reader that is slow', () => {
   const endless = (filled: () => void): FeedLog => ({
     store: {
       head: async () => ({ epoch: 'e', seq: 1e9 }),
-      revocationsAfter: async ({ after }) =>
-        Array.from({ length: PAGE }, (_, i) => ({
-          seq: after + i + 1,
-          at: 0,
-          selector: { kind: 'everything' },
-          reason: 'administrator',
-          actor: { kind: 'operator', id: 'olivia' },
-        })) as Revocation[],
       wasLost: () => false,
     },
+    after: async ({ after }) =>
+      Array.from({ length: PAGE }, (_, i) => ({
+        seq: after + i + 1,
+        at: 0,
+        selector: { kind: 'everything' },
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'olivia' },
+      })) as Revocation[],
     now: () => 0,
     head: () => ({ epoch: 'e', seq: 1e9 }),
     lease: () => new Uint8Array(),

@@ -45,6 +45,25 @@ async function sessionAt(
 }
 
 describe('a security event token', () => {
+  test('reaches a receiver whose client another broker has registered, or has given its origin, just now', async () => {
+    const made = await world()
+    const sydney = await made.instance('Sydney')
+    const { id } = await pushStream(made, sydney)
+    const { clients } = made.rig
+    const known = clients.find(sydney.clientId)
+    if (known === undefined) throw new Error('The client is not registered.')
+    for (const former of [
+      undefined,
+      { ...known, metadata: { ...known.metadata, ssfPushOrigins: [] } },
+    ]) {
+      clients.find = () => known
+      const { sid } = await sessionAt(made, [sydney])
+      await revoke(made, { kind: 'session', sid })
+      clients.find = () => former
+      expect(await made.pushed(id, sydney.clientId)).toHaveLength(1)
+    }
+  })
+
   test('is one event, RS256 of 2048 bits, secevent+jwt, without sub, exp and nonce, for the receiver and never for the client (SSF §4.1, CAEPIOP §2.6, §2.8.1)', async () => {
     const made = await world()
     const sydney = await made.instance('Sydney')

@@ -223,13 +223,12 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       publishedAtMs: (one: number) => published.get(one),
       knownForMs: (one: number) => nowMs() - (published.get(one) ?? nowMs()),
     }
-    const clients = { find: (id: string): Client | undefined => registered.get(id) }
-    return (
-      (await receiptOf(
-        { store, clock, clients, feed, clockWatch: { isCompared: true } } as never,
-        seq,
-      )) ?? expect.unreachable()
-    )
+    const clients = {
+      find: (id: string): Client | undefined => registered.get(id),
+      atLeast: () => undefined,
+    }
+    const deps = { store, clock, clients, feed, clockWatch: { isCompared: true } }
+    return (await receiptOf(deps as never, seq)) ?? expect.unreachable()
   }
   return {
     ...{ random, pick, acts, guards, granted, revoke, receipt, nowMs, lengths },
