@@ -22,7 +22,6 @@ const insert = command(
     p: Takes<
       NewLock & {
         audience: string | undefined
-        homeId: string | undefined
       }
     >,
   ) =>
@@ -60,6 +59,7 @@ export const followAudience = (clientId: string, audience: string): Act<number> 
 type Answer =
   | { outcome: 'locked'; lock: Lock; committed: Committed[] }
   | { outcome: 'already'; lock: Lock }
+  | { outcome: 'weaker'; lock: Lock }
   | { outcome: 'changed' }
   | { outcome: 'unknown' }
   | { outcome: 'rejected'; why: LockProtection }
@@ -78,6 +78,11 @@ function within(
     : undefined
 }
 
+/** Returns whether an open lock lasts at least as long as the requested one, and covers as much. */
+const isAsStrong = (open: LockRow, { endsAt }: LockInput, { homeId }: Known): boolean =>
+  (open.endsAt === null || (endsAt !== undefined && endsAt <= open.endsAt)) &&
+  (homeId === undefined || open.homeId === homeId)
+
 /** Returns why this actor must not lock a user; undefined where they may. */
 export function* lockProtection(
   input: LockInput & { target: { kind: 'user' } },
@@ -89,8 +94,9 @@ export function* lockProtection(
 /**
  * Revokes (`locked`) what the target has, and rejects every new sign-in, code and token of it until
  * the lock is lifted. A user whose home account is known is locked in every tenant.
- * `already`: the target has another open lock. `changed`: the lock that was to be replaced is no
- * longer open. `rejected`: the target must not be locked.
+ * `already`: the target has another open lock, which is as strong. `weaker`: that one ends earlier,
+ * or leaves out the same human's users in other tenants. `changed`: the lock that was to be replaced
+ * is no longer open. `rejected`: the target must not be locked.
  * The act locks the head of the log first: a concurrent sign-in of the user is either covered by
  * the revocation, or starts after it and sees the lock.
  */
@@ -99,10 +105,12 @@ export function* lock(input: LockInput): Act<Answer> {
   const known = within(input, yield* knownTarget(input.target))
   if (known === undefined) return { outcome: 'unknown' }
   const open = yield* openLock(lockKey(input.target))
-  if (open?.id !== input.replaces)
-    return open === undefined
-      ? { outcome: 'changed' }
-      : { outcome: 'already', lock: lockFrom(open) }
+  if (open?.id !== input.replaces) {
+    if (open === undefined) return { outcome: 'changed' }
+    const asStrong = input.replaces !== undefined || isAsStrong(open, input, known)
+    const lock = lockFrom(open)
+    return asStrong ? { outcome: 'already', lock } : { outcome: 'weaker', lock }
+  }
   const why = yield* protection(input, known)
   if (why !== undefined) return { outcome: 'rejected', why }
   if (open !== undefined) yield* lift(open, input)
@@ -130,7 +138,7 @@ function* place(input: LockInput, known: Known): Act<Answer> {
     id,
     ...lockKey(target),
     ...words,
-    homeId,
+    homeId: homeId ?? null,
     audience,
     at: now,
     endsAt: endsAt ?? null,

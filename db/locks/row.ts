@@ -16,6 +16,7 @@ export const lockFields = {
     'kind',
     'key',
     'oid',
+    'homeId',
     'caseReference',
     'comment',
     'actorKind',

@@ -40,8 +40,12 @@ describe('cmb lock', () => {
       outcome: 'locked',
       lock: { ends_at: START + 3600, actor: { id: 'cmb@olga (unverified)' } },
     })
-    const again = await type(['lock', 'user', '--tid', TENANT, '--oid', session.user.oid])
+    const user = ['lock', 'user', '--tid', TENANT, '--oid', session.user.oid]
+    const again = await type([...user, '--until', until])
     expect(again.out).toContain('is locked already')
+    const longer = await type(user)
+    expect(longer.code).not.toBe(0)
+    expect(longer.err).toMatch(/ends earlier.*--replaces l_\w+/s)
     const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
     const list = await type(['locks', 'list'])
     expect(list.out).toContain(

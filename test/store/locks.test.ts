@@ -371,6 +371,29 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(await b.due(b.now * 1000)).not.toEqual([])
   })
 
+  test('after `already` the lock that was asked for is in force: as long, and in each of the user’s tenants', async () => {
+    const b = await open()
+    const home = { homeId: 'uid.utid' }
+    await signedIn(b, { user: { tid: TENANT, oid: 'oid-alice', name: 'Alice', ...home } })
+    const lengths = [undefined, 9, 60, 3600]
+    for (const first of lengths)
+      for (const second of lengths)
+        for (const isNarrow of [false, true]) {
+          const endsAt = (seconds: number | undefined) => seconds && b.now + seconds
+          const tina = { kind: 'operator', id: 'tina', tid: ALICE.tid } as const
+          const narrow = isNarrow ? { actor: tina } : {}
+          const made = await lock(b, ALICE, { ...narrow, endsAt: endsAt(first) })
+          if (made.outcome !== 'locked') return expect.unreachable(made.outcome)
+          const again = await lock(b, ALICE, { endsAt: endsAt(second) })
+          const isInForce = !isNarrow && (first ?? Infinity) >= (second ?? Infinity)
+          expect([first, second, isNarrow, again.outcome]).toEqual([
+            ...[first, second, isNarrow],
+            isInForce ? 'already' : 'weaker',
+          ])
+          await lift(b, made.lock.id)
+        }
+  })
+
   test('of two operators at once, one locks and one lifts; a lock is replaced by its id alone', async () => {
     const b = await open()
     await signedIn(b)

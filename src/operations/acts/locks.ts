@@ -134,6 +134,8 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)
   if (answer.outcome === 'unknown') throw noSuch(asked.target.kind)
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }
+  if (answer.outcome === 'weaker')
+    throw new Problem(409, 'A weaker lock is open', REJECTED.weaker_lock(answer.lock.id))
   if (answer.outcome === 'changed' || asked.replaces !== undefined)
     throw new Problem(409, 'The lock has changed', REJECTED.lock_changed)
   return answer

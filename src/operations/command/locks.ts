@@ -88,8 +88,8 @@ const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
   withName(name, Object.values(target).join(' '))
 
 function lockedWords({ outcome, lock: one }: Locked): string {
-  if (outcome === 'already') return SAYS.locked_before(nameOf(one), one.id)
-  return SAYS.locked(nameOf(one), one.id, one.ends_at === null ? '' : time(one.ends_at))
+  const until = one.ends_at === null ? '' : time(one.ends_at)
+  return SAYS[outcome === 'already' ? 'locked_before' : 'locked'](nameOf(one), one.id, until)
 }
 
 const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id') =>

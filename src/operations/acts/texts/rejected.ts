@@ -17,6 +17,8 @@ export const REJECTED = {
   ends_past: 'ends_at must be in the future, or be left out.',
   lock_changed:
     'Another operator has lifted or replaced it. cmb locks list shows what is open now.',
+  weaker_lock: (id: string): string =>
+    `Lock ${id} is open: it ends earlier, or covers the user in one tenant alone. Nothing was changed. An administrator replaces it by the member replaces (cmb lock … --replaces ${id}).`,
   only_wide: 'Only administrators lock a tenant or a client.',
   only_replace: 'Only administrators replace a lock.',
   only_longer: 'Only administrators lock a user for longer.',

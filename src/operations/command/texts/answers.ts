@@ -50,8 +50,8 @@ export const SAYS = {
   no_user: (name: string): string => `No user is called ${name}. Nothing was done.`,
   several_users: (name: string, more: boolean): string =>
     `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by its sub.\n`,
-  locked_before: (name: string, id: string): string =>
-    `${name} is locked already, by lock ${id}. Nothing was changed.\n`,
+  locked_before: (name: string, id: string, until: string): string =>
+    `${name} is locked already, by lock ${id}${until && `, until ${until}`}. Nothing was changed. To change it: --replaces ${id}\n`,
   locked: (name: string, id: string, until: string): string =>
     `Locked: ${name}, by lock ${id}${until && `, until ${until}`}. To lift it: cmb unlock ${id}\n`,
   lifted: (name: string): string => `Lifted: ${name} may sign in again.\n`,
