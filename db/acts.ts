@@ -21,7 +21,8 @@ import {
 } from './log/guard-leases.ts'
 import { guardReports, recordEnforced } from './log/guards.ts'
 import { logHeadRow } from './log/head.ts'
-import { acknowledge, receiptRows } from './log/receipt.ts'
+import { keepEnforcements, keepReports } from './log/enforcement.ts'
+import { acknowledge, receiptRows, revocationParts } from './log/receipt.ts'
 import {
   everythingRevokedAt,
   findRevocation,
@@ -158,6 +159,7 @@ const READS = {
   guardReports,
   openGuardLeases,
   receiptRows,
+  revocationParts,
   findLock,
   listLocks,
   lockCounts,
@@ -215,6 +217,8 @@ const WRITES = {
   leaveGuardLeases,
   endGuardLeases,
   acknowledge,
+  keepEnforcements,
+  keepReports,
   lock,
   liftLock,
   recordOperator,

@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import type { ClientSource } from '../src/protocol/client-metadata.ts'
+import type { ClientSource, SessionsEndedBy } from '../src/protocol/client-metadata.ts'
 import type { Actor, Reason } from '../src/protocol/revocation.ts'
-import type { AuditWay } from './types.ts'
+import type { AuditWay, Proof } from './types.ts'
 
 /**
  * The tables of the store. `db/migrations` (`npm run db:generate`) and the tables of Postgres
@@ -706,8 +706,9 @@ export const guards = sqliteTable(
 /**
  * The streams and lengths of leases from which receipts are computed. A row with a guard id is a
  * stream or a poller, and is committed before its first lease. A row without one is a period in
- * which a client had this length of lease, or, with a `reportedSeq` of -1, the doubt whether a
- * server that failed had such streams.
+ * which a client was registered with this length of lease, these lives of tokens and this end of
+ * its own sessions, or, with a `reportedSeq` of -1, the doubt whether a server that failed had such
+ * streams.
  */
 export const guardLeases = sqliteTable(
   'guard_leases',
@@ -716,8 +717,19 @@ export const guardLeases = sqliteTable(
     stream: text().primaryKey(),
     clientId: text('client_id').notNull(),
     guardId: text('guard_id').notNull(),
+    /** 1: the stream or poller asked for what can end the instance's own sessions. */
+    sessions: integer().notNull().default(0),
     /** The length of leases; 0 for a stream. */
     seconds: integer().notNull(),
+    /**
+     * Who ends the instance's own sessions by its registration; `unknown`: it does not say. NULL: a
+     * broker of 1.0.0-rc.2 wrote the row.
+     */
+    ownSessions: text('own_sessions').$type<SessionsEndedBy>(),
+    /** The life of its access tokens by its registration. */
+    tokenSeconds: integer('token_seconds'),
+    /** The time at which access tokens of its former registrations are over, epoch ms. */
+    formerTokensUntilMs: integer('former_tokens_until_ms'),
     /** The head when the row was written: its leases hold every revocation up to this. */
     firstSeq: integer('first_seq').notNull(),
     /** The head when its last lease was over; 2⁵³ − 1 until then. */
@@ -730,7 +742,27 @@ export const guardLeases = sqliteTable(
      */
     holder: text().notNull(),
   },
-  (t) => [index('guard_leases_by_end').on(t.lastSeq)],
+  (t) => [
+    index('guard_leases_by_end').on(t.lastSeq),
+    index('guard_leases_of_client').on(t.clientId, t.lastSeq),
+  ],
+)
+
+/**
+ * Since when it is known that a participant of a revocation enforces it, and by what: its access
+ * tokens and its own sessions. What is written never changes, so a receipt never gets worse.
+ */
+export const enforcements = sqliteTable(
+  'enforcements',
+  {
+    seq: integer().notNull(),
+    clientId: text('client_id').notNull(),
+    tokensBy: text('tokens_by').$type<Proof>(),
+    tokensAtMs: integer('tokens_at_ms'),
+    sessionsBy: text('sessions_by').$type<Proof>(),
+    sessionsAtMs: integer('sessions_at_ms'),
+  },
+  (t) => [primaryKey({ columns: [t.seq, t.clientId] })],
 )
 
 export const clients = sqliteTable('clients', {

@@ -415,6 +415,23 @@ export interface GuardReport {
   clockOffsetSeconds?: number | undefined
 }
 
+/**
+ * The proof that a participant of a revocation enforces it: the reports of its guards, the end of
+ * their leases, its answers to logout tokens, the end of every access token, or that there is
+ * nothing to end.
+ */
+export type Proof = 'report' | 'lease' | 'logout_token' | 'expiry' | 'none'
+
+/** The first proof of each kind that a participant of a revocation enforces it. */
+export interface Enforcement {
+  seq: number
+  clientId: string
+  tokensBy?: Proof | undefined
+  tokensAtMs?: number | undefined
+  sessionsBy?: Proof | undefined
+  sessionsAtMs?: number | undefined
+}
+
 /** The latest report of a guard. */
 export interface GuardRecord extends Omit<GuardReport, 'streams'> {
   /** The report that first told of it; undefined where its lease never ran out. */

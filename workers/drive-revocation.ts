@@ -1,4 +1,5 @@
 import type { Driven, LocalLanes } from '../src/outbox/interface.ts'
+import { receiptOf } from '../src/revocation/receipt.ts'
 import type { Deps } from './deps.ts'
 
 /**
@@ -6,7 +7,7 @@ import type { Deps } from './deps.ts'
  * of them. It never waits for an attempt. The outcome of an attempt lets the job run again.
  */
 
-type Needs = Pick<Deps, 'store' | 'clock' | 'log'>
+type Needs = Pick<Deps, 'store' | 'clock' | 'log' | 'feed' | 'clients'>
 
 /** The most deliveries that one run passes on. The relay finds further ones. */
 const MOST = 500
@@ -16,10 +17,11 @@ const SOON_MS = 5_000
 const LATER_MS = 15 * 60_000
 
 export async function driveRevocation(
-  { store, clock, log }: Needs,
+  deps: Needs,
   lanes: LocalLanes,
   seq: number,
 ): Promise<Driven> {
+  const { store, clock, log } = deps
   try {
     const nowMs = clock.steadyMs()
     const pending = await store.listDeliveries({ seq, state: 'pending', limit: MOST })
@@ -29,9 +31,15 @@ export async function driveRevocation(
       if (attempts === 0 || nextAttemptAtMs <= nowMs)
         lanes.take([{ id, attempt: attempts + 1, targetId, priority, seq }])
       else againMs = Math.min(againMs, nextAttemptAtMs - nowMs)
-    const { totals, fanOut } = (await store.findRevocation(seq)) ?? {}
+    const { totals, fanOut, selector } = (await store.findRevocation(seq)) ?? {}
     if (fanOut === 'pending') againMs = SOON_MS
-    else if (!totals?.pending) return { totals }
+    else if (!totals?.pending) {
+      // Only the totals of a wide revocation's deliveries are known, so the receipt keeps when all
+      // of them had succeeded.
+      if (selector !== undefined && !('sid' in selector || 'sub' in selector))
+        await receiptOf(deps, seq)
+      return { totals }
+    }
     return { totals, againMs }
   } catch (error) {
     log.error('worker_failed', { worker: 'drive-revocation', cause: error })

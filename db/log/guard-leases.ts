@@ -12,6 +12,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
+import type { SessionsEndedBy } from '../../src/protocol/client-metadata.ts'
 import { clients, guardLeases, guards, logHead } from '../schema.ts'
 
 /**
@@ -23,24 +24,43 @@ import { clients, guardLeases, guards, logHead } from '../schema.ts'
 const OPEN = sql.raw(String(Number.MAX_SAFE_INTEGER))
 /** The holder of the length that a registration has now. */
 const REGISTERED = 'registered'
-/** The longest lease that a registration may have. */
+/** The longest lease, and the longest life of an access token, that a registration may have. */
 export const LONGEST_LEASE_SECONDS = 60
+export const LONGEST_TOKEN_SECONDS = 3600
+/** How long after its end an instance may accept an access token, because clocks differ. */
+export const TOLERANCE_SECONDS = 60
 const headSeq = sql`(SELECT ${logHead.seq} FROM ${logHead} WHERE ${logHead.id} = 1)`
 const isOpen = sql`${guardLeases.lastSeq} = ${OPEN}`
 
 type Stream = { stream: string; clientId: string }
 type Held = { stream: string; holder: string }
-type Row = Stream & Held & { guardId: string; seconds: number; reportedSeq: number }
+type Row = Stream &
+  Held & { guardId: string; sessions: number; seconds: number; reportedSeq: number }
 const insert = command((p: Takes<Row>) =>
   insertInto(guardLeases, {
-    ...pick(p, 'stream', 'clientId', 'guardId', 'seconds', 'reportedSeq', 'holder'),
+    ...pick(p, 'stream', 'clientId', 'guardId', 'sessions', 'seconds', 'reportedSeq', 'holder'),
     ...{ firstSeq: headSeq, lastSeq: OPEN, reportedAtMs: 0 },
   }),
 )
-const endLength = command(
+const isRegistered = (p: Takes<{ clientId: string }>) =>
+  sql`${guardLeases.clientId} = ${p.clientId} AND ${isOpen} AND ${guardLeases.holder} = ${sql.raw(`'${REGISTERED}'`)}`
+const registered = query(
+  columnsOf(guardLeases, 'tokenSeconds', 'formerTokensUntilMs'),
+  (p: Takes<{ clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${guardLeases} WHERE ${isRegistered(p)}`,
+)
+const endTerms = command(
   (p: Takes<{ clientId: string }>) =>
-    sql`UPDATE ${guardLeases} SET ${assign(guardLeases, { holder: '' })}
-      WHERE ${guardLeases.clientId} = ${p.clientId} AND ${isOpen} AND ${guardLeases.holder} = ${sql.raw(`'${REGISTERED}'`)}`,
+    sql`UPDATE ${guardLeases} SET ${assign(guardLeases, { holder: '' })} WHERE ${isRegistered(p)}`,
+)
+type NewTerms = Terms & { stream: string; clientId: string; formerTokensUntilMs: number }
+const insertTerms = command((p: Takes<NewTerms>) =>
+  insertInto(guardLeases, {
+    ...pick(p, 'stream', 'clientId', 'seconds', 'tokenSeconds', 'ownSessions'),
+    ...pick(p, 'formerTokensUntilMs'),
+    ...{ guardId: '', holder: REGISTERED, firstSeq: headSeq, lastSeq: OPEN },
+    ...{ reportedSeq: OPEN, reportedAtMs: 0 },
+  }),
 )
 const insertDoubts = command(
   (p: Takes<{ id: string; all: number }>) =>
@@ -93,8 +113,10 @@ const report = command((p: Takes<{ list: string }>) => {
 })
 
 /** Writes the row of a stream or poller. It has to be committed before its first lease. */
-export const openGuardLease = (row: Stream & Held & { guardId: string }): Act<unknown> =>
-  insert.run({ ...row, seconds: 0, reportedSeq: 0 })
+export const openGuardLease = (
+  row: Stream & Held & { guardId: string; sessions?: boolean | undefined },
+): Act<unknown> =>
+  insert.run({ ...row, sessions: Number(row.sessions ?? false), seconds: 0, reportedSeq: 0 })
 
 /**
  * Returns whether this process may grant a poller's next lease. A row whose leases are over is not
@@ -128,15 +150,30 @@ export function* reportGuardLeases(rows: (Stream & { seq: number; atMs: number }
   if (rows.length > 0) yield* report.run({ list: listOf(rows) })
 }
 
+/** The members of a registration that receipts need. */
+export type Terms = {
+  /** The length of its leases. */
+  seconds: number
+  /** How long its access tokens live. */
+  tokenSeconds: number
+  ownSessions: SessionsEndedBy
+}
+
 /**
- * Records the length of a client's leases; undefined where it is removed. The former length counts
- * until every lease of it is over.
+ * Records what receipts need of a client's registration; undefined where it is removed. What was
+ * registered before counts too until every lease of it is over, and its access tokens until they
+ * have expired.
  */
-export function* setLeaseLength(clientId: string, seconds: number | undefined): Act<void> {
-  yield* endLength.run({ clientId })
-  if (seconds === undefined) return
-  const row = { clientId, seconds, guardId: '', reportedSeq: Number.MAX_SAFE_INTEGER }
-  yield* insert.run({ ...row, stream: yield* newId(), holder: REGISTERED })
+export function* setTerms(clientId: string, now: number, terms: Terms | undefined): Act<void> {
+  const former = yield* registered.get({ clientId })
+  yield* endTerms.run({ clientId })
+  if (terms === undefined) return
+  const { tokenSeconds = 0, formerTokensUntilMs } = former ?? {}
+  const formerMs = (now + (tokenSeconds ?? LONGEST_TOKEN_SECONDS) + TOLERANCE_SECONDS) * 1000
+  yield* insertTerms.run({
+    ...{ ...terms, clientId, stream: yield* newId() },
+    formerTokensUntilMs: former === undefined ? 0 : Math.max(formerMs, formerTokensUntilMs ?? 0),
+  })
 }
 
 /**

@@ -12,7 +12,8 @@ import {
   sessions,
   targets,
 } from '../schema.ts'
-import type { LoggedRevocation } from '../types.ts'
+import type { Enforcement, LoggedRevocation, Revocation } from '../types.ts'
+import { enforcementsOf, isStream, judged } from './enforcement.ts'
 import { findRevocation } from './revocations.ts'
 
 /**
@@ -38,6 +39,9 @@ const partsOf = query(
 )
 const guardsIf = (condition: SQL): SQL<number> =>
   sql<number>`count(DISTINCT CASE WHEN ${guardLeases.guardId} <> '' AND ${condition} THEN ${guardLeases.guardId} END)`
+/** 1: it was so of a registration that was in force. */
+const wasRegistered = (condition: SQL): SQL<number> =>
+  sql<number>`max(CASE WHEN NOT ${isStream} AND (${condition}) THEN 1 ELSE 0 END)`
 const seq = sql<number>`${sql.placeholder('seq')}`
 const leaseFields = {
   ...columnsOf(guardLeases, 'clientId'),
@@ -48,6 +52,18 @@ const leaseFields = {
   /** -1: it is in doubt whether all streams are known. */
   leastReported: sql<number>`min(${guardLeases.reportedSeq})`,
   reportedAtMs: sql<number>`max(${guardLeases.reportedAtMs})`,
+  judged,
+  byNone: wasRegistered(sql`${guardLeases.ownSessions} = 'none'`),
+  byGuard: wasRegistered(sql`${guardLeases.ownSessions} = 'guard'`),
+  byLogoutToken: wasRegistered(sql`${guardLeases.ownSessions} = 'logout_token'`),
+  /** 1: it is not known who ends the own sessions, also of a former registration of 1.0.0-rc.2. */
+  byUnknown: wasRegistered(
+    sql`${guardLeases.ownSessions} = 'unknown' OR (${guardLeases.ownSessions} IS NULL AND ${guardLeases.holder} = '')`,
+  ),
+  /** 1: a broker of 1.0.0-rc.2 wrote the registration, as it is now. */
+  asNow: wasRegistered(sql`${guardLeases.ownSessions} IS NULL AND ${guardLeases.holder} <> ''`),
+  tokenSeconds: sql<number>`max(coalesce(${guardLeases.tokenSeconds}, 0))`,
+  formerTokensUntilMs: sql<number>`max(coalesce(${guardLeases.formerTokensUntilMs}, 0))`,
 }
 const leases = query(
   leaseFields,
@@ -85,6 +101,8 @@ export interface ReceiptRows {
   tokens: { clientId: string; undelivered: number; deliveredAtMs: number }[]
   /** The clients that had a logout address. */
   addressed: string[]
+  /** The proofs that are kept of each participant. */
+  kept: Enforcement[]
 }
 
 /** Returns the clients of a revocation's sessions. Undefined: the sessions are no longer kept. */
@@ -100,20 +118,29 @@ function* participantsOf({
   return [...new Set(parts.flatMap(({ clientId }) => clientId ?? []))]
 }
 
+const isNarrow = ({ selector }: Revocation): boolean => 'sid' in selector || 'sub' in selector
+
+/** Returns a revocation with the clients of its sessions. Undefined as of `receiptRows`. */
+export function* revocationParts(
+  seq: number,
+): Act<Pick<ReceiptRows, 'revocation' | 'clientIds'> | undefined> {
+  const revocation = yield* findRevocation(seq)
+  if (revocation === undefined) return undefined
+  const clientIds = isNarrow(revocation) ? yield* participantsOf(revocation) : undefined
+  return isNarrow(revocation) && clientIds === undefined ? undefined : { revocation, clientIds }
+}
+
 /**
  * Returns what the receipt of a revocation is computed from. Undefined: there is no such
  * revocation, or its sessions are no longer kept.
  */
 export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
-  const revocation = yield* findRevocation(seq)
-  if (revocation === undefined) return undefined
-  const { selector } = revocation
-  const isNarrow = 'sid' in selector || 'sub' in selector
-  const clientIds = isNarrow ? yield* participantsOf(revocation) : undefined
-  if (isNarrow && clientIds === undefined) return undefined
+  const parts = yield* revocationParts(seq)
+  if (parts === undefined) return undefined
   return {
-    ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },
-    tokens: isNarrow ? yield* tokens.all({ seq }) : [],
+    ...{ ...parts, leases: yield* leases.all({ seq }) },
+    tokens: isNarrow(parts.revocation) ? yield* tokens.all({ seq }) : [],
     addressed: (yield* addressed.all({ seq })).map(({ clientId }) => clientId),
+    kept: yield* enforcementsOf(seq),
   }
 }

@@ -9,6 +9,7 @@ import {
   auditSalts,
   chainSignatures,
   deliveries,
+  enforcements,
   guardLeases,
   revocations,
   revocationTotals,
@@ -62,7 +63,10 @@ const firstDelivered = query(
   (_, f) =>
     sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} > 0 ORDER BY ${deliveries.seq} LIMIT 1`,
 )
-const dropRevocations = [revocations.seq, revocationTotals.seq, guardLeases.lastSeq].map((seq) =>
+const dropRevocations = [
+  ...[revocations.seq, revocationTotals.seq, enforcements.seq],
+  guardLeases.lastSeq,
+].map((seq) =>
   command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${seq.table} WHERE ${seq} <= ${p.seq}`),
 )
 

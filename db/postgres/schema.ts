@@ -121,6 +121,7 @@ export const {
   deliveryAttempts,
   guards,
   guardLeases,
+  enforcements,
   clients,
   clientSecrets,
   targets,

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
-import type {
-  Client,
-  ClientMetadata,
-  ClientSource,
-  FormerTenant,
-  SecretHash,
+import {
+  sessionsEndedBy,
+  type Client,
+  type ClientMetadata,
+  type ClientSource,
+  type FormerTenant,
+  type SecretHash,
 } from '../../src/protocol/client-metadata.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
@@ -23,7 +24,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock-account.ts'
-import { setLeaseLength } from '../log/guard-leases.ts'
+import { setTerms, type Terms } from '../log/guard-leases.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { clients } from '../schema.ts'
 import type { Committed } from '../types.ts'
@@ -214,8 +215,9 @@ export function* putClient({
       updatedAt: now,
     },
   })
-  if (before?.metadata.guardLeaseSeconds !== metadata.guardLeaseSeconds)
-    yield* setLeaseLength(clientId, metadata.guardLeaseSeconds)
+  const terms = termsOf(metadata)
+  if (before === undefined || !isDeepStrictEqual(termsOf(before.metadata), terms))
+    yield* setTerms(clientId, now, terms)
   yield* replaceTargets(clientId, metadata.logoutUris)
   yield* followAudience(clientId, metadata.audience)
   if (secrets !== undefined) yield* replaceSecrets(clientId, secrets)
@@ -224,6 +226,12 @@ export function* putClient({
   if (client === undefined) throw new Error('The registration that was just written is not there.')
   return { outcome: before === undefined ? 'added' : 'changed', client }
 }
+
+const termsOf = (metadata: ClientMetadata): Terms => ({
+  seconds: metadata.guardLeaseSeconds,
+  tokenSeconds: metadata.accessTokenSeconds,
+  ownSessions: sessionsEndedBy(metadata),
+})
 
 /** Adds a secret. If that makes more than two valid ones, the oldest is removed. */
 export function* addClientSecret({
@@ -281,7 +289,7 @@ export function* removeClient({
     actor,
     now,
   })
-  yield* setLeaseLength(clientId, undefined)
+  yield* setTerms(clientId, now, undefined)
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })

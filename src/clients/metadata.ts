@@ -4,7 +4,7 @@
  * custom schemes, and unknown fields.
  */
 import { z } from 'zod'
-import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
+import { OWN_SESSIONS, type Client, type ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import { inWords } from '../runtime/in-words.ts'
 import {
@@ -136,6 +136,7 @@ export const wireSchema = (loopback: boolean, isNative = false) =>
     id_token_user_claims: z.boolean('true or false').default(true),
     access_token_seconds: seconds(60, 3600).default(300),
     guard_lease_seconds: seconds(1, 60).default(30),
+    own_sessions: z.enum(OWN_SESSIONS, `one of ${OWN_SESSIONS.join(', ')}`).optional(),
     ...signInRules,
     allowed_origins: z.array(originSchema(loopback)).default([]),
     ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
@@ -218,6 +219,14 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     problems.push(
       'jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri',
     )
+  if (
+    wire.own_sessions === 'logout_token' &&
+    wire.backchannel_logout_uri === undefined &&
+    wire.backchannel_logout_uris.length === 0
+  )
+    problems.push(
+      'own_sessions: is logout_token, but there is no backchannel_logout_uri; e.g. "https://sydney.case-manager.example/oidc/backchannel-logout"',
+    )
   if (!byKey && wire.client_assertion_audience === 'endpoint')
     problems.push('client_assertion_audience: only private_key_jwt sends assertions; remove it')
   problems.push(...contradictionsOfScopes(wire, grants))
@@ -285,6 +294,7 @@ const WIRE = {
   idTokenUserClaims: 'id_token_user_claims',
   accessTokenSeconds: 'access_token_seconds',
   guardLeaseSeconds: 'guard_lease_seconds',
+  ownSessions: 'own_sessions',
   tenants: 'tenants',
   appRole: 'app_role',
   consentRequired: 'consent_required',

@@ -1,6 +1,23 @@
 import type { GrantType, SigningAlg } from './names.ts'
 
 /**
+ * Who ends the sessions that an instance keeps itself: none, where it keeps no sessions; its guard;
+ * or the instance, at its logout address.
+ */
+export const OWN_SESSIONS = ['none', 'guard', 'logout_token'] as const
+export type OwnSessions = (typeof OWN_SESSIONS)[number]
+export type SessionsEndedBy = OwnSessions | 'unknown'
+
+/** Returns who ends the instance's own sessions, as far as its registration says. */
+export const sessionsEndedBy = ({
+  ownSessions,
+  logoutUris,
+  redirectUris,
+}: ClientMetadata): SessionsEndedBy =>
+  ownSessions ??
+  (logoutUris.length > 0 ? 'logout_token' : redirectUris.length === 0 ? 'none' : 'unknown')
+
+/**
  * The registration of a Case Manager instance (names of RFC 7591 §2 if it has one). URIs must match
  * exactly.
  */
@@ -66,6 +83,8 @@ export interface ClientMetadata {
   accessTokenSeconds: number
   /** How long in seconds its guards accept tokens after the broker last knew the log, 1 to 60. */
   guardLeaseSeconds: number
+  /** Who ends the instance's own sessions, where `sessionsEndedBy` is not right by default. */
+  ownSessions?: OwnSessions
   /** The Entra tenants whose users may use it. Default: every connected tenant. */
   tenants?: string[]
   /** The app role that a user needs to use it. */

@@ -71,7 +71,12 @@ export class GuardLeases {
    * after this call.
    * @throws StoreUnavailable
    */
-  async open(row: { stream: string; clientId: string; guardId: string }): Promise<void> {
+  async open(row: {
+    stream: string
+    clientId: string
+    guardId: string
+    sessions?: boolean | undefined
+  }): Promise<void> {
     const { store } = this.#deps
     await store.openGuardLease({ ...row, holder: store.processId })
   }

@@ -262,7 +262,7 @@ describe('what the pages show', () => {
     await attempted(rig, delivery?.id ?? '', 'delivered')
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops/revocations/1')
-    const receipt = 'own sessions ended by its logout token'
+    const receipt = 'by logout token'
     for (const words of ['Signed out', receipt, 'delivered', '200, 12 ms', 'jti-1', 'Carol'])
       expect(page.text).toContain(words)
     expect((await olga.get('/ops/revocations/99')).status).toBe(404)

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { receiptOf } from '../../src/revocation/receipt.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { browserAt } from '../browser.ts'
@@ -53,7 +54,9 @@ async function broker(...cities: string[]) {
       headers: { authorization: `Bearer ${given}` },
     })
   }
-  return { rig, of, guard, report, signOut, admin }
+  const register = async (city: string, changes: Partial<ClientMetadata>) =>
+    clients.set(city, await rig.register(city, changes))
+  return { rig, of, register, guard, report, signOut, admin }
 }
 
 async function delivered(rig: Rig, city: string): Promise<void> {
@@ -73,6 +76,7 @@ async function delivered(rig: Rig, city: string): Promise<void> {
 
 interface Answer {
   acknowledged_at_ms: number
+  final: boolean
   participants: { client_id: string; no_later_than_ms: number | null }[]
   jws: string
 }
@@ -94,38 +98,43 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const answer = await admin('/revocations/1/receipt')
   const text = await answer.text()
   const { jws, ...members } = JSON.parse(text) as Answer
-  const one = { lease_seconds: 30, by: null, no_later_than_ms: null, sessions_confirmed: false }
+  const expiry = { state: 'bounded', by: 'expiry', no_later_than_ms: at + 360_000 }
+  const open = { state: 'not_bounded', no_later_than_ms: null }
+  const one = { lease_seconds: 30, ...open, sessions: { ...open, by: null } }
   expect(members).toEqual({
     ...{ seq: 1, acknowledged_at_ms: at, lease_seconds: 30, final: false },
     participants: [
       {
         ...one,
-        ...{ client_id: 'darwin', state: 'not_bounded', guards: { listening: 0, confirmed: 0 } },
+        ...{ client_id: 'darwin', tokens: expiry, guards: { listening: 0, confirmed: 0 } },
       },
       {
         ...one,
-        ...{ client_id: 'melbourne', state: 'bounded', no_later_than_ms: at + 30_000 },
+        client_id: 'melbourne',
+        tokens: { state: 'bounded', by: 'lease', no_later_than_ms: at + 30_000 },
         guards: { listening: 1, confirmed: 0 },
       },
       {
         ...one,
-        ...{ client_id: 'perth', state: 'confirmed', by: 'logout_token', no_later_than_ms: at + 5 },
-        ...{ sessions_confirmed: true, guards: { listening: 0, confirmed: 0 } },
+        ...{ client_id: 'perth', state: 'bounded', no_later_than_ms: at + 360_000, tokens: expiry },
+        sessions: { state: 'confirmed', by: 'logout_token', no_later_than_ms: at + 5 },
+        guards: { listening: 0, confirmed: 0 },
       },
       {
         ...one,
-        ...{ client_id: 'sydney', state: 'confirmed', by: 'report', no_later_than_ms: at },
+        client_id: 'sydney',
+        tokens: { state: 'confirmed', by: 'report', no_later_than_ms: at },
         guards: { listening: 1, confirmed: 1 },
       },
     ],
   })
 
-  const until = new Date(at + 30_000).toISOString()
   const page = (await user.get(done.path)).text
   for (const words of [
     'Case Manager Darwin Not confirmed yet',
     'Case Manager Melbourne Not confirmed yet',
-    'Case Manager Perth Signed out',
+    'Case Manager Perth Session ended',
+    'Case Manager Perth has ended its own session. Access by your former session ends there no later than',
     'Case Manager Sydney Access ended',
     'Case Manager Sydney gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
     'Case Manager Melbourne could not be reached. Access by your former session ends there no later than',
@@ -133,32 +142,20 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   ])
     expect(page).toContain(words)
 
-  const shown =
-    '1 of 4 instances have ended their own sessions, 1 accepts no token, 1 stops accepting tokens by itself, 1 may still accept what was revoked'
+  const utc = (ms: number): string => new Date(at + ms).toISOString()
+  const words = (time: (ms: number) => string): Record<string, string> => ({
+    receipt: `0 of 4 instances accept no token and have no session of its own open, 1 accepts no token, but its own sessions may still be open, 3 may accept tokens until ${time(360_000)}`,
+    darwin: `not.confirmed +accepted until they expire, ${time(360_000)} +may still be open +none`,
+    melbourne: `not.confirmed +accepts none from ${time(30_000)} on +may still be open +0 of 1`,
+    perth: `(ends by itself|bounded) +accepted until they expire, ${time(360_000)} +ended after 5 ms, by logout token +none`,
+    sydney: 'not.confirmed +accepts none after 0 ms +may still be open +1 of 1',
+  })
   const operators = (await (await atConsole(rig, 'operator')).get('/ops/revocations/1')).text
-  expect(operators).toMatch(
-    new RegExp(
-      [
-        `Receipt: which instances accept no token, and have ended their own sessions One session of .*: ${shown}\\. Instance State Since, or from Guards confirmed`,
-        'Case Manager Darwin not confirmed: may still accept what was revoked none',
-        `Case Manager Melbourne stops accepting tokens by itself; own sessions may still be open ${until.slice(11, 19)}\\sUTC 0 of 1`,
-        'Case Manager Perth own sessions ended by its logout token; without a guard, tokens go on until they expire 5 ms none',
-        'Case Manager Sydney accepts no token; own sessions may still be open 0 ms 1 of 1',
-        'What One session of Alice .*, Firefox on Windows',
-      ].join('.*'),
-    ),
-  )
+  for (const [name, text] of Object.entries(words((ms) => `${utc(ms).slice(11, 19)}\\sUTC`)))
+    expect(operators).toMatch(new RegExp(name === 'receipt' ? text : `${name} ${text}`, 'i'))
   const { out } = await type(['revocations', 'show', '1'])
-  for (const words of [
-    new RegExp(`receipt +${shown}`),
-    /darwin +not confirmed: may still accept what was revoked +- +none/,
-    new RegExp(
-      `melbourne +stops accepting tokens by itself; own sessions may still be open +${until} +0 of 1`,
-    ),
-    /perth +own sessions ended by its logout token; without a guard, tokens go on until they expire +5 ms +none/,
-    /sydney +accepts no token; own sessions may still be open +0 ms +1 of 1/,
-  ])
-    expect(out).toMatch(words)
+  for (const [name, text] of Object.entries(words(utc)))
+    expect(out).toMatch(new RegExp(`${name} +${text.replace('not.confirmed', 'not_bounded')}`))
 
   const file = (name: string, content: string): string => {
     const path = join(rig.config.dataDir, name)
@@ -184,25 +181,40 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   rig.clock.advance(26)
   const later = (await (await admin('/revocations/1/receipt')).json()) as Answer
   expect(later).toMatchObject({
-    final: true,
     participants: [
       { client_id: 'darwin', state: 'not_bounded' },
-      { client_id: 'melbourne', state: 'confirmed', by: 'lease', no_later_than_ms: at + 30_000 },
+      {
+        ...{ client_id: 'melbourne', state: 'not_bounded' },
+        tokens: { state: 'confirmed', by: 'lease', no_later_than_ms: at + 30_000 },
+      },
       ...members.participants.slice(2),
     ],
   })
+  expect(later.final).toBe(false)
   await delivered(rig, 'sydney')
   const both = (await user.get(done.path)).text
   expect(both).toContain('Case Manager Sydney Signed out')
   expect(both).not.toContain('Case Manager Sydney gives')
   const then = (await type(['revocations', 'show', '1'])).out
+  expect(then).toMatch(/1 of 4 instances accept no token and have no session of its own open/)
   expect(then).toMatch(
-    /2 of 4 instances have ended their own sessions, 1 accepts no token, 1 may still accept what was revoked/,
+    /sydney +confirmed +accepts none after 0 ms +ended after .*, by logout token/,
   )
-  expect(then).toMatch(/sydney +accepts no token; own sessions ended by its logout token/)
   expect(then).toMatch(
-    /melbourne +accepts no token, its leases are over; own sessions may still be open/,
+    /melbourne +not_bounded +accepts none: leases are over since .* +may still be open/,
   )
+
+  rig.clock.advance(340)
+  const atLast = (await (await admin('/revocations/1/receipt')).json()) as Answer
+  expect(atLast).toMatchObject({
+    final: true,
+    participants: [
+      { client_id: 'darwin', tokens: { state: 'confirmed', by: 'expiry' } },
+      { client_id: 'melbourne' },
+      { client_id: 'perth', state: 'confirmed', no_later_than_ms: at + 360_000 },
+      { client_id: 'sydney', state: 'confirmed' },
+    ],
+  })
 })
 
 test('of everyone: an instance without a logout address has no bound, also after it got one', async () => {
@@ -220,17 +232,18 @@ test('of everyone: an instance without a logout address has no bound, also after
     (await receiptOf(rig.deps, 1))?.participants.map(({ clientId, state }) => [clientId, state])
   const claimed = [
     ['darwin', 'not_bounded'],
-    ['perth', 'confirmed'],
+    ['perth', 'bounded'],
   ]
   expect(await states()).toEqual(claimed)
   await rig.register('Darwin')
   expect(await states()).toEqual(claimed)
 })
 
-test('the console is no participant; the time of a guard’s report is kept until it reports a later revocation', async () => {
+test('the console is no participant; the time of a guard’s report stays when it reports later revocations', async () => {
   const { rig, of, guard, report, signOut, admin } = await broker('Sydney')
   const { type } = await startCmb(rig)
   const sydney = await guard('Sydney')
+  await report(sydney, 0)
   const operator = await atConsole(rig, 'administrator')
   await rig.signInAt(operator.sid, of('Sydney'))
   const at = rig.clock.nowMs()
@@ -238,21 +251,79 @@ test('the console is no participant; the time of a guard’s report is kept unti
     ...{ selector: { kind: 'session', sid: operator.sid }, reason: 'administrator' },
     ...{ actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() },
   })
-  const claimed = async (): Promise<unknown[]> => {
-    const { participants } = (await (await admin('/revocations/1/receipt')).json()) as Answer
-    const { out } = await type(['revocations', 'show', '1'])
-    return [
-      ...participants.map((one) => [one.client_id, (one.no_later_than_ms ?? 0) - at]),
-      /accepts no token, the last .*/.exec(out)?.[0],
-    ]
-  }
   rig.clock.advance(2)
   await report(sydney, 1)
-  expect(await claimed()).toEqual([['sydney', 2_000], 'accepts no token, the last after 2.0 s'])
+  // The time is kept beside the report, whether anyone reads the receipt or not.
+  await vi.waitFor(async () => expect((await rig.store.receiptRows(1))?.kept).toHaveLength(1))
   await signOut('Sydney')
-  rig.clock.advance(60)
+  rig.clock.advance(120)
   await report(sydney, 2)
-  expect(await claimed()).toEqual([['sydney', 30_000], 'accepts no token, the last within 30.0 s'])
+  const { participants } = (await (await admin('/revocations/1/receipt')).json()) as Answer
+  expect(participants).toMatchObject([
+    {
+      client_id: 'sydney',
+      tokens: { state: 'confirmed', by: 'report', no_later_than_ms: at + 2_000 },
+    },
+  ])
+  expect((await type(['revocations', 'show', '1'])).out).toContain('accepts none after 2.0 s')
+})
+
+test('a guard that judges sessions confirms them too, and one that does not only tokens, also while the logout token is pending', async () => {
+  const { rig, register, guard, report, signOut } = await broker('Sydney')
+  await register('Perth', { ownSessions: 'guard' })
+  const sydney = await guard('Sydney')
+  await rig.feed.leases.open({
+    ...{ stream: 'judging', clientId: 'perth', guardId: 'web-1', sessions: true },
+  })
+  const { user, done } = await signOut('Sydney', 'Perth')
+  const { epoch } = await rig.store.head()
+  await report(sydney, 1)
+  const { reached } = await rig.store.recordEnforced({
+    ...{ clientId: 'perth', guardId: 'web-1', epoch, enforcedSeq: 1, streams: ['judging'] },
+    reportedAtMs: rig.clock.nowMs(),
+  })
+  expect(reached).toEqual([])
+  rig.clock.advance(4)
+  const { participants = [] } = (await receiptOf(rig.deps, 1)) ?? {}
+  expect(participants).toMatchObject([
+    { clientId: 'perth', state: 'confirmed', sessions: { state: 'confirmed', by: 'report' } },
+    {
+      ...{ clientId: 'sydney', state: 'not_bounded' },
+      ...{ tokens: { state: 'confirmed', by: 'report' }, sessions: { state: 'not_bounded' } },
+    },
+  ])
+  const page = (await user.get(done.path)).text
+  expect(page).toContain('Case Manager Perth Signed out')
+  expect(page).toContain('Case Manager Sydney Access ended')
+  expect(page).not.toContain('confirmed that you are signed out')
+})
+
+test('of everything: one row for each instance, none for each guard, in a broker that restarts as well', async () => {
+  const rig = await createRig()
+  const names = Array.from({ length: 20 }, (_, i) => `City${i}`)
+  for (const name of names) await rig.register(name, { logoutUris: [], ownSessions: 'guard' })
+  const guards = names.flatMap((name) =>
+    Array.from({ length: 5 }, (_, i) => ({ clientId: name.toLowerCase(), guardId: `web-${i}` })),
+  )
+  for (const one of guards)
+    await rig.feed.leases.open({ ...one, stream: `${one.clientId} ${one.guardId}`, sessions: true })
+  await revoke(rig.deps, {
+    ...{ selector: { kind: 'everything' }, reason: 'administrator', now: rig.clock.now() },
+    actor: { kind: 'operator', id: 'olga' },
+  })
+  const { epoch } = await rig.store.head()
+  const reports = guards.map((one) => ({
+    ...{ ...one, epoch, enforcedSeq: 1, streams: [`${one.clientId} ${one.guardId}`] },
+    reportedAtMs: rig.clock.nowMs(),
+  }))
+  await rig.store.recordEnforced(...reports)
+  await rig.store.keepReports(guards.map(({ clientId }) => ({ seq: 1, clientId })))
+  expect((await rig.store.receiptRows(1))?.kept).toHaveLength(20)
+  const first = await receiptOf(rig.deps, 1)
+  expect(first?.participants.every(({ state }) => state === 'confirmed')).toBe(true)
+  rig.clock.advance(600)
+  await rig.store.recordEnforced(...reports.map((one) => ({ ...one, enforcedSeq: 1 })))
+  expect(await receiptOf(rig.deps, 1)).toEqual(first)
 })
 
 test('of a client and of a grant: the targets of its token exchange took part, and no answer of another confirms them', async () => {
@@ -279,15 +350,16 @@ test('of a client and of a grant: the targets of its token exchange took part, a
     await delivered(rig, 'reports')
     const seq = answer.outcome === 'revoked' ? answer.committed.revocation.seq : 0
     const receipt = (await receiptOf(rig.deps, seq)) ?? expect.unreachable()
-    return receipt.participants.map((one) => [one.clientId, one.state, one.sessionsConfirmed])
+    return receipt.participants.map((one) => [one.clientId, one.tokens.by, one.sessions.by])
   }
-  const archive = ['archive', 'not_bounded', false]
-  const answered = ['reports', 'confirmed', true]
+  // The sessions there go on: nothing of them has to end.
+  const archive = ['archive', 'expiry', 'none']
+  const answered = ['reports', 'expiry', 'logout_token']
   const grant = { kind: 'grant', sid: session.sid, clientId: 'reports' } as const
   expect(await participantsOf(grant)).toEqual([archive, answered])
   // The sessions of a client are not counted: all that may have its tokens are named.
   expect(await participantsOf({ kind: 'client', clientId: 'reports' })).toEqual([
     ...[archive, answered],
-    ['vault', 'not_bounded', false],
+    ['vault', 'expiry', 'none'],
   ])
 })

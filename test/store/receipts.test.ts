@@ -1,8 +1,13 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Store } from '../../db/store.ts'
-import type { Client } from '../../src/protocol/client-metadata.ts'
+import type { Delivery } from '../../db/types.ts'
+import type { Client, OwnSessions } from '../../src/protocol/client-metadata.ts'
 import { GuardLeases } from '../../src/revocation/guard-leases.ts'
-import { receiptOf } from '../../src/revocation/receipt.ts'
+import {
+  receiptOf,
+  type Claim as ReceiptClaim,
+  type Participant,
+} from '../../src/revocation/receipt.ts'
 import { codeFor, metadataOf, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
 
 /**
@@ -37,6 +42,8 @@ interface Guard {
   guardId: string
   enforced: number
   leaseUntilMs: number
+  /** Its streams ask for what ends sessions. */
+  sessions: boolean
   at: Process | undefined
   hangs: boolean
   stream: string
@@ -47,6 +54,13 @@ interface Claim {
   noLaterThanMs: number
   seq: number
   clientId: string
+}
+/** A revocation with the clients of its session, and those whose own sessions nothing may bound. */
+interface Revoked {
+  seq: number
+  atMs: number
+  took: Set<string>
+  unbounded: Set<string>
 }
 
 async function world(make: (typeof STORES)[number][1], seed: number) {
@@ -77,20 +91,29 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     await under.remove()
   })
   const lengths = new Map<string, number>()
+  const ways = new Map<string, OwnSessions>()
   const put = async (clientId: string): Promise<void> => {
     const seconds = pick(LENGTHS)
+    const ownSessions = pick(['none', 'guard', 'guard', 'logout_token'] as const)
     await pick(processes).store.putClient({
       clientId,
       source: 'command',
-      metadata: metadataOf(clientId, { guardLeaseSeconds: seconds, logoutUris: [] }),
+      metadata: metadataOf(clientId, {
+        guardLeaseSeconds: seconds,
+        accessTokenSeconds: pick([60, 90]),
+        ownSessions,
+        logoutUris: random() < 0.5 ? [] : [`https://${clientId}.example/backchannel`],
+      }),
       now,
     })
     lengths.set(clientId, seconds)
+    ways.set(clientId, ownSessions)
   }
   for (const clientId of CLIENTS) await put(clientId)
   const guards = CLIENTS.flatMap((clientId) =>
     ['web-1', 'web-1', 'web-2'].map((guardId): Guard => ({
       ...{ clientId, guardId, enforced: 0, leaseUntilMs: 0, at: undefined, hangs: false },
+      sessions: random() < 0.8,
       ...{ stream: '', names: [], reports: [] },
     })),
   )
@@ -112,7 +135,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       const at = pick(processes)
       const { clientId, guardId } = guard
       guard.stream = at.leases.name('stream', clientId)
-      await at.leases.open({ stream: guard.stream, clientId, guardId })
+      await at.leases.open({ ...guard, clientId, guardId })
       guard.names = [...guard.names, guard.stream].slice(-20)
       Object.assign(guard, { at, hangs: false })
       await granted(guard)
@@ -125,7 +148,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       const at = pick(processes)
       if (!(await at.leases.resume(clientId, guard.stream))) {
         guard.stream = at.leases.name('poller', clientId)
-        await at.leases.open({ stream: guard.stream, clientId, guardId })
+        await at.leases.open({ ...guard, clientId, guardId })
       }
       guard.names = [...guard.names, guard.stream].slice(-20)
       Object.assign(guard, { at, hangs: false })
@@ -146,10 +169,11 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       guard.reports.push(async () => {
         const { store } = pick(processes)
         const { epoch } = await store.head()
-        await store.recordEnforced({
+        const { reached } = await store.recordEnforced({
           ...{ clientId, guardId, epoch, enforcedSeq, streams },
           reportedAtMs: nowMs(),
         })
+        if (random() < 0.5) await pick(processes).store.keepReports(reached)
       })
     },
     /** Reports arrive late, in any order, or never. */
@@ -157,6 +181,11 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       const { reports } = pick(guards)
       const [report] = reports.splice(Math.floor(random() * reports.length), 1)
       await report?.()
+    },
+    async answer() {
+      const { store } = pick(processes)
+      const pending = await store.listDeliveries({ state: 'pending', limit: 20 })
+      if (pending.length > 0) await deliver(store, pick(pending), nowMs())
     },
     async change() {
       await put(pick(CLIENTS))
@@ -185,7 +214,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       processes[at] = await started(isAlone ? killed.store : undefined)
     },
   }
-  const revoke = async (): Promise<number> => {
+  const revoke = async (): Promise<Revoked> => {
     const { store } = pick(processes)
     const signedIn = await store.signIn({
       session: {
@@ -214,7 +243,11 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     if (done.outcome !== 'revoked') throw new Error(done.outcome)
     const { seq } = done.committed.revocation
     by.published.set(seq, nowMs())
-    return seq
+    const unjudged = guards.filter((one) => !one.sessions && one.leaseUntilMs > nowMs())
+    const unbounded = [...ways].flatMap(([clientId, way]) =>
+      way === 'guard' && unjudged.some((one) => one.clientId === clientId) ? [clientId] : [],
+    )
+    return { seq, atMs: nowMs(), took: new Set(lengths.keys()), unbounded: new Set(unbounded) }
   }
   const receipt = async (seq: number) => {
     const { store, published } = pick(processes)
@@ -236,31 +269,49 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
   }
 }
 
+async function deliver(store: Store, { id, attempts }: Delivery, atMs: number): Promise<void> {
+  const attempt = { attempt: attempts + 1, atMs, latencyMs: 5, status: 200 }
+  await store.recordDelivery({
+    id,
+    result: { outcome: 'delivered', attempt: { ...attempt, outcome: 'delivered' } },
+  })
+}
+
+const STATES = ['not_bounded', 'bounded', 'confirmed']
+/** Throws if a claim is worse than it was before, or another proof has taken its place. */
+function expectNoWorse(before: ReceiptClaim, now: ReceiptClaim): void {
+  expect(STATES.indexOf(now.state)).toBeGreaterThanOrEqual(STATES.indexOf(before.state))
+  if (before.noLaterThanMs !== undefined)
+    expect(now.noLaterThanMs).toBeLessThanOrEqual(before.noLaterThanMs)
+  if (before.state === 'confirmed') expect(now.by).toBe(before.by)
+}
+
 const ROUNDS = 120
 /** How long after its revocation a claim is compared: longer than the longest lease. */
 const COMPARED_SECONDS = 200
 
 describe.each(STORES)('receipts (%s)', (_, make) => {
+  const reached = new Set<string>()
   test.each([1, 2, 3, 4])(
-    'claim nothing that a guard contradicts later (seed %i)',
+    'claim nothing that a guard contradicts later, and get no worse (seed %i)',
     async (seed) => {
       const w = await world(make, seed)
-      const open = new Map<number, { atMs: number; took: Set<string> }>()
+      const open = new Map<number, Revoked>()
       const claims: Claim[] = []
-      const reached = new Map<string, number>()
+      const before = new Map<string, Participant>()
       const accepting = (seq: number) =>
         w.guards.filter((one) => one.enforced < seq && one.leaseUntilMs > w.nowMs())
       for (let round = 0; round < ROUNDS; round++) {
         if (w.random() < 0.2) {
-          const took = new Set(w.lengths.keys())
-          open.set(await w.revoke(), { atMs: w.nowMs(), took })
+          const revoked = await w.revoke()
+          open.set(revoked.seq, revoked)
         }
         for (const name of ['connect', 'hang', 'report', 'arrive', 'arrive', 'tend'])
           if (w.random() < 0.6) await w.acts[name]?.()
         await w.acts[w.pick(Object.keys(w.acts))]?.()
         w.advance(w.pick([0, 0, 1, 3, 16]))
         for (const guard of w.guards) if (w.random() < 0.7) await w.granted(guard)
-        for (const [seq, { atMs, took }] of open) {
+        for (const [seq, { atMs, took, unbounded }] of open) {
           if (w.nowMs() - atMs > COMPARED_SECONDS * 1000) open.delete(seq)
           for (const { clientId, noLaterThanMs } of claims.filter((one) => one.seq === seq))
             for (const guard of accepting(seq))
@@ -272,18 +323,26 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
           const named = new Set(participants.map((one) => one.clientId))
           for (const { clientId } of accepting(seq))
             if (took.has(clientId)) expect([...named]).toContain(clientId)
-          for (const { clientId, noLaterThanMs, state, by } of participants) {
-            const kind = by ?? state
-            reached.set(kind, (reached.get(kind) ?? 0) + 1)
-            if (noLaterThanMs !== undefined) claims.push({ seq, clientId, noLaterThanMs })
+          for (const part of participants) {
+            const { clientId, tokens, sessions } = part
+            for (const { state, by } of [tokens, sessions])
+              reached.add(state === 'confirmed' ? String(by) : state)
+            const { noLaterThanMs = Infinity } = tokens
+            claims.push({ seq, clientId, noLaterThanMs })
+            if (unbounded.has(clientId) && sessions.by !== 'logout_token')
+              expect(sessions.state).toBe('not_bounded')
+            const last = before.get(`${seq} ${clientId}`)
+            if (last !== undefined)
+              for (const of of ['tokens', 'sessions'] as const) expectNoWorse(last[of], part[of])
+            before.set(`${seq} ${clientId}`, part)
           }
         }
       }
-      expect(Object.fromEntries(reached)).toMatchObject({
-        report: expect.any(Number) as number,
-        lease: expect.any(Number) as number,
-        bounded: expect.any(Number) as number,
-      })
     },
   )
+
+  test('reach each proof and each state', () => {
+    const proofs = ['expiry', 'lease', 'logout_token', 'none', 'report']
+    expect(reached).toEqual(new Set([...proofs, 'bounded', 'not_bounded']))
+  })
 })

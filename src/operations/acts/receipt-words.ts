@@ -3,84 +3,90 @@ import type { receipt } from '../contract/shapes.ts'
 import { span } from '../times.ts'
 
 /**
- * Says in words what a receipt claims, for the console and `cmb`. A guard speaks of tokens. Only
- * an answered logout token shows that the sessions of the instance itself have ended.
+ * Says in words what a receipt claims of tokens and of the sessions that an instance keeps itself,
+ * for the console and `cmb`.
  */
 
 export type Receipt = z.output<typeof receipt>
 type Participant = Receipt['participants'][number]
+type Claim = Participant['tokens']
+type When = (atMs: number) => string
 
-const SESSIONS = {
-  ended: 'own sessions ended by its logout token',
-  open: 'own sessions may still be open',
-}
-const TOKENS = {
-  report: 'accepts no token',
-  lease: 'accepts no token, its leases are over',
-  logout_token: 'without a guard, tokens go on until they expire',
-  bounded: 'stops accepting tokens by itself',
-  not_bounded: 'may still accept what was revoked',
+/** Returns how long after its acknowledgment a revocation was enforced. */
+function after(from: number, { by, no_later_than_ms: at }: Claim, leaseSeconds: number): string {
+  if (at === null) return ''
+  const bound = by === 'report' && at === from + leaseSeconds * 1000 ? ' at most' : ''
+  return `after ${span(Math.max(0, at - from))}${bound}`
 }
 
-/**
- * Returns whether only the bound of a confirmation is known: the time of a guard's report is kept
- * until it reports a later revocation.
- */
-const isBound = (from: number, { by, no_later_than_ms: at, lease_seconds: lease }: Participant) =>
-  by === 'report' && at === from + lease * 1000
+function tokenWords(from: number, { tokens, lease_seconds: lease }: Participant, when: When) {
+  const { state, by, no_later_than_ms: at } = tokens
+  const time = at === null ? '' : when(at)
+  if (state === 'bounded')
+    return by === 'expiry' ? `accepted until they expire, ${time}` : `accepts none from ${time} on`
+  if (by === 'expiry') return `all have expired, ${time}`
+  return by === 'lease'
+    ? `accepts none: leases are over since ${time}`
+    : `accepts none ${after(from, tokens, lease)}`
+}
 
-/** Returns whether an instance has confirmed the end of its own sessions, and not tokens alone. */
-export const hasConfirmed = ({ state, sessions_confirmed: areEnded }: Participant): boolean =>
-  state === 'confirmed' && areEnded
+function sessionWords(from: number, { sessions, lease_seconds: lease }: Participant, when: When) {
+  const { state, by, no_later_than_ms: at } = sessions
+  if (state === 'not_bounded') return 'may still be open'
+  const time = at === null ? '' : when(at)
+  if (state === 'bounded') return `open until ${time} at most`
+  if (by === 'none') return 'none to end'
+  if (by === 'lease') return `ended: leases are over since ${time}`
+  return `ended ${after(from, sessions, lease)}, by ${by === 'report' ? 'guard' : 'logout token'}`
+}
 
-/**
- * Returns the cells of a participant: what is known of its tokens and sessions, since or from when,
- * and its guards.
- */
+/** Returns the cells of a participant: its tokens, its own sessions, and its guards. */
 export function claimWords(
   { acknowledged_at_ms: from }: Receipt,
   participant: Participant,
-  when: (atMs: number) => string,
-): [claim: string, since: string, guards: string] {
-  const { state, by, no_later_than_ms: at, guards } = participant
-  const tokens = TOKENS[by ?? (state === 'bounded' ? 'bounded' : 'not_bounded')]
-  const sessions = SESSIONS[participant.sessions_confirmed ? 'ended' : 'open']
-  const after = (atMs: number): string =>
-    by === null || by === 'lease' ? when(atMs) : span(Math.max(0, atMs - from))
+  when: When,
+): [tokens: string, sessions: string, guards: string] {
+  const { listening, confirmed } = participant.guards
   return [
-    state === 'not_bounded'
-      ? `not confirmed: ${tokens}`
-      : by === 'logout_token'
-        ? `${sessions}; ${tokens}`
-        : `${tokens}; ${sessions}`,
-    at === null ? '' : isBound(from, participant) ? `${after(at)} at most` : after(at),
-    guards.listening === 0 ? 'none' : `${guards.confirmed} of ${guards.listening}`,
+    tokenWords(from, participant, when),
+    sessionWords(from, participant, when),
+    listening === 0 ? 'none' : `${confirmed} of ${listening}`,
   ]
 }
 
 /**
- * Returns for example "2 of 5 instances have ended their own sessions, 1 accepts no token, 1 stops
- * accepting tokens by itself, 1 may still accept what was revoked".
+ * Returns for example "2 of 5 instances accept no token and have no session open, 1 accepts no
+ * token (its own sessions may still be open), 2 may accept tokens until …". It names the last time
+ * only where the time of each is known.
  */
-export function receiptWords({ participants, acknowledged_at_ms: from }: Receipt): string {
+export function receiptWords(
+  { participants, acknowledged_at_ms: from }: Receipt,
+  when: When,
+): string {
   const all = participants.length
   if (all === 0) return 'No instance took part'
-  const ended = participants.filter(hasConfirmed).length
-  const stateCount = (wanted: Participant['state']): number =>
-    participants.filter(({ state }) => state === wanted).length
-  const [bounded, open] = [stateCount('bounded'), stateCount('not_bounded')]
-  const rejecting = stateCount('confirmed') - ended
-  const last = Math.max(from, ...participants.map((one) => one.no_later_than_ms ?? from))
+  const ended = participants.filter(({ state }) => state === 'confirmed').length
+  const rejecting = participants.filter(
+    ({ state, tokens }) => state !== 'confirmed' && tokens.state === 'confirmed',
+  )
+  const accepting = participants.filter(({ tokens }) => tokens.state !== 'confirmed')
+  const lastOf = (times: (number | null)[]): number | undefined =>
+    times.includes(null) ? undefined : Math.max(from, ...times.map(Number))
+  const last = ended < all ? undefined : lastOf(participants.map((part) => part.no_later_than_ms))
+  const tokensEnd = lastOf(accepting.map(({ tokens }) => tokens.no_later_than_ms))
+  const isBound = participants.some(
+    ({ tokens: { by, no_later_than_ms: at }, lease_seconds: lease }) =>
+      by === 'report' && at === from + lease * 1000,
+  )
   return [
-    `${ended} of ${all} ${all === 1 ? 'instance has ended its' : 'instances have ended their'} own sessions`,
-    rejecting > 0 ? `${rejecting} ${rejecting === 1 ? 'accepts' : 'accept'} no token` : '',
-    bounded > 0
-      ? `${bounded} ${bounded === 1 ? 'stops accepting tokens by itself' : 'stop accepting tokens by themselves'}`
+    `${ended} of ${all} ${all === 1 ? 'instance accepts no token and has' : 'instances accept no token and have'} no session of its own open`,
+    rejecting.length > 0
+      ? `${rejecting.length} ${rejecting.length === 1 ? 'accepts no token, but its own sessions' : 'accept no token, but their own sessions'} may still be open`
       : '',
-    open > 0 ? `${open} may still accept what was revoked` : '',
-    bounded + open === 0
-      ? `the last ${participants.some((one) => isBound(from, one)) ? 'within' : 'after'} ${span(last - from)}`
+    accepting.length > 0
+      ? `${accepting.length} may accept tokens${tokensEnd === undefined ? '' : ` until ${when(tokensEnd)}`}`
       : '',
+    last === undefined ? '' : `the last ${isBound ? 'within' : 'after'} ${span(last - from)}`,
   ]
     .filter(Boolean)
     .join(', ')

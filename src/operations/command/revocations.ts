@@ -84,8 +84,8 @@ const [since, until] = period(readPast)
 
 const claimsOf = (receipt: Receipt) =>
   receipt.participants.map((one) => {
-    const [state, since, guards] = claimWords(receipt, one, timeMs)
-    return { client_id: one.client_id, state, since_or_from: since, guards }
+    const [tokens, sessions, guards] = claimWords(receipt, one, timeMs)
+    return { client_id: one.client_id, state: one.state, tokens, sessions, guards }
   })
 
 /** The commands `cmb revocations`: the log of all revocations, with their deliveries. */
@@ -124,14 +124,14 @@ export const revocationCommands = group(
       inWords(
         {
           ...rest,
-          receipt: receipt === null ? 'no longer kept' : receiptWords(receipt),
+          receipt: receipt === null ? 'no longer kept' : receiptWords(receipt, timeMs),
           participants: receipt === null ? [] : claimsOf(receipt),
           deliveries: deliveries.flatMap(({ attempts, ...one }) =>
             (attempts?.length ? attempts : [undefined]).map((attempt) => ({ ...one, ...attempt })),
           ),
         },
         {
-          participants: ['client_id', 'state', 'since_or_from', 'guards'],
+          participants: ['client_id', 'state', 'tokens', 'sessions', 'guards'],
           deliveries: [
             'client_id',
             'state',

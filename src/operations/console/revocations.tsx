@@ -8,7 +8,7 @@ import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
 import { evidenceOf, evidenceFile } from '../acts/evidence.ts'
-import { claimWords, hasConfirmed, receiptWords } from '../acts/receipt-words.ts'
+import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
@@ -19,7 +19,7 @@ import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
 import { howToVerify } from './texts/audit.tsx'
-import { DONE, LOG, RECEIPT } from './texts/revocations.ts'
+import { CLAIM, DONE, LOG, RECEIPT } from './texts/revocations.ts'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
@@ -165,7 +165,7 @@ async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<R
   return evidenceFile(evidenceOf(request.deps, revocation), `revocation-${seq}`)
 }
 
-/** Renders the receipt: what is known of each instance that took part, and since or from when. */
+/** Renders the receipt: what is known of each instance that took part, and since when. */
 async function receiptList(
   request: ConsoleRequest,
   { seq, selector }: LoggedRevocation,
@@ -178,19 +178,18 @@ async function receiptList(
   return (
     <>
       <p>
-        {await covered(deps, selector)}: {receiptWords(receipt)}.
+        {await covered(deps, selector)}: {receiptWords(receipt, at)}.
       </p>
       <Table
         label="Receipt"
         head={RECEIPT}
         rows={receipt.participants.map((one) => {
-          const [claim, since, guards] = claimWords(receipt, one, at)
-          const tag = hasConfirmed(one)
-            ? 'tag'
-            : one.state === 'not_bounded'
-              ? 'tag bad'
-              : 'tag wait'
-          return [nameOf(deps, one.client_id), <span class={tag}>{claim}</span>, since, guards]
+          const [tokens, sessions, guards] = claimWords(receipt, one, at)
+          return [
+            nameOf(deps, one.client_id),
+            <span class={CLAIM[one.state].tag}>{CLAIM[one.state].words}</span>,
+            ...[tokens, sessions, guards],
+          ]
         })}
         none={LOG.noInstance}
       />

@@ -115,13 +115,20 @@ const totals = shape('DeliveryTotals', {
 const logged = revoked.extend({ totals })
 export const revocation = logged.meta({ id: 'Revocation' })
 
+const claimed = {
+  state: z.enum(['confirmed', 'bounded', 'not_bounded']),
+  no_later_than_ms: milliseconds.nullable(),
+}
+const claim = z.object({
+  ...claimed,
+  by: z.enum(['report', 'lease', 'logout_token', 'expiry', 'none']).nullable(),
+})
 /** A client's part in a receipt. */
 const receiptOfClient = z.object({
   client_id: text,
-  state: z.enum(['confirmed', 'bounded', 'not_bounded']),
-  by: z.enum(['report', 'logout_token', 'lease']).nullable(),
-  sessions_confirmed: z.boolean(),
-  no_later_than_ms: milliseconds.nullable(),
+  ...claimed,
+  tokens: claim,
+  sessions: claim,
   lease_seconds: count,
   guards: z.object({
     listening: count,

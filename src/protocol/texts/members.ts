@@ -42,7 +42,7 @@ export const MEMBERS = {
   behind: 'how many revocations it has not enforced yet',
   brokers:
     'the brokers and workers that share the store, and those that are missing; empty on SQLite',
-  by: 'what confirms it: report and lease (the last lease is over) speak of tokens, logout_token of sessions',
+  by: 'what confirms it, or will: reports of its guards, the end of their leases, its answers to logout tokens, the expiry of every access token; none: it has nothing to end',
   bytes: 'the size of the file in bytes',
   case_reference: 'the reference of your case, kept in the audit log',
   cases: 'the cases with that reference; at most 20 revocations and locks are counted',
@@ -194,6 +194,8 @@ export const MEMBERS = {
   next: 'the cursor of the next page; null: there is none',
   next_attempt_at_ms: 'when the next attempt is due',
   no_later_than_ms: 'what the state claims is true after then',
+  own_sessions:
+    'who ends the sessions that the instance keeps itself: none (it keeps no sessions), its guards, or the instance at its logout address',
   nonce: 'a random value that the ID token repeats',
   notes: 'what you should know of it',
   oid: 'the user’s object id in their Microsoft tenant',
@@ -266,8 +268,8 @@ export const MEMBERS = {
   'Delivery.seq': 'the revocation that caused it',
   session_limit: 'how many sessions a user may have here at once',
   sessions: 'sessions',
-  sessions_confirmed:
-    'whether it answered each of its logout tokens, so its own sessions have ended',
+  'SignedReceipt.sessions': 'the sessions that the instance keeps itself',
+  'SignedReceipt.tokens': 'its access tokens',
   'Preview.sessions': 'how many sessions it ends',
   'Revocation.sessions':
     'how many it ended; of a client or a grant, how many it took part in; null until they are counted',

@@ -12,15 +12,17 @@ import { endedClass, sessionHere } from '../../clients/session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /**
- * The signed-out page: what the user is signed out of, and what each instance has confirmed: a
- * guard the end of access by tokens, an answered logout token the end of the instance's own
- * session. It stays correct when opened again later.
+ * The signed-out page: what the user is signed out of, and what is known of each instance: that it
+ * gives no access by tokens, that its own session has ended, or both. It stays correct when opened
+ * again later.
  */
 
+type OpenText = 'ownPages' | 'ownPagesUntil' | 'tokensEnd' | 'accessEnds' | 'allEnds'
 type Progress = keyof Texts['signedOut']['progress']
 const TAG: Record<Progress, string> = {
   delivered: 'tag',
   accessEnded: 'tag wait',
+  sessionEnded: 'tag wait',
   pending: 'tag wait',
   unconfirmed: 'tag bad',
 }
@@ -108,8 +110,8 @@ const signedInAgain = (who: string, t: Texts): PageAnswer => ({
 interface Row {
   name: string
   progress: Progress | undefined
-  /** When access ends by itself, where the app could not be reached and that is known. */
-  untilMs?: number | undefined
+  /** The words for that which may go on there, and when it ends at the latest. */
+  open?: { text: OpenText; untilMs?: number | undefined }
   /** True while the app may still confirm more. */
   mayChange?: boolean
 }
@@ -119,40 +121,38 @@ const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: T
     <p>{what}</p>
     <div class="stack" id="progress" data-live aria-live="polite">
       <ul class="rows">
-        {rows.map(({ name, progress, untilMs }) => (
+        {rows.map(({ name, progress, open }) => (
           <li>
             <div class="row apart">
               <span>{name}</span>
               {progress === undefined ? null : (
-                <span class={untilMs === undefined ? TAG[progress] : TAG.pending}>
+                <span class={open?.text === 'allEnds' ? TAG.pending : TAG[progress]}>
                   {t.signedOut.progress[progress]}
                 </span>
               )}
             </div>
+            {open === undefined ? null : <p class="soft small">{openText(name, open, t)}</p>}
           </li>
         ))}
       </ul>
       {rows.every(({ progress }) => progress === 'delivered') ? (
         <p>{t.signedOut.allConfirmed({ apps: rows.length })}</p>
       ) : null}
-      {rows.map(({ name: app, progress, untilMs }) =>
-        progress === 'accessEnded' ? (
-          <p>{t.signedOut.ownPages({ app })}</p>
-        ) : untilMs === undefined ? null : (
-          <p>
-            {t.signedOut.accessEnds<Child>({
-              app,
-              at: <Moment at={Math.ceil(untilMs / 60_000) * 60} t={t} />,
-            })}
-          </p>
-        ),
-      )}
-      {rows.some(({ progress, untilMs }) => progress === 'unconfirmed' && untilMs === undefined) ? (
+      {rows.some(({ progress }) => progress === 'unconfirmed') ? (
         <p class="soft small">{t.signedOut.unconfirmed}</p>
       ) : null}
     </div>
   </div>
 )
+
+/** Says what is not known to have ended at an app, and when it ends. Times are rounded up. */
+const openText = (app: string, { text, untilMs }: Required<Row>['open'], t: Texts): Child =>
+  text === 'ownPages' || untilMs === undefined
+    ? t.signedOut.ownPages({ app })
+    : t.signedOut[text]<Child>({
+        app,
+        at: <Moment at={Math.ceil(untilMs / 60_000) * 60} t={t} />,
+      })
 
 /** Returns each instance with its progress, as the receipt has it. */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
@@ -167,28 +167,33 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
 }
 
 /**
- * Returns how far the sign-out has come at an instance: `pending` for the first seconds, then
- * `accessEnded` if its guards accept no token, else `unconfirmed` with the time at which they stop;
- * `delivered` once the instance has answered its logout tokens too. Undefined for an instance that
- * has neither guards nor a logout address, or took no part.
+ * Returns how far the sign-out has come at an instance: `delivered` once it accepts no token and
+ * its own session has ended; before that, what has ended and until when the rest may last.
+ * Undefined for an instance that can tell nothing, and one that took no part.
  */
 function progressOf(
   part: Participant | undefined,
   { metadata: { logoutUris } }: Client,
   seconds: number,
 ): Omit<Row, 'name'> {
+  if (part === undefined) return { progress: undefined }
+  const { state, tokens, sessions, guards, noLaterThanMs: untilMs } = part
+  if (state === 'confirmed') return { progress: 'delivered' }
   const getsTokens = logoutUris.length > 0
-  if (part === undefined || (part.state === 'not_bounded' && !getsTokens))
-    return { progress: undefined }
-  const { state, sessionsConfirmed, noLaterThanMs: untilMs } = part
-  const isRejecting = state === 'confirmed'
-  if (isRejecting && (sessionsConfirmed || !getsTokens))
-    return { progress: sessionsConfirmed ? 'delivered' : 'accessEnded' }
-  const mayChange = true
-  if (seconds < PATIENCE_SECONDS) return { progress: 'pending', mayChange }
-  return isRejecting
-    ? { progress: 'accessEnded', mayChange }
-    : { progress: 'unconfirmed', untilMs, mayChange }
+  if (guards.listening === 0 && !getsTokens) return { progress: undefined }
+  const mayChange = getsTokens || sessions.state === 'bounded' || tokens.state === 'bounded'
+  if (sessions.by === 'logout_token' && sessions.state === 'confirmed' && tokens.by === 'expiry')
+    return { progress: 'sessionEnded', open: { text: 'tokensEnd', untilMs }, mayChange }
+  if (mayChange && seconds < PATIENCE_SECONDS) return { progress: 'pending', mayChange }
+  if (tokens.state === 'confirmed') {
+    const text = sessions.state === 'bounded' ? 'ownPagesUntil' : 'ownPages'
+    return { progress: 'accessEnded', open: { text, untilMs }, mayChange }
+  }
+  const open: Row['open'] =
+    sessions.state === 'not_bounded'
+      ? { text: 'accessEnds', untilMs: tokens.noLaterThanMs }
+      : { text: 'allEnds', untilMs }
+  return { progress: 'unconfirmed', open, mayChange }
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {

@@ -498,6 +498,7 @@ export const en = {
     progress: {
       delivered: 'Signed out',
       accessEnded: 'Access ended',
+      sessionEnded: 'Session ended',
       pending: 'Being confirmed…',
       unconfirmed: 'Not confirmed yet',
     },
@@ -505,8 +506,14 @@ export const en = {
       '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
     ownPages:
       '{app} gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
+    ownPagesUntil:
+      '{app} gives no more access by your former session. Its own pages may still be open until {at}.',
+    tokensEnd:
+      '{app} has ended its own session. Access by your former session ends there no later than {at}.',
     accessEnds:
       '{app} could not be reached. Access by your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
+    allEnds:
+      '{app} could not be reached. Access by your former session ends there no later than {at}, its own pages included.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:

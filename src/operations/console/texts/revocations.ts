@@ -7,7 +7,14 @@ export const DONE: Readonly<Record<string, string>> = {
     'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }
 
-export const RECEIPT = ['Instance', 'State', 'Since, or from', 'Guards confirmed'] as const
+export const RECEIPT = ['Instance', 'State', 'Tokens', 'Own sessions', 'Guards confirmed'] as const
+
+/** The state of an instance in a receipt: the weaker of its tokens and its own sessions. */
+export const CLAIM = {
+  confirmed: { words: 'confirmed', tag: 'tag' },
+  bounded: { words: 'ends by itself', tag: 'tag wait' },
+  not_bounded: { words: 'not confirmed', tag: 'tag bad' },
+} as const
 
 export const LOG = {
   none: 'No revocation matches.',
@@ -17,7 +24,7 @@ export const LOG = {
   notCounted: 'not counted yet',
   soFar: (sessions: string): string => `${sessions} so far`,
   evidence: 'Download signed evidence',
-  receipt: 'Receipt: which instances accept no token, and have ended their own sessions',
+  receipt: 'Receipt: which instances accept no token and have ended their own sessions',
   noReceipt: 'The sessions of this revocation are no longer kept.',
   noInstance: 'No instance took part.',
   deliveries: 'Deliveries of logout tokens',

@@ -22,7 +22,7 @@ export const SUMMARIES = {
   'GET /revocations/:seq':
     'Show one revocation: its signed receipt, and each delivery with its attempts',
   'GET /revocations/:seq/receipt':
-    'Show what each client has confirmed of a revocation, and by when its guards stop; signed',
+    'Show what each client has confirmed of a revocation, tokens and own sessions, or by when they end; signed',
   'GET /revocations/:seq/evidence':
     'Export signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
   'POST /locks': 'Lock a user, a tenant or a client at once',
