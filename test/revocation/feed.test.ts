@@ -73,7 +73,10 @@ describe('a public client', () => {
     const { epoch } = await rig.store.head()
     const headers = { accept: 'application/json' }
     const form = new URLSearchParams({ client_id: 'app', nonce: 'n'.repeat(16) })
-    const ask = async (path: string, init: RequestInit): Promise<unknown[]> => {
+    const ask = async (
+      path: string,
+      init: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> },
+    ): Promise<unknown[]> => {
       const answer = await fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
       return [answer.status, ((await answer.json()) as { error: string }).error]
     }
