@@ -179,8 +179,8 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
     async receipt({ seq }) {
       const receipt = await receiptOf(deps, seq)
       const all = typeof receipt === 'object' ? receipt.participants : []
-      const confirmed = all.flatMap(({ clientId, state }) =>
-        state === 'confirmed' ? clientId : [],
+      const confirmed = all.flatMap(({ clientId, tokens }) =>
+        tokens.state === 'confirmed' ? clientId : [],
       )
       return { confirmed, atMs: sharedMs() }
     },
