@@ -20,7 +20,7 @@ import {
   openGuardLeases,
 } from './log/guard-leases.ts'
 import { guardReports, recordEnforced } from './log/guards.ts'
-import { logHeadRow } from './log/head.ts'
+import { logHeadRow, sessionsKnownFrom } from './log/head.ts'
 import { keepEnforcements, keepReports } from './log/enforcement.ts'
 import { acknowledge, receiptRows, revocationParts } from './log/receipt.ts'
 import {
@@ -114,7 +114,7 @@ import {
 } from './stream/acts.ts'
 import { pollStream, releaseStream, settlePolled } from './stream/held.ts'
 import { findStream, listStreams, streamOfClient } from './stream/row.ts'
-import { checkAccess, checkClientAccess } from './token/access.ts'
+import { checkAccess, checkClientAccess, checkOwnSession } from './token/access.ts'
 import { redeemAuthorizationCode } from './token/codes.ts'
 import { consumeOnce, pushedRequest, pushRequest, wasConsumed } from './token/one-time.ts'
 import { findFamily, rotateRefreshToken } from './token/rotate.ts'
@@ -151,11 +151,13 @@ const READS = {
   findFamily,
   grantClient,
   checkClientAccess,
+  checkOwnSession,
   wasConsumed,
   findRevocation,
   everythingRevokedAt,
   newestTimes,
   head: logHeadRow,
+  sessionsKnownFrom,
   guardReports,
   openGuardLeases,
   receiptRows,

@@ -21,6 +21,12 @@ export const logHead = sqliteTable('log_head', {
   id: integer().primaryKey(),
   seq: integer().notNull(),
   epoch: text().notNull(),
+  /**
+   * Up to this `seq` it is known until when entries can end an instance's own session, and from
+   * which `seq` on. A broker of 1.0.0-rc.2 raises `seq` alone.
+   */
+  sessionsKnownTo: integer('sessions_known_to').notNull().default(0),
+  sessionsKnownFrom: integer('sessions_known_from').notNull().default(0),
 })
 
 export const revocations = sqliteTable(
@@ -47,6 +53,13 @@ export const revocations = sqliteTable(
     sessions: integer().notNull(),
     /** A time after the commit, by the clock of a broker that knew of it. NULL: not yet written. */
     acknowledgedAtMs: integer('acknowledged_at_ms'),
+    /**
+     * When it can no longer end an instance's own session, epoch seconds: no ID token of a session
+     * that it covers named a later end. 0: it ends none. NULL: not known.
+     */
+    sessionsUntil: integer('sessions_until'),
+    /** JSON: the clients that may have such a session. NULL: every client. */
+    sessionClients: text('session_clients'),
     /**
      * The row's link in the chain (src/protocol/evidence-chain.ts). Erasing the user deletes the
      * salt.
@@ -77,6 +90,24 @@ export const revocations = sqliteTable(
     index('revocations_pending')
       .on(t.kind, t.seq)
       .where(sql`fan_out = 'pending'`),
+  ],
+)
+
+/**
+ * The revocations that can still end an instance's own session, by client, for guards that judge
+ * sessions. Retention deletes a row at its end.
+ */
+export const sessionEntries = sqliteTable(
+  'session_entries',
+  {
+    /** Empty: every client. */
+    clientId: text('client_id').notNull(),
+    seq: integer().notNull(),
+    until: integer().notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.clientId, t.seq] }),
+    index('session_entries_by_end').on(t.until),
   ],
 )
 
@@ -276,6 +307,11 @@ export const sessions = sqliteTable(
     lastActiveAt: integer('last_active_at').notNull(),
     idleSeconds: integer('idle_seconds').notNull(),
     absoluteAt: integer('absolute_at').notNull(),
+    /**
+     * The latest absolute end that the session had before it was lowered: an instance may keep its
+     * own session until then. A trigger writes it, whatever lowers the end. NULL: none was lowered.
+     */
+    promisedUntil: integer('promised_until'),
     markAt: integer('mark_at'),
     markReason: text('mark_reason').$type<Reason>(),
     /**
@@ -336,6 +372,12 @@ export const sessions = sqliteTable(
     index('sessions_open_by_deadline')
       .on(t.deadlineAt, t.sid)
       .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_end')
+      .on(t.absoluteAt)
+      .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_promise')
+      .on(t.promisedUntil)
+      .where(sql`ended_seq IS NULL AND promised_until IS NOT NULL`),
     index('sessions_to_probe')
       .on(t.tid, t.probePhase, t.sid)
       .where(sql`ended_seq IS NULL AND microsoft_cache_sealed IS NOT NULL`),
@@ -699,6 +741,8 @@ export const guards = sqliteTable(
     leaseRanOutAtMs: integer('lease_ran_out_at_ms'),
     clockDriftPpm: integer('clock_drift_ppm'),
     clockOffsetSeconds: integer('clock_offset_seconds'),
+    /** 1: it judges the instance's own sessions too. */
+    sessions: integer(),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],
 )

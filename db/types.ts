@@ -147,6 +147,13 @@ export interface Revocation {
    * the fan-out is pending.
    */
   sessions: number
+  /**
+   * When it can no longer end an instance's own session, epoch seconds; 0: it ends none. Undefined:
+   * not known, as of every entry that 1.0.0-rc.2 wrote.
+   */
+  sessionsUntil?: number | undefined
+  /** The clients that may have such a session; undefined: every client. */
+  sessionClients?: readonly string[] | undefined
   /** W3C Trace Context of the request that caused it. */
   traceparent?: string | undefined
 }
@@ -413,6 +420,8 @@ export interface GuardReport {
   clockDriftPpm?: number | undefined
   /** The broker's clock minus the guard's. */
   clockOffsetSeconds?: number | undefined
+  /** True if it judges the instance's own sessions too. */
+  sessions?: boolean | undefined
 }
 
 /**
@@ -804,7 +813,13 @@ export type LockProtection =
 /**
  * Tables whose rows a request can create and that live for a day at most. They are purged often.
  */
-export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
+export const PURGED_SOON = [
+  'codes',
+  'consumed',
+  'pushed_requests',
+  'idempotency_keys',
+  'session_entries',
+] as const
 /**
  * Data that is kept for weeks. Deliveries are purged before revocations, because a revocation is
  * deleted only when none of its deliveries is kept.

@@ -13,6 +13,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { logHead, revocations } from '../schema.ts'
+import { listOf } from '../engine/values.ts'
 import { StoreUnavailable, type Committed, type Revocation } from '../types.ts'
 import { link } from './chain.ts'
 import {
@@ -36,10 +37,15 @@ const mayTakeEntries = perEngine({
   sqlite: sql.empty(),
   postgres: sql` AND coalesce((SELECT timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM lineage ORDER BY id DESC LIMIT 1), true)`,
 })
+const { seq: last, sessionsKnownTo, sessionsKnownFrom } = logHead
 const next = query(
   columnsOf(logHead, 'seq'),
   (_, f) =>
-    sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
+    sql`UPDATE ${logHead} SET ${assign(logHead, {
+      seq: sql`${last} + 1`,
+      sessionsKnownTo: sql`${last} + 1`,
+      sessionsKnownFrom: sql`CASE WHEN ${sessionsKnownTo} = ${last} THEN ${sessionsKnownFrom} ELSE ${last} END`,
+    })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
 )
 type NewRevocation = RevocationRow & { hash: string; personalHash: string; salt: string }
 const insert = command((p: Takes<NewRevocation>) =>
@@ -98,6 +104,8 @@ export function* addEntry(
     comment = null,
     fanOut,
     sessions,
+    sessionsUntil = null,
+    sessionClients,
     traceparent = null,
   } = revocation
   const {
@@ -127,6 +135,9 @@ export function* addEntry(
     ...{ number: seq, salt },
     ...linkOfRevocation(row),
   })
-  yield* insert.run({ ...row, ...linked, salt, fanOut, sessions, traceparent })
+  yield* insert.run({
+    ...{ ...row, ...linked, salt, fanOut, sessions, sessionsUntil, traceparent },
+    sessionClients: sessionClients === undefined ? null : listOf(sessionClients),
+  })
   return { hash: linked.hash, registryVersion }
 }

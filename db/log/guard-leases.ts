@@ -69,7 +69,7 @@ const insertDoubts = command(
       FROM ${clients} WHERE ${castTo('bigint', p.all)} = 1 OR ${clients.clientId} IN (SELECT ${guards.clientId} FROM ${guards})`,
 )
 const holder = query(
-  columnsOf(guardLeases, 'holder'),
+  columnsOf(guardLeases, 'holder', 'sessions'),
   (p: Takes<Stream>, f) =>
     sql`SELECT ${f} FROM ${guardLeases} WHERE ${guardLeases.stream} = ${p.stream} AND ${guardLeases.clientId} = ${p.clientId} AND ${isOpen}`,
 )
@@ -120,11 +120,15 @@ export const openGuardLease = (
 
 /**
  * Returns whether this process may grant a poller's next lease. A row whose leases are over is not
- * opened again.
+ * opened again, and a row says of all its leases whether sessions are judged.
  */
-export function* holdGuardLease(row: Stream & Held): Act<boolean> {
+export function* holdGuardLease({
+  sessions = false,
+  ...row
+}: Stream & Held & { sessions?: boolean | undefined }): Act<boolean> {
   const found = yield* holder.get(row)
-  return found !== undefined && (found.holder === row.holder || (yield* take.run(row)) === 1)
+  if (found?.sessions !== Number(sessions)) return false
+  return found.holder === row.holder || (yield* take.run(row)) === 1
 }
 
 /** Records that this process grants no more leases to these streams. */

@@ -37,7 +37,7 @@ const GUARDS = 1000
 const guardFields = {
   ...columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq', 'reportedAtMs'),
   ...columnsOf(guards, 'version', 'withoutLease', 'leasesRunOut', 'leaseRanOutAtMs'),
-  ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm'),
+  ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm', 'sessions'),
 }
 
 type Guard = { clientId: string; guardId: string }
@@ -59,11 +59,12 @@ const NUMBERS = {
   leasesRunOut: 'bigint',
   leaseRanOutAtMs: 'bigint',
   clockDriftPpm: 'bigint',
+  sessions: 'bigint',
 } as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
 const REPORTED = [
   ...(['reportedAtMs', 'version', 'withoutLease', 'leasesRunOut'] as const),
-  ...(['clockOffsetSeconds', 'clockDriftPpm'] as const),
+  ...(['clockOffsetSeconds', 'clockDriftPpm', 'sessions'] as const),
 ]
 const report = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
@@ -118,6 +119,7 @@ const rowOf = ({ input, seq, ranOut }: Judged) => ({
   ...input,
   enforcedSeq: seq,
   leaseRanOutAtMs: ranOut > 0 ? input.reportedAtMs : undefined,
+  sessions: input.sessions === undefined ? undefined : Number(input.sessions),
 })
 
 /** Records one report of each guard, and removes guards above the limit of their client. */
@@ -192,5 +194,8 @@ const byName = (a: GuardReport, b: GuardReport): number =>
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 export function* guardReports(): Act<GuardRecord[]> {
-  return (yield* all.all({})).map(optionals)
+  return (yield* all.all({})).map(optionals).map(({ sessions, ...row }) => ({
+    ...row,
+    sessions: sessions === undefined ? undefined : sessions === 1,
+  }))
 }

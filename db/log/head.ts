@@ -13,6 +13,12 @@ const headRow = query(
   columnsOf(logHead, 'seq', 'epoch'),
   (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`,
 )
+const knownFrom = query(
+  {
+    seq: sql<number>`CASE WHEN ${logHead.sessionsKnownTo} = ${logHead.seq} THEN ${logHead.sessionsKnownFrom} ELSE ${logHead.seq} END`,
+  },
+  (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`,
+)
 const headLock = lockRows(logHead, () => sql`${logHead.id} = 1`)
 const headShared = query(
   columnsOf(logHead, 'seq'),
@@ -30,6 +36,12 @@ export function* logHeadRow(): Act<{ seq: number; epoch: string }> {
 export function* ensureHead(epoch: string): Act<void> {
   yield* insertHead.run({ epoch })
 }
+/**
+ * Returns the `seq` from which on it is known until when entries can end an instance's own session.
+ */
+export function* sessionsKnownFrom(): Act<number> {
+  return (yield* knownFrom.get({}))?.seq ?? 0
+}
 export function* head(): Act<number> {
   return (yield* logHeadRow()).seq
 }
@@ -40,7 +52,7 @@ export function* head(): Act<number> {
  */
 export const lockHead = (): Act<unknown> => headLock.get({})
 /**
- * Returns the head against which a session is opened or a target added. No revocation commits between this and the
+ * Returns the head against which a session is opened or renewed, or a target added. No revocation commits between this and the
  * act's own commit: an earlier one is visible to the act, and a later one finds the session's row.
  */
 export function* headOfOpening(): Act<number> {

@@ -4,7 +4,7 @@ import type { Act, Engine } from '../engine/act.ts'
 import { withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW, type Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query, type Param, type RowOf, type Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { optional, parseList } from '../engine/values.ts'
 import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
 import type {
@@ -35,6 +35,7 @@ export const revocationFields = {
     'caseReference',
   ),
   ...columnsOf(revocations, 'comment', 'fanOut', 'sessions', 'traceparent'),
+  ...columnsOf(revocations, 'sessionsUntil', 'sessionClients'),
 }
 export type RevocationRow = RowOf<typeof revocationFields>
 
@@ -51,12 +52,17 @@ export const revocationOf = (row: RevocationRow): Revocation => ({
   comment: optional(row.comment),
   fanOut: row.fanOut,
   sessions: row.sessions,
+  sessionsUntil: optional(row.sessionsUntil),
+  sessionClients: parseList(row.sessionClients),
   traceparent: optional(row.traceparent),
 })
 
 /** Returns the fields that the hash of a row covers in clear, and those that it covers salted. */
 export const linkOfRevocation = (
-  row: Omit<RevocationRow, 'fanOut' | 'sessions' | 'traceparent'>,
+  row: Omit<
+    RevocationRow,
+    'fanOut' | 'sessions' | 'sessionsUntil' | 'sessionClients' | 'traceparent'
+  >,
 ) => ({
   fields: {
     ...{

@@ -54,10 +54,11 @@ function lastOld<T>(
 }
 
 const oldestRevocations = query(
-  columnsOf(revocations, 'seq', 'at', 'fanOut'),
+  columnsOf(revocations, 'seq', 'at', 'fanOut', 'sessionsUntil'),
   (p: Takes<{ limit: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
 )
+type Oldest = Pick<typeof revocations.$inferSelect, 'seq' | 'at' | 'fanOut' | 'sessionsUntil'>
 const firstDelivered = query(
   { seq: sql<number>`${deliveries.seq}` },
   (_, f) =>
@@ -70,12 +71,19 @@ const dropRevocations = [
   command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${seq.table} WHERE ${seq} <= ${p.seq}`),
 )
 
-/** Deletes old revocations. A revocation that still has deliveries is kept, with all after it. */
-export function* purgeRevocations(before: number, limit: number): Act<number> {
+/**
+ * Deletes old revocations. A revocation that still has deliveries, or can still end an instance's
+ * own session, is kept, with all after it.
+ */
+export function* purgeRevocations(before: number, limit: number, now: number): Act<number> {
   const needed = (yield* firstDelivered.get({}))?.seq ?? Number.MAX_SAFE_INTEGER
   const upTo = yield* cut('revocations', before, needed)
-  const isOld = ({ seq, at, fanOut }: { seq: number; at: number; fanOut: string }) =>
-    at <= before && fanOut === 'complete' && seq < needed && seq <= upTo
+  const isOld = ({ seq, at, fanOut, sessionsUntil }: Oldest) =>
+    at <= before &&
+    fanOut === 'complete' &&
+    seq < needed &&
+    seq <= upTo &&
+    (sessionsUntil ?? 0) <= now
   const { last, count } = lastOld(yield* oldestRevocations.all({ limit }), isOld)
   if (last !== undefined) for (const drop of dropRevocations) yield* drop.run({ seq: last.seq })
   return count

@@ -19,6 +19,7 @@ import {
   participants,
   pushedRequests,
   securityEvents,
+  sessionEntries,
   sessions,
   tenants,
 } from '../schema.ts'
@@ -48,7 +49,7 @@ const DEFAULT: Retention = {
  * Deletes one page.
  * @returns the number of rows that it looked at: `limit` where there may be more
  */
-type Purge = (before: number, limit: number) => Act<number>
+type Purge = (before: number, limit: number, now: number) => Act<number>
 
 /**
  * Deletes the oldest rows of a table that no other act has locked.
@@ -71,6 +72,11 @@ const purgeCodes = oldest(codes, {
   key: [codes.codeHash],
   index: 'codes_by_expiry',
   old: (before) => sql`${codes.expiresAt} <= ${before}`,
+})
+const purgeSessionEntries = oldest(sessionEntries, {
+  key: [sessionEntries.clientId, sessionEntries.seq],
+  index: 'session_entries_by_end',
+  old: (before) => sql`${sessionEntries.until} <= ${before}`,
 })
 const purgeConsumed = oldest(consumed, {
   key: [consumed.purpose, consumed.idHash],
@@ -193,8 +199,8 @@ function* purgeDeliveries(before: number, limit: number): Act<number> {
 /** Adapts the purge of a table whose times are milliseconds. */
 const inMs =
   (purge: Purge): Purge =>
-  (before, limit) =>
-    purge(before * 1000, limit)
+  (before, limit, now) =>
+    purge(before * 1000, limit, now)
 
 const keepDays = (days: keyof Retention) => (retention: Retention) => retention[days] * DAY
 const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => number }> = {
@@ -202,6 +208,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   consumed: { purge: purgeConsumed, keep: () => 0 },
   pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
   idempotency_keys: { purge: purgeIdempotencyKeys, keep: () => 0 },
+  session_entries: { purge: purgeSessionEntries, keep: () => 0 },
   sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
   deliveries: { purge: inMs(purgeDeliveries), keep: keepDays('revocationDays') },
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },
@@ -233,5 +240,5 @@ export function* purge({
   retention?: Retention | undefined
 }): Act<boolean> {
   const { purge: some, keep } = KINDS[kind]
-  return (yield* some(now - keep(retention), limit)) >= limit
+  return (yield* some(now - keep(retention), limit, now)) >= limit
 }

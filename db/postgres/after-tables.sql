@@ -26,3 +26,9 @@ ALTER TABLE "broker"."chain_heads" SET (fillfactor = 10);
 ALTER TABLE "broker"."families" SET (fillfactor = 70);
 --> statement-breakpoint
 ALTER TABLE "broker"."deliveries" SET (fillfactor = 80);
+--> statement-breakpoint
+-- A lowered end does not reach the sessions that instances opened by an ID token with the former one.
+CREATE FUNCTION "broker"."sessions_keep_their_promise"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.promised_until := greatest(OLD.promised_until, OLD.absolute_at); RETURN NEW; END $$;
+--> statement-breakpoint
+CREATE TRIGGER "sessions_keep_their_promise" BEFORE UPDATE OF absolute_at ON "broker"."sessions" FOR EACH ROW WHEN (NEW.absolute_at < OLD.absolute_at) EXECUTE FUNCTION "broker"."sessions_keep_their_promise"();

@@ -96,6 +96,7 @@ export const lineage = namespace.table('lineage', {
 export const {
   logHead,
   revocations,
+  sessionEntries,
   cutoffs,
   floors,
   authTimes,

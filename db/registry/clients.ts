@@ -8,7 +8,7 @@ import {
   type FormerTenant,
   type SecretHash,
 } from '../../src/protocol/client-metadata.ts'
-import type { Actor } from '../../src/protocol/revocation.ts'
+import { LONGEST_SESSION_SECONDS, type Actor } from '../../src/protocol/revocation.ts'
 import { logoSetting } from '../../src/protocol/names.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
@@ -109,11 +109,8 @@ const clientOf = ({ removedAt, ...row }: ClientRow, secrets: SecretHash[]): Clie
   ...(removedAt === null ? {} : { removedAt }),
 })
 
-/**
- * How long former tenants are kept: longer than an access token of their users can be valid (an
- * hour at most).
- */
-const FORMER_SECONDS = 7200
+/** How long former tenants are kept: longer than a session of their users, and its tokens. */
+const FORMER_SECONDS = LONGEST_SESSION_SECONDS + 7200
 
 /**
  * Returns the tenants that this change, or an earlier one, removed from a registration, each once

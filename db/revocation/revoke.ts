@@ -13,6 +13,7 @@ import { emitRevocation as emitSecurityEvents } from '../stream/emit.ts'
 import type { Committed, DeliveryRef, Priority, Revocation, RevokeInput } from '../types.ts'
 import { emitRevocation as emitWebhooks } from '../webhook/emit.ts'
 import { isNarrow, writeEffect } from './effect.ts'
+import { addSessionEntries } from './session-entries.ts'
 
 /**
  * The one function that ends anything. An act that ends a session, a grant or anything wider calls
@@ -53,6 +54,8 @@ interface Revoking {
   /** The time of its entry in the log, which is never before that of the entry before it. */
   entryAtMs: number
   atMs: number
+  /** The time by the broker's clock, epoch seconds: the entry may be dated later. */
+  now: number
   priority: Priority
   /** The deliveries that it has added. */
   pending: DeliveryRef[]
@@ -86,6 +89,11 @@ function* addDeliveries({
   )
 }
 
+function* writeSessionEntries(revoking: Revoking): Act<void> {
+  const { revocation, now } = revoking
+  revoking.revocation = { ...revocation, ...(yield* addSessionEntries(revocation, now)) }
+}
+
 /**
  * The effects of a revocation. Each writer decides by the selector whether it has something to
  * write. Their order is the order in which every act takes these locks: the session, the floors,
@@ -93,6 +101,7 @@ function* addDeliveries({
  */
 const WRITERS: readonly Writer[] = [
   ({ revocation, actor }) => writeEffect({ ...revocation, actor }),
+  writeSessionEntries,
   addDeliveries,
   ({ revocation, actor, sub }) =>
     raiseFloor({ ...revocation, actor }, { seq: revocation.seq, sub }),
@@ -135,11 +144,14 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
     },
   }
   const revoking: Revoking = {
-    ...{ revocation, actor, sub, entryAtMs, atMs, priority },
+    ...{ revocation, actor, sub, now, entryAtMs, atMs, priority },
     ...{ pending: [], entry: { hash: '', registryVersion: 0 }, moves: [] },
   }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))
-  const committed: Committed = { revocation, sub, pending: revoking.pending, ...revoking.entry }
+  const committed: Committed = {
+    ...{ revocation: revoking.revocation, sub, pending: revoking.pending },
+    ...revoking.entry,
+  }
   yield { revoked: committed }
   return committed
 }

@@ -160,6 +160,8 @@ function* sessionsHere(
   if (browserHash !== undefined) yield* lockBrowser.get({ name: browserHash })
   const seen = yield* sessionsOfBrowser({ cookieHash, browserHash })
   if (seen.length > 1 || seen.some((row) => !isRenewed(row, sub, now))) yield* lockHead()
+  // A revocation reads the latest end of what it covers, so no end is raised meanwhile.
+  else if (seen.length > 0) yield* headOfOpening()
   for (const { sid } of seen) yield* lockSession(sid)
   return seen.length === 0 ? [] : yield* sessionsOfBrowser({ cookieHash, browserHash })
 }
@@ -230,8 +232,6 @@ function* openOrRenew(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const here = yield* sessionsHere(asked, sub)
   const renewed = here.find((row) => isRenewed(row, sub, now))
   const former = here.filter((row) => row !== renewed)
-  // The head is not locked where the session is renewed: a concurrent revocation of the session
-  // covers the renewed one as well.
   if (renewed === undefined && (yield* mayHaveToEnd(sub, limit, now))) yield* lockHead()
   const head = renewed === undefined ? yield* headOfOpening() : renewed.head
   const rejected = yield* rejectionOf(user, asked)

@@ -98,7 +98,10 @@ const isValid = (
 ): boolean => row.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
 
 /** Returns why the token is not valid; undefined where it is. */
-function rejectionOf(row: AccessRow, { sub, rev, now }: Input): RejectedWhy | undefined {
+function rejectionOf(
+  row: AccessRow,
+  { sub, rev, now }: Pick<Input, 'sub' | 'rev' | 'now'>,
+): RejectedWhy | undefined {
   if (row.sub !== sub) return 'unknown'
   const ended = endOfSession(row, now)
   if (ended !== undefined) return rejectedBy(ended)
@@ -152,6 +155,40 @@ function* lookAndWrite(input: Input): Act<Access> {
  */
 export async function checkAccess({ read, write }: Engine, input: Input): Promise<Access> {
   return (await read(() => look(input))) ?? write(() => lookAndWrite(input))
+}
+
+const ofInstance = query(
+  {
+    ...fields,
+    takesPart: sql<number>`(SELECT count(*) FROM ${participants} WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${given.clientId})`,
+  },
+  (p: Takes<Concerned & { sid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${withoutReprepare(p.sid)}`,
+)
+
+/**
+ * Checks whether an instance's own session, opened by an ID token of this user and session, is still
+ * valid: the session is live, the client takes part in it, and no revocation since `rev` covers it.
+ * Without a `rev`, or with one that this log has not reached, nothing since the session was opened.
+ * @returns the session, and the head of the log in the same snapshot; undefined where it has ended
+ */
+export function* checkOwnSession({
+  rev,
+  ...input
+}: {
+  sid: string
+  sub: string
+  clientId: string
+  audience: string
+  rev: number | undefined
+  now: number
+}): Act<{ session: Session; rev: number } | undefined> {
+  const row = yield* ofInstance.get({ ...input, needs: input.clientId })
+  if (row === undefined || row.takesPart === 0) return undefined
+  const since = rev === undefined || rev > row.head ? row.openedSeq : rev
+  if (rejectionOf(row, { ...input, rev: since }) !== undefined || covers(row.cutoff, since))
+    return undefined
+  return { session: validSession(row), rev: row.head }
 }
 
 /**

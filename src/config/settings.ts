@@ -1,3 +1,4 @@
+import { LONGEST_SESSION_SECONDS } from '../protocol/revocation.ts'
 import * as parse from './parsers.ts'
 import { setting, type Read } from './setting.ts'
 
@@ -252,7 +253,7 @@ const limits = {
     section: 'sessions',
     default: '86400',
     defaultText: '`86400` (24 h)',
-    schema: parse.whole(300, 7_776_000, 'seconds'),
+    schema: parse.whole(300, LONGEST_SESSION_SECONDS, 'seconds'),
     example: '86400',
     text: 'The absolute limit for a user who chose "Stay signed in" at Microsoft. The session then has no idle limit.',
   }),
@@ -318,7 +319,7 @@ const retention = {
     default: '90',
     schema: parse.whole(1, 3650, 'days'),
     example: '90',
-    text: 'The log of revocations, their deliveries and their proof. Pending deliveries are kept.',
+    text: 'The log of revocations, their deliveries and their proof. Pending deliveries are kept, and revocations that can still end a session of an instance.',
   }),
   auditDays: setting({
     name: 'BROKER_RETENTION_AUDIT_DAYS',
@@ -377,7 +378,7 @@ const rates = {
     default: '2000/s:10000',
     schema: parse.rate,
     example: '5000/s:20000',
-    text: '`/introspect`, by client.',
+    text: '`/introspect` and `/revocations/session` together, by client.',
   }),
 }
 

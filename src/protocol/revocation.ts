@@ -1,5 +1,8 @@
 /** The vocabulary of revocation: selectors, reasons and actors. */
 
+/** The longest that a setting lets a session last ("Stay signed in"): 90 days. */
+export const LONGEST_SESSION_SECONDS = 7_776_000
+
 /**
  * The sessions and tokens that a revocation covers, as far as they were opened or authorized before
  * its `seq`.

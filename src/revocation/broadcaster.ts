@@ -1,7 +1,7 @@
 import type { Deps } from './deps.ts'
 import type { FeedRow } from '../../db/types.ts'
 import type { FeedStream } from './feed-stream.ts'
-import { entriesAfter, entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+import { entriesAfter, entryOf, eventId, frame, PAGE, sessionExpOf } from './feed-wire.ts'
 import type { FeedPosition } from './interface.ts'
 
 /**
@@ -106,14 +106,17 @@ export class Broadcaster {
   #send(revocation: FeedRow, epoch: string): void {
     this.#at = { epoch, seq: revocation.seq }
     const id = eventId(this.#at)
-    const seen = frame('revocation', entryOf(revocation), id)
-    const passed = frame('head', { seq: revocation.seq }, id)
+    const frames = {
+      ends: frame('revocation', entryOf(revocation, sessionExpOf(revocation)), id),
+      seen: frame('revocation', entryOf(revocation), id),
+      passed: frame('head', { seq: revocation.seq }, id),
+    }
     const removed =
       revocation.reason === 'client_removed' && revocation.selector.kind === 'client'
         ? revocation.selector.clientId
         : undefined
     for (const stream of [...this.#streams]) {
-      stream.sendRevocation(revocation, seen, passed)
+      stream.sendRevocation(revocation, frames)
       if (stream.client.clientId === removed) stream.end('client_removed')
     }
   }

@@ -26,6 +26,13 @@ const entry = z
     reason_class: z
       .enum(REASON_CLASSES)
       .meta({ description: 'why, for the user to read; no decision goes by it' }),
+    session_exp: z
+      .int()
+      .meta({
+        description:
+          'epoch seconds; until then it can end an own session of the instance (only with sessions)',
+      })
+      .optional(),
   })
   .meta({ id: 'FeedEntry' })
 const clock = text.meta({ description: 'the name of the clock of the process that answers' })
@@ -53,6 +60,13 @@ const snapshot = z
     more: z.boolean().meta({ description: 'ask again with after' }),
     stream,
     nonce: nonce.optional(),
+    complete_from: z
+      .int()
+      .meta({
+        description:
+          'the entries decide about an own session with this rev or a higher one (only with sessions)',
+      })
+      .optional(),
     lease: z
       .object({ clock, at_ms: ms, known_ms: ms, seconds: leaseSeconds })
       .meta({ description: 'not there where more is true' })
@@ -78,6 +92,10 @@ const position = {
   nonce: text
     .regex(/^(?:[\w-]{16,64})?$/)
     .meta({ description: 'random, new with each request; the first answer or event repeats it' })
+    .optional(),
+  sessions: text
+    .regex(/^1?$/)
+    .meta({ description: '1: the guard judges the instance’s own sessions too' })
     .optional(),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
@@ -143,6 +161,48 @@ export const ANCHOR_BY_FORM: Description = {
   body: form(z.object({ nonce, ...clientInForm })),
 }
 
+/** Names of sessions and users, as ID tokens have them. */
+const name = text.min(1).max(200)
+export const OWN_SESSION: Description = {
+  id: 'judgeSession',
+  summary: 'Whether an instance’s own session is still valid',
+  description:
+    'For a guard that does not know it by the entries of the feed. It counts as no activity.',
+  tag: 'feed',
+  security: asClientAlsoInBody,
+  body: form(
+    z.object({
+      sid: name,
+      sub: name,
+      rev: text
+        .regex(/^\d{0,15}$/)
+        .meta({ description: 'of the ID token' })
+        .optional(),
+      ...clientInForm,
+    }),
+  ),
+  answers: {
+    200: [
+      'Whether it is valid at this moment.',
+      json(
+        z
+          .union([
+            z.object({
+              active: z.literal(true),
+              rev: z.int().meta({ description: 'up to this seq nothing covers the session' }),
+              session_expiry: z.int().meta({ description: 'epoch seconds: its end at the latest' }),
+            }),
+            z.object({ active: z.literal(false) }),
+          ])
+          .meta({ id: 'OwnSession' }),
+      ),
+    ],
+    ...formRejections,
+    ...limited,
+    503: rejected('The store cannot be read.'),
+  },
+}
+
 /**
  * A guard's report of what it enforces. Unknown members are ignored, so newer guards can add some.
  */
@@ -176,6 +236,10 @@ export const reportSchema = z.object({
   clock_offset_seconds: z
     .int()
     .meta({ description: 'the broker’s clock less the guard’s' })
+    .optional(),
+  sessions: z
+    .boolean()
+    .meta({ description: 'whether it judges the instance’s own sessions too' })
     .optional(),
   client_assertion_type: text.optional(),
   client_assertion: text

@@ -2,6 +2,8 @@ import { Hono, type Context } from 'hono'
 import type { z } from 'zod'
 import type { GuardReport } from '../../db/types.ts'
 import { readForm, readText } from '../clients/form.ts'
+import { endOf } from '../clients/session/lifetimes.ts'
+import { mustBeWithin } from '../runtime/rate-limits.ts'
 import { remoteOf } from '../runtime/remote-address.ts'
 import {
   mustBeConfidential,
@@ -12,13 +14,14 @@ import type { Deps } from './deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { parseJson, readParams, type Params } from '../protocol/params.ts'
+import { parseJson, readParams, required, type Params } from '../protocol/params.ts'
 import { EnforcementBook } from './enforcement.ts'
 import {
   ANCHOR,
   ANCHOR_BY_FORM,
   FOLLOW,
   FOLLOW_BY_FORM,
+  OWN_SESSION,
   REPORT,
   reportSchema,
 } from './feed-described.ts'
@@ -26,13 +29,12 @@ import {
   ANY_GUARD,
   ENTRY_SECONDS,
   entriesAfter,
-  entryOf,
+  entriesFor,
   GUARD_ID,
   NONCE,
   PAGE,
   readEventId,
   tenantsOf,
-  visibleTo,
   isLost,
   noteLost,
 } from './feed-wire.ts'
@@ -69,9 +71,12 @@ export function feedEndpoints(deps: Deps): Hono {
         'The parameter guard must be 1 to 64 letters, digits, dots, dashes or underscores.',
       )
     const nonce = params.has('nonce') ? nonceOf(params) : undefined
+    if (!['1', undefined].includes(params.get('sessions')))
+      throw new OAuthError('invalid_request', 'The parameter sessions must be 1, or left out.')
+    const guard = { client, guardId, sessions: params.has('sessions') }
     return (c.req.header('accept') ?? '').includes('text/event-stream')
-      ? stream(deps, client, guardId, c, params, nonce)
-      : c.json({ ...(await snapshot(deps, client, guardId, params)), nonce }, 200, NO_STORE)
+      ? stream(deps, guard, c, params, nonce)
+      : c.json({ ...(await snapshot(deps, guard, params)), nonce }, 200, NO_STORE)
   }
   endpoints.get(
     '/revocations',
@@ -88,6 +93,10 @@ export function feedEndpoints(deps: Deps): Hono {
   endpoints.post(
     '/revocations/clock',
     described(ANCHOR_BY_FORM, async (c: Context) => anchor(deps, c, await readForm(c))),
+  )
+  endpoints.post(
+    '/revocations/session',
+    described(OWN_SESSION, async (c: Context) => ownSession(deps, c, await readForm(c))),
   )
   const report = async (c: Context): Promise<Response> => {
     // A client that authenticates by an assertion sends it beside the report.
@@ -128,6 +137,28 @@ const authenticatedClient = async (
 ): Promise<Client> =>
   mustBeConfidential(await requestingClient(deps, c, params, { now: deps.clock.now(), limited }))
 
+/** Answers about one session that an instance opened by an ID token. It counts as no activity. */
+async function ownSession(deps: Deps, c: Context, params: Params): Promise<Response> {
+  const client = await authenticatedClient(deps, c, params)
+  const { clientId } = client
+  mustBeWithin(deps.rateLimits, 'introspect', { clientId })
+  const now = deps.clock.now()
+  const rev = params.get('rev')
+  if (rev !== undefined && !/^\d{1,15}$/.test(rev))
+    throw new OAuthError('invalid_request', 'The parameter rev must be a seq: digits only.')
+  const found = await deps.store.checkOwnSession({
+    ...{ sid: required(params, 'sid'), sub: required(params, 'sub') },
+    ...{ clientId, audience: client.metadata.audience, now },
+    rev: rev === undefined ? undefined : Number(rev),
+  })
+  const expiry = found === undefined ? 0 : endOf(found.session, client)
+  const answer =
+    found === undefined || expiry <= now
+      ? { active: false }
+      : { active: true, rev: found.rev, session_expiry: expiry }
+  return c.json(answer, 200, NO_STORE)
+}
+
 /** Returns the query parameters. Rejects credentials in them, because URLs end up in logs. */
 function queryOf(c: Context): Params {
   const params = readParams(new URL(c.req.url).searchParams)
@@ -137,10 +168,17 @@ function queryOf(c: Context): Params {
   return params
 }
 
+/** A guard that follows the log. */
+interface Guard {
+  client: Client
+  guardId: string
+  /** True if it judges the instance's own sessions too. */
+  sessions: boolean
+}
+
 function stream(
   deps: Deps,
-  client: Client,
-  guardId: string,
+  guard: Guard,
   c: Context,
   params: Params,
   nonce: string | undefined,
@@ -159,10 +197,9 @@ function stream(
     address: remoteOf(c, deps.config),
   }
   const isValid = (): Promise<boolean> =>
-    stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
+    stillAuthenticated(deps, guard.client, { ...credentials, now: deps.clock.now() })
   const body = deps.feed.open({
-    client,
-    guardId,
+    ...guard,
     after,
     nonce,
     retiredKids: deps.keys.retiredKids(),
@@ -187,37 +224,44 @@ function stream(
  */
 const KNOWN_BEFORE_MS = 500
 
-async function snapshot(deps: Deps, client: Client, guardId: string, params: Params) {
+async function snapshot(deps: Deps, guard: Guard, params: Params) {
+  const { client, guardId, sessions } = guard
+  const { clientId } = client
   const atMs = deps.clock.elapsedMs()
-  deps.feed.lengthOf(client.clientId, atMs)
+  deps.feed.lengthOf(clientId, atMs)
   const [after, epoch] = [params.get('after'), params.get('epoch')]
   if ((after === undefined) !== (epoch === undefined))
     throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after))
     throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
   // The rows and keys are read after the head, because the lease counts from the head.
-  const { knownMs, stream } = await poller(deps, { client, guardId, params, atMs })
+  const { knownMs, stream } = await poller(deps, { ...guard, params, atMs })
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
   const seq = Number(after)
   if (epoch !== undefined && isLost(deps.store, head, { epoch, seq }))
-    noteLost(deps, { clientId: client.clientId, guardId, seq, head: head.seq })
+    noteLost(deps, { clientId, guardId, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
-  const leave = await deps.feed.turn(client.clientId)
+  const now = deps.clockWatch.certainNow()
+  // Read before the entries: those that follow say themselves that their end is not known.
+  const complete = sessions && { complete_from: await deps.store.sessionsKnownFrom() }
+  const leave = await deps.feed.turn(clientId)
   const rows = await entriesAfter(deps, {
-    ...{ after: position, since: deps.clockWatch.certainNow() - ENTRY_SECONDS, limit: PAGE },
+    ...{ after: position, since: now - ENTRY_SECONDS, limit: PAGE },
+    sessionsOf: sessions ? { clientId, now } : undefined,
   }).finally(leave)
   const more = rows.length === PAGE
-  const tenants = tenantsOf(deps, client.clientId)
+  const tenants = tenantsOf(deps, clientId, sessions)
   return {
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),
-    entries: rows.filter((row) => visibleTo(tenants, row)).map(entryOf),
+    entries: entriesFor({ clientId, tenants, sessions }, rows),
     tenants,
     retired_kids: deps.keys.retiredKids(),
     reset: !known,
     more,
     stream,
+    ...complete,
     ...(!more && {
       lease: {
         clock: deps.feed.clock,
@@ -229,22 +273,20 @@ async function snapshot(deps: Deps, client: Client, guardId: string, params: Par
   }
 }
 
-interface Poll {
-  client: Client
-  guardId: string
+interface Poll extends Guard {
   params: Params
   atMs: number
 }
 
 /** Returns the poller's name, and the time from which its next lease counts. */
-async function poller({ feed, clock }: Deps, { client, guardId, params, atMs }: Poll) {
+async function poller({ feed, clock }: Deps, { client, guardId, sessions, params, atMs }: Poll) {
   const { clientId } = client
   const known = params.get('stream')
   const { knownMs } = await feed.known(atMs - KNOWN_BEFORE_MS)
-  if (known !== undefined && (await feed.leases.resume(clientId, known)))
+  if (known !== undefined && (await feed.leases.resume({ clientId, stream: known, sessions })))
     return { knownMs, stream: known }
   const stream = feed.leases.name('poller', clientId)
-  await feed.leases.open({ stream, clientId, guardId })
+  await feed.leases.open({ stream, clientId, guardId, sessions })
   return { stream, knownMs: (await feed.known(clock.elapsedMs())).knownMs }
 }
 
@@ -317,6 +359,7 @@ async function noteEnforced(
     leasesRunOut: report.lease_ran_out?.count,
     clockOffsetSeconds: report.clock_offset_seconds,
     clockDriftPpm: report.clock_drift_ppm,
+    sessions: report.sessions,
   })
 }
 

@@ -4,14 +4,16 @@ import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { FeedPosition } from './interface.ts'
 import {
-  isLost,
+  endsSessions,
+  entriesFor,
   ENTRY_SECONDS,
-  entryOf,
   eventId,
   frame,
+  isFor,
+  isLost,
   PAGE,
-  visibleTo,
   WAITING,
+  type Reader,
 } from './feed-wire.ts'
 
 /**
@@ -24,7 +26,7 @@ const MAX_WAITING_BYTES = 1 << 20
 
 /** The parts of the feed that a stream uses. */
 export interface FeedLog {
-  store: Pick<Store, 'head' | 'wasLost'>
+  store: Pick<Store, 'head' | 'sessionsKnownFrom' | 'wasLost'>
   /** Reads the log, and registrations that are as new. */
   after(wanted: Parameters<Store['revocationsAfter']>[0]): Promise<Revocation[]>
   /** Returns the time by which old entries are left out, epoch seconds. */
@@ -33,8 +35,8 @@ export interface FeedLog {
   head(): FeedPosition
   /** Returns the event that grants a lease to a live stream. */
   lease(stream: FeedStream): Uint8Array
-  /** Returns the tenants whose revocations a client sees, or undefined for all. */
-  tenantsOf(clientId: string): readonly string[] | undefined
+  /** Returns the tenants whose revocations a guard of the client sees, or undefined for all. */
+  tenantsOf(clientId: string, sessions: boolean): readonly string[] | undefined
   /**
    * Waits for a turn to read the log, and returns the function that ends the turn. Few reads run at
    * a time, so that other work is not delayed.
@@ -53,6 +55,8 @@ type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset' | 'uncon
 export class FeedStream {
   readonly client: Client
   readonly guardId: string
+  /** True if its guard judges the instance's own sessions too. */
+  readonly sessions: boolean
   /** Its name, by which reports and receipts know it. */
   readonly name: string
   readonly body: ReadableStream<Uint8Array>
@@ -77,6 +81,7 @@ export class FeedStream {
     listener: {
       client: Client
       guardId: string
+      sessions?: boolean | undefined
       name: string
       drop?: (() => void) | undefined
       isValid?: (() => Promise<boolean>) | undefined
@@ -87,6 +92,7 @@ export class FeedStream {
     this.#isValid = listener.isValid
     this.client = listener.client
     this.guardId = listener.guardId
+    this.sessions = listener.sessions ?? false
     this.name = listener.name
     this.#drop = listener.drop
     this.body = new ReadableStream<Uint8Array>(
@@ -125,6 +131,8 @@ export class FeedStream {
       this.send(frame('reset', { epoch: this.#log.head().epoch }))
     let position = resumes ? after.seq : 0
     let pages = 0
+    // Read before the entries: those that follow say themselves that their end is not known.
+    const sessions = this.sessions && { complete_from: await this.#log.store.sessionsKnownFrom() }
     let leave = await this.#log.turn(this.client.clientId)
     try {
       while (this.#open) {
@@ -133,15 +141,22 @@ export class FeedStream {
           after: position,
           since: this.#log.now() - ENTRY_SECONDS,
           limit: PAGE,
+          sessionsOf: sessions
+            ? { clientId: this.client.clientId, now: this.#log.now() }
+            : undefined,
         })
         const whole = rows.length < PAGE
         position = Math.max(rows.at(-1)?.seq ?? 0, whole ? broadcast.seq : 0, position)
         if (rows.length > 0 || (pages === 0 && !resumes))
-          this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
+          this.#snapshot(rows, { epoch: broadcast.epoch, seq: position, ...sessions }, retiredKids)
         pages++
         // Checks and goes live in one turn of the event loop, so no broadcast falls between.
         if (whole && position >= this.#log.head().seq)
-          return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
+          return this.#goLive(
+            { epoch: broadcast.epoch, seq: position, ...sessions },
+            resumes,
+            retiredKids,
+          )
         await otherWork()
         if (this.#full) {
           // While it waits for a slow reader, another stream may read the log.
@@ -169,7 +184,7 @@ export class FeedStream {
   }
 
   #snapshot(rows: Revocation[], at: FeedPosition, retiredKids: string[]): void {
-    const entries = rows.filter((row) => this.#maySee(row)).map(entryOf)
+    const entries = entriesFor(this.#reader, rows)
     this.send(frame('snapshot', { ...at, entries, retired_kids: retiredKids }, eventId(at)))
   }
 
@@ -182,22 +197,33 @@ export class FeedStream {
     this.send(Buffer.concat([live, this.#log.lease(this)]))
   }
 
-  /** Sends a broadcast revocation: `seen` if this client may see it, else `passed`. */
-  sendRevocation(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
-    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
-      this.send(this.#maySee(revocation) ? seen : passed)
+  /**
+   * Sends a broadcast revocation: `ends` if it can end this instance's own sessions and its guard
+   * judges them, otherwise `seen`, or `passed` if this client may not see it.
+   */
+  sendRevocation(
+    revocation: Revocation,
+    { ends, seen, passed }: Record<'ends' | 'seen' | 'passed', Uint8Array>,
+  ): void {
+    if (this.#liveFrom === undefined || revocation.seq <= this.#liveFrom) return
+    const reader = this.#reader
+    if (!isFor(reader, revocation)) this.send(passed)
+    else this.send(endsSessions(reader, revocation) ? ends : seen)
   }
 
   /**
-   * Returns whether the stream sends a revocation: by what `live` says of it, and by the
-   * registration as it is now, which may have changed since.
+   * The guard, with the tenants that `live` says and those of the registration as it is now, which
+   * may have changed since.
    */
-  #maySee(revocation: Revocation): boolean {
-    return visibleTo(this.#tenants, revocation) || visibleTo(this.#visibleTenants, revocation)
+  get #reader(): Reader {
+    const { client, sessions } = this
+    const [listed, now] = [this.#tenants, this.#visibleTenants]
+    const tenants = listed && now && [...listed, ...now]
+    return { clientId: client.clientId, sessions, tenants }
   }
 
   get #visibleTenants(): readonly string[] | undefined {
-    return this.#log.tenantsOf(this.client.clientId)
+    return this.#log.tenantsOf(this.client.clientId, this.sessions)
   }
 
   /**

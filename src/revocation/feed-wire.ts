@@ -1,6 +1,6 @@
 import type { FeedRow, Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import { reasonClass, type ReasonClass } from '../protocol/revocation.ts'
+import { LONGEST_SESSION_SECONDS, reasonClass, type ReasonClass } from '../protocol/revocation.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
 import type { FeedPosition } from './interface.ts'
 import type { Deps } from './deps.ts'
@@ -32,27 +32,40 @@ interface FeedEntry {
   selector: WireSelector
   exp: number
   reason_class: ReasonClass
+  session_exp?: number
 }
 
-export const entryOf = (revocation: Revocation): FeedEntry => ({
+/** Returns an entry, with `sessionExp` for a guard that judges sessions. */
+export const entryOf = (revocation: Revocation, sessionExp?: number): FeedEntry => ({
   seq: revocation.seq,
   selector: encodeSelector(revocation.selector),
   exp: revocation.at + ENTRY_SECONDS,
   reason_class: reasonClass(revocation.reason),
+  ...(sessionExp !== undefined && { session_exp: sessionExp }),
 })
 
 /**
+ * Returns until when a revocation can end an instance's own session. An entry of 1.0.0-rc.2 does
+ * not have it, so the longest session that there may be counts.
+ */
+export const sessionExpOf = ({ at, sessionsUntil }: Revocation): number =>
+  sessionsUntil ?? at + LONGEST_SESSION_SECONDS + 60
+
+/**
  * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
- * while their users' tokens may be valid.
+ * while their users' tokens may be valid, and for a guard that judges sessions, while their
+ * sessions may be.
  */
 export function visibleTenants(
   { metadata: { tenants }, formerTenants }: Client,
   now: number,
+  sessions = false,
 ): readonly string[] | undefined {
+  const seconds = ENTRY_SECONDS + (sessions ? LONGEST_SESSION_SECONDS : 0)
   if (tenants === undefined || formerTenants.length === 0) return tenants
   const visible = [...tenants]
   for (const { tid, removedAt } of formerTenants) {
-    if (now - removedAt > ENTRY_SECONDS) continue
+    if (now - removedAt > seconds) continue
     if (tid === undefined) return undefined
     visible.push(tid)
   }
@@ -66,9 +79,10 @@ export function visibleTenants(
 export function tenantsOf(
   { clients, clockWatch }: Pick<Deps, 'clients' | 'clockWatch'>,
   clientId: string,
+  sessions: boolean,
 ): readonly string[] | undefined {
   const client = clients.find(clientId)
-  return client === undefined ? [] : visibleTenants(client, clockWatch.certainNow())
+  return client === undefined ? [] : visibleTenants(client, clockWatch.certainNow(), sessions)
 }
 
 /**
@@ -94,6 +108,32 @@ export const visibleTo = (
   revocation: Revocation,
 ): boolean =>
   tenants === undefined || revocation.tid === undefined || tenants.includes(revocation.tid)
+
+/** A guard to which entries are sent. */
+export interface Reader {
+  clientId: string
+  tenants: readonly string[] | undefined
+  /** True if it judges the instance's own sessions too. */
+  sessions: boolean
+}
+
+/** Returns whether a revocation is sent to a guard: it may see it, or judges what it ends. */
+export const isFor = ({ clientId, tenants, sessions }: Reader, revocation: Revocation): boolean =>
+  visibleTo(tenants, revocation) ||
+  (sessions && revocation.sessionClients?.includes(clientId) === true)
+
+/** Returns whether a revocation can end an own session of the client, which its guard judges. */
+export const endsSessions = (
+  { clientId, sessions }: Omit<Reader, 'tenants'>,
+  { sessionClients }: Revocation,
+): boolean => sessions && (sessionClients?.includes(clientId) ?? true)
+
+export const entriesFor = (reader: Reader, revocations: readonly Revocation[]): FeedEntry[] =>
+  revocations
+    .filter((revocation) => isFor(reader, revocation))
+    .map((revocation) =>
+      entryOf(revocation, endsSessions(reader, revocation) ? sessionExpOf(revocation) : undefined),
+    )
 
 const encoder = new TextEncoder()
 

@@ -86,7 +86,7 @@ export class FeedOfThisProcess implements Feed {
       head: () => this.#broadcaster.head(),
       lease: ({ client }) => this.#lease(this.lengthOf(client.clientId, this.#known.knownMs)),
       after: (wanted) => entriesAfter(deps, wanted),
-      tenantsOf: (clientId) => tenantsOf(deps, clientId),
+      tenantsOf: (clientId, sessions) => tenantsOf(deps, clientId, sessions),
       turn: (clientId) => this.turn(clientId),
       ahead: (stream, seq, head) =>
         noteLost(deps, {
@@ -197,8 +197,8 @@ export class FeedOfThisProcess implements Feed {
     stream: FeedStream,
     from: { after: FeedPosition | undefined; retiredKids: string[] },
   ): Promise<void> {
-    const { client, guardId, name } = stream
-    await this.leases.open({ stream: name, clientId: client.clientId, guardId })
+    const { client, guardId, name, sessions } = stream
+    await this.leases.open({ stream: name, clientId: client.clientId, guardId, sessions })
     // The first lease counts from a head that was read after the row was written.
     await this.#reachKnown(this.#deps.clock.elapsedMs())
     await stream.catchUp(from.after, from.retiredKids)

@@ -85,9 +85,10 @@ export class GuardLeases {
    * Returns whether a poller may get its next lease under this name. The lease has to count from
    * before this call.
    */
-  async resume(clientId: string, stream: string): Promise<boolean> {
+  async resume(row: { stream: string; clientId: string; sessions: boolean }): Promise<boolean> {
+    const { stream, clientId } = row
     const { store, clock } = this.#deps
-    const held = await store.holdGuardLease({ stream, clientId, holder: store.processId })
+    const held = await store.holdGuardLease({ ...row, holder: store.processId })
     if (held) this.#note(stream, clientId, clock.elapsedMs())
     return held
   }

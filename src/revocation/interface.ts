@@ -42,6 +42,8 @@ export interface Feed {
   open(listener: {
     client: Client
     guardId: string
+    /** True if the guard judges the instance's own sessions too. */
+    sessions?: boolean | undefined
     after?: FeedPosition | undefined
     nonce?: string | undefined
     retiredKids: string[]

@@ -25,6 +25,8 @@ interface Caller {
   kind: Kind
   client: RegisteredClient
   code: Record<string, string>
+  sid: string
+  sub: string
   access: string
   refresh: string
   /** Its own tokens, for the broker's APIs; none for a public client. */
@@ -76,7 +78,7 @@ async function callerOf(rig: Rig, kind: Kind): Promise<Caller> {
     })
   await rig.clients.reload()
   return {
-    ...{ kind, client, code },
+    ...{ kind, client, code, sid: session.sid, sub: session.sub },
     ...{ access: tokens.access_token ?? '', refresh: tokens.refresh_token ?? '' },
     ...{ ssf: ssf.access_token ?? '', admin: admin.access_token ?? '' },
   }
@@ -163,6 +165,7 @@ const CALLS: Record<string, Call> = {
       body: JSON.stringify({ epoch, seq, guard: 'web-1', client_id: client.clientId }),
     })
   },
+  'POST /revocations/session': byForm('/revocations/session', ({ sid, sub }) => ({ sid, sub })),
   'POST /revoke': byForm('/revoke', ({ refresh }) => ({ token: refresh })),
 }
 
@@ -210,6 +213,10 @@ const ANSWERS: Record<string, Answers> = {
   'GET /revocations/clock': feed('200'),
   'POST /revocations/clock': feed('200'),
   'POST /revocations/enforced': feed('204'),
+  'POST /revocations/session': {
+    ...feed('200 active: true'),
+    locked: '200 active: false',
+  },
   'POST /revoke': { confidential: '200', removed: REJECTED },
 }
 
@@ -257,7 +264,11 @@ describe('each endpoint that authenticates a client', () => {
   let callers: Caller[]
   beforeAll(async () => {
     let close = async (): Promise<void> => {}
-    rig = await createRig({ onEnd: (end) => (close = end) })
+    rig = await createRig({
+      onEnd: (end) => (close = end),
+      // The test itself sends a wrong credential to each route.
+      env: { BROKER_RATE_CLIENT_FAILURES: '1000/s:1000' },
+    })
     callers = []
     for (const kind of KINDS) callers.push(await callerOf(rig, kind))
     return () => close()

@@ -469,6 +469,22 @@ describe('what is answered is what openapi.json says', () => {
     ).toEqual(['POST /revocations/enforced', 204])
   })
 
+  test('about one session of an instance', async () => {
+    const { rig, session, sydney, document } = await populated()
+    for (const [sid, sub] of [
+      [session.sid, session.sub],
+      ['unknown', 'unknown'],
+    ] as const) {
+      const answer = await rig.post(
+        '/revocations/session',
+        { sid, sub },
+        { authorization: sydney.basic },
+      )
+      expect(answer.status).toBe(200)
+    }
+    expect(document.paths).toHaveProperty('/revocations/session')
+  })
+
   test('with no token, an unknown id or a malformed body', async () => {
     const world = await populated()
     for (const authorization of ['Bearer nonsense', ''])

@@ -220,6 +220,13 @@ function tokenRequests(rig: Rig, { confidential, machine, ...party }: Party): Wh
       json: { epoch: party.head.epoch, seq: party.head.seq, guard: 'default' },
       authorization,
     },
+    {
+      of: 'public',
+      method: 'POST',
+      path: '/revocations/session',
+      form: { sid: party.sid, sub: party.sub, rev: '0' },
+      authorization,
+    },
     ...signals(rig),
   ]
 }

@@ -256,6 +256,7 @@ describe('a registration that changes', () => {
     const log: FeedLog = {
       store: {
         head: async () => at,
+        sessionsKnownFrom: async () => 0,
         wasLost: () => false,
       },
       after: async () => (duringRead(), []),
@@ -283,9 +284,10 @@ describe('a registration that changes', () => {
     registered.tenants = [OTHER_TENANT]
     expect(stream.hasOtherTenants).toBe(true)
     const [seen, passed] = [Buffer.from('seen '), Buffer.from('passed ')]
+    const frames = { ends: seen, seen, passed }
     const third = '44444444-4444-4444-8444-444444444444'
     for (const [n, tid] of [TENANT, OTHER_TENANT, third].entries())
-      stream.sendRevocation(revocationOf(tid, n + 2), seen, passed)
+      stream.sendRevocation(revocationOf(tid, n + 2), frames)
     stream.end('tenants')
     expect(await new Response(stream.body).text()).toContain('seen seen passed event: end')
   })
@@ -309,6 +311,7 @@ describe('a reader that is slow', () => {
   const endless = (filled: () => void): FeedLog => ({
     store: {
       head: async () => ({ epoch: 'e', seq: 1e9 }),
+      sessionsKnownFrom: async () => 0,
       wasLost: () => false,
     },
     after: async ({ after }) =>

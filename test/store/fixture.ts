@@ -35,6 +35,8 @@ export interface StoreUnderTest {
   remove(): void | Promise<void>
   /** Reads the registry's version without the store's interface, as another broker does. */
   registryVersion?(): Promise<number>
+  /** Runs SQL that a broker of an older version runs, without the store's interface. */
+  run?(sql: string): Promise<void>
 }
 
 export const STORES: [name: string, make: () => StoreUnderTest][] = [
@@ -53,6 +55,11 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
           const version = reader.prepare<[], number>('SELECT version FROM registry').pluck().get()
           reader.close()
           return version ?? 0
+        },
+        async run(sql) {
+          const writer = new Sqlite(file)
+          writer.exec(`BEGIN IMMEDIATE; ${sql}; COMMIT`)
+          writer.close()
         },
       }
     },
@@ -82,6 +89,15 @@ function onPostgres(): StoreUnderTest {
         await (reader ??= read())
       ).query<{ version: string }>('SELECT version FROM broker.registry')
       return Number(rows[0]?.version ?? 0)
+    },
+    async run(sql) {
+      const client = await (reader ??= read())
+      try {
+        await client.query(`BEGIN; SET LOCAL search_path TO broker; ${sql}; COMMIT`)
+      } catch (error) {
+        await client.query('ROLLBACK')
+        throw error
+      }
     },
   }
 }
@@ -124,6 +140,8 @@ export interface Bench {
   fanOutAll(limit?: number): Promise<number>
   /** The version by which another broker finds that its copies in memory have changed. */
   registryVersion(): Promise<number>
+  /** Runs SQL as a broker of an older version does. */
+  run(sql: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -310,6 +328,8 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     registryVersion: () =>
       under.registryVersion?.() ??
       Promise.reject(new Error('Only the stores of STORES answer this.')),
+    run: (sql) =>
+      under.run?.(sql) ?? Promise.reject(new Error('Only the stores of STORES do this.')),
     close: () => b.store.close(),
   }
   b.store = await under.open(() => b.now * 1000)

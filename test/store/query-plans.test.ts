@@ -17,6 +17,7 @@ const LARGE = [
   'revocations',
   'sessions',
   'participants',
+  'session_entries',
   'families',
   'codes',
   'consumed',
@@ -101,6 +102,21 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'the codes of one session at one client',
   ],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
+  [
+    'FROM sessions INDEXED BY sessions_open_by_sub WHERE sessions.sub = ? AND sessions.ended_seq IS NULL',
+    'the open sessions of one user',
+  ],
+  ['INSERT INTO session_entries (client_id, seq, until) SELECT', 'the clients of one session'],
+  [
+    'SELECT max(ends.at) + 60 AS until FROM (SELECT * FROM (SELECT sessions.absolute_at',
+    'the last row of each of two indexes',
+    'scans',
+  ],
+  [
+    'FROM (SELECT * FROM (SELECT session_entries.seq FROM session_entries',
+    'a page of each of two ranges of the primary key',
+    'scans',
+  ],
   [
     "FROM revocations INDEXED BY revocations_pending WHERE revocations.fan_out = 'pending'",
     'wide revocations whose fan-out is pending: operators’ acts',

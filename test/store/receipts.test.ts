@@ -146,7 +146,7 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       left(guard)
       const { clientId, guardId } = guard
       const at = pick(processes)
-      if (!(await at.leases.resume(clientId, guard.stream))) {
+      if (!(await at.leases.resume({ clientId, stream: guard.stream, sessions: false }))) {
         guard.stream = at.leases.name('poller', clientId)
         await at.leases.open({ ...guard, clientId, guardId })
       }

@@ -41,6 +41,10 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
       comment: undefined,
       fanOut: 'complete',
       sessions: 1,
+      sessionsUntil: session.absoluteAt + 60,
+      sessionClients: expect.toSatisfy(
+        (clients: string[]) => clients.toSorted().join() === 'melbourne,perth,sydney',
+      ),
     })
     expect(committed.pending).toHaveLength(4)
     const deliveries = await b.store.listDeliveries({ seq: 1, limit: 10 })

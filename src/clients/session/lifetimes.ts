@@ -1,5 +1,6 @@
-import type { Tenant } from '../../../db/types.ts'
+import type { Session, Tenant } from '../../../db/types.ts'
 import type { Config } from '../../config/config.ts'
+import type { Client } from '../../protocol/client-metadata.ts'
 
 interface SessionLimits {
   idleSeconds: number
@@ -64,3 +65,12 @@ export const isFresh = (
   { authTime = 0 }: { authTime?: number | undefined },
   now: number,
 ): boolean => authTime > 0 && now - authTime <= FRESH_SECONDS
+
+/**
+ * Returns when a session's tokens, and an instance's own session, must end: the session's absolute end, or earlier by the client's
+ * limit on the age of an authentication.
+ */
+export const endOf = (
+  { absoluteAt, authenticatedAt }: Session,
+  { metadata: { maxAuthenticationSeconds: most } }: Client,
+): number => (most === undefined ? absoluteAt : Math.min(absoluteAt, authenticatedAt + most))

@@ -1,11 +1,12 @@
 import type { Context } from 'hono'
 import { mustBeConfidential, requestingClient } from '../../clients/authenticate.ts'
 import { liveSession } from '../../clients/session/current.ts'
+import { endOf } from '../../clients/session/lifetimes.ts'
 import { readForm } from '../../clients/form.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { required } from '../../protocol/params.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import { endOf, readAccessToken } from './tokens.ts'
+import { readAccessToken } from './tokens.ts'
 import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Session, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
+import { endOf } from '../../clients/session/lifetimes.ts'
 import { newId } from '../../runtime/ids.ts'
 import { TYP } from '../../protocol/names.ts'
 
@@ -68,15 +69,6 @@ export function mintAccessToken(
   })
   return { token, expiresIn: exp - now }
 }
-
-/**
- * Returns when a session's tokens must end: the session's absolute end, or earlier by the client's
- * limit on the age of an authentication.
- */
-export const endOf = (
-  { absoluteAt, authenticatedAt }: Session,
-  { metadata: { maxAuthenticationSeconds: most } }: Client,
-): number => (most === undefined ? absoluteAt : Math.min(absoluteAt, authenticatedAt + most))
 
 function userClaims(session: Session): Record<string, unknown> {
   return {
