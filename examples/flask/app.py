@@ -1,11 +1,12 @@
-"""An instance with Flask: Authlib signs users in; the guard checks their sessions, and the tokens of the API."""
+"""An instance with Flask: Authlib signs users in; the guard judges their sessions, and the tokens of the API."""
 
 import os
 import secrets
+import time
 
 from authlib.integrations.flask_client import OAuth, OAuthError
-from case_manager_guard import Guard
-from case_manager_guard.wsgi import GuardMiddleware
+from case_manager_guard import Guard, SessionState
+from case_manager_guard.wsgi import GuardMiddleware, SessionMiddleware
 from flask import Flask, abort, redirect, request, session
 from markupsafe import escape
 
@@ -24,20 +25,38 @@ oauth.register(
     client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
 )
 guard = Guard(issuer=ISSUER, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, audience=os.environ.get("AUDIENCE"))
-# It does not wait. Until the guard has reached the broker, pages answer 503.
-guard.start()
-
 # Sessions by id, on the server: tokens stay out of the browser. With several processes, use a database.
 SESSIONS: dict[str, dict] = {}
 
 
+def kept() -> dict:
+    """The session of this request. Empty if there is none."""
+    return SESSIONS.get(session.get("id", ""), {})
+
+
 def signed_in() -> dict | None:
-    """The session of this request, if its access token is neither expired nor revoked."""
-    kept = SESSIONS.get(session.get("id", ""))
-    decision = guard.check(kept["access_token"]) if kept else None
-    if decision and decision.status == 503:
-        abort(503)
-    return kept if decision and decision.accepted else None
+    """The same for pages: after the access token has expired, the user goes through /login again."""
+    user = kept()
+    return user if user and user["until"] > time.time() else None
+
+
+def claims_of(environ: dict) -> dict | None:
+    with app.request_context(environ):
+        return kept().get("claims")
+
+
+def end_session(environ: dict, ended: SessionState) -> None:
+    with app.request_context(environ):
+        SESSIONS.pop(session.get("id", ""), None)
+
+
+# An open page asks /session/events whether its session has ended, and then says so.
+TELL = """<p id="ended" hidden>You are signed out.</p><script>
+  new EventSource('/session/events').addEventListener('ended', ({ target }) => {
+    target.close()
+    document.getElementById('ended').hidden = false
+  })
+</script>"""
 
 
 @app.get("/")
@@ -45,7 +64,7 @@ def home():
     user = signed_in()
     if user is None:
         return '<a href="/login">Sign in with Microsoft</a>'
-    return f'{escape(user["name"])} <a href="/logout">Sign out</a>'
+    return f'{escape(user["claims"]["name"])} <a href="/logout">Sign out</a>{TELL}'
 
 
 @app.get("/login")
@@ -67,9 +86,10 @@ def callback():
         raise
     SESSIONS.pop(session.get("id", ""), None)
     session["id"] = secrets.token_urlsafe(32)
-    user = token["userinfo"]
-    SESSIONS[session["id"]] = {"sub": user["sub"], "name": user["name"]} | {
-        name: token[name] for name in ("access_token", "id_token")
+    SESSIONS[session["id"]] = {
+        "claims": dict(token["userinfo"]),
+        "id_token": token["id_token"],
+        "until": token["expires_at"],
     }
     return redirect("/me")
 
@@ -77,15 +97,14 @@ def callback():
 @app.get("/me")
 def me():
     user = signed_in()
-    # The broker shows no page while its own session lives.
-    return redirect("/login") if user is None else {"sub": user["sub"], "name": user["name"]}
+    # The broker shows no page while its own session lives, which counts as the user's activity there.
+    return redirect("/login") if user is None else {name: user["claims"][name] for name in ("sub", "name")}
 
 
 @app.get("/logout")
 def logout():
     # The broker asks, and the user may choose to stay. So the session here lasts until it is revoked.
-    kept = SESSIONS.get(session.get("id", ""), {})
-    return oauth.broker.logout_redirect(f"{BASE_URL}/signed-out", kept.get("id_token"), client_id=CLIENT_ID)
+    return oauth.broker.logout_redirect(f"{BASE_URL}/signed-out", kept().get("id_token"), client_id=CLIENT_ID)
 
 
 @app.get("/signed-out")
@@ -98,10 +117,14 @@ def api_me():
     return {"sub": request.environ["case_manager.claims"]["sub"]}
 
 
-# Every path needs an access token, but for these. They look at the cookie themselves.
+# Judges the session of each request, and ends it here as soon as it has ended at the broker.
+app.wsgi_app = SessionMiddleware(app.wsgi_app, guard, claims_of, end_session, events="/session/events")
+# Every path needs an access token, but for these.
 app.wsgi_app = GuardMiddleware(
     app.wsgi_app,
     guard,
-    public=["/", "/login", "/callback", "/me", "/logout", "/signed-out"],
+    public=["/", "/login", "/callback", "/me", "/logout", "/signed-out", "/session/events"],
     logout="/oidc/backchannel-logout",
 )
+# It does not wait. Until the guard has reached the broker, pages of users who are signed in answer 503.
+guard.start()
