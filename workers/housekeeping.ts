@@ -11,23 +11,26 @@ import { inPages } from './repeat.ts'
 /** The page size and the pauses, which are longer if the disk is busy or slow. */
 const LIMITS = { most: 100, pause: 3, mostPauseMs: 500 }
 
-type Needs = Pick<Deps, 'store' | 'clock' | 'config'>
+type Needs = Pick<Deps, 'store' | 'config'> & {
+  clockWatch: Pick<Deps['clockWatch'], 'certainNow'>
+}
 
 async function purge(
-  { store, clock, config }: Needs,
+  { store, clockWatch, config }: Needs,
   kinds: readonly Purged[],
   going: () => boolean,
 ): Promise<void> {
   const pace = pacing(LIMITS)
   for (const kind of kinds)
     await inPages(pace, going, (limit) =>
-      store.purge({ kind, now: clock.now(), limit, retention: config.retention }),
+      store.purge({ kind, now: clockWatch.certainNow(), limit, retention: config.retention }),
     )
 }
 
 /**
  * Deletes rows with a lifetime of at most a day: expired codes, pushed requests, consumed ids and
- * idempotency keys. Requests create many of them, so they are deleted soon.
+ * idempotency keys. Requests create many of them, so they are deleted soon, also before the clock
+ * was compared: by a time that has surely come, so that none can be used again.
  */
 export const purgeOneTime = (deps: Needs, going: () => boolean = () => true): Promise<void> =>
   purge(deps, PURGED_SOON, going)

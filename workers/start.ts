@@ -175,7 +175,9 @@ function startProbe({ deps, stillGoing }: Start): Running[] {
 }
 
 function startHousekeeping({ deps, stillGoing }: Start): Running[] {
-  const oneTime = inTime(deps, () => purgeOneTime(deps, stillGoing))
+  // It does not wait for the comparison of the clock, because these tables would grow without bound.
+  const oneTime = async () =>
+    deps.clockWatch.disagrees() ? undefined : purgeOneTime(deps, stillGoing)
   const old = inTime(deps, () => purgeOld(deps, stillGoing))
   return [
     begun(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
@@ -186,7 +188,7 @@ function startHousekeeping({ deps, stillGoing }: Start): Running[] {
 
 /** Wraps work that deletes or replaces by time, so that it waits until the clock is right. */
 const inTime = (deps: Deps, work: () => Promise<void>) => async () =>
-  deps.clockWatch.disagrees() ? undefined : work()
+  deps.clockWatch.isCertain() ? work() : undefined
 
 /**
  * Ends the lanes. Waiting deliveries stay due in the store. Running attempts may finish; an attempt

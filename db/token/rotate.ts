@@ -41,6 +41,11 @@ import type { CodeGrant, Committed, RejectedWhy, Session, TokenFamily } from '..
  */
 const PIPELINE_SECONDS = 30
 /**
+ * How far the clocks of two brokers may be apart. A rotation further ahead was dated by a wrong
+ * clock, and allows a public client no replay.
+ */
+const SKEW_SECONDS = 60
+/**
  * The number of rotations within the grace period that are kept. No client has more concurrent
  * refreshes.
  */
@@ -190,7 +195,9 @@ const mayReplay = (
   row: FamilyRow,
   { generation, replayWindowSeconds: window, now }: Input,
 ): boolean =>
-  generation === row.generation - 1 && (window === undefined || now - row.rotatedAt <= window)
+  generation === row.generation - 1 &&
+  (window === undefined ||
+    (now - row.rotatedAt <= window && row.rotatedAt - now <= SKEW_SECONDS))
 
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
 

@@ -48,7 +48,7 @@ interface Receipt {
   participants: Participant[]
 }
 
-type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clients'>
+type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clockWatch' | 'clients'>
 type Parts = Pick<ReceiptRows, 'revocation' | 'clientIds'>
 type Lease = ReceiptRows['leases'][number]
 
@@ -67,11 +67,13 @@ interface Basis {
  * no such revocation, or what the receipt is computed from is no longer kept.
  */
 export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt | undefined> {
-  const { store, feed, clock, clients } = deps
+  const { store, feed, clock, clockWatch, clients } = deps
   let found = await store.receiptRows(seq)
   if (found !== undefined && found.revocation.acknowledgedAtMs === undefined) {
-    // It is committed, so any later time bounds the acknowledgment.
-    await store.acknowledge([{ seq, atMs: feed.publishedAtMs(seq) ?? clock.nowMs() }])
+    // It is committed, so any later time bounds the acknowledgment. A clock that is behind its entry
+    // is wrong.
+    const atMs = Math.max(feed.publishedAtMs(seq) ?? clock.nowMs(), found.revocation.at * 1000)
+    await store.acknowledge([{ seq, atMs }])
     found = await store.receiptRows(seq)
   }
   if (found === undefined) return undefined
@@ -82,9 +84,10 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   const basis: Basis = {
     ...{ rows, acknowledgedAtMs, tokensUntilMs: tokensUntil(deps, rows, acknowledgedAtMs) },
     // By the steady clock since this process has known of the revocation, or long after by the
-    // wall clock.
+    // wall clock, once that was compared.
     isOver: (untilMs) =>
-      feed.knownForMs(seq) >= untilMs - acknowledgedAtMs || clock.nowMs() >= untilMs + CLOCKS_MS,
+      feed.knownForMs(seq) >= untilMs - acknowledgedAtMs ||
+      (clockWatch.isCompared && clock.nowMs() >= untilMs + CLOCKS_MS),
   }
   const now = participantIds(deps, rows)
     .toSorted()
@@ -285,7 +288,7 @@ function tokensAnswered(
  * too. A client that was removed takes part until its longest lease is over.
  */
 export function participantIds(
-  { clients, clock }: Pick<ReceiptDeps, 'clients' | 'clock'>,
+  { clients, clockWatch }: Pick<ReceiptDeps, 'clients' | 'clockWatch'>,
   {
     revocation,
     clientIds,
@@ -307,7 +310,7 @@ export function participantIds(
     if (client?.source === 'broker') return false
     return client === undefined
       ? leases.some((row) => row.clientId === clientId)
-      : visibleTo(visibleTenants(client, clock.now()), revocation)
+      : visibleTo(visibleTenants(client, clockWatch.certainNow()), revocation)
   }
   const audiences = new Set(
     [...ids].flatMap((id) => {

@@ -3,7 +3,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { receiptOf } from '../../src/revocation/receipt.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { ClockWatch } from '../../src/runtime/clock-watch.ts'
-import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
+import { purgeOneTime } from '../../workers/housekeeping.ts'
+import { createRig, ISSUER, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** Revocations of a broker whose clock is wrong, or was when it started. */
 
@@ -72,6 +73,28 @@ describe('a broker that was started with a clock ahead, before Microsoft has ans
       final: true,
       participants: [{ state: 'confirmed', by: 'lease' }],
     })
+  })
+
+  test('names the instance whose tenant was removed a moment ago in the receipt', async () => {
+    const { client, rig, seq } = await startsAhead(2 * HOUR)
+    vi.spyOn(rig.deps.clients, 'find').mockReturnValue({
+      ...client,
+      metadata: { ...client.metadata, tenants: [OTHER_TENANT] },
+      formerTenants: [{ tid: TENANT, removedAt: rig.clock.now() - 2 * HOUR }],
+    })
+    expect(await receiptOf(rig.deps, seq)).toMatchObject({ participants: [{ state: 'bounded' }] })
+  })
+
+  test('forgets no value that may be used once before it can be used no more', async () => {
+    const { rig } = await startsAhead(2 * HOUR)
+    const usedAt = rig.clock.now() - 2 * HOUR
+    const use = (idHash: string, expiresAt: number) =>
+      rig.store.consumeOnce({ purpose: 'client_assertion', idHash, expiresAt })
+    await use('valid', usedAt + 300)
+    await use('past', usedAt - 300)
+    await purgeOneTime(rig.deps)
+    expect(await use('valid', usedAt + 300)).toBe(false)
+    expect(await use('past', usedAt - 300)).toBe(true)
   })
 
   test('ends nothing by the time of day', async () => {

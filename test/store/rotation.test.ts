@@ -78,6 +78,17 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.store.statusBySid(sid, b.now)).toMatchObject({ state: 'ended' })
   })
 
+  test('a rotation that a clock ten minutes ahead has dated allows a public client no replay, and costs the grant alone', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    const first = family((await b.exchange(session.sid, 'sydney')).family)
+    b.now += 600
+    await b.refresh(first)
+    b.now -= 600
+    expect((await b.refresh(first, first.generation, 10)).outcome).toBe('late')
+    expect(await b.store.statusBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+  })
+
   test('a thief who refreshes once, 10 to 30 s before the public client does, loses the family to that client’s next refresh', async () => {
     const b = await open()
     const session = await signedIn(b)
