@@ -7,7 +7,7 @@ import type { Deps } from './deps.ts'
  * of them. It never waits for an attempt. The outcome of an attempt lets the job run again.
  */
 
-type Needs = Pick<Deps, 'store' | 'clock' | 'log' | 'feed' | 'clients'>
+type Needs = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'log' | 'feed' | 'clients'>
 
 /** The most deliveries that one run passes on. The relay finds further ones. */
 const MOST = 500

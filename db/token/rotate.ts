@@ -196,8 +196,7 @@ const mayReplay = (
   { generation, replayWindowSeconds: window, now }: Input,
 ): boolean =>
   generation === row.generation - 1 &&
-  (window === undefined ||
-    (now - row.rotatedAt <= window && row.rotatedAt - now <= SKEW_SECONDS))
+  (window === undefined || (now - row.rotatedAt <= window && row.rotatedAt - now <= SKEW_SECONDS))
 
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
 

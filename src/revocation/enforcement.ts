@@ -7,7 +7,7 @@ import { participantIds } from './receipt.ts'
  * writes, with a later time.
  */
 
-type BookDeps = Pick<Deps, 'store' | 'clients' | 'clock' | 'clockWatch'>
+type BookDeps = Pick<Deps, 'store' | 'clients' | 'clockWatch'>
 interface Reached {
   seq: number
   clientId: string

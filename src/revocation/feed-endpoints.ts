@@ -382,7 +382,7 @@ interface Waiting {
 
 /** Returns a function that writes one report. It rejects with StoreUnavailable. */
 function createReportBook(
-  deps: Pick<Deps, 'store' | 'metrics' | 'clients' | 'clock'>,
+  deps: Pick<Deps, 'store' | 'metrics' | 'clients' | 'clock' | 'clockWatch'>,
 ): (report: GuardReport) => Promise<void> {
   let waiting: Waiting[] = []
   const enforcement = new EnforcementBook(deps)

@@ -260,7 +260,13 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
       find: (id: string): Client | undefined => registered.get(id),
       atLeast: () => undefined,
     }
-    const deps = { store, clock, clients, feed, clockWatch: { isCompared: true, certainNow: clock.now } }
+    const deps = {
+      store,
+      clock,
+      clients,
+      feed,
+      clockWatch: { isCompared: true, certainNow: clock.now },
+    }
     return (await receiptOf(deps as never, seq)) ?? expect.unreachable()
   }
   return {
