@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { receiveLogout, requireToken, type GuardVariables } from '@case-manager/guard/hono'
+import {
+  checkSessions,
+  receiveLogout,
+  requireToken,
+  type GuardVariables,
+} from '@case-manager/guard/hono'
 import type { Guard } from '@case-manager/guard'
 import { Hono, type Context } from 'hono'
 import { getCookie, setCookie, deleteCookie } from 'hono/cookie'
@@ -26,7 +31,7 @@ export interface InstanceParts {
   guard: Guard
   relyingParty: RelyingParty
   sessions: Sessions
-  checkSession: ReturnType<typeof createSessionCheck>
+  goesOn: ReturnType<typeof createSessionCheck>
 }
 
 type App = Hono<GuardVariables>
@@ -48,6 +53,16 @@ export function createInstance(parts: InstanceParts): App {
     }),
   )
   const cookies = cookiesOf(parts)
+  app.use(
+    checkSessions(parts.guard, {
+      claims: (c: Context) => cookies.session(c)?.claims,
+      end(c, ended) {
+        const session = cookies.session(c)
+        if (session !== undefined) parts.sessions.end(session, ended.reasonClass)
+      },
+      unavailable: () => unavailable(place),
+    }),
+  )
   pages(app, parts, cookies)
   signInAndOut(app, parts, cookies)
   api(app, parts, cookies)
@@ -74,6 +89,20 @@ export function createInstance(parts: InstanceParts): App {
   })
   return app
 }
+
+/** Returns the answer where the guard does not know whether the session is live. */
+const unavailable = (place: Place): Response =>
+  new Response(
+    String(
+      <ProblemPage
+        place={place}
+        title="One moment"
+        words="Case Manager cannot reach the broker at the moment, so it shows nothing. You are not signed out."
+        again="/"
+      />,
+    ),
+    { status: 503, headers: { 'content-type': 'text/html; charset=UTF-8', 'retry-after': '1' } },
+  )
 
 const securityHeaders =
   ({ issuer }: Place) =>
@@ -116,7 +145,7 @@ function cookiesOf({ place, sessions, url }: InstanceParts) {
 }
 type Cookies = ReturnType<typeof cookiesOf>
 
-function pages(app: App, { place, sessions, checkSession }: InstanceParts, cookies: Cookies): void {
+function pages(app: App, { goesOn, place, sessions }: InstanceParts, cookies: Cookies): void {
   app.get('/', async (c) => {
     const session = cookies.session(c)
     const end = cookies.end(c)
@@ -128,19 +157,8 @@ function pages(app: App, { place, sessions, checkSession }: InstanceParts, cooki
           <SignedOutPage place={place} why={end.why} />
         ),
       )
-    const state = await checkSession(session)
-    if (state === 'good')
+    if (await goesOn(session))
       return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
-    if (state === 'unknown')
-      return c.html(
-        <ProblemPage
-          place={place}
-          title="One moment"
-          words="Case Manager cannot reach the broker at the moment, so it shows nothing. You are not signed out."
-          again="/"
-        />,
-        503,
-      )
     const why = cookies.end(c)?.why
     cookies.clear(c)
     return c.html(<SignedOutPage place={place} why={why} />)
@@ -159,12 +177,12 @@ function pages(app: App, { place, sessions, checkSession }: InstanceParts, cooki
 
 function signInAndOut(
   app: App,
-  { guard, relyingParty, sessions, checkSession, url }: InstanceParts,
+  { goesOn, guard, relyingParty, sessions, url }: InstanceParts,
   cookies: Cookies,
 ): void {
   app.get('/sign-in', async (c) => {
     const session = cookies.session(c)
-    if (session !== undefined && (await checkSession(session)) === 'good') return c.redirect('/')
+    if (session !== undefined && (await goesOn(session))) return c.redirect('/')
     const address = await relyingParty.begin(cookies.browser(c) ?? cookies.setBrowser(c))
     return c.redirect(address.href)
   })
@@ -175,7 +193,7 @@ function signInAndOut(
     // The user turned back, or pressed Back in a browser that is signed in already.
     if (session === 'canceled') return c.redirect(former === undefined ? '/?canceled' : '/')
     if (session === 'stale') {
-      if (former !== undefined && (await checkSession(former)) === 'good') return c.redirect('/')
+      if (former !== undefined && (await goesOn(former))) return c.redirect('/')
       throw new SignInFailed('This sign-in is already finished, or too old. Sign in again.', 400)
     }
     if (former !== undefined)
@@ -196,7 +214,7 @@ function signInAndOut(
   app.post('/oidc/backchannel-logout', receiveLogout(guard))
 }
 
-function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: Cookies): void {
+function api(app: App, { goesOn, guard, place }: InstanceParts, cookies: Cookies): void {
   const signedOut = (c: Context): Response =>
     c.json({ error: 'signed_out', why: wordsOf(cookies.end(c)?.why) }, 401)
   /** Answers an API request by cookie: 401 as soon as the session has ended. */
@@ -205,10 +223,7 @@ function api(app: App, { guard, place, checkSession }: InstanceParts, cookies: C
     answer: (session: InstanceSession) => object,
   ): Promise<Response> => {
     const session = cookies.session(c)
-    const state = session === undefined ? 'ended' : await checkSession(session)
-    if (session === undefined || state === 'ended') return signedOut(c)
-    if (state === 'unknown')
-      return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })
+    if (session === undefined || !(await goesOn(session))) return signedOut(c)
     return c.json(answer(session))
   }
   app.get('/api/cases', (c) => bySession(c, () => ({ cases: casesOf(place.name) })))

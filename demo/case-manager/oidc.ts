@@ -26,6 +26,8 @@ interface Begun {
   at: number
 }
 
+type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
+
 const BEGUN_SECONDS = 600
 const MOST_BEGUN = 1000
 
@@ -101,6 +103,7 @@ export class RelyingParty {
       throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
     const session: InstanceSession = {
       sid: '',
+      claims,
       sub: claims.sub,
       rev: 0,
       name: text(claims.name) ?? text(claims.preferred_username) ?? 'Somebody',
@@ -159,7 +162,7 @@ export class RelyingParty {
    * Stores new tokens in a session if the guard accepts them. Their `sid` and `rev` decide which
    * revocations cover the session.
    */
-  async #take(session: InstanceSession, tokens: oidc.TokenEndpointResponse): Promise<boolean> {
+  async #take(session: InstanceSession, tokens: Tokens): Promise<boolean> {
     // Only the new refresh token can be used next, even if the access token is rejected.
     session.refreshToken = tokens.refresh_token ?? session.refreshToken
     const checked = await this.#options.guard.check(tokens.access_token)
@@ -169,6 +172,7 @@ export class RelyingParty {
     const early = Math.min(60, (exp - iat) / 2)
     Object.assign(session, {
       accessToken: tokens.access_token,
+      claims: tokens.claims() ?? session.claims,
       sid,
       client_id,
       tid,

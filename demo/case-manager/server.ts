@@ -40,6 +40,7 @@ export const registrationOf = (name: string, url: string) => ({
   skip_sign_in_page: true,
   // The guard handles logout tokens by `sub`.
   logout_by: 'sub',
+  own_sessions: 'guard',
   audience: url,
 })
 
@@ -89,14 +90,14 @@ export async function startCaseManager(
     redirectUri,
     signedOutUri: `${url}/signed-out`,
   })
-  const checkSession = createSessionCheck({ guard, relyingParty, sessions, now })
+  const goesOn = createSessionCheck({ relyingParty, sessions, now })
   const app = createInstance({
     place: { name, issuer, other: options.other },
     url,
     guard,
     relyingParty,
     sessions,
-    checkSession,
+    goesOn,
   })
   const answer = getRequestListener(app.fetch)
   listener = (request, response) => void answer(request, response)

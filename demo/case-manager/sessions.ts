@@ -2,11 +2,13 @@ import { createHash, randomBytes } from 'node:crypto'
 import { covers, type Bearer, type Entry, type Logout, type ReasonClass } from '@case-manager/guard'
 
 /**
- * The instance's own sessions, in memory. Each is valid only while its access token is, and ends
- * when the broker reports its end. Cookies are kept as hashes.
+ * The instance's own sessions, in memory. The guard judges each at every request. Cookies are kept
+ * as hashes.
  */
 export interface InstanceSession extends Bearer {
   sid: string
+  /** The claims of the newest ID token, by which the guard judges the session. */
+  claims: object
   sub: string
   name: string
   email: string | undefined

@@ -1,32 +1,15 @@
-// An instance with Express: express-openid-connect signs users in, the guard checks the access
-// tokens of other callers.
+// An instance with Express: express-openid-connect signs users in, the guard judges their sessions at
+// each request and checks the access tokens of other callers.
 import { createGuard } from '@case-manager/guard'
-import { claimsOf, requireToken } from '@case-manager/guard/express'
+import { checkSessions, claimsOf, receiveLogout, requireToken } from '@case-manager/guard/express'
 import express from 'express'
 import oidc from 'express-openid-connect'
 
 const { BASE_URL, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, ISSUER } = process.env
 
-/**
- * Sessions by id, on the server, so that a back-channel logout can end them. With several
- * processes, use a shared store such as connect-redis.
- */
-class Sessions {
-  #kept = new Map()
-  get(id, done) {
-    done(null, this.#kept.get(id))
-  }
-  set(id, session, done) {
-    this.#kept.set(id, session)
-    done?.()
-  }
-  destroy(id, done) {
-    this.#kept.delete(id)
-    done?.()
-  }
-}
-
+const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
 const app = express()
+app.post('/oidc/backchannel-logout', receiveLogout(guard))
 app.use(
   oidc.auth({
     issuerBaseURL: ISSUER,
@@ -38,9 +21,19 @@ app.use(
     authRequired: false,
     enableTelemetry: false,
     authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access' },
-    backchannelLogout: { store: new Sessions() },
   }),
 )
+app.use(
+  checkSessions(guard, {
+    claims: (request) => request.oidc.idTokenClaims,
+    end(request) {
+      request.appSession = undefined
+    },
+    // For an open page: `new EventSource('/session/events').addEventListener('ended', …)`.
+    events: '/session/events',
+  }),
+)
+void guard.start()
 
 /**
  * Refreshes an expired access token. A session lasts as long as its access token, and ends if the
@@ -67,8 +60,6 @@ app.get('/me', (request, response) => {
   response.json({ sub, name })
 })
 
-const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
-void guard.start()
 app.get('/api/me', requireToken(guard), (request, response) =>
   response.json({ sub: claimsOf(request).sub }),
 )

@@ -1,8 +1,8 @@
-// An instance with Fastify: openid-client signs users in, the guard ends their sessions and checks
-// access tokens.
+// An instance with Fastify: openid-client signs users in, the guard judges their sessions at each
+// request and checks access tokens.
 import { randomBytes } from 'node:crypto'
-import { covers, createGuard } from '@case-manager/guard'
-import { claimsOf, receiveLogout, requireToken } from '@case-manager/guard/fastify'
+import { createGuard } from '@case-manager/guard'
+import { checkSessions, claimsOf, receiveLogout, requireToken } from '@case-manager/guard/fastify'
 import cookie from '@fastify/cookie'
 import fastify from 'fastify'
 import * as client from 'openid-client'
@@ -13,28 +13,20 @@ const COOKIE = { path: '/', httpOnly: true, sameSite: 'lax', secure: BASE_URL.st
 
 /** Sessions by id. Use a database with several processes, or if sessions must survive a restart. */
 const sessions = new Map()
-/** Ends sessions, and tells their open pages why: /events sends them the class of the reason. */
-const endWhere = (isMeant, why) => {
-  for (const [id, session] of sessions) {
-    if (!isMeant(session.claims)) continue
-    sessions.delete(id)
-    for (const page of session.pages) page.end(`event: ended\ndata: ${String(why)}\n\n`)
-  }
-}
+const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
 
-const guard = createGuard({
-  issuer: ISSUER,
-  clientId: CLIENT_ID,
-  clientSecret: CLIENT_SECRET,
-  // Keeps newer sessions: one with the same rev or a higher one was opened after the sign-out.
-  onLogout: ({ reasonClass, rev, sid, sub }) =>
-    endWhere(
-      (claims) => (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev,
-      reasonClass,
-    ),
-})
-guard.onRevocation((revocation) =>
-  endWhere((claims) => covers(revocation, claims), revocation.reasonClass),
+const app = fastify()
+await app.register(cookie)
+await app.register(
+  checkSessions(guard, {
+    claims: (request) => sessions.get(request.cookies.session)?.claims,
+    end(request, reply) {
+      sessions.delete(request.cookies.session)
+      reply.clearCookie('session', COOKIE)
+    },
+    // For an open page: `new EventSource('/session/events').addEventListener('ended', …)`.
+    events: '/session/events',
+  }),
 )
 await guard.start()
 const config = await client.discovery(
@@ -45,25 +37,19 @@ const config = await client.discovery(
 )
 
 /** Returns the session for an answer of the token endpoint. */
-async function sessionOf(tokens, former) {
-  const checked = await guard.check(tokens.access_token)
-  if (!checked.ok)
-    throw Object.assign(new Error(checked.description), { statusCode: checked.status })
-  return {
-    claims: checked.claims,
-    name: former?.name ?? tokens.claims()?.name,
-    refreshToken: tokens.refresh_token,
-    refreshing: undefined,
-    pages: former?.pages ?? new Set(),
-  }
-}
+const sessionOf = (tokens, former) => ({
+  claims: tokens.claims() ?? former?.claims,
+  name: former?.name ?? tokens.claims()?.name,
+  exp: Math.floor(Date.now() / 1000) + tokens.expires_in,
+  refreshToken: tokens.refresh_token,
+  refreshing: undefined,
+})
 
 async function refresh(id, session) {
   try {
-    sessions.set(
-      id,
-      await sessionOf(await client.refreshTokenGrant(config, session.refreshToken), session),
-    )
+    const tokens = await client.refreshTokenGrant(config, session.refreshToken)
+    // The guard may have ended the session in the meantime.
+    if (sessions.has(id)) sessions.set(id, sessionOf(tokens, session))
   } catch (error) {
     // Only invalid_grant ends the session. After other errors the next request retries.
     if (error.error === 'invalid_grant') sessions.delete(id)
@@ -79,14 +65,11 @@ async function sessionFor(request) {
   const id = request.cookies.session
   const session = sessions.get(id)
   if (session === undefined) return undefined
-  const left = session.claims.exp - Date.now() / 1000
+  const left = session.exp - Date.now() / 1000
   if (left < Number(REFRESH_BEFORE_SECONDS)) await (session.refreshing ??= refresh(id, session))
   const kept = sessions.get(id)
-  return kept !== undefined && kept.claims.exp > Date.now() / 1000 ? kept : undefined
+  return kept !== undefined && kept.exp > Date.now() / 1000 ? kept : undefined
 }
-
-const app = fastify()
-await app.register(cookie)
 
 app.get('/', (_request, reply) =>
   reply.type('text/html').send('<a href="/login">Sign in with Microsoft</a>'),
@@ -119,7 +102,7 @@ app.get('/callback', async (request, reply) => {
     idTokenExpected: true,
   })
   const id = randomBytes(32).toString('base64url')
-  sessions.set(id, await sessionOf(tokens))
+  sessions.set(id, sessionOf(tokens))
   reply.clearCookie('sign-in', COOKIE).setCookie('session', id, COOKIE)
   return reply.redirect('/me')
 })
@@ -127,15 +110,7 @@ app.get('/callback', async (request, reply) => {
 app.get('/me', async (request, reply) => {
   const session = await sessionFor(request)
   if (session === undefined) return reply.code(401).send({ error: 'signed_out' })
-  return { sub: session.claims.sub, name: session.name, exp: session.claims.exp }
-})
-
-/** The stream of one open page: `new EventSource('/events').addEventListener('ended', …)`. */
-app.get('/events', async (request, reply) => {
-  const session = await sessionFor(request)
-  if (session === undefined) return reply.code(401).send({ error: 'signed_out' })
-  reply.hijack().raw.writeHead(200, { 'content-type': 'text/event-stream' }).write('\n')
-  session.pages.add(reply.raw.on('close', () => session.pages.delete(reply.raw)))
+  return { sub: session.claims.sub, name: session.name, exp: session.exp }
 })
 
 app.get('/api/me', { onRequest: requireToken(guard) }, async (request) => ({

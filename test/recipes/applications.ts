@@ -12,6 +12,9 @@ import type { Place, Registered, World } from './world.ts'
 
 /** Checks for every application with a sign-in or an API of its own, in any language. */
 
+/** The lease of a recipe that is bounded by it. */
+const LEASE_SECONDS = 5
+
 export interface ApplicationParts {
   name: string
   missing: string | undefined
@@ -35,6 +38,8 @@ export interface ApplicationParts {
   }
   /** A path that needs an access token, and answers with its `sub`; undefined where it has none. */
   api?: string
+  /** True if a guard judges its pages and its API at each request. */
+  isBounded?: boolean
   /** Fields of its registration, besides the addresses. */
   registration?: Record<string, unknown>
   /** A second client of the recipe. */
@@ -72,6 +77,10 @@ export const application = (parts: ApplicationParts): Recipe => ({
       registration: (baseUrl) => ({
         client_uri: baseUrl,
         ...parts.registration,
+        ...(parts.isBounded === true && {
+          guard_lease_seconds: LEASE_SECONDS,
+          own_sessions: parts.signIn === undefined ? 'none' : 'guard',
+        }),
         ...(parts.signIn?.logout !== undefined && {
           backchannel_logout_uris: [baseUrl + parts.signIn.logout],
         }),
@@ -86,7 +95,7 @@ export const application = (parts: ApplicationParts): Recipe => ({
 })
 
 function defineTests(
-  { api, command, more, name, ready, signIn }: ApplicationParts,
+  { api, command, isBounded = false, more, name, ready, signIn }: ApplicationParts,
   world: () => World,
   note: (line: string) => void,
 ): void {
@@ -165,7 +174,65 @@ function defineTests(
 
   if (api !== undefined) apiTests(api, running)
   if (signIn !== undefined) signInTests(signIn, running)
+  if (isBounded) boundTest(api, signIn !== undefined, running)
   more?.(running)
+}
+
+/**
+ * The test of a lease's bound. The page of another session, which is not revoked, or for an API
+ * alone another session's token, shows when the lease is over: it is answered 503.
+ */
+function boundTest(
+  api: string | undefined,
+  hasPages: boolean,
+  running: () => RunningApplication,
+): void {
+  test('with the line to the broker cut both ways, nothing of a session that was signed out is served when the lease is over', async () => {
+    const { me, note, place, signIn, world } = running()
+    const [here, elsewhere] = [world.newBrowser(), world.newBrowser()]
+    /** Signs in. Returns how the status of the page and of the API is asked. */
+    const asked = async (browser: Browser): Promise<[string, () => Promise<number>][]> => {
+      const asks: [string, () => Promise<number>][] = []
+      if (hasPages) {
+        await signIn(browser)
+        asks.push(['page', async () => (await me(browser)).status])
+      }
+      if (api !== undefined) {
+        const headers = ['Authorization', `Bearer ${await world.accessToken(browser, place)}`]
+        asks.push(['API', async () => (await ask(place.baseUrl, api, headers)).status])
+      }
+      return asks
+    }
+    const [ended, others] = [await asked(here), await asked(elsewhere)]
+    for (const [name, status] of [...ended, ...others])
+      await until(`the ${name} answers`, async () => (await status()) === 200)
+
+    const latestMs = new Map(ended.map(([name]) => [name, 0]))
+    world.shut(place.clientId, true)
+    try {
+      await world.signOut(here)
+      const acknowledgedMs = Date.now()
+      await until('the lease is over', async () => {
+        const statuses: number[] = []
+        for (const [, status] of others) statuses.push(await status())
+        const isOver = statuses.every((status) => status === 503)
+        for (const [name, status] of ended) {
+          const askedMs = Date.now()
+          if ((await status()) !== 200) continue
+          if (isOver) throw new Error(`The ${name} is served after the lease.`)
+          latestMs.set(name, askedMs - acknowledgedMs)
+        }
+        return isOver
+      })
+    } finally {
+      world.shut(place.clientId, false)
+    }
+    for (const [name, ms] of latestMs)
+      note(`line cut, lease ${LEASE_SECONDS} s: latest ${name} ${ms} ms after the sign-out`)
+    for (const [name, status] of others)
+      await until(`the other ${name} answers again`, async () => (await status()) === 200)
+    for (const [, status] of ended) expect(await status()).toBe(401)
+  })
 }
 
 function signInTests(
@@ -404,11 +471,13 @@ export function tellsPages(running: () => RunningApplication): void {
     const browser = world.newBrowser()
     await signIn(browser)
     // The browser of the recipes waits for the end of an answer.
-    const events = `${place.baseUrl}/events`
+    const events = `${place.baseUrl}/session/events`
     const page = await fetch(events, { headers: { cookie: browser.cookies.header(events, false) } })
     expect(page.status).toBe(200)
     await world.signOut(browser)
-    expect(await page.text()).toContain('event: ended\ndata: signed_out\n')
+    expect(await page.text()).toContain(
+      'event: ended\ndata: {"why":"revoked","reason_class":"signed_out"}\n',
+    )
   })
 }
 

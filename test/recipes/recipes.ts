@@ -207,9 +207,11 @@ const express = application({
   missing: undefined,
   version: packaged('express-openid-connect'),
   registration: SKIPS_PAGE,
-  signIn: { ...BUTTON, logout: '/backchannel-logout' },
+  isBounded: true,
+  signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: () => ({ file: NODE, args: [example('express/server.mjs')] }),
+  more: tellsPages,
 })
 
 const fastify = application({
@@ -217,6 +219,7 @@ const fastify = application({
   missing: undefined,
   version: packaged('fastify'),
   registration: SKIPS_PAGE,
+  isBounded: true,
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   // Its tokens are valid for 300 s, so each is refreshed when it is 2 s old.
@@ -507,6 +510,7 @@ const nextjs = application({
     `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`,
   ),
   registration: SKIPS_PAGE,
+  isBounded: true,
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: ({ place }) => ({
@@ -515,11 +519,13 @@ const nextjs = application({
     cwd: resolve(NEXT.file, '../../../../..'),
     env: { NEXT_TELEMETRY_DISABLED: '1' },
   }),
+  more: tellsPages,
 })
 
 const serviceToService = application({
   name: 'service-to-service',
   missing: undefined,
+  isBounded: true,
   version: packaged('openid-client'),
   api: '/users',
   registration: {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { request as httpRequest } from 'node:http'
+import { createServer as createHttpServer, request as httpRequest } from 'node:http'
 import { createServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import * as oidc from 'openid-client'
 import { request } from 'undici'
@@ -48,7 +49,8 @@ export interface World {
   admin(): Promise<Broker>
   place(name: string): Place
   /**
-   * Makes the TLS proxy reject all requests with that client's credentials, or accept them again.
+   * Cuts the line between that client and the broker, both ways, or heals it: what is open with the
+   * client's credentials ends, new requests are rejected, and no logout token arrives.
    */
   shut(clientId: string, isShut: boolean): void
   /** How often the recipes have read the broker's keys. */
@@ -72,6 +74,7 @@ const ALICE = 'alice@contoso.example'
 
 async function registrations(
   clients: readonly Registered[],
+  logoutAddress: (clientId: string, address: string) => string,
 ): Promise<Map<string, { place: Place; entry: ClientEntry }>> {
   const ports = await freePorts(clients.length)
   return new Map(
@@ -86,12 +89,15 @@ async function registrations(
         baseUrl,
         redirectUri: baseUrl + redirectPath,
       }
+      const { backchannel_logout_uris: uris = [], ...rest } = registration?.(baseUrl) ?? {}
+      const logoutUris = (uris as string[]).map((address) => logoutAddress(name, address))
       const entry = {
         client_id: name,
         client_secret: place.clientSecret,
         client_name: `Case Manager ${name}`,
         redirect_uris: [place.redirectUri],
-        ...registration?.(baseUrl),
+        ...rest,
+        ...(logoutUris.length > 0 && { backchannel_logout_uris: logoutUris }),
       }
       return [name, { place, entry }]
     }),
@@ -104,12 +110,17 @@ async function startTls(options: {
   to: string
   isShut: (clientId: string) => boolean
   onRequest: (path: string) => void
-}): Promise<{ certificate: string; close(): void }> {
+}): Promise<{ certificate: string; cut(clientId: string): void; close(): void }> {
+  /** The open connections, each with the client that used it last. */
+  const open = new Map<Socket, string>()
   const { certificate, privateKey } = newCertificate(undefined, 'localhost')
   const server = createServer({ key: privateKey, cert: certificate }, (asked, response) => {
     const [, basic = ''] = /^Basic (.*)$/.exec(asked.headers.authorization ?? '') ?? []
-    const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
-    if (options.isShut(decodeURIComponent(clientId))) return void asked.socket.destroy()
+    const [encodedId = ''] = Buffer.from(basic, 'base64').toString().split(':')
+    const clientId = decodeURIComponent(encodedId)
+    if (options.isShut(clientId)) return void asked.socket.destroy()
+    if (!open.has(asked.socket)) asked.socket.once('close', () => open.delete(asked.socket))
+    open.set(asked.socket, clientId)
     const { method, url, rawHeaders } = asked
     options.onRequest(url ?? '/')
     const onward = httpRequest(new URL(url ?? '/', options.to), {
@@ -131,6 +142,47 @@ async function startTls(options: {
   )
   return {
     certificate,
+    cut(clientId) {
+      for (const [socket, user] of open) if (user === clientId) socket.destroy()
+    },
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+/** Starts a server through which logout tokens reach the applications. */
+async function startRelay(isShut: (clientId: string) => boolean): Promise<{
+  addressOf(clientId: string, address: string): string
+  close(): void
+}> {
+  /** The application's address for each address that the broker knows. */
+  const onward = new Map<string, { clientId: string; address: string }>()
+  const server = createHttpServer((asked, response) => {
+    const to = onward.get(asked.url ?? '')
+    if (to === undefined || isShut(to.clientId)) return void asked.socket.destroy()
+    const { method, headers } = asked
+    const sent = httpRequest(to.address, {
+      method,
+      headers: { ...headers, host: new URL(to.address).host },
+      agent: false,
+    })
+    sent.on('response', (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      answer.pipe(response)
+    })
+    sent.on('error', () => response.destroy())
+    asked.pipe(sent)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    addressOf(clientId, address) {
+      const path = `/${clientId}/${onward.size}`
+      onward.set(path, { clientId, address })
+      return base + path
+    },
     close() {
       server.closeAllConnections()
       server.close()
@@ -139,7 +191,9 @@ async function startTls(options: {
 }
 
 export async function openWorld(clients: readonly Registered[]): Promise<World> {
-  const registered = await registrations(clients)
+  const shut = new Set<string>()
+  const relay = await startRelay((clientId) => shut.has(clientId))
+  const registered = await registrations(clients, relay.addressOf)
   const [port = 0] = await freePorts(1)
   const issuer = `https://localhost:${port}`
   const entra = await startEntra({
@@ -159,7 +213,6 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     },
   })
   const inside = `http://${broker.env.BROKER_LISTEN}`
-  const shut = new Set<string>()
   let keyReads = 0
   const tls = await startTls({
     port,
@@ -197,7 +250,11 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
         broker.env.BROKER_DATA_DIR ?? '',
       ),
     place: (name) => find(name).place,
-    shut: (clientId, isShut) => void (isShut ? shut.add(clientId) : shut.delete(clientId)),
+    shut(clientId, isShut) {
+      if (!isShut) return void shut.delete(clientId)
+      shut.add(clientId)
+      tls.cut(clientId)
+    },
     keyReads: () => keyReads,
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
@@ -238,6 +295,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     },
     async dispose() {
       tls.close()
+      relay.close()
       await dispose()
       await entra.close()
     },

@@ -1,6 +1,8 @@
 // Shared state of the route handlers, created once per process: the guard, the OpenID client and
 // the sessions.
-import { covers, createGuard } from '@case-manager/guard'
+import { createGuard } from '@case-manager/guard'
+import { checkSessions } from '@case-manager/guard/next'
+import { NextResponse } from 'next/server.js'
 import * as client from 'openid-client'
 
 export const { BASE_URL, CLIENT_ID, CLIENT_SECRET, ISSUER } = process.env
@@ -16,21 +18,14 @@ function begin() {
    * Sessions by id. Use a database with several processes, or if sessions must survive a restart.
    */
   const sessions = new Map()
-  const endWhere = (isMeant) => {
-    for (const [id, session] of sessions) if (isMeant(session.claims)) sessions.delete(id)
-  }
-  const guard = createGuard({
-    issuer: ISSUER,
-    clientId: CLIENT_ID,
-    clientSecret: CLIENT_SECRET,
-    // Keeps newer sessions: one with the same rev or a higher one was opened after the sign-out.
-    onLogout: ({ rev, sid, sub }) =>
-      endWhere(
-        (claims) =>
-          (sid === undefined ? claims.sub === sub : claims.sid === sid) && claims.rev < rev,
-      ),
+  const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
+  const idOf = (request) => request.cookies.get('session')?.value
+  const withSession = checkSessions(guard, {
+    claims: (request) => sessions.get(idOf(request))?.claims,
+    end: (request) => sessions.delete(idOf(request)),
+    // For an open page: `new EventSource('/session/events').addEventListener('ended', …)`.
+    events: '/session/events',
   })
-  guard.onRevocation((revocation) => endWhere((claims) => covers(revocation, claims)))
   void guard.start()
   const discovered = client.discovery(
     new URL(ISSUER),
@@ -38,7 +33,7 @@ function begin() {
     {},
     client.ClientSecretBasic(CLIENT_SECRET),
   )
-  return { guard, sessions, discovered }
+  return { guard, sessions, discovered, judge: withSession(() => NextResponse.next()) }
 }
 
 /**
