@@ -300,6 +300,280 @@ const KINDS = [
   ['client', { kind: 'client', client_id: 'conformance' }, { client_id: 'other' }],
   ['tenant', { kind: 'tenant', tid: 't_1' }, { tid: 't_2' }],
 ]
+/** Checks a session of the instance. */
+const judge = (expect, claims = {}, more = {}) => ({ do: 'session', claims, expect, ...more })
+const judgeNow = (expect, claims) => judge(expect, claims, { at_once: true })
+const judging = { do: 'start', sessions: true }
+const sessions = (name, why, steps, needs = [], section = 'Your own sessions') =>
+  feed(name, section, why, steps, { needs: ['sessions', ...needs] })
+const ASK = 'Ask about one session'
+const ASKED = '/revocations/session'
+const ONE_CLOCK = 'A session is ended by its own end, and by an entry until `session_exp`.'
+const ID_TOKEN = 'Only what an ID token of this broker for this client said opens a session.'
+
+/** @type {[string, object, object][]} */
+const SESSION_KINDS = [
+  ['session', session('s_1'), { sid: 's_2' }],
+  ['grant', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { sid: 's_2' }],
+  ['subject', { kind: 'subject', sub: 'u_1' }, { sub: 'u_2' }],
+  ['client', { kind: 'client', client_id: 'conformance' }, { rev: 101 }],
+  ['tenant', { kind: 'tenant', tid: 't_1' }, { tenant: 't_2' }],
+  ['everything', { kind: 'everything' }, { rev: 101 }],
+]
+
+const SESSIONS = [
+  ...SESSION_KINDS.map(([kind, selector, other]) =>
+    sessions(
+      `a session is covered by ${kind}`,
+      'A session is covered if the selector matches and its `rev` is lower than `seq`.',
+      [
+        judging,
+        judge('accept'),
+        revoke(101, selector),
+        judge('reject'),
+        judgeNow('accept', { rev: 101 }),
+        judgeNow('accept', other),
+        fromHere(ASKED),
+        atMost(ASKED, 0, 50),
+      ],
+    ),
+  ),
+  sessions(
+    'a session after its entry has expired for tokens',
+    'An entry counts for sessions until `session_exp`, also where `exp` is over.',
+    [revoke(101, session('s_1'), { unsent: true, exp_in: -10 }), judging, judge('reject')],
+  ),
+  sessions(
+    'a session hours after its revocation',
+    'An entry counts for sessions until `session_exp`: keep it as long.',
+    [
+      set({ lease_seconds: 60 }),
+      judging,
+      judge('accept'),
+      revoke(101, session('s_1')),
+      judge('reject'),
+      passes(4_000_000),
+      judge('accept', { sid: 's_2' }),
+      judgeNow('reject'),
+    ],
+    ['timers'],
+  ),
+  sessions(
+    'a session whose older entry lasts longer',
+    'Of each selector keep the highest `seq` and the highest `session_exp`.',
+    [
+      set({ lease_seconds: 60 }),
+      judging,
+      judge('accept'),
+      revoke(101, { kind: 'subject', sub: 'u_1' }),
+      revoke(102, { kind: 'subject', sub: 'u_1' }, { session_exp_in: 60, exp_in: 60 }),
+      // So far on that the entries are in no overlap.
+      revoke(1000, session('s_last')),
+      judge('reject'),
+      passes(4_000_000),
+      judge('accept', { sub: 'u_2' }),
+      judgeNow('reject'),
+    ],
+    ['timers'],
+  ),
+  sessions('a session past its end', ONE_CLOCK, [
+    judging,
+    judge('accept'),
+    judgeNow('reject', { session_expiry: -60 }),
+    judgeNow('accept', { session_expiry: 60 }),
+  ]),
+  sessions('a session of another token', ID_TOKEN, [
+    judging,
+    judge('accept'),
+    ...[
+      { iss: 'https://other.example' },
+      { aud: 'https://conformance.example' },
+      { aud: ['conformance', 'other'] },
+      { aud: null },
+      { sub: null },
+      { sid: null },
+      { iat: null },
+      { session_expiry: null },
+    ].map((claims) => judgeNow('reject', claims)),
+    judgeNow('accept', { aud: ['conformance'] }),
+    fromHere(ASKED),
+    atMost(ASKED, 0, 50),
+  ]),
+  sessions(
+    'a session older than what is complete',
+    'Below `complete_from` the entries do not tell: ask the broker, once.',
+    [
+      set({ complete_from: 95, inactive_sids: ['s_3'] }),
+      judging,
+      judge('accept', { rev: 95 }),
+      fromHere(ASKED),
+      judge('accept', { rev: 94 }),
+      judge('accept', { rev: 94 }),
+      atLeast(ASKED, 1),
+      judge('accept', { rev: 94 }),
+      atMost(ASKED, 0, 50),
+      judge('reject', { rev: 94, sid: 's_3' }, { never: 'accept' }),
+      atLeast(ASKED, 1),
+      revoke(101, session('s_1')),
+      judge('reject', { rev: 94 }),
+      judgeNow('reject', { rev: 95 }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
+    'a session that has no rev',
+    'Without `rev` the entries do not tell: ask the broker.',
+    [
+      revoke(90, { kind: 'subject', sub: 'u_1' }, { unsent: true }),
+      set({ inactive_sids: ['s_2'] }),
+      judging,
+      judge('accept', { rev: null }),
+      judge('reject', { rev: null, sid: 's_2' }, { never: 'accept' }),
+      revoke(101, { kind: 'subject', sub: 'u_1' }),
+      judge('reject', { rev: null }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
+    'a session that has no tenant',
+    'Without `tenant` the entries of tenants do not tell: ask the broker.',
+    [
+      judging,
+      judge('accept', { tenant: null }),
+      set({ inactive_sids: ['s_1', 's_2'] }),
+      revoke(101, { kind: 'tenant', tid: 't_1' }),
+      judge('reject', { tenant: 't_1' }),
+      judge('reject', { sid: 's_2', tenant: null }, { never: 'accept' }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
+    'a session that cannot be asked about',
+    'Without an answer in 2 s a session is not known: 503, and the session stays.',
+    [
+      set({ complete_from: 95, hangs: ASKED }),
+      judging,
+      judge('accept'),
+      judge('unavailable', { rev: 94 }, { never: 'reject' }),
+      set({ hangs: '' }),
+      judge('accept', { rev: 94 }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
+    'a session without a lease',
+    'Without a lease a session is not known; one that is covered stays ended.',
+    [
+      judging,
+      judge('accept'),
+      revoke(101, session('s_2')),
+      judge('reject', { sid: 's_2' }),
+      fromHere(ASKED),
+      set({ silent: true }),
+      judge('unavailable', {}, { never: 'reject' }),
+      judgeNow('reject', { sid: 's_2' }),
+      atMost(ASKED, 0, 50),
+      set({ silent: false }),
+      judge('accept', {}, { never: 'reject' }),
+    ],
+  ),
+  sessions(
+    'a session without a lease, with introspect',
+    'With `introspect` the broker is asked about each session, each time.',
+    [
+      { ...judging, without_lease: 'introspect' },
+      judge('accept'),
+      set({ no_lease: true, silent: true }),
+      set({ inactive_sids: ['s_1'] }),
+      judge('reject'),
+      fromHere(ASKED),
+      judgeNow('accept', { sid: 's_2' }),
+      judgeNow('accept', { sid: 's_2' }),
+      atLeast(ASKED, 2),
+    ],
+    ['introspection'],
+  ),
+  sessions(
+    'a session before live',
+    'Before `live` no session is known.',
+    [
+      set({ hold_live: true }),
+      revoke(101, session('s_2'), { unsent: true }),
+      judging,
+      { do: 'expect_connection' },
+      judge('unavailable'),
+      judgeNow('unavailable', { sid: 's_2' }),
+      { do: 'live' },
+      judge('accept'),
+      judgeNow('reject', { sid: 's_2' }),
+    ],
+    ['stream'],
+  ),
+  sessions(
+    'a session of a former log',
+    'The mark of a former log lives as long as sessions: ask the broker.',
+    [
+      judging,
+      judge('accept'),
+      set({ epoch: 'epoch-b', seq: 50, inactive_sids: ['s_2'] }),
+      { do: 'cut' },
+      judge('reject', { sid: 's_2', rev: 90 }),
+      passes(4_000_000),
+      judge('reject', { sid: 's_2', rev: 91 }, { never: 'accept' }),
+    ],
+    ['timers'],
+  ),
+  sessions(
+    'a session that a logout token ends',
+    'A logout token ends sessions also while the feed is silent.',
+    [
+      judging,
+      judge('accept'),
+      { do: 'hush' },
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', rev: 101 } },
+        expect: 'ended',
+        at_once: true,
+      },
+      judgeNow('reject'),
+      judgeNow('accept', { rev: 101 }),
+    ],
+    ['logout'],
+  ),
+  sessions(
+    'a session by polls',
+    'A guard that polls sends `sessions=1` with each poll.',
+    [
+      revoke(100, session('s_2'), { unsent: true, exp_in: -10 }),
+      set({ complete_from: 95 }),
+      { ...judging, poll: true },
+      judge('accept'),
+      judgeNow('reject', { sid: 's_2', rev: 99 }),
+      fromHere(ASKED),
+      atMost(ASKED, 0, 50),
+      revoke(101, session('s_1')),
+      judge('reject'),
+    ],
+    ['polling'],
+  ),
+  sessions(
+    'a report of sessions',
+    'A report says whether the process judges sessions.',
+    [
+      judging,
+      judge('accept'),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 100, members: { sessions: true } },
+    ],
+    [],
+    'Report',
+  ),
+]
+
 const LATE = 180_000_000_000_000
 const LAST = Number.MAX_SAFE_INTEGER
 const LEASE = 'The lease'
@@ -1645,6 +1919,7 @@ const CASES = [
     now('reject'),
     { do: 'send', event: 'head', id: 'epoch-a.101', data: { seq: 101 } },
   ]),
+  ...SESSIONS,
 ]
 
 export function tokensFile() {

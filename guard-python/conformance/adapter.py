@@ -43,10 +43,16 @@ for line in sys.stdin:
     answer = {}
     if act == "start":
         clock = MovableClock()
+        sessions = message.pop("sessions", False)
         guard = Guard(**message, clock=clock)
+        if sessions:
+            guard.judge_sessions()
         guard.start()
     elif act == "check":
         answer = {"status": guard.check(message["token"]).status}
+    elif act == "session":
+        state = guard.check_session(message["session"]).state
+        answer = {"status": {"live": 200, "ended": 401, "unknown": 503}[state]}
     elif act == "logout":
         answer = {"status": guard.receive_logout(f"logout_token={message['logout_token']}".encode())}
     elif act == "clock":

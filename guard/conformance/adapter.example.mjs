@@ -7,7 +7,13 @@ let clock
 let guard
 const acts = {
   start: ({ audience, client_id: clientId, guard: guardId, issuer, ...more }) => {
-    const { client_secret: clientSecret, client_key: clientKey, poll, without_lease } = more
+    const {
+      client_secret: clientSecret,
+      client_key: clientKey,
+      poll,
+      sessions,
+      without_lease,
+    } = more
     const credentials = { clientId, clientSecret, clientKey }
     clock = movableClock()
     guard = createGuard({
@@ -21,11 +27,16 @@ const acts = {
       onLogout: () => {},
       hooks: { problem: () => {} },
     })
+    if (sessions) guard.judgeSessions()
     void guard.start()
   },
   check: async ({ token }) => {
     const result = await guard.check(token)
     return { status: result.ok ? 200 : result.status }
+  },
+  session: async ({ session }) => {
+    const { state } = await guard.checkSession(session)
+    return { status: { live: 200, ended: 401, unknown: 503 }[state] }
   },
   logout: async ({ logout_token }) => {
     const request = new Request('http://localhost/', {

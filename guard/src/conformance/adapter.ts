@@ -23,6 +23,8 @@ export interface Start {
   poll?: true
   /** Asks the broker about each token while there is no lease. */
   without_lease?: 'introspect'
+  /** True if the guard judges the instance's own sessions. */
+  sessions?: true
 }
 
 /**
@@ -40,6 +42,7 @@ export type Message =
   | Start
   | Clocks
   | { do: 'check'; token: string }
+  | { do: 'session'; session: Record<string, unknown> }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }
 

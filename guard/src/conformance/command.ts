@@ -18,7 +18,7 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
                            {"do":"stop"}                       {}
   --only TEXT            only cases whose name contains this
   --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
-                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"), clock (the message "clock"), timers (a "clock" that also
+                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"), sessions ("sessions": true), clock (the message "clock"), timers (a "clock" that also
                          runs the timers that are due by then); more than once for several
   --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
   --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 4. 1 if two of them cannot run

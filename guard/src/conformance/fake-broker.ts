@@ -66,11 +66,15 @@ export class FakeBroker {
     replays: false,
     tenants: [],
     last_page_fails: false,
+    complete_from: 0,
+    inactive_sids: [],
   }
   readonly #clock: Clock
   readonly #keys: Keys
   readonly #server: Server
   readonly #streams = new Set<ServerResponse>()
+  /** True if the guard asked for what concerns sessions when it opened its stream. */
+  #judges = false
   /** The streams on which nothing more is sent. */
   readonly #hushed = new Set<ServerResponse>()
   /** The `jti` of each assertion, so that it is accepted once. */
@@ -133,7 +137,8 @@ export class FakeBroker {
     this.state.seq = Math.max(this.state.seq, entry.seq)
     if (!send) return
     const id = `${this.state.epoch}.${entry.seq}`
-    if (this.#isVisible(entry)) this.send('revocation', entry, id)
+    const sent = this.#judges ? entry : withoutSessions(entry)
+    if (this.#isVisible(entry)) this.send('revocation', sent, id)
     else this.send('head', { seq: entry.seq }, id)
     this.#sentSeq = this.state.seq
   }
@@ -161,6 +166,10 @@ export class FakeBroker {
     const { tenants } = this.state
     return tenants.length === 0 || tid === undefined || tenants.some((each) => each === tid)
   }
+  #live(epoch: string, seq: number): Record<string, unknown> {
+    const complete = this.#judges && { complete_from: this.state.complete_from }
+    return { epoch, seq, tenants: this.#tenants, ...complete }
+  }
   get #tenants(): string[] | undefined {
     return this.state.tenants.length === 0 ? undefined : this.state.tenants
   }
@@ -176,7 +185,7 @@ export class FakeBroker {
     this.state.hold_live = false
     const { epoch, seq } = this.state
     this.#sentSeq = seq
-    this.send('live', { epoch, seq, tenants: this.#tenants }, `${epoch}.${seq}`)
+    this.send('live', this.#live(epoch, seq), `${epoch}.${seq}`)
     this.#grant()
   }
 
@@ -250,7 +259,7 @@ export class FakeBroker {
     if (pathname === '/revocations' && request.headers.accept === 'text/event-stream')
       return this.#stream(
         header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined,
-        params.get('nonce'),
+        params,
         response,
       )
     if (
@@ -262,6 +271,7 @@ export class FakeBroker {
     if (pathname === '/revocations') return json(response, this.#page(params))
     if (pathname === '/revocations/clock')
       return json(response, this.#clockAnswer(params.get('nonce')))
+    if (pathname === '/revocations/session') return json(response, this.#sessionAnswer(params))
     if (pathname === '/introspect')
       return json(response, { active: this.#isActive(new URLSearchParams(body).get('token')) })
     if (pathname === '/revocations/enforced') return this.#report(body, response)
@@ -308,6 +318,20 @@ export class FakeBroker {
     })
   }
 
+  /** Answers the question about a session. */
+  #sessionAnswer(form: URLSearchParams): Record<string, unknown> {
+    const [sid, sub, rev] = [form.get('sid'), form.get('sub'), form.get('rev')]
+    const names: Record<string, unknown> = { sid, sub, client_id: CLIENT.client_id, tid: 't_1' }
+    const isRevoked = this.entries.some(({ selector, seq }) => {
+      const { kind: _, ...covered } = selector as Record<string, unknown>
+      const isCovered = Object.entries(covered).every(([name, value]) => names[name] === value)
+      return isCovered && seq > Number(rev ?? OPENED_SEQ)
+    })
+    return isRevoked || this.state.inactive_sids.includes(sid ?? '')
+      ? { active: false }
+      : { active: true, rev: this.state.seq, session_expiry: this.now + 43_200 }
+  }
+
   #key(name: string): Keys[string] {
     const key = this.#keys[name]
     if (key === undefined) throw new Error(`keys.json has no key ${name}`)
@@ -351,10 +375,12 @@ export class FakeBroker {
     const more = page.length < entries.length
     const seq = more ? page.at(-1)?.seq : this.state.seq
     const { nonce, ...anchor } = this.#anchorFor(params.get('nonce'))
+    const judges = params.get('sessions') === '1'
     return {
       epoch: this.state.epoch,
       seq,
-      entries: page,
+      entries: judges ? page : page.map(withoutSessions),
+      ...(judges && { complete_from: this.state.complete_from }),
       tenants: this.#tenants,
       retired_kids: this.state.retired_kids,
       reset,
@@ -365,7 +391,13 @@ export class FakeBroker {
     }
   }
 
-  #stream(lastEventId: string | undefined, nonce: string | null, response: ServerResponse): void {
+  #stream(
+    lastEventId: string | undefined,
+    params: URLSearchParams,
+    response: ServerResponse,
+  ): void {
+    const [nonce, judges] = [params.get('nonce'), params.get('sessions') === '1']
+    this.#judges = judges
     this.connections.push({ lastEventId, atMs: this.#clock.monotonicMs() })
     const { epoch, hold_live, page, retired_kids, seq } = this.state
     const [, given = '', after] = /^(.*)\.(\d+)$/.exec(lastEventId ?? '') ?? []
@@ -394,7 +426,10 @@ export class FakeBroker {
       held.push(
         frame(
           'snapshot',
-          { epoch, seq: reached, entries: part, retired_kids },
+          {
+            ...{ epoch, seq: reached, retired_kids },
+            entries: judges ? part : part.map(withoutSessions),
+          },
           `${epoch}.${reached}`,
         ),
       )
@@ -402,7 +437,7 @@ export class FakeBroker {
     if (resumes) held.push(frame('keys', { jwks: 'changed', retired_kids }))
     if (!hold_live)
       held.push(
-        frame('live', { epoch, seq, tenants: this.#tenants }, `${epoch}.${seq}`) +
+        frame('live', this.#live(epoch, seq), `${epoch}.${seq}`) +
           (this.state.no_lease ? '' : this.#leaseFrame()),
       )
     if (!this.state.late) return this.#begin(response, held)
@@ -413,6 +448,13 @@ export class FakeBroker {
     response.write(held.join(''))
     this.#streams.add(response)
   }
+}
+
+/** The `seq` at which the sessions of the kit were opened. */
+const OPENED_SEQ = 95
+function withoutSessions(entry: LogEntry): LogEntry {
+  const { session_exp: _, ...ofTokens } = entry
+  return ofTokens
 }
 
 const encoded = (text: string): string =>

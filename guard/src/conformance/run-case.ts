@@ -29,6 +29,9 @@ const LOGOUT_DECISIONS: Readonly<Record<number, LogoutDecision>> = {
   503: 'again',
 }
 const ENTRY_SECONDS = 3660
+const SESSION_SECONDS = 43_200
+
+type Asked = Extract<Step, { do: 'check' | 'session' | 'logout' }>
 
 /** A fake broker, with what the guard has done to it so far. */
 export class Play {
@@ -43,6 +46,8 @@ export class Play {
   /** The number of reports up to the newest that a step has found. */
   #reportsSeen = 0
   #started = false
+  /** The time to which the times of sessions are relative, so that each is always the same. */
+  #openedAt: number | undefined
 
   constructor(stage: Stage) {
     this.#stage = stage
@@ -61,7 +66,7 @@ export class Play {
   }
 
   async #startGuard(step: Extract<Step, { do: 'start' }>): Promise<void> {
-    const { by, poll, without_lease } = step
+    const { by, poll, sessions, without_lease } = step
     this.#started = true
     this.broker.clientBy = by ?? 'secret'
     const { adapter, keys } = this.#stage
@@ -74,6 +79,7 @@ export class Play {
       ...credential,
       guard: 'conformance-1',
       ...(poll && { poll }),
+      ...(sessions && { sessions }),
       ...(without_lease && { without_lease }),
     })
   }
@@ -93,6 +99,7 @@ export class Play {
         await this.#startGuard(step)
         return undefined
       case 'check':
+      case 'session':
       case 'logout':
         return this.#decision(step)
       case 'clock':
@@ -126,6 +133,7 @@ export class Play {
             seq: step.seq,
             selector: step.selector,
             exp: step.exp_in === undefined ? exp : broker.now + step.exp_in,
+            session_exp: broker.now + (step.session_exp_in ?? SESSION_SECONDS),
           },
           { send: step.unsent !== true },
         )
@@ -176,9 +184,9 @@ export class Play {
    * Asks for a decision. If the case says `at_once` the first answer counts, otherwise the guard
    * has time to reach the expected one.
    */
-  async #decision(step: Extract<Step, { do: 'check' | 'logout' }>): Promise<string | undefined> {
+  async #decision(step: Asked): Promise<string | undefined> {
     const expected: string[] = [step.expect].flat()
-    const never = step.do === 'check' ? step.never : undefined
+    const never = step.do === 'logout' ? undefined : step.never
     let answered = ''
     const { leaseSeconds } = this.#stage
     const { for_leases, for_ms: forMs = for_leases && for_leases * leaseSeconds * 1000 } =
@@ -196,7 +204,7 @@ export class Play {
       async () => {
         answered = await this.#ask(step)
         // On a busy machine a lease may run out before the heartbeat comes.
-        const mayBeLate = step.do === 'check' && answered === 'unavailable'
+        const mayBeLate = step.do !== 'logout' && answered === 'unavailable'
         return (
           expected.includes(answered) ||
           (step.at_once === true && !(mayBeLate && expected.includes('accept'))) ||
@@ -209,8 +217,15 @@ export class Play {
     return `expected ${expected.join(' or ')}, and the guard answered ${answered}${settled ? '' : ` for ${this.#waitMs / 1000} s`}`
   }
 
-  async #ask(step: Extract<Step, { do: 'check' | 'logout' }>): Promise<string> {
+  async #ask(step: Asked): Promise<string> {
     const { adapter } = this.#stage
+    if (step.do === 'session') {
+      const { status = 0 } = await adapter.ask({
+        do: 'session',
+        session: this.#session(step.claims),
+      })
+      return DECISIONS[status] ?? `status ${status}`
+    }
     const { same } = step.token
     const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
     if (same !== undefined) this.#signed.set(same, token)
@@ -218,6 +233,21 @@ export class Play {
       step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
     )
     return (step.do === 'check' ? DECISIONS : LOGOUT_DECISIONS)[status] ?? `status ${status}`
+  }
+
+  /** Returns the claims of the ID token that opened a session. */
+  #session(differences: Record<string, unknown>): Record<string, unknown> {
+    const { issuer } = this.broker
+    const now = (this.#openedAt ??= this.broker.now)
+    const of = { iss: issuer, aud: CLIENT.client_id, sub: 'u_1', sid: 's_1', tenant: 't_1' }
+    const all = { ...of, rev: 100, iat: -60, session_expiry: SESSION_SECONDS, ...differences }
+    return Object.fromEntries(
+      Object.entries(all).flatMap(([name, value]) => {
+        if (value === null) return []
+        const isTime = (name === 'iat' || name === 'session_expiry') && typeof value === 'number'
+        return [[name, isTime ? value + now : value]]
+      }),
+    )
   }
 
   #sign({ do: kind, token }: Extract<Step, { do: 'check' | 'logout' }>): string {

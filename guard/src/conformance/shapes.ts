@@ -20,7 +20,7 @@ export interface TokenSpec {
 
 export type Step =
   /** Starts the guard. `by`: its authentication, by default a secret. `poll`: true if it polls. */
-  | { do: 'start'; by?: 'key'; poll?: true; without_lease?: 'introspect' }
+  | { do: 'start'; by?: 'key'; poll?: true; without_lease?: 'introspect'; sessions?: true }
   /**
    * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
    * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
@@ -35,6 +35,17 @@ export type Step =
       for_leases?: number
       within_ms?: number
     }
+  /**
+   * Checks a session of the instance. `claims`: the differences from the claims of its ID token.
+   * Times are relative to the first such step, and null leaves a claim out.
+   */
+  | {
+      do: 'session'
+      claims: Record<string, unknown>
+      expect: Decision | Decision[]
+      at_once?: boolean
+      never?: Decision
+    }
   | { do: 'logout'; token: TokenSpec; expect: LogoutDecision | LogoutDecision[]; at_once?: boolean }
   | {
       do: 'revoke'
@@ -43,6 +54,8 @@ export type Step =
       unsent?: boolean
       /** The seconds until the entry expires. Default: an hour and a minute. */
       exp_in?: number
+      /** The seconds for which the entry counts for sessions. Default: 12 hours. */
+      session_exp_in?: number
       members?: Record<string, unknown>
     }
   /** Sends an event on every open stream without changing the log. */
@@ -152,6 +165,10 @@ export interface BrokerState {
   tenants: string[]
   /** True to answer 503 to the second page of a poll. */
   last_page_fails: boolean
+  /** The `seq` from which it knows the ends of sessions. */
+  complete_from: number
+  /** The sessions that are not active when it is asked about them. */
+  inactive_sids: string[]
 }
 
 /** The features that a guard, or its adapter, may lack. */
@@ -161,6 +178,7 @@ export const NEEDS = [
   'private_key_jwt',
   'polling',
   'introspection',
+  'sessions',
   'clock',
   'timers',
 ] as const

@@ -52,10 +52,14 @@ function nodeAdapter(): Adapter {
           onLogout: () => {},
           hooks: { problem: () => {} },
         })
+        if (message.sessions === true) guard.judgeSessions()
         void guard.start()
       } else if (message.do === 'check') {
         const result = await guard!.check(message.token)
         return { status: result.ok ? 200 : result.status }
+      } else if (message.do === 'session') {
+        const { state } = await guard!.checkSession(message.session)
+        return { status: { live: 200, ended: 401, unknown: 503 }[state] }
       } else if (message.do === 'logout') {
         const body = new URLSearchParams({ logout_token: message.logout_token })
         return {
@@ -264,7 +268,7 @@ describe('guard conformance', () => {
     [[], '--adapter is missing'],
     [
       ['--adapter', 'x', '--without', 'tea'],
-      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, clock, timers.',
+      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, clock, timers.',
     ],
     [['--adapter', 'x', '--lease', '0.5'], '--lease 0.5: expected is a number from 1 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],

@@ -52,7 +52,7 @@ async function application(prepare: (broker: Broker) => void = () => {}, options
     await eventually(() => expect(answers.length).toBeGreaterThan(at))
     return answers[at] ?? {}
   }
-  const judge = (session: object) => ask({ do: 'session', session })
+  const judge = (session: unknown) => ask({ do: 'session', session })
   const becomes = (session: object, state: object) =>
     eventually(async () => expect(await judge(session)).toMatchObject(state))
   return { broker, ask, judge, becomes, opened: () => opened, logged: () => logged }

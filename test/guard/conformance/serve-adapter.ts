@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest'
 import type { Adapter, Start } from '../../../guard/src/conformance/adapter.ts'
 import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
-import { ask } from '../serve/rig.ts'
+import { ask, post } from '../serve/rig.ts'
 
 /** Drives `guard serve` for the conformance kit. Each check is a reverse proxy's request. */
 export function serveAdapter(): Adapter {
@@ -19,6 +19,8 @@ export function serveAdapter(): Adapter {
       if (message.do === 'start') serving = await start(message, rules, directory)
       else if (message.do === 'stop') await serving?.stop()
       else if (message.do === 'check') return check(serving?.checkAddress ?? '', message.token)
+      else if (message.do === 'session')
+        return post(serving?.localAddress ?? '', JSON.stringify(message.session))
       return {}
     },
     async close() {},
@@ -27,7 +29,7 @@ export function serveAdapter(): Adapter {
 
 async function start(message: Start, rules: string, directory: string): Promise<Serving> {
   const { audience, client_id, client_key, client_secret, guard: guard_id, issuer } = message
-  const { without_lease } = message
+  const { sessions, without_lease } = message
   const client_key_file = join(directory, 'client-key.json')
   writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
   const credential = client_secret === undefined ? { client_key_file } : { client_secret }
@@ -43,7 +45,11 @@ async function start(message: Start, rules: string, directory: string): Promise<
     listen: '127.0.0.1:0',
   }
   const read = readSettings({
-    flags: { ...given, ...(without_lease !== undefined && { without_lease }) },
+    flags: {
+      ...given,
+      ...(without_lease !== undefined && { without_lease }),
+      ...(sessions === true && { sessions: 'yes' }),
+    },
     env: {},
     file: undefined,
   })

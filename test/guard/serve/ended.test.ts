@@ -3,7 +3,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net'
 import { statSync } from 'node:fs'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { eventually } from '../stand-in.ts'
-import { ask, placeOf, startServe, type Running } from './rig.ts'
+import { ask, placeOf, post, startServe, type Running } from './rig.ts'
 
 interface Event {
   event: string
@@ -268,28 +268,6 @@ describe('the local listener', () => {
   })
 })
 
-/** Asks as an application does about one of its own sessions. */
-function post(address: string, body: string, headers: string[] = []): Promise<[number, unknown]> {
-  return new Promise((resolve, reject) => {
-    const options = { ...placeOf(address), path: '/session', method: 'POST', agent: false }
-    const request = httpRequest(
-      {
-        ...options,
-        headers: ['Host', 'localhost', 'Content-Length', `${body.length}`, ...headers],
-      },
-      (response) => {
-        let text = ''
-        response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-        response.on('end', () => {
-          const isJson = response.headers['content-type'] === 'application/json'
-          resolve([response.statusCode ?? 0, isJson ? JSON.parse(text) : text])
-        })
-      },
-    )
-    request.on('error', reject).end(body)
-  })
-}
-
 describe('the sessions of an application', () => {
   const sessionOf = ({ broker }: Running) => ({
     ...{ iss: broker.issuer, aud: 'sydney', sub: 'u_alice', sid: 's_1', tenant: 'tenant-1' },
@@ -300,8 +278,11 @@ describe('the sessions of an application', () => {
     const running = await startServe({ sessions: 'yes' })
     const { broker, serving } = running
     const session = sessionOf(running)
-    const ask = () => post(serving.localAddress, JSON.stringify(session))
-    expect(await ask()).toEqual([200, { state: 'live', rev: 100 }])
+    const askAgain = async () => {
+      const { body, status } = await post(serving.localAddress, JSON.stringify(session))
+      return [status, JSON.parse(body)]
+    }
+    expect(await askAgain()).toEqual([200, { state: 'live', rev: 100 }])
     const { events, names } = await follow(serving.localAddress)
     broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
     await eventually(() => expect(names()).toEqual(['live', 'ended s_1']))
@@ -309,38 +290,38 @@ describe('the sessions of an application', () => {
       ...{ sid: 's_1', sub: 'u_alice', client_id: 'sydney', rev: 100 },
       reason_class: 'signed_out',
     })
-    expect(await ask()).toEqual([
+    expect(await askAgain()).toEqual([
       401,
       { state: 'ended', why: 'revoked', reason_class: 'signed_out' },
     ])
     broker.broken['/revocations'] = 503
     broker.cut()
     broker.clock.advance(31)
-    expect(
-      await post(serving.localAddress, JSON.stringify({ ...session, sid: 's_2' })),
-    ).toMatchObject([503, { state: 'unknown', why: 'no_lease' }])
+    const other = await post(serving.localAddress, JSON.stringify({ ...session, sid: 's_2' }))
+    expect(other.status).toBe(503)
+    expect(JSON.parse(other.body)).toMatchObject({ state: 'unknown', why: 'no_lease' })
     expect((await running.local('/metrics')).body).toContain('guard_session_checks_total 3\n')
   })
 
   test('are judged only where the setting says so, and only for those who may ask', async () => {
     const off = await startServe()
-    expect((await post(off.serving.localAddress, '{}'))[0]).toBe(403)
+    expect((await post(off.serving.localAddress, '{}')).status).toBe(403)
     const running = await startServe({
       ...{ sessions: 'yes', local_listen: '127.0.0.1:0', local_secret: 'a secret of the app' },
     })
     const { localAddress } = running.serving
     const body = JSON.stringify(sessionOf(running))
     const secret = ['Authorization', 'Bearer a secret of the app']
-    expect((await post(localAddress, body))[0]).toBe(401)
-    expect((await post(localAddress, body, ['Authorization', 'Bearer wrong']))[0]).toBe(401)
-    expect((await post(localAddress, body, [...secret, 'Origin', 'https://evil.example']))[0]).toBe(
-      403,
-    )
-    expect((await post(localAddress, body, secret))[0]).toBe(200)
-    expect((await post(localAddress, 'text', secret))[0]).toBe(400)
-    expect((await post(localAddress, 'null', secret))[0]).toBe(400)
-    expect((await post(localAddress, '[]', secret))[0]).toBe(401)
-    expect((await post(localAddress, ' '.repeat(70_000), secret))[0]).toBe(413)
+    expect((await post(localAddress, body)).status).toBe(401)
+    expect((await post(localAddress, body, ['Authorization', 'Bearer wrong'])).status).toBe(401)
+    expect(
+      (await post(localAddress, body, [...secret, 'Origin', 'https://evil.example'])).status,
+    ).toBe(403)
+    expect((await post(localAddress, body, secret)).status).toBe(200)
+    expect((await post(localAddress, 'text', secret)).status).toBe(400)
+    expect((await post(localAddress, 'null', secret)).status).toBe(400)
+    expect((await post(localAddress, '[]', secret)).status).toBe(401)
+    expect((await post(localAddress, ' '.repeat(70_000), secret)).status).toBe(413)
     expect((await running.local('/session', secret)).status).toBe(405)
   })
 })

@@ -136,7 +136,11 @@ function toHeaders({
 export function ask(
   address: string,
   headers: string[],
-  { method = 'GET', path = '/' }: { method?: string; path?: string } = {},
+  {
+    body: sent,
+    method = 'GET',
+    path = '/',
+  }: { body?: string; method?: string; path?: string } = {},
 ): Promise<Answer> {
   const kept = headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'connection')
     ? headers
@@ -153,7 +157,7 @@ export function ask(
         )
       },
     )
-    request.on('error', reject).end()
+    request.on('error', reject).end(sent)
   })
 }
 
@@ -161,4 +165,11 @@ export function placeOf(address: string): { socketPath: string } | { host: strin
   if (address.startsWith('unix:')) return { socketPath: address.slice(5) }
   const { hostname, port } = new URL(address)
   return { host: hostname.replace(/^\[|\]$/g, ''), port }
+}
+
+/** Asks as an application does about one of its own sessions. */
+export function post(address: string, body: string, headers: string[] = []): Promise<Answer> {
+  const length = ['Content-Length', String(Buffer.byteLength(body))]
+  const options = { method: 'POST', path: '/session', body }
+  return ask(address, ['Host', 'localhost', ...length, ...headers], options)
 }
