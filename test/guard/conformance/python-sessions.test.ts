@@ -96,7 +96,7 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
       ...[{ sub: '' }, { rev: -1 }, { rev: 1.5 }, { iat: '1' }, { session_expiry: null }],
     ].map((changes) => claims(broker, changes))
     for (const session of [...wrong, [], 'text', 7])
-      expect(await judge(session)).toMatchObject({ state: 'ended', why: 'invalid' })
+      expect(await judge(session as object)).toMatchObject({ state: 'ended', why: 'invalid' })
     expect(await judge(claims(broker, { session_expiry: broker.now - 10 }))).toMatchObject({
       state: 'ended',
       why: 'expired',
