@@ -80,9 +80,10 @@ describe('a broker that was started with a clock ahead, before Microsoft has ans
 
   test('names the instance whose tenant was removed a moment ago in the receipt', async () => {
     const { client, rig, seq } = await startsAhead(2 * HOUR)
+    const registered = rig.deps.clients.find(client.clientId) ?? expect.unreachable()
     vi.spyOn(rig.deps.clients, 'find').mockReturnValue({
-      ...client,
-      metadata: { ...client.metadata, tenants: [OTHER_TENANT] },
+      ...registered,
+      metadata: { ...registered.metadata, tenants: [OTHER_TENANT] },
       formerTenants: [{ tid: TENANT, removedAt: rig.clock.now() - 2 * HOUR }],
     })
     expect((await receiptOf(rig.deps, seq))?.participants).toHaveLength(1)
