@@ -8,6 +8,7 @@ import {
 import type { Guard } from '@case-manager/guard'
 import { Hono, type Context } from 'hono'
 import { getCookie, setCookie, deleteCookie } from 'hono/cookie'
+import { html } from 'hono/html'
 import { SCRIPT, STYLE } from './assets.ts'
 import { casesOf } from './cases.ts'
 import { eventsOf } from './events.ts'
@@ -91,18 +92,20 @@ export function createInstance(parts: InstanceParts): App {
 }
 
 /** Returns the answer where the guard does not know whether the session is live. */
-const unavailable = (place: Place): Response =>
-  new Response(
-    String(
-      <ProblemPage
-        place={place}
-        title="One moment"
-        words="Case Manager cannot reach the broker at the moment, so it shows nothing. You are not signed out."
-        again="/"
-      />,
-    ),
-    { status: 503, headers: { 'content-type': 'text/html; charset=UTF-8', 'retry-after': '1' } },
+const unavailable = async (place: Place): Promise<Response> => {
+  const page = (
+    <ProblemPage
+      place={place}
+      title="One moment"
+      words="Case Manager cannot reach the broker at the moment, so it shows nothing. You are not signed out."
+      again="/"
+    />
   )
+  return new Response(await html`${page}`, {
+    status: 503,
+    headers: { 'content-type': 'text/html; charset=UTF-8', 'retry-after': '1' },
+  })
+}
 
 const securityHeaders =
   ({ issuer }: Place) =>

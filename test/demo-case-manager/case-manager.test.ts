@@ -137,6 +137,26 @@ describe('a sample instance', () => {
     expect(await statusOf(browser, sydney)).toBe(401)
   })
 
+  test('with the line to the broker cut, no page and no API of an ended session is served when the lease is over', async () => {
+    const { rig, cities, browser, signIn, cut, endLeases } = await world()
+    const sydney = at(cities, 0)
+    await signIn(sydney)
+    const sid = await sidAt(browser, sydney)
+    cut()
+    await revoke(rig.deps, {
+      selector: { kind: 'session', sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: rig.clock.now(),
+    })
+    const paths = ['/', '/api/cases', '/api/session', '/events']
+    const statuses = (): Promise<number[]> =>
+      Promise.all(paths.map(async (path) => (await browser.get(sydney.url + path)).status))
+    endLeases()
+    expect(await statuses()).toEqual(paths.map(() => 503))
+    expect((await browser.get(`${sydney.url}/`)).html).toContain('You are not signed out.')
+  })
+
   test('signing out begins here and ends at the broker’s page; the way back needs its state', async () => {
     const { rig, cities, browser, signIn } = await world()
     const sydney = at(cities, 0)

@@ -16,6 +16,7 @@ async function listen(): Promise<{
   url: string
   serve: (listener: RequestListener) => void
   stop: () => Promise<void>
+  cut: () => void
 }> {
   let listener: RequestListener = (_, response) => void response.writeHead(503).end()
   const server = createServer((request, response) => listener(request, response))
@@ -26,7 +27,11 @@ async function listen(): Promise<{
     server.closeAllConnections()
     await closed
   }
-  return { url: `http://localhost:${port}`, serve: (next) => (listener = next), stop }
+  const cut = (): void => {
+    listener = (request) => void request.socket.destroy()
+    server.closeAllConnections()
+  }
+  return { url: `http://localhost:${port}`, serve: (next) => (listener = next), stop, cut }
 }
 
 export interface City {
@@ -41,6 +46,10 @@ export async function world(options: RigOptions = {}): Promise<{
   cities: City[]
   browser: Browser
   signIn: (city: City, browser?: Browser) => Promise<string>
+  /** Cuts the line between the instances and the broker for good. */
+  cut: () => void
+  /** Lets the instances' own time pass the end of their leases. */
+  endLeases: () => void
 }> {
   const front = await listen()
   onTestFinished(front.stop)
@@ -48,6 +57,7 @@ export async function world(options: RigOptions = {}): Promise<{
   rig.clock.advance(Math.max(0, Date.now() / 1000 - START))
   const answer = getRequestListener(rig.app.fetch)
   front.serve((request, response) => void answer(request, response))
+  let aheadMs = 0
   const cities: City[] = []
   for (const [city, other] of [
     ['Sydney', 'Melbourne'],
@@ -62,7 +72,7 @@ export async function world(options: RigOptions = {}): Promise<{
       issuer: front.url,
       clientId,
       clientSecret: secret,
-      clock: { nowMs: () => rig.clock.nowMs(), elapsedMs: () => rig.clock.elapsedMs() },
+      clock: { nowMs: () => rig.clock.nowMs(), elapsedMs: () => rig.clock.elapsedMs() + aheadMs },
       other: { name: `Case Manager ${other}`, url: `http://${other.toLowerCase()}.localhost` },
     })
     onTestFinished(() => instance.close())
@@ -96,5 +106,6 @@ export async function world(options: RigOptions = {}): Promise<{
     expect(page.url).toBe(`${city.url}/`)
     return page.html
   }
-  return { rig, cities, browser, signIn }
+  const endLeases = (): void => void (aheadMs += 31_000)
+  return { rig, cities, browser, signIn, cut: front.cut, endLeases }
 }
