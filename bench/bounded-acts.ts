@@ -264,6 +264,18 @@ function refreshing(store: Store, now: number): () => Promise<number> {
   }
 }
 
+/** Reads what a guard gets that judges sessions and begins to follow the log. */
+async function wholeSnapshot(store: Store, clientId: string, now: number): Promise<void> {
+  for (let after = 0; ;) {
+    const rows = await store.revocationsAfter({
+      ...{ after, since: now - 3_660, limit: 1_000 },
+      sessionsOf: { clientId, now },
+    })
+    if (rows.length < 1_000) return
+    after = rows.at(-1)?.seq ?? after
+  }
+}
+
 async function reads(bench: ActsBench): Promise<void> {
   const {
     store,
@@ -278,6 +290,11 @@ async function reads(bench: ActsBench): Promise<void> {
   )
   await bench.measure('feed: 20 snapshots', () =>
     Promise.all(Array.from({ length: 20 }, () => feed(0))),
+  )
+  const forSessions = (clientId: string) => wholeSnapshot(store, clientId, now)
+  await bench.measure('feed: a snapshot of 500,000 for sessions', () => forSessions('client-0'), 1)
+  await bench.measure('feed: 20 snapshots of 55,000 for sessions', () =>
+    Promise.all(Array.from({ length: 20 }, (_, n) => forSessions(`client-${1 + (n % 9)}`))),
   )
   await bench.measure('list: revocations', () => store.listRevocations({ limit: 100 }))
   for (const state of STATES)

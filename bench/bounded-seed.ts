@@ -19,6 +19,7 @@ export type Due = 'some' | 'all'
 export const TENANT = '11111111-1111-4111-8111-111111111111'
 const DAY = 86_400
 
+const until = (due: Due): number => (due === 'all' ? -1 : 43_200)
 const logDays = (due: Due): number => (due === 'all' ? 360 : 120)
 export const logoutUri = (clientId: string): string => `http://127.0.0.1:9/${clientId}/backchannel`
 
@@ -51,9 +52,19 @@ const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sq
     'revocations',
     'revocations',
     1,
-    `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions, hash, personal_hash)
+    `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions, sessions_until, session_clients, hash, personal_hash)
     SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count,
-      (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1, 'hash', 'hash' FROM n`,
+      (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1,
+      iif(i > @count * 3 / 4, @now + ${until(due)}, 0), iif(i % 2 = 0, '["client-0"]', '["client-' || (1 + i / 2 % 9) || '"]'), 'hash', 'hash' FROM n`,
+  ],
+  // The newest quarter of the log can still end sessions, half of it those of one client; with
+  // `all`, nothing can any more.
+  [
+    'session_entries',
+    'revocations',
+    0.25,
+    `INSERT INTO session_entries (client_id, seq, until)
+    SELECT iif(i % 2 = 0, 'client-0', 'client-' || (1 + i / 2 % 9)), @count * 3 + i, @now + ${until(due)} FROM n`,
   ],
   // Most deliveries are delivered, the rest failed or waiting for a retry; the oldest quarter is
   // due for deletion. With `all`, every delivery is pending and due.
@@ -114,7 +125,7 @@ export function seed(
     INSERT INTO delivery_counts (client_id, state, count) SELECT client_id, state, count(*) FROM deliveries GROUP BY client_id, state;
     INSERT INTO revocation_totals (seq, pending, delivered, rejected, failed, superseded, closed)
       SELECT seq, 0, count(*), 0, 0, 0, 0 FROM deliveries GROUP BY seq;
-    UPDATE log_head SET seq = (SELECT max(seq) FROM revocations);`)
+    UPDATE log_head SET seq = (SELECT max(seq) FROM revocations), sessions_known_to = (SELECT max(seq) FROM revocations);`)
   // Signed heads, because retention deletes rows only up to one.
   for (const [log, number, at] of [
     ['revocations', 'seq', 'at'],

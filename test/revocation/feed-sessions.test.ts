@@ -102,6 +102,12 @@ describe('a guard that judges sessions', () => {
       undefined,
       undefined,
     ])
+    // A guard that does not ask for sessions gets what 1.0.0-rc.2 sent.
+    const { events } = guards.tokens
+    expect(JSON.stringify(events)).not.toMatch(/session_exp|complete_from/)
+    expect(Object.keys(events.at(-1)?.data ?? {})).toEqual([
+      ...['seq', 'selector', 'exp', 'reason_class'],
+    ])
     for (const guard of Object.values(guards)) guard.close()
     const { epoch } = await rig.store.head()
     rig.clock.advance(5 * HOUR)

@@ -310,7 +310,7 @@ describe.each(STORES)('what can end an own session, on %s', (name, make) => {
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 50 }), (steps) =>
         runSteps(make, steps),
       ),
-      { numRuns: name === 'sqlite' ? 40 : 5 },
+      { numRuns: name === 'sqlite' ? 40 : 4 },
     )
   })
 
