@@ -147,7 +147,8 @@ const faultsOfPooler = (pooler: Pooler, brokers: readonly BrokerProcess[]): Row 
   },
 })
 
-async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
+/** Waits until every broker has recovered by itself. */
+export async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
   for (const one of brokers) await isReady(one)
 }
 

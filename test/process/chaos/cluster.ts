@@ -58,7 +58,7 @@ export interface ClusterChaosReport extends RunReport {
   pooler: string
 }
 
-interface ClusterScene extends Scene {
+export interface ClusterScene extends Scene {
   cluster: Cluster
   watch: ClusterWatch
   /** A description of the pooler, for the report. */
@@ -67,11 +67,8 @@ interface ClusterScene extends Scene {
 
 export async function runClusterChaos(options: ClusterChaosOptions): Promise<ClusterChaosReport> {
   const begun = performance.now()
-  const closing: (() => unknown)[] = []
-  try {
-    const scene = await open(options, closing)
+  return withScene(options, async (scene) => {
     const { faults, watch } = scene
-    options.say(`Started after ${Math.round((performance.now() - begun) / 1000)} s.`)
     await act(scene, options.revocations)
     options.say(
       `All acknowledged (${JSON.stringify(faults.counts)}); repaired, and waiting until no delivery is pending.`,
@@ -89,6 +86,20 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
       guards: { calm: most(watch.guardMs.calm), beside: most(watch.guardMs.beside) },
       pooler: scene.pooledBy,
     }
+  })
+}
+
+/** Opens the cluster, its users and its watch, and closes them when `use` has ended. */
+export async function withScene<T>(
+  options: ClusterChaosOptions,
+  use: (scene: ClusterScene) => Promise<T>,
+): Promise<T> {
+  const begun = performance.now()
+  const closing: (() => unknown)[] = []
+  try {
+    const scene = await open(options, closing)
+    options.say(`Started after ${Math.round((performance.now() - begun) / 1000)} s.`)
+    return await use(scene)
   } finally {
     for (const close of closing.reverse()) await close()
   }
