@@ -1,6 +1,5 @@
 import { pipeline, Readable } from 'node:stream'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ReadableStream as WebStream } from 'node:stream/web'
 import type { Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import type { Guard } from './guard.ts'
@@ -142,5 +141,5 @@ export async function send(answer: Response, response: ServerResponse): Promise<
 /** Returns the body of an answer of server-sent events. */
 export const streamOf = ({ body, headers }: Response): Readable | undefined =>
   body !== null && headers.get('content-type') === 'text/event-stream'
-    ? Readable.fromWeb(body as WebStream)
+    ? Readable.from(body)
     : undefined
