@@ -61,6 +61,7 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
     'post /introspect',
     'post /par',
     'post /revocations',
+    'post /revocations/session',
     'post /ssf/status',
     'post /ssf/streams',
     'post /ssf/verification',
