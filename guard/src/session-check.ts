@@ -255,7 +255,8 @@ export class SessionChecker {
     if (running !== undefined && sentMs - running.sentMs < SHARED_MS) return running.answer
     if (this.#asking.size >= MOST_ASKING) throw new Error('too many sessions are asked about')
     this.counters.sessionsAsked++
-    const { rev, sid, sub } = session
+    const { sid, sub } = session
+    const { own: rev } = this.#knowledge(session)
     const answer = broker.askSession({ sid, sub, rev }, stopping).finally(() => {
       if (this.#asking.get(key)?.answer === answer) this.#asking.delete(key)
     })

@@ -427,18 +427,22 @@ describe('a guard that judges sessions', () => {
     },
   )
 
-  test('asks about a session of a former log, and believes the answer', async () => {
+  test('asks about a session of a former log, without its rev, and believes the answer', async () => {
     const { broker, clock, guard } = await both()
+    const revs: (string | null)[] = []
     const [first, second] = [claims(broker, { rev: 90 }), claims(broker, { sid: 's_2', rev: 90 })]
     clock.advance(1)
     broker.restore()
     await connected(guard, broker, clock)
-    broker.sessionAnswer = (form) =>
-      form.get('sid') === 's_1'
+    broker.sessionAnswer = (form) => {
+      revs.push(form.get('rev'))
+      return form.get('sid') === 's_1'
         ? { active: true, rev: 40, session_expiry: broker.now + HOUR }
         : { active: false }
+    }
     expect(await guard.checkSession(first)).toEqual({ state: 'live', rev: 40 })
     expect(wordOf(await guard.checkSession(second))).toBe('ended revoked')
+    expect(revs).toEqual([null, null])
     const signal = guard.holdSession(first)
     expect(signal.aborted).toBe(false)
     broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
