@@ -141,5 +141,7 @@ export async function send(answer: Response, response: ServerResponse): Promise<
 /** Returns the body of an answer of server-sent events. */
 export const streamOf = ({ body, headers }: Response): Readable | undefined =>
   body !== null && headers.get('content-type') === 'text/event-stream'
-    ? Readable.from(body)
+    ? // The types of the DOM, where a program has them, are not those of Node. An iterable would keep
+      // watching a page that has gone until the next heartbeat.
+      Readable.fromWeb(body as never)
     : undefined

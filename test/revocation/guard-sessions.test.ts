@@ -20,7 +20,7 @@ async function rigged(): Promise<{ rig: Rig; client: RegisteredClient; guard: ()
       clock: { nowMs: () => rig.clock.now() * 1000, monotonicMs: () => performance.now() },
       // The issuer of a rig has another address than its listener, whose Date is the machine's.
       fetch: async (input, init) => {
-        const answer = await fetch(String(input).replace(rig.deps.config.issuer, url), init)
+        const answer = await fetch((input as string).replace(rig.deps.config.issuer, url), init)
         const headers = new Headers(answer.headers)
         headers.set('date', new Date(rig.clock.now() * 1000).toUTCString())
         return new Response(answer.body, { status: answer.status, headers })
