@@ -118,6 +118,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
         'lock sessions',
         'sessions',
         'security_events',
+        'session_entries',
         ...LOGOUT_TOKEN,
         ...FLOORS_OF_THE_HUMAN,
         ...ENTRY,
@@ -134,6 +135,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
         'lock sessions',
         'participants',
         'security_events',
+        'session_entries',
         ...LOGOUT_TOKEN,
         ...ENTRY,
       ],
@@ -146,6 +148,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
     [
       'log_head',
       'cutoffs',
+      'session_entries',
       ...FLOORS_OF_THE_HUMAN,
       ...ENTRY,
       ...WEBHOOK,
@@ -160,6 +163,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
       'lock joins',
       'log_head',
       'cutoffs',
+      'session_entries',
       ...ENTRY,
       ...WEBHOOK,
       ...WEBHOOK,
@@ -173,6 +177,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
     [
       'log_head',
       'cutoffs',
+      'session_entries',
       'floors',
       ...ENTRY,
       ...WEBHOOK,
@@ -187,6 +192,7 @@ test.each<[kind: string, select: Parameters<typeof writesOf>[0], writes: string[
     [
       'log_head',
       'cutoffs',
+      'session_entries',
       'floors',
       ...ENTRY,
       ...WEBHOOK,
