@@ -162,7 +162,7 @@ export const ANCHOR_BY_FORM: Description = {
 }
 
 /** Names of sessions and users, as ID tokens have them. */
-const name = text.min(1).max(200)
+const name = text.min(1)
 export const OWN_SESSION: Description = {
   id: 'judgeSession',
   summary: 'Whether an instance’s own session is still valid',

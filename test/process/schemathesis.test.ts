@@ -124,9 +124,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 429]
 [[operations]]
 include-operation-id = "pollStream"
 enabled = false
-# after and epoch come together or not at all, and a form has each parameter once (RFC 6749 §3.2).
+# after and epoch come together or not at all, and a form has each parameter and one credential once (RFC 6749 §2.3, §3.2).
 [[operations]]
-include-operation-id = ["followRevocations", "followRevocationsByForm", "readClockByForm"]
+include-operation-id = ["followRevocations", "followRevocationsByForm", "readClockByForm", "judgeSession"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400]
 `
 
