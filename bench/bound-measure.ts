@@ -26,9 +26,13 @@ function say(words: string): void {
 }
 
 export async function selfCheck(seed: number): Promise<void> {
-  const tally = emptyTally()
-  const options = { seed, ...WRONG, python: undefined, say, save: () => {} }
-  await runSlice(SELF_CHECK, tally, options)
+  let tally = emptyTally()
+  // Each run is short, and on a busy machine the guards may hold no lease while one lasts.
+  for (let runs = 0; runs < 3 && tally.violations.length === 0; runs++) {
+    tally = emptyTally()
+    const options = { seed: seed + runs, ...WRONG, python: undefined, say, save: () => {} }
+    await runSlice(SELF_CHECK, tally, options)
+  }
   const wrong = tally.violations.filter((one) => one.includes('"isWrong":true')).length
   const right = tally.violations.length - wrong
   console.log(

@@ -161,11 +161,10 @@ async function secrets({ deps, now }: Looking): Promise<Found> {
   const missing = await missingSecrets(deps)
   const since = Math.max(own, ...missing)
   const everythingAt = await store.everythingRevokedAt()
-  // A revocation of everything ended all older sessions.
+  // A revocation of everything ended all older sessions. Its time may be ahead of this clock, because
+  // the log's times never decrease.
   const free =
-    everythingAt !== undefined && everythingAt > since
-      ? everythingAt
-      : since + (await longestSession(deps))
+    everythingAt !== undefined && everythingAt > since ? now : since + (await longestSession(deps))
   if (since > own && now < free) return failed(FOUND.secret_lacks, REMEDY.secret_lacks)
   if (missing.length > 0 && now < free)
     return failed(
