@@ -28,7 +28,7 @@ export interface SteadyClock extends Clock {
 
 /** The steps of the clock that counts suspension, with the rounding: of CLOCK_BOOTTIME 10 ms. */
 const BOOT_STEP_MS = 11
-const WALL_STEP_MS = 2
+export const WALL_STEP_MS = 2
 /** Between two readings the process may be interrupted, so a clock that seems late is read again. */
 const READINGS = 3
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { completeClock, type GuardOptions, type Logout } from '@case-manager/guard'
+import { completeClock, type GuardClock, type GuardOptions, type Logout } from '@case-manager/guard'
+import { elapsed, WALL_STEP_MS } from '../../src/runtime/clock.ts'
 import { eventually, logoutRequest, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
 /** A guard whose machine's clock is `aheadSeconds` ahead of the broker's. */
@@ -126,7 +127,25 @@ describe('a wall clock that is set, where another clock counts suspension', () =
   })
 })
 
-describe('a clock that is summed from reading to reading', () => {
+const CLOCKS: [whose: string, of: (clock: GuardClock) => () => number][] = [
+  ['a guard', (clock) => completeClock(clock).elapsedMs],
+  [
+    'a broker',
+    (clock) =>
+      elapsed(
+        () => clock.nowMs(),
+        WALL_STEP_MS,
+        () => clock.monotonicMs?.() ?? clock.nowMs(),
+      ),
+  ],
+]
+
+describe.each(CLOCKS)('the clock of %s that is summed from reading to reading', (_, elapsedOf) => {
+  const summing = (): [TestClock, () => number] => {
+    const clock = new TestClock()
+    return [clock, elapsedOf(clock)]
+  }
+
   test('counts what the machine slept, and not that its clock was set back', () => {
     const [clock, sum] = summing()
     clock.advance(1)
@@ -159,7 +178,7 @@ describe('a clock that is summed from reading to reading', () => {
   test('does not gain by the rounding of the wall clock, however often it is read', () => {
     let ms = 0
     const rounded = { nowMs: () => Math.round(ms), monotonicMs: () => ms }
-    const sum = completeClock(rounded).elapsedMs
+    const sum = elapsedOf(rounded)
     for (let n = 0; n < 10_000; n++) {
       ms += 0.1
       sum()
@@ -167,8 +186,3 @@ describe('a clock that is summed from reading to reading', () => {
     expect(Math.abs(sum() - 1000)).toBeLessThan(1)
   })
 })
-
-function summing(): [TestClock, () => number] {
-  const clock = new TestClock()
-  return [clock, completeClock(clock).elapsedMs]
-}
