@@ -125,7 +125,7 @@ describe('signing out on this device', () => {
     rig.clock.advance(3)
     const later = await browser.get(done.path)
     expect(later.text).toContain(
-      'Case Manager Melbourne could not be reached. Access by your former session ends there no later than ',
+      'Case Manager Melbourne could not be reached. Access from your former session ends there no later than ',
     )
     expect(later.text).toContain(`${until} UTC`)
     expect(later.text).toContain('Case Manager Sydney Not confirmed yet')

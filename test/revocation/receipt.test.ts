@@ -134,17 +134,17 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     'Case Manager Darwin Not confirmed yet',
     'Case Manager Melbourne Not confirmed yet',
     'Case Manager Perth Session ended',
-    'Case Manager Perth has ended its own session. Access by your former session ends there no later than',
+    'Case Manager Perth has ended its own session. Access from your former session ends there no later than',
     'Case Manager Sydney Access ended',
-    'Case Manager Sydney gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
-    'Case Manager Melbourne could not be reached. Access by your former session ends there no later than',
+    'Case Manager Sydney no longer allows access from your former session. Its own pages may still be open until the app ends its own session.',
+    'Case Manager Melbourne could not be reached. Access from your former session ends there no later than',
     'An app that cannot be reached is signed out as soon as it is back.',
   ])
     expect(page).toContain(words)
 
   const utc = (ms: number): string => new Date(at + ms).toISOString()
   const words = (time: (ms: number) => string): Record<string, string> => ({
-    receipt: `0 of 4 instances accept no token and have no session of its own open, 1 accepts no token, but its own sessions may still be open, 3 may accept tokens until ${time(360_000)}`,
+    receipt: `0 of 4 instances confirmed: tokens and own sessions have ended, 1 accepts no token, but its own sessions may still be open, 3 may accept tokens until ${time(360_000)}`,
     darwin: `not.confirmed +accepted until they expire, ${time(360_000)} +may still be open +none`,
     melbourne: `not.confirmed +accepts none from ${time(30_000)} on +may still be open +0 of 1`,
     perth: `(ends by itself|bounded) +accepted until they expire, ${time(360_000)} +ended after 5 ms, by logout token +none`,
@@ -196,12 +196,12 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   expect(both).toContain('Case Manager Sydney Signed out')
   expect(both).not.toContain('Case Manager Sydney gives')
   const then = (await type(['revocations', 'show', '1'])).out
-  expect(then).toMatch(/1 of 4 instances accept no token and have no session of its own open/)
+  expect(then).toMatch(/1 of 4 instances confirmed: tokens and own sessions have ended/)
   expect(then).toMatch(
     /sydney +confirmed +accepts none after 0 ms +ended after .*, by logout token/,
   )
   expect(then).toMatch(
-    /melbourne +not_bounded +accepts none: leases are over since .* +may still be open/,
+    /melbourne +not_bounded +accepts none since .*, when its leases ended +may still be open/,
   )
 
   rig.clock.advance(340)

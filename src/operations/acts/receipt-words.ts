@@ -26,7 +26,7 @@ function tokenWords(from: number, { tokens, lease_seconds: lease }: Participant,
     return by === 'expiry' ? `accepted until they expire, ${time}` : `accepts none from ${time} on`
   if (by === 'expiry') return `all have expired, ${time}`
   return by === 'lease'
-    ? `accepts none: leases are over since ${time}`
+    ? `accepts none since ${time}, when its leases ended`
     : `accepts none ${after(from, tokens, lease)}`
 }
 
@@ -36,7 +36,7 @@ function sessionWords(from: number, { sessions, lease_seconds: lease }: Particip
   const time = at === null ? '' : when(at)
   if (state === 'bounded') return `open until ${time} at most`
   if (by === 'none') return 'none to end'
-  if (by === 'lease') return `ended: leases are over since ${time}`
+  if (by === 'lease') return `ended by ${time}, when its leases ended`
   return `ended ${after(from, sessions, lease)}, by ${by === 'report' ? 'guard' : 'logout token'}`
 }
 
@@ -55,9 +55,9 @@ export function claimWords(
 }
 
 /**
- * Returns for example "2 of 5 instances accept no token and have no session open, 1 accepts no
- * token (its own sessions may still be open), 2 may accept tokens until …". It names the last time
- * only where the time of each is known.
+ * Returns for example "2 of 5 instances confirmed: tokens and own sessions have ended, 1 accepts no
+ * token, but its own sessions may still be open, 2 may accept tokens until …". It names the last
+ * time only where the time of each is known.
  */
 export function receiptWords(
   { participants, acknowledged_at_ms: from }: Receipt,
@@ -79,7 +79,7 @@ export function receiptWords(
       by === 'report' && at === from + lease * 1000,
   )
   return [
-    `${ended} of ${all} ${all === 1 ? 'instance accepts no token and has' : 'instances accept no token and have'} no session of its own open`,
+    `${ended} of ${all} ${all === 1 ? 'instance' : 'instances'} confirmed: tokens and own sessions have ended`,
     rejecting.length > 0
       ? `${rejecting.length} ${rejecting.length === 1 ? 'accepts no token, but its own sessions' : 'accept no token, but their own sessions'} may still be open`
       : '',

@@ -505,15 +505,15 @@ export const en = {
     allConfirmed:
       '{apps, plural, one {The app has confirmed that you are signed out.} other {All # apps have confirmed that you are signed out.}}',
     ownPages:
-      '{app} gives no more access by your former session. Its own pages may still be open until the app ends its own session.',
+      '{app} no longer allows access from your former session. Its own pages may still be open until the app ends its own session.',
     ownPagesUntil:
-      '{app} gives no more access by your former session. Its own pages may still be open until {at}.',
+      '{app} no longer allows access from your former session. Its own pages may still be open until {at}.',
     tokensEnd:
-      '{app} has ended its own session. Access by your former session ends there no later than {at}.',
+      '{app} has ended its own session. Access from your former session ends there no later than {at}.',
     accessEnds:
-      '{app} could not be reached. Access by your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
+      '{app} could not be reached. Access from your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
     allEnds:
-      '{app} could not be reached. Access by your former session ends there no later than {at}, its own pages included.',
+      '{app} could not be reached. Access from your former session ends there no later than {at}, its own pages included.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:
