@@ -88,7 +88,8 @@ ${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEn
 
 What to try:
 
-  1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne: you are signed in there at once.
+  1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne and choose
+     “Sign in with Microsoft”: you are in at once, without being asked.
   2. With both open, sign out everywhere at one. The other page says so at once.
   3. Disable a user at the simulated Microsoft (the buttons are on its first page) and sign in as that user.
   4. Withdraw an administrator's consent there, and sign in.

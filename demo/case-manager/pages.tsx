@@ -234,16 +234,12 @@ export const FinalPage = ({ place }: { place: Place }) => (
         more.
       </p>
       <p class="soft">
-        Microsoft 365 may still be open in this browser: Outlook, Teams and others. On a shared
-        computer, sign out there too.
+        On a shared computer, see whether Microsoft 365 (Outlook, Teams and others) is still open.
       </p>
-      <a class="button quiet" href={`${place.issuer}/logout/microsoft`}>
-        Sign out of Microsoft 365 too
+      <a class="button quiet" href={`${place.issuer}/logout/done`}>
+        See what you are signed out of
       </a>
       <Microsoft />
-      <p class="small soft">
-        <a href={`${place.issuer}/logout/done`}>See what you are signed out of</a>
-      </p>
     </section>
   </Layout>
 )

@@ -33,6 +33,7 @@ export interface CaseManagerOptions {
 export const registrationOf = (name: string, url: string) => ({
   client_name: name,
   client_uri: `${url}/`,
+  initiate_login_uri: `${url}/sign-in`,
   redirect_uris: [`${url}/oidc/callback`],
   post_logout_redirect_uris: [`${url}/signed-out`],
   backchannel_logout_uris: [`${url}/oidc/backchannel-logout`],

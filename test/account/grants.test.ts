@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/types.ts'
 import { type Browser, browserAt } from '../browser.ts'
-import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
 /**
  * "Your apps": a user sees where they are signed in to each app, and signs out of one of them.
@@ -46,6 +46,15 @@ describe('your apps', () => {
       /Case Manager Sydney sydney\.case-manager\.example Signed in on 2 devices since Tuesday 24 November/,
     )
     expect(html).toContain('<a href="https://sydney.case-manager.example/">Case Manager Sydney</a>')
+  })
+
+  test('opens an app where it begins a sign-in, since its home would tell a browser that was signed out only so', async () => {
+    await rig.register('Perth', {
+      initiateLoginUri: 'https://perth.case-manager.example/sign-in',
+    })
+    const { html } = await browser.get('/')
+    const opens = `https://perth.case-manager.example/sign-in?iss=${encodeURIComponent(ISSUER)}`
+    expect(html).toContain(`<a href="${opens}">Case Manager Perth</a>`)
   })
 
   test('ending one app revokes its grants on every device and the consent; other apps and the user’s own sessions stay', async () => {

@@ -10,7 +10,7 @@ import {
 } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
-import { ANOTHER_ACCOUNT, homeOf } from '../../pages/places.ts'
+import { ANOTHER_ACCOUNT, homeOf, startsAnew } from '../../pages/places.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { Moment } from '../../pages/times.tsx'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
@@ -95,7 +95,7 @@ export async function homeFor(
         {apps.length === 0 ? <p>{t.ready.noApps}</p> : null}
         <ul class="rows">
           {apps.map((app) => (
-            <Row app={app} csrf={csrf} t={t} />
+            <Row app={app} issuer={deps.config.issuer} csrf={csrf} t={t} />
           ))}
         </ul>
         <p class="small">
@@ -108,22 +108,26 @@ export async function homeFor(
 
 function Row({
   app: { clientId, metadata, sids, since, consent },
+  issuer,
   csrf,
   t,
 }: {
   app: App
+  issuer: string
   csrf: string
   t: Texts
 }) {
   const { name } = metadata
   const home = homeOf(metadata)
+  // At its home, a browser that was signed out would only read so.
+  const opens = startsAnew(metadata, issuer) ?? home
   const scopes: Readonly<Record<string, string>> = t.consent.scopes
   return (
     <li>
       <div class="row apart">
         <div class="tight">
-          <h2>{home === undefined ? name : <a href={home}>{name}</a>}</h2>
-          <p class="soft small">{home === undefined ? t.home.noAddress : new URL(home).host}</p>
+          <h2>{opens === undefined ? name : <a href={opens}>{name}</a>}</h2>
+          <p class="soft small">{opens === undefined ? t.home.noAddress : new URL(opens).host}</p>
           <Facts
             items={[
               [
