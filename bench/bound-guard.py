@@ -1,4 +1,5 @@
-"""The guard for Python behind a line: a first line of JSON with its arguments, then a token a line, answered by the status."""
+"""The guard for Python behind a line: a first line of JSON with its arguments, then a line for each request: a token, which
+is answered by the status, or the claims of a session, which are answered by its state."""
 
 import json
 import sys
@@ -13,8 +14,10 @@ class Behind(Guard):
         self._broker._kind, self._broker._address = HTTPConnection, f"127.0.0.1:{sys.argv[1]}"
 
 
-names = ("issuer", "client_id", "client_secret", "audience", "guard")
-guard = Behind(**dict(zip(names, json.loads(sys.stdin.readline()))))
+start = json.loads(sys.stdin.readline())
+guard = Behind(**start["options"])
+if start["judges"]:
+    guard.judge_sessions()
 guard.start()
-for token in sys.stdin:
-    print(guard.check(token.strip()).status, flush=True)
+for line in sys.stdin:
+    print(guard.check_session(json.loads(line)).state if line.startswith("{") else guard.check(line.strip()).status, flush=True)

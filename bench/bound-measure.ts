@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { emptyTally, leastOfClocks, type Part, runSlice, sum, type Tally } from './bound-run.ts'
+import { type Subject, SUBJECTS } from './bound-guards.ts'
+import {
+  emptyTally,
+  faultsOf,
+  isEnough,
+  type Part,
+  type RunOptions,
+  runSlice,
+  type Tally,
+} from './bound-run.ts'
 import { load1 } from './machine.ts'
 import { HAS_STANDBY } from './postgres.ts'
 
@@ -19,41 +28,62 @@ const SLICE_SECONDS = 600
 const LONGEST_DELAY_MS = 30_000
 /** A part with guards that are wrong on purpose, shorter than the others. */
 const SELF_CHECK: Part = { store: 'sqlite', leaseSeconds: 1, faults: 200 }
-const WRONG = { guards: 20, wrong: 0.75, eachClock: 0, mostSeconds: 20, longestDelayMs: 2_000 }
+const SHORT = { guards: 20, each: 0, only: undefined, mostSeconds: 20, longestDelayMs: 2_000 }
 
 function say(words: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)} ${words}`)
 }
 
 export async function selfCheck(seed: number): Promise<void> {
-  let tally = emptyTally()
-  // Each run is short, and on a busy machine the guards may hold no lease while one lasts.
-  for (let runs = 0; runs < 3 && tally.violations.length === 0; runs++) {
-    tally = emptyTally()
-    const options = { seed: seed + runs, ...WRONG, python: undefined, say, save: () => {} }
-    await runSlice(SELF_CHECK, tally, options)
+  const run = async (
+    wrong: Pick<RunOptions, 'wrong' | 'hasWrongReceipts'>,
+    isFound: (violations: readonly string[]) => boolean,
+  ): Promise<Tally> => {
+    // Each run is short, and on a busy machine the guards may hold no lease while it lasts.
+    for (let runs = 0; ; runs++) {
+      const tally = emptyTally()
+      const options = { seed: seed + runs, ...SHORT, ...wrong, python: undefined, say }
+      await runSlice(SELF_CHECK, tally, { ...options, save: () => {} })
+      if (runs === 2 || isFound(tally.violations)) return tally
+    }
   }
-  const wrong = tally.violations.filter((one) => one.includes('"isWrong":true')).length
-  const right = tally.violations.length - wrong
-  console.log(
-    `${sum(tally.counted)} faults: ${wrong} violations of 15 guards that are wrong on purpose, ${right} of 5 others.`,
+  const by = (wrong: string) => (violation: string) => violation.includes(`"wrong":"${wrong}"`)
+  const guards = await run({ wrong: 0.75, hasWrongReceipts: false }, (violations) =>
+    ['lease', 'sessions'].every((wrong) => violations.some(by(wrong))),
   )
-  process.exitCode = wrong > 0 && right === 0 ? 0 : 1
+  const [lease = 0, sessions = 0] = ['lease', 'sessions'].map(
+    (wrong) => guards.violations.filter(by(wrong)).length,
+  )
+  const right = guards.violations.length - lease - sessions
+  console.log(
+    `${faultsOf(guards)} faults: ${lease} violations of 10 guards with a wrong lease, ${sessions} of 5 that do not judge the sessions that they say they judge, ${right} others.`,
+  )
+  const isOfReceipt = (violation: string): boolean => violation.includes('receipt')
+  const receipts = await run({ wrong: 0, hasWrongReceipts: true }, (violations) =>
+    violations.some(isOfReceipt),
+  )
+  const found = receipts.violations.filter(isOfReceipt).length
+  const others = receipts.violations.length - found
+  console.log(
+    `${receipts.receipts.compared} receipts that say of sessions what is true of tokens: ${found} violations, ${others} others.`,
+  )
+  process.exitCode = lease > 0 && sessions > 0 && found > 0 && right + others === 0 ? 0 : 1
 }
 
 /** Measures the named parts and prints the table. `file` keeps the results between runs. */
 export async function measure({
   seed,
   faults: allFaults,
-  eachClock,
+  each,
+  only,
   guards,
   names,
   file,
 }: {
   seed: number
   faults: number
-  /** 0: faults of every kind. */
-  eachClock: number
+  each: number
+  only: 'clocks' | undefined
   guards: number
   names: readonly string[]
   file: string
@@ -76,10 +106,12 @@ export async function measure({
     }
     const tally = (tallies[name] ??= emptyTally())
     const faults = Math.round(share * allFaults)
-    while (eachClock > 0 ? leastOfClocks(tally) < eachClock : sum(tally.counted) < faults) {
-      const options = { seed, guards, wrong: 0, eachClock, python, say, save }
-      const most = { mostSeconds: SLICE_SECONDS, longestDelayMs: LONGEST_DELAY_MS }
-      await runSlice({ ...part, faults }, tally, { ...options, ...most })
+    const options: RunOptions = {
+      ...{ seed, each, only, guards, wrong: 0, hasWrongReceipts: false, python, say, save },
+      ...{ mostSeconds: SLICE_SECONDS, longestDelayMs: LONGEST_DELAY_MS },
+    }
+    while (!isEnough({ ...part, faults }, tally, options)) {
+      await runSlice({ ...part, faults }, tally, options)
       save()
     }
   }
@@ -103,48 +135,61 @@ function print(tallies: Record<string, Tally>): void {
     const all = Object.entries(tallies).flatMap(([name, tally]) =>
       PARTS[name]?.leaseSeconds === leaseSeconds ? [tally] : [],
     )
-    const faults = all.reduce((count, { counted }) => count + sum(counted), 0)
-    const revocations = all.reduce((count, one) => count + one.revocations, 0)
-    if (revocations === 0) continue
-    console.log(
-      `\nLease of ${leaseSeconds} s: ${faults} faults, ${revocations} revocations. Latest accepted request after the acknowledgment, ms:`,
-    )
-    console.log(
-      `${'fault'.padEnd(52)}${['faults', 'cases', 'p50', 'p99', 'max'].map((word) => word.padStart(9)).join('')}`,
-    )
-    const kinds = [...new Set(all.flatMap(({ latest }) => Object.keys(latest)))].toSorted()
-    for (const kind of [...kinds, undefined]) {
-      const rows = all.flatMap(({ latest }) =>
-        Object.entries(latest).flatMap(([name, row]) =>
-          kind === undefined || kind === name ? [row] : [],
-        ),
-      )
-      const times = rows
-        .flatMap((row) => Object.entries(row))
-        .map(([ms, count]) => [Number(ms), count] as const)
-      const count = all.reduce(
-        (found, { counted }) => found + (kind === undefined ? 0 : (counted[kind] ?? 0)),
-        0,
-      )
-      const cells = [kind === undefined ? faults : count, ...distribution(times)]
-      console.log(
-        `${(kind ?? 'all').padEnd(52)}${cells.map((cell) => String(cell).padStart(9)).join('')}`,
-      )
-    }
+    const revocations = all.reduce((count, tally) => count + tally.revocations, 0)
+    if (revocations > 0)
+      for (const subject of SUBJECTS) printSubject(all, subject, leaseSeconds, revocations)
   }
   const all = Object.values(tallies)
   const seconds = Math.max(...all.map(({ withoutGuardSeconds = 0 }) => withoutGuardSeconds))
   console.log(`\nAn access token of 5 minutes without a guard: ${seconds} s.`)
-  const count = (name: 'inactive' | 'none'): number =>
-    all.reduce((found, { introspected }) => found + introspected[name], 0)
+  const total = (of: (tally: Tally) => number): number =>
+    all.reduce((found, tally) => found + of(tally), 0)
   console.log(
-    `Brokers asked about a token after the acknowledgment: ${count('inactive')} answered that it is inactive, ${count('none')} did not answer.`,
+    `Brokers asked about a token after the acknowledgment: ${total(({ introspected }) => introspected.inactive)} answered that it is inactive, ${total(({ introspected }) => introspected.none)} did not answer.`,
   )
-  const receipts = all.reduce((found, one) => found + one.receipts.confirmed, 0)
-  console.log(`Receipts that called the client of the guards confirmed: ${receipts}.`)
-  const violations = all.flatMap((one) => one.violations)
+  console.log(
+    `Receipts compared with what was seen: ${total(({ receipts }) => receipts.compared)}. They confirmed tokens of a client ${total(({ receipts }) => receipts.token)} times, sessions ${total(({ receipts }) => receipts.session)} times.`,
+  )
+  const early = all.flatMap(({ endedEarly }) => Object.entries(endedEarly))
+  console.log(
+    `Sessions called ended before they were revoked: ${early.map(([kind, count]) => `${count} (${kind})`).join(', ') || 'none'}.`,
+  )
+  const violations = all.flatMap((tally) => tally.violations)
   console.log(`Violations: ${violations.length}`)
-  for (const one of violations) console.log(one)
+  for (const violation of violations) console.log(violation)
+}
+
+function printSubject(
+  tallies: readonly Tally[],
+  subject: Subject,
+  leaseSeconds: number,
+  revocations: number,
+): void {
+  const all = tallies.map(({ of }) => of[subject])
+  console.log(
+    `\nLease of ${leaseSeconds} s, ${revocations} revocations. Latest request with a ${subject} that was accepted after the acknowledgment, ms:`,
+  )
+  console.log(
+    `${'fault'.padEnd(52)}${['faults', 'cases', 'p50', 'p99', 'max'].map((word) => word.padStart(9)).join('')}`,
+  )
+  const kinds = [...new Set(all.flatMap(({ latest }) => Object.keys(latest)))].toSorted()
+  for (const kind of [...kinds, undefined]) {
+    const isOfKind = ([name]: readonly [string, unknown]): boolean =>
+      kind === undefined || kind === name
+    const faults = all
+      .flatMap(({ counted }) => Object.entries(counted))
+      .filter(isOfKind)
+      .reduce((found, [, count]) => found + count, 0)
+    const times = all
+      .flatMap(({ latest }) => Object.entries(latest))
+      .filter(isOfKind)
+      .flatMap(([, row]) => Object.entries(row))
+      .map(([ms, count]) => [Number(ms), count] as const)
+    const cells = [faults, ...distribution(times)]
+    console.log(
+      `${(kind ?? 'all').padEnd(52)}${cells.map((cell) => String(cell).padStart(9)).join('')}`,
+    )
+  }
 }
 
 /** Returns how many there are, p50, p99 and the largest. */

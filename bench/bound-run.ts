@@ -1,17 +1,21 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sharedMs } from './bound-clock.ts'
-import type { GuardsAsked, GuardSpec } from './bound-guards.ts'
+import { type GuardsAsked, type GuardSpec, type Subject, SUBJECTS } from './bound-guards.ts'
 import { BenchLine, type LineFault } from './bound-line.ts'
+import { claimedOf, type Claimed, type Receipt, worse } from './bound-receipts.ts'
 import {
   acceptedWithoutGuard,
   type BoundBroker,
-  CLIENT,
-  mintTokens,
+  type ClientId,
+  CLIENTS,
+  type Issued,
+  openSessions,
   openSite,
   type Site,
   stopped,
-  type Token,
+  TOKENS_ALONE,
+  WITH_SESSIONS,
 } from './bound-site.ts'
 import { type Child, startChild } from './child.ts'
 import { type Random, randomOf } from './random.ts'
@@ -33,47 +37,91 @@ export interface Part {
 export interface Tally {
   slices: number
   revocations: number
-  /** Faults by kind. One counts once for each guard that it hit while it accepted the token. */
+  /** By what was accepted. */
+  of: Record<Subject, Seen>
+  /** Questions to brokers about a token after the acknowledgment: what they answered. */
+  introspected: { inactive: number; none: number }
+  /** How many receipts were compared, and how many clients they called confirmed. */
+  receipts: { compared: number; token: number; session: number }
+  /** How many sessions were called ended before anything was revoked, by the fault beside. */
+  endedEarly: Record<string, number>
+  /** The seconds for which a server without a guard accepted a revoked token. */
+  withoutGuardSeconds?: number
+  violations: string[]
+}
+
+interface Seen {
+  /** Faults by kind. One counts once for each guard that it hit while it accepted. */
   counted: Record<string, number>
   /**
    * By kind of fault, how often a guard's latest accepted request was sent so many milliseconds
    * after the acknowledgment.
    */
   latest: Record<string, Record<number, number>>
-  /** Questions to brokers about a token after the acknowledgment: what they answered. */
-  introspected: { inactive: number; none: number }
-  /** Receipts of revocations: those that called the client of the guards confirmed, and others. */
-  receipts: { confirmed: number; others: number }
-  /** The seconds for which a server without a guard accepted a revoked token. */
-  withoutGuardSeconds?: number
-  violations: string[]
 }
 
 export const emptyTally = (): Tally => ({
-  ...{ slices: 0, revocations: 0, counted: {}, latest: {} },
-  ...{ introspected: { inactive: 0, none: 0 }, receipts: { confirmed: 0, others: 0 } },
-  violations: [],
+  ...{ slices: 0, revocations: 0, introspected: { inactive: 0, none: 0 } },
+  of: { token: { counted: {}, latest: {} }, session: { counted: {}, latest: {} } },
+  receipts: { compared: 0, token: 0, session: 0 },
+  ...{ endedEarly: {}, violations: [] },
 })
-export const sum = (counts: Record<string, number>): number =>
-  Object.values(counts).reduce((all, one) => all + one, 0)
+const sum = (counts: Record<string, number>): number =>
+  Object.values(counts).reduce((all, count) => all + count, 0)
+export const faultsOf = ({ of }: Tally): number => sum(of.token.counted)
 
 /** The faults of clocks that jump, or are wrong when a broker starts. */
 const JUMPED = 'guard: clock jumped ahead and back'
 const RESUMED = 'broker resumed after hours of suspension'
 const STARTED_WRONG = 'broker started with a wrong clock'
 
-/** Returns how often the rarest fault of clocks was counted. */
-export const leastOfClocks = ({ counted }: Tally): number =>
-  Math.min(...[JUMPED, RESUMED, STARTED_WRONG].map((kind) => counted[kind] ?? 0))
+const OF_CLOCKS = [JUMPED, RESUMED, STARTED_WRONG]
+const OF_GUARDS = [
+  ...['cut', 'swallowed', 'lost to the guard', 'lost to the broker', 'delayed', 'held'],
+  'throttled',
+].map((kind) => `line ${kind}`)
+const OF_HOSTS = ['guard suspended', 'guard stopped']
+const SET = ['guard: clock set back', 'guard: clock set forward']
+const OF_BROKERS = [
+  ...['broker stopped', 'broker suspended', 'broker: clock set', 'broker killed'],
+  ...[RESUMED, STARTED_WRONG],
+]
+const OF_POSTGRES = [
+  ...['Postgres stopped', 'Postgres killed', 'Postgres failed over'],
+  'Postgres failed over, the old primary isolated',
+  ...['broker: line to Postgres swallowed', 'broker: line to Postgres delayed'],
+]
+
+/** Returns the kinds of faults that a part must have counted. */
+function kindsOf({ store }: Part, { only }: RunOptions): string[] {
+  if (only === 'clocks') return OF_CLOCKS
+  // Faults of guards and lines have nothing to do with the store, and are rare beside Postgres.
+  return store === 'postgres'
+    ? [...OF_BROKERS, ...OF_POSTGRES]
+    : [...OF_GUARDS, ...OF_HOSTS, ...SET, JUMPED, ...OF_BROKERS]
+}
+
+/** Returns whether enough faults were counted: by tokens and by sessions, where each must be. */
+export function isEnough(part: Part, tally: Tally, options: RunOptions): boolean {
+  const kinds = kindsOf(part, options)
+  if (options.each === 0) return faultsOf(tally) >= part.faults
+  return SUBJECTS.every((subject) =>
+    kinds.every((kind) => (tally.of[subject].counted[kind] ?? 0) >= options.each),
+  )
+}
 
 export interface RunOptions {
   seed: number
-  /** If above 0, only faults of clocks and lines happen, until each of clocks was counted as often. */
-  eachClock: number
+  /** If above 0, each kind of fault must be counted as often, by tokens and by sessions. */
+  each: number
+  /** The kinds of faults that happen. `clocks`: those of clocks and lines alone. */
+  only: 'clocks' | undefined
   /** The number of Node guards. */
   guards: number
-  /** The share of the Node guards that are wrong on purpose. */
+  /** The share of the Node guards that are wrong on purpose: the first of each kind. */
   wrong: number
+  /** True: receipts say of sessions what is true of tokens. A run must find it. */
+  hasWrongReceipts: boolean
   /** The longest time in which faults begin. */
   mostSeconds: number
   longestDelayMs: number
@@ -87,8 +135,9 @@ export interface RunOptions {
 const WATCH_MS = 5_000
 /** A guard accepted the token if a request was accepted that was sent so long before. */
 const JUST_BEFORE_MS = 300
-/** A revocation so long after a fault still tests it. */
+/** A revocation so long after a fault still tests it: at a broker, until guards are back. */
 const AFTER_FAULT_MS = 1_000
+const AFTER_RETURN_MS = 4_000
 /** The time in which guards accept a token before it is revoked. */
 const LEAD_MS = 1_000
 /**
@@ -103,13 +152,16 @@ const LOOK_MS = 200
 const RECENT_MS = 700
 const NO_FAULT = 'none'
 const KILLED = 'broker killed'
+/** The time for which a revocation waits for a broker that is down. */
+const WAIT_MS = 20_000
 
 interface Fault {
   kind: string
   fromMs: number
   toMs: number
+  isOfBroker: boolean
   guards: ReadonlySet<number>
-  counted: Set<number>
+  counted: Record<Subject, Set<number>>
 }
 /** A process with guards, of which the first is `from`. */
 interface Host {
@@ -132,6 +184,16 @@ export async function runSlice(part: Part, tally: Tally, options: RunOptions): P
   }
 }
 
+/** Returns the client of a guard, and in which way it is wrong, if it is. */
+function rolesOf(
+  n: number,
+  isWrong: boolean,
+): Pick<GuardSpec, 'client' | 'judgesSessions' | 'wrong'> {
+  const wrong = !isWrong ? undefined : n % 3 === 0 ? 'sessions' : 'lease'
+  const judgesSessions = n % 14 < 7 || wrong === 'sessions'
+  return { client: judgesSessions ? WITH_SESSIONS : TOKENS_ALONE, judgesSessions, wrong }
+}
+
 /** Both clocks together may differ by 1,000 ppm. */
 const rateBy = (random: Random): number => 1 + random.between(-450, 450) / 1e6
 
@@ -145,8 +207,8 @@ class Slice {
   #lines: BenchLine[] = []
   #hosts: Host[] = []
   #faults: Fault[] = []
-  #tokens: Token[] = []
-  #secret = ''
+  #sessions: Issued[] = []
+  #secrets: Record<ClientId, string> = { [TOKENS_ALONE]: '', [WITH_SESSIONS]: '' }
   readonly #ending = new AbortController()
   /** The kinds of faults of the brokers, and those that come next. */
   #kinds: string[] = []
@@ -178,15 +240,15 @@ class Slice {
     this.#closing.push(() => site.close())
     const [first] = site.brokers
     if (first === undefined) throw new Error('There is no broker.')
-    // All tokens are older than the faults, so that no newer one tells a guard that its stream is
-    // stuck.
+    // All sessions are older than the faults, so that no newer token tells a guard that its stream
+    // is stuck.
     const everyMs = leaseSeconds === 1 ? 2_000 : leaseSeconds * 500
     const count = Math.ceil((mostSeconds * 1_000) / everyMs) * AT_ONCE
-    this.#tokens = await mintTokens(first.stage, { leaseSeconds, count })
-    this.#secret = first.stage.secret(CLIENT)
+    this.#sessions = await openSessions(first.stage, { leaseSeconds, count })
+    for (const client of CLIENTS) this.#secrets[client] = first.stage.secret(client)
     this.#tally.withoutGuardSeconds ??= await acceptedWithoutGuard(first.stage)
     await this.#openGuards(site)
-    say(`${store}, lease of ${leaseSeconds} s: ${this.#lines.length} guards, ${count} tokens`)
+    say(`${store}, lease of ${leaseSeconds} s: ${this.#lines.length} guards, ${count} sessions`)
     const endMs = sharedMs() + mostSeconds * 1_000
     this.#nextMs = sharedMs() + LEAD_MS
     const running = [...this.#loops(site)]
@@ -209,19 +271,26 @@ class Slice {
 
   /** Returns whether enough faults were counted, and each kind of the brokers' at least once. */
   #isDone(): boolean {
-    const { eachClock } = this.#options
-    if (eachClock > 0) return leastOfClocks(this.#tally) >= eachClock
-    const { counted } = this.#tally
+    if (!isEnough(this.#part, this.#tally, this.#options)) return false
+    const { counted } = this.#tally.of.token
     const missing = this.#kinds.filter((kind) => counted[kind] === undefined)
-    return sum(counted) >= this.#part.faults && this.#coming !== undefined && missing.length === 0
+    return this.#coming !== undefined && missing.length === 0
   }
 
   #progress(): string {
-    const { counted, revocations, violations } = this.#tally
-    const of = `${sum(counted)} of ${this.#part.faults} faults`
+    const { of, receipts, revocations, violations } = this.#tally
+    const faults = SUBJECTS.map((subject) => `${sum(of[subject].counted)} by ${subject}s`).join(
+      ', ',
+    )
+    const { each } = this.#options
+    const rare = kindsOf(this.#part, this.#options).flatMap((kind) => {
+      const counts = SUBJECTS.map((subject) => of[subject].counted[kind] ?? 0)
+      return Math.min(...counts) < each ? `${kind} ${counts.join('/')}` : []
+    })
     const accepting = this.#lines.filter((_, guard) => this.#accepts(guard)).length
     const under = `${accepting} of ${this.#lines.length} guards accept tokens`
-    return `${this.#part.store} ${this.#part.leaseSeconds} s: ${of}, ${revocations} revocations, ${violations.length} violations; ${under}`
+    const left = rare.length === 0 ? '' : `; below ${each}: ${rare.join(', ')}`
+    return `${this.#part.store} ${this.#part.leaseSeconds} s: faults ${faults}; ${revocations} revocations, ${receipts.compared} receipts, ${violations.length} violations; ${under}${left}`
   }
 
   async #openGuards({ issuer, brokers }: Site): Promise<void> {
@@ -247,16 +316,11 @@ class Slice {
         polls: isNode && n % 6 === 2,
         introspects: isNode && n % 20 === 4,
         hasBootClock: n % 2 === 0,
-        isWrong: isNode && n < wrong * guards,
+        ...rolesOf(n, isNode && n < wrong * guards),
         rate: kind === 'guard serve' || (kind === 'python' && n % 2 === 0) ? 1 : rateBy(random),
       })
     }
-    const parts = {
-      issuer,
-      clientId: CLIENT,
-      secret: this.#secret,
-      audience: `urn:bench:${CLIENT}`,
-    }
+    const parts = { issuer, secrets: this.#secrets }
     const open = async (from: number): Promise<Host> => {
       const own = specs.slice(from, from + AT_EACH)
       const child = await startChild(undefined, 'guards')
@@ -269,40 +333,63 @@ class Slice {
     this.#hosts = await Promise.all(Array.from({ length: hosts }, (_, n) => open(n * AT_EACH)))
   }
 
-  /** Watches a token, revokes its session, and judges when it was accepted last. */
+  /** Watches a session and its tokens, revokes it, and judges when each was accepted last. */
   async #revoke(site: Site, id: number): Promise<void> {
-    const token = this.#tokens.pop()
-    if (token === undefined) return
+    const issued = this.#sessions.pop()
+    if (issued === undefined) return
     const leaseMs = this.#leaseMs
-    await this.#toAll('watch', { id, token: token.token, leaseMs }, false)
+    await this.#toAll('watch', { id, of: issued.of, leaseMs }, false)
     await sleep(LEAD_MS + this.#random.between(0, TOGETHER_MS))
-    const { sid, sub } = token
+    const { sid, sub, tid } = issued
+    const clientId = this.#random.one(CLIENTS)
     const selector = this.#random.one([
       { kind: 'session' as const, sid },
       { kind: 'session' as const, sid },
-      { kind: 'grant' as const, sid, clientId: CLIENT },
+      { kind: 'grant' as const, sid, clientId },
       { kind: 'subject' as const, sub },
+      { kind: 'tenant' as const, tid },
     ])
+    const clients = selector.kind === 'grant' ? [clientId] : CLIENTS
+    const broker = this.#random.one(site.brokers)
+    for (const untilMs = sharedMs() + WAIT_MS; !broker.isUp && sharedMs() < untilMs;)
+      await sleep(20)
+    const requestedMs = sharedMs()
     let acknowledged: { seq: number; acknowledgedMs: number } | undefined
     try {
-      acknowledged = await this.#random.one(site.brokers).stage.ask('revoke', { selector })
+      acknowledged = await broker.stage.ask('revoke', { selector })
     } catch {
       // The broker has not acknowledged it, so no guard has to know it.
     }
     if (acknowledged === undefined) return void (await this.#toAll('done', { id }, true))
     const { seq, acknowledgedMs } = acknowledged
     void this.#toAll('acknowledged', { id, atMs: acknowledgedMs }, false)
-    const confirmed = this.#confirmedMs(site, seq)
-    await Promise.all(site.brokers.map((broker) => this.#introspect(broker, token.token)))
+    const claimed = this.#claimed(site, { seq, acknowledgedMs, clients })
+    await Promise.all(
+      site.brokers.flatMap((each) =>
+        clients.map((client) => this.#introspect(each, client, issued.of[client].token)),
+      ),
+    )
     const watchMs = leaseMs + this.#options.longestDelayMs + WATCH_MS
     await sleep(Math.max(0, acknowledgedMs + watchMs - sharedMs()))
     const answers = (await this.#toAll('done', { id }, true)) as GuardsAsked['done']['out'][]
     this.#tally.revocations++
-    this.#judge(
-      acknowledgedMs,
-      await confirmed,
-      answers.flatMap(({ lastMs }) => lastMs),
+    const claims = await claimed
+    const last = (subject: Subject): number[] => answers.flatMap(({ lastMs }) => lastMs[subject])
+    for (const subject of SUBJECTS)
+      this.#judge(subject, { acknowledgedMs, clients, claims, lastMs: last(subject) })
+    for (const endedMs of answers.flatMap((answer) => answer.endedMs))
+      if (endedMs !== undefined && endedMs !== null && endedMs < requestedMs)
+        for (const kind of this.#kindsBeside(endedMs))
+          this.#tally.endedEarly[kind] = (this.#tally.endedEarly[kind] ?? 0) + 1
+    // Revocations are judged in about the order of their acknowledgment.
+    this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
+  }
+
+  #kindsBeside(atMs: number): string[] {
+    const beside = this.#faults.filter(
+      ({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs + 60_000,
     )
+    return beside.length === 0 ? [NO_FAULT] : [...new Set(beside.map(({ kind }) => kind))]
   }
 
   async #toAll(name: keyof GuardsAsked, input: object, waits: boolean): Promise<unknown[]> {
@@ -315,10 +402,10 @@ class Slice {
   }
 
   /** A broker must not call a token active once its revocation was acknowledged. */
-  async #introspect({ port }: BoundBroker, token: string): Promise<void> {
+  async #introspect({ port }: BoundBroker, client: ClientId, token: string): Promise<void> {
     const answer = await fetch(`http://127.0.0.1:${port}/introspect`, {
       method: 'POST',
-      headers: { authorization: basic(CLIENT, this.#secret) },
+      headers: { authorization: basic(client, this.#secrets[client]) },
       body: new URLSearchParams({ token }),
       signal: AbortSignal.timeout(8_000),
     }).catch(() => undefined)
@@ -328,30 +415,78 @@ class Slice {
     this.#tally.introspected[body?.active === false ? 'inactive' : 'none']++
   }
 
-  /** Asks for receipts. Returns when the first one was written that calls the client confirmed. */
-  async #confirmedMs(site: Site, seq: number): Promise<number> {
+  /** Asks for receipts. Returns from when on they say that a client accepts nothing. */
+  async #claimed(
+    site: Site,
+    of: { seq: number; acknowledgedMs: number; clients: readonly ClientId[] },
+  ): Promise<Claimed> {
+    const { seq, acknowledgedMs, clients } = of
+    const { receipts } = this.#tally
+    const claimed: Claimed[] = []
+    let before: Receipt | undefined
     for (const waitMs of [150, 600, this.#leaseMs]) {
       await sleep(this.#random.between(0, waitMs))
       const { brokers } = site
-      const asked = this.#random.one(brokers).askForReceipt(seq)
-      const { confirmed, atMs } = await asked.catch(() => ({ confirmed: [] as string[], atMs: 0 }))
-      if (confirmed.includes(CLIENT)) {
-        this.#tally.receipts.confirmed++
-        return atMs
-      }
-      this.#tally.receipts.others++
+      const given = await this.#random
+        .one(brokers)
+        .askForReceipt(seq)
+        .catch(() => undefined)
+      if (given === undefined) continue
+      const receipt = this.#options.hasWrongReceipts ? sessionsAsTokens(given) : given
+      receipts.compared++
+      for (const subject of SUBJECTS)
+        receipts[subject] += receipt.participants.filter(
+          (part) => part[`${subject}s`].state === 'confirmed',
+        ).length
+      const isRight = this.#isRight(acknowledgedMs, receipt.atMs)
+      for (const subject of SUBJECTS) claimed.push(claimedOf(receipt, subject, isRight))
+      for (const words of worse(before, receipt)) this.#violation(words)
+      before = receipt
     }
-    return Infinity
+    const earliest = (client: ClientId, subject: Subject): number =>
+      Math.min(...claimed.map((each) => each[client]?.[subject] ?? Infinity))
+    const result: Claimed = {}
+    for (const client of clients)
+      result[client] = { token: earliest(client, 'token'), session: earliest(client, 'session') }
+    // No guard of this client judges sessions, so its instance accepts them forever.
+    if ((result[TOKENS_ALONE]?.session ?? Infinity) < Infinity)
+      this.#violation('A receipt said when sessions are over that no guard judges.')
+    return result
   }
 
-  #judge(acknowledgedMs: number, confirmedMs: number, lastMs: readonly number[]): void {
-    const { counted, latest } = this.#tally
-    const beside = this.#faults.filter(
-      ({ fromMs, toMs }) => fromMs <= acknowledgedMs && acknowledgedMs <= toMs + AFTER_FAULT_MS,
+  /** Returns whether one clock has run all the time, so that a receipt's times can be compared. */
+  #isRight(fromMs: number, toMs: number): boolean {
+    const disturbing = ['broker: clock set', KILLED, RESUMED, STARTED_WRONG]
+    return (
+      this.#part.store === 'sqlite' &&
+      !this.#faults.some(
+        (fault) =>
+          disturbing.includes(fault.kind) && fault.fromMs <= toMs && fault.toMs >= fromMs - LEAD_MS,
+      )
     )
+  }
+
+  #judge(
+    subject: Subject,
+    of: {
+      acknowledgedMs: number
+      clients: readonly ClientId[]
+      claims: Claimed
+      lastMs: readonly number[]
+    },
+  ): void {
+    const { acknowledgedMs, clients, claims, lastMs } = of
+    const { counted, latest } = this.#tally.of[subject]
+    const beside = this.#faults.filter(
+      ({ fromMs, isOfBroker, toMs }) =>
+        fromMs <= acknowledgedMs &&
+        acknowledgedMs <= toMs + (isOfBroker ? AFTER_RETURN_MS : AFTER_FAULT_MS),
+    )
+    const specs = this.#hosts.flatMap((host) => host.specs)
     lastMs.forEach((sentMs, guard) => {
-      // It did not accept the token when it was revoked, so nothing is tested.
-      if (sentMs < acknowledgedMs - JUST_BEFORE_MS) return
+      const client = specs[guard]?.client ?? TOKENS_ALONE
+      // The guard did not accept it when it was revoked, so nothing is tested.
+      if (sentMs < acknowledgedMs - JUST_BEFORE_MS || !clients.includes(client)) return
       const hits = beside.filter(({ guards }) => guards.has(guard))
       const afterMs = Math.max(0, sentMs - acknowledgedMs)
       for (const kind of new Set(hits.length === 0 ? [NO_FAULT] : hits.map(({ kind }) => kind))) {
@@ -360,25 +495,21 @@ class Slice {
         row[ms] = (row[ms] ?? 0) + 1
       }
       for (const fault of hits)
-        if (!fault.counted.has(guard)) {
-          fault.counted.add(guard)
+        if (!fault.counted[subject].has(guard)) {
+          fault.counted[subject].add(guard)
           counted[fault.kind] = (counted[fault.kind] ?? 0) + 1
         }
-      if (sentMs > confirmedMs)
+      const name = `${JSON.stringify(specs[guard])} accepted a ${subject} in a request`
+      const claimedMs = claims[client]?.[subject] ?? Infinity
+      if (sentMs > claimedMs)
         this.#violation(
-          `${this.#nameOf(guard)} accepted a request that was sent ${(sentMs - confirmedMs).toFixed(1)} ms after a receipt called its client confirmed.`,
+          `${name} that was sent ${(sentMs - claimedMs).toFixed(1)} ms after its client accepted none by a receipt.`,
         )
       if (afterMs > this.#leaseMs)
         this.#violation(
-          `${this.#nameOf(guard)} accepted a request that was sent ${afterMs.toFixed(1)} ms after the acknowledgment, beside ${hits.map(({ kind, fromMs, toMs }) => `${kind} (${Math.round(fromMs - acknowledgedMs)} to ${Math.round(toMs - acknowledgedMs)} ms)`).join(', ')}.`,
+          `${name} that was sent ${afterMs.toFixed(1)} ms after the acknowledgment, beside ${hits.map(({ kind, fromMs, toMs }) => `${kind} (${Math.round(fromMs - acknowledgedMs)} to ${Math.round(toMs - acknowledgedMs)} ms)`).join(', ')}.`,
         )
     })
-    // Tokens are judged in about the order of their acknowledgment.
-    this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
-  }
-
-  #nameOf(guard: number): string {
-    return JSON.stringify(this.#hosts.flatMap(({ specs }) => specs)[guard])
   }
 
   #violation(words: string): void {
@@ -450,11 +581,19 @@ class Slice {
   ): Promise<void> {
     const fault = {
       ...{ kind, fromMs: sharedMs(), toMs: Infinity },
-      ...{ guards: new Set(guards), counted: new Set<number>() },
+      isOfBroker: guards.length === this.#lines.length,
+      guards: new Set(guards),
+      counted: { token: new Set<number>(), session: new Set<number>() },
     }
     this.#faults.push(fault)
     await act()
     fault.toMs = sharedMs()
+  }
+
+  /** Waits until about when the next revocations come: a fault beside none tests nothing. */
+  async #untilRevoked(random: Random): Promise<void> {
+    const waitMs = this.#nextMs - sharedMs() - random.between(-TOGETHER_MS, LEAD_MS)
+    await sleep(Math.max(LOOK_MS, waitMs))
   }
 
   /** Shorter and longer than the lease. */
@@ -463,20 +602,16 @@ class Slice {
   }
 
   async #faultOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
-    // A fault tests nothing at a guard that accepts nothing, or while nothing is revoked.
-    const waitMs = this.#nextMs - sharedMs() - random.between(-TOGETHER_MS, LEAD_MS)
-    await sleep(Math.max(LOOK_MS, waitMs))
+    // A fault tests nothing at a guard that accepts nothing.
+    await this.#untilRevoked(random)
     if (!this.#accepts(guard) || this.#ending.signal.aborted) return
     const pid = host.pids[n] ?? 0
     const ms = this.#duration(random)
-    const { eachClock } = this.#options
-    if (
-      pid === 0 &&
-      host.specs[n]?.hasBootClock === true &&
-      random.chance(eachClock > 0 ? 0.4 : 0.05)
-    )
+    const { each, only } = this.#options
+    const ofClocks = each === 0 ? 0.05 : only === 'clocks' ? 0.4 : 0.2
+    if (pid === 0 && host.specs[n]?.hasBootClock === true && random.chance(ofClocks))
       return this.#jumpOfGuard(host, n, guard, random)
-    if (eachClock === 0 && random.chance(0.15)) {
+    if (only !== 'clocks' && random.chance(each === 0 ? 0.15 : 0.2)) {
       if (pid > 0) return this.#happens('guard stopped', [guard], () => stopped([pid], ms))
       return this.#clockOfGuard(host, n, guard, random, ms)
     }
@@ -535,6 +670,7 @@ class Slice {
   }
 
   async #faultOfHost(host: Host, guards: readonly number[], random: Random): Promise<void> {
+    await this.#untilRevoked(random)
     const ms = this.#duration(random)
     const { child } = host
     const suspends = random.chance(0.5)
@@ -547,6 +683,7 @@ class Slice {
   }
 
   async #faultOfBroker(site: Site, random: Random): Promise<void> {
+    await this.#untilRevoked(random)
     const all = this.#lines.map((_, n) => n)
     const ms = this.#duration(random)
     const broker = random.one(site.brokers)
@@ -577,7 +714,7 @@ class Slice {
       },
       ...faultsOfPostgres(site, broker, random, ms),
     }
-    if (this.#options.eachClock > 0)
+    if (this.#options.only === 'clocks')
       for (const kind of Object.keys(faults))
         if (kind !== RESUMED && kind !== STARTED_WRONG) delete faults[kind]
     if (this.#coming === undefined) this.#kinds = Object.keys(faults)
@@ -591,6 +728,12 @@ class Slice {
     await this.#happens(kind, all, faults[kind] as () => Promise<unknown>)
   }
 }
+
+/** Returns a receipt that is wrong on purpose. */
+const sessionsAsTokens = (receipt: Receipt): Receipt => ({
+  ...receipt,
+  participants: receipt.participants.map((part) => ({ ...part, sessions: part.tokens })),
+})
 
 function lineFault(random: Random, ms: number, leaseMs: number, longestMs: number): LineFault {
   const delayMs = random.between(

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,12 +8,16 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import { BenchLine } from './bound-line.ts'
 import { Pair } from './pair.ts'
 import { QueueProcess } from './queue.ts'
-import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
+import { type Asked, REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 import { freePort, openStage, type Stage } from './stage.ts'
 
 /** The brokers of a run: one on SQLite, or two on Postgres with a standby. */
 
-export const CLIENT = 'guarded'
+/** The clients of the guards: those of the first judge tokens alone, the others sessions too. */
+export const TOKENS_ALONE = 'guarded'
+export const WITH_SESSIONS = 'judging'
+export const CLIENTS = [TOKENS_ALONE, WITH_SESSIONS] as const
+export type ClientId = (typeof CLIENTS)[number]
 
 /** A broker that can be killed, stopped and given a wrong clock. */
 export class BoundBroker {
@@ -28,13 +32,16 @@ export class BoundBroker {
     this.#settings = settings
     this.database = database
   }
+  get isUp(): boolean {
+    return this.#stage !== undefined
+  }
   /** Returns the running broker. @throws Error while it is down */
   get stage(): Stage {
     if (this.#stage === undefined) throw new Error('The broker is down.')
     return this.#stage
   }
-  askForReceipt(seq: number): Promise<{ confirmed: string[]; atMs: number }> {
-    return Promise.resolve().then(() => this.stage.ask('receipt', { seq }))
+  async askForReceipt(seq: number): Promise<Asked['receipt']['out']> {
+    return this.stage.ask('receipt', { seq })
   }
   /** Starts it. Its wall clock is wrong by `stepMs`. */
   async start(stepMs = 0): Promise<void> {
@@ -138,35 +145,57 @@ export async function stopped(pids: readonly number[], ms: number): Promise<void
   send('SIGCONT')
 }
 
-export interface Token {
+/** A session, and what each client got for it: a token, and the claims of an ID token. */
+export interface Issued {
   sid: string
   sub: string
+  tid: string
+  of: Record<ClientId, Evidence>
+}
+export interface Evidence {
   token: string
+  session: object
 }
 
-/** Registers the client of the guards, and gets it tokens that live for an hour. */
-export async function mintTokens(
+/** Registers the clients of the guards, and opens sessions with tokens that live for an hour. */
+export async function openSessions(
   stage: Stage,
   { leaseSeconds, count }: { leaseSeconds: number; count: number },
-): Promise<Token[]> {
-  const more = { guard_lease_seconds: leaseSeconds, access_token_seconds: 3_600 }
-  await stage.register([{ clientId: CLIENT, alg: 'ES256', more }])
-  const tokens: Token[] = []
-  for (let left = count; left > 0; left -= 50)
-    tokens.push(...(await signIn(stage, CLIENT, Math.min(50, left))))
-  return tokens
+): Promise<Issued[]> {
+  const seconds = { guard_lease_seconds: leaseSeconds, access_token_seconds: 3_600 }
+  const more = { ...seconds, own_sessions: 'guard' }
+  await stage.register(CLIENTS.map((clientId) => ({ clientId, alg: 'ES256' as const, more })))
+  const issued: Issued[] = []
+  for (let left = count; left > 0; left -= 25)
+    issued.push(
+      ...(await Promise.all(Array.from({ length: Math.min(25, left) }, () => signIn(stage)))),
+    )
+  return issued
 }
 
-async function signIn(stage: Stage, clientId: string, count: number): Promise<Token[]> {
-  const tid = '77777777-7777-4777-8777-777777777777'
-  const { sessions } = await stage.ask('sessions', { count, clients: [clientId], tid, codes: true })
-  const redirect = { uri: REDIRECT_URI, verifier: VERIFIER }
-  return Promise.all(
-    sessions.map(async (session) => {
-      const { access_token: token } = await stage.exchange(session, clientId, redirect)
-      return { sid: session.sid, sub: session.sub, token }
-    }),
-  )
+const REDIRECT = { uri: REDIRECT_URI, verifier: VERIFIER }
+
+/** Signs a user of a tenant of their own in to both clients. */
+async function signIn(stage: Stage): Promise<Issued> {
+  const tid = randomUUID()
+  const clients = [...CLIENTS]
+  const { sessions } = await stage.ask('sessions', { count: 1, clients, tid, codes: true })
+  const [session] = sessions
+  if (session === undefined) throw new Error('The broker opened no session.')
+  const { sid, sub } = session
+  const evidence = async (clientId: ClientId, code: string): Promise<Evidence> => {
+    const { access_token: token, id_token } = await stage.exchange({ code }, clientId, REDIRECT)
+    const claims = Buffer.from(id_token.split('.')[1] ?? '', 'base64url').toString()
+    return { token, session: JSON.parse(claims) as object }
+  }
+  const { code } = await stage.ask('code', { sid, clientId: WITH_SESSIONS })
+  return {
+    ...{ sid, sub, tid },
+    of: {
+      [TOKENS_ALONE]: await evidence(TOKENS_ALONE, session.code),
+      [WITH_SESSIONS]: await evidence(WITH_SESSIONS, code),
+    },
+  }
 }
 
 /**
@@ -175,13 +204,18 @@ async function signIn(stage: Stage, clientId: string, count: number): Promise<To
  */
 export async function acceptedWithoutGuard(stage: Stage): Promise<number> {
   await stage.register([{ clientId: 'unguarded', alg: 'ES256' }])
-  const [one] = await signIn(stage, 'unguarded', 1)
-  if (one === undefined) throw new Error('The broker opened no session.')
-  await stage.ask('revoke', { selector: { kind: 'session', sid: one.sid } })
+  const clients = ['unguarded']
+  const { sessions } = await stage.ask('sessions', {
+    ...{ count: 1, clients, tid: randomUUID(), codes: true },
+  })
+  const [session] = sessions
+  if (session === undefined) throw new Error('The broker opened no session.')
+  const { access_token: token } = await stage.exchange(session, 'unguarded', REDIRECT)
+  await stage.ask('revoke', { selector: { kind: 'session', sid: session.sid } })
   const acknowledgedMs = Date.now()
   const keys = createLocalJWKSet((await (await fetch(`${stage.url}/jwks`)).json()) as JSONWebKeySet)
   const accepts = (seconds: number): Promise<boolean> =>
-    jwtVerify(one.token, keys, { currentDate: new Date(acknowledgedMs + seconds * 1_000) }).then(
+    jwtVerify(token, keys, { currentDate: new Date(acknowledgedMs + seconds * 1_000) }).then(
       () => true,
       () => false,
     )

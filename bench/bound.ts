@@ -4,9 +4,10 @@ import { BenchClock } from './bound-clock.ts'
 import { readOptions } from './options.ts'
 
 /**
- * `npm run bench:bound`: looks for a guard that accepts a revoked token in a request that was sent
- * later than its lease after the acknowledgment, under faults at random. The exit code is 1 if it
- * finds one.
+ * `npm run bench:bound`: looks for a guard that accepts a revoked token or session in a request that
+ * was sent later than its lease after the acknowledgment, and for a receipt that says more than what
+ * happened, under faults at random. Half of the guards judge sessions as well as tokens. The exit
+ * code is 1 if it finds any.
  */
 
 const USAGE = `npm run bench:bound -- [options]
@@ -14,13 +15,16 @@ const USAGE = `npm run bench:bound -- [options]
                   while a revocation is acknowledged (default 10000; an hour)
   --only PARTS    of sqlite-1, postgres-1, sqlite-5, postgres-5, sqlite-30, postgres-30, by commas
                   (the store, and the lease in seconds; default: all)
+  --each N        instead of --faults: until each kind of fault was counted N times, by tokens and by
+                  sessions; on Postgres those of brokers and of Postgres alone
   --each-clock N  only faults of clocks and lines, until each of clocks was counted N times
   --guards N      guards in Node, each behind a line of its own (default 100)
   --seed N        the same faults again (default 1)
   --state FILE    where results are kept; a run that was stopped goes on from there
                   (default: a file of this seed in the folder for temporary files)
-  --self-check    runs guards that are wrong on purpose (they count their lease from the receipt of
-                  a heartbeat), and fails unless it finds that they are
+  --self-check    runs guards that are wrong on purpose (some count their lease from the receipt of a
+                  heartbeat, some do not judge the sessions that they say they judge), and receipts
+                  that say of sessions what is true of tokens; fails unless it finds that they are
   --help          prints this
 The table goes to the standard output, the progress to the standard error.`
 
@@ -30,6 +34,7 @@ const { values, positionals } = readOptions(USAGE, {
     type: 'string',
     default: 'sqlite-1,postgres-1,sqlite-5,postgres-5,sqlite-30,postgres-30',
   },
+  each: { type: 'string' },
   'each-clock': { type: 'string' },
   guards: { type: 'string', default: '100' },
   seed: { type: 'string', default: '1' },
@@ -54,7 +59,8 @@ else if (role === 'broker') {
       seed,
       faults: Number(values.faults),
       guards: Number(values.guards),
-      eachClock: Number(values['each-clock'] ?? 0),
+      each: Number(values['each-clock'] ?? values.each ?? 0),
+      only: values['each-clock'] === undefined ? undefined : 'clocks',
       names: values.only.split(','),
       file: values.state ?? join(tmpdir(), `cmb-bound-${seed}.json`),
     })

@@ -8,7 +8,7 @@ import { createLog } from '../src/runtime/log.ts'
 import { sha256 } from '../src/runtime/compare.ts'
 import { newId, newSecret, newSid, newSub } from '../src/runtime/ids.ts'
 import type { Selector } from '../src/protocol/revocation.ts'
-import { receiptOf } from '../src/revocation/receipt.ts'
+import { type Participant, receiptOf } from '../src/revocation/receipt.ts'
 import { revoke } from '../src/revocation/revoke.ts'
 import { startBroker } from '../src/start.ts'
 import { type BenchClock, sharedMs } from './bound-clock.ts'
@@ -49,8 +49,13 @@ export interface Asked {
   collect: { in: object; out: object }
   /** Returns how many clients the broker has in its registry. */
   known: { in: object; out: { clients: number } }
-  /** Returns the clients that a receipt calls confirmed, and when it was written (`sharedMs`). */
-  receipt: { in: { seq: number }; out: { confirmed: string[]; atMs: number } }
+  /** Returns a code, as a further one of a session for another client. */
+  code: { in: { sid: string; clientId: string }; out: { code: string } }
+  /** Returns a receipt, and when it was written: by `sharedMs` and by the broker's clock. */
+  receipt: {
+    in: { seq: number }
+    out: { participants: Participant[]; acknowledgedAtMs: number; atMs: number; nowMs: number }
+  }
   /** Sets the wall clock of a broker with a simulated clock. */
   step: { in: { ms: number }; out: object }
   /** Its machine was suspended until now. Its wall clock was behind by as much. */
@@ -176,13 +181,14 @@ function answersOf(deps: Deps, simulated: BenchClock | undefined): Answers {
     async known() {
       return { clients: deps.clients.list().length }
     },
+    async code({ sid, clientId }) {
+      return { code: await codeFor(deps, sid, clientId, deps.clock.now()) }
+    },
     async receipt({ seq }) {
       const receipt = await receiptOf(deps, seq)
-      const all = typeof receipt === 'object' ? receipt.participants : []
-      const confirmed = all.flatMap(({ clientId, tokens }) =>
-        tokens.state === 'confirmed' ? clientId : [],
-      )
-      return { confirmed, atMs: sharedMs() }
+      if (receipt === undefined) throw new Error(`There is no receipt of ${seq}.`)
+      const { acknowledgedAtMs, participants } = receipt
+      return { participants, acknowledgedAtMs, atMs: sharedMs(), nowMs: deps.clock.nowMs() }
     },
     async step({ ms }) {
       if (simulated !== undefined) simulated.stepMs = ms

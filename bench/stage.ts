@@ -16,11 +16,17 @@ export interface Stage {
   register(instances: NewInstance[]): Promise<void>
   secret(clientId: string): string
   exchange(
-    session: SeededSession,
+    session: Pick<SeededSession, 'code'>,
     clientId: string,
     redirect: { uri: string; verifier: string },
-  ): Promise<{ access_token: string; refresh_token: string }>
+  ): Promise<Tokens>
   stop(): Promise<void>
+}
+
+interface Tokens {
+  access_token: string
+  refresh_token: string
+  id_token: string
 }
 
 /**
@@ -67,7 +73,7 @@ export async function openStage(
       const body = await answer.body.text()
       if (answer.statusCode !== 200)
         throw new Error(`The code was answered with ${answer.statusCode}: ${body}`)
-      return JSON.parse(body) as { access_token: string; refresh_token: string }
+      return JSON.parse(body) as Tokens
     },
     async stop() {
       await pool.close()
