@@ -28,7 +28,7 @@ const SLICE_SECONDS = 600
 const LONGEST_DELAY_MS = 30_000
 /** A part with guards that are wrong on purpose, shorter than the others. */
 const SELF_CHECK: Part = { store: 'sqlite', leaseSeconds: 1, faults: 200 }
-const SHORT = { guards: 20, each: 0, only: undefined, mostSeconds: 20, longestDelayMs: 2_000 }
+const SHORT = { guards: 20, each: 0, only: undefined, mostSeconds: 30, longestDelayMs: 3_000 }
 
 function say(words: string): void {
   console.error(`${new Date().toISOString().slice(11, 19)} ${words}`)
@@ -56,7 +56,7 @@ export async function selfCheck(seed: number): Promise<void> {
   )
   const right = guards.violations.length - lease - sessions
   console.log(
-    `${faultsOf(guards)} faults: ${lease} violations of 10 guards with a wrong lease, ${sessions} of 5 that do not judge the sessions that they say they judge, ${right} others.`,
+    `${faultsOf(guards)} faults: ${lease} violations of 12 guards with a wrong lease, ${sessions} of 3 that do not judge the sessions that they say they judge, ${right} others.`,
   )
   const isOfReceipt = (violation: string): boolean => violation.includes('receipt')
   const receipts = await run({ wrong: 0, hasWrongReceipts: true }, (violations) =>

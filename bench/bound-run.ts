@@ -189,7 +189,7 @@ function rolesOf(
   n: number,
   isWrong: boolean,
 ): Pick<GuardSpec, 'client' | 'judgesSessions' | 'wrong'> {
-  const wrong = !isWrong ? undefined : n % 3 === 0 ? 'sessions' : 'lease'
+  const wrong = !isWrong ? undefined : n % 5 === 0 ? 'sessions' : 'lease'
   const judgesSessions = n % 14 < 7 || wrong === 'sessions'
   return { client: judgesSessions ? WITH_SESSIONS : TOKENS_ALONE, judgesSessions, wrong }
 }

@@ -125,7 +125,7 @@ describe('signing out on this device', () => {
     rig.clock.advance(3)
     const later = await browser.get(done.path)
     expect(later.text).toContain(
-      'Case Manager Melbourne could not be reached. Access from your former session ends there no later than ',
+      'Case Manager Melbourne has not confirmed your sign-out. Access from your former session ends there no later than ',
     )
     expect(later.text).toContain(`${until} UTC`)
     expect(later.text).toContain('Case Manager Sydney Not confirmed yet')
@@ -135,7 +135,7 @@ describe('signing out on this device', () => {
     expect(last.text).toContain(
       'Its own pages may still be open until the app ends its own session.',
     )
-    expect(last.text).not.toContain('Melbourne could not be reached')
+    expect(last.text).not.toContain('Melbourne has not confirmed')
     await deliverAll()
     rig.clock.advance(330)
     const all = await browser.get(done.path)

@@ -16,7 +16,7 @@ test.runIf(QUEUE_ENGINES.some(({ engine }) => engine !== 'postgres'))(
   async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [BENCH, '--self-check'])
     expect(stdout).toMatch(
-      /[1-9]\d* violations of 10 guards with a wrong lease, [1-9]\d* of 5 .*, 0 others/,
+      /[1-9]\d* violations of 12 guards with a wrong lease, [1-9]\d* of 3 .*, 0 others/,
     )
     expect(stdout).toMatch(/receipts that say of sessions .*: [1-9]\d* violations, 0 others/)
   },

@@ -137,7 +137,7 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     'Case Manager Perth has ended its own session. Access from your former session ends there no later than',
     'Case Manager Sydney Access ended',
     'Case Manager Sydney no longer allows access from your former session. Its own pages may still be open until the app ends its own session.',
-    'Case Manager Melbourne could not be reached. Access from your former session ends there no later than',
+    'Case Manager Melbourne has not confirmed your sign-out. Access from your former session ends there no later than',
     'An app that cannot be reached is signed out as soon as it is back.',
   ])
     expect(page).toContain(words)

@@ -169,7 +169,7 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
 /**
  * Returns how far the sign-out has come at an instance: `delivered` once it accepts no token and
  * its own session has ended; before that, what has ended and until when the rest may last.
- * Undefined for an instance that can tell nothing, and one that took no part.
+ * Undefined for an instance that confirms nothing by itself, and one that took no part.
  */
 function progressOf(
   part: Participant | undefined,
@@ -180,9 +180,10 @@ function progressOf(
   const { state, tokens, sessions, guards, noLaterThanMs: untilMs } = part
   if (state === 'confirmed') return { progress: 'delivered' }
   const getsTokens = logoutUris.length > 0
-  if (guards.listening === 0 && !getsTokens) return { progress: undefined }
-  const mayChange = getsTokens || sessions.state === 'bounded' || tokens.state === 'bounded'
-  if (sessions.by === 'logout_token' && sessions.state === 'confirmed' && tokens.by === 'expiry')
+  const isSilent = guards.listening === 0 && !getsTokens
+  const mayChange =
+    !isSilent && (getsTokens || sessions.state === 'bounded' || tokens.state === 'bounded')
+  if (sessions.by === 'logout_token' && sessions.state === 'confirmed')
     return { progress: 'sessionEnded', open: { text: 'tokensEnd', untilMs }, mayChange }
   if (mayChange && seconds < PATIENCE_SECONDS) return { progress: 'pending', mayChange }
   if (tokens.state === 'confirmed') {
@@ -193,7 +194,7 @@ function progressOf(
     sessions.state === 'not_bounded'
       ? { text: 'accessEnds', untilMs: tokens.noLaterThanMs }
       : { text: 'allEnds', untilMs }
-  return { progress: 'unconfirmed', open, mayChange }
+  return { progress: isSilent ? undefined : 'unconfirmed', open, mayChange }
 }
 
 function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {

@@ -511,9 +511,9 @@ export const en = {
     tokensEnd:
       '{app} has ended its own session. Access from your former session ends there no later than {at}.',
     accessEnds:
-      '{app} could not be reached. Access from your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
+      '{app} has not confirmed your sign-out. Access from your former session ends there no later than {at}. Its own pages may still be open until the app ends its own session.',
     allEnds:
-      '{app} could not be reached. Access from your former session ends there no later than {at}, its own pages included.',
+      '{app} has not confirmed your sign-out. Access from your former session ends there no later than {at}, its own pages included.',
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in.',
     elsewhereTitle:
