@@ -35,7 +35,7 @@ const LISTED: Record<string, string> = {
   'test/recipes/oauth2-proxy.ts': FIGURE,
   'test/recipes/proxies.ts': FIGURE,
   'test/revocation/feed.test.ts': ORDER,
-  'test/revocation/guard-sessions.test.ts': 'It is the clock of a guard.',
+  'test/revocation/guard-of.ts': 'It is the clock of a guard.',
   'test/rig.ts': 'It is the clock of a broker.',
   'test/store/bounded.test.ts':
     'It compares two acts of one process, of which the wrong one reads a thousand times the rows.',

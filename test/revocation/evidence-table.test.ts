@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createGuard } from '@case-manager/guard'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { browserAt } from '../browser.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { guardOf } from './guard-of.ts'
 
 /**
  * The table of docs/evidence.md: what receipt, console, `cmb` and the signed-out page say of an
@@ -88,25 +88,7 @@ async function startGuard(
   }: Pick<Instance, 'guard' | 'isReached' | 'listenerFails'> = {},
 ): Promise<void> {
   if (judges === undefined) return
-  const guard = createGuard({
-    issuer: rig.config.issuer,
-    clientId: client.clientId,
-    clientSecret: client.secret,
-    clock: { nowMs: () => rig.clock.now() * 1000, monotonicMs: () => rig.clock.nowMs() },
-    fetch: async (input, init) => {
-      const signals = [init?.signal, isReached === true ? undefined : cut].filter(Boolean)
-      const signal = AbortSignal.any(signals as AbortSignal[])
-      const answer = await fetch((input as string).replace(rig.config.issuer, url), {
-        ...init,
-        signal,
-      })
-      const headers = new Headers(answer.headers)
-      headers.set('date', new Date(rig.clock.now() * 1000).toUTCString())
-      return new Response(answer.body, { status: answer.status, headers })
-    },
-    hooks: { problem: () => {} },
-  })
-  onTestFinished(() => guard.stop())
+  const guard = guardOf(rig, url, client, isReached === true ? undefined : cut)
   if (judges === BOTH) guard.judgeSessions()
   if (listenerFails === true)
     guard.onRevocation(() => {

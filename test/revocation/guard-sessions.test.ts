@@ -1,8 +1,9 @@
-import { createGuard, type Guard } from '@case-manager/guard'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Guard } from '@case-manager/guard'
+import { describe, expect, test } from 'vitest'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { guardOf } from './guard-of.ts'
 
 /** The guard for Node judges sessions by what this broker sends. */
 
@@ -13,21 +14,7 @@ async function rigged(): Promise<{ rig: Rig; client: RegisteredClient; guard: ()
   const client = await rig.register('Sydney')
   const url = await rig.serve()
   const guard = (): Guard => {
-    const opened = createGuard({
-      issuer: rig.deps.config.issuer,
-      clientId: client.clientId,
-      clientSecret: client.secret,
-      clock: { nowMs: () => rig.clock.now() * 1000, monotonicMs: () => performance.now() },
-      // The issuer of a rig has another address than its listener, whose Date is the machine's.
-      fetch: async (input, init) => {
-        const answer = await fetch((input as string).replace(rig.deps.config.issuer, url), init)
-        const headers = new Headers(answer.headers)
-        headers.set('date', new Date(rig.clock.now() * 1000).toUTCString())
-        return new Response(answer.body, { status: answer.status, headers })
-      },
-      hooks: { problem: () => {} },
-    })
-    onTestFinished(() => opened.stop())
+    const opened = guardOf(rig, url, client)
     opened.judgeSessions()
     return opened
   }
