@@ -625,8 +625,8 @@ class Slice {
   }
 
   /**
-   * The clock that counts suspension jumps ahead. Once the guard holds a lease by it, it goes back,
-   * and the guard is cut off.
+   * The clock that counts suspension jumps ahead. Once the guard holds a lease by it, and about when
+   * something is revoked, it goes back, and the guard is cut off.
    */
   async #jumpOfGuard(host: Host, n: number, guard: number, random: Random): Promise<void> {
     // More than the process may be stopped for, so that each step back is seen.
@@ -635,7 +635,9 @@ class Slice {
     const line = this.#lines[guard]
     await this.#happens(JUMPED, [guard], async () => {
       await jump(jumpMs)
-      await sleep(random.between(200, 2_000))
+      // Until the next heartbeat the guard holds no lease.
+      await sleep(Math.min(2_000, this.#leaseMs / 4) + random.between(200, 500))
+      await sleep(Math.max(0, this.#nextMs - sharedMs() + random.between(-200, 800)))
       line?.disturb({ kind: 'cut' })
       await jump(0)
       await sleep(this.#leaseMs + random.between(0, 2_000))

@@ -165,6 +165,34 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     })
   })
 
+  test.each([
+    ['subject', (_: string, sub: string) => ({ kind: 'subject', sub }) as const],
+    ['tenant', (who: string) => ({ kind: 'tenant', tid: `tid-${who}` }) as const],
+  ])(
+    'a renewal beside a revocation (%s): what ends own sessions lasts as long as the renewed one',
+    async (_kind, selectorOf) => {
+      const b = await open()
+      const tidOf = (who: string): string => `tid-${who}`
+      const opened = await each(async (who) => ({
+        ...{ who, ...(await b.signIn(who, { tid: tidOf(who) })) },
+      }))
+      await Promise.all(
+        opened.map(async ({ who, cookie, session }, n) => {
+          const later = { absoluteAt: session.absoluteAt + 86_400 * (n + 1) }
+          const [renewal, revoked] = await Promise.all([
+            b.signIn(who, { tid: tidOf(who), browser: cookie, session: later }),
+            b.revoke(selectorOf(who, session.sub)),
+          ])
+          // One that was revoked before is not renewed.
+          if (!renewal.renewed || (await stateOf(b, session.sid)) === 'live') return
+          if (revoked.outcome !== 'revoked') return expect.unreachable()
+          const { sessionsUntil } = revoked.committed.revocation
+          expect(sessionsUntil).toBeGreaterThanOrEqual(later.absoluteAt)
+        }),
+      )
+    },
+  )
+
   test('refreshes and a later mark beside a mark do not lengthen what it leaves', async () => {
     const b = await open()
     await b.client('sydney')

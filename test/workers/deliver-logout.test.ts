@@ -4,13 +4,14 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Committed, Delivery, DeliveryRef } from '../../db/types.ts'
 import { REASON_CLASSES, REASONS, type Reason } from '../../src/protocol/revocation.ts'
 import { logoutTokens } from '../../src/outbox/logout-token.ts'
+import { receiptOf } from '../../src/revocation/receipt.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { MAX_ATTEMPTS } from '../../src/outbox/attempt.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type FakeClock, type Rig, type RigOptions } from '../rig.ts'
 import { deliverLogout } from './attempt.ts'
 import { signedIn as signedInAt } from '../token/tokens.ts'
-import { LocalQueue } from './local-queue.ts'
+import { DrivenQueue, LocalQueue } from './local-queue.ts'
 import { ok, startReceiver, status, type Receiver } from './receiver.ts'
 
 const DELIVERY: Delivery = {
@@ -464,6 +465,81 @@ describe('the workers', () => {
     })
     await delivered(receiver, 5)
     expect(receiver.tokens.map((token) => token['sid']).sort()).toEqual(sids.sort())
+  })
+
+  test('everything is revoked: the receipt keeps when the last logout token was answered, whether or not anyone reads it', async () => {
+    const rig = await createRig({ deps: { queue: new DrivenQueue() } })
+    const held: ServerResponse[] = []
+    const receivers = [
+      await startReceiver(),
+      await startReceiver((response) => void held.push(response)),
+    ]
+    const clients = [
+      await rig.register('Sydney', { logoutUris: [receivers[0]?.url ?? ''] }),
+      await rig.register('Perth', { logoutUris: [receivers[1]?.url ?? ''] }),
+      await rig.register('Darwin', { logoutUris: [], ownSessions: 'guard' }),
+    ]
+    for (let user = 0; user < 3; user++) {
+      const { session } = await rig.openSession()
+      for (const client of clients) await rig.signInAt(session.sid, client)
+    }
+    const streams = clients.flatMap(({ clientId }) =>
+      ['web-1', 'web-2', 'web-3'].map((guardId) => ({ clientId, guardId })),
+    )
+    for (const of of streams) {
+      const stream = `${of.clientId} ${of.guardId}`
+      await rig.feed.leases.open({ ...of, stream, sessions: of.clientId === 'darwin' })
+    }
+    const { epoch } = await rig.store.head()
+    const report = (enforcedSeq: number) =>
+      rig.store.recordEnforced(
+        ...streams.map(({ clientId, guardId }) => ({
+          ...{ clientId, guardId, epoch, enforcedSeq, streams: [`${clientId} ${guardId}`] },
+          reportedAtMs: rig.clock.nowMs(),
+        })),
+      )
+    const everything = () =>
+      revoke(rig.deps, {
+        ...{ selector: { kind: 'everything' }, reason: 'administrator' },
+        ...{ actor: ADMINISTRATOR, now: rig.clock.now() },
+      })
+    const states = async () =>
+      (await receiptOf(rig.deps, 1))?.participants.map(({ tokens, sessions }) => [
+        ...[tokens.state, tokens.by, sessions.state, sessions.by],
+      ])
+    await working(rig)
+    await everything()
+    await report(1)
+    await vi.waitFor(() => expect([receivers[0]?.tokens.length, held.length]).toEqual([3, 3]), {
+      timeout: 60_000,
+    })
+    const byReport = ['confirmed', 'report']
+    const pending = [...byReport, 'not_bounded', undefined]
+    // While one logout token of any instance is pending, it is not known which were answered.
+    expect(await states()).toEqual([[...byReport, ...byReport], pending, pending])
+
+    rig.clock.advance(2)
+    const at = rig.clock.nowMs()
+    for (const response of held) ok(response)
+    const kept = async () => (await rig.store.receiptRows(1))?.kept ?? []
+    await vi.waitFor(
+      async () =>
+        expect((await kept()).filter(({ sessionsBy }) => sessionsBy === 'logout_token')).toEqual([
+          expect.objectContaining({ clientId: 'perth', sessionsAtMs: at }),
+          expect.objectContaining({ clientId: 'sydney', sessionsAtMs: at }),
+        ]),
+      { timeout: 60_000, interval: 20 },
+    )
+    // A row for each instance: none for its guards, sessions or logout tokens.
+    expect(await kept()).toHaveLength(clients.length)
+
+    const first = await receiptOf(rig.deps, 1)
+    rig.clock.advance(600)
+    await everything()
+    await report(2)
+    expect(await receiptOf(rig.deps, 1)).toEqual(first)
+    const answered = [...byReport, 'confirmed', 'logout_token']
+    expect(await states()).toEqual([[...byReport, ...byReport], answered, answered])
   })
 
   test('a session that has expired ends as any other: the instance gets a logout token', async () => {

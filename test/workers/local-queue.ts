@@ -1,5 +1,5 @@
 import type { DeliveryRef } from '../../db/types.ts'
-import type { DeliveryQueue, LocalLanes } from '../../src/outbox/interface.ts'
+import type { DeliveryQueue, Drive, LocalLanes } from '../../src/outbox/interface.ts'
 
 /**
  * The queue of a process whose queue server is down. It does without BullMQ, for tests that are not
@@ -31,4 +31,18 @@ export class LocalQueue implements DeliveryQueue {
     return undefined
   }
   async close(): Promise<void> {}
+}
+
+/** A queue that runs the job of a revocation whenever something about it has changed. */
+export class DrivenQueue extends LocalQueue {
+  #drive: Drive | undefined
+
+  override changed(seq: number, failure?: string): void {
+    super.changed(seq, failure)
+    void this.#drive?.(seq)
+  }
+  override work(lanes: LocalLanes, drive?: Drive) {
+    this.#drive = drive
+    return super.work(lanes)
+  }
 }
