@@ -635,7 +635,7 @@ class Slice {
     const line = this.#lines[guard]
     await this.#happens(JUMPED, [guard], async () => {
       await jump(jumpMs)
-      // Until the next heartbeat the guard holds no lease.
+      // The guard holds no lease until the next heartbeat.
       await sleep(Math.min(2_000, this.#leaseMs / 4) + random.between(200, 500))
       await sleep(Math.max(0, this.#nextMs - sharedMs() + random.between(-200, 800)))
       line?.disturb({ kind: 'cut' })
