@@ -1,7 +1,7 @@
 /**
  * `npm run bench:acts -- --store sqlite|postgres`: the processor time of broker and Postgres for a
- * refresh, a sign-in, a revocation and a delivery, over HTTP, in one run, with a projection for 1,
- * 4 and 16 brokers. BENCH_SECONDS sets the duration. The last line is JSON.
+ * refresh, a sign-in, a revocation, a delivery and a report, over HTTP, in one run, with a
+ * projection for 1, 4 and 16 brokers. BENCH_SECONDS sets the duration. The last line is JSON.
  */
 import { load } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader } from './machine.ts'
@@ -14,6 +14,7 @@ import {
   type SeededSession,
 } from './revocation-server.ts'
 import { basic, openStage, waitFor, type Stage } from './stage.ts'
+import { follow } from './streams.ts'
 import { readOptions, usageError } from './options.ts'
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
@@ -151,6 +152,8 @@ async function allCosts(meter: Meter, stage: Stage, receivers: Receivers): Promi
       deliverAll(stage, receivers, users * INSTANCES),
     ),
   )
+  const report = await openGuards(stage)
+  costs.push(await meter.cost('report of a guard, 100 for each revocation', report))
   return costs
 }
 
@@ -190,6 +193,48 @@ async function deliverAll(stage: Stage, receivers: Receivers, count: number): Pr
     async () => (await stage.ask('state', {})).pending === 0,
   )
   return count
+}
+
+/**
+ * Opens ten guards for each of ten clients. Returns the act in which sessions of all clients are
+ * revoked one after the other, and each guard reports each.
+ */
+async function openGuards(stage: Stage): Promise<() => Promise<number>> {
+  const clients = Array.from({ length: INSTANCES }, (_, n) => `r${n}`)
+  await stage.register(clients.map((clientId) => ({ clientId, alg: 'ES256' })))
+  let epoch = ''
+  const guards: { clientId: string; guard: string; stream: string }[] = []
+  for (const clientId of clients)
+    for (let n = 0; n < 10; n++) {
+      const guard = { clientId, guard: `g${n}`, stream: '' }
+      guards.push(guard)
+      await follow(stage, clientId, guard.guard, (text) => {
+        guard.stream ||= /"stream":"([^"]+)"/.exec(text)?.[1] ?? ''
+        epoch ||= /"epoch":"([^"]+)"/.exec(text)?.[1] ?? ''
+      })
+    }
+  const { sessions } = await stage.ask('sessions', {
+    ...{ count: SECONDS * 10, clients, tid: TENANTS.users, codes: false },
+  })
+  const report = async ({ clientId, guard, stream }: (typeof guards)[number], seq: number) => {
+    const answer = await stage.pool.request({
+      ...{ path: '/revocations/enforced', method: 'POST' },
+      headers: {
+        authorization: basic(clientId, stage.secret(clientId)),
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ epoch, seq, guard, streams: [stream] }),
+    })
+    await answer.body.dump()
+    if (answer.statusCode !== 204) throw new Error(`A report was answered ${answer.statusCode}.`)
+  }
+  return async () => {
+    for (const { sid } of sessions) {
+      const { seq } = await stage.ask('revoke', { selector: { kind: 'session', sid } })
+      await inLines(guards, (guard) => report(guard, seq))
+    }
+    return sessions.length * guards.length
+  }
 }
 
 /** Runs an act for each item, a fixed number at a time. */

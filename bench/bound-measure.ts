@@ -1,15 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Subject, SUBJECTS } from './bound-guards.ts'
-import {
-  emptyTally,
-  faultsOf,
-  isEnough,
-  type Part,
-  type RunOptions,
-  runSlice,
-  type Tally,
-} from './bound-run.ts'
+import { type RunOptions, runSlice } from './bound-run.ts'
+import { emptyTally, faultsOf, isEnough, type Part, type Tally } from './bound-tally.ts'
 import { load1 } from './machine.ts'
 import { HAS_STANDBY } from './postgres.ts'
 

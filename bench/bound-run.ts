@@ -17,6 +17,18 @@ import {
   TOKENS_ALONE,
   WITH_SESSIONS,
 } from './bound-site.ts'
+import {
+  isEnough,
+  JUMPED,
+  KILLED,
+  kindsOf,
+  type Part,
+  RESUMED,
+  STARTED_WRONG,
+  sum,
+  type Tally,
+  type Wanted,
+} from './bound-tally.ts'
 import { type Child, startChild } from './child.ts'
 import { type Random, randomOf } from './random.ts'
 import { basic } from './stage.ts'
@@ -26,96 +38,8 @@ import { basic } from './stage.ts'
  * For each revocation it finds when the latest request was sent that each guard accepted.
  */
 
-export interface Part {
-  store: 'sqlite' | 'postgres'
-  leaseSeconds: number
-  /** The faults that must have been counted. */
-  faults: number
-}
-
-/** The results of a part. They are kept between runs, so they are plain data. */
-export interface Tally {
-  slices: number
-  revocations: number
-  /** By what was accepted. */
-  of: Record<Subject, Seen>
-  /** Questions to brokers about a token after the acknowledgment: what they answered. */
-  introspected: { inactive: number; none: number }
-  /** How many receipts were compared, and how many clients they called confirmed. */
-  receipts: { compared: number; token: number; session: number }
-  /** How many sessions were called ended before anything was revoked, by the fault beside. */
-  endedEarly: Record<string, number>
-  /** The seconds for which a server without a guard accepted a revoked token. */
-  withoutGuardSeconds?: number
-  violations: string[]
-}
-
-interface Seen {
-  /** Faults by kind. One counts once for each guard that it hit while it accepted. */
-  counted: Record<string, number>
-  /**
-   * By kind of fault, how often a guard's latest accepted request was sent so many milliseconds
-   * after the acknowledgment.
-   */
-  latest: Record<string, Record<number, number>>
-}
-
-export const emptyTally = (): Tally => ({
-  ...{ slices: 0, revocations: 0, introspected: { inactive: 0, none: 0 } },
-  of: { token: { counted: {}, latest: {} }, session: { counted: {}, latest: {} } },
-  receipts: { compared: 0, token: 0, session: 0 },
-  ...{ endedEarly: {}, violations: [] },
-})
-const sum = (counts: Record<string, number>): number =>
-  Object.values(counts).reduce((all, count) => all + count, 0)
-export const faultsOf = ({ of }: Tally): number => sum(of.token.counted)
-
-/** The faults of clocks that jump, or are wrong when a broker starts. */
-const JUMPED = 'guard: clock jumped ahead and back'
-const RESUMED = 'broker resumed after hours of suspension'
-const STARTED_WRONG = 'broker started with a wrong clock'
-
-const OF_CLOCKS = [JUMPED, RESUMED, STARTED_WRONG]
-const OF_GUARDS = [
-  ...['cut', 'swallowed', 'lost to the guard', 'lost to the broker', 'delayed', 'held'],
-  'throttled',
-].map((kind) => `line ${kind}`)
-const OF_HOSTS = ['guard suspended', 'guard stopped']
-const SET = ['guard: clock set back', 'guard: clock set forward']
-const OF_BROKERS = [
-  ...['broker stopped', 'broker suspended', 'broker: clock set', 'broker killed'],
-  ...[RESUMED, STARTED_WRONG],
-]
-const OF_POSTGRES = [
-  ...['Postgres stopped', 'Postgres killed', 'Postgres failed over'],
-  'Postgres failed over, the old primary isolated',
-  ...['broker: line to Postgres swallowed', 'broker: line to Postgres delayed'],
-]
-
-/** Returns the kinds of faults that a part must have counted. */
-function kindsOf({ store }: Part, { only }: RunOptions): string[] {
-  if (only === 'clocks') return OF_CLOCKS
-  // Faults of guards and lines have nothing to do with the store, and are rare beside Postgres.
-  return store === 'postgres'
-    ? [...OF_BROKERS, ...OF_POSTGRES]
-    : [...OF_GUARDS, ...OF_HOSTS, ...SET, JUMPED, ...OF_BROKERS]
-}
-
-/** Returns whether enough faults were counted: by tokens and by sessions, where each must be. */
-export function isEnough(part: Part, tally: Tally, options: RunOptions): boolean {
-  const kinds = kindsOf(part, options)
-  if (options.each === 0) return faultsOf(tally) >= part.faults
-  return SUBJECTS.every((subject) =>
-    kinds.every((kind) => (tally.of[subject].counted[kind] ?? 0) >= options.each),
-  )
-}
-
-export interface RunOptions {
+export interface RunOptions extends Wanted {
   seed: number
-  /** If above 0, each kind of fault must be counted as often, by tokens and by sessions. */
-  each: number
-  /** The kinds of faults that happen. `clocks`: those of clocks and lines alone. */
-  only: 'clocks' | undefined
   /** The number of Node guards. */
   guards: number
   /** The share of the Node guards that are wrong on purpose: the first of each kind. */
@@ -151,7 +75,6 @@ const LOOK_MS = 200
 /** A guard that accepted a token so recently holds a lease. */
 const RECENT_MS = 700
 const NO_FAULT = 'none'
-const KILLED = 'broker killed'
 /** The time for which a revocation waits for a broker that is down. */
 const WAIT_MS = 20_000
 
@@ -377,17 +300,18 @@ class Slice {
     const last = (subject: Subject): number[] => answers.flatMap(({ lastMs }) => lastMs[subject])
     for (const subject of SUBJECTS)
       this.#judge(subject, { acknowledgedMs, clients, claims, lastMs: last(subject) })
-    for (const endedMs of answers.flatMap((answer) => answer.endedMs))
-      if (endedMs !== undefined && endedMs !== null && endedMs < requestedMs)
-        for (const kind of this.#kindsBeside(endedMs))
+    for (const [guard, endedMs] of answers.flatMap((answer) => answer.endedMs).entries())
+      if (typeof endedMs === 'number' && endedMs < requestedMs)
+        for (const kind of this.#kindsBeside(guard, endedMs))
           this.#tally.endedEarly[kind] = (this.#tally.endedEarly[kind] ?? 0) + 1
     // Revocations are judged in about the order of their acknowledgment.
     this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
   }
 
-  #kindsBeside(atMs: number): string[] {
+  #kindsBeside(guard: number, atMs: number): string[] {
     const beside = this.#faults.filter(
-      ({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs + 60_000,
+      ({ fromMs, guards, toMs }) =>
+        guards.has(guard) && fromMs <= atMs && atMs <= toMs + AFTER_RETURN_MS,
     )
     return beside.length === 0 ? [NO_FAULT] : [...new Set(beside.map(({ kind }) => kind))]
   }

@@ -13,8 +13,8 @@ interface Reached {
   clientId: string
 }
 
-/** The least time between two batches: after a revocation all guards report at about once. */
-const BETWEEN_MS = 100
+/** The time in which a batch is collected: after a revocation all guards report at about once. */
+const TOGETHER_MS = 100
 /** The most revocations that wait. Of older ones the receipts find the times later. */
 const WAITING = 2_000
 /** The most revocations that one batch looks at. */
@@ -39,7 +39,7 @@ export class EnforcementBook {
     for (const seq of this.#waiting.keys())
       if (this.#waiting.size > WAITING) this.#waiting.delete(seq)
       else break
-    if (this.#waiting.size > 0) this.#timer ??= setTimeout(() => void this.#write(), 0)
+    if (this.#waiting.size > 0) this.#timer ??= setTimeout(() => void this.#write(), TOGETHER_MS)
   }
 
   async #write(): Promise<void> {
@@ -52,11 +52,8 @@ export class EnforcementBook {
     } catch {
       // The store is down and has logged it.
     }
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.note([])
-    }, BETWEEN_MS)
-    this.#timer.unref()
+    this.#timer = undefined
+    this.note([])
   }
 
   /** Returns those of the clients that took part in a revocation. */
