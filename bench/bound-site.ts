@@ -46,7 +46,12 @@ export class BoundBroker {
   /** Starts it. Its wall clock is wrong by `stepMs`. */
   async start(stepMs = 0): Promise<void> {
     const settings = { ...this.#settings, BENCH_STEP_MS: String(stepMs) }
-    this.#stage = await openStage(undefined, settings, this.port)
+    // One that does not reach Postgres in time ends, and is started again.
+    for (let left = 5; this.#stage === undefined; left--)
+      this.#stage = await openStage(undefined, settings, this.port).catch((error: unknown) => {
+        if (left === 0) throw error
+        return undefined
+      })
   }
   async kill(): Promise<void> {
     const { stage } = this
