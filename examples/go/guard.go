@@ -1,8 +1,9 @@
-// Middleware for an application whose guard serve runs on this machine (docs/guard-serve.md). This
-// file needs no other: copy it alone.
+// Middleware and a check of sessions for an application whose guard serve runs on this machine
+// (docs/guard-serve.md). This file needs no other: copy it alone.
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
@@ -49,5 +50,27 @@ func guarded(address string, next http.HandlerFunc) http.HandlerFunc {
 		default:
 			http.Error(w, "The guard does not know what is revoked.", http.StatusServiceUnavailable)
 		}
+	}
+}
+
+// judge asks guard serve at its local listener about the session that an ID token with these claims
+// opened. It returns 200 if the session is live, 401 if it has ended, and 503 if the answer is not
+// known now.
+func judge(r *http.Request, address, secret string, claims []byte) int {
+	question, err := http.NewRequestWithContext(r.Context(), http.MethodPost, address+"/session", bytes.NewReader(claims))
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	question.Header.Set("Authorization", "Bearer "+secret)
+	answer, err := toGuard.Do(question)
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	defer answer.Body.Close()
+	switch answer.StatusCode {
+	case http.StatusOK, http.StatusUnauthorized:
+		return answer.StatusCode
+	default:
+		return http.StatusServiceUnavailable
 	}
 }

@@ -1,5 +1,5 @@
 // An instance in Go: go-oidc signs users in and verifies logout tokens. api.go or guard.go checks the
-// access tokens of other callers.
+// access tokens of other callers; guard.go judges the sessions too.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -25,12 +26,16 @@ type session struct {
 	Name  string `json:"name"`
 	sid   string
 	until time.Time
+	// The claims of the ID token, by which guard serve judges the session.
+	claims json.RawMessage
 }
 
 type instance struct {
 	oauth    oauth2.Config
 	idTokens *oidc.IDTokenVerifier
 	secure   bool
+	// The local listener of guard serve and its secret; empty without a guard.
+	guardLocal, guardSecret string
 
 	lock sync.Mutex
 	// Sessions by id, on the server, so that a back-channel logout can end them. With several
@@ -53,6 +58,8 @@ func main() {
 		idTokens: provider.Verifier(&oidc.Config{ClientID: clientID, SupportedSigningAlgs: []string{oidc.RS256}}),
 		secure:   strings.HasPrefix(base, "https:"),
 		sessions: map[string]session{},
+
+		guardLocal: os.Getenv("GUARD_LOCAL"), guardSecret: os.Getenv("GUARD_LOCAL_SECRET"),
 	}
 	resource := api{issuer, clientID, clientSecret, cmp.Or(os.Getenv("AUDIENCE"), "urn:case-manager:instance:"+clientID)}
 	protected := resource.forUsers(func(w http.ResponseWriter, _ *http.Request, token accessToken) {
@@ -115,7 +122,8 @@ func (app *instance) callback(w http.ResponseWriter, r *http.Request) {
 		Name string `json:"name"`
 		Sid  string `json:"sid"`
 	}
-	if err := idToken.Claims(&user); err != nil {
+	var claims json.RawMessage
+	if err := errors.Join(idToken.Claims(&user), idToken.Claims(&claims)); err != nil {
 		http.Error(w, "The ID token cannot be read.", http.StatusBadRequest)
 		return
 	}
@@ -123,7 +131,7 @@ func (app *instance) callback(w http.ResponseWriter, r *http.Request) {
 	app.lock.Lock()
 	// The session ends with the access token. Then /login asks the broker again, which shows no page
 	// while its own session lives.
-	app.sessions[id] = session{Sub: idToken.Subject, Name: user.Name, sid: user.Sid, until: token.Expiry}
+	app.sessions[id] = session{Sub: idToken.Subject, Name: user.Name, sid: user.Sid, until: token.Expiry, claims: claims}
 	app.lock.Unlock()
 	app.setCookie(w, "session", id, 0)
 	http.Redirect(w, r, "/me", http.StatusFound)
@@ -142,7 +150,22 @@ func (app *instance) me(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusUnauthorized, map[string]string{"error": "signed_out"})
 		return
 	}
-	answer(w, http.StatusOK, kept)
+	status := http.StatusOK
+	if app.guardLocal != "" {
+		status = judge(r, app.guardLocal, app.guardSecret, kept.claims)
+	}
+	switch status {
+	case http.StatusOK:
+		answer(w, status, kept)
+	case http.StatusUnauthorized:
+		app.lock.Lock()
+		delete(app.sessions, id.Value)
+		app.lock.Unlock()
+		answer(w, status, map[string]string{"error": "signed_out"})
+	default:
+		w.Header().Set("Retry-After", "1")
+		answer(w, status, map[string]string{"error": "temporarily_unavailable"})
+	}
 }
 
 func (app *instance) backchannelLogout(w http.ResponseWriter, r *http.Request) {

@@ -5,15 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Browser, Page } from '../browser.ts'
 import { until } from '../process/broker-process.ts'
 import { ask, startApplication, type Application } from './application.ts'
+import { boundTest, ownSessionsOf, registrationOf, type Asked, type Bound } from './bounds.ts'
 import { Program, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
 import { upgradeTests } from './upgrades.ts'
 import type { Place, Registered, World } from './world.ts'
 
 /** Checks for every application with a sign-in or an API of its own, in any language. */
-
-/** The lease of a recipe that is bounded by it. */
-const LEASE_SECONDS = 5
 
 export interface ApplicationParts {
   name: string
@@ -38,8 +36,8 @@ export interface ApplicationParts {
   }
   /** A path that needs an access token, and answers with its `sub`; undefined where it has none. */
   api?: string
-  /** True if a guard judges its pages and its API at each request. */
-  isBounded?: boolean
+  /** The bounds of its pages and of its API. */
+  bound: { page?: Bound; api?: Bound }
   /** Fields of its registration, besides the addresses. */
   registration?: Record<string, unknown>
   /** A second client of the recipe. */
@@ -76,11 +74,8 @@ export const application = (parts: ApplicationParts): Recipe => ({
       redirectPath: parts.signIn?.callback ?? '/not-called',
       registration: (baseUrl) => ({
         client_uri: baseUrl,
+        ...registrationOf(parts.bound.page),
         ...parts.registration,
-        ...(parts.isBounded === true && {
-          guard_lease_seconds: LEASE_SECONDS,
-          own_sessions: parts.signIn === undefined ? 'none' : 'guard',
-        }),
         ...(parts.signIn?.logout !== undefined && {
           backchannel_logout_uris: [baseUrl + parts.signIn.logout],
         }),
@@ -95,7 +90,7 @@ export const application = (parts: ApplicationParts): Recipe => ({
 })
 
 function defineTests(
-  { api, command, isBounded = false, more, name, ready, signIn }: ApplicationParts,
+  { api, bound, command, more, name, ready, signIn }: ApplicationParts,
   world: () => World,
   note: (line: string) => void,
 ): void {
@@ -120,7 +115,11 @@ function defineTests(
       me,
       async signIn(browser) {
         const page = await world().signInAt(browser, place.baseUrl + (signIn?.login ?? ''))
-        const user = await me(browser)
+        // A guard that has just started answers 503.
+        const user = await until('the page answers', async () => {
+          const answer = await me(browser)
+          return answer.status === 503 ? undefined : answer
+        })
         expect(
           user,
           `The sign-in ended at ${page.url} (${page.status}): ${page.html.slice(0, 500)}\n${program?.output}`,
@@ -174,65 +173,29 @@ function defineTests(
 
   if (api !== undefined) apiTests(api, running)
   if (signIn !== undefined) signInTests(signIn, running)
-  if (isBounded) boundTest(api, signIn !== undefined, running)
-  more?.(running)
-}
-
-/**
- * The test of a lease's bound. The page of another session, which is not revoked, or for an API
- * alone another session's token, shows when the lease is over: it is answered 503.
- */
-function boundTest(
-  api: string | undefined,
-  hasPages: boolean,
-  running: () => RunningApplication,
-): void {
-  test('with the line to the broker cut both ways, nothing of a session that was signed out is served when the lease is over', async () => {
+  boundTest(ownSessionsOf(bound.page), () => {
     const { me, note, place, signIn, world } = running()
-    const [here, elsewhere] = [world.newBrowser(), world.newBrowser()]
-    /** Signs in. Returns how the status of the page and of the API is asked. */
-    const asked = async (browser: Browser): Promise<[string, () => Promise<number>][]> => {
-      const asks: [string, () => Promise<number>][] = []
-      if (hasPages) {
-        await signIn(browser)
-        asks.push(['page', async () => (await me(browser)).status])
-      }
-      if (api !== undefined) {
-        const headers = ['Authorization', `Bearer ${await world.accessToken(browser, place)}`]
-        asks.push(['API', async () => (await ask(place.baseUrl, api, headers)).status])
-      }
-      return asks
-    }
-    const [ended, others] = [await asked(here), await asked(elsewhere)]
-    for (const [name, status] of [...ended, ...others])
-      await until(`the ${name} answers`, async () => (await status()) === 200)
-
-    const latestMs = new Map(ended.map(([name]) => [name, 0]))
-    world.shut(place.clientId, true)
-    try {
-      await world.signOut(here)
-      const acknowledgedMs = Date.now()
-      await until('the lease is over', async () => {
-        const statuses: number[] = []
-        for (const [, status] of others) statuses.push(await status())
-        const isOver = statuses.every((status) => status === 503)
-        for (const [name, status] of ended) {
-          const askedMs = Date.now()
-          if ((await status()) !== 200) continue
-          if (isOver) throw new Error(`The ${name} is served after the lease.`)
-          latestMs.set(name, askedMs - acknowledgedMs)
+    return {
+      clientId: place.clientId,
+      note,
+      world,
+      async signIn(browser) {
+        const asked: Asked[] = []
+        if (bound.page !== undefined) {
+          await signIn(browser)
+          const status = async () => (await me(browser)).status
+          asked.push({ name: 'page', bound: bound.page, status })
         }
-        return isOver
-      })
-    } finally {
-      world.shut(place.clientId, false)
+        if (api !== undefined && bound.api !== undefined) {
+          const headers = ['Authorization', `Bearer ${await world.accessToken(browser, place)}`]
+          const status = async () => (await ask(place.baseUrl, api, headers)).status
+          asked.push({ name: 'API', bound: bound.api, status })
+        }
+        return asked
+      },
     }
-    for (const [name, ms] of latestMs)
-      note(`line cut, lease ${LEASE_SECONDS} s: latest ${name} ${ms} ms after the sign-out`)
-    for (const [name, status] of others)
-      await until(`the other ${name} answers again`, async () => (await status()) === 200)
-    for (const [, status] of ended) expect(await status()).toBe(401)
   })
+  more?.(running)
 }
 
 function signInTests(
@@ -522,5 +485,24 @@ export function exchanges(running: () => RunningApplication): void {
       async () => (await call(baseUrl, '/', token)).status === 401,
     )
     note(`exchanged token rejected ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+  })
+
+  describe('the other, with an exchanged token', () => {
+    boundTest('none', () => {
+      const { note, place, world } = running()
+      const { baseUrl, clientId } = world.place('archive')
+      return {
+        clientId,
+        note,
+        world,
+        async signIn(browser) {
+          const own = await world.accessToken(browser, place)
+          const { body } = await call(place.baseUrl, '/exchanged', own)
+          const { token } = JSON.parse(body) as { token: string }
+          const status = async () => (await call(baseUrl, '/', token)).status
+          return [{ name: 'API', bound: 'lease', status }]
+        },
+      }
+    })
   })
 }

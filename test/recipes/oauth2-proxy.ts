@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Browser } from '../browser.ts'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
+import { boundTest, registrationOf, TOKEN_SECONDS } from './bounds.ts'
 import { answers, Program, type Command } from './program.ts'
 import { startProxy, type Proxy, type Running } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
@@ -26,7 +27,13 @@ export const signedInBefore = (parts: SignedInBefore): Recipe => ({
   name: parts.name,
   missing: parts.missing,
   version: parts.version,
-  registered: [{ name: parts.name, redirectPath: '/oauth2/callback' }],
+  registered: [
+    {
+      name: parts.name,
+      redirectPath: '/oauth2/callback',
+      registration: () => ({ ...registrationOf(), access_token_seconds: TOKEN_SECONDS }),
+    },
+  ],
   define: (world, note) => defineTests(parts, world, note),
 })
 
@@ -92,6 +99,24 @@ function defineTests(
       expect.not.stringContaining('forged'),
     ])
   })
+
+  boundTest('none', () => ({
+    clientId: name,
+    note,
+    world: world(),
+    async signIn(browser) {
+      await world().signInAt(browser, `${behind.place.baseUrl}/cases`)
+      const own = `${behind.place.baseUrl}/oauth2/userinfo`
+      return [
+        { name: 'page', bound: 'lease', status: async () => (await look(browser)).status },
+        {
+          name: 'own page of the proxy',
+          bound: 'access_token',
+          status: async () => (await browser.send(own)).status,
+        },
+      ]
+    },
+  }))
 
   test('a sign-out is seen, although the session of the proxy in front lives on', async () => {
     const browser = world().newBrowser()

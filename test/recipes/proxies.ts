@@ -5,6 +5,7 @@ import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
 import { claimsOf } from '../token/tokens.ts'
 import { ask, pairsOf, startApplication, type Answer, type Application } from './application.ts'
+import { boundTest, registrationOf } from './bounds.ts'
 import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
 import { upgradeTests, webSocketTest } from './upgrades.ts'
@@ -105,7 +106,9 @@ export const proxy = (parts: Proxy): Recipe => ({
   name: parts.name,
   missing: parts.missing,
   version: parts.version,
-  registered: [{ name: parts.name, redirectPath: '/not-called' }],
+  registered: [
+    { name: parts.name, redirectPath: '/not-called', registration: () => registrationOf() },
+  ],
   define: (world, note) => defineTests(parts, world, note),
 })
 
@@ -369,6 +372,17 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
       await until('it passes again', passes, 120)
     })
   })
+
+  boundTest('none', () => ({
+    clientId: proxied.name,
+    note,
+    world: world(),
+    async signIn(browser) {
+      const headers = bearer(await world().accessToken(browser, running.place))
+      const status = async () => (await running.ask('/cases', headers)).status
+      return [{ name: 'API', bound: 'lease', status }]
+    },
+  }))
 
   test('an identity header that identity_headers leaves out is empty', async () => {
     await running.endGuard()

@@ -18,6 +18,7 @@ import {
   usersOnly,
 } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
+import { registrationOf } from './bounds.ts'
 import { newDeviceMail } from './new-device-mail.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
 import {
@@ -100,6 +101,8 @@ const oauth2Proxy = signedInBefore({
       4180: place.port,
       8080: upstreamPort,
       'cookie_secure = true': 'cookie_secure = false',
+      // Tokens of 60 s are refreshed before they expire, as those of 300 s.
+      'cookie_refresh = "4m"': 'cookie_refresh = "45s"',
     })
     return {
       file: O2P.file,
@@ -207,7 +210,7 @@ const express = application({
   missing: undefined,
   version: packaged('express-openid-connect'),
   registration: SKIPS_PAGE,
-  isBounded: true,
+  bound: { page: 'lease', api: 'lease' },
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: () => ({ file: NODE, args: [example('express/server.mjs')] }),
@@ -219,7 +222,7 @@ const fastify = application({
   missing: undefined,
   version: packaged('fastify'),
   registration: SKIPS_PAGE,
-  isBounded: true,
+  bound: { page: 'lease', api: 'lease' },
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   // Its tokens are valid for 300 s, so each is refreshed when it is 2 s old.
@@ -240,6 +243,7 @@ const fastapi = application({
   missing: FASTAPI.missing,
   version: versionOf('FastAPI', FASTAPI.file, '-c', 'import fastapi; print(fastapi.__version__)'),
   api: '/api/me',
+  bound: { api: 'lease' },
   ready: '/healthz',
   command: ({ place }) => ({
     file: FASTAPI.file,
@@ -262,6 +266,7 @@ const flask = application({
   missing: FLASK.missing,
   version: versionOf('Authlib', FLASK.file, '-c', 'import authlib; print(authlib.__version__)'),
   registration: SKIPS_PAGE,
+  bound: { page: 'lease', api: 'lease' },
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout', signedOut: '/signed-out' },
   api: '/api/me',
   more: signsOut,
@@ -318,6 +323,7 @@ const OPENIDC = apache('auth_openidc')
 const apacheOpenidc = application({
   name: 'apache',
   ...OPENIDC,
+  bound: { page: 'access_token' },
   signIn: {
     login: '/',
     callback: '/oidc/callback',
@@ -329,6 +335,8 @@ const apacheOpenidc = application({
       'https://sign-in.example': world.issuer,
       'OIDCClientID sydney': `OIDCClientID ${clientId}`,
       'OIDCClientSecret change-me': `OIDCClientSecret ${clientSecret}`,
+      // So that a token of 60 s is not refreshed at each request.
+      'BeforeExpiry 60': 'BeforeExpiry 10',
       8080: port,
       3000: applicationPort,
     })
@@ -345,11 +353,12 @@ const OAUTH2 = apache('oauth2')
 const apacheOauth2 = application({
   name: 'apache-oauth2',
   ...OAUTH2,
+  bound: { api: 'question' },
   api: '/me',
   command({ applicationPort, directory, place: { clientId, clientSecret, port }, world }) {
     const site = configured('apache-oauth2/site.conf', {
       // The module has no setting for an own certificate authority.
-      'https://sign-in.example': world.inside,
+      'https://sign-in.example': world.plain,
       'client_id=sydney': `client_id=${clientId}`,
       'client_secret=change-me': `client_secret=${clientSecret}`,
       8080: port,
@@ -377,6 +386,8 @@ async function besideGuard(
     args: ['-c', `${serve} & exec ${application}`],
     env: {
       GUARD: `http://127.0.0.1:${guardPort}`,
+      GUARD_LOCAL: `http://127.0.0.1:${localPort}`,
+      GUARD_SESSIONS: 'yes',
       ...guardSettings(place, world, guardPort, localPort),
     },
   }
@@ -388,7 +399,7 @@ const ALSO_FOR_ITSELF = {
 }
 
 const GO = made('go')
-const inGo: Omit<ApplicationParts, 'name' | 'command'> = {
+const inGo: Omit<ApplicationParts, 'name' | 'bound' | 'command'> = {
   missing: GO.missing,
   version: versionOf('go-oidc', 'sh', '-c', `grep go-oidc ${example('go/go.mod')} | cut -d' ' -f2`),
   registration: { ...SKIPS_PAGE, ...ALSO_FOR_ITSELF },
@@ -398,12 +409,15 @@ const inGo: Omit<ApplicationParts, 'name' | 'command'> = {
 const go = application({
   ...inGo,
   name: 'go',
+  bound: { page: 'access_token', api: 'question' },
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout', unknownKey: 400 },
   command: () => ({ file: GO.file }),
 })
 const goBesideGuard = application({
   ...inGo,
   name: 'go-guard',
+  bound: { page: 'lease', api: 'lease' },
+  signIn: BUTTON,
   command: (of) => besideGuard(GO.file, of),
 })
 
@@ -426,6 +440,7 @@ const spring = application({
     me: '/me',
   },
   registration: ALSO_FOR_ITSELF,
+  bound: { page: 'logout_token', api: 'question' },
   api: '/api/me',
   more: usersOnly,
   command({ directory, place, world }) {
@@ -482,6 +497,7 @@ const SIGN_IN_ASPNET = { login: '/me', callback: '/oidc/callback', me: '/me' }
 const aspnet = application({
   ...inAspnet,
   name: 'aspnet',
+  bound: { page: 'lease', api: 'lease' },
   signIn: {
     ...SIGN_IN_ASPNET,
     logout: '/oidc/backchannel-logout',
@@ -497,7 +513,12 @@ const aspnet = application({
   },
 })
 /** No logout token reaches it: its sessions end because they ask `guard serve`. */
-const aspnetByGuard = application({ ...inAspnet, name: 'aspnet-guard', signIn: SIGN_IN_ASPNET })
+const aspnetByGuard = application({
+  ...inAspnet,
+  name: 'aspnet-guard',
+  bound: { page: 'lease' },
+  signIn: SIGN_IN_ASPNET,
+})
 
 const NEXT = made('nextjs')
 const nextjs = application({
@@ -510,7 +531,7 @@ const nextjs = application({
     `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`,
   ),
   registration: SKIPS_PAGE,
-  isBounded: true,
+  bound: { page: 'lease', api: 'lease' },
   signIn: { ...BUTTON, logout: '/oidc/backchannel-logout' },
   api: '/api/me',
   command: ({ place }) => ({
@@ -525,7 +546,7 @@ const nextjs = application({
 const serviceToService = application({
   name: 'service-to-service',
   missing: undefined,
-  isBounded: true,
+  bound: { api: 'lease' },
   version: packaged('openid-client'),
   api: '/users',
   registration: {
@@ -538,7 +559,10 @@ const serviceToService = application({
     scope: 'openid profile email offline_access cases:read',
     resources: ['urn:case-manager:instance:archive'],
   },
-  other: { name: 'archive', registration: () => ({ exchange_from: ['service-to-service'] }) },
+  other: {
+    name: 'archive',
+    registration: () => ({ ...registrationOf(), exchange_from: ['service-to-service'] }),
+  },
   command({ world }) {
     const archive = world.place('archive')
     const env = {

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpServer, request as httpRequest } from 'node:http'
+import {
+  createServer as createHttpServer,
+  request as httpRequest,
+  type RequestListener,
+} from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
@@ -39,6 +43,8 @@ export interface World {
   issuer: string
   /** The broker's address without TLS. */
   inside: string
+  /** The same through the line that `shut` cuts. */
+  plain: string
   /** The address of the operators' listener. */
   ops: string
   dataDir: string
@@ -104,17 +110,17 @@ async function registrations(
   )
 }
 
-/** Starts a proxy that ends TLS in front of the broker. */
-async function startTls(options: {
+/** Starts a proxy that ends TLS in front of the broker, and one without TLS. */
+async function startLine(options: {
   port: number
   to: string
   isShut: (clientId: string) => boolean
   onRequest: (path: string) => void
-}): Promise<{ certificate: string; cut(clientId: string): void; close(): void }> {
+}): Promise<{ certificate: string; plain: string; cut(clientId: string): void; close(): void }> {
   /** The open connections, each with the client that used it last. */
   const open = new Map<Socket, string>()
   const { certificate, privateKey } = newCertificate(undefined, 'localhost')
-  const server = createServer({ key: privateKey, cert: certificate }, (asked, response) => {
+  const pass: RequestListener = (asked, response) => {
     const [, basic = ''] = /^Basic (.*)$/.exec(asked.headers.authorization ?? '') ?? []
     const [encodedId = ''] = Buffer.from(basic, 'base64').toString().split(':')
     const clientId = decodeURIComponent(encodedId)
@@ -136,18 +142,24 @@ async function startTls(options: {
     onward.on('error', () => response.destroy())
     response.on('close', () => onward.destroy())
     asked.pipe(onward)
-  })
+  }
+  const server = createServer({ key: privateKey, cert: certificate }, pass)
   await new Promise<void>((done, failed) =>
     server.once('error', failed).listen(options.port, 'localhost', done),
   )
+  const plain = createHttpServer(pass)
+  await new Promise<void>((done) => plain.listen(0, '127.0.0.1', done))
   return {
     certificate,
+    plain: `http://127.0.0.1:${(plain.address() as AddressInfo).port}`,
     cut(clientId) {
       for (const [socket, user] of open) if (user === clientId) socket.destroy()
     },
     close() {
-      server.closeAllConnections()
-      server.close()
+      for (const each of [server, plain]) {
+        each.closeAllConnections()
+        each.close()
+      }
     },
   }
 }
@@ -214,14 +226,14 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   })
   const inside = `http://${broker.env.BROKER_LISTEN}`
   let keyReads = 0
-  const tls = await startTls({
+  const line = await startLine({
     port,
     to: inside,
     isShut: (clientId) => shut.has(clientId),
     onRequest: (path) => void (path === '/jwks' && keyReads++),
   })
   const caFile = join(broker.dataDir, 'ca.pem')
-  writeFileSync(caFile, tls.certificate)
+  writeFileSync(caFile, line.certificate)
   // Apache reads the file as www-data.
   chmodSync(broker.dataDir, 0o755)
   await broker.start()
@@ -233,6 +245,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   return {
     issuer,
     inside,
+    plain: line.plain,
     ops: broker.ops,
     dataDir: broker.env.BROKER_DATA_DIR ?? '',
     caFile,
@@ -253,7 +266,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
     shut(clientId, isShut) {
       if (!isShut) return void shut.delete(clientId)
       shut.add(clientId)
-      tls.cut(clientId)
+      line.cut(clientId)
     },
     keyReads: () => keyReads,
     newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
@@ -294,7 +307,7 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
       return sentAtMs
     },
     async dispose() {
-      tls.close()
+      line.close()
       relay.close()
       await dispose()
       await entra.close()
