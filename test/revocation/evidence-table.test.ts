@@ -138,8 +138,8 @@ function onPage(html: string, name: string): string {
   return words.trim() || 'its name alone'
 }
 
-const factsOf = ({ guard = 'none', happens, has }: Instance): string =>
-  `| ${has} | ${guard} | ${happens}`
+const factsOf = ({ guard, happens, has }: Instance): string =>
+  `| ${has} | ${guard ?? 'none'} | ${happens}`
 
 const BETWEEN = /(?<=<!-- npm run docs:receipts -->\n\n)[\s\S]*?(?=\n\n<!-- \/docs:receipts -->)/
 const PAGE = join(import.meta.dirname, '../../docs/evidence.md')
