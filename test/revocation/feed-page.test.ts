@@ -18,12 +18,14 @@ const sections = new Map(
 )
 const section = (begin: string): string =>
   [...sections].find(([heading]) => heading.startsWith(begin))?.[1] ?? ''
-/** Returns the first column of a table, where it is code. */
+/** Returns the first column of a table after the ids of its rules, where it is code. */
 const rows = (text: string): { names: string[]; line: string }[] =>
-  [...text.matchAll(/^\| (`[^|]*`) \|.*$/gm)].map(([line, cell = '']) => ({
-    line,
-    names: [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
-  }))
+  [...text.matchAll(/^\| (?:\*\*[A-Z]+\d+\*\* \| )?(`[^|]*`) \|.*$/gm)].map(
+    ([line, cell = '']) => ({
+      line,
+      names: [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+    }),
+  )
 const examples = blocksOf('docs/feed.md')
   .filter(({ language }) => language === 'json')
   .map(({ text }) => JSON.parse(text.replace('[ … ]', '[]')) as Record<string, unknown>)
