@@ -88,6 +88,7 @@ import { reportByUser } from './revocation/report.ts'
 import { revokeRequested } from './revocation/requested.ts'
 import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
+import { lockInForce } from './rows/locked.ts'
 import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
 import {
   recordRejectedSignIn,
@@ -164,6 +165,7 @@ const READS = {
   revocationParts,
   findLock,
   listLocks,
+  lockInForce,
   lockCounts,
   lockProtection,
   listUsers,

@@ -499,6 +499,15 @@ export interface Lock {
     | undefined
 }
 
+/** A lock as the user whom it keeps out may know it. */
+export interface LockInForce {
+  kind: LockKind
+  /** When the broker lifts it; undefined: not before an act lifts it. */
+  endsAt: number | undefined
+  /** True: an administrator of the user's own tenant locked it, and not an operator of the broker. */
+  byOwnTenant: boolean
+}
+
 /**
  * The interface that an act came through. `account`: a user's own page. `broker`: the broker
  * itself.

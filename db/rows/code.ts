@@ -3,7 +3,7 @@ import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { command, insertInto, pick, type Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
-import type { NewCode, SessionStatus } from '../types.ts'
+import type { NewCode, SessionStatus, User } from '../types.ts'
 import { isRemoved } from './client.ts'
 import { lockOf } from './locked.ts'
 import { sessionBySid, statusOf, touch } from './session.ts'
@@ -79,7 +79,9 @@ export function* issueCode({
   code: NewCode
   most?: number | undefined
   now: number
-}): Act<SessionStatus | { state: 'locked'; by: LockKind } | { state: 'client_removed' }> {
+}): Act<
+  SessionStatus | { state: 'locked'; by: LockKind; user: User } | { state: 'client_removed' }
+> {
   const row = yield* sessionBySid(sid)
   const status = yield* statusOf(row, now)
   if (row === undefined || status.state !== 'live') return status
@@ -88,7 +90,7 @@ export function* issueCode({
     return { state: 'ended', session, why: 'expired' }
   if (yield* isRemoved(code.clientId)) return { state: 'client_removed' }
   const by = yield* lockOf(row, code)
-  if (by !== undefined) return { state: 'locked', by }
+  if (by !== undefined) return { state: 'locked', by, user: session.user }
   yield* touch(row, undefined, now)
   yield* addCode(code, { sid, openedSeq: row.head })
   return yield* statusOf(row, now)

@@ -1,8 +1,10 @@
 import { sql, type Column, type SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { query, textParam, type Takes } from '../engine/statement.ts'
-import { locks } from '../schema.ts'
+import { columnsOf, query, textParam, type Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { locks, subjects } from '../schema.ts'
+import type { LockInForce } from '../types.ts'
 
 /**
  * The only place with the locking rule: whether a user, a tenant or a client is locked, as a field
@@ -24,18 +26,11 @@ export interface Concerned {
 }
 
 const isOpen = sql`${locks.liftedAt} IS NULL`
+/** After every end of a lock, in epoch seconds. */
+const NEVER = sql.raw(String(Number.MAX_SAFE_INTEGER))
 
-/**
- * Returns the kind of an open lock on any of those concerned; NULL where none is locked. While no
- * lock is open at all, which a statement checks once, the rule costs a row nothing.
- */
-export function lockedBy({
-  tid,
-  oid,
-  homeId,
-  clients = [],
-  audience,
-}: Concerned): SQL<LockKind | null> {
+/** Returns the condition for an open lock on any of those concerned. */
+function isLocked({ tid, oid, homeId, clients = [], audience }: Concerned): SQL {
   const user =
     tid !== undefined && oid !== undefined
       ? [sql`${locks.kind} = 'user' AND ${locks.key} = ${tid} AND ${locks.oid} = ${oid}`]
@@ -53,31 +48,44 @@ export function lockedBy({
     audience === undefined
       ? []
       : [sql`${locks.audience} IS NOT NULL AND ${locks.audience} = ${audience}`]
-  const any = sql.join(
+  return sql.join(
     [...user, ...home, ...tenant, ...client, ...owner].map((one) => sql`(${isOpen} AND ${one})`),
     sql` OR `,
   )
-  return sql<LockKind | null>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isOpen})
-    THEN (SELECT ${locks.kind} FROM ${locks} WHERE ${any} LIMIT 1) END`
 }
+
+/**
+ * Returns the kind of an open lock on any of those concerned; NULL where none is locked. While no
+ * lock is open at all, which a statement checks once, the rule costs a row nothing.
+ */
+export const lockedBy = (concerned: Concerned): SQL<LockKind | null> =>
+  sql<LockKind | null>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isOpen})
+    THEN (SELECT ${locks.kind} FROM ${locks} WHERE ${isLocked(concerned)} LIMIT 1) END`
 
 type User = {
   tid: string
   oid: string
   homeId?: string | undefined
 }
-const ofSignIn = query(
+type Code = { clientId: string; audience: string }
+type SignIn = Takes<User & { [K in keyof Code]: string | undefined }>
+const concernedBySignIn = {
+  tid: textParam('tid'),
+  oid: textParam('oid'),
+  homeId: textParam('homeId'),
+  clients: [textParam('clientId')],
+  audience: textParam('audience'),
+}
+const ofSignIn = query({ lock: lockedBy(concernedBySignIn) }, (_: SignIn, f) => sql`SELECT ${f}`)
+const lasting = query(
   {
-    lock: lockedBy({
-      tid: textParam('tid'),
-      oid: textParam('oid'),
-      homeId: textParam('homeId'),
-      clients: [textParam('clientId')],
-      audience: textParam('audience'),
-    }),
+    ...columnsOf(locks, 'kind', 'endsAt'),
+    authorTid: sql<
+      string | null
+    >`(SELECT ${subjects.tid} FROM ${subjects} WHERE ${subjects.sub} = ${locks.actorId})`,
   },
-  (_: Takes<User & { clientId: string | undefined; audience: string | undefined }>, f) =>
-    sql`SELECT ${f}`,
+  (_: SignIn, f) =>
+    sql`SELECT ${f} FROM ${locks} WHERE ${isLocked(concernedBySignIn)} ORDER BY coalesce(${locks.endsAt}, ${NEVER}) DESC LIMIT 1`,
 )
 
 /**
@@ -85,12 +93,34 @@ const ofSignIn = query(
  * something calls it after it has read the head of the log: a lock is either visible here, or its
  * revocation comes after that head.
  */
-export function* lockOf(
-  { tid, oid, homeId }: User,
-  code?: { clientId: string; audience: string },
-): Act<LockKind | undefined> {
-  return (
-    (yield* ofSignIn.get({ tid, oid, homeId, clientId: code?.clientId, audience: code?.audience }))
-      ?.lock ?? undefined
-  )
+export function* lockOf(user: User, code?: Code): Act<LockKind | undefined> {
+  return (yield* ofSignIn.get(signInOf(user, code)))?.lock ?? undefined
+}
+
+const signInOf = ({ tid, oid, homeId }: User, code: Code | undefined) => ({
+  tid,
+  oid,
+  homeId,
+  clientId: code?.clientId,
+  audience: code?.audience,
+})
+
+/**
+ * Returns the open lock that keeps a user out the longest, for the user to read: by whom and until
+ * when.
+ */
+export function* lockInForce({
+  user,
+  code,
+}: {
+  user: User
+  code?: Code | undefined
+}): Act<LockInForce | undefined> {
+  const row = yield* lasting.get(signInOf(user, code))
+  if (row === undefined) return undefined
+  return {
+    kind: row.kind,
+    endsAt: optional(row.endsAt),
+    byOwnTenant: row.kind !== 'client' && row.authorTid === user.tid,
+  }
 }

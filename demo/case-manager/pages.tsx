@@ -99,9 +99,8 @@ const WHY: Record<ReasonClass, string> = {
   replaced:
     'Another person used this browser to sign in, so you were signed out here. They cannot see your cases.',
   session_limit: 'You signed in on another device, which took the place of this one.',
-  administrator: 'Your IT administrator signed you out.',
-  locked:
-    'Your IT administrator locked this access to Case Manager. While it is locked, you cannot sign in. Contact your IT administrator.',
+  administrator: 'An administrator signed you out.',
+  locked: 'Your access to Case Manager was locked. While it is locked, you cannot sign in.',
   account:
     'Your organization has switched off your account or your access to Case Manager. You cannot sign in until it is switched on again. Contact your IT administrator.',
   expired:

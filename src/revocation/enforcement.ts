@@ -24,7 +24,7 @@ export class EnforcementBook {
   readonly #deps: BookDeps
   /** The clients whose guards have reached a revocation, by its seq. */
   readonly #waiting = new Map<number, Set<string>>()
-  #timer: NodeJS.Timeout | undefined
+  #collects = false
 
   constructor(deps: BookDeps) {
     this.#deps = deps
@@ -39,7 +39,9 @@ export class EnforcementBook {
     for (const seq of this.#waiting.keys())
       if (this.#waiting.size > WAITING) this.#waiting.delete(seq)
       else break
-    if (this.#waiting.size > 0) this.#timer ??= setTimeout(() => void this.#write(), TOGETHER_MS)
+    if (this.#collects || this.#waiting.size === 0) return
+    this.#collects = true
+    setTimeout(() => void this.#write(), TOGETHER_MS)
   }
 
   async #write(): Promise<void> {
@@ -52,7 +54,7 @@ export class EnforcementBook {
     } catch {
       // The store is down and has logged it.
     }
-    this.#timer = undefined
+    this.#collects = false
     this.note([])
   }
 

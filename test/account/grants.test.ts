@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/types.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
+import { linkOf } from '../signin/browser.ts'
 
 /**
  * "Your apps": a user sees where they are signed in to each app, and signs out of one of them.
@@ -101,7 +102,10 @@ describe('your apps', () => {
     await rig.signInAt(phone.session.sid, sydney)
     const page = await onPhone.get('/')
     const after = await onPhone.submit(page, {}, formOf(page, 'sydney'))
-    expect(after.text).toContain('If others use this device, choose “Sign out” here too.')
+    expect(after.text).toContain(
+      'the app opens again without asking. If a device is lost, or others',
+    )
+    expect(linkOf(after.html, 'Where you are signed in')).toBe(`${ISSUER}/account`)
     const devices = await onPhone.get('/account')
     expect(devices.text).not.toContain('Case Manager Sydney')
     expect(devices.text).toContain('Signed in to no app')

@@ -427,7 +427,7 @@ test('a result page of the account, too, leaves for the sign-in page', async () 
     actor: { kind: 'operator', id: 'olga' },
     now: rig.clock.now(),
   })
-  await page.getByText('Your IT administrator signed you out.').waitFor()
+  await page.getByText('An administrator signed you out.').waitFor()
   expect(window.complaints).toEqual([])
 })
 

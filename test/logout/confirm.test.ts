@@ -151,7 +151,9 @@ describe('signing out everywhere', () => {
       user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' },
     })
     const asked = await browser.get('/logout')
-    expect(asked.text).toContain('On this device and on one other.')
+    expect(asked.text).toContain(
+      'On this device and on one other. In each browser, your next sign-in starts with your password',
+    )
     const done = await browser.submit(asked, { scope: 'everywhere' })
     expect(done.title).toBe('You are signed out of Case Manager everywhere')
     expect(await state(laptop.session.sid)).toBe('ended')
@@ -404,7 +406,7 @@ describe('the signed-out page comes before the way back where it says what the a
   })
 
   test.each([
-    ['administrator', 'Your IT administrator signed you out.'],
+    ['administrator', 'An administrator signed you out.'],
     ['reported_by_user', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)(
@@ -437,7 +439,7 @@ describe('the signed-out page comes before the way back where it says what the a
 
 describe('a session that had ended before its user signs out', () => {
   test.each([
-    ['administrator', 'Your IT administrator signed you out.'],
+    ['administrator', 'An administrator signed you out.'],
     ['refresh_token_reuse', 'You were signed out from elsewhere.'],
     ['microsoft_account_disabled', 'Your organization has switched off your account'],
   ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {

@@ -189,7 +189,7 @@ describe('skip_sign_in_page', () => {
       now,
     })
     const page = await browser.get(authorizePath(sydney))
-    expect(page.text).toContain('Your IT administrator signed you out.')
+    expect(page.text).toContain('An administrator signed you out.')
     await browser.press(page, 'Sign in with Microsoft')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
   })

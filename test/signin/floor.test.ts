@@ -230,7 +230,7 @@ describe('what a fresh sign-in is', () => {
   test('the user reads one sentence, and Microsoft is asked for the password at once', async () => {
     const { phone, path } = await demanded()
     const page = await phone.browser.get(path)
-    expect(page.text).toContain('Your IT administrator signed you out.')
+    expect(page.text).toContain('An administrator signed you out.')
     expect(page.text).not.toMatch(/operator|stolen/)
     await phone.signIn(path)
     expect(phone.asked).toEqual(['login'])

@@ -89,7 +89,10 @@ export async function homeFor(
       <>
         {ended === undefined ? null : (
           <Notice kind="good" title={ended} focused>
-            {t.home.endedHint}
+            <p>{t.home.endedHint}</p>
+            <p>
+              <a href="/account">{t.shared.whereSignedIn}</a>
+            </p>
           </Notice>
         )}
         {apps.length === 0 ? <p>{t.ready.noApps}</p> : null}

@@ -182,11 +182,12 @@ export async function report(
 }
 
 /** Returns the page of next steps after a report. It is public, because the user is signed out by then. */
-export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
+export const reportedPage = ({ t }: PageRequest, session: Session | undefined): PageAnswer => ({
   page: { title: t.report.doneTitle, mark: 'good' },
   body: (
     <>
       <p>{t.report.done}</p>
+      {session === undefined ? <p>{t.report.doneHere}</p> : null}
       <Steps
         items={[
           <a href="https://aka.ms/sspr">{t.report.password}</a>,
@@ -195,7 +196,9 @@ export const reportedPage = ({ t }: PageRequest): PageAnswer => ({
         ]}
       />
       <div class="row">
-        <LinkButton href="/account">{t.shared.whereSignedIn}</LinkButton>
+        <LinkButton href="/account">
+          {session === undefined ? t.shared.signInAgain : t.shared.whereSignedIn}
+        </LinkButton>
       </div>
     </>
   ),

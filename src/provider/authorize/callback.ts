@@ -4,6 +4,7 @@ import { type MicrosoftIdentity, MicrosoftRejection } from '../../microsoft/inte
 import { type Params, tryParams } from '../../protocol/params.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { type Answer, clockIsWrong, stale, used } from './answer.tsx'
+import { answeredConsent } from './granting-consent.tsx'
 import { signIn } from './open-session.ts'
 import { withEarlier } from './proven.ts'
 import { open, type Visit } from './sealed.ts'
@@ -23,7 +24,7 @@ export async function callback(
   const params = tryParams(query)
   // An administrator returns from Microsoft's page of consent, which the page for them links to.
   if (params?.has('admin_consent') && !params.has('code'))
-    return { kind: 'page_of_ours', to: '/signin/granting-consent' }
+    return { kind: 'page_of_ours', to: answeredConsent(deps, visitor, params, now) }
   const opened = open(deps, visitor, 'visit', params?.get('state'), now)
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
     return clockIsWrong(deps, opened.value.purpose)

@@ -1,4 +1,4 @@
-import type { NewCode } from '../../../db/types.ts'
+import type { NewCode, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { OAuthError } from '../../protocol/error.ts'
@@ -73,17 +73,20 @@ export async function codeForSession(
   // Another broker removed the client after this request was checked.
   if (status.state === 'client_removed')
     throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
-  if (status.state === 'locked')
-    return { issued: false, answer: lockedOut(deps, request, status.by) }
+  if (status.state === 'locked') return { issued: false, answer: lockedOut(deps, request, status) }
   return status.state === 'live'
     ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } }
     : undefined
 }
 
-function lockedOut(deps: Deps, request: SignInRequest, by: LockKind): Answer {
+function lockedOut(
+  deps: Deps,
+  request: SignInRequest,
+  { by, user }: { by: LockKind; user: User },
+): Answer {
   const key = `${by}_locked`
   if (!request.prompt.includes('none'))
-    return rejection(deps, { key, purpose: { kind: 'instance', request } })
+    return rejection(deps, { key, purpose: { kind: 'instance', request }, user })
   deps.metrics.signIns.inc({ outcome: key })
   const content = new OAuthError(
     'access_denied',

@@ -19,7 +19,7 @@ import { askConsent, decideConsent } from './consent.ts'
 import { consentPurpose } from './consent-page.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
 import { readOwnPurpose, servesOwn, signInForOwnPage } from './own-pages.ts'
-import { grantingConsentPage } from './pages.tsx'
+import { grantingConsentPage } from './granting-consent.tsx'
 import { pageView, send } from '../page-request.ts'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
@@ -85,9 +85,11 @@ function pages(deps: Deps): Hono {
     }),
   )
   mountForms(endpoints, deps, limit)
-  endpoints.get('/signin/granting-consent', (c) =>
-    send(deps, c, grantingConsentPage(deps, pageView(deps, c))),
-  )
+  endpoints.get('/signin/granting-consent', (c) => {
+    const now = deps.clock.now()
+    const [view, visitor] = [pageView(deps, c), visitorOf(deps, c, now)]
+    return send(deps, c, grantingConsentPage(deps, view, visitor, c.req.query('result'), now))
+  })
   endpoints.onError(
     pageErrors(deps, (t) => t.signIn.notSaved, {
       asker: (c) => deps.clients.find(c.req.query('client_id') ?? ''),

@@ -295,7 +295,7 @@ async function notAdmitted(
   }
   const lock = await lockOfOperator(deps, result, why)
   if (lock === undefined || purpose.kind !== 'instance')
-    return rejection(deps, { key: why, purpose })
+    return rejection(deps, { key: why, purpose, user: identity.user })
   deps.metrics.signIns.inc({ outcome: why })
   const content = new OAuthError('access_denied', lock)
   return { kind: 'instance', reply: purpose.request.reply, content }

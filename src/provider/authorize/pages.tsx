@@ -1,17 +1,9 @@
 import type { Child } from 'hono/jsx'
-import type { SecurityEvent, SessionStatus } from '../../../db/types.ts'
+import type { SecurityEvent, SessionStatus, User } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
-import { adminConsentUrl } from '../../microsoft/administration.ts'
 import { guidanceFor, guidanceKey, type GuidanceKey, type Offer } from '../../microsoft/guidance.ts'
-import {
-  LinkButton,
-  MicrosoftButton,
-  Notice,
-  Steps,
-  Trouble,
-  userWords,
-} from '../../pages/components.tsx'
+import { LinkButton, MicrosoftButton, Notice, Trouble, userWords } from '../../pages/components.tsx'
 import type { PageAnswer, PageView } from '../page-request.ts'
 import { appLogo } from '../../pages/look.ts'
 import { CopyButton, ForSupport, newReference } from '../../pages/message.tsx'
@@ -65,14 +57,24 @@ export const againAddress = (
 ): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, visitor, 'again', purpose, now) })}`
 
-/** Returns the sign-in page. @param former the browser's previous session */
+/**
+ * Returns the sign-in page, or that of a lock by which the browser's previous session ended and
+ * which is still in force. @param former the browser's previous session
+ */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
-  { t }: PageView,
+  view: PageView,
   visitor: Visitor,
   { purpose, former }: { purpose: SignInPurpose; former: SessionStatus },
   now: number,
 ): Promise<PageAnswer> {
+  const { t } = view
+  if (former.state === 'ended' && endedClass(former) === 'locked') {
+    const { user } = former.session
+    const lock = await deps.store.lockInForce({ user })
+    if (lock !== undefined)
+      return guidancePage(deps, view, visitor, { key: `${lock.kind}_locked`, purpose, user }, now)
+  }
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
   const image = app === undefined ? undefined : await clientLogo(deps, app, now)
   return {
@@ -158,6 +160,7 @@ function FormerSession({ former, t }: { former: SessionStatus; t: Texts }) {
   if (why === undefined || why === 'signed_out') return null
   return (
     <Notice title={t.ended[why]}>
+      {why === 'locked' ? t.signIn.unlocked : null}{' '}
       {endedElsewhere(former) && why !== 'account' ? t.signIn.proveAgain : undefined}
     </Notice>
   )
@@ -202,19 +205,21 @@ export interface GuidanceAbout {
   code?: number | undefined
   cause?: unknown
   retryAfterSeconds?: number | undefined
+  /** The user whom a lock keeps out. */
+  user?: User | undefined
 }
 
 /**
  * Returns the page of a rejection. Its reference finds the log line, and is in the message to an
  * administrator if there is one: two codes on one page confuse.
  */
-export function guidancePage(
-  deps: Need,
+export async function guidancePage(
+  deps: Need & Pick<Deps, 'store'>,
   { t }: PageView,
   visitor: Visitor,
   about: GuidanceAbout,
   now: number,
-): PageAnswer {
+): Promise<PageAnswer> {
   const guidance = guidanceFor(about.key)
   const reference = newReference(deps.random)
   const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
@@ -257,6 +262,7 @@ export function guidancePage(
           {read.map((paragraph) => (
             <p>{paragraph}</p>
           ))}
+          {await lockParagraph(deps, about, t)}
         </div>
         <Offers
           links={guidance.offers.map((offer) => ({
@@ -273,6 +279,29 @@ export function guidancePage(
       </>
     ),
   }
+}
+
+/** Says who locked the user, and until when. */
+async function lockParagraph(
+  { store, clients }: Need & Pick<Deps, 'store'>,
+  { key, user, purpose }: GuidanceAbout,
+  t: Texts,
+): Promise<Child> {
+  if (user === undefined || !key.endsWith('_locked')) return null
+  const clientId = purpose.kind === 'instance' ? purpose.request.clientId : undefined
+  const audience = clients.find(clientId ?? '')?.metadata.audience
+  const code = clientId === undefined ? undefined : { clientId, audience: audience ?? clientId }
+  const lock = await store.lockInForce({ user, code })
+  if (lock === undefined) return null
+  const { endsAt } = lock
+  return (
+    <p>
+      {lock.byOwnTenant ? t.lock.byOrganization : t.lock.byOperator}{' '}
+      {endsAt === undefined
+        ? t.lock.untilLifted
+        : t.lock.until<Child>({ at: <Moment at={endsAt} t={t} /> })}
+    </p>
+  )
 }
 
 /** Renders offers: the first as the page's button, beside the way back, and the others as links. */
@@ -393,36 +422,6 @@ export const notConnectedPage = ({ t }: PageView, missing: readonly string[]): P
     </>
   ),
 })
-
-export function grantingConsentPage(
-  deps: Pick<Deps, 'config' | 'connection'>,
-  { t }: PageView,
-): PageAnswer {
-  const connection = deps.connection.current()
-  const { clientId } = connection
-  const address = adminConsentUrl(deps.config, connection, { tid: 'organizations', state: '' })
-  const find =
-    clientId === undefined
-      ? t.grantingConsent.find
-      : t.grantingConsent.findById({ id: <code>{clientId}</code> })
-  return {
-    page: { title: t.grantingConsent.title },
-    body: (
-      <>
-        <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
-        {clientId === undefined ? null : (
-          <div class="row">
-            <LinkButton href={address}>{t.grantingConsent.atMicrosoft}</LinkButton>
-          </div>
-        )}
-        <p>{t.grantingConsent.orBySteps}</p>
-        <Steps
-          items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]}
-        />
-      </>
-    ),
-  }
-}
 
 /**
  * Returns the page before a further authentication at Microsoft. Without it, a user who has just

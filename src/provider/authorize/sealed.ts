@@ -64,6 +64,14 @@ export interface CallbackResult {
   identity: MicrosoftIdentity
 }
 
+/** An administrator's visit to Microsoft's page of consent; afterwards, what Microsoft answered. */
+export interface AdminConsent {
+  outcome?: 'granted' | 'rejected' | undefined
+  tid?: string | undefined
+  /** Microsoft's error number. */
+  code?: number | undefined
+}
+
 interface SealedPayloads {
   /** A purpose to restart, in any browser, like the URL of /authorize. */
   again: SignInPurpose
@@ -78,6 +86,7 @@ interface SealedPayloads {
   limit: CallbackResult & { id: string; identified: Identified }
   /** A visit in Microsoft's `state`. */
   visit: Visit
+  adminConsent: AdminConsent
 }
 
 const SECONDS: Record<keyof SealedPayloads, number> = {
@@ -86,6 +95,7 @@ const SECONDS: Record<keyof SealedPayloads, number> = {
   consent: 600,
   limit: 600,
   visit: 600,
+  adminConsent: 3600,
 }
 
 interface Bound<T> {

@@ -136,7 +136,12 @@ const ChoiceForm = ({ fields, where, back, shared, chosen, t }: ChoiceFormProps)
 const everywhere = (others: number, t: Texts) => ({
   value: 'everywhere',
   label: t.signOut.everywhere,
-  hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others }),
+  hint: (
+    <>
+      {others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers({ others })}{' '}
+      {t.signOut.everywhereProof}
+    </>
+  ),
 })
 
 /** Lists the apps that this session was used for in this browser. */

@@ -48,9 +48,8 @@ export const en = {
       'Another person used the same browser to sign in, so you were signed out in it. They cannot use your account.',
     session_limit:
       'You signed in on another device, and can be signed in on a limited number of devices only.',
-    administrator: 'Your IT administrator signed you out.',
-    locked:
-      'Your IT administrator locked this access to {product}. While it is locked, you cannot sign in. Contact your IT administrator.',
+    administrator: 'An administrator signed you out.',
+    locked: 'Your access to {product} was locked, so you were signed out.',
     account:
       'Your organization has switched off your account or your access to {product}. You cannot sign in until it is switched on again. Contact your IT administrator.',
     expired:
@@ -78,7 +77,7 @@ export const en = {
     endOf: 'Sign out of this app on every device: {app}',
     ended: 'You are signed out of {app} on every device',
     endedHint:
-      'If it is opened again in this browser, it signs you in without asking. If others use this device, choose “Sign out” here too.',
+      'On each device where you are still signed in to {product}, the app opens again without asking. If a device is lost, or others use it, sign out on it too.',
     notSaved: { title: 'Nothing was changed', what: 'You were not signed out of the app.' },
   },
 
@@ -121,6 +120,7 @@ export const en = {
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
     toTenant: 'Sign in with your work account to administer the users of your organization.',
+    unlocked: 'Your access is open again.',
     proveAgain: 'When you sign in again, Microsoft asks you to confirm that it is you.',
     replaces:
       'You are signed in as {who}. When another user signs in, you are signed out in this browser.',
@@ -215,17 +215,11 @@ export const en = {
     },
     user_locked: {
       title: 'Your access to {product} is locked',
-      read: [
-        'Your access has been locked, so you cannot sign in.',
-        'Contact your IT administrator. Trying again does not help.',
-      ],
+      read: ['Your access has been locked, so you cannot sign in.'],
     },
     tenant_locked: {
       title: 'Your organization’s access to {product} is locked',
-      read: [
-        'The access of your whole organization has been locked, so you cannot sign in.',
-        'Contact your IT administrator. Trying again does not help.',
-      ],
+      read: ['The access of your whole organization has been locked, so you cannot sign in.'],
     },
     client_locked: {
       title: 'This {product} instance is locked',
@@ -302,6 +296,14 @@ export const en = {
     },
   },
 
+  /** Who locked the user, and until when. */
+  lock: {
+    byOrganization: 'Your IT administrator locked it.',
+    byOperator: 'The operator of {product} locked it, and not your organization.',
+    until: 'The lock ends {at}. Then sign in again; trying earlier does not help.',
+    untilLifted: 'It stays locked until it is unlocked. Trying earlier does not help.',
+  },
+
   offers: {
     contact: 'Contact your IT administrator',
     try_again: 'Try again',
@@ -322,8 +324,8 @@ export const en = {
   onceMore: {
     title: 'Confirm once more that it is you',
     because:
-      'Because of this, Microsoft asks you once more in this browser whether it is you. You did nothing wrong. If you did not expect this, tell your IT administrator.',
-    what: 'To be sure that it is you and no other person, Microsoft asks you once more in this browser. You did nothing wrong.',
+      'You have just signed in. Because of what happened, we ask Microsoft once more whether it is you: one time, and in this browser only. You did nothing wrong. If you did not expect this, tell your IT administrator.',
+    what: 'You have just signed in. To be sure that it is you and no other person, we ask Microsoft once more: one time, and in this browser only. You did nothing wrong.',
   },
 
   /** A sign-in that cannot be continued. */
@@ -368,11 +370,27 @@ export const en = {
       'For IT administrators. If you are not one, send them this page: you need do nothing else.',
     intro:
       'An extra setup action remains to be done: your organization has to allow {product} to sign its users in. You do it once, for everyone.',
-    open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
+    asked: 'Microsoft lists what {product} asks for:',
+    asks: {
+      signIn: 'Sign users in, and read their name and address:',
+      accounts: 'See when an account is switched off or deleted, so that its access ends:',
+      signOut: 'Sign users out of Microsoft 365 when they ask for it, or report a device:',
+      risk: 'See when Microsoft finds an account at risk, so that its access ends:',
+    },
+    who: 'You need to be a Global Administrator or a Privileged Role Administrator. You allow it for the organization of the account that you use at Microsoft.',
+    open: 'Open the Microsoft Entra admin center as a Global Administrator or a Privileged Role Administrator.',
     find: 'Go to Enterprise applications and open {product}.',
     findById: 'Go to Enterprise applications and open {product} (application id {id}).',
-    grant:
-      'Under Security choose Permissions, then “Grant admin consent”. {product} asks to read the basic profile of users who sign in, and to keep them signed in.',
+    grant: 'Under Security choose Permissions, then “Grant admin consent”.',
+    grantedTitle: 'Consent is granted',
+    granted: 'Microsoft says that your organization now allows {product}.',
+    grantedFor: 'Microsoft says that the organization {id} now allows {product}.',
+    stillRejected:
+      'If users still cannot sign in, tell the operator of {product} that your organization has granted consent.',
+    rejectedTitle: 'Consent was not granted',
+    declined: 'The request was declined at Microsoft, so nothing has changed. You can try again.',
+    rejected:
+      'Microsoft did not accept it, so nothing has changed. The account that you used there may lack the role that is needed.',
     tell: 'Ask your users to sign in again.',
     atMicrosoft: 'Grant consent at Microsoft',
     orBySteps: 'Or in the Microsoft Entra admin center:',
@@ -423,6 +441,7 @@ export const en = {
     everywhereOnlyHere: 'On every device. You are signed in on this one only.',
     everywhereOthers:
       '{others, plural, one {On this device and on one other.} other {On this device and on # others.}}',
+    everywhereProof: 'In each browser, your next sign-in starts with your password or your device.',
     microsoft: 'Sign out of Microsoft 365 too',
     microsoftHint:
       'In this browser: Outlook, Teams and everything else you opened with this account.',
@@ -635,6 +654,7 @@ export const en = {
     doneTitle: 'We told your IT administrator',
     next: 'What to do now',
     done: 'The device that you reported has no access to {product} any more. Outlook and Teams may still be open on it. Do the following now:',
+    doneHere: 'This device is signed out too.',
     password: 'If you use a password at Microsoft, change it.',
     methods:
       'Check how you sign in at Microsoft (phone, app, security key), and remove what is not yours.',
