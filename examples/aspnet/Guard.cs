@@ -1,10 +1,34 @@
 using System.Net.Http.Headers;
 using System.Security.Claims;
+using System.Text;
 using Microsoft.AspNetCore.Http.Features;
 
-/// <summary>Asks guard serve whether a request may pass, as a proxy does (docs/guard-serve.md).</summary>
-sealed class Guard(HttpClient http)
+/// <summary>
+/// Asks guard serve whether a request may pass, as a proxy does, and whether a session is live
+/// (docs/guard-serve.md).
+/// </summary>
+sealed class Guard(HttpClient http, IConfiguration settings)
 {
+    /// <returns>200: the session that this ID token opened is live; 401: it has ended; 503: that is not known now</returns>
+    public async Task<int> JudgeAsync(string idToken, CancellationToken aborted)
+    {
+        using var question = new HttpRequestMessage(HttpMethod.Post, new Uri($"{settings["GUARD_LOCAL"]}/session"))
+        {
+            Content = new StringContent(Jwt.Payload(idToken).GetRawText(), Encoding.UTF8, "application/json"),
+        };
+        question.Headers.Authorization = new AuthenticationHeaderValue("Bearer", settings["GUARD_LOCAL_SECRET"]);
+        try
+        {
+            using var answer = await http.SendAsync(question, aborted);
+            var status = (int)answer.StatusCode;
+            return status is 200 or 401 ? status : 503;
+        }
+        catch (Exception problem) when (problem is HttpRequestException or OperationCanceledException)
+        {
+            return 503;
+        }
+    }
+
     /// <returns>200, 401, 403 or 503; and the user of the token, without one where a rule is public</returns>
     public async Task<(int Status, ClaimsPrincipal? User)> CheckAsync(HttpContext context, string? token)
     {

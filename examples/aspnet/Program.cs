@@ -72,7 +72,7 @@ var app = builder.Build();
 app.UseAuthentication();
 app.Use(async (HttpContext context, RequestDelegate next) =>
 {
-    // The session was not checked, or a rule rejects the request: the user stays signed in.
+    // Whether the session is live is not known now: the user stays signed in.
     if (context.Items[SessionCheck.Answer] is int status) context.Response.StatusCode = status;
     else await next(context);
 });

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Authentication.OpenIdConnect;
 using Microsoft.Extensions.Options;
 
-/// <summary>Checks a session at each request: it refreshes the access token in time, and asks guard serve about it.</summary>
+/// <summary>Checks a session at each request: it refreshes the access token in time, and asks guard serve about the session.</summary>
 static class SessionCheck
 {
     /// <summary>The item of a request that has the status to answer it with.</summary>
@@ -18,11 +18,11 @@ static class SessionCheck
     public static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
         var http = context.HttpContext;
-        var status = await RefreshAsync(context);
-        if (status == 200)
+        var status = 401;
+        if (await RefreshAsync(context))
         {
             var guard = http.RequestServices.GetRequiredService<Guard>();
-            (status, _) = await guard.CheckAsync(http, context.Properties.GetTokenValue("access_token"));
+            status = await guard.JudgeAsync(context.Properties.GetTokenValue("id_token")!, http.RequestAborted);
         }
         if (status == 200) return;
         context.RejectPrincipal();
@@ -32,14 +32,15 @@ static class SessionCheck
             http.Items[Answer] = status;
     }
 
-    /// <returns>200: the access token is usable; 401: the session has ended; 503: the broker does not answer</returns>
-    static async Task<int> RefreshAsync(CookieValidatePrincipalContext context)
+    /// <summary>Refreshes the access token, which the broker counts as activity of the user.</summary>
+    /// <returns>false: the broker says that the session has ended</returns>
+    static async Task<bool> RefreshAsync(CookieValidatePrincipalContext context)
     {
         var properties = context.Properties;
         var services = context.HttpContext.RequestServices;
         var expires = Expiry(properties);
         var before = services.GetRequiredService<IConfiguration>().GetValue("REFRESH_BEFORE_SECONDS", 30);
-        if (expires.AddSeconds(-before) > DateTimeOffset.UtcNow) return 200;
+        if (expires.AddSeconds(-before) > DateTimeOffset.UtcNow) return true;
         var oidc = services.GetRequiredService<IOptionsMonitor<OpenIdConnectOptions>>().Get(OpenIdConnectDefaults.AuthenticationScheme);
         try
         {
@@ -63,15 +64,15 @@ static class SessionCheck
                 await services.GetRequiredService<Sessions>().RenewAsync(
                     properties.Items[Sessions.Key]!,
                     new AuthenticationTicket(context.Principal!, properties, context.Scheme.Name));
-                return 200;
+                return true;
             }
-            // Any other failure says nothing about the session.
-            if (json.RootElement.TryGetProperty("error", out var error) && error.GetString() == "invalid_grant") return 401;
+            if (json.RootElement.TryGetProperty("error", out var error) && error.GetString() == "invalid_grant") return false;
         }
         catch (Exception problem) when (problem is HttpRequestException or OperationCanceledException or JsonException
             or InvalidOperationException or KeyNotFoundException)
         {
         }
-        return expires > DateTimeOffset.UtcNow ? 200 : 503;
+        // Any other failure says nothing about the session: guard serve judges it.
+        return true;
     }
 }

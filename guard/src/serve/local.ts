@@ -95,7 +95,10 @@ function follow(parts: LocalParts, request: IncomingMessage, response: ServerRes
   parts.ended.open(valuesOf(request.rawHeaders, 'last-event-id')[0], response)
 }
 
-/** Answers a request over TCP without the local secret, and returns true. */
+/**
+ * Answers a request over TCP without the local secret, and returns true. 403, because an application
+ * takes 401 for the end of its session.
+ */
 function isStranger(
   { config: { localListen, localSecret: secret } }: LocalParts,
   request: IncomingMessage,
@@ -108,9 +111,7 @@ function isStranger(
   }
   const given = valuesOf(request.rawHeaders, 'authorization')
   if (given.length === 1 && isSame(given[0] ?? '', `Bearer ${secret}`)) return false
-  text(response, 401, 'Send Authorization: Bearer with the local secret.\n', {
-    'www-authenticate': 'Bearer',
-  })
+  text(response, 403, 'Send Authorization: Bearer with the local secret.\n')
   return true
 }
 

@@ -166,9 +166,9 @@ describe('the stream of ended sessions (rule 21)', () => {
     const get = async (headers: string[], path = '/ended'): Promise<number> =>
       (await ask(localAddress, headers, { path })).status
     const bearer = ['Authorization', `Bearer ${secret}`]
-    expect(await get(['Host', 'localhost'])).toBe(401)
-    expect(await get(['Host', 'localhost', 'Authorization', `Bearer ${secret}x`])).toBe(401)
-    expect(await get(['Host', 'localhost', ...bearer, ...bearer])).toBe(401)
+    expect(await get(['Host', 'localhost'])).toBe(403)
+    expect(await get(['Host', 'localhost', 'Authorization', `Bearer ${secret}x`])).toBe(403)
+    expect(await get(['Host', 'localhost', ...bearer, ...bearer])).toBe(403)
     expect(await get(['Host', 'rebound.example', ...bearer])).toBe(403)
     expect(await get(['Host', 'rebound.example'], '/metrics')).toBe(403)
     expect(await get(['Host', 'localhost', 'Origin', 'null', ...bearer])).toBe(403)
@@ -312,8 +312,9 @@ describe('the sessions of an application', () => {
     const { localAddress } = running.serving
     const body = JSON.stringify(sessionOf(running))
     const secret = ['Authorization', 'Bearer a secret of the app']
-    expect((await post(localAddress, body)).status).toBe(401)
-    expect((await post(localAddress, body, ['Authorization', 'Bearer wrong'])).status).toBe(401)
+    // 401 would say that the session has ended.
+    expect((await post(localAddress, body)).status).toBe(403)
+    expect((await post(localAddress, body, ['Authorization', 'Bearer wrong'])).status).toBe(403)
     expect(
       (await post(localAddress, body, [...secret, 'Origin', 'https://evil.example'])).status,
     ).toBe(403)
