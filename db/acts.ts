@@ -21,8 +21,7 @@ import {
 } from './log/guard-leases.ts'
 import { guardReports, recordEnforced } from './log/guards.ts'
 import { logHeadRow, sessionsKnownFrom } from './log/head.ts'
-import { keepEnforcements, keepReports } from './log/enforcement.ts'
-import { acknowledge, receiptRows, revocationParts } from './log/receipt.ts'
+import { acknowledge, keepEnforcements, receiptRows } from './log/receipt.ts'
 import {
   everythingRevokedAt,
   findRevocation,
@@ -162,7 +161,6 @@ const READS = {
   guardReports,
   openGuardLeases,
   receiptRows,
-  revocationParts,
   findLock,
   listLocks,
   lockInForce,
@@ -222,7 +220,6 @@ const WRITES = {
   endGuardLeases,
   acknowledge,
   keepEnforcements,
-  keepReports,
   lock,
   liftLock,
   recordOperator,

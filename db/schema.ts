@@ -786,10 +786,7 @@ export const guardLeases = sqliteTable(
      */
     holder: text().notNull(),
   },
-  (t) => [
-    index('guard_leases_by_end').on(t.lastSeq),
-    index('guard_leases_of_client').on(t.clientId, t.lastSeq),
-  ],
+  (t) => [index('guard_leases_by_end').on(t.lastSeq)],
 )
 
 /**

@@ -1,10 +1,21 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { rowsOf, withoutReprepare } from '../engine/dialect.ts'
-import { assign, columnsOf, command, query, type RowOf, type Takes } from '../engine/statement.ts'
-import { listOf } from '../engine/values.ts'
+import {
+  assign,
+  columnsOf,
+  command,
+  excluded,
+  insertEach,
+  names,
+  query,
+  type RowOf,
+  type Takes,
+} from '../engine/statement.ts'
+import { listOf, optionals } from '../engine/values.ts'
 import {
   deliveries,
+  enforcements,
   guardLeases,
   participants,
   revocations,
@@ -13,12 +24,11 @@ import {
   targets,
 } from '../schema.ts'
 import type { Enforcement, LoggedRevocation, Revocation } from '../types.ts'
-import { enforcementsOf, isStream, judged } from './enforcement.ts'
 import { findRevocation } from './revocations.ts'
 
 /**
  * Reads the rows that a receipt is computed from: participants, leases, logout tokens, and the
- * acknowledgment.
+ * acknowledgment. Keeps since when each participant is known to enforce the revocation.
  */
 
 const acknowledged = command((p: Takes<{ list: string }>) => {
@@ -39,9 +49,8 @@ const partsOf = query(
 )
 const guardsIf = (condition: SQL): SQL<number> =>
   sql<number>`count(DISTINCT CASE WHEN ${guardLeases.guardId} <> '' AND ${condition} THEN ${guardLeases.guardId} END)`
-/** 1: it was so of a registration that was in force. */
-const wasRegistered = (condition: SQL): SQL<number> =>
-  sql<number>`max(CASE WHEN NOT ${isStream} AND (${condition}) THEN 1 ELSE 0 END)`
+/** Rows of streams and pollers, and doubts: not those of a registration. */
+const isStream = sql`(${guardLeases.guardId} <> '' OR ${guardLeases.reportedSeq} < 0)`
 const seq = sql<number>`${sql.placeholder('seq')}`
 const leaseFields = {
   ...columnsOf(guardLeases, 'clientId'),
@@ -52,24 +61,24 @@ const leaseFields = {
   /** -1: it is in doubt whether all streams are known. */
   leastReported: sql<number>`min(${guardLeases.reportedSeq})`,
   reportedAtMs: sql<number>`max(${guardLeases.reportedAtMs})`,
-  judged,
-  byNone: wasRegistered(sql`${guardLeases.ownSessions} = 'none'`),
-  byGuard: wasRegistered(sql`${guardLeases.ownSessions} = 'guard'`),
-  byLogoutToken: wasRegistered(sql`${guardLeases.ownSessions} = 'logout_token'`),
-  /** 1: it is not known who ends the own sessions, also of a former registration of 1.0.0-rc.2. */
-  byUnknown: wasRegistered(
-    sql`${guardLeases.ownSessions} = 'unknown' OR (${guardLeases.ownSessions} IS NULL AND ${guardLeases.holder} = '')`,
-  ),
-  /** 1: a broker of 1.0.0-rc.2 wrote the registration, as it is now. */
-  asNow: wasRegistered(sql`${guardLeases.ownSessions} IS NULL AND ${guardLeases.holder} <> ''`),
-  tokenSeconds: sql<number>`max(coalesce(${guardLeases.tokenSeconds}, 0))`,
-  formerTokensUntilMs: sql<number>`max(coalesce(${guardLeases.formerTokensUntilMs}, 0))`,
+  /** 1: each stream and poller asked for what ends sessions. */
+  judged: sql<number>`min(CASE WHEN ${isStream} THEN ${guardLeases.sessions} ELSE 1 END)`,
 }
+const mayHaveRun = (p: Takes<{ seq: number }>): SQL =>
+  sql`${guardLeases} WHERE ${guardLeases.firstSeq} < ${p.seq} AND ${guardLeases.lastSeq} >= ${p.seq}`
 const leases = query(
   leaseFields,
   (p: Takes<{ seq: number }>, f) =>
-    sql`SELECT ${f} FROM ${guardLeases} WHERE ${guardLeases.firstSeq} < ${p.seq} AND ${guardLeases.lastSeq} >= ${p.seq}
-      GROUP BY ${guardLeases.clientId}`,
+    sql`SELECT ${f} FROM ${mayHaveRun(p)} GROUP BY ${guardLeases.clientId}`,
+)
+const termFields = {
+  ...columnsOf(guardLeases, 'clientId', 'ownSessions', 'tokenSeconds', 'formerTokensUntilMs'),
+  /** 1: the registration is in force. */
+  isNow: sql<number>`CASE WHEN ${guardLeases.holder} <> '' THEN 1 ELSE 0 END`,
+}
+const terms = query(
+  termFields,
+  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${mayHaveRun(p)} AND NOT ${isStream}`,
 )
 const tokens = query(
   {
@@ -87,6 +96,29 @@ const addressed = query(
     sql`SELECT DISTINCT ${f} FROM ${targets} WHERE ${targets.addedSeq} < ${p.seq} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${p.seq})`,
 )
 
+/**
+ * The proofs of a participant. The first that is written stays, whatever another broker's clock
+ * says: a time may be late, but none is too early.
+ */
+const PROOFS = ['tokensBy', 'tokensAtMs', 'sessionsBy', 'sessionsAtMs'] as const
+const kept = query(
+  columnsOf(enforcements, 'seq', 'clientId', ...PROOFS),
+  (p: Takes<{ seq: number }>, f) =>
+    sql`SELECT ${f} FROM ${enforcements} WHERE ${enforcements.seq} = ${p.seq}`,
+)
+const keep = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, {
+    ...{ seq: 'bigint', clientId: 'text', tokensBy: 'text', tokensAtMs: 'bigint' },
+    ...{ sessionsBy: 'text', sessionsAtMs: 'bigint' },
+  })
+  const first = PROOFS.map((name) => [
+    name,
+    sql`coalesce(${enforcements[name]}, ${excluded(enforcements[name])})`,
+  ])
+  return sql`${insertEach(enforcements, row, rows)} ON CONFLICT (${names(enforcements.seq, enforcements.clientId)})
+    DO UPDATE SET ${assign(enforcements, Object.fromEntries(first))}`
+})
+
 /** Records when revocations were acknowledged. The first time that is written stays. */
 export const acknowledge = (list: { seq: number; atMs: number }[]): Act<unknown> =>
   acknowledged.run({ list: listOf(list) })
@@ -97,9 +129,11 @@ export interface ReceiptRows {
   clientIds: string[] | undefined
   /** The leases that may have run at the acknowledgment, of all clients. */
   leases: RowOf<typeof leaseFields>[]
+  /** The registrations under which those leases run: the one in force, and former ones. */
+  terms: RowOf<typeof termFields>[]
   /** The logout tokens by client; empty where the revocation concerns more than one user. */
   tokens: { clientId: string; undelivered: number; deliveredAtMs: number }[]
-  /** The clients that had a logout address. */
+  /** The clients that had a logout address; empty where it concerns one user alone. */
   addressed: string[]
   /** The proofs that are kept of each participant. */
   kept: Enforcement[]
@@ -120,27 +154,32 @@ function* participantsOf({
 
 const isNarrow = ({ selector }: Revocation): boolean => 'sid' in selector || 'sub' in selector
 
-/** Returns a revocation with the clients of its sessions. Undefined as of `receiptRows`. */
-export function* revocationParts(
-  seq: number,
-): Act<Pick<ReceiptRows, 'revocation' | 'clientIds'> | undefined> {
-  const revocation = yield* findRevocation(seq)
-  if (revocation === undefined) return undefined
-  const clientIds = isNarrow(revocation) ? yield* participantsOf(revocation) : undefined
-  return isNarrow(revocation) && clientIds === undefined ? undefined : { revocation, clientIds }
-}
-
 /**
  * Returns what the receipt of a revocation is computed from. Undefined: there is no such
  * revocation, or its sessions are no longer kept.
  */
 export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
-  const parts = yield* revocationParts(seq)
-  if (parts === undefined) return undefined
+  const revocation = yield* findRevocation(seq)
+  if (revocation === undefined) return undefined
+  const narrow = isNarrow(revocation)
+  const clientIds = narrow ? yield* participantsOf(revocation) : undefined
+  if (narrow && clientIds === undefined) return undefined
   return {
-    ...{ ...parts, leases: yield* leases.all({ seq }) },
-    tokens: isNarrow(parts.revocation) ? yield* tokens.all({ seq }) : [],
-    addressed: (yield* addressed.all({ seq })).map(({ clientId }) => clientId),
+    ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },
+    terms: yield* terms.all({ seq }),
+    tokens: narrow ? yield* tokens.all({ seq }) : [],
+    addressed: narrow ? [] : (yield* addressed.all({ seq })).map(({ clientId }) => clientId),
     kept: yield* enforcementsOf(seq),
   }
+}
+
+/** Returns what is kept of a revocation. */
+function* enforcementsOf(seq: number): Act<Enforcement[]> {
+  return (yield* kept.all({ seq })).map(optionals)
+}
+
+/** Keeps what was found of participants of a revocation, and returns all that is kept of it. */
+export function* keepEnforcements(seq: number, list: Enforcement[]): Act<Enforcement[]> {
+  yield* keep.run({ list: listOf(list) })
+  return yield* enforcementsOf(seq)
 }

@@ -15,7 +15,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { parseJson, readParams, required, type Params } from '../protocol/params.ts'
-import { EnforcementBook } from './enforcement.ts'
+import { receiptBook } from './enforcement.ts'
 import {
   ANCHOR,
   ANCHOR_BY_FORM,
@@ -382,10 +382,10 @@ interface Waiting {
 
 /** Returns a function that writes one report. It rejects with StoreUnavailable. */
 function createReportBook(
-  deps: Pick<Deps, 'store' | 'metrics' | 'clients' | 'clock' | 'clockWatch'>,
+  deps: Pick<Deps, 'store' | 'metrics' | 'clients' | 'clock' | 'clockWatch' | 'feed'>,
 ): (report: GuardReport) => Promise<void> {
   let waiting: Waiting[] = []
-  const enforcement = new EnforcementBook(deps)
+  const keepReceipts = receiptBook(deps)
   const write = async (): Promise<void> => {
     const batch = waiting
     waiting = []
@@ -400,7 +400,7 @@ function createReportBook(
         )
       for (const { clientId, times } of ranOut)
         deps.metrics.leasesRunOut.inc({ client: clientId }, times)
-      enforcement.note(reached)
+      keepReceipts(reached.map(({ seq }) => seq))
       for (const { noted } of batch) noted()
     } catch (error) {
       for (const { failed } of batch) failed(error)

@@ -49,8 +49,9 @@ interface Receipt {
 }
 
 type ReceiptDeps = Pick<Deps, 'store' | 'feed' | 'clock' | 'clockWatch' | 'clients'>
-type Parts = Pick<ReceiptRows, 'revocation' | 'clientIds'>
 type Lease = ReceiptRows['leases'][number]
+/** A registration. Without `ownSessions` and `tokenSeconds`, a broker of 1.0.0-rc.2 wrote it. */
+type Term = ReceiptRows['terms'][number]
 
 /** The basis of all claims of one receipt. */
 interface Basis {
@@ -92,13 +93,8 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   const now = participantIds(deps, rows)
     .toSorted()
     .map((clientId) => participantOf(deps, basis, clientId))
-  const kept = await keep(deps, rows, now)
-  const participants = now.map((part) =>
-    withKept(
-      part,
-      kept.find(({ clientId }) => clientId === part.clientId),
-    ),
-  )
+  const kept = byClient(await keep(deps, rows, now))
+  const participants = now.map((part) => withKept(part, kept.get(part.clientId)))
   return {
     ...{ seq, acknowledgedAtMs, participants },
     leaseSeconds: Math.max(0, ...participants.map((part) => part.leaseSeconds)),
@@ -122,10 +118,14 @@ function participantOf(deps: ReceiptDeps, basis: Basis, clientId: string): Part 
       : undefined
   return {
     ...{ clientId, leaseSeconds, guards: { listening, confirmed: listening - silent } },
-    tokens: byGuards ?? expiryClaim(basis),
+    // The tokens of a client without a guard end by themselves.
+    tokens: byGuards ?? bounded(basis, 'expiry', basis.tokensUntilMs),
     sessions: sessionsClaim(deps, basis, { clientId, lease, byGuards }),
   }
 }
+
+const CLAIMS = ['tokens', 'sessions'] as const
+const byClient = (kept: Enforcement[]) => new Map(kept.map((row) => [row.clientId, row]))
 
 /** Writes what is confirmed and not kept yet, and returns all that is kept. */
 async function keep(
@@ -133,57 +133,49 @@ async function keep(
   { revocation: { seq }, kept }: ReceiptRows,
   parts: readonly Part[],
 ): Promise<Enforcement[]> {
-  const before = new Map(kept.map((row) => [row.clientId, row]))
-  // A time that nothing shows is now: the claim is true by now.
-  const proofOf = ({ state, by, noLaterThanMs = clock.nowMs() }: Claim, known: unknown) =>
-    state === 'confirmed' && known === undefined ? { by, atMs: noLaterThanMs } : undefined
-  const news = parts.flatMap(({ clientId, tokens, sessions }): Enforcement[] => {
-    const known = before.get(clientId)
-    const { by: tokensBy, atMs: tokensAtMs } = proofOf(tokens, known?.tokensBy) ?? {}
-    const { by: sessionsBy, atMs: sessionsAtMs } = proofOf(sessions, known?.sessionsBy) ?? {}
-    return tokensBy === undefined && sessionsBy === undefined
-      ? []
-      : [{ seq, clientId, tokensBy, tokensAtMs, sessionsBy, sessionsAtMs }]
+  const before = byClient(kept)
+  const news = parts.flatMap(({ clientId, ...part }): Enforcement[] => {
+    const found = CLAIMS.flatMap((what) => {
+      // A time that nothing shows is now: the claim is true by now.
+      const { state, by, noLaterThanMs = clock.nowMs() } = part[what]
+      const isNew = state === 'confirmed' && before.get(clientId)?.[`${what}By`] === undefined
+      return isNew ? [{ [`${what}By`]: by, [`${what}AtMs`]: noLaterThanMs }] : []
+    })
+    return found.length === 0 ? [] : [Object.assign({ seq, clientId }, ...found) as Enforcement]
   })
   return news.length === 0 ? kept : store.keepEnforcements(seq, news)
 }
 
 /** Returns a participant by what is kept of it, and by what is known now where nothing is. */
 function withKept(part: Part, kept: Enforcement | undefined): Participant {
-  const first = (now: Claim, by: Proof | undefined, atMs: number | undefined): Claim =>
-    by === undefined || atMs === undefined
-      ? now
-      : // A bound of the claim was there from the beginning.
-        { state: 'confirmed', by, noLaterThanMs: Math.min(atMs, now.noLaterThanMs ?? atMs) }
-  const tokens = first(part.tokens, kept?.tokensBy, kept?.tokensAtMs)
-  const sessions = first(part.sessions, kept?.sessionsBy, kept?.sessionsAtMs)
-  return { ...part, tokens, sessions, ...weaker(tokens, sessions) }
+  const [tokens, sessions] = CLAIMS.map((what): Claim => {
+    const [now, by, atMs] = [part[what], kept?.[`${what}By`], kept?.[`${what}AtMs`] ?? Infinity]
+    // A bound of the claim was there from the beginning.
+    return by === undefined ? now : { state: 'confirmed', by, ...until(Math.min(atMs, end(now))) }
+  }) as [Claim, Claim]
+  // Both are true: the weaker state, and the later time.
+  const { state } = isWeaker(tokens, sessions) ? tokens : sessions
+  return { ...part, tokens, sessions, state, ...until(Math.max(end(tokens), end(sessions))) }
 }
 
 const STRENGTH = ['not_bounded', 'bounded', 'confirmed'] as const
+const isWeaker = (one: Claim, other: Claim): boolean =>
+  STRENGTH.indexOf(one.state) < STRENGTH.indexOf(other.state)
 
-const strength = ({ state }: Claim): number => STRENGTH.indexOf(state)
-const stronger = (one: Claim, other: Claim): Claim =>
-  strength(one) >= strength(other) ? one : other
+/** Returns the time from which on a claim is true; Infinity where there is no bound. */
+const end = ({ noLaterThanMs = Infinity }: Claim): number => noLaterThanMs
+const until = (ms: number): Pick<Claim, 'noLaterThanMs'> => ({
+  noLaterThanMs: ms === Infinity ? undefined : ms,
+})
 
-/** Returns what is true by either of two: the stronger state, and the earlier time. */
-function either(one: Claim, other: Claim): Claim {
-  const isEarlier = (one.noLaterThanMs ?? Infinity) <= (other.noLaterThanMs ?? Infinity)
-  return { ...(isEarlier ? one : other), state: stronger(one, other).state }
-}
-
-/** Returns what is true of both: the weaker state, and the later time. */
-function weaker(one: Claim, other: Claim): Omit<Claim, 'by'> {
-  const times = [one.noLaterThanMs, other.noLaterThanMs]
-  const known = times.filter((ms) => ms !== undefined)
-  return {
-    state: stronger(one, other) === one ? other.state : one.state,
-    noLaterThanMs: known.length < times.length ? undefined : Math.max(...known),
-  }
-}
+/** Returns the claim that two proofs of one claim make: the stronger state, the earlier time. */
+const either = (one: Claim, other: Claim): Claim => ({
+  ...(end(one) <= end(other) ? one : other),
+  state: isWeaker(one, other) ? other.state : one.state,
+})
 
 /** Returns a claim that is bounded until a time, and confirmed from then on. */
-const until = ({ isOver }: Basis, by: Proof, untilMs: number): Claim => ({
+const bounded = ({ isOver }: Basis, by: Proof, untilMs: number): Claim => ({
   state: isOver(untilMs) ? 'confirmed' : 'bounded',
   ...{ by, noLaterThanMs: untilMs },
 })
@@ -193,29 +185,23 @@ function guardsClaim(basis: Basis, lease: Lease, leaseMs: number): Claim {
   const untilMs = basis.acknowledgedAtMs + leaseMs
   return lease.leastReported >= basis.rows.revocation.seq
     ? { state: 'confirmed', by: 'report', noLaterThanMs: Math.min(lease.reportedAtMs, untilMs) }
-    : until(basis, 'lease', untilMs)
+    : bounded(basis, 'lease', untilMs)
 }
-
-/** Returns the claim for the tokens of a client without a guard: they end by themselves. */
-const expiryClaim = (basis: Basis): Claim => until(basis, 'expiry', basis.tokensUntilMs)
 
 /**
  * Returns when every access token that was issued before the acknowledgment is over, by the longest
  * life that any registration gives its tokens: which audience another client's tokens had is not
  * kept.
  */
-function tokensUntil({ clients }: ReceiptDeps, { leases }: ReceiptRows, fromMs: number): number {
-  const seconds = leases.map(({ clientId, asNow, byUnknown, tokenSeconds }) =>
-    asNow === 1
-      ? (clients.find(clientId)?.metadata.accessTokenSeconds ?? LONGEST_TOKEN_SECONDS)
-      : byUnknown === 1 && tokenSeconds === 0
-        ? LONGEST_TOKEN_SECONDS
-        : tokenSeconds,
-  )
-  const longest = leases.length === 0 ? LONGEST_TOKEN_SECONDS : Math.max(...seconds)
+function tokensUntil({ clients }: ReceiptDeps, { terms }: ReceiptRows, fromMs: number): number {
+  const secondsOf = ({ clientId, isNow, tokenSeconds }: Term): number =>
+    tokenSeconds ??
+    (isNow === 1 ? clients.find(clientId)?.metadata.accessTokenSeconds : undefined) ??
+    LONGEST_TOKEN_SECONDS
+  const longest = terms.length === 0 ? LONGEST_TOKEN_SECONDS : Math.max(...terms.map(secondsOf))
   return Math.max(
     fromMs + (longest + TOLERANCE_SECONDS) * 1000,
-    ...leases.map((row) => row.formerTokensUntilMs),
+    ...terms.map((term) => term.formerTokensUntilMs ?? 0),
   )
 }
 
@@ -231,30 +217,27 @@ function sessionsClaim(
   const { clientId, lease, byGuards } = of
   const nothing: Claim = { state: 'confirmed', by: 'none', noLaterThanMs: acknowledgedAtMs }
   if (!endsSessionsOf(rows, clientId)) return nothing
-  const answered = tokensAnswered(rows, clientId)
-  const open: Claim = answered ?? { state: 'not_bounded' }
-  const claims: Record<SessionsEndedBy, Claim> = {
-    none: nothing,
-    guard: lease?.judged === 1 && byGuards !== undefined ? either(byGuards, open) : open,
-    logout_token: open,
-    unknown: open,
-  }
   const client = clients.find(clientId)
   const asNow = client === undefined ? 'unknown' : sessionsEndedBy(client.metadata)
-  const ways = new Set<SessionsEndedBy>()
-  if (lease?.byNone === 1) ways.add('none')
-  if (lease?.byGuard === 1) ways.add('guard')
-  if (lease?.byLogoutToken === 1) ways.add('logout_token')
-  if (lease?.byUnknown === 1) ways.add('unknown')
-  if (lease?.asNow === 1 || ways.size === 0) ways.add(asNow)
-  return [...ways].map((way) => claims[way]).reduce((a, b) => (stronger(a, b) === a ? b : a))
+  const terms = rows.terms.filter((term) => term.clientId === clientId)
+  const ways = terms.map((term) => term.ownSessions ?? (term.isNow === 1 ? asNow : 'unknown'))
+  const are = (...wanted: SessionsEndedBy[]): boolean =>
+    (ways.length === 0 ? [asNow] : ways).every((way) => wanted.includes(way))
+  if (are('none')) return nothing
+  const answered = tokensAnswered(rows, clientId) ?? { state: 'not_bounded' }
+  return byGuards !== undefined && lease?.judged === 1 && are('guard', 'none')
+    ? either(byGuards, answered)
+    : answered
 }
 
 /**
  * Returns whether a revocation ends own sessions of a client: not those of the clients whose guards
  * only accept the same tokens.
  */
-function endsSessionsOf({ revocation: { selector }, clientIds }: Parts, clientId: string): boolean {
+function endsSessionsOf(
+  { revocation: { selector }, clientIds }: ReceiptRows,
+  clientId: string,
+): boolean {
   return 'clientId' in selector
     ? selector.clientId === clientId
     : (clientIds?.includes(clientId) ?? true)
@@ -287,14 +270,9 @@ function tokensAnswered(
  * Of a revoked client or grant, the clients for which that client exchanges its tokens took part
  * too. A client that was removed takes part until its longest lease is over.
  */
-export function participantIds(
-  { clients, clockWatch }: Pick<ReceiptDeps, 'clients' | 'clockWatch'>,
-  {
-    revocation,
-    clientIds,
-    leases,
-    kept,
-  }: Parts & Pick<ReceiptRows, 'kept'> & { leases: Pick<Lease, 'clientId' | 'guards'>[] },
+function participantIds(
+  { clients, clockWatch }: ReceiptDeps,
+  { revocation, clientIds, leases, kept }: ReceiptRows,
 ): string[] {
   const { selector } = revocation
   const everyone = clientIds ?? leases.map((row) => row.clientId)

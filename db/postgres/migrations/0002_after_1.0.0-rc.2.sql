@@ -27,7 +27,6 @@ ALTER TABLE "broker"."revocations" ADD COLUMN "sessions_until" bigint;--> statem
 ALTER TABLE "broker"."revocations" ADD COLUMN "session_clients" text COLLATE "C";--> statement-breakpoint
 ALTER TABLE "broker"."sessions" ADD COLUMN "promised_until" bigint;--> statement-breakpoint
 CREATE INDEX "session_entries_by_end" ON "broker"."session_entries" USING btree ("until");--> statement-breakpoint
-CREATE INDEX "guard_leases_of_client" ON "broker"."guard_leases" USING btree ("client_id","last_seq");--> statement-breakpoint
 CREATE INDEX "sessions_open_by_end" ON "broker"."sessions" USING btree ("absolute_at") WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX "sessions_open_by_promise" ON "broker"."sessions" USING btree ("promised_until") WHERE ended_seq IS NULL AND promised_until IS NOT NULL;
 --> statement-breakpoint
