@@ -43,6 +43,10 @@ describe('cmb lock', () => {
     const user = ['lock', 'user', '--tid', TENANT, '--oid', session.user.oid]
     const again = await type([...user, '--until', until])
     expect(again.out).toContain('is locked already')
+    const [{ id } = { id: '' }] = await rig.store.listLocks({ state: 'open', limit: 1 })
+    expect((await type([...user, '--dry-run'])).out).toContain(
+      `Lock ${id} is open, until ${until}: only --replaces ${id} changes it. Nothing was done.`,
+    )
     const longer = await type(user)
     expect(longer.code).not.toBe(0)
     expect(longer.err).toMatch(/ends earlier.*--replaces l_\w+/s)

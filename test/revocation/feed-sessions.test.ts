@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Revocation } from '../../db/types.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
@@ -116,6 +117,23 @@ describe('a guard that judges sessions', () => {
     const resumed = await feed(`?sessions=1&last_event_id=${epoch}.${seq}`)
     await resumed.until('live')
     expect(entriesOf(resumed.events)).toMatchObject([{ seq: missed }])
+  })
+
+  test('gets what a broker of 1.0.0-rc.2 commits while its stream is open, as long as any session may last', async () => {
+    const { rig, feed } = await broker()
+    const guards = [await feed('?sessions=1'), await feed('')]
+    for (const guard of guards) await guard.until('live')
+    const { seq } = await rig.store.head()
+    const at = rig.clock.now()
+    const former: Revocation = {
+      ...{ seq: seq + 1, selector: { kind: 'session', sid: 's_former' }, tid: TENANT, at },
+      ...{ reason: 'administrator', actor: OLIVIA, sessions: 1, fanOut: 'complete' },
+    }
+    rig.deps.feed.publish(former, 0)
+    const seen = await Promise.all(
+      guards.map(async (guard) => (await guard.until('revocation')).data),
+    )
+    expect(seen.map((data) => data['session_exp'])).toEqual([at + 90 * DAY + 60, undefined])
   })
 
   test('sees the sessions of a tenant that its registration has lost, as long as they may last', async () => {

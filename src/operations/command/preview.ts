@@ -1,10 +1,14 @@
 import type { z } from 'zod'
-import type { preview } from '../contract/shapes.ts'
+import type { lock, preview } from '../contract/shapes.ts'
 import { agree, type Called } from './context.ts'
+import { time } from './show.ts'
+import { SAYS } from './texts/answers.ts'
 
 /** Prints the counts of a dry run, and asks before an act that ends the sessions of many users. */
 
 type Preview = z.output<typeof preview>
+/** The lock of the same target that is open now, if the act is a lock. */
+type Open = z.output<typeof lock> | null
 
 function previewWords(end: Preview): string {
   const first = end.first_users.map(
@@ -34,6 +38,9 @@ function previewWords(end: Preview): string {
   ].join('; ')
 }
 
+const lockWords = (open: Open | undefined): string =>
+  open ? SAYS.lock_open(open.id, open.ends_at === null ? '' : time(open.ends_at)) : ''
+
 export interface Agreeing {
   dryRun?: boolean
   yes?: boolean
@@ -52,8 +59,8 @@ export const agreed =
     { context, self, options: { dryRun, yes } }: Called<Agreeing>,
   ): Promise<A | undefined> => {
     if (dryRun === true || (ask !== 'never' && yes !== true)) {
-      const answer = (await send({ dry_run: true })) as { would_end: Preview }
-      const words = `This would end ${previewWords(answer.would_end)}.`
+      const answer = (await send({ dry_run: true })) as { would_end: Preview; open?: Open }
+      const words = `This would end ${previewWords(answer.would_end)}.${lockWords(answer.open)}`
       if (dryRun === true) {
         context.print(self, answer, () => `${words} Nothing was done.\n`)
         return undefined

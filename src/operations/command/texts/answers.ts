@@ -52,6 +52,8 @@ export const SAYS = {
     `${name} may be one of these users${more ? ', or others' : ''}. Nothing was done. Name one by its sub.\n`,
   locked_before: (name: string, id: string, until: string): string =>
     `${name} is locked already, by lock ${id}${until && `, until ${until}`}. Nothing was changed. To change it: --replaces ${id}\n`,
+  lock_open: (id: string, until: string): string =>
+    ` Lock ${id} is open${until && `, until ${until}`}: only --replaces ${id} changes it.`,
   locked: (name: string, id: string, until: string): string =>
     `Locked: ${name}, by lock ${id}${until && `, until ${until}`}. To lift it: cmb unlock ${id}\n`,
   lifted: (name: string): string => `Lifted: ${name} may sign in again.\n`,
