@@ -302,7 +302,7 @@ const MUTATIONS = [
   [
     'tokens above the new head are rejected for good',
     'ledger',
-    ' && token.iat < this.#turn.at',
+    ' && iat < turn.at',
     '',
     'feed/a restored database',
   ],
@@ -878,15 +878,15 @@ const MUTATIONS = [
   [
     'a session of a former log is live',
     'session-check',
-    '!this.#parts.ledger.mayBeOfFormerLog({ rev, iat })',
+    '!this.#parts.ledger.isOfFormerLog({ rev, iat })',
     'iat > -1',
     'feed/a session of a former log',
   ],
   [
     'the mark of a former log is forgotten for sessions after an hour',
     'ledger',
-    'const until = at + LONGEST_SESSION_SECONDS',
-    'const until = at + LONGEST_TOKEN_SECONDS',
+    'at + LONGEST_SESSION_SECONDS',
+    'at + 3600',
     'feed/a session of a former log',
   ],
   [

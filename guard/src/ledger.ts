@@ -2,13 +2,19 @@ import type { Hooks } from './hooks.ts'
 import type { Listeners } from './listeners.ts'
 import { keyOf, keysOf, type Bearer, type Entry, type ReasonClass } from './selector.ts'
 
-/** The longest lifetime of a token. After it no token of a former log is left. */
-const LONGEST_TOKEN_SECONDS = 3600
 /** The longest lifetime of a session that a broker can be set to. */
 export const LONGEST_SESSION_SECONDS = 90 * 86_400
+/** The most beginnings of another log that are told apart. */
+const MOST_TURNS = 100
 
 /** The source of a revocation: the broker's log, or a logout token. */
 export type Source = 'log' | 'logout_token'
+
+/** The beginning of another log: how far that was, and when (epoch seconds). */
+interface Turn {
+  seq: number
+  at: number
+}
 
 interface Kept {
   seq: number
@@ -110,9 +116,8 @@ export class Ledger {
   readonly #loggedOut: NewestSeqs
   /** The tenants whose revocations the log brings. Undefined: all. */
   #tenants: ReadonlySet<string> | undefined
-  #turn: { seq: number; at: number; exp: number } | undefined
-  /** The lowest `seq` and the latest time of the turns that concern sessions. */
-  #turns: { seq: number; at: number; until: number } | undefined
+  /** The earliest first. */
+  #turns: Turn[] = []
   /**
    * The `seq` from which entries tell every end of an instance's session. Undefined until the
    * broker has said it.
@@ -193,36 +198,30 @@ export class Ledger {
   }
 
   /**
-   * Sets how far a new log was at a time. A token issued before that time, with a `rev` that the
-   * new log has not reached, is of the former log. No entry covers it, so it is rejected until it
-   * has expired.
+   * Notes how far a new log was at a time. What was issued before that time, with a `rev` that the
+   * new log had not reached, is of a former log: no entry covers it.
    */
   turned(seq: number, at: number): void {
-    this.#turn = { seq, at, exp: at + LONGEST_TOKEN_SECONDS }
-    const until = at + LONGEST_SESSION_SECONDS
-    this.#turns = { seq: Math.min(seq, this.#turns?.seq ?? seq), at, until }
+    // A later turn at a lower `seq` says all that an earlier one does.
+    const earlier = this.#turns.filter((turn) => turn.seq < seq || turn.at > at)
+    const turns = [...earlier, { seq, at }]
+    const [first, second, ...others] = turns
+    this.#turns = turns
     this.version++
+    if (turns.length <= MOST_TURNS || first === undefined || second === undefined) return
+    // The two earliest become one that covers more than both, and never less.
+    const both = { seq: Math.min(first.seq, second.seq), at: Math.max(first.at, second.at) }
+    this.#turns = [both, ...others]
   }
-  isOfFormerLog(token: { rev: number; iat: number }): boolean {
-    return this.#turn !== undefined && token.rev > this.#turn.seq && token.iat < this.#turn.at
-  }
-
-  /**
-   * Returns whether a session may be of a former log. The session may as well be of a log between
-   * two turns, so that the broker is asked.
-   */
-  mayBeOfFormerLog(session: { rev: number; iat: number }): boolean {
-    return (
-      this.#turns !== undefined && session.rev > this.#turns.seq && session.iat < this.#turns.at
-    )
+  isOfFormerLog({ iat, rev }: { rev: number; iat: number }): boolean {
+    return this.#turns.some((turn) => rev > turn.seq && iat < turn.at)
   }
 
   /** Forgets what has expired before `now` (epoch seconds, the tolerance already subtracted). */
   sweep(now: number): void {
     this.#all.sweep(now)
     this.#loggedOut.sweep(now)
-    if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
-    if (this.#turns !== undefined && this.#turns.until < now) this.#turns = undefined
+    this.#turns = this.#turns.filter(({ at }) => at + LONGEST_SESSION_SECONDS >= now)
     this.#sweptAt = Math.max(this.#sweptAt, now)
   }
   /** Notes that the broker has sent every live entry again, so that none is missing. */

@@ -220,7 +220,7 @@ export class SessionChecker {
   #knowledge(session: SessionClaims): Knowledge {
     const { iat, rev, session_expiry } = session
     const answer = this.#answerTo(session)
-    const isOfThisLog = rev !== undefined && !this.#parts.ledger.mayBeOfFormerLog({ rev, iat })
+    const isOfThisLog = rev !== undefined && !this.#parts.ledger.isOfFormerLog({ rev, iat })
     const own = isOfThisLog ? rev : undefined
     if (answer?.active !== true)
       return {

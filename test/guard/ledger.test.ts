@@ -100,6 +100,29 @@ describe('the ledger of what a guard enforces', () => {
     )
   })
 
+  test('knows what is of a former log, however many logs began since', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(50), { minLength: 1, maxLength: 250 }),
+        fc.record({ rev: fc.nat(50), iat: fc.nat(250) }),
+        (beginnings, token) => {
+          const ledger = new Ledger(10)
+          for (const [at, seq] of beginnings.entries()) ledger.turned(seq, at)
+          const isFormer = beginnings.some((seq, at) => token.rev > seq && token.iat < at)
+          expect(ledger.isOfFormerLog(token)).toBe(isFormer)
+        },
+      ),
+    )
+  })
+
+  test('tells a hundred beginnings of a log apart, and takes more than it must for a former log after them', () => {
+    const ledger = new Ledger(10)
+    for (let seq = 1; seq <= 1000; seq++) ledger.turned(seq, seq)
+    expect(ledger.isOfFormerLog({ rev: 2, iat: 0 })).toBe(true)
+    expect(ledger.isOfFormerLog({ rev: 950, iat: 948 })).toBe(true)
+    expect(ledger.isOfFormerLog({ rev: 950, iat: 949 })).toBe(false)
+  })
+
   test('a hundred thousand revocations and more cost what the cap costs', () => {
     const ledger = new Ledger(10_000)
     for (let seq = 1; seq <= 200_000; seq++)

@@ -6,6 +6,10 @@ from typing import Any, NamedTuple, TypeGuard
 
 MAX_SEQ = 2**53 - 1
 MOST_ENTRIES = 1_000_000
+MOST_TURNS = 100
+"""The most beginnings of another log that are told apart."""
+LONGEST_SESSION_SECONDS = 90 * 86_400
+"""The longest lifetime of a session that a broker can be set to."""
 NAMES: dict[str, tuple[str, ...]] = {
     "session": ("sid",),
     "grant": ("sid", "client_id"),
@@ -145,8 +149,8 @@ class Ledger:
     def __init__(self, most: int = MOST_ENTRIES) -> None:
         self._all = _NewestSeqs(most)
         self._logged_out = _NewestSeqs(most)
-        self._former: tuple[int, float] | None = None
-        self._former_sessions: tuple[int, float] | None = None
+        self._turns: list[tuple[int, float]] = []
+        """How far another log was when it began, and when that was. The earliest is first."""
         self.tenants: frozenset[str] | None = None
         """The tenants whose revocations the log brings. None: all."""
         self.complete_from: float | None = None
@@ -179,16 +183,15 @@ class Ledger:
         return self._all.add(replace(entry, session_exp=None))
 
     def turned(self, seq: int, at: float) -> None:
-        """Another log began: what was issued before `at` with a `rev` above `seq` is of the former one."""
-        self._former = (seq, at)
-        lowest = seq if self._former_sessions is None else min(seq, self._former_sessions[0])
-        self._former_sessions = (lowest, at)
+        """Another log began: what was issued before `at` with a `rev` above `seq` is of a former one."""
+        # A later turn at a lower `seq` says all that an earlier one does.
+        self._turns = [turn for turn in self._turns if turn[0] < seq or turn[1] > at] + [(seq, at)]
+        if len(self._turns) > MOST_TURNS:  # The two earliest become one that covers more than both, and never less.
+            first, second, *others = self._turns
+            self._turns = [(min(first[0], second[0]), max(first[1], second[1])), *others]
 
-    def may_be_of_former_log(self, rev: int, iat: float) -> bool:
-        """Returns whether a session may be of a former log. It may also be of a log between two turns, so that the
-        broker is asked."""
-        former = self._former_sessions
-        return former is not None and rev > former[0] and iat < former[1]
+    def is_of_former_log(self, rev: int, iat: float) -> bool:
+        return any(rev > seq and iat < at for seq, at in self._turns)
 
     def brings(self, tid: str | None) -> bool:
         """Returns whether the log brings the revocations of a tenant."""
@@ -202,9 +205,10 @@ class Ledger:
         rev = claims["rev"]
         if rev < self._all.cutoff[0] or self._all.first(claims) is not None:
             return True
-        return self._former is not None and rev > self._former[0] and claims["iat"] < self._former[1]
+        return self.is_of_former_log(rev, claims["iat"])
 
     def sweep(self, now: float) -> None:
         self._all.sweep(now)
         self._logged_out.sweep(now)
+        self._turns = [turn for turn in self._turns if turn[1] + LONGEST_SESSION_SECONDS >= now]
         self.swept_at = max(self.swept_at, now)

@@ -14,8 +14,6 @@ from ._lease import Lease
 from ._ledger import is_seq, is_text, is_time
 from ._tokens import TOLERANCE_SECONDS
 
-LONGEST_SECONDS = 90 * 86_400
-"""The longest lifetime of a session that a broker can be set to."""
 SHARED_MS = 500
 """The time in which requests share a question. It is shorter than the shortest lease."""
 MOST_ASKING, MOST_ANSWERS = 200, 100_000
@@ -175,7 +173,7 @@ class SessionChecker:
 
     def _own_rev(self, session: _Session) -> int | None:
         """The `rev` of the ID token, unless it may be of a former log."""
-        is_former = session.rev is not None and self._feed.ledger.may_be_of_former_log(session.rev, session.iat)
+        is_former = session.rev is not None and self._feed.ledger.is_of_former_log(session.rev, session.iat)
         return None if is_former else session.rev
 
     def _ask(self, session: _Session) -> Answer:

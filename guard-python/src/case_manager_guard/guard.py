@@ -16,13 +16,12 @@ from ._broker import FAILURES, Broker, Credentials
 from ._clock import Clock
 from ._feed import Feed
 from ._lease import Lease
-from ._ledger import Revocation
+from ._ledger import LONGEST_SESSION_SECONDS, Revocation
 from ._listener import Listener
 from ._logout import Logout, LogoutReceiver
 from ._poll import Poller
 from ._problems import Problems
 from ._report import Reporter
-from ._sessions import LONGEST_SECONDS as LONGEST_SESSION_SECONDS
 from ._sessions import SessionChecker, SessionState
 from ._sessions import unknown as unknown_session
 from ._stream import Stream
