@@ -294,6 +294,7 @@ export class Broker {
     read: (response: Response) => Promise<T>,
     timeoutMs = ANSWER_MS,
   ): Promise<T> {
+    stopping.throwIfAborted()
     const abort = new AbortController()
     const stop = (): void => abort.abort(stopping.reason)
     stopping.addEventListener('abort', stop)

@@ -152,7 +152,9 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
       fetch: async (input, init) => {
         const response = await fetch(input, init)
         const body = response.status === 204 ? null : await response.text()
-        void answered?.()
+        const stop = answered
+        answered = undefined
+        void stop?.()
         return new Response(body, response)
       },
     })
@@ -160,7 +162,9 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(await why(guard, token)).toBe('good')
     answered = () => guard.stop()
     clock.advance(6)
+    const asked = polls(broker)
     expect(await guard.check(token)).toMatchObject({ ok: false })
+    expect([await why(guard, token), polls(broker)]).toEqual(['starting', asked + 1])
   })
 
   test('reports what it enforces once, and not after each poll', async () => {

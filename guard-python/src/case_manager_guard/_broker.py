@@ -21,6 +21,8 @@ ANSWER_SECONDS = 5.0
 QUESTION_SECONDS = 2.0
 MOST_BYTES = 4 * 2**20
 ASSERTION_SECONDS = 60
+LATE_MS = 10_000
+"""The longest that an answer takes. If one takes longer the machine slept, and its Date is old."""
 FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError)
 """What a request raises that got no usable answer."""
 
@@ -41,8 +43,9 @@ class BrokerClock:
         self._clock = clock
         self._ahead: float | None = None
 
-    def heard(self, date: str | None) -> None:
-        if date is not None:
+    def heard(self, date: str | None, sent_ms: float) -> None:
+        """`sent_ms`: the time of `elapsed_ms` when the request was sent."""
+        if date is not None and self._clock.elapsed_ms() - sent_ms <= LATE_MS:
             self._ahead = parsedate_to_datetime(date).timestamp() + 0.5 - self._clock.elapsed_ms() / 1000
 
     @property
@@ -124,7 +127,7 @@ class Credentials:
 class Broker:
     def __init__(self, issuer: str, credentials: Credentials, clock: Clock) -> None:
         self.issuer, self.clock = issuer, BrokerClock(clock)
-        self._credentials = credentials
+        self._credentials, self._elapsed_ms = credentials, clock.elapsed_ms
         parts = urlsplit(issuer)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"issuer must be an address of http or https, and is {issuer}")
@@ -202,6 +205,7 @@ class Broker:
         connection = self._kind(self._address, timeout=ANSWER_SECONDS)
         try:
             method, path, body = self._method("/revocations", query, headers)
+            sent_ms = self._elapsed_ms()
             on_send(nonce)
             connection.connect()
             opened = connection.sock
@@ -209,7 +213,7 @@ class Broker:
                 connection.request(method, self._path + path, body, headers)
                 response = connection.getresponse()
             opened.settimeout(silence)
-            self.clock.heard(response.headers["Date"])
+            self.clock.heard(response.headers["Date"], sent_ms)
             if response.status != 200:
                 raise Rejected("/revocations", response.status, retry_after(response))
             if not (response.headers["Content-Type"] or "").startswith("text/event-stream"):
@@ -260,6 +264,7 @@ class Broker:
     ) -> tuple[HTTPResponse, bytes]:
         connection = self._kind(self._address, timeout=seconds)
         try:
+            sent_ms = self._elapsed_ms()
             on_send()
             connection.connect()
             with limited(connection.sock, seconds):
@@ -268,7 +273,7 @@ class Broker:
                 text = response.read(MOST_BYTES + 1)
             if len(text) > MOST_BYTES:
                 raise ValueError(f"{path} answered too much")
-            self.clock.heard(response.headers["Date"])
+            self.clock.heard(response.headers["Date"], sent_ms)
             return response, text
         finally:
             connection.close()

@@ -222,15 +222,11 @@ class Guard:
         return self._logouts.receive(body)
 
     def _decide(self, token: str) -> Decision:
-        if self._stopped:
-            return Decision(503, {}, "the guard was stopped")
-        if not self._feed.ready:
-            return Decision(503, {}, "the guard has not reached the broker yet")
         try:
+            self._must_be_ready()
             claims, kid = self._seen.get(token) or verify_access_token(token, self._keys, self._issuer, self._audience)
             with self._feed.lock:
-                if not self._feed.ready:
-                    raise Unsure("the broker has begun a new log")
+                self._must_be_ready()
                 self._must_be_valid(claims, kid)
                 self._remember(token, claims, kid)
                 self._follower.catch_up_to(claims["rev"])
@@ -241,8 +237,7 @@ class Guard:
             if not self._broker.is_active(token):
                 raise Invalid("the broker says that it is no longer valid")
             with self._feed.lock:
-                if not self._feed.ready:
-                    raise Unsure("the broker has begun a new log")
+                self._must_be_ready()
                 self._must_be_valid(claims, kid)
             return Decision(200, claims, "")
         except Invalid as error:
@@ -251,6 +246,15 @@ class Guard:
             return Decision(503, {}, str(error))
         except FAILURES:
             return Decision(503, {}, "the broker cannot be asked whether it is revoked")
+
+    def _must_be_ready(self) -> None:
+        """
+        :raises Unsure: it was stopped, or the log is not known, or another one has begun
+        """
+        if self._stopped:
+            raise Unsure("the guard was stopped")
+        if not self._feed.ready:
+            raise Unsure("the guard has not heard from the broker yet")
 
     def _remember(self, token: str, claims: Claims, kid: str) -> None:
         self._seen.setdefault(token, (claims, kid))

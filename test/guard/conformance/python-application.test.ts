@@ -124,28 +124,51 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(await ask({ by: 'child', authorization })).toEqual({ first: 503, last: 200 })
   })
 
+  const printed = (program: string): unknown =>
+    JSON.parse(
+      execFileSync(PYTHON ?? '', [PROGRAM.replace('application', program)], { encoding: 'utf8' }),
+    )
+
   test('forgets the entries that have ended, also on a stream that stays open', () => {
-    const said = execFileSync(PYTHON ?? '', [PROGRAM.replace('application', 'ledger')], {
-      encoding: 'utf8',
+    expect(printed('ledger')).toMatchObject({ sizes: [100, 100, 0] })
+  })
+
+  test('keeps of each selector the highest seq and the highest session_exp, in any order', () => {
+    expect(printed('ledger')).toMatchObject({ highest: { 1: [true, false], '-1': [true, false] } })
+  })
+
+  test('asks about the sessions of what it had to forget, for as long as one of them may last', () => {
+    expect(printed('ledger')).toMatchObject({ cutoff: { isBounded: true, from: [90, 90, 3] } })
+  })
+
+  test('knows what is of any former log for as long as a session may last', () => {
+    expect(printed('ledger')).toMatchObject({
+      former: { is: [true, false, true, false, false], after89Days: true, after90Days: false },
     })
-    expect(JSON.parse(said)).toEqual([100, 100, 0])
   })
 
   test('takes no answer that a doubt about the log has overtaken, and asks again', () => {
-    const said = execFileSync(PYTHON ?? '', [PROGRAM.replace('application', 'overtaken')], {
-      encoding: 'utf8',
+    expect(printed('overtaken')).toMatchObject({
+      polled: [
+        { asked: [null], ready: true },
+        {
+          asked: [
+            ['e', 36],
+            ['e', 100],
+          ],
+          ready: true,
+        },
+        { asked: [['e', 36], null], ready: true },
+      ],
     })
-    expect(JSON.parse(said)).toEqual([
-      { asked: [null], ready: true },
-      {
-        asked: [
-          ['e', 36],
-          ['e', 100],
-        ],
-        ready: true,
-      },
-      { asked: [['e', 36], null], ready: true },
-    ])
+  })
+
+  test('accepts nothing after it was stopped, a token that is being checked included', () => {
+    expect(printed('overtaken')).toMatchObject({ stopped: 503 })
+  })
+
+  test('learns no time from an answer during which the machine slept', () => {
+    expect(printed('overtaken')).toMatchObject({ slept: [true, true] })
   })
 
   test('is typed: mypy --strict finds nothing', { timeout: 120_000 }, () => {

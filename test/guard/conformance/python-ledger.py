@@ -1,4 +1,4 @@
-"""A guard whose stream stays open for an hour: prints how many entries it keeps."""
+"""What the ledger of a guard keeps: prints it as JSON."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
 from case_manager_guard._feed import Feed
 from case_manager_guard._lease import Lease
+from case_manager_guard._ledger import Ledger, read_entry
 from case_manager_guard._listener import Listener
 from case_manager_guard._problems import Problems
 from case_manager_guard._tokens import Keys
@@ -39,4 +40,50 @@ sizes = []
 for clock.passed in (0, 300, 3600):
     feed.apply("lease", {"clock": "a", "known_ms": clock.passed * 1000, "seconds": 30, "seq": 100})
     sizes.append(len(feed.ledger._all.entries))
-print(json.dumps(sizes))
+
+
+def ledger_of(*entries):
+    ledger = Ledger()
+    for seq, kind, exp, session_exp in entries:
+        selector = {"kind": kind, "sid": "s_1", "sub": "u_1"}
+        ledger.add(read_entry({"seq": seq, "selector": selector, "exp": exp, "session_exp": session_exp}))
+    return ledger
+
+
+def is_ended(ledger, rev=4):
+    return ledger.ending({"sid": "s_1", "sub": "u_1", "rev": rev}) is not None
+
+
+highest = {}
+for order in (1, -1):
+    both = ledger_of(*[(10, "session", 100, 5000), (20, "session", 200, 300)][::order])
+    both.sweep(4999)
+    highest[order] = [is_ended(both, rev=15), is_ended(both, rev=20)]
+
+cut = Ledger(10)
+cut.complete_from = 3
+for seq in range(1, 101):
+    selector = {"kind": "session", "sid": f"s_{seq}"}
+    cut.add(read_entry({"seq": seq, "selector": selector, "exp": 100, "session_exp": 5000}))
+cutoff = cut.sessions_from
+cut.sweep(4999)
+kept_cutoff = cut.sessions_from
+cut.sweep(5001)
+
+former = Ledger()
+former.turned(40, 1000)
+former.turned(60, 2000)
+of_former = [former.is_of_former_log(*session) for session in ((50, 999), (50, 1000), (70, 1999), (70, 2000), (40, 1))]
+former.sweep(2000 + 89 * 86_400)
+still_former = former.is_of_former_log(70, 1999)
+former.sweep(2001 + 90 * 86_400)
+print(
+    json.dumps(
+        {
+            "sizes": sizes,
+            "highest": highest,
+            "cutoff": {"isBounded": len(cut._all.entries) <= 10, "from": [cutoff, kept_cutoff, cut.sessions_from]},
+            "former": {"is": of_former, "after89Days": still_former, "after90Days": former.is_of_former_log(70, 1999)},
+        }
+    )
+)

@@ -1,8 +1,12 @@
-"""A poll whose answer is overtaken by a doubt about the log: prints what was asked for, and whether the guard is ready."""
+"""What something overtakes: polls, by a doubt about the log, with what was asked for, and whether the guard is ready;
+a check, by the stop of the guard; and an answer, by the sleep of the machine. Prints it as JSON."""
 
 import json
 import logging
+import os
+from email.utils import formatdate
 
+from case_manager_guard import Guard
 from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
 from case_manager_guard._feed import Feed
@@ -40,4 +44,31 @@ def overtaken(change):
 
 
 poller = Poller(broker, clock, Keys(broker, clock), feed, lease, "python-1", problems)
-print(json.dumps([overtaken(change) for change in (lambda: None, feed.doubt, feed.start_over)]))
+polled = [overtaken(change) for change in (lambda: None, feed.doubt, feed.start_over)]
+
+
+def stopped():
+    """Returns the status of a token about which the broker is asked while the guard is stopped."""
+    guard = Guard(issuer=issuer, client_id="sydney", client_secret="secret", without_lease="introspect")
+    guard._assemble()
+    guard._process = os.getpid()
+    guard._feed.ready = True
+    guard._keys.has = lambda *_: True
+    now = clock.wall()
+    guard._seen["token"] = ({"rev": 0, "iat": now, "exp": now + 300}, "key")
+    guard._broker.is_active = lambda token: guard.stop() is None
+    return guard.check("token").status
+
+
+def slept():
+    """Returns the difference of the clocks after an answer that took 5 s, and one during which the machine slept."""
+    measured = Broker(issuer, Credentials(issuer, "sydney", "secret", None), clock).clock
+    now = clock.wall()
+    offsets = []
+    for took_ms in (5_000, 60_000):
+        measured.heard(formatdate(now - took_ms // 1000 + 100), clock.elapsed_ms() - took_ms)
+        offsets.append(90 < measured.offset < 105)
+    return offsets
+
+
+print(json.dumps({"polled": polled, "stopped": stopped(), "slept": slept()}))
