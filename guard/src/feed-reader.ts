@@ -12,6 +12,8 @@ import { isSeq, isText, readEntry, type Entry } from './selector.ts'
  */
 const OVERLAP = 64
 
+/** The longest lease that a client can be registered with. */
+const MOST_LEASE_SECONDS = 60
 /** How long a stream is named in reports after its last lease: longer than that lease may run. */
 const NAMED_MS = 120_000
 /** The most streams that a report may name. */
@@ -190,7 +192,8 @@ export class FeedReader {
       case 'lease':
         return this.#granted(data)
       case 'reset':
-        this.#reset(data)
+        if (!isText(data?.epoch)) return this.#nonsense(name)
+        this.#reset(data.epoch)
         return undefined
       case 'snapshot':
         return this.#snapshot(data)
@@ -201,8 +204,7 @@ export class FeedReader {
       case 'live':
         return this.#becomeLive(data)
       case 'keys':
-        this.#keysChanged(data)
-        return undefined
+        return this.#keysChanged(data)
       case 'end':
         return `the broker ended it: ${String(data?.why)}`
       default:
@@ -238,6 +240,7 @@ export class FeedReader {
       typeof clock !== 'string' ||
       typeof knownMs !== 'number' ||
       typeof seconds !== 'number' ||
+      !(seconds >= 1 && seconds <= MOST_LEASE_SECONDS) ||
       !isSeq(seq)
     )
       return this.#nonsense('lease')
@@ -253,7 +256,7 @@ export class FeedReader {
     return undefined
   }
 
-  #reset(data: Record<string, unknown> | undefined): void {
+  #reset(epoch: string): void {
     const { hooks, keys, lease, ledger, onReset } = this.#parts
     this.counters.resets++
     lease.end()
@@ -262,27 +265,27 @@ export class FeedReader {
     this.#fromNothing = true
     this.#exactly = false
     this.#turned ||= this.epoch !== undefined
-    this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
+    this.epoch = epoch
     this.enforcedSeq = 0
     ledger.clear()
     onReset()
     // A restored broker signs with other keys. If they cannot be read now, the next token causes
     // another attempt.
     keys.refresh().catch(() => {})
-    hooks.reset(this.epoch ?? '')
+    hooks.reset(epoch)
   }
 
   #snapshot(data: Record<string, unknown> | undefined): string | undefined {
     if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries))
       return this.#nonsense('snapshot')
-    if (this.epoch !== undefined && this.epoch !== data.epoch) this.#reset(data)
+    if (this.epoch !== undefined && this.epoch !== data.epoch) this.#reset(data.epoch)
     this.epoch = data.epoch
     for (const value of data.entries as unknown[]) {
       const entry = readEntry(value)
       if (entry === undefined) return this.#nonsense('snapshot')
       this.#apply(entry)
     }
-    this.#keysRetired(data.retired_kids)
+    if (!this.#keysRetired(data.retired_kids)) return this.#nonsense('snapshot')
     this.enforcedSeq = Math.max(this.enforcedSeq, data.seq)
     return undefined
   }
@@ -383,15 +386,19 @@ export class FeedReader {
     return isKnown
   }
 
-  #keysChanged(data: Record<string, unknown> | undefined): void {
-    this.#keysRetired(data?.retired_kids)
+  #keysChanged(data: Record<string, unknown> | undefined): string | undefined {
     // If the keys cannot be read now, the next token causes another attempt.
     this.#parts.keys.refresh().catch(() => {})
+    return data !== undefined && this.#keysRetired(data.retired_kids)
+      ? undefined
+      : this.#nonsense('keys')
   }
 
-  #keysRetired(kids: unknown): void {
-    if (Array.isArray(kids))
-      this.#parts.keys.retire(kids.filter((kid): kid is string => typeof kid === 'string'))
+  /** Rejects retired keys from now on. Returns false if their ids cannot be read. */
+  #keysRetired(kids: unknown = []): boolean {
+    if (!Array.isArray(kids) || !kids.every(isText)) return false
+    this.#parts.keys.retire(kids)
+    return true
   }
 
   /** Reports an event that cannot be read, and asks for everything again. */

@@ -14,6 +14,8 @@ const ANCHOR_MS = 1_000
  * lease, so that two are missing.
  */
 const silenceOf = (lengthMs: number): number => Math.max(lengthMs / 2, 1_000)
+/** The silence that is allowed until a stream is live: it may wait for its turn to read the log. */
+const FIRST_SILENCE_MS = 15_000
 /** The first lease may make the silence that is allowed shorter. */
 const LOOK_MS = 1_000
 const CONNECT_MS = 5_000
@@ -175,7 +177,7 @@ export class Follower implements LogFollower {
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
-    const silence = (): number => silenceOf(lease.lengthMs)
+    const silence = (): number => (feed.live ? silenceOf(lease.lengthMs) : FIRST_SILENCE_MS)
     const watchdog = new Watchdog(clock, silence, () =>
       stream.abort(new Error(`the broker sent nothing for ${silence() / 1000} s`)),
     )

@@ -150,6 +150,7 @@ export class Lease {
     const partsBy = slow < 0 ? slow / brokerMs - DRIFT : fast > 0 ? fast / brokerMs + DRIFT : 0
     this.driftPpm = partsBy === 0 ? undefined : Math.round(partsBy * 1e6)
     if (this.driftPpm === undefined) return
+    this.#anchors = []
     this.end()
     this.#problem(
       new Error(

@@ -140,6 +140,8 @@ export class Poller implements LogFollower {
         ),
       )
       if (feed.generation !== generation) return 'it was asked before the guard started over'
+      if (answer.more && answer.epoch === position?.epoch && answer.seq <= position.seq)
+        throw new Error(`the page after ${position.seq} goes on from ${answer.seq}`)
       stream = typeof answer.stream === 'string' ? answer.stream : undefined
       const ofPage = JSON.stringify(answer.tenants ?? null)
       if (ofPage !== (tenants ??= ofPage)) {

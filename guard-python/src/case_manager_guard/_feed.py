@@ -9,7 +9,7 @@ from typing import Any
 from ._broker import Broker
 from ._clock import Clock
 from ._lease import Anchor, Lease
-from ._ledger import Ledger, Revocation, Unreadable, is_seq, read_entry
+from ._ledger import Ledger, Revocation, Unreadable, is_seq, is_time, read_entry
 from ._listener import Listener
 from ._tokens import Keys
 
@@ -18,6 +18,7 @@ OVERLAP = 64
 TOLERANCE_SECONDS = 60
 SWEEP_SECONDS = 60
 """The time between two sweeps of entries that have ended."""
+MOST_LEASE_SECONDS = 60
 NAMED_MS, MOST_NAMED = 120_000, 20
 """How long reports name a stream after its last lease, and the most that they name."""
 
@@ -134,6 +135,8 @@ class Feed:
             self._streams[stream] = self._clock.elapsed_ms()
 
     def _anchor(self, data: Any) -> None:
+        if not isinstance(data["clock"], str) or not is_time(data["at_ms"]):
+            raise Unreadable("anchor")
         self.clock_here = data["clock"]
         self.stream_here = data.get("stream", self.stream_here)
         self._name_stream(self.stream_here)
@@ -143,8 +146,10 @@ class Feed:
             self._lease.anchor(anchor)
 
     def _granted(self, data: Any) -> None:
-        seconds, known, clock = float(data["seconds"]), float(data["known_ms"]), data["clock"]
-        if not is_seq(data["seq"]) or not isinstance(clock, str):
+        seconds, known, clock = data["seconds"], data["known_ms"], data["clock"]
+        if not (is_seq(data["seq"]) and isinstance(clock, str) and is_time(known) and is_time(seconds)):
+            raise Unreadable("lease")
+        if not 1 <= seconds <= MOST_LEASE_SECONDS:
             raise Unreadable("lease")
         if not self.live_here:
             return
@@ -157,6 +162,8 @@ class Feed:
             self.report_due.set()
 
     def _reset(self, data: Any) -> None:
+        if not isinstance(data["epoch"], str):
+            raise Unreadable("reset")
         self._lease.end()
         self._turned = self._turned or self.epoch is not None
         self.ready, self.live_here, self._exactly, self._from_nothing = False, False, False, True
@@ -175,7 +182,7 @@ class Feed:
         self.epoch = data["epoch"]
         for entry in data["entries"]:
             self._apply_entry(entry)
-        self._keys.retire(data.get("retired_kids"))
+        self._keys.retire(read_kids(data))
         self.seq = max(self.seq, data["seq"])
 
     def _revocation(self, data: Any) -> None:
@@ -245,8 +252,8 @@ class Feed:
             self.ledger.sweep(ended)
 
     def _keys_changed(self, data: Any) -> None:
-        self._keys.retire(data["retired_kids"])
         self._beside(self._keys.read)
+        self._keys.retire(read_kids(data))
 
     def _end(self, data: Any) -> None:
         raise Close(f"the broker ended it: {data.get('why')}")
@@ -260,6 +267,13 @@ def read_tenants(data: Any) -> frozenset[str] | None:
     if not isinstance(tenants, list) or not all(isinstance(tid, str) for tid in tenants):
         raise Unreadable("tenants")
     return frozenset(tenants)
+
+
+def read_kids(data: Any) -> list[str]:
+    kids = data.get("retired_kids", [])
+    if not isinstance(kids, list) or not all(isinstance(kid, str) for kid in kids):
+        raise Unreadable("retired_kids")
+    return kids
 
 
 EVENTS: dict[str, Callable[[Feed, Any], None]] = {

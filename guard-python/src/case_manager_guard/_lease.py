@@ -113,6 +113,7 @@ class Lease:
             rate = least / passed - 1
         self.drift_ppm = round(rate * 1e6) or None
         if self.drift_ppm is not None:
+            self._anchors = []
             self.end()
             self._problems.say(
                 "drift",

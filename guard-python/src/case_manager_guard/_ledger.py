@@ -66,7 +66,8 @@ def read_entry(value: Any) -> Revocation:
     if session_exp is not None and not is_time(session_exp):
         raise Unreadable("entry")
     selector = value.get("selector")
-    selector = selector if isinstance(selector, dict) else {}
+    if not isinstance(selector, dict):
+        raise Unreadable("entry")
     reason = value.get("reason_class") if isinstance(value.get("reason_class"), str) else None
     names = NAMES.get(str(selector.get("kind")))
     if names is None or not all(isinstance(selector.get(name), str) and selector[name] for name in names):

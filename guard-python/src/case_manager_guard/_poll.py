@@ -87,6 +87,9 @@ class Poller:
             answer = self._broker.poll(self._guard, stream, position, self._feed.opens, sessions)
             with self._feed.lock:
                 self._feed.must_be_of(generation)
+                if position is not None and position[0] == answer.get("epoch"):
+                    if answer.get("more") is True and answer["seq"] <= position[1]:
+                        raise ValueError("its pages do not go on")
                 tenants.append(read_tenants(answer))
                 if tenants[-1] != tenants[0]:
                     self._feed.start_over()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -41,9 +42,8 @@ class Keys:
         """When they were last read, or could not be."""
         self.retired: set[str] = set()
 
-    def retire(self, kids: object) -> None:
-        if isinstance(kids, list):
-            self.retired |= {kid for kid in kids if isinstance(kid, str)}
+    def retire(self, kids: list[str]) -> None:
+        self.retired |= set(kids)
 
     def has(self, alg: str, kid: str) -> bool:
         return kid not in self.retired and (alg, kid) in self._keys
@@ -73,10 +73,13 @@ class Keys:
             try:
                 keys = {}
                 for jwk in self._broker.keys():
-                    if jwk.get("alg") in ALGORITHMS and isinstance(jwk.get("kid"), str):
-                        keys[jwk["alg"], jwk["kid"]] = jwt.PyJWK(jwk).key
+                    is_ours = jwk.get("alg") in ALGORITHMS and jwk.get("use", "sig") == "sig"
+                    if is_ours and isinstance(jwk.get("kid"), str):
+                        # A key that cannot be imported does not prevent the use of the others.
+                        with suppress(jwt.PyJWTError):
+                            keys[jwk["alg"], jwk["kid"]] = jwt.PyJWK(jwk).key
                 self._keys, self._failed = keys, False
-            except (*FAILURES, jwt.PyJWTError):
+            except FAILURES:
                 self._failed = True
                 # The next token of an unknown key asks again.
                 self._tried_at = float("-inf") if not self._keys else self._tried_at

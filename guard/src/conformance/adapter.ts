@@ -42,9 +42,16 @@ export type Message =
   | Start
   | Clocks
   | { do: 'check'; token: string }
+  | { do: 'checks'; tokens: string[] }
   | { do: 'session'; session: Record<string, unknown> }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }
+
+export interface Reply {
+  status?: number
+  /** The answers to `checks`, in the order of its tokens. */
+  statuses?: number[]
+}
 
 /** The adapter has ended, so that no further case can be run. */
 export class AdapterGone extends Error {}
@@ -54,11 +61,12 @@ export interface Adapter {
    * Sends a message and returns the answer.
    * @throws Error if there is no answer, AdapterGone if there will be none
    */
-  ask(message: Message): Promise<{ status?: number }>
+  ask(message: Message): Promise<Reply>
   close(): Promise<void>
 }
 
 const ANSWER_MS = 15_000
+const CLOSE_MS = 2000
 
 /**
  * Opens an adapter.
@@ -86,14 +94,15 @@ function overHttp(address: string): Adapter {
         throw new Error(
           `The adapter answered ${response.status} to ${message.do}; expected is 200 with a JSON object.`,
         )
-      return (await response.json()) as { status?: number }
+      return (await response.json()) as Reply
     },
     async close() {},
   }
 }
 
 /**
- * Drives a process. If it has ended after it had answered, it is started again for the next case.
+ * Drives a process. If it has ended after it had answered, it is started again for the next case. One
+ * that does not answer is killed.
  */
 function overStdio(command: string, clock: Clock): Adapter {
   let running: Running | undefined
@@ -115,20 +124,40 @@ interface Running extends Adapter {
   readonly ended: Error | undefined
 }
 
+/** The functions that kill the processes which still run when the kit itself ends early. */
+const killed = new Set<() => void>()
+function onExit(kill: () => void): void {
+  if (killed.size === 0)
+    process.once('exit', () => {
+      for (const each of killed) each()
+    })
+  killed.add(kill)
+}
+
 function startProcess(command: string, clock: Clock): Running {
-  const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
-  const waiting: {
-    resolve: (answer: { status?: number }) => void
-    reject: (error: Error) => void
-  }[] = []
+  // A group of its own, so that what the shell has started is killed with it.
+  const child = spawn(command, { shell: true, detached: true, stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting: { resolve: (answer: Reply) => void; reject: (error: Error) => void }[] = []
   let ended: Error | undefined
   let answered = false
+  const end = (problem: string): void => {
+    ended ??= new AdapterGone(problem)
+    for (const { reject } of waiting.splice(0)) reject(ended)
+  }
+  const kill = (): void => {
+    try {
+      process.kill(-(child.pid ?? 0), 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+    // A process that has left the group may hold it open.
+    child.stdout.destroy()
+  }
+  onExit(kill)
   const exited = new Promise<void>((resolve) => {
     child.on('close', (code) => {
-      ended ??= new AdapterGone(
-        `The adapter ended with status ${code}. Its own messages are above.`,
-      )
-      for (const { reject } of waiting.splice(0)) reject(ended)
+      killed.delete(kill)
+      end(`The adapter ended with status ${code}. Its own messages are above.`)
       resolve()
     })
   })
@@ -137,7 +166,7 @@ function startProcess(command: string, clock: Clock): Running {
     const next = waiting.shift()
     answered = true
     try {
-      next?.resolve(JSON.parse(line) as { status?: number })
+      next?.resolve(JSON.parse(line) as Reply)
     } catch {
       next?.reject(new Error(`The adapter wrote a line that is not JSON: ${line.slice(0, 200)}`))
     }
@@ -152,24 +181,24 @@ function startProcess(command: string, clock: Clock): Running {
     ask(message) {
       if (ended !== undefined) return Promise.reject(ended)
       return new Promise((resolve, reject) => {
-        const cancel = clock.after(ANSWER_MS, () =>
-          reject(
-            new Error(`The adapter did not answer ${message.do} within ${ANSWER_MS / 1000} s.`),
-          ),
-        )
-        const settle = {
-          resolve: (answer: { status?: number }) => (cancel(), resolve(answer)),
-          reject: (error: Error) => (cancel(), reject(error)),
-        }
-        waiting.push(settle)
+        const cancel = clock.after(ANSWER_MS, () => {
+          end(`The adapter did not answer ${message.do} within ${ANSWER_MS / 1000} s.`)
+          kill()
+        })
+        waiting.push({
+          resolve: (answer) => (cancel(), resolve(answer)),
+          reject: (error) => (cancel(), reject(error)),
+        })
         child.stdin.write(`${JSON.stringify(message)}\n`)
       })
     },
     async close() {
       child.stdin.end()
-      const cancel = clock.after(2000, () => child.kill('SIGKILL'))
+      const cancel = clock.after(CLOSE_MS, kill)
       await exited
       cancel()
+      // The adapter may have left processes behind.
+      kill()
     },
   }
 }

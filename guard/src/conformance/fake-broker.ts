@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
-import type { BrokerState } from './shapes.ts'
+import { differs } from './pattern.ts'
+import type { Answer, BrokerState } from './shapes.ts'
 import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 
 /** The broker of the kit. It serves a log as docs/feed.md says, and fails as the case says. */
@@ -18,7 +19,19 @@ export interface LogEntry {
 }
 export interface Connection {
   lastEventId: string | undefined
+}
+/** A request that the guard has sent. */
+export interface Request {
+  path: string
+  method: string
+  headers: Record<string, unknown>
+  /** The parameters, from the address or the form. */
+  query: Record<string, string>
+  /** The JSON of a report. */
+  body: Record<string, unknown>
   atMs: number
+  /** The status of the answer to a report. */
+  answered?: number
 }
 
 export class FakeBroker {
@@ -27,9 +40,7 @@ export class FakeBroker {
   readonly connections: Connection[] = []
   /** The names of the streams and pollers so far. */
   readonly streams: string[] = []
-  readonly reports: (Record<string, unknown> & { answered: number })[] = []
-  /** The number of requests by path. */
-  readonly requests = new Map<string, number>()
+  readonly requests: Request[] = []
   /** The client's registered authentication: a secret or a key. */
   clientBy: 'secret' | 'key' = 'secret'
   /** The name of the broker's clock, and the length of the leases that the kit asks for. */
@@ -38,8 +49,6 @@ export class FakeBroker {
   #movedMs = 0
   /** The newest `seq` that the streams have been sent. */
   #sentSeq = 0
-  /** Requests with other credentials than the client's. */
-  unauthenticated = 0
   readonly state: BrokerState = {
     epoch: 'epoch-a',
     seq: 100,
@@ -48,11 +57,12 @@ export class FakeBroker {
     jwks: ['es-1', 'rs-1', 'es-384'],
     down: false,
     silent: false,
-    report_status: 0,
+    answers: {},
+    events: {},
+    beats: 'lease',
     hold_live: false,
     clock_ahead_seconds: 0,
     issuer: '',
-    hangs: '',
     moved: '',
     buffered: false,
     type: 'text/event-stream',
@@ -60,12 +70,10 @@ export class FakeBroker {
     late: false,
     lease_clock: '',
     lease_seconds: 0,
-    retry_after: 0,
     no_lease: false,
     clock_answers: '',
     replays: false,
     tenants: [],
-    last_page_fails: false,
     complete_from: 0,
     inactive_sids: [],
   }
@@ -77,6 +85,10 @@ export class FakeBroker {
   #judges = false
   /** The streams on which nothing more is sent. */
   readonly #hushed = new Set<ServerResponse>()
+  /** The answers that are never sent, until the case sets others. */
+  #held: ServerResponse[] = []
+  /** How often an answer that differs was given. */
+  readonly #given = new Map<Answer, number>()
   /** The `jti` of each assertion, so that it is accepted once. */
   readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
@@ -119,7 +131,7 @@ export class FakeBroker {
   /** Moves the clocks of the broker, and sends the heartbeat that is due by then. */
   pass(ms: number): void {
     this.#movedMs += ms
-    this.#grant()
+    this.#heartbeat()
   }
 
   set(changes: Partial<BrokerState>): void {
@@ -127,7 +139,8 @@ export class FakeBroker {
     if (changes.epoch !== undefined) this.entries = []
     if (changes.seq !== undefined)
       this.entries = this.entries.filter(({ seq }) => seq <= this.state.seq)
-    if (changes.hangs === '') this.#server.closeAllConnections()
+    if (changes.answers !== undefined)
+      for (const response of this.#held.splice(0)) response.destroy()
     // A stream that was opened in the meantime did not get its snapshot.
     if (changes.down === true || changes.silent === false) this.cut()
   }
@@ -138,8 +151,8 @@ export class FakeBroker {
     if (!send) return
     const id = `${this.state.epoch}.${entry.seq}`
     const sent = this.#judges ? entry : withoutSessions(entry)
-    if (this.#isVisible(entry)) this.send('revocation', sent, id)
-    else this.send('head', { seq: entry.seq }, id)
+    if (this.#isVisible(entry)) this.raw(this.#frame('revocation', sent, id))
+    else this.raw(this.#frame('head', { seq: entry.seq }, id))
     this.#sentSeq = this.state.seq
   }
   send(event: string, data: unknown, id?: string): void {
@@ -185,7 +198,7 @@ export class FakeBroker {
     this.state.hold_live = false
     const { epoch, seq } = this.state
     this.#sentSeq = seq
-    this.send('live', this.#live(epoch, seq), `${epoch}.${seq}`)
+    this.raw(this.#frame('live', this.#live(epoch, seq), `${epoch}.${seq}`))
     this.#grant()
   }
 
@@ -194,9 +207,32 @@ export class FakeBroker {
     if (!this.state.no_lease) this.raw(this.#leaseFrame())
   }
 
+  #heartbeat(): void {
+    const { beats, epoch } = this.state
+    const seq = this.#sentSeq
+    if (beats === 'lease') this.#grant()
+    if (beats === 'comment') this.raw(': still here\n\n')
+    if (beats === 'head') this.raw(this.#frame('head', { seq }, `${epoch}.${seq}`))
+    if (beats === 'revocation')
+      this.append(
+        {
+          seq: this.state.seq + 1,
+          selector: { kind: 'session', sid: 's_beat' },
+          exp: this.now + 3660,
+        },
+        { send: true },
+      )
+  }
+
   #leaseFrame(): string {
     const clock = this.state.lease_clock || this.#lease.clock
-    return frame('lease', { clock, ...this.#granted(), seq: this.#sentSeq })
+    return this.#frame('lease', { clock, ...this.#granted(), seq: this.#sentSeq })
+  }
+
+  /** Returns an event as the case changes it. */
+  #frame(event: string, data: object, id?: string): string {
+    const { id: givenId = id, ...members } = this.state.events[event] ?? {}
+    return frame(event, changed(data, members), givenId as string | null | undefined)
   }
 
   get #lateMs(): number {
@@ -222,65 +258,102 @@ export class FakeBroker {
 
   #beat(): void {
     this.#stopHeartbeat = this.#clock.after(HEARTBEAT_MS, () => {
-      this.#grant()
+      this.#heartbeat()
       this.#beat()
     })
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request)
-    const { pathname: asked, search, searchParams } = new URL(request.url ?? '/', this.issuer)
-    const pathname = asked.replace(/^\/moved(?=\/)/, '')
-    this.requests.set(asked, (this.requests.get(asked) ?? 0) + 1)
-    if (asked === this.state.hangs) return
-    if (asked === this.state.moved)
-      return void response.writeHead(307, { location: `/moved${asked}${search}` }).end()
-    const params =
-      request.method === 'POST' && pathname !== '/revocations/enforced'
-        ? new URLSearchParams(body)
-        : searchParams
-    response.setHeader('date', new Date(this.now * 1000).toUTCString())
-    const { down, retry_after } = this.state
-    if (down && retry_after > 0) response.setHeader('retry-after', String(retry_after))
-    if (down) return void response.writeHead(503).end()
-    if (pathname === '/jwks')
-      return json(response, { keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
-    if (pathname === '/.well-known/openid-configuration')
-      return json(response, { issuer: this.state.issuer, jwks_uri: `${this.issuer}/jwks` })
-    if (
-      !this.#isClient(
-        request,
-        pathname === '/revocations/enforced' ? membersOf(body) : inForm(request, params),
-      )
-    ) {
-      this.unauthenticated++
-      return void response.writeHead(401, { 'www-authenticate': 'Basic' }).end()
+    const { pathname: path, searchParams } = new URL(request.url ?? '/', this.issuer)
+    const isReport = path.endsWith(ENFORCED)
+    const isForm = request.method === 'POST' && !isReport
+    const params = isForm ? new URLSearchParams(body) : searchParams
+    const { headers, method = '' } = request
+    const query = Object.fromEntries(params)
+    const atMs = this.#clock.monotonicMs()
+    const asked: Request = {
+      path,
+      method,
+      headers,
+      query,
+      body: isReport ? parsed(body) : {},
+      atMs,
     }
-    if (pathname === '/revocations' && request.headers.accept === 'text/event-stream')
-      return this.#stream(
-        header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined,
-        params,
-        response,
-      )
-    if (
-      pathname === '/revocations' &&
-      this.state.last_page_fails &&
-      params.get('epoch') === this.state.epoch
-    )
-      return void response.writeHead(503).end()
-    if (pathname === '/revocations') return json(response, this.#page(params))
-    if (pathname === '/revocations/clock')
-      return json(response, this.#clockAnswer(params.get('nonce')))
-    if (pathname === '/revocations/session') return json(response, this.#sessionAnswer(params))
-    if (pathname === '/introspect')
-      return json(response, { active: this.#isActive(new URLSearchParams(body).get('token')) })
-    if (pathname === '/revocations/enforced') return this.#report(body, response)
-    response.writeHead(404).end()
+    this.requests.push(asked)
+    const answer = this.#answerTo(asked)
+    const reply =
+      answer.status === undefined
+        ? this.#reply(asked, request, response)
+        : { status: answer.status }
+    if (isReport) asked.answered = reply.status
+    response.setHeader('date', new Date(this.now * 1000).toUTCString())
+    if (answer.hangs) return void this.#held.push(response)
+    this.#later(answer.delay_ms, () => this.#send(response, reply, answer))
   }
 
-  #isClient(request: IncomingMessage, given: (name: string) => unknown): boolean {
+  /** Returns how the answer to a request differs from the ordinary one. */
+  #answerTo(asked: Request): Answer {
+    const answer = [this.state.answers[asked.path] ?? []]
+      .flat()
+      .find(
+        (each) =>
+          (this.#given.get(each) ?? 0) < (each.times ?? Infinity) &&
+          differs(each.to ?? {}, asked) === undefined,
+      )
+    if (answer === undefined) return {}
+    this.#given.set(answer, (this.#given.get(answer) ?? 0) + 1)
+    return answer
+  }
+
+  #later(ms: number | undefined, run: () => void): void {
+    if (ms === undefined) run()
+    else this.#clock.after(ms, run)
+  }
+
+  #send(response: ServerResponse, reply: Reply, answer: Answer): void {
+    const { body_delay_ms, headers, members = {}, padding = 0, text } = answer
+    if (reply.stream !== undefined) return reply.stream()
+    const json = reply.json && JSON.stringify(changed(reply.json, members))
+    const body = ' '.repeat(padding) + (text ?? json ?? '')
+    const type = reply.json && { 'content-type': 'application/json' }
+    response.writeHead(reply.status, { ...type, ...reply.headers, ...headers })
+    if (body_delay_ms !== undefined) response.flushHeaders()
+    this.#later(body_delay_ms, () => response.end(body))
+  }
+
+  /** Returns the ordinary answer. */
+  #reply(asked: Request, request: IncomingMessage, response: ServerResponse): Reply {
+    const path = asked.path.replace(/^\/moved(?=\/)/, '')
+    const { body, query } = asked
+    if (asked.path === this.state.moved)
+      return { status: 307, headers: { location: `/moved${request.url}` } }
+    if (this.state.down) return { status: 503 }
+    if (path === '/jwks')
+      return ok({ keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
+    if (path === '/.well-known/openid-configuration')
+      return ok({ issuer: this.state.issuer, jwks_uri: `${this.issuer}/jwks` })
+    if (!this.#isClient(request, path === ENFORCED ? body : request.method === 'POST' ? query : {}))
+      return { status: 401, headers: { 'www-authenticate': 'Basic' } }
+    if (path === '/revocations' && request.headers.accept === 'text/event-stream')
+      return {
+        status: 200,
+        stream: this.#stream(header(request, 'last-event-id'), query, response),
+      }
+    if (path === '/revocations') return ok(this.#page(query))
+    if (path === '/revocations/clock') return ok(this.#clockAnswer(query['nonce'] ?? null))
+    if (path === '/revocations/session') return ok(this.#sessionAnswer(query))
+    if (path === '/introspect') return ok({ active: this.#isActive(query['token'] ?? null) })
+    return { status: path === ENFORCED ? this.#statusOf(request, body) : 404 }
+  }
+
+  #isClient(request: IncomingMessage, given: Record<string, unknown>): boolean {
     if (this.clientBy === 'secret') return request.headers.authorization === BASIC
-    const jti = assertionId(given, { keys: this.#keys, issuer: this.issuer, now: this.now })
+    const jti = assertionId((name) => given[name], {
+      keys: this.#keys,
+      issuer: this.issuer,
+      now: this.now,
+    })
     if (jti === undefined || this.#used.has(jti)) return false
     this.#used.add(jti)
     return true
@@ -319,8 +392,7 @@ export class FakeBroker {
   }
 
   /** Answers the question about a session. */
-  #sessionAnswer(form: URLSearchParams): Record<string, unknown> {
-    const [sid, sub, rev] = [form.get('sid'), form.get('sub'), form.get('rev')]
+  #sessionAnswer({ rev, sid, sub }: Record<string, string>): Record<string, unknown> {
     const names: Record<string, unknown> = { sid, sub, client_id: CLIENT.client_id, tid: 't_1' }
     const isRevoked = this.entries.some(({ selector, seq }) => {
       const { kind: _, ...covered } = selector as Record<string, unknown>
@@ -338,12 +410,11 @@ export class FakeBroker {
     return key
   }
 
-  #report(body: string, response: ServerResponse): void {
-    const report = JSON.parse(body) as FakeBroker['reports'][number]
-    const known = report.epoch === this.state.epoch && Number(report.seq) <= this.state.seq
-    const answered = this.state.report_status || (!isReport(report) ? 400 : known ? 204 : 409)
-    this.reports.push({ ...report, answered })
-    response.writeHead(answered).end()
+  /** Returns the status of the answer to a report. */
+  #statusOf(request: IncomingMessage, report: Record<string, unknown>): number {
+    const isJson = header(request, 'content-type')?.startsWith('application/json') === true
+    const isKnown = report['epoch'] === this.state.epoch && Number(report['seq']) <= this.state.seq
+    return isJson && isReport(report) ? (isKnown ? 204 : 409) : 400
   }
 
   /**
@@ -366,16 +437,15 @@ export class FakeBroker {
     }
   }
 
-  #page(params: URLSearchParams): Record<string, unknown> {
-    const given = params.get('epoch')
+  #page({ after, epoch, nonce: asked, sessions, stream }: Record<string, string>): object {
     const { entries, reset } = this.#since(
-      given === null ? undefined : { epoch: given, seq: Number(params.get('after')) },
+      epoch === undefined ? undefined : { epoch, seq: Number(after) },
     )
     const page = entries.slice(0, this.state.page)
     const more = page.length < entries.length
     const seq = more ? page.at(-1)?.seq : this.state.seq
-    const { nonce, ...anchor } = this.#anchorFor(params.get('nonce'))
-    const judges = params.get('sessions') === '1'
+    const { nonce, ...anchor } = this.#anchorFor(asked ?? null)
+    const judges = sessions === '1'
     return {
       epoch: this.state.epoch,
       seq,
@@ -385,46 +455,48 @@ export class FakeBroker {
       retired_kids: this.state.retired_kids,
       reset,
       more,
-      stream: params.get('stream') ?? this.#named(),
+      stream: stream ?? this.#named(),
       nonce,
       ...(!more && !this.state.no_lease && { lease: { ...anchor, ...this.#granted() } }),
     }
   }
 
+  /** Opens a stream. Returns what begins it. */
   #stream(
-    lastEventId: string | undefined,
-    params: URLSearchParams,
+    resumed: string | undefined,
+    query: Record<string, string>,
     response: ServerResponse,
-  ): void {
-    const [nonce, judges] = [params.get('nonce'), params.get('sessions') === '1']
+  ): () => void {
+    const lastEventId = resumed ?? query['last_event_id']
+    const judges = query['sessions'] === '1'
     this.#judges = judges
-    this.connections.push({ lastEventId, atMs: this.#clock.monotonicMs() })
+    this.connections.push({ lastEventId })
     const { epoch, hold_live, page, retired_kids, seq } = this.state
     const [, given = '', after] = /^(.*)\.(\d+)$/.exec(lastEventId ?? '') ?? []
     const { entries, reset, resumes } = this.#since(
       lastEventId === undefined ? undefined : { epoch: given, seq: Number(after) },
     )
-    response.writeHead(200, {
-      'content-type': this.state.type,
-      'cache-control': 'no-store, no-transform',
-    })
-    response.on('close', () => this.#streams.delete(response))
-    if (this.state.buffered || this.state.silent) {
+    const { buffered, silent, type } = this.state
+    const open = (): void => {
+      response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store, no-transform' })
       response.flushHeaders()
+      response.on('close', () => this.#streams.delete(response))
+    }
+    const add = (): void => void this.#streams.add(response)
+    if (buffered || silent) {
       this.#hushed.add(response)
-      this.#streams.add(response)
-      return
+      return () => (open(), add())
     }
     this.#sentSeq = seq
-    const anchor = { ...this.#anchorFor(nonce), stream: this.#named() }
-    const held = [`retry: 1000\n\n${frame('anchor', anchor)}`]
-    if (reset) held.push(frame('reset', { epoch }))
+    const anchor = { ...this.#anchorFor(query['nonce'] ?? null), stream: this.#named() }
+    const held = [`retry: 1000\n\n${this.#frame('anchor', anchor)}`]
+    if (reset) held.push(this.#frame('reset', { epoch }))
     const atLeast = resumes ? 0 : 1
     for (let at = 0; at < Math.max(entries.length, atLeast); at += page) {
       const part = entries.slice(at, at + page)
       const reached = at + page >= entries.length ? seq : (part.at(-1)?.seq ?? seq)
       held.push(
-        frame(
+        this.#frame(
           'snapshot',
           {
             ...{ epoch, seq: reached, retired_kids },
@@ -434,24 +506,32 @@ export class FakeBroker {
         ),
       )
     }
-    if (resumes) held.push(frame('keys', { jwks: 'changed', retired_kids }))
+    if (resumes) held.push(this.#frame('keys', { jwks: 'changed', retired_kids }))
     if (!hold_live)
       held.push(
-        frame('live', this.#live(epoch, seq), `${epoch}.${seq}`) +
+        this.#frame('live', this.#live(epoch, seq), `${epoch}.${seq}`) +
           (this.state.no_lease ? '' : this.#leaseFrame()),
       )
-    if (!this.state.late) return this.#begin(response, held)
-    this.#clock.after(this.#lateMs, () => this.#begin(response, held))
-  }
-
-  #begin(response: ServerResponse, held: readonly string[]): void {
-    response.write(held.join(''))
-    this.#streams.add(response)
+    const lateMs = this.#lateMs || undefined
+    return () => {
+      open()
+      this.#later(lateMs, () => (response.write(held.join('')), add()))
+    }
   }
 }
 
+/** An answer: JSON, or what begins a stream. */
+interface Reply {
+  status: number
+  headers?: Record<string, string>
+  json?: object
+  stream?: () => void
+}
+const ok = (json: object): Reply => ({ status: 200, json })
+
 /** The `seq` at which the sessions of the kit were opened. */
 const OPENED_SEQ = 95
+const ENFORCED = '/revocations/enforced'
 function withoutSessions(entry: LogEntry): LogEntry {
   const { session_exp: _, ...ofTokens } = entry
   return ofTokens
@@ -461,15 +541,6 @@ const encoded = (text: string): string =>
   new URLSearchParams({ text }).toString().slice('text='.length)
 /** The header of the client (RFC 6749 §2.3.1). Each part is form-encoded first. */
 const BASIC = `Basic ${Buffer.from(`${encoded(CLIENT.client_id)}:${encoded(CLIENT.client_secret)}`).toString('base64')}`
-
-/**
- * Returns a reader of the form's members. An assertion in an address is ignored, because addresses
- * are logged.
- */
-const inForm =
-  ({ method }: IncomingMessage, params: URLSearchParams) =>
-  (name: string): unknown =>
-    method === 'POST' ? params.get(name) : undefined
 
 /** Returns whether the report is valid, as the broker checks it (docs/feed.md, "Report"). */
 function isReport({
@@ -493,19 +564,26 @@ const isWhole = (value: unknown): boolean => Number.isSafeInteger(value) && Numb
 const matches = (value: unknown, pattern: RegExp): boolean =>
   typeof value === 'string' && pattern.test(value)
 
-const membersOf = (body: string): ((name: string) => unknown) => {
-  const members = JSON.parse(body) as Record<string, unknown>
-  return (name) => members[name]
+/** Returns the members of a JSON object, and none of what is not one. */
+function parsed(body: string): Record<string, unknown> {
+  try {
+    return JSON.parse(body) as Record<string, unknown>
+  } catch {
+    return {}
+  }
 }
 
-const frame = (event: string, data: unknown, id?: string): string =>
-  `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
+/** Returns an object with other members. Those that are null are left out. */
+const changed = (json: object, members: Record<string, unknown>): object =>
+  Object.fromEntries(
+    Object.entries({ ...json, ...members }).filter(([name]) => members[name] !== null),
+  )
+
+const frame = (event: string, data: unknown, id?: string | null): string =>
+  `event: ${event}\n${id === undefined || id === null ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`
 
 const header = (request: IncomingMessage, name: string): string | undefined =>
   [request.headers[name] ?? []].flat()[0]
-
-const json = (response: ServerResponse, body: unknown): void =>
-  void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 
 async function read(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = []

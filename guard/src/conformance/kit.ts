@@ -11,6 +11,8 @@ export interface TokenVector extends TokenSpec {
   name: string
   kind: 'access' | 'logout'
   why: string
+  section: string
+  rules?: string[]
   expect: Decision | LogoutDecision
   /**
    * The token signed for `issuer` and `now` of the file, for tests of a library whose clock can be
@@ -30,18 +32,34 @@ export function readCases(): Case[] {
   return [...vectors.map(caseOf), ...cases]
 }
 
-function caseOf({ expect, kind, name, why, ...token }: TokenVector): Case {
+function caseOf({ expect, kind, name, rules, section, why, ...token }: TokenVector): Case {
   const step = { do: kind === 'access' ? 'check' : 'logout', token, expect, at_once: true } as Step
   return {
     name: `${kind}-token/${name}`,
     why,
+    section,
+    rules,
     ...(kind === 'logout' ? { needs: ['logout' as const] } : {}),
     steps: [step],
   }
 }
 
+/** Returns the cases whose name contains a text of `only`, and whose section one of `section`. */
+export const selected = (
+  only: readonly string[] = [''],
+  section: readonly string[] = [''],
+): Case[] =>
+  readCases().filter(
+    (each) =>
+      only.some((text) => each.name.includes(text)) &&
+      section.some((text) => each.section.includes(text)),
+  )
+
 export interface Result {
   name: string
+  section: string
+  /** The feature that the guard lacks, so that the case was left out. */
+  missing?: string
   outcome: 'pass' | 'fail' | 'left out'
   /** The reason for the failure, and its consequence. */
   problem?: string
@@ -55,8 +73,9 @@ export interface RunOptions {
   leaseSeconds: number
   /** The factor by which a guard may be slower on a busy machine. */
   patience?: number
-  /** A text that the names of the cases must contain. */
-  only?: string | undefined
+  /** Texts of which the name of a case, or its section, must contain one. Default: every case. */
+  only?: readonly string[] | undefined
+  section?: readonly string[] | undefined
   /** The features that the guard lacks (`NEEDS`). */
   without?: readonly string[]
   onResult?: (result: Result) => void
@@ -67,9 +86,9 @@ export interface RunOptions {
  * there are adapters.
  * @throws AdapterGone if an adapter ends, because no further case can be run
  */
-export async function runKit({ adapters, only = '', ...rest }: RunOptions): Promise<Result[]> {
+export async function runKit({ adapters, only, section, ...rest }: RunOptions): Promise<Result[]> {
   const keys = readKeys()
-  const cases = readCases().filter(({ name }) => name.includes(only))
+  const cases = selected(only, section)
   const shared = cases.filter((each) => !isOwn(each))
   const waiting = cases.filter(isOwn)
   const results: Result[] = []
@@ -126,6 +145,8 @@ async function runOne(each: Case, options: Options, shared: Play | undefined): P
     missing === undefined ? await playOne(each, options, shared) : `the guard has no ${missing}`
   return {
     name: each.name,
+    section: each.section,
+    ...(missing === undefined ? {} : { missing }),
     outcome: missing !== undefined ? 'left out' : problem === undefined ? 'pass' : 'fail',
     ...(problem === undefined ? {} : { problem }),
     ms: clock.monotonicMs() - begun,
@@ -162,7 +183,7 @@ async function playOne(
     const wrong = await (own ?? shared)?.play(each)
     return wrong === undefined
       ? undefined
-      : `${wrong}. ${each.why}${each.section === undefined ? '' : ` (docs/feed.md, "${each.section}")`}`
+      : `${wrong}. ${each.why} (docs/feed.md, "${each.section}")`
   } catch (error) {
     unlessGone(error)
     return (error as Error).message

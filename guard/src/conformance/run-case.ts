@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util'
-import { pause, type Clock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { Adapter } from './adapter.ts'
-import { FakeBroker } from './fake-broker.ts'
+import { FakeBroker, type Request } from './fake-broker.ts'
+import { differs } from './pattern.ts'
 import type { Case, Decision, LogoutDecision, Step } from './shapes.ts'
 import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
 
@@ -42,8 +42,10 @@ export class Play {
   /** The number of requests by path that steps have already counted. */
   readonly #requestsSeen = new Map<string, number>()
   /** The tokens that the guard gets more than once, by their name in the case. */
-  readonly #signed = new Map<string, string>()
-  /** The number of reports up to the newest that a step has found. */
+  readonly #signed = new Map<string, string[]>()
+  /** The answers that a later step waits for. */
+  readonly #later = new Map<string, Promise<string>>()
+  /** The number of requests up to the newest report that a step has found. */
   #reportsSeen = 0
   #started = false
   /** The time to which the times of sessions are relative, so that each is always the same. */
@@ -59,6 +61,7 @@ export class Play {
   }
   async stop(): Promise<void> {
     try {
+      await Promise.allSettled(this.#later.values())
       if (this.#started) await this.#stage.adapter.ask({ do: 'stop' }).catch(() => {})
     } finally {
       await this.broker.stop()
@@ -102,6 +105,11 @@ export class Play {
       case 'session':
       case 'logout':
         return this.#decision(step)
+      case 'answer':
+        return unexpected(step.expect, (await this.#later.get(step.to)) ?? 'nothing')
+      case 'stop':
+        await this.#stage.adapter.ask({ do: 'stop' })
+        return undefined
       case 'clock':
         await this.#moveClocks(step)
         return undefined
@@ -139,7 +147,7 @@ export class Play {
         )
         break
       case 'send':
-        broker.send(step.event, step.data, step.id)
+        broker.send(step.event, this.#filled(step.data), step.id)
         break
       case 'broker':
         // The address of the fake broker is known only now.
@@ -176,8 +184,13 @@ export class Play {
     const exp = String(this.broker.now + ENTRY_SECONDS)
     await this.broker.rawInPieces(
       pieces.map((piece) => piece.replaceAll('$EXP', exp)),
-      () => pause(this.#stage.clock, BETWEEN_MS, NEVER),
+      () => this.#pause(),
     )
+  }
+
+  #filled(data: unknown): unknown {
+    const exp = String(this.broker.now + ENTRY_SECONDS)
+    return JSON.parse(JSON.stringify(data).replaceAll('"$EXP"', exp)) as unknown
   }
 
   /**
@@ -186,6 +199,10 @@ export class Play {
    */
   async #decision(step: Asked): Promise<string | undefined> {
     const expected: string[] = [step.expect].flat()
+    if (step.do === 'check' && step.later !== undefined) {
+      this.#later.set(step.later, this.#ask(step))
+      return undefined
+    }
     const never = step.do === 'logout' ? undefined : step.never
     let answered = ''
     const { leaseSeconds } = this.#stage
@@ -227,8 +244,19 @@ export class Play {
       return DECISIONS[status] ?? `status ${status}`
     }
     const { same } = step.token
-    const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
-    if (same !== undefined) this.#signed.set(same, token)
+    const copies = step.do === 'check' ? (step.copies ?? 1) : 1
+    const tokens =
+      (same === undefined ? undefined : this.#signed.get(same)) ??
+      Array.from({ length: copies }, () => this.#sign(step))
+    if (same !== undefined) this.#signed.set(same, tokens)
+    if (copies > 1) {
+      const expected: string[] = [step.expect].flat()
+      const { statuses = [] } = await adapter.ask({ do: 'checks', tokens })
+      if (statuses.length !== tokens.length) return `${statuses.length} statuses`
+      const answers = statuses.map((status) => DECISIONS[status] ?? `status ${status}`)
+      return answers.find((each) => !expected.includes(each)) ?? answers[0] ?? ''
+    }
+    const [token = ''] = tokens
     const { status = 0 } = await adapter.ask(
       step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
     )
@@ -257,18 +285,37 @@ export class Play {
   }
 
   async #requests(step: Extract<Step, { do: 'expect_requests' }>): Promise<string | undefined> {
-    const { requests } = this.broker
+    const { requests, streams } = this.broker
+    const after = (index: number): Request[] =>
+      requests
+        .slice(index)
+        .filter(
+          (each) =>
+            each.path === step.path && differs(step.like ?? {}, each, streams) === undefined,
+        )
     const seen = this.#requestsSeen.get(step.path) ?? 0
-    const since = (): number => (requests.get(step.path) ?? 0) - seen
+    const since = (): Request[] => after(seen)
+    const count = (): number => since().length
     if ('at_least' in step)
-      await this.#until(() => since() >= step.at_least, this.#patiently(step.within_ms))
-    else await this.#until(() => since() > step.at_most, step.for_ms)
-    const count = since()
-    this.#requestsSeen.set(step.path, seen + count)
-    const isSo = 'at_least' in step ? count >= step.at_least : count <= step.at_most
-    if (isSo) return undefined
+      await this.#until(() => count() >= step.at_least, this.#patiently(step.within_ms))
+    else await this.#until(() => count() > step.at_most, step.for_ms)
+    const found = since()
+    this.#requestsSeen.set(step.path, requests.length)
+    const isSo = 'at_least' in step ? found.length >= step.at_least : found.length <= step.at_most
     const wanted = 'at_least' in step ? `at least ${step.at_least}` : `at most ${step.at_most}`
-    return `expected ${wanted} requests to ${step.path}, and there were ${count}`
+    if (!isSo) return `expected ${wanted} requests to ${step.path}, and there were ${found.length}`
+    for (const each of found) {
+      const wrong = differs(step.each ?? {}, each, streams)
+      if (wrong !== undefined) return `a request to ${step.path} was not as expected: ${wrong}`
+    }
+    const { apart_ms = 0, distinct } = step
+    const close = found.slice(1).map(({ atMs }, index) => atMs - (found[index]?.atMs ?? 0))
+    if (Math.min(apart_ms, ...close) < apart_ms)
+      return `expected requests to ${step.path} at least ${apart_ms} ms apart, and they were ${close.map(Math.round).join(', ')} ms apart`
+    const values = distinct === undefined ? [] : after(0).map(({ query }) => query[distinct])
+    return new Set(values).size === values.length
+      ? undefined
+      : `two requests to ${step.path} had the same ${distinct}`
   }
 
   async #connection({
@@ -302,27 +349,21 @@ export class Play {
     seq,
     answered = 204,
     again = false,
-    between = {},
     members = {},
   }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
-    const wanted = { epoch, seq, guard: 'conformance-1', answered }
-    const { reports, streams } = this.broker
-    const isWanted = (report: (typeof reports)[number]): boolean =>
-      isDeepStrictEqual(
-        { epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered },
-        wanted,
-      ) &&
-      (again || streams.some((name) => [report.streams ?? []].flat().includes(name))) &&
-      Object.entries(members).every(([name, value]) => report[name] === value) &&
-      Object.entries(between).every(
-        ([name, [from, to]]) => Number(report[name]) >= from && Number(report[name]) <= to,
-      )
+    const { requests, streams } = this.broker
+    const body = { epoch, seq, guard: 'conformance-1', ...members }
+    const isWanted = (each: Request): boolean =>
+      each.path === REPORT &&
+      differs({ answered, body }, each, streams) === undefined &&
+      (again || streams.some((name) => [each.body['streams'] ?? []].flat().includes(name)))
     const from = again ? this.#reportsSeen : 0
-    if (await this.#until(() => reports.slice(from).some(isWanted))) {
-      this.#reportsSeen = reports.findLastIndex(isWanted) + 1
+    if (await this.#until(() => requests.slice(from).some(isWanted))) {
+      this.#reportsSeen = requests.findLastIndex(isWanted) + 1
       return undefined
     }
-    return `no ${again ? 'further ' : ''}report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
+    const last = requests.findLast(({ path }) => path === REPORT)
+    return `no ${again ? 'further ' : ''}report ${JSON.stringify({ ...body, answered })}; the last was ${JSON.stringify(last && { ...last.body, answered: last.answered })}`
   }
 
   #patiently(ms: number | undefined): number | undefined {
@@ -338,10 +379,21 @@ export class Play {
     const until = clock.monotonicMs() + withinMs
     while (!(await isSo())) {
       if (clock.monotonicMs() >= until) return false
-      await pause(clock, BETWEEN_MS, NEVER)
+      await this.#pause()
     }
     return true
   }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => this.#stage.clock.after(BETWEEN_MS, resolve))
+  }
 }
 
-const NEVER = new AbortController().signal
+const REPORT = '/revocations/enforced'
+
+function unexpected(expect: string | string[], answered: string): string | undefined {
+  const expected = [expect].flat()
+  return expected.includes(answered)
+    ? undefined
+    : `expected ${expected.join(' or ')}, and the guard answered ${answered}`
+}

@@ -18,23 +18,61 @@ export interface TokenSpec {
   same?: string
 }
 
+/**
+ * The condition that a value must meet. A plain value must be equal. An object names members, each
+ * with a pattern of its own, null for one that must be absent. Four objects differ: `$is`, a regular
+ * expression; `$between`, the bounds of a number; `$streams`, the names of exactly these streams and
+ * pollers (by their order, -1 the newest); `$not`, a pattern that must not apply.
+ */
+export type Pattern = unknown
+
+/** A difference of the fake broker's answer from the ordinary one. */
+export interface Answer {
+  /** Only to requests of which this is so. Their members: `method`, `headers`, `query`, `body`. */
+  to?: Pattern
+  /** To so many requests. Default: to each. */
+  times?: number
+  /** Sends the answer so much later than it was made. */
+  delay_ms?: number
+  /** Sends the headers at once, and what follows so much later. */
+  body_delay_ms?: number
+  /** Never answers. */
+  hangs?: true
+  status?: number
+  headers?: Record<string, string>
+  /** Members that replace those of the JSON. Null leaves one out. */
+  members?: Record<string, unknown>
+  /** A body instead of the JSON. */
+  text?: string
+  /** The number of spaces before the body. */
+  padding?: number
+}
+
 export type Step =
   /** Starts the guard. `by`: its authentication, by default a secret. `poll`: true if it polls. */
   | { do: 'start'; by?: 'key'; poll?: true; without_lease?: 'introspect'; sessions?: true }
   /**
    * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
    * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
+   * `later`: a name; a step `answer` waits for the answer. `copies`: so many tokens at once, each
+   * with a `jti` of its own; each answer must be an expected one.
    */
   | {
       do: 'check'
       token: TokenSpec
       expect: Decision | Decision[]
+      later?: string
+      copies?: number
       at_once?: boolean
       never?: Decision
       for_ms?: number
       for_leases?: number
       within_ms?: number
     }
+  /** Waits for the answers to a check that was sent before. */
+  | { do: 'answer'; to: string; expect: Decision | Decision[] }
+  /** Stops the guard. It may be asked further. */
+  | { do: 'stop' }
   /**
    * Checks a session of the instance. `claims`: the differences from the claims of its ID token.
    * Times are relative to the first such step, and null leaves a claim out.
@@ -58,7 +96,10 @@ export type Step =
       session_exp_in?: number
       members?: Record<string, unknown>
     }
-  /** Sends an event on every open stream without changing the log. */
+  /**
+   * Sends an event on every open stream without changing the log. The text "$EXP" in its data becomes
+   * the `exp` of a new entry.
+   */
   | { do: 'send'; event: string; id?: string; data: unknown }
   /** Writes raw pieces of the stream, each by itself. */
   | { do: 'raw'; pieces: string[] }
@@ -88,9 +129,8 @@ export type Step =
       resumes?: { epoch: string; at_most: number; at_least?: number } | 'nothing'
     }
   /**
-   * Expects a report. `answered`: the status of the fake broker's answer, by default 204.
-   * `between`: the bounds of a member. `again`: it must be newer than the report that the last such
-   * step found.
+   * Expects a report. `answered`: the status of the fake broker's answer, by default 204. `again`:
+   * it must be newer than the report that the last such step found.
    */
   | {
       do: 'expect_report'
@@ -98,15 +138,21 @@ export type Step =
       seq: number
       answered?: number
       again?: boolean
-      between?: Record<string, [number, number]>
-      members?: Record<string, unknown>
+      members?: Record<string, Pattern>
     }
   /**
    * Expects requests to a path since the last such step: at least so many, or at most so many
-   * during `for_ms`.
+   * during `for_ms`. `like`: only these count. `each`: what each of them must be. `apart_ms`: the
+   * least time between two of them. `distinct`: a member of the query that no two of them share.
    */
-  | { do: 'expect_requests'; path: string; at_least: number; within_ms?: number }
-  | { do: 'expect_requests'; path: string; at_most: number; for_ms: number }
+  | ({
+      do: 'expect_requests'
+      path: string
+      like?: Pattern
+      each?: Pattern
+      apart_ms?: number
+      distinct?: string
+    } & ({ at_least: number; within_ms?: number } | { at_most: number; for_ms: number }))
 
 /** The properties of the fake broker that a case may set. */
 export interface BrokerState {
@@ -120,16 +166,18 @@ export interface BrokerState {
   down: boolean
   /** Sends neither events nor heartbeats, and keeps the streams open. */
   silent: boolean
-  /** The status of the answer to reports. 0: 204, or 409 if the report is not of this log. */
-  report_status: number
+  /** Its answers to requests, by their path. Of a list the first that applies counts. */
+  answers: Record<string, Answer | Answer[]>
+  /** The members of its events that differ from the ordinary ones. Null leaves one out. */
+  events: Record<string, Record<string, unknown>>
+  /** The event that each heartbeat is, instead of a lease. */
+  beats: 'lease' | 'comment' | 'head' | 'revocation'
   /** Sends no `live` until the step `live`. */
   hold_live: boolean
   /** The seconds by which the broker's clock is ahead. */
   clock_ahead_seconds: number
   /** The `issuer` of the discovery document. */
   issuer: string
-  /** The path whose requests are never answered. */
-  hangs: string
   /** The path whose requests are redirected to another one with the same answer. */
   moved: string
   /** True to send only the headers of a stream, as a proxy that buffers does. */
@@ -144,8 +192,6 @@ export interface BrokerState {
   lease_clock: string
   /** The length of the leases. 0: the length that the kit was started with. */
   lease_seconds: number
-  /** The `Retry-After` of the answers while it is down. 0: none. */
-  retry_after: number
   /** True if the broker of the kit grants no lease. */
   no_lease: boolean
   /**
@@ -163,8 +209,6 @@ export interface BrokerState {
    * to a client that is registered for that tenant.
    */
   tenants: string[]
-  /** True to answer 503 to the second page of a poll. */
-  last_page_fails: boolean
   /** The `seq` from which it knows the ends of sessions. */
   complete_from: number
   /** The sessions that are not active when it is asked about them. */
@@ -181,6 +225,7 @@ export const NEEDS = [
   'sessions',
   'clock',
   'timers',
+  'checks',
 ] as const
 export type Need = (typeof NEEDS)[number]
 
@@ -188,8 +233,9 @@ export interface Case {
   name: string
   /** The fault of a guard that fails the case. */
   why: string
-  /** The section of docs/feed.md. */
-  section?: string
+  /** The section of docs/feed.md, and the ids of the rules there that it decides. */
+  section: string
+  rules?: string[] | undefined
   needs?: Need[]
   /** The steps of the case. Cases without a step `start` share one broker and one guard. */
   steps: Step[]

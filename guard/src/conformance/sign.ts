@@ -72,6 +72,9 @@ export function signToken(
     throw new Error(`The vectors name a key that keys.json does not have: ${spec.key}.`)
   const header = present({ alg: key.alg, kid: key.kid, ...base.header, ...spec.header })
   const claims = present({ iss: issuer, jti: randomUUID(), ...base.claims, ...spec.claims })
+  // The address of the fake broker is known only now.
+  for (const [name, value] of Object.entries(claims))
+    if (typeof value === 'string') claims[name] = value.replace('$ISSUER', issuer)
   for (const name of TIMES) if (typeof claims[name] === 'number') claims[name] += now
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${signature(input, header.alg, key)}`

@@ -58,7 +58,7 @@ async function run(
       clock,
       patience: PATIENCE,
       leaseSeconds: 3,
-      only,
+      only: [only],
       without: [],
     })
   } finally {
@@ -89,8 +89,8 @@ describe
         'the guard answered accept',
         [
           '_feed.py',
-          '        self._keys.retire(data.get("retired_kids"))\n',
-          '        self.ready, self.live_here = True, True\n',
+          '        self._keys.retire(read_kids(data))\n        self.seq',
+          '        self.ready, self.live_here = True, True\n        self.seq',
         ],
       ],
       [

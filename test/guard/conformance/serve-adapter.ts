@@ -19,7 +19,11 @@ export function serveAdapter(): Adapter {
       if (message.do === 'start') serving = await start(message, rules, directory)
       else if (message.do === 'stop') await serving?.stop()
       else if (message.do === 'check') return check(serving?.checkAddress ?? '', message.token)
-      else if (message.do === 'session')
+      else if (message.do === 'checks') {
+        const address = serving?.checkAddress ?? ''
+        const results = await Promise.all(message.tokens.map((token) => check(address, token)))
+        return { statuses: results.map(({ status }) => status) }
+      } else if (message.do === 'session')
         return post(serving?.localAddress ?? '', JSON.stringify(message.session))
       return {}
     },

@@ -1,0 +1,72 @@
+// The cases of events and pages of a poll that cannot be read.
+import { start, connection, check, set, READY, feed, poll, polling } from './words.mjs'
+
+const leaseOf = (lease_seconds, begin) => [
+  begin,
+  check('accept'),
+  set({ lease_seconds }),
+  check('unavailable', {}, { never: 'reject' }),
+  check('unavailable', {}, { for_ms: 600 }),
+  set({ lease_seconds: 0 }),
+  check('accept', {}, { never: 'reject' }),
+]
+
+/** @type {[string, object][]} */
+const EVENTS = [
+  ['reset', {}],
+  ['reset', { epoch: 7 }],
+  ['keys', { jwks: 'changed', retired_kids: 'es-1' }],
+  ['keys', { jwks: 'changed', retired_kids: [7] }],
+  ['head', {}],
+  ['head', { seq: '101' }],
+  ['head', { seq: -1 }],
+  ['lease', { clock: 7, known_ms: 0, seconds: 30, seq: 100 }],
+  ['lease', { clock: 'c', known_ms: '0', seconds: 30, seq: 100 }],
+  ['lease', { clock: 'c', known_ms: 0, seq: 100 }],
+  ['lease', { clock: 'c', known_ms: 0, seconds: 30 }],
+  ['anchor', { clock: 7, at_ms: 0 }],
+  ['anchor', { clock: 'c', at_ms: '0' }],
+  ['revocation', { seq: 101, selector: { kind: 'session', sid: 's_9' } }],
+  ['revocation', { seq: 101, exp: 2_000_000_000 }],
+  ['revocation', { selector: { kind: 'session', sid: 's_9' }, exp: 2_000_000_000 }],
+  ['snapshot', { epoch: 'epoch-a', seq: 101, entries: [7] }],
+  ['snapshot', { epoch: 'epoch-a', seq: 101 }],
+  ['snapshot', { epoch: 'epoch-a', entries: [] }],
+  ['live', { epoch: 'epoch-a' }],
+  ['live', { epoch: 'epoch-b', seq: 100 }],
+  ['live', { epoch: 'epoch-a', seq: 100, tenants: 't_1' }],
+]
+
+export const UNREADABLE = [
+  ...[-1, 3600].flatMap((lease_seconds) => [
+    feed(
+      `a lease of ${lease_seconds} s`,
+      'What a member must be',
+      'A lease of less than 1 s or more than 60 s cannot be read: nothing is accepted.',
+      leaseOf(lease_seconds, start),
+      { needs: ['stream'] },
+    ),
+    polling(
+      `polling a lease of ${lease_seconds} s`,
+      'What a member must be',
+      'A lease of less than 1 s or more than 60 s cannot be read: nothing is accepted.',
+      leaseOf(lease_seconds, poll),
+    ),
+  ]),
+  ...EVENTS.map(([event, data]) =>
+    feed(
+      `unreadable: ${event} ${JSON.stringify(data)}`,
+      'What a member must be',
+      'What you cannot read may be a revocation: accept nothing, and connect again without a position.',
+      [
+        ...READY,
+        connection(),
+        set({ hold_live: true }),
+        { do: 'send', event, data },
+        connection({ within_ms: 1500, resumes: 'nothing' }),
+        check('unavailable'),
+      ],
+      { needs: ['stream'] },
+    ),
+  ),
+]

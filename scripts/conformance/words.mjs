@@ -1,0 +1,143 @@
+// The steps of which the cases of the guard conformance kit are made.
+
+export const start = { do: 'start' }
+export const connection = (more = {}) => ({ do: 'expect_connection', ...more })
+export const reported = (seq, more = {}) => ({
+  do: 'expect_report',
+  epoch: 'epoch-a',
+  seq,
+  ...more,
+})
+export const atMost = (path, at_most, for_ms) => ({ do: 'expect_requests', path, at_most, for_ms })
+export const atLeast = (path, at_least) => ({ do: 'expect_requests', path, at_least })
+/** The count begins here. */
+export const fromHere = (path) => atLeast(path, 0)
+/** The same token once more: what a guard remembers of it must not decide. */
+export const same = (expect, more = {}) => ({ do: 'check', token: { same: 'it' }, expect, ...more })
+export const check = (expect, claims = {}, more = {}) => ({
+  do: 'check',
+  token: { claims },
+  expect,
+  ...more,
+})
+export const now = (expect, claims) => check(expect, claims, { at_once: true })
+export const revoke = (seq, selector, more = {}) => ({ do: 'revoke', seq, selector, ...more })
+export const REPORT = '/revocations/enforced'
+export const session = (sid) => ({ kind: 'session', sid })
+export const set = (changes) => ({ do: 'broker', set: changes })
+export const READY = [start, check('accept')]
+/**
+ * Revokes a session of its own. Once that is enforced, everything before it on the stream is
+ * enforced too.
+ */
+export const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
+export const feed = (name, section, why, steps, more = {}) => ({
+  name: `feed/${name}`,
+  section,
+  why,
+  ...more,
+  steps,
+})
+
+/** A check of a token that the restored broker's key has signed. */
+export const restored = (expect, claims, more = {}) => ({
+  do: 'check',
+  token: { key: 'es-2', claims },
+  expect,
+  ...more,
+})
+
+export const poll = { do: 'start', poll: true }
+/** Time that passes for both machines. */
+export const passes = (ms) => ({
+  do: 'clock',
+  wall_ms: ms,
+  monotonic_ms: ms,
+  elapsed_ms: ms,
+  broker_ms: ms,
+})
+/** Time that passes while the guard's machine is suspended. */
+export const suspended = (ms, broker_ms = ms) => ({
+  do: 'clock',
+  wall_ms: ms,
+  elapsed_ms: ms,
+  broker_ms,
+})
+/** A clock that counts suspension jumps, and no other does. */
+export const elapses = (elapsed_ms) => ({ do: 'clock', elapsed_ms })
+export const DAYS = 30 * 86_400_000
+export const clockSet = (wall_ms) => ({ do: 'clock', wall_ms })
+export const times = (count, steps) => Array.from({ length: count }, () => steps).flat()
+/** The claims of a token that outlives the time that passes in a case. */
+export const LONG = { iat: -4000, exp: 4000 }
+export const DOWN = [
+  set({
+    down: true,
+    answers: { '/revocations': { status: 503, headers: { 'retry-after': '30' } } },
+  }),
+  ...times(3, [passes(5_000), check('unavailable', {}, { for_ms: 80 })]),
+]
+export const polling = (...given) => feed(...given, { needs: ['polling'] })
+
+/** @type {[string, object, object][]} */
+export const KINDS = [
+  ['session', session('s_1'), { sid: 's_2' }],
+  ['grant', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { client_id: 'other' }],
+  ['grant alone', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { sid: 's_2' }],
+  ['subject', { kind: 'subject', sub: 'u_1' }, { sub: 'u_2' }],
+  ['client', { kind: 'client', client_id: 'conformance' }, { client_id: 'other' }],
+  ['tenant', { kind: 'tenant', tid: 't_1' }, { tid: 't_2' }],
+]
+/** Checks a session of the instance. */
+export const judge = (expect, claims = {}, more = {}) => ({
+  do: 'session',
+  claims,
+  expect,
+  ...more,
+})
+export const judgeNow = (expect, claims) => judge(expect, claims, { at_once: true })
+export const judging = { do: 'start', sessions: true }
+export const sessions = (name, why, steps, needs = [], section = 'Your own sessions') =>
+  feed(name, section, why, steps, { needs: ['sessions', ...needs] })
+export const ASK = 'Ask about one session'
+export const ASKED = '/revocations/session'
+export const ONE_CLOCK = 'A session is ended by its own end, and by an entry until `session_exp`.'
+export const ID_TOKEN = 'Only what an ID token of this broker for this client said opens a session.'
+
+export const LATE = 180_000_000_000_000
+export const LAST = Number.MAX_SAFE_INTEGER
+export const LEASE = 'The lease'
+export const SILENT = 'When you hear nothing, and connecting again'
+export const OWN_CLOCK = 'Your clock'
+export const REQUESTS = 'Requests'
+export const REDIRECT =
+  'Follow no redirect: it leads keys, credentials and revocations to whom you do not know.'
+export const TENANTS =
+  'The broker sends no revocations of other tenants: reject their tokens. When it sends those of one more, read everything again.'
+/** The client is registered for t_1 alone, then for t_2 too, of which a session ended before. */
+export const tenantsOf = (begin, change) => [
+  set({ tenants: ['t_1'] }),
+  begin,
+  check('accept'),
+  same('accept'),
+  now('reject', { tid: 't_2' }),
+  now('accept', { tid: null, sid: null, sub: 'conformance' }),
+  revoke(101, session('s_2'), { members: { tid: 't_2' } }),
+  // So far on that the entry is in no overlap.
+  ...applied(1000),
+  set({ tenants: ['t_1', 't_2'] }),
+  ...change,
+  check('accept', { tid: 't_2' }),
+  now('reject', { tid: 't_2', sid: 's_2' }),
+  set({ tenants: ['t_2'] }),
+  ...change,
+  same('reject'),
+  now('accept', { tid: 't_2' }),
+]
+/** A logout token that ends what it says. */
+export const ended = (claims) => ({
+  do: 'logout',
+  token: { claims },
+  expect: 'ended',
+  at_once: true,
+})
