@@ -1,12 +1,13 @@
 import { sql } from 'drizzle-orm'
-import type { Actor, Selector } from '../../src/protocol/revocation.ts'
+import { RAISES_FLOOR, type Actor, type Selector } from '../../src/protocol/revocation.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
 import { askMicrosoft } from '../outbox/microsoft-work.ts'
 import { dropCodes } from '../rows/code.ts'
 import { covers, rowGrantCutoff } from '../rows/covers.ts'
-import { isRevoked, sessionBySid } from '../rows/session.ts'
+import { voidAuthentications } from '../rows/required-freshness.ts'
+import { isRevoked, sessionBySid, sessionOf } from '../rows/session.ts'
 import { findSubject } from '../rows/user.ts'
 import { clients, participants } from '../schema.ts'
 import type { Committed, RevokeInput } from '../types.ts'
@@ -73,6 +74,17 @@ function* signOutAtMicrosoft(
 }
 
 /**
+ * Demands a fresh sign-in of a user whose session had ended without that demand, by a sign-out for
+ * example: a thief may sign out before an operator revokes.
+ */
+function* demandAfterEnd({ selector, reason, now }: RevokeInput): Act<void> {
+  const row = selector.kind === 'session' ? yield* sessionBySid(selector.sid) : undefined
+  const ended = row && (yield* sessionOf(row)).ended
+  if (row === undefined || ended === undefined || RAISES_FLOOR[ended.reason] !== false) return
+  yield* voidAuthentications({ sub: row.sub, reason }, { until: now, now })
+}
+
+/**
  * Revokes what a caller of the store requests. `already`: the session has ended, the client has
  * never taken part in it, or the token that it presents is revoked, and nothing is appended. `unknown`: there is no such session, subject or client.
  */
@@ -83,6 +95,7 @@ export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   // second sees the effect of the first.
   yield* lockHead()
   const outcome = yield* ineffective(input)
+  if (outcome === 'already') yield* demandAfterEnd(input)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject')
     yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())

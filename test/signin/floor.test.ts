@@ -100,6 +100,17 @@ const ENDS: [how: string, end: (stolen: Stolen) => Promise<void>][] = [
     },
   ],
   ['by an operator who revokes the session', byOperator(({ sid }) => ({ kind: 'session', sid }))],
+  [
+    'by its thief, who signed out, and by an operator who then revoked the session',
+    async ({ rig, phone, sid }) => {
+      await phone.browser.submit(await phone.browser.get('/logout'), {}, 'Sign out')
+      const selector = { kind: 'session', sid } as const
+      const now = rig.clock.now()
+      expect(
+        await rig.store.revoke({ selector, reason: 'administrator', actor: operator, now }),
+      ).toEqual({ outcome: 'already' })
+    },
+  ],
   ['by an operator who revokes the user', byOperator(({ sub }) => ({ kind: 'subject', sub }))],
   ['by an operator who revokes everything', byOperator(() => ({ kind: 'everything' }))],
 ]
