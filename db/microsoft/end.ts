@@ -4,6 +4,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate, withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
+import { demandAfterEnd } from '../revocation/requested.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { voidAuthentications } from '../rows/required-freshness.ts'
 import { isLive, sessionFields, sessionsAndUsers, type SessionRow } from '../rows/session.ts'
@@ -88,9 +89,10 @@ export function* endAuthenticated(input: Authenticated): Act<Committed[]> {
       (row.sid === surely || (isConcerned(row, until) && !spans(row, sparing))),
   )
   if (meant.length === 0) {
+    const times = { until: until ?? now, now }
+    if (sid !== undefined) yield* demandAfterEnd({ sid, reason }, times)
     // A password that was changed during a sign-in does not void that sign-in.
-    if (sid === undefined && sparing === undefined)
-      yield* voidAuthentications({ sub, reason }, { until: until ?? now, now })
+    else if (sparing === undefined) yield* voidAuthentications({ sub, reason }, times)
     return []
   }
   if (meant.length === live.length && sid === undefined)

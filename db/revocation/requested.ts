@@ -1,5 +1,10 @@
 import { sql } from 'drizzle-orm'
-import { RAISES_FLOOR, type Actor, type Selector } from '../../src/protocol/revocation.ts'
+import {
+  RAISES_FLOOR,
+  type Actor,
+  type Reason,
+  type Selector,
+} from '../../src/protocol/revocation.ts'
 import { type Act, currentMs } from '../engine/act.ts'
 import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { lockHead } from '../log/head.ts'
@@ -75,13 +80,16 @@ function* signOutAtMicrosoft(
 
 /**
  * Demands a fresh sign-in of a user whose session had ended without that demand, by a sign-out for
- * example: a thief may sign out before an operator revokes.
+ * example: a thief may sign out before the session is revoked.
  */
-function* demandAfterEnd({ selector, reason, now }: RevokeInput): Act<void> {
-  const row = selector.kind === 'session' ? yield* sessionBySid(selector.sid) : undefined
+export function* demandAfterEnd(
+  { sid, reason }: { sid: string; reason: Reason },
+  times: { until: number; now: number },
+): Act<void> {
+  const row = yield* sessionBySid(sid)
   const ended = row && (yield* sessionOf(row)).ended
-  if (row === undefined || ended === undefined || RAISES_FLOOR[ended.reason] !== false) return
-  yield* voidAuthentications({ sub: row.sub, reason }, { until: now, now })
+  if (row !== undefined && ended !== undefined && RAISES_FLOOR[ended.reason] === false)
+    yield* voidAuthentications({ sub: row.sub, reason }, times)
 }
 
 /**
@@ -95,7 +103,9 @@ export function* revokeRequested(input: RevokeInput): Act<Outcome> {
   // second sees the effect of the first.
   yield* lockHead()
   const outcome = yield* ineffective(input)
-  if (outcome === 'already') yield* demandAfterEnd(input)
+  const { selector, reason, now } = input
+  if (outcome === 'already' && selector.kind === 'session')
+    yield* demandAfterEnd({ sid: selector.sid, reason }, { until: now, now })
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject')
     yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, yield* currentMs())

@@ -111,6 +111,15 @@ const ENDS: [how: string, end: (stolen: Stolen) => Promise<void>][] = [
       ).toEqual({ outcome: 'already' })
     },
   ],
+  [
+    'by its thief, who signed out, and by a security event about the session',
+    async ({ rig, phone, sid, sub }) => {
+      await phone.browser.submit(await phone.browser.get('/logout'), {}, 'Sign out')
+      const now = rig.clock.now()
+      const event = { reason: 'security_event', actor: { kind: 'broker', id: 'event' } } as const
+      expect(await rig.store.endAuthenticated({ sub, sid, until: now, ...event, now })).toEqual([])
+    },
+  ],
   ['by an operator who revokes the user', byOperator(({ sub }) => ({ kind: 'subject', sub }))],
   ['by an operator who revokes everything', byOperator(() => ({ kind: 'everything' }))],
 ]
