@@ -1,6 +1,7 @@
 /**
- * `private_key_jwt` (RFC 7523 §3, OpenID Connect Core §9): an assertion signed by the client's own
- * key, valid once, for minutes.
+ * The assertions of clients (RFC 7523 §3). `private_key_jwt` (OpenID Connect Core §9): signed by
+ * the client's own key, valid once, for minutes. `workload_jwt`: a token by which a platform vouches
+ * for the client's workload, which is used until it expires.
  */
 import {
   FOREIGN_ALGS,
@@ -9,7 +10,7 @@ import {
   type UnverifiedJwt,
   verifyForeign,
 } from '../keys/jws.ts'
-import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
+import type { Client, ClientMetadata, Workload } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { JWT_BEARER_ASSERTION } from '../protocol/names.ts'
@@ -19,6 +20,11 @@ import { clientKeys } from './client-keys.ts'
 
 /** The longest validity of an assertion, because its `jti` is remembered until it expires. */
 const MAX_AHEAD_SECONDS = 300
+/** The longest validity of a workload's token: it is a credential that is not valid once only. */
+const MAX_WORKLOAD_SECONDS = 3600
+/** Entra's tokens for managed identities are valid for up to 24 hours. */
+const MAX_ENTRA_SECONDS = 86_400
+const ENTRA = new Set(['login.microsoftonline.com', 'login.microsoftonline.us', 'sts.windows.net'])
 /** Tolerance for the difference between the clocks of two machines. */
 const SKEW_SECONDS = 30
 const MAX_LENGTH = 8192
@@ -59,8 +65,7 @@ export async function verifyAssertion(
     )
   const unverified =
     attempt.assertion.length > MAX_LENGTH ? undefined : readUnverified(attempt.assertion)
-  const iss = unverified?.claims.iss
-  const client = typeof iss === 'string' ? deps.clients.find(iss) : undefined
+  const client = unverified && clientOf(deps, unverified)
   const rejected = (why: AssertionProblem, problem: string) => ({
     client,
     why,
@@ -75,9 +80,10 @@ export async function verifyAssertion(
   if (client === undefined)
     return rejected(
       'unknown_client',
-      `No client is registered with the iss of the assertion, ${shown(iss)}.`,
+      `No client is registered with the iss of the assertion, ${shown(unverified.claims.iss)}, and not one alone for a workload with its iss and sub.`,
     )
-  if (client.metadata.authMethod !== 'private_key_jwt')
+  const { workload } = client.metadata
+  if (!sendsSuch(client, unverified))
     return rejected(
       'other_method',
       'The client sent an assertion, and is registered for another authentication method.',
@@ -87,7 +93,9 @@ export async function verifyAssertion(
   if (signed === 'unknown_key')
     return rejected(
       'unknown_key',
-      `The client has registered no key with kid ${shown(kid)} for alg ${shown(alg)}.`,
+      workload === undefined
+        ? `The client has registered no key with kid ${shown(kid)} for alg ${shown(alg)}.`
+        : `The broker has read no key with kid ${shown(kid)} for alg ${shown(alg)} of the issuer ${workload.issuer}. If that is down, the log has jwks_uri_failed.`,
     )
   if (signed === 'bad')
     return rejected(
@@ -95,12 +103,33 @@ export async function verifyAssertion(
       `The signature by kid ${shown(kid)} is wrong, or alg ${shown(alg)} is not one of ${FOREIGN_ALGS.join(', ')}.`,
     )
   const problem =
-    problemOf(unverified, client, deps.config.issuer, now) ??
-    (await useUp(deps, client, unverified.claims))
+    workload === undefined
+      ? (problemOf(unverified, client, deps.config.issuer, now) ??
+        (await useUp(deps, client, unverified.claims)))
+      : problemOfWorkload(unverified, workload, deps.config.issuer, now)
   return problem === undefined
     ? { client }
     : { client, why: 'wrong_claim', problem, mayBeShown: true }
 }
+
+/**
+ * Returns the client that an assertion names: by its `iss`, or the one of a workload by its `iss`
+ * and `sub`. No client_id is an address, as an issuer is.
+ */
+function clientOf({ clients }: AuthenticateDeps, { claims }: UnverifiedJwt): Client | undefined {
+  const { iss, sub } = claims
+  if (typeof iss !== 'string') return undefined
+  return (
+    clients.find(iss) ?? (typeof sub === 'string' ? clients.findByWorkload(iss, sub) : undefined)
+  )
+}
+
+/**
+ * Returns whether the client authenticates by such assertions. A token by which a workload's issuer
+ * names a client_id as its issuer is none.
+ */
+const sendsSuch = ({ metadata: { authMethod, workload } }: Client, { claims }: UnverifiedJwt) =>
+  authMethod === 'private_key_jwt' || (workload !== undefined && workload.issuer === claims.iss)
 
 /**
  * Returns the first claim that is wrong and the value to set instead (RFC 7523 §3, rfc7523bis §4).
@@ -111,22 +140,49 @@ function problemOf(
   issuer: string,
   now: number,
 ): string | undefined {
-  const { sub, aud, jti, exp, nbf, iat } = claims
-  const clocks = (seconds: number): string =>
-    `${moment(seconds)}, and the clock of the broker says ${moment(now)}`
-  if (header.typ !== undefined && !TYPES.some((typ) => sameType(header.typ, typ)))
-    return `Its typ is ${shown(header.typ)}: set ${TYPES.join(' or ')}, or leave it out.`
+  const { sub, aud, jti } = claims
   if (sub !== client.clientId) return `Its sub is ${shown(sub)}: set the client_id, as in iss.`
   if (!isForUs(aud, client.metadata, issuer))
     return `Its aud is ${shown(aud)}: set the issuer alone, as a string: ${issuer}`
   if (typeof jti !== 'string' || jti === '' || jti.length > 255)
     return `Its jti is ${shown(jti)}: set a new random string of at most 255 characters.`
+  return problemOfTimes({ header, claims }, MAX_AHEAD_SECONDS, now)
+}
+
+/**
+ * Returns the first claim of a workload's token that is wrong. Platforms set `aud` as a list of
+ * one; a list with more would let each of the others be this client here.
+ */
+function problemOfWorkload(
+  jwt: UnverifiedJwt,
+  { issuer, audience }: Workload,
+  ours: string,
+  now: number,
+): string | undefined {
+  const { aud } = jwt.claims
+  const expected = audience ?? ours
+  if (aud !== expected && !(Array.isArray(aud) && aud.length === 1 && aud[0] === expected))
+    return `Its aud is ${shown(aud)}: have the platform issue it for ${expected} alone.`
+  const most = ENTRA.has(new URL(issuer).hostname) ? MAX_ENTRA_SECONDS : MAX_WORKLOAD_SECONDS
+  return problemOfTimes(jwt, most, now)
+}
+
+function problemOfTimes(
+  { header, claims }: UnverifiedJwt,
+  maxAhead: number,
+  now: number,
+): string | undefined {
+  const { exp, nbf, iat } = claims
+  const clocks = (seconds: number): string =>
+    `${moment(seconds)}, and the clock of the broker says ${moment(now)}`
+  if (header.typ !== undefined && !TYPES.some((typ) => sameType(header.typ, typ)))
+    return `Its typ is ${shown(header.typ)}: set ${TYPES.join(' or ')}, or leave it out.`
   if (typeof exp !== 'number')
-    return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${MAX_AHEAD_SECONDS} s ahead.`
+    return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${maxAhead} s ahead.`
   if (exp + SKEW_SECONDS <= now)
-    return `Its exp is past: ${clocks(exp)}. Make an assertion for each request, and check your clock.`
-  if (exp - SKEW_SECONDS > now + MAX_AHEAD_SECONDS)
-    return `Its exp is more than ${MAX_AHEAD_SECONDS} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
+    return `Its exp is past: ${clocks(exp)}. Make an assertion for each request, or read the file of the workload's token anew, and check your clock.`
+  if (exp - SKEW_SECONDS > now + maxAhead)
+    return `Its exp is more than ${maxAhead} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
   for (const [name, value] of Object.entries({ nbf, iat })) {
     if (value !== undefined && typeof value !== 'number')
       return `Its ${name} is ${shown(value)}: set a time in epoch seconds, or leave it out.`
@@ -177,10 +233,26 @@ async function useUp(
 }
 
 /**
- * Returns whether the key that signed an assertion is still registered for the client. The claims
- * were checked when the assertion was used and are not checked again.
+ * Returns whether an assertion that was used before would still name the client, by a key that is
+ * still registered for it. Its times and its `jti` are not checked again.
  */
-export async function signedByClient(
+export async function stillNames(
+  deps: AuthenticateDeps,
+  { clientId }: Client,
+  assertion: string,
+  now: number,
+): Promise<boolean> {
+  const unverified = readUnverified(assertion)
+  const client = unverified && clientOf(deps, unverified)
+  return (
+    unverified !== undefined &&
+    client?.clientId === clientId &&
+    sendsSuch(client, unverified) &&
+    (await signedByClient(deps, client, assertion, now)) === 'good'
+  )
+}
+
+async function signedByClient(
   deps: AuthenticateDeps,
   client: Client,
   assertion: string,

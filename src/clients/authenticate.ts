@@ -11,7 +11,7 @@ import type { Params } from '../protocol/params.ts'
 import { tooMany } from '../runtime/rate-limits.ts'
 import { remoteOf } from '../runtime/remote-address.ts'
 import type { AuthenticateDeps } from './deps.ts'
-import { type AssertionProblem, signedByClient, verifyAssertion } from './assertion.ts'
+import { type AssertionProblem, stillNames, verifyAssertion } from './assertion.ts'
 import type { ClientCredentialsInput } from './interface.ts'
 
 /**
@@ -269,8 +269,8 @@ export function mustBeConfidential(client: Client): Client {
 
 /**
  * Returns whether the credentials that opened a long-lived stream are still valid: false once the
- * client, its secret or its key was removed. An assertion is valid once and for minutes (RFC 7523
- * §3), so only its key is checked again.
+ * client, its secret or its key was removed. An assertion is valid for minutes (RFC 7523 §3), so
+ * only its key, and the workload that it names, are checked again.
  */
 export async function stillAuthenticated(
   deps: AuthenticateDeps,
@@ -278,13 +278,7 @@ export async function stillAuthenticated(
   input: ClientCredentialsInput,
 ): Promise<boolean> {
   const assertion = input.params.get('client_assertion')
-  if (assertion !== undefined) {
-    const now = deps.clients.find(client.clientId)
-    return (
-      now?.metadata.authMethod === 'private_key_jwt' &&
-      (await signedByClient(deps, now, assertion, input.now)) === 'good'
-    )
-  }
+  if (assertion !== undefined) return stillNames(deps, client, assertion, input.now)
   try {
     return mustBeConfidential(await authenticateClient(deps, input)).clientId === client.clientId
   } catch (error) {

@@ -1,11 +1,12 @@
 /**
- * A client's public keys: from its registration, or from its `jwks_uri` through a cache. An
- * attacker cannot force the broker to fetch them often.
+ * A client's public keys, or those of its workload's issuer: from the registration, or fetched
+ * through a cache, from `jwks_uri` or by the discovery document of the issuer. An attacker cannot
+ * force the broker to fetch them often.
  */
+import { z } from 'zod'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { ClientRegistry, FetchedKeys } from './interface.ts'
 import type { AuthenticateDeps } from './deps.ts'
-import { jwksSchema } from './metadata-fields.ts'
 
 type Jwk = Record<string, unknown>
 
@@ -20,6 +21,7 @@ const STALE_SECONDS = 86_400
  * this after the last one, failed or not.
  */
 const TRY_NO_SOONER_SECONDS = 10
+const fetchedSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(100) })
 const TIMEOUT_MS = 3000
 const MAX_BYTES = 64 * 1024
 
@@ -32,18 +34,19 @@ export async function clientKeys(
   client: Client,
   now: number,
 ): Promise<{ keys: Jwk[]; refresh: () => Promise<Jwk[] | undefined> }> {
-  const { jwks, jwksUri } = client.metadata
-  if (jwksUri === undefined) return { keys: jwks?.keys ?? [], refresh: async () => undefined }
-  const cached = cacheOf(deps.clients, client.clientId, jwksUri)
+  const { jwks, jwksUri, workload } = client.metadata
+  const uri = jwksUri ?? (jwks === undefined ? workload && discoveryOf(workload.issuer) : undefined)
+  if (uri === undefined) return { keys: jwks?.keys ?? [], refresh: async () => undefined }
+  const cached = cacheOf(deps.clients, client.clientId, uri)
   const refresh = async (): Promise<Jwk[] | undefined> => {
     if (!cached.pending && now - cached.triedAt < TRY_NO_SOONER_SECONDS) return undefined
-    return fetchOnce(deps, client.clientId, cached, now)
+    return fetchOnce(deps, client, cached, now)
   }
   if (
     now - cached.fetchedAt >= FRESH_SECONDS &&
     (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS)
   )
-    await fetchOnce(deps, client.clientId, cached, now)
+    await fetchOnce(deps, client, cached, now)
   return { keys: now - cached.fetchedAt < STALE_SECONDS ? cached.keys : [], refresh }
 }
 
@@ -57,11 +60,11 @@ function cacheOf(registry: ClientRegistry, clientId: string, uri: string): Fetch
 
 function fetchOnce(
   deps: AuthenticateDeps,
-  clientId: string,
+  client: Client,
   cached: FetchedKeys,
   now: number,
 ): Promise<Jwk[] | undefined> {
-  cached.pending ??= fetchKeys(deps, clientId, cached, now).finally(
+  cached.pending ??= fetchKeys(deps, client, cached, now).finally(
     () => (cached.pending = undefined),
   )
   return cached.pending
@@ -73,20 +76,16 @@ function fetchOnce(
  */
 async function fetchKeys(
   deps: AuthenticateDeps,
-  clientId: string,
+  { clientId, metadata: { jwksUri, workload } }: Client,
   cached: FetchedKeys,
   now: number,
 ): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {
-    const answer = await deps.outbound.request(cached.uri, {
-      method: 'GET',
-      headers: { accept: 'application/jwk-set+json, application/json' },
-      timeoutMs: TIMEOUT_MS,
-      maxBytes: MAX_BYTES,
-    })
-    if (answer.status !== 200) throw new Error(`jwks_uri answered ${answer.status}`)
-    cached.keys = jwksSchema.parse(JSON.parse(answer.body)).keys
+    const address = jwksUri ?? (await jwksUriOf(deps, workload?.issuer ?? ''))
+    const { keys } = fetchedSchema.parse(await read(deps, address))
+    // Keys of unknown types are ignored (RFC 7517 §5).
+    cached.keys = keys.filter(({ kty }) => kty === 'EC' || kty === 'RSA')
     cached.fetchedAt = now
     return cached.keys
   } catch (cause) {
@@ -96,4 +95,34 @@ async function fetchKeys(
     })
     return undefined
   }
+}
+
+/** Returns the address of an issuer's metadata (OpenID Connect Discovery 1.0 §4). */
+export const discoveryOf = (issuer: string): string =>
+  `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+
+/** Returns the `jwks_uri` of an issuer's metadata; undefined if they do not name the issuer (§4.3). */
+export const jwksUriIn = (metadata: unknown, issuer: string): string | undefined =>
+  z.object({ issuer: z.literal(issuer), jwks_uri: z.string() }).safeParse(metadata).data?.jwks_uri
+
+async function jwksUriOf(deps: AuthenticateDeps, issuer: string): Promise<string> {
+  const address = discoveryOf(issuer)
+  const found = jwksUriIn(await read(deps, address), issuer)
+  if (found === undefined) throw new Error(`${address} has no jwks_uri of the issuer ${issuer}`)
+  return found
+}
+
+/**
+ * Reads an address.
+ * @throws Error if it answers anything but 200 with JSON
+ */
+async function read({ outbound }: AuthenticateDeps, address: string): Promise<unknown> {
+  const answer = await outbound.request(address, {
+    method: 'GET',
+    headers: { accept: 'application/jwk-set+json, application/json' },
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: MAX_BYTES,
+  })
+  if (answer.status !== 200) throw new Error(`${address} answered ${answer.status}`)
+  return JSON.parse(answer.body)
 }

@@ -4,7 +4,7 @@ import type { Image } from '../config/image.ts'
 
 /** The public types of this module: the registry of clients and the credentials of a request. */
 
-/** A client's keys as they were fetched from its `jwks_uri`. Times are epoch seconds. */
+/** A client's keys as they were fetched, by the address that its registration has for them. Times are epoch seconds. */
 export interface FetchedKeys {
   uri: string
   keys: Record<string, unknown>[]
@@ -28,6 +28,11 @@ export interface ClientRegistry {
    * change by this process.
    */
   find(clientId: string): Client | undefined
+  /**
+   * Returns the client that is registered for a workload; undefined also if several are, which
+   * only two brokers at once can register.
+   */
+  findByWorkload(issuer: string, subject: string): Client | undefined
   list(): Client[]
   /** Reads all clients from the store, after a change. */
   reload(): Promise<void>

@@ -4,7 +4,12 @@
  * custom schemes, and unknown fields.
  */
 import { z } from 'zod'
-import { OWN_SESSIONS, type Client, type ClientMetadata } from '../protocol/client-metadata.ts'
+import {
+  AUTH_METHODS,
+  OWN_SESSIONS,
+  type Client,
+  type ClientMetadata,
+} from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import { inWords } from '../runtime/in-words.ts'
 import {
@@ -36,10 +41,7 @@ const uris = (example: string, loopback: boolean, isNative = false) =>
 const seconds = (least: number, most: number) =>
   z.int('a whole number of seconds').min(least, `at least ${least}`).max(most, `at most ${most}`)
 
-const authMethod = z.enum(
-  ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
-  'client_secret_basic, client_secret_post, private_key_jwt or none',
-)
+const authMethod = z.enum(AUTH_METHODS, `one of ${AUTH_METHODS.join(', ')}`)
 
 /** The fields that users see. */
 const shownToUsers = (loopback: boolean) => ({
@@ -65,6 +67,22 @@ const shownToUsers = (loopback: boolean) => ({
 /** The fields of how the client authenticates at the token endpoint. */
 const authentication = (loopback: boolean) => ({
   token_endpoint_auth_method: authMethod.default('client_secret_basic'),
+  workload: z
+    .strictObject({
+      issuer: webAddress('https://kubernetes.default.svc.cluster.local', loopback).describe(
+        'the issuer of its tokens',
+      ),
+      subject: storedText('e.g. "system:serviceaccount:case-manager:sydney"')
+        .min(1)
+        .max(255)
+        .describe('the sub of its tokens'),
+      audience: storedText('e.g. "api://case-manager-broker"')
+        .min(1)
+        .max(255)
+        .optional()
+        .describe('the aud of its tokens; by default the broker’s issuer'),
+    })
+    .optional(),
   jwks: jwksSchema.optional(),
   jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
   client_assertion_audience: z
@@ -191,6 +209,7 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const grants = new Set<string>(wire.grant_types)
   const isPublic = wire.token_endpoint_auth_method === 'none'
   const byKey = wire.token_endpoint_auth_method === 'private_key_jwt'
+  const byWorkload = wire.token_endpoint_auth_method === 'workload_jwt'
   if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0)
     problems.push(
       'redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]',
@@ -215,9 +234,15 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     problems.push(
       'jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"',
     )
-  if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
+  if (!byKey && !byWorkload && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
     problems.push(
-      'jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri',
+      'jwks: only private_key_jwt and workload_jwt use keys; set token_endpoint_auth_method to one of them, or remove jwks and jwks_uri',
+    )
+  if (byWorkload && wire.jwks !== undefined && wire.jwks_uri !== undefined)
+    problems.push('jwks: is there beside jwks_uri; remove one of the two')
+  if (byWorkload !== (wire.workload !== undefined))
+    problems.push(
+      'workload: belongs to token_endpoint_auth_method workload_jwt, and only to it; e.g. {"issuer": "https://kubernetes.default.svc.cluster.local", "subject": "system:serviceaccount:case-manager:sydney"}',
     )
   if (
     wire.own_sessions === 'logout_token' &&
@@ -280,6 +305,7 @@ const WIRE = {
   logoutUris: 'backchannel_logout_uris',
   logoutBy: 'logout_by',
   authMethod: 'token_endpoint_auth_method',
+  workload: 'workload',
   jwks: 'jwks',
   jwksUri: 'jwks_uri',
   assertionAudience: 'client_assertion_audience',

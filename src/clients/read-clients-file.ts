@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml'
 import { clientIdSchema } from './metadata-fields.ts'
 import { parseClientMetadata } from './metadata.ts'
-import type { ClientMetadata } from '../protocol/client-metadata.ts'
+import { type ClientMetadata, isOfWorkload } from '../protocol/client-metadata.ts'
 import { sha256 } from '../runtime/compare.ts'
 
 /**
@@ -108,6 +108,13 @@ class Reading {
       if (client === undefined) continue
       if (found.some((one) => one.clientId === client.clientId))
         this.#add(offsetOf(item), `${client.clientId} is in the file twice. Remove one.`)
+      const { workload } = client.metadata
+      const other = workload && found.find((each) => isOfWorkload(each, workload))
+      if (other !== undefined && other.clientId !== client.clientId)
+        this.#add(
+          offsetOf(item),
+          `${client.clientId} has the workload of ${other.clientId}. A workload is one client.`,
+        )
       found.push(client)
     }
     return found

@@ -1,5 +1,5 @@
 import type { Store } from '../../db/store.ts'
-import type { Client } from '../protocol/client-metadata.ts'
+import { type Client, isOfWorkload } from '../protocol/client-metadata.ts'
 import { Readings } from '../runtime/concurrency.ts'
 import type { ClientRegistry } from './interface.ts'
 
@@ -33,6 +33,12 @@ export async function openClientRegistry(
   await reload()
   return {
     find: (clientId) => clients.get(clientId),
+    findByWorkload: (issuer, subject) => {
+      const found = [...clients.values()].filter((client) =>
+        isOfWorkload(client, { issuer, subject }),
+      )
+      return found.length === 1 ? found[0] : undefined
+    },
     list: () => [...clients.values()],
     reload,
     atLeast: (wanted) => (version >= wanted ? undefined : readAgain(wanted)),

@@ -18,6 +18,26 @@ export const sessionsEndedBy = ({
   (logoutUris.length > 0 ? 'logout_token' : redirectUris.length === 0 ? 'none' : 'unknown')
 
 /**
+ * The workload that a platform vouches for by signed tokens, such as a service account of
+ * Kubernetes. Both its issuer and its subject must match exactly.
+ */
+export interface Workload {
+  issuer: string
+  subject: string
+  /** The `aud` of its tokens. Default: the broker's issuer. */
+  audience?: string | undefined
+}
+
+export const AUTH_METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'workload_jwt',
+  'none',
+] as const
+export type AuthMethod = (typeof AUTH_METHODS)[number]
+
+/**
  * The registration of a Case Manager instance (names of RFC 7591 §2 if it has one). URIs must match
  * exactly.
  */
@@ -51,10 +71,14 @@ export interface ClientMetadata {
   logoutBy: 'sid' | 'sub'
   /**
    * The authentication method. `client_secret_basic` and `client_secret_post` are equivalent: a
-   * client with a secret may send it either way. `none`: a public client, PKCE only.
+   * client with a secret may send it either way. `workload_jwt`: a token of its `workload`.
+   * `none`: a public client, PKCE only.
    */
-  authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
-  /** Public keys for `private_key_jwt`, by value or, below, by address. */
+  authMethod: AuthMethod
+  workload?: Workload
+  /**
+   * Public keys for `private_key_jwt`, or of the workload's issuer; by value or, below, by address.
+   */
   jwks?: { keys: Record<string, unknown>[] }
   jwksUri?: string
   /**
@@ -153,6 +177,12 @@ export interface Client {
   formerTenants: readonly FormerTenant[]
   removedAt?: number
 }
+
+/** Returns whether the client is registered for the workload. */
+export const isOfWorkload = (
+  { metadata: { workload } }: Pick<Client, 'metadata'>,
+  { issuer, subject }: Workload,
+): boolean => workload?.issuer === issuer && workload.subject === subject
 
 /** Returns whether the client has no credential, so that anyone can send a request in its name. */
 export const isPublic = ({ metadata }: Client): boolean => metadata.authMethod === 'none'

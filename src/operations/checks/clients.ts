@@ -1,5 +1,6 @@
 import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { discoveryOf, jwksUriIn } from '../../clients/client-keys.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
@@ -143,11 +144,14 @@ async function addresses({ deps }: Looking): Promise<Found[]> {
 }
 
 function looksAt(deps: Deps, client: Client): (() => Promise<Found>)[] {
-  const { logoutUris, jwksUri } = client.metadata
+  const { logoutUris, jwks: byValue, jwksUri, workload } = client.metadata
   const about = `client ${client.clientId}`
   const looks = [
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
     ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
+    ...(workload === undefined || byValue !== undefined || jwksUri !== undefined
+      ? []
+      : [() => jwksOf(deps, workload.issuer)]),
   ]
   return looks.map((look) => async () => ({ ...(await look()), about }))
 }
@@ -193,11 +197,34 @@ async function jwks(deps: Deps, uri: string): Promise<Found> {
   return failed(`The broker cannot read its keys at ${uri}: ${problem}`, REMEDY.jwks)
 }
 
+/** Checks the keys of a workload's issuer, which its discovery document names. */
+async function jwksOf(deps: Deps, issuer: string): Promise<Found> {
+  const uri = discoveryOf(issuer)
+  const answer = await get(deps, uri, 64 * 1024)
+  const found =
+    'problem' in answer || answer.status !== 200
+      ? undefined
+      : jwksUriIn(parsed(answer.body), issuer)
+  if (found !== undefined) return jwks(deps, found)
+  const problem =
+    'problem' in answer
+      ? `${answer.problem.text}.`
+      : `It answers ${answer.status}, without a jwks_uri of ${issuer}.`
+  return failed(
+    `The broker cannot read the issuer of its workload at ${uri}: ${problem}`,
+    REMEDY.jwks,
+  )
+}
+
 function hasKeys(body: string): boolean {
+  const keys = (parsed(body) as { keys?: unknown } | undefined)?.keys
+  return Array.isArray(keys) && keys.length > 0
+}
+
+function parsed(body: string): unknown {
   try {
-    const { keys } = JSON.parse(body) as { keys?: unknown }
-    return Array.isArray(keys) && keys.length > 0
+    return JSON.parse(body) as unknown
   } catch {
-    return false
+    return undefined
   }
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { AUTH_METHODS } from '../../protocol/client-metadata.ts'
 import { MEMBERS } from '../../protocol/texts/members.ts'
 import { type CommandFailure, type Json, misused } from './broker.ts'
 import { type Called, option, repeatable } from './context.ts'
@@ -21,7 +22,7 @@ export const METADATA = {
   token_endpoint_auth_method: option(
     '--auth-method <method>',
     MEMBERS.token_endpoint_auth_method,
-  ).choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
+  ).choices(AUTH_METHODS),
   grant_types: repeatable('--grant <type>', MEMBERS.grant_types),
   scope: option('--scope <scopes>', MEMBERS.scope),
   audience: option('--audience <uri>', MEMBERS.audience),

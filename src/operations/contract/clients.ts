@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
 import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
 import { Problem } from '../../clients/problem.ts'
-import type { ClientMetadata } from '../../protocol/client-metadata.ts'
+import { type ClientMetadata, isOfWorkload } from '../../protocol/client-metadata.ts'
 import { text } from '../../protocol/described.ts'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -149,11 +149,21 @@ function metadata(deps: Deps, clientId: string, wire: Record<string, unknown>): 
     clientId,
     allowLoopback: deps.config.allowLoopbackTargets,
   })
-  if (parsed.ok) return parsed.metadata
-  throw new Problem(
-    422,
-    'The registration has a problem',
-    parsed.problems.join(' '),
-    parsed.problems,
-  )
+  const problems = parsed.ok ? takenWorkload(deps, clientId, parsed.metadata) : parsed.problems
+  if (parsed.ok && problems.length === 0) return parsed.metadata
+  throw new Problem(422, 'The registration has a problem', problems.join(' '), problems)
+}
+
+/** Returns that the workload is another client's: its tokens would name neither. */
+function takenWorkload(
+  { clients }: Deps,
+  clientId: string,
+  { workload }: ClientMetadata,
+): string[] {
+  const other =
+    workload &&
+    clients.list().find((each) => each.clientId !== clientId && isOfWorkload(each, workload))
+  return other === undefined
+    ? []
+    : [`workload: is that of the client ${other.clientId}. A workload is one client.`]
 }

@@ -50,7 +50,8 @@ export const MEMBERS = {
   check: 'the id of the check (docs/checks.md)',
   checks: 'every warning and failure that is not hidden',
   claims: 'the wanted claims, in JSON (OpenID Connect Core §5.5)',
-  client_assertion: 'a JWT that authenticates a client registered with private_key_jwt',
+  client_assertion:
+    'a JWT that authenticates a client registered with private_key_jwt or workload_jwt',
   client_assertion_audience: 'which aud its client assertions have',
   client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
   client_id: 'the client: an instance of Case Manager, or a program',
@@ -149,7 +150,7 @@ export const MEMBERS = {
   iss: 'the issuer of the events',
   issuer: 'the broker’s public address',
   jti: 'the id of the logout token; of a webhook, its webhook-id',
-  jwks: 'its public keys',
+  jwks: 'its public keys, or those of the issuer of its workload',
   jwks_uri: 'the address of its public keys',
   jws: 'the same, signed by the broker (typ revocation-receipt+jwt)',
   kept_in: 'where its private key is kept',
@@ -357,5 +358,6 @@ export const MEMBERS = {
     'users of tenants that have never sent auth_time: they come back without entering their password',
   without_lease: 'what it does with valid tokens while it holds no lease',
   work: 'its background work: all, none, or names by comma',
+  workload: 'the workload whose tokens authenticate it (workload_jwt)',
   would_end: 'what it would end',
 } satisfies Record<string, string>
