@@ -329,7 +329,7 @@ export class Broker {
     const { status } = response
     await response.body?.cancel()
     if (status === 401) {
-      const what = this.#credentials.kind === 'secret' ? 'secret' : 'key'
+      const what = this.#credentials.kind === 'secret' ? 'secret' : 'assertion'
       return new Error(
         `${issuer} rejected the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): use those of the client's registration`,
       )

@@ -7,13 +7,16 @@ import { quoted } from './problems.ts'
  */
 export type ClientKey = JWK & { kid: string }
 
+/** Returns the workload's token as the platform has issued it last. */
+export type ClientAssertion = () => string | Promise<string>
+
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const ASSERTION_SECONDS = 60
 const KEY_ALGORITHMS = ['ES256', 'RS256', 'PS256']
 
 /**
- * The credentials of a guard at the broker: a secret in a header, or a one-time assertion in each
- * body.
+ * The credentials of a guard at the broker: a secret in a header, or an assertion in each body,
+ * which is signed for it or is the token of the platform's workload.
  */
 export type Credentials =
   | { kind: 'secret'; authorization: string }
@@ -26,26 +29,29 @@ export type Credentials =
 export function openCredentials(options: {
   issuer: string
   clientId: string
-  clientSecret: string | undefined
-  clientKey: ClientKey | undefined
+  clientSecret?: string | undefined
+  clientKey?: ClientKey | undefined
+  clientAssertion?: ClientAssertion | undefined
 }): Credentials {
-  const { clientId, clientKey, clientSecret, issuer } = options
+  const { clientAssertion, clientId, clientKey, clientSecret, issuer } = options
+  if (clientAssertion !== undefined)
+    return { kind: 'assertion', members: async () => asMembers(await clientAssertion()) }
   if (clientKey === undefined)
     return { kind: 'secret', authorization: basic(clientId, clientSecret ?? '') }
   let key: Promise<CryptoKey> | undefined
   return {
     kind: 'assertion',
-    members: async (now) => ({
-      client_assertion_type: ASSERTION_TYPE,
-      client_assertion: await assertion(await (key ??= importKey(clientKey)), {
-        issuer,
-        clientId,
-        clientKey,
-        now,
-      }),
-    }),
+    members: async (now) =>
+      asMembers(
+        await assertion(await (key ??= importKey(clientKey)), { issuer, clientId, clientKey, now }),
+      ),
   }
 }
+
+const asMembers = (assertion: string): Record<string, string> => ({
+  client_assertion_type: ASSERTION_TYPE,
+  client_assertion: assertion,
+})
 
 /** Signs an assertion (RFC 7523 §3). */
 function assertion(

@@ -15,7 +15,7 @@ export type { AccessClaims, Actor, CheckResult, Rejection, Why } from './claims.
 export type { EndedSession, SessionClaims, SessionState, UnknownSession } from './session-check.ts'
 export type { Authorized, HasHeaders, Requirement } from './authorize.ts'
 export { HoldEnded, type HoldEnd, type HoldOptions } from './holds.ts'
-export type { ClientKey } from './credentials.ts'
+export type { ClientAssertion, ClientKey } from './credentials.ts'
 export {
   covers,
   REASON_CLASSES,

@@ -1,5 +1,5 @@
 import type { GuardClock } from './clock.ts'
-import { clientKeyProblem, type ClientKey } from './credentials.ts'
+import { type ClientAssertion, clientKeyProblem, type ClientKey } from './credentials.ts'
 import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
@@ -10,10 +10,15 @@ export interface GuardOptions {
   /** The broker's issuer, an exact match: `https://sign-in.example`. */
   issuer: string
   clientId: string
-  /** The secret of the client. Set either this or `clientKey`. */
+  /** The secret of the client. Set this, `clientKey` or `clientAssertion`. */
   clientSecret?: string | undefined
   /** The private key of a client that is registered with `private_key_jwt`. */
   clientKey?: ClientKey | undefined
+  /**
+   * Returns the token of a client that is registered with `workload_jwt`. It is called for each
+   * request to the broker, because the platform replaces the token: read its file there.
+   */
+  clientAssertion?: ClientAssertion | undefined
   /**
    * The audience that a token's `aud` must name: the `audience` that this client is registered
    * with. Default: `urn:case-manager:instance:<client_id>`, which the broker uses for a client
@@ -109,6 +114,7 @@ function findProblems({
   clientId,
   clientSecret,
   clientKey,
+  clientAssertion,
   audience,
   withoutLease,
   clockToleranceSeconds,
@@ -124,9 +130,14 @@ function findProblems({
     )
   if (!isText(clientId))
     problems.push('clientId: the client_id that this instance is registered with.')
-  if (clientSecret !== undefined && clientKey !== undefined)
-    problems.push('clientSecret, clientKey: give one of them, as the client is registered.')
-  else if (clientKey === undefined && !isText(clientSecret))
+  const credentials = [clientSecret, clientKey, clientAssertion].filter(
+    (credential) => credential !== undefined,
+  )
+  if (credentials.length > 1)
+    problems.push(
+      'clientSecret, clientKey, clientAssertion: give one of them, as the client is registered.',
+    )
+  else if (clientKey === undefined && clientAssertion === undefined && !isText(clientSecret))
     problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
   const wrongKey = clientKey === undefined ? undefined : clientKeyProblem(clientKey)
   if (wrongKey !== undefined)

@@ -55,7 +55,7 @@ export interface Parts {
  */
 export function openParts(options: GuardOptions): Parts {
   const settings = readOptions(options)
-  const { clientId, clientKey, clientSecret, fetch, issuer, random } = settings
+  const { clientId, fetch, issuer, random } = settings
   const clock = completeClock(settings.clock)
   const { hooks, lastProblem } = openHooks(settings, clock)
   const stop = new AbortController()
@@ -66,7 +66,7 @@ export function openParts(options: GuardOptions): Parts {
     clock,
     warnOfClock(settings.clockToleranceSeconds, hooks.problem),
   )
-  const credentials = openCredentials({ issuer, clientId, clientSecret, clientKey })
+  const credentials = openCredentials(settings)
   const broker = new Broker({ issuer, clientId, credentials, fetch, clock, brokerClock })
   const onGone = (kids: ReadonlySet<string>): void => {
     cache.dropKeys(kids)

@@ -1,6 +1,6 @@
-import { exportJWK, generateKeyPair } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose'
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { createGuard, type ClientKey, type Guard } from '@case-manager/guard'
+import { createGuard, type ClientKey, type Guard, type GuardOptions } from '@case-manager/guard'
 import { openCredentials } from '../../guard/src/credentials.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { FeedOfThisProcess } from '../../src/revocation/feed.ts'
@@ -32,7 +32,7 @@ async function registered(): Promise<Rig> {
   return rig
 }
 
-async function startGuard(rig: Rig, options: { poll?: boolean } = {}): Promise<Guard> {
+async function startGuard(rig: Rig, options: Partial<GuardOptions> = {}): Promise<Guard> {
   const url = await rig.serve()
   // Node's `Date` is the machine's time, and the broker of the test has another.
   const fetched: typeof fetch = async (address, init) => {
@@ -46,7 +46,7 @@ async function startGuard(rig: Rig, options: { poll?: boolean } = {}): Promise<G
   const guard = createGuard({
     issuer: ISSUER,
     clientId: 'sydney',
-    clientKey,
+    clientKey: options.clientAssertion === undefined ? clientKey : undefined,
     guardId: 'web-1',
     fetch: fetched,
     clock,
@@ -128,7 +128,7 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
     ],
     [
       { clientKey: { kty: 'EC', crv: 'P-256', d: 'AQAB', kid: 'k1' }, clientSecret: 'x' },
-      'clientSecret, clientKey: give one of them',
+      'clientSecret, clientKey, clientAssertion: give one of them',
     ],
     [{}, 'clientSecret: its secret'],
   ])('a key that cannot be used is named: %j', (options, text) => {
@@ -142,18 +142,52 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
   })
 })
 
+describe('a guard with the token of its workload instead of a secret', () => {
+  const workload = { issuer: 'https://kubernetes.example', subject: 'sydney-workload' }
+  const byWorkload = () => ({
+    ...{ authMethod: 'workload_jwt' as const, workload },
+    jwks: { keys: [publicKey] },
+  })
+
+  test.each([[{ poll: false }], [{ poll: true }]])(
+    'follows the feed by the token that its platform has issued last: %j',
+    async (options) => {
+      const rig = await createRig()
+      await rig.register('Sydney', byWorkload())
+      const platform = await importJWK(clientKey)
+      let reads = 0
+      const guard = await startGuard(rig, {
+        ...options,
+        clientAssertion: () => {
+          reads++
+          const times = { iat: rig.clock.now(), exp: rig.clock.now() + 600 }
+          return new SignJWT({ iss: workload.issuer, sub: workload.subject, aud: ISSUER, ...times })
+            .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+            .sign(platform)
+        },
+      })
+      await endEverything(rig)
+      rig.clock.advance(601)
+      const { seq } = await rig.store.head()
+      await expect
+        .poll(async () => {
+          await guard.check('x')
+          return guard.status().enforcedSeq
+        })
+        .toBe(seq)
+      expect(reads).toBeGreaterThan(1)
+      expect(guard.status().lastProblem).toBeUndefined()
+    },
+  )
+})
+
 describe('a stream that was opened by an assertion', () => {
   test('lasts after the assertion has expired, and ends when the key is taken away', async () => {
     const rig = await registered()
     const feed = new FeedOfThisProcess(rig.deps, 20)
     onTestFinished(() => feed.close())
     const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
-    const credentials = openCredentials({
-      issuer: ISSUER,
-      clientId: 'sydney',
-      clientSecret: undefined,
-      clientKey,
-    })
+    const credentials = openCredentials({ issuer: ISSUER, clientId: 'sydney', clientKey })
     if (credentials.kind !== 'assertion') throw new Error('it is a secret')
     const body = new URLSearchParams({
       ...(await credentials.members(rig.clock.now())),

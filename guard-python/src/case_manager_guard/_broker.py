@@ -86,18 +86,28 @@ def limited(connection: socket.socket | None, seconds: float) -> Iterator[None]:
 
 
 class Credentials:
-    """HTTP Basic with the secret (RFC 6749 §2.3.1), or an assertion by the private key (RFC 7523)."""
+    """
+    HTTP Basic with the secret (RFC 6749 §2.3.1), or an assertion (RFC 7523): by the private key, or the token of the
+    platform's workload.
+    """
 
-    def __init__(self, issuer: str, client_id: str, secret: str | None, key: Mapping[str, Any] | None) -> None:
-        if (secret is None) == (key is None):
-            raise ValueError("give client_secret or client_key, and not both")
-        self._issuer, self._client_id, self._secret = issuer, client_id, secret
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        secret: str | None,
+        key: Mapping[str, Any] | None,
+        assertion: Callable[[], str] | None = None,
+    ) -> None:
+        if [secret, key, assertion].count(None) != 2:
+            raise ValueError("give one of client_secret, client_key and client_assertion")
+        self._issuer, self._client_id, self._secret, self._assertion = issuer, client_id, secret, assertion
         self._key = None if key is None else jwt.PyJWK(dict(key))
         self._kid = None if key is None else key.get("kid")
 
     @property
-    def by_key(self) -> bool:
-        return self._key is not None
+    def by_assertion(self) -> bool:
+        return self._secret is None
 
     def headers(self) -> dict[str, str]:
         if self._secret is None:
@@ -107,8 +117,16 @@ class Credentials:
 
     def members(self, now: float) -> dict[str, str]:
         """The parameters of a request, each time with a new assertion. None with a secret."""
-        if self._key is None:
+        if self._secret is not None:
             return {}
+        assertion = self._signed(now) if self._assertion is None else self._assertion()
+        return {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": assertion,
+        }
+
+    def _signed(self, now: float) -> str:
+        assert self._key is not None
         claims = {
             "iss": self._client_id,
             "sub": self._client_id,
@@ -118,10 +136,7 @@ class Credentials:
             "exp": int(now) + ASSERTION_SECONDS,
         }
         headers = {} if self._kid is None else {"kid": self._kid}
-        return {
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": jwt.encode(claims, self._key.key, self._key.algorithm_name, headers),
-        }
+        return jwt.encode(claims, self._key.key, self._key.algorithm_name, headers)
 
 
 class Broker:
@@ -198,7 +213,7 @@ class Broker:
         nonce = new_nonce()
         query = {"guard": guard, "nonce": nonce, **({"sessions": "1"} if sessions else {})}
         headers = {"Accept": "text/event-stream"}
-        if last_event_id is not None and self._credentials.by_key:
+        if last_event_id is not None and self._credentials.by_assertion:
             query["last_event_id"] = last_event_id
         elif last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
@@ -225,7 +240,7 @@ class Broker:
     def _method(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[str, str, str | None]:
         """An assertion must not be in an address, so a client with a key sends a form."""
         headers.update(self._credentials.headers())
-        if not self._credentials.by_key:
+        if not self._credentials.by_assertion:
             return "GET", f"{path}?{urlencode(query)}" if query else path, None
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         return "POST", path, urlencode({**query, **self._credentials.members(self.clock.now())})

@@ -61,6 +61,8 @@ class Guard:
 
     :param audience: the `aud` that tokens for this instance have, by default `urn:case-manager:instance:<client_id>`
     :param client_key: a private JWK instead of `client_secret`
+    :param client_assertion: returns the token of the client's workload (`workload_jwt`), instead of `client_secret`. It
+        is called for each request to the broker: read the token's file there, because the platform replaces it
     :param guard: the name of this process at the broker, 1 to 64 of `A-Z a-z 0-9 . _ -`
     :param poll: True to ask for revocations when tokens are checked, without a stream and without threads between
     :param without_lease: what to do with a valid token while the guard cannot know what is revoked: reject it with 503,
@@ -78,6 +80,7 @@ class Guard:
         client_id: str,
         client_secret: str | None = None,
         client_key: Mapping[str, Any] | None = None,
+        client_assertion: Callable[[], str] | None = None,
         audience: str | None = None,
         guard: str | None = None,
         poll: bool = False,
@@ -90,7 +93,7 @@ class Guard:
     ) -> None:
         if without_lease not in ("reject", "introspect"):
             raise ValueError(f"without_lease must be reject or introspect, and is {without_lease}")
-        self._credentials = Credentials(issuer, client_id, client_secret, client_key)
+        self._credentials = Credentials(issuer, client_id, client_secret, client_key, client_assertion)
         self._issuer, self._client_id = issuer, client_id
         self._audience = audience or f"urn:case-manager:instance:{client_id}"
         self._name, self._by_poll, self._without_lease = guard, poll, without_lease

@@ -29,6 +29,11 @@ const TABLE = [
     example: '/run/secrets/client_key.json',
   },
   {
+    name: 'client_assertion_file',
+    help: 'the file of the token of its workload, instead of a secret (workload_jwt)',
+    example: '/var/run/secrets/broker/token',
+  },
+  {
     name: 'audience',
     help: 'audiences, one of which a token needs; not set: urn:case-manager:instance:<client_id>',
     example: 'https://sydney.example',

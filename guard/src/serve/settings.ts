@@ -50,6 +50,7 @@ export function readSettings({
 const SETTING_OF: Readonly<Record<string, string>> = {
   clientSecret: 'client_secret_file',
   clientKey: 'client_key_file',
+  clientAssertion: 'client_assertion_file',
 }
 const settingOf = (option: string): string =>
   SETTING_OF[option] ?? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -62,7 +63,9 @@ function guardProblems(options: ServeConfig['guard']): string[] {
   } catch (error) {
     const [, ...problems] = (error as Error).message.split('\n- ')
     return problems.map((problem) =>
-      problem.replace(/^[\w.]+/, (option) => named(settingOf(option))),
+      problem.replace(/^[^:]+/, (options) =>
+        options.replace(/[\w.]+/g, (option) => named(settingOf(option))),
+      ),
     )
   }
 }
@@ -178,14 +181,21 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
   const clientSecret = secretOf(get, say, 'client_secret')
   if (issuer === undefined) say('issuer', 'is missing.')
   if (clientId === undefined) say('client_id', 'is missing.')
-  if (clientKey === undefined && clientSecret === undefined && get('client_key_file') === undefined)
-    say('client_secret_file', 'is missing (or client_secret, or client_key_file).')
+  const tokenFile = get('client_assertion_file')
+  if (clientSecret === undefined && get('client_key_file') === undefined && tokenFile === undefined)
+    say(
+      'client_secret_file',
+      'is missing (or client_secret, client_key_file or client_assertion_file).',
+    )
+  if (tokenFile !== undefined) contentOf(tokenFile, say, 'client_assertion_file')
   const audience = listOf(get('audience'))
   return {
     issuer: issuer ?? '',
     clientId: clientId ?? '',
     clientSecret,
     clientKey,
+    clientAssertion:
+      tokenFile === undefined ? undefined : () => readFileSync(tokenFile, 'utf8').trim(),
     audience: audience.length === 0 ? undefined : audience,
     withoutLease: oneOf(get, say, 'without_lease', ['reject', 'introspect']) as WithoutLease,
     clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),

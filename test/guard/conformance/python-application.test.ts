@@ -129,6 +129,18 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
       execFileSync(PYTHON ?? '', [PROGRAM.replace('application', program)], { encoding: 'utf8' }),
     )
 
+  test('sends the token of its workload, which it reads again for each request, in place of a secret', () => {
+    const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+    expect(printed('credentials')).toEqual({
+      sent: ['first', 'second'].map((client_assertion) => ({
+        client_assertion_type: type,
+        client_assertion,
+      })),
+      headers: {},
+      problem: 'give one of client_secret, client_key and client_assertion',
+    })
+  })
+
   test('forgets the entries that have ended, also on a stream that stays open', () => {
     expect(printed('ledger')).toMatchObject({ sizes: [100, 100, 0] })
   })

@@ -68,6 +68,18 @@ describe('the settings of guard serve', () => {
     })
   })
 
+  test('the token of its workload instead of a secret, read from its file each time', async () => {
+    const file = join(temporary(), 'token')
+    writeFileSync(file, 'first\n')
+    const { clientAssertion } = config({ client_secret: '', client_assertion_file: file }).guard
+    expect(await clientAssertion?.()).toBe('first')
+    writeFileSync(file, 'second')
+    expect(await clientAssertion?.()).toBe('second')
+    expect(problemsOf({ client_assertion_file: file }).join()).toMatch(
+      /client_secret_file.*, client_key_file.*, client_assertion_file.*: give one of them/,
+    )
+  })
+
   test('what the guard itself finds wrong is named by the setting, not by the option of the package', () => {
     const problems = problemsOf({
       issuer: 'http://x.example/',
