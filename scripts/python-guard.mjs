@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { makeEnvironment, pythonIn } from './python-environment.mjs'
 
 export const PYTHON_GUARD = join(import.meta.dirname, '..', 'guard-python')
-const MYPY = 'mypy==2.4.1'
+/** What the tests need beside it: they check its types, and mount it in Django. */
+const FOR_TESTS = ['mypy==2.4.1', 'Django==5.2.19']
 
 /** Returns the files of the package, without what a build leaves. */
 export const filesOfPythonGuard = () =>
@@ -18,7 +19,7 @@ export const filesOfPythonGuard = () =>
     .map(({ parentPath, name }) => join(parentPath, name))
     .sort((a, b) => (a < b ? -1 : 1))
 
-const hash = createHash('sha256')
+const hash = createHash('sha256').update(FOR_TESTS.join())
 for (const file of filesOfPythonGuard())
   hash.update(file.slice(PYTHON_GUARD.length)).update(readFileSync(file))
 const HOME = join(
@@ -45,7 +46,7 @@ function install() {
   if (findPython() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')
     return 'The guard for Python is not installed, so it is not tested. Run node scripts/python-guard.mjs to install it.'
-  const failed = makeEnvironment(HOME, PYTHON_GUARD, MYPY)
+  const failed = makeEnvironment(HOME, PYTHON_GUARD, ...FOR_TESTS)
   if (failed !== undefined) return `The guard for Python is not tested. ${failed}`
   const { status, stderr } = spawnSync(PYTHON, ['-c', 'import case_manager_guard'], {
     encoding: 'utf8',

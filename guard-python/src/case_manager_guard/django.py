@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpResponse  # type: ignore[import-not-found, unused-ignore]
+from django.http import HttpResponse  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 from ._own_sessions import Sessions
 from ._sessions import SessionState

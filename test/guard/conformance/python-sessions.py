@@ -3,16 +3,15 @@
 import asyncio
 import json
 import sys
-import types
 from dataclasses import asdict
+from functools import partial
 
-from case_manager_guard import Guard
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import re_path
 
-http = types.ModuleType("django.http")
-http.HttpResponse = lambda body, status, headers: {"status": status, "body": body.decode(), "headers": headers}
-sys.modules.update({"django": types.ModuleType("django"), "django.http": http})
-
-from case_manager_guard import asgi, django, wsgi  # noqa: E402
+from case_manager_guard import Guard, asgi, django, wsgi
 
 options = json.loads(sys.stdin.readline())
 kept, failing = {}, set()
@@ -24,10 +23,6 @@ def on_revocation(revocation):
 
 
 guard = Guard(**options, on_revocation=on_revocation)
-
-
-class Request(types.SimpleNamespace):
-    """What Django hands to a middleware."""
 
 
 def own(cookie_of):
@@ -54,11 +49,29 @@ def page(cookie, ended):
 
 by_wsgi = wsgi.SessionMiddleware(wsgi_app, guard, **own(lambda environ: environ["cookie"]))
 by_asgi = asgi.SessionMiddleware(asgi_app, guard, **own(lambda scope: scope["cookie"]))
-by_django = django.SessionMiddleware(
-    lambda request: {"status": 200, "body": page(request.cookie, request.ended).decode()},
-    guard,
-    **own(lambda request: request.cookie),
+# As guard-python/README.md says: Django keeps the claims in its own session.
+judge = partial(
+    django.SessionMiddleware,
+    guard=guard,
+    claims=lambda request: request.session.get("claims"),
+    end=lambda request, ended: request.session.flush(),
+    events="/session/events",
 )
+
+
+def django_page(request):
+    return HttpResponse(f"{'claims' in request.session} {request.ended and request.ended.reason}")
+
+
+urlpatterns = [re_path("", django_page)]
+settings.configure(
+    ALLOWED_HOSTS=["testserver"],
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware", "__main__.judge"],
+    ROOT_URLCONF="__main__",
+    SECRET_KEY="the key of this test",
+    SESSION_ENGINE="django.contrib.sessions.backends.cache",
+)
+browsers = {}
 
 
 def ask_wsgi(cookie, path):
@@ -87,7 +100,13 @@ def ask_asgi(cookie, path):
 
 
 def ask_django(cookie, path):
-    return by_django(Request(cookie=cookie, path=path))
+    if cookie not in browsers:
+        browsers[cookie] = Client()
+        session = browsers[cookie].session
+        session["claims"] = kept[cookie]
+        session.save()
+    answer = browsers[cookie].get(path)
+    return {"status": answer.status_code, "body": answer.content.decode()}
 
 
 def say(message):
