@@ -67,11 +67,15 @@ const INSTANCES: readonly Instance[] = [
     isDelivered: true,
   }),
   instance('logout_token', BY_TOKEN, TOKENS, `${CUT}; the logout token is pending`),
+  instance('logout_token', BY_TOKEN, BOTH, `${REPORTED}; the logout token is pending`, {
+    isReached: true,
+  }),
   instance('logout_token', BY_TOKEN, undefined, 'the logout token was answered', {
     isDelivered: true,
   }),
   instance('logout_token', BY_TOKEN, undefined, 'the logout token is pending'),
   instance('absent, no logout address', BY_NOTHING, TOKENS, REPORTED, { isReached: true }),
+  instance('absent, no logout address', BY_NOTHING, BOTH, REPORTED, { isReached: true }),
   instance('absent, no logout address', BY_NOTHING, undefined, 'nothing'),
 ]
 
