@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { completeClock } from '../../guard/src/clock.ts'
+import { Lease } from '../../guard/src/lease.ts'
 import { eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
 /** The broker is gone: no stream, and no answer. */
@@ -300,6 +302,20 @@ describe('a clock that counts suspension and goes wrong', () => {
 })
 
 describe('an anchor', () => {
+  test('during which this machine’s clock went back is none, however late the lease comes that it would allow', () => {
+    let elapsedMs = 0
+    const clock = { ...completeClock(undefined), elapsedMs: () => elapsedMs }
+    const lease = new Lease(clock, () => undefined)
+    const grant = { clock: 'clock-a', knownMs: 0, seconds: 30 }
+    lease.anchor({ clock: 'clock-a', brokerMs: 0, sentMs: 5000, receivedMs: 0 })
+    elapsedMs = 10_000
+    lease.grant(grant)
+    expect(lease.held).toBe(false)
+    lease.anchor({ clock: 'clock-a', brokerMs: 10_000, sentMs: 10_000, receivedMs: 10_000 })
+    lease.grant(grant)
+    expect(lease.held).toBe(true)
+  })
+
   test('is taken again once drift has used 2 % of the length', async () => {
     const { broker, clock, guard } = await turned()
     for (let passed = 0; passed < 600; passed += 10) {

@@ -69,6 +69,30 @@ describe('limits and alarms', () => {
     expect(await world.live()).toBe(96)
   })
 
+  test('a decision about assignments lets no answer take effect that a policy on the broker’s own address causes', async () => {
+    const world = await openMany(100)
+    const { store, clock } = world.rig
+    await pauseProbe(store, { tid: TENANT, held: 'assignment', at: clock.now(), code: 50105 })
+    await resumeProbe(store, TENANT, clock.now() + 2 * ROUND)
+    world.answers(() => rejection(50076))
+    await world.pass(ROUND + 3700)
+    expect(await world.live()).toBe(96)
+  })
+
+  test('after an operator has resumed the probe, answers from before count for no alarm', async () => {
+    const world = await openMany(100)
+    const { store } = world.rig
+    const paused = () => store.setting(`probe_paused/${TENANT}`)
+    world.answers(() => rejection(50076))
+    await world.pass(ROUND / 3)
+    expect(await paused()).toBeDefined()
+    await resumeProbe(store, TENANT, 0)
+    let left = 1
+    world.answers(() => (left-- > 0 ? rejection(50076) : VOUCHED))
+    await world.pass(ROUND / 3)
+    expect([left < 0, await paused()]).toEqual([true, undefined])
+  })
+
   test.each([50076, 50074, 50078, 50158, 50072, 50079, 50053, 53000, 53001, 53002, 53003, 999_999])(
     'AADSTS%i from many users is a policy on the broker’s own address: the tenant is shown as not watched, asked on at the same pace, and each account that Microsoft names is signed out in that round',
     async (code) => {

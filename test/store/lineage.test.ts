@@ -5,10 +5,11 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { adoptDatabase } from '../../db/postgres/adopt.ts'
 import { Connections, serverOf } from '../../db/postgres/connections.ts'
+import { LogFollower, type FollowerOptions } from '../../db/postgres/follower.ts'
 import { judgeMet, wasLost } from '../../db/postgres/lineage.ts'
 import { addressesOf, Servers } from '../../db/postgres/servers.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
-import type { Elsewhere } from '../../db/types.ts'
+import { StoreUnavailable, type Committed, type Elsewhere } from '../../db/types.ts'
 import { Line } from '../line.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 import { bench, type Bench } from './fixture.ts'
@@ -58,6 +59,10 @@ describe('what a broker that serves has met', () => {
     const met = { server: here, entries: [former], head, hashAt: null }
     expect(judgeMet({ ...met, server: other, reached: head })).toBe('foreign')
     expect(judgeMet({ ...met, reached: { epoch: 'later', seq: 1 } })).toBe('lost')
+    // Seen with less of the log, it stays lost whatever is appended there.
+    const own = { ...met, entries: [continued(5)], reached: head }
+    expect(judgeMet({ ...own, behind: true })).toBe('lost')
+    expect(judgeMet({ ...own, behind: false })).toBe('taken')
     expect(
       judgeMet({
         ...met,
@@ -67,6 +72,51 @@ describe('what a broker that serves has met', () => {
     ).toBe('taken')
   })
 })
+
+describe('what a broker knows of the log', () => {
+  /** Follows a log from number 5 on, whose hash is not known yet: version 1.0.0-rc.2 kept none. */
+  const following = () => {
+    const rejected: string[] = []
+    const connections = { accept: () => undefined, reject: () => void rejected.push('server') }
+    const options = { connections, steadyMs: () => 0, leaseMs: 5000, mark: undefined }
+    const server = { systemIdentifier: '7', timeline: '00000001' }
+    const follower = new LogFollower(options as unknown as FollowerOptions, {
+      ...{ server, entries: [], reached: { epoch: 'e', seq: 5 } },
+    })
+    const appended = (seq: number, hash: string) =>
+      follower.appended([{ revocation: { seq }, hash } as Committed], follower.position)
+    return { follower, rejected, appended }
+  }
+
+  test('an entry of its own at the number that it knew shows that the log went back, as one below it does', () => {
+    const { follower, rejected, appended } = following()
+    appended(6, 'six')
+    expect([follower.position, rejected]).toEqual([{ epoch: 'e', seq: 6, hash: 'six' }, []])
+    for (const seq of [6, 5]) expect(() => appended(seq, 'another')).toThrow(StoreUnavailable)
+    expect([follower.position.hash, rejected.length]).toEqual(['six', 2])
+  })
+
+  test('it takes the hash of an entry that it knew by its number alone, and keeps the first', () => {
+    const { follower } = following()
+    for (const hash of ['five', 'another']) follower.reached({ epoch: 'e', seq: 5, hash })
+    expect(follower.position.hash).toBe('five')
+  })
+})
+
+test.skipIf(!HAS_POSTGRES)(
+  'a clock that goes back ends the lease of a broker; the next one counts by the clock as it is then',
+  async () => {
+    const database = await createDatabase()
+    onTestFinished(() => database.drop())
+    let elapsedMs = 10_000_000
+    const { url } = database
+    const store = await openPostgresStore({ url, nowMs: Date.now, elapsedMs: () => elapsedMs })
+    onTestFinished(() => store.close())
+    expect(await store.knownHead(-Infinity)).toMatchObject({ knownMs: elapsedMs })
+    elapsedMs -= 5_000_000
+    expect(await store.knownHead(-Infinity)).toMatchObject({ knownMs: elapsedMs })
+  },
+)
 
 test('an address may name several servers, which are tried in turn', () => {
   expect(
