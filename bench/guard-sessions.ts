@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createGuard, type Guard, type SessionClaims } from '@case-manager/guard'
 import { CLIENT_ID, startIssuer } from './guard-issuer.ts'
 import { quantile } from './machine.ts'
@@ -23,8 +25,10 @@ const ROUND_MS = 500
 
 export async function ownChecks(offered: number): Promise<OwnChecks> {
   const issuer = await startIssuer(TOKENS, offered)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
   const heap = (): number => {
-    globalThis.gc?.()
+    collect()
     return process.memoryUsage().heapUsed / 1e6
   }
   const heapBefore = heap()

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { makeEnvironment, pythonIn } from './python-environment.mjs'
 
 export const PYTHON_GUARD = join(import.meta.dirname, '..', 'guard-python')
-/** What the tests need beside it: they check its types, and mount it in Django. */
+/** The packages that the tests need beside it: they check its types, and mount it in Django. */
 const FOR_TESTS = ['mypy==2.4.1', 'Django==5.2.19']
 
 /** Returns the files of the package, without what a build leaves. */
