@@ -185,6 +185,27 @@ describe('running checks', () => {
     ])
   })
 
+  test('a registration that gives up a protection is a warning, one for each', async () => {
+    const rig = await createRig()
+    await rig.register('Sydney')
+    await rig.register('Perth', { requirePkce: false })
+    await rig.register('Melbourne', {
+      ...{ authMethod: 'private_key_jwt', jwksUri: 'https://keys.example/' },
+      assertionAudience: 'endpoint',
+    })
+    const looked = await createChecks(rig.deps).look({
+      which: ({ id }) => id === 'weak-registrations',
+    })
+    expect(looked.map(({ about, state, found }) => [about, state, found])).toEqual([
+      [
+        'client melbourne',
+        'warning',
+        expect.stringContaining('client_assertion_audience: endpoint'),
+      ],
+      ['client perth', 'warning', expect.stringContaining('require_pkce: false')],
+    ])
+  })
+
   test('the worker logs a failure once when it begins and once when it ends', async () => {
     const rig = await createRig()
     const watch = watchChecks(rig.deps, createChecks(rig.deps))

@@ -27,6 +27,11 @@ export const clientChecks: readonly Check[] = [
     look: addresses,
   },
   {
+    id: 'weak-registrations',
+    names: true,
+    look: weakRegistrations,
+  },
+  {
     id: 'feed-streams',
     severity: 'ticket',
     names: true,
@@ -38,6 +43,19 @@ export const clientChecks: readonly Check[] = [
     look: guardLeases,
   },
 ]
+
+/** Warns about members of a registration that give up a protection, for libraries without it. */
+function weakRegistrations({ deps }: Looking): Found[] {
+  return deps.clients.list().flatMap(({ clientId, metadata }) => {
+    const about = { about: `client ${clientId}` }
+    return [
+      ...(metadata.requirePkce ? [] : [warning(FOUND.without_pkce, REMEDY.without_pkce, about)]),
+      ...(metadata.assertionAudience === undefined
+        ? []
+        : [warning(FOUND.assertion_audience, REMEDY.assertion_audience, about)]),
+    ]
+  })
+}
 
 /** Milliseconds for which the check warns about a lease that ran out. */
 const RAN_OUT_MS = 3_600_000

@@ -143,6 +143,10 @@ export const REMEDY = {
     'Set BROKER_MAX_AUTHENTICATION_AGE, or the limit of this tenant (cmb tenants change). A Conditional Access policy with a sign-in frequency does it too.',
   no_auth_time:
     'Token configuration in the app registration: add the optional claim auth_time for the ID token. Then its administrator signs in again by the link that /setup has.',
+  without_pkce:
+    'Use a library that sends code_challenge with S256, then remove require_pkce from the registration.',
+  assertion_audience:
+    'Let its library set aud to the issuer alone, then remove client_assertion_audience.',
   leases_ran_out: 'See docs/alerts.md, BrokerGuardLeasesRunOut.',
   clock_drift: 'Let no time service slew a clock by more than 500 ppm (chrony: maxslewrate 500).',
   streams_of_client:

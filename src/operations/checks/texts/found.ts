@@ -122,6 +122,10 @@ export const FOUND = {
     `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
   age_enforced: (seconds: number): string =>
     `The broker: a session ends when the user’s authentication is ${seconds} s old, and the next sign-in needs a newer one.`,
+  without_pkce:
+    'Its sign-ins need no PKCE (require_pkce: false), so a code that leaks can be used by another browser.',
+  assertion_audience:
+    'Its assertions may name an endpoint (client_assertion_audience: endpoint), so another server that passes itself off as ours can use one here (CVE-2025-27370).',
   clock_drift:
     'Clocks differ in speed from the broker’s by more than 1,000 ppm, so these guards hold no lease',
 } as const
