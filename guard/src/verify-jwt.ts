@@ -217,6 +217,11 @@ const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expe
   },
   roles: LIST_IF_ANY,
   amr: LIST_IF_ANY,
+  // A token that is bound to a key is worth nothing without a proof of the key (RFC 7800 §3.1).
+  cnf: {
+    holds: (value) => value === undefined,
+    expected: 'absent, as no proof of its key is read',
+  },
   act: { holds: isActor, expected: 'absent or an actor with a sub (RFC 8693 §4.1)' },
 }
 

@@ -4,6 +4,8 @@ import { LOGOUT_EVENT } from '../../guard/src/conformance/sign.ts'
 const TYP =
   'A token of another kind must not pass as an access token (RFC 8725 §3.11): compare `typ` exactly.'
 const CLAIM = 'Each claim that a decision reads must be there, of its own type.'
+const BOUND =
+  'RFC 7800 §3.1: a token with `cnf` is bound to a key; without a proof of the key, reject it.'
 const CLOCK =
   'A new token would seem wrong too, so 401 would send the client into a loop of refreshes: answer 503.'
 const access = (name, expect, why, token) => ({
@@ -144,6 +146,9 @@ export const ACCESS = [
     access(`rev ${JSON.stringify(rev)}`, 'reject', '`rev` is a whole number from 0 to 2⁵³ − 1.', {
       claims: { rev },
     }),
+  ),
+  ...[{ jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' }, {}, 'x'].map((cnf) =>
+    access(`cnf ${JSON.stringify(cnf)}`, 'reject', BOUND, { claims: { cnf } }),
   ),
   access('sid that is not a string', 'reject', CLAIM, { claims: { sid: ['s_1'] } }),
   access('tid that is not a string', 'reject', CLAIM, { claims: { tid: 1 } }),

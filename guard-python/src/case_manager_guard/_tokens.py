@@ -131,6 +131,8 @@ def verify_access_token(token: str, keys: Keys, issuer: str, audience: str) -> t
         raise Invalid("a claim has a wrong type")
     if "exp" not in claims or not is_seq(claims.get("rev")):
         raise Invalid("it has no exp or rev")
+    if "cnf" in claims:
+        raise Invalid("it is bound to a key, of which there is no proof")
     return claims, str(jwt.get_unverified_header(token)["kid"])
 
 
