@@ -230,7 +230,7 @@ async function main() {
     )
   const note = (mutant, found = null, ms = 0, count = 0) => {
     const { file, id, kind } = mutant
-    finds.set(`${file} ${found}`, findsOf(mutant, found) + 1)
+    if (found !== null) finds.set(`${file} ${found}`, findsOf(mutant, found) + 1)
     appendFileSync(
       STATE,
       `${JSON.stringify({ id, kind, found, ms, count, of: digest(mutant.source()) })}\n`,
