@@ -89,18 +89,20 @@ import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
 import { lockInForce } from './rows/locked.ts'
 import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
-import {
-  recordRejectedSignIn,
-  securityHistory,
-  signInAddress,
-  userReports,
-} from './rows/history.ts'
+import { securityHistory, signInAddress, userReports } from './rows/history.ts'
 import { liveSessionOfBrowser, statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
 import { hasConsent, recordConsent } from './session/consent.ts'
 import { liveSessionCount } from './session/count.ts'
 import { liveSessionsOf, pageOfSessions, participantsIn, searchSessions } from './session/live.ts'
+import {
+  findRejectedSignIn,
+  listRejectedSignIns,
+  recordRejectedSignIn,
+  recordRejectedVisits,
+  rejectedByReason,
+} from './session/rejected.ts'
 import { signIn } from './session/sign-in.ts'
 import { listUsers, searchUsers } from './session/users.ts'
 import { waiveFreshSignIn } from './session/waiver.ts'
@@ -148,6 +150,8 @@ const READS = {
   securityHistory,
   userReports,
   signInAddress,
+  findRejectedSignIn,
+  rejectedByReason,
   findFamily,
   grantClient,
   checkClientAccess,
@@ -207,6 +211,7 @@ const WRITES = {
   recordConsent,
   withdrawConsent,
   recordRejectedSignIn,
+  recordRejectedVisits,
   redeemAuthorizationCode,
   rotateRefreshToken,
   consumeOnce,
@@ -268,6 +273,7 @@ const WRITES = {
 const PAGES = { purge, forgetErased }
 /** Acts that need several transactions, or first read whether there is anything to write. */
 const OF_SEVERAL = {
+  listRejectedSignIns,
   searchSessions,
   pageOfSessions,
   searchUsers,

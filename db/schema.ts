@@ -508,6 +508,40 @@ export const securityEvents = sqliteTable(
   ],
 )
 
+/**
+ * Rejected sign-ins, one row a visit to Microsoft. Their number is bounded for each user, each
+ * tenant and in all (db/session/rejected.ts).
+ */
+export const rejectedSignIns = sqliteTable(
+  'rejected_sign_ins',
+  {
+    id: integer().primaryKey(),
+    /** The reference on the user's page: a MAC of the visit. */
+    reference: text().notNull(),
+    at: integer().notNull(),
+    /** The tenant of a user whom Microsoft identified; empty where none was. */
+    tid: text().notNull(),
+    /** The row's place among those of its tenant. */
+    number: integer().notNull(),
+    oid: text(),
+    username: text(),
+    /** The instance that was signed in to; NULL: a page of the broker. */
+    clientId: text('client_id'),
+    /** A key of the guidance (src/microsoft/guidance.ts). */
+    reason: text().notNull(),
+    /** Microsoft's error number. */
+    code: integer(),
+  },
+  (t) => [
+    uniqueIndex('rejected_sign_ins_by_reference').on(t.reference),
+    index('rejected_sign_ins_by_time').on(t.at),
+    index('rejected_sign_ins_by_tenant').on(t.tid, t.number),
+    index('rejected_sign_ins_by_user')
+      .on(t.tid, t.oid, t.id)
+      .where(sql`oid IS NOT NULL`),
+  ],
+)
+
 export const consents = sqliteTable(
   'consents',
   {

@@ -103,6 +103,35 @@ export interface SecurityEvent {
   seq?: number | undefined
 }
 
+/** A rejected sign-in, by the visit to Microsoft that it ended. */
+export interface RejectedSignIn {
+  /** Rises with the time; a cursor. */
+  id: number
+  /** The reference on the user's page. */
+  reference: string
+  at: number
+  /** The user whom Microsoft identified, of a registered tenant. Undefined: none was. */
+  user?: Pick<User, 'tid' | 'oid' | 'name' | 'username'> & { sub?: string | undefined }
+  /** The instance that was signed in to; undefined: a page of the broker. */
+  clientId?: string | undefined
+  /** A key of the guidance (src/microsoft/guidance.ts). */
+  reason: string
+  /** Microsoft's error number. */
+  code?: number | undefined
+}
+
+/** A rejected visit in which Microsoft identified no user of a registered tenant. */
+export type RejectedVisit = Omit<RejectedSignIn, 'id' | 'user'>
+
+/** The members are joined by "and". A user is named by both `tid` and `oid`. */
+export interface RejectedSignInFilter {
+  tid?: string | undefined
+  oid?: string | undefined
+  clientId?: string | undefined
+  reason?: string | undefined
+  since?: number | undefined
+}
+
 /** A row that the store holds about a user, with its table's column names. */
 export interface HeldRecord {
   kind:
@@ -113,6 +142,7 @@ export interface HeldRecord {
     | 'microsoft_work'
     | 'audit'
     | 'history'
+    | 'rejected_sign_in'
     | 'session'
     | 'participation'
     | 'delivery'
@@ -843,6 +873,7 @@ export const PURGED_LATE = [
   'guards',
   'consents',
   'history',
+  'rejected_sign_ins',
   'addresses',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]

@@ -12,6 +12,7 @@ import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './runtime/log.ts'
 import { createMetrics } from './runtime/metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
+import { RejectedVisits } from './provider/rejected-visits.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import {
   createOutbound,
@@ -92,6 +93,8 @@ async function open(
     (await openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing))
   const refreshes = given.refreshes ?? new Topic()
   const { signInWatch = new SignInWatch(clock), addressWatch = new AddressWatch() } = given
+  const rejectedVisits = given.rejectedVisits ?? new RejectedVisits({ store, clock, log })
+  closing.add('rejected visits', () => rejectedVisits.close())
   // One commit may be from several requests, so its announcement belongs to none of them.
   store.onRevoked((committed) =>
     inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)),
@@ -105,6 +108,7 @@ async function open(
     clock,
     clockWatch,
     signInWatch,
+    rejectedVisits,
     addressWatch,
     random,
     makeKey,

@@ -8,6 +8,23 @@ CREATE TABLE `enforcements` (
 	PRIMARY KEY(`seq`, `client_id`)
 );
 --> statement-breakpoint
+CREATE TABLE `rejected_sign_ins` (
+	`id` integer PRIMARY KEY NOT NULL,
+	`reference` text NOT NULL,
+	`at` integer NOT NULL,
+	`tid` text NOT NULL,
+	`number` integer NOT NULL,
+	`oid` text,
+	`username` text,
+	`client_id` text,
+	`reason` text NOT NULL,
+	`code` integer
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `rejected_sign_ins_by_reference` ON `rejected_sign_ins` (`reference`);--> statement-breakpoint
+CREATE INDEX `rejected_sign_ins_by_time` ON `rejected_sign_ins` (`at`);--> statement-breakpoint
+CREATE INDEX `rejected_sign_ins_by_tenant` ON `rejected_sign_ins` (`tid`,`number`);--> statement-breakpoint
+CREATE INDEX `rejected_sign_ins_by_user` ON `rejected_sign_ins` (`tid`,`oid`,`id`) WHERE oid IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `session_entries` (
 	`client_id` text NOT NULL,
 	`seq` integer NOT NULL,

@@ -18,6 +18,7 @@ import { isCovered } from '../rows/covers.ts'
 import { closeRows } from '../outbox/decisions.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { forgetHistory } from '../rows/history.ts'
+import { forgetRejectedSignIns } from '../session/rejected.ts'
 import { forgetWords } from '../rows/user-words.ts'
 import {
   consents,
@@ -204,7 +205,7 @@ type Asked = {
 
 /**
  * Erases one user. Everything that the user has is revoked. In the same transaction their name,
- * username, email, consents and the personal data in their open sessions (device, Entra's session,
+ * username, email, consents, rejected sign-ins and the personal data in their open sessions (device, Entra's session,
  * login hint, Microsoft's tokens, roles) are deleted. `forgetErased` erases what ended sessions and
  * the logs hold. Opaque ids are kept, so that a `sub` is never given to another user. Running it
  * again erases what was added since.
@@ -228,6 +229,7 @@ export function* eraseUser({
   yield* forgetLockWords.run({ sub })
   yield* forgetMessages(sub, committed.pending)
   yield* forgetHistory({ sub, to: asked.now, limit: HISTORY_AT_ONCE })
+  yield* forgetRejectedSignIns(sub)
   yield* forgetOpen.run({ sub })
   yield* advance.run({ sub, cursor: yield* forgetAtOnce({ sub, cursor }) })
   return { outcome: 'erased', committed }

@@ -18,6 +18,7 @@ import {
   microsoftWork,
   participants,
   pushedRequests,
+  rejectedSignIns,
   securityEvents,
   sessionEntries,
   sessions,
@@ -37,6 +38,7 @@ const DAY = 86_400
 /** A used code is kept past its expiry, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
+const REJECTED_DAYS = 30
 const DEFAULT: Retention = {
   sessionDays: 30,
   revocationDays: 90,
@@ -141,6 +143,11 @@ const purgeHistory = oldest(securityEvents, {
   index: 'security_events_by_time',
   old: (before) => sql`${securityEvents.at} <= ${before}`,
 })
+const purgeRejectedSignIns = oldest(rejectedSignIns, {
+  key: [rejectedSignIns.id],
+  index: 'rejected_sign_ins_by_time',
+  old: (before) => sql`${rejectedSignIns.at} <= ${before}`,
+})
 const forgetAddresses = command(
   (p: Takes<{ before: number; limit: number }>) =>
     sql`WITH page AS MATERIALIZED (SELECT ${eventKeys} FROM ${securityEvents}${indexedBy('security_events_with_address')}
@@ -218,6 +225,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   consents: { purge: (_, limit) => purgeConsents.run({ limit }), keep: () => 0 },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
+  rejected_sign_ins: { purge: purgeRejectedSignIns, keep: () => REJECTED_DAYS * DAY },
   addresses: {
     purge: (before, limit) => forgetAddresses.run({ before, limit }),
     keep: keepDays('addressDays'),

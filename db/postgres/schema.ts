@@ -111,6 +111,7 @@ export const {
   codes,
   families,
   securityEvents,
+  rejectedSignIns,
   consents,
   consumed,
   pushedRequests,

@@ -14,8 +14,7 @@ import {
 } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
 import { securityEvents, sessions } from '../schema.ts'
-import type { RejectedFor, SecurityEvent, Session, SignInFrom, User } from '../types.ts'
-import { findSubjectByUser } from './user.ts'
+import type { SecurityEvent, Session } from '../types.ts'
 
 /**
  * The security histories of users. Each entry is written in the transaction of the act that it
@@ -164,37 +163,3 @@ export function* signInAddress({
 }: Pick<Session, 'sub' | 'sid'>): Act<string | undefined> {
   return (yield* signInOf.get({ sub, sid }))?.address ?? undefined
 }
-
-type Rejected = {
-  user: Pick<User, 'tid' | 'oid'>
-  why: RejectedFor
-  device: string
-  from?: SignInFrom | undefined
-  now: number
-}
-
-/**
- * Records a sign-in that was rejected after Microsoft named its user. A user who has never signed
- * in has no history, and gets no entry.
- */
-export function* recordRejectedSignIn({ user, why, device, from, now }: Rejected): Act<void> {
-  const subject = yield* findSubjectByUser(user.tid, user.oid)
-  if (subject !== undefined)
-    yield* recordEvent(rejection({ sub: subject.sub, why, device, from, now }))
-}
-
-interface Rejection {
-  sub: string
-  why: RejectedFor
-  device: string
-  from: SignInFrom | undefined
-  now: number
-}
-const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent => ({
-  sub,
-  at: now,
-  kind: 'sign_in_rejected',
-  why,
-  device,
-  ...from,
-})

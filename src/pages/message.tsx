@@ -28,14 +28,16 @@ export interface Message {
 }
 
 /**
- * Generates a reference that is short enough to read out on the telephone: no vowels, and no digits
- * that look like letters.
+ * Spells random bytes as a reference that is short enough to read out on the telephone: no vowels,
+ * and no digits that look like letters.
  */
-export function newReference(random: Random): string {
+export function spelled(bytes: Uint8Array): string {
   const letters = 'BCDFGHJKMNPQRSTVWXZ23456789'
-  const read = [...random(8)].map((byte) => letters[byte % letters.length]).join('')
+  const read = [...bytes.subarray(0, 8)].map((byte) => letters[byte % letters.length]).join('')
   return `${read.slice(0, 4)}-${read.slice(4)}`
 }
+
+export const newReference = (random: Random): string => spelled(random(8))
 
 /** A button that copies the text of an element. A script shows it. */
 export const CopyButton = ({ of, children }: { of: string; children: Child }) => {

@@ -163,13 +163,13 @@ export function createRateLimits(
 const LOG_LINES: Rate = { perSecond: 10 / 60, burst: 20 }
 
 const text = ({ clientId, address, sub }: Key): string =>
-  JSON.stringify([clientId, address === undefined ? undefined : network(address), sub])
+  JSON.stringify([clientId, address === undefined ? undefined : networkOf(address), sub])
 
 /**
  * Returns the network of an address. One subscriber of an IPv6 network has a /64, so its addresses
  * count as one.
  */
-function network(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
   const left = head === '' ? [] : head.split(':')

@@ -292,6 +292,7 @@ describe('"This wasn’t me"', () => {
     await rig.store.recordRejectedSignIn({
       user,
       why: 'mfa_not_proved',
+      reference: 'BCDF-GHJK',
       device: 'Opera on Windows',
       now: rig.clock.now(),
     })

@@ -86,6 +86,7 @@ async function haveHistory(): Promise<void> {
   await rig.store.recordRejectedSignIn({
     user,
     why: 'mfa_not_proved',
+    reference: 'BCDF-GHJK',
     device: 'Opera on Windows',
     from,
     now,

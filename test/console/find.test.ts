@@ -115,6 +115,7 @@ describe('the page of a user', () => {
     await rig.store.recordRejectedSignIn({
       user: { tid: TENANT, oid },
       why: 'user_locked',
+      reference: 'BCDF-GHJK',
       device: 'Opera on Windows',
       now: rig.clock.now(),
     })

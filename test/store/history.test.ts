@@ -60,7 +60,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
       device: 'Chrome on Linux',
       from: { address: '198.51.100.9' },
     } as const
-    await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
+    await b.store.recordRejectedSignIn({ ...rejected, reference: 'BCDF-GHJK', now: b.now })
     b.now += 10
     await b.revoke({ kind: 'session', sid })
     const events = await all(b, sub)
@@ -181,6 +181,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
       await b.store.recordRejectedSignIn({
         user: session.user,
         why: 'mfa_not_proved',
+        reference: `in ${device}`,
         device,
         now: b.now,
       })
@@ -194,6 +195,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     await b.store.recordRejectedSignIn({
       user,
       why: 'mfa_not_proved',
+      reference: 'BCDF-GHJK',
       device: 'Firefox',
       now: b.now,
     })
@@ -241,7 +243,8 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
       device: 'Chrome',
       from: FROM,
     } as const
-    for (let i = 0; i < 600; i++) await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
+    for (let i = 0; i < 600; i++)
+      await b.store.recordRejectedSignIn({ ...rejected, reference: `R-${i}`, now: b.now })
     b.now += 10
     await b.store.eraseUser({ sub, actor: { kind: 'operator', id: 'olga' }, now: b.now })
     expect((await all(b, sub)).length).toBeGreaterThan(0)

@@ -35,6 +35,7 @@ LARGE.push(
   'cutoffs',
   'floors',
   'security_events',
+  'rejected_sign_ins',
 )
 
 /**
@@ -134,6 +135,17 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'WHERE participants.client_id = ? AND participants.sid > ? AND participants.sid <= ?',
     'a page whose end was looked up before',
   ],
+  [
+    'FROM rejected_sign_ins WHERE rejected_sign_ins.tid = ? AND rejected_sign_ins.oid = ?',
+    'at most 100 of a user',
+  ],
+  ['DELETE FROM rejected_sign_ins WHERE (rejected_sign_ins.tid,', 'at most 100 of a user'],
+  [
+    'DELETE FROM rejected_sign_ins WHERE rejected_sign_ins.id <=',
+    'the rows over the bound in all, those of the batch before, by the last row',
+    'scans',
+  ],
+  ['WHERE rejected_sign_ins.tid = ? AND rejected_sign_ins.at >= ?', 'at most 10,000 of a tenant'],
   [
     'SELECT security_events.seq FROM security_events WHERE security_events.sub = ?',
     'the history of one user: retention shortens it',

@@ -145,6 +145,7 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
     await b.store.recordRejectedSignIn({
       user: { tid: TENANT, oid: 'oid-alice' },
       why: 'mfa_not_proved',
+      reference: 'BCDF-GHJK',
       device: 'Opera',
       now: b.now,
     })

@@ -36,6 +36,7 @@ const held = shape('HeldRecord', {
     'microsoft_work',
     'audit',
     'history',
+    'rejected_sign_in',
     'session',
     'participation',
     'delivery',

@@ -1,5 +1,11 @@
 import type { Context } from 'hono'
-import type { Identified, SecurityEvent, Session, SessionStatus } from '../../../db/types.ts'
+import type {
+  Identified,
+  RejectedSignIn,
+  SecurityEvent,
+  Session,
+  SessionStatus,
+} from '../../../db/types.ts'
 import { type KeptSignIn, keepSignIn } from '../../clients/session/browser.ts'
 import { currentStatus } from '../../clients/session/current.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
@@ -17,7 +23,8 @@ import {
 import { type PageAnswer, type PageView, pageView, send } from '../page-request.ts'
 import { answerInstance, type Content, type Reply } from './reply.tsx'
 import type { SignInRequest } from './request.ts'
-import { type CallbackResult, type Opened, seal, type SignInPurpose } from './sealed.ts'
+import { referenceOf } from '../rejected-visits.ts'
+import { type CallbackResult, type Opened, seal, type SignInPurpose, type Visit } from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
 import { type Stale, stalePage } from './stale.tsx'
 import type { Visitor } from './visitor.ts'
@@ -124,17 +131,24 @@ export const stale = (
 })
 
 /**
- * Returns the page for a sign-in that was already completed. In the browser that signed in it is no
- * failure.
+ * Returns the page for a visit that was used: that of its rejection again, or that of a sign-in
+ * which was completed. In the browser that signed in it is no failure.
  */
 export async function used(
-  deps: Pick<Deps, 'store'>,
+  deps: Pick<Deps, 'store' | 'sealer' | 'rejectedVisits'>,
   { sessionHash }: Visitor,
-  purpose: SignInPurpose,
+  { id: attempt, purpose }: Pick<Visit, 'id' | 'purpose'>,
   now: number,
 ): Promise<Answer> {
+  const reference = referenceOf(deps, attempt)
+  const rejected: Omit<RejectedSignIn, 'id'> | undefined =
+    deps.rejectedVisits.find(reference) ?? (await deps.store.findRejectedSignIn(reference))
   const { state } = await currentStatus(deps, sessionHash, now)
-  return { kind: 'stale', how: state === 'live' ? 'signedIn' : 'used', purpose }
+  // A visit that Microsoft interrupted may have been completed since.
+  if (rejected === undefined || (rejected.user === undefined && state === 'live'))
+    return { kind: 'stale', how: state === 'live' ? 'signedIn' : 'used', purpose }
+  const { reason: key, code, user } = rejected
+  return { kind: 'guidance', about: { key, purpose, attempt, code, user } }
 }
 
 /** Returns the page that explains a rejection, and counts it. */
@@ -147,5 +161,8 @@ export function rejection({ metrics }: Pick<Deps, 'metrics'>, about: GuidanceAbo
  * Returns the page for a sign-in while the broker's clock is wrong: a session would get wrong
  * times. The caller calls it before it consumes anything, so the same request works later.
  */
-export const clockIsWrong = (deps: Pick<Deps, 'metrics'>, purpose: SignInPurpose): Answer =>
-  rejection(deps, { key: 'clock_wrong', purpose, retryAfterSeconds: CLOCK_RETRY_SECONDS })
+export const clockIsWrong = (
+  deps: Pick<Deps, 'metrics'>,
+  { id: attempt, purpose }: Pick<Visit, 'id' | 'purpose'>,
+): Answer =>
+  rejection(deps, { key: 'clock_wrong', purpose, attempt, retryAfterSeconds: CLOCK_RETRY_SECONDS })

@@ -177,10 +177,19 @@ async function serveWithPages(
     if (endedElsewhere(former) || !skipsPage(client, request))
       return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()
-    return visitMicrosoft(deps, visitor, purpose, { another: false, shared: visitor.isShared, now })
+    return visitMicrosoft(deps, visitor, purpose, {
+      ...{ another: false, shared: visitor.isShared, now },
+      attempt: `${visitor.hash()} ${JSON.stringify(request)}`,
+    })
   }
   if (!admits(client, session))
-    return { kind: 'guidance', about: { key: 'not_assigned_here', purpose } }
+    return {
+      kind: 'guidance',
+      about: {
+        ...{ key: 'not_assigned_here', purpose, user: session.user },
+        attempt: `${session.sid} ${client.clientId} not_assigned_here`,
+      },
+    }
   if (!(await usePushed(deps, request, now))) throw gone()
   if (await consentMissing(deps, client, request, session.sub))
     return { kind: 'consent', request, sid: session.sid }

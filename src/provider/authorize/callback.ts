@@ -27,11 +27,11 @@ export async function callback(
     return { kind: 'page_of_ours', to: answeredConsent(deps, visitor, params, now) }
   const opened = open(deps, visitor, 'visit', params?.get('state'), now)
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
-    return clockIsWrong(deps, opened.value.purpose)
+    return clockIsWrong(deps, opened.value)
   if (opened.how !== 'good') return stale(opened, opened.value?.purpose)
   const visit = opened.value
   if (params === undefined || (await isUsed(deps, visit, params, opened.until)))
-    return used(deps, visitor, visit.purpose, now)
+    return used(deps, visitor, visit, now)
   let identity: MicrosoftIdentity
   try {
     identity = await identify(deps, visit, params, now)
@@ -100,6 +100,6 @@ function rejected(
   const { code, guidance: key, cause = error, retryAfterSeconds } = error
   return {
     kind: 'guidance',
-    about: { key, purpose: visit.purpose, code, cause, retryAfterSeconds },
+    about: { key, purpose: visit.purpose, attempt: visit.id, code, cause, retryAfterSeconds },
   }
 }

@@ -73,7 +73,8 @@ export async function codeForSession(
   // Another broker removed the client after this request was checked.
   if (status.state === 'client_removed')
     throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
-  if (status.state === 'locked') return { issued: false, answer: lockedOut(deps, request, status) }
+  if (status.state === 'locked')
+    return { issued: false, answer: lockedOut(deps, request, sid, status) }
   return status.state === 'live'
     ? { issued: true, answer: { kind: 'instance', reply: request.reply, content: { code } } }
     : undefined
@@ -82,11 +83,15 @@ export async function codeForSession(
 function lockedOut(
   deps: Deps,
   request: SignInRequest,
+  sid: string,
   { by, user }: { by: LockKind; user: User },
 ): Answer {
   const key = `${by}_locked`
   if (!request.prompt.includes('none'))
-    return rejection(deps, { key, purpose: { kind: 'instance', request }, user })
+    return rejection(deps, {
+      ...{ key, purpose: { kind: 'instance', request }, user },
+      attempt: `${sid} ${request.clientId} ${key}`,
+    })
   deps.metrics.signIns.inc({ outcome: key })
   const content = new OAuthError(
     'access_denied',

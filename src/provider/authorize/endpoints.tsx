@@ -218,7 +218,10 @@ async function start(
   if (!another && (await isServed(deps, visitor, purpose, now)))
     return resume(deps, visitor, purpose, now)
   const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
-  return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), { another, shared, now })
+  return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), {
+    ...{ another, shared, now },
+    attempt: sent.get('request') ?? '',
+  })
 }
 
 /**

@@ -28,6 +28,7 @@ import { sealForSession } from '../../clients/session/sealed.ts'
 import { type Answer, rejection, used } from './answer.tsx'
 import { codeForSession, consentMissing, newCode } from './code.ts'
 import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
+import { recordRejection } from './pages.tsx'
 import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
 import type { CallbackResult, Visit } from './sealed.ts'
@@ -181,7 +182,7 @@ async function afterOpening(
       actor: { kind: 'broker', id: 'signin' },
       now,
     })
-    return { kind: 'guidance', about: { key: 'tenant_not_connected', purpose } }
+    return { kind: 'guidance', about: { key: 'tenant_not_connected', purpose, attempt: visit.id } }
   }
   deps.signInWatch.succeeded(user.tid)
   const outcome = opened.renewed ? 'renewed' : 'opened'
@@ -204,7 +205,7 @@ async function afterOpening(
     if (await consentMissing(deps, clientOf(deps, request), request, sub))
       return { kind: 'consent', request, sid }
     return (
-      (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, purpose, now)
+      (await codeForSession(deps, request, sid, now))?.answer ?? used(deps, visitor, visit, now)
     )
   }
   return { kind: 'go_on', next, signedIn }
@@ -281,21 +282,15 @@ async function notAdmitted(
   }
   const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
   deps.signInWatch.failed(identity.user, why)
-  const { device } = visitor
-  await deps.store.recordRejectedSignIn({
-    user: identity.user,
-    why,
-    device,
-    from: signInFrom(visitor, result),
-    now,
-  })
+  const about = { key: why, purpose, attempt: visit.id, user: identity.user }
   if ('error' in judgement && purpose.kind === 'instance') {
+    await recordRejection(deps, visitor, about, now)
     deps.metrics.signIns.inc({ outcome: judgement.error.code })
     return { kind: 'instance', reply: purpose.request.reply, content: judgement.error }
   }
   const lock = await lockOfOperator(deps, result, why)
-  if (lock === undefined || purpose.kind !== 'instance')
-    return rejection(deps, { key: why, purpose, user: identity.user })
+  if (lock === undefined || purpose.kind !== 'instance') return rejection(deps, about)
+  await recordRejection(deps, visitor, about, now)
   deps.metrics.signIns.inc({ outcome: why })
   const content = new OAuthError('access_denied', lock)
   return { kind: 'instance', reply: purpose.request.reply, content }

@@ -6,7 +6,7 @@ import { guidanceFor, guidanceKey, type GuidanceKey, type Offer } from '../../mi
 import { LinkButton, MicrosoftButton, Notice, Trouble, userWords } from '../../pages/components.tsx'
 import type { PageAnswer, PageView } from '../page-request.ts'
 import { appLogo } from '../../pages/look.ts'
-import { CopyButton, ForSupport, newReference } from '../../pages/message.tsx'
+import { CopyButton, ForSupport } from '../../pages/message.tsx'
 import { ENGLISH, type Texts, useTexts } from '../../pages/texts.ts'
 import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
@@ -14,6 +14,7 @@ import { printable } from '../../protocol/params.ts'
 import { endedClass, endedElsewhere } from '../../clients/session/current.ts'
 import { Moment } from '../../pages/times.tsx'
 import { type Reason, reasonClass } from '../../protocol/revocation.ts'
+import { referenceOf } from '../rejected-visits.ts'
 import { ReturnToApp } from './reply.tsx'
 import { seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
@@ -62,7 +63,7 @@ export const againAddress = (
  * which is still in force. @param former the browser's previous session
  */
 export async function signInPage(
-  deps: Need & Pick<Deps, 'store' | 'outbound'>,
+  deps: Need & Pick<Deps, 'store' | 'outbound' | 'rejectedVisits'>,
   view: PageView,
   visitor: Visitor,
   { purpose, former }: { purpose: SignInPurpose; former: SessionStatus },
@@ -72,8 +73,11 @@ export async function signInPage(
   if (former.state === 'ended' && endedClass(former) === 'locked') {
     const { user } = former.session
     const lock = await deps.store.lockInForce({ user })
-    if (lock !== undefined)
-      return guidancePage(deps, view, visitor, { key: `${lock.kind}_locked`, purpose, user }, now)
+    if (lock !== undefined) {
+      const key = `${lock.kind}_locked`
+      const attempt = `${former.session.sid} ${key}`
+      return guidancePage(deps, view, visitor, { key, purpose, attempt, user }, now)
+    }
   }
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
   const image = app === undefined ? undefined : await clientLogo(deps, app, now)
@@ -201,12 +205,33 @@ const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: rea
 export interface GuidanceAbout {
   key: string
   purpose: SignInPurpose
+  /** The value of which the reference is made: the id of the visit, or what else is rejected. */
+  attempt: string
   /** Microsoft's error number. */
   code?: number | undefined
   cause?: unknown
   retryAfterSeconds?: number | undefined
-  /** The user whom a lock keeps out. */
+  /** The user whom Microsoft identified, now or for the browser's session. */
   user?: User | undefined
+}
+
+/** Keeps a rejected sign-in under its reference, once. @returns the reference */
+export async function recordRejection(
+  deps: Pick<Deps, 'store' | 'sealer' | 'rejectedVisits'>,
+  { address, device, remote }: Visitor,
+  { key, purpose, attempt, code, user }: GuidanceAbout,
+  now: number,
+): Promise<string> {
+  const reference = referenceOf(deps, attempt)
+  const clientId = purpose.kind === 'instance' ? purpose.request.clientId : undefined
+  if (user === undefined || key === 'tenant_not_connected')
+    deps.rejectedVisits.add({ reference, at: now, clientId, reason: key, code }, remote)
+  else
+    await deps.store.recordRejectedSignIn({
+      ...{ user, why: key, reference, device, now },
+      from: { address, clientId },
+    })
+  return reference
 }
 
 /**
@@ -214,14 +239,14 @@ export interface GuidanceAbout {
  * administrator if there is one: two codes on one page confuse.
  */
 export async function guidancePage(
-  deps: Need & Pick<Deps, 'store'>,
+  deps: Need & Pick<Deps, 'store' | 'rejectedVisits'>,
   { t }: PageView,
   visitor: Visitor,
   about: GuidanceAbout,
   now: number,
 ): Promise<PageAnswer> {
   const guidance = guidanceFor(about.key)
-  const reference = newReference(deps.random)
+  const reference = await recordRejection(deps, visitor, about, now)
   const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
   const fields = {
     guidance: about.key,

@@ -29,7 +29,7 @@ export async function endAndSignIn(
   const opened = open(deps, visitor, 'limit', form.sealed, now)
   const purpose = opened.value?.visit.purpose
   if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees())
-    return clockIsWrong(deps, opened.value.visit.purpose)
+    return clockIsWrong(deps, opened.value.visit)
   if (opened.how !== 'good') return stale(opened, purpose)
   const { id, identified, ...result } = opened.value
   if (!form.isOurs) return { kind: 'stale', how: 'elsewhere', purpose }
@@ -40,7 +40,7 @@ export async function endAndSignIn(
       expiresAt: opened.until + 60,
     }))
   )
-    return used(deps, visitor, result.visit.purpose, now)
+    return used(deps, visitor, result.visit, now)
   const tenant = await deps.store.findTenant(result.identity.user.tid)
   return signIn(deps, visitor, result, tenant, {
     limit: { end: form.fields.getAll('end'), identified },

@@ -28,6 +28,8 @@ interface Start {
   another: boolean
   /** True on a shared computer, where the user before may still be signed in at Microsoft. */
   shared: boolean
+  /** The value of which the reference is made where the browser cannot be sent to Microsoft. */
+  attempt: string
   now: number
 }
 
@@ -36,7 +38,7 @@ export async function visitMicrosoft(
   deps: Deps,
   visitor: Visitor,
   purpose: SignInPurpose,
-  { another, shared, now }: Start,
+  { another, shared, attempt, now }: Start,
 ): Promise<Answer> {
   const fresh = purpose.kind === 'instance' ? wantsFresh(purpose.request) : purpose.fresh === true
   // Asks at once for proof without which the sign-in would be rejected.
@@ -60,7 +62,7 @@ export async function visitMicrosoft(
       shared: shared || undefined,
     }),
     ask,
-    now,
+    { attempt, now },
   )
 }
 
@@ -108,7 +110,10 @@ export async function visitAgain(
   }
   const asked = [...(visit.asked ?? []), demand]
   const { tid, authContext } = ask
-  return leave(deps, visitor, newVisit(deps, { ...visit, tid, authContext, asked }), ask, now)
+  return leave(deps, visitor, newVisit(deps, { ...visit, tid, authContext, asked }), ask, {
+    attempt: visit.id,
+    now,
+  })
 }
 
 const newVisit = (
@@ -126,7 +131,7 @@ async function leave(
   visitor: Visitor,
   began: Visit,
   ask: Ask,
-  now: number,
+  { attempt, now }: Pick<Start, 'attempt' | 'now'>,
 ): Promise<Answer> {
   // Read before the browser leaves, so that every later revocation has a higher seq.
   const visit =
@@ -149,6 +154,7 @@ async function leave(
     return rejection(deps, {
       key: error.guidance,
       purpose: visit.purpose,
+      attempt,
       code: error.code,
       cause: error.cause,
     })
