@@ -173,8 +173,29 @@ describe('what a fresh sign-in is', () => {
   }
 
   test('a device that its own user signed out is asked for no password', async () => {
-    const { phone, path } = await stolenPhone()
+    const { rig, phone, path, sid, sub } = await stolenPhone()
     await phone.browser.submit(await phone.browser.get('/logout'), {}, 'Sign out')
+    await rig.store.revoke({
+      ...{ selector: { kind: 'session', sid }, reason: 'signed_out', now: rig.clock.now() },
+      actor: { kind: 'user', id: sub },
+    })
+    expect(delivered(await phone.signIn(path, { password: false }))).toHaveProperty('code')
+    expect(phone.asked).toEqual(['select_account'])
+  })
+
+  test('a session that was revoked demands nothing more when it is revoked again', async () => {
+    const stolen = await stolenPhone()
+    const { rig, phone, path, sid } = stolen
+    const selector = { kind: 'session', sid } as const
+    await byOperator(() => selector)(stolen)
+    rig.clock.advance(60)
+    expect(delivered(await phone.signIn(path))).toHaveProperty('code')
+    rig.clock.advance(60)
+    const again = { selector, reason: 'administrator', actor: operator } as const
+    expect(await rig.store.revoke({ ...again, now: rig.clock.now() })).toEqual({
+      outcome: 'already',
+    })
+    rig.clock.advance(13 * 3600)
     expect(delivered(await phone.signIn(path, { password: false }))).toHaveProperty('code')
     expect(phone.asked).toEqual(['select_account'])
   })
