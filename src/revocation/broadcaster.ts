@@ -1,7 +1,7 @@
 import type { Deps } from './deps.ts'
 import type { FeedRow } from '../../db/types.ts'
 import type { FeedStream } from './feed-stream.ts'
-import { entriesAfter, entryOf, eventId, frame, PAGE, sessionExpOf } from './feed-wire.ts'
+import { entriesAfter, entryOf, eventId, frame, PAGE } from './feed-wire.ts'
 import type { FeedPosition } from './interface.ts'
 
 /**
@@ -107,8 +107,8 @@ export class Broadcaster {
     this.#at = { epoch, seq: revocation.seq }
     const id = eventId(this.#at)
     const frames = {
-      ends: frame('revocation', entryOf(revocation, sessionExpOf(revocation)), id),
-      seen: frame('revocation', entryOf(revocation), id),
+      ends: frame('revocation', entryOf(revocation, 'ends'), id),
+      seen: frame('revocation', entryOf(revocation, 'seen'), id),
       passed: frame('head', { seq: revocation.seq }, id),
     }
     const removed =

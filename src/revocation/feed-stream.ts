@@ -4,15 +4,15 @@ import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { FeedPosition } from './interface.ts'
 import {
-  endsSessions,
   entriesFor,
   ENTRY_SECONDS,
   eventId,
+  formFor,
   frame,
-  isFor,
   isLost,
   PAGE,
   WAITING,
+  type Form,
   type Reader,
 } from './feed-wire.ts'
 
@@ -197,18 +197,10 @@ export class FeedStream {
     this.send(Buffer.concat([live, this.#log.lease(this)]))
   }
 
-  /**
-   * Sends a broadcast revocation: `ends` if it can end this instance's own sessions and its guard
-   * judges them, otherwise `seen`, or `passed` if this client may not see it.
-   */
-  sendRevocation(
-    revocation: Revocation,
-    { ends, seen, passed }: Record<'ends' | 'seen' | 'passed', Uint8Array>,
-  ): void {
+  /** Sends a broadcast revocation. */
+  sendRevocation(revocation: Revocation, frames: Record<Form, Uint8Array>): void {
     if (this.#liveFrom === undefined || revocation.seq <= this.#liveFrom) return
-    const reader = this.#reader
-    if (!isFor(reader, revocation)) this.send(passed)
-    else this.send(endsSessions(reader, revocation) ? ends : seen)
+    this.send(frames[formFor(this.#reader, revocation)])
   }
 
   /**

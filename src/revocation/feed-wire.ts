@@ -35,21 +35,22 @@ interface FeedEntry {
   session_exp?: number
 }
 
-/** Returns an entry, with `sessionExp` for a guard that judges sessions. */
-export const entryOf = (revocation: Revocation, sessionExp?: number): FeedEntry => ({
+/** The ways in which a revocation is sent to a guard. */
+export type Form = 'ends' | 'seen' | 'passed'
+
+/**
+ * Returns an entry. One that `ends` sessions says until when; an entry of 1.0.0-rc.2 does not have
+ * that time, so the longest session that there may be counts.
+ */
+export const entryOf = (revocation: Revocation, form: Exclude<Form, 'passed'>): FeedEntry => ({
   seq: revocation.seq,
   selector: encodeSelector(revocation.selector),
   exp: revocation.at + ENTRY_SECONDS,
   reason_class: reasonClass(revocation.reason),
-  ...(sessionExp !== undefined && { session_exp: sessionExp }),
+  ...(form === 'ends' && {
+    session_exp: revocation.sessionsUntil ?? revocation.at + LONGEST_SESSION_SECONDS + 60,
+  }),
 })
-
-/**
- * Returns until when a revocation can end an instance's own session. An entry of 1.0.0-rc.2 does
- * not have it, so the longest session that there may be counts.
- */
-export const sessionExpOf = ({ at, sessionsUntil }: Revocation): number =>
-  sessionsUntil ?? at + LONGEST_SESSION_SECONDS + 60
 
 /**
  * Returns the tenants whose revocations a client sees, or undefined for all. Former tenants count
@@ -117,23 +118,21 @@ export interface Reader {
   sessions: boolean
 }
 
-/** Returns whether a revocation is sent to a guard: it may see it, or judges what it ends. */
-export const isFor = ({ clientId, tenants, sessions }: Reader, revocation: Revocation): boolean =>
-  visibleTo(tenants, revocation) ||
-  (sessions && revocation.sessionClients?.includes(clientId) === true)
-
-/** Returns whether a revocation can end an own session of the client, which its guard judges. */
-export const endsSessions = (
-  { clientId, sessions }: Omit<Reader, 'tenants'>,
-  { sessionClients }: Revocation,
-): boolean => sessions && (sessionClients?.includes(clientId) ?? true)
+/**
+ * Returns `ends` for a revocation that can end an own session of the client, which its guard judges,
+ * `seen` for another one that the client may see, and `passed` for one that it may not.
+ */
+export function formFor({ clientId, tenants, sessions }: Reader, revocation: Revocation): Form {
+  const isSeen = visibleTo(tenants, revocation)
+  if (sessions && (revocation.sessionClients?.includes(clientId) ?? isSeen)) return 'ends'
+  return isSeen ? 'seen' : 'passed'
+}
 
 export const entriesFor = (reader: Reader, revocations: readonly Revocation[]): FeedEntry[] =>
-  revocations
-    .filter((revocation) => isFor(reader, revocation))
-    .map((revocation) =>
-      entryOf(revocation, endsSessions(reader, revocation) ? sessionExpOf(revocation) : undefined),
-    )
+  revocations.flatMap((revocation) => {
+    const form = formFor(reader, revocation)
+    return form === 'passed' ? [] : entryOf(revocation, form)
+  })
 
 const encoder = new TextEncoder()
 

@@ -109,7 +109,7 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
   ],
   ['INSERT INTO session_entries (client_id, seq, until) SELECT', 'the clients of one session'],
   [
-    'SELECT max(ends.at) + 60 AS until FROM (SELECT * FROM (SELECT sessions.absolute_at',
+    'max(ends.at) + 60 FROM (SELECT * FROM (SELECT sessions.absolute_at',
     'the last row of each of two indexes',
     'scans',
   ],
