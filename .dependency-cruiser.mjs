@@ -114,6 +114,25 @@ export default {
     },
     ...sideBySide,
     {
+      name: 'only-the-contract-records',
+      comment:
+        'An act of an operator is recorded by the contract, which pages ask. The others record sign-ins, rejections, exports and the steps of /setup.',
+      severity: 'error',
+      from: {
+        path: '^src/operations/',
+        pathNot:
+          '^src/operations/(contract/route|api/api|acts/scope|console/sign-in|setup/(frame|entrance))[.]tsx?$',
+      },
+      to: { path: '^src/clients/with-audit[.]ts$', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-contract-knows-no-http',
+      comment: 'Acts return values. Only api and pages make responses of them.',
+      severity: 'error',
+      from: { path: '^src/operations/contract/' },
+      to: { path: '(^|node_modules/)hono(/|$)|^src/pages/download[.]ts$' },
+    },
+    {
       name: 'guard-imports-nothing-of-ours',
       comment: 'The guard is a package of its own, and needs jose alone.',
       severity: 'error',

@@ -7,10 +7,11 @@ import type { Entra } from '../../demo/entra/entra.ts'
 import type { User } from '../../demo/entra/users.ts'
 import type { Caller } from '../../src/clients/caller.ts'
 import { Problem } from '../../src/clients/problem.ts'
-import { revokeAs } from '../../src/operations/acts/revocations.ts'
+import { ask } from '../../src/operations/contract/ask.ts'
 import type { Deps } from '../../src/deps.ts'
 import { equalInConstantTime } from '../../src/runtime/compare.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
+import { encodeSelector } from '../../src/protocol/selector.ts'
 import type { Facts, Revoked, RevokeRequest, SignedIn, SignInRequest } from './api.ts'
 import type { DevClients } from './clients.ts'
 import { ControlError } from './control-error.ts'
@@ -191,13 +192,11 @@ async function signedIn(control: ControlDeps, request: SignInRequest): Promise<S
 }
 
 async function revoked(control: ControlDeps, wanted: RevokeRequest): Promise<Revoked> {
-  const { deps } = control
+  const selector = encodeSelector(await selectorOf(control, wanted))
   try {
-    const answer = await revokeAs(deps, CALLER, await selectorOf(control, wanted), {
-      now: deps.clock.now(),
-    })
+    const answer = await ask(control, CALLER, 'POST /revocations', { selector })
     return answer.outcome === 'revoked'
-      ? { outcome: 'revoked', seq: answer.committed.revocation.seq }
+      ? { outcome: 'revoked', seq: answer.seq }
       : { outcome: 'already' }
   } catch (error) {
     if (error instanceof Problem) throw new ControlError(404, 'unknown', error.message)

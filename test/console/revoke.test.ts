@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Caller } from '../../src/clients/caller.ts'
-import { revokeAs } from '../../src/operations/acts/revocations.ts'
+import { ask } from '../../src/operations/contract/ask.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, cookieHash, revoking, sessionsAt } from './console.ts'
 
@@ -94,12 +94,9 @@ describe('revoking', () => {
       via: 'console',
       may: 'administer',
     }
-    await revokeAs(
-      rig.deps,
-      caller,
-      { kind: 'session', sid: sessions[0]?.sid ?? '' },
-      { now: rig.clock.now() },
-    )
+    await ask(rig, caller, 'POST /revocations', {
+      selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+    })
     expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had already ended')
   })
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { openConnection } from '../../src/microsoft/connection.ts'
 import { disconnectTenant } from '../../src/microsoft/tenants.ts'
-import { connectAs } from '../../src/operations/acts/tenants.ts'
+import { ask } from '../../src/operations/contract/ask.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 
 /** A later start of the broker on the same store, with other settings. */
@@ -197,11 +197,8 @@ describe('the connection to Microsoft', () => {
     })
     await rig.store.setSetting(`setup/consent/${TENANT}`, String(now))
     await disconnectTenant(rig.deps, { tid: TENANT, actor: olga, now })
-    await connectAs(
-      rig.deps,
-      { record: (_target, _details, act) => act(), actor: olga, now: now + 5 },
-      { tid: TENANT },
-    )
+    const caller = { actor: olga, source: 'broker', via: 'setup', may: 'administer' } as const
+    await ask(rig, caller, 'POST /tenants', { tid: TENANT })
     const row = await rig.store.findTenant(TENANT)
     expect(row).toMatchObject({
       mfaProof: 'undecided',

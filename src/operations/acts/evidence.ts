@@ -6,7 +6,6 @@ import { shown } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
 import { deliveryShown } from './deliveries.ts'
-import { download } from './download.ts'
 import { EVIDENCE_FORMAT, HEAD_TYP, SIGNATURE_TYP, type Stretch } from './evidence-file.ts'
 import { signedReceiptOf } from './receipts.ts'
 import { loggedRow } from './revocations.ts'
@@ -153,9 +152,3 @@ async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator
   const receipt = await signedReceiptOf(deps, seq)
   if (receipt !== undefined) yield { record: 'receipt', jws: receipt.jws }
 }
-
-export const JSON_LINES = 'application/jsonl'
-
-/** Returns evidence as a file to download. @param name what it is of */
-export const evidenceFile = (lines: AsyncGenerator<string>, name: string): Response =>
-  download(lines, JSON_LINES, `broker-${name}.jsonl`)

@@ -1,8 +1,6 @@
 import type { z } from 'zod'
 import type { Deps } from '../deps.ts'
-import type { Caller } from '../../clients/caller.ts'
 import { Problem } from '../../clients/problem.ts'
-import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'
@@ -44,36 +42,15 @@ export async function hiddenProblems({
   return all.filter(({ until }) => until > clock.now())
 }
 
-interface Asked extends CaseAndComment {
-  id: string
-  now: number
-  problems: readonly Shown[]
-}
-
-/**
- * Hides one of the problems, or shows it again, recorded in the audit log. @throws Problem 404, 409
- */
-export async function hideAs(
-  deps: Deps,
-  caller: Caller,
-  { id, now, problems, ...caseAndComment }: Asked,
+/** Hides a problem, or shows it again. */
+export async function setHidden(
+  deps: Pick<Deps, 'store' | 'clock'>,
+  problem: HiddenProblem,
   hides: boolean,
-): Promise<Shown> {
-  const { hidden_by: _, hidden_until: __, ...one } = hideable(problems, id)
-  const { kind, id: by } = caller.actor
-  const until = now + HIDDEN_SECONDS
-  const entry = {
-    act: hides ? 'problem.hide' : 'problem.unhide',
-    target: `problem ${id}`,
-    details: { found: one.found },
-    ...caseAndComment,
-  }
-  await withAudit(deps, caller, entry, async () => {
-    const others = (await hiddenProblems(deps)).filter((each) => each.id !== id)
-    const all = hides ? [{ id, actor: { kind, id: by }, until }, ...others] : others
-    await deps.store.setSetting(NAME, JSON.stringify(all.slice(0, MOST)))
-  })
-  return hides ? { ...one, hidden_by: by, hidden_until: until } : one
+): Promise<void> {
+  const others = (await hiddenProblems(deps)).filter(({ id }) => id !== problem.id)
+  const all = hides ? [problem, ...others] : others
+  await deps.store.setSetting(NAME, JSON.stringify(all.slice(0, MOST)))
 }
 
 /** Returns a problem that may be hidden. @throws Problem 404, 409 */

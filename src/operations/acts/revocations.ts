@@ -1,13 +1,10 @@
 import type { LoggedRevocation, Revocation, RevocationPreview, Subject } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { raisesFloor, type Selector } from '../../protocol/revocation.ts'
-import { revoke } from '../../revocation/revoke.ts'
-import type { Caller } from '../../clients/caller.ts'
-import { type CaseAndComment, withAudit } from '../../clients/with-audit.ts'
 import { noSuch } from './no-such.ts'
 import { totalOf } from './totals.ts'
 
-/** An operator's revocation and its dry run, for the console, the admin API and `cmb`. */
+/** Revocations as operators see them, and the dry run of a revocation. */
 
 /**
  * Counts what a revocation would end. Rejects an unknown target, so that a typo does not look like
@@ -93,41 +90,8 @@ export const dryRunShown = async (deps: Pick<Deps, 'store'>, end: RevocationPrev
   wouldEnd: await withFirstUsers(deps, end),
 })
 
-type Answered =
-  | Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }>
-  | { outcome: 'already' }
-
 /** Returns the target of the audit entry. */
 export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')
-
-/**
- * Revokes for an administrator, recorded in the audit log.
- * @throws Problem 404 for an unknown target
- */
-export function revokeAs(
-  deps: Deps,
-  caller: Caller,
-  what: Selector,
-  asked: CaseAndComment & { now: number },
-): Promise<Answered> {
-  const { caseReference, comment } = asked
-  return withAudit(
-    deps,
-    caller,
-    { act: 'revoke', target: revokeTarget(what), caseReference, comment },
-    async () => {
-      const answer = await revoke(deps, {
-        selector: what,
-        reason: 'administrator',
-        actor: caller.actor,
-        ...asked,
-      })
-      if (answer.outcome === 'unknown') throw noSuch(WHAT[what.kind])
-      return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
-    },
-    outcomeOf,
-  )
-}
 
 /**
  * Returns the affected tenants in which no fresh sign-in can be demanded: users have signed in, and
@@ -149,16 +113,8 @@ export async function tenantsWithoutAuthTime(
 export const hasUsers = async (store: Deps['store'], tid: string): Promise<boolean> =>
   (await store.listUsers({ tid, after: undefined, limit: 1 })).length > 0
 
-const outcomeOf = (answer: Answered): Record<string, unknown> =>
-  answer.outcome === 'revoked'
-    ? { seq: answer.committed.revocation.seq, ...counted(answer.committed.revocation) }
-    : { outcome: answer.outcome }
-
-/** Returns the number of ended sessions, if it is known. Wide revocations are counted later. */
-const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } =>
-  fanOut === 'pending' ? {} : { sessions }
-
-const WHAT = {
+/** The name of what each kind of selector selects. */
+export const WHAT = {
   session: 'session',
   grant: 'session with that client',
   subject: 'user',

@@ -7,8 +7,8 @@ import { methodsAt } from '../../protocol/described.ts'
 import { adminAudience } from '../../protocol/names.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
-import type { AdminEnv } from '../contract/route.ts'
 import { ACTS } from '../contract/acts.ts'
+import { type AdminEnv, mount } from './mount.ts'
 
 /** The admin API over HTTP, for clients with an access token of a `broker:` scope. */
 export function adminEndpoints(deps: Deps, checks: Checks): Hono<AdminEnv> {
@@ -77,7 +77,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     await next()
     c.header('Cache-Control', 'no-store')
   })
-  for (const mount of ACTS) mount(api, { deps, checks })
+  for (const act of ACTS) mount(api, { deps, checks }, act)
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)

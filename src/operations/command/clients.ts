@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { newClientSecret } from '../../clients/secret.ts'
 import { misused } from './broker.ts'
 import { fromFile, METADATA, METADATA_FILE, type WithFile } from './client-metadata.ts'
-import { type Called, group, local, option, sure, verb, YES } from './context.ts'
+import { type Called, CASE_AND_COMMENT, group, local, option, sure, verb, YES } from './context.ts'
 import { agreed, type Agreeing } from './preview.ts'
 import { OPTION } from './texts/options.ts'
 
@@ -59,6 +59,7 @@ export const clientCommands = group(
   verb({
     name: 'rotate-secret <client>',
     at: 'POST /clients/:id/secrets',
+    takes: CASE_AND_COMMENT,
   }),
   local(
     {
@@ -77,6 +78,7 @@ export const clientCommands = group(
   verb({
     name: 'remove-secret <client> <secret>',
     at: 'DELETE /clients/:id/secrets/:secret',
+    takes: CASE_AND_COMMENT,
   }),
   verb({
     name: 'remove <client>',

@@ -19,15 +19,6 @@ import { EVIDENCE, howToVerify, OUTCOME, revocation, UNFINISHED } from './texts/
 
 /** The acts of the audit log that the contract does not name. */
 const OTHERS = [
-  'revoke',
-  'lock',
-  'lock.lift',
-  'redrive',
-  'try_now',
-  'close',
-  'microsoft.redrive',
-  'problem.hide',
-  'problem.unhide',
   'console.sign_in',
   'api.denied',
   'setup.enter',
@@ -42,8 +33,6 @@ const OTHERS = [
   'stream.create',
   'stream.change',
   'stream.delete',
-  'stream.disable',
-  'stream.remove',
 ]
 
 const NAMES = [
@@ -51,7 +40,7 @@ const NAMES = [
     [
       ...OTHERS,
       ...LISTS.map((one) => `${one}.export`),
-      ...ACTS.flatMap(({ audit }) => audit ?? []),
+      ...ACTS.flatMap(({ definition }) => definition.audit ?? []),
     ].toSorted(),
   ),
 ]

@@ -1,6 +1,4 @@
 import type { Child } from 'hono/jsx'
-import { Problem } from '../../clients/problem.ts'
-import type { CaseAndComment } from '../../clients/with-audit.ts'
 import { isFresh } from '../../clients/session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
@@ -9,7 +7,7 @@ import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
-import { consolePage, Hidden, nothingHere, Panel } from './layout.tsx'
+import { consolePage, Hidden, orRejected, Panel } from './layout.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, queried, signInAgain } from './request.ts'
 import { CONFIRM, FIELDS, PROBLEMS } from './texts/confirm.ts'
 
@@ -49,8 +47,11 @@ interface Act {
   back: { href: string; label?: string }
   show: () => Shown | Promise<Shown>
   /** Carries the act out. Returns the address of its result, or the result. */
-  carryOut: (said: CaseAndComment) => Promise<string | Response>
+  carryOut: (caseAndComment: CaseAndComment) => Promise<string | Response>
 }
+
+/** The case and the comment, by the names of the contract. */
+type CaseAndComment = Partial<Record<'case_reference' | 'comment', string | undefined>>
 
 /** The query of the page, or the form that was sent (`sent`). */
 export interface Asked {
@@ -182,31 +183,18 @@ async function signInFirst(
   )
 }
 
-/**
- * Returns the route of an act, whose confirmation page and form have one address. An act that is
- * rejected is answered by a page that says why.
- */
+/** Returns the route of an act, whose confirmation page and form have one address. */
 export const actAt = (
   path: string,
   act: (request: ConsoleRequest, asked: Asked) => Promise<Response>,
   { at, ...more }: { at: NonNullable<At> } & Pick<Mounted, 'need' | 'tenant'>,
-): Mounted => {
-  const orRejected = (request: ConsoleRequest, asked: Asked): Promise<Response> =>
-    act(request, asked).catch((error: unknown) => {
-      if (!(error instanceof Problem)) throw error
-      const { status, title, message } = error
-      return status === 404
-        ? nothingHere(request, message, at)
-        : nothingHere(request, `${title}. ${message}`, at, 422)
-    })
-  return {
-    path,
-    need: 'administer',
-    ...more,
-    page: (request) => orRejected(request, { source: queried(request) }),
-    form: (request, sent) => orRejected(request, { source: sent, sent }),
-  }
-}
+): Mounted => ({
+  path,
+  need: 'administer',
+  ...more,
+  page: (request) => orRejected(request, at, act(request, { source: queried(request) })),
+  form: (request, sent) => orRejected(request, at, act(request, { source: sent, sent })),
+})
 
 /** Returns why the form cannot be carried out yet, or undefined if it can. */
 function problemOf(
@@ -217,7 +205,7 @@ function problemOf(
   if (!isFresh(viewer.session, now)) return PROBLEMS.notFresh
   if (typed !== undefined && form.get(NAME)?.trim() !== typed.word)
     return PROBLEMS.notTyped(typed.word)
-  const { caseReference = '', comment = '' } = caseAndCommentIn(form)
+  const { case_reference: caseReference = '', comment = '' } = caseAndCommentIn(form)
   if (caseReference.length > LONGEST_CASE) return PROBLEMS.longCase(LONGEST_CASE)
   if (comment.length > LONGEST_COMMENT) return PROBLEMS.longComment(LONGEST_COMMENT)
   return reason !== undefined && comment === '' ? PROBLEMS.noReason : undefined
@@ -248,7 +236,7 @@ const CaseAndCommentFields = ({
     <TextField
       {...FIELDS.caseReference}
       name="case_reference"
-      value={entered.caseReference}
+      value={entered.case_reference}
       maxlength={LONGEST_CASE}
       literal
     />
@@ -265,7 +253,7 @@ const CaseAndCommentFields = ({
 
 function caseAndCommentIn(form: URLSearchParams): CaseAndComment {
   const words = (name: string): string | undefined => (form.get(name) ?? '').trim() || undefined
-  return { caseReference: words('case_reference'), comment: words('comment') }
+  return { case_reference: words('case_reference'), comment: words('comment') }
 }
 
 /** Returns the word to type before many users are signed out, or undefined if it is one user. */

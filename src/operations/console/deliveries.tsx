@@ -1,9 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
-import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
+import { ask } from '../contract/ask.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
-import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { Done, Hidden, nothingHere, orRejected, Panel, revocationLink } from './layout.tsx'
 import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
@@ -250,39 +250,38 @@ const Now = ({
 )
 
 /** Makes deliveries due now: the next attempt of a pending one, and rejected and failed ones. */
-async function tryNow(
-  { deps, c, viewer: { caller } }: ConsoleRequest,
-  form: URLSearchParams,
-): Promise<Response> {
+async function tryNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, viewer } = request
   const named = form.get('which') ?? ''
-  const which: WhichDeliveries | undefined = named === 'all' ? { all: true } : readWhich(named)
-  const id = which?.id
+  const selection = named === 'all' ? ({ all: true } as const) : readSelection(named)
+  if (selection === undefined) return nothingHere(request, CLOSE.gone, '/deliveries')
+  const id = 'id' in selection ? selection.id : undefined
   if (id !== undefined && (await deps.store.findDelivery(id))?.state === 'pending') {
-    const isTried = await tryNowAs(deps, caller, id)
-    return c.redirect(doneLink(isTried ? 'tried' : 'not_pending'), 303)
+    await ask(request, viewer.caller, 'POST /deliveries/try', { id })
+    return c.redirect(doneLink('tried'), 303)
   }
-  const redriven = which === undefined ? 0 : await redriveAs(deps, caller, which)
+  const redrive = 'POST /deliveries/redrive'
+  const { redriven } = await ask(request, viewer.caller, redrive, selection)
   return c.redirect(doneLink('redriven', 'pending', redriven), 303)
 }
 
 const closeLink = (which: string): string => linkOf('/ops/deliveries/close', { which })
 
+type Selection = { id: string } | { target_id: string } | { client_id: string }
 /** Reads a reference such as `id d_…` or `client_id portal`; undefined for any other text. */
-function readWhich(value: string): WhichDeliveries | undefined {
+function readSelection(value: string): Selection | undefined {
   const [, name, id] = /^(id|target_id|client_id) (\S{1,200})$/.exec(value) ?? []
-  return name === undefined || id === undefined ? undefined : { [name]: id }
+  return name === undefined ? undefined : ({ [name]: id } as Selection)
 }
 
-async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
+async function factsOf(request: ConsoleRequest, selection: Selection) {
   const { deps } = request
-  if (which.id === undefined) {
-    const target = (await deps.store.listTargets()).find(
-      ({ targetId }) => targetId === which.target_id,
-    )
-    const to = target?.uri ?? nameOf(deps, which.client_id ?? which.target_id ?? '')
-    return [['What', CLOSE.allTo(to)]] as const
+  if (!('id' in selection)) {
+    const [id = ''] = Object.values<string>(selection)
+    const target = (await deps.store.listTargets()).find(({ targetId }) => targetId === id)
+    return [['What', CLOSE.allTo(target?.uri ?? nameOf(deps, id))]] as const
   }
-  const delivery = await deps.store.findDelivery(which.id)
+  const delivery = await deps.store.findDelivery(selection.id)
   if (delivery === undefined) return undefined
   return [
     ['What', CLOSE.one(named(request, delivery))],
@@ -294,9 +293,9 @@ async function factsOf(request: ConsoleRequest, which: WhichDeliveries) {
 
 async function close(request: ConsoleRequest, asking: Asked): Promise<Response> {
   const named = asking.source.get('which') ?? ''
-  const which = readWhich(named)
-  const facts = which && (await factsOf(request, which))
-  if (which === undefined || facts === undefined)
+  const selection = readSelection(named)
+  const facts = selection && (await factsOf(request, selection))
+  if (selection === undefined || facts === undefined)
     return nothingHere(request, CLOSE.gone, '/deliveries')
   return confirmed(request, asking, {
     title: CLOSE.check,
@@ -304,14 +303,19 @@ async function close(request: ConsoleRequest, asking: Asked): Promise<Response> 
     action: '/deliveries/close',
     fields: { which: named },
     reason: CLOSE.reason,
-    button: which.id === undefined ? CLOSE.all : ACT.close,
+    button: 'id' in selection ? ACT.close : CLOSE.all,
     back: { href: linkOf('/ops/deliveries', { state: 'pending' }) },
     show: () => ({
       facts: [...facts, ['Then', CLOSE.effect]],
     }),
-    async carryOut({ caseReference, comment: reason = '' }) {
-      const { deps, viewer } = request
-      const closed = await closeAs(deps, viewer.caller, { ...which, reason, caseReference })
+    async carryOut({ case_reference, comment: reason = '' }) {
+      const members = { ...selection, reason, case_reference }
+      const { closed } = await ask(
+        request,
+        request.viewer.caller,
+        'POST /deliveries/close',
+        members,
+      )
       return doneLink('closed', 'closed', closed)
     },
   })
@@ -319,6 +323,9 @@ async function close(request: ConsoleRequest, asking: Asked): Promise<Response> 
 
 export const deliveryRoutes: readonly Mounted[] = [
   ...deliveryList,
-  { path: '/deliveries/try', form: tryNow },
+  {
+    path: '/deliveries/try',
+    form: (request, form) => orRejected(request, '/deliveries', tryNow(request, form)),
+  },
   actAt('/deliveries/close', close, { at: '/deliveries' }),
 ]

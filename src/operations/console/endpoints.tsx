@@ -24,7 +24,7 @@ import { lockRoutes } from './locks.tsx'
 import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
-import { redriveAs } from '../acts/deliveries.ts'
+import { ask } from '../contract/ask.ts'
 import { BOARD, queueBoard, RETRY } from './queue-board.ts'
 import { registeredRoutes } from './registered.tsx'
 import { revocationRoutes } from './revocations.tsx'
@@ -248,12 +248,13 @@ function mountBoard(endpoints: Hono, deps: Deps, checks: Checks): void {
 }
 
 /** Redrives what one failed job of the queue delivers. */
-async function retried({ deps, c, viewer, now }: ConsoleRequest): Promise<Response> {
+async function retried(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, viewer, now } = request
   const [, seq] = RETRY.exec(c.req.path) ?? []
   // Another site cannot send a PUT: that needs a permission which no response of the broker gives.
   if (c.req.method !== 'PUT' || seq === undefined) return c.json({ error: words.ONLY_RETRY }, 405)
   if (!allows(viewer.caller.may, 'operate')) return c.json({ error: READ_ONLY }, 403)
   await recordActor(deps, viewer.caller, now)
-  await redriveAs(deps, viewer.caller, { seq: Number(seq) })
+  await ask(request, viewer.caller, 'POST /deliveries/redrive', { seq: Number(seq) })
   return c.body(null, 204)
 }

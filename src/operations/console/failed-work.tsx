@@ -2,7 +2,8 @@ import type { Child } from 'hono/jsx'
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { targetName, tenantName } from '../acts/names.ts'
-import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
+import { MOST_SHOWN } from '../acts/microsoft-work.ts'
+import { ask } from '../contract/ask.ts'
 import { Hidden, Panel } from './layout.tsx'
 import { listOf, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
@@ -39,7 +40,8 @@ export async function failedWorkPanel(
   )
 }
 
-export async function redriveFailed({ deps, c, viewer }: ConsoleRequest): Promise<Response> {
-  const asked = await redriveWorkAs(deps, viewer.caller, undefined)
-  return c.redirect(linkOf('/ops', { done: 'asked', number: String(asked) }), 303)
+export async function redriveFailed(request: ConsoleRequest): Promise<Response> {
+  const { caller } = request.viewer
+  const { redriven } = await ask(request, caller, 'POST /microsoft-work/redrive', { all: true })
+  return request.c.redirect(linkOf('/ops', { done: 'asked', number: String(redriven) }), 303)
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
+import { Problem } from '../../clients/problem.ts'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton, Notice, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -389,3 +390,17 @@ export const nothingHere = (
       </div>
     </Panel>,
   )
+
+/** Answers an act that is rejected by a page that says why. */
+export const orRejected = (
+  request: ConsoleRequest,
+  back: Way,
+  answer: Promise<Response>,
+): Promise<Response> =>
+  answer.catch((error: unknown) => {
+    if (!(error instanceof Problem)) throw error
+    const { status, title, message } = error
+    return status === 404
+      ? nothingHere(request, message, back)
+      : nothingHere(request, `${title}. ${message}`, back, 422)
+  })

@@ -1,11 +1,13 @@
 import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
-import { liftAs, lockAs, previewedLock } from '../acts/locks.ts'
 import { tenantName } from '../acts/names.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
 import { Notice } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
+import { ask, dryRun } from '../contract/ask.ts'
+import { lockTarget } from '../contract/shapes.ts'
+import { shown } from '../contract/wire.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { Done, nothingHere, revocationLink } from './layout.tsx'
 import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
@@ -189,6 +191,7 @@ const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
 
 async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
   const { deps, viewer, now } = request
+  const { caller } = viewer
   const { source } = form
   const target = await targetOf(request, source)
   if (target === undefined) return nothingHere(request, GONE, '/locks')
@@ -196,6 +199,12 @@ async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
   if (kind !== 'user' && !isAdministrator(request))
     return nothingHere(request, NEEDS_ADMINISTRATOR, '/locks', 403)
   const { words, sub } = await targetWords(request, target)
+  const length = chosenLength(kind, source.get('hours'))
+  const members = {
+    target: shown(lockTarget, target),
+    ends_at: length === OPEN ? undefined : now + Number(length) * 3600,
+  }
+  const { would_end: end, open } = await dryRun(request, caller, 'POST /locks', members)
   return confirmed(request, form, {
     title: LOCKS.check,
     at: '/locks',
@@ -211,44 +220,30 @@ async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
             ? pageLink(request, '/tenants')
             : userLink(request, sub),
     },
-    async show() {
-      const { wouldEnd, open } = await previewedLock(deps, target, now, tidOf(request))
-      return {
-        notices: open === undefined ? null : <Notice kind="warn" title={LOCKS.already(kind)} />,
-        facts: [
-          ['What', words],
-          [LOCKS.endsNow, howMany(wouldEnd)],
-          [LOCKS.whileItLasts, THEN[kind]],
-        ],
-        more: (
-          <SelectField
-            name="hours"
-            label={LOCKS.until}
-            options={choices(request)}
-            chosen={chosenLength(kind, source.get('hours'))}
-          />
-        ),
-      }
-    },
-    async carryOut(said) {
-      const length = chosenLength(kind, source.get('hours'))
-      const endsAt = length === OPEN ? undefined : now + Number(length) * 3600
+    show: () => ({
+      notices: open === null ? null : <Notice kind="warn" title={LOCKS.already(kind)} />,
+      facts: [
+        ['What', words],
+        [LOCKS.endsNow, howMany({ ...end, otherSubjects: end.other_subjects })],
+        [LOCKS.whileItLasts, THEN[kind]],
+      ],
+      more: (
+        <SelectField name="hours" label={LOCKS.until} options={choices(request)} chosen={length} />
+      ),
+    }),
+    async carryOut(caseAndComment) {
+      const wanted = { ...members, ...caseAndComment }
+      const { outcome, lock } = await ask(request, caller, 'POST /locks', wanted)
+      if (outcome !== 'locked') return pageLink(request, '/locks', { done: outcome })
       // The revocation counts its sessions only later.
-      const ends = kind === 'user' && (await previewedLock(deps, target, now, tidOf(request)))
-      const { outcome, lock } = await lockAs(deps, viewer.caller, { target, endsAt, ...said, now })
-      return pageLink(
-        request,
-        '/locks',
-        outcome === 'locked'
-          ? { done: kind, id: lock.id, ...(ends && { number: String(ends.wouldEnd.sessions) }) }
-          : { done: outcome },
-      )
+      const number = kind === 'user' ? String(end.sessions) : undefined
+      return pageLink(request, '/locks', { done: kind, id: lock.id, number })
     },
   })
 }
 
 async function lift(request: ConsoleRequest, form: Asked): Promise<Response> {
-  const { deps, viewer, now } = request
+  const { deps, viewer } = request
   const open = await lockIn(deps, viewer.caller.actor, form.source.get('id') ?? '')
   if (open === undefined) return nothingHere(request, GONE, '/locks')
   const { id, target, caseReference, comment } = open
@@ -267,8 +262,9 @@ async function lift(request: ConsoleRequest, form: Asked): Promise<Response> {
         ['Comment', comment],
       ],
     }),
-    async carryOut(said) {
-      const { outcome } = await liftAs(deps, viewer.caller, { id, ...said, now })
+    async carryOut(caseAndComment) {
+      const members = { id, ...caseAndComment }
+      const { outcome } = await ask(request, viewer.caller, 'POST /locks/:id/lift', members)
       return pageLink(request, '/locks', {
         done: outcome === 'lifted' ? 'lifted' : 'lifted_before',
       })

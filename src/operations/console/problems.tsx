@@ -2,10 +2,11 @@ import type { Child } from 'hono/jsx'
 import { causeOf } from '../checks/finding.ts'
 import { isHidden, type Problem, readinessOf } from '../checks/readiness.ts'
 import { Button, LinkButton } from '../../pages/components.tsx'
-import { HIDDEN_SECONDS, hideable, hideAs } from '../acts/hidden-problems.ts'
+import { HIDDEN_SECONDS, hideable } from '../acts/hidden-problems.ts'
+import { ask } from '../contract/ask.ts'
 import { day, moment, since } from '../times.ts'
 import { type Asked, actAt, confirmed } from './confirm.tsx'
-import { Hidden, Live, Panel } from './layout.tsx'
+import { Hidden, Live, orRejected, Panel } from './layout.tsx'
 import { count, nameOf, plural } from './format.ts'
 import {
   clientLink,
@@ -156,7 +157,7 @@ export const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<rea
   checks === undefined ? [] : (await readinessOf(deps, checks)).problems
 
 async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
-  const { deps, viewer, now } = request
+  const { viewer, now } = request
   const id = asking.source.get('id') ?? ''
   const problems = await problemsNow(request)
   const problem = hideable(problems, id)
@@ -175,25 +176,25 @@ async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
         ...rows(moment((now + HIDDEN_SECONDS) * 1000)),
       ],
     }),
-    async carryOut(said) {
-      await hideAs(deps, viewer.caller, { id, now, problems, ...said }, true)
+    async carryOut(caseAndComment) {
+      await ask(request, viewer.caller, 'POST /problems/:id/hide', { id, ...caseAndComment })
       return linkOf('/ops', { done: result })
     },
   })
 }
 
 async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
-  const { deps, c, viewer, now } = request
   const id = form.get('id') ?? ''
-  const problems = await problemsNow(request)
-  const isThere = problems.some((one) => one.id === id && one.hideable)
-  if (isThere) await hideAs(deps, viewer.caller, { id, now, problems }, false)
-  return c.redirect(linkOf('/ops', { done: isThere ? 'unhidden' : 'changed' }), 303)
+  await ask(request, request.viewer.caller, 'POST /problems/:id/unhide', { id })
+  return request.c.redirect(linkOf('/ops', { done: 'unhidden' }), 303)
 }
 
 export const problemRoutes: readonly Mounted[] = [
   actAt('/problems/hide', hide, { at: '', need: 'operate' }),
-  { path: '/problems/unhide', form: unhide },
+  {
+    path: '/problems/unhide',
+    form: (request, form) => orRejected(request, '', unhide(request, form)),
+  },
 ]
 
 /** Names the things that a problem concerns. A single instance or user is a link to its page. */

@@ -1,14 +1,25 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
 import { Facts } from '../../pages/components.tsx'
+import { download } from '../../pages/download.ts'
 import { REASONS } from '../../protocol/revocation.ts'
 import { deliveryColumns } from './deliveries.tsx'
-import { consolePage, Done, Live, nothingHere, Panel, revocationLink, Table } from './layout.tsx'
+import {
+  consolePage,
+  Done,
+  Live,
+  nothingHere,
+  orRejected,
+  Panel,
+  revocationLink,
+  Table,
+} from './layout.tsx'
 import { idIn, numberIn, numberText, pageOf, placeOf } from './pages.tsx'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { idNamedBy } from '../acts/search.ts'
-import { evidenceOf, evidenceFile } from '../acts/evidence.ts'
 import { claimWords, receiptWords } from '../acts/receipt-words.ts'
+import { ask } from '../contract/ask.ts'
+import { JSON_LINES } from '../contract/route.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
 import { shown } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
@@ -160,9 +171,9 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
 
 /** Sends the signed evidence, to be kept with the case. `cmb evidence verify` checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
-  const revocation = await request.deps.store.findRevocation(seq)
-  if (revocation === undefined) return nothingHere(request, LOG.unknown, '/revocations')
-  return evidenceFile(evidenceOf(request.deps, revocation), `revocation-${seq}`)
+  const { caller } = request.viewer
+  const { lines, name } = await ask(request, caller, 'GET /revocations/:seq/evidence', { seq })
+  return download(lines, JSON_LINES, `broker-${name}.jsonl`)
 }
 
 /** Renders the receipt: what is known of each instance that took part, and since when. */
@@ -230,5 +241,9 @@ const seqOf = ({ c }: ConsoleRequest): number => Number(c.req.param('seq'))
 export const revocationRoutes: readonly Mounted[] = [
   ...revocationList,
   { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
-  { path: `${ONE}/evidence.jsonl`, page: (request) => evidenceDownload(request, seqOf(request)) },
+  {
+    path: `${ONE}/evidence.jsonl`,
+    page: (request) =>
+      orRejected(request, '/revocations', evidenceDownload(request, seqOf(request))),
+  },
 ]

@@ -1,9 +1,10 @@
 import type { LoggedRevocation, RevocationPreview, Session } from '../../../db/types.ts'
-import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { firstUsers, previewed, revokeTarget } from '../acts/revocations.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { HiddenFields, Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
-import { decodeSelector } from '../../protocol/selector.ts'
+import { decodeSelector, encodeSelector } from '../../protocol/selector.ts'
+import { ask } from '../contract/ask.ts'
 import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
 import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { covered, everywhere, onlyAt, whoIs } from './format.ts'
@@ -102,7 +103,7 @@ async function carriedOut(
  * revokes only what is left.
  */
 async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Response> {
-  const { deps, viewer, now } = request
+  const { deps, viewer } = request
   const { source, sent } = asked
   const seen = numberIn(request, source.get('seen') ?? '')
   if (seen === undefined && sent === undefined) return withSeen(request, source)
@@ -131,14 +132,15 @@ async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Resp
       ...(await preview(request, selectors)),
       more: users.map((user) => <HiddenFields fields={{ user }} />),
     }),
-    async carryOut(said) {
+    async carryOut(caseAndComment) {
       const seqs: number[] = []
       for (const [index, selector] of selectors.entries()) {
-        const answer =
-          before[index] === undefined
-            ? await revokeAs(deps, viewer.caller, selector, { ...said, now })
-            : undefined
-        const seq = answer?.outcome === 'revoked' ? answer.committed.revocation.seq : before[index]
+        let seq = before[index]
+        if (seq === undefined) {
+          const members = { selector: encodeSelector(selector), ...caseAndComment }
+          const answer = await ask(request, viewer.caller, 'POST /revocations', members)
+          if (answer.outcome === 'revoked') ({ seq } = answer)
+        }
         if (seq !== undefined) seqs.push(seq)
       }
       return resultOf(request, seqs, 'yes')

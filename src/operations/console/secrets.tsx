@@ -1,17 +1,9 @@
 import type { Child } from 'hono/jsx'
-import { recordingOf } from '../../clients/with-audit.ts'
 import { LinkButton, Notice } from '../../pages/components.tsx'
 import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
-import {
-  fileOf,
-  known,
-  removeSecret,
-  rotateSecret,
-  secretIn,
-  usesSecret,
-  withOwnSecrets,
-} from '../acts/clients.ts'
+import { fileOf, known, secretIn, usesSecret, withOwnSecrets } from '../acts/clients.ts'
 import { CHANGED, entryInFile, SECRETS, stepsInFile, stops } from '../acts/texts/secrets.ts'
+import { ask } from '../contract/ask.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
 import { when } from '../times.ts'
 import { plural } from './format.ts'
@@ -125,7 +117,6 @@ const actOn = (clientId: string, act: string) =>
   }) as const
 
 async function replace(request: ConsoleRequest, asked: Asked): Promise<Response> {
-  const { deps } = request
   const client = await clientOf(request)
   const { clientId, metadata } = client
   const valid = client.secrets.filter(({ expiresAt = Infinity }) => expiresAt > request.now)
@@ -149,12 +140,15 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
         ],
       ],
     }),
-    async carryOut(said) {
-      const record = recordingOf(deps, request.viewer.caller, {
-        act: 'client.rotate_secret',
-        ...said,
-      })
-      const { client_secret: secret } = await rotateSecret({ deps, record }, clientId)
+    async carryOut(caseAndComment) {
+      const members = { id: clientId, ...caseAndComment }
+      const { caller } = request.viewer
+      const { client_secret: secret } = await ask(
+        request,
+        caller,
+        'POST /clients/:id/secrets',
+        members,
+      )
       return consolePage(
         request,
         { title: SECRETS.newOf(metadata.name), at: '/clients' },
@@ -191,12 +185,10 @@ async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> 
         ['Then', SECRETS.removedThen],
       ],
     }),
-    async carryOut(said) {
-      const record = recordingOf(deps, request.viewer.caller, {
-        act: 'client.remove_secret',
-        ...said,
-      })
-      await removeSecret({ deps, record }, clientId, id)
+    async carryOut(caseAndComment) {
+      const members = { id: clientId, secret: id, ...caseAndComment }
+      const { caller } = request.viewer
+      await ask(request, caller, 'DELETE /clients/:id/secrets/:secret', members)
       return linkOf(clientLink(clientId), { done: 'secret_removed' })
     },
   })

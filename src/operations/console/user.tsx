@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Lock, SecurityEvent, Session, SessionStatus, Subject } from '../../../db/types.ts'
-import { whyNotLocked } from '../acts/locks.ts'
+import { whyNotLocked } from '../contract/locks.ts'
 import { tenantName } from '../acts/names.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'

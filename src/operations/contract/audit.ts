@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
-import { auditRange, JSON_LINES, evidenceFile, signedLines } from '../acts/evidence.ts'
+import { auditRange, signedLines } from '../acts/evidence.ts'
 import { withNames } from '../acts/names.ts'
 import { idNamedBy, MOST_ENTRIES, targetsNamedBy } from '../acts/search.ts'
 import { entryNumber, idText, instantMs, limit } from './fields.ts'
 import { auditEntry } from './shapes.ts'
-import { route } from './route.ts'
+import { JSON_LINES, Lines, route } from './route.ts'
 
 /** The audit log, read-only: newest first, or in rising order after `after` for an export. */
 
@@ -64,7 +64,7 @@ export const auditRoutes = [
     },
     async ({ deps, query }) => {
       const range = await auditRange(deps, query)
-      if (range !== undefined) return evidenceFile(signedLines(deps, range), 'audit')
+      if (range !== undefined) return new Lines(signedLines(deps, range), 'audit')
       throw new Problem(
         404,
         'No such entries',

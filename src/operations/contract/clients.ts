@@ -2,26 +2,34 @@ import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
 import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
 import { Problem } from '../../clients/problem.ts'
-import { type ClientMetadata, isOfWorkload } from '../../protocol/client-metadata.ts'
+import { newClientSecret } from '../../clients/secret.ts'
+import { changes } from '../../protocol/changes.ts'
+import {
+  type ClientMetadata,
+  isOfWorkload,
+  type SecretHash,
+} from '../../protocol/client-metadata.ts'
 import { text } from '../../protocol/described.ts'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import {
-  add,
-  change,
+  foreign,
   known,
-  previewedChange,
-  remove,
-  removeSecret,
-  rotateSecret,
+  secretIn,
   shown,
+  usesSecret,
+  WHERE,
+  withOwnSecrets,
 } from '../acts/clients.ts'
 import { openLocks } from '../acts/names.ts'
-import { dryRunShown } from '../acts/revocations.ts'
-import { dryRun, named } from './fields.ts'
+import { noSuch } from '../acts/no-such.ts'
+import { dryRunShown, previewedAge } from '../acts/revocations.ts'
+import { REJECTED } from '../acts/texts/rejected.ts'
+import { caseAndComment, dryRun, named } from './fields.ts'
 import { client, described } from './registration.ts'
 import { dryRunOfChange, lock } from './shapes.ts'
 import { shown as shownLock } from './wire.ts'
+import type { Caller } from '../../clients/caller.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 
@@ -73,8 +81,22 @@ export const clientRoutes = [
       answers: { 201: ok('Registered.', withSecret) },
       rejects: [409, 422],
     },
-    ({ wire: { client_id: id, ...wire }, ...asked }) =>
-      add(asked, id, metadata(asked.deps, id, wire)),
+    async ({ deps, caller, record, wire: { client_id: id, ...wire } }) => {
+      const wanted = metadata(deps, id, wire)
+      const before = await deps.store.findClient(id)
+      if (before !== undefined && before.removedAt === undefined)
+        throw new Problem(
+          409,
+          'The client already exists',
+          REJECTED.registered_already(id, WHERE[before.source]),
+        )
+      const registration = toWire({ clientId: id, metadata: wanted })
+      return record(`client ${id}`, { registration }, async () => {
+        const made = usesSecret(wanted) ? newClientSecret(deps.random, deps.clock.now()) : undefined
+        const added = await put(deps, caller, id, wanted, made ? [made.hash] : [])
+        return { ...shown(added), ...(made && { client_secret: made.secret }) }
+      })
+    },
   ),
   route(
     'PATCH /clients/:id',
@@ -87,18 +109,23 @@ export const clientRoutes = [
       answers: z.union([dryRunOfChange, client]),
       rejects: [409, 422],
     },
-    async (asked) => {
-      const { dry_run: dry, client_id: _, ...wire } = asked.wire
-      const { deps, caller } = asked
-      const before = await known(deps, asked.params.id)
-      const merged = Object.entries({ ...toWire(before), ...wire }).filter(
+    async ({ deps, caller, now, record, params, wire }) => {
+      const { dry_run: dry, client_id: _, ...patch } = wire
+      const before = await known(deps, params.id)
+      const { clientId, source } = before
+      const merged = Object.entries({ ...toWire(before), ...patch }).filter(
         ([, value]) => value !== null,
       )
-      const id = before.clientId
-      const wanted = metadata(deps, id, Object.fromEntries(merged))
-      return dry
-        ? dryRunShown(deps, await previewedChange(deps, caller, id, wanted))
-        : shown(await change(asked, id, wanted))
+      const wanted = metadata(deps, clientId, Object.fromEntries(merged))
+      if (dry) {
+        if (source !== caller.source) throw foreign(clientId, source)
+        const age = wanted.maxAuthenticationSeconds
+        return dryRunShown(deps, await previewedAge(deps, { kind: 'client', clientId }, age, now))
+      }
+      const changed = changes(toWire(before), toWire({ clientId, metadata: wanted }))
+      return record(`client ${clientId}`, { changed }, async () =>
+        shown(await put(deps, caller, clientId, wanted)),
+      )
     },
   ),
   route(
@@ -107,10 +134,23 @@ export const clientRoutes = [
       id: 'addClientSecret',
       audit: 'client.rotate_secret',
       params: named,
+      body: z.strictObject(caseAndComment),
+      bodyOptional: true,
       answers: { 201: ok('The secret, in this answer only.', withSecret) },
       rejects: [409],
     },
-    (asked) => rotateSecret(asked, asked.params.id),
+    async ({ deps, now, record, params: { id } }) => {
+      const before = await secretsOf(deps, id)
+      const replace = async () => {
+        withOwnSecrets(deps, await known(deps, id))
+        const { secret, hash } = newClientSecret(deps.random, now)
+        if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now })))
+          throw noSuch('client')
+        await deps.clients.reload()
+        return { ...shown(await known(deps, id)), client_secret: secret }
+      }
+      return record(`client ${id}`, undefined, replace, secretsChanged(before))
+    },
   ),
   route(
     'DELETE /clients/:id/secrets/:secret',
@@ -118,10 +158,20 @@ export const clientRoutes = [
       id: 'removeClientSecret',
       audit: 'client.remove_secret',
       params: z.strictObject({ ...named.shape, secret: storedText().max(200) }),
+      query: z.strictObject(caseAndComment),
       answers: client,
       rejects: [409],
     },
-    (asked) => removeSecret(asked, asked.params.id, asked.params.secret),
+    async ({ deps, record, params: { id, secret } }) => {
+      const before = await secretsOf(deps, id)
+      const removeSecret = async () => {
+        secretIn(withOwnSecrets(deps, await known(deps, id)), secret)
+        await deps.store.removeClientSecret({ clientId: id, secretId: secret })
+        await deps.clients.reload()
+        return shown(await known(deps, id))
+      }
+      return record(`client ${id}`, { secret_id: secret }, removeSecret, secretsChanged(before))
+    },
   ),
   route(
     'DELETE /clients/:id',
@@ -140,7 +190,24 @@ export const clientRoutes = [
       }),
       rejects: [409, 422],
     },
-    (asked) => remove(asked, asked.params.id, asked.query.source),
+    async ({ deps, caller, now, record, params: { id }, query: { source = caller.source } }) => {
+      const before = await deps.store.findClient(id)
+      const details = { source, registration: before && toWire(before) }
+      return record(`client ${id}`, details, async () => {
+        const { actor } = caller
+        const answer = await deps.store.removeClient({ clientId: id, source, actor, now })
+        if (answer.outcome === 'unknown') throw noSuch('client')
+        if (answer.outcome === 'foreign')
+          throw new Problem(
+            409,
+            'Registered elsewhere',
+            REJECTED.other_source(foreign(id, answer.source).message, id, answer.source),
+          )
+        await deps.clients.reload()
+        const notes = source === 'file' ? [REJECTED.still_in_file] : []
+        return { clientId: id, seq: answer.committed.revocation.seq, notes }
+      })
+    },
   ),
 ]
 
@@ -167,3 +234,29 @@ function takenWorkload(
     ? []
     : [`workload: is that of the client ${other.clientId}. A workload is one client.`]
 }
+
+/** Registers a client, or changes one of the caller's own source. @throws Problem 409 */
+async function put(
+  deps: Deps,
+  { source }: Caller,
+  clientId: string,
+  wanted: ClientMetadata,
+  secrets?: SecretHash[],
+) {
+  const now = deps.clock.now()
+  const answer = await deps.store.putClient({ clientId, source, metadata: wanted, secrets, now })
+  if (answer.outcome === 'foreign') throw foreign(clientId, answer.source)
+  await deps.clients.reload()
+  return answer.client
+}
+
+/** Returns the ids of a client's secrets, for the audit log. */
+const secretIds = ({ secrets }: { secrets: readonly { id: string }[] }) => ({
+  secrets: secrets.map(({ id }) => id),
+})
+const secretsOf = async ({ store }: Deps, id: string) =>
+  secretIds((await store.findClient(id)) ?? { secrets: [] })
+const secretsChanged =
+  (before: ReturnType<typeof secretIds>) => (answer: Parameters<typeof secretIds>[0]) => ({
+    changed: changes(before, secretIds(answer)),
+  })

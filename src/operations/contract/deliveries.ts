@@ -2,17 +2,8 @@ import { z } from 'zod'
 import { Problem } from '../../clients/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
-import {
-  closeAs,
-  deliveryPage,
-  deliveryShown,
-  knownDelivery,
-  redriveAs,
-  tryNowAs,
-  type WhichDeliveries,
-} from '../acts/deliveries.ts'
+import { deliveryPage, deliveryShown, knownDelivery } from '../acts/deliveries.ts'
 import { existing } from '../acts/no-such.ts'
-import { redriveWorkAs } from '../acts/microsoft-work.ts'
 import { deliveryCursor, guid, idText, limit, seqNumber } from './fields.ts'
 import { delivery, DELIVERY_STATES } from './shapes.ts'
 import type { Deps } from '../deps.ts'
@@ -20,6 +11,13 @@ import { route } from './route.ts'
 
 /** Deliveries and their outcomes. Redrives failed deliveries and failed requests to Microsoft. */
 
+/** The ways to select deliveries. @param more members beside the selection */
+const selections = <M extends z.ZodRawShape>(more: M) =>
+  [
+    z.strictObject({ id: idText, ...more }),
+    z.strictObject({ target_id: idText, ...more }),
+    z.strictObject({ client_id: idText, ...more }),
+  ] as const
 const why = {
   reason: storedText().trim().min(1).max(500),
   case_reference: storedText().max(200).optional(),
@@ -65,21 +63,22 @@ export const deliveryRoutes = [
     {
       id: 'redrive',
       may: 'operate',
+      audit: 'redrive',
       body: z.union(
-        [
-          z.strictObject({ id: idText }),
-          z.strictObject({ target_id: idText }),
-          z.strictObject({ client_id: idText }),
-          all,
-        ],
-        'name exactly one of id, target_id, client_id, or all: true',
+        [...selections({}), z.strictObject({ seq: seqNumber }), all],
+        'name exactly one of id, target_id, client_id, seq, or all: true',
       ),
       answers: redriven,
       rejects: [404],
     },
-    async ({ deps, caller, wire }) => {
-      await mustExist(deps, wire)
-      return { redriven: await redriveAs(deps, caller, wire) }
+    async ({ deps, record, body, wire }) => {
+      const selection = await known(deps, body)
+      const redrive = () => deps.store.redrive(selection)
+      const refs = await record(targetOf(wire), undefined, redrive, ({ length }) => ({
+        redriven: length,
+      }))
+      deps.queue.send(refs)
+      return { redriven: refs.length }
     },
   ),
   route(
@@ -87,38 +86,46 @@ export const deliveryRoutes = [
     {
       id: 'tryDeliveryNow',
       may: 'operate',
+      audit: 'try_now',
       body: z.strictObject({ id: idText }),
       answers: z.object({ id: text }),
       rejects: [404, 409],
     },
-    async ({ deps, caller, body: { id } }) => {
+    // If the target does not answer, the delivery becomes its next probe.
+    async ({ deps, record, body: { id } }) => {
       await knownDelivery(deps, id)
-      if (await tryNowAs(deps, caller, id)) return { id }
-      throw new Problem(
-        409,
-        'Not pending',
-        'Only a pending delivery can be tried now; POST /admin/v1/deliveries/redrive retries a rejected or failed one.',
-      )
+      const tryNow = () => deps.store.tryNow({ id })
+      const ref = await record(`id ${id}`, undefined, tryNow, (found) => ({
+        brought_forward: found !== undefined,
+      }))
+      if (ref === undefined)
+        throw new Problem(
+          409,
+          'Not pending',
+          'Only a pending delivery can be tried now; POST /admin/v1/deliveries/redrive retries a rejected or failed one.',
+        )
+      deps.queue.send([ref])
+      return { id }
     },
   ),
   route(
     'POST /deliveries/close',
     {
       id: 'closeDeliveries',
-      body: z.union(
-        [
-          z.strictObject({ id: idText, ...why }),
-          z.strictObject({ target_id: idText, ...why }),
-          z.strictObject({ client_id: idText, ...why }),
-        ],
-        'name exactly one of id, target_id, client_id, and a reason',
-      ),
+      audit: 'close',
+      comment: 'reason',
+      body: z.union(selections(why), 'name exactly one of id, target_id, client_id, and a reason'),
       answers: z.object({ closed: z.int() }),
       rejects: [404],
     },
-    async ({ deps, caller, wire: { reason, case_reference: caseReference, ...which } }) => {
-      await mustExist(deps, which)
-      return { closed: await closeAs(deps, caller, { ...which, reason, caseReference }) }
+    async ({ deps, record, body, wire }) => {
+      await known(deps, body)
+      const close = () => deps.store.closeDeliveries(body)
+      const closed = await record(targetOf(wire), undefined, close, ({ length }) => ({
+        closed: length,
+      }))
+      for (const { seq } of closed) if (seq !== undefined) deps.queue.changed(seq)
+      return { closed: closed.length }
     },
   ),
   route(
@@ -126,27 +133,36 @@ export const deliveryRoutes = [
     {
       id: 'redriveMicrosoftWork',
       may: 'operate',
+      audit: 'microsoft.redrive',
       body: z.union(
         [z.strictObject({ tid: guid('a tenant id') }), all],
         'name exactly one of tid, or all: true',
       ),
       answers: redriven,
     },
-    async ({ deps, caller, body }) => ({
-      redriven: await redriveWorkAs(deps, caller, 'tid' in body ? body.tid : undefined),
-    }),
+    ({ deps, record, body }) => {
+      const tid = 'tid' in body ? body.tid : undefined
+      const redrive = async () => ({
+        redriven: await deps.store.redriveMicrosoftWork({ tid, nowMs: deps.clock.nowMs() }),
+      })
+      const target = tid === undefined ? 'all' : `tenant ${tid}`
+      return record(target, undefined, redrive, (answer) => answer)
+    },
   ),
 ]
 
+/** Returns the target of the audit entry: the first member, which selects. */
+const targetOf = (selection: object): string => (Object.entries(selection)[0] ?? []).join(' ')
+
+type Selection = Parameters<Deps['store']['redrive']>[0] & { all?: true }
 /**
- * Checks that the named client or delivery exists. Removed clients count, because they may have
+ * Returns a selection whose client or delivery exists. Removed clients count, because they may have
  * deliveries.
  * @throws Problem 404
  */
-async function mustExist(
-  { store }: Deps,
-  { client_id: clientId, id }: WhichDeliveries,
-): Promise<void> {
+async function known({ store }: Deps, selection: Selection): Promise<Selection> {
+  const { clientId, id } = selection
   if (clientId !== undefined) existing('client', await store.findClient(clientId))
   if (id !== undefined) await knownDelivery({ store }, id)
+  return selection
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { hideAs } from '../acts/hidden-problems.ts'
+import { HIDDEN_SECONDS, hideable, setHidden } from '../acts/hidden-problems.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { openLocks } from '../acts/names.ts'
 import { guardsNow } from '../acts/guards.ts'
@@ -23,14 +23,20 @@ const hiding = <At extends `POST /problems/:id/${'hide' | 'unhide'}`>(
     {
       id: operation,
       may: 'operate',
+      audit: hides ? 'problem.hide' : 'problem.unhide',
       params: named,
       body: z.strictObject(caseAndComment),
       answers: problem,
       rejects: [409],
     },
-    async ({ deps, checks, caller, now, params: { id }, body }) => {
+    async ({ deps, checks, caller, now, record, params: { id } }) => {
       const { problems } = await readinessOf(deps, checks)
-      return hideAs(deps, caller, { id, now, problems, ...body }, hides)
+      const { hidden_by: _, hidden_until: __, ...problem } = hideable(problems, id)
+      const { kind, id: by } = caller.actor
+      const until = now + HIDDEN_SECONDS
+      const hidden = { id, actor: { kind, id: by }, until }
+      await record(`problem ${id}`, { found: problem.found }, () => setHidden(deps, hidden, hides))
+      return hides ? { ...problem, hiddenBy: by, hiddenUntil: until } : problem
     },
   )
 

@@ -1,24 +1,26 @@
 import { z } from 'zod'
-import type { LoggedRevocation } from '../../../db/types.ts'
+import type { LoggedRevocation, Revocation } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { REASONS } from '../../protocol/revocation.ts'
+import { revoke } from '../../revocation/revoke.ts'
 import { decodeSelector, selectorSchema } from '../../protocol/selector.ts'
 import { deliveryPage, deliveryShown } from '../acts/deliveries.ts'
-import { evidenceOf, JSON_LINES, evidenceFile } from '../acts/evidence.ts'
-import { existing } from '../acts/no-such.ts'
+import { evidenceOf } from '../acts/evidence.ts'
+import { existing, noSuch } from '../acts/no-such.ts'
 import { signedReceiptOf } from '../acts/receipts.ts'
 import {
   hasUsers,
   loggedRow,
   previewed,
   revocationRow,
-  revokeAs,
   revokeTarget,
   tenantsWithoutAuthTime,
+  WHAT,
   withFirstUsers,
 } from '../acts/revocations.ts'
 import { withNames } from '../acts/names.ts'
+import { sessionIn, userIn } from '../acts/scope.ts'
 import { idNamedBy, MOST_ENTRIES } from '../acts/search.ts'
 import {
   caseAndComment,
@@ -31,9 +33,8 @@ import {
   seqNumber,
 } from './fields.ts'
 import { preview, proof, revocation, revoked, signedReceipt } from './shapes.ts'
-import { shown } from './wire.ts'
 import type { Deps } from '../deps.ts'
-import { ok, route } from './route.ts'
+import { JSON_LINES, Lines, ok, route } from './route.ts'
 
 /** Operators' revocations, and the log of all revocations with their deliveries and proof. */
 
@@ -60,6 +61,11 @@ export const revocationRoutes = [
     'POST /revocations',
     {
       id: 'revoke',
+      audit: 'revoke',
+      tenant: async ({ deps, caller: { actor }, now, wire: { selector } }) =>
+        (selector.kind === 'subject' && (await userIn(deps, actor, selector.sub)) !== undefined) ||
+        (selector.kind === 'session' &&
+          (await sessionIn(deps, actor, selector.sid, now)) !== undefined),
       body: z.strictObject({
         selector: selectorSchema,
         reason: z.literal('administrator').optional(),
@@ -70,31 +76,40 @@ export const revocationRoutes = [
         200: ok('A dry run, or revoked already.', z.union([dryRunAnswer, already])),
         201: ok('Revoked.', done),
       },
+      created: 'revoked',
       rejects: [404],
       repeatable: true,
     },
-    async ({ deps, c, caller, now, wire, body: { caseReference, comment } }) => {
+    async ({ deps, caller, now, record, wire, body: { caseReference, comment } }) => {
       const selector = decodeSelector(wire.selector)
-      if (wire.dry_run)
-        return {
-          dryRun: true as const,
-          selector,
-          wouldEnd: await withFirstUsers(deps, await previewed(deps, selector, now)),
-        }
-      const answer = await revokeAs(deps, caller, selector, { now, caseReference, comment })
-      if (answer.outcome !== 'revoked') return { outcome: answer.outcome, selector: wire.selector }
-      const { revocation: one } = answer.committed
-      const tenants = await tenantsWithoutAuthTime(deps, one)
-      const isEmpty = selector.kind === 'tenant' && !(await hasUsers(deps.store, selector.tid))
-      return c.json(
-        shown(done, {
-          outcome: 'revoked',
-          ...revocationRow(one),
-          ...(isEmpty && { sessions: 0 }),
-          tenantsWithoutAuthTime: tenants,
-        }),
-        201,
+      if (wire.dry_run) {
+        const end = await previewed(deps, selector, now)
+        // The accounts of a user in other tenants are not shown to the administrator of one.
+        const own = caller.actor.tid === undefined ? end : { ...end, otherSubjects: [] }
+        return { dryRun: true as const, selector, wouldEnd: await withFirstUsers(deps, own) }
+      }
+      const reason = 'administrator'
+      const { actor } = caller
+      const wanted = { selector, reason, actor, caseReference, comment, now } as const
+      const revoked = await record(
+        revokeTarget(selector),
+        undefined,
+        async () => {
+          const answer = await revoke(deps, wanted)
+          if (answer.outcome === 'unknown') throw noSuch(WHAT[selector.kind])
+          return answer.outcome === 'revoked' ? answer.committed.revocation : undefined
+        },
+        outcomeOf,
       )
+      if (revoked === undefined) return { outcome: 'already' as const, selector: wire.selector }
+      const tenants = await tenantsWithoutAuthTime(deps, revoked)
+      const isEmpty = selector.kind === 'tenant' && !(await hasUsers(deps.store, selector.tid))
+      return {
+        outcome: 'revoked' as const,
+        ...revocationRow(revoked),
+        ...(isEmpty && { sessions: 0 }),
+        tenantsWithoutAuthTime: tenants,
+      }
     },
   ),
   route(
@@ -180,10 +195,16 @@ export const revocationRoutes = [
       answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: text }] },
     },
     async ({ deps, params: { seq } }) =>
-      evidenceFile(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
+      new Lines(evidenceOf(deps, await known(deps, seq)), `revocation-${seq}`),
   ),
 ]
 
 /** Returns a revocation. @throws Problem 404 */
 const known = async (deps: Deps, seq: number): Promise<LoggedRevocation> =>
   existing('revocation', await deps.store.findRevocation(seq))
+
+/** Returns the outcome for the audit log. The sessions of a wide revocation are counted later. */
+const outcomeOf = (revoked: Revocation | undefined): Record<string, unknown> =>
+  revoked === undefined
+    ? { outcome: 'already' }
+    : { seq: revoked.seq, ...(revoked.fanOut !== 'pending' && { sessions: revoked.sessions }) }

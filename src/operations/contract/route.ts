@@ -1,26 +1,21 @@
-import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../clients/caller.ts'
 import { Problem, problemSchema } from '../../clients/problem.ts'
 import { type CaseAndComment, type Recording, recordingOf } from '../../clients/with-audit.ts'
-import { type Answer, type Content, described } from '../../protocol/described.ts'
+import type { Answer, Content, Description } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
 import { REJECTIONS } from './texts/rejections.ts'
 import { SUMMARIES } from './texts/summaries.ts'
 import type { Deps } from '../deps.ts'
-import { answeredOnce, IDEMPOTENCY_KEY } from './idempotent.ts'
 import { REJECTED } from '../acts/texts/rejected.ts'
 
 /**
- * Defines a route of the admin API. Its schemas describe it in /openapi.json and validate each
- * request.
+ * Defines an act of an operator: who may carry it out, its request, its answer and its name in the
+ * audit log. The admin API offers it over HTTP, and pages ask it in the process (ask.ts), with the
+ * same right, the same validation and the same entry in the audit log.
  */
-
-export interface AdminEnv {
-  Variables: { caller: Caller }
-}
 
 const NOTHING = z.strictObject({})
 type Nothing = typeof NOTHING
@@ -28,7 +23,7 @@ type Nothing = typeof NOTHING
 /** Answers by status, or the schema of an answer with status 200. */
 type Answers = Readonly<Record<number, Answer>> | z.ZodType
 
-interface Act<
+interface Definition<
   P extends z.ZodObject,
   Q extends z.ZodObject,
   B extends z.ZodType,
@@ -37,30 +32,37 @@ interface Act<
   id: string
   /** The required right. Default: a GET needs the auditor's, all else the administrator's. */
   may?: Acting
+  /**
+   * Returns whether the request concerns the tenant of a caller who administers that tenant alone.
+   * An act without it is closed to such callers.
+   */
+  tenant?: (request: Request<P, Q, B>, tid: string) => boolean | Promise<boolean>
   params?: P
   query?: Q
   body?: B
+  /** Set if a request may omit the body, which then is an empty object. */
+  bodyOptional?: true
   /** The media type of the body. Default: application/json. */
   type?: 'application/merge-patch+json'
-  /** The first is that of a result that is not a `Response`. */
   answers: A
+  /** The outcome that is answered with 201. Default: the first status of `answers`. */
+  created?: string
   /** Statuses of rejections, besides those common to all acts, and 404 if it has `params`. */
   rejects?: readonly (404 | 409 | 422)[]
   /** The command of the act, if the broker accepts it only from its own machine. */
   here?: string
   /** True if the act accepts `Idempotency-Key`. */
   repeatable?: true
-  /**
-   * The act's name in the audit log. The handler then calls `record`. An act that the console
-   * carries out too has a function in `acts`, which records it by `withAudit`.
-   */
+  /** The act's name in the audit log. The handler then calls `record`. */
   audit?: string
+  /** The member that the audit log keeps as the comment. Default: `comment`. */
+  comment?: 'reason'
 }
 
-interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
+/** A valid request of an admitted caller, as the handler gets it. */
+interface Request<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   deps: Deps
   checks: Checks
-  c: Context<AdminEnv>
   caller: Caller
   now: number
   params: z.output<P>
@@ -72,6 +74,19 @@ interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodTyp
   record: Recording
 }
 
+export const JSON_LINES = 'application/jsonl'
+/** A file of JSON lines, which is written while it is read. */
+export class Lines {
+  readonly lines: AsyncGenerator<string>
+  /** The name of the object that the file is about. */
+  readonly name: string
+
+  constructor(lines: AsyncGenerator<string>, name: string) {
+    this.lines = lines
+    this.name = name
+  }
+}
+
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
 
 const rejections = (statuses: readonly number[]): Record<number, Answer> =>
@@ -79,6 +94,9 @@ const rejections = (statuses: readonly number[]): Record<number, Answer> =>
     statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]]),
   )
 
+/** A string of RFC 9651 (§2.1). Most clients leave out its quotes, so both forms are accepted. */
+export const IDEMPOTENCY_KEY =
+  /^"[\x21\x23-\x5b\x5d-\x7e]{1,255}"$|^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
 const IDEMPOTENCY = z.object({
   'Idempotency-Key': z.string().regex(IDEMPOTENCY_KEY).optional(),
 })
@@ -88,51 +106,64 @@ type JsonOf<A> = A extends readonly [string, { 'application/json': infer S exten
   : never
 type AnswerOf<A extends Answers> = A extends z.ZodType ? z.output<A> : JsonOf<A[keyof A]>
 
-/** A mounted act. Its type names its address, the members of its request and its answer. */
-export interface Route<At extends string = string, Member = unknown, Shown = unknown> {
-  (api: Hono<AdminEnv>, needs: { deps: Deps; checks: Checks }): void
-  /** The act's name in the audit log. */
-  audit?: string | undefined
-  /** Exists in the type alone: `cmb` reads it. */
-  readonly act?: { at: At; member: Member; answer: Shown }
+/** The members of a request by their place in it, before and after validation. */
+interface Members {
+  params: unknown
+  query: unknown
+  wire: unknown
+}
+interface Needs {
+  deps: Deps
+  /** Undefined for the administrator of a tenant, to whom the broker's state is not shown. */
+  checks?: Checks | undefined
 }
 
+/** An act. Its type names its address, its request and its answer. */
+export interface Route<At extends string = string, Input = unknown, Output = unknown> {
+  at: At
+  definition: Definition<z.ZodObject, z.ZodObject, z.ZodType, Answers>
+  description: Description
+  /** Checks the right of a caller. @throws Problem 401, 403 */
+  admit(caller: Caller | undefined): Caller
+  /** Validates the members of a request. @throws Problem 400, 422 */
+  read(members: Members): Members
+  /** Carries the act out. Returns its answer and the status of that. @throws Problem */
+  carryOut(needs: Needs, caller: Caller, members: Members): Promise<[unknown, number]>
+  /** Exists in the type alone: `cmb` and pages read it. */
+  readonly act?: { at: At; input: Input; answer: Output }
+}
+
+/** The members that a schema takes; none of an empty one. */
+type Input<S extends z.ZodObject> = string extends keyof z.input<S> ? unknown : z.input<S>
 /** The result of a handler, with field names or already with those of the wire. */
-type Shown<A extends Answers> = Row<AnswerOf<A>> | AnswerOf<A> | Response
-type KeyOf<T> = T extends unknown ? keyof T & string : never
+type Result<A extends Answers> = Row<AnswerOf<A>> | AnswerOf<A> | Lines
+type OutputOf<A extends Answers> = [AnswerOf<A>] extends [never] ? Lines : AnswerOf<A>
 
 /** Returns the description of an act for the document of the API, and the right that it needs. */
-function describe(
-  at: keyof typeof SUMMARIES,
-  act: Act<z.ZodObject, z.ZodObject, z.ZodType, Answers>,
-) {
-  const {
-    rejects = [],
-    body,
-    may,
-    repeatable,
-    here,
-    audit: _,
-    type = 'application/json',
-    ...about
-  } = act
+function describe(at: keyof typeof SUMMARIES, definition: Route['definition']) {
+  const { id, params, query, body, bodyOptional, may, repeatable, here, rejects = [] } = definition
   const elsewhere = here === undefined ? '' : '; only by the socket on the broker’s own machine'
   const summary = `${SUMMARIES[at]}${elsewhere}`
   const answers: Record<number, Answer> =
-    act.answers instanceof z.ZodType ? { 200: ok(summary, act.answers) } : act.answers
+    definition.answers instanceof z.ZodType
+      ? { 200: ok(summary, definition.answers) }
+      : definition.answers
   const need: Right = may ?? (at.startsWith('GET') ? 'audit' : 'administer')
   const statuses = [
-    ...(act.params ? [404] : []),
+    ...(params ? [404] : []),
     ...rejects,
     ...(repeatable ? [422] : []),
     ...(body ? [413, 415] : []),
   ]
-  const description = {
-    ...about,
+  const description: Description = {
+    id,
     summary,
-    tag: 'admin' as const,
+    tag: 'admin',
     security: [{ admin: [`broker:${need}`] }],
-    ...(body !== undefined && { body: { [type]: body } }),
+    ...(params && { params }),
+    ...(query && { query }),
+    ...(body && { body: { [definition.type ?? 'application/json']: body } }),
+    ...(bodyOptional && { bodyOptional }),
     ...(repeatable && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...rejections([400, 401, 403, ...statuses, 503]) },
   }
@@ -140,7 +171,7 @@ function describe(
 }
 
 /**
- * Defines a route. The codec writes the result under the names of the wire.
+ * Defines an act. The codec writes the result under the names of the wire.
  * @param at the method, and the path below /admin/v1
  */
 export function route<
@@ -151,105 +182,81 @@ export function route<
   Q extends z.ZodObject = Nothing,
 >(
   at: At,
-  act: Act<P, Q, B, A>,
-  answer: (asked: Asked<P, Q, B>) => Shown<A> | Promise<Shown<A>>,
-): Route<At, KeyOf<z.input<B>> | KeyOf<z.input<Q>>, AnswerOf<A>> {
-  const [method = '', path = ''] = at.split(' ')
-  const { need, description, answers } = describe(at, act)
-  const { body, repeatable, audit, here } = act
-  const [[status, [, content]] = ['', ['']]] = Object.entries(answers)
-  const mount = (api: Hono<AdminEnv>, needs: Parameters<Route>[1]): void => {
-    const handler = async (c: Context<AdminEnv>): Promise<Response> => {
-      const caller = callerOf(c, need)
-      if (here !== undefined && caller.via !== 'command')
-        throw new Problem(403, 'Only on the broker’s own machine', `Run ${here} there.`)
-      const query = fieldsOf(shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>)
-      const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
-      const wire = (
-        body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')
-      ) as z.output<B>
-      const perform = async (): Promise<Response> => {
-        const result = await answer({
-          ...needs,
-          c,
-          caller,
-          now: needs.deps.clock.now(),
-          params,
-          query,
-          body: fieldsOf(wire),
-          wire,
-          record: (target, details, ...rest) => {
-            if (audit === undefined) throw new Error(`${act.id} has no name in the audit log.`)
-            const { caseReference, comment } = fieldsOf(wire ?? query) as CaseAndComment
-            const known = { act: audit, caseReference, comment }
-            return recordingOf(needs.deps, caller, known)(target, details, ...rest)
-          },
-        })
-        const schema = content?.['application/json']
-        return result instanceof Response || schema === undefined
-          ? (result as Response)
-          : c.json(shown(schema, result as never), Number(status) as 200)
-      }
-      return repeatable ? answeredOnce(needs.deps, caller, wire, c, perform) : perform()
-    }
-    api.on(method, `/admin/v1${path}`, described(description, handler))
+  act: Definition<P, Q, B, A>,
+  handler: (request: Request<P, Q, B>) => Result<A> | Promise<Result<A>>,
+): Route<At, Input<P> & (B extends z.ZodUndefined ? Input<Q> : z.input<B>), OutputOf<A>> {
+  const definition = act as unknown as Route['definition']
+  const { need, description, answers } = describe(at, definition)
+  const { body, created, here, query, params } = definition
+  const [first] = Object.keys(answers).map(Number)
+  const admit = (caller: Caller | undefined): Caller => {
+    const admitted = allowed(caller, need)
+    if (here !== undefined && admitted.via !== 'command')
+      throw new Problem(403, 'Only on the broker’s own machine', `Run ${here} there.`)
+    if (admitted.actor.tid !== undefined && act.tenant === undefined)
+      throw new Problem(403, 'This needs an operator', REJECTED.needs_operator)
+    return admitted
   }
-  return Object.assign(mount, { audit })
+  return {
+    at,
+    definition,
+    description,
+    admit,
+    read: (members) => ({
+      query: shaped(query ?? NOTHING, members.query, 'parameter'),
+      params: shaped(params ?? NOTHING, members.params, 'parameter'),
+      wire: body && shaped(body, members.wire, 'member'),
+    }),
+    async carryOut({ deps, checks }, caller, members) {
+      const { tid } = admit(caller).actor
+      const wire = members.wire as z.output<B>
+      const fields = fieldsOf(members.query as z.output<Q>)
+      const request: Request<P, Q, B> = {
+        deps,
+        // No act that is open to the administrator of a tenant uses them.
+        checks: checks as Checks,
+        caller,
+        now: deps.clock.now(),
+        params: members.params as z.output<P>,
+        query: fields,
+        body: fieldsOf(wire),
+        wire,
+        record: (...entry) => recorded(deps, caller, definition, wire ?? fields)(...entry),
+      }
+      if (tid !== undefined && (await act.tenant?.(request, tid)) !== true)
+        throw new Problem(404, 'Not of your tenant', REJECTED.other_tenant)
+      const result: unknown = await handler(request)
+      const isCreated =
+        created !== undefined && (result as { outcome?: string }).outcome === created
+      const status = isCreated ? 201 : (first ?? 200)
+      const schema = answers[status]?.[1]?.['application/json']
+      return [schema === undefined ? result : shown(schema, result as never), status]
+    },
+  }
+}
+
+/** Returns how an act is recorded, with the case and the comment of its request. */
+function recorded(
+  deps: Deps,
+  caller: Caller,
+  { id, audit, comment: named }: Route['definition'],
+  fields: unknown,
+): Recording {
+  if (audit === undefined) throw new Error(`${id} has no name in the audit log.`)
+  const said = fieldsOf(fields) as CaseAndComment & { reason?: string }
+  const { caseReference, [named ?? 'comment']: comment } = said
+  return recordingOf(deps, caller, { act: audit, caseReference, comment })
 }
 
 /**
  * Returns the caller if it has the right. Fails closed: without a caller the request is rejected.
  */
-function callerOf(c: Context<AdminEnv>, need: Right): Caller {
-  const caller = c.get('caller') as Caller | undefined
+function allowed(caller: Caller | undefined, need: Right): Caller {
   if (caller === undefined) throw new Problem(401, 'Not authenticated', REJECTED.no_token)
   if (allows(caller.may, need)) return caller
   if (need === 'administer')
     throw new Problem(403, 'This needs an administrator', REJECTED.needs_administrator)
   throw new Problem(403, 'Read-only role', READ_ONLY)
-}
-
-/** Returns the query parameters. @throws Problem 400 for a repeated parameter */
-function once(c: Context): Record<string, string> {
-  const given = Object.entries(c.req.queries())
-  const repeated = given
-    .filter(([, values]) => values.length > 1)
-    .map(([name]) => `${name}: send it once`)
-  if (repeated.length > 0)
-    throw new Problem(400, 'The request has a problem', `${repeated.join('. ')}.`, repeated)
-  return Object.fromEntries(given.map(([name, [value = '']]) => [name, value]))
-}
-
-const MAX_BYTES = 256 * 1024
-
-/** Parses the body. @throws Problem 413, 415, or 400 for invalid JSON */
-async function jsonBody(c: Context): Promise<unknown> {
-  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type !== 'application/json' && type !== 'application/merge-patch+json')
-    throw new Problem(415, 'Not JSON', 'Send the body as application/json.')
-  const text = await bounded(c.req.raw.body)
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    throw new Problem(
-      400,
-      'Not JSON',
-      'The body is not valid JSON. Check for a missing quote or an extra comma.',
-    )
-  }
-}
-
-/** Reads a body up to the limit. A missing or false Content-Length does not matter. */
-async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > MAX_BYTES)
-      throw new Problem(413, 'Too large', `Send a body of at most ${MAX_BYTES} bytes.`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
 }
 
 /**

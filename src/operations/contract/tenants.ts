@@ -2,7 +2,15 @@ import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { Problem } from '../../clients/problem.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
-import { MAX_AUTHENTICATION, readTenantId } from '../../microsoft/tenants.ts'
+import {
+  consentSetting,
+  disconnectTenant,
+  isDecided,
+  MAX_AUTHENTICATION,
+  readTenantId,
+  TENANT_SETTINGS,
+  UNDECIDED,
+} from '../../microsoft/tenants.ts'
 import { changes } from '../../protocol/changes.ts'
 import { text } from '../../protocol/described.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../../protocol/mfa-proof.ts'
@@ -12,9 +20,9 @@ import {
   ADMINISTRATORS_EXPECTED,
   isAdministratorsSetting,
 } from '../../protocol/tenant-administrators.ts'
-import { noSuch } from '../acts/no-such.ts'
+import { existing, noSuch } from '../acts/no-such.ts'
 import { dryRunShown, previewedAge } from '../acts/revocations.ts'
-import { changeAs, connectAs, mayHaveAdministrators, removeAs } from '../acts/tenants.ts'
+import { REJECTED } from '../acts/texts/rejected.ts'
 import { dryRun } from './fields.ts'
 import { dryRunOfChange, tenant } from './shapes.ts'
 import type { Deps } from '../deps.ts'
@@ -66,11 +74,28 @@ export const tenantRoutes = [
       answers: { 201: ok('Connected.', tenant) },
       rejects: [409, 422],
     },
-    async ({ deps, caller: { actor }, now, record, body: { tid, mfaProof: proof, ...body } }) => {
-      const read = readTenantId(tid)
+    // A tenant that is connected again starts without its earlier assertions and confirmations.
+    async ({ deps, now, record, body }) => {
+      const read = readTenantId(body.tid)
       if ('problem' in read) throw new Problem(422, 'The tenant cannot be connected', read.problem)
-      const wanted = { ...body, ...read, proof }
-      return tenantShown(deps, await connectAs(deps, { record, actor, now }, wanted))
+      const { tid } = read
+      const { name: wantedName, mfaProof = UNDECIDED } = body
+      const { store, connection } = deps
+      const before = await store.findTenant(tid)
+      const connect = async (): Promise<Tenant> => {
+        if (before !== undefined && before.removedAt === undefined)
+          throw new Problem(409, 'Already connected', REJECTED.connected(tid))
+        for (const setting of TENANT_SETTINGS) await store.setSetting(setting(tid), undefined)
+        const row = { tid, name: wantedName ?? before?.name, mfaProof, connectedAt: now }
+        await store.putTenant(row)
+        await connection.reload()
+        return existing('tenant', await store.findTenant(tid))
+      }
+      const details = { name: wantedName, mfa_proof: mfaProof }
+      const connected = await record(`tenant ${tid}`, details, connect, (after) => ({
+        changed: changes(stateOf(before), stateOf(after)),
+      }))
+      return tenantShown(deps, connected)
     },
   ),
   route(
@@ -95,14 +120,20 @@ export const tenantRoutes = [
         ...(age !== undefined && { maxAuthenticationSeconds: age ?? undefined }),
         ...(who !== undefined && { administrators: who ?? undefined }),
       }
-      if (!dry) return tenantShown(deps, await changeAs(deps, record, tid, wanted))
       const before = await deps.store.findTenant(tid)
-      if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
-      mayHaveAdministrators(deps, tid, wanted)
-      return dryRunShown(
-        deps,
-        await previewedAge(deps, { kind: 'tenant', tid }, wanted.maxAuthenticationSeconds, now),
-      )
+      if (dry) {
+        if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
+        mayHaveAdministrators(deps, tid, wanted)
+        const seconds = wanted.maxAuthenticationSeconds
+        return dryRunShown(deps, await previewedAge(deps, { kind: 'tenant', tid }, seconds, now))
+      }
+      const changed = changes(settingsOf(before ?? {}), settingsOf({ ...before, ...wanted }))
+      const after = await record(`tenant ${tid}`, { changed }, async () => {
+        mayHaveAdministrators(deps, tid, wanted)
+        const isThere = await deps.store.changeTenant({ tid, change: wanted })
+        return existing('tenant', isThere ? await deps.store.findTenant(tid) : undefined)
+      })
+      return tenantShown(deps, after)
     },
   ),
   route(
@@ -114,10 +145,25 @@ export const tenantRoutes = [
       answers: z.object({ tid: text, removed: z.literal(true), seq: z.int() }),
       rejects: [409],
     },
-    async ({ deps, caller: { actor }, now, record, params: { tid } }) => ({
-      tid,
-      ...(await removeAs(deps, { record, actor, now }, tid)),
-    }),
+    async ({ deps, caller: { actor }, now, record, params: { tid } }) => {
+      const row = await deps.store.findTenant(tid)
+      const isConnected = row !== undefined && row.removedAt === undefined
+      const { name: itsName = null, mfaProof, connectedAt } = row ?? {}
+      const removed = { tid, name: itsName, mfa_proof: mfaProof, connected_at: connectedAt }
+      const disconnect = async () => {
+        if (row !== undefined && !(await mayRemove(deps, row)))
+          throw new Problem(
+            409,
+            'The operator tenant cannot be removed',
+            REJECTED.only_operator_tenant(deps.config.opsOrigin),
+          )
+        const answer = await disconnectTenant(deps, { tid, actor, now })
+        if (answer.outcome === 'unknown') throw noSuch('tenant')
+        return { seq: answer.seq }
+      }
+      const details = isConnected ? { removed } : {}
+      return { tid, ...(await record(`tenant ${tid}`, details, disconnect, (answer) => answer)) }
+    },
   ),
   route(
     'POST /tenants/:tid/probe/resume',
@@ -153,3 +199,44 @@ const tenantShown = ({ connection }: Deps, row: Tenant) => ({
   maxAuthenticationAge: row.maxAuthenticationSeconds,
   operators: row.tid === connection.current().operatorTenant,
 })
+
+/** Returns the part of a tenant that connecting it changes, for the audit log. */
+const stateOf = (row: Tenant | undefined) => ({
+  connected: row !== undefined && row.removedAt === undefined,
+  name: row?.name ?? null,
+  mfa_proof: row?.mfaProof ?? null,
+})
+
+type Change = Partial<Pick<Tenant, 'name' | 'maxAuthenticationSeconds' | 'administrators'>>
+
+const settingsOf = ({ name, maxAuthenticationSeconds: age, administrators }: Change) => ({
+  name: name ?? null,
+  max_authentication_age: age ?? null,
+  administrators: administrators ?? null,
+})
+
+/**
+ * Rejects administrators for the operator tenant, where only operators' app roles count.
+ * @throws Problem 409
+ */
+function mayHaveAdministrators(
+  { connection }: Deps,
+  tid: string,
+  { administrators }: Change,
+): void {
+  if (administrators !== undefined && tid === connection.current().operatorTenant)
+    throw new Problem(409, 'This is the operator tenant', REJECTED.operators_tenant)
+}
+
+/**
+ * Returns whether the tenant may be removed. Removing the operator tenant would lock the operators
+ * out, unless it is only connected and unused, for example by a mistyped id.
+ */
+export const mayRemove = async (
+  { connection, store }: Pick<Deps, 'connection' | 'store'>,
+  row: Tenant,
+): Promise<boolean> =>
+  connection.current().operatorTenant !== row.tid ||
+  (!isDecided(row) &&
+    row.consentConfirmedAt === undefined &&
+    (await store.setting(consentSetting(row.tid))) === undefined)

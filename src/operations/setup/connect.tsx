@@ -2,11 +2,11 @@ import { Problem } from '../../clients/problem.ts'
 import { readTenantId } from '../../microsoft/tenants.ts'
 import { Choices, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { connectAs } from '../acts/tenants.ts'
+import { ask } from '../contract/ask.ts'
 import {
+  callerOf,
   Form,
   makeOperatorTenant,
-  recording,
   redirectTo,
   setupPage,
   withSetupAudit,
@@ -190,10 +190,8 @@ async function addTenant(
   tid: string,
   form: URLSearchParams,
 ): Promise<string | undefined> {
-  const { deps, visitor, now } = request
-  const acting = { record: recording(request, 'tenant.add'), actor: visitor.actor, now }
   try {
-    await connectAs(deps, acting, { tid, name: nameIn(form) })
+    await ask(request, callerOf(request), 'POST /tenants', { tid, name: nameIn(form) })
     return undefined
   } catch (error) {
     if (!(error instanceof Problem)) throw error

@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
 import type { Caller } from '../../clients/caller.ts'
-import { type Recording, recordingOf, withAudit } from '../../clients/with-audit.ts'
+import { withAudit } from '../../clients/with-audit.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -153,16 +153,13 @@ export const withSetupAudit = <T,>(
   result?: (answer: T) => Record<string, unknown>,
 ): Promise<T> => withAudit(request.deps, callerOf(request), entry, act, result)
 
-const callerOf = ({ visitor }: Acting): Caller => ({
+/** Returns the visitor as the one who carries out an act. */
+export const callerOf = ({ visitor }: Acting): Caller => ({
   actor: visitor.actor,
   source: 'broker',
   via: 'setup',
   may: 'administer',
 })
-
-/** Returns how the acts on tenants are recorded, under one name of the audit log. */
-export const recording = (request: Acting, act: string): Recording =>
-  recordingOf(request.deps, callerOf(request), { act })
 
 /** Makes a tenant the operator tenant. The audit entry names the one before it. */
 export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<unknown> => {

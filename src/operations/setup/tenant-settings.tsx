@@ -1,8 +1,8 @@
 import { isAnothers } from '../../microsoft/tenants.ts'
 import { TextField } from '../../pages/fields.tsx'
 import { administratorRole, isAdministratorsSetting } from '../../protocol/tenant-administrators.ts'
-import { changeAs } from '../acts/tenants.ts'
-import { Form, recording, redirectTo, type SetupRequest } from './frame.tsx'
+import { ask } from '../contract/ask.ts'
+import { callerOf, Form, redirectTo, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 import { FIELDS } from './texts/fields.ts'
 import { nameIn } from './typed-connection.ts'
@@ -52,10 +52,11 @@ export async function saveSettings(
   const page = `/setup/tenants/${row.tid}`
   if (typed && !(isAnothers(deps.connection.current(), row) && isAdministratorsSetting(typed)))
     return redirectTo(c, `${page}?result=no_role_id`)
-  await changeAs(deps, recording(request, 'tenant.change'), row.tid, {
-    name: nameIn(form) ?? row.name,
+  await ask(request, callerOf(request), 'PATCH /tenants/:tid', {
+    tid: row.tid,
+    name: nameIn(form),
     // The page of the operator tenant has no such field.
-    ...(typed !== undefined && { administrators: typed || undefined }),
+    ...(typed !== undefined && { administrators: typed || null }),
   })
   return redirectTo(c, `${page}?result=saved`)
 }

@@ -1,13 +1,14 @@
 import { isDecided, trialOf } from '../../microsoft/tenants.ts'
 import { Facts, Tick } from '../../pages/components.tsx'
 import { ROLE } from '../../protocol/names.ts'
-import { mayRemove, removeAs } from '../acts/tenants.ts'
+import { ask } from '../contract/ask.ts'
+import { mayRemove } from '../contract/tenants.ts'
 import { Findings } from './checks.tsx'
 import {
+  callerOf,
   Form,
   makeOperatorTenant,
   nameOf,
-  recording,
   redirectTo,
   setupPage,
   when,
@@ -131,13 +132,9 @@ export async function removeTenant(
   form: URLSearchParams,
 ): Promise<Response> {
   const { tid } = seen.row
-  const { deps, c, visitor, now } = request
+  const { deps, c } = request
   if (form.get('sure') !== 'yes' || !(await mayRemove(deps, seen.row)))
     return redirectTo(c, `/setup/tenants/${tid}`)
-  await removeAs(
-    deps,
-    { record: recording(request, 'tenant.remove'), actor: visitor.actor, now },
-    tid,
-  )
+  await ask(request, callerOf(request), 'DELETE /tenants/:tid', { tid })
   return redirectTo(c, '/setup?result=saved')
 }

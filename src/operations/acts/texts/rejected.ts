@@ -44,6 +44,8 @@ export const REJECTED = {
     'Idempotency-Key: send 1 to 255 visible ASCII characters, such as a UUID, in double quotes.',
   no_token:
     'Send an access token with the scope broker:audit, broker:operate or broker:administer.',
+  needs_operator: 'An administrator of one tenant may not do this. Ask an operator of the broker.',
+  other_tenant: 'What the request names is not of your tenant, or it is no longer there.',
   needs_administrator: 'Ask for an access token with the scope broker:administer.',
 } as const
 

@@ -10,7 +10,6 @@ export const DONE = {
     `${plural(number, 'delivery was', 'deliveries were')} closed.`,
   tried:
     'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
-  not_pending: 'This delivery is not pending any more. Nothing was changed.',
 }
 
 export const ACT = { tryNow: 'Try now', close: 'Close this delivery' } as const

@@ -42,7 +42,6 @@ export const HID: Readonly<Record<string, string>> = {
   hidden: 'Hidden for 30 days, or until its words change. “Show again” is below, beside it.',
   done: 'Marked as done. “Show again” is below, beside it.',
   unhidden: 'It counts again.',
-  changed: 'The problem has changed or ended. Nothing was done.',
 }
 
 export const PROBLEM = {

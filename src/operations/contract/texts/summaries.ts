@@ -32,7 +32,7 @@ export const SUMMARIES = {
   'GET /deliveries': 'List deliveries, newest first',
   'GET /deliveries/:id{.{8,}}': 'Show one delivery with its attempts',
   'POST /deliveries/redrive':
-    'Retry rejected and failed deliveries: one, those of a client or of a logout address, or all',
+    'Retry rejected and failed deliveries: one, those of a client, of a logout address or of a revocation, or all',
   'POST /deliveries/try':
     'Make the next attempt of a pending delivery now; other deliveries keep their order and their times',
   'POST /deliveries/close':

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { Problem } from '../../clients/problem.ts'
 import type { Caller } from '../../clients/caller.ts'
+import { IDEMPOTENCY_KEY } from '../contract/route.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { REJECTED } from '../acts/texts/rejected.ts'
@@ -57,10 +58,6 @@ export async function answeredOnce(
     .catch(() => undefined)
   return done
 }
-
-/** A string of RFC 9651 (§2.1). Most clients leave out its quotes, so both forms are accepted. */
-export const IDEMPOTENCY_KEY =
-  /^"[\x21\x23-\x5b\x5d-\x7e]{1,255}"$|^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
 
 /** Returns the key of the header. @throws Problem 400 */
 function keyOf(header: string | undefined): string | undefined {
