@@ -148,15 +148,19 @@ export class FeedReader {
   /** Makes the next connection ask for everything, because what is known cannot be trusted. */
   startOver(): void {
     this.ready = false
-    this.generation++
-    this.#fromNothing = true
+    this.#readEverything()
   }
 
   /** Makes the next connection ask for what concerns sessions too. Tokens stay valid meanwhile. */
   judgeSessions(): void {
     this.sessions = true
-    this.#fromNothing = true
+    this.#readEverything()
+  }
+
+  #readEverything(): void {
+    this.#parts.ledger.refill()
     this.generation++
+    this.#fromNothing = true
   }
 
   /**

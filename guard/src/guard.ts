@@ -1,6 +1,5 @@
 import { authorize, type Authorized, type HasHeaders, type Requirement } from './authorize.ts'
 import type { AccessClaims, CheckResult, Why } from './claims.ts'
-import { LONGEST_SESSION_SECONDS } from './ledger.ts'
 import type { RevocationListener } from './listeners.ts'
 import type { HoldOptions } from './holds.ts'
 import { createLogoutReceiver, type Logout, type LogoutCounters } from './logout-receiver.ts'
@@ -131,6 +130,8 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
  * The time for which a revocation from a logout token is kept: longer than any access token lives.
  */
 const LOGOUT_SECONDS = 3660
+/** The longest lifetime of a session that a broker can be set to. */
+const LONGEST_SESSION_SECONDS = 90 * 86_400
 const NO_SINK =
   'this guard has neither onLogout nor a listener of onRevocation, so that no session was ended: give createGuard an onLogout, one that does nothing where the instance has no sessions of its own'
 

@@ -2,8 +2,6 @@ import type { Hooks } from './hooks.ts'
 import type { Listeners } from './listeners.ts'
 import { keyOf, keysOf, type Bearer, type Entry, type ReasonClass } from './selector.ts'
 
-/** The longest lifetime of a session that a broker can be set to. */
-export const LONGEST_SESSION_SECONDS = 90 * 86_400
 /** The most beginnings of another log that are told apart. */
 const MOST_TURNS = 100
 
@@ -116,7 +114,7 @@ export class Ledger {
   readonly #loggedOut: NewestSeqs
   /** The tenants whose revocations the log brings. Undefined: all. */
   #tenants: ReadonlySet<string> | undefined
-  /** The earliest first. */
+  /** The earliest first. No time forgets them, because a clock may be wrong. */
   #turns: Turn[] = []
   /**
    * The `seq` from which entries tell every end of an instance's session. Undefined until the
@@ -130,6 +128,8 @@ export class Ledger {
    * what they covered.
    */
   #sweptAt = 0
+  /** The same, since the broker was last asked for everything. */
+  #sweptSince = 0
 
   constructor(maxEntries: number) {
     this.#all = new NewestSeqs(maxEntries)
@@ -193,7 +193,7 @@ export class Ledger {
     this.#all.copy(this.#loggedOut)
     this.completeFrom = undefined
     this.tenantSeq = 0
-    this.#sweptAt = 0
+    this.#sweptAt = this.#sweptSince = 0
     this.version++
   }
 
@@ -221,12 +221,16 @@ export class Ledger {
   sweep(now: number): void {
     this.#all.sweep(now)
     this.#loggedOut.sweep(now)
-    this.#turns = this.#turns.filter(({ at }) => at + LONGEST_SESSION_SECONDS >= now)
     this.#sweptAt = Math.max(this.#sweptAt, now)
+    this.#sweptSince = Math.max(this.#sweptSince, now)
   }
-  /** Notes that the broker has sent every live entry again, so that none is missing. */
+  /** Notes that the broker is asked for every live entry again. */
+  refill(): void {
+    this.#sweptSince = 0
+  }
+  /** Notes that the broker has sent them, so that only those are missing that expired meanwhile. */
   refilled(): void {
-    this.#sweptAt = 0
+    this.#sweptAt = this.#sweptSince
   }
 }
 

@@ -266,7 +266,11 @@ export class SessionChecker {
 
   #answerTo(session: SessionClaims): SessionAnswer | undefined {
     const { resets } = this.#parts.feed.counters
-    if (this.#resets !== resets) this.#answers.clear()
+    if (this.#resets !== resets) {
+      this.#answers.clear()
+      // A later request shares no question to the former log.
+      this.#asking.clear()
+    }
     this.#resets = resets
     return this.#answers.size === 0 ? undefined : this.#answers.get(keyOf(session))
   }

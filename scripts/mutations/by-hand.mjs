@@ -326,8 +326,8 @@ export const BY_HAND = [
   [
     'accepts after an event that cannot be read',
     'feed-reader',
-    '    this.ready = false\n    this.generation++\n    this.#fromNothing = true\n  }',
-    '    this.generation++\n    this.#fromNothing = true\n  }',
+    '    this.ready = false\n    this.#readEverything()',
+    '    this.#readEverything()',
     'feed/an event that cannot be read',
   ],
   [
@@ -869,13 +869,6 @@ export const BY_HAND = [
     'session-check',
     '!this.#parts.ledger.isOfFormerLog({ rev, iat })',
     'iat > -1',
-    'feed/a session of a former log',
-  ],
-  [
-    'the mark of a former log is forgotten for sessions after an hour',
-    'ledger',
-    'at + LONGEST_SESSION_SECONDS',
-    'at + 3600',
     'feed/a session of a former log',
   ],
   [

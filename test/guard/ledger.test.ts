@@ -123,6 +123,23 @@ describe('the ledger of what a guard enforces', () => {
     expect(ledger.isOfFormerLog({ rev: 950, iat: 949 })).toBe(false)
   })
 
+  test('knows what is of a former log also after a clock was ahead for a while', () => {
+    const ledger = new Ledger(10)
+    ledger.turned(40, 1000)
+    ledger.sweep(1000 + 200 * 86_400)
+    expect(ledger.isOfFormerLog({ rev: 90, iat: 999 })).toBe(true)
+  })
+
+  test('remembers by when it has forgotten entries while everything is read again', () => {
+    const ledger = new Ledger(10)
+    ledger.sweep(500)
+    ledger.refill()
+    expect(ledger.sweptAt).toBe(500)
+    ledger.sweep(100)
+    ledger.refilled()
+    expect(ledger.sweptAt).toBe(100)
+  })
+
   test('a hundred thousand revocations and more cost what the cap costs', () => {
     const ledger = new Ledger(10_000)
     for (let seq = 1; seq <= 200_000; seq++)

@@ -287,6 +287,32 @@ describe('a session that entries do not reach back to', () => {
     expect(wordOf(await checking)).toBe('unknown starting')
   })
 
+  test('shares no question that was asked before another log began', async () => {
+    const { broker, clock, guard } = await both({ withoutLease: 'introspect' }, older)
+    const answers: (() => void)[] = []
+    broker.instead['/revocations/session'] = (response) => {
+      const body = JSON.stringify({ active: true, rev: broker.seq, session_expiry: 9e9 })
+      answers.push(
+        () => void response.writeHead(200, { 'content-type': 'application/json' }).end(body),
+      )
+    }
+    const session = claims(broker, { rev: 1 })
+    const checking = [guard.checkSession(session)]
+    await eventually(() => expect(answers).toHaveLength(1))
+    broker.restore()
+    broker.completeFrom = 40
+    await eventually(() => {
+      clock.advance(0.01)
+      expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch })
+    })
+    checking.push(guard.checkSession(session))
+    answers[0]?.()
+    expect(wordOf((await checking[0]) as SessionState)).toBe('unknown starting')
+    await eventually(() => expect(answers).toHaveLength(2))
+    answers[1]?.()
+    expect(await checking[1]).toEqual({ state: 'live', rev: broker.seq })
+  })
+
   test('is not known where the lease ends while the broker is asked', async () => {
     const { broker, clock, guard } = await both({}, older)
     let answered = (): void => {}
