@@ -45,7 +45,7 @@ for line in sys.stdin:
     if act == "start":
         clock = MovableClock()
         sessions = message.pop("sessions", False)
-        guard = Guard(**message, clock=clock)
+        guard = Guard(**message, clock=clock, on_logout=lambda _: None)
         if sessions:
             guard.judge_sessions()
         guard.start()

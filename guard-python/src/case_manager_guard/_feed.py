@@ -43,7 +43,7 @@ class Feed:
         self.ledger = Ledger()
         self.epoch: str | None = None
         self.seq = 0
-        self.ready = False
+        self.ready = self.stopped = False
         self.sessions = False
         """Whether this process judges sessions, so that it needs their entries."""
         self.resets = 0
@@ -51,7 +51,8 @@ class Feed:
         self.clock_here: str | None = None
         self.stream_here: str | None = None
         self._streams: dict[str, float] = {}
-        self.report_due = threading.Event()
+        self.report_due, self.report_anew = threading.Event(), False
+        """`report_anew`: whether the same position is reported again."""
         self.anchor_due = False
         self._broker, self._clock, self._keys, self._lease = broker, clock, keys, lease
         self._listener, self._beside = listener, beside
@@ -74,6 +75,10 @@ class Feed:
 
     def ended(self) -> None:
         self.live_here = False
+
+    def stop(self) -> None:
+        """Accepts nothing from now on."""
+        self.ready, self.stopped = False, True
 
     def start_over(self) -> None:
         """Nothing that is known can be trusted: ask for everything."""
@@ -159,6 +164,7 @@ class Feed:
         was_held = self._lease.held
         self.anchor_due = self._lease.grant(clock, known, seconds) or self.anchor_due
         if not was_held and self._lease.held and self._lease.ran_out > 0:
+            self.report_anew = True
             self.report_due.set()
 
     def _reset(self, data: Any) -> None:
@@ -191,15 +197,13 @@ class Feed:
 
     def _apply_entry(self, value: Any) -> None:
         entry = read_entry(value)
-        self._tell(entry, self.ledger.add(entry))
+        # The entries of the first snapshot are older than all that this process has accepted.
+        if self.ledger.add(entry) and self._was_live:
+            self._listener.tell(entry)
 
     def log_out(self, entry: Revocation) -> None:
         """Enforces what a logout token ended."""
-        self._tell(entry, self.ledger.log_out(entry))
-
-    def _tell(self, entry: Revocation, is_new: bool) -> None:
-        # The entries of the first snapshot are older than all that this process has accepted.
-        if is_new and self._was_live:
+        if self.ledger.log_out(entry):
             self._listener.tell(entry)
 
     def _reached(self, data: Any) -> None:
@@ -222,14 +226,13 @@ class Feed:
             self.start_over()
             raise Close("it brings revocations of tenants whose earlier ones are not known here")
         self.ledger.tenants = tenants
-        now = self._broker.clock.now()
         if self._turned:
-            self.ledger.turned(data["seq"], now)
+            self.ledger.turned(data["seq"], int(self._broker.clock.now()))
         if self._from_nothing:
             self.ledger.swept_at = 0.0
         self._turned, self._exactly, self._from_nothing = False, False, not self._is_complete(data)
         self._sweep()
-        self.seq, self.live_here, self.ready, self._was_live = data["seq"], True, True, True
+        self.seq, self.live_here, self.ready, self._was_live = data["seq"], True, not self.stopped, True
         self.report_due.set()
 
     def _is_complete(self, data: Any) -> bool:

@@ -8,8 +8,6 @@ MAX_SEQ = 2**53 - 1
 MOST_ENTRIES = 1_000_000
 MOST_TURNS = 100
 """The most beginnings of another log that are told apart."""
-LONGEST_SESSION_SECONDS = 90 * 86_400
-"""The longest lifetime of a session that a broker can be set to."""
 NAMES: dict[str, tuple[str, ...]] = {
     "session": ("sid",),
     "grant": ("sid", "client_id"),
@@ -151,7 +149,8 @@ class Ledger:
         self._all = _NewestSeqs(most)
         self._logged_out = _NewestSeqs(most)
         self._turns: list[tuple[int, float]] = []
-        """How far another log was when it began, and when that was. The earliest is first."""
+        """How far another log was when it began, and when that was. The earliest is first. No time forgets them, because a
+        clock may be wrong."""
         self.tenants: frozenset[str] | None = None
         """The tenants whose revocations the log brings. None: all."""
         self.complete_from: float | None = None
@@ -211,5 +210,4 @@ class Ledger:
     def sweep(self, now: float) -> None:
         self._all.sweep(now)
         self._logged_out.sweep(now)
-        self._turns = [turn for turn in self._turns if turn[1] + LONGEST_SESSION_SECONDS >= now]
         self.swept_at = max(self.swept_at, now)

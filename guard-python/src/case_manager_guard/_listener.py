@@ -1,8 +1,8 @@
-"""Calls the application's `on_revocation`, and calls it again where it failed."""
+"""Calls the application's `on_revocation` in a thread of its own, and calls it again where it failed."""
 
 import threading
-from collections import deque
 from collections.abc import Callable
+from itertools import count
 from math import inf
 
 from ._clock import Clock
@@ -10,72 +10,89 @@ from ._ledger import Revocation
 from ._problems import Problems
 
 RETRY_SECONDS, MOST_RETRY_SECONDS = 1.0, 30.0
-MOST_FAILED = 10_000
+MOST_UNFINISHED = 10_000
 
 
 class Listener:
     """Until the application has carried out a revocation, the broker gets no report of it."""
 
-    def __init__(self, call: Callable[[Revocation], None] | None, clock: Clock, problems: Problems) -> None:
-        self._call, self._clock, self._problems = call, clock, problems
+    def __init__(
+        self,
+        call: Callable[[Revocation], None] | None,
+        clock: Clock,
+        problems: Problems,
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._call, self._clock, self._problems, self._on_settled = call, clock, problems, on_settled
         self._lock = threading.Lock()
-        self._failed: deque[Revocation] = deque()
+        self._numbers = count()
+        self._unfinished: dict[int, Revocation] = {}
+        """By the number of the call, the oldest first."""
+        self._failed: set[int] = set()
         self._lost = inf
-        """The lowest `seq` of the failed calls that were not kept, because they were too many."""
+        """The lowest `seq` of the calls that were not kept, because they were too many."""
         self._due, self._pause = inf, RETRY_SECONDS
+        self._told, self._stopped = threading.Event(), threading.Event()
 
     @property
     def withheld_from(self) -> float:
         """The lowest `seq` that the application has not carried out yet."""
         with self._lock:
-            return min([self._lost, *(revocation.seq for revocation in self._failed)])
-
-    @property
-    def seconds_left(self) -> float:
-        """The time until the next attempt."""
-        return max(0.0, self._due - self._clock.monotonic())
+            return min([self._lost, *(revocation.seq for revocation in self._unfinished.values())])
 
     def tell(self, revocation: Revocation) -> None:
-        error = self._attempt(revocation)
-        if error is None:
+        """Waits for nothing: the caller holds a lock that the application may need."""
+        if self._call is None:
             return
         with self._lock:
-            self._failed.append(revocation)
-            if len(self._failed) > MOST_FAILED:
-                self._lost = min(self._lost, self._failed.popleft().seq)
-            self._due = min(self._due, self._clock.monotonic() + self._pause)
-        self._problems.say("revocation", f"on_revocation failed, so it is called again: {error!r}")
+            self._unfinished[next(self._numbers)] = revocation
+            if len(self._unfinished) > MOST_UNFINISHED:
+                self._lost = min(self._lost, self._unfinished.pop(next(iter(self._unfinished))).seq)
+        self._told.set()
 
-    def retry(self) -> None:
-        """Calls again for what failed, if it is time."""
-        if self.seconds_left > 0:
-            return
-        with self._lock:
-            failed, self._due = list(self._failed), inf
-        done = {id(revocation) for revocation in failed if self._attempt(revocation) is None}
-        with self._lock:
-            self._failed = deque(revocation for revocation in self._failed if id(revocation) not in done)
-            if self._failed:
-                self._pause = min(MOST_RETRY_SECONDS, 2 * self._pause)
-                self._due = self._clock.monotonic() + self._pause
-                return
-            self._pause = RETRY_SECONDS
-            is_lost = self._lost < inf
-        if is_lost:
-            self._problems.say("revocation", "on_revocation failed too often: correct it, and start this process again")
-        else:
-            self._problems.solved("revocation")
+    def run(self) -> None:
+        while self._call is not None and not self._stopped.is_set():
+            self._clock.wait(self._told, min(MOST_RETRY_SECONDS, max(0.0, self._due - self._clock.monotonic())))
+            self._told.clear()
+            is_again = self._clock.monotonic() >= self._due
+            with self._lock:
+                calls = {n: each for n, each in self._unfinished.items() if is_again or n not in self._failed}
+            for number, revocation in calls.items():
+                self._attempt(self._call, number, revocation)
+            if calls or is_again:
+                self._settle(is_again)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._told.set()
 
     def forget(self) -> None:
         """Forgets the calls of a former log."""
         with self._lock:
-            self._failed.clear()
-            self._lost, self._due, self._pause = inf, inf, RETRY_SECONDS
+            self._unfinished.clear()
+            self._lost = inf
 
-    def _attempt(self, revocation: Revocation) -> Exception | None:
+    def _attempt(self, call: Callable[[Revocation], None], number: int, revocation: Revocation) -> None:
         try:
-            if self._call is not None:
-                self._call(revocation)
-        except Exception as error:  # The application's fault must not stop the feed.
-            return error
-        return None
+            call(revocation)
+        except Exception as error:  # The application's fault must not stop the guard.
+            self._failed.add(number)
+            self._problems.say("revocation", f"on_revocation failed, so it is called again: {error!r}")
+        else:
+            with self._lock:
+                self._unfinished.pop(number, None)
+
+    def _settle(self, is_again: bool) -> None:
+        with self._lock:
+            self._failed &= self._unfinished.keys()
+            is_lost = self._lost < inf
+        if not self._failed:
+            self._due, self._pause = inf, RETRY_SECONDS
+        elif is_again or self._due == inf:
+            self._due = self._clock.monotonic() + self._pause
+            self._pause = min(MOST_RETRY_SECONDS, 2 * self._pause)
+        if is_lost:
+            self._problems.say("revocation", "on_revocation failed too often: correct it, and start this process again")
+        elif not self._failed:
+            self._problems.solved("revocation")
+        self._on_settled()

@@ -12,6 +12,7 @@ from ._listener import Listener
 from ._problems import Problems
 
 REPEAT_SECONDS = 300.0
+"""After so long a report is repeated, so that the broker knows that the guard is alive."""
 BETWEEN_SECONDS, MOST_RETRY_SECONDS = 1.0, 30.0
 
 
@@ -30,19 +31,21 @@ class Reporter:
         self._listener = listener
         self._about, self._on_conflict = about, on_conflict
         self._stopped = threading.Event()
+        self._done: tuple[str | None, int] | None = None
+        """The epoch and `seq` that the broker knows."""
+        self._sent_at = clock.monotonic()
 
     def run(self) -> None:
         retry = BETWEEN_SECONDS
         while not self._stopped.is_set():
-            self._clock.wait(self._feed.report_due, min(REPEAT_SECONDS, self._listener.seconds_left))
+            left = self._sent_at + REPEAT_SECONDS - self._clock.monotonic()
+            self._clock.wait(self._feed.report_due, max(BETWEEN_SECONDS, left))
             self._feed.report_due.clear()
-            self._listener.retry()
-            with self._feed.lock:
-                seq = int(min(self._feed.seq, self._listener.withheld_from - 1))
-                report = {"epoch": self._feed.epoch, "seq": seq} if self._feed.ready and seq >= 0 else None
-            if report is None or self._stopped.is_set():
+            position = self._due()
+            if position is None or self._stopped.is_set():
                 continue
-            done = self._send({**report, **self._about()})
+            self._sent_at = self._clock.monotonic()
+            done = self._send(*position)
             retry = BETWEEN_SECONDS if done else min(MOST_RETRY_SECONDS, retry * 2)
             if not done:
                 self._feed.report_due.set()
@@ -52,17 +55,30 @@ class Reporter:
         self._stopped.set()
         self._feed.report_due.set()
 
-    def _send(self, report: dict[str, Any]) -> bool:
+    def _due(self) -> tuple[str | None, int] | None:
+        """Returns the epoch and `seq` to report, up to where nothing is withheld. None if there is nothing new."""
+        with self._feed.lock:
+            position = self._feed.epoch, int(min(self._feed.seq, self._listener.withheld_from - 1))
+            is_anew, self._feed.report_anew = self._feed.report_anew, False
+            is_old = self._clock.monotonic() - self._sent_at >= REPEAT_SECONDS
+            is_due = is_anew or is_old or position != self._done
+            return position if self._feed.ready and position[1] >= 0 and is_due else None
+
+    def _send(self, epoch: str | None, seq: int) -> bool:
         """Returns whether it is done, so that it is not sent again."""
+        report = {"epoch": epoch, "seq": seq, **self._about()}
+        self._done = None
         try:
             status = self._broker.report(report)
         except FAILURES as error:
             self._problems.say("report", f"the report of what is enforced does not reach the broker: {error}")
             return False
         if status == 409:
-            self._on_conflict(report["epoch"], report["seq"])
+            self._on_conflict(str(epoch), seq)
         elif status != 204:
             self._problems.say("report", f"the broker answered {status} to the report of what is enforced")
         else:
             self._problems.solved("report")
+        if status in (204, 400):
+            self._done = epoch, seq
         return status in (204, 400, 409)

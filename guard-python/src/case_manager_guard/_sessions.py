@@ -22,7 +22,6 @@ DESCRIPTIONS = {
     "clock": "this machine's clock was set",
     "no_lease": "the guard does not know what is revoked: it holds no lease",
     "not_known": "the broker cannot be asked whether the session is revoked",
-    "stopped": "the guard was stopped",
 }
 
 
@@ -146,6 +145,8 @@ class SessionChecker:
         own, known, expiry, is_revoked = self._own_rev(session), None, session.expiry, False
         if self._resets != self._feed.resets:
             self._answers.clear()
+            with self._lock:  # No later request shares a question to the former log.
+                self._asking.clear()
             self._resets = self._feed.resets
         if self._answers and session in self._answers:
             answer = self._answers[session]

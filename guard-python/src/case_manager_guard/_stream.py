@@ -152,6 +152,7 @@ class Stream:
         with self._feed.lock:
             self._feed.must_be_of(generation)
             self._feed.take(event, identifier, text)
+            self._feed.report_anew = self._feed.report_anew or event == "live"
             is_due, self._feed.anchor_due = self._feed.anchor_due, False
         if event == "live":
             self._live_at = self._clock.monotonic()

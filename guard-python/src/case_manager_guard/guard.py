@@ -16,22 +16,22 @@ from ._broker import FAILURES, Broker, Credentials
 from ._clock import Clock
 from ._feed import Feed
 from ._lease import Lease
-from ._ledger import LONGEST_SESSION_SECONDS, Revocation
+from ._ledger import Revocation
 from ._listener import Listener
 from ._logout import Logout, LogoutReceiver
 from ._poll import Poller
 from ._problems import Problems
 from ._report import Reporter
 from ._sessions import SessionChecker, SessionState
-from ._sessions import unknown as unknown_session
 from ._stream import Stream
 from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
 
 VERSION = f"case-manager-guard-python/{version('case-manager-guard')}"
 MOST_TOKENS = 10_000
-LONGEST_SECONDS = 3660
-"""No token that a revocation covers is valid longer."""
+LONGEST_SECONDS, LONGEST_SESSION_SECONDS = 3660, 90 * 86_400
+"""No token that a revocation covers is valid longer, and no session that a broker can be set to."""
 HOLD_SECONDS = 0.5
+NO_SINK = "give the guard an on_logout, which does nothing where the application has no sessions of its own"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Guard:
         self._problems = Problems(log or logging.getLogger("case_manager_guard"))
         self._clock = clock or Clock()
         self._process: int | None = None
-        self._judges_sessions = self._stopped = False
+        self._judges_sessions = False
         self._starting = threading.Lock()
 
     def start(self) -> None:
@@ -110,8 +110,8 @@ class Guard:
             if self._process == os.getpid():
                 return
             self._assemble()
-            self._process, self._stopped = os.getpid(), False
-        runs = [self._follower.run, self._reporter.run]
+            self._process = os.getpid()
+        runs = [self._follower.run, self._reporter.run, self._listener.run]
         for run in runs:
             threading.Thread(target=run, name="case-manager-guard", daemon=True).start()
 
@@ -120,8 +120,8 @@ class Guard:
         self._broker = Broker(self._issuer, self._credentials, self._clock)
         self._lease = Lease(self._clock, self._problems)
         self._keys = Keys(self._broker, self._clock)
-        listener = Listener(self._on_revocation, self._clock, self._problems)
-        self._feed = Feed(self._broker, self._clock, self._keys, self._lease, listener, _beside)
+        self._listener = Listener(self._on_revocation, self._clock, self._problems, lambda: self._feed.report_due.set())
+        self._feed = Feed(self._broker, self._clock, self._keys, self._lease, self._listener, _beside)
         self._feed.sessions = self._judges_sessions
         self._follower: _Follower = (
             Poller(self._broker, self._clock, self._keys, self._feed, self._lease, name, self._problems)
@@ -132,7 +132,7 @@ class Guard:
             self._broker,
             self._clock,
             self._feed,
-            listener,
+            self._listener,
             self._problems,
             lambda: self._about(name),
             self._other_log,
@@ -152,9 +152,10 @@ class Guard:
     def stop(self) -> None:
         """Closes the connection to the broker. A stopped guard accepts nothing and cannot start again."""
         if self._process == os.getpid():
-            self._stopped = True
-            self._follower.stop()
-            self._reporter.stop()
+            with self._feed.lock:
+                self._feed.stop()
+            for part in (self._follower, self._reporter, self._listener):
+                part.stop()
 
     def __enter__(self) -> "Guard":
         self.start()
@@ -203,7 +204,7 @@ class Guard:
         if self._process != os.getpid():
             self.start()
         self._follower.catch_up()
-        return unknown_session("stopped") if self._stopped else self._sessions.check(session)
+        return self._sessions.check(session)
 
     async def check_session_async(self, session: object) -> SessionState:
         """The same for asyncio: what may wait for the network runs in a thread."""
@@ -254,8 +255,6 @@ class Guard:
         """
         :raises Unsure: it was stopped, or the log is not known, or another one has begun
         """
-        if self._stopped:
-            raise Unsure("the guard was stopped")
         if not self._feed.ready:
             raise Unsure("the guard has not heard from the broker yet")
 
@@ -285,7 +284,10 @@ class Guard:
         return claims
 
     def _ended(self, logout: Logout) -> None:
-        """Enforces a logout token at once, and hands it to the application."""
+        """Enforces a logout token at once, and hands it to the application.
+
+        :raises Exception: the application has not ended the sessions
+        """
         if logout.rev is not None:
             self._follower.catch_up_to(logout.rev)
             kind, selector = (
@@ -299,8 +301,10 @@ class Guard:
         try:
             if self._on_logout is not None:
                 self._on_logout(logout)
+            elif logout.rev is None or not (self._judges_sessions or self._on_revocation):
+                raise ValueError(NO_SINK)
         except Exception as error:
-            self._problems.say("logout", f"on_logout failed, so the broker sends the token again: {error!r}")
+            self._problems.say("logout", f"no session was ended, so the broker sends the token again: {error!r}")
             raise
         self._problems.solved("logout")
 

@@ -153,10 +153,14 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(printed('ledger')).toMatchObject({ cutoff: { isBounded: true, from: [90, 90, 3] } })
   })
 
-  test('knows what is of any former log for as long as a session may last', () => {
+  test('knows what is of any former log, also after a clock was ahead for a while', () => {
     expect(printed('ledger')).toMatchObject({
-      former: { is: [true, false, true, false, false], after89Days: true, after90Days: false },
+      former: { is: [true, false, true, false, false], afterAClockWasAhead: true },
     })
+  })
+
+  test('takes for a token of a former log none of the second in which the new log began', () => {
+    expect(printed('ledger')).toMatchObject({ turnedAt: [true, false] })
   })
 
   test('takes no answer that a doubt about the log has overtaken, and asks again', () => {
@@ -176,7 +180,18 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
   })
 
   test('accepts nothing after it was stopped, a token that is being checked included', () => {
-    expect(printed('overtaken')).toMatchObject({ stopped: 503 })
+    expect(printed('overtaken')).toMatchObject({ stopped: [503, 'unknown'] })
+  })
+
+  test('believes no answer about a session that was asked for before another log began', () => {
+    expect(printed('overtaken')).toMatchObject({ shared: [2, 'unknown', 40] })
+  })
+
+  test('answers 200 to a logout token only where the application can end the session', () => {
+    expect(printed('overtaken')).toMatchObject({
+      logouts: { nothing: 503, onLogout: 200, onRevocation: 200, onRevocationWithoutRev: 503 },
+      told: 1,
+    })
   })
 
   test('learns no time from an answer during which the machine slept', () => {

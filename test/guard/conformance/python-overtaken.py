@@ -1,9 +1,11 @@
 """What something overtakes: polls, by a doubt about the log, with what was asked for, and whether the guard is ready;
-a check, by the stop of the guard; and an answer, by the sleep of the machine. Prints it as JSON."""
+checks, by the stop of the guard; a question about a session, by another log; and an answer, by the sleep of the
+machine. And what is answered to logout tokens before the guard is ready. Prints it as JSON."""
 
 import json
 import logging
 import os
+import threading
 from email.utils import formatdate
 
 from case_manager_guard import Guard
@@ -21,7 +23,8 @@ clock = Clock()
 broker = Broker(issuer, Credentials(issuer, "sydney", "secret", None), clock)
 problems = Problems(logging.getLogger())
 lease = Lease(clock, problems)
-feed = Feed(broker, clock, Keys(broker, clock), lease, Listener(None, clock, problems), lambda run: None)
+listener = Listener(None, clock, problems, lambda: None)
+feed = Feed(broker, clock, Keys(broker, clock), lease, listener, lambda run: None)
 polls = []
 
 
@@ -47,17 +50,101 @@ poller = Poller(broker, clock, Keys(broker, clock), feed, lease, "python-1", pro
 polled = [overtaken(change) for change in (lambda: None, feed.doubt, feed.start_over)]
 
 
-def stopped():
-    """Returns the status of a token about which the broker is asked while the guard is stopped."""
-    guard = Guard(issuer=issuer, client_id="sydney", client_secret="secret", without_lease="introspect")
+def assembled(**options):
+    """Returns a guard that follows nothing."""
+    guard = Guard(issuer=issuer, client_id="sydney", client_secret="secret", **options)
     guard._assemble()
     guard._process = os.getpid()
-    guard._feed.ready = True
+    return guard
+
+
+def introspecting(epoch, seq):
+    """Returns a guard without a lease, which asks about each session."""
+    guard = assembled(without_lease="introspect")
+    guard.judge_sessions()
+    becomes_live(guard, epoch, seq)
+    return guard
+
+
+def becomes_live(guard, epoch, seq):
+    with guard._feed.lock:
+        guard._feed.apply("snapshot", {"epoch": epoch, "seq": seq, "entries": []})
+        guard._feed.apply("live", {"epoch": epoch, "seq": seq, "complete_from": seq})
+
+
+def session():
+    now = clock.wall()
+    claims = {"iss": issuer, "aud": "sydney", "sub": "u_1", "sid": "s_1", "tenant": "t_1", "rev": 10, "iat": now - 60}
+    return {**claims, "session_expiry": now + 300}
+
+
+def stopped():
+    """Returns the status of a token, and the state of a session, about which the broker is asked while the guard is
+    stopped."""
+    guard = introspecting("e", 100)
     guard._keys.has = lambda *_: True
     now = clock.wall()
-    guard._seen["token"] = ({"rev": 0, "iat": now, "exp": now + 300}, "key")
+    guard._seen["token"] = ({"rev": 100, "iat": now, "exp": now + 300}, "key")
     guard._broker.is_active = lambda token: guard.stop() is None
-    return guard.check("token").status
+    status = guard.check("token").status
+    guard = introspecting("e", 100)
+    guard._broker.ask_session = lambda *_: guard.stop() or (100, now + 300)
+    return status, guard.check_session(session()).state
+
+
+def shared():
+    """Returns how often the broker is asked about a session before and after another log began, and what is told of
+    it."""
+    guard = introspecting("e", 100)
+    may_answer, is_asked, asked, states = threading.Event(), threading.Event(), [], {}
+    claims = session()
+
+    def ask_session(*_):
+        asked.append(True)
+        if len(asked) > 1:
+            return 40, clock.wall() + 300
+        is_asked.set()
+        may_answer.wait(5)
+        return 100, clock.wall() + 300
+
+    def judging(name):
+        thread = threading.Thread(target=lambda: states.update({name: guard.check_session(claims)}))
+        thread.start()
+        return thread
+
+    guard._broker.ask_session = ask_session
+    before = judging("before")
+    is_asked.wait(5)
+    with guard._feed.lock:
+        guard._feed.apply("reset", {"epoch": "f"})
+    becomes_live(guard, "f", 40)
+    after = judging("after")
+    after.join(0.2)
+    may_answer.set()
+    before.join()
+    after.join()
+    return len(asked), states["before"].state, states["after"].rev
+
+
+def logged_out(rev=101, **options):
+    """Returns the answer to a logout token before the guard is ready, and the guard."""
+    guard = assembled(**options)
+    claims = {"sid": "s_1", "jti": "j", "iat": clock.wall(), "rev": rev}
+    guard._logouts._verify = lambda token: {name: value for name, value in claims.items() if value is not None}
+    return guard.receive_logout(b"logout_token=t"), guard
+
+
+def end(_):
+    """Where it is called, the application ends its sessions."""
+
+
+on_revocation, told = logged_out(on_revocation=end)
+logouts = {
+    "nothing": logged_out()[0],
+    "onLogout": logged_out(on_logout=end)[0],
+    "onRevocation": on_revocation,
+    "onRevocationWithoutRev": logged_out(rev=None, on_revocation=end)[0],
+}
 
 
 def slept():
@@ -71,4 +158,15 @@ def slept():
     return offsets
 
 
-print(json.dumps({"polled": polled, "stopped": stopped(), "slept": slept()}))
+print(
+    json.dumps(
+        {
+            "polled": polled,
+            "stopped": stopped(),
+            "shared": shared(),
+            "slept": slept(),
+            "logouts": logouts,
+            "told": len(told._listener._unfinished),
+        }
+    )
+)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import threading
 from dataclasses import asdict
 from functools import partial
 
@@ -14,10 +15,15 @@ from django.urls import re_path
 from case_manager_guard import Guard, asgi, django, wsgi
 
 options = json.loads(sys.stdin.readline())
-kept, failing = {}, set()
+kept, failing, waited = {}, set(), []
 
 
 def on_revocation(revocation):
+    # A request may hold what this needs, and be checked meanwhile.
+    request = threading.Thread(target=guard.check_session, args=[kept.get("checked")])
+    request.start()
+    request.join(2)
+    waited.append(request.is_alive())
     if "listener" in failing:
         raise RuntimeError("the store is down")
 
@@ -128,6 +134,8 @@ for line in sys.stdin:
     elif act == "listener":
         failing.symmetric_difference_update({"listener"})
         say({})
+    elif act == "waited":
+        say({"waited": waited})
     elif act == "stop":
         guard.stop()
         say({})

@@ -125,7 +125,7 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
     await becomes(claims(broker), { state: 'live' })
     expect(await ask({ do: 'token', token })).toEqual({ status: 200 })
     await ask({ do: 'stop' })
-    expect(await judge(claims(broker))).toMatchObject({ state: 'unknown', why: 'stopped' })
+    expect(await judge(claims(broker))).toMatchObject({ state: 'unknown', why: 'starting' })
     expect(await ask({ do: 'token', token })).toEqual({ status: 503 })
   })
 
@@ -135,6 +135,31 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
         void response.writeHead(503).end()
     })
     await becomes(claims(broker), { state: 'live' })
+  })
+
+  test('a listener may wait for a request that is checked in another thread', async () => {
+    const { broker, ask, becomes } = await application()
+    const session = claims(broker)
+    await becomes(session, { state: 'live' })
+    await ask({ do: 'keep', cookie: 'checked', session })
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    await becomes(session, { state: 'ended' })
+    await eventually(async () => expect(await ask({ do: 'waited' })).toEqual({ waited: [false] }))
+  })
+
+  test('is polled for without a report for each poll', async () => {
+    const { broker, becomes, judge } = await application(
+      (prepared) => {
+        prepared.leaseSeconds = 1
+      },
+      { poll: true },
+    )
+    await becomes(claims(broker), { state: 'live' })
+    await eventually(async () => {
+      await judge(claims(broker))
+      expect(broker.count('/revocations')).toBeGreaterThan(8)
+    })
+    expect(broker.reports.map(({ seq }) => seq)).toEqual([100])
   })
 
   test('a listener that fails withholds the report until it has succeeded', async () => {
