@@ -650,7 +650,7 @@ export const STREAMS = [
     [
       ...READY,
       clockSet(3_600_000),
-      check(['accept', 'unavailable']),
+      check(['accept', 'unavailable'], {}, { never: 'reject' }),
       check(['accept', 'unavailable'], {}, { for_ms: 500 }),
       clockSet(-3_600_000),
       check('accept'),
