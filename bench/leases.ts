@@ -1,15 +1,14 @@
 /**
- * `npm run bench:leases`: what a lease of 1, 5 and 30 s costs. `--only cpu` measures the broker with
- * 1,000 streams; `--only FAULT` one fault of bench/lease-faults.ts. The last line is JSON.
+ * `npm run bench leases`: what a lease of 1, 5 and 30 s costs. `--only cpu` measures the broker with
+ * 1,000 streams; `--only FAULT` one fault of bench/leases/faults.ts. The last line is JSON.
  */
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAULTS, measureFault, LENGTHS } from './lease-faults.ts'
-import { cores, cpuSeconds, load1, pinLoader, round } from './machine.ts'
-import { readOptions, usageError } from './options.ts'
-import { serveRevocations } from './revocation-server.ts'
-import { basic, openStage, type Stage } from './stage.ts'
-import { follow } from './streams.ts'
+import { FAULTS, measureFault, LENGTHS } from './leases/faults.ts'
+import { cores, cpuSeconds, load1, pinLoader, round } from './machine/machine.ts'
+import { readOptions, usageError } from './machine/options.ts'
+import { basic, openStage, type Stage } from './servers/stage.ts'
+import { follow } from './clients/streams.ts'
 
 const STREAMS = 1_000
 /** The number of guards of one client. */
@@ -18,15 +17,13 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20)
 /** The lengths of a lease after which a guard asks for a new anchor (docs/feed.md, "The lease"). */
 const ANCHOR_LENGTHS = 20
 
-const USAGE = `npm run bench:leases -- [options]
+const USAGE = `npm run bench leases -- [options]
   --only PART       cpu, or one of ${FAULTS.join(', ')} (default: all; six minutes)
   --help            prints this
   BENCH_SECONDS=S   how long the CPU of 1,000 streams is measured (default 20)`
 
-const { values, positionals } = readOptions(USAGE, { only: { type: 'string' } })
-const [role, dir = '', port = '', settings] = positionals
-if (role === 'broker') await serveRevocations(dir, Number(port), settings)
-else await measure()
+const { values } = readOptions(USAGE, { only: { type: 'string' } })
+await measure()
 
 async function measure(): Promise<void> {
   const { only } = values
@@ -86,7 +83,10 @@ async function cpuAt(stage: Stage, leaseSeconds: number): Promise<Cpu> {
   )
   const sockets: Socket[] = []
   for (const clientId of clients)
-    for (let n = 0; n < OF_ONE; n++) sockets.push(await follow(stage, clientId, `g${n}`, () => {}))
+    for (let n = 0; n < OF_ONE; n++) {
+      const authorization = basic(clientId, stage.secret(clientId))
+      sockets.push(await follow(stage.url, { authorization, guard: `g${n}` }))
+    }
   await sleep(2_000)
   const streams = await shareOf(stage)
   const stop = takeAnchors(stage, clients, STREAMS / (ANCHOR_LENGTHS * leaseSeconds))

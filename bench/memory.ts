@@ -1,37 +1,36 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Agent, basicOf } from './agent.ts'
-import { load, type Target } from './loader.ts'
-import { load1, ms, quantile, spread, type Spread } from './machine.ts'
-import { follow, openWorld, residentMb, type Site, startSite, USERS, type World } from './site.ts'
-import { readOptions } from './options.ts'
+import { Agent } from './clients/agent.ts'
+import { load, type Target } from './clients/loader.ts'
+import { load1, ms, quantile, spread, type Spread } from './machine/machine.ts'
+import { follow } from './clients/streams.ts'
+import { startChild } from './servers/child.ts'
+import {
+  basicOf,
+  openWorld,
+  residentMb,
+  type Site,
+  startSite,
+  USERS,
+  type World,
+} from './servers/site.ts'
+import { readOptions } from './machine/options.ts'
 
 /**
- * `npm run bench:memory`: what a broker needs to start, and its resident memory when it has
+ * `npm run bench memory`: what a broker needs to start, and its resident memory when it has
  * started, after a minute of refreshes at full speed, and with a million sessions and a thousand
- * streams. Beside it, in the same run, another build of the broker, the composed limit and
- * node-oidc-provider. Also how long the first sign-ins and refreshes after a start take.
+ * streams. Beside it, in the same run, the composed limit and node-oidc-provider. Also how long the first sign-ins and refreshes after a start take.
  */
 
-const USAGE = `npm run bench:memory -- [options]
-  --before DIR    a built checkout of another version, measured beside this one
-  --starts N      starts of each build, alternating; medians are printed (default 5)
+const USAGE = `npm run bench memory -- [options]
+  --starts N      starts; medians are printed (default 5)
   --seconds S     how long each server refreshes (default 60)
   --sessions N    rows of the large store (default 1000000; 0: leave it out)
-  --large         measure the large store alone
   --help          prints this`
 const { values } = readOptions(USAGE, {
-  before: { type: 'string' },
   starts: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '60' },
   sessions: { type: 'string', default: '1000000' },
-  large: { type: 'boolean', default: false },
 })
-const ROOT = join(import.meta.dirname, '..', '..')
 const CONNECTIONS = 32
 const FIRST = 20
 const STREAMS = 1_000
@@ -61,12 +60,12 @@ async function timed<T>(act: () => Promise<T>, times: number[]): Promise<T> {
 }
 
 /** Measures two starts: one without requests, and one at which users sign in at once. */
-async function start(world: World, root: string): Promise<Start> {
-  const idle = await startSite(world, { root })
+async function start(world: World): Promise<Start> {
+  const idle = await startSite(world)
   await sleep(SETTLED_MS)
   const startedMb = residentMb(idle.pid)
   await idle.stop()
-  const site = await startSite(world, { root })
+  const site = await startSite(world)
   const [signIns, refreshes]: [number[], number[]] = [[], []]
   const instance = first(site)
   for (let n = 0; n < FIRST; n++) {
@@ -100,8 +99,8 @@ async function mostWhile(pid: number, act: Promise<unknown>): Promise<number> {
 const SECONDS = Number(values.seconds)
 const SESSIONS = Number(values.sessions)
 
-async function refreshed(world: World, root: string): Promise<number> {
-  const site = await startSite(world, { root })
+async function refreshed(world: World): Promise<number> {
+  const site = await startSite(world)
   try {
     const refreshTokens: string[] = []
     for (let n = 0; n < CONNECTIONS; n++)
@@ -115,38 +114,32 @@ async function refreshed(world: World, root: string): Promise<number> {
   }
 }
 
-/** A server of bench:token, by itself. */
+/** A server of the bench `token`, by itself. */
 async function other(name: 'limit' | 'peer'): Promise<{ startedMb: number; refreshedMb: number }> {
-  const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
-  const program = join(import.meta.dirname, 'token.js')
-  const child = spawn(process.execPath, [program, name, dir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const pid = child.pid ?? 0
+  const { pid, ready, stop } = await startChild(
+    undefined,
+    `token/${name}-server`,
+    String(CONNECTIONS),
+  )
   try {
-    const line = await new Promise<string>((ready) =>
-      createInterface(child.stdout).once('line', ready),
-    )
     await sleep(SETTLED_MS)
     const startedMb = residentMb(pid)
-    const target = JSON.parse(line) as Target
-    const refreshedMb = await mostWhile(pid, load(target, CONNECTIONS, SECONDS))
-    return { startedMb, refreshedMb }
+    const target = ready as unknown as Target
+    return { startedMb, refreshedMb: await mostWhile(pid, load(target, CONNECTIONS, SECONDS)) }
   } finally {
-    child.kill('SIGTERM')
-    rmSync(dir, { recursive: true, force: true })
+    await stop()
   }
 }
 
-async function large(world: World, root: string, sessions: number): Promise<number> {
+async function large(world: World, sessions: number): Promise<number> {
   const size = { sessions, revocations: 1_000, deliveries: 1_000, audit: 1_000 }
-  const site = await startSite(world, { root, size, clients: STREAMS / OF_ONE, say })
+  const site = await startSite(world, { size, clients: STREAMS / OF_ONE, say })
   try {
     say(`started on ${sessions} sessions, ${mb(residentMb(site.pid))}`)
     const sockets = []
     for (let n = 0; n < STREAMS; n++) {
       const instance = site.instances[Math.floor(n / OF_ONE)] ?? nothing('client')
-      sockets.push(await follow(site, instance, `g${n}`))
+      sockets.push(await follow(site.url, { authorization: basicOf(instance), guard: `g${n}` }))
     }
     say(`${sockets.length} streams, ${mb(residentMb(site.pid))}`)
     const most = await mostWhile(site.pid, sleep(3 * SETTLED_MS))
@@ -157,54 +150,39 @@ async function large(world: World, root: string, sessions: number): Promise<numb
   }
 }
 
-const builds = [
-  { name: 'broker', root: ROOT },
-  ...(values.before === undefined ? [] : [{ name: 'before', root: resolve(values.before) }]),
-]
-
-async function largeAlone(): Promise<void> {
+async function broker(): Promise<object> {
   const world = await openWorld()
   try {
-    for (const { name, root } of builds)
-      console.log(`${name}: large ${mb(await large(world, root, SESSIONS))}; load ${load1()}`)
+    const starts: Start[] = []
+    for (let n = 0; n < Number(values.starts); n++) {
+      starts.push(await start(world))
+      say('started twice')
+    }
+    const of = (figure: (start: Start) => number): number =>
+      Number(quantile(starts.map(figure), 0.5).toFixed(2))
+    const both = (act: 'signIns' | 'refreshes'): Spread => ({
+      p50: of((start) => start[act].p50),
+      p99: of((start) => start[act].p99),
+    })
+    const [signIns, refreshes] = [both('signIns'), both('refreshes')]
+    const figures = {
+      readyMs: of(({ readyMs }) => readyMs),
+      cpu: of(({ cpuSeconds }) => cpuSeconds),
+      started: of(({ startedMb }) => startedMb),
+      refreshed: await refreshed(world),
+      large: SESSIONS > 0 ? await large(world, SESSIONS) : undefined,
+    }
+    console.log(
+      `broker: ready after ${figures.readyMs.toFixed(0)} ms, ${figures.cpu.toFixed(2)} s of CPU; started ${mb(figures.started)}, refreshing ${mb(figures.refreshed)}, large ${mb(figures.large)}; first ${FIRST} sign-ins ${ms(signIns)}, refreshes ${ms(refreshes)}; load ${load1()}`,
+    )
+    return { ...figures, signIns, refreshes }
   } finally {
     await world.close()
   }
 }
 
 async function main(): Promise<void> {
-  const all: Record<string, object> = {}
-  const world = await openWorld()
-  try {
-    const starts = new Map<string, Start[]>(builds.map(({ name }) => [name, []]))
-    for (let n = 0; n < Number(values.starts); n++)
-      for (const { name, root } of n % 2 ? builds.toReversed() : builds) {
-        starts.get(name)?.push(await start(world, root))
-        say(`${name} started twice`)
-      }
-    for (const { name, root } of builds) {
-      const of = (figure: (one: Start) => number): number =>
-        Number(quantile((starts.get(name) ?? []).map(figure), 0.5).toFixed(2))
-      const both = (which: 'signIns' | 'refreshes'): Spread => ({
-        p50: of((one) => one[which].p50),
-        p99: of((one) => one[which].p99),
-      })
-      say(`measuring ${name}`)
-      const [signIns, refreshes] = [both('signIns'), both('refreshes')]
-      const figures = {
-        ...{ readyMs: of((one) => one.readyMs), cpu: of((one) => one.cpuSeconds) },
-        started: of((one) => one.startedMb),
-        refreshed: await refreshed(world, root),
-        ...(SESSIONS > 0 && { large: await large(world, root, SESSIONS) }),
-      }
-      all[name] = { ...figures, signIns, refreshes }
-      console.log(
-        `${name}: ready after ${figures.readyMs.toFixed(0)} ms, ${figures.cpu.toFixed(2)} s of CPU; started ${mb(figures.started)}, refreshing ${mb(figures.refreshed)}, large ${mb(figures.large)}; first ${FIRST} sign-ins ${ms(signIns)}, refreshes ${ms(refreshes)}; load ${load1()}`,
-      )
-    }
-  } finally {
-    await world.close()
-  }
+  const all: Record<string, object> = { broker: await broker() }
   for (const name of ['limit', 'peer'] as const) {
     const { startedMb, refreshedMb } = await other(name)
     all[name] = { started: startedMb, refreshed: refreshedMb }
@@ -218,5 +196,5 @@ async function main(): Promise<void> {
 const mb = (value: number | undefined): string =>
   value === undefined ? '–' : `${value.toFixed(0)} MB`
 
-await (values.large ? largeAlone() : main())
+await main()
 process.exit()

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:peers`: measures Keycloak, Ory Hydra and node-oidc-provider as docs/compare.md
+ * `npm run bench peers`: measures Keycloak, Ory Hydra and node-oidc-provider as docs/compare.md
  * compares them with the broker. The peer and its Postgres share a core; the loader, the instances
  * and Hydra's sign-in application have another. The last line is JSON.
  */
@@ -10,8 +10,8 @@ import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Agent, basicOf, type Instance } from './agent.ts'
-import { load } from './loader.ts'
+import { Agent, type Instance } from './clients/agent.ts'
+import { load } from './clients/loader.ts'
 import {
   cores,
   load1,
@@ -20,16 +20,16 @@ import {
   pinLoader,
   preciseMs,
   quantile,
-  sameProgram,
+  serverCommand,
   spread,
-} from './machine.ts'
-import { readOptions, usageError } from './options.ts'
-import { sql, startPostgres, SYNCED } from './postgres.ts'
-import { Receivers } from './receivers.ts'
-import { residentMb } from './site.ts'
-import { freePort, waitFor } from './stage.ts'
+} from './machine/machine.ts'
+import { readOptions, usageError } from './machine/options.ts'
+import { sql, startPostgres, SYNCED } from './servers/postgres.ts'
+import { Receivers } from './clients/receivers.ts'
+import { residentMb } from './servers/site.ts'
+import { basic, freePort, waitFor } from './servers/stage.ts'
 
-const USAGE = `npm run bench:peers -- [options]
+const USAGE = `npm run bench peers -- [options]
   --keycloak DIR    an unpacked distribution of Keycloak 26: org.keycloak:keycloak-quarkus-dist (zip) of Maven Central;
                     it needs Java
   --hydra FILE      the program of Ory Hydra 26: a release of github.com/ory/hydra, or built there by go build
@@ -76,17 +76,12 @@ interface Peer {
   close?(): void
 }
 
-const { values, positionals } = readOptions(USAGE, {
+const { values } = readOptions(USAGE, {
   keycloak: { type: 'string' },
   hydra: { type: 'string' },
   provider: { type: 'boolean', default: false },
 })
 const { keycloak, hydra, provider } = values
-const [role, ownDir = '', ownPort] = positionals
-if (role === 'provider') {
-  await (await import('./peer-server.ts')).servePeer(ownDir, 0, Number(ownPort))
-  await new Promise(() => {})
-}
 if (keycloak === undefined && hydra === undefined && !provider)
   usageError(USAGE, 'Name a peer: --keycloak DIR, --hydra FILE or --provider.')
 const kc = keycloak && resolve(keycloak, 'bin', 'kc.sh')
@@ -268,7 +263,7 @@ async function openProvider(): Promise<Peer> {
     paths: { ready: '/jwks', authorize: '/auth', token: '/token', logout: '/session/end' },
     refreshScope: 'cases',
     confirms: true,
-    command: sameProgram(undefined, 'provider', dir, String(own)),
+    command: serverCommand(undefined, 'token/peer-server', dir, '0', String(own)),
     env: {},
     async create(instances, logoutUris) {
       for (const [n, { clientId, secret }] of instances.entries())
@@ -401,7 +396,7 @@ async function signIn(
   const form = { grant_type: 'authorization_code', code, redirect_uri: REDIRECT }
   return json(url + paths.token, {
     method: 'POST',
-    headers: { authorization: basicOf(instance) },
+    headers: { authorization: basic(instance.clientId, instance.secret) },
     body: new URLSearchParams(form),
   })
 }
@@ -417,7 +412,7 @@ async function refreshesOf(peer: Peer, instance: Instance): Promise<number> {
   const target = {
     url: peer.url,
     path: peer.paths.token,
-    authorization: basicOf(instance),
+    authorization: basic(instance.clientId, instance.secret),
     refreshTokens,
   }
   await load(target, CONNECTIONS, WARM_UP_SECONDS)

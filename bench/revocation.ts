@@ -1,54 +1,42 @@
 /**
- * `npm run bench:revocation`: measures how soon a revocation takes effect everywhere, in one run.
+ * `npm run bench revocation`: measures how soon a revocation takes effect everywhere, in one run.
  * The server (the whole broker with its workers and its queue server) has one core, the loader
- * (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it
- * shorter. The last line is JSON. With `--store postgres --brokers 2` it measures only from a
+ * (users, instances and their guards) another. BENCH_ROUNDS and BENCH_USERS make it shorter. The last line is JSON. With `--store postgres --brokers 2` it measures only from a
  * commit at one broker to the guards and instances of another. `--only NAME` measures one part.
  */
-import { measureAcross } from './across.ts'
-import { startChild } from './child.ts'
-import { guardChecks, type Checks } from './guard-checks.ts'
-import { serveInline } from './inline-server.ts'
-import { cores, load1, ms, pinLoader } from './machine.ts'
-import { signOutMany, startRefreshing, type Many } from './many.ts'
-import { serveUsers, type Among } from './users.ts'
-import { Receivers } from './receivers.ts'
-import { serveRevocations } from './revocation-server.ts'
-import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
-import { openStage } from './stage.ts'
-import { manyStreams, type Streams } from './streams.ts'
-import { readOptions } from './options.ts'
+import { measureAcross } from './revocation/across.ts'
+import { cores, load1, ms, pinLoader } from './machine/machine.ts'
+import { signOutMany, startRefreshing, type Many } from './revocation/tenant.ts'
+import { Receivers } from './clients/receivers.ts'
+import { inlineSignOuts, signOuts, startGuards } from './revocation/sign-out.ts'
+import { openStage } from './servers/stage.ts'
+import { manyStreams, type Streams } from './clients/streams.ts'
+import { readOptions } from './machine/options.ts'
 
 // A round takes more than a second, because a guard reports at most once a second.
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 25)
 const WARM_UP = Math.min(5, ROUNDS)
 const USERS = Number(process.env.BENCH_USERS ?? 5_000)
-const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 200_000)
 const INSTANCES = 100
 const AT_EACH = 10
 const STREAMS = 1_000
 /** The indexes of two faulty instances: one hangs, one does not listen. */
 const DEAF = [3, 7] as const
 
-const USAGE = `npm run bench:revocation -- [options]
+const USAGE = `npm run bench revocation -- [options]
   --store NAME       sqlite (one broker) or postgres (several): default sqlite
   --brokers N        brokers on Postgres (default 2)
-  --only PART        es256, rs256, everybody or among; on Postgres es256 or rs256 (default: all)
+  --only PART        es256, rs256 or everybody; on Postgres es256 or rs256 (default: all)
   --help             prints this
   BENCH_ROUNDS=N     sign-outs that are measured (default 25)
-  BENCH_USERS=N      users that sign out at once (default 5,000)
-  BENCH_SESSIONS=N   sessions that one is ended among (default 200,000)`
+  BENCH_USERS=N      users that sign out at once (default 5,000)`
 
-const { values, positionals } = readOptions(USAGE, {
+const { values } = readOptions(USAGE, {
   store: { type: 'string', default: 'sqlite' },
   brokers: { type: 'string', default: '2' },
   only: { type: 'string' },
 })
-const [role, dir = '', more = '', settings] = positionals
-if (role === 'broker') await serveRevocations(dir, Number(more), settings)
-else if (role === 'inline') await serveInline()
-else if (role === 'users') await serveUsers(dir, [10_000, Number(more)])
-else if (values.store === 'postgres') await across(Number(values.brokers))
+if (values.store === 'postgres') await across(Number(values.brokers))
 else if (values.store === 'sqlite') await measure()
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
 
@@ -95,7 +83,6 @@ async function measure(): Promise<void> {
     es256: () => oneSession(core, 'ES256'),
     rs256: () => oneSession(core, 'RS256'),
     everybody: () => everybody(core),
-    among: () => oneAmongMany(core),
   })
   console.log(`load of the machine after: ${load1()}`)
   console.log(JSON.stringify(figures))
@@ -151,10 +138,10 @@ async function makeDeaf(receivers: Receivers): Promise<void> {
   await receivers.refuse(DEAF[1])
 }
 
-/** Measurements 2, 3, 4 and 6 (the thousand streams), on one broker. */
+/** Measurements 2 to 4, on one broker. */
 async function everybody(
   core: string | undefined,
-): Promise<{ many: Many; manyFaulty: Many; checks: Checks; streams: Streams }> {
+): Promise<{ many: Many; manyFaulty: Many; streams: Streams }> {
   const receivers = await Receivers.open(AT_EACH)
   const stage = await openStage(core)
   const clients = receivers.uris.map((_, n) => `c${n}`)
@@ -174,13 +161,9 @@ async function everybody(
       `   memory ${one.rssMb.before} MB before, ${one.rssMb.most} MB at most; refreshes ${ms(one.refreshes.quiet)} before, ${ms(one.refreshes.meanwhile)} meanwhile`,
     )
   }
-  const checks = await guardChecks(stage, guards.at(-1) as never, 'apart')
-  console.log(
-    `\n4. Guard: ${checks.guardPerSecond} checks a second on the loader's core, jose.jwtVerify ${checks.josePerSecond}: ${checks.times} times`,
-  )
   const streams = await manyStreams(stage, STREAMS)
   console.log(
-    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one gets the event ${streams.lastDeliveredMs} ms after the commit (p50)`,
+    `\n4. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one gets the event ${streams.lastDeliveredMs} ms after the commit (p50)`,
   )
   const many = await signOutMany({ ...parts, tid: '22222222-2222-4222-8222-222222222222' })
   show('2. All users of a tenant', many)
@@ -194,16 +177,5 @@ async function everybody(
   for (const guard of guards) await guard.stop()
   await stage.stop()
   await receivers.close()
-  return { many, manyFaulty, checks, streams }
-}
-
-/** Measurement 5: one user revoked among many sessions. */
-async function oneAmongMany(core: string | undefined): Promise<Among[]> {
-  const child = await startChild(core, 'users', String(SESSIONS))
-  const { among } = child.ready as unknown as { among: Among[] }
-  await child.stop()
-  console.log('\n5. One user revoked, until the commit is on disk, its deliveries too')
-  for (const { sessions, revoke } of among)
-    console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
-  return among
+  return { many, manyFaulty, streams }
 }

@@ -1,18 +1,26 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Socket } from 'node:net'
-import { Agent } from './agent.ts'
-import { load1, quantile } from './machine.ts'
-import { follow, OPERATOR, openWorld, residentMb, type Site, startSite, USERS } from './site.ts'
-import { readOptions } from './options.ts'
+import { Agent } from './clients/agent.ts'
+import { load1, quantile } from './machine/machine.ts'
+import { follow } from './clients/streams.ts'
+import {
+  basicOf,
+  OPERATOR,
+  openWorld,
+  residentMb,
+  type Site,
+  startSite,
+  USERS,
+} from './servers/site.ts'
+import { readOptions } from './machine/options.ts'
 
 /**
- * `npm run bench:soak`: whether the broker's memory stays where it is. Mixed load on a store with
+ * `npm run bench soak`: whether the broker's memory stays where it is. Mixed load on a store with
  * history: sign-ins, refreshes, sign-outs, guards that come and go, pages of the console. It prints
  * the resident memory of each minute, and compares the last with the fifth.
  */
 
-const USAGE = `npm run bench:soak -- [options]
+const USAGE = `npm run bench soak -- [options]
   --minutes N   how long (default 60)
   --help        prints this`
 const { values } = readOptions(USAGE, {
@@ -70,7 +78,8 @@ function loadOn(site: Site, operator: Agent, done: Done, ending: AbortSignal): P
   const guards: Socket[] = []
   ending.addEventListener('abort', () => guards.forEach((socket) => socket.destroy()))
   const guard = async (): Promise<void> => {
-    guards.push(await follow(site, instanceOf(done.guards), `g${done.guards++ % 50}`))
+    const authorization = basicOf(instanceOf(done.guards))
+    guards.push(await follow(site.url, { authorization, guard: `g${done.guards++ % 50}` }))
     if (guards.length > 30) guards.shift()?.destroy()
   }
   let page = PAGES.length
@@ -96,8 +105,7 @@ async function main(): Promise<void> {
   const minutes = Number(values.minutes)
   if (!(minutes > 0)) throw new Error('--minutes takes a number above 0.')
   const world = await openWorld()
-  const root = join(import.meta.dirname, '..', '..')
-  const site = await startSite(world, { root, clients: CLIENTS, size: HISTORY })
+  const site = await startSite(world, { clients: CLIENTS, size: HISTORY })
   const ending = new AbortController()
   const done: Done = {
     ...{ signIns: 0, refreshes: 0, signOuts: 0, guards: 0, pages: 0 },

@@ -1,17 +1,12 @@
 /**
- * `npm run bench:token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the
+ * `npm run bench token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the
  * broker beside a composed limit of that engine, or beside node-oidc-provider on SQLite, in one
  * run. Each server has one core, the loader another. Postgres runs on either core, except beside
  * node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine that
  * slows down affects both. The last line is JSON: {"store","broker","limit","ratio"} and the CPU
  * time per refresh in µs, of each server and of Postgres.
  */
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { load, type Round, type Target } from './loader.ts'
+import { load, type Round, type Target } from './clients/loader.ts'
 import {
   cores,
   cpuSeconds,
@@ -19,10 +14,17 @@ import {
   pinAll,
   pinLoader,
   quantile,
-  sameProgram,
-} from './machine.ts'
-import { createMigrated, sql, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
-import { readOptions, usageError } from './options.ts'
+} from './machine/machine.ts'
+import {
+  createMigrated,
+  sql,
+  startPostgres,
+  SYNCED,
+  type PostgresServer,
+} from './servers/postgres.ts'
+import { readOptions, usageError } from './machine/options.ts'
+import { startChild } from './servers/child.ts'
+import { basic, openStage } from './servers/stage.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
@@ -42,7 +44,7 @@ interface Measured extends Round {
   postgres: number
 }
 
-const USAGE = `npm run bench:token -- [options]
+const USAGE = `npm run bench token -- [options]
   --store NAME      sqlite or postgres (default sqlite)
   --beside NAME     limit: the least work of that engine (default); peer: node-oidc-provider on SQLite, every write synced,
                     and a Postgres shares the broker's core
@@ -50,65 +52,37 @@ const USAGE = `npm run bench:token -- [options]
   BENCH_ROUNDS=N    rounds of each server (default 5)
   BENCH_SECONDS=S   what a round lasts (default 4)`
 
-const { values, positionals } = readOptions(USAGE, {
+const { values } = readOptions(USAGE, {
   store: { type: 'string', default: 'sqlite' },
   beside: { type: 'string', default: 'limit' },
 })
-const [role, dataDir, url] = positionals
-if (role === 'broker') await serveAsBroker()
-else if (role === 'limit') await serveAsLimit()
-else if (role === 'peer') await (await import('./peer-server.ts')).servePeer(ownDir(), CONNECTIONS)
-else if (values.store !== 'sqlite' && values.store !== 'postgres')
+if (values.store !== 'sqlite' && values.store !== 'postgres')
   usageError(USAGE, `--store ${values.store}: use sqlite or postgres.`)
 else if (values.beside !== 'limit' && values.beside !== 'peer')
   usageError(USAGE, `--beside ${values.beside}: use limit or peer.`)
 else await compare(values.store, values.beside)
 
-function ownDir(): string {
-  if (dataDir === undefined)
-    throw new Error('The servers of this benchmark are started by it: npm run bench:token')
-  return dataDir
-}
-
-async function serveAsBroker(): Promise<void> {
-  const { serveBroker } = await import('./broker-server.ts')
-  const store =
-    url === undefined
-      ? undefined
-      : await (await import('../db/postgres/store.ts')).openPostgresStore({ url })
-  await serveBroker(ownDir(), CONNECTIONS, store)
-}
-
-async function serveAsLimit(): Promise<void> {
-  const { limitOnPostgres, limitOnSqlite } = await import('./limit-store.ts')
-  await (
-    await import('./limit-server.ts')
-  ).serveLimit(CONNECTIONS, (ids) =>
-    url === undefined ? limitOnSqlite(ownDir(), ids) : limitOnPostgres(url, ids),
-  )
-}
-
 /**
- * Starts a server of the benchmark as a process.
- * @param on the address of the server's database
+ * Starts a server of the bench.
+ * @param url the address of its database on Postgres
  */
-function start(name: Name, core: string | undefined, on: string | undefined): Promise<Server> {
-  const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
-  const [program, ...args] = sameProgram(core, name, dir, ...(on === undefined ? [] : [on]))
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null)
-      await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
-    rmSync(dir, { recursive: true, force: true })
+async function start(
+  name: Name,
+  core: string | undefined,
+  url: string | undefined,
+): Promise<Server> {
+  if (name !== 'broker') {
+    const more = [String(CONNECTIONS), ...(url === undefined ? [] : [url])]
+    const { ready, pid, stop } = await startChild(core, `token/${name}-server`, ...more)
+    return { name, pid, stop, ...(ready as unknown as Target) }
   }
-  return new Promise((ready, failed) => {
-    child.once('exit', (code) =>
-      failed(new Error(`The ${name} server of this benchmark ended (${code}).`)),
-    )
-    createInterface(child.stdout).once('line', (line) =>
-      ready({ name, pid: child.pid ?? 0, ...(JSON.parse(line) as Target), stop }),
-    )
-  })
+  const stage = await openStage(core, url === undefined ? {} : { BROKER_DATABASE_URL: url })
+  await stage.register([{ clientId: 'bench', alg: 'ES256' }])
+  const tid = '11111111-1111-4111-8111-111111111111'
+  const tokens = await stage.signIn({ count: CONNECTIONS, clientId: 'bench', tid })
+  const authorization = basic('bench', stage.secret('bench'))
+  const refreshTokens = tokens.map(({ refresh_token }) => refresh_token)
+  return { name, pid: stage.pid, stop: stage.stop, url: stage.url, authorization, refreshTokens }
 }
 
 /** Starts one Postgres with a database for each server. */

@@ -39,8 +39,7 @@ type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader'>
 
 /**
  * Opens the parts of a broker in the order of their dependencies. A part in `overrides` is used as
- * it is and not closed here: benchmarks omit the queue server, tests replace the clock and
- * Microsoft.
+ * it is and not closed here: tests replace the clock and Microsoft.
  * @throws the error of a part that does not open, after closing the others
  */
 export async function openParts(

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { otherUser } from '../bench/postgres.ts'
+import { otherUser } from '../bench/servers/postgres.ts'
 import { PGBOUNCER } from './needs.ts'
 import { freePorts } from './process/ports.ts'
 

@@ -1,8 +1,8 @@
 import { Client } from 'pg'
-import { createMigrated, startPostgres, type PostgresServer } from '../bench/postgres.ts'
+import { createMigrated, startPostgres, type PostgresServer } from '../bench/servers/postgres.ts'
 
 /**
- * Databases of a real Postgres (bench/postgres.ts). The first test that needs one starts the
+ * Databases of a real Postgres (bench/servers/postgres.ts). The first test that needs one starts the
  * server, which ends with this process.
  */
 
@@ -14,7 +14,7 @@ export {
   sql,
   startPostgres,
   type PostgresServer,
-} from '../bench/postgres.ts'
+} from '../bench/servers/postgres.ts'
 
 let shared: Promise<Shared> | undefined
 let count = 0

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PostgresServer } from '../bench/postgres.ts'
+import type { PostgresServer } from '../bench/servers/postgres.ts'
 
 /**
  * The volume of a Postgres, which an operator or a storage system puts back as it was before. The

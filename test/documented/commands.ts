@@ -86,7 +86,6 @@ function sourceOf(script: string): string {
   const files = [
     `${built}.ts`,
     `${built}.mjs`,
-    'bench/parts.ts',
     'broker-dev/src/bin.ts',
     'demo/options.ts',
     'test/process/chaos/options.ts',
@@ -101,7 +100,9 @@ function npmProblem([command = '', name = '', ...rest]: string[]): string | unde
   const script = scripts[command === 'run' ? name : command]
   if (['install', 'audit', 'pack'].includes(command)) return undefined
   if (script === undefined) return `package.json has no script ${name}.`
-  const source = sourceOf(script)
+  if (name === 'bench' && !existsSync(join(ROOT, `bench/${rest[0]}.ts`)))
+    return `There is no bench ${rest[0]}.`
+  const source = sourceOf(name === 'bench' ? `bench/${rest[0]}.ts` : script)
   const unknown = rest
     .filter((word) => /^--\w/.test(word))
     .find((word) => !source.includes(word.slice(2)))

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'nod
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { type PostgresServer, startPostgres } from '../../bench/postgres.ts'
+import { type PostgresServer, startPostgres } from '../../bench/servers/postgres.ts'
 import { CONTOSO } from '../../demo/entra/users.ts'
 import { completeClock } from '../../guard/src/clock.ts'
 import { type Message, openAdapter } from '../../guard/src/conformance/adapter.ts'

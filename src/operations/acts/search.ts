@@ -249,7 +249,7 @@ function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] 
 
 /**
  * Log entries that one answer scans when no index applies: 30 to 50 ms of CPU time at a million
- * rows (`npm run bench:console`). The answer says where it stopped, and the next continues there.
+ * rows (`npm run bench console`). The answer says where it stopped, and the next continues there.
  */
 export const MOST_ENTRIES = 50_000
 /** The same bound for sessions: each needs a look-up in the table (9 µs). */

@@ -6,7 +6,7 @@ import { signal } from '../queue-servers.ts'
 import { cutOffForAMinute } from './cut-off.ts'
 import { type Chance, faultsOfInstances, paused, type Row } from './faults.ts'
 import type { Line } from '../../line.ts'
-import type { Pair } from '../../../bench/pair.ts'
+import type { Pair } from '../../../bench/servers/pair.ts'
 import type { Pooler } from '../../pooler.ts'
 
 /**

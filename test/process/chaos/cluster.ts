@@ -11,8 +11,8 @@ import { evidenceOf } from './evidence.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { happening } from './faults.ts'
 import { Line } from '../../line.ts'
-import { Pair } from '../../../bench/pair.ts'
-import { randomOf } from '../../../bench/random.ts'
+import { Pair } from '../../../bench/servers/pair.ts'
+import { randomOf } from '../../../bench/machine/random.ts'
 import type { Instance } from './instances.ts'
 import {
   act,

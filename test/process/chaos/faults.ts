@@ -3,7 +3,7 @@ import type { BrokerProcess } from '../broker-process.ts'
 import { queueServers, signal } from '../queue-servers.ts'
 import { clockIsFound, setClock, STEPS_MS } from './clock.ts'
 import type { Instance } from './instances.ts'
-import { randomOf, type Random } from '../../../bench/random.ts'
+import { randomOf, type Random } from '../../../bench/machine/random.ts'
 import type { Witness } from './witness.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { randomOf } from '../../../bench/random.ts'
+import { randomOf } from '../../../bench/machine/random.ts'
 
 /**
  * An instance's logout address in its own process. Tokens are on disk before it answers, as in a

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, openBroker } from '../../../src/operations/command/broker.ts'
 import type { Browser } from '../../browser.ts'
 import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
-import { type Random, randomOf } from '../../../bench/random.ts'
+import { type Random, randomOf } from '../../../bench/machine/random.ts'
 
 /**
  * One user of the chaos run, who does one thing after another: signs in, is signed out, signs in

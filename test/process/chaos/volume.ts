@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { type Random, randomOf } from '../../../bench/random.ts'
+import { type Random, randomOf } from '../../../bench/machine/random.ts'
 import { Volume } from '../../volume.ts'
 import type { BrokerProcess } from '../broker-process.ts'
 import { signal } from '../queue-servers.ts'
