@@ -10,12 +10,11 @@ import { instanceList } from './instance-cells.tsx'
 import { instancesNow, isWatched } from '../acts/instances.ts'
 import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
-import { Problems } from './problems.tsx'
+import { HidingDone, Problems } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { plural } from './format.ts'
 import { span, when } from '../times.ts'
 import { askedWords } from './texts/failed-work.ts'
-import { HID } from './texts/hiding.ts'
 import type { ConsoleRequest } from './request.ts'
 
 /**
@@ -38,7 +37,8 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     request,
     { title: 'Overview', at: '', live: true },
     <>
-      <Done request={request} results={{ ...HID, asked: askedWords }} />
+      <HidingDone request={request} problems={ready.problems} />
+      <Done request={request} results={{ asked: askedWords }} />
       <Problems request={request} verdict={ready.verdict} problems={ready.problems} />
       <Live id="instances">
         <Panel title="Instances">

@@ -1,14 +1,13 @@
 import type { Child } from 'hono/jsx'
 import { causeOf } from '../checks/finding.ts'
 import { isHidden, type Problem, readinessOf } from '../checks/readiness.ts'
-import { Button, LinkButton } from '../../pages/components.tsx'
-import { HIDDEN_SECONDS, hideable } from '../acts/hidden-problems.ts'
+import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
-import { day, moment, since } from '../times.ts'
-import { type Asked, actAt, confirmed } from './confirm.tsx'
-import { Hidden, Live, orRejected, Panel } from './layout.tsx'
+import { day, since } from '../times.ts'
+import { Done, Hidden, Live, orRejected, Panel } from './layout.tsx'
 import { count, nameOf, plural } from './format.ts'
 import {
+  asked,
   clientLink,
   type ConsoleRequest,
   linkOf,
@@ -16,7 +15,7 @@ import {
   type Mounted,
   userLink,
 } from './request.ts'
-import { hidingWords, PROBLEM } from './texts/hiding.ts'
+import { HID, hidingWords, PROBLEM } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -121,18 +120,13 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
   )
 }
 
-/** Leads to the page that hides a problem, or shows a hidden one again. */
+/** Hides a problem, or shows a hidden problem again. */
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {
   const [cause] = causeOf(problem.found)
   const { button } = hidingWords(problem)
   const { user } = problem
   return isHidden(problem) ? (
-    <form method="post" action="/ops/problems/unhide">
-      <Hidden request={request} fields={{ id: problem.id }} />
-      <Button kind="quiet" small label={`${PROBLEM.showAgain}: ${cause}`}>
-        {PROBLEM.showAgain}
-      </Button>
-    </form>
+    <ShowAgain request={request} problem={problem} />
   ) : (
     <div class="row">
       {user && (
@@ -141,46 +135,50 @@ const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Proble
           <a href={linkOf('/ops/lock', { user: user.sub })}>{PROBLEM.lock(user.name)}</a>
         </>
       )}
-      <LinkButton
-        href={linkOf('/ops/problems/hide', { id: problem.id })}
-        kind="quiet"
-        small
-        label={`${button}: ${cause}`}
-      >
-        {button}
-      </LinkButton>
+      <form method="post" action="/ops/problems/hide">
+        <Hidden request={request} fields={{ id: problem.id }} />
+        <Button kind="quiet" small label={`${button}: ${cause}`}>
+          {button}
+        </Button>
+      </form>
     </div>
+  )
+}
+
+const ShowAgain = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => (
+  <form method="post" action="/ops/problems/unhide">
+    <Hidden request={request} fields={{ id: problem.id }} />
+    <Button kind="quiet" small label={`${PROBLEM.showAgain}: ${causeOf(problem.found)[0]}`}>
+      {PROBLEM.showAgain}
+    </Button>
+  </form>
+)
+
+/** Shows the result of hiding a problem, with a button that undoes it. */
+export function HidingDone({
+  request,
+  problems,
+}: {
+  request: ConsoleRequest
+  problems: readonly Problem[]
+}) {
+  const hidden = problems.filter(isHidden).find(({ id }) => id === asked(request, 'id'))
+  return (
+    <>
+      <Done request={request} results={HID} />
+      {hidden && <ShowAgain request={request} problem={hidden} />}
+    </>
   )
 }
 
 export const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<readonly Problem[]> =>
   checks === undefined ? [] : (await readinessOf(deps, checks)).problems
 
-async function hide(request: ConsoleRequest, asking: Asked): Promise<Response> {
-  const { viewer, now } = request
-  const id = asking.source.get('id') ?? ''
-  const problems = await problemsNow(request)
-  const problem = hideable(problems, id)
-  const { title, button, what, rows, result } = hidingWords(problem)
-  return confirmed(request, asking, {
-    title,
-    at: '',
-    action: '/problems/hide',
-    fields: { id },
-    button,
-    back: { href: '/ops' },
-    show: () => ({
-      facts: [
-        [what, problem.found],
-        ['About', problem.about.length === 0 ? undefined : aboutWords(request, problem)],
-        ...rows(moment((now + HIDDEN_SECONDS) * 1000)),
-      ],
-    }),
-    async carryOut(caseAndComment) {
-      await ask(request, viewer.caller, 'POST /problems/:id/hide', { id, ...caseAndComment })
-      return linkOf('/ops', { done: result })
-    },
-  })
+async function hide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const id = form.get('id') ?? ''
+  const problem = await ask(request, request.viewer.caller, 'POST /problems/:id/hide', { id })
+  const { result } = hidingWords(problem)
+  return request.c.redirect(linkOf('/ops', { done: result, id }), 303)
 }
 
 async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
@@ -190,7 +188,10 @@ async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<R
 }
 
 export const problemRoutes: readonly Mounted[] = [
-  actAt('/problems/hide', hide, { at: '', need: 'operate' }),
+  {
+    path: '/problems/hide',
+    form: (request, form) => orRejected(request, '', hide(request, form)),
+  },
   {
     path: '/problems/unhide',
     form: (request, form) => orRejected(request, '', unhide(request, form)),
