@@ -9,7 +9,7 @@ from typing import Any
 from ._broker import Broker
 from ._clock import Clock
 from ._lease import Anchor, Lease
-from ._ledger import Ledger, Revocation, Unreadable, is_seq, is_time, read_entry
+from ._ledger import Ledger, Revocation, Unreadable, is_seq, is_text, is_time, read_entry
 from ._listener import Listener
 from ._tokens import Keys
 
@@ -103,25 +103,29 @@ class Feed:
         if generation != self.generation:
             raise Close("it was asked for before the guard began anew")
 
+    def unreadable(self, what: object) -> Close:
+        """Nothing that is known can be trusted. Returns the reason why the connection ends."""
+        self.start_over()
+        return Close(f"it cannot be read: {what}")
+
     def take(self, event: str, identifier: str | None, text: str) -> None:
         if event in EVENTS:
             try:
                 data = json.loads(text)
-            except ValueError as error:
-                raise Unreadable(event) from error
+            except ValueError:
+                raise self.unreadable(event) from None
             self.apply(event, data, identifier)
 
     def apply(self, event: str, data: Any, identifier: str | None = None) -> None:
         """
-        :raises Unreadable: everything must be asked for again
         :raises Close: the connection must end
         """
         try:
             if event in ("revocation", "head"):
                 self._must_be_of_this_log(identifier)
             EVENTS[event](self, data)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise Unreadable(event) from error
+        except (Unreadable, KeyError, TypeError, AttributeError) as error:
+            raise self.unreadable(event) from error
 
     def _must_be_of_this_log(self, identifier: str | None) -> None:
         if self.epoch is None or (identifier is not None and identifier.rpartition(".")[0] != self.epoch):
@@ -188,7 +192,7 @@ class Feed:
         self.epoch = data["epoch"]
         for entry in data["entries"]:
             self._apply_entry(entry)
-        self._keys.retire(read_kids(data))
+        self._keys.retire(read_texts(data, "retired_kids"))
         self.seq = max(self.seq, data["seq"])
 
     def _revocation(self, data: Any) -> None:
@@ -220,7 +224,8 @@ class Feed:
             self._from_nothing = False
             self.doubt()
             raise Close(f"its log ends at {data['seq']}, before {self.seq}, which is enforced here")
-        tenants = read_tenants(data)
+        # Null is no list: only where they are absent all are brought.
+        tenants = frozenset(read_texts(data, "tenants")) if "tenants" in data else None
         known = self.ledger.tenants
         if not self._from_nothing and known is not None and (tenants is None or not tenants <= known):
             self.start_over()
@@ -256,27 +261,18 @@ class Feed:
 
     def _keys_changed(self, data: Any) -> None:
         self._beside(self._keys.read)
-        self._keys.retire(read_kids(data))
+        self._keys.retire(read_texts(data, "retired_kids"))
 
     def _end(self, data: Any) -> None:
         raise Close(f"the broker ended it: {data.get('why')}")
 
 
-def read_tenants(data: Any) -> frozenset[str] | None:
-    """Returns the tenants whose revocations the broker sends. None: all."""
-    tenants = data.get("tenants")
-    if tenants is None:
-        return None
-    if not isinstance(tenants, list) or not all(isinstance(tid, str) for tid in tenants):
-        raise Unreadable("tenants")
-    return frozenset(tenants)
-
-
-def read_kids(data: Any) -> list[str]:
-    kids = data.get("retired_kids", [])
-    if not isinstance(kids, list) or not all(isinstance(kid, str) for kid in kids):
-        raise Unreadable("retired_kids")
-    return kids
+def read_texts(data: Any, name: str) -> list[str]:
+    """Returns a list of texts, which is empty where it is absent."""
+    texts = data.get(name, [])
+    if not isinstance(texts, list) or not all(is_text(text) for text in texts):
+        raise Unreadable(name)
+    return texts
 
 
 EVENTS: dict[str, Callable[[Feed, Any], None]] = {

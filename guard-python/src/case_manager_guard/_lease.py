@@ -38,7 +38,9 @@ class Lease:
         self._until_ms = float("-inf")
         self._was_held = False
         self._ran_out = 0
-        self._reading, self._read_ms = threading.Lock(), float("-inf")
+        self._lock = threading.RLock()
+        """What reads the clock first also compares first, and what is granted is of the anchors of one clock."""
+        self._read_ms = float("-inf")
         self.drift_ppm: int | None = None
 
     @property
@@ -49,17 +51,17 @@ class Lease:
     def held(self) -> bool:
         """False in a forked process, which starts without a lease, and after the clock went back: no lease has more
         than its length left."""
-        with self._reading:  # Of two threads the one that reads first must also compare first.
+        with self._lock:
             now = self._clock.elapsed_ms()
             if now < self._read_ms or self._until_ms - now > self.length_ms:
                 # The anchors are times of the clock as it was before.
                 self._anchors, self._rate_from, self._until_ms = [], None, float("-inf")
             self._read_ms = now
-        held = now < self._until_ms and os.getpid() == self._process
-        if self._was_held and not held:
-            self._was_held = False
-            self._ran_out += 1
-        return held
+            held = now < self._until_ms and os.getpid() == self._process
+            if self._was_held and not held:
+                self._was_held = False
+                self._ran_out += 1
+            return held
 
     @property
     def ran_out(self) -> int:
@@ -71,32 +73,34 @@ class Lease:
         self._until_ms, self._was_held = float("-inf"), False
 
     def anchor(self, anchor: Anchor) -> None:
-        _ = self.held
-        if anchor.sent_ms > anchor.received_ms:  # The clock went back meanwhile.
-            return
-        if any(one.clock != anchor.clock for one in self._anchors):
-            self._anchors, self._rate_from = [], None
-        self._compare_rate(anchor)
-        best = max(self._anchors, key=lambda one: one.sent_ms - one.broker_ms, default=None)
-        self._anchors = [anchor] if best is None else [best, anchor]
+        with self._lock:
+            _ = self.held
+            if anchor.sent_ms > anchor.received_ms:  # The clock went back meanwhile.
+                return
+            if any(one.clock != anchor.clock for one in self._anchors):
+                self._anchors, self._rate_from = [], None
+            self._compare_rate(anchor)
+            best = max(self._anchors, key=lambda one: one.sent_ms - one.broker_ms, default=None)
+            self._anchors = [anchor] if best is None else [best, anchor]
 
     def grant(self, clock: str, known_ms: float, seconds: float) -> bool:
         """Extends it. Returns whether a new anchor is due."""
         length = seconds * 1000
-        _ = self.held
-        if length < self.length_ms:  # A shorter length has effect at once.
-            self._until_ms = float("-inf")
-        self._length_ms = length
-        if self.drift_ppm is not None:
-            return True
-        anchors = [one for one in self._anchors if one.clock == clock]
-        for one in anchors:
-            since = known_ms - one.broker_ms
-            until = one.sent_ms + since + length - DRIFT * (abs(since) + length) - STEPS_MS
-            self._until_ms = max(self._until_ms, until)
-        self._was_held = self.held
-        good = any(abs(known_ms - one.broker_ms) * DRIFT <= length * LOST for one in anchors)
-        return not self._was_held or not good
+        with self._lock:
+            _ = self.held
+            if length < self.length_ms:  # A shorter length has effect at once.
+                self._until_ms = float("-inf")
+            self._length_ms = length
+            if self.drift_ppm is not None:
+                return True
+            anchors = [one for one in self._anchors if one.clock == clock]
+            for one in anchors:
+                since = known_ms - one.broker_ms
+                until = one.sent_ms + since + length - DRIFT * (abs(since) + length) - STEPS_MS
+                self._until_ms = max(self._until_ms, until)
+            self._was_held = self.held
+            good = any(abs(known_ms - one.broker_ms) * DRIFT <= length * LOST for one in anchors)
+            return not self._was_held or not good
 
     def _compare_rate(self, anchor: Anchor) -> None:
         first = self._rate_from = self._rate_from or anchor

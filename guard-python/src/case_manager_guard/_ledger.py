@@ -61,7 +61,7 @@ def read_entry(value: Any) -> Revocation:
     if not isinstance(value, dict) or not is_seq(value.get("seq")) or not is_time(value.get("exp")):
         raise Unreadable("entry")
     session_exp = value.get("session_exp")
-    if session_exp is not None and not is_time(session_exp):
+    if "session_exp" in value and not is_time(session_exp):
         raise Unreadable("entry")
     selector = value.get("selector")
     if not isinstance(selector, dict):

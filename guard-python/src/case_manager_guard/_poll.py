@@ -5,9 +5,8 @@ import threading
 
 from ._broker import FAILURES, Broker
 from ._clock import Clock
-from ._feed import Close, Feed, read_tenants
+from ._feed import Close, Feed
 from ._lease import Lease
-from ._ledger import Unreadable
 from ._problems import Problems
 from ._tokens import Keys
 
@@ -63,14 +62,10 @@ class Poller:
         try:
             try:
                 self._read_all()
-            except (Close, Unreadable) as error:  # It is another log: read all of that.
-                if isinstance(error, Unreadable):
-                    self._feed.start_over()
+            except Close:  # It is another log, or was asked for in another way: read again.
                 self._read_all()
             self._problems.solved("poll")
-        except (Close, Unreadable, *FAILURES) as error:
-            if isinstance(error, Unreadable):
-                self._feed.start_over()
+        except (Close, *FAILURES) as error:
             if not self._feed.ready:
                 self._tried_at = float("-inf")
             self._problems.say("poll", f"the broker cannot be polled: {error}")
@@ -81,8 +76,8 @@ class Poller:
     def _read_all(self) -> None:
         with self._feed.lock:
             position, generation, sessions = self._feed.position, self._feed.generation, self._feed.sessions
-        tenants: list[object] = []
-        for _ in range(MOST_PAGES):
+        tenants: object = None
+        for page in range(MOST_PAGES):
             stream = self._feed.stream_here
             answer = self._broker.poll(self._guard, stream, position, self._feed.opens, sessions)
             with self._feed.lock:
@@ -90,8 +85,8 @@ class Poller:
                 if position is not None and position[0] == answer.get("epoch"):
                     if answer.get("more") is True and answer["seq"] <= position[1]:
                         raise ValueError("its pages do not go on")
-                tenants.append(read_tenants(answer))
-                if tenants[-1] != tenants[0]:
+                tenants = answer.get("tenants") if page == 0 else tenants
+                if answer.get("tenants") != tenants:
                     self._feed.start_over()
                     raise Close("its pages are of different tenants")
                 if self._take(answer):

@@ -9,7 +9,6 @@ from ._broker import FAILURES, Broker, Rejected, shut
 from ._clock import Clock
 from ._feed import Close, Feed
 from ._lease import Anchor, Lease
-from ._ledger import Unreadable
 from ._problems import Problems
 from ._tokens import Keys
 
@@ -32,7 +31,8 @@ class Stream:
         self._stopped, self._hurried = threading.Event(), threading.Event()
         self._socket: socket.socket | None = None
         self._issuer_checked = False
-        self._awaited = 0
+        self._awaited: tuple[str | None, int] = None, 0
+        """The highest `seq` for which the stream was looked at, and its log."""
         self._live_at = 0.0
         self._anchor_asked_ms = float("-inf")
 
@@ -61,12 +61,13 @@ class Stream:
 
     def catch_up_to(self, seq: int) -> None:
         """The broker has issued something at `seq`, so it is up. A stream that does not bring it in time is stuck."""
-        if seq <= self._feed.seq or seq <= self._awaited:
+        epoch, awaited = self._awaited
+        if seq <= self._feed.seq or (epoch == self._feed.epoch and seq <= awaited):
             return
+        self._awaited = self._feed.epoch, seq
         if not self._feed.live_here:
             self._hurried.set()
             return
-        self._awaited = seq
         opened = self._socket
 
         def look() -> None:
@@ -95,10 +96,6 @@ class Stream:
             with opening as (response, opened):
                 self._socket = opened
                 self._events(response, generation)
-        except Unreadable as error:
-            with self._feed.lock:
-                self._feed.start_over()
-            self._problems.say("feed", f"the feed cannot be read: {error}")
         except Rejected as error:
             self._problems.say("feed", f"the feed cannot be followed: {error}")
             return error.retry_after
@@ -133,7 +130,8 @@ class Stream:
                 return
             size += len(line)
             if not line.endswith(b"\n") or size > MOST_BYTES:
-                raise Unreadable("an event without end")
+                with self._feed.lock:
+                    raise self._feed.unreadable("an event without end")
             text = line.decode().rstrip("\r\n")
             if text == "":
                 if data:

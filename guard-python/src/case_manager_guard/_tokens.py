@@ -34,7 +34,7 @@ class Keys:
 
     def __init__(self, broker: Broker, clock: Clock) -> None:
         self._broker, self._clock = broker, clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._keys: dict[tuple[str, str], Any] = {}
         self._tried_at = float("-inf")
         self._failed = False
@@ -50,9 +50,10 @@ class Keys:
 
     def find(self, alg: str, kid: str) -> Any:
         """Returns a key, and reads the keys again where it is unknown, at most once in 5 s."""
-        known = (alg, kid) in self._keys or kid in self.retired
-        if not known and self._clock.monotonic() - self._tried_at > BETWEEN_READS_SECONDS:
-            self.read()
+        if (alg, kid) not in self._keys and kid not in self.retired:
+            with self._lock:  # What waits for another thread's reading need not read again.
+                if self._clock.monotonic() - self._tried_at > BETWEEN_READS_SECONDS:
+                    self.read()
         # It may have been retired while the keys were read.
         if kid in self.retired:
             raise Invalid("it is signed with a key that was withdrawn")

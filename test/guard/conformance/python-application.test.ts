@@ -194,6 +194,24 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     })
   })
 
+  test('holds no lease of which another thread saw that the clock went back', () => {
+    expect(printed('overtaken')).toMatchObject({ jumped: false })
+  })
+
+  test('connects at once for a rev that is new in this log, and not for each token that has it', () => {
+    expect(printed('overtaken')).toMatchObject({ hurried: [true, false, false, true, true] })
+  })
+
+  test('accepts nothing from the moment at which it cannot read an event', () => {
+    expect(printed('ledger')).toMatchObject({ unreadable: [false, false, false, false] })
+  })
+
+  test('reads the keys once for tokens of a new key that come at the same time, and knows it for each', () => {
+    expect(printed('ledger')).toMatchObject({
+      keys: { reads: 1, found: [true, true, true, true] },
+    })
+  })
+
   test('learns no time from an answer during which the machine slept', () => {
     expect(printed('overtaken')).toMatchObject({ slept: [true, true] })
   })

@@ -3,6 +3,10 @@
 import json
 import logging
 import threading
+import time
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
@@ -11,7 +15,7 @@ from case_manager_guard._lease import Lease
 from case_manager_guard._ledger import Ledger, read_entry
 from case_manager_guard._listener import Listener
 from case_manager_guard._problems import Problems
-from case_manager_guard._tokens import Keys
+from case_manager_guard._tokens import Invalid, Keys, Unsure
 
 
 class LaterClock(Clock):
@@ -55,6 +59,48 @@ def is_ended(ledger, rev=4):
     return ledger.ending({"sid": "s_1", "sub": "u_1", "rev": rev}) is not None
 
 
+revocation = {"seq": 100, "selector": {"kind": "everything"}, "exp": now}
+unreadable = []
+for event, data in (
+    ("live", {"epoch": "e", "seq": 100, "tenants": None}),
+    ("live", {"epoch": "e", "seq": 100, "tenants": [""]}),
+    ("revocation", {**revocation, "session_exp": None}),
+    ("head", {}),
+):
+    feed.start_over()
+    feed.apply("live", {"epoch": "e", "seq": 100})
+    try:
+        feed.apply(event, data)
+    except Exception:
+        pass
+    unreadable.append(feed.ready)
+
+public = json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key()))
+reads, found = [], []
+
+
+def slow_keys():
+    reads.append(True)
+    time.sleep(0.1)
+    return [{**public, "alg": "ES256", "kid": "new"}]
+
+
+def find_new():
+    try:
+        keys.find("ES256", "new")
+        found.append(True)
+    except (Invalid, Unsure):
+        found.append(False)
+
+
+broker.keys = slow_keys
+keys = Keys(broker, clock)
+finding = [threading.Thread(target=find_new) for _ in range(4)]
+for thread in finding:
+    thread.start()
+for thread in finding:
+    thread.join()
+
 clock.wall = lambda: 1000.9
 feed.apply("reset", {"epoch": "f"})
 feed.apply("live", {"epoch": "f", "seq": 40})
@@ -89,6 +135,8 @@ print(
             "cutoff": {"isBounded": len(cut._all.entries) <= 10, "from": [cutoff, kept_cutoff, cut.sessions_from]},
             "former": {"is": of_former, "afterAClockWasAhead": former.is_of_former_log(70, 1999)},
             "turnedAt": turned_at,
+            "unreadable": unreadable,
+            "keys": {"reads": len(reads), "found": found},
         }
     )
 )

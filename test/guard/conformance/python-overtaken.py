@@ -12,10 +12,11 @@ from case_manager_guard import Guard
 from case_manager_guard._broker import Broker, Credentials
 from case_manager_guard._clock import Clock
 from case_manager_guard._feed import Feed
-from case_manager_guard._lease import Lease
+from case_manager_guard._lease import Anchor, Lease
 from case_manager_guard._listener import Listener
 from case_manager_guard._poll import Poller
 from case_manager_guard._problems import Problems
+from case_manager_guard._stream import Stream
 from case_manager_guard._tokens import Keys
 
 issuer = "https://sign-in.example"
@@ -126,6 +127,40 @@ def shared():
     return len(asked), states["before"].state, states["after"].rev
 
 
+def jumped():
+    """Returns whether a lease is held of which another thread saw that the clock went back while it was granted."""
+    moved = Clock()
+    boot, back = moved.elapsed_ms, [0]
+    moved.elapsed_ms = lambda: boot() - back[0]
+    held = Lease(moved, problems)
+    now = moved.elapsed_ms()
+    held.anchor(Anchor("a", 0, now - 2000, now))
+
+    class Anchors(list):
+        def __iter__(self):
+            back[0] = 1000
+            reading = threading.Thread(target=lambda: held.held)
+            reading.start()
+            reading.join(0.2)
+            return super().__iter__()
+
+    held._anchors = Anchors(held._anchors)
+    held.grant("a", 0, 30)
+    return held.held
+
+
+def hurried():
+    """Returns whether a stream that is down connects at once for each `rev` that is checked."""
+    awaiting = Stream(broker, clock, Keys(broker, clock), feed, lease, "python-1", problems)
+    connects = []
+    for epoch, seq in (("e", 500), ("e", 500), ("e", 400), ("e", 501), ("f", 400)):
+        feed.epoch = epoch
+        awaiting._hurried.clear()
+        awaiting.catch_up_to(seq)
+        connects.append(awaiting._hurried.is_set())
+    return connects
+
+
 def logged_out(rev=101, **options):
     """Returns the answer to a logout token before the guard is ready, and the guard."""
     guard = assembled(**options)
@@ -165,6 +200,8 @@ print(
             "stopped": stopped(),
             "shared": shared(),
             "slept": slept(),
+            "jumped": jumped(),
+            "hurried": hurried(),
             "logouts": logouts,
             "told": len(told._listener._unfinished),
         }

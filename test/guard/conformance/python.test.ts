@@ -89,7 +89,7 @@ describe
         'the guard answered accept',
         [
           '_feed.py',
-          '        self._keys.retire(read_kids(data))\n        self.seq',
+          '        self._keys.retire(read_texts(data, "retired_kids"))\n        self.seq',
           '        self.ready, self.live_here = True, True\n        self.seq',
         ],
       ],
