@@ -6,8 +6,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { signToken } from '../guard/src/conformance/sign.ts'
 import { KEYS } from './conformance/keys.mjs'
+import { LEASES } from './conformance/leases.mjs'
 import { LOGOUTS } from './conformance/logout.mjs'
 import { POLLS } from './conformance/polls.mjs'
+import { ASKING } from './conformance/requests.mjs'
+import { RULES, UNDECIDED } from './conformance/rules.mjs'
 import { SESSIONS } from './conformance/sessions.mjs'
 import { STREAMS } from './conformance/streams.mjs'
 import { ACCESS, LOGOUT } from './conformance/tokens.mjs'
@@ -63,14 +66,23 @@ export function tokensFile() {
     const input = (token) => token?.split('.').slice(0, 2).join('.')
     const signed =
       before.map((each) => each.signed).find((each) => input(each) === input(made)) ?? made
-    return { ...vector, signed }
+    return { ...vector, rules: rulesOf(`${vector.kind}-token/${vector.name}`), signed }
   })
   return `${JSON.stringify({ issuer: ISSUER, audience: 'https://conformance.example', client_id: 'conformance', now: NOW, vectors }, null, 2)}\n`
 }
-const CASES = [...STREAMS, ...UNREADABLE, ...KEYS, ...POLLS, ...LOGOUTS, ...SESSIONS]
+const CASES = [
+  ...STREAMS,
+  ...LEASES,
+  ...ASKING,
+  ...UNREADABLE,
+  ...KEYS,
+  ...POLLS,
+  ...LOGOUTS,
+  ...SESSIONS,
+]
 /** A line for each step, so that a difference can be read. */
 const written = ({ steps, ...described }) =>
-  `{${JSON.stringify(described).slice(1, -1)}, "steps": [\n${steps.map((step) => `  ${JSON.stringify(step)}`).join(',\n')}\n]}`
+  `{${JSON.stringify({ ...described, rules: rulesOf(described.name) }).slice(1, -1)}, "steps": [\n${steps.map((step) => `  ${JSON.stringify(step)}`).join(',\n')}\n]}`
 export const feedFile = () => `{"cases": [\n${CASES.map(written).join(',\n')}\n]}\n`
 
 /**
@@ -93,21 +105,40 @@ export function rulesOfFeed() {
   return found
 }
 
-const NAMED = [...ACCESS, ...LOGOUT].map(({ kind, name, rules }) => ({
-  name: `${kind}-token/${name}`,
-  rules,
-}))
-/** Returns the names of the cases that decide a rule. */
-export const casesOf = (rule) =>
-  [...NAMED, ...CASES].filter(({ rules = [] }) => rules.includes(rule)).map(({ name }) => name)
-/** Returns the rules that a case names. */
-export const rulesOfCases = () => new Set([...NAMED, ...CASES].flatMap(({ rules = [] }) => rules))
+const NAMES = [
+  ...[...ACCESS, ...LOGOUT].map(({ kind, name }) => `${kind}-token/${name}`),
+  ...CASES.map(({ name }) => name),
+]
+const isNamed = (name, text) =>
+  text.endsWith('*') ? name.startsWith(text.slice(0, -1)) : name === text
+/** Returns the rules that a case decides. */
+const rulesOf = (name) =>
+  Object.keys(RULES).filter((rule) => RULES[rule].some((text) => isNamed(name, text)))
+
+/**
+ * Returns what is wrong with the table of rules and cases: a rule of docs/feed.md without a case, a rule that
+ * is not in docs/feed.md, and a case that is not there.
+ */
+export function wrongRules() {
+  const rules = [...rulesOfFeed().keys()]
+  const known = [...Object.keys(RULES), ...Object.keys(UNDECIDED)]
+  return [
+    ...rules.filter((rule) => !known.includes(rule)).map((rule) => `${rule} has no case`),
+    ...known.filter((rule) => !rules.includes(rule)).map((rule) => `${rule} is no rule`),
+    ...Object.entries(RULES).flatMap(([rule, texts]) =>
+      texts
+        .filter((text) => !NAMES.some((name) => isNamed(name, text)))
+        .map((text) => `${rule} names no case: ${text}`),
+    ),
+  ]
+}
 
 const TABLE = /(?<=<!-- rules -->\n)[^]*(?=<!-- \/rules -->)/
 /** Returns the README of the kit with the table of its rules. */
 export function readmeFile() {
   const rows = [...rulesOfFeed()].map(
-    ([rule, anchor]) => `| [${rule}](../../docs/feed.md#${anchor}) | ${casesOf(rule).join('; ')} |`,
+    ([rule, anchor]) =>
+      `| [${rule}](../../docs/feed.md#${anchor}) | ${UNDECIDED[rule] ?? (RULES[rule] ?? []).map((text) => `\`${text}\``).join(', ')} |`,
   )
   return readFileSync(join(HOME, 'README.md'), 'utf8').replace(
     TABLE,

@@ -45,6 +45,7 @@ export class Broker {
   readonly issuer: string
   readonly clientId: string
   readonly jwksUri: string
+  #issuerChecked = false
   readonly #credentials: Credentials
   readonly #fetch: typeof fetch
   readonly #clock: Clock
@@ -97,11 +98,28 @@ export class Broker {
   }
 
   /**
+   * Compares the `issuer` of the discovery document once. With a wrong address the feed would work,
+   * but each check would reject the tokens for their `iss`. If the document cannot be read, it is
+   * compared the next time.
+   * @throws Error if it is another, or the reason of `stopping` if it was aborted
+   */
+  async checkIssuer(stopping: AbortSignal): Promise<void> {
+    if (this.#issuerChecked) return
+    const issuer = await this.#readIssuer(stopping)
+    if (issuer === undefined) return
+    if (issuer !== this.issuer)
+      throw new Error(
+        `issuer is set to ${quoted(this.issuer)}, but the broker there is ${quoted(issuer)}: set issuer to exactly that`,
+      )
+    this.#issuerChecked = true
+  }
+
+  /**
    * Returns the `issuer` of the discovery document (OpenID Connect Discovery 1.0 §4.3), or
    * undefined if the document cannot be read.
    * @throws the reason of `stopping` if it was aborted
    */
-  async readIssuer(stopping: AbortSignal): Promise<string | undefined> {
+  async #readIssuer(stopping: AbortSignal): Promise<string | undefined> {
     try {
       const init = { headers: { accept: 'application/json' } }
       const document = await this.#bounded(

@@ -5,7 +5,6 @@ import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import type { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
-import { quoted } from './problems.ts'
 
 /** The shortest time between two requests for a new anchor. */
 const ANCHOR_MS = 1_000
@@ -57,7 +56,6 @@ export class Follower implements LogFollower {
    * The Retry-After of the latest answer to the feed's request, in milliseconds. 0 if it had none.
    */
   #askedMs = 0
-  #issuerChecked = false
   /** The newest `seq` for which the feed was checked, so that it is checked once for each. */
   #catchingUpTo: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
 
@@ -173,7 +171,7 @@ export class Follower implements LogFollower {
    * operator if there is one.
    */
   async #connection(): Promise<{ why: string; problem?: unknown }> {
-    const { clock, feed, lease, stopping } = this.#parts
+    const { broker, clock, feed, lease, stopping } = this.#parts
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
@@ -182,7 +180,7 @@ export class Follower implements LogFollower {
       stream.abort(new Error(`the broker sent nothing for ${silence() / 1000} s`)),
     )
     try {
-      await this.#checkIssuer(stream.signal)
+      await broker.checkIssuer(stream.signal)
       const body = await this.#open(stream)
       for await (const event of readEvents(body, () => watchdog.heard())) {
         // After `startOver` the events that are still buffered are useless.
@@ -200,22 +198,6 @@ export class Follower implements LogFollower {
       stopping.removeEventListener('abort', stop)
       stream.abort(new Error('ended'))
     }
-  }
-
-  /**
-   * Checks the broker's issuer once. With a wrong address the feed would work, but each check would
-   * reject the tokens for their `iss`.
-   */
-  async #checkIssuer(signal: AbortSignal): Promise<void> {
-    if (this.#issuerChecked) return
-    const { broker } = this.#parts
-    const issuer = await broker.readIssuer(signal)
-    if (issuer === undefined) return
-    if (issuer !== broker.issuer)
-      throw new Error(
-        `issuer is set to ${quoted(broker.issuer)}, but the broker there is ${quoted(issuer)}: set issuer to exactly that`,
-      )
-    this.#issuerChecked = true
   }
 
   async #open(signal: AbortController): Promise<ReadableStream<Uint8Array>> {

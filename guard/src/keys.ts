@@ -198,26 +198,12 @@ async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
   if (!Array.isArray(list)) throw new Error('it is not a JWKS')
   const keys = new Map<string, Key>()
   for (const jwk of list as JWK[]) {
-    const alg =
-      jwk?.alg ??
-      (jwk?.kty === 'EC' && jwk.crv === 'P-256'
-        ? 'ES256'
-        : jwk?.kty === 'RSA'
-          ? 'RS256'
-          : undefined)
-    if (
-      typeof jwk?.kid !== 'string' ||
-      (jwk.use ?? 'sig') !== 'sig' ||
-      !ALGORITHMS.includes(alg as Algorithm)
-    )
-      continue
+    const alg = ALGORITHMS.find((each) => each === jwk?.alg)
+    if (typeof jwk?.kid !== 'string' || (jwk.use ?? 'sig') !== 'sig' || alg === undefined) continue
     const { kty, crv, x, y, n, e } = jwk
     // A key that cannot be imported must not prevent the use of the others.
-    const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg as string).catch(
-      () => undefined,
-    )
-    if (key !== undefined && !(key instanceof Uint8Array))
-      keys.set(jwk.kid, { alg: alg as Algorithm, key })
+    const key = await importJWK({ kty, crv, x, y, n, e } as JWK, alg).catch(() => undefined)
+    if (key !== undefined && !(key instanceof Uint8Array)) keys.set(jwk.kid, { alg, key })
   }
   return keys
 }

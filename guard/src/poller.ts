@@ -105,10 +105,11 @@ export class Poller implements LogFollower {
   }
 
   async #pollOnce(): Promise<void> {
-    const { clock, feed, hooks, onPolled, stopping } = this.#parts
+    const { broker, clock, feed, hooks, onPolled, stopping } = this.#parts
     this.#triedAtMs = clock.monotonicMs()
     this.connects++
     try {
+      await broker.checkIssuer(stopping)
       // The log is read a second time if it turns out to be another one, or the first answer does
       // not count.
       if ((await this.#readAll()) !== undefined) await this.#readAll()

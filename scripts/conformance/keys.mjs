@@ -1,4 +1,6 @@
 // The cases of keys, discovery and tenants.
+import { readFileSync } from 'node:fs'
+import { publicJwk } from '../../guard/src/conformance/sign.ts'
 import {
   times,
   connection,
@@ -18,6 +20,20 @@ import {
   TENANTS,
   tenantsOf,
 } from './words.mjs'
+
+/** A JWKS with keys that do not count beside one that does. */
+const PUBLIC = JSON.parse(
+  readFileSync(new URL('../../guard/conformance/keys.json', import.meta.url), 'utf8'),
+)
+const JWKS = [
+  { ...publicJwk(PUBLIC['es-1']), kid: undefined },
+  { ...publicJwk(PUBLIC['es-2']), alg: undefined },
+  { ...publicJwk(PUBLIC.unpublished), use: 'enc' },
+  { ...publicJwk(PUBLIC['es-1']), kid: 'broken', x: 'AA' },
+  { kty: 'new', kid: 'new', alg: 'ES256' },
+  publicJwk(PUBLIC['es-1']),
+  publicJwk(PUBLIC['rs-1']),
+]
 
 export const KEYS = [
   feed('a retired key', 'Follow', 'Reject retired keys at once, whatever a cached JWKS says.', [
@@ -156,5 +172,22 @@ export const KEYS = [
       check('unavailable', {}, { for_ms: 600 }),
     ],
     { needs: ['stream'] },
+  ),
+  feed(
+    'keys that do not count',
+    'What you need besides the feed',
+    'A key without `alg` or `kid`, of another `use`, or that cannot be imported does not count, and the others do.',
+    [
+      set({ answers: { '/jwks': { members: { keys: JWKS } } } }),
+      start,
+      check('accept'),
+      ...['es-2', 'unpublished'].map((key) => ({
+        do: 'check',
+        token: { key },
+        expect: ['reject', 'unavailable'],
+        at_once: true,
+      })),
+      check('accept'),
+    ],
   ),
 ]

@@ -206,4 +206,21 @@ export const LOGOUTS = [
       { needs: ['logout', ...needs] },
     ),
   ),
+  feed(
+    'a logout token that arrives twice',
+    'Logout tokens',
+    'Answer 400 or 200: both end its delivery.',
+    [
+      ...READY,
+      ended({ sid: 's_1', jti: 'twice' }),
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', jti: 'twice' } },
+        expect: ['ended', 'final'],
+        at_once: true,
+      },
+      now('reject'),
+    ],
+    { needs: ['logout'] },
+  ),
 ]

@@ -1,5 +1,7 @@
 // The cases of the instance's own sessions.
 import {
+  reported,
+  clockSet,
   atMost,
   atLeast,
   fromHere,
@@ -277,5 +279,46 @@ export const SESSIONS = [
     ],
     [],
     'Report',
+  ),
+  sessions(
+    'a session of a broker that does not say complete_from',
+    'Without `complete_from` the entries do not tell: ask the broker about each session.',
+    [
+      set({ events: { live: { complete_from: null } } }),
+      judging,
+      reported(100),
+      judge(['accept', 'unavailable'], {}, { never: 'reject' }),
+      atLeast(ASKED, 1),
+    ],
+    ['stream'],
+    'What a member must be',
+  ),
+  sessions(
+    'a session of another tenant',
+    'Of a tenant that is not in `tenants` the entries do not tell: ask the broker.',
+    [
+      set({ tenants: ['t_1'], inactive_sids: ['s_3'] }),
+      judging,
+      judge('accept'),
+      fromHere(ASKED),
+      judge(['accept', 'unavailable'], { tenant: 't_2', sid: 's_2' }, { never: 'reject' }),
+      atLeast(ASKED, 1),
+      judge('reject', { tenant: 't_2', sid: 's_3' }, { never: 'accept' }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
+    'a session and a clock that is set a day ahead',
+    'A wrong clock of yours signs no user out.',
+    [
+      judging,
+      judge('accept'),
+      clockSet(86_400_000),
+      judge(['accept', 'unavailable'], {}, { never: 'reject' }),
+      judgeNow(['accept', 'unavailable']),
+      judgeNow('reject', { session_expiry: -60 }),
+    ],
+    ['clock'],
   ),
 ]

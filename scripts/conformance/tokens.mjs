@@ -129,6 +129,9 @@ export const ACCESS = [
     key: 'rs-1',
   }),
   access('expired', 'reject', '`exp` must be checked.', { claims: { iat: -700, exp: -400 } }),
+  access('expired a moment ago', 'accept', 'Allow for 5 s of difference.', {
+    claims: { iat: -302, exp: -2 },
+  }),
   access('expired a minute ago', 'reject', 'A tolerance for clocks is at most a minute.', {
     claims: { iat: -365, exp: -65 },
   }),
@@ -207,6 +210,7 @@ export const LOGOUT = [
     'whose member is a text': { [LOGOUT_EVENT]: 'yes' },
     'whose member is a list': { [LOGOUT_EVENT]: [] },
     'whose member is null': { [LOGOUT_EVENT]: null },
+    'of two kinds': { [LOGOUT_EVENT]: {}, 'https://other.example/event': {} },
   }).map(([what, events]) => logout(`events ${what}`, 'final', FINAL, { claims: { events } })),
   ...['iat', 'exp', 'aud', 'iss'].map((claim) =>
     logout(`without ${claim}`, 'final', FINAL, { claims: { [claim]: null } }),

@@ -1,5 +1,5 @@
 // The cases of events and pages of a poll that cannot be read.
-import { start, connection, check, set, READY, feed, poll, polling } from './words.mjs'
+import { start, connection, check, set, READY, feed, fromHere, poll, polling } from './words.mjs'
 
 const leaseOf = (lease_seconds, begin) => [
   begin,
@@ -37,6 +37,15 @@ const EVENTS = [
   ['live', { epoch: 'epoch-a', seq: 100, tenants: 't_1' }],
 ]
 
+/** @type {[string, object][]} */
+const PAGES = [
+  ['an entry', { entries: [7] }],
+  ['an entry without selector', { entries: [{ seq: 101, exp: 2_000_000_000 }] }],
+  ['retired_kids', { retired_kids: 'es-1' }],
+  ['tenants', { tenants: 't_1' }],
+  ['a lease', { lease: { clock: 'c', at_ms: 0, known_ms: 0 } }],
+]
+
 export const UNREADABLE = [
   ...[-1, 3600].flatMap((lease_seconds) => [
     feed(
@@ -67,6 +76,28 @@ export const UNREADABLE = [
         check('unavailable'),
       ],
       { needs: ['stream'] },
+    ),
+  ),
+  ...PAGES.map(([what, members]) =>
+    polling(
+      `polling what cannot be read: ${what}`,
+      'A poll that fails',
+      'What you cannot read may be a revocation: accept nothing, and poll without a position.',
+      [
+        poll,
+        check('accept'),
+        fromHere('/revocations'),
+        set({ answers: { '/revocations': { members } } }),
+        check('unavailable', {}, { never: 'reject' }),
+        {
+          do: 'expect_requests',
+          path: '/revocations',
+          like: { query: { epoch: null } },
+          at_least: 1,
+        },
+        set({ answers: {} }),
+        check('accept', {}, { never: 'reject' }),
+      ],
     ),
   ),
 ]

@@ -76,8 +76,11 @@ export const DOWN = [
     answers: { '/revocations': { status: 503, headers: { 'retry-after': '30' } } },
   }),
   ...times(3, [passes(5_000), check('unavailable', {}, { for_ms: 80 })]),
+  // On a busy machine a request of the guard may arrive late.
+  check('unavailable', {}, { for_ms: 1000 }),
 ]
-export const polling = (...given) => feed(...given, { needs: ['polling'] })
+export const polling = (name, section, why, steps, needs = []) =>
+  feed(name, section, why, steps, { needs: ['polling', ...needs] })
 
 /** @type {[string, object, object][]} */
 export const KINDS = [

@@ -360,8 +360,8 @@ export const BY_HAND = [
   ],
   [
     'the issuer is not compared',
-    'follower',
-    'if (issuer !== broker.issuer)',
+    'broker',
+    'if (issuer !== this.issuer)',
     'if (false)',
     'feed/another issuer',
   ],

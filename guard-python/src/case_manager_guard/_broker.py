@@ -23,6 +23,7 @@ MOST_BYTES = 4 * 2**20
 ASSERTION_SECONDS = 60
 LATE_MS = 10_000
 """The longest that an answer takes. If one takes longer the machine slept, and its Date is old."""
+FRESH = {"Cache-Control": "no-store"}
 FAILURES = (OSError, HTTPException, ValueError, KeyError, TypeError)
 """What a request raises that got no usable answer."""
 
@@ -143,17 +144,31 @@ class Broker:
     def __init__(self, issuer: str, credentials: Credentials, clock: Clock) -> None:
         self.issuer, self.clock = issuer, BrokerClock(clock)
         self._credentials, self._elapsed_ms = credentials, clock.elapsed_ms
+        self._issuer_checked = False
         parts = urlsplit(issuer)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"issuer must be an address of http or https, and is {issuer}")
         self._address, self._path = parts.netloc, parts.path
         self._kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
 
-    def discovered_issuer(self) -> object:
-        return self._json("GET", "/.well-known/openid-configuration", {}, None)["issuer"]
+    def check_issuer(self) -> None:
+        """Compares the issuer of the discovery document once. Under an alias the feed would work, and each token be
+        rejected for its `iss`. If the document cannot be read, it is compared the next time.
+
+        :raises ValueError: it is another
+        """
+        if self._issuer_checked:
+            return
+        try:
+            found = self._json("GET", "/.well-known/openid-configuration", {}, None)["issuer"]
+        except FAILURES:
+            return
+        if found != self.issuer:
+            raise ValueError(f"issuer is set to {self.issuer}, but the broker there is {found}")
+        self._issuer_checked = True
 
     def keys(self) -> list[dict[str, Any]]:
-        keys = self._json("GET", "/jwks", {}, None)["keys"]
+        keys = self._json("GET", "/jwks", dict(FRESH), None)["keys"]
         if not isinstance(keys, list):
             raise TypeError("keys")
         return keys
@@ -173,11 +188,11 @@ class Broker:
             query["stream"] = stream
         if position is not None:
             query.update(epoch=position[0], after=str(position[1]))
-        return must_repeat(nonce, self._asked("/revocations", query, {"Accept": "application/json"}, on_send))
+        return must_repeat(nonce, self._asked("/revocations", query, {"Accept": "application/json", **FRESH}, on_send))
 
     def clock_now(self) -> dict[str, Any]:
         nonce = new_nonce()
-        return must_repeat(nonce, self._asked("/revocations/clock", {"nonce": nonce}, {}, lambda: None))
+        return must_repeat(nonce, self._asked("/revocations/clock", {"nonce": nonce}, dict(FRESH), lambda: None))
 
     def is_active(self, token: str) -> bool:
         return self._question("/introspect", {"token": token}).get("active") is True

@@ -185,7 +185,7 @@ class Feed:
         self._beside(self._keys.read)
 
     def _snapshot(self, data: Any) -> None:
-        if not isinstance(data["epoch"], str) or not is_seq(data["seq"]):
+        if not isinstance(data["epoch"], str) or not is_seq(data["seq"]) or not isinstance(data["entries"], list):
             raise Unreadable("snapshot")
         if self.epoch not in (None, data["epoch"]):
             self._reset(data)

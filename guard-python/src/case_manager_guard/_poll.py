@@ -7,6 +7,7 @@ from ._broker import FAILURES, Broker
 from ._clock import Clock
 from ._feed import Close, Feed
 from ._lease import Lease
+from ._ledger import is_seq
 from ._problems import Problems
 from ._tokens import Keys
 
@@ -60,6 +61,7 @@ class Poller:
     def _poll(self) -> None:
         self._tried_at = self._clock.monotonic()
         try:
+            self._broker.check_issuer()
             try:
                 self._read_all()
             except Close:  # It is another log, or was asked for in another way: read again.
@@ -82,7 +84,9 @@ class Poller:
             answer = self._broker.poll(self._guard, stream, position, self._feed.opens, sessions)
             with self._feed.lock:
                 self._feed.must_be_of(generation)
-                if position is not None and position[0] == answer.get("epoch"):
+                if not (isinstance(answer["epoch"], str) and is_seq(answer["seq"]) and isinstance(answer["entries"], list)):
+                    raise ValueError("the answer is no page of the log")
+                if position is not None and position[0] == answer["epoch"]:
                     if answer.get("more") is True and answer["seq"] <= position[1]:
                         raise ValueError("its pages do not go on")
                 tenants = answer.get("tenants") if page == 0 else tenants

@@ -30,7 +30,6 @@ class Stream:
         self._guard, self._problems = guard, problems
         self._stopped, self._hurried = threading.Event(), threading.Event()
         self._socket: socket.socket | None = None
-        self._issuer_checked = False
         self._awaited: tuple[str | None, int] = None, 0
         """The highest `seq` for which the stream was looked at, and its log."""
         self._live_at = 0.0
@@ -87,7 +86,7 @@ class Stream:
     def _connection(self) -> float:
         """Reads one connection to its end. Returns the Retry-After of its answer."""
         try:
-            self._check_issuer()
+            self._broker.check_issuer()
             self._keys.read_once()
             with self._feed.lock:
                 position, generation, sessions = self._feed.position, self._feed.generation, self._feed.sessions
@@ -108,19 +107,6 @@ class Stream:
     def _opens(self, nonce: str) -> None:
         with self._feed.lock:
             self._feed.opens(nonce)
-
-    def _check_issuer(self) -> None:
-        """Under an alias the feed would work, and each token be rejected for its `iss`. If it cannot be read, it is
-        compared before the next connection."""
-        if self._issuer_checked:
-            return
-        try:
-            found = self._broker.discovered_issuer()
-        except FAILURES:
-            return
-        if found != self._broker.issuer:
-            raise ValueError(f"issuer is set to {self._broker.issuer}, but the broker there is {found}")
-        self._issuer_checked = True
 
     def _events(self, response: HTTPResponse, generation: int) -> None:
         event, identifier, data, size = "", None, list[str](), 0

@@ -152,7 +152,7 @@ def verify_logout_token(token: str, keys: Keys, issuer: str, client_id: str, alg
     """Verifies a logout token (Back-Channel Logout 1.0 §2.6), all but the replay of its `jti`."""
     claims = _verified(token, keys, alg, ("logout+jwt", None), issuer, client_id)
     events = claims.get("events")
-    event = events.get(LOGOUT_EVENT) if isinstance(events, dict) else None
+    event = events.get(LOGOUT_EVENT) if isinstance(events, dict) and len(events) == 1 else None
     if not isinstance(event, dict) or "nonce" in claims:
         raise Invalid("it is no logout token")
     names = [name for name in ("sid", "sub") if name in claims]

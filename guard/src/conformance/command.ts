@@ -23,7 +23,7 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
                          private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection ("without_lease": "introspect"), sessions ("sessions": true), clock (the message "clock"), timers (a "clock" that also
                          runs the timers that are due by then), checks (the message "checks"); more than once for several
   --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
-  --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 4. 1 if two of them cannot run
+  --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 8. 1 if two of them cannot run
                          beside each other, for example because each listens at the same port. An http address gets one case at a time
   --json                 print the results as one JSON document
   --list                 print the names of the cases, and end
@@ -38,7 +38,7 @@ const OPTIONS = {
   section: { type: 'string', multiple: true },
   without: { type: 'string', multiple: true },
   lease: { type: 'string', default: '2' },
-  'at-once': { type: 'string', default: '4' },
+  'at-once': { type: 'string', default: '8' },
   json: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },

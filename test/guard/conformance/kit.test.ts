@@ -16,9 +16,9 @@ import { serveAdapter } from './serve-adapter.ts'
  * that are wrong.
  */
 
-const { feedFile, readmeFile, tokensFile } = (await import(
+const { feedFile, readmeFile, tokensFile, wrongRules } = (await import(
   new URL('../../../scripts/conformance-vectors.mjs', import.meta.url).href
-)) as Record<'feedFile' | 'readmeFile' | 'tokensFile', () => string>
+)) as Record<'feedFile' | 'readmeFile' | 'tokensFile', () => string> & { wrongRules(): string[] }
 
 const { movableClock } = (await import(
   new URL('../../../guard/conformance/movable-clock.mjs', import.meta.url).href
@@ -78,7 +78,7 @@ function nodeAdapter(): Adapter {
   }
 }
 
-const several = (open: () => Adapter): Adapter[] => Array.from({ length: 3 }, open)
+const several = (open: () => Adapter): Adapter[] => Array.from({ length: 8 }, open)
 
 /** Answers the same to whatever it is asked. */
 const always = (status: number): Adapter => ({
@@ -151,6 +151,7 @@ describe('the conformance kit', () => {
       'access-token/several audiences',
       'access-token/unknown claim',
       'access-token/of a service',
+      'access-token/expired a moment ago',
     ])
     expect(problems(results, 'fail').join('\n')).toContain(
       'access-token/ID token: step 1 (check): expected reject, and the guard answered accept. A token of another kind must not pass',
@@ -173,6 +174,10 @@ describe('the conformance kit', () => {
     expect(feedFile()).toBe(committed('feed.json'))
     expect(readmeFile()).toBe(committed('README.md'))
   })
+
+  test('each rule of docs/feed.md has a case, or the reason why none can decide it', () => {
+    expect(wrongRules()).toEqual([])
+  })
 })
 
 describe('guard conformance', () => {
@@ -193,7 +198,7 @@ describe('guard conformance', () => {
     expect(status).toBe(1)
     expect(out).toMatch(/^pass {6}access-token\/ID token \(\d+ ms\)$/m)
     expect(out).toContain('A valid token must be accepted.')
-    expect(out).toMatch(/\n\d+ passed, 8 failed, 0 left out\.\n$/)
+    expect(out).toMatch(/\n\d+ passed, 9 failed, 0 left out\.\n$/)
     const json = await run('--adapter', REJECTS, '--only', 'without rev', '--json')
     expect(json.status).toBe(0)
     expect(JSON.parse(json.out)).toMatchObject({

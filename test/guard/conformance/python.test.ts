@@ -49,7 +49,7 @@ async function run(
     environment += ` PYTHONPATH=${directory}`
   }
   const command = `${environment} ${PYTHON} ${join(PACKAGE, 'conformance', 'adapter.py')}`
-  const adapters = Array.from({ length: only === '' ? 3 : 1 }, () =>
+  const adapters = Array.from({ length: only === '' ? 6 : 1 }, () =>
     openAdapter(command, patiently),
   )
   try {

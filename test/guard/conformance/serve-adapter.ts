@@ -17,14 +17,19 @@ export function serveAdapter(): Adapter {
   return {
     async ask(message) {
       if (message.do === 'start') serving = await start(message, rules, directory)
-      else if (message.do === 'stop') await serving?.stop()
-      else if (message.do === 'check') return check(serving?.checkAddress ?? '', message.token)
+      else if (message.do === 'stop') {
+        await serving?.stop()
+        serving = undefined
+      }
+      // A reverse proxy answers so while nothing listens.
+      else if (serving === undefined) return { status: 503 }
+      else if (message.do === 'check') return check(serving.checkAddress, message.token)
       else if (message.do === 'checks') {
-        const address = serving?.checkAddress ?? ''
-        const results = await Promise.all(message.tokens.map((token) => check(address, token)))
+        const { checkAddress } = serving
+        const results = await Promise.all(message.tokens.map((token) => check(checkAddress, token)))
         return { statuses: results.map(({ status }) => status) }
       } else if (message.do === 'session')
-        return post(serving?.localAddress ?? '', JSON.stringify(message.session))
+        return post(serving.localAddress, JSON.stringify(message.session))
       return {}
     },
     async close() {},
