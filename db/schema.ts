@@ -909,6 +909,8 @@ export const tenants = sqliteTable('tenants', {
    * template id. NULL: it has none.
    */
   administrators: text(),
+  /** JSON: whom its users ask for help (HelpContact). */
+  helpContact: text('help_contact'),
   connectedAt: integer('connected_at').notNull(),
   removedAt: integer('removed_at'),
 })

@@ -477,6 +477,15 @@ export interface GuardRecord extends Omit<GuardReport, 'streams'> {
   leaseRanOutAtMs: number | undefined
 }
 
+/** Whom the users of a tenant ask for help. It has at least one address. */
+export interface HelpContact {
+  name?: string | undefined
+  email?: string | undefined
+  telephone?: string | undefined
+  /** An https address. */
+  link?: string | undefined
+}
+
 export interface Tenant {
   tid: string
   name?: string | undefined
@@ -507,6 +516,7 @@ export interface Tenant {
    * src/protocol/tenant-administrators.ts reads. Undefined: it has none.
    */
   administrators?: string | undefined
+  helpContact?: HelpContact | undefined
   connectedAt: number
   removedAt?: number | undefined
 }

@@ -45,7 +45,8 @@ ALTER TABLE `revocations` ADD `sessions_until` integer;--> statement-breakpoint
 ALTER TABLE `revocations` ADD `session_clients` text;--> statement-breakpoint
 ALTER TABLE `sessions` ADD `promised_until` integer;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_end` ON `sessions` (`absolute_at`) WHERE ended_seq IS NULL;--> statement-breakpoint
-CREATE INDEX `sessions_open_by_promise` ON `sessions` (`promised_until`) WHERE ended_seq IS NULL AND promised_until IS NOT NULL;
+CREATE INDEX `sessions_open_by_promise` ON `sessions` (`promised_until`) WHERE ended_seq IS NULL AND promised_until IS NOT NULL;--> statement-breakpoint
+ALTER TABLE `tenants` ADD `help_contact` text;
 --> statement-breakpoint
 -- A lowered end does not reach the sessions that instances opened by an ID token with the former one.
 CREATE TRIGGER `sessions_keep_their_promise` AFTER UPDATE OF `absolute_at` ON `sessions` WHEN NEW.`absolute_at` < OLD.`absolute_at` BEGIN UPDATE `sessions` SET `promised_until` = max(coalesce(OLD.`promised_until`, 0), OLD.`absolute_at`) WHERE `sid` = NEW.`sid`; END;

@@ -21,7 +21,7 @@ import { optionals } from '../engine/values.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { tenants } from '../schema.ts'
-import type { Committed, Tenant } from '../types.ts'
+import type { Committed, HelpContact, Tenant } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { registryChanged } from '../rows/registry-version.ts'
 
@@ -47,6 +47,7 @@ const tenantFields = {
     'consentConfirmedBy',
     'consentConfirmedAt',
     'administrators',
+    'helpContact',
   ),
 }
 type TenantRow = RowOf<typeof tenantFields>
@@ -71,7 +72,7 @@ const changed = Object.fromEntries(
     .map(([name, column]) => [name, excluded(column)]),
 )
 const put = command(
-  (p: Takes<{ [K in keyof Tenant]: Tenant[K] }>) =>
+  (p: Takes<{ [K in keyof Tenant]: K extends 'helpContact' ? string | undefined : Tenant[K] }>) =>
     sql`${insertInto(tenants, pick(p, ...keysOf(tenantFields)))} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
 )
 const remove = command(
@@ -79,7 +80,10 @@ const remove = command(
     sql`UPDATE ${tenants} SET ${assign(tenants, { removedAt: p.now })} WHERE ${tenants.tid} = ${p.tid}`,
 )
 
-const tenantOf: (row: TenantRow) => Tenant = optionals
+const tenantOf = ({ helpContact, ...row }: TenantRow): Tenant => ({
+  ...optionals(row),
+  helpContact: helpContact === null ? undefined : (JSON.parse(helpContact) as HelpContact),
+})
 
 /** The settings of a tenant whose changes are sent to webhooks. */
 const TENANT = {
@@ -113,7 +117,8 @@ function eventsOf(before: Tenant | undefined, after: Tenant): WebhookEvent[] {
  * @param before undefined if the tenant was not connected
  */
 function* write(before: Tenant | undefined, tenant: Tenant): Act<void> {
-  yield* put.run(tenant)
+  const { helpContact } = tenant
+  yield* put.run({ ...tenant, helpContact: helpContact && JSON.stringify(helpContact) })
   for (const event of eventsOf(before, tenant)) yield* emit(event)
   yield* registryChanged()
 }

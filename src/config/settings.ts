@@ -440,7 +440,7 @@ const look = {
     section: 'look',
     schema: parse.contact,
     example: 'mailto:help@contoso.example',
-    text: 'Where users find help: a `mailto:`, `tel:` or https address. Each page links to it, and each error page names it beside its reference.',
+    text: 'Where users find help: a `mailto:`, `tel:` or https address. Each page links to it, and each page on which a user cannot go on names it, unless the user’s tenant has a help contact of its own.',
   }),
   privacy: setting({
     name: 'BROKER_PRIVACY_URL',

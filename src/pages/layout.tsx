@@ -28,6 +28,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   status?: ContentfulStatusCode | undefined
   /** The severity, shown by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
+  /** The address for help of the reader's tenant, in place of the broker's. */
+  help?: string | undefined
   /** True for a page wide enough for tables and long values. */
   wide?: boolean | undefined
   /** Links between the pages of an account, above the heading. */
@@ -117,10 +119,10 @@ const Languages = ({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: T
   )
 
 /** The footer: the languages, the organization, and links to help and statements. */
-function Foot({ config, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
+function Foot({ config, help, t }: Pick<PageOptions, 'config' | 'help'> & { t: Texts }) {
   const { look } = config
   const links = [
-    [look.support, t.layout.help],
+    [help ?? look.support, t.layout.help],
     [look.privacy, t.layout.privacy],
     [look.terms, t.layout.terms],
     [look.accessibility, t.layout.accessibility],
@@ -207,7 +209,7 @@ function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
             {children}
           </div>
         </main>
-        {forUsers ? <Foot config={config} t={t} /> : null}
+        {forUsers ? <Foot config={config} help={options.help} t={t} /> : null}
         {scripts.map(({ text, data }) => (
           <script {...data}>{raw(text)}</script>
         ))}

@@ -28,6 +28,7 @@ describe('the acts of the contract', () => {
       'POST /revocations',
       'POST /locks',
       'POST /locks/:id/lift',
+      'PATCH /tenants/:tid',
     ])
   })
 

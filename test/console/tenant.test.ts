@@ -57,6 +57,29 @@ async function signedIn(
 }
 const tina = () => signedIn(TINA, [ROLE.tenantAdministrator])
 
+test('the administrator says whom users of the tenant ask for help, and changes nothing else of it', async () => {
+  await administered('app_role')
+  const browser = await tina()
+  const home = await browser.get('/tenant')
+  const save = (fields: Record<string, string>) =>
+    browser.submitTo(home, '/tenant/help-contact', fields)
+  const contact = { name: 'IT desk', email: 'it@fabrikam.example' }
+  const saved = await save({ ...contact, telephone: '', link: '' })
+  expect(saved.text).toContain('The contact is saved.')
+  const row = async () => rig.store.findTenant(OTHER_TENANT)
+  expect(await row()).toMatchObject({ helpContact: contact, administrators: 'app_role' })
+  const [entry] = await rig.store.listAudit({ act: 'tenant.change', limit: 1 })
+  expect(entry).toMatchObject({
+    target: `tenant ${OTHER_TENANT}`,
+    details: { changed: { help_contact: { before: null, after: contact } } },
+  })
+  const rejected = await save({ link: 'javascript:alert(1)' })
+  expect([rejected.status, rejected.text.includes('an https address')]).toEqual([422, true])
+  expect(await row()).toMatchObject({ helpContact: contact })
+  await save({ name: '', email: '', telephone: '', link: '' })
+  expect((await row())?.helpContact).toBeUndefined()
+})
+
 describe('who administers a tenant', () => {
   test('a user with the role that is set for their tenant, and no user while none is set', async () => {
     const browser = await tina()

@@ -16,9 +16,10 @@ interface At {
   tenants: string[]
   mfaProof?: MfaProof | undefined
   freshContext?: FreshContext | undefined
+  env?: Record<string, string> | undefined
 }
 
-export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
+export async function atSimulator({ tenants, mfaProof, freshContext, env = {} }: At) {
   // Microsoft's libraries use the machine's clock.
   const clock = systemClock
   const entra = await startSimulator({ clock })
@@ -29,6 +30,7 @@ export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
   }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const rig = await createRig({
+    env,
     config,
     deps: {
       clock,

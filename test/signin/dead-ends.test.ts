@@ -33,6 +33,9 @@ const lineOf = (lines: readonly string[], event: string) =>
 const REFERENCE = /^[A-Z2-9]{4}-[A-Z2-9]{4}$/
 const referenceIn = (html: string) => /<code id="reference">([^<]+)<\/code>/.exec(html)?.[1]
 
+/** The operator's help contact. */
+const DESK = { env: { BROKER_SUPPORT_URL: 'mailto:it@contoso.example' } }
+
 async function open(
   changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {},
   options: RigOptions = {},
@@ -157,7 +160,7 @@ describe('the sign-in page says why an earlier sign-in in this browser ended, by
 
 describe('“Need admin approval” at Microsoft comes back as if the user had declined (AADSTS65004)', () => {
   test('and the page has a message for the administrator, and the page for them has Microsoft’s page of consent', async () => {
-    const { rig, sydney, browser } = await open()
+    const { rig, sydney, browser } = await open({}, DESK)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const declined = await browser.get(
       callback.replace(
@@ -168,7 +171,7 @@ describe('“Need admin approval” at Microsoft comes back as if the user had d
     expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
     expect(buttonsOf(declined.html)).toEqual(['Try again', 'Go back to Case Manager Sydney'])
     const mail = linkOf(declined.html, 'Contact your IT administrator')
-    expect(mail).toMatch(/^mailto:\?subject=Please%20allow%20Case%20Manager/)
+    expect(mail).toMatch(/^mailto:it@contoso\.example\?subject=Please%20allow%20Case%20Manager/)
     expect(decodeURIComponent(mail)).toContain(`${ISSUER}/signin/granting-consent`)
     expect(declined.html).toMatch(/<p class="quote" id="message">[^<]*granting-consent/)
     expect(declined.html).toMatch(/data-copies="message"[^>]*>Copy the message/)
@@ -190,7 +193,7 @@ const buttonsOf = (html: string): string[] =>
 test.each(['admin_consent', 'consent', 'unknown', 'enrol_mfa', 'outage'] as const)(
   '%s: one button says what to do, one goes back, and everything else is a link',
   async (guidance) => {
-    const { rig, sydney, browser } = await open()
+    const { rig, sydney, browser } = await open({}, DESK)
     rig.microsoft.next = new MicrosoftRejection(guidance, {})
     const { html } = await signIn(rig, browser, authorizePath(sydney))
     expect(html.match(/class="button"/g)).toHaveLength(1)
@@ -203,7 +206,7 @@ test.each(['admin_consent', 'consent', 'unknown', 'enrol_mfa', 'outage'] as cons
 test.each(['account_disabled', 'not_assigned', 'blocked_by_policy'] as const)(
   '%s: the first button is for the administrator, with the reference in the message',
   async (guidance) => {
-    const { rig, sydney, browser } = await open()
+    const { rig, sydney, browser } = await open({}, DESK)
     rig.microsoft.next = new MicrosoftRejection(guidance, {})
     const page = await browser.get(
       await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney))),

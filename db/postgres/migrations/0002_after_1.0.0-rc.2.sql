@@ -39,6 +39,7 @@ ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_from" bigint DEFAULT 
 ALTER TABLE "broker"."revocations" ADD COLUMN "sessions_until" bigint;--> statement-breakpoint
 ALTER TABLE "broker"."revocations" ADD COLUMN "session_clients" text COLLATE "C";--> statement-breakpoint
 ALTER TABLE "broker"."sessions" ADD COLUMN "promised_until" bigint;--> statement-breakpoint
+ALTER TABLE "broker"."tenants" ADD COLUMN "help_contact" text COLLATE "C";--> statement-breakpoint
 CREATE UNIQUE INDEX "rejected_sign_ins_by_reference" ON "broker"."rejected_sign_ins" USING btree ("reference");--> statement-breakpoint
 CREATE INDEX "rejected_sign_ins_by_time" ON "broker"."rejected_sign_ins" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "rejected_sign_ins_by_tenant" ON "broker"."rejected_sign_ins" USING btree ("tid","number");--> statement-breakpoint

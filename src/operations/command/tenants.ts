@@ -9,24 +9,39 @@ interface Changed extends Agreeing {
   name?: string
   maxAuthenticationAge?: string
   administrators?: string
+  contactName?: string
+  contactEmail?: string
+  contactTelephone?: string
+  contactLink?: string
 }
 
 /**
  * Returns the requested change. @throws CommandFailure if nothing changes or the age is not a
  * number
  */
-function changeOf({
-  options: { name, maxAuthenticationAge: age, administrators: who },
-}: Called<Changed>) {
-  if (name === undefined && age === undefined && who === undefined)
-    throw misused('Name what to change: --name, --max-authentication-age, or --administrators.')
+function changeOf({ options }: Called<Changed>) {
+  const { name, maxAuthenticationAge: age, administrators: who } = options
+  const contact = contactOf(options)
+  if (name === undefined && age === undefined && who === undefined && contact === undefined)
+    throw misused(
+      'Name what to change: --name, --max-authentication-age, --administrators, or --contact-….',
+    )
   if (age !== undefined && age !== 'none' && !/^\d{1,9}$/.test(age))
     throw misused('--max-authentication-age: give seconds, or none.')
   return {
     ...(name !== undefined && { name }),
     ...(age !== undefined && { max_authentication_age: age === 'none' ? null : Number(age) }),
     ...(who !== undefined && { administrators: who === 'none' ? null : who }),
+    ...(contact !== undefined && { help_contact: contact }),
   }
+}
+
+/** Returns the whole help contact; null removes it. */
+function contactOf({ contactName: name, contactEmail, contactTelephone, contactLink }: Changed) {
+  const given = { name, email: contactEmail, telephone: contactTelephone, link: contactLink }
+  const named = Object.entries(given).filter(([, value]) => value !== undefined)
+  if (named.length === 0) return undefined
+  return named.every(([, value]) => value === 'none') ? null : Object.fromEntries(named)
 }
 
 /** The commands `cmb tenants`: the tenants whose users may sign in. */
@@ -63,6 +78,10 @@ export const tenantCommands = verb(
       option('--name <name>', 'what you call it'),
       option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own'),
       option('--administrators <who>', OPTION.administrators),
+      option('--contact-name <name>', OPTION.contact),
+      option('--contact-email <address>', 'its email address; none: the tenant has no contact'),
+      option('--contact-telephone <number>', 'its telephone number'),
+      option('--contact-link <address>', 'its https address'),
       option('--dry-run', OPTION.tenants_dry_run),
       option('--yes', OPTION.tenants_yes),
     ],

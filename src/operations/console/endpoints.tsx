@@ -32,7 +32,7 @@ import { revokeRoutes } from './revoke.tsx'
 import { searchRoutes } from './search.tsx'
 import { secretRoutes } from './secrets.tsx'
 import { sessionRoutes } from './sessions.tsx'
-import { type InvitationAddress, tenantHome } from './tenant-home.tsx'
+import { type InvitationAddress, tenantHome, tenantHomeRoutes } from './tenant-home.tsx'
 import { tenantsRoutes } from './tenants.tsx'
 import { userRoutes } from './user.tsx'
 import { usersRoutes } from './users.tsx'
@@ -113,6 +113,7 @@ export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
       : tenantHome(request, request.viewer.tenant, invitation)
   mount(endpoints, deps, TENANT_CONSOLE, (c) => administratorAt(deps, c), [
     { path: '', page: home },
+    ...tenantHomeRoutes,
     ...ROUTES.filter(({ tenant }) => tenant),
   ])
   return endpoints

@@ -347,6 +347,12 @@ export const webhook = shape('Webhook', {
   updated_at: seconds,
 })
 
+const helpContact = shape('HelpContact', {
+  name: nullable,
+  email: nullable,
+  telephone: nullable,
+  link: nullable,
+})
 export const tenant = shape('Tenant', {
   tid: text,
   name: nullable,
@@ -354,6 +360,7 @@ export const tenant = shape('Tenant', {
   allowed: z.boolean(),
   max_authentication_age: count.nullable(),
   administrators: nullable,
+  help_contact: helpContact.nullable(),
   operators: z.boolean(),
   proof_asserted_by: nullable,
   proof_asserted_at: seconds.nullable(),

@@ -32,6 +32,25 @@ import { ok, route } from './route.ts'
 
 const { least, most } = MAX_AUTHENTICATION
 const name = storedText().trim().min(1).max(100)
+/** The members that an administrator of the tenant may change. */
+const OWN: readonly string[] = ['help_contact', 'dry_run']
+const helpContact = z
+  .strictObject({
+    name: name.optional(),
+    email: z.email('an email address, e.g. "it@fabrikam.example"').max(254).optional(),
+    telephone: z
+      .string()
+      .regex(/^\+?[\d ()/.-]{3,40}$/, 'a telephone number, e.g. "+44 20 7946 0000"')
+      .optional(),
+    link: z
+      .url({ protocol: /^https$/, error: 'an https address, e.g. "https://fabrikam.example/help"' })
+      .max(500)
+      .optional(),
+  })
+  .refine(
+    ({ email, telephone, link }) => (email ?? telephone ?? link) !== undefined,
+    'name an email address, a telephone number or a link',
+  )
 const change = z.strictObject({
   name: name.optional(),
   max_authentication_age: z
@@ -45,6 +64,7 @@ const change = z.strictObject({
     .refine(isAdministratorsSetting, ADMINISTRATORS_EXPECTED)
     .nullable()
     .optional(),
+  help_contact: helpContact.nullable().optional(),
   dry_run: dryRun,
 })
 const params = z.strictObject({ tid: storedText().max(64).toLowerCase() })
@@ -103,6 +123,8 @@ export const tenantRoutes = [
     {
       id: 'changeTenant',
       audit: 'tenant.change',
+      tenant: ({ params: asked, wire }, tid) =>
+        asked.tid === tid && Object.keys(wire).every((member) => OWN.includes(member)),
       params,
       body: change,
       answers: z.union([dryRunOfChange, tenant]),
@@ -113,15 +135,22 @@ export const tenantRoutes = [
       now,
       record,
       params: { tid },
-      body: { name: called, maxAuthenticationAge: age, administrators: who, dryRun: dry },
+      body: {
+        name: called,
+        maxAuthenticationAge: age,
+        administrators: who,
+        helpContact: help,
+        ...body
+      },
     }) => {
       const wanted = {
         ...(called !== undefined && { name: called }),
         ...(age !== undefined && { maxAuthenticationSeconds: age ?? undefined }),
         ...(who !== undefined && { administrators: who ?? undefined }),
+        ...(help !== undefined && { helpContact: help ?? undefined }),
       }
       const before = await deps.store.findTenant(tid)
-      if (dry) {
+      if (body.dryRun) {
         if (before === undefined || before.removedAt !== undefined) throw noSuch('tenant')
         mayHaveAdministrators(deps, tid, wanted)
         const seconds = wanted.maxAuthenticationSeconds
@@ -207,12 +236,20 @@ const stateOf = (row: Tenant | undefined) => ({
   mfa_proof: row?.mfaProof ?? null,
 })
 
-type Change = Partial<Pick<Tenant, 'name' | 'maxAuthenticationSeconds' | 'administrators'>>
+type Change = Partial<
+  Pick<Tenant, 'name' | 'maxAuthenticationSeconds' | 'administrators' | 'helpContact'>
+>
 
-const settingsOf = ({ name, maxAuthenticationSeconds: age, administrators }: Change) => ({
+const settingsOf = ({
+  name,
+  maxAuthenticationSeconds: age,
+  administrators,
+  helpContact: help,
+}: Change) => ({
   name: name ?? null,
   max_authentication_age: age ?? null,
   administrators: administrators ?? null,
+  help_contact: help ?? null,
 })
 
 /**

@@ -132,6 +132,10 @@ export const MEMBERS = {
   guard_lease_seconds: 'the length of the leases of its guards',
   guards: 'guards',
   'SignedReceipt.guards': 'its guards',
+  email: 'an email address',
+  'HelpContact.name': 'its name, e.g. IT help desk',
+  help_contact:
+    'whom the users of the tenant ask for help, on each of their pages; null: the contact of the broker',
   hidden_by: 'who hid it: it does not count until it is shown again or its words change',
   hidden_until: 'when it is shown again at the latest',
   hideable: 'false: it needs you now, or a part is down by it',
@@ -166,6 +170,7 @@ export const MEMBERS = {
   lease_seconds: 'the longest lease that was in force',
   lifted: 'by whom it was lifted, and when; null: it is open',
   limit: 'how many at most',
+  link: 'an https address',
   listening: 'had a lease at the acknowledgment, or may have had',
   live_sessions: 'how many sessions are live',
   lock: 'its open lock, in lists',
@@ -320,6 +325,7 @@ export const MEMBERS = {
     'on what it acted: as the log names it ("client sydney"), or words of a name that fit one user, client or tenant',
   target_id: 'a logout address of a client',
   target_name: 'the name of the target, where the broker knows it',
+  telephone: 'a telephone number',
   tenants: 'the Microsoft tenants',
   tenants_without_auth_time:
     'those concerned whose users have signed in, and of whom no fresh sign-in can be demanded: their ID tokens have never had auth_time',

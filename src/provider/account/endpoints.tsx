@@ -13,6 +13,7 @@ import { readyFor, readyBeforeSignIn } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
+import { addressOf, helpFor } from '../help.tsx'
 import { type PageAnswer, type PageRequest, readPageRequest, send } from '../page-request.ts'
 
 /**
@@ -57,7 +58,12 @@ const step =
   ): Handler =>
   async (c: Context) => {
     const request = await readPageRequest(deps, c)
-    return send(deps, c, await act(request, await sessionOf(deps, request, request.now)))
+    const session = await sessionOf(deps, request, request.now)
+    const answer = await act(request, session)
+    if (session === undefined || !('page' in answer)) return send(deps, c, answer)
+    const contact = await helpFor(deps, session.user.tid)
+    const help = contact && addressOf(contact)
+    return send(deps, c, { ...answer, page: { ...answer.page, help } })
   }
 
 /**
@@ -94,7 +100,10 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   endpoints.get('/account/history', signedIn(deps, historyPage, '/account/history'))
   endpoints.get('/account/report', signedIn(deps, askReport, '/account/history'))
   endpoints.post('/account/report', limit, signedIn(deps, report))
-  endpoints.get('/account/reported', step(deps, reportedPage))
+  endpoints.get(
+    '/account/reported',
+    step(deps, (request, session) => reportedPage(deps, request, session)),
+  )
   endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
 }

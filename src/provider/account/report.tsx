@@ -11,6 +11,7 @@ import {
   Tick,
 } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
+import { addressOf, Help, helpFor } from '../help.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { liveSession } from '../../clients/session/current.ts'
@@ -182,24 +183,43 @@ export async function report(
 }
 
 /** Returns the page of next steps after a report. It is public, because the user is signed out by then. */
-export const reportedPage = ({ t }: PageRequest, session: Session | undefined): PageAnswer => ({
-  page: { title: t.report.doneTitle, mark: 'good' },
-  body: (
-    <>
-      <p>{t.report.done}</p>
-      {session === undefined ? <p>{t.report.doneHere}</p> : null}
-      <Steps
-        items={[
-          <a href="https://aka.ms/sspr">{t.report.password}</a>,
-          <a href="https://aka.ms/mysecurityinfo">{t.report.methods}</a>,
-          t.report.administrator,
-        ]}
-      />
-      <div class="row">
-        <LinkButton href="/account">
-          {session === undefined ? t.shared.signInAgain : t.shared.whereSignedIn}
-        </LinkButton>
-      </div>
-    </>
-  ),
-})
+export async function reportedPage(
+  deps: Deps,
+  { t, users }: PageRequest,
+  session: Session | undefined,
+): Promise<PageAnswer> {
+  const tid = (session?.user ?? users[0])?.tid
+  const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
+  // A report is shown to the administrators of the tenant, where it has any.
+  const isTold =
+    tenant?.administrators !== undefined || tid === deps.connection.current().operatorTenant
+  const help = await helpFor(deps, tid)
+  return {
+    page: {
+      title: isTold ? t.report.doneTitle : t.report.toldOperator,
+      mark: 'good',
+      help: help && addressOf(help),
+    },
+    body: (
+      <>
+        <p>{t.report.done}</p>
+        {session === undefined ? <p>{t.report.doneHere}</p> : null}
+        <Steps
+          items={[
+            <a href="https://aka.ms/sspr">{t.report.password}</a>,
+            <a href="https://aka.ms/mysecurityinfo">{t.report.methods}</a>,
+            <>
+              {t.report.administrator}
+              <Help help={help} />
+            </>,
+          ]}
+        />
+        <div class="row">
+          <LinkButton href="/account">
+            {session === undefined ? t.shared.signInAgain : t.shared.whereSignedIn}
+          </LinkButton>
+        </div>
+      </>
+    ),
+  }
+}

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { SecurityEvent, SessionStatus, User } from '../../../db/types.ts'
+import type { LockInForce, SecurityEvent, SessionStatus, User } from '../../../db/types.ts'
 import { clientLogo } from '../../clients/logos.ts'
 import type { Deps } from '../deps.ts'
 import { guidanceFor, guidanceKey, type GuidanceKey, type Offer } from '../../microsoft/guidance.ts'
@@ -12,8 +12,9 @@ import type { ClientMetadata } from '../../protocol/client-metadata.ts'
 import type { OAuthError } from '../../protocol/error.ts'
 import { printable } from '../../protocol/params.ts'
 import { endedClass, endedElsewhere } from '../../clients/session/current.ts'
-import { Moment } from '../../pages/times.tsx'
+import { Moment, moment } from '../../pages/times.tsx'
 import { type Reason, reasonClass } from '../../protocol/revocation.ts'
+import { addressOf, Help, helpFor, type HelpMessage, helpOfOperator } from '../help.tsx'
 import { referenceOf } from '../rejected-visits.ts'
 import { ReturnToApp } from './reply.tsx'
 import { seal, type SignInPurpose } from './sealed.ts'
@@ -257,16 +258,13 @@ export async function guidancePage(
     ...(about.cause !== undefined && { cause: about.cause }),
   }
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
-  const app = nameOf(deps, clientId ?? '')
-  const address = `${deps.config.issuer}/signin/granting-consent`
-  const codes = about.code === undefined ? reference : `${reference}, AADSTS${about.code}`
-  const asks = guidance.offers.includes('granting_consent')
-  const message = {
-    subject: asks ? t.grantingConsent.subject : t.contact.subject({ app }),
-    body: asks
-      ? t.grantingConsent.message({ address, reference })
-      : t.contact.message({ app, title, reference: codes }),
-  }
+  const lock = await lockOf(deps, about)
+  const tid = about.user?.tid ?? visitor.users[0]?.tid
+  // Only the operator can lift a lock of theirs.
+  const help =
+    (lock?.byOwnTenant === false ? helpOfOperator(deps) : undefined) ?? (await helpFor(deps, tid))
+  const message = messageOf(deps, t, about, { title, reference, now })
+  const address = help && addressOf(help, message)
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else
     deps.log.warn('signin_rejected', {
@@ -280,6 +278,7 @@ export async function guidancePage(
       mark: 'warn',
       status: guidance.error === 'temporarily_unavailable' ? 503 : 403,
       formAction: [formTarget(about.purpose)],
+      help: help && addressOf(help),
     },
     body: (
       <>
@@ -287,47 +286,75 @@ export async function guidancePage(
           {read.map((paragraph) => (
             <p>{paragraph}</p>
           ))}
-          {await lockParagraph(deps, about, t)}
+          {lock === undefined ? null : lockParagraph(lock, t)}
         </div>
         <Offers
-          links={guidance.offers.map((offer) => ({
-            href: offerAddress(deps, visitor, offer, { ...about, message, now }),
-            children: t.offers[offer],
-          }))}
+          links={guidance.offers.flatMap((offer) => {
+            const href =
+              offer === 'contact' ? address : offerAddress(deps, visitor, offer, { ...about, now })
+            const isNamed = offer === 'contact' && help?.name !== undefined
+            const children = isNamed ? t.contact.named({ name: help.name ?? '' }) : t.offers[offer]
+            return href === undefined ? [] : [{ href, children }]
+          })}
           back={<Back deps={deps} purpose={about.purpose} answer={answerOf(about.key)} t={t} />}
         />
         {guidance.offers.includes('contact') ? (
-          <ToSend message={message.body} />
+          <>
+            <Help help={help} />
+            <ToSend message={message.body} />
+          </>
         ) : (
-          <ForSupport support={deps.config.look.support} reference={reference} />
+          <ForSupport support={help && addressOf(help)} reference={reference} />
         )}
       </>
     ),
   }
 }
 
-/** Says who locked the user, and until when. */
-async function lockParagraph(
+/** Returns the message in which the user tells their contact what happened. */
+function messageOf(
+  deps: Need,
+  t: Texts,
+  { key, code, purpose, user }: GuidanceAbout,
+  { title, reference, now }: { title: string; reference: string; now: number },
+): HelpMessage {
+  const asksConsent = guidanceFor(key).offers.includes('granting_consent')
+  const app = nameOf(deps, purpose.kind === 'instance' ? purpose.request.clientId : '')
+  const address = `${deps.config.issuer}/signin/granting-consent`
+  const codes = code === undefined ? reference : `${reference}, AADSTS${code}`
+  const account = user?.username ?? user?.email
+  return {
+    subject: asksConsent ? t.grantingConsent.subject : t.contact.subject({ app }),
+    body: [
+      ...[asksConsent ? t.grantingConsent.message({ address }) : t.contact.message({ app, title })],
+      ...(account === undefined ? [] : [t.contact.account({ account })]),
+      t.contact.time({ time: moment(now, t) }),
+      t.contact.reference({ reference: codes }),
+    ].join('\n'),
+  }
+}
+
+/** Returns the lock that keeps the user out. */
+async function lockOf(
   { store, clients }: Need & Pick<Deps, 'store'>,
   { key, user, purpose }: GuidanceAbout,
-  t: Texts,
-): Promise<Child> {
-  if (user === undefined || !key.endsWith('_locked')) return null
+): Promise<LockInForce | undefined> {
+  if (user === undefined || !key.endsWith('_locked')) return undefined
   const clientId = purpose.kind === 'instance' ? purpose.request.clientId : undefined
   const audience = clients.find(clientId ?? '')?.metadata.audience
   const code = clientId === undefined ? undefined : { clientId, audience: audience ?? clientId }
-  const lock = await store.lockInForce({ user, code })
-  if (lock === undefined) return null
-  const { endsAt } = lock
-  return (
-    <p>
-      {lock.byOwnTenant ? t.lock.byOrganization : t.lock.byOperator}{' '}
-      {endsAt === undefined
-        ? t.lock.untilLifted
-        : t.lock.until<Child>({ at: <Moment at={endsAt} t={t} /> })}
-    </p>
-  )
+  return store.lockInForce({ user, code })
 }
+
+/** Says who locked the user, and until when. */
+const lockParagraph = ({ byOwnTenant, endsAt }: LockInForce, t: Texts): Child => (
+  <p>
+    {byOwnTenant ? t.lock.byOrganization : t.lock.byOperator}{' '}
+    {endsAt === undefined
+      ? t.lock.untilLifted
+      : t.lock.until<Child>({ at: <Moment at={endsAt} t={t} /> })}
+  </p>
+)
 
 /** Renders offers: the first as the page's button, beside the way back, and the others as links. */
 const Offers = ({
@@ -386,12 +413,6 @@ function Back({
   )
 }
 
-/** A message to an administrator. */
-interface Message {
-  subject: string
-  body: string
-}
-
 /** The message as text, for users whose mail is not on this device. */
 function ToSend({ message }: { message: string }) {
   const t = useTexts()
@@ -411,13 +432,10 @@ function ToSend({ message }: { message: string }) {
 function offerAddress(
   deps: Need,
   visitor: Visitor,
-  offer: Offer,
-  { purpose, message, now }: { purpose: SignInPurpose; message: Message; now: number },
+  offer: Exclude<Offer, 'contact'>,
+  { purpose, now }: { purpose: SignInPurpose; now: number },
 ): string {
-  const links: Record<Offer, () => string> = {
-    // RFC 6068: a space is encoded as %20, not +.
-    contact: () =>
-      `mailto:?subject=${encodeURIComponent(message.subject)}&body=${encodeURIComponent(message.body)}`,
+  const links: Record<typeof offer, () => string> = {
     try_again: () => startAddress(deps, visitor, purpose, now),
     another_account: () => startAddress(deps, visitor, purpose, now, { account: 'another' }),
     granting_consent: () => '/signin/granting-consent',

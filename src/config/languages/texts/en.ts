@@ -315,7 +315,13 @@ export const en = {
   /** A message to the user's administrator. */
   contact: {
     subject: 'I cannot sign in to {app}',
-    message: 'I cannot sign in to {app}. The page says: “{title}”. Its reference is {reference}.',
+    message: 'I cannot sign in to {app}. The page says: “{title}”.',
+    account: 'Account: {account}',
+    time: 'Time: {time}',
+    reference: 'Reference: {reference}',
+    named: 'Contact {name}',
+    telephone: 'Telephone: {telephone}',
+    whom: 'Ask the team that looks after computers or accounts in your organization, such as the IT help desk, or your manager.',
     toSend: 'The message for your IT administrator:',
     copy: 'Copy the message',
   },
@@ -396,7 +402,7 @@ export const en = {
     orBySteps: 'Or in the Microsoft Entra admin center:',
     subject: 'Please allow {product} for our organization',
     message:
-      'I cannot sign in to {product} (reference {reference}): an IT administrator has to allow it for our organization once. This page says how: {address}',
+      'I cannot sign in to {product}: an IT administrator has to allow it for our organization once. This page says how: {address}',
   },
 
   consent: {
@@ -652,6 +658,7 @@ export const en = {
     confirm: 'Yes, report it',
     cancel: 'Cancel',
     doneTitle: 'We told your IT administrator',
+    toldOperator: 'We told the operator of {product}',
     next: 'What to do now',
     done: 'The device that you reported has no access to {product} any more. Outlook and Teams may still be open on it. Do the following now:',
     doneHere: 'This device is signed out too.',

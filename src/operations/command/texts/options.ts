@@ -11,6 +11,7 @@ export const OPTION = {
   mfa_proof:
     'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves',
   administrators: 'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none',
+  contact: 'whom users of the tenant ask for help; the four options replace the former contact',
   tenants_dry_run: 'show how many sessions a lower age ends at once, and change nothing',
   tenants_yes: 'do not ask (an age that ends sessions asks)',
   recover: 'also if there is an administrator, when none can sign in',

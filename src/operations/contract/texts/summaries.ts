@@ -54,7 +54,7 @@ export const SUMMARIES = {
   'POST /tenants':
     'Connect a tenant; its users can sign in once its proof of MFA is chosen and it has consented',
   'PATCH /tenants/:tid':
-    'Change a tenant’s name, its limit on the age of an authentication, or who administers its users; what is left out stays',
+    'Change a tenant’s name, its limit on the age of an authentication, who administers its users, or whom they ask for help; what is left out stays',
   'DELETE /tenants/:tid':
     'Remove a tenant: sign its users out everywhere, and reject their sign-ins',
   'POST /tenants/:tid/probe/resume':
