@@ -174,9 +174,10 @@ async function logOut(
   if (rev !== undefined && sid !== undefined) end(rev, { kind: 'session', sid })
   else if (rev !== undefined && sub !== undefined) end(rev, { kind: 'subject', sub })
   if (rev !== undefined) follower.catchUpTo(rev)
-  const ends = listeners.size > 0 || feed.sessions
-  if (onLogout === undefined && (!ends || rev === undefined)) throw new Error(NO_SINK)
-  await onLogout?.(logout)
+  if (onLogout !== undefined) return onLogout(logout)
+  if (rev === undefined || (listeners.size === 0 && !feed.sessions)) throw new Error(NO_SINK)
+  if (!feed.sessions && !(await listeners.haveFinished(rev)))
+    throw new Error('a listener of onRevocation has not ended the session yet')
 }
 
 export interface GuardStatus {

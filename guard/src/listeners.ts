@@ -18,6 +18,8 @@ const MOST_FAILED = 10_000
 interface Call {
   listener: RevocationListener
   entry: Entry
+  /** Settles with the listener's promise, and never rejects. */
+  running?: Promise<void>
 }
 
 interface ListenersParts {
@@ -54,6 +56,12 @@ export class Listeners {
     return lowest
   }
 
+  /** Returns whether every listener has carried out what comes up to `seq`, once none runs now. */
+  async haveFinished(seq: number): Promise<boolean> {
+    await Promise.all([...this.#unfinished].map(async ({ running }) => running))
+    return seq < this.unfinishedSeq
+  }
+
   /** Adds a listener. Returns a function that removes it. */
   add(listener: RevocationListener): () => void {
     this.#listeners.add(listener)
@@ -84,7 +92,7 @@ export class Listeners {
     try {
       const running = call.listener(call.entry)
       if (!isThenable(running)) return this.#succeeded(call)
-      Promise.resolve(running).then(
+      call.running = Promise.resolve(running).then(
         () => this.#succeeded(call),
         (error: unknown) => this.#fails(call, error),
       )

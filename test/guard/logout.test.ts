@@ -296,6 +296,23 @@ describe('where no session of the instance can be ended', () => {
     expect(await why(guard, token)).toBe('revoked')
   })
 
+  test('is answered 503 until the listener of onRevocation has ended the session', async () => {
+    const { broker, guard } = await receiver({ onLogout: undefined, hooks: { problem: () => {} } })
+    let fails = true
+    guard.onRevocation(async () => {
+      await Promise.resolve()
+      if (fails) throw new Error('the store is down')
+    })
+    const statusOf = async (jti: string): Promise<number> =>
+      (await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti })))).status
+    expect([await statusOf('j1'), await statusOf('j2')]).toEqual([503, 503])
+    fails = false
+    await eventually(async () => {
+      broker.clock.advance(1)
+      expect(await statusOf(crypto.randomUUID())).toBe(200)
+    })
+  })
+
   test('a listener of onRevocation is enough, where the token says rev', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)

@@ -11,6 +11,8 @@ from ._problems import Problems
 
 RETRY_SECONDS, MOST_RETRY_SECONDS = 1.0, 30.0
 MOST_UNFINISHED = 10_000
+RUNNING_SECONDS = 2.0
+"""The longest that a logout token waits for the application."""
 
 
 class Listener:
@@ -24,7 +26,7 @@ class Listener:
         on_settled: Callable[[], None],
     ) -> None:
         self._call, self._clock, self._problems, self._on_settled = call, clock, problems, on_settled
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._numbers = count()
         self._unfinished: dict[int, Revocation] = {}
         """By the number of the call, the oldest first."""
@@ -39,6 +41,12 @@ class Listener:
         """The lowest `seq` that the application has not carried out yet."""
         with self._lock:
             return min([self._lost, *(revocation.seq for revocation in self._unfinished.values())])
+
+    def has_finished(self, seq: int) -> bool:
+        """Returns whether the application has carried out what comes up to `seq`. Waits for the calls that run now."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._unfinished.keys() <= self._failed, RUNNING_SECONDS)
+        return seq < self.withheld_from
 
     def tell(self, revocation: Revocation) -> None:
         """Waits for nothing: the caller holds a lock that the application may need."""
@@ -73,14 +81,18 @@ class Listener:
             self._lost = inf
 
     def _attempt(self, call: Callable[[Revocation], None], number: int, revocation: Revocation) -> None:
+        error = None
         try:
             call(revocation)
-        except Exception as error:  # The application's fault must not stop the guard.
-            self._failed.add(number)
+        except Exception as raised:  # The application's fault must not stop the guard.
+            error = raised
             self._problems.say("revocation", f"on_revocation failed, so it is called again: {error!r}")
-        else:
-            with self._lock:
+        with self._lock:
+            if error is None:
                 self._unfinished.pop(number, None)
+            else:
+                self._failed.add(number)
+            self._lock.notify_all()
 
     def _settle(self, is_again: bool) -> None:
         with self._lock:

@@ -303,6 +303,8 @@ class Guard:
                 self._on_logout(logout)
             elif logout.rev is None or not (self._judges_sessions or self._on_revocation):
                 raise ValueError(NO_SINK)
+            elif not self._judges_sessions and not self._listener.has_finished(logout.rev):
+                raise ValueError("on_revocation has not ended the session yet")
         except Exception as error:
             self._problems.say("logout", f"no session was ended, so the broker sends the token again: {error!r}")
             raise

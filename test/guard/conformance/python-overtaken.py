@@ -166,19 +166,26 @@ def logged_out(rev=101, **options):
     guard = assembled(**options)
     claims = {"sid": "s_1", "jti": "j", "iat": clock.wall(), "rev": rev}
     guard._logouts._verify = lambda token: {name: value for name, value in claims.items() if value is not None}
-    return guard.receive_logout(b"logout_token=t"), guard
+    threading.Thread(target=guard._listener.run, daemon=True).start()
+    return guard.receive_logout(b"logout_token=t")
 
 
-def end(_):
-    """Where it is called, the application ends its sessions."""
+def end(revocation):
+    """The application ends its sessions."""
+    told.append(revocation)
 
 
-on_revocation, told = logged_out(on_revocation=end)
+def fail(_):
+    raise RuntimeError("the store is down")
+
+
+told = []
 logouts = {
-    "nothing": logged_out()[0],
-    "onLogout": logged_out(on_logout=end)[0],
-    "onRevocation": on_revocation,
-    "onRevocationWithoutRev": logged_out(rev=None, on_revocation=end)[0],
+    "nothing": logged_out(),
+    "onLogout": logged_out(on_logout=lambda _: None),
+    "onRevocation": logged_out(on_revocation=end),
+    "onRevocationThatFails": logged_out(on_revocation=fail),
+    "onRevocationWithoutRev": logged_out(rev=None, on_revocation=end),
 }
 
 
@@ -203,7 +210,7 @@ print(
             "jumped": jumped(),
             "hurried": hurried(),
             "logouts": logouts,
-            "told": len(told._listener._unfinished),
+            "told": len(told),
         }
     )
 )
