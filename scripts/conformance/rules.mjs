@@ -73,7 +73,8 @@ export const RULES = {
   T20: [
     'feed/a token that was seen and then expires',
     'feed/a key that is no longer published',
-    'feed/covers a session',
+    'feed/a revocation while the keys are read',
+    'feed/a reset while the keys are read',
   ],
   W1: [
     'feed/nothing before live',
@@ -206,7 +207,7 @@ export const RULES = {
     'feed/polling an answer to another request',
   ],
   L15: ['feed/silence', 'feed/a guard that was stopped'],
-  L16: ['feed/clocks of different speed', 'feed/a clock that goes slower'],
+  L16: ['feed/clocks of different speed*', 'feed/a clock that goes slower'],
   Y1: [
     'feed/a machine that was suspended',
     'feed/a clock that is set back by less than has passed',
@@ -307,7 +308,7 @@ export const RULES = {
     'feed/a session of another tenant',
   ],
   O19: ['feed/a session is covered by *'],
-  O20: ['feed/a session of a former log', 'feed/a session that a logout token ends'],
+  O20: ['feed/a session of a former log', 'feed/a session that a logout token end*'],
   J1: ['feed/the question about a session'],
   J2: ['feed/a session older than what is complete'],
   J3: ['feed/a session older than what is complete', 'feed/a session that has no rev'],

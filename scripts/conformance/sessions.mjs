@@ -254,6 +254,27 @@ export const SESSIONS = [
     ['logout'],
   ),
   sessions(
+    'a session that a logout token ended 80 days and a reset ago',
+    'What a logout token ends is kept for sessions for 90 days, also across a `reset`.',
+    [
+      judging,
+      judge('accept', { session_expiry: 7_700_000 }),
+      {
+        do: 'logout',
+        token: { claims: { sid: 's_1', rev: 101 } },
+        expect: 'ended',
+        at_once: true,
+      },
+      set({ epoch: 'epoch-b', seq: 200 }),
+      { do: 'cut' },
+      { do: 'expect_report', epoch: 'epoch-b', seq: 200 },
+      passes(80 * 86_400_000),
+      judge('accept', { sid: 's_2', session_expiry: 7_700_000 }),
+      judgeNow('reject', { session_expiry: 7_700_000 }),
+    ],
+    ['logout', 'timers'],
+  ),
+  sessions(
     'a session by polls',
     'A guard that polls sends `sessions=1` with each poll.',
     [
