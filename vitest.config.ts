@@ -70,7 +70,7 @@ const onPostgres = {
   },
 }
 
-const ALONE = ['bound', 'chaos', 'planned-restart', 'postgres-failover', 'upgrade'].map(
+const ALONE = ['chaos', 'planned-restart', 'postgres-failover', 'upgrade'].map(
   (name) => `test/process/${name}.test.ts`,
 )
 

@@ -112,7 +112,6 @@ function readRequest(
   if (named && world.switches.appDisabledIn.includes(named.tid)) return new EntraError(7000112)
   const redirectUri = parameters.get('redirect_uri') ?? ''
   if (!app.redirectUris.includes(redirectUri)) return new EntraError(50011)
-  const mode = parameters.get('response_mode')
   const maxAge = parameters.get('max_age')
   return {
     kind,
@@ -120,7 +119,6 @@ function readRequest(
     app,
     redirectUri,
     correlationId,
-    responseMode: mode === 'fragment' || mode === 'form_post' ? mode : 'query',
     state: parameters.get('state') ?? undefined,
     scope: parameters.get('scope') ?? '',
     nonce: parameters.get('nonce') ?? undefined,

@@ -1,6 +1,5 @@
 import { Hono, type Context } from 'hono'
 import { z } from 'zod'
-import type { Subscriptions } from './graph/subscriptions.ts'
 import { CONTOSO, type User } from './users.ts'
 import { changeUser, userPatch } from './user-acts.ts'
 import { isForeign, type Site } from './site.ts'
@@ -20,7 +19,6 @@ const newUserBody = z.strictObject({
   roles: z.array(z.string()).optional(),
 })
 const keysBody = z.strictObject({ tid: z.string(), dropOld: z.boolean().optional() })
-const subscriptionsBody = z.strictObject({ act: z.enum(['lose', 'reauthorize']) })
 const appBody = z.strictObject({
   redirectUris: z.array(z.url()).optional(),
   logoutUrl: z.url().optional(),
@@ -31,7 +29,7 @@ const appBody = z.strictObject({
   name: z.string().optional(),
 })
 
-export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
+export function controlRoom(site: Site): Hono {
   const { world } = site
   const app = new Hono()
   app.use('/_control/*', async (c, next) => {
@@ -46,14 +44,6 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   userControl(app, world)
   switchControl(app, world)
   tenantControl(app, site)
-  app.get('/_control/subscriptions', (c) => c.json(subscriptions.live()))
-  app.post('/_control/subscriptions', (c) =>
-    withBody(c, subscriptionsBody, ({ act }) =>
-      c.json({
-        subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize(),
-      }),
-    ),
-  )
   return app
 }
 

@@ -92,7 +92,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const subscriptions = new Subscriptions(world)
   app.use(ownDate(world))
   for (const room of [
-    controlRoom(site, subscriptions),
+    controlRoom(site),
     adminRoom(site),
     graphRoom(site, subscriptions),
     discoveryEndpoints(site),

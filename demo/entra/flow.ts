@@ -22,7 +22,6 @@ export interface FlowRequest {
   tenant: string
   app: AppRegistration
   redirectUri: string
-  responseMode: 'query' | 'fragment' | 'form_post'
   state: string | undefined
   scope: string
   nonce: string | undefined

@@ -140,7 +140,5 @@ function logoutFrame(world: World, account: Account, clientId: string): string[]
   if (!logoutUrl) return []
   const url = new URL(logoutUrl)
   url.searchParams.set('sid', account.sid)
-  if (world.switches.issInFrontchannel)
-    url.searchParams.set('iss', world.issuerOf(account.user.tid))
   return [url.href]
 }

@@ -1,16 +1,12 @@
-import { html, raw } from 'hono/html'
 import type { Context } from 'hono'
-import { createHash } from 'node:crypto'
 import { EntraError } from './aadsts.ts'
 import { answerConsent, type Flow } from './flow.ts'
 import type { Account } from './browser.ts'
 import type { Site } from './site.ts'
 import type { World } from './world.ts'
 
-/** The end of a flow: the answer to the application, in the response mode that it requested. */
+/** The end of a flow: the answer to the application, in the query of its address. */
 
-type Answer = Response | Promise<Response>
-const SUBMIT = 'document.forms[0].submit()'
 const KNOWN_SCOPES = new Set(['openid', 'profile', 'email', 'User.Read'])
 
 export async function succeed(c: Context, site: Site, flow: Flow): Promise<Response> {
@@ -66,7 +62,7 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
  * Answers with an error. Errors of admin consent carry `admin_consent=True` as well, which a client
  * that tests it first mistakes for consent.
  */
-export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Answer {
+export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Response {
   const { request } = flow
   site.flows.delete(flow.id)
   const body = error.body(site.world.clock.nowMs(), request.correlationId)
@@ -102,38 +98,9 @@ function authTimeOf(world: World, { authTime }: Account): number {
 const stateOf = (flow: Flow): Record<string, string> =>
   flow.request.state === undefined ? {} : { state: flow.request.state }
 
-function back(c: Context, flow: Flow, parameters: Record<string, string>): Answer {
-  const { redirectUri, responseMode } = flow.request
+function back(c: Context, flow: Flow, parameters: Record<string, string>): Response {
   c.header('Cache-Control', 'no-store')
-  if (responseMode === 'form_post') return formPost(c, redirectUri, parameters)
-  const url = new URL(redirectUri)
-  if (responseMode === 'fragment') url.hash = new URLSearchParams(parameters).toString()
-  else for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  const url = new URL(flow.request.redirectUri)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   return c.redirect(url.href)
-}
-
-function formPost(c: Context, action: string, parameters: Record<string, string>): Answer {
-  c.header(
-    'Content-Security-Policy',
-    `default-src 'none'; script-src 'sha256-${createHash('sha256').update(SUBMIT).digest('base64')}'`,
-  )
-  const inputs = Object.entries(parameters).map(
-    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
-  )
-  return c.html(
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <title>Working…</title>
-        </head>
-        <body>
-          <form method="post" action="${action}">
-            ${inputs}<noscript><button>Continue</button></noscript>
-          </form>
-          <script>
-            ${raw(SUBMIT)}
-          </script>
-        </body>
-      </html>`,
-  )
 }

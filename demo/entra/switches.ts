@@ -93,7 +93,6 @@ export const switchesSchema = z.strictObject({
   /** True if every credential of the application has expired (7000222). */
   credentialExpired: z.boolean(),
   clockSkewSeconds: z.int().min(-86_400).max(86_400),
-  issInFrontchannel: z.boolean(),
   /** The error in the ID tokens that are issued from now on. */
   forge: z.enum(FORGERIES).nullable(),
   /** True to send Graph notifications twice, or not at all. */
@@ -137,7 +136,6 @@ export const DEFAULTS: Switches = {
   appDisabledIn: [],
   credentialExpired: false,
   clockSkewSeconds: 0,
-  issInFrontchannel: false,
   forge: null,
   duplicateNotifications: false,
   dropNotifications: false,

@@ -58,32 +58,4 @@ describe('consent', () => {
     )
     expect(signedIn.left?.searchParams.has('code')).toBe(true)
   })
-
-  test('errors carry admin_consent=True as well: declined, and not an administrator', async () => {
-    const at = await entra()
-    const browser = new Browser()
-    const declined = await browser.submit(
-      await browser.signIn(adminConsent(at.origin), 'adam@contoso.example'),
-      { consent: 'no' },
-    )
-    expect(Object.fromEntries(declined.left!.searchParams)).toMatchObject({
-      error: 'access_denied',
-      admin_consent: 'True',
-      state: 'setup-1',
-      tenant: CONTOSO.tid,
-    })
-    at.world.auto = 'alice@contoso.example'
-    const rejected = await new Browser().get(adminConsent(at.origin))
-    expect(Object.fromEntries(rejected.left!.searchParams)).toMatchObject({
-      admin_consent: 'True',
-      error_description: expect.stringContaining('AADSTS90094'),
-    })
-  })
-
-  test('not at common', async () => {
-    const at = await entra()
-    expect((await new Browser().get(adminConsent(at.origin, 'common'))).html).toContain(
-      'AADSTS90002',
-    )
-  })
 })

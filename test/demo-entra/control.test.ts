@@ -35,26 +35,6 @@ describe('the control API', () => {
     })
   })
 
-  test('auto takes a user or null, and rejects an unknown user', async () => {
-    const at = await entra()
-    expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({
-      upn: 'alice@contoso.example',
-    })
-    expect(at.world.auto).toBe('alice@contoso.example')
-    await control(at, 'auto', { upn: null })
-    expect(at.world.auto).toBeNull()
-    await expect(control(at, 'auto', { upn: 'nobody@contoso.example' })).rejects.toThrow('404')
-  })
-
-  test('switches: set, read, set back; an unknown value is rejected, and named', async () => {
-    const at = await entra()
-    await control(at, 'switches', { amr: true })
-    expect(await control(at, 'switches')).toMatchObject({ amr: true, outage: [] })
-    await expect(control(at, 'switches', { outrage: ['token'] })).rejects.toThrow('outrage')
-    await fetch(`${at.origin}/_control/switches`, { method: 'DELETE' })
-    expect(await control(at, 'switches')).toMatchObject({ amr: false })
-  })
-
   test.each([
     { origin: 'http://evil.example' },
     { origin: 'http://localhost:7411' },

@@ -75,15 +75,6 @@ describe('sign-in with msal-node 7', () => {
     expect(decodeJwt(result.idToken)['signin_state']).toEqual(['kmsi'])
   })
 
-  test('"Stay signed in?" no leaves signin_state away', async () => {
-    const at = await entra()
-    const app = await application(at)
-    const { url, redeem } = await attempt(app)
-    const result = await redeem((await new Browser().signIn(url, 'bob@contoso.example')).left)
-    expect(result.account?.kmsi).toBeFalsy()
-    expect(decodeJwt(result.idToken)).not.toHaveProperty('signin_state')
-  })
-
   test('one browser, one Microsoft session: no page the second time, same sid; prompt=login asks again; select_account offers the account', async () => {
     const at = await entra()
     const app = await application(at)
@@ -113,70 +104,6 @@ describe('sign-in with msal-node 7', () => {
     ).toBe(true)
     const other = await browser.get((await attempt(app, { prompt: 'select_account' })).url)
     expect((await browser.submit(other, { account: 'other' })).title).toBe('Sign in')
-  })
-
-  test('prompt=none without a session is login_required; with one it completes', async () => {
-    const at = await entra()
-    const app = await application(at)
-    const browser = new Browser()
-    const rejected = await browser.get((await attempt(app, { prompt: 'none' })).url)
-    expect(rejected.left?.searchParams.get('error')).toBe('login_required')
-    expect(rejected.left?.searchParams.get('error_description')).toContain('AADSTS50058')
-    await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    expect(
-      (await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has(
-        'code',
-      ),
-    ).toBe(true)
-  })
-
-  test('max_age counts from the password', async () => {
-    let now = 1_795_510_800
-    const at = await entra({ clock: { now: () => now, nowMs: () => now * 1000 } })
-    const app = await application(at)
-    const browser = new Browser()
-    await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    now += 100
-    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).left).toBeDefined()
-    now += 200
-    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).title).toBe(
-      'Enter password',
-    )
-  })
-
-  test('an application may have redirect addresses on several hosts', async () => {
-    const at = await entra({
-      apps: [
-        {
-          redirectUris: [
-            REDIRECT,
-            'http://localhost:8400/signin/callback',
-            'https://broker.example/signin/callback',
-          ],
-        },
-      ],
-    })
-    at.world.auto = 'alice@contoso.example'
-    expect(
-      (await new Browser().get((await attempt(await application(at))).url)).left?.searchParams.has(
-        'code',
-      ),
-    ).toBe(true)
-  })
-
-  test('response_mode=form_post and fragment', async () => {
-    const at = await entra()
-    at.world.auto = 'alice@contoso.example'
-    const { url } = await attempt(await application(at))
-    const posted = await new Browser().get(
-      url.replace('response_mode=query', 'response_mode=form_post'),
-    )
-    expect(posted.html).toContain(`action="${REDIRECT}"`)
-    expect(posted.html).toMatch(/name="code" value="[^"]+"/)
-    const fragment = await new Browser().get(
-      url.replace('response_mode=query', 'response_mode=fragment'),
-    )
-    expect(new URLSearchParams(fragment.left!.hash.slice(1)).has('code')).toBe(true)
   })
 })
 
@@ -216,17 +143,6 @@ describe('proof of MFA', () => {
     at.world.auto = null
     const second = await browser.signIn((await attempt(app)).url, 'mia@contoso.example')
     expect((await browser.submit(second, { enrol: 'yes' })).title).toBe('Approve sign in request')
-  })
-
-  test('amr comes only when switched on', async () => {
-    const at = await entra()
-    at.world.switches.amr = true
-    at.world.auto = 'alice@contoso.example'
-    const { url, redeem } = await attempt(await application(at))
-    expect(decodeJwt((await redeem((await new Browser().get(url)).left)).idToken)['amr']).toEqual([
-      'pwd',
-      'mfa',
-    ])
   })
 })
 
@@ -304,21 +220,6 @@ describe('who is not let in', () => {
       /^AADSTS700054/,
     )
     expect(await pageOf((u) => u.searchParams.set('amr_values', 'mfa'))).toMatch(/^AADSTS901002/)
-  })
-
-  test('an error chosen for a user arrives at sign-in: on a page, or at the application', async () => {
-    const at = await entra()
-    at.world.switches.errorFor = { 'alice@contoso.example': { code: 53003, at: 'authorize' } }
-    const app = await application(at)
-    expect(
-      (await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html,
-    ).toContain('AADSTS53003')
-    at.world.switches.errorsToApp = true
-    expect(
-      (
-        await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')
-      ).left?.searchParams.get('error_description'),
-    ).toContain('AADSTS53003')
   })
 
   test('a form from another origin, or another browser, is not taken', async () => {
