@@ -305,12 +305,16 @@ export const RULES = {
     'feed/a session older than what is complete',
     'feed/a session that has no *',
     'feed/a session of a former log',
+    'feed/a session of which a former log was told',
     'feed/a session of another tenant',
   ],
   O19: ['feed/a session is covered by *'],
   O20: ['feed/a session of a former log', 'feed/a session that a logout token end*'],
   J1: ['feed/the question about a session'],
-  J2: ['feed/a session older than what is complete'],
+  J2: [
+    'feed/a session older than what is complete',
+    'feed/a session of which a former log was told',
+  ],
   J3: ['feed/a session older than what is complete', 'feed/a session that has no rev'],
   J4: ['feed/a session that cannot be asked about'],
   B1: [

@@ -236,6 +236,20 @@ export const SESSIONS = [
     ['timers'],
   ),
   sessions(
+    'a session of which a former log was told',
+    'What the broker said of a session in a former log says nothing about this one: ask again.',
+    [
+      set({ complete_from: 95 }),
+      judging,
+      judge('accept', { rev: 94 }),
+      set({ epoch: 'epoch-b', seq: 50, complete_from: 0, inactive_sids: ['s_1'] }),
+      { do: 'cut' },
+      judge('reject', { rev: 94 }),
+    ],
+    [],
+    ASK,
+  ),
+  sessions(
     'a session that a logout token ends',
     'A logout token ends sessions also while the feed is silent.',
     [
