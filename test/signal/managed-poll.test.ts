@@ -136,7 +136,9 @@ describe('a stream that is polled', () => {
 
   test('a clock that is set back does not stop the polling', async () => {
     const { here, turn, advance, signIn } = await polled()
-    const alice = await signIn(ALICE)
+    const [alice, bob] = [await signIn(ALICE), await signIn(BOB)]
+    // Something waits, so that the request is not held open.
+    await bob.revokeThere()
     advance(30)
     await turn()
     here.clock.step(-30)
