@@ -157,6 +157,7 @@ export const RULES = {
     'feed/a lease of *',
     'feed/polling a lease of *',
     'feed/unreadable: lease {"clock":"c","known_ms":0,"seq"*',
+    'feed/unreadable: lease {"clock":"c","known_ms":0,"seconds":"30"*',
   ],
   M5: [
     'feed/unreadable: head *',

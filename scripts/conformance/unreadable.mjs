@@ -24,6 +24,7 @@ const EVENTS = [
   ['lease', { clock: 'c', known_ms: '0', seconds: 30, seq: 100 }],
   ['lease', { clock: 'c', known_ms: 0, seq: 100 }],
   ['lease', { clock: 'c', known_ms: 0, seconds: 30 }],
+  ['lease', { clock: 'c', known_ms: 0, seconds: '30', seq: 100 }],
   ['anchor', { clock: 7, at_ms: 0 }],
   ['anchor', { clock: 'c', at_ms: '0' }],
   ['revocation', { seq: 101, selector: { kind: 'session', sid: 's_9' } }],
@@ -35,6 +36,7 @@ const EVENTS = [
   ['live', { epoch: 'epoch-a' }],
   ['live', { epoch: 'epoch-b', seq: 100 }],
   ['live', { epoch: 'epoch-a', seq: 100, tenants: 't_1' }],
+  ['live', { epoch: 'epoch-a', seq: 100, tenants: [7] }],
 ]
 
 /** @type {[string, object][]} */
