@@ -13,7 +13,7 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { optionals } from '../engine/values.ts'
-import { securityEvents, sessions } from '../schema.ts'
+import { securityEvents, sessions, subjects } from '../schema.ts'
 import type { SecurityEvent, Session } from '../types.ts'
 
 /**
@@ -74,6 +74,17 @@ const latestReports = query(
   fields,
   (p: Takes<{ since: number; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since}
+      ORDER BY ${securityEvents.at} DESC LIMIT ${p.limit}`,
+)
+
+/** The reports of all tenants that a search for those of one reads. */
+const MOST_REPORTS = sql.raw('2000')
+const latestOfTenant = query(
+  fields,
+  (p: Takes<{ tid: string; since: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM (SELECT * FROM ${securityEvents} WHERE ${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since}
+      ORDER BY ${securityEvents.at} DESC LIMIT ${MOST_REPORTS}) AS ${securityEvents}
+      WHERE EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${securityEvents.sub} AND ${subjects.tid} = ${p.tid})
       ORDER BY ${securityEvents.at} DESC LIMIT ${p.limit}`,
 )
 
@@ -151,9 +162,17 @@ export function* securityHistory({
   return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
 }
 
-/** Returns what users have reported after `since`, newest first. */
-export function* userReports(asked: { since: number; limit: number }): Act<SecurityEvent[]> {
-  return (yield* latestReports.all(asked)).map(eventOf)
+/** Returns what users, or those of one tenant, have reported after `since`, newest first. */
+export function* userReports({
+  tid,
+  ...asked
+}: {
+  tid?: string | undefined
+  since: number
+  limit: number
+}): Act<SecurityEvent[]> {
+  const found = tid === undefined ? latestReports.all(asked) : latestOfTenant.all({ ...asked, tid })
+  return (yield* found).map(eventOf)
 }
 
 /** Returns the address of a session's latest sign-in, while the history has it. */

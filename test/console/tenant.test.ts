@@ -80,6 +80,42 @@ test('the administrator says whom users of the tenant ask for help, and changes 
   expect((await row())?.helpContact).toBeUndefined()
 })
 
+test('the first page begins with what to do: reports, who is locked, rejected sign-ins by reason, who is signed in; nothing of another tenant', async () => {
+  await administered('app_role')
+  const browser = await tina()
+  const quiet = await browser.get('/tenant')
+  expect(quiet.text).toContain('There is nothing to do.')
+  const UMA = { ...TINA, oid: '00000000-0000-4000-8000-0000000000c3', name: 'Uma User' }
+  const { now } = { now: rig.clock.now() }
+  for (const user of [UMA, CAROL]) {
+    const { session } = await rig.openSession({ user, device: `Phone of ${user.name}` })
+    await rig.store.reportByUser({
+      ...{ sub: session.sub, acting: session.sid, what: { sid: session.sid }, now },
+      ...{ everywhere: false, atMicrosoft: false, freshSince: now },
+    })
+    for (const at of [1, 2])
+      await rig.store.recordRejectedSignIn({
+        ...{ user, why: 'mfa_not_proved', device: 'Firefox', now: now + at },
+        reference: `BCDF-${user.oid.slice(-2)}${at}`,
+      })
+  }
+  await rig.store.lock({
+    ...{ target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid }, endsAt: now + 3600, now },
+    ...{ actor: { kind: 'operator', id: 'olga' }, may: 'administer', operatorTenant: undefined },
+  })
+  const page = await browser.get('/tenant')
+  expect(page.text).toContain('Phone of Uma User')
+  expect(page.text).toContain('MFA was not proved: 2 sign-ins')
+  expect(page.text).toContain('BCDF-c32')
+  expect(page.text).toContain('the operator of Case Manager, who alone can lift it earlier')
+  expect(page.text).toContain('Sign-ins that Microsoft stopped are not in this list.')
+  expect(page.html).not.toMatch(/Carol|BCDF-c22|olga/)
+  const order = ['Reported by your users', 'Locked users', 'Rejected sign-ins', 'Signed in now']
+  const places = order.map((title) => page.html.indexOf(`<h2>${title}`))
+  expect(places).toEqual(places.toSorted((a, b) => a - b))
+  expect(places.every((place) => place > 0)).toBe(true)
+})
+
 describe('who administers a tenant', () => {
   test('a user with the role that is set for their tenant, and no user while none is set', async () => {
     const browser = await tina()

@@ -147,6 +147,11 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
   ],
   ['WHERE rejected_sign_ins.tid = ? AND rejected_sign_ins.at >= ?', 'at most 10,000 of a tenant'],
   [
+    'LIMIT 2000) AS security_events WHERE EXISTS',
+    'the latest 2000 reports, by their index',
+    'scans',
+  ],
+  [
     'SELECT security_events.seq FROM security_events WHERE security_events.sub = ?',
     'the history of one user: retention shortens it',
   ],

@@ -1,14 +1,23 @@
-import type { HelpContact, Tenant } from '../../../db/types.ts'
+import type { Child } from 'hono/jsx'
+import type { HelpContact, RejectedSignIn, Tenant } from '../../../db/types.ts'
 import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
+import { sessionsBy } from '../acts/search.ts'
 import { ask } from '../contract/ask.ts'
+import { mayRead, nameOf, plural, whoIs } from './format.ts'
 import { consolePage, Done, Hidden, orRejected, Panel } from './layout.tsx'
+import { listOf, ms, timeColumn } from './list.tsx'
+import { lockList } from './locks.tsx'
 import { when } from '../times.ts'
-import { type ConsoleRequest, type Mounted, pageLink } from './request.ts'
+import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
+import { REJECTED } from './texts/reasons.ts'
 import { HELP_CONTACT, HOME } from './texts/tenant-home.ts'
 
-/** The first page of a tenant's administrator: the tenant, and its proof of MFA. */
+/**
+ * The first page of a tenant's administrator: what to act on, who is locked, rejected or signed in,
+ * and the tenant itself.
+ */
 
 /**
  * Returns the address of the page on which an administrator of the tenant asserts its proof of MFA.
@@ -20,41 +29,191 @@ export async function tenantHome(
   tenant: Tenant,
   invitation: InvitationAddress,
 ): Promise<Response> {
+  return consolePage(
+    request,
+    { title: tenant.name ?? HOME.yours, at: '' },
+    <>
+      <Done request={request} results={{ contact: HELP_CONTACT.saved }} />
+      {await reportsPanel(request, tenant)}
+      {await locksPanel(request, tenant)}
+      {await rejectedPanel(request, tenant)}
+      {await signedInPanel(request, tenant)}
+      <Panel>
+        <HelpContactForm request={request} contact={tenant.helpContact} />
+      </Panel>
+      {await tenantPanel(request, tenant, invitation)}
+    </>,
+  )
+}
+
+/** A report is shown for a week, as on the user's own page. */
+const REPORT_SECONDS = 7 * 86_400
+const DAY = 86_400
+const MOST = 20
+const FEW = 5
+
+async function reportsPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
+  const { store } = request.deps
+  const since = request.now - REPORT_SECONDS
+  const reports = await Promise.all(
+    (await store.userReports({ tid, since, limit: MOST })).map(async (report) => ({
+      ...report,
+      user: await store.findSubject(report.sub),
+    })),
+  )
+  return (
+    <Panel title={HOME.reports}>
+      {reports.length === 0 ? null : <p>{HOME.whatToDo}</p>}
+      {await listOf<(typeof reports)[number]>(request, {
+        label: HOME.reports,
+        columns: [
+          [
+            'User',
+            ({ sub, user }) => (
+              <strong>
+                <a href={userLink(request, sub)}>{user === undefined ? sub : whoIs({ user })}</a>
+              </strong>
+            ),
+          ],
+          ['Reported', ({ device }) => device ?? HOME.aSignIn],
+          timeColumn(request, 'When', ({ at }) => ms(at)),
+          [
+            'Act',
+            ({ sub, user }) => (
+              <a
+                href={pageLink(request, '/lock', { user: sub })}
+                aria-label={`Lock ${user === undefined ? sub : whoIs({ user })}`}
+              >
+                Lock
+              </a>
+            ),
+          ],
+        ],
+        entries: reports,
+        none: HOME.noReport,
+      })}
+    </Panel>
+  )
+}
+
+async function locksPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
+  const { support } = request.deps.config.look
+  const locks = await request.deps.store.listLocks({
+    ...{ state: 'open', kind: 'user', key: tid, limit: MOST },
+  })
+  return (
+    <Panel title={HOME.locked}>
+      {locks.length === 0 ? <p class="soft">{HOME.noLock}</p> : null}
+      {locks.length === 0 ? null : await lockList(request, HOME.locked, locks)}
+      {(await Promise.all(locks.map((lock) => mayRead(request, lock)))).every(Boolean) ? null : (
+        <p class="soft">
+          {HOME.ofOperator}{' '}
+          {support === undefined ? null : <a href={support}>{HOME.askOperator}</a>}
+        </p>
+      )}
+      {locks.length < MOST ? null : <a href={pageLink(request, '/locks')}>All locks</a>}
+    </Panel>
+  )
+}
+
+const reasonWords = (reason: string): string =>
+  (REJECTED as Readonly<Record<string, string>>)[reason] ?? reason
+
+async function rejectedPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
   const { deps, now } = request
-  const { tid, name, connectedAt, proofAssertedAt, proofAssertedBy } = tenant
+  const since = now - DAY
+  const [counts, { found }] = await Promise.all([
+    deps.store.rejectedByReason({ tid, since }),
+    deps.store.listRejectedSignIns({ tid, since, limit: FEW * 2, most: FEW * 2 }),
+  ])
+  return (
+    <Panel title={HOME.rejected}>
+      {counts.length === 0 ? null : (
+        <ul class="bullets">
+          {counts.map(({ reason, count }) => (
+            <li>
+              {reasonWords(reason)}: {plural(count, 'sign-in')}
+            </li>
+          ))}
+        </ul>
+      )}
+      {await listOf<RejectedSignIn>(request, {
+        label: HOME.rejected,
+        columns: [
+          [
+            'User',
+            ({ user }) => {
+              const words = user === undefined ? '' : whoIs({ user })
+              const { sub } = user ?? {}
+              return sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>
+            },
+          ],
+          ['Why', ({ reason }) => reasonWords(reason)],
+          ['Instance', ({ clientId }) => (clientId === undefined ? '' : nameOf(deps, clientId))],
+          timeColumn(request, 'When', ({ at }) => ms(at)),
+          ['Reference', ({ reference }) => <code>{reference}</code>],
+        ],
+        entries: found,
+        none: HOME.noneRejected,
+      })}
+      <p class="soft">{HOME.atMicrosoft}</p>
+    </Panel>
+  )
+}
+
+async function signedInPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
+  const { deps, now } = request
+  const { found } = await sessionsBy(deps, { tid, now, limit: FEW, most: 1_000 })
+  return (
+    <Panel title={HOME.signedIn}>
+      {await listOf<(typeof found)[number]>(request, {
+        label: HOME.signedIn,
+        columns: [
+          ['User', ({ session }) => <a href={userLink(request, session.sub)}>{whoIs(session)}</a>],
+          ['Device', ({ session }) => session.device],
+          timeColumn(request, 'Signed in', ({ session }) => ms(session.openedAt)),
+        ],
+        entries: found,
+        none: HOME.nobody,
+      })}
+      <p>
+        <a href={pageLink(request, '/sessions')}>{HOME.all}</a>
+      </p>
+    </Panel>
+  )
+}
+
+async function tenantPanel(
+  { deps, now }: ConsoleRequest,
+  { tid, connectedAt, proofAssertedAt, proofAssertedBy }: Tenant,
+  invitation: InvitationAddress,
+): Promise<Child> {
   // The name of an operator who asserted the proof is not shown to the tenant.
   const isTheirs =
     (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
   const moment = (seconds: number | undefined) =>
     seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
-  return consolePage(
-    request,
-    { title: name ?? HOME.yours, at: '' },
-    <>
-      <Done request={request} results={{ contact: HELP_CONTACT.saved }} />
-      <Panel title={HOME.title}>
-        <p class="soft">{HOME.search}</p>
-        <Facts
-          items={[
-            ['Tenant ID', <code>{tid}</code>],
-            ['Connected', moment(connectedAt)],
-            [HOME.assertedBy, isTheirs ? proofAssertedBy : undefined],
-            ['Asserted', isTheirs ? moment(proofAssertedAt) : undefined],
-          ]}
-        />
-        {isTheirs ? null : (
-          <Notice kind="warn" title={HOME.notAsserted}>
-            {HOME.whoAsserts}
-          </Notice>
-        )}
-        <HelpContactForm request={request} contact={tenant.helpContact} />
-        <div class="row">
-          <LinkButton href={invitation(tid, now)} kind="quiet">
-            {HOME.consent}
-          </LinkButton>
-        </div>
-      </Panel>
-    </>,
+  return (
+    <Panel title={HOME.title}>
+      <Facts
+        items={[
+          ['Tenant ID', <code>{tid}</code>],
+          ['Connected', moment(connectedAt)],
+          [HOME.assertedBy, isTheirs ? proofAssertedBy : undefined],
+          ['Asserted', isTheirs ? moment(proofAssertedAt) : undefined],
+        ]}
+      />
+      {isTheirs ? null : (
+        <Notice kind="warn" title={HOME.notAsserted}>
+          {HOME.whoAsserts}
+        </Notice>
+      )}
+      <div class="row">
+        <LinkButton href={invitation(tid, now)} kind="quiet">
+          {HOME.consent}
+        </LinkButton>
+      </div>
+    </Panel>
   )
 }
 
@@ -66,8 +225,8 @@ const HelpContactForm = ({
   request: ConsoleRequest
   contact: HelpContact | undefined
 }) => (
-  <section class="stack" aria-labelledby="help-contact">
-    <h3 id="help-contact">{HELP_CONTACT.title}</h3>
+  <>
+    <h2>{HELP_CONTACT.title}</h2>
     <p class="soft">{HELP_CONTACT.what}</p>
     <form class="stack" method="post" action={pageLink(request, '/help-contact')}>
       <Hidden request={request} />
@@ -78,7 +237,7 @@ const HelpContactForm = ({
         <Button kind="quiet">{HELP_CONTACT.save}</Button>
       </div>
     </form>
-  </section>
+  </>
 )
 
 const FIELDS = Object.entries(HELP_CONTACT.fields) as [

@@ -2,8 +2,24 @@
 export const HOME = {
   yours: 'Your organization',
   title: 'Your tenant',
-  search:
-    'Search above for a user of your organization to see their sessions, sign them out or lock them. The page Sessions lists who is signed in now.',
+  reports: 'Reported by your users',
+  whatToDo:
+    'The session that a user reported has ended. Call the user: was a device lost or stolen, was their account used by another person? Then lock the user until their password and their sign-in methods are changed.',
+  aSignIn: 'a sign-in that was rejected',
+  noReport:
+    'No user has reported a device or a sign-in in the last 7 days. There is nothing to do.',
+  locked: 'Locked users',
+  noLock: 'No user of your organization is locked.',
+  ofOperator:
+    'A lock by an operator was set by the operator of Case Manager, who alone can lift it earlier.',
+  askOperator: 'Ask the operator',
+  rejected: 'Rejected sign-ins in the last 24 hours',
+  noneRejected: 'None was rejected here after Microsoft had identified the user.',
+  atMicrosoft:
+    'Sign-ins that Microsoft stopped are not in this list. They are in the sign-in log of Microsoft Entra: Entra admin center, Monitoring & health, Sign-in logs, filter by the application Case Manager and the status Failure.',
+  signedIn: 'Signed in now',
+  nobody: 'No user of your organization is signed in.',
+  all: 'All who are signed in',
   assertedBy: 'Proof of MFA asserted by',
   notAsserted: 'No administrator of your tenant has asserted that a policy demands MFA.',
   whoAsserts:
