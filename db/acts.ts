@@ -19,7 +19,7 @@ import {
   openGuardLease,
   openGuardLeases,
 } from './log/guard-leases.ts'
-import { guardReports, recordEnforced } from './log/guards.ts'
+import { guardReports, hearGuards, recordEnforced } from './log/guards.ts'
 import { logHeadRow, sessionsKnownFrom } from './log/head.ts'
 import { acknowledge, keepEnforcements, receiptRows } from './log/receipt.ts'
 import {
@@ -219,6 +219,7 @@ const WRITES = {
   revoke: revokeRequested,
   reportByUser,
   recordEnforced,
+  hearGuards,
   openGuardLease,
   holdGuardLease,
   leaveGuardLeases,

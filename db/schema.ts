@@ -775,6 +775,8 @@ export const guards = sqliteTable(
     leaseRanOutAtMs: integer('lease_ran_out_at_ms'),
     clockDriftPpm: integer('clock_drift_ppm'),
     clockOffsetSeconds: integer('clock_offset_seconds'),
+    /** How soon its next report follows at the latest. */
+    everySeconds: integer('every_seconds'),
     /** 1: it judges the instance's own sessions too. */
     sessions: integer(),
   },

@@ -450,6 +450,8 @@ export interface GuardReport {
   clockDriftPpm?: number | undefined
   /** The broker's clock minus the guard's. */
   clockOffsetSeconds?: number | undefined
+  /** How soon its next report follows at the latest. */
+  everySeconds?: number | undefined
   /** True if it judges the instance's own sessions too. */
   sessions?: boolean | undefined
 }

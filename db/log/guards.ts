@@ -37,7 +37,7 @@ const GUARDS = 1000
 const guardFields = {
   ...columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq', 'reportedAtMs'),
   ...columnsOf(guards, 'version', 'withoutLease', 'leasesRunOut', 'leaseRanOutAtMs'),
-  ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm', 'sessions'),
+  ...columnsOf(guards, 'clockOffsetSeconds', 'clockDriftPpm', 'everySeconds', 'sessions'),
 }
 
 type Guard = { clientId: string; guardId: string }
@@ -59,12 +59,13 @@ const NUMBERS = {
   leasesRunOut: 'bigint',
   leaseRanOutAtMs: 'bigint',
   clockDriftPpm: 'bigint',
+  everySeconds: 'bigint',
   sessions: 'bigint',
 } as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
 const REPORTED = [
   ...(['reportedAtMs', 'version', 'withoutLease', 'leasesRunOut'] as const),
-  ...(['clockOffsetSeconds', 'clockDriftPpm', 'sessions'] as const),
+  ...(['clockOffsetSeconds', 'clockDriftPpm', 'everySeconds', 'sessions'] as const),
 ]
 const report = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
@@ -85,6 +86,14 @@ const report = command((p: Takes<{ list: string }>) => {
       epoch: excluded(guards.epoch),
     },
   )}`
+})
+type Heard = Guard & Pick<GuardReport, 'epoch' | 'reportedAtMs'>
+const hear = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, {
+    ...{ clientId: 'text', guardId: 'text', reportedAtMs: 'bigint' },
+  })
+  return sql`UPDATE ${guards} SET ${assign(guards, { reportedAtMs: row.reportedAtMs })} FROM ${rows}
+    WHERE ${isGuard(row)} AND ${guards.reportedAtMs} < ${row.reportedAtMs}`
 })
 const forgetOldest = command(
   (p: Takes<{ clientId: string }>) =>
@@ -185,6 +194,20 @@ export function* recordEnforced(...reports: GuardReport[]): Act<{
       reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
     }
   return { reached, ranOut }
+}
+
+/**
+ * Records when guards were last heard that have nothing new to report. Returns those whose row is
+ * of this log still; the others have to report everything again.
+ */
+export function* hearGuards(heard: Heard[]): Act<Guard[]> {
+  const list = listOf(
+    heard.map(({ clientId, guardId, reportedAtMs }) => ({ clientId, guardId, reportedAtMs })),
+  )
+  const rows = yield* known.all({ list })
+  yield* hear.run({ list })
+  const epochs = new Map(heard.map((guard) => [nameOf(guard), guard.epoch]))
+  return rows.filter((row) => epochs.get(nameOf(row)) === row.epoch)
 }
 
 /** Returns a key for a guard. The names of guards have no space. */

@@ -38,6 +38,7 @@ ALTER TABLE `guard_leases` ADD `sessions` integer DEFAULT 0 NOT NULL;--> stateme
 ALTER TABLE `guard_leases` ADD `own_sessions` text;--> statement-breakpoint
 ALTER TABLE `guard_leases` ADD `token_seconds` integer;--> statement-breakpoint
 ALTER TABLE `guard_leases` ADD `former_tokens_until_ms` integer;--> statement-breakpoint
+ALTER TABLE `guards` ADD `every_seconds` integer;--> statement-breakpoint
 ALTER TABLE `guards` ADD `sessions` integer;--> statement-breakpoint
 ALTER TABLE `log_head` ADD `sessions_known_to` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `log_head` ADD `sessions_known_from` integer DEFAULT 0 NOT NULL;--> statement-breakpoint

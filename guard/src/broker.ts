@@ -16,6 +16,8 @@ export interface Report {
   version: string
   without_lease: WithoutLease
   lease_ran_out: { count: number }
+  /** The time within which the next report follows, whole seconds. */
+  every_seconds: number
   /** True if this process judges the instance's own sessions too. */
   sessions?: true
   clock_offset_seconds?: number

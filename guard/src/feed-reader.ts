@@ -38,6 +38,8 @@ interface FeedParts {
   now: () => number
   /** Called when everything up to now is known: the first time, and after each reset. */
   onLive: () => void
+  /** Called after each grant of the lease. */
+  onGrant: () => void
   /** Called when the guard gets a lease and held none. */
   onLease: () => void
   /** Called when another log begins. */
@@ -238,7 +240,7 @@ export class FeedReader {
 
   /** Takes a grant of the lease. Ignores it before `live`. */
   #granted(data: Record<string, unknown> | undefined): string | undefined {
-    const { lease, onAnchorDue, onEnforced, onLease } = this.#parts
+    const { lease, onAnchorDue, onEnforced, onGrant, onLease } = this.#parts
     const { clock, known_ms: knownMs, seconds, seq } = data ?? {}
     if (
       typeof clock !== 'string' ||
@@ -254,9 +256,11 @@ export class FeedReader {
     this.#noteStream()
     const wasHeld = lease.held
     if (lease.grant({ clock, knownMs, seconds })) onAnchorDue()
-    if (wasHeld || !lease.held) return undefined
-    onLease()
-    if (lease.ranOut > 0 && this.epoch !== undefined) onEnforced(this.epoch, this.enforcedSeq)
+    const regained = !wasHeld && lease.held
+    if (regained) onLease()
+    if (regained && lease.ranOut > 0 && this.epoch !== undefined)
+      onEnforced(this.epoch, this.enforcedSeq)
+    onGrant()
     return undefined
   }
 

@@ -16,7 +16,7 @@ import type { LogFollower } from './log-follower.ts'
 import { readOptions, type GuardOptions, type Settings } from './options.ts'
 import { Poller } from './poller.ts'
 import { consoleProblems, describe, type Problem } from './problems.ts'
-import { Reporter } from './reporter.ts'
+import { repeatMs, Reporter } from './reporter.ts'
 import { SessionChecker } from './session-check.ts'
 import { Sweeper } from './sweeper.ts'
 import { TokenCache } from './token-cache.ts'
@@ -169,6 +169,7 @@ function openLog(known: Known, onLive: () => void): Log {
       polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq),
     onLive,
     onReset: () => listeners.forget(),
+    onGrant: () => reporter.repeat(repeatMs(lease.lengthMs)),
     onLease: () => becameLive(),
     onAnchorDue: () => void follower.takeAnchor(),
     now: () => brokerClock.now(),
@@ -212,7 +213,7 @@ function openHooks(
 
 function aboutGuard(
   { guardId: guard, withoutLease }: Settings,
-  { driftPpm, ranOut }: Lease,
+  { driftPpm, lengthMs, ranOut }: Lease,
   offsetSeconds: number | undefined,
   streams: string[],
 ): Omit<Report, 'epoch' | 'seq'> {
@@ -222,6 +223,7 @@ function aboutGuard(
     version: VERSION,
     without_lease: withoutLease,
     lease_ran_out: { count: ranOut },
+    every_seconds: Math.ceil(repeatMs(lengthMs) / 1000),
     ...(offsetSeconds === undefined ? {} : { clock_offset_seconds: offsetSeconds }),
     ...(driftPpm === undefined ? {} : { clock_drift_ppm: driftPpm }),
   }

@@ -9,11 +9,13 @@ import type { Hooks } from './hooks.ts'
 const BETWEEN_MS = 1000
 const JITTER_MS = 250
 const MAX_RETRY_MS = 30_000
+const LEAST_REPEAT_MS = 10_000
+
 /**
- * The time after which a report is repeated even if nothing was revoked. The broker then knows that
- * the guard is alive, and the clocks are compared.
+ * Returns the time after which a report is repeated even if nothing was revoked, so that the broker
+ * knows that the guard is alive: half of the lease, so that a lost report raises no alarm.
  */
-const REPEAT_MS = 5 * 60_000
+export const repeatMs = (leaseMs: number): number => Math.max(LEAST_REPEAT_MS, leaseMs / 2)
 
 interface ReporterParts {
   broker: Broker
@@ -68,12 +70,12 @@ export class Reporter {
     if (this.#last?.epoch !== epoch || this.#last.seq !== seq) this.enforced(epoch, seq)
   }
 
-  /** Repeats the last report if it was long ago. */
-  repeat(): void {
+  /** Repeats the last report if it is at least as old as `afterMs`. */
+  repeat(afterMs: number): void {
     if (
       this.#last === undefined ||
       this.#newest !== undefined ||
-      this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS
+      this.#parts.clock.monotonicMs() - this.#last.atMs < afterMs
     )
       return
     this.enforced(this.#last.epoch, this.#last.seq)

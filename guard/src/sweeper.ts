@@ -1,7 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
-import type { Reporter } from './reporter.ts'
 import type { TokenCache } from './token-cache.ts'
 
 const SWEEP_MS = 30_000
@@ -10,7 +9,6 @@ interface SweeperParts {
   cache: TokenCache
   clock: Clock
   ledger: Ledger
-  reporter: Reporter
   settings: Settings
   /** Called if the clock was set back: the broker must send again what has been forgotten since. */
   startOver: () => void
@@ -46,13 +44,12 @@ export class Sweeper {
   }
 
   #sweep(): void {
-    const { cache, clock, ledger, reporter, settings, startOver } = this.#parts
+    const { cache, clock, ledger, settings, startOver } = this.#parts
     this.#sweptAtMs = clock.monotonicMs()
     const tolerance = settings.clockToleranceSeconds
     const before = Math.floor(clock.nowMs() / 1000) - tolerance
     if (before < ledger.sweptAt - tolerance) startOver()
     ledger.sweep(before)
     cache.sweep(({ exp }) => exp < before)
-    reporter.repeat()
   }
 }

@@ -170,7 +170,7 @@ export const POLLS = [
   feed(
     'polling in time',
     'Poll',
-    'Poll every quarter of the lease, and report every five minutes.',
+    'Poll every quarter of the lease, and report after half of it.',
     [
       set({ lease_seconds: 60 }),
       poll,
@@ -180,7 +180,7 @@ export const POLLS = [
       passes(16_000),
       check('accept', LONG),
       atLeast('/revocations', 1),
-      passes(301_000),
+      passes(31_000),
       check('accept', LONG),
       reported(100, { again: true }),
     ],

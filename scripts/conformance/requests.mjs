@@ -211,6 +211,7 @@ export const ASKING = [
         version: { $is: '^[A-Za-z0-9./_+-]{1,64}$' },
         without_lease: { $is: '^(reject|undefined)$' },
         clock_drift_ppm: null,
+        every_seconds: { $is: '^([1-9][0-9]?|[12][0-9][0-9]|300|undefined)$' },
         sessions: { $is: '^(false|undefined)$' },
       },
     }),

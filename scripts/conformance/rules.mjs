@@ -283,6 +283,7 @@ export const RULES = {
   R13: ['feed/a report of another log'],
   R14: ['feed/a report that is wrong'],
   R15: ['feed/a report that was not taken', 'feed/a report that is not taken again and again'],
+  R16: ['feed/members of a report'],
   O1: ['feed/requests for sessions', 'feed/polling and requests for sessions'],
   O2: [
     'feed/a session hours after its revocation',

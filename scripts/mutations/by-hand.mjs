@@ -746,9 +746,9 @@ export const BY_HAND = [
   ],
   [
     'no report without a revocation',
-    'sweeper',
-    '    reporter.repeat()\n',
-    '    void reporter\n',
+    'feed-reader',
+    '    onGrant()\n',
+    '    void onGrant\n',
     'feed/reports of a quiet hour',
   ],
   [

@@ -227,6 +227,12 @@ export const reportSchema = z.object({
     .object({ count: z.int().min(0).max(1_000_000_000) })
     .meta({ description: 'how often its lease ran out since it was started' })
     .optional(),
+  every_seconds: z
+    .int()
+    .min(1)
+    .max(300)
+    .meta({ description: 'how soon its next report follows at the latest; 300 where absent' })
+    .optional(),
   clock_drift_ppm: z
     .int()
     .meta({

@@ -15,7 +15,6 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { parseJson, readParams, required, type Params } from '../protocol/params.ts'
-import { receiptBook } from './enforcement.ts'
 import {
   ANCHOR,
   ANCHOR_BY_FORM,
@@ -38,6 +37,7 @@ import {
   isLost,
   noteLost,
 } from './feed-wire.ts'
+import { createReportBook } from './report-book.ts'
 
 /**
  * Endpoints at which guards follow the log and report what they enforce (docs/feed.md). They reject
@@ -359,56 +359,7 @@ async function noteEnforced(
     leasesRunOut: report.lease_ran_out?.count,
     clockOffsetSeconds: report.clock_offset_seconds,
     clockDriftPpm: report.clock_drift_ppm,
+    everySeconds: report.every_seconds,
     sessions: report.sessions,
   })
-}
-
-/**
- * Collects guards' reports and writes them in batches. Each report is answered once it is
- * committed, because it proves that the guard enforces.
- */
-
-/**
- * Milliseconds in which reports are collected: after a revocation all guards report at about the
- * same time.
- */
-const TOGETHER_MS = 50
-
-interface Waiting {
-  report: GuardReport
-  noted: () => void
-  failed: (error: unknown) => void
-}
-
-/** Returns a function that writes one report. It rejects with StoreUnavailable. */
-function createReportBook(
-  deps: Pick<Deps, 'store' | 'metrics' | 'clients' | 'clock' | 'clockWatch' | 'feed'>,
-): (report: GuardReport) => Promise<void> {
-  let waiting: Waiting[] = []
-  const keepReceipts = receiptBook(deps)
-  const write = async (): Promise<void> => {
-    const batch = waiting
-    waiting = []
-    try {
-      const { reached, ranOut } = await deps.store.recordEnforced(
-        ...batch.map(({ report }) => report),
-      )
-      for (const { clientId, atMs, reportedAtMs } of reached)
-        deps.metrics.revokedToEnforced.observe(
-          { client: clientId },
-          Math.max(0, reportedAtMs - atMs) / 1000,
-        )
-      for (const { clientId, times } of ranOut)
-        deps.metrics.leasesRunOut.inc({ client: clientId }, times)
-      keepReceipts(reached.map(({ seq }) => seq))
-      for (const { noted } of batch) noted()
-    } catch (error) {
-      for (const { failed } of batch) failed(error)
-    }
-  }
-  return (report) =>
-    new Promise((noted, failed) => {
-      waiting.push({ report, noted, failed })
-      if (waiting.length === 1) setTimeout(() => void write(), TOGETHER_MS)
-    })
 }

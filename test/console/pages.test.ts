@@ -284,9 +284,11 @@ describe('what the pages show', () => {
       enforcedSeq: 0,
       reportedAtMs: rig.clock.nowMs(),
     })
+    // Right after a start, guards connect again.
+    rig.clock.advance(60)
     const page = await (await atConsole(rig, 'operator')).get('/ops')
     expect(page.text).toMatch(
-      /Case Manager Sydney has no connected guard\. .*Its guards stop by themselves: once its lease has run out, .*What to do: Start its guards\..* client_rejected in the broker’s log/,
+      /1 thing needs you now.*Case Manager Sydney has no connected guard\. .*Its guards stop by themselves: once its lease has run out, .*What to do: Start its guards\..* client_rejected in the broker’s log/,
     )
     expect(page.text).not.toContain('may still be in there')
   })
@@ -450,7 +452,7 @@ describe('what the pages show', () => {
       ],
       [
         'guards?client=sydney',
-        'Instance,Guard,State,Behind,Reported,Version,Without a lease',
+        'Instance,Guard,State,Behind,Last heard,Version,Without a lease',
         `Case Manager Sydney,g <1>,away,0,${time},not reported,not reported`,
       ],
       ['tenants', 'Tenant,Tenant ID,State,Connected', `Contoso,${TENANT},open,${time}`],

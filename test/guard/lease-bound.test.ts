@@ -128,6 +128,7 @@ function play(one: Run): { latest: number; accepted: number } {
     onEnforced: () => {},
     now: () => 0,
     onLive: () => {},
+    onGrant: () => {},
     onLease: () => {},
     onReset: () => {},
     onAnchorDue: () => {},

@@ -654,6 +654,7 @@ describe('a report of a guard', () => {
     expect(guards).toMatchObject([
       {
         guardId: 'web-1',
+        silent: false,
         connected: true,
         outdated: true,
         withoutLease: 'introspect',
@@ -688,6 +689,59 @@ describe('a report of a guard', () => {
     expect(
       JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8')),
     ).toMatchObject({ version: GUARD_VERSION })
+  })
+
+  test('that says nothing new writes only when the guard was heard, and a silent guard is a problem', async () => {
+    const { rig, feed, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const guard = await feed('?guard=web-1')
+    await guard.until('live')
+    const report = {
+      ...{ epoch, seq: 0, guard: 'web-1' },
+      ...{ without_lease: 'reject', every_seconds: 15 },
+    }
+    const checks = createChecks(rig.deps, clientChecks)
+    const problems = async () =>
+      (await checks.look({ which: ({ id }) => id === 'guards' })).filter(
+        ({ state }) => state === 'failed' || state === 'warning',
+      )
+    expect((await enforced(report)).status).toBe(204)
+    const record = vi.spyOn(rig.store, 'recordEnforced')
+    rig.clock.advance(60)
+    expect(await problems()).toMatchObject([
+      {
+        state: 'failed',
+        about: 'client sydney',
+        found: expect.stringMatching(
+          /has no guard that is heard\. Not heard: web-1 since .*\. Without a lease each of them rejects every token\.$/,
+        ) as string,
+      },
+    ])
+    expect((await enforced(report)).status).toBe(204)
+    await vi.waitFor(async () => expect(await problems()).toEqual([]), 10_000)
+    expect(record).not.toHaveBeenCalled()
+    expect((await enforced({ ...report, lease_ran_out: { count: 1 } })).status).toBe(204)
+    expect(record).toHaveBeenCalledOnce()
+    rig.clock.advance(31)
+    await feed('?guard=web-2')
+    expect((await enforced({ ...report, guard: 'web-2' })).status).toBe(204)
+    expect(await problems()).toMatchObject([
+      { state: 'warning', found: expect.stringContaining('Not heard: web-1 since') as string },
+    ])
+  })
+
+  test('of a guard that was replaced leaves the list after 10 minutes, the last one stays', async () => {
+    const { rig, feed, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const names = async () => (await guardsNow(rig.deps)).guards.map(({ guardId }) => guardId)
+    for (const guard of ['old-1', 'old-2']) {
+      await enforced({ epoch, seq: 0, guard })
+      rig.clock.advance(601)
+    }
+    expect(await names()).toEqual(['old-2'])
+    const guard = await feed('?guard=new-1')
+    await guard.until('live')
+    expect(await names()).toEqual(['new-1'])
   })
 
   test('of many guards at once is written at once, and each is answered', async () => {

@@ -141,6 +141,24 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     ])
   })
 
+  test('a sign of life changes only when a guard was heard, and names the guards that are known', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    await revokeSome(b, 2)
+    const sign = (guardId: string, reportedAtMs: number, ofEpoch = epoch) => ({
+      ...{ clientId: 'sydney', guardId, epoch: ofEpoch, reportedAtMs },
+    })
+    await b.store.recordEnforced({ ...sign('g-1', 1_000), enforcedSeq: 2, version: '1.0.0' })
+    expect(await b.store.hearGuards([sign('g-1', 2_000), sign('g-2', 2_000)])).toMatchObject([
+      { clientId: 'sydney', guardId: 'g-1' },
+    ])
+    await b.store.hearGuards([sign('g-1', 1_500)])
+    expect(await b.store.guardReports()).toMatchObject([
+      { guardId: 'g-1', enforcedSeq: 2, version: '1.0.0', reportedAtMs: 2_000 },
+    ])
+    expect(await b.store.hearGuards([sign('g-1', 3_000, 'former')])).toEqual([])
+  })
+
   test('of many reports at once each counts, with the revocations that it reached', async () => {
     const b = await open()
     const { epoch } = await b.store.head()

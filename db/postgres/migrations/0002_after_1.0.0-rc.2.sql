@@ -33,6 +33,7 @@ ALTER TABLE "broker"."guard_leases" ADD COLUMN "sessions" bigint DEFAULT 0 NOT N
 ALTER TABLE "broker"."guard_leases" ADD COLUMN "own_sessions" text COLLATE "C";--> statement-breakpoint
 ALTER TABLE "broker"."guard_leases" ADD COLUMN "token_seconds" bigint;--> statement-breakpoint
 ALTER TABLE "broker"."guard_leases" ADD COLUMN "former_tokens_until_ms" bigint;--> statement-breakpoint
+ALTER TABLE "broker"."guards" ADD COLUMN "every_seconds" bigint;--> statement-breakpoint
 ALTER TABLE "broker"."guards" ADD COLUMN "sessions" bigint;--> statement-breakpoint
 ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_to" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_from" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint

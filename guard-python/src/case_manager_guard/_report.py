@@ -8,12 +8,18 @@ from typing import Any
 from ._broker import FAILURES, Broker
 from ._clock import Clock
 from ._feed import Feed
+from ._lease import Lease
 from ._listener import Listener
 from ._problems import Problems
 
-REPEAT_SECONDS = 300.0
-"""After so long a report is repeated, so that the broker knows that the guard is alive."""
+LEAST_REPEAT_SECONDS = 10.0
 BETWEEN_SECONDS, MOST_RETRY_SECONDS = 1.0, 30.0
+
+
+def repeat_seconds(lease: Lease) -> float:
+    """Returns the time after which a report is repeated, so that the broker knows that the guard is alive: half of the
+    lease, so that a lost report raises no alarm."""
+    return max(LEAST_REPEAT_SECONDS, lease.length_ms / 2000)
 
 
 class Reporter:
@@ -22,13 +28,14 @@ class Reporter:
         broker: Broker,
         clock: Clock,
         feed: Feed,
+        lease: Lease,
         listener: Listener,
         problems: Problems,
         about: Callable[[], dict[str, Any]],
         on_conflict: Callable[[str, int], None],
     ) -> None:
         self._broker, self._clock, self._feed, self._problems = broker, clock, feed, problems
-        self._listener = listener
+        self._lease, self._listener = lease, listener
         self._about, self._on_conflict = about, on_conflict
         self._stopped = threading.Event()
         self._done: tuple[str | None, int] | None = None
@@ -38,7 +45,7 @@ class Reporter:
     def run(self) -> None:
         retry = BETWEEN_SECONDS
         while not self._stopped.is_set():
-            left = self._sent_at + REPEAT_SECONDS - self._clock.monotonic()
+            left = self._sent_at + repeat_seconds(self._lease) - self._clock.monotonic()
             self._clock.wait(self._feed.report_due, max(BETWEEN_SECONDS, left))
             self._feed.report_due.clear()
             position = self._due()
@@ -60,7 +67,7 @@ class Reporter:
         with self._feed.lock:
             position = self._feed.epoch, int(min(self._feed.seq, self._listener.withheld_from - 1))
             is_anew, self._feed.report_anew = self._feed.report_anew, False
-            is_old = self._clock.monotonic() - self._sent_at >= REPEAT_SECONDS
+            is_old = self._clock.monotonic() - self._sent_at >= repeat_seconds(self._lease)
             is_due = is_anew or is_old or position != self._done
             return position if self._feed.ready and position[1] >= 0 and is_due else None
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import ceil
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
@@ -21,7 +22,7 @@ from ._listener import Listener
 from ._logout import Logout, LogoutReceiver
 from ._poll import Poller
 from ._problems import Problems
-from ._report import Reporter
+from ._report import Reporter, repeat_seconds
 from ._sessions import SessionChecker, SessionState
 from ._stream import Stream
 from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
@@ -132,6 +133,7 @@ class Guard:
             self._broker,
             self._clock,
             self._feed,
+            self._lease,
             self._listener,
             self._problems,
             lambda: self._about(name),
@@ -325,6 +327,7 @@ class Guard:
             "version": VERSION,
             "without_lease": self._without_lease,
             "lease_ran_out": {"count": self._lease.ran_out},
+            "every_seconds": ceil(repeat_seconds(self._lease)),
             "clock_offset_seconds": self._broker.clock.offset,
         }
         if self._feed.ledger.complete_from is not None:

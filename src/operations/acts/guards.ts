@@ -10,6 +10,11 @@ export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guar
   guardId: string
   /** False: the guard has ended or cannot reach any broker. */
   connected: boolean
+  /**
+   * True if it is connected and has not reported for twice the time within which it reports: its
+   * process is frozen or cut off, while its connection is still open.
+   */
+  silent: boolean
   /** The `seq` up to which it enforces. Undefined: not reported. */
   enforced: number | undefined
   /** Number of log rows that it does not enforce yet. */
@@ -21,9 +26,19 @@ export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guar
 /** The version of this broker's guard. A test compares it with the package. */
 export const GUARD_VERSION = '1.0.0-rc.2'
 
-export async function guardsNow({
-  store,
-}: Pick<Deps, 'store'>): Promise<{ log: { epoch: string; seq: number }; guards: GuardState[] }> {
+/** How soon the reports of a guard follow that does not say it. */
+const REPORTS_SECONDS = 300
+/** How long a guard that is not connected is listed: a restart or an upgrade replaces guards. */
+const LISTED_MS = 600_000
+
+/**
+ * Returns the guards that are connected or were heard within the last 10 minutes. Of a client
+ * without a connected guard, they are those that were heard within 10 minutes of the last one.
+ */
+export async function guardsNow({ store, clock }: Pick<Deps, 'store' | 'clock'>): Promise<{
+  log: { epoch: string; seq: number }
+  guards: GuardState[]
+}> {
   const [log, reports, leases] = await Promise.all([
     store.head(),
     store.guardReports(),
@@ -48,12 +63,28 @@ export async function guardsNow({
       ...report,
       ...guard,
       connected: connected.has(name),
+      silent: connected.has(name) && isSilent(report, clock.nowMs()),
       enforced,
       behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
       outdated: report !== undefined && isOutdated(report.version),
     }
   })
-  return { log, guards }
+  const listed = [...Map.groupBy(guards, ({ clientId }) => clientId).values()].flatMap((ofClient) =>
+    listedOf(ofClient, clock.nowMs()),
+  )
+  return { log, guards: listed }
+}
+
+const isSilent = (report: GuardRecord | undefined, nowMs: number): boolean =>
+  report !== undefined &&
+  nowMs - report.reportedAtMs > 2000 * (report.everySeconds ?? REPORTS_SECONDS)
+
+function listedOf(guards: readonly GuardState[], nowMs: number): readonly GuardState[] {
+  const heardAtMs = (guard: GuardState): number => guard.reportedAtMs ?? 0
+  const lastMs = guards.some(({ connected }) => connected)
+    ? nowMs
+    : Math.max(...guards.map(heardAtMs))
+  return guards.filter((guard) => guard.connected || heardAtMs(guard) >= lastMs - LISTED_MS)
 }
 
 /**

@@ -62,7 +62,7 @@ const NONE: Record<DeliveryState, number> = {
 const MOST_LOCKS = 1000
 
 export async function instancesNow(
-  deps: Pick<Deps, 'store' | 'queue' | 'clients'>,
+  deps: Pick<Deps, 'store' | 'queue' | 'clients' | 'clock'>,
 ): Promise<InstanceNow[]> {
   const [counts, pending, targets, locks, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
@@ -170,7 +170,7 @@ export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
 /** The reason for which an instance needs an operator. */
-export type Trouble = 'down' | 'failed' | 'rejects' | 'unreached' | 'unguarded'
+export type Trouble = 'down' | 'failed' | 'rejects' | 'unreached' | 'unguarded' | 'silent'
 
 interface InstanceHealth {
   health: Health
@@ -203,12 +203,32 @@ export function healthOf(one: InstanceNow): InstanceHealth {
       trouble: 'unreached',
       why: 'has neither a guard nor a logout address',
     }
-  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected))
-    return { health: 'ill', trouble: 'unguarded', why: 'has no connected guard' }
+  const ofGuards = guardHealthOf(one)
+  if (ofGuards !== undefined) return ofGuards
   if (one.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
     return { health: 'waits', why: 'has a guard that is behind' }
   return { health: 'good', why: 'ok' }
+}
+
+/** Returns whether a guard is connected and reports as often as it says. */
+export const isHeard = ({ connected, silent }: GuardState): boolean => connected && !silent
+
+/** Returns what is wrong with an instance's guards. Undefined if it has none, or all are heard. */
+export function guardHealthOf({
+  guards,
+}: Pick<InstanceNow, 'guards'>): (InstanceHealth & { trouble: Trouble }) | undefined {
+  if (guards.length > 0 && !guards.some(isHeard))
+    return {
+      health: 'bad',
+      trouble: 'unguarded',
+      why: guards.some(({ connected }) => connected)
+        ? 'has no guard that is heard'
+        : 'has no connected guard',
+    }
+  if (guards.some(({ silent }) => silent))
+    return { health: 'ill', trouble: 'silent', why: 'has a guard that is not heard' }
+  return undefined
 }
 
 /**

@@ -2,10 +2,17 @@ import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { discoveryOf, jwksUriIn } from '../../clients/client-keys.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { healthOf, type InstanceNow, instancesNow, isWatched } from '../acts/instances.ts'
+import {
+  guardHealthOf,
+  healthOf,
+  type InstanceNow,
+  instancesNow,
+  isHeard,
+  isWatched,
+} from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, failureOf } from '../../outbox/attempt.ts'
-import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
+import { at, eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { FIX, HELP, REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
 
@@ -20,6 +27,12 @@ export const clientChecks: readonly Check[] = [
     severity: 'page',
     names: true,
     look: instances,
+  },
+  {
+    id: 'guards',
+    severity: 'page',
+    names: true,
+    look: guardsHeard,
   },
   {
     id: 'clients',
@@ -55,6 +68,61 @@ function weakRegistrations({ deps }: Looking): Found[] {
         : [warning(FOUND.assertion_audience, REMEDY.assertion_audience, about)]),
     ]
   })
+}
+
+/** How long after its start the broker says nothing of guards: they connect again meanwhile. */
+const SETTLED_SECONDS = 60
+/**
+ * How long it is urgent that an instance has no guard that is heard. Later it was switched off for
+ * good.
+ */
+const URGENT_MS = 6 * 3_600_000
+
+async function guardsHeard({ deps, upSeconds }: Looking): Promise<Found[]> {
+  if (upSeconds < SETTLED_SECONDS) return [unknown(FOUND.guards_return)]
+  const all = (await instancesNow(deps)).filter(({ registered }) => registered)
+  const count = all.flatMap(({ guards }) => guards).length
+  return [
+    ...all.flatMap((one) => silenceOf(one, deps.clock.nowMs())),
+    ok(`${count} guards are known.`),
+  ]
+}
+
+function silenceOf({ clientId, name, guards, tokenSeconds }: InstanceNow, nowMs: number): Found[] {
+  const { trouble, why } = guardHealthOf({ guards }) ?? {}
+  if (trouble === undefined) return []
+  const unheard = guards
+    .filter((guard) => (trouble === 'silent' ? guard.silent : !isHeard(guard)))
+    .toSorted((a, b) => (b.reportedAtMs ?? 0) - (a.reportedAtMs ?? 0))
+  const named = unheard
+    .slice(0, NAMED)
+    .map(({ guardId, reportedAtMs }) =>
+      reportedAtMs === undefined
+        ? `${guardId} never`
+        : `${guardId} since ${at(reportedAtMs / 1000)}`,
+    )
+  const more = unheard.length > NAMED ? ` and ${unheard.length - NAMED} more` : ''
+  const policies = new Set(unheard.map(({ withoutLease }) => withoutLease))
+  const [policy] = policies.size === 1 ? policies : []
+  const sinceMs = unheard[0]?.reportedAtMs
+  const isUrgent = trouble === 'unguarded' && nowMs - (sinceMs ?? nowMs) < URGENT_MS
+  const [fix, runbook] = HELP[trouble]
+  return [
+    {
+      ...(isUrgent ? failed : warning)(
+        [
+          `${name} ${why ?? ''}. Not heard: ${named.join(', ')}${more}.`,
+          policy === undefined ? '' : FOUND.without_lease[policy],
+          tokenSeconds === 0 || guards.some(({ connected }) => connected)
+            ? ''
+            : FOUND.accepts(guards, tokenSeconds),
+        ].join(''),
+        fix,
+        { about: `client ${clientId}`, runbook },
+      ),
+      ...(sinceMs !== undefined && { since_ms: sinceMs }),
+    },
+  ]
 }
 
 /** Milliseconds for which the check warns about a lease that ran out. */
@@ -124,7 +192,7 @@ async function instances({ deps }: Looking): Promise<Found[]> {
 function problemOf(one: InstanceNow): Found[] {
   const { clientId: id, name, guards, counts, tokenSeconds, targets } = one
   const { health, trouble, why, failure } = healthOf(one)
-  if (trouble === undefined) return []
+  if (trouble === undefined || trouble === guardHealthOf(one)?.trouble) return []
   const left = (['pending', 'rejected', 'failed'] as const)
     .filter((state) => counts[state] > 0)
     .map((state) => `${counts[state]} ${state}`)

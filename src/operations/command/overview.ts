@@ -43,6 +43,7 @@ export const guardsCommand = verb({
       'client_id',
       'guard_id',
       'connected',
+      'silent',
       'enforced_seq',
       'behind',
       'reported_at_ms',

@@ -9,9 +9,13 @@ const FEW = 50
 
 export const guardColumns = (request: ConsoleRequest): Columns<GuardState> => [
   ['Guard', (one) => <Guard guard={one} />, ({ guardId }) => guardId],
-  ['State', undefined, ({ connected }) => (connected ? 'connected' : 'away')],
+  [
+    'State',
+    undefined,
+    ({ connected, silent }) => (silent ? 'not heard' : connected ? 'connected' : 'away'),
+  ],
   ['Behind', undefined, ({ behind }) => behind],
-  timeColumn(request, 'Reported', ({ reportedAtMs }) => reportedAtMs),
+  timeColumn(request, 'Last heard', ({ reportedAtMs }) => reportedAtMs),
   ['Version', ({ version }) => version ?? 'not reported'],
   ['Without a lease', ({ withoutLease }) => withoutLeaseWords(withoutLease)],
 ]

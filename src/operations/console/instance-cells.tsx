@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
 import { count, lockWords, plural, stateTitle } from './format.ts'
-import { when } from '../times.ts'
+import { moment, when } from '../times.ts'
 import { type Columns, listOf } from './list.tsx'
 import {
   type Health,
@@ -161,7 +161,8 @@ const CLOCK_SECONDS = 5
 
 export function Guard({ guard }: { guard: GuardState }) {
   const late = guard.behind !== undefined && guard.behind > 0
-  const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
+  const state = !guard.connected ? 'away' : guard.silent ? 'not heard' : undefined
+  const tag = state === 'not heard' ? 'tag bad' : state === 'away' || late ? 'tag wait' : 'tag'
   const words =
     guard.behind === undefined
       ? 'has not reported'
@@ -170,8 +171,13 @@ export function Guard({ guard }: { guard: GuardState }) {
         : 'enforces all'
   return (
     <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
-      <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
-      {guard.connected ? null : <span class="soft">, {words}</span>}{' '}
+      <span class={tag}>{state ?? words}</span> {guard.guardId}
+      {state === undefined ? null : (
+        <span class="soft">
+          {guard.reportedAtMs === undefined ? '' : `, last heard ${moment(guard.reportedAtMs)}`},{' '}
+          {words}
+        </span>
+      )}{' '}
       {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
       {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? (
         <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span>

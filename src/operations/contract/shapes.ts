@@ -204,6 +204,7 @@ export const guard = shape('Guard', {
   client_id: text,
   guard_id: text,
   connected: z.boolean(),
+  silent: z.boolean(),
   enforced_seq: count.nullable(),
   behind: count.nullable(),
   reported_at_ms: milliseconds.nullable(),

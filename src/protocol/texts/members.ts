@@ -285,6 +285,7 @@ export const MEMBERS = {
   settled_at_ms: 'when its last attempt ended',
   sid: 'the session',
   'Delivery.sid': 'the session that the logout token names; else sub',
+  silent: 'it is connected, and has not reported for twice the time within which it reports',
   since: 'from this time on',
   since_ms: 'since when',
   'readAudit.since_ms': 'from this time on',

@@ -17,6 +17,10 @@ export const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
     'Start its guards. cmb guards shows them. If they run, look for client_rejected in the broker’s log: their secret may be wrong, expired or removed.',
     'A guard is outdated or gone',
   ],
+  silent: [
+    'Look at its process: it may be frozen, out of CPU, or cut off from the broker while its connection is still open. Start it again if it does not answer.',
+    'A guard is outdated or gone',
+  ],
 }
 
 /** The remedy for each cause of a failed request to a client. */

@@ -45,6 +45,11 @@ export const FOUND = {
     length > 0
       ? ' Its guards stop by themselves: once its lease has run out, a guard without the broker accepts no token. Sessions of the instance itself may still be open.'
       : ` It accepts a revoked access token for up to ${seconds} seconds. Users who were signed out may still be in there.`,
+  without_lease: {
+    reject: ' Without a lease each of them rejects every token.',
+    introspect: ' Without a lease each of them asks the broker about every token.',
+  },
+  guards_return: 'The broker has started a short time ago, and guards connect again.',
   secret_not_opened: 'Its secret is sealed under a BROKER_SECRET that is not set.',
   first_event: 'The broker has started a short time ago and waits for its first event.',
   no_event: (seconds: number): string =>
