@@ -267,6 +267,13 @@ describe('what the pages show', () => {
     expect((await olga.get('/ops/revocations/99')).status).toBe(404)
   })
 
+  test('the page of keys says how to sign with new ones at once, and what to do if they leaked', async () => {
+    const { text } = await (await atConsole(rig, 'operator')).get('/ops/keys')
+    for (const alg of ['ES256', 'RS256'])
+      expect(text).toContain(`cmb keys rotate ${alg} --activate`)
+    expect(text).toMatch(/leaked, rotate both with --emergency/)
+  })
+
   test('an instance with neither guard nor logout address is pointed out', async () => {
     await rig.register('Perth', { logoutUris: [] })
     const page = await (await atConsole(rig, 'operator')).get('/ops')

@@ -32,8 +32,10 @@ export const NOTES = {
   ),
   keys: (
     <>
-      The broker rotates keys by itself. To rotate one now: <code>cmb keys rotate ES256</code>. If a
-      key may have leaked: <code>cmb keys rotate ES256 --emergency</code>.
+      The broker rotates keys by itself. To sign with new ones at once:{' '}
+      <code>cmb keys rotate ES256 --activate</code> for access tokens,{' '}
+      <code>cmb keys rotate RS256 --activate</code> for ID tokens and logout tokens. If keys may
+      have leaked, rotate both with <code>--emergency</code> instead.
     </>
   ),
 }
