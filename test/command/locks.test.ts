@@ -43,6 +43,12 @@ describe('cmb lock', () => {
     const user = ['lock', 'user', '--tid', TENANT, '--oid', session.user.oid]
     const again = await type([...user, '--until', until])
     expect(again.out).toContain('is locked already')
+    const sooner = new Date((START + 600) * 1000).toISOString().replace('.000', '')
+    const shorter = await type([...user, '--until', sooner])
+    expect(shorter).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/is locked already, .*Nothing was changed/) as string,
+    })
     const [{ id } = { id: '' }] = await rig.store.listLocks({ state: 'open', limit: 1 })
     expect((await type([...user, '--dry-run'])).out).toContain(
       `Lock ${id} is open, until ${until}: only --replaces ${id} changes it. Nothing was done.`,

@@ -87,9 +87,16 @@ type Locked = AnswerTo<'POST /locks'>
 const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
   withName(name, Object.values(target).join(' '))
 
-function lockedWords({ outcome, lock: one }: Locked): string {
+/** @throws CommandFailure if another lock is open, which ends at another time than the wanted one */
+function lockedWords(
+  { outcome, lock: one }: Locked,
+  { options }: Called<Agreeing & { until?: number }>,
+): string {
   const until = one.ends_at === null ? '' : time(one.ends_at)
-  return SAYS[outcome === 'already' ? 'locked_before' : 'locked'](nameOf(one), one.id, until)
+  const words = SAYS[outcome === 'already' ? 'locked_before' : 'locked'](nameOf(one), one.id, until)
+  if (outcome === 'already' && options.until !== undefined && options.until !== one.ends_at)
+    throw new CommandFailure(EXIT.failed, words)
+  return words
 }
 
 const lockOf = (kind: 'tenant' | 'client', name: 'tid' | 'client_id') =>
