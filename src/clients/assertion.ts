@@ -180,7 +180,7 @@ function problemOfTimes(
   if (typeof exp !== 'number')
     return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${maxAhead} s ahead.`
   if (exp + SKEW_SECONDS <= now)
-    return `Its exp is past: ${clocks(exp)}. Make an assertion for each request, or read the file of the workload's token anew, and check your clock.`
+    return `Its exp is past: ${clocks(exp)}. ${maxAhead === MAX_AHEAD_SECONDS ? 'Make an assertion for each request' : 'Read the token of the workload at each request'}, and check your clock.`
   if (exp - SKEW_SECONDS > now + maxAhead)
     return `Its exp is more than ${maxAhead} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
   for (const [name, value] of Object.entries({ nbf, iat })) {
