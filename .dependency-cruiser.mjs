@@ -190,7 +190,7 @@ export default {
     onlyIn('icu-messages', 'intl-messageformat|@formatjs/[^/]+', '^src/config/languages/'),
     onlyIn('opentelemetry', '@opentelemetry/[^/]+', '^src/runtime/telemetry[.]ts$'),
     onlyIn('redis-driver', 'ioredis', '^src/outbox/'),
-    onlyIn('bullmq', 'bullmq', '^(src/outbox/|workers/|src/operations/console/)'),
+    onlyIn('bullmq', 'bullmq', '^(src/outbox/|workers/)'),
     onlyIn('jose', 'jose', '^(src/keys/|guard/src/|demo/)'),
   ],
   options: {

@@ -105,10 +105,6 @@ const PARTS = {
     Object.assign(require('undici/lib/dispatcher/dispatcher.js').prototype, require('undici/lib/api'))`,
   // BullMQ uses it for jobs that repeat. The broker has none.
   'cron-parser': gettersOf({ CronExpressionParser: `require('cron-parser').CronExpressionParser` }),
-  // Bull Board asks for all of BullMQ. It knows a queue also by its version, and needs this class
-  // only to show jobs that wait for others.
-  bullmq: `exports.Queue = class {}
-    ${gettersOf({ FlowProducer: `require('bullmq').FlowProducer` })}`,
   // ioredis loads it to color its output for debugging.
   'supports-color': '',
   // The native code with which BullMQ's packer reads long lists of strings. Jobs have none.
@@ -132,12 +128,8 @@ const PART = new RegExp(
 const parts = {
   name: 'parts',
   setup: (bundle) => {
-    bundle.onResolve({ filter: PART }, ({ path, namespace, kind }) =>
-      namespace === 'parts'
-        ? { path, external: true }
-        : path === 'bullmq' && kind !== 'require-call'
-          ? undefined
-          : { path, namespace: 'parts' },
+    bundle.onResolve({ filter: PART }, ({ path, namespace }) =>
+      namespace === 'parts' ? { path, external: true } : { path, namespace: 'parts' },
     )
     bundle.onResolve(
       { filter: /^(?:bullmq$|\.)/ },

@@ -196,6 +196,12 @@ export class RecordingQueue {
     return { up: this.up, engine: 'valkey' as const, problem: this.problem }
   }
   kept: { appendOnly: boolean; evictionPolicy: string } | undefined
+  async job() {
+    return undefined
+  }
+  async jobs() {
+    return undefined
+  }
   async durability() {
     return this.kept
   }

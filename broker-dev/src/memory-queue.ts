@@ -40,6 +40,8 @@ export function createMemoryQueue(): DeliveryQueue {
         },
       }
     },
+    job: async () => undefined,
+    jobs: async () => ({ waiting: 0, active: 0, delayed: timers.size, failed: 0 }),
     // The interface has no engine `memory`; `redis` is the nearest of its three.
     health: async () => ({ up: true, engine: 'redis' }),
     durability: async () => undefined,

@@ -2,7 +2,14 @@ import { Queue, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import { within } from '../runtime/concurrency.ts'
 import type { Log } from '../runtime/log.ts'
-import type { DeliveryQueue, Drive, LocalLanes, TargetState } from './interface.ts'
+import type {
+  DeliveryQueue,
+  Drive,
+  JobCounts,
+  LocalLanes,
+  RevocationJob,
+  TargetState,
+} from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 import {
   ANSWER_MS,
@@ -38,7 +45,7 @@ const BUSY_TURNS = 20
 /** The most failures of one revocation that are logged for each change. */
 const MAX_FAILURES = 20
 
-/** The queue with its BullMQ object, which operators' views use. */
+/** The queue with its BullMQ object, which tests read. */
 export interface OpenedDeliveryQueue extends DeliveryQueue {
   readonly bull: Queue
 }
@@ -79,6 +86,8 @@ export async function openDeliveryQueue(deps: {
       }
       return worker
     },
+    job: (seq) => within(ANSWER_MS, jobOf(bull, seq)).catch(() => undefined),
+    jobs: () => within(ANSWER_MS, countsOf(bull)).catch(() => undefined),
     health: () => healthOf(server, engine),
     durability: async () =>
       engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined),
@@ -94,6 +103,7 @@ export async function openDeliveryQueue(deps: {
   }
 }
 
+const jobIdOf = (seq: number): string => `r-${seq}`
 const isWaiting = ({ waiting }: TargetState): boolean => waiting > 0
 
 /** Collects the changes of revocations and applies them to their jobs. */
@@ -145,7 +155,7 @@ function collectChanges(
    * let the job run, and the error is ignored.
    */
   const apply = async (seq: number, failures: readonly string[]): Promise<void> => {
-    const jobId = `r-${seq}`
+    const jobId = jobIdOf(seq)
     const known = await bull.getJob(jobId)
     const job = known ?? (await bull.add('revocation', { seq }, { jobId }))
     for (const line of failures) await job.log(line)
@@ -163,6 +173,31 @@ function collectChanges(
       waiting.clear()
     },
   }
+}
+
+const LAST_LINES = 20
+
+async function jobOf(bull: Queue<JobData>, seq: number): Promise<RevocationJob | undefined> {
+  const job = await bull.getJob(jobIdOf(seq))
+  if (job === undefined) return undefined
+  const [state, { logs }] = await Promise.all([
+    job.getState(),
+    bull.getJobLogs(jobIdOf(seq), 0, LAST_LINES - 1, false),
+  ])
+  return {
+    state,
+    runs: job.attemptsStarted,
+    failedReason: job.failedReason,
+    log: logs.toReversed(),
+  }
+}
+
+async function countsOf(bull: Queue): Promise<JobCounts> {
+  const [{ waiting = 0, active = 0, delayed = 0, failed = 0 }, [oldest]] = await Promise.all([
+    bull.getJobCounts('waiting', 'active', 'delayed', 'failed'),
+    bull.getJobs(['waiting'], 0, 0, true),
+  ])
+  return { waiting, active, delayed, failed, oldestAtMs: oldest?.timestamp }
 }
 
 async function healthOf(server: Server, engine: QueueEngine): ReturnType<DeliveryQueue['health']> {

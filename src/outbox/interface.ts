@@ -36,10 +36,32 @@ export interface Driven {
 }
 export type Drive = (seq: number) => Promise<Driven>
 
+/** The job of a revocation, as operators see it. */
+export interface RevocationJob {
+  /** BullMQ's word: waiting, active, delayed, completed, failed. */
+  state: string
+  /** How often the job has run. */
+  runs: number
+  /** The outcome of a failed job: its deliveries by state. */
+  failedReason?: string | undefined
+  /** The last lines of its log: failed attempts and counts. */
+  log: readonly string[]
+}
+
+/** The jobs of the queue by state. */
+export interface JobCounts {
+  waiting: number
+  active: number
+  delayed: number
+  failed: number
+  /** The time of the oldest waiting job. */
+  oldestAtMs?: number | undefined
+}
+
 /**
  * The work queue, implemented with BullMQ: one job for each revocation (docs/decisions/0065). The
- * delivery rows are the truth: losing every job loses nothing. No method but `health`, `durability`
- * and `close` waits for the queue's server.
+ * delivery rows are the truth: losing every job loses nothing. Only `job`, `jobs`, `health`,
+ * `durability` and `close` wait for the queue's server.
  */
 export interface DeliveryQueue {
   /**
@@ -60,6 +82,10 @@ export interface DeliveryQueue {
    * due. `stop` waits for the running jobs.
    */
   work(lanes: LocalLanes, drive: Drive): { stop(): Promise<void> }
+  /** Returns the job of a revocation; undefined if there is none, or the server does not answer. */
+  job(seq: number): Promise<RevocationJob | undefined>
+  /** Counts the jobs; undefined if the server does not answer. */
+  jobs(): Promise<JobCounts | undefined>
   /** Returns whether the queue's server answers, and which engine it is. */
   health(): Promise<{
     up: boolean

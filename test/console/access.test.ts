@@ -113,8 +113,7 @@ describe('admission to the console', () => {
       '/ops/tenants',
     ])
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])
-    for (const path of ['/ops/revoke', '/ops/queue/nothing'])
-      expect((await olga.get(path)).status).toBeGreaterThanOrEqual(403)
+    expect((await olga.get('/ops/revoke')).status).toBeGreaterThanOrEqual(403)
     expect(
       (await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((one) => [
         one.actor.id,

@@ -150,7 +150,6 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
     '/ops/deliveries/close?which=client_id+sydney',
     `/ops/revocations/${party.head.seq}`,
     '/setup',
-    '/ops/queue',
   ]
   for (const path of paths)
     found.push(

@@ -17,10 +17,10 @@ const AT_USE = [
   ...['/dist/src/operations/command/', '/dist/src/provider/discovery/openapi.js'],
   ...['/dist/src/clients/read-clients-file.js', '/dist/src/outbox/postgres-queue.js'],
   ...['/dist/src/outbox/engine-postgres.js', '/dist/db/postgres/', '/dist/db/move/'],
-  ...['/node_modules/pg/', '/node_modules/yaml/', '/node_modules/@bull-board/'],
+  ...['/node_modules/pg/', '/node_modules/yaml/'],
   ...['/node_modules/commander/', '/node_modules/@opentelemetry/sdk', '/node_modules/lodash/'],
 ]
-const OF_OPERATORS = ['/dist/src/operators.js', '/dist/src/operations/console/', '@bull-board/']
+const OF_OPERATORS = ['/dist/src/operators.js', '/dist/src/operations/console/']
 
 test('a broker on SQLite starts without what operators use or a setting turns on', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-loads-'))

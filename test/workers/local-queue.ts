@@ -24,6 +24,12 @@ export class LocalQueue implements DeliveryQueue {
     this.#lanes = lanes
     return { stop: async () => void (this.#lanes = undefined) }
   }
+  async job() {
+    return undefined
+  }
+  async jobs() {
+    return undefined
+  }
   async health() {
     return { up: false, engine: 'valkey' as const, problem: 'It is down.' }
   }

@@ -253,7 +253,13 @@ const Now = ({
 async function tryNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, viewer } = request
   const named = form.get('which') ?? ''
-  const selection = named === 'all' ? ({ all: true } as const) : readSelection(named)
+  const [, seq] = /^seq (\d{1,15})$/.exec(named) ?? []
+  const selection =
+    named === 'all'
+      ? ({ all: true } as const)
+      : seq === undefined
+        ? readSelection(named)
+        : { seq: Number(seq) }
   if (selection === undefined) return nothingHere(request, CLOSE.gone, '/deliveries')
   const id = 'id' in selection ? selection.id : undefined
   if (id !== undefined && (await deps.store.findDelivery(id))?.state === 'pending') {

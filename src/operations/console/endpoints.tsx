@@ -24,8 +24,6 @@ import { lockRoutes } from './locks.tsx'
 import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
-import { ask } from '../contract/ask.ts'
-import { BOARD, queueBoard, RETRY } from './queue-board.ts'
 import { registeredRoutes } from './registered.tsx'
 import { revocationRoutes } from './revocations.tsx'
 import { revokeRoutes } from './revoke.tsx'
@@ -96,7 +94,6 @@ export function consoleEndpoints(deps: Deps, checks: Checks, live: LivePages): H
     ...ROUTES,
   ])
   mountLive(endpoints, deps, live)
-  mountBoard(endpoints, deps, checks)
   return endpoints
 }
 
@@ -228,34 +225,4 @@ function mountLive(endpoints: Hono, deps: Deps, pages: LivePages): void {
       ? (pages.open(c, visitor.operator.pass) ?? c.json({ error: 'too_many' }, 503))
       : c.json({ error: 'not_signed_in' }, 401)
   })
-}
-
-/**
- * Mounts bull-board and its files for signed-in operators. Its button Retry is a redrive of that
- * revocation's deliveries. Rejects every other act, whatever bull-board offers.
- */
-function mountBoard(endpoints: Hono, deps: Deps, checks: Checks): void {
-  const board = queueBoard(deps)
-  const guard = async (c: Context): Promise<Response | undefined> => {
-    const request = await operatorAt(deps, c, checks)
-    if (request instanceof Response) return request
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return retried(request)
-    if (board === undefined) return nothingHere(request, words.NO_QUEUE, '')
-    return undefined
-  }
-  endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())
-  endpoints.use(`${BOARD}/*`, async (c, next) => (await guard(c)) ?? next())
-  if (board !== undefined) endpoints.route(BOARD, board)
-}
-
-/** Redrives what one failed job of the queue delivers. */
-async function retried(request: ConsoleRequest): Promise<Response> {
-  const { deps, c, viewer, now } = request
-  const [, seq] = RETRY.exec(c.req.path) ?? []
-  // Another site cannot send a PUT: that needs a permission which no response of the broker gives.
-  if (c.req.method !== 'PUT' || seq === undefined) return c.json({ error: words.ONLY_RETRY }, 405)
-  if (!allows(viewer.caller.may, 'operate')) return c.json({ error: READ_ONLY }, 403)
-  await recordActor(deps, viewer.caller, now)
-  await ask(request, viewer.caller, 'POST /deliveries/redrive', { seq: Number(seq) })
-  return c.body(null, 204)
 }

@@ -4,6 +4,7 @@ import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { readinessOf } from '../checks/readiness.ts'
+import { Facts } from '../../pages/components.tsx'
 import { consolePage, Done, Live, Panel } from './layout.tsx'
 import { failedWorkPanel } from './failed-work.tsx'
 import { instanceList } from './instance-cells.tsx'
@@ -12,7 +13,7 @@ import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { HidingDone, Problems } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
-import { plural } from './format.ts'
+import { count, plural } from './format.ts'
 import { span, when } from '../times.ts'
 import { askedWords } from './texts/failed-work.ts'
 import type { ConsoleRequest } from './request.ts'
@@ -54,6 +55,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       {await lockedPanel(request, locks)}
       <Live id="given-up">{await failedWorkPanel(request, failedWork)}</Live>
       <Live id="brokers">{await brokersPanel(request, brokers)}</Live>
+      <Live id="queue">{await queuePanel(request)}</Live>
       <Live id="latest">
         <Panel title="Latest revocations">
           {await listOf<LoggedRevocation>(request, {
@@ -83,6 +85,33 @@ const lockedPanel = async (request: ConsoleRequest, locks: readonly Lock[]): Pro
     )}
   </Live>
 )
+
+async function queuePanel({ deps }: ConsoleRequest): Promise<Child> {
+  const jobs = await deps.queue.jobs()
+  return (
+    <Panel title="Queue">
+      {jobs === undefined ? (
+        <p>
+          <span class="tag bad">down</span> Its server does not answer. Nothing is lost: retries
+          come from the database, up to 5 s late.
+        </p>
+      ) : (
+        <Facts
+          items={[
+            ['Waiting', count(jobs.waiting)],
+            [
+              'Oldest',
+              jobs.oldestAtMs === undefined ? undefined : when(jobs.oldestAtMs, deps.clock.nowMs()),
+            ],
+            ['Active', count(jobs.active)],
+            ['Delayed', count(jobs.delayed)],
+            ['Failed', count(jobs.failed)],
+          ]}
+        />
+      )}
+    </Panel>
+  )
+}
 
 type Brokers = Awaited<ReturnType<typeof brokersNow>>
 

@@ -1,12 +1,13 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../../db/types.ts'
-import { Facts } from '../../pages/components.tsx'
+import { Button, Facts } from '../../pages/components.tsx'
 import { download } from '../../pages/download.ts'
 import { REASONS } from '../../protocol/revocation.ts'
 import { deliveryColumns } from './deliveries.tsx'
 import {
   consolePage,
   Done,
+  Hidden,
   Live,
   nothingHere,
   orRejected,
@@ -28,7 +29,15 @@ import { STATE } from './texts/acts.ts'
 import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
-import { asked, caseLink, type ConsoleRequest, isOperator, type Mounted, tidOf } from './request.ts'
+import {
+  asked,
+  caseLink,
+  type ConsoleRequest,
+  isOperator,
+  mayAct,
+  type Mounted,
+  tidOf,
+} from './request.ts'
 import { howToVerify } from './texts/audit.tsx'
 import { CLAIM, DONE, LOG, RECEIPT } from './texts/revocations.ts'
 
@@ -162,10 +171,49 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
           {howToVerify(deps.config, `broker-revocation-${seq}.jsonl`)}
         </Panel>
       </Live>
+      <Live id="job">
+        <Panel title="Job of the queue">{await jobOf(request, revocation)}</Panel>
+      </Live>
       <Live id="proof">
         <Panel title={LOG.deliveries}>{await deliveriesOf(request, seq)}</Panel>
       </Live>
     </>,
+  )
+}
+
+/** Renders the job of a revocation: its state, its log, and the retry of what failed. */
+async function jobOf(request: ConsoleRequest, { seq, totals }: LoggedRevocation): Promise<Child> {
+  const job = await request.deps.queue.job(seq)
+  const isRetried = totals.rejected + totals.failed > 0 && mayAct(request)
+  return (
+    <>
+      {job === undefined ? (
+        <p class="soft">{LOG.noJob}</p>
+      ) : (
+        <>
+          <Facts
+            items={[
+              ['State', job.state],
+              ['Runs', count(job.runs)],
+              ['Failed', job.failedReason],
+            ]}
+          />
+          <ul class="small">
+            {job.log.map((line) => (
+              <li>{line}</li>
+            ))}
+          </ul>
+        </>
+      )}
+      {isRetried ? (
+        <form method="post" action="/ops/deliveries/try">
+          <Hidden request={request} fields={{ which: `seq ${seq}` }} />
+          <Button kind="quiet" small>
+            {LOG.retry}
+          </Button>
+        </form>
+      ) : null}
+    </>
   )
 }
 
@@ -211,10 +259,9 @@ async function receiptList(
 /** Renders a page of the deliveries by instance, with their users, devices and attempts. */
 async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child> {
   const { deps } = request
-  const attemptOf = ({ atMs, status, error, outcome, latencyMs, jti }: DeliveryAttempt): Child => (
+  const attemptOf = ({ atMs, status, error, outcome, latencyMs }: DeliveryAttempt): Child => (
     <div class="small">
-      {when(atMs, deps.clock.nowMs())}: {status ?? error ?? outcome}, {span(latencyMs)}{' '}
-      {jti === undefined ? null : <code>{jti}</code>}
+      {when(atMs, deps.clock.nowMs())}: {status ?? error ?? outcome}, {span(latencyMs)}
     </div>
   )
   const place = placeOf(request, idIn)

@@ -49,7 +49,7 @@ export const overviewRoutes = [
     },
     async ({ deps, checks, now }) => {
       const { store, config } = deps
-      const [report, log, pending, liveSessions, failedWork, counts, brokers, locks] =
+      const [report, log, pending, liveSessions, failedWork, counts, brokers, locks, jobs] =
         await Promise.all([
           readinessOf(deps, checks),
           store.head(),
@@ -59,6 +59,7 @@ export const overviewRoutes = [
           store.deliveryCounts(),
           brokersNow(deps),
           openLocks(deps, 20),
+          deps.queue.jobs(),
         ])
       const undelivered = counts.flatMap(({ state, ...one }) =>
         state === 'rejected' || state === 'failed' ? [{ ...one, state }] : [],
@@ -70,6 +71,7 @@ export const overviewRoutes = [
         log,
         liveSessions,
         brokers,
+        jobs,
         locks,
         pending,
         undelivered,

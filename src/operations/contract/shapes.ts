@@ -283,6 +283,15 @@ export const status = readiness
         oldest_at_ms: milliseconds,
       }),
     ),
+    jobs: z
+      .object({
+        waiting: count,
+        active: count,
+        delayed: count,
+        failed: count,
+        oldest_at_ms: milliseconds.nullable(),
+      })
+      .nullable(),
     undelivered: z.array(
       z.object({ client_id: text, state: z.enum(['rejected', 'failed']), count }),
     ),

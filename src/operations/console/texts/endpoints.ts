@@ -19,6 +19,3 @@ export const NOT_WRITTEN = {
   title: 'Nothing was changed',
   what: 'The audit log could not be written, so nothing was done.',
 } as const
-
-export const NO_QUEUE = 'This broker has no page for its queue.'
-export const ONLY_RETRY = 'Only the retry of a failed job changes this queue.'

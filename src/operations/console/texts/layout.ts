@@ -14,7 +14,6 @@ export const GROUPS = {
     ['/clients', 'Instances'],
     ['/deliveries', 'Deliveries'],
     ['/webhooks', 'Webhooks'],
-    ['/queue', 'Queue'],
   ],
   Log: [
     ['/revocations', 'Revocations'],

@@ -27,6 +27,9 @@ export const LOG = {
   receipt: 'Receipt: which instances accept no token and have ended their own sessions',
   noReceipt: 'The sessions of this revocation are no longer kept.',
   noInstance: 'No instance took part.',
+  noJob:
+    'No job: it is done, or the server of the queue does not answer. The deliveries say which.',
+  retry: 'Retry rejected and failed deliveries',
   deliveries: 'Deliveries of logout tokens',
   noDelivery: 'No deliveries: no instance with a logout address took part.',
 }
