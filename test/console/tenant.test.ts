@@ -74,7 +74,7 @@ test('the administrator says whom users of the tenant ask for help, and changes 
     details: { changed: { help_contact: { before: null, after: contact } } },
   })
   const rejected = await save({ link: 'javascript:alert(1)' })
-  expect([rejected.status, rejected.text.includes('an https address')]).toEqual([422, true])
+  expect([rejected.status, rejected.text.includes('only https is accepted')]).toEqual([422, true])
   expect(await row()).toMatchObject({ helpContact: contact })
   await save({ name: '', email: '', telephone: '', link: '' })
   expect((await row())?.helpContact).toBeUndefined()

@@ -87,7 +87,10 @@ type Locked = AnswerTo<'POST /locks'>
 const nameOf = ({ target, target_name: name }: Locked['lock']): string =>
   withName(name, Object.values(target).join(' '))
 
-/** @throws CommandFailure if another lock is open, which ends at another time than the wanted one */
+/**
+ * Returns what was done.
+ * @throws CommandFailure if another lock is open, which ends at another time than the wanted one
+ */
 function lockedWords(
   { outcome, lock: one }: Locked,
   { options }: Called<Agreeing & { until?: number }>,

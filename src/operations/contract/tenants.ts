@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
+import { webAddress } from '../../clients/metadata-fields.ts'
 import { Problem } from '../../clients/problem.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
 import {
@@ -42,10 +43,7 @@ const helpContact = z
       .string()
       .regex(/^\+?[\d ()/.-]{3,40}$/, 'a telephone number, e.g. "+44 20 7946 0000"')
       .optional(),
-    link: z
-      .url({ protocol: /^https$/, error: 'an https address, e.g. "https://fabrikam.example/help"' })
-      .max(500)
-      .optional(),
+    link: webAddress('https://fabrikam.example/help', false).max(500).optional(),
   })
   .refine(
     ({ email, telephone, link }) => (email ?? telephone ?? link) !== undefined,
