@@ -30,6 +30,11 @@ export interface KeySetOptions {
   /** The age after which the keys are read again, while requests still use the old ones. */
   maxAgeSeconds?: number
   timeoutMs?: number
+  /**
+   * True to ignore keys without `alg`, as the keys of the broker have one. Default: the type of the
+   * key says it, as Microsoft publishes keys.
+   */
+  needsAlg?: boolean
   /** Called with the ids of keys that are gone. What they signed must be forgotten. */
   onGone?: (kids: ReadonlySet<string>) => void
   onProblem?: (error: Error) => void
@@ -182,23 +187,26 @@ export class KeySet {
       }
       const text = await readText(response, MAX_JWKS_BYTES)
       if (text === undefined) throw new Error('it is too large')
-      return await importKeys(JSON.parse(text))
+      return await importKeys(JSON.parse(text), this.#options.needsAlg)
     } finally {
       cancel()
     }
   }
 }
 
+const BY_TYPE: Readonly<Record<string, Algorithm>> = { 'EC P-256': 'ES256', 'RSA ': 'RS256' }
+
 /**
  * Imports the public signature keys with a `kid` and an accepted algorithm. Other keys of the JWKS
  * are ignored.
  */
-async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
+async function importKeys(jwks: unknown, needsAlg = false): Promise<Map<string, Key>> {
   const list = (jwks as { keys?: unknown } | null)?.keys
   if (!Array.isArray(list)) throw new Error('it is not a JWKS')
   const keys = new Map<string, Key>()
   for (const jwk of list as JWK[]) {
-    const alg = ALGORITHMS.find((each) => each === jwk?.alg)
+    const named = jwk?.alg ?? (needsAlg ? undefined : BY_TYPE[`${jwk?.kty} ${jwk?.crv ?? ''}`])
+    const alg = ALGORITHMS.find((each) => each === named)
     if (typeof jwk?.kid !== 'string' || (jwk.use ?? 'sig') !== 'sig' || alg === undefined) continue
     const { kty, crv, x, y, n, e } = jwk
     // A key that cannot be imported must not prevent the use of the others.

@@ -72,7 +72,10 @@ export function openParts(options: GuardOptions): Parts {
     cache.dropKeys(kids)
     holds.recheck()
   }
-  const keys = new KeySet({ uri: broker.jwksUri, fetch, clock, onGone, onProblem: hooks.problem })
+  const keys = new KeySet({
+    ...{ uri: broker.jwksUri, fetch, clock, needsAlg: true },
+    ...{ onGone, onProblem: hooks.problem },
+  })
   const listeners = new Listeners({
     clock,
     problem: hooks.problem,
