@@ -16,6 +16,8 @@ const OF_ONE = 10
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 20)
 /** The lengths of a lease after which a guard asks for a new anchor (docs/feed.md, "The lease"). */
 const ANCHOR_LENGTHS = 20
+/** The least seconds between two signs of life of a guard (docs/feed.md, R3). */
+const SIGN_SECONDS = 10
 
 const USAGE = `npm run bench leases -- [options]
   --only PART       cpu, or one of ${FAULTS.join(', ')} (default: all; six minutes)
@@ -48,6 +50,8 @@ interface Cpu {
   streams: number
   /** The same, with guards that take new anchors as often as they have to. */
   withAnchors: number
+  /** The same as `streams`, with guards that give signs of life as often as they have to. */
+  withSigns: number
 }
 
 async function cpuOfStreams(): Promise<{ idle: number; at: Cpu[] }> {
@@ -62,7 +66,7 @@ async function cpuOfStreams(): Promise<{ idle: number; at: Cpu[] }> {
     for (const leaseSeconds of LENGTHS) {
       const cpu = await cpuAt(stage, leaseSeconds)
       console.log(
-        `${STREAMS} streams at ${leaseSeconds} s: ${cpu.streams} %, with new anchors ${cpu.withAnchors} %; load ${load1()}`,
+        `${STREAMS} streams at ${leaseSeconds} s: ${cpu.streams} %, with new anchors ${cpu.withAnchors} %, with signs of life ${cpu.withSigns} %; load ${load1()}`,
       )
       at.push(cpu)
     }
@@ -89,25 +93,24 @@ async function cpuAt(stage: Stage, leaseSeconds: number): Promise<Cpu> {
     }
   await sleep(2_000)
   const streams = await shareOf(stage)
-  const stop = takeAnchors(stage, clients, STREAMS / (ANCHOR_LENGTHS * leaseSeconds))
-  const withAnchors = await shareOf(stage)
-  await stop()
+  const withAnchors = await shareWith(
+    stage,
+    STREAMS / (ANCHOR_LENGTHS * leaseSeconds),
+    takeAnchor(stage, clients),
+  )
+  const withSigns = await shareWith(
+    stage,
+    STREAMS / Math.max(SIGN_SECONDS, leaseSeconds / 2),
+    await giveSign(stage, clients),
+  )
   for (const socket of sockets) socket.destroy()
   await sleep(1_000)
-  return { leaseSeconds, streams, withAnchors }
+  return { leaseSeconds, streams, withAnchors, withSigns }
 }
 
-/** Asks for anchors as often as that in a second. Returns a function that ends it. */
-function takeAnchors(
-  stage: Stage,
-  clients: readonly string[],
-  perSecond: number,
-): () => Promise<void> {
-  let asked = 0
-  const begun = performance.now()
-  const running = new Set<Promise<void>>()
-  const ask = async (): Promise<void> => {
-    const clientId = clients[asked++ % clients.length] ?? ''
+function takeAnchor(stage: Stage, clients: readonly string[]): (n: number) => Promise<void> {
+  return async (n) => {
+    const clientId = clients[n % clients.length] ?? ''
     const answer = await stage.pool.request({
       path: `/revocations/clock?nonce=${crypto.randomUUID()}`,
       method: 'GET',
@@ -116,16 +119,56 @@ function takeAnchors(
     await answer.body.dump()
     if (answer.statusCode !== 200) throw new Error(`An anchor: ${answer.statusCode}`)
   }
+}
+
+/** Returns a function that sends the next guard's report that says nothing new. */
+async function giveSign(
+  stage: Stage,
+  clients: readonly string[],
+): Promise<(n: number) => Promise<void>> {
+  const authorizationOf = (clientId: string): string => basic(clientId, stage.secret(clientId))
+  const poll = await stage.pool.request({
+    path: '/revocations',
+    method: 'GET',
+    headers: { authorization: authorizationOf(clients[0] ?? ''), accept: 'application/json' },
+  })
+  const { epoch, seq } = (await poll.body.json()) as { epoch: string; seq: number }
+  return async (n) => {
+    const clientId = clients[n % clients.length] ?? ''
+    const guard = `g${Math.floor(n / clients.length) % OF_ONE}`
+    const answer = await stage.pool.request({
+      path: '/revocations/enforced',
+      method: 'POST',
+      headers: {
+        authorization: authorizationOf(clientId),
+        'content-type': 'application/json',
+      },
+      body: JSON.stringify({ epoch, seq, guard, without_lease: 'reject' }),
+    })
+    await answer.body.dump()
+    if (answer.statusCode !== 204) throw new Error(`A sign of life: ${answer.statusCode}`)
+  }
+}
+
+/** Measures the broker while requests are sent as often as that in a second. */
+async function shareWith(
+  stage: Stage,
+  perSecond: number,
+  send: (n: number) => Promise<void>,
+): Promise<number> {
+  let sent = 0
+  const begun = performance.now()
+  const running = new Set<Promise<void>>()
   const timer = setInterval(() => {
-    while (asked < ((performance.now() - begun) / 1000) * perSecond) {
-      const one = ask().finally(() => running.delete(one))
-      running.add(one)
+    while (sent < ((performance.now() - begun) / 1000) * perSecond) {
+      const request = send(sent++).finally(() => running.delete(request))
+      running.add(request)
     }
   }, 50)
-  return async () => {
-    clearInterval(timer)
-    await Promise.all(running)
-  }
+  const share = await shareOf(stage)
+  clearInterval(timer)
+  await Promise.all(running)
+  return share
 }
 
 async function shareOf({ pid }: Stage): Promise<number> {

@@ -292,7 +292,7 @@ describe('what the pages show', () => {
       reportedAtMs: rig.clock.nowMs(),
     })
     // Right after a start, guards connect again.
-    rig.clock.advance(60)
+    rig.clock.advance(61)
     const page = await (await atConsole(rig, 'operator')).get('/ops')
     expect(page.text).toMatch(
       /1 thing needs you now.*Case Manager Sydney has no connected guard\. .*Its guards stop by themselves: once its lease has run out, .*What to do: Start its guards\..* client_rejected in the broker’s log/,

@@ -730,6 +730,20 @@ describe('a report of a guard', () => {
     ])
   })
 
+  test('of a guard that is started again within a minute is no problem, later it is', async () => {
+    const { rig, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const checks = createChecks(rig.deps, clientChecks)
+    const states = async () =>
+      (await checks.look({ which: ({ id }) => id === 'guards' })).map(({ state }) => state)
+    rig.clock.advance(60)
+    await enforced({ epoch, seq: 0, guard: 'web-1', every_seconds: 15 })
+    rig.clock.advance(59)
+    expect(await states()).toEqual(['ok'])
+    rig.clock.advance(2)
+    expect(await states()).toEqual(['failed', 'ok'])
+  })
+
   test('of a guard that was replaced leaves the list after 10 minutes, the last one stays', async () => {
     const { rig, feed, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()

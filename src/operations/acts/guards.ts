@@ -11,6 +11,11 @@ export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guar
   /** False: the guard has ended or cannot reach any broker. */
   connected: boolean
   /**
+   * False if it has not reported for as long as it may, or, where it is not connected, for a
+   * minute at least: a guard that is started again is back by then.
+   */
+  heard: boolean
+  /**
    * True if it is connected and has not reported for twice the time within which it reports: its
    * process is frozen or cut off, while its connection is still open.
    */
@@ -26,6 +31,8 @@ export interface GuardState extends Partial<Omit<GuardRecord, 'clientId' | 'guar
 /** The version of this broker's guard. A test compares it with the package. */
 export const GUARD_VERSION = '1.0.0-rc.2'
 
+/** How long a guard that is not connected counts as heard. */
+const RESTART_MS = 60_000
 /** How soon the reports of a guard follow that does not say it. */
 const REPORTS_SECONDS = 300
 /** How long a guard that is not connected is listed: a restart or an upgrade replaces guards. */
@@ -63,7 +70,7 @@ export async function guardsNow({ store, clock }: Pick<Deps, 'store' | 'clock'>)
       ...report,
       ...guard,
       connected: connected.has(name),
-      silent: connected.has(name) && isSilent(report, clock.nowMs()),
+      ...hearingOf(report, connected.has(name), clock.nowMs()),
       enforced,
       behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
       outdated: report !== undefined && isOutdated(report.version),
@@ -75,9 +82,19 @@ export async function guardsNow({ store, clock }: Pick<Deps, 'store' | 'clock'>)
   return { log, guards: listed }
 }
 
-const isSilent = (report: GuardRecord | undefined, nowMs: number): boolean =>
-  report !== undefined &&
-  nowMs - report.reportedAtMs > 2000 * (report.everySeconds ?? REPORTS_SECONDS)
+function hearingOf(
+  report: GuardRecord | undefined,
+  connected: boolean,
+  nowMs: number,
+): Pick<GuardState, 'heard' | 'silent'> {
+  if (report === undefined) return { heard: connected, silent: false }
+  const { reportedAtMs, everySeconds } = report
+  const allowedMs = connected
+    ? 2000 * (everySeconds ?? REPORTS_SECONDS)
+    : Math.max(RESTART_MS, 2000 * (everySeconds ?? 0))
+  const heard = nowMs - reportedAtMs <= allowedMs
+  return { heard, silent: connected && !heard }
+}
 
 function listedOf(guards: readonly GuardState[], nowMs: number): readonly GuardState[] {
   const heardAtMs = (guard: GuardState): number => guard.reportedAtMs ?? 0

@@ -205,20 +205,19 @@ export function healthOf(one: InstanceNow): InstanceHealth {
     }
   const ofGuards = guardHealthOf(one)
   if (ofGuards !== undefined) return ofGuards
+  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected))
+    return { health: 'waits', why: 'has no connected guard' }
   if (one.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
     return { health: 'waits', why: 'has a guard that is behind' }
   return { health: 'good', why: 'ok' }
 }
 
-/** Returns whether a guard is connected and reports as often as it says. */
-export const isHeard = ({ connected, silent }: GuardState): boolean => connected && !silent
-
 /** Returns what is wrong with an instance's guards. Undefined if it has none, or all are heard. */
 export function guardHealthOf({
   guards,
 }: Pick<InstanceNow, 'guards'>): (InstanceHealth & { trouble: Trouble }) | undefined {
-  if (guards.length > 0 && !guards.some(isHeard))
+  if (guards.length > 0 && !guards.some(({ heard }) => heard))
     return {
       health: 'bad',
       trouble: 'unguarded',

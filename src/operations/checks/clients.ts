@@ -7,7 +7,6 @@ import {
   healthOf,
   type InstanceNow,
   instancesNow,
-  isHeard,
   isWatched,
 } from '../acts/instances.ts'
 import type { Check, Looking } from './check.ts'
@@ -92,7 +91,7 @@ function silenceOf({ clientId, name, guards, tokenSeconds }: InstanceNow, nowMs:
   const { trouble, why } = guardHealthOf({ guards }) ?? {}
   if (trouble === undefined) return []
   const unheard = guards
-    .filter((guard) => (trouble === 'silent' ? guard.silent : !isHeard(guard)))
+    .filter((guard) => (trouble === 'silent' ? guard.silent : !guard.heard))
     .toSorted((a, b) => (b.reportedAtMs ?? 0) - (a.reportedAtMs ?? 0))
   const named = unheard
     .slice(0, NAMED)
