@@ -170,7 +170,7 @@ export function Guard({ guard }: { guard: GuardState }) {
         ? `${count(guard.behind)} behind`
         : 'enforces all'
   return (
-    <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
+    <div class={guard.guardId.length < 24 && state === undefined ? 'small whole' : 'small'}>
       <span class={tag}>{state ?? words}</span> {guard.guardId}
       {state === undefined ? null : (
         <span class="soft">
