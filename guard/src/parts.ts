@@ -10,7 +10,7 @@ import { FeedReader } from './feed-reader.ts'
 import { Follower } from './follower.ts'
 import { Holds } from './holds.ts'
 import { callHooks, type Hooks } from './hooks.ts'
-import { KeySet } from './keys.ts'
+import { KeySet, type KeySetOptions } from './keys.ts'
 import { Lease } from './lease.ts'
 import type { LogFollower } from './log-follower.ts'
 import { readOptions, type GuardOptions, type Settings } from './options.ts'
@@ -49,6 +49,9 @@ export interface Parts {
   sweeper: Sweeper
 }
 
+/** Every key of the broker names its algorithm (docs/feed.md). */
+const keysOfBroker = (options: KeySetOptions): KeySet => new KeySet({ ...options, needsAlg: true })
+
 /**
  * Creates the parts of a guard.
  * @throws TypeError for invalid options
@@ -72,10 +75,7 @@ export function openParts(options: GuardOptions): Parts {
     cache.dropKeys(kids)
     holds.recheck()
   }
-  const keys = new KeySet({
-    ...{ uri: broker.jwksUri, fetch, clock, needsAlg: true },
-    ...{ onGone, onProblem: hooks.problem },
-  })
+  const keys = keysOfBroker({ uri: broker.jwksUri, fetch, clock, onGone, onProblem: hooks.problem })
   const listeners = new Listeners({
     clock,
     problem: hooks.problem,
