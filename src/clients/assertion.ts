@@ -18,12 +18,20 @@ import { printable } from '../protocol/params.ts'
 import type { AuthenticateDeps } from './deps.ts'
 import { clientKeys } from './client-keys.ts'
 
-/** The longest validity of an assertion, because its `jti` is remembered until it expires. */
-const MAX_AHEAD_SECONDS = 300
-/** The longest validity of a workload's token: it is a credential that is not valid once only. */
-const MAX_WORKLOAD_SECONDS = 3600
+/** How far ahead `exp` may be, and what a client does about an assertion that has expired. */
+interface Validity {
+  mostSeconds: number
+  expired: string
+}
+/** The `jti` of an assertion is remembered until it expires. */
+const ASSERTION: Validity = { mostSeconds: 300, expired: 'Make an assertion for each request' }
+/** The token of a workload is a credential that is used more than once. */
+const WORKLOAD: Validity = {
+  mostSeconds: 3600,
+  expired: 'Read the token of the workload at each request',
+}
 /** Entra's tokens for managed identities are valid for up to 24 hours. */
-const MAX_ENTRA_SECONDS = 86_400
+const MANAGED_IDENTITY: Validity = { ...WORKLOAD, mostSeconds: 86_400 }
 const ENTRA = new Set(['login.microsoftonline.com', 'login.microsoftonline.us', 'sts.windows.net'])
 /** Tolerance for the difference between the clocks of two machines. */
 const SKEW_SECONDS = 30
@@ -80,10 +88,10 @@ export async function verifyAssertion(
   if (client === undefined)
     return rejected(
       'unknown_client',
-      `No client is registered with the iss of the assertion, ${shown(unverified.claims.iss)}, and not one alone for a workload with its iss and sub.`,
+      `No client is registered with the iss of the assertion, ${shown(unverified.claims.iss)}; none, or more than one, is registered for a workload with its iss and sub.`,
     )
   const { workload } = client.metadata
-  if (!sendsSuch(client, unverified))
+  if (!isOfItsMethod(client, unverified))
     return rejected(
       'other_method',
       'The client sent an assertion, and is registered for another authentication method.',
@@ -125,10 +133,10 @@ function clientOf({ clients }: AuthenticateDeps, { claims }: UnverifiedJwt): Cli
 }
 
 /**
- * Returns whether the client authenticates by such assertions. A token by which a workload's issuer
- * names a client_id as its issuer is none.
+ * Returns whether the assertion is of the method that the client is registered with. One whose
+ * `iss` is the client_id is not, where the client authenticates by its workload's tokens.
  */
-const sendsSuch = ({ metadata: { authMethod, workload } }: Client, { claims }: UnverifiedJwt) =>
+const isOfItsMethod = ({ metadata: { authMethod, workload } }: Client, { claims }: UnverifiedJwt) =>
   authMethod === 'private_key_jwt' || (workload !== undefined && workload.issuer === claims.iss)
 
 /**
@@ -146,7 +154,7 @@ function problemOf(
     return `Its aud is ${shown(aud)}: set the issuer alone, as a string: ${issuer}`
   if (typeof jti !== 'string' || jti === '' || jti.length > 255)
     return `Its jti is ${shown(jti)}: set a new random string of at most 255 characters.`
-  return problemOfTimes({ header, claims }, MAX_AHEAD_SECONDS, now)
+  return problemOfTimes({ header, claims }, ASSERTION, now)
 }
 
 /**
@@ -163,13 +171,13 @@ function problemOfWorkload(
   const expected = audience ?? ours
   if (aud !== expected && !(Array.isArray(aud) && aud.length === 1 && aud[0] === expected))
     return `Its aud is ${shown(aud)}: have the platform issue it for ${expected} alone.`
-  const most = ENTRA.has(new URL(issuer).hostname) ? MAX_ENTRA_SECONDS : MAX_WORKLOAD_SECONDS
-  return problemOfTimes(jwt, most, now)
+  const validity = ENTRA.has(new URL(issuer).hostname) ? MANAGED_IDENTITY : WORKLOAD
+  return problemOfTimes(jwt, validity, now)
 }
 
 function problemOfTimes(
   { header, claims }: UnverifiedJwt,
-  maxAhead: number,
+  { mostSeconds, expired }: Validity,
   now: number,
 ): string | undefined {
   const { exp, nbf, iat } = claims
@@ -178,11 +186,11 @@ function problemOfTimes(
   if (header.typ !== undefined && !TYPES.some((typ) => sameType(header.typ, typ)))
     return `Its typ is ${shown(header.typ)}: set ${TYPES.join(' or ')}, or leave it out.`
   if (typeof exp !== 'number')
-    return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${maxAhead} s ahead.`
+    return `Its exp is ${shown(exp)}: set a time in epoch seconds, at most ${mostSeconds} s ahead.`
   if (exp + SKEW_SECONDS <= now)
-    return `Its exp is past: ${clocks(exp)}. ${maxAhead === MAX_AHEAD_SECONDS ? 'Make an assertion for each request' : 'Read the token of the workload at each request'}, and check your clock.`
-  if (exp - SKEW_SECONDS > now + maxAhead)
-    return `Its exp is more than ${maxAhead} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
+    return `Its exp is past: ${clocks(exp)}. ${expired}, and check your clock.`
+  if (exp - SKEW_SECONDS > now + mostSeconds)
+    return `Its exp is more than ${mostSeconds} s ahead: ${clocks(exp)}. Set an earlier time, and check your clock.`
   for (const [name, value] of Object.entries({ nbf, iat })) {
     if (value !== undefined && typeof value !== 'number')
       return `Its ${name} is ${shown(value)}: set a time in epoch seconds, or leave it out.`
@@ -247,7 +255,7 @@ export async function stillNames(
   return (
     unverified !== undefined &&
     client?.clientId === clientId &&
-    sendsSuch(client, unverified) &&
+    isOfItsMethod(client, unverified) &&
     (await signedByClient(deps, client, assertion, now)) === 'good'
   )
 }

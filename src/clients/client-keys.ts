@@ -4,8 +4,8 @@
  * force the broker to fetch them often.
  */
 import { z } from 'zod'
-import type { Client } from '../protocol/client-metadata.ts'
-import type { ClientRegistry, FetchedKeys } from './interface.ts'
+import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
+import type { ClientRegistry, FetchedKeys, KeySource } from './interface.ts'
 import type { AuthenticateDeps } from './deps.ts'
 
 type Jwk = Record<string, unknown>
@@ -34,37 +34,37 @@ export async function clientKeys(
   client: Client,
   now: number,
 ): Promise<{ keys: Jwk[]; refresh: () => Promise<Jwk[] | undefined> }> {
-  const { jwks, jwksUri, workload } = client.metadata
-  const uri = jwksUri ?? (jwks === undefined ? workload && discoveryOf(workload.issuer) : undefined)
-  if (uri === undefined) return { keys: jwks?.keys ?? [], refresh: async () => undefined }
-  const cached = cacheOf(deps.clients, client.clientId, uri)
+  const source = keySource(client.metadata)
+  if (source === undefined)
+    return { keys: client.metadata.jwks?.keys ?? [], refresh: async () => undefined }
+  const cached = cacheOf(deps.clients, client.clientId, source)
   const refresh = async (): Promise<Jwk[] | undefined> => {
     if (!cached.pending && now - cached.triedAt < TRY_NO_SOONER_SECONDS) return undefined
-    return fetchOnce(deps, client, cached, now)
+    return fetchOnce(deps, client.clientId, cached, now)
   }
   if (
     now - cached.fetchedAt >= FRESH_SECONDS &&
     (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS)
   )
-    await fetchOnce(deps, client, cached, now)
+    await fetchOnce(deps, client.clientId, cached, now)
   return { keys: now - cached.fetchedAt < STALE_SECONDS ? cached.keys : [], refresh }
 }
 
-function cacheOf(registry: ClientRegistry, clientId: string, uri: string): FetchedKeys {
+function cacheOf(registry: ClientRegistry, clientId: string, source: KeySource): FetchedKeys {
   const { keys } = registry.fetched
   let cached = keys.get(clientId)
-  if (!cached || cached.uri !== uri)
-    keys.set(clientId, (cached = { uri, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
+  if (cached?.uri !== source.uri || cached.issuer !== source.issuer)
+    keys.set(clientId, (cached = { ...source, keys: [], fetchedAt: -Infinity, triedAt: -Infinity }))
   return cached
 }
 
 function fetchOnce(
   deps: AuthenticateDeps,
-  client: Client,
+  clientId: string,
   cached: FetchedKeys,
   now: number,
 ): Promise<Jwk[] | undefined> {
-  cached.pending ??= fetchKeys(deps, client, cached, now).finally(
+  cached.pending ??= fetchKeys(deps, clientId, cached, now).finally(
     () => (cached.pending = undefined),
   )
   return cached.pending
@@ -76,13 +76,14 @@ function fetchOnce(
  */
 async function fetchKeys(
   deps: AuthenticateDeps,
-  { clientId, metadata: { jwksUri, workload } }: Client,
+  clientId: string,
   cached: FetchedKeys,
   now: number,
 ): Promise<Jwk[] | undefined> {
+  const { uri, issuer } = cached
   cached.triedAt = now
   try {
-    const address = jwksUri ?? (await jwksUriOf(deps, workload?.issuer ?? ''))
+    const address = issuer === undefined ? uri : await jwksUriOf(deps, uri, issuer)
     const { keys } = fetchedSchema.parse(await read(deps, address))
     // Keys of unknown types are ignored (RFC 7517 §5).
     cached.keys = keys.filter(({ kty }) => kty === 'EC' || kty === 'RSA')
@@ -97,18 +98,24 @@ async function fetchKeys(
   }
 }
 
-/** Returns the address of an issuer's metadata (OpenID Connect Discovery 1.0 §4). */
-export const discoveryOf = (issuer: string): string =>
-  `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+/**
+ * Returns where a client's keys are fetched; undefined if they are registered by value, or it has
+ * none. An issuer has its metadata below its address (OpenID Connect Discovery 1.0 §4).
+ */
+export function keySource({ jwks, jwksUri, workload }: ClientMetadata): KeySource | undefined {
+  if (jwksUri !== undefined) return { uri: jwksUri }
+  if (workload === undefined || jwks !== undefined) return undefined
+  const { issuer } = workload
+  return { uri: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, issuer }
+}
 
 /** Returns the `jwks_uri` of an issuer's metadata; undefined if they do not name the issuer (§4.3). */
 export const jwksUriIn = (metadata: unknown, issuer: string): string | undefined =>
   z.object({ issuer: z.literal(issuer), jwks_uri: z.string() }).safeParse(metadata).data?.jwks_uri
 
-async function jwksUriOf(deps: AuthenticateDeps, issuer: string): Promise<string> {
-  const address = discoveryOf(issuer)
-  const found = jwksUriIn(await read(deps, address), issuer)
-  if (found === undefined) throw new Error(`${address} has no jwks_uri of the issuer ${issuer}`)
+async function jwksUriOf(deps: AuthenticateDeps, uri: string, issuer: string): Promise<string> {
+  const found = jwksUriIn(await read(deps, uri), issuer)
+  if (found === undefined) throw new Error(`${uri} has no jwks_uri of the issuer ${issuer}`)
   return found
 }
 

@@ -4,9 +4,15 @@ import type { Image } from '../config/image.ts'
 
 /** The public types of this module: the registry of clients and the credentials of a request. */
 
-/** A client's keys as they were fetched, by the address that its registration has for them. Times are epoch seconds. */
-export interface FetchedKeys {
+/** The source of keys that are fetched: a JWKS, or the metadata of an issuer, which name its JWKS. */
+export interface KeySource {
   uri: string
+  /** Set if the address is that of the issuer's metadata. */
+  issuer?: string
+}
+
+/** A client's keys as they were fetched. Times are epoch seconds. */
+export interface FetchedKeys extends KeySource {
   keys: Record<string, unknown>[]
   fetchedAt: number
   triedAt: number

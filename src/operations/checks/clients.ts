@@ -1,6 +1,6 @@
 import type { GuardRecord } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { discoveryOf, jwksUriIn } from '../../clients/client-keys.ts'
+import { jwksUriIn, keySource } from '../../clients/client-keys.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import {
   guardHealthOf,
@@ -229,14 +229,14 @@ async function addresses({ deps }: Looking): Promise<Found[]> {
 }
 
 function looksAt(deps: Deps, client: Client): (() => Promise<Found>)[] {
-  const { logoutUris, jwks: byValue, jwksUri, workload } = client.metadata
+  const { logoutUris } = client.metadata
+  const keys = keySource(client.metadata)
   const about = `client ${client.clientId}`
   const looks = [
     ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
-    ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
-    ...(workload === undefined || byValue !== undefined || jwksUri !== undefined
+    ...(keys === undefined
       ? []
-      : [() => jwksOf(deps, workload.issuer)]),
+      : [() => (keys.issuer ? jwksOf(deps, keys.uri, keys.issuer) : jwks(deps, keys.uri))]),
   ]
   return looks.map((look) => async () => ({ ...(await look()), about }))
 }
@@ -283,8 +283,7 @@ async function jwks(deps: Deps, uri: string): Promise<Found> {
 }
 
 /** Checks the keys of a workload's issuer, which its discovery document names. */
-async function jwksOf(deps: Deps, issuer: string): Promise<Found> {
-  const uri = discoveryOf(issuer)
+async function jwksOf(deps: Deps, uri: string, issuer: string): Promise<Found> {
   const answer = await get(deps, uri, 64 * 1024)
   const found =
     'problem' in answer || answer.status !== 200
