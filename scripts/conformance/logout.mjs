@@ -1,9 +1,5 @@
 // The cases of logout tokens beside the feed.
 import {
-  poll,
-  LONG,
-  passes,
-  ended,
   start,
   connection,
   check,
@@ -11,18 +7,18 @@ import {
   revoke,
   session,
   set,
+  keysChanged,
   READY,
   applied,
   feed,
+  STREAM_AND_POLL,
+  passes,
+  LONG,
+  longLease,
   DOWN,
   SILENT,
+  logout,
 } from './words.mjs'
-
-/** @type {[string, object, string[]][]} */
-const RETIRED = [
-  ['a logout token by a retired key', start, ['stream']],
-  ['polling and a logout token by a retired key', poll, ['polling']],
-]
 
 export const LOGOUTS = [
   feed(
@@ -43,12 +39,7 @@ export const LOGOUTS = [
     'a logout token and a clock ahead',
     SILENT,
     'Only the times speak against it: answer 503, or 200 by the broker’s `Date`, never 400.',
-    [
-      set({ clock_ahead_seconds: -600 }),
-      start,
-      { do: 'expect_connection' },
-      { do: 'logout', token: {}, expect: ['ended', 'again'], at_once: true },
-    ],
+    [set({ clock_ahead_seconds: -600 }), start, connection(), logout(['ended', 'again'])],
     { needs: ['logout'] },
   ),
   feed(
@@ -57,21 +48,11 @@ export const LOGOUTS = [
     'A logout token counts at once, also where the feed has not said it.',
     [
       ...READY,
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', jti: 'before-the-feed' } },
-        expect: 'ended',
-        at_once: true,
-      },
+      logout('ended', { sid: 's_1', jti: 'before-the-feed' }),
       now('reject'),
       now('accept', { rev: 101 }),
       now('accept', { sid: 's_2' }),
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', jti: 'before-the-feed' } },
-        expect: ['ended', 'final'],
-        at_once: true,
-      },
+      logout(['ended', 'final'], { sid: 's_1', jti: 'before-the-feed' }),
     ],
     { needs: ['logout'] },
   ),
@@ -81,12 +62,7 @@ export const LOGOUTS = [
     'At `reset` keep what logout tokens have ended: the new log may know nothing of it.',
     [
       ...READY,
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', jti: 'before-the-reset' } },
-        expect: 'ended',
-        at_once: true,
-      },
+      logout('ended', { sid: 's_1', jti: 'before-the-reset' }),
       revoke(102, session('s_2')),
       check('reject', { sid: 's_2' }),
       set({ epoch: 'epoch-b', seq: 200 }),
@@ -103,12 +79,7 @@ export const LOGOUTS = [
     'Without `sid` it ends every session of `sub`, those of access tokens too.',
     [
       ...READY,
-      {
-        do: 'logout',
-        token: { claims: { sid: null, sub: 'u_1' } },
-        expect: 'ended',
-        at_once: true,
-      },
+      logout('ended', { sid: null, sub: 'u_1' }),
       now('reject'),
       now('accept', { sub: 'u_2' }),
       now('accept', { rev: 101 }),
@@ -119,14 +90,14 @@ export const LOGOUTS = [
     'a logout token while the keys cannot be read',
     'What you need besides the feed',
     '400 is final, and the sign-out would be lost: answer 503.',
-    [set({ down: true }), start, { do: 'logout', token: {}, expect: 'again', at_once: true }],
+    [set({ down: true }), start, logout('again')],
     { needs: ['logout'] },
   ),
   feed(
     'a logout token that has no rev',
     'Logout tokens',
     'Without `rev` enforce nothing for access tokens: it would end what the user signed in to afterwards.',
-    [...READY, ended({ sid: 's_1', rev: null }), check('accept', {}, { for_ms: 200 })],
+    [...READY, logout('ended', { sid: 's_1', rev: null }), check('accept', {}, { for_ms: 200 })],
     { needs: ['logout'] },
   ),
   feed(
@@ -135,7 +106,7 @@ export const LOGOUTS = [
     'With `sid` and `sub` that session alone ends.',
     [
       ...READY,
-      ended({ sid: 's_1', sub: 'u_1' }),
+      logout('ended', { sid: 's_1', sub: 'u_1' }),
       now('reject'),
       now('reject', { sub: 'u_2' }),
       now('accept', { sid: 's_2' }),
@@ -166,7 +137,7 @@ export const LOGOUTS = [
       revoke(101, session('s_0')),
       check('reject', { sid: 's_0' }),
       connection(),
-      ended({ sid: 's_1', rev: 150 }),
+      logout('ended', { sid: 's_1', rev: 150 }),
       { do: 'cut' },
       connection({ within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } }),
     ],
@@ -177,10 +148,8 @@ export const LOGOUTS = [
     'Logout tokens',
     'What a logout token ends is kept for 3,660 s, as long as an access token may live.',
     [
-      set({ lease_seconds: 60 }),
-      start,
-      check('accept', LONG),
-      ended({ sid: 's_1' }),
+      ...longLease(start),
+      logout('ended', { sid: 's_1' }),
       now('reject', LONG),
       passes(3_500_000),
       check('accept', { ...LONG, sid: 's_2' }),
@@ -188,22 +157,22 @@ export const LOGOUTS = [
     ],
     { needs: ['logout', 'timers'] },
   ),
-  ...RETIRED.map(([name, begin, needs]) =>
+  ...STREAM_AND_POLL.map(([name, begin, need]) =>
     feed(
-      name,
+      `${name}a logout token by a retired key`,
       'Logout tokens',
       'A retired key signs no logout token either, whatever a cached JWKS says.',
       [
         begin,
         check('accept'),
         set({ retired_kids: ['rs-1'] }),
-        { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: ['rs-1'] } },
+        keysChanged(['rs-1']),
         revoke(101, session('s_2')),
         check('reject', { sid: 's_2' }),
-        { do: 'logout', token: { claims: { sid: 's_1' } }, expect: 'final', at_once: true },
+        logout('final', { sid: 's_1' }),
         now('accept'),
       ],
-      { needs: ['logout', ...needs] },
+      { needs: ['logout', need] },
     ),
   ),
   feed(
@@ -212,13 +181,8 @@ export const LOGOUTS = [
     'Answer 400 or 200: both end its delivery.',
     [
       ...READY,
-      ended({ sid: 's_1', jti: 'twice' }),
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', jti: 'twice' } },
-        expect: ['ended', 'final'],
-        at_once: true,
-      },
+      logout('ended', { sid: 's_1', jti: 'twice' }),
+      logout(['ended', 'final'], { sid: 's_1', jti: 'twice' }),
       now('reject'),
     ],
     { needs: ['logout'] },

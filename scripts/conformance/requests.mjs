@@ -1,6 +1,5 @@
 // The cases of what a guard sends: its requests, their limits, and its reports.
 import {
-  REPORT,
   start,
   connection,
   reported,
@@ -8,39 +7,38 @@ import {
   atLeast,
   fromHere,
   check,
+  reaches,
   revoke,
+  REPORT,
+  CLOCK,
+  DISCOVERY,
   session,
   set,
+  answers,
+  ORDINARY,
   READY,
   feed,
+  poll,
+  READY_BY_POLLS,
+  STREAM_AND_POLL,
   passes,
   times,
   LONG,
+  longLease,
+  polling,
   judge,
   judging,
   sessions,
-  poll,
-  polling,
-  SILENT,
-  REQUESTS,
-  LEASE,
   ASK,
   ASKED,
+  LEASE,
+  SILENT,
+  REQUESTS,
 } from './words.mjs'
 
-const CLOCK = '/revocations/clock'
-const DISCOVERY = '/.well-known/openid-configuration'
 const NONCE = { $is: '^[A-Za-z0-9_-]{16,64}$' }
 const NAME = 'conformance-1'
 const NO_STORE = { 'cache-control': { $is: 'no-store' } }
-const answers = (path, answer) => set({ answers: { [path]: answer } })
-const ordinary = set({ answers: {} })
-
-/** @type {[string, object, string][]} */
-const BOTH = [
-  ['', start, 'stream'],
-  ['polling and ', poll, 'polling'],
-]
 
 export const ASKING = [
   feed(
@@ -76,8 +74,7 @@ export const ASKING = [
     'Poll',
     'Ask every quarter of the lease, with the name in the last answer and a new `nonce`.',
     [
-      poll,
-      check('accept'),
+      ...READY_BY_POLLS,
       {
         ...atLeast('/revocations', 1),
         each: {
@@ -113,8 +110,8 @@ export const ASKING = [
         start,
         atLeast('/revocations', 2),
         check('unavailable'),
-        ordinary,
-        check('accept', {}, { never: 'reject' }),
+        ORDINARY,
+        reaches('accept'),
       ],
     ),
   ),
@@ -128,8 +125,8 @@ export const ASKING = [
         poll,
         atLeast('/revocations', 2),
         check('unavailable'),
-        ordinary,
-        check('accept', {}, { never: 'reject' }),
+        ORDINARY,
+        reaches('accept'),
       ],
     ),
   ),
@@ -162,7 +159,7 @@ export const ASKING = [
       answers('/revocations', { body_delay_ms: 30_000, times: 1 }),
       poll,
       atLeast('/revocations', 2),
-      check('accept', {}, { never: 'reject' }),
+      reaches('accept'),
     ],
   ),
   polling('polling an answer that is too large', REQUESTS, 'Read 4 MiB at most.', [
@@ -170,8 +167,8 @@ export const ASKING = [
     poll,
     atLeast('/revocations', 2),
     check('unavailable'),
-    ordinary,
-    check('accept', {}, { never: 'reject' }),
+    ORDINARY,
+    reaches('accept'),
   ]),
   feed(
     'a broker that is down, without a storm',
@@ -221,9 +218,7 @@ export const ASKING = [
     'Report',
     'Name each stream whose last lease is at most 2 minutes old: each may still have a lease.',
     [
-      set({ lease_seconds: 60 }),
-      start,
-      check('accept', LONG),
+      ...longLease(start),
       connection(),
       reported(100, { members: { streams: { $streams: [0] } } }),
       { do: 'cut' },
@@ -243,9 +238,9 @@ export const ASKING = [
       ...READY,
       reported(100),
       set({ silent: true }),
-      check('unavailable', {}, { never: 'reject' }),
+      reaches('unavailable'),
       set({ silent: false }),
-      check('accept', {}, { never: 'reject' }),
+      reaches('accept'),
       reported(100, { again: true, members: { lease_ran_out: { count: { $between: [1, 9] } } } }),
     ],
     { needs: ['stream'] },
@@ -276,7 +271,7 @@ export const ASKING = [
       fromHere(REPORT),
       revoke(102, session('s_2')),
       { ...atMost(REPORT, 1, 4000) },
-      ordinary,
+      ORDINARY,
       reported(102),
     ],
   ),
@@ -296,7 +291,7 @@ export const ASKING = [
     ],
     { needs: ['stream'] },
   ),
-  ...BOTH.map(([name, begin, need]) =>
+  ...STREAM_AND_POLL.map(([name, begin, need]) =>
     feed(
       `${name}requests for sessions`,
       'Your own sessions',

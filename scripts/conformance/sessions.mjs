@@ -1,14 +1,16 @@
 // The cases of the instance's own sessions.
 import {
+  connection,
   reported,
-  clockSet,
   atMost,
   atLeast,
   fromHere,
   revoke,
   session,
   set,
+  ORDINARY,
   passes,
+  clockSet,
   judge,
   judgeNow,
   judging,
@@ -17,6 +19,7 @@ import {
   ASKED,
   ONE_CLOCK,
   ID_TOKEN,
+  logout,
 } from './words.mjs'
 
 /** @type {[string, object, object][]} */
@@ -166,7 +169,7 @@ export const SESSIONS = [
       judging,
       judge('accept'),
       judge('unavailable', { rev: 94 }, { never: 'reject' }),
-      set({ answers: {} }),
+      ORDINARY,
       judge('accept', { rev: 94 }),
     ],
     [],
@@ -212,7 +215,7 @@ export const SESSIONS = [
       set({ hold_live: true }),
       revoke(101, session('s_2'), { unsent: true }),
       judging,
-      { do: 'expect_connection' },
+      connection(),
       judge('unavailable'),
       judgeNow('unavailable', { sid: 's_2' }),
       { do: 'live' },
@@ -256,12 +259,7 @@ export const SESSIONS = [
       judging,
       judge('accept'),
       { do: 'hush' },
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', rev: 101 } },
-        expect: 'ended',
-        at_once: true,
-      },
+      logout('ended', { sid: 's_1', rev: 101 }),
       judgeNow('reject'),
       judgeNow('accept', { rev: 101 }),
     ],
@@ -273,15 +271,10 @@ export const SESSIONS = [
     [
       judging,
       judge('accept', { session_expiry: 7_700_000 }),
-      {
-        do: 'logout',
-        token: { claims: { sid: 's_1', rev: 101 } },
-        expect: 'ended',
-        at_once: true,
-      },
+      logout('ended', { sid: 's_1', rev: 101 }),
       set({ epoch: 'epoch-b', seq: 200 }),
       { do: 'cut' },
-      { do: 'expect_report', epoch: 'epoch-b', seq: 200 },
+      reported(200, { epoch: 'epoch-b' }),
       passes(80 * 86_400_000),
       judge('accept', { sid: 's_2', session_expiry: 7_700_000 }),
       judgeNow('reject', { session_expiry: 7_700_000 }),
@@ -307,11 +300,7 @@ export const SESSIONS = [
   sessions(
     'a report of sessions',
     'A report says whether the process judges sessions.',
-    [
-      judging,
-      judge('accept'),
-      { do: 'expect_report', epoch: 'epoch-a', seq: 100, members: { sessions: true } },
-    ],
+    [judging, judge('accept'), reported(100, { members: { sessions: true } })],
     [],
     'Report',
   ),

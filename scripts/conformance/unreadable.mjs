@@ -1,14 +1,29 @@
 // The cases of events and pages of a poll that cannot be read.
-import { start, connection, check, set, READY, feed, fromHere, poll, polling } from './words.mjs'
+import {
+  start,
+  connection,
+  fromHere,
+  check,
+  reaches,
+  LEASE_ENDS,
+  set,
+  answers,
+  ORDINARY,
+  READY,
+  feed,
+  poll,
+  READY_BY_POLLS,
+  FROM_NOTHING,
+  polling,
+} from './words.mjs'
 
 const leaseOf = (lease_seconds, begin) => [
   begin,
   check('accept'),
   set({ lease_seconds }),
-  check('unavailable', {}, { never: 'reject' }),
-  check('unavailable', {}, { for_ms: 600 }),
+  ...LEASE_ENDS,
   set({ lease_seconds: 0 }),
-  check('accept', {}, { never: 'reject' }),
+  reaches('accept'),
 ]
 
 /** @type {[string, object][]} */
@@ -86,19 +101,13 @@ export const UNREADABLE = [
       'A poll that fails',
       'What you cannot read may be a revocation: accept nothing, and poll without a position.',
       [
-        poll,
-        check('accept'),
+        ...READY_BY_POLLS,
         fromHere('/revocations'),
-        set({ answers: { '/revocations': { members } } }),
-        check('unavailable', {}, { never: 'reject' }),
-        {
-          do: 'expect_requests',
-          path: '/revocations',
-          like: { query: { epoch: null } },
-          at_least: 1,
-        },
-        set({ answers: {} }),
-        check('accept', {}, { never: 'reject' }),
+        answers('/revocations', { members }),
+        reaches('unavailable'),
+        FROM_NOTHING,
+        ORDINARY,
+        reaches('accept'),
       ],
     ),
   ),

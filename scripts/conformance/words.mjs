@@ -20,11 +20,26 @@ export const check = (expect, claims = {}, more = {}) => ({
   expect,
   ...more,
 })
+/** Expects this answer within the usual time, and no rejection before it. */
+export const reaches = (expect, claims = {}) => check(expect, claims, { never: 'reject' })
+/** The lease ends, and none follows it. */
+export const LEASE_ENDS = [reaches('unavailable'), check('unavailable', {}, { for_ms: 600 })]
 export const now = (expect, claims) => check(expect, claims, { at_once: true })
 export const revoke = (seq, selector, more = {}) => ({ do: 'revoke', seq, selector, ...more })
 export const REPORT = '/revocations/enforced'
+export const CLOCK = '/revocations/clock'
+export const DISCOVERY = '/.well-known/openid-configuration'
 export const session = (sid) => ({ kind: 'session', sid })
 export const set = (changes) => ({ do: 'broker', set: changes })
+/** Changes the answers to requests for one path. All others are ordinary. */
+export const answers = (path, answer) => set({ answers: { [path]: answer } })
+/** Makes the answers to all requests ordinary again. */
+export const ORDINARY = set({ answers: {} })
+export const keysChanged = (retired_kids = []) => ({
+  do: 'send',
+  event: 'keys',
+  data: { jwks: 'changed', retired_kids },
+})
 export const READY = [start, check('accept')]
 /**
  * Revokes a session of its own. Once that is enforced, everything before it on the stream is
@@ -39,8 +54,8 @@ export const feed = (name, section, why, steps, more = {}) => ({
   steps,
 })
 
-/** A check of a token that the restored broker's key has signed. */
-export const restored = (expect, claims, more = {}) => ({
+/** Checks a token that es-2 has signed, a key that the broker publishes later. */
+export const byNewKey = (expect, claims, more = {}) => ({
   do: 'check',
   token: { key: 'es-2', claims },
   expect,
@@ -48,6 +63,22 @@ export const restored = (expect, claims, more = {}) => ({
 })
 
 export const poll = { do: 'start', poll: true }
+export const READY_BY_POLLS = [poll, check('accept')]
+/**
+ * Both ways to follow the log, for cases that differ in nothing else.
+ * @type {[prefix: string, begin: object, need: string][]}
+ */
+export const STREAM_AND_POLL = [
+  ['', start, 'stream'],
+  ['polling and ', poll, 'polling'],
+]
+/** Expects a poll that asks for the whole log. */
+export const FROM_NOTHING = {
+  do: 'expect_requests',
+  path: '/revocations',
+  like: { query: { epoch: null } },
+  at_least: 1,
+}
 /** Time that passes for both machines. */
 export const passes = (ms) => ({
   do: 'clock',
@@ -70,6 +101,18 @@ export const clockSet = (wall_ms) => ({ do: 'clock', wall_ms })
 export const times = (count, steps) => Array.from({ length: count }, () => steps).flat()
 /** The claims of a token that outlives the time that passes in a case. */
 export const LONG = { iat: -4000, exp: 4000 }
+/** Starts a guard, which then holds a lease of a minute. */
+export const longLease = (begin) => [set({ lease_seconds: 60 }), begin, check('accept', LONG)]
+/** Sends a snapshot of another log, which has no entries, and no lease. */
+export const OTHER_LOG = [
+  set({ epoch: 'epoch-b', seq: 50, no_lease: true }),
+  {
+    do: 'send',
+    event: 'snapshot',
+    id: 'epoch-b.50',
+    data: { epoch: 'epoch-b', seq: 50, entries: [], retired_kids: [] },
+  },
+]
 export const DOWN = [
   set({
     down: true,
@@ -137,10 +180,10 @@ export const tenantsOf = (begin, change) => [
   same('reject'),
   now('accept', { tid: 't_2' }),
 ]
-/** A logout token that ends what it says. */
-export const ended = (claims) => ({
+/** Sends a logout token. The first answer counts. */
+export const logout = (expect, claims) => ({
   do: 'logout',
   token: { claims },
-  expect: 'ended',
+  expect,
   at_once: true,
 })
