@@ -1,7 +1,6 @@
-// Writes the vectors of the guard conformance kit (guard/conformance/*.json): node --import tsx
-// scripts/conformance-vectors.mjs The keys are made once and are for tests only. A signature is
-// made again only where what it signs has changed.
-import { generateKeyPairSync } from 'node:crypto'
+// `node --import tsx scripts/conformance-vectors.mjs` writes the files of the guard conformance kit:
+// guard/conformance/tokens.json, feed.json, and the table of rules in its README. A token is signed
+// again only where its header or its claims have changed.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { signToken } from '../guard/src/conformance/sign.ts'
@@ -13,6 +12,7 @@ import { ASKING } from './conformance/requests.mjs'
 import { RULES, UNDECIDED } from './conformance/rules.mjs'
 import { SESSIONS } from './conformance/sessions.mjs'
 import { STREAMS } from './conformance/streams.mjs'
+import { TEST_KEYS } from './conformance/test-keys.mjs'
 import { ACCESS, LOGOUT } from './conformance/tokens.mjs'
 import { UNREADABLE } from './conformance/unreadable.mjs'
 
@@ -20,40 +20,7 @@ const HOME = join(import.meta.dirname, '..', 'guard', 'conformance')
 const NOW = 1_795_510_800
 const ISSUER = 'https://broker.example'
 
-/**
- * Reads the keys of the vectors, or generates them if there are none.
- * @returns {import('../guard/src/conformance/sign.ts').Keys}
- */
-function readKeys() {
-  const file = join(HOME, 'keys.json')
-  if (!existsSync(file)) {
-    const ec = (kid, namedCurve = 'P-256', alg = 'ES256') => ({
-      ...generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'jwk' }),
-      kid,
-      alg,
-    })
-    const rsa = (kid) => ({
-      ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }),
-      kid,
-      alg: 'RS256',
-    })
-    const keys = {
-      'es-1': ec('es-1'),
-      'es-2': ec('es-2'),
-      'rs-1': rsa('rs-1'),
-      'another rs-1': rsa('rs-1'),
-      'another es-1': ec('es-1'),
-      unpublished: ec('es-9'),
-      'es-384': ec('es-384', 'P-384', 'ES384'),
-      client: ec('client-1'),
-    }
-    writeFileSync(file, `${JSON.stringify(keys, null, 2)}\n`)
-  }
-  return JSON.parse(readFileSync(file, 'utf8'))
-}
-
 export function tokensFile() {
-  const keys = readKeys()
   const file = join(HOME, 'tokens.json')
   const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).vectors : []
   const vectors = [...ACCESS, ...LOGOUT].map((vector, index) => {
@@ -61,7 +28,7 @@ export function tokensFile() {
     const made = signToken(
       vector.kind,
       { ...vector, claims: { ...fixed, ...vector.claims } },
-      { keys, issuer: ISSUER, now: NOW },
+      { keys: TEST_KEYS, issuer: ISSUER, now: NOW },
     )
     const input = (token) => token?.split('.').slice(0, 2).join('.')
     const signed =

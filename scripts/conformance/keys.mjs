@@ -1,6 +1,6 @@
 // The cases of keys, discovery and tenants.
-import { readFileSync } from 'node:fs'
 import { publicJwk } from '../../guard/src/conformance/sign.ts'
+import { TEST_KEYS } from './test-keys.mjs'
 import {
   start,
   connection,
@@ -27,18 +27,15 @@ import {
   tenantsOf,
 } from './words.mjs'
 
-/** A JWKS with keys that do not count beside one that does. */
-const PUBLIC = JSON.parse(
-  readFileSync(new URL('../../guard/conformance/keys.json', import.meta.url), 'utf8'),
-)
+/** A JWKS with keys that do not count, and two that do. */
 const JWKS = [
-  { ...publicJwk(PUBLIC['es-1']), kid: undefined },
-  { ...publicJwk(PUBLIC['es-2']), alg: undefined },
-  { ...publicJwk(PUBLIC.unpublished), use: 'enc' },
-  { ...publicJwk(PUBLIC['es-1']), kid: 'broken', x: 'AA' },
+  { ...publicJwk(TEST_KEYS['es-1']), kid: undefined },
+  { ...publicJwk(TEST_KEYS['es-2']), alg: undefined },
+  { ...publicJwk(TEST_KEYS.unpublished), use: 'enc' },
+  { ...publicJwk(TEST_KEYS['es-1']), kid: 'broken', x: 'AA' },
   { kty: 'new', kid: 'new', alg: 'ES256' },
-  publicJwk(PUBLIC['es-1']),
-  publicJwk(PUBLIC['rs-1']),
+  publicJwk(TEST_KEYS['es-1']),
+  publicJwk(TEST_KEYS['rs-1']),
 ]
 
 export const KEYS = [
