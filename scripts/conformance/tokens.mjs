@@ -8,14 +8,15 @@ const BOUND =
   'RFC 7800 §3.1: a token with `cnf` is bound to a key; without a proof of the key, reject it.'
 const CLOCK =
   'A new token would seem wrong too, so 401 would send the client into a loop of refreshes: answer 503.'
-const access = (name, expect, why, token) => ({
+const vectorOf = (kind, section) => (name, expect, why, token) => ({
   name,
-  kind: 'access',
-  section: 'An access token',
+  kind,
+  section,
   why,
   expect,
   ...token,
 })
+const access = vectorOf('access', 'An access token')
 const without = (claim, why = CLAIM) =>
   access(`without ${claim}`, 'reject', why, { claims: { [claim]: null } })
 export const ACCESS = [
@@ -161,14 +162,7 @@ const FINAL =
   'Answer 400 to what can never be a logout token: the broker then stops, and an operator learns of it.'
 const AGAIN =
   'Only a time speaks against it, and a clock may be wrong: 400 is final, and the sign-out would be lost. Answer 503.'
-const logout = (name, expect, why, token) => ({
-  name,
-  kind: 'logout',
-  section: 'Logout tokens',
-  why,
-  expect,
-  ...token,
-})
+const logout = vectorOf('logout', 'Logout tokens')
 export const LOGOUT = [
   logout('of a session', 'ended', 'A valid logout token must be accepted.', {
     claims: { jti: 'logout-1' },
