@@ -124,10 +124,14 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
     expect(await ask({ by: 'child', authorization })).toEqual({ first: 503, last: 200 })
   })
 
-  const printed = (program: string): unknown =>
-    JSON.parse(
-      execFileSync(PYTHON ?? '', [PROGRAM.replace('application', program)], { encoding: 'utf8' }),
-    )
+  const output = new Map<string, string>()
+  /** Returns what a program prints. It runs once for all tests of this file. */
+  const printed = (program: string): unknown => {
+    const file = PROGRAM.replace('application', program)
+    const json = output.get(program) ?? execFileSync(PYTHON ?? '', [file], { encoding: 'utf8' })
+    output.set(program, json)
+    return JSON.parse(json)
+  }
 
   test('sends the token of its workload, which it reads again for each request, in place of a secret', () => {
     const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
