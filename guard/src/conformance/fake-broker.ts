@@ -8,6 +8,12 @@ import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 /** The broker of the kit. It serves a log as docs/feed.md says, and fails as the case says. */
 
 export const HEARTBEAT_MS = 400
+/** The path of reports. */
+export const ENFORCED = '/revocations/enforced'
+/** The seconds until an entry expires. */
+export const ENTRY_SECONDS = 3660
+/** The seconds until a session ends. */
+export const SESSION_SECONDS = 43_200
 /** The age of an answer to another request. */
 const REPLAYED_MS = 60_000
 
@@ -218,7 +224,7 @@ export class FakeBroker {
         {
           seq: this.state.seq + 1,
           selector: { kind: 'session', sid: 's_beat' },
-          exp: this.now + 3660,
+          exp: this.now + ENTRY_SECONDS,
         },
         { send: true },
       )
@@ -382,26 +388,24 @@ export class FakeBroker {
     const claims = JSON.parse(
       Buffer.from((token ?? '').split('.')[1] ?? '', 'base64url').toString(),
     ) as Record<string, unknown>
-    return !this.entries.some(({ selector, seq }) => {
+    return !this.#isCovered(claims)
+  }
+
+  /** Returns whether an entry covers what has these claims. */
+  #isCovered(claims: Record<string, unknown>): boolean {
+    return this.entries.some(({ selector, seq }) => {
       const { kind: _, ...names } = selector as Record<string, unknown>
-      return (
-        seq > Number(claims['rev']) &&
-        Object.entries(names).every(([name, value]) => claims[name] === value)
-      )
+      const isMatch = Object.entries(names).every(([name, value]) => claims[name] === value)
+      return isMatch && seq > Number(claims['rev'])
     })
   }
 
   /** Answers the question about a session. */
-  #sessionAnswer({ rev, sid, sub }: Record<string, string>): Record<string, unknown> {
-    const names: Record<string, unknown> = { sid, sub, client_id: CLIENT.client_id, tid: 't_1' }
-    const isRevoked = this.entries.some(({ selector, seq }) => {
-      const { kind: _, ...covered } = selector as Record<string, unknown>
-      const isCovered = Object.entries(covered).every(([name, value]) => names[name] === value)
-      return isCovered && seq > Number(rev ?? OPENED_SEQ)
-    })
-    return isRevoked || this.state.inactive_sids.includes(sid ?? '')
+  #sessionAnswer({ rev = OPENED_SEQ, sid, sub }: Record<string, string>): Record<string, unknown> {
+    const claims = { sid, sub, client_id: CLIENT.client_id, tid: 't_1', rev }
+    return this.#isCovered(claims) || this.state.inactive_sids.includes(sid ?? '')
       ? { active: false }
-      : { active: true, rev: this.state.seq, session_expiry: this.now + 43_200 }
+      : { active: true, rev: this.state.seq, session_expiry: this.now + SESSION_SECONDS }
   }
 
   #key(name: string): Keys[string] {
@@ -499,7 +503,9 @@ export class FakeBroker {
         this.#frame(
           'snapshot',
           {
-            ...{ epoch, seq: reached, retired_kids },
+            epoch,
+            seq: reached,
+            retired_kids,
             entries: judges ? part : part.map(withoutSessions),
           },
           `${epoch}.${reached}`,
@@ -530,8 +536,7 @@ interface Reply {
 const ok = (json: object): Reply => ({ status: 200, json })
 
 /** The `seq` at which the sessions of the kit were opened. */
-const OPENED_SEQ = 95
-const ENFORCED = '/revocations/enforced'
+const OPENED_SEQ = '95'
 function withoutSessions(entry: LogEntry): LogEntry {
   const { session_exp: _, ...ofTokens } = entry
   return ofTokens

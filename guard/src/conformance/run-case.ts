@@ -1,6 +1,12 @@
 import type { Clock } from '../clock.ts'
 import type { Adapter } from './adapter.ts'
-import { FakeBroker, type Request } from './fake-broker.ts'
+import {
+  ENFORCED,
+  ENTRY_SECONDS,
+  FakeBroker,
+  SESSION_SECONDS,
+  type Request,
+} from './fake-broker.ts'
 import { differs } from './pattern.ts'
 import type { Case, Decision, LogoutDecision, Step } from './shapes.ts'
 import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
@@ -28,8 +34,6 @@ const LOGOUT_DECISIONS: Readonly<Record<number, LogoutDecision>> = {
   400: 'final',
   503: 'again',
 }
-const ENTRY_SECONDS = 3660
-const SESSION_SECONDS = 43_200
 
 type Asked = Extract<Step, { do: 'check' | 'session' | 'logout' }>
 
@@ -209,11 +213,11 @@ export class Play {
     const { for_leases, for_ms: forMs = for_leases && for_leases * leaseSeconds * 1000 } =
       step.do === 'check' ? step : {}
     if (forMs !== undefined) {
-      const differs = await this.#until(
+      const isOther = await this.#until(
         async () => !expected.includes((answered = await this.#ask(step))),
         forMs,
       )
-      return differs
+      return isOther
         ? `expected ${expected.join(' or ')} for ${forMs} ms, and the guard answered ${answered}`
         : undefined
     }
@@ -230,8 +234,8 @@ export class Play {
       },
       step.do === 'check' ? this.#patiently(step.within_ms) : undefined,
     )
-    if (expected.includes(answered)) return undefined
-    return `expected ${expected.join(' or ')}, and the guard answered ${answered}${settled ? '' : ` for ${this.#waitMs / 1000} s`}`
+    const wrong = unexpected(step.expect, answered)
+    return wrong === undefined || settled ? wrong : `${wrong} for ${this.#waitMs / 1000} s`
   }
 
   async #ask(step: Asked): Promise<string> {
@@ -267,10 +271,19 @@ export class Play {
   #session(differences: Record<string, unknown>): Record<string, unknown> {
     const { issuer } = this.broker
     const now = (this.#openedAt ??= this.broker.now)
-    const of = { iss: issuer, aud: CLIENT.client_id, sub: 'u_1', sid: 's_1', tenant: 't_1' }
-    const all = { ...of, rev: 100, iat: -60, session_expiry: SESSION_SECONDS, ...differences }
+    const claims = {
+      iss: issuer,
+      aud: CLIENT.client_id,
+      sub: 'u_1',
+      sid: 's_1',
+      tenant: 't_1',
+      rev: 100,
+      iat: -60,
+      session_expiry: SESSION_SECONDS,
+      ...differences,
+    }
     return Object.fromEntries(
-      Object.entries(all).flatMap(([name, value]) => {
+      Object.entries(claims).flatMap(([name, value]) => {
         if (value === null) return []
         const isTime = (name === 'iat' || name === 'session_expiry') && typeof value === 'number'
         return [[name, isTime ? value + now : value]]
@@ -354,7 +367,7 @@ export class Play {
     const { requests, streams } = this.broker
     const body = { epoch, seq, guard: 'conformance-1', ...members }
     const isWanted = (each: Request): boolean =>
-      each.path === REPORT &&
+      each.path === ENFORCED &&
       differs({ answered, body }, each, streams) === undefined &&
       (again || streams.some((name) => [each.body['streams'] ?? []].flat().includes(name)))
     const from = again ? this.#reportsSeen : 0
@@ -362,7 +375,7 @@ export class Play {
       this.#reportsSeen = requests.findLastIndex(isWanted) + 1
       return undefined
     }
-    const last = requests.findLast(({ path }) => path === REPORT)
+    const last = requests.findLast(({ path }) => path === ENFORCED)
     return `no ${again ? 'further ' : ''}report ${JSON.stringify({ ...body, answered })}; the last was ${JSON.stringify(last && { ...last.body, answered: last.answered })}`
   }
 
@@ -388,8 +401,6 @@ export class Play {
     await new Promise<void>((resolve) => this.#stage.clock.after(BETWEEN_MS, resolve))
   }
 }
-
-const REPORT = '/revocations/enforced'
 
 function unexpected(expect: string | string[], answered: string): string | undefined {
   const expected = [expect].flat()
