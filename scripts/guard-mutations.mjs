@@ -62,12 +62,6 @@ function reasons() {
   return new Map(groups.flatMap(({ reason, mutants }) => mutants.map((id) => [id, reason])))
 }
 
-/** Returns the reasons that are of no mutant of the guards as they are now. */
-function staleReasons() {
-  const ids = new Set([...mutantsOf('node'), ...mutantsOf('python')].map(({ id }) => id))
-  return [...reasons().keys()].filter((id) => !ids.has(id))
-}
-
 const digest = (text) => createHash('sha256').update(text).digest('base64url')
 
 /** Returns the last verdict of each mutant. One of another source is void. */
@@ -184,6 +178,28 @@ const drawn = (mutants, seed) =>
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, mutant]) => mutant)
 
+/**
+ * Prints how many mutants of each kind were found, then the holes of the kit and the reasons without a
+ * survivor. Returns the exit status.
+ */
+function report(results, ids) {
+  const why = reasons()
+  const reasonOf = ({ because, id }) => because ?? why.get(id)
+  const survivorsOf = (some) => some.filter(({ found }) => found === null)
+  for (const [kind, some] of Map.groupBy(results, (result) => result.kind)) {
+    const left = survivorsOf(some)
+    console.log(
+      `${kind}: ${some.length}, found ${some.length - left.length}, no fault ${left.filter(reasonOf).length}`,
+    )
+  }
+  const holes = survivorsOf(results).filter((mutant) => reasonOf(mutant) === undefined)
+  const found = new Set(results.filter((result) => result.found !== null).map(({ id }) => id))
+  const stale = [...why.keys()].filter((id) => !ids.has(id) || found.has(id))
+  for (const { id } of holes) console.log(`A HOLE of the kit: ${id}`)
+  for (const id of stale) console.log(`A REASON without a survivor: ${id}`)
+  return holes.length + stale.length === 0 ? 0 : 1
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -245,23 +261,7 @@ async function main() {
       work(() => waiting.shift(), casesOf, note),
     ),
   )
-
-  const why = reasons()
-  const reasonOf = ({ because, id }) => because ?? why.get(id)
-  const survivors = results.filter(({ found }) => found === null)
-  for (const kind of new Set(results.map((result) => result.kind))) {
-    const of = results.filter((result) => result.kind === kind)
-    const left = of.filter(({ found }) => found === null)
-    console.log(
-      `${kind}: ${of.length}, found ${of.length - left.length}, no fault ${left.filter(reasonOf).length}`,
-    )
-  }
-  const holes = survivors.filter((mutant) => reasonOf(mutant) === undefined)
-  const wrong = new Set(results.filter(({ found }) => found !== null).map(({ id }) => id))
-  const stale = [...staleReasons(), ...[...why.keys()].filter((id) => wrong.has(id))]
-  for (const { id } of holes) console.log(`A HOLE of the kit: ${id}`)
-  for (const id of stale) console.log(`A REASON without a survivor: ${id}`)
-  process.exitCode = holes.length + stale.length === 0 ? 0 : 1
+  process.exitCode = report(results, new Set(all.map(({ id }) => id)))
 }
 
 if (process.argv[1] === import.meta.filename) await main()
