@@ -7,9 +7,10 @@ import { tenantName } from '../acts/names.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { withoutMicrosoft } from './microsoft-down.tsx'
-import { consolePage, Hidden, orRejected, Panel } from './layout.tsx'
+import { consolePage, Hidden, Panel } from './layout.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, queried, signInAgain } from './request.ts'
 import { CONFIRM, FIELDS, PROBLEMS } from './texts/confirm.ts'
+import type { Way } from './texts/layout.ts'
 
 /**
  * The page that confirms an act. It shows what the act would change, and asks for the case and a
@@ -20,8 +21,6 @@ import { CONFIRM, FIELDS, PROBLEMS } from './texts/confirm.ts'
  */
 
 const AGAIN = readAsset(import.meta.url, './again.js')
-
-type At = Parameters<typeof consolePage>[1]['at']
 
 /** The parts of the page that describe an act. */
 interface Shown {
@@ -35,7 +34,7 @@ interface Shown {
 
 interface Act {
   title: string
-  at: At
+  at: Way
   /** The path of the form (`action`), and the hidden fields that identify the object of the act. */
   action: string
   fields: Record<string, string | undefined>
@@ -187,13 +186,13 @@ async function signInFirst(
 export const actAt = (
   path: string,
   act: (request: ConsoleRequest, asked: Asked) => Promise<Response>,
-  { at, ...more }: { at: NonNullable<At> } & Pick<Mounted, 'need' | 'tenant'>,
+  more: { at: Way } & Pick<Mounted, 'need' | 'tenant'>,
 ): Mounted => ({
   path,
   need: 'administer',
   ...more,
-  page: (request) => orRejected(request, at, act(request, { source: queried(request) })),
-  form: (request, sent) => orRejected(request, at, act(request, { source: sent, sent })),
+  page: (request) => act(request, { source: queried(request) }),
+  form: (request, sent) => act(request, { source: sent, sent }),
 })
 
 /** Returns why the form cannot be carried out yet, or undefined if it can. */

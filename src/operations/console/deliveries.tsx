@@ -3,7 +3,7 @@ import type { Delivery, DeliveryState } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
-import { Done, Hidden, nothingHere, orRejected, Panel, revocationLink } from './layout.tsx'
+import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
@@ -329,9 +329,6 @@ async function close(request: ConsoleRequest, asking: Asked): Promise<Response> 
 
 export const deliveryRoutes: readonly Mounted[] = [
   ...deliveryList,
-  {
-    path: '/deliveries/try',
-    form: (request, form) => orRejected(request, '/deliveries', tryNow(request, form)),
-  },
+  { path: '/deliveries/try', at: '/deliveries', form: tryNow },
   actAt('/deliveries/close', close, { at: '/deliveries' }),
 ]

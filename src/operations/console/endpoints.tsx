@@ -6,6 +6,7 @@ import { messagePage } from '../../pages/message.tsx'
 import { TENANT_CONSOLE } from '../../pages/places.ts'
 import { inEnglish } from '../../pages/texts.ts'
 import { allows, READ_ONLY, type Right } from '../../clients/caller.ts'
+import { Problem } from '../../clients/problem.ts'
 import { sessionCookieHash } from '../../clients/session/cookie.ts'
 import { currentStatus } from '../../clients/session/current.ts'
 import { administratorOf } from '../../clients/session/tenant-administrator.ts'
@@ -16,7 +17,7 @@ import { clientRoutes } from './client.tsx'
 import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
 import { CONSOLE_SHEET, formHolds, nothingHere } from './layout.tsx'
-import { NEEDS_ADMINISTRATOR, NOT_OURS } from './texts/layout.ts'
+import { NEEDS_ADMINISTRATOR, NOT_OURS, type Way } from './texts/layout.ts'
 import * as words from './texts/endpoints.ts'
 import { redriveFailed } from './failed-work.tsx'
 import type { LivePages } from './live.ts'
@@ -189,12 +190,12 @@ function mount(
       }),
   })
   endpoints.get(CONSOLE_SHEET[base].path, CONSOLE_SHEET[base].serve)
-  for (const { path, page, form: act, need } of routes) {
+  for (const { path, at = '', page, form: act, need } of routes) {
     if (page !== undefined)
       endpoints.get(base + path, async (c) => {
         const request = await enter(c)
         if (request instanceof Response) return request
-        return rejection(request, need ?? 'audit') ?? page(request)
+        return rejection(request, need ?? 'audit') ?? orRejected(request, at, () => page(request))
       })
     if (act !== undefined)
       endpoints.post(base + path, limit, async (c) => {
@@ -205,10 +206,27 @@ function mount(
         const form = parseForm(await c.req.text())
         if (!formHolds(request, form)) return nothingHere(request, NOT_OURS, '', 403)
         await recordActor(deps, request.viewer.caller, request.now)
-        return act(request, form)
+        return orRejected(request, at, () => act(request, form))
       })
   }
   endpoints.onError(pageErrors(deps, words.NOT_WRITTEN))
+}
+
+/** Answers an act that is rejected by a page that says why. */
+async function orRejected(
+  request: ConsoleRequest,
+  back: Way,
+  answer: () => Response | Promise<Response>,
+): Promise<Response> {
+  try {
+    return await answer()
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    const { status, title, message } = error
+    return status === 404
+      ? nothingHere(request, message, back)
+      : nothingHere(request, `${title}. ${message}`, back, 422)
+  }
 }
 
 function rejection(request: ConsoleRequest, need: Right): Response | undefined {

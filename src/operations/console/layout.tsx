@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
-import { Problem } from '../../clients/problem.ts'
 import { readAsset, styleSheet } from '../../pages/assets.ts'
 import { Button, HiddenFields, LinkButton, Notice, PageLinks } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -15,7 +14,7 @@ import {
   isOperator,
   pageLink,
 } from './request.ts'
-import { FIND, GROUPS, LIMITS, LIVE, OVERVIEW, ROLE_WORDS } from './texts/layout.ts'
+import { FIND, GROUPS, LIMITS, LIVE, OVERVIEW, ROLE_WORDS, type Way } from './texts/layout.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
@@ -24,7 +23,6 @@ const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
-type Way = (typeof OVERVIEW)[0] | (typeof GROUPS)[keyof typeof GROUPS][number][0]
 const ADMINISTRATORS: readonly Way[] = ['/setup']
 const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
 
@@ -390,17 +388,3 @@ export const nothingHere = (
       </div>
     </Panel>,
   )
-
-/** Answers an act that is rejected by a page that says why. */
-export const orRejected = (
-  request: ConsoleRequest,
-  back: Way,
-  answer: Promise<Response>,
-): Promise<Response> =>
-  answer.catch((error: unknown) => {
-    if (!(error instanceof Problem)) throw error
-    const { status, title, message } = error
-    return status === 404
-      ? nothingHere(request, message, back)
-      : nothingHere(request, `${title}. ${message}`, back, 422)
-  })

@@ -13,6 +13,7 @@ import { type Column, columnName, consolePage, Live, nothingHere, Panel, Table }
 import { FIRST, Pages, type PagesProps, pageOfSearch, placeOf } from './pages.tsx'
 import { asked, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
 import { LIST } from './texts/list.ts'
+import type { Way } from './texts/layout.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
 
@@ -83,15 +84,13 @@ type Reading<T, P, S> = (bounds: {
   most: number
 }) => Promise<Searched<T, S> & { more?: boolean | undefined }>
 
-type At = NonNullable<Parameters<typeof consolePage>[1]['at']>
-
 /** A list with a page of its own, whose rows that the query asks for can be downloaded as CSV. */
 interface List<T, P, S> {
   /** Its address, and its name in the audit log. */
   name: ListName
   title: string
   /** The page of the navigation that is marked. Default: the list's own. */
-  at?: At
+  at?: Way
   tenant?: true
   /** True if the first page updates itself. */
   live?: true
@@ -224,7 +223,7 @@ async function textOf(cell: Child | Text): Promise<Text> {
 }
 const ESCAPED = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" } as const
 
-const atOf = <T, P, S>({ at, name }: List<T, P, S>): At => at ?? (`/${name}` as At)
+const atOf = <T, P, S>({ at, name }: List<T, P, S>): Way => at ?? (`/${name}` as Way)
 
 /** Returns the routes of a list: its page and its CSV. */
 export const listRoutes = <T, P, S>(list: List<T, P, S>): Mounted[] =>

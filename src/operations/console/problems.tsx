@@ -4,7 +4,7 @@ import { isHidden, type Problem, readinessOf } from '../checks/readiness.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { day, since } from '../times.ts'
-import { Done, Hidden, Live, orRejected, Panel } from './layout.tsx'
+import { Done, Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural } from './format.ts'
 import {
   asked,
@@ -188,14 +188,8 @@ async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<R
 }
 
 export const problemRoutes: readonly Mounted[] = [
-  {
-    path: '/problems/hide',
-    form: (request, form) => orRejected(request, '', hide(request, form)),
-  },
-  {
-    path: '/problems/unhide',
-    form: (request, form) => orRejected(request, '', unhide(request, form)),
-  },
+  { path: '/problems/hide', form: hide },
+  { path: '/problems/unhide', form: unhide },
 ]
 
 /** Names the things that a problem concerns. A single instance or user is a link to its page. */

@@ -3,6 +3,7 @@ import type { Session, Tenant } from '../../../db/types.ts'
 import type { Caller, Right } from '../../clients/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
+import type { Way } from './texts/layout.ts'
 
 /** A request of the console: the viewer, the query, and the addresses of pages. */
 
@@ -33,6 +34,8 @@ export interface Mounted {
   path: string
   /** The right that the route demands. Default: `audit` for a page, `operate` for a form. */
   need?: Right
+  /** The page to which the page of a rejected act leads back. Default: the overview. */
+  at?: Way
   /** True if the route is also open to the administrator of a tenant. Default: operators only. */
   tenant?: true
   page?: (request: ConsoleRequest) => Response | Promise<Response>

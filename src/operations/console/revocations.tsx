@@ -10,7 +10,6 @@ import {
   Hidden,
   Live,
   nothingHere,
-  orRejected,
   Panel,
   revocationLink,
   Table,
@@ -290,7 +289,7 @@ export const revocationRoutes: readonly Mounted[] = [
   { path: ONE, page: (request) => revocationPage(request, seqOf(request)) },
   {
     path: `${ONE}/evidence.jsonl`,
-    page: (request) =>
-      orRejected(request, '/revocations', evidenceDownload(request, seqOf(request))),
+    at: '/revocations',
+    page: (request) => evidenceDownload(request, seqOf(request)),
   },
 ]

@@ -6,7 +6,7 @@ import { TextField } from '../../pages/fields.tsx'
 import { sessionsBy } from '../acts/search.ts'
 import { ask } from '../contract/ask.ts'
 import { mayRead, nameOf, plural, whoIs } from './format.ts'
-import { consolePage, Done, Hidden, orRejected, Panel } from './layout.tsx'
+import { consolePage, Done, Hidden, Panel } from './layout.tsx'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { when } from '../times.ts'
@@ -250,14 +250,11 @@ async function saveHelpContact(request: ConsoleRequest, form: URLSearchParams): 
   const tid = request.viewer.tenant?.tid ?? ''
   const given = FIELDS.map(([name]) => [name, form.get(name)?.trim() ?? ''] as const)
   const named = given.filter(([, value]) => value !== '')
-  const save = async () => {
-    await ask(request, request.viewer.caller, 'PATCH /tenants/:tid', {
-      tid,
-      help_contact: named.length === 0 ? null : Object.fromEntries(named),
-    })
-    return request.c.redirect(pageLink(request, '', { done: 'contact' }), 303)
-  }
-  return orRejected(request, '', save())
+  await ask(request, request.viewer.caller, 'PATCH /tenants/:tid', {
+    tid,
+    help_contact: named.length === 0 ? null : Object.fromEntries(named),
+  })
+  return request.c.redirect(pageLink(request, '', { done: 'contact' }), 303)
 }
 
 export const tenantHomeRoutes: readonly Mounted[] = [
