@@ -3,6 +3,10 @@
  * manifest and the script. The GUIDs of Graph are Microsoft's own.
  */
 
+export type ApplicationPermission = 'User.Read.All' | 'User.RevokeSessions.All'
+/** The permission that BROKER_MICROSOFT_RISK needs. The manifest does not ask for it. */
+export const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
+
 interface Registration {
   redirectUris: string[]
   /** The address that Entra loads in an iframe when a user signs out of Microsoft 365. */
@@ -15,7 +19,7 @@ interface Registration {
    * Graph's application permissions, by which the broker detects disabled accounts and can end
    * sessions at Microsoft.
    */
-  application: { id: string; name: string; why: string }[]
+  application: { id: string; name: ApplicationPermission; why: string }[]
 }
 
 export const signInReturn = (issuer: string): string => `${issuer}/signin/callback`

@@ -28,6 +28,13 @@ test('lists each permission that the app registration asks for, and the roles th
   for (const { name } of [...delegated, ...application]) expect(html).toContain(name)
   expect(text).toContain('Global Administrator or a Privileged Role Administrator')
   expect(text).not.toContain('Cloud Application Administrator')
+  expect(html).not.toContain('IdentityRiskyUser.Read.All')
+})
+
+test('lists the permission to read risks where BROKER_MICROSOFT_RISK names a tenant', async () => {
+  const { rig, browser } = await administrator()
+  rig.config.signals.risk = [TENANT]
+  expect((await browser.get(PAGE)).html).toContain('IdentityRiskyUser.Read.All')
 })
 
 describe('after Microsoft', () => {

@@ -2,7 +2,7 @@ import type { Tenant } from '../../../db/types.ts'
 import type { Tenants } from '../../config/config.ts'
 import { probePause } from '../../microsoft/probe-pause.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
-import { registration, signInReturn } from '../../microsoft/registration.ts'
+import { registration, RISK_PERMISSION, signInReturn } from '../../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
 import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
@@ -319,7 +319,6 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
   return names(graph.tenants, tid) ? warning(found, fix) : unknown(found, fix)
 }
 
-const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
 const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
 
 async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {

@@ -1,7 +1,10 @@
-import type { Child } from 'hono/jsx'
 import { answerOfCallback, rejectionOf } from '../../microsoft/aadsts.ts'
 import { adminConsentUrl } from '../../microsoft/administration.ts'
-import { registration } from '../../microsoft/registration.ts'
+import {
+  type ApplicationPermission,
+  registration,
+  RISK_PERMISSION,
+} from '../../microsoft/registration.ts'
 import { isGuid } from '../../protocol/guid.ts'
 import type { Params } from '../../protocol/params.ts'
 import { LinkButton, Notice, Steps } from '../../pages/components.tsx'
@@ -89,23 +92,24 @@ export function grantingConsentPage(
 
 /** Lists the permissions by the names that Microsoft's page uses, with what each is for. */
 function Asked({ deps: { config }, t }: { deps: Pick<Deps, 'config'>; t: Texts }) {
-  const { delegated } = registration(config.issuer)
-  const names = (permissions: readonly { name: string }[]) => permissions.map(({ name }) => name)
-  const asked: readonly (readonly [names: readonly string[], why: Child])[] = [
-    [names(delegated), t.grantingConsent.asks.signIn],
-    [['User.Read.All'], t.grantingConsent.asks.accounts],
-    [['User.RevokeSessions.All'], t.grantingConsent.asks.signOut],
-    ...(config.signals.risk === undefined
-      ? []
-      : [[['IdentityRiskyUser.Read.All'], t.grantingConsent.asks.risk] as const]),
+  const { delegated, application } = registration(config.issuer)
+  const { signIn, accounts, signOut, risk } = t.grantingConsent.asks
+  const why: Record<ApplicationPermission, string> = {
+    'User.Read.All': accounts,
+    'User.RevokeSessions.All': signOut,
+  }
+  const asked: readonly (readonly [names: string, why: string])[] = [
+    [delegated.map(({ name }) => name).join(', '), signIn],
+    ...application.map(({ name }) => [name, why[name]] as const),
+    ...(config.signals.risk.length === 0 ? [] : [[RISK_PERMISSION, risk] as const]),
   ]
   return (
     <div class="stack">
       <p>{t.grantingConsent.asked}</p>
       <ul class="bullets">
-        {asked.map(([permissions, why]) => (
+        {asked.map(([names, words]) => (
           <li>
-            {why} <code>{permissions.join(', ')}</code>
+            {words} <code>{names}</code>
           </li>
         ))}
       </ul>
