@@ -1,4 +1,4 @@
-import type { HelpContact } from '../../db/types.ts'
+import type { HelpContact, Tenant } from '../../db/types.ts'
 import { useTexts } from '../pages/texts.ts'
 import type { Deps } from './deps.ts'
 
@@ -18,13 +18,17 @@ export function helpOfOperator({
 }
 
 /** Returns the contact of a user's tenant; where it has none, that of the operator. */
-export async function helpFor(
+export const helpOf = (
+  deps: Pick<Deps, 'config'>,
+  tenant: Tenant | undefined,
+): HelpContact | undefined => tenant?.helpContact ?? helpOfOperator(deps)
+
+/** Reads the tenant and returns its contact, as `helpOf` does. */
+export const helpFor = async (
   deps: Need,
   tid: string | undefined,
-): Promise<HelpContact | undefined> {
-  const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
-  return tenant?.helpContact ?? helpOfOperator(deps)
-}
+): Promise<HelpContact | undefined> =>
+  helpOf(deps, tid === undefined ? undefined : await deps.store.findTenant(tid))
 
 /** A message to the contact. */
 export interface HelpMessage {

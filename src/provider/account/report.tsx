@@ -11,7 +11,7 @@ import {
   Tick,
 } from '../../pages/components.tsx'
 import { CSRF_FIELD } from '../../pages/csrf.ts'
-import { addressOf, Help, helpFor } from '../help.tsx'
+import { addressOf, Help, helpOf } from '../help.tsx'
 import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { liveSession } from '../../clients/session/current.ts'
@@ -193,7 +193,7 @@ export async function reportedPage(
   // A report is shown to the administrators of the tenant, where it has any.
   const isTold =
     tenant?.administrators !== undefined || tid === deps.connection.current().operatorTenant
-  const help = await helpFor(deps, tid)
+  const help = helpOf(deps, tenant)
   return {
     page: {
       title: isTold ? t.report.doneTitle : t.report.toldOperator,
