@@ -99,7 +99,10 @@ async function reportsPanel(request: ConsoleRequest, { tid }: Tenant): Promise<C
 async function locksPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
   const { support } = request.deps.config.look
   const locks = await request.deps.store.listLocks({
-    ...{ state: 'open', kind: 'user', key: tid, limit: MOST },
+    state: 'open',
+    kind: 'user',
+    key: tid,
+    limit: MOST,
   })
   return (
     <Panel title={HOME.locked}>

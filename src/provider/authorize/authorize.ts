@@ -178,7 +178,9 @@ async function serveWithPages(
       return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()
     return visitMicrosoft(deps, visitor, purpose, {
-      ...{ another: false, shared: visitor.isShared, now },
+      another: false,
+      shared: visitor.isShared,
+      now,
       attempt: `${visitor.hash()} ${JSON.stringify(request)}`,
     })
   }
@@ -186,7 +188,9 @@ async function serveWithPages(
     return {
       kind: 'guidance',
       about: {
-        ...{ key: 'not_assigned_here', purpose, user: session.user },
+        key: 'not_assigned_here',
+        purpose,
+        user: session.user,
         attempt: `${session.sid} ${client.clientId} not_assigned_here`,
       },
     }

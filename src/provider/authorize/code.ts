@@ -89,7 +89,9 @@ function lockedOut(
   const key = `${by}_locked`
   if (!request.prompt.includes('none'))
     return rejection(deps, {
-      ...{ key, purpose: { kind: 'instance', request }, user },
+      key,
+      purpose: { kind: 'instance', request },
+      user,
       attempt: `${sid} ${request.clientId} ${key}`,
     })
   deps.metrics.signIns.inc({ outcome: key })

@@ -219,7 +219,9 @@ async function start(
     return resume(deps, visitor, purpose, now)
   const shared = takenForShared(deps.config, visitor, sent.get('computer') ?? undefined)
   return visitMicrosoft(deps, visitor, await begun(deps, purpose, now), {
-    ...{ another, shared, now },
+    another,
+    shared,
+    now,
     attempt: sent.get('request') ?? '',
   })
 }

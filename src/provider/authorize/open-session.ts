@@ -31,7 +31,7 @@ import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'
 import { recordRejection } from './pages.tsx'
 import { provenBy } from './proven.ts'
 import { clientOf } from './request.ts'
-import type { CallbackResult, Visit } from './sealed.ts'
+import { type CallbackResult, clientIdOf, type Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -192,7 +192,7 @@ async function afterOpening(
     sub,
     sid,
     tid: user.tid,
-    client_id: purpose.kind === 'instance' ? purpose.request.clientId : undefined,
+    client_id: clientIdOf(purpose),
     from: visitor.remote,
   })
   const signedIn = { cookie, session: opened.session, proven, shared: visit.shared === true }
@@ -334,5 +334,5 @@ async function remoteEnd({ store }: Pick<Deps, 'store'>, visitor: Visitor, user:
 /** Returns where a sign-in came from, for the security history. */
 const signInFrom = ({ address }: Visitor, { visit: { purpose } }: CallbackResult): SignInFrom => ({
   address,
-  clientId: purpose.kind === 'instance' ? purpose.request.clientId : undefined,
+  clientId: clientIdOf(purpose),
 })

@@ -17,7 +17,7 @@ import { type Reason, reasonClass } from '../../protocol/revocation.ts'
 import { addressOf, Help, helpFor, type HelpMessage, helpOfOperator } from '../help.tsx'
 import { referenceOf } from '../rejected-visits.ts'
 import { ReturnToApp } from './reply.tsx'
-import { seal, type SignInPurpose } from './sealed.ts'
+import { clientIdOf, seal, type SignInPurpose } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -224,12 +224,16 @@ export async function recordRejection(
   now: number,
 ): Promise<string> {
   const reference = referenceOf(deps, attempt)
-  const clientId = purpose.kind === 'instance' ? purpose.request.clientId : undefined
+  const clientId = clientIdOf(purpose)
   if (user === undefined || key === 'tenant_not_connected')
     deps.rejectedVisits.add({ reference, at: now, clientId, reason: key, code }, remote)
   else
     await deps.store.recordRejectedSignIn({
-      ...{ user, why: key, reference, device, now },
+      user,
+      why: key,
+      reference,
+      device,
+      now,
       from: { address, clientId },
     })
   return reference
@@ -248,7 +252,7 @@ export async function guidancePage(
 ): Promise<PageAnswer> {
   const guidance = guidanceFor(about.key)
   const reference = await recordRejection(deps, visitor, about, now)
-  const clientId = about.purpose.kind === 'instance' ? about.purpose.request.clientId : undefined
+  const clientId = clientIdOf(about.purpose)
   const fields = {
     guidance: about.key,
     operator: guidance.operator,
@@ -319,14 +323,14 @@ function messageOf(
   { title, reference, now }: { title: string; reference: string; now: number },
 ): HelpMessage {
   const asksConsent = guidanceFor(key).offers.includes('granting_consent')
-  const app = nameOf(deps, purpose.kind === 'instance' ? purpose.request.clientId : '')
+  const app = nameOf(deps, clientIdOf(purpose) ?? '')
   const address = `${deps.config.issuer}/signin/granting-consent`
   const codes = code === undefined ? reference : `${reference}, AADSTS${code}`
   const account = user?.username ?? user?.email
   return {
     subject: asksConsent ? t.grantingConsent.subject : t.contact.subject({ app }),
     body: [
-      ...[asksConsent ? t.grantingConsent.message({ address }) : t.contact.message({ app, title })],
+      asksConsent ? t.grantingConsent.message({ address }) : t.contact.message({ app, title }),
       ...(account === undefined ? [] : [t.contact.account({ account })]),
       t.contact.time({ time: moment(now, t) }),
       t.contact.reference({ reference: codes }),
@@ -340,7 +344,7 @@ async function lockOf(
   { key, user, purpose }: GuidanceAbout,
 ): Promise<LockInForce | undefined> {
   if (user === undefined || !key.endsWith('_locked')) return undefined
-  const clientId = purpose.kind === 'instance' ? purpose.request.clientId : undefined
+  const clientId = clientIdOf(purpose)
   const audience = clients.find(clientId ?? '')?.metadata.audience
   const code = clientId === undefined ? undefined : { clientId, audience: audience ?? clientId }
   return store.lockInForce({ user, code })

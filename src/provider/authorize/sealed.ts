@@ -15,6 +15,10 @@ import type { Visitor } from './visitor.ts'
 /** The purpose of a sign-in: an instance's request, or a page of the broker. */
 export type SignInPurpose = { kind: 'instance'; request: SignInRequest } | OwnPurpose
 
+/** Returns the client that the user signs in to. Undefined for a page of the broker. */
+export const clientIdOf = (purpose: SignInPurpose): string | undefined =>
+  purpose.kind === 'instance' ? purpose.request.clientId : undefined
+
 /** A page of the broker. With `fresh` it needs a recent sign-in. */
 export interface OwnPurpose {
   kind: 'own'
