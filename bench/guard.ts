@@ -23,7 +23,7 @@ import {
   quantile,
 } from './machine/machine.ts'
 import { readOptions } from './machine/options.ts'
-import { end } from './servers/site.ts'
+import { end } from './servers/process.ts'
 import { waitFor } from './servers/stage.ts'
 
 const CONNECTIONS = 32
@@ -81,7 +81,7 @@ async function compare(): Promise<void> {
     const [guard = 0, bare = 0, nginx = 0] = children.map(({ pid = 0 }) => pid)
     await measure(dir, issuer.tokens, { guard, bare, nginx })
   } finally {
-    await Promise.all(children.map(end))
+    await Promise.all(children.map((child) => end(child)))
     issuer.close()
     rmSync(dir, { recursive: true, force: true })
   }

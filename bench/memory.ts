@@ -18,7 +18,8 @@ import { readOptions } from './machine/options.ts'
 /**
  * `npm run bench memory`: what a broker needs to start, and its resident memory when it has
  * started, after a minute of refreshes at full speed, and with a million sessions and a thousand
- * streams. Beside it, in the same run, the composed limit and node-oidc-provider. Also how long the first sign-ins and refreshes after a start take.
+ * streams. Beside it, in the same run, the composed limit and node-oidc-provider. Also how long
+ * the first sign-ins and refreshes after a start take.
  */
 
 const USAGE = `npm run bench memory -- [options]

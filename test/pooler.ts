@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { otherUser } from '../bench/servers/postgres.ts'
+import { end, untilListens } from '../bench/servers/process.ts'
 import { PGBOUNCER } from './needs.ts'
 import { freePorts } from './process/ports.ts'
 
@@ -20,7 +19,7 @@ const versionOf = (program: string): number => {
   return Number(major) * 1_000 + Number(minor)
 }
 const PREPARES = 1_021
-const START_MS = 60_000
+const START_SECONDS = 60
 
 export type PoolMode = 'session' | 'transaction'
 
@@ -94,17 +93,12 @@ export class Pooler {
       cwd: '/',
       ...otherUser(),
     })
-    for (const end = Date.now() + START_MS; !(await listens(this.port)); await sleep(20))
-      if (Date.now() > end) throw new Error(`PgBouncer did not start within ${START_MS / 1000} s.`)
+    await untilListens(this.port, 'PgBouncer', START_SECONDS)
   }
 
   /** Kills the pooler, which ends every connection at once. */
   async kill(): Promise<void> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise((done) => child.once('exit', done))
-    child.kill('SIGKILL')
-    await gone
+    if (this.#child !== undefined) await end(this.#child, 'SIGKILL')
   }
 
   async restart(): Promise<void> {
@@ -117,13 +111,3 @@ export class Pooler {
     rmSync(this.#dir, { recursive: true, force: true })
   }
 }
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('error', () => done(false))
-    socket.once('connect', () => {
-      socket.destroy()
-      done(true)
-    })
-  })

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { serverCommand } from '../machine/machine.ts'
+import { end } from './process.ts'
 
 /**
  * A server of a bench in its own process and on its own core, with a channel for requests to it.
@@ -54,8 +55,7 @@ export async function startChild(
         child.send({ id: last, name, input }, (error) => error && failed(error))
       }),
     async stop() {
-      if (child.exitCode === null && child.signalCode === null)
-        await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
+      await end(child)
       rmSync(dir, { recursive: true, force: true })
     },
   }

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { end, untilListens } from './process.ts'
 
 /**
  * One Valkey or Redis that several processes share. It keeps its data on disk, and can be killed
@@ -49,28 +48,13 @@ export class QueueProcess {
     this.#child = spawn(PROGRAM, ['--port', String(this.#port), '--bind', '127.0.0.1', ...kept], {
       stdio: 'ignore',
     })
-    for (const end = Date.now() + 30_000; !(await listens(this.#port)); await sleep(20))
-      if (Date.now() > end) throw new Error('The queue server did not start within 30 s.')
+    await untilListens(this.#port, 'The queue server', 30)
   }
   async kill(): Promise<void> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = new Promise((done) => child.once('exit', done))
-    child.kill('SIGKILL')
-    await gone
+    if (this.#child !== undefined) await end(this.#child, 'SIGKILL')
   }
   async close(): Promise<void> {
     await this.kill()
     rmSync(this.#dir, { recursive: true, force: true })
   }
 }
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('error', () => done(false))
-    socket.once('connect', () => {
-      socket.destroy()
-      done(true)
-    })
-  })

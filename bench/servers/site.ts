@@ -11,6 +11,7 @@ import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Instance } from '../clients/agent.ts'
 import { seed, type Size } from './seed.ts'
 import { cpuSeconds } from '../machine/machine.ts'
+import { end } from './process.ts'
 import { QueueProcess } from './queue.ts'
 import { basic, freePort } from './stage.ts'
 
@@ -50,14 +51,6 @@ export const spawnBroker = (env: Record<string, string>): ChildProcess =>
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-
-/** Ends a process as a deployment does. */
-export async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = new Promise((done) => child.once('exit', done))
-  child.kill('SIGTERM')
-  await ended
-}
 
 export interface World {
   entra: Entra

@@ -11,7 +11,8 @@ import { follow } from '../clients/streams.ts'
 import { logoutUri, seed } from '../servers/seed.ts'
 import { metadataOf } from '../servers/registration.ts'
 import { brokerSettings } from '../servers/settings.ts'
-import { end, spawnBroker } from '../servers/site.ts'
+import { end } from '../servers/process.ts'
+import { spawnBroker } from '../servers/site.ts'
 import { basic, freePort, waitFor } from '../servers/stage.ts'
 
 /**
