@@ -4,11 +4,12 @@ import { eventually, startBroker, startGuard, TestClock, why, type Broker } from
 
 async function both(
   options: Partial<GuardOptions> = {},
+  leaseSeconds = 20,
 ): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
   const clock = new TestClock('turned')
   const broker = await startBroker(clock)
-  // A guard polls every quarter of the lease, here every 5 s.
-  broker.leaseSeconds = 20
+  // A guard polls every quarter of the lease, by default every 5 s.
+  broker.leaseSeconds = leaseSeconds
   return { broker, clock, guard: await startGuard(broker, { poll: true, ...options }) }
 }
 
@@ -168,17 +169,20 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
   })
 
   test('reports what it enforces once, and not after each poll', async () => {
-    const { broker, clock, guard } = await both()
+    // It polls every 2 s here; a sign of life is due 10 s after the last report.
+    const { broker, clock, guard } = await both({}, 8)
     // The test waits for the answer: while the guard waits for it, the test's clock would end the
     // report, and another would follow.
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
-    for (let n = 0; n < 5; n++) {
-      clock.advance(6)
+    const asked = polls(broker)
+    for (let n = 0; n < 3; n++) {
+      clock.advance(2.1)
       await guard.check(await broker.token())
     }
+    expect(polls(broker)).toBe(asked + 3)
     expect(broker.reports).toHaveLength(1)
     broker.revoke({ kind: 'session', sid: 's_2' })
-    clock.advance(6)
+    clock.advance(2.1)
     await guard.check(await broker.token())
     await eventually(() => expect(broker.reports.map(({ seq }) => seq)).toEqual([100, 101]))
   })
