@@ -1,12 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { findPython } from '../../../scripts/python-guard.mjs'
-import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.ts'
+import { execFileSync } from 'node:child_process'
+import { describe, expect, test } from 'vitest'
+import { eventually } from '../stand-in.ts'
+import { PYTHON, startBrokerOfToday, startProgram } from './python-program.ts'
 
 /** The middlewares of the guard for Python, in front of an application. */
 
-const PYTHON = findPython()
 const PROGRAM = new URL('python-application.py', import.meta.url).pathname
 const PACKAGE = new URL('../../../guard-python/', import.meta.url).pathname
 
@@ -20,47 +18,12 @@ interface Answer {
   last?: number
 }
 
-async function application(more: object = {}) {
-  const clock = new TestClock()
-  clock.set(Date.now() / 1000 - START)
-  const broker = await startBroker(clock)
-  const program = spawn(PYTHON ?? '', [PROGRAM], {
-    stdio: 'pipe',
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-  })
-  onTestFinished(() => void program.kill())
-  let logged = ''
-  program.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))
-  const answers: Answer[] = []
-  const revoked: boolean[] = []
-  createInterface({ input: program.stdout }).on('line', (line) => {
-    const answer = JSON.parse(line) as Answer
-    if (answer.revoked === undefined) answers.push(answer)
-    else revoked.push(answer.revoked)
-  })
-  const write = (message: object): void => void program.stdin.write(`${JSON.stringify(message)}\n`)
-  write({
-    issuer: broker.issuer,
-    client_id: CLIENT.clientId,
-    client_secret: CLIENT.clientSecret,
-    audience: 'https://sydney.example',
-    guard: 'python-1',
-    ...more,
-  })
-  let asked = 0
-  const ask = async (request: object): Promise<Answer> => {
-    write(request)
-    const at = asked++
-    await eventually(() => expect(answers.length).toBeGreaterThan(at))
-    return answers[at] ?? {}
-  }
-  return {
-    broker,
-    ask,
-    revoked,
-    logged: () => logged,
-    authorization: `Bearer ${await broker.token()}`,
-  }
+async function application(options: object = {}) {
+  const broker = await startBrokerOfToday()
+  const isEvent = (message: Answer): boolean => message.revoked !== undefined
+  const { ask, events, logged } = startProgram<Answer>(PROGRAM, broker, options, isEvent)
+  const revoked = () => events.map((message) => message.revoked)
+  return { broker, ask, revoked, logged, authorization: `Bearer ${await broker.token()}` }
 }
 
 describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python', () => {
@@ -89,7 +52,7 @@ describe.skipIf(PYTHON === undefined)('the middlewares of the guard for Python',
       await eventually(async () =>
         expect((await ask({ by, path: '/', authorization })).status).toBe(401),
       )
-      expect(revoked).toEqual([true])
+      expect(revoked()).toEqual([true])
     },
   )
 

@@ -1,13 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { findPython } from '../../../scripts/python-guard.mjs'
 import { completeClock } from '../../../guard/src/clock.ts'
 import { openAdapter } from '../../../guard/src/conformance/adapter.ts'
-import { CLIENT, eventually, START, startBroker, TestClock } from '../stand-in.ts'
+import { CLIENT, eventually } from '../stand-in.ts'
+import { PYTHON, startBrokerOfToday } from './python-program.ts'
 
 /** The guard for Python, when an answer of the broker does not end. */
 
-const PYTHON = findPython()
 const ADAPTER = new URL('../../../guard-python/conformance/adapter.py', import.meta.url).pathname
 
 const begin = (response: ServerResponse): ServerResponse =>
@@ -35,9 +34,7 @@ describe.skipIf(PYTHON === undefined)('the guard for Python', () => {
     ['drips', drips],
     ['floods', floods],
   ])('keeps checking and following while an answer %s', async (_, send) => {
-    const clock = new TestClock()
-    clock.set(Date.now() / 1000 - START)
-    const broker = await startBroker(clock)
+    const broker = await startBrokerOfToday()
     const adapter = openAdapter(
       `PYTHONDONTWRITEBYTECODE=1 ${PYTHON} ${ADAPTER}`,
       completeClock(undefined),

@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { findPython } from '../../../scripts/python-guard.mjs'
-import { CLIENT, eventually, START, startBroker, TestClock, type Broker } from '../stand-in.ts'
+import { describe, expect, test } from 'vitest'
+import { eventually, type Broker } from '../stand-in.ts'
+import { PYTHON, startBrokerOfToday, startProgram } from './python-program.ts'
 
 /** The guard for Python where it judges an instance's own sessions. */
 
-const PYTHON = findPython()
 const PROGRAM = new URL('python-sessions.py', import.meta.url).pathname
 
 /** Returns what an ID token said. */
@@ -23,39 +20,14 @@ const claims = (broker: Broker, changes: object = {}) => ({
 })
 
 async function application(prepare: (broker: Broker) => void = () => {}, options: object = {}) {
-  const clock = new TestClock()
-  clock.set(Date.now() / 1000 - START)
-  const broker = await startBroker(clock)
+  const broker = await startBrokerOfToday()
   prepare(broker)
-  const program = spawn(PYTHON ?? '', [PROGRAM], {
-    stdio: 'pipe',
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-  })
-  onTestFinished(() => void program.kill())
-  let logged = ''
-  program.stderr.on('data', (chunk: Buffer) => (logged += chunk.toString()))
-  const answers: Record<string, unknown>[] = []
-  let opened = 0
-  createInterface({ input: program.stdout }).on('line', (line) => {
-    const answer = JSON.parse(line) as Record<string, unknown>
-    if (answer.open === true) opened++
-    else answers.push(answer)
-  })
-  const write = (message: object): void => void program.stdin.write(`${JSON.stringify(message)}\n`)
-  const credentials = { client_id: CLIENT.clientId, client_secret: CLIENT.clientSecret }
-  const audience = 'https://sydney.example'
-  write({ issuer: broker.issuer, audience, guard: 'python-1', ...credentials, ...options })
-  let count = 0
-  const ask = async (request: object): Promise<Record<string, unknown>> => {
-    write(request)
-    const at = count++
-    await eventually(() => expect(answers.length).toBeGreaterThan(at))
-    return answers[at] ?? {}
-  }
+  const isEvent = ({ open }: Record<string, unknown>): boolean => open === true
+  const { ask, events, logged } = startProgram(PROGRAM, broker, options, isEvent)
   const judge = (session: unknown) => ask({ do: 'session', session })
   const becomes = (session: object, state: object) =>
     eventually(async () => expect(await judge(session)).toMatchObject(state))
-  return { broker, ask, judge, becomes, opened: () => opened, logged: () => logged }
+  return { broker, ask, judge, becomes, opened: () => events.length, logged }
 }
 
 describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', () => {
