@@ -385,6 +385,7 @@ export const RULES = {
  * @type {Record<string, string>}
  */
 export const UNDECIDED = {
+  A7: 'No platform gives the kit a token. A guard sends it as it sends the assertions of A2.',
   T18: 'The kit cannot let a machine sleep within one request: each later answer has a right `Date`.',
   L7: 'A guard that uses the worse of two anchors is safe, and the fake broker is at the same machine: its anchors are alike.',
   O6: 'The kit starts a guard that judges sessions from the beginning.',

@@ -249,7 +249,7 @@ export const reportSchema = z.object({
     .optional(),
   client_assertion_type: text.optional(),
   client_assertion: text
-    .meta({ description: 'of a client that is registered with private_key_jwt' })
+    .meta({ description: 'of a client that is registered with private_key_jwt or workload_jwt' })
     .optional(),
 })
 
