@@ -211,7 +211,7 @@ export function* hearGuards(heard: Heard[]): Act<Guard[]> {
 }
 
 /** Returns a key for a guard. The names of guards have no space. */
-const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}`
+export const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}`
 const byName = (a: GuardReport, b: GuardReport): number =>
   compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,3 +1,4 @@
+import { nameOf } from '../../db/log/guards.ts'
 import type { GuardReport } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import { receiptBook } from './enforcement.ts'
@@ -24,9 +25,6 @@ interface Waiting {
   failed: (error: unknown) => void
 }
 
-/** Returns a key for a guard. The names of guards have no space. */
-const keyOf = ({ clientId, guardId }: Pick<GuardReport, 'clientId' | 'guardId'>): string =>
-  `${guardId} ${clientId}`
 const contentOf = (report: GuardReport): string => JSON.stringify({ ...report, reportedAtMs: 0 })
 
 /** Returns a function that writes one report. It rejects with StoreUnavailable. */
@@ -54,8 +52,8 @@ export function createReportBook(
         deps.metrics.leasesRunOut.inc({ client: clientId }, times)
       keepReceipts(reached.map(({ seq }) => seq))
       for (const { report, noted } of batch) {
-        committed.delete(keyOf(report))
-        committed.set(keyOf(report), contentOf(report))
+        committed.delete(nameOf(report))
+        committed.set(nameOf(report), contentOf(report))
         noted()
       }
       for (const key of committed.keys())
@@ -66,23 +64,23 @@ export function createReportBook(
     }
   }
   const note = (report: GuardReport): void => {
-    signs.set(keyOf(report), report)
+    signs.set(nameOf(report), report)
     if (signs.size === 1) setTimeout(() => void writeSigns(), SIGNS_MS)
   }
   const writeSigns = async (): Promise<void> => {
     const heard = [...signs.values()]
     signs.clear()
     try {
-      const names = new Set((await deps.store.hearGuards(heard)).map(keyOf))
-      for (const report of heard) if (!names.has(keyOf(report))) committed.delete(keyOf(report))
+      const names = new Set((await deps.store.hearGuards(heard)).map(nameOf))
+      for (const report of heard) if (!names.has(nameOf(report))) committed.delete(nameOf(report))
     } catch {
       // The store is down and has logged it. Until it is back, no guard looks silent for that.
-      for (const report of heard) if (!signs.has(keyOf(report))) note(report)
+      for (const report of heard) if (!signs.has(nameOf(report))) note(report)
     }
   }
   return (report) =>
     new Promise((noted, failed) => {
-      if (committed.get(keyOf(report)) === contentOf(report)) {
+      if (committed.get(nameOf(report)) === contentOf(report)) {
         note(report)
         noted()
         return
