@@ -1,7 +1,7 @@
 import { nameOf } from '../../db/log/guards.ts'
 import type { GuardReport } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
-import { receiptBook } from './enforcement.ts'
+import { createReceiptBook } from './receipt-book.ts'
 
 /**
  * Collects guards' reports and writes them in batches. Each report is answered once it is
@@ -35,7 +35,7 @@ export function createReportBook(
   /** The content of each guard's latest report that is committed. */
   const committed = new Map<string, string>()
   const signs = new Map<string, GuardReport>()
-  const keepReceipts = receiptBook(deps)
+  const keepReceipts = createReceiptBook(deps)
   const write = async (): Promise<void> => {
     const batch = waiting
     waiting = []

@@ -15,7 +15,7 @@ const WAITING = 2_000
 const PAGE = 20
 
 /** Returns a function that takes the revocations which guards have reached. */
-export function receiptBook(deps: Parameters<typeof receiptOf>[0]): (seqs: number[]) => void {
+export function createReceiptBook(deps: Parameters<typeof receiptOf>[0]): (seqs: number[]) => void {
   const waiting = new Set<number>()
   let isRunning = false
   const run = async (): Promise<void> => {
