@@ -148,11 +148,11 @@ async function keep(
 
 /** Returns a participant by what is kept of it, and by what is known now where nothing is. */
 function withKept(part: Part, kept: Enforcement | undefined): Participant {
-  const [tokens, sessions] = CLAIMS.map((what): Claim => {
-    const [now, by, atMs] = [part[what], kept?.[`${what}By`], kept?.[`${what}AtMs`] ?? Infinity]
+  const first = (now: Claim, by: Proof | undefined, atMs = Infinity): Claim =>
     // A bound of the claim was there from the beginning.
-    return by === undefined ? now : { state: 'confirmed', by, ...until(Math.min(atMs, end(now))) }
-  }) as [Claim, Claim]
+    by === undefined ? now : { state: 'confirmed', by, ...until(Math.min(atMs, end(now))) }
+  const tokens = first(part.tokens, kept?.tokensBy, kept?.tokensAtMs)
+  const sessions = first(part.sessions, kept?.sessionsBy, kept?.sessionsAtMs)
   // Both are true: the weaker state, and the later time.
   const { state } = isWeaker(tokens, sessions) ? tokens : sessions
   return { ...part, tokens, sessions, state, ...until(Math.max(end(tokens), end(sessions))) }
