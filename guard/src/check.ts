@@ -16,6 +16,7 @@ import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Covered, Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 import type { Lease } from './lease.ts'
+import { SharedQuestions } from './shared-questions.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
 
@@ -49,8 +50,6 @@ const COVERED: Record<Covered, string> = {
   tenant: 'It is of a tenant (tid) for which this client is not registered.',
 }
 const NEW_LOG = 'The broker has begun a new log. Try again in a moment.'
-/** The time in which requests share an introspection. It is shorter than the shortest lease. */
-const SHARED_MS = 500
 
 /** Decides whether an access token is honored. Rejects whatever it cannot be sure of. */
 export class Checker {
@@ -59,10 +58,11 @@ export class Checker {
   readonly #parts: CheckParts
   /** The verifications that run now. Requests with the same token share one. */
   readonly #verifying = new Map<string, Promise<Verified | Rejection>>()
-  readonly #asking = new Map<string, { sentMs: number; answer: Promise<boolean> }>()
+  readonly #questions: SharedQuestions<boolean>
 
   constructor(parts: CheckParts) {
     this.#parts = parts
+    this.#questions = new SharedQuestions(parts.clock)
   }
 
   async check(token: string): Promise<CheckResult> {
@@ -227,20 +227,12 @@ export class Checker {
     return over === undefined ? this.#accept(verified.claims) : this.#reject(over)
   }
 
-  /**
-   * Asks the broker about a token. Requests that come within half a second share the answer. A
-   * later request needs a new one, because the token may have been revoked since.
-   */
+  /** Asks the broker about a token. */
   #ask(token: string): Promise<boolean> {
-    const { broker, clock, stopping } = this.#parts
-    const sentMs = clock.elapsedMs()
-    const running = this.#asking.get(token)
-    if (running !== undefined && sentMs - running.sentMs < SHARED_MS) return running.answer
-    this.counters.introspections++
-    const answer = broker.introspect(token, stopping).finally(() => {
-      if (this.#asking.get(token)?.answer === answer) this.#asking.delete(token)
+    const { broker, stopping } = this.#parts
+    return this.#questions.ask(token, () => {
+      this.counters.introspections++
+      return broker.introspect(token, stopping)
     })
-    this.#asking.set(token, { sentMs, answer })
-    return answer
   }
 }

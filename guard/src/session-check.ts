@@ -7,6 +7,7 @@ import type { Lease } from './lease.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 import { isSeq, isText, isTime, type ReasonClass } from './selector.ts'
+import { SharedQuestions } from './shared-questions.ts'
 
 /**
  * The claims of an ID token that an instance keeps with the session that the token opened. Other
@@ -76,8 +77,6 @@ interface Knowledge {
   session_expiry: number
 }
 
-/** The time in which requests share a question. It is shorter than the shortest lease. */
-const SHARED_MS = 500
 /** The most questions that wait for the broker at once. */
 const MOST_ASKING = 200
 /** The most answers that are remembered, about 20 MB. */
@@ -104,13 +103,14 @@ const ended = (why: EndedSession['why'], reasonClass?: ReasonClass): EndedSessio
 export class SessionChecker {
   readonly counters = { sessionChecks: 0, sessionsAsked: 0 }
   readonly #parts: SessionParts
-  readonly #asking = new Map<string, { sentMs: number; answer: Promise<SessionAnswer> }>()
+  readonly #questions: SharedQuestions<SessionAnswer>
   /** The broker's answers since the last reset, the oldest first. */
   readonly #answers = new Map<string, SessionAnswer>()
   #resets = 0
 
   constructor(parts: SessionParts) {
     this.#parts = parts
+    this.#questions = new SharedQuestions(parts.clock)
   }
 
   async check(given: object): Promise<SessionState> {
@@ -244,24 +244,18 @@ export class SessionChecker {
   }
 
   /**
-   * Asks the broker about a session. Requests that come within half a second share the answer.
+   * Asks the broker about a session.
    * @throws Error if there is no answer, or too many questions wait for one
    */
   #ask(session: SessionClaims): Promise<SessionAnswer> {
-    const { broker, clock, stopping } = this.#parts
-    const key = keyOf(session)
-    const sentMs = clock.elapsedMs()
-    const running = this.#asking.get(key)
-    if (running !== undefined && sentMs - running.sentMs < SHARED_MS) return running.answer
-    if (this.#asking.size >= MOST_ASKING) throw new Error('too many sessions are asked about')
-    this.counters.sessionsAsked++
-    const { sid, sub } = session
-    const { own: rev } = this.#knowledge(session)
-    const answer = broker.askSession({ sid, sub, rev }, stopping).finally(() => {
-      if (this.#asking.get(key)?.answer === answer) this.#asking.delete(key)
+    const { broker, stopping } = this.#parts
+    return this.#questions.ask(keyOf(session), () => {
+      if (this.#questions.size >= MOST_ASKING) throw new Error('too many sessions are asked about')
+      this.counters.sessionsAsked++
+      const { sid, sub } = session
+      const { own: rev } = this.#knowledge(session)
+      return broker.askSession({ sid, sub, rev }, stopping)
     })
-    this.#asking.set(key, { sentMs, answer })
-    return answer
   }
 
   #answerTo(session: SessionClaims): SessionAnswer | undefined {
@@ -269,7 +263,7 @@ export class SessionChecker {
     if (this.#resets !== resets) {
       this.#answers.clear()
       // A later request shares no question to the former log.
-      this.#asking.clear()
+      this.#questions.clear()
     }
     this.#resets = resets
     return this.#answers.size === 0 ? undefined : this.#answers.get(keyOf(session))
