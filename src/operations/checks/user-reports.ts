@@ -15,12 +15,12 @@ export const userReportChecks: readonly Check[] = [
 ]
 
 /** A report is shown for a week. The user's own page shows it as long. */
-const SECONDS = 7 * 86_400
+export const REPORT_SECONDS = 7 * 86_400
 /** Upper bound of the reports that are shown one by one. */
 const MOST = 20
 
 async function userReports({ deps: { store }, now }: Looking): Promise<Found[]> {
-  const all = await store.userReports({ since: now - SECONDS, limit: MOST + 1 })
+  const all = await store.userReports({ since: now - REPORT_SECONDS, limit: MOST + 1 })
   if (all.length === 0) return [ok(FOUND.no_report)]
   const found = await Promise.all(
     all.slice(0, MOST).map(async (report) => {

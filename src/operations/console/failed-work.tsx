@@ -2,8 +2,8 @@ import type { Child } from 'hono/jsx'
 import type { QueuedMicrosoftWork } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { targetName, tenantName } from '../acts/names.ts'
-import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { ask } from '../contract/ask.ts'
+import { MOST_FAILED_WORK } from '../contract/overview.ts'
 import { Hidden, Panel } from './layout.tsx'
 import { listOf, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
@@ -31,7 +31,9 @@ export async function failedWorkPanel(
         entries: work,
         none: '',
       })}
-      {work.length < MOST_SHOWN ? null : <p class="soft">{FAILED.newest(MOST_SHOWN)}</p>}
+      {work.length < MOST_FAILED_WORK ? null : (
+        <p class="soft">{FAILED.newest(MOST_FAILED_WORK)}</p>
+      )}
       <form method="post" action="/ops/microsoft/redrive">
         <Hidden request={request} />
         <Button kind="quiet">{FAILED.again}</Button>

@@ -1,9 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { Lock, LoggedRevocation } from '../../../db/types.ts'
-import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { readinessOf } from '../checks/readiness.ts'
+import { MOST_FAILED_WORK } from '../contract/overview.ts'
 import { Facts } from '../../pages/components.tsx'
 import { consolePage, Done, Live, Panel } from './layout.tsx'
 import { failedWorkPanel } from './failed-work.tsx'
@@ -30,7 +30,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     instancesNow(deps),
     deps.store.liveSessionCount(now),
     deps.store.listRevocations({ limit: 5 }),
-    deps.store.failedMicrosoftWork(MOST_SHOWN),
+    deps.store.failedMicrosoftWork(MOST_FAILED_WORK),
     brokersNow(deps),
     deps.store.listLocks({ state: 'open', limit: 5 }),
   ])

@@ -4,6 +4,7 @@ import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { sessionsBy } from '../acts/search.ts'
+import { REPORT_SECONDS } from '../checks/user-reports.ts'
 import { ask } from '../contract/ask.ts'
 import { mayRead, nameOf, plural, whoIs } from './format.ts'
 import { consolePage, Done, Hidden, Panel } from './layout.tsx'
@@ -46,8 +47,6 @@ export async function tenantHome(
   )
 }
 
-/** A report is shown for a week, as on the user's own page. */
-const REPORT_SECONDS = 7 * 86_400
 const DAY = 86_400
 const MOST = 20
 const FEW = 5
@@ -106,8 +105,11 @@ async function locksPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Chi
   })
   return (
     <Panel title={HOME.locked}>
-      {locks.length === 0 ? <p class="soft">{HOME.noLock}</p> : null}
-      {locks.length === 0 ? null : await lockList(request, HOME.locked, locks)}
+      {locks.length === 0 ? (
+        <p class="soft">{HOME.noLock}</p>
+      ) : (
+        await lockList(request, HOME.locked, locks)
+      )}
       {(await Promise.all(locks.map((lock) => mayRead(request, lock)))).every(Boolean) ? null : (
         <p class="soft">
           {HOME.ofOperator}{' '}

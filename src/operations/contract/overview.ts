@@ -3,13 +3,15 @@ import { HIDDEN_SECONDS, hideable, setHidden } from '../acts/hidden-problems.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { openLocks } from '../acts/names.ts'
 import { guardsNow } from '../acts/guards.ts'
-import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import { readinessOf } from '../checks/readiness.ts'
 import { caseAndComment, named } from './fields.ts'
 import { finding, guard, position, problem, status } from './shapes.ts'
 import { route } from './route.ts'
 
 /** The status of the broker, its guards, and the findings of its checks. */
+
+/** Upper bound of the failed requests to Microsoft Graph in one answer or page. */
+export const MOST_FAILED_WORK = 100
 
 const guards = z.object({ log: position, guards: z.array(guard) })
 
@@ -55,7 +57,7 @@ export const overviewRoutes = [
           store.head(),
           store.pendingTargets(),
           store.liveSessionCount(now),
-          store.failedMicrosoftWork(MOST_SHOWN),
+          store.failedMicrosoftWork(MOST_FAILED_WORK),
           store.deliveryCounts(),
           brokersNow(deps),
           openLocks(deps, 20),
