@@ -145,7 +145,7 @@ test('every panel of a revocation’s page has the width of the page', async () 
   const widths = await page
     .locator('main .panel')
     .evaluateAll((panels) => panels.map((one) => Math.round(one.getBoundingClientRect().width)))
-  expect(widths).toHaveLength(3)
+  expect(widths).toHaveLength(4)
   expect(new Set(widths)).toEqual(new Set([1240]))
 })
 

@@ -207,9 +207,7 @@ async function jobOf(request: ConsoleRequest, { seq, totals }: LoggedRevocation)
       {isRetried ? (
         <form method="post" action="/ops/deliveries/try">
           <Hidden request={request} fields={{ which: `seq ${seq}` }} />
-          <Button kind="quiet" small>
-            {LOG.retry}
-          </Button>
+          <Button kind="quiet">{LOG.retry}</Button>
         </form>
       ) : null}
     </>
