@@ -730,6 +730,17 @@ describe('a report of a guard', () => {
     ])
   })
 
+  test('is awaited for a minute after the start of a broker that knew guards, and not where it knew none', async () => {
+    const { rig, enforced } = await broker()
+    const checks = createChecks(rig.deps, clientChecks)
+    const states = async () =>
+      (await checks.look({ which: ({ id }) => id === 'guards' })).map(({ state }) => state)
+    expect(await states()).toEqual(['ok'])
+    const { epoch } = await rig.deps.store.head()
+    await enforced({ epoch, seq: 0, guard: 'web-1' })
+    expect(await states()).toEqual(['unknown'])
+  })
+
   test('of a guard that is started again within a minute is no problem, later it is', async () => {
     const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()

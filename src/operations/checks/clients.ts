@@ -78,9 +78,9 @@ const SETTLED_SECONDS = 60
 const URGENT_MS = 6 * 3_600_000
 
 async function guardsHeard({ deps, upSeconds }: Looking): Promise<Found[]> {
-  if (upSeconds < SETTLED_SECONDS) return [unknown(FOUND.guards_return)]
   const all = (await instancesNow(deps)).filter(({ registered }) => registered)
   const count = all.flatMap(({ guards }) => guards).length
+  if (count > 0 && upSeconds < SETTLED_SECONDS) return [unknown(FOUND.guards_return)]
   return [
     ...all.flatMap((one) => silenceOf(one, deps.clock.nowMs())),
     ok(`${count} guards are known.`),
