@@ -18,6 +18,8 @@ export const MODULES = [
     'keys',
     'pages',
     'microsoft',
+    'audit',
+    'session',
     'clients',
     'outbox',
     'revocation',
@@ -123,7 +125,7 @@ export default {
         pathNot:
           '^src/operations/(contract/route|api/api|acts/scope|console/sign-in|setup/(frame|entrance))[.]tsx?$',
       },
-      to: { path: '^src/clients/with-audit[.]ts$', dependencyTypesNot: ['type-only'] },
+      to: { path: '^src/audit/record[.]ts$', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'the-contract-knows-no-http',

@@ -66,7 +66,7 @@ export interface Session {
   shared: boolean
   /** Entra's own `sid`, by which its front-channel logout names the session. */
   microsoftSid?: string | undefined
-  /** Entra's `login_hint` claim, sealed (src/clients/session/sealed.ts opens it). */
+  /** Entra's `login_hint` claim, sealed (src/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
   /** Lets the user recognize the session: "Firefox on Windows". */
   device: string
@@ -720,7 +720,7 @@ export interface NewSession {
   loginHintSealed?: string | undefined
   /**
    * MSAL's cache of this sign-in, with Microsoft's refresh token, sealed
-   * (src/clients/session/sealed.ts). A renewal replaces it; the end of the session deletes it.
+   * (src/session/sealed.ts). A renewal replaces it; the end of the session deletes it.
    */
   microsoftCacheSealed?: string | undefined
   device: string

@@ -2,7 +2,7 @@ import { pacing } from '../db/engine/pace.ts'
 import type { Checks } from '../src/operations/checks/checks.ts'
 import type { Deps } from './deps.ts'
 import { inPages } from './repeat.ts'
-import { maxAuthenticationSeconds } from '../src/clients/session/lifetimes.ts'
+import { maxAuthenticationSeconds } from '../src/session/lifetimes.ts'
 import { lockTargetName } from '../src/protocol/lock-target.ts'
 
 /**

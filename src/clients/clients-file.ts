@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { withAuditEntry } from './with-audit.ts'
+import { withAuditEntry } from '../audit/record.ts'
 import type { Deps } from './deps.ts'
 import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'

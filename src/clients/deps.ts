@@ -7,7 +7,7 @@ import type { Metrics } from '../runtime/metrics.ts'
 import type { Outbound } from '../runtime/outbound.ts'
 import type { ClientRegistry } from './interface.ts'
 
-/** The dependencies of this module: clients, and the sessions of browsers. */
+/** The dependencies of this module: the registered clients. */
 export interface Deps extends PageDeps {
   /** The wall clock, corrected if it is wrong by more than a minute. */
   clock: SteadyClock

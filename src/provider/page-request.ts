@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import type { Child } from 'hono/jsx'
-import { type Browser, forgetSession, readBrowser } from '../clients/session/browser.ts'
+import { type Browser, forgetSession, readBrowser } from '../session/browser.ts'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../pages/csrf.ts'
 import { page, type PageOptions } from '../pages/layout.tsx'
 import { textsOf, type Texts, useLocales } from '../pages/texts.ts'

@@ -2,7 +2,7 @@ import { Hono, type Context } from 'hono'
 import type { z } from 'zod'
 import type { GuardReport } from '../../db/types.ts'
 import { readForm, readText } from '../clients/form.ts'
-import { endOf } from '../clients/session/lifetimes.ts'
+import { endOf } from '../session/lifetimes.ts'
 import { mustBeWithin } from '../runtime/rate-limits.ts'
 import { remoteOf } from '../runtime/remote-address.ts'
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Caller } from '../../src/clients/caller.ts'
+import type { Caller } from '../../src/audit/caller.ts'
 import { ACTS } from '../../src/operations/contract/acts.ts'
 import { ask } from '../../src/operations/contract/ask.ts'
 import { createRig, TENANT } from '../rig.ts'

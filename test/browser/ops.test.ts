@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { setSessionCookie } from '../../src/clients/session/cookie.ts'
+import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, USERS, type Somebody } from '../console/console.ts'
 import { createRig, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { setSessionCookie } from '../../src/clients/session/cookie.ts'
+import { setSessionCookie } from '../../src/session/cookie.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 import type { User } from '../../db/types.ts'
 import { PSEUDO } from '../page/pseudo.ts'

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { setSessionCookie } from '../../src/clients/session/cookie.ts'
+import { setSessionCookie } from '../../src/session/cookie.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { createRig, OTHER_TENANT, type Rig } from '../rig.ts'
 import { fits, launchChromium, openWindow, pressAt, tabTo } from './window.ts'

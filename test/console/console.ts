@@ -1,6 +1,6 @@
 import { sha256 } from '../../src/runtime/compare.ts'
 import { ROLE } from '../../src/protocol/names.ts'
-import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
+import { SESSION_COOKIE } from '../../src/session/cookie.ts'
 import { OTHER_TENANT, type Rig } from '../rig.ts'
 import { type Browser, browserAt } from '../browser.ts'
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { Caller } from '../../src/clients/caller.ts'
+import type { Caller } from '../../src/audit/caller.ts'
 import { ask } from '../../src/operations/contract/ask.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, cookieHash, revoking, sessionsAt } from './console.ts'

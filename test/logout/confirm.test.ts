@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/types.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
-import { sealForSession } from '../../src/clients/session/sealed.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 

@@ -6,10 +6,10 @@ import {
   SESSION_COOKIE,
   sessionCookieHash,
   setSessionCookie,
-} from '../../src/clients/session/cookie.ts'
-import { currentStatus } from '../../src/clients/session/current.ts'
-import { deviceName } from '../../src/clients/session/device.ts'
-import { sessionLimits } from '../../src/clients/session/lifetimes.ts'
+} from '../../src/session/cookie.ts'
+import { currentStatus } from '../../src/session/current.ts'
+import { deviceName } from '../../src/session/device.ts'
+import { sessionLimits } from '../../src/session/lifetimes.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
 
 const limits = { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { createProbeAlarm, probeSession } from '../../src/signals/received/probe-session.ts'
 import { createRig, TENANT } from '../rig.ts'
-import { sealForSession } from '../../src/clients/session/sealed.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 
 test('the check says who enforces periodic re-entry: neither as far as is seen, Entra’s policy, the broker', async () => {

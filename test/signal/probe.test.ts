@@ -3,7 +3,7 @@ import type { Entra } from '../../demo/entra/entra.ts'
 import { StoreUnavailable } from '../../db/types.ts'
 import { Probing } from '../../workers/probe-microsoft.ts'
 import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
-import { openFromSession } from '../../src/clients/session/sealed.ts'
+import { openFromSession } from '../../src/session/sealed.ts'
 import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REJECTED } from './world.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/runtime/compare.ts'
 import type { MicrosoftIdentity } from '../../src/microsoft/interface.ts'
-import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
+import { SESSION_COOKIE } from '../../src/session/cookie.ts'
 import type { Browser, Page } from '../browser.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, location, delivered } from './browser.ts'

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { MicrosoftRejection } from '../../src/microsoft/interface.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/runtime/compare.ts'
-import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
-import { openFromSession } from '../../src/clients/session/sealed.ts'
+import { SESSION_COOKIE } from '../../src/session/cookie.ts'
+import { openFromSession } from '../../src/session/sealed.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import {
   atMicrosoft,

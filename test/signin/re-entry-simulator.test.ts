@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { sha256 } from '../../src/runtime/compare.ts'
-import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
+import { SESSION_COOKIE } from '../../src/session/cookie.ts'
 import type { Page } from '../browser.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { TENANT } from '../rig.ts'

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { sessionLimits } from '../../src/clients/session/lifetimes.ts'
+import { sessionLimits } from '../../src/session/lifetimes.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 import { atMicrosoft, authorizePath } from './browser.ts'

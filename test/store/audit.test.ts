@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { withAuditEntry } from '../../src/clients/with-audit.ts'
+import { withAuditEntry } from '../../src/audit/record.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/runtime/compare.ts'
-import { SESSION_COOKIE } from '../../src/clients/session/cookie.ts'
+import { SESSION_COOKIE } from '../../src/session/cookie.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { sweepingExpired } from '../../workers/expiry.ts'
 import { startCmb } from '../command/cmb.ts'

@@ -8,7 +8,7 @@ import type {
   ClientSource,
   SecretHash,
 } from '../../protocol/client-metadata.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { existing } from './no-such.ts'
 import { FORMER_FILE, stepsInFile } from './texts/secrets.ts'
 import { REJECTED } from './texts/rejected.ts'

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Deps } from '../deps.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import type { problem as shape } from '../contract/shapes.ts'

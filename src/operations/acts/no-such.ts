@@ -1,4 +1,4 @@
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 
 /** The command that lists each kind of thing. */
 const LISTED_BY = {

@@ -2,8 +2,8 @@ import type { Lock, Session, SessionStatus, Subject } from '../../../db/types.ts
 import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import type { Caller } from '../../clients/caller.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import type { Caller } from '../../audit/caller.ts'
+import { withAudit } from '../../audit/record.ts'
 
 /**
  * Limits what a viewer may read. To a tenant's administrator, whose `actor` has a `tid`, objects of

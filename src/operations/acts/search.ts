@@ -8,7 +8,7 @@ import type {
   Subject,
 } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { userName } from './names.ts'
 import { sessionIn, userIn } from './scope.ts'
 import type { Client } from '../../protocol/client-metadata.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
-import { Problem } from '../../clients/problem.ts'
-import type { Caller } from '../../clients/caller.ts'
+import { Problem } from '../../audit/problem.ts'
+import type { Caller } from '../../audit/caller.ts'
 import { IDEMPOTENCY_KEY } from '../contract/route.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../../runtime/compare.ts'

@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono'
-import type { Caller } from '../../clients/caller.ts'
-import { Problem } from '../../clients/problem.ts'
+import type { Caller } from '../../audit/caller.ts'
+import { Problem } from '../../audit/problem.ts'
 import { download } from '../../pages/download.ts'
 import { described } from '../../protocol/described.ts'
 import type { Checks } from '../checks/checks.ts'

@@ -1,5 +1,5 @@
 import type { Tenant } from '../../../db/types.ts'
-import { maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
+import { maxAuthenticationSeconds } from '../../session/lifetimes.ts'
 import { type FederatedDomain, GraphProblem } from '../../microsoft/interface.ts'
 import { signInFrequencySetting, trialOf } from '../../microsoft/tenants.ts'
 import type { Looking } from './check.ts'

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import { isFresh } from '../../clients/session/lifetimes.ts'
+import { isFresh } from '../../session/lifetimes.ts'
 import { readAsset } from '../../pages/assets.ts'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import type { Selector } from '../../protocol/revocation.ts'

@@ -1,7 +1,7 @@
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
 import { SelectField, TextField } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Session, Tenant } from '../../../db/types.ts'
-import type { Caller, Right } from '../../clients/caller.ts'
+import type { Caller, Right } from '../../audit/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 import type { Way } from './texts/layout.ts'

@@ -1,7 +1,7 @@
 import type { Participant, Session, SessionPlace, SessionStatus } from '../../../db/types.ts'
 import { readSessionCursor, sessionCursor, sessionsBy } from '../acts/search.ts'
 import { Notice } from '../../pages/components.tsx'
-import { isFresh } from '../../clients/session/lifetimes.ts'
+import { isFresh } from '../../session/lifetimes.ts'
 import { networkOf } from '../../runtime/remote-address.ts'
 import { instances, nameOf, plural, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { withAuditEntry } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../audit/record.ts'
 import type { Lock, NewAuditEntry, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
@@ -10,7 +10,7 @@ import { newId, newSecret } from '../../runtime/ids.ts'
 import { revoke } from '../../revocation/revoke.ts'
 import { actorName } from '../acts/names.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
-import { FRESH_SECONDS } from '../../clients/session/lifetimes.ts'
+import { FRESH_SECONDS } from '../../session/lifetimes.ts'
 import {
   setConsoleCookie,
   judge,

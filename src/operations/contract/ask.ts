@@ -1,4 +1,4 @@
-import type { Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../audit/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
 import { ACTS, type Acts } from './acts.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { milliseconds, text } from '../../protocol/described.ts'
 import { auditRange, signedLines } from '../acts/evidence.ts'
 import { withNames } from '../acts/names.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
 import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { newClientSecret } from '../../clients/secret.ts'
 import { changes } from '../../protocol/changes.ts'
 import {
@@ -29,7 +29,7 @@ import { caseAndComment, dryRun, named } from './fields.ts'
 import { client, described } from './registration.ts'
 import { dryRunOfChange, lock } from './shapes.ts'
 import { shown as shownLock } from './wire.ts'
-import type { Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../audit/caller.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { deliveryPage, deliveryShown, knownDelivery } from '../acts/deliveries.ts'

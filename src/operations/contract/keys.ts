@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../../db/types.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { changes } from '../../protocol/changes.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { encodeSelector } from '../../protocol/selector.ts'
 import { storedText } from '../../protocol/stored-text.ts'

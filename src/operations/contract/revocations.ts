@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { LoggedRevocation, Revocation } from '../../../db/types.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { seconds, text } from '../../protocol/described.ts'
 import { REASONS } from '../../protocol/revocation.ts'
 import { revoke } from '../../revocation/revoke.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { SignalStream } from '../../../db/types.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { DELIVERY } from '../../protocol/stream-event.ts'

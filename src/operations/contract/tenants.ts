@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Tenant } from '../../../db/types.ts'
 import { webAddress } from '../../clients/metadata-fields.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { probePause, resumeProbe } from '../../microsoft/probe-pause.ts'
 import {
   consentSetting,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { WebhookEndpoint } from '../../../db/types.ts'
 import { webAddress } from '../../clients/metadata-fields.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { newWebhookSecret, secretPlace } from '../../outbox/webhook-message.ts'
 import { changes } from '../../protocol/changes.ts'
 import { text } from '../../protocol/described.ts'

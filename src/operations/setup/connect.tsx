@@ -1,4 +1,4 @@
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { readTenantId } from '../../microsoft/tenants.ts'
 import { Choices, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
-import { Problem } from '../../clients/problem.ts'
+import { Problem } from '../../audit/problem.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { withAuditEntry } from '../../clients/with-audit.ts'
+import { withAuditEntry } from '../../audit/record.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'

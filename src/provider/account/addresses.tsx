@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Session } from '../../../db/types.ts'
-import { isFresh } from '../../clients/session/lifetimes.ts'
+import { isFresh } from '../../session/lifetimes.ts'
 import { Notice } from '../../pages/components.tsx'
 import type { Deps } from '../deps.ts'
 import type { PageRequest } from '../page-request.ts'

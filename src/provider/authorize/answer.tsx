@@ -6,8 +6,8 @@ import type {
   Session,
   SessionStatus,
 } from '../../../db/types.ts'
-import { type KeptSignIn, keepSignIn } from '../../clients/session/browser.ts'
-import { currentStatus } from '../../clients/session/current.ts'
+import { type KeptSignIn, keepSignIn } from '../../session/browser.ts'
+import { currentStatus } from '../../session/current.ts'
 import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'

@@ -1,6 +1,6 @@
 import type { Session } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
-import { currentStatus } from '../../clients/session/current.ts'
+import { currentStatus } from '../../session/current.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'

@@ -1,6 +1,6 @@
 import type { FreshDemand, RejectedFor, Tenant } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
-import { lowest, maxAuthenticationSeconds } from '../../clients/session/lifetimes.ts'
+import { lowest, maxAuthenticationSeconds } from '../../session/lifetimes.ts'
 import type { Deps } from '../deps.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'

@@ -21,10 +21,10 @@ import {
   type Proven,
   provenOf,
   type UserKey,
-} from '../../clients/session/browser.ts'
-import { newSessionCookie } from '../../clients/session/cookie.ts'
-import { maxAuthenticationSeconds, sessionLimits } from '../../clients/session/lifetimes.ts'
-import { sealForSession } from '../../clients/session/sealed.ts'
+} from '../../session/browser.ts'
+import { newSessionCookie } from '../../session/cookie.ts'
+import { maxAuthenticationSeconds, sessionLimits } from '../../session/lifetimes.ts'
+import { sealForSession } from '../../session/sealed.ts'
 import { type Answer, rejection, used } from './answer.tsx'
 import { codeForSession, consentMissing, newCode } from './code.ts'
 import { type Judgement, judge, type NotAdmitted, notFresh } from './judge.ts'

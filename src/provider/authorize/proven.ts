@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
 import { freshContextOf } from '../../protocol/mfa-proof.ts'
-import { isSameUser } from '../../clients/session/browser.ts'
+import { isSameUser } from '../../session/browser.ts'
 import { mfaPolicy } from './mfa.ts'
 import type { CallbackResult, Visit } from './sealed.ts'
 

@@ -10,7 +10,7 @@ import {
   splitList,
   isCodeChallenge,
 } from '../../protocol/params.ts'
-import { lowest } from '../../clients/session/lifetimes.ts'
+import { lowest } from '../../session/lifetimes.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
 

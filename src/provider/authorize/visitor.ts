@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { setCookie } from 'hono/cookie'
-import { type Browser, BROWSER_COOKIE, readBrowser } from '../../clients/session/browser.ts'
+import { type Browser, BROWSER_COOKIE, readBrowser } from '../../session/browser.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'
 import type { Deps } from '../deps.ts'

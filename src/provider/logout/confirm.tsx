@@ -5,13 +5,8 @@ import type { PageAnswer, PageRequest } from '../page-request.ts'
 import { messageOf } from '../../pages/message.tsx'
 import type { Done } from '../../pages/signed-out.ts'
 import { revoke } from '../../revocation/revoke.ts'
-import { openFromSession } from '../../clients/session/sealed.ts'
-import {
-  endedClass,
-  liveSession,
-  sessionHere,
-  type SessionHere,
-} from '../../clients/session/current.ts'
+import { openFromSession } from '../../session/sealed.ts'
+import { endedClass, liveSession, sessionHere, type SessionHere } from '../../session/current.ts'
 import { afterSignOut } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'

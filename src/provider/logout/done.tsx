@@ -8,7 +8,7 @@ import { type Participant, receiptOf } from '../../revocation/receipt.ts'
 import { readDone } from './after.ts'
 import type { Texts } from '../../pages/texts.ts'
 import { Moment } from '../../pages/times.tsx'
-import { endedClass, sessionHere } from '../../clients/session/current.ts'
+import { endedClass, sessionHere } from '../../session/current.ts'
 import { clientName, clientUri } from './names.ts'
 
 /**

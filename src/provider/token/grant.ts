@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { printable, splitList, type Params } from '../../protocol/params.ts'
-import { lowest } from '../../clients/session/lifetimes.ts'
+import { lowest } from '../../session/lifetimes.ts'
 import type { refreshTokens } from './refresh-token.ts'
 import type { TokenAnswer } from './tokens.ts'
 

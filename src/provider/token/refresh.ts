@@ -1,4 +1,4 @@
-import { liveSession } from '../../clients/session/current.ts'
+import { liveSession } from '../../session/current.ts'
 import type { RejectedWhy } from '../../../db/types.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { Session, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { endOf } from '../../clients/session/lifetimes.ts'
+import { endOf } from '../../session/lifetimes.ts'
 import { newId } from '../../runtime/ids.ts'
 import { TYP } from '../../protocol/names.ts'
 

@@ -10,7 +10,7 @@ import {
 } from '../../microsoft/probe-pause.ts'
 import type { Reason } from '../../protocol/revocation.ts'
 import { sessionRoles } from '../../protocol/tenant-administrators.ts'
-import { openFromSession, sealForSession } from '../../clients/session/sealed.ts'
+import { openFromSession, sealForSession } from '../../session/sealed.ts'
 import { graphTenants } from './subscription.ts'
 
 /**

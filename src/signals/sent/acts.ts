@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Context } from 'hono'
 import type { SignalStream } from '../../../db/types.ts'
-import { withAudit } from '../../clients/with-audit.ts'
+import { withAudit } from '../../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
@@ -18,7 +18,7 @@ import {
   type updating,
   VERIFICATION_SECONDS,
 } from './stream.ts'
-import type { Caller } from '../../clients/caller.ts'
+import type { Caller } from '../../audit/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { type SSF_SCOPES, ssfAudience } from '../../protocol/names.ts'
 

@@ -1,4 +1,4 @@
-import { FRESH_SECONDS } from '../../../clients/session/lifetimes.ts'
+import { FRESH_SECONDS } from '../../../session/lifetimes.ts'
 
 /** The words of the page that confirms an act. */
 

@@ -1,7 +1,8 @@
-import type { Session, Tenant } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
-import type { Actor } from '../../protocol/revocation.ts'
-import { administratorRole } from '../../protocol/tenant-administrators.ts'
+import type { Session, Tenant } from '../../db/types.ts'
+import type { Store } from '../../db/store.ts'
+import type { EntraConnection } from '../microsoft/connection.ts'
+import type { Actor } from '../protocol/revocation.ts'
+import { administratorRole } from '../protocol/tenant-administrators.ts'
 
 /** An administrator of a customer's tenant, as found at each request from the store's rows only. */
 
@@ -18,7 +19,7 @@ export interface TenantAdministrator {
  * role.
  */
 export async function administratorOf(
-  { store, connection }: Pick<Deps, 'store' | 'connection'>,
+  { store, connection }: { store: Store; connection: EntraConnection },
   session: Session,
 ): Promise<TenantAdministrator | undefined> {
   const { tid } = session.user

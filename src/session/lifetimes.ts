@@ -1,6 +1,6 @@
-import type { Session, Tenant } from '../../../db/types.ts'
-import type { Config } from '../../config/config.ts'
-import type { Client } from '../../protocol/client-metadata.ts'
+import type { Session, Tenant } from '../../db/types.ts'
+import type { Config } from '../config/config.ts'
+import type { Client } from '../protocol/client-metadata.ts'
 
 interface SessionLimits {
   idleSeconds: number

@@ -1,7 +1,14 @@
 import type { AuditOutcome, NewAuditEntry } from '../../db/types.ts'
-import type { Deps } from './deps.ts'
+import type { Store } from '../../db/store.ts'
+import type { Log } from '../runtime/log.ts'
 import { acting, by, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
+
+type AuditStore = Pick<Store, 'appendAudit' | 'concludeAudit'>
+interface Deps {
+  store: AuditStore
+  log: Log
+}
 
 /**
  * Runs an act with an entry in the audit log. The entry is written before the act, because an act
@@ -11,7 +18,7 @@ import { Problem } from './problem.ts'
  * @param result returns the part of the answer to record; never a secret
  */
 export async function withAuditEntry<T>(
-  store: Pick<Deps['store'], 'appendAudit' | 'concludeAudit'>,
+  store: AuditStore,
   entry: NewAuditEntry,
   act: () => Promise<T>,
   {
@@ -52,7 +59,7 @@ export interface CaseAndComment {
  * @throws Problem 403 before the act, if the caller may only read
  */
 export async function withAudit<T>(
-  deps: Pick<Deps, 'store' | 'log'>,
+  deps: Deps,
   caller: Caller,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
@@ -90,10 +97,6 @@ export type Recording = <T>(
 
 /** Returns how acts of one name are recorded, with the case and comment of the caller. */
 export const recordingOf =
-  (
-    deps: Pick<Deps, 'store' | 'log'>,
-    caller: Caller,
-    known: Pick<NewAuditEntry, 'act'> & CaseAndComment,
-  ): Recording =>
+  (deps: Deps, caller: Caller, known: Pick<NewAuditEntry, 'act'> & CaseAndComment): Recording =>
   (target, details, ...rest) =>
     withAudit(deps, caller, { ...known, target, details }, ...rest)

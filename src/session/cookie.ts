@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { sha256 } from '../../runtime/compare.ts'
-import { newSecret, type Random } from '../../runtime/ids.ts'
+import { sha256 } from '../runtime/compare.ts'
+import { newSecret, type Random } from '../runtime/ids.ts'
 
 /**
  * The session cookie: 256 random bits in a `__Host-` cookie; the store has only their hash. Its

@@ -1,9 +1,9 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import type { FreshProof, Session, User } from '../../../db/types.ts'
-import type { Config } from '../../config/config.ts'
-import { remoteOf } from '../../runtime/remote-address.ts'
-import type { Deps } from '../deps.ts'
+import type { FreshProof, Session, User } from '../../db/types.ts'
+import type { Config } from '../config/config.ts'
+import { remoteOf } from '../runtime/remote-address.ts'
+import type { Sealer } from '../keys/interface.ts'
 import { clearSessionCookie, cookieHash, sessionCookieHash, setSessionCookie } from './cookie.ts'
 import { deviceName } from './device.ts'
 
@@ -83,7 +83,8 @@ const PROOFS = { name: '__Host-cmb_fresh', place: 'session/fresh_proof', seconds
 /** The most users in a cookie, latest first, for a browser that many users share. */
 const MOST_USERS = 8
 
-type Need = Pick<Deps, 'sealer'> & {
+type Need = {
+  sealer: Sealer
   config: Pick<Config, 'retention' | 'sessionRules' | 'trustedProxies'>
 }
 
@@ -140,7 +141,7 @@ export function takenForShared(
  * Returns the users of a sealed cookie. A value that was sealed for another cookie does not open.
  */
 function readUsers<T extends UserKey>(
-  { sealer }: Pick<Deps, 'sealer'>,
+  { sealer }: { sealer: Sealer },
   c: Context,
   { name, place }: typeof KNOWN,
 ): T[] {
@@ -151,7 +152,7 @@ function readUsers<T extends UserKey>(
 
 /** Writes the cookie with `user` first, replacing the same user's earlier entry. */
 function putUser<T extends UserKey>(
-  { sealer }: Pick<Deps, 'sealer'>,
+  { sealer }: { sealer: Sealer },
   c: Context,
   cookie: typeof KNOWN,
   user: T,
@@ -216,7 +217,7 @@ export interface KeptSignIn {
  * session's cookie and the mark are set.
  */
 export function keepSignIn(
-  deps: Pick<Deps, 'sealer'>,
+  deps: { sealer: Sealer },
   c: Context,
   browser: Browser,
   kept: KeptSignIn,

@@ -1,5 +1,5 @@
-import type { User } from '../../../db/types.ts'
-import type { Sealer } from '../../keys/interface.ts'
+import type { User } from '../../db/types.ts'
+import type { Sealer } from '../keys/interface.ts'
 
 /**
  * A session column that holds a secret of Microsoft's, sealed at rest. The value is bound to the

@@ -1,13 +1,13 @@
-import type { Session, SessionStatus } from '../../../db/types.ts'
-import type { Deps } from '../deps.ts'
-import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../../protocol/revocation.ts'
+import type { Session, SessionStatus } from '../../db/types.ts'
+import type { Store } from '../../db/store.ts'
+import { type ReasonClass, reasonClass, RAISES_FLOOR } from '../protocol/revocation.ts'
 
 /**
  * Returns the state of a browser's session from the store, found by the hash of its cookie. A
  * browser without a cookie costs no query.
  */
 export async function currentStatus(
-  deps: Pick<Deps, 'store'>,
+  deps: { store: Store },
   cookieHash: string | undefined,
   now: number,
 ): Promise<SessionStatus> {
@@ -31,7 +31,7 @@ export interface SessionHere {
 }
 
 export async function sessionHere(
-  deps: Pick<Deps, 'store'>,
+  deps: { store: Store },
   {
     sessionHash,
     browserHash,
