@@ -118,14 +118,14 @@ export default {
     {
       name: 'only-the-contract-records',
       comment:
-        'An act of an operator is recorded by the contract, which pages ask. The others record sign-ins, rejections, exports and the steps of /setup.',
+        'An act of an operator is recorded by the contract, which pages ask. The others record sign-ins, rejections, exports and the steps of /setup; reports of users, changes of streams and the clients file.',
       severity: 'error',
       from: {
-        path: '^src/operations/',
+        path: '^(src|workers)/',
         pathNot:
-          '^src/operations/(contract/route|api/api|acts/scope|console/sign-in|setup/(frame|entrance))[.]tsx?$',
+          '^src/(operations/(contract/route|api/api|acts/scope|console/sign-in|setup/(frame|entrance))|provider/account/report|signals/sent/acts|clients/clients-file)[.]tsx?$',
       },
-      to: { path: '^src/audit/record[.]ts$', dependencyTypesNot: ['type-only'] },
+      to: { path: '^src/audit/record[.]ts$' },
     },
     {
       name: 'the-contract-knows-no-http',

@@ -1,102 +1,72 @@
-import type { AuditOutcome, NewAuditEntry } from '../../db/types.ts'
 import type { Store } from '../../db/store.ts'
+import type { AuditOutcome, NewAuditEntry } from '../../db/types.ts'
 import type { Log } from '../runtime/log.ts'
-import { acting, by, type Caller } from './caller.ts'
+import { by, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 
-type AuditStore = Pick<Store, 'appendAudit' | 'concludeAudit'>
+/** The only way into the audit log, besides the store's own acts. */
+
 interface Deps {
-  store: AuditStore
+  store: Pick<Store, 'appendAudit' | 'concludeAudit'>
   log: Log
 }
+type Actor = Pick<Caller, 'actor' | 'via'>
+type Entry = Omit<NewAuditEntry, 'actor' | 'via'>
 
 /**
- * Runs an act with an entry in the audit log. The entry is written before the act, because an act
- * that cannot be recorded must not run, and the outcome is written after it. The outcome of an act
- * that throws is `rejected` if `rejection` returns the reason that the caller gets, otherwise
- * `failed`.
+ * Carries out an act with an entry in the audit log, and a log line if it is done. The entry is
+ * written before the act, because an act that cannot be recorded must not run, and the outcome is
+ * written after it. A rejection is recorded as the caller gets it.
  * @param result returns the part of the answer to record; never a secret
  */
-export async function withAuditEntry<T>(
-  store: AuditStore,
-  entry: NewAuditEntry,
+export async function record<T>(
+  deps: Deps,
+  caller: Actor,
+  entry: Entry,
   act: () => Promise<T>,
-  {
-    result,
-    rejection,
-  }: {
-    result?: (answer: T) => Record<string, unknown>
-    rejection?: (error: unknown) => Record<string, unknown> | undefined
-  } = {},
+  result?: (answer: T) => Record<string, unknown>,
 ): Promise<T> {
-  const id = await store.appendAudit(entry)
-  const conclude = (outcome: AuditOutcome): Promise<void> =>
-    // The act is done, so a failure here is ignored. An entry without an outcome still shows who
-    // began the act.
-    store.concludeAudit({ id, ...outcome }).catch(() => undefined)
+  const id = await begin(deps, caller, entry)
   try {
     const answer = await act()
-    await conclude({ outcome: 'done', result: result?.(answer) })
+    await conclude(deps, id, { outcome: 'done', result: result?.(answer) })
+    deps.log.info('act_done', { act: entry.act, target: entry.target, ...by(caller) })
     return answer
   } catch (error) {
-    const words = rejection?.(error)
     await conclude(
-      words === undefined ? { outcome: 'failed' } : { outcome: 'rejected', result: words },
+      deps,
+      id,
+      error instanceof Problem
+        ? { outcome: 'rejected', result: { title: error.title, detail: error.message } }
+        : { outcome: 'failed' },
     )
     throw error
   }
 }
 
-/** The case and comment of an operator, for the audit log. */
-export interface CaseAndComment {
-  caseReference?: string | undefined
-  comment?: string | undefined
-}
-
-/**
- * Runs an operator's act with an entry in the audit log, and a log line if it is done. A rejection
- * is recorded as the caller gets it; a secret never is.
- * @throws Problem 403 before the act, if the caller may only read
- */
-export async function withAudit<T>(
+/** Records that an actor was rejected before an act began. @param result says why */
+export async function recordRejected(
   deps: Deps,
-  caller: Caller,
-  entry: Omit<NewAuditEntry, 'actor' | 'via'>,
-  act: () => Promise<T>,
-  result?: (answer: T) => Record<string, unknown>,
-): Promise<T> {
-  acting(caller)
-  const { tid } = caller.actor
-  const details = tid === undefined ? entry.details : { ...entry.details, tid }
-  const rejection = (error: unknown) =>
-    error instanceof Problem ? { title: error.title, detail: error.message } : undefined
-  const answer = await withAuditEntry(
-    deps.store,
-    { ...entry, details, actor: caller.actor, via: caller.via },
-    act,
-    {
-      ...(result === undefined ? {} : { result }),
-      rejection,
-    },
-  )
-  deps.log.info('act_done', { act: entry.act, target: entry.target, ...by(caller) })
-  return answer
+  caller: Actor,
+  entry: Entry,
+  result: Record<string, unknown>,
+): Promise<void> {
+  await conclude(deps, await begin(deps, caller, entry), { outcome: 'rejected', result })
+}
+
+const begin = ({ store }: Deps, { actor, via }: Actor, { details, ...entry }: Entry) => {
+  const { tid } = actor
+  return store.appendAudit({
+    ...entry,
+    actor,
+    via,
+    details: tid === undefined ? details : { ...details, tid },
+  })
 }
 
 /**
- * Records an act whose name, case and comment are known.
- * @param target the kind and the id of the object
- * @param result returns the part of the answer to record; never a secret
+ * Writes the outcome. The act is done by then, so a failure here is ignored: an entry without an
+ * outcome still shows who began the act.
  */
-export type Recording = <T>(
-  target: string | undefined,
-  details: Record<string, unknown> | undefined,
-  act: () => Promise<T>,
-  result?: (answer: T) => Record<string, unknown>,
-) => Promise<T>
-
-/** Returns how acts of one name are recorded, with the case and comment of the caller. */
-export const recordingOf =
-  (deps: Deps, caller: Caller, known: Pick<NewAuditEntry, 'act'> & CaseAndComment): Recording =>
-  (target, details, ...rest) =>
-    withAudit(deps, caller, { ...known, target, details }, ...rest)
+const conclude = ({ store }: Deps, id: number, outcome: AuditOutcome): Promise<void> =>
+  store.concludeAudit({ id, ...outcome }).catch(() => undefined)

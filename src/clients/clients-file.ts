@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { withAuditEntry } from '../audit/record.ts'
+import { record } from '../audit/record.ts'
 import type { Deps } from './deps.ts'
 import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
@@ -137,7 +137,7 @@ async function put(deps: Deps, wanted: FileClient): Promise<'changed' | 'unchang
     })
   const answer = isForeign(before)
     ? await act()
-    : await withLoadAudit(deps, wanted, before, secrets, act)
+    : await recordLoad(deps, wanted, before, secrets, act)
   if (answer.outcome !== 'foreign') return answer.outcome === 'unchanged' ? 'unchanged' : 'changed'
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
@@ -164,7 +164,7 @@ const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): 
  * Runs the act and records it in the audit log. The actor is the broker and the interface is the
  * file, because the broker does not know who wrote the file. Secrets are recorded by their ids.
  */
-function withLoadAudit(
+function recordLoad(
   deps: Deps,
   wanted: FileClient,
   before: Client | undefined,
@@ -173,8 +173,6 @@ function withLoadAudit(
 ): ReturnType<Deps['store']['putClient']> {
   const after = { ...toWire(wanted), secrets: secrets.map(({ id }) => id) }
   const entry = {
-    actor: { kind: 'broker', id: 'clients-file' },
-    via: 'file',
     act: isRegistered(before) ? 'client.change' : 'client.add',
     target: `client ${wanted.clientId}`,
     details: isRegistered(before)
@@ -186,7 +184,8 @@ function withLoadAudit(
         }
       : { registration: after },
   } as const
-  return withAuditEntry(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
+  const file = { actor: { kind: 'broker', id: 'clients-file' }, via: 'file' } as const
+  return record(deps, file, entry, act, ({ outcome }) => ({ outcome }))
 }
 
 /**

@@ -50,6 +50,19 @@ test('docs/architecture.md shows the modules and the imports between them as the
   expect(withPictures(page, modules)).toBe(page)
 })
 
+test('the audit log is written by src/audit/record.ts alone', () => {
+  const files = ['src', 'workers'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /[.]tsx?$/.test(name))
+      .map((name) => join(folder, name)),
+  )
+  expect(
+    files.filter((file) =>
+      /appendAudit|concludeAudit/.test(readFileSync(join(ROOT, file), 'utf8')),
+    ),
+  ).toEqual(['src/audit/record.ts'])
+})
+
 test('the picture leaves out an arrow where a longer way says the same', () => {
   const imports = (source: string, ...files: string[]) => ({
     source,
@@ -110,6 +123,16 @@ describe('the import rules', () => {
       'an entry of the log that causes nothing',
       { 'db/locks/a.ts': ['../log/append.ts'], 'db/log/append.ts': [] },
       'only-revoke-appends: db/locks/a.ts → db/log/append.ts',
+    ],
+    [
+      'an act that a page records',
+      { 'src/operations/console/a.ts': ['../../audit/record.ts'], 'src/audit/record.ts': [] },
+      'only-the-contract-records: src/operations/console/a.ts → src/audit/record.ts',
+    ],
+    [
+      'an act that answers over HTTP',
+      { 'src/operations/contract/a.ts': ['hono'] },
+      'the-contract-knows-no-http: src/operations/contract/a.ts → hono',
     ],
     [
       'messages that are parsed in a page',

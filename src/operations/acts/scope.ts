@@ -2,8 +2,8 @@ import type { Lock, Session, SessionStatus, Subject } from '../../../db/types.ts
 import type { Deps } from '../deps.ts'
 import type { Actor } from '../../protocol/revocation.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
-import type { Caller } from '../../audit/caller.ts'
-import { withAudit } from '../../audit/record.ts'
+import { acting, type Caller } from '../../audit/caller.ts'
+import { record } from '../../audit/record.ts'
 
 /**
  * Limits what a viewer may read. To a tenant's administrator, whose `actor` has a `tid`, objects of
@@ -101,8 +101,9 @@ export async function exportAs(
   now: number,
 ): Promise<void> {
   const { id: sub, tid } = caller.actor
+  acting(caller)
   mustBeWithin(deps.rateLimits, 'exports', { sub })
   await recordActor(deps, caller, now)
   const target = tid === undefined ? 'everything' : `tenant ${tid}`
-  await withAudit(deps, caller, { act: `${list}.export`, target }, async () => undefined)
+  await record(deps, caller, { act: `${list}.export`, target }, async () => undefined)
 }

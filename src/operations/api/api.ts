@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { withAuditEntry } from '../../audit/record.ts'
+import { recordRejected } from '../../audit/record.ts'
 import type { Caller } from '../../audit/caller.ts'
 import { clientByToken } from '../../clients/own-token.ts'
 import { Problem, problemOf, problemResponse } from '../../audit/problem.ts'
@@ -114,13 +114,9 @@ function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Pro
     if ((until.get(key) ?? 0) > now) return
     if (until.size >= MOST_DENIED) until.clear()
     until.set(key, now + DENIED_SECONDS)
-    const reject = async (): Promise<never> => {
-      throw problem
-    }
-    const entry = { actor: caller.actor, via: caller.via, act: 'api.denied', target }
-    await withAuditEntry(deps.store, entry, reject, {
-      rejection: () => ({ title: problem.title, detail: problem.message }),
-    }).catch(() => undefined)
+    const { title, message: detail } = problem
+    const entry = { act: 'api.denied', target }
+    await recordRejected(deps, caller, entry, { title, detail }).catch(() => undefined)
   }
 }
 

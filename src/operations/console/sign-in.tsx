@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { withAuditEntry } from '../../audit/record.ts'
-import type { Lock, NewAuditEntry, Session } from '../../../db/types.ts'
+import { record, recordRejected } from '../../audit/record.ts'
+import type { Lock, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { messagePage } from '../../pages/message.tsx'
@@ -117,28 +117,23 @@ export async function consoleCallback(
   await deps.store.recordOperator({ sub: session.sub, may, now })
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
   const pass: Pass = { sid: session.sid, sub: session.sub, rev, until }
-  const entry = signInEntry('operator', session, { role: may })
-  await withAuditEntry(deps.store, entry, async () => setConsoleCookie(deps, c, pass, now))
+  const { sub: id, device } = session
+  const operator = { actor: { kind: 'operator', id }, via: 'console' } as const
+  const entry = { act: SIGN_IN, details: { role: may, device } }
+  await record(deps, operator, entry, async () => setConsoleCookie(deps, c, pass, now))
   c.header('Cache-Control', 'no-store')
   return c.redirect(pending.returnTo, 303)
 }
 
-const signInEntry = (
-  kind: 'operator' | 'user',
-  { sub: id, device }: Session,
-  details: Record<string, unknown> = {},
-): NewAuditEntry => ({
-  actor: { kind, id },
-  via: 'console',
-  act: 'console.sign_in',
-  details: { ...details, device },
-})
+/** The act's name in the audit log. */
+const SIGN_IN = 'console.sign_in'
 
 async function denied(deps: Deps, c: Context, session: Session, why: Rejection): Promise<Response> {
-  const { tid } = session.user
-  deps.log.warn('console_rejected', { sub: session.sub, tid, why })
-  const id = await deps.store.appendAudit(signInEntry('user', session))
-  await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why, tid } })
+  const { sub, device, user } = session
+  const { tid } = user
+  deps.log.warn('console_rejected', { sub, tid, why })
+  const rejected = { actor: { kind: 'user', id: sub }, via: 'console' } as const
+  await recordRejected(deps, rejected, { act: SIGN_IN, details: { device } }, { why, tid })
   return rejectedPage(deps, c, why, session)
 }
 

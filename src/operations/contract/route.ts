@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Acting, allows, type Caller, READ_ONLY, type Right } from '../../audit/caller.ts'
 import { Problem, problemSchema } from '../../audit/problem.ts'
-import { type CaseAndComment, type Recording, recordingOf } from '../../audit/record.ts'
+import { record } from '../../audit/record.ts'
 import type { Answer, Content, Description } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
@@ -58,6 +58,18 @@ interface Definition<
   /** The member that the audit log keeps as the comment. Default: `comment`. */
   comment?: 'reason'
 }
+
+/**
+ * Carries out an act of a known name, case and comment with an entry in the audit log.
+ * @param target the kind and the id of the object
+ * @param result returns the part of the answer to record; never a secret
+ */
+export type Recording = <T>(
+  target: string | undefined,
+  details: Record<string, unknown> | undefined,
+  act: () => Promise<T>,
+  result?: (answer: T) => Record<string, unknown>,
+) => Promise<T>
 
 /** A valid request of an admitted caller, as the handler gets it. */
 interface Request<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
@@ -221,7 +233,7 @@ export function route<
         query: fields,
         body: fieldsOf(wire),
         wire,
-        record: (...entry) => recorded(deps, caller, definition, wire ?? fields)(...entry),
+        record: (...entry) => recording(deps, caller, definition, wire ?? fields)(...entry),
       }
       if (tid !== undefined && (await act.tenant?.(request, tid)) !== true)
         throw new Problem(404, 'Not of your tenant', REJECTED.other_tenant)
@@ -236,16 +248,17 @@ export function route<
 }
 
 /** Returns how an act is recorded, with the case and the comment of its request. */
-function recorded(
+function recording(
   deps: Deps,
   caller: Caller,
   { id, audit, comment: named }: Route['definition'],
   fields: unknown,
 ): Recording {
   if (audit === undefined) throw new Error(`${id} has no name in the audit log.`)
-  const said = fieldsOf(fields) as CaseAndComment & { reason?: string }
-  const { caseReference, [named ?? 'comment']: comment } = said
-  return recordingOf(deps, caller, { act: audit, caseReference, comment })
+  const members = fieldsOf(fields) as { caseReference?: string; comment?: string; reason?: string }
+  const { caseReference, [named ?? 'comment']: comment } = members
+  return (target, details, ...rest) =>
+    record(deps, caller, { act: audit, target, caseReference, comment, details }, ...rest)
 }
 
 /**

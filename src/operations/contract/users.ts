@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { HeldRecord } from '../../../db/types.ts'
 import { Problem } from '../../audit/problem.ts'
-import type { Recording } from '../../audit/record.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { existing, noSuch } from '../acts/no-such.ts'
@@ -10,7 +9,7 @@ import { caseAndComment, dryRun, guid, idText, nullable, shape } from './fields.
 import { preview } from './shapes.ts'
 import type { Fields } from './wire.ts'
 import type { Deps } from '../deps.ts'
-import { route } from './route.ts'
+import { type Recording, route } from './route.ts'
 
 /**
  * Exports what is stored about a user, and erases the user after signing them out everywhere. The

@@ -11,7 +11,7 @@ import { page } from '../../pages/layout.tsx'
 import { ROLE } from '../../protocol/names.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
-import { asTenant, nameOf, withSetupAudit } from './frame.tsx'
+import { asTenant, nameOf, recordStep } from './frame.tsx'
 import { invited, tenantsAddress, tooLate } from './invitation.tsx'
 import { wordsOf } from './proof-kinds.ts'
 import { Result } from './results.tsx'
@@ -138,7 +138,7 @@ async function keepAssertion(
   if (!(await store.consumeOnce({ purpose: 'setup-assertion', idHash, expiresAt: now + SECONDS })))
     return
   const details = { proof, before: row.mfaProof, oid: by.oid, directoryRole: by.asserts }
-  await withSetupAudit(
+  await recordStep(
     asTenant(deps, tid),
     { act: 'proof.assert', target: `tenant ${tid}`, details },
     async () => {

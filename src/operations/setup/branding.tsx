@@ -10,7 +10,7 @@ import { imageOf, LARGEST_IMAGE } from '../../config/image.ts'
 import { SETTINGS } from '../../config/settings.ts'
 import { Tick } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { Form, redirectTo, withSetupAudit, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, recordStep, setupPage, type SetupRequest } from './frame.tsx'
 import { resultOf } from './results.tsx'
 import { Links } from './steps.tsx'
 import { BRAND, IMAGE_LABELS, LABELS } from './texts/branding.ts'
@@ -124,7 +124,7 @@ export async function saveBrand(request: SetupRequest, form: FormData): Promise<
   }
   if (Object.keys(typed.problems).length > 0) return brandingPage(request, typed)
   const details = { texts: typed.texts, images: Object.keys(images) }
-  await withSetupAudit(request, { act: 'branding.change', target: 'branding', details }, () =>
+  await recordStep(request, { act: 'branding.change', target: 'branding', details }, () =>
     deps.branding.save({ texts: typed.texts, images }),
   )
   return redirectTo(c, `${BRANDING}?result=saved`)

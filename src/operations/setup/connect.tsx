@@ -9,7 +9,7 @@ import {
   makeOperatorTenant,
   redirectTo,
   setupPage,
-  withSetupAudit,
+  recordStep,
   type SetupRequest,
 } from './frame.tsx'
 import { CREDENTIALS, FIELDS, TYPED_BEFORE } from './texts/fields.ts'
@@ -152,7 +152,7 @@ export async function saveConnection(
   const problem = await tried(request, read)
   if (problem !== undefined) return connectPage(request, { problem, form })
   const { clientId, kept, first } = read
-  await withSetupAudit(
+  await recordStep(
     request,
     {
       act: 'connection.change',

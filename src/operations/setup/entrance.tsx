@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { withAuditEntry } from '../../audit/record.ts'
+import { record } from '../../audit/record.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
@@ -75,12 +75,9 @@ export async function enter(
     return entrancePage(deps, c, true)
   }
   const recovery = token === 'recovery'
-  const entry = {
-    actor: { kind: 'operator', id: 'setup-token' },
-    via: 'setup',
-    act: 'setup.enter',
-    details: { recovery },
-  } as const
-  await withAuditEntry(deps.store, entry, () => setVisitorCookie(deps, c, now, recovery))
+  const holder = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup' } as const
+  await record(deps, holder, { act: 'setup.enter', details: { recovery } }, () =>
+    setVisitorCookie(deps, c, now, recovery),
+  )
   return redirectTo(c, '/setup')
 }

@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { NewAuditEntry, Tenant } from '../../../db/types.ts'
 import type { Caller } from '../../audit/caller.ts'
-import { withAudit } from '../../audit/record.ts'
+import { record } from '../../audit/record.ts'
 import { openUntil, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { Button, HiddenFields } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
@@ -145,13 +145,13 @@ export const asTenant = (deps: Deps, tid: string): Acting => ({
   visitor: { actor: { kind: 'microsoft', id: tid } },
 })
 
-/** Runs an act after its audit entry is written. */
-export const withSetupAudit = <T,>(
+/** Carries out a step with its entry in the audit log. */
+export const recordStep = <T,>(
   request: Acting,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
-): Promise<T> => withAudit(request.deps, callerOf(request), entry, act, result)
+): Promise<T> => record(request.deps, callerOf(request), entry, act, result)
 
 /** Returns the visitor as the one who carries out an act. */
 export const callerOf = ({ visitor }: Acting): Caller => ({
@@ -165,7 +165,7 @@ export const callerOf = ({ visitor }: Acting): Caller => ({
 export const makeOperatorTenant = (request: SetupRequest, tid: string): Promise<unknown> => {
   const { connection } = request.deps
   const details = { before: connection.current().operatorTenant ?? null }
-  return withSetupAudit(
+  return recordStep(
     request,
     { act: 'connection.operators', target: `tenant ${tid}`, details },
     () => connection.change({ operatorTenant: tid }),

@@ -2,7 +2,7 @@ import { proposedProofSetting } from '../../microsoft/tenants.ts'
 import { Choices } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
-import { Form, redirectTo, withSetupAudit, type SetupRequest } from './frame.tsx'
+import { Form, redirectTo, recordStep, type SetupRequest } from './frame.tsx'
 import { partsOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 import { KINDS } from './texts/proof-kinds.ts'
@@ -63,10 +63,8 @@ export async function proposeProof(
   const page = `/setup/tenants/${row.tid}`
   if (parseMfaProof(proof) === undefined) return redirectTo(request.c, page)
   const details = { proof, before: proposedProof ?? row.mfaProof }
-  await withSetupAudit(
-    request,
-    { act: 'proof.propose', target: `tenant ${row.tid}`, details },
-    () => request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
+  await recordStep(request, { act: 'proof.propose', target: `tenant ${row.tid}`, details }, () =>
+    request.deps.store.setSetting(proposedProofSetting(row.tid), proof),
   )
   return redirectTo(request.c, `${page}?result=proposed`)
 }

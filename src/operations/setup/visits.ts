@@ -13,7 +13,7 @@ import { sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'
 import { type Administrator, assertionAddress, assertionPage } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
-import { asTenant, withSetupAudit } from './frame.tsx'
+import { asTenant, recordStep } from './frame.tsx'
 import { invited, tenantsAddress, tenantsPage, tooLate } from './invitation.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import {
@@ -152,7 +152,7 @@ async function consented(
   if (given('admin_consent') !== 'true') throw new MicrosoftRejection('unknown', {})
   // The holder of the link may return repeatedly. The first result is kept.
   if (consentReturnedAt === undefined && row.consentConfirmedAt === undefined)
-    await withSetupAudit(
+    await recordStep(
       asTenant(deps, tid),
       { act: 'consent.returned', target: `tenant ${tid}`, details: { before: null } },
       () => deps.store.setSetting(consentSetting(tid), String(now)),
@@ -223,7 +223,7 @@ async function confirmed(
   if (consentConfirmedAt !== undefined) return 'confirmed'
   const details = { oid, directoryRole: consents }
   const change = { consentConfirmedBy: `${who} (${consents})`, consentConfirmedAt: now }
-  await withSetupAudit(
+  await recordStep(
     asTenant(deps, tid),
     { act: 'consent.confirm', target: `tenant ${tid}`, details },
     () => deps.store.changeTenant({ tid, change }),

@@ -1,4 +1,4 @@
-import { withAuditEntry } from '../../audit/record.ts'
+import { record } from '../../audit/record.ts'
 import type { SecurityEvent, Session } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import {
@@ -158,22 +158,19 @@ export async function report(
     fields.get('everywhere') === 'yes',
     fields.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current),
   ]
-  const done = await withAuditEntry(
-    deps.store,
+  const done = await record(
+    deps,
+    { actor: { kind: 'user', id: sub }, via: 'account' },
     {
-      actor: { kind: 'user', id: sub },
-      via: 'account',
       act: 'user.report',
       target: `subject ${sub}`,
       details: { about, everywhere, atMicrosoft },
     },
     () => deps.store.reportByUser({ ...act, everywhere, atMicrosoft }),
-    {
-      result: (answer) => ({
-        outcome: answer.outcome,
-        sid: 'sid' in answer ? answer.sid : undefined,
-      }),
-    },
+    (answer) => ({
+      outcome: answer.outcome,
+      sid: 'sid' in answer ? answer.sid : undefined,
+    }),
   )
   if (done.outcome === 'unknown') return { to: '/account/history' }
   deps.queue.send(done.pending)

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Context } from 'hono'
 import type { SignalStream } from '../../../db/types.ts'
-import { withAudit } from '../../audit/record.ts'
+import { record } from '../../audit/record.ts'
 import type { Deps } from '../deps.ts'
 import { changes } from '../../protocol/changes.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
@@ -48,10 +48,10 @@ export async function ownStream(
 }
 
 /**
- * Records an act in the audit log.
+ * Carries out a change of a stream with an entry in the audit log.
  * @throws OAuthError 429, so that a receiver cannot fill the audit log
  */
-function record<T>(
+function recordChange<T>(
   deps: Deps,
   client: Client,
   act: string,
@@ -60,7 +60,7 @@ function record<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   mustBeWithin(deps.rateLimits, 'streamChanges', { clientId: client.clientId })
-  return withAudit(
+  return record(
     deps,
     callerOf(client),
     { act: `stream.${act}`, target: `stream ${id}`, details },
@@ -110,7 +110,7 @@ export async function createStream(
     createdAt: now,
     updatedAt: now,
   }
-  return record(deps, client, 'create', id, noted(stream), async () => {
+  return recordChange(deps, client, 'create', id, noted(stream), async () => {
     const { added, refs } = await deps.store.addStream(stream)
     if (!added)
       throw new OAuthError(
@@ -173,7 +173,7 @@ const applied = (
   stream: SignalStream,
   change: Change,
 ): Promise<SignalStream> =>
-  record(
+  recordChange(
     deps,
     client,
     'change',
@@ -212,7 +212,7 @@ export async function deleteStream(
   client: Client,
   stream: SignalStream,
 ): Promise<void> {
-  await record(deps, client, 'delete', stream.id, noted(stream), async () => {
+  await recordChange(deps, client, 'delete', stream.id, noted(stream), async () => {
     if (!(await deps.store.removeStream(stream.id))) throw noSuchStream()
     await deps.store.closeDeliveries({
       targetId: stream.id,
