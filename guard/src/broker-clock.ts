@@ -84,6 +84,14 @@ export class BrokerClock {
   latest(): number {
     return Math.floor(this.#clock.nowMs() / 1000) + Math.max(0, this.offsetSeconds ?? 0)
   }
+
+  /**
+   * Returns epoch seconds by the clock that is behind, so that one wrong clock ends no session.
+   * -Infinity where the broker's clock is not known.
+   */
+  earliest(): number {
+    return Math.floor(this.#clock.nowMs() / 1000) + Math.min(0, this.offsetSeconds ?? -Infinity)
+  }
 }
 
 /**

@@ -46,7 +46,7 @@ export interface EndedSession {
 /** The guard cannot know now. The instance answers 503 and keeps its session. */
 export interface UnknownSession {
   state: 'unknown'
-  why: 'starting' | 'clock' | 'no_lease' | 'not_known'
+  why: 'starting' | 'no_lease' | 'not_known'
   description: string
 }
 
@@ -84,7 +84,6 @@ const MOST_ANSWERS = 100_000
 
 const DESCRIPTIONS: Record<UnknownSession['why'], string> = {
   starting: 'The guard has not heard from the broker yet. Try again in a moment.',
-  clock: "This machine's clock was set. Try again in a moment.",
   no_lease: 'The guard does not know what is revoked: it holds no lease.',
   not_known: 'The broker cannot be asked whether the session is revoked. Try again in a moment.',
 }
@@ -153,7 +152,7 @@ export class SessionChecker {
     return {
       bearer: this.#bearer(held, known),
       ended: () => {
-        const verdict = this.#judgeLog(held)
+        const verdict = this.#judgeLog(held, false)
         if (verdict === 'ask' || verdict.state === 'unknown') return 'no_lease'
         if (verdict.state === 'live') return undefined
         return verdict.why === 'expired' ? 'expired' : 'revoked'
@@ -188,7 +187,7 @@ export class SessionChecker {
    */
   #judge(session: SessionClaims, answered: boolean): SessionState | 'ask' {
     const { lease, onIssued, settings } = this.#parts
-    const verdict = this.#judgeLog(session)
+    const verdict = this.#judgeLog(session, answered)
     if (verdict !== 'ask' && verdict.state !== 'live') return verdict
     if (!lease.held) {
       if (settings.withoutLease === 'reject') return unknown('no_lease')
@@ -199,17 +198,20 @@ export class SessionChecker {
   }
 
   /** Judges a session by the log and the clock, whether or not there is a lease. */
-  #judgeLog(session: SessionClaims): SessionState | 'ask' {
+  #judgeLog(session: SessionClaims, answered: boolean): SessionState | 'ask' {
     const { brokerClock, feed, ledger, settings } = this.#parts
     if (!feed.ready || ledger.completeFrom === undefined) return unknown('starting')
     const { isRevoked, known, own, session_expiry: end, told } = this.#knowledge(session)
-    if (end + settings.clockToleranceSeconds <= brokerClock.now()) return ended('expired')
-    // A clock that was set ahead ends no session, but what covers this one may be forgotten.
-    if (end < ledger.sweptAt) return unknown('clock')
+    const until = end + settings.clockToleranceSeconds
+    const isPastAtBroker = until <= brokerClock.now()
+    if (until <= brokerClock.earliest() || (isPastAtBroker && isRevoked)) return ended('expired')
     const from = own ?? told
     const ending = from === undefined ? undefined : ledger.ending(this.#bearer(session, from))
     if (ending !== undefined) return ended('revoked', ending.reasonClass)
     if (isRevoked) return ended('revoked')
+    // One wrong clock ends no session, but what covers this one may be forgotten.
+    const isPastAtOne = until <= brokerClock.latest() || end < ledger.sweptAt
+    if (isPastAtOne && !answered) return 'ask'
     const { completeFrom, cutoffSeq = 0, tenantSeq } = ledger
     const needed = Math.max(completeFrom, cutoffSeq, session.tenant === undefined ? tenantSeq : 0)
     const isComplete = from !== undefined && known >= needed && ledger.brings(session.tenant)

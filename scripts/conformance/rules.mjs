@@ -301,8 +301,8 @@ export const RULES = {
   O13: ['feed/a session before live'],
   O14: ['feed/a session of another token'],
   O15: ['feed/a session past its end', 'feed/a session without a lease'],
-  O16: ['feed/a session and a clock that is set a day ahead'],
   O17: ['feed/a session without a lease', 'feed/a session without a lease, with introspect'],
+  O16: ['feed/a session and a clock that is set a day ahead', 'feed/a session and a wrong Date'],
   O18: [
     'feed/a session older than what is complete',
     'feed/a session that has no *',

@@ -811,8 +811,8 @@ export const BY_HAND = [
   [
     'the end of a session is not compared',
     'session-check',
-    "<= brokerClock.now()) return ended('expired')",
-    "<= 0) return ended('expired')",
+    "if (until <= brokerClock.earliest() || (isPastAtBroker && isRevoked)) return ended('expired')",
+    '',
     'feed/a session past its end',
   ],
   [

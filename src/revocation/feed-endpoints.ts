@@ -142,7 +142,8 @@ async function ownSession(deps: Deps, c: Context, params: Params): Promise<Respo
   const client = await authenticatedClient(deps, c, params)
   const { clientId } = client
   mustBeWithin(deps.rateLimits, 'introspect', { clientId })
-  const now = deps.clock.now()
+  // A clock that may be wrong ends no session at the instance.
+  const now = deps.clockWatch.certainNow()
   const rev = params.get('rev')
   if (rev !== undefined && !/^\d{1,15}$/.test(rev))
     throw new OAuthError('invalid_request', 'The parameter rev must be a seq: digits only.')

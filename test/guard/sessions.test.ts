@@ -172,7 +172,7 @@ describe('a session of the instance', () => {
     expect(wordOf(await guard.checkSession(session))).toBe('unknown starting')
   })
 
-  test('is not ended by a clock that was set ahead', async () => {
+  test('is not ended by a clock that was set ahead: it is asked about', async () => {
     const { broker, clock, guard } = await both()
     const session = claims(broker)
     broker.revoke({ kind: 'session', sid: 's_2' })
@@ -184,8 +184,38 @@ describe('a session of the instance', () => {
     broker.cut()
     await connected(guard, broker, clock)
     expect(guard.status()).toMatchObject({ clockOffsetSeconds: -13 * HOUR })
-    expect(wordOf(await guard.checkSession(session))).toBe('unknown clock')
-    expect(wordOf(await guard.checkSession(revoked))).not.toBe('live')
+    broker.sessionAnswer = (form) =>
+      form.get('sid') === 's_2'
+        ? { active: false }
+        : { active: true, rev: broker.seq, session_expiry: broker.now + HOUR }
+    expect(wordOf(await guard.checkSession(session))).toBe('live')
+    expect(wordOf(await guard.checkSession(revoked))).toBe('ended revoked')
+    expect(broker.sessionForms).toHaveLength(2)
+  })
+
+  test('is not ended by a wrong `Date` of the broker: it is asked about each time', async () => {
+    const { broker, clock, guard } = await both()
+    const session = claims(broker)
+    broker.aheadSeconds = 13 * HOUR
+    broker.cut()
+    await eventually(async () => {
+      await connected(guard, broker, clock)
+      expect(guard.status()).toMatchObject({ clockOffsetSeconds: 13 * HOUR })
+    })
+    expect(wordOf(await guard.checkSession(session))).toBe('live')
+    expect(wordOf(await guard.checkSession(session))).toBe('live')
+    expect(broker.sessionForms).toHaveLength(2)
+    expect((guard.holdSession(session).reason as HoldEnded).why).toBe('no_lease')
+    broker.sessionAnswer = undefined
+    expect(wordOf(await guard.checkSession(session))).toBe('unknown not_known')
+    const past = claims(broker, { session_expiry: clock.now - 60 })
+    expect(wordOf(await guard.checkSession(past))).toBe('ended expired')
+    broker.revoke({ kind: 'session', sid: 's_2' }, 'signed_out')
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
+    const revoked = claims(broker, { sid: 's_2', rev: 100, session_expiry: clock.now + HOUR })
+    expect(wordOf(await guard.checkSession(revoked))).toBe('ended revoked')
+    broker.sessionAnswer = () => ({ active: false })
+    expect(wordOf(await guard.checkSession(session))).toBe('ended expired')
   })
 })
 

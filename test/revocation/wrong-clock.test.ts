@@ -42,6 +42,8 @@ async function startsAhead(seconds: number) {
   const client = await first.register('Sydney', { accessTokenSeconds: 3600 })
   const { session } = await first.openSession()
   const { access_token: token } = await first.signInAt(session.sid, client)
+  const { session: other } = await first.openSession()
+  await first.signInAt(other.sid, client)
   const url = await first.serve()
   const guard = await guardAt(url, client)
   await vi.waitFor(() => expect(guard.status().leaseMs).toBeGreaterThan(0))
@@ -53,7 +55,7 @@ async function startsAhead(seconds: number) {
   clock.advance(seconds)
   const before = { dir, clock, microsoft, database }
   const rig = await createRig({ realTime: true, isCompared: false, before })
-  return { client, rig, seq, token }
+  return { client, rig, seq, token, revoked: session, live: other }
 }
 
 describe('a broker that was started with a clock ahead, before Microsoft has answered', () => {
@@ -62,6 +64,18 @@ describe('a broker that was started with a clock ahead, before Microsoft has ans
     const guard = await guardAt(await rig.serve(), client)
     // By the Date of this machine, as when a time service has set the broker's clock.
     expect(await guard.check(token)).toMatchObject({ ok: false, why: 'revoked' })
+  })
+
+  test('calls no session of an instance ended by its time', async () => {
+    const { client, live, revoked, rig } = await startsAhead(36 * HOUR)
+    const ask = async ({ sid, sub }: { sid: string; sub: string }): Promise<unknown> => {
+      const headers = { authorization: client.basic }
+      return (await rig.post('/revocations/session', { sid, sub }, headers)).json()
+    }
+    expect(await ask(live)).toMatchObject({ active: true })
+    expect(await ask(revoked)).toEqual({ active: false })
+    rig.deps.clockWatch.comparison()(0)
+    expect(await ask(live)).toEqual({ active: false })
   })
 
   test('confirms no lease by the time of day', async () => {

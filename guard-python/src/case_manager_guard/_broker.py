@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from math import inf
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -63,6 +64,10 @@ class BrokerClock:
     def latest(self) -> float:
         """Epoch seconds by the clock that is ahead."""
         return self._clock.wall() + max(0, self.offset)
+
+    def earliest(self) -> float:
+        """Epoch seconds by the clock that is behind. -inf where the broker's is not known."""
+        return -inf if self._ahead is None else self._clock.wall() + min(0, self.offset)
 
 
 def shut(connection: socket.socket | None) -> None:

@@ -19,7 +19,6 @@ SHARED_MS = 500
 MOST_ASKING, MOST_ANSWERS = 200, 100_000
 DESCRIPTIONS = {
     "starting": "the guard has not heard from the broker yet",
-    "clock": "this machine's clock was set",
     "no_lease": "the guard does not know what is revoked: it holds no lease",
     "not_known": "the broker cannot be asked whether the session is revoked",
 }
@@ -125,7 +124,7 @@ class SessionChecker:
     def _judge(self, session: _Session, answered: bool) -> SessionState | None:
         """Judges without waiting. Returns None if the broker must answer first. `answered`: it has answered this
         request."""
-        verdict = self._judge_log(session)
+        verdict = self._judge_log(session, answered)
         if verdict is not None and verdict.state != "live":
             return verdict
         if not self._lease.held:
@@ -137,8 +136,8 @@ class SessionChecker:
             self._on_issued(verdict.rev)
         return verdict
 
-    def _judge_log(self, session: _Session) -> SessionState | None:
-        """Judges by the log and the broker's clock, whether or not there is a lease."""
+    def _judge_log(self, session: _Session, answered: bool) -> SessionState | None:
+        """Judges by the log and the clocks, whether or not there is a lease."""
         ledger = self._feed.ledger
         if not self._feed.ready or ledger.complete_from is None:
             return unknown("starting")
@@ -153,11 +152,10 @@ class SessionChecker:
             is_revoked = answer is None
             if answer is not None:
                 known, expiry = answer[0], min(expiry, answer[1])
-        if expiry + TOLERANCE_SECONDS <= self._broker.clock.now():
+        clock, until = self._broker.clock, expiry + TOLERANCE_SECONDS
+        is_past_at_broker = until <= clock.now()
+        if until <= clock.earliest() or (is_past_at_broker and is_revoked):
             return ended("expired")
-        # A clock that was set ahead ends no session, but what covers this one may be forgotten.
-        if expiry < ledger.swept_at:
-            return unknown("clock")
         since = known if own is None else own
         if since is not None:
             bearer = {"sid": session.sid, "sub": session.sub, "client_id": self._client_id, "rev": since}
@@ -166,6 +164,9 @@ class SessionChecker:
                 return ended("revoked", entry.reason)
         if is_revoked:
             return ended("revoked")
+        # One wrong clock ends no session, but what covers this one may be forgotten.
+        if not answered and (until <= clock.latest() or expiry < ledger.swept_at):
+            return None
         if since is None or not ledger.brings(session.tenant):
             return None
         reached = max(since, known or 0)
