@@ -1,5 +1,5 @@
 """The guard for Python behind a line: a first line of JSON with its arguments, then a line for each request: a token, which
-is answered by the status, or the claims of a session, which are answered by its state."""
+is answered by the status, or the claims of a session, which are answered by what the guard says of it."""
 
 import json
 import sys
@@ -20,4 +20,7 @@ if start["judges"]:
     guard.judge_sessions()
 guard.start()
 for line in sys.stdin:
-    print(guard.check_session(json.loads(line)).state if line.startswith("{") else guard.check(line.strip()).status, flush=True)
+    if line.startswith("{"):
+        print(json.dumps(vars(guard.check_session(json.loads(line)))), flush=True)
+    else:
+        print(guard.check(line.strip()).status, flush=True)

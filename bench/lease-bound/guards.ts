@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { Agent, request, type RequestOptions } from 'node:http'
+import { Agent, type IncomingMessage, request, type RequestOptions } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { json } from 'node:stream/consumers'
 import { createGuard } from '@case-manager/guard'
 import { BenchClock, sharedMs } from './clock.ts'
 import type { ClientId, Evidence } from './site.ts'
@@ -46,7 +47,7 @@ export interface GuardsAsked {
   acknowledged: { in: { id: number; atMs: number }; out: object }
   /**
    * Ends the watch of a session and its tokens. Returns when each guard's latest accepted request was
-   * sent, and when each first called the session ended.
+   * sent, and when and why each first called the session ended.
    */
   done: { in: { id: number }; out: Watch }
   /** Returns when each guard accepted any token last. */
@@ -59,9 +60,9 @@ export interface GuardsAsked {
 
 interface Watch {
   lastMs: Record<Subject, number[]>
-  endedMs: (number | undefined)[]
+  ended: ({ atMs: number; why: string } | undefined)[]
 }
-type Verdict = 'live' | 'ended' | 'unknown'
+type Verdict = { state: 'live' | 'unknown' } | { state: 'ended'; why: string }
 
 interface Target {
   accepts(token: string): Promise<boolean>
@@ -100,7 +101,7 @@ function serveGuards(dir: string): void {
     for (const [id, one] of watched) if (one.nextMs <= nowMs) check(id, one, nowMs)
   }
   const check = (id: number, one: Watched, nowMs: number): void => {
-    const { acknowledgedMs, endedMs, leaseMs, of, lastMs } = one
+    const { acknowledgedMs, ended, leaseMs, of, lastMs } = one
     const sinceMs = acknowledgedMs === undefined ? -1 : nowMs - acknowledgedMs
     one.nextMs = nowMs + periodMs(sinceMs, leaseMs)
     targets.forEach(({ accepts, client, isSlow, judges }, n) => {
@@ -127,8 +128,8 @@ function serveGuards(dir: string): void {
       if (judges !== undefined)
         send('session', async () => {
           const verdict = await judges(of[client].session)
-          if (verdict === 'ended') endedMs[n] ??= sharedMs()
-          return verdict === 'live'
+          if (verdict.state === 'ended') ended[n] ??= { atMs: sharedMs(), why: verdict.why }
+          return verdict.state === 'live'
         })
     })
   }
@@ -145,7 +146,7 @@ function serveGuards(dir: string): void {
     },
     async watch({ id, of, leaseMs }: GuardsAsked['watch']['in']) {
       const perSubject = (): Record<Subject, number[]> => ({ token: [], session: [] })
-      const empty = { acknowledgedMs: undefined, nextMs: 0, endedMs: [] }
+      const empty = { acknowledgedMs: undefined, nextMs: 0, ended: [] }
       const lists = { lastMs: perSubject(), underWay: perSubject() }
       watched.set(id, { of, leaseMs, ...empty, ...lists })
       return {}
@@ -162,7 +163,7 @@ function serveGuards(dir: string): void {
         targets.map((_, n) => found?.lastMs[subject][n] ?? 0)
       return {
         lastMs: { token: last('token'), session: last('session') },
-        endedMs: targets.map((_, n) => found?.endedMs[n]),
+        ended: targets.map((_, n) => found?.ended[n]),
       }
     },
     async accepted() {
@@ -239,7 +240,7 @@ function openTarget(dir: string, spec: GuardSpec, client: ClientParts): Target {
   if (spec.judgesSessions) guard.judgeSessions()
   void guard.start()
   const judges = async (session: object): Promise<Verdict> =>
-    spec.wrong === 'sessions' ? 'live' : (await guard.checkSession(session)).state
+    spec.wrong === 'sessions' ? { state: 'live' } : guard.checkSession(session)
   return {
     accepts: async (token) => (await guard.check(token)).ok,
     judges: spec.judgesSessions ? judges : undefined,
@@ -276,20 +277,19 @@ function openGuardServe(dir: string, spec: GuardSpec, client: ClientParts): Targ
   )
   const agent = new Agent({ keepAlive: true })
   const forwarded = { 'x-forwarded-method': 'GET', 'x-forwarded-host': 'a', 'x-forwarded-uri': '/' }
-  const statusOf = (options: RequestOptions, body?: string): Promise<number | undefined> =>
+  const send = (options: RequestOptions, body?: string): Promise<IncomingMessage> =>
     new Promise((done, failed) => {
-      request({ agent, ...options }, (answer) => done(answer.resume().statusCode))
+      request({ agent, ...options }, done)
         .once('error', failed)
         .end(body)
     })
   const accepts = async (token: string): Promise<boolean> => {
     const headers = { ...forwarded, authorization: `Bearer ${token}` }
-    return (await statusOf({ socketPath, headers })) === 200
+    return (await send({ socketPath, headers })).resume().statusCode === 200
   }
   const judges = async (session: object): Promise<Verdict> => {
     const path = { socketPath: local, path: '/session', method: 'POST' }
-    const status = await statusOf(path, JSON.stringify(session))
-    return status === 200 ? 'live' : status === 401 ? 'ended' : 'unknown'
+    return (await json(await send(path, JSON.stringify(session)))) as Verdict
   }
   return { child, accepts, judges: spec.judgesSessions ? judges : undefined, isSlow: true }
 }
@@ -318,7 +318,7 @@ function openPython(spec: GuardSpec, client: ClientParts): Target {
     isSlow: true,
     accepts: async (token) => (await answer(token)) === '200',
     judges: spec.judgesSessions
-      ? async (session) => (await answer(JSON.stringify(session))) as Verdict
+      ? async (session) => JSON.parse(await answer(JSON.stringify(session))) as Verdict
       : undefined,
   }
 }

@@ -152,7 +152,7 @@ function print(tallies: Record<string, Tally>): void {
   )
   const early = all.flatMap(({ endedEarly }) => Object.entries(endedEarly))
   console.log(
-    `Sessions called ended before they were revoked: ${early.map(([kind, count]) => `${count} (${kind})`).join(', ') || 'none'}.`,
+    `A guard called a session ended before it was revoked: ${early.map(([kind, count]) => `${count} (${kind})`).join(', ') || 'none'}.`,
   )
   const violations = all.flatMap((tally) => tally.violations)
   console.log(`Violations: ${violations.length}`)

@@ -302,20 +302,20 @@ class Slice {
     const last = (subject: Subject): number[] => answers.flatMap(({ lastMs }) => lastMs[subject])
     for (const subject of SUBJECTS)
       this.#judge(subject, { acknowledgedMs, clients, claims, lastMs: last(subject) })
-    for (const [guard, endedMs] of answers.flatMap((answer) => answer.endedMs).entries())
-      if (typeof endedMs === 'number' && endedMs < requestedMs)
-        for (const kind of this.#kindsBeside(guard, endedMs))
-          this.#tally.endedEarly[kind] = (this.#tally.endedEarly[kind] ?? 0) + 1
+    for (const [guard, ended] of answers.flatMap((answer) => answer.ended).entries())
+      if (typeof ended?.atMs === 'number' && ended.atMs < requestedMs) {
+        const kind = `${ended.why}, ${this.#latestFault(guard, ended.atMs)}`
+        this.#tally.endedEarly[kind] = (this.#tally.endedEarly[kind] ?? 0) + 1
+      }
     // Revocations are judged in about the order of their acknowledgment.
     this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
   }
 
-  #kindsBeside(guard: number, atMs: number): string[] {
-    const beside = this.#faults.filter(
-      ({ fromMs, guards, toMs }) =>
-        guards.has(guard) && fromMs <= atMs && atMs <= toMs + AFTER_RETURN_MS,
-    )
-    return beside.length === 0 ? [NO_FAULT] : [...new Set(beside.map(({ kind }) => kind))]
+  /** Returns the fault of a guard that began last before a time. */
+  #latestFault(guard: number, atMs: number): string {
+    const earlier = this.#faults.filter(({ fromMs, guards }) => guards.has(guard) && fromMs <= atMs)
+    const [latest] = earlier.toSorted((a, b) => b.fromMs - a.fromMs)
+    return latest?.kind ?? NO_FAULT
   }
 
   async #toAll(name: keyof GuardsAsked, input: object, waits: boolean): Promise<unknown[]> {

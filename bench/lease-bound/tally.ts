@@ -21,7 +21,10 @@ export interface Tally {
   introspected: { inactive: number; none: number }
   /** How many receipts were compared, and how many clients they called confirmed. */
   receipts: { compared: number; token: number; session: number }
-  /** How many sessions were called ended before anything was revoked, by the fault beside. */
+  /**
+   * How often a guard called a session ended before it was revoked, by what the guard said and by
+   * the guard's latest fault.
+   */
   endedEarly: Record<string, number>
   /** The seconds for which a server without a guard accepted a revoked token. */
   withoutGuardSeconds?: number
