@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { StatefulSet } from 'kubernetes-types/apps/v1.js'
+import type { Deployment, StatefulSet } from 'kubernetes-types/apps/v1.js'
 import type { ConfigMap, Pod, Service, ServiceAccount } from 'kubernetes-types/core/v1.js'
 import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.js'
 import type { PodDisruptionBudget } from 'kubernetes-types/policy/v1.js'
@@ -16,6 +16,7 @@ type Resource =
   | ConfigMap
   | ServiceAccount
   | StatefulSet
+  | Deployment
   | Pod
   | Service
   | Ingress
@@ -24,8 +25,12 @@ type Resource =
 export const MANIFEST = ['broker', 'ingress', 'recover/recover']
   .map((name) => readFileSync(join(ROOT, `deploy/kubernetes/${name}.yaml`), 'utf8'))
   .join('---\n')
-export const RESOURCES = parseAllDocuments(MANIFEST, { version: '1.1' }).map(
-  (document) => document.toJS() as Resource,
+const resourcesOf = (manifest: string): Resource[] =>
+  parseAllDocuments(manifest, { version: '1.1' }).map((document) => document.toJS() as Resource)
+export const RESOURCES = resourcesOf(MANIFEST)
+/** The pods of a recipe, which have no secret. */
+export const INSTANCES = resourcesOf(
+  readFileSync(join(ROOT, 'examples/service-to-service/pods.yaml'), 'utf8'),
 )
 
 export const resource = <K extends Resource['kind']>(kind: K): Extract<Resource, { kind?: K }> =>

@@ -31,18 +31,22 @@ export async function register(stack: Stack, broker: string): Promise<string> {
   return (JSON.parse(added) as { client_secret: string }).client_secret
 }
 
-/** Signs in by the code flow of a library, at the simulated Microsoft. */
+/**
+ * Signs in by the code flow of a library, at the simulated Microsoft.
+ * @param secret the client's, or how it proves itself to the broker without one
+ */
 export async function signIn(
   stack: Stack,
   browser: Browser,
-  secret: string,
+  secret: string | oidc.ClientAuth,
+  clientId = SYDNEY.id,
 ): Promise<oidc.TokenEndpointResponse> {
   stack.entra.auto('alice@contoso.example')
   const config = await oidc.discovery(
     new URL(stack.issuer),
-    SYDNEY.id,
+    clientId,
     {},
-    oidc.ClientSecretBasic(secret),
+    typeof secret === 'string' ? oidc.ClientSecretBasic(secret) : secret,
     {
       [oidc.customFetch]: stack.fetch as never,
     },

@@ -15,6 +15,7 @@ export default defineConfig({
       'test/containers/image.ts',
       'test/containers/run.ts',
       'test/containers/kubernetes.ts',
+      'test/containers/workload.ts',
       'test/containers/patroni.ts',
     ],
     pool: 'forks',

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { MANIFEST, POD, resource, RESOURCES } from '../kubernetes.ts'
+import { INSTANCES, MANIFEST, POD, resource, RESOURCES } from '../kubernetes.ts'
 import { ROOT } from '../markdown.ts'
 
 /**
@@ -97,7 +97,10 @@ describe('deploy/kubernetes', () => {
       },
     }
     const file = join(temporary(), 'manifest.ts')
-    writeFileSync(file, `${RESOURCES.map(typed).join('')}// @ts-expect-error\n${typed(unknown)}`)
+    writeFileSync(
+      file,
+      `${[...RESOURCES, ...INSTANCES].map(typed).join('')}// @ts-expect-error\n${typed(unknown)}`,
+    )
     const options = [
       '--ignoreConfig',
       '--noEmit',

@@ -570,7 +570,14 @@ const serviceToService = application({
       ARCHIVE_CLIENT_ID: archive.clientId,
       ARCHIVE_CLIENT_SECRET: archive.clientSecret,
     }
-    return { file: NODE, args: [example('service-to-service/server.mjs')], env }
+    const asArchive =
+      'CLIENT_ID=$ARCHIVE_CLIENT_ID CLIENT_SECRET=$ARCHIVE_CLIENT_SECRET BASE_URL=$ARCHIVE_URL'
+    const [archiveProgram, reports] = ['archive', 'reports'].map((name) =>
+      example(`service-to-service/${name}.mjs`),
+    )
+    // Both are in the process group that the test ends.
+    const both = `${asArchive} ${NODE} ${archiveProgram} & exec ${NODE} ${reports}`
+    return { file: 'sh', args: ['-c', both], env }
   },
   more: exchanges,
 })

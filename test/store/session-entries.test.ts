@@ -192,6 +192,8 @@ class Run {
     if (own === undefined) return
     const done = await this.b.revoke(selectorFor(kind, own))
     if (done.outcome === 'revoked') this.#note([done.committed.revocation])
+    // The sign-in that is demanded after a session that had ended must be later.
+    else this.b.now++
   }
 
   /** Revokes a session as 1.0.0-rc.2 does. */
