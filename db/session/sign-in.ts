@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
+import { isStronger } from '../../src/protocol/strength.ts'
 import type { Act } from '../engine/act.ts'
-import { greatest } from '../engine/dialect.ts'
 import {
   assign,
   castTo,
@@ -11,6 +11,7 @@ import {
   pick,
   type Takes,
 } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
 import { headOfOpening, lockHead } from '../log/head.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { addCode } from '../rows/code.ts'
@@ -104,8 +105,6 @@ const renew = command(
   (p: Takes<Values & { sid: string }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
       ...columns(p),
-      // A renewal by an older proof does not make the latest one unhappened.
-      authTime: greatest(sql`${sessions.authTime}`, p.authTime),
       ...{ markAt: null, markReason: null },
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
@@ -127,6 +126,15 @@ const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt1
 
 const isRenewed = (former: SessionRow, sub: string, now: number): boolean =>
   former.sub === sub && isLive(former, now)
+
+/**
+ * Returns the proof of a renewed session: the newest, or an older one that is stronger. A strength
+ * keeps the time at which it was proved.
+ */
+function proofOf({ authTime, acr, amr }: SessionRow, values: Values) {
+  const isOlder = values.authTime < authTime && !isStronger(values.acr, optional(acr))
+  return isOlder ? { authTime, acr: optional(acr), amr: optional(amr) } : {}
+}
 
 type Input = FreshProof & {
   session: NewSession
@@ -239,7 +247,8 @@ function* openOrRenew(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   if (renewed !== undefined) {
     yield* nameUser(user)
     yield* emitClaimsChange(renewed, input.roles, now)
-    yield* renew.run({ ...valuesOf(asked), sid: renewed.sid })
+    const values = valuesOf(asked)
+    yield* renew.run({ ...values, ...proofOf(renewed, values), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
     return yield* signedIn(renewed.sid, true, yield* endFormer(former, sub, now))

@@ -512,7 +512,7 @@ export const SETTINGS = {
     default: 'auth_context:c1',
     schema: parse.mfaProof,
     example: 'auth_context:c1',
-    text: 'What counts as proof of MFA: [entra.md](entra.md#what-proves-mfa). Set it only if a policy demands it: tokens then claim MFA (`acr`, `amr`).',
+    text: 'What counts as proof of MFA: [entra.md](entra.md#what-proves-mfa). Set it only if a policy demands it: tokens then claim MFA (`acr`, `amr`). `,phr:c5` after it names the context for [phishing-resistant sign-in](entra.md#phishing-resistant-sign-in).',
   }),
   freshContext: setting({
     name: 'BROKER_FRESH_CONTEXT',

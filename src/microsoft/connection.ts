@@ -4,6 +4,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { Readings } from '../runtime/concurrency.ts'
 import type { Sealer } from '../keys/interface.ts'
 import { resealed } from '../keys/resealed.ts'
+import { proofWords } from '../protocol/mfa-proof.ts'
 import type { Log } from '../runtime/log.ts'
 
 /**
@@ -71,9 +72,6 @@ const SETTING = {
   operatorTenant: 'entra/operator_tenant',
 } as const
 const PLACE = `settings/${SETTING.credential}`
-
-const proofWords = (proof: Config['mfaProof']): string =>
-  proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind
 
 export async function openConnection(need: Need): Promise<EntraConnection> {
   await seed(need)

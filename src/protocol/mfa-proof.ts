@@ -1,19 +1,24 @@
+import { ACR_PHISHING_RESISTANT, type Strength } from './strength.ts'
+
 /** Parses how a tenant's tokens prove MFA, as written in settings, the API and the database. */
 
 /**
  * A tenant's proof of MFA, written as `auth_context:c1` to `c25`, `amr`, or `conditional_access`
- * (an administrator asserts that a policy on the app requires MFA).
+ * (an administrator asserts that a policy on the app requires MFA). `,phr:c5` after it names the
+ * authentication context whose policy requires phishing-resistant MFA.
  */
-export type MfaProof =
+export type MfaProof = (
   | { kind: 'auth_context'; id: string }
   | { kind: 'amr' }
   | { kind: 'conditional_access' }
+) & { phishingResistant?: string | undefined }
 
 const CONTEXT = 'auth_context:'
+const PHISHING_RESISTANT = `,${ACR_PHISHING_RESISTANT}:`
 
 /** The message for a value that is not valid. */
 export const MFA_PROOF_EXPECTED =
-  'must be auth_context:c1 (to c25), amr or conditional_access (docs/entra.md says what each proves)'
+  'must be auth_context:c1 (to c25), amr or conditional_access, and may end with ,phr:c5 (docs/entra.md says what each proves)'
 
 /**
  * Returns whether the value is an id of Entra for an authentication context that policies can
@@ -23,9 +28,28 @@ const isAuthContext = (value: string): boolean => /^c([1-9]|1\d|2[0-5])$/.test(v
 
 /** Returns the proof, or undefined if the value is not valid. An invalid value proves nothing. */
 export function parseMfaProof(value: string): MfaProof | undefined {
-  const id = value.startsWith(CONTEXT) ? value.slice(CONTEXT.length) : ''
-  if (isAuthContext(id)) return { kind: 'auth_context', id }
-  return value === 'amr' || value === 'conditional_access' ? { kind: value } : undefined
+  const [mfa = '', phishingResistant, ...more] = value.split(PHISHING_RESISTANT)
+  if (more.length > 0 || (phishingResistant !== undefined && !isAuthContext(phishingResistant)))
+    return undefined
+  const id = mfa.startsWith(CONTEXT) ? mfa.slice(CONTEXT.length) : ''
+  if (isAuthContext(id)) return { kind: 'auth_context', id, phishingResistant }
+  return mfa === 'amr' || mfa === 'conditional_access'
+    ? { kind: mfa, phishingResistant }
+    : undefined
+}
+
+/** Returns the proof as settings, the API and the database write it. */
+export const proofWords = (proof: MfaProof): string =>
+  (proof.kind === 'auth_context' ? `${CONTEXT}${proof.id}` : proof.kind) +
+  (proof.phishingResistant === undefined ? '' : `${PHISHING_RESISTANT}${proof.phishingResistant}`)
+
+/** Returns the authentication context to ask for, so that the sign-in proves that strength. */
+export function contextFor(
+  proof: MfaProof | undefined,
+  demanded: Strength | undefined,
+): string | undefined {
+  const own = proof?.kind === 'auth_context' ? proof.id : undefined
+  return demanded === ACR_PHISHING_RESISTANT ? (proof?.phishingResistant ?? own) : own
 }
 
 /**

@@ -84,6 +84,23 @@ describe('proof of MFA', () => {
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('amr')
   })
 
+  test('names the context for phishing-resistant sign-in too, and the administrator’s sign-in has to bring that one', async () => {
+    const world = await createWorld()
+    const { rig, entra } = world
+    await consented(world)
+    const proof = 'auth_context:c1,phr:c5'
+    entra.set({ omitClaims: ['acrs'] })
+    expect((await asked(world, proof)).text).toContain('did not show that proof of MFA')
+    entra.set({ omitClaims: [] })
+    const page = await tenantsPage(world)
+    expect(page.text).toContain('“Require authentication strength: Phishing-resistant MFA”')
+    const shown = await world.browser.press(page, ASSERT)
+    expect(shown.text).toContain('acrs c5')
+    expect(shown.text).toContain('is bound to c5, is On')
+    await world.browser.submit(shown, { asserted: 'yes' }, 'Assert it')
+    expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe(proof)
+  })
+
   test('a sign-in of ten minutes ago asserts nothing any more', async () => {
     const world = await createWorld()
     await consented(world)

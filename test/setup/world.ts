@@ -108,11 +108,13 @@ export async function consented(world: World): Promise<Page> {
 
 /** Proposes a proof of MFA at the tenant's page of /setup. */
 export async function propose({ browser }: World, proof: string, tid = CONTOSO.tid): Promise<Page> {
-  const [kind = '', context = ''] = proof.split(':')
+  const [, kind = '', context = '', strong = ''] =
+    /^([a-z_]+)(?::(c\d+))?(?:,phr:(c\d+))?$/.exec(proof) ?? []
   const page = await browser.get(OPS + tenantPath(tid))
   return browser.submitTo(page, `${tenantPath(tid)}/proof`, {
     kind,
     ...(context !== '' && { context }),
+    phishing_resistant: strong,
   })
 }
 

@@ -4,6 +4,8 @@ import { probePause } from '../../microsoft/probe-pause.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
 import { registration, RISK_PERMISSION, signInReturn } from '../../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
+import { contextFor, parseMfaProof } from '../../protocol/mfa-proof.ts'
+import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
 import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
@@ -281,12 +283,13 @@ function mfaProof(row: Tenant, page: string): Found {
     row.proofAssertedAt === undefined
       ? ''
       : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
-  if (row.mfaProof === 'conditional_access')
+  const proof = parseMfaProof(row.mfaProof)
+  if (proof?.kind === 'conditional_access')
     return warning(
       `MFA is proved by conditional_access${asserted || ', as the settings or a command set it'}: no token shows it.`,
       REMEDY.bind_context(page),
     )
-  const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
+  const context = contextFor(proof, ACR_PHISHING_RESISTANT)
   if (context !== undefined && row.proofAssertedAt === undefined)
     return warning(FOUND.proof_unbound(row.mfaProof, context), REMEDY.assert_context(page))
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)

@@ -8,7 +8,9 @@ import {
 import { Button, Facts, HiddenFields, Notice, Tick } from '../../pages/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../../pages/csrf.ts'
 import { page } from '../../pages/layout.tsx'
+import { contextFor, parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { ROLE } from '../../protocol/names.ts'
+import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { operatorWasHere } from '../acts/setup-token.ts'
 import { asTenant, nameOf, recordStep } from './frame.tsx'
@@ -115,7 +117,9 @@ const AssertForm = ({
   proof: string
 }) => (
   <>
-    {proof.startsWith('auth_context') ? <Notice kind="warn">{ASSERTION.context}</Notice> : null}
+    {contextFor(parseMfaProof(proof), ACR_PHISHING_RESISTANT) ? (
+      <Notice kind="warn">{ASSERTION.context}</Notice>
+    ) : null}
     <p>{ASSERTION.relies}</p>
     <form class="stack" method="post" action="/signin/assert">
       <HiddenFields fields={fields} />

@@ -2,6 +2,7 @@ import { proposedProofSetting } from '../../microsoft/tenants.ts'
 import { Choices } from '../../pages/components.tsx'
 import { SelectField } from '../../pages/fields.tsx'
 import { parseMfaProof } from '../../protocol/mfa-proof.ts'
+import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
 import { Form, redirectTo, recordStep, type SetupRequest } from './frame.tsx'
 import { partsOf } from './proof-kinds.ts'
 import { proofToAssert, type Seen } from './seen.ts'
@@ -19,7 +20,7 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
   const { row, decided, proposedProof } = seen
   const remains = proofToAssert(seen)
   const chosen = proposedProof ?? (decided ? row.mfaProof : undefined)
-  const { kind, context } = partsOf(chosen ?? '')
+  const { kind, context, phishingResistant } = partsOf(chosen ?? '')
   return (
     <>
       {remains === undefined ? null : <p>{notAsserted(remains)}</p>}
@@ -43,6 +44,12 @@ export function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) 
             options={CONTEXTS.map((one) => [one, one])}
             chosen={context}
           />
+          <SelectField
+            name="phishing_resistant"
+            label={PROOF.strong}
+            options={[['', PROOF.noStrong], ...CONTEXTS.map((one) => [one, one] as const)]}
+            chosen={phishingResistant ?? ''}
+          />
         </Form>
       </details>
     </>
@@ -59,7 +66,9 @@ export async function proposeProof(
   form: URLSearchParams,
 ): Promise<Response> {
   const kind = form.get('kind') ?? ''
-  const proof = kind === 'auth_context' ? `${kind}:${form.get('context') ?? ''}` : kind
+  const mfa = kind === 'auth_context' ? `${kind}:${form.get('context') ?? ''}` : kind
+  const strong = form.get('phishing_resistant') ?? ''
+  const proof = strong === '' ? mfa : `${mfa},${ACR_PHISHING_RESISTANT}:${strong}`
   const page = `/setup/tenants/${row.tid}`
   if (parseMfaProof(proof) === undefined) return redirectTo(request.c, page)
   const details = { proof, before: proposedProof ?? row.mfaProof }

@@ -8,7 +8,8 @@ import { consentSetting, keepTrial } from '../../microsoft/tenants.ts'
 import { openSealed, sealUntil } from '../../keys/sealed-in-browser.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { inEnglish, speakEnglish } from '../../pages/texts.ts'
-import { parseMfaProof } from '../../protocol/mfa-proof.ts'
+import { contextFor, parseMfaProof } from '../../protocol/mfa-proof.ts'
+import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newSecret } from '../../runtime/ids.ts'
 import { type Administrator, assertionAddress, assertionPage } from './assertion.tsx'
@@ -80,13 +81,12 @@ async function addressAtMicrosoft({ deps, now }: Visiting, visit: Visit): Promis
   const state = sealUntil(deps.sealer, PLACE, visit, now + SECONDS)
   if (step === 'consent')
     return adminConsentUrl(deps.config, deps.connection.current(), { tid, state })
-  const demanded = parseMfaProof(proof ?? '')
   return deps.microsoft.authorizeUrl({
     state,
     nonce,
     codeChallenge: sha256(verifier),
     prompt: step === 'assert' ? 'login' : 'select_account',
-    authContext: demanded?.kind === 'auth_context' ? demanded.id : undefined,
+    authContext: contextFor(parseMfaProof(proof ?? ''), ACR_PHISHING_RESISTANT),
     tid,
   })
 }

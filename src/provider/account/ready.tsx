@@ -5,6 +5,7 @@ import type { PageAnswer, PageRequest } from '../page-request.ts'
 import type { Texts } from '../../pages/texts.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
+import { meets } from '../../protocol/strength.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 import { ago } from '../../pages/times.tsx'
@@ -72,7 +73,7 @@ export function readyFor(deps: Deps, { now, t }: PageRequest, session: Session):
         <Connected open={open} closed={closed} t={t} />
         {/* Always yes: without proof of MFA there is no session (authorize/mfa.ts). */}
         <Answer question={t.ready.mfa} is="yes">
-          <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
+          <p class="soft">{meets(session.acr, ACR_MFA) ? t.ready.proved : t.ready.required}</p>
         </Answer>
         {only?.uri === undefined ? null : (
           <LinkButton href={only.uri}>{t.ready.open({ app: only.name })}</LinkButton>

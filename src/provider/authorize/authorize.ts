@@ -1,13 +1,16 @@
-import { StoreUnavailable } from '../../../db/types.ts'
+import { type SessionStatus, StoreUnavailable } from '../../../db/types.ts'
 import { admits } from '../../clients/admission.ts'
 import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { newReference } from '../../pages/message.tsx'
 import { OAuthError } from '../../protocol/error.ts'
+import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
 import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { currentStatus, endedElsewhere } from '../../session/current.ts'
 import type { Answer } from './answer.tsx'
 import { codeForSession, consentMissing } from './code.ts'
+import { unmet } from './judge.ts'
+import { mfaPolicy } from './mfa.ts'
 import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
 import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
 import { servingSession } from './session-serves.ts'
@@ -163,6 +166,21 @@ const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): b
   client.metadata.skipSignInPage === true &&
   ((pushed !== undefined && !isPublic(client)) || (loginHint === undefined && sub === undefined))
 
+/**
+ * Returns whether the signed-in user's tenant has no phishing-resistant proof, so that Microsoft
+ * would ask the user for nothing.
+ */
+async function cannotProve(
+  { config, store }: Pick<Deps, 'config' | 'store'>,
+  former: SessionStatus,
+  { acr, prompt }: SignInRequest,
+): Promise<boolean> {
+  if (acr !== ACR_PHISHING_RESISTANT || former.state !== 'live') return false
+  if (prompt.includes('select_account')) return false
+  const tenant = await store.findTenant(former.session.user.tid)
+  return mfaPolicy(config, tenant)?.phishingResistant === undefined
+}
+
 async function serveWithPages(
   deps: Deps,
   visitor: Visitor,
@@ -174,6 +192,8 @@ async function serveWithPages(
   const former = await currentStatus(deps, visitor.sessionHash, now)
   const session = servingSession(former, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
+    if (await cannotProve(deps, former, request))
+      return { kind: 'instance', reply: request.reply, content: unmet(request.acr) }
     if (endedElsewhere(former) || !skipsPage(client, request))
       return { kind: 'sign_in', purpose, former }
     if (!(await usePushed(deps, request, now))) throw gone()

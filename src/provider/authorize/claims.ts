@@ -1,6 +1,7 @@
 import { OAuthError } from '../../protocol/error.ts'
 import { ACR_MFA } from '../../protocol/names.ts'
 import { canBeStored } from '../../protocol/stored-text.ts'
+import { type Strength, STRENGTHS, weakestOf } from '../../protocol/strength.ts'
 
 /**
  * The claims parameter (OpenID Connect Core 1.0 §5.5): its effects on the sign-in and on the
@@ -8,7 +9,7 @@ import { canBeStored } from '../../protocol/stored-text.ts'
  */
 interface ClaimsAsked {
   authTime: boolean
-  acr: boolean
+  acr: Strength | undefined
   sub: string | undefined
   /**
    * The scopes that contain the requested claims (§5.4). A client gets all claims of such a scope.
@@ -48,7 +49,7 @@ export function readClaims(parameter: string | undefined): ClaimsAsked {
   )
   return {
     authTime: Object.hasOwn(idToken, 'auth_time'),
-    acr: demandsMfa(idToken.acr),
+    acr: demandedBy(idToken.acr),
     sub,
     scopes,
   }
@@ -69,16 +70,21 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
   }
 }
 
-/** Returns whether MFA is essential. A voluntary acr (§5.5.1) demands nothing. */
-function demandsMfa(acr: unknown): boolean {
-  if (!isObject(acr) || acr.essential !== true) return false
+/**
+ * Returns the strength that is essential, MFA where no value is named. A voluntary acr (§5.5.1)
+ * demands nothing.
+ */
+function demandedBy(acr: unknown): Strength | undefined {
+  if (!isObject(acr) || acr.essential !== true) return undefined
   const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined]
     .flat()
     .filter((value) => value !== undefined)
-  if (named.length > 0 && !named.includes(ACR_MFA))
+  if (named.length === 0) return ACR_MFA
+  const demanded = weakestOf(named)
+  if (demanded === undefined)
     throw new OAuthError(
       'unmet_authentication_requirements',
-      `Unsupported acr. Supported value: ${ACR_MFA}.`,
+      `Unsupported acr. Supported values: ${STRENGTHS.join(', ')}.`,
     )
-  return true
+  return demanded
 }

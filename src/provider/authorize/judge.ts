@@ -4,7 +4,8 @@ import { lowest, maxAuthenticationSeconds } from '../../session/lifetimes.ts'
 import type { Deps } from '../deps.ts'
 import { enteredSince } from '../../microsoft/auth-time.ts'
 import type { MicrosoftIdentity } from '../../microsoft/interface.ts'
-import { freshContextOf } from '../../protocol/mfa-proof.ts'
+import { contextFor, freshContextOf } from '../../protocol/mfa-proof.ts'
+import { ACR_PHISHING_RESISTANT, meets, type Strength } from '../../protocol/strength.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
@@ -13,7 +14,7 @@ import type { Demand, SignInPurpose, Visit } from './sealed.ts'
 /** Decides whether a user whom Microsoft has identified may sign in for this request. */
 
 export type Judgement =
-  | { admitted: true; acr: string | undefined; amr: string[] | undefined }
+  | { admitted: true; acr: Strength | undefined; amr: string[] | undefined }
   | { admitted: false; guidance: RejectedFor }
   /** Another visit to Microsoft may bring the missing proof. */
   | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
@@ -30,21 +31,19 @@ export async function judge(
 ): Promise<Judgement> {
   if (tenant?.removedAt !== undefined) return { admitted: false, guidance: 'tenant_not_connected' }
   const policy = mfaPolicy(deps.config, tenant)
-  const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant))
-  if (!mfa.proved) {
+  const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant), visit.authContext)
+  const demanded = visit.purpose.kind === 'instance' ? visit.purpose.request.acr : undefined
+  if (!mfa.proved || !meets(mfa.acr, demanded)) {
     // The visit asked for another authentication context, because the user's tenant was not known
     // yet.
-    const askAgain =
-      policy?.kind === 'auth_context' &&
-      policy.id !== visit.authContext &&
+    const authContext = contextFor(policy, demanded)
+    if (
+      authContext !== undefined &&
+      authContext !== visit.authContext &&
       !visit.asked?.includes('context')
-    return askAgain
-      ? {
-          admitted: false,
-          demand: 'context',
-          ask: { tid: identity.user.tid, authContext: policy.id },
-        }
-      : { admitted: false, guidance: 'mfa_not_proved' }
+    )
+      return { admitted: false, demand: 'context', ask: { tid: identity.user.tid, authContext } }
+    if (!mfa.proved) return { admitted: false, guidance: 'mfa_not_proved' }
   }
   const fresh =
     isFresh(visit, identity, now) && (!visit.shared || (await isFreshHere(deps, visit, identity)))
@@ -55,18 +54,18 @@ export async function judge(
       ? await judgeRequest(deps, visit.purpose.request, identity)
       : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
-  // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be met is an error.
-  if (visit.purpose.kind === 'instance' && visit.purpose.request.acr && mfa.acr === undefined) {
-    return {
-      admitted: false,
-      error: new OAuthError(
-        'unmet_authentication_requirements',
-        'Microsoft does not prove MFA for the tenant of this user.',
-      ),
-    }
-  }
+  if (!meets(mfa.acr, demanded)) return { admitted: false, error: unmet(demanded) }
   return { admitted: true, acr: mfa.acr, amr: mfa.amr }
 }
+
+/** OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be met is an error. */
+export const unmet = (demanded: Strength | undefined): OAuthError =>
+  new OAuthError(
+    'unmet_authentication_requirements',
+    demanded === ACR_PHISHING_RESISTANT
+      ? 'Phishing-resistant sign-in is not set up for the tenant of this user, or Microsoft did not prove it.'
+      : 'Microsoft does not prove MFA for the tenant of this user.',
+  )
 
 async function judgeRequest(
   deps: Deps,

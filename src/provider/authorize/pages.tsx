@@ -154,7 +154,7 @@ const expectsUser = (purpose: SignInPurpose): boolean =>
     : purpose.request.sub === undefined &&
       (purpose.request.loginHint !== undefined ||
         wantsFresh(purpose.request) ||
-        purpose.request.acr === true)
+        purpose.request.acr !== undefined)
 
 /**
  * Explains why the user must sign in again, by class of cause only: an attacker with the old

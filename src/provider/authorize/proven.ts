@@ -26,7 +26,7 @@ export const provenBy = (
  * alone.
  */
 export function withEarlier(
-  config: Pick<Config, 'mfaProof' | 'freshContext'>,
+  config: Pick<Config, 'mfaProof' | 'mfaProofAsserted' | 'freshContext'>,
   visit: Visit,
   identity: MicrosoftIdentity,
   tenant: Tenant | undefined,

@@ -2,7 +2,7 @@ import { audienceFor, redirectsTo } from '../../clients/admission.ts'
 import type { Deps } from '../deps.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
-import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../../protocol/names.ts'
+import { OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../../protocol/names.ts'
 import {
   type Params,
   printable,
@@ -10,6 +10,7 @@ import {
   splitList,
   isCodeChallenge,
 } from '../../protocol/params.ts'
+import { isStronger, type Strength, weakestOf } from '../../protocol/strength.ts'
 import { lowest } from '../../session/lifetimes.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
@@ -36,8 +37,8 @@ export interface SignInRequest {
   loginHint?: string | undefined
   /** The only user who may sign in (`id_token_hint`, or `sub` in the claims parameter). */
   sub?: string | undefined
-  /** Microsoft must prove MFA. */
-  acr?: true | undefined
+  /** The strength that Microsoft must prove at least. */
+  acr?: Strength | undefined
   wantsAuthTime?: true | undefined
   /** The pushed request (RFC 9126) that this request was read from. */
   pushed?: { hash: string; expiresAt: number } | undefined
@@ -163,6 +164,7 @@ export async function readRequest(
       'id_token_hint and the claims parameter name different users.',
     )
   const maxAge = readMaxAge(params.get('max_age'))
+  const byValues = weakestOf(splitList(params.get('acr_values')))
   const request: SignInRequest = {
     clientId: client.clientId,
     reply,
@@ -174,7 +176,7 @@ export async function readRequest(
     maxAgeSeconds: lowest(maxAge, client.metadata.maxAuthAgeSeconds),
     loginHint: params.get('login_hint'),
     sub: hinted ?? claims.sub,
-    acr: claims.acr || splitList(params.get('acr_values')).includes(ACR_MFA) ? true : undefined,
+    acr: isStronger(claims.acr, byValues) ? claims.acr : byValues,
     wantsAuthTime: claims.authTime || maxAge !== undefined ? true : undefined,
   }
   if (Buffer.byteLength(JSON.stringify(request)) > MOST_BYTES)

@@ -1,5 +1,5 @@
 import type { Session, SessionStatus } from '../../../db/types.ts'
-import { ACR_MFA } from '../../protocol/names.ts'
+import { meets } from '../../protocol/strength.ts'
 import type { SignInRequest } from './request.ts'
 
 /**
@@ -19,7 +19,7 @@ export function servingSession(
   if (request.maxAgeSeconds !== undefined && !youngerThan(session, request.maxAgeSeconds, now))
     return undefined
   if (most !== undefined && now - session.authTime >= most) return undefined
-  if (request.acr && session.acr !== ACR_MFA) return undefined
+  if (!meets(session.acr, request.acr)) return undefined
   if (request.sub !== undefined && request.sub !== session.sub) return undefined
   return session
 }

@@ -1,7 +1,7 @@
 import type { Session, User } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRejection, type StartSignIn } from '../../microsoft/interface.ts'
-import { freshContextOf } from '../../protocol/mfa-proof.ts'
+import { contextFor, freshContextOf } from '../../protocol/mfa-proof.ts'
 import { sha256 } from '../../runtime/compare.ts'
 import { newId, newSecret } from '../../runtime/ids.ts'
 import { currentStatus, liveSession, endedElsewhere } from '../../session/current.ts'
@@ -169,10 +169,11 @@ async function whatToAsk(
   { login, another, context }: { login: boolean; another: boolean; context: string | undefined },
 ): Promise<Ask> {
   const tid = onlyTenant(deps, purpose)
-  const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
-  const policy = mfaPolicy(deps.config, tenant)
-  const authContext = context ?? (policy?.kind === 'auth_context' ? policy.id : undefined)
   const request = purpose.kind === 'instance' ? purpose.request : undefined
+  const expected = tid ?? (request?.acr && (await expectedTenant(deps, visitor, now)))
+  const tenant = expected === undefined ? undefined : await deps.store.findTenant(expected)
+  const policy = mfaPolicy(deps.config, tenant)
+  const authContext = context ?? contextFor(policy, request?.acr)
   // The user wants another account or has signed out, or the instance asks for the chooser. A hint
   // would suppress the chooser.
   const chooses =
@@ -189,6 +190,20 @@ async function whatToAsk(
     authContext,
     tid,
   }
+}
+
+/**
+ * Returns the tenant whose authentication context a step-up asks for. It only saves a visit: the
+ * user may have an account of another tenant.
+ */
+async function expectedTenant(
+  deps: Deps,
+  visitor: Visitor,
+  now: number,
+): Promise<string | undefined> {
+  const { tenants } = deps.connection.current()
+  if (tenants.length === 1) return tenants[0]
+  return liveSession(await currentStatus(deps, visitor.sessionHash, now))?.user.tid
 }
 
 /** Returns the client's only tenant: its users get that tenant's sign-in page. */

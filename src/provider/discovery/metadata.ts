@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { FOREIGN_ALGS } from '../../keys/jws.ts'
-import { ACR_MFA, GRANT, SCOPES } from '../../protocol/names.ts'
+import { GRANT, SCOPES } from '../../protocol/names.ts'
+import { STRENGTHS } from '../../protocol/strength.ts'
 
 const WITH_CREDENTIAL = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
 
@@ -61,7 +62,7 @@ export const providerMetadata = ({
   ui_locales_supported: look.languages.map(({ language }) => language),
   // OpenID Connect Prompt Create 1.0 §4.1
   prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
-  acr_values_supported: [ACR_MFA],
+  acr_values_supported: [...STRENGTHS],
   claim_types_supported: ['normal'],
   claims_supported: CLAIMS,
   claims_parameter_supported: true,

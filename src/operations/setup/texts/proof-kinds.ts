@@ -36,3 +36,12 @@ export const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access
       'I have looked: a Conditional Access policy that requires multifactor authentication of every user of Case Manager is On (not report-only). I vouch for it.',
   },
 }
+
+/** The words on the context for a phishing-resistant proof, which a proof of MFA may name too. */
+export const PHISHING_RESISTANT: Pick<Kind, 'means' | 'assertion'> = {
+  means: (context) => [
+    `For phishing-resistant sign-in, in Entra: make the authentication context ${context}, published to apps. Then a policy: target Authentication context ${context}, all users, grant “Require authentication strength: Phishing-resistant MFA”, and On. Entra sends ${context} without a policy too, so look at the policy, and try with an account that has no passkey: Microsoft has to stop it.`,
+  ],
+  assertion: (context) =>
+    `And I have looked: a policy that requires the authentication strength Phishing-resistant MFA is bound to ${context}, is On, and covers every user of Case Manager.`,
+}

@@ -16,4 +16,6 @@ export const PROOF = {
     'Case Manager admits no user without a second factor. Microsoft has several ways to prove one; choose the one that is true in this tenant.',
   what: 'What proves it',
   context: 'Which authentication context',
+  strong: 'Which one requires phishing-resistant MFA',
+  noStrong: 'None: applications cannot ask for it',
 } as const
