@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { ClientSource, SessionsEndedBy } from '../src/protocol/client-metadata.ts'
 import type { Actor, Reason } from '../src/protocol/revocation.ts'
-import type { AuditWay, Proof } from './types.ts'
+import { type AuditWay, DELIVERY_STATES, type Proof } from './types.ts'
 
 /**
  * The tables of the store. `db/migrations` (`npm run db:generate`) and the tables of Postgres
@@ -610,9 +610,7 @@ export const deliveries = sqliteTable(
      * 2: no user waits (expiry).
      */
     priority: integer().notNull(),
-    state: text({
-      enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'],
-    }).notNull(),
+    state: text({ enum: DELIVERY_STATES }).notNull(),
     attempts: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     nextAttemptAtMs: integer('next_attempt_at_ms').notNull(),

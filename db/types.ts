@@ -276,13 +276,16 @@ export interface FeedRow extends Revocation {
   registryVersion: number
 }
 
-export type DeliveryState =
-  | 'pending'
-  | 'delivered'
-  | 'rejected'
-  | 'failed'
-  | 'superseded'
-  | 'closed'
+/** The states of a delivery. All but `pending` settle it. */
+export const DELIVERY_STATES = [
+  'pending',
+  'delivered',
+  'rejected',
+  'failed',
+  'superseded',
+  'closed',
+] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
 /** The content of a delivery. Each kind has its own payload, signature and rules of success. */
 export type DeliveryKind = 'logout_token' | 'webhook' | 'set'
@@ -372,7 +375,7 @@ export interface DeliveryAttempt {
    * `closed` is not an attempt: an operator closed the delivery, and `error` holds the reason that
    * they gave.
    */
-  outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded' | 'closed'
+  outcome: 'retry' | Exclude<DeliveryState, 'pending'>
   status?: number | undefined
   latencyMs: number
   jti?: string | undefined

@@ -5,15 +5,15 @@ import { withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW, type Window } from '../engine/search-back.ts'
 import { columnsOf, orAny, query, type Param, type RowOf, type Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
-import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { cutoffs, revocations, revocationTotals, securityEvents } from '../schema.ts'
-import type {
-  DeliveryState,
-  DeliveryTotals,
-  LoggedRevocation,
-  Revocation,
-  RevocationFilter,
-  Searched,
+import {
+  DELIVERY_STATES,
+  type DeliveryState,
+  type DeliveryTotals,
+  type LoggedRevocation,
+  type Revocation,
+  type RevocationFilter,
+  type Searched,
 } from '../types.ts'
 
 /** The log of revocations as operators read it: one entry, or a filtered list, newest first. */

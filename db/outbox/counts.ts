@@ -13,22 +13,13 @@ import {
   type Takes,
 } from '../engine/statement.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
-import type { DeliveryState, DeliveryTotals } from '../types.ts'
+import { DELIVERY_STATES, type DeliveryState, type DeliveryTotals } from '../types.ts'
 import { HELD } from './row.ts'
 
 /**
  * Keeps the counts of deliveries exact, by client and state and by revocation and state. Every
  * change of a state is reported here.
  */
-
-export const DELIVERY_STATES = [
-  'pending',
-  'delivered',
-  'rejected',
-  'failed',
-  'superseded',
-  'closed',
-] as const satisfies readonly DeliveryState[]
 
 /**
  * For a row of `delivery_counts`: when that client's oldest pending delivery became pending.

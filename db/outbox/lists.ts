@@ -3,8 +3,8 @@ import type { Act } from '../engine/act.ts'
 import { indexedBy } from '../engine/dialect.ts'
 import { castTo, columnsOf, query, type RowOf, type Takes } from '../engine/statement.ts'
 import { deliveries, deliveryCounts } from '../schema.ts'
-import type { Delivery, DeliveryState } from '../types.ts'
-import { DELIVERY_STATES, oldestPending } from './counts.ts'
+import { type Delivery, DELIVERY_STATES, type DeliveryState } from '../types.ts'
+import { oldestPending } from './counts.ts'
 import { deliveryFields, deliveryOf, type DeliveryRow } from './row.ts'
 
 /** Lists and counts of deliveries for operators, newest first. */

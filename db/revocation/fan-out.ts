@@ -1,4 +1,5 @@
 import { sql, type SQL } from 'drizzle-orm'
+import { OF_MANY } from '../../src/protocol/revocation.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, withoutReprepare, indexedBy } from '../engine/dialect.ts'
 import {
@@ -51,7 +52,7 @@ const pendingFields = {
 type Pending = RowOf<typeof pendingFields>
 
 const isPending = sql`${revocations}${indexedBy('revocations_pending')} WHERE ${revocations.fanOut} = 'pending'`
-const isWider = sql`${revocations.kind} IN ('client', 'tenant', 'everything')`
+const isWider = sql`${revocations.kind} IN (${sql.raw(OF_MANY.map((kind) => `'${kind}'`).join())})`
 // Claims the first revocation for this broker until the act ends. Another broker takes the next.
 const firstClaimed = sql`ORDER BY ${revocations.seq} LIMIT 1${forUpdateSkipLocked(revocations)}`
 // A revocation of one user comes first: it is short, and a user waits for it.

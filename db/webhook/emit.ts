@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Reason } from '../../src/protocol/revocation.ts'
+import { concernsMany, type Reason } from '../../src/protocol/revocation.ts'
 import { encodeSelector } from '../../src/protocol/selector.ts'
 import { dataFor, type WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import { type Act, currentMs } from '../engine/act.ts'
@@ -105,8 +105,7 @@ function eventsOf(revocation: Revocation, sub: string | undefined): WebhookEvent
   if (THEFT.includes(reason)) events.push({ type: 'revocation.theft', data: about })
   if (actor.kind === 'operator' || (actor.kind === 'client' && !OF_TOKENS.includes(reason)))
     events.push({ type: 'revocation.by_operator', data: about })
-  if (selector.kind === 'client' || selector.kind === 'tenant' || selector.kind === 'everything')
-    events.push({ type: 'revocation.wide', data: about })
+  if (concernsMany(selector)) events.push({ type: 'revocation.wide', data: about })
   return events
 }
 

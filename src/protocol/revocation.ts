@@ -17,6 +17,11 @@ export type Selector =
   | { kind: 'tenant'; tid: string }
   | { kind: 'everything' }
 
+/** The kinds of revocations and locks that concern more than one user. */
+export const OF_MANY = ['client', 'tenant', 'everything'] as const
+export const concernsMany = ({ kind }: { kind: string }): boolean =>
+  OF_MANY.some((wide) => wide === kind)
+
 /** The closed list of reasons for a revocation. */
 export const REASONS = [
   'signed_out',

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { withAuditEntry } from '../../src/audit/record.ts'
+import { Problem } from '../../src/audit/problem.ts'
+import { record } from '../../src/audit/record.ts'
+import { createLog } from '../../src/runtime/log.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 
@@ -151,25 +153,35 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
 
   test('an act whose entry cannot be written is not performed; its outcome is written, a rejection and a fault too', async () => {
     const { store } = await open()
+    const deps = {
+      store,
+      log: createLog(
+        () => {},
+        () => T0 * 1000,
+      ),
+    }
     expect(
-      await withAuditEntry(store, ANN, async () => 5, { result: (count) => ({ count }) }),
+      await record(
+        deps,
+        ANN,
+        ANN,
+        async () => 5,
+        (count) => ({ count }),
+      ),
     ).toBe(5)
-    await expect(
-      withAuditEntry(store, ANN, () => Promise.reject(new Error('told')), {
-        rejection: () => ({ why: 'told' }),
-      }),
-    ).rejects.toThrow('told')
-    await expect(
-      withAuditEntry(store, ANN, () => Promise.reject(new Error('bug'))),
-    ).rejects.toThrow('bug')
+    const rejected = () => Promise.reject(new Problem(409, 'told', 'what to do'))
+    await expect(record(deps, ANN, ANN, rejected)).rejects.toThrow('what to do')
+    const failed = () => Promise.reject(new Error('bug'))
+    await expect(record(deps, ANN, ANN, failed)).rejects.toThrow('bug')
     expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
       { outcome: 'done', result: { count: 5 } },
-      { outcome: 'rejected', result: { why: 'told' } },
+      { outcome: 'rejected', result: { title: 'told', detail: 'what to do' } },
       { outcome: 'failed', result: {} },
     ])
     let done = false
     const full = { ...store, appendAudit: () => Promise.reject(new Error('full')) }
-    await expect(withAuditEntry(full, ANN, async () => (done = true))).rejects.toThrow('full')
+    const act = async () => (done = true)
+    await expect(record({ ...deps, store: full }, ANN, ANN, act)).rejects.toThrow('full')
     expect(done).toBe(false)
   })
 })

@@ -1,11 +1,9 @@
-import type { DeliveryTotals } from '../../../db/types.ts'
+import { DELIVERY_STATES, type DeliveryTotals } from '../../../db/types.ts'
 
 /** Totals of one revocation's deliveries, as text for the console and `cmb`. */
 
-const REST = ['pending', 'rejected', 'failed', 'superseded', 'closed'] as const
-
 export const totalOf = (totals: DeliveryTotals): number =>
-  REST.reduce((sum, state) => sum + totals[state], totals.delivered)
+  DELIVERY_STATES.reduce((sum, state) => sum + totals[state], 0)
 
 /**
  * Returns for example "5,504 of 5,506 delivered, 2 failed". While deliveries are still being
@@ -14,7 +12,7 @@ export const totalOf = (totals: DeliveryTotals): number =>
 export function totalsInWords(totals: DeliveryTotals, fanOut: 'complete' | 'pending'): string {
   const count = (value: number): string => value.toLocaleString('en-US')
   const total = totalOf(totals)
-  const rest = REST.filter((state) => totals[state] > 0).map(
+  const rest = DELIVERY_STATES.filter((state) => state !== 'delivered' && totals[state] > 0).map(
     (state) => `${count(totals[state])} ${state}`,
   )
   const words =

@@ -28,7 +28,7 @@ export function mount(
     const answer = async (): Promise<Response> => {
       const [result, status] = await act.carryOut(needs, caller, members)
       return result instanceof Lines
-        ? download(result.lines, JSON_LINES, `broker-${result.name}.jsonl`)
+        ? download(result.lines, JSON_LINES, result.file)
         : c.json(result, status as 200)
     }
     return repeatable ? answeredOnce(needs.deps, caller, members.wire, c, answer) : answer()

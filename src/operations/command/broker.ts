@@ -29,7 +29,8 @@ export type Json = Record<string, unknown>
 
 type ActAt<At> = Extract<Acts, { at: At }>
 /** The members of an act's request, without those that its address names. */
-export type MemberOf<At> = KeyOf<ActAt<At>['input']>
+export type RequestOf<At> = ActAt<At>['input']
+export type MemberOf<At> = KeyOf<RequestOf<At>>
 type KeyOf<T> = T extends unknown ? keyof T & string : never
 /** The answer to an act that is no dry run. */
 export type AnswerTo<At> = Exclude<ActAt<At>['answer'], { dry_run: true }>

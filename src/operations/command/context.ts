@@ -12,6 +12,7 @@ import {
   openBroker,
   type Broker,
   type MemberOf,
+  type RequestOf,
   misused,
 } from './broker.ts'
 import { csvOf } from './csv.ts'
@@ -201,7 +202,11 @@ interface Verb<At extends Acts['at'], O> extends Described {
   /** Returns members that are neither an argument nor an option. */
   members?: (called: Called<O>) => object | Promise<object>
   /** Sends the request, if not at once. Returns undefined if it has printed the answer itself. */
-  ask?: (send: Send<AnswerTo<At>>, called: Called<O>) => Promise<AnswerTo<At> | undefined>
+  ask?: (
+    send: Send<AnswerTo<At>>,
+    called: Called<O>,
+    request: RequestOf<At>,
+  ) => Promise<AnswerTo<At> | undefined>
   /** The lists of the answer that are shown as tables. */
   columns?: Columns<AnswerTo<At>>
   /** Returns the text for users, where the answer's members and lists do not suffice. */
@@ -232,7 +237,9 @@ export const verb =
             .filter(([, value]) => value !== undefined),
         ]) as object
         const send: Send<AnswerTo<At>> = (more) => broker.ask(at, { ...request, ...more })
-        const answer = await (ask === undefined ? send() : ask(send, called))
+        const answer = await (ask === undefined
+          ? send()
+          : ask(send, called, request as RequestOf<At>))
         if (answer !== undefined)
           context.print(self, answer, () => words?.(answer, called) ?? inWords(answer, columns))
       },

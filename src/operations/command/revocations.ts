@@ -1,3 +1,4 @@
+import { concernsMany } from '../../protocol/revocation.ts'
 import type { WireSelector } from '../../protocol/selector.ts'
 import { claimWords, type Receipt, receiptWords } from '../acts/receipt-words.ts'
 import { misused } from './broker.ts'
@@ -47,12 +48,8 @@ export const revokeCommand = verb({
     option('--yes', OPTION.revoke_yes),
   ],
   members: async (called: Called<RevokeOptions>) => ({ selector: await selectorOf(called) }),
-  ask: (send, called) => {
-    const { client, grant, tenant, everything } = called.options
-    const isWide =
-      (client !== undefined && grant === undefined) || tenant !== undefined || everything
-    return agreed(isWide === true ? 'always' : 'never')(send, called)
-  },
+  ask: (send, called, { selector }) =>
+    agreed(concernsMany(selector) ? 'always' : 'never')(send, called),
   words: (answer, { options: { tenant } }) => {
     if (answer.outcome === 'already') return SAYS.ended_before
     const { seq, sessions, tenants_without_auth_time: tenants } = answer

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery, DeliveryState } from '../../../db/types.ts'
+import { type Delivery, DELIVERY_STATES, type DeliveryState } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { actAt, type Asked, confirmed } from './confirm.tsx'
@@ -24,14 +24,12 @@ import { ACT, CLOSE, DONE, MANY } from './texts/deliveries.ts'
  * instance, or all. Administrators close deliveries that will never be delivered.
  */
 
-const STATES: readonly DeliveryState[] = [
-  'failed',
-  'rejected',
-  'pending',
-  'delivered',
-  'superseded',
-  'closed',
-]
+const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
+/** The states that can be closed, the worst first. */
+const OPEN: readonly DeliveryState[] = [...FAILED, 'pending']
+/** All states, the worst first. */
+const STATES = [...new Set([...OPEN, ...DELIVERY_STATES])]
+
 const askedState = (request: ConsoleRequest): DeliveryState | undefined =>
   STATES.find((one) => one === asked(request, 'state'))
 const stateOf = (request: ConsoleRequest): DeliveryState => askedState(request) ?? 'failed'
@@ -54,10 +52,6 @@ async function openedOn(request: ConsoleRequest): Promise<string | undefined> {
   const state = OPEN.find((one) => total(one) > 0) ?? 'delivered'
   return linkOf('/ops/deliveries', { state, client: asked(request, 'client') })
 }
-
-const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
-/** The states that can be closed, the worst first. */
-const OPEN: readonly DeliveryState[] = [...FAILED, 'pending']
 
 const deliveryList = listRoutes<Delivery, string, Delivery>({
   name: 'deliveries',

@@ -197,21 +197,31 @@ async function* everyPage<T, P, S>(
 
 async function listCsv<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): Promise<Response> {
   const pages = everyPage(request, list)
-  const read = await orProblem(pages.next())
-  if (read instanceof Problem) return nothingHere(request, read.message, atOf(list), 422)
-  const first = read
+  const first = await orProblem(pages.next())
+  if (first instanceof Problem) return nothingHere(request, first.message, atOf(list), 422)
   await exportAs(request.deps, request.viewer.caller, list.name, request.now)
   const columns = list.columns(request).flatMap((one) => {
     if (one === false || one[2] === false) return []
     const [head, cell, text = cell] = one
-    return [[columnName(head), async (each: T) => textOf(await text?.(each))] as const]
+    return [{ head: columnName(head), cell: async (each: T) => textOf(await text?.(each)) }]
   })
-  async function* whole() {
-    if (first.done !== true) yield first.value
-    yield* pages
+  const lineOf = async (entry: T) =>
+    csvLine(await Promise.all(columns.map(({ cell }) => cell(entry))))
+  async function* lines(page: Awaited<ReturnType<typeof pages.next>>) {
+    yield csvLine(columns.map(({ head }) => head))
+    for (; page.done !== true; page = await pages.next())
+      yield (await Promise.all(page.value.map(lineOf))).join('')
   }
-  return csvResponse<T>(list.name, columns, whole())
+  return download(lines(first), 'text/csv; charset=utf-8', `${list.name}.csv`)
 }
+
+/** Returns a line of CSV (RFC 4180). */
+const csvLine = (cells: readonly Text[]): string => `${cells.map(cellText).join(',')}\r\n`
+const cellText = (cell: Text): string => {
+  const text = typeof cell === 'string' ? withoutFormula(cell) : String(cell ?? '')
+  return /[",\r\n]/.test(text) ? quotedCell(text) : text
+}
+
 /** Returns a cell as text: that of the page, without its elements. */
 async function textOf(cell: Child | Text): Promise<Text> {
   if (typeof cell === 'string' || typeof cell === 'number') return cell
@@ -367,24 +377,3 @@ const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
     if (error instanceof Problem) return error
     throw error
   })
-
-const cellText = (cell: Text): string => {
-  const text = typeof cell === 'string' ? withoutFormula(cell) : String(cell ?? '')
-  return /[",\r\n]/.test(text) ? quotedCell(text) : text
-}
-
-/** Sends the rows as CSV (RFC 4180) while it reads them, so that their number is not limited. */
-export function csvResponse<T>(
-  name: string,
-  columns: readonly (readonly [name: string, cell: (one: T) => Text | Promise<Text>])[],
-  pages: AsyncGenerator<T[]>,
-): Response {
-  const line = (row: readonly Text[]): string => `${row.map(cellText).join(',')}\r\n`
-  const lineOf = async (one: T) =>
-    line(await Promise.all(columns.map(async ([, cell]) => cell(one))))
-  async function* lines() {
-    yield line(columns.map(([head]) => head))
-    for await (const page of pages) yield (await Promise.all(page.map(lineOf))).join('')
-  }
-  return download(lines(), 'text/csv; charset=utf-8', `${name}.csv`)
-}

@@ -217,8 +217,8 @@ async function jobOf(request: ConsoleRequest, { seq, totals }: LoggedRevocation)
 /** Sends the signed evidence, to be kept with the case. `cmb evidence verify` checks it. */
 async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
   const { caller } = request.viewer
-  const { lines, name } = await ask(request, caller, 'GET /revocations/:seq/evidence', { seq })
-  return download(lines, JSON_LINES, `broker-${name}.jsonl`)
+  const { lines, file } = await ask(request, caller, 'GET /revocations/:seq/evidence', { seq })
+  return download(lines, JSON_LINES, file)
 }
 
 /** Renders the receipt: what is known of each instance that took part, and since when. */

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { DELIVERY_STATES } from '../../../db/types.ts'
 import { Problem } from '../../audit/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
 import { deliveryPage, deliveryShown, knownDelivery } from '../acts/deliveries.ts'
 import { existing } from '../acts/no-such.ts'
 import { deliveryCursor, guid, idText, limit, seqNumber } from './fields.ts'
-import { delivery, DELIVERY_STATES } from './shapes.ts'
+import { delivery } from './shapes.ts'
 import type { Deps } from '../deps.ts'
 import { route } from './route.ts'
 

@@ -90,12 +90,13 @@ export const JSON_LINES = 'application/jsonl'
 /** A file of JSON lines, which is written while it is read. */
 export class Lines {
   readonly lines: AsyncGenerator<string>
-  /** The name of the object that the file is about. */
-  readonly name: string
+  /** The name of the file. */
+  readonly file: string
 
-  constructor(lines: AsyncGenerator<string>, name: string) {
+  /** @param about the name of the object that the file is about */
+  constructor(lines: AsyncGenerator<string>, about: string) {
     this.lines = lines
-    this.name = name
+    this.file = `broker-${about}.jsonl`
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { DELIVERY_STATES } from '../../../db/types.ts'
 import { milliseconds, seconds, text } from '../../protocol/described.ts'
 import { selectorSchema } from '../../protocol/selector.ts'
 import { deliveryCursor, guid, idText, nullable, shape } from './fields.ts'
@@ -38,14 +39,6 @@ export const position = shape('Position', {
   seq: count,
 })
 
-export const DELIVERY_STATES = [
-  'pending',
-  'delivered',
-  'rejected',
-  'failed',
-  'superseded',
-  'closed',
-] as const
 const attempt = shape('Attempt', {
   attempt: count,
   at_ms: milliseconds,
