@@ -4,7 +4,6 @@ import json
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from case_manager_guard import Guard
 from case_manager_guard._clock import Clock
@@ -51,10 +50,6 @@ for line in sys.stdin:
         guard.start()
     elif act == "check":
         answer = {"status": guard.check(message["token"]).status}
-    elif act == "checks":
-        with ThreadPoolExecutor(8) as pool:
-            results = list(pool.map(guard.check, message["tokens"]))
-        answer = {"statuses": [result.status for result in results]}
     elif act == "session":
         state = guard.check_session(message["session"]).state
         answer = {"status": {"live": 200, "ended": 401, "unknown": 503}[state]}

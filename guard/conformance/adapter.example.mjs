@@ -34,10 +34,6 @@ const acts = {
     const result = await guard.check(token)
     return { status: result.ok ? 200 : result.status }
   },
-  checks: async ({ tokens }) => {
-    const results = await Promise.all(tokens.map((token) => guard.check(token)))
-    return { statuses: results.map((result) => (result.ok ? 200 : result.status)) }
-  },
   session: async ({ session }) => {
     const { state } = await guard.checkSession(session)
     return { status: { live: 200, ended: 401, unknown: 503 }[state] }

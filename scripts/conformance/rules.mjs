@@ -17,8 +17,17 @@ export const RULES = {
     'feed/a discovery document that cannot be read',
     'feed//.well-known/openid-configuration whose end does not come',
   ],
-  K1: ['feed/a new key', 'feed/a restored database', 'feed/polling the keys of another log'],
-  K2: ['feed/keys that nothing has', 'feed/tokens of a retired key'],
+  K1: [
+    'feed/a new key',
+    'feed/a restored database',
+    'feed/polling the keys of another log',
+    'feed/keys that change while they are read',
+  ],
+  K2: [
+    'feed/keys that nothing has',
+    'feed/tokens of a retired key',
+    'feed/a new key that no event names',
+  ],
   K3: ['feed/the request for the keys'],
   K4: ['feed/a key that is no longer published'],
   K5: ['feed/keys that cannot be read again'],
@@ -61,20 +70,31 @@ export const RULES = {
   T11: ['access-token/of a service', 'access-token/sid that *', 'access-token/tid that *'],
   T12: ['access-token/without rev', 'access-token/rev *'],
   T13: ['access-token/cnf *'],
-  T14: ['access-token/expired*', 'feed/an expired token that was seen'],
+  T14: [
+    'access-token/expired*',
+    'feed/an expired token that was seen',
+    'feed/a clock 10 s behind the broker',
+  ],
   T15: ['feed/a clock ahead of the broker', 'feed/a clock that is set ahead'],
   T16: [
     'access-token/issued in the future',
     'access-token/not valid yet',
     'feed/a token from the future by *',
   ],
-  T17: ['feed/a clock behind the broker', 'feed/a clock that is set ahead'],
-  T19: ['feed/a wrong Date'],
+  T17: [
+    'feed/a clock behind the broker',
+    'feed/a clock that is set ahead',
+    'feed/a clock 10 s behind the broker',
+    'feed/a clock that is set back by 15 s',
+  ],
+  T18: ['feed/a Date that cannot be read'],
+  T19: ['feed/a wrong Date', 'feed/polling and a wrong Date'],
   T20: [
     'feed/a token that was seen and then expires',
     'feed/a key that is no longer published',
     'feed/a revocation while the keys are read',
     'feed/a reset while the keys are read',
+    'feed/an event that cannot be read while the keys are read',
   ],
   W1: [
     'feed/nothing before live',
@@ -87,7 +107,12 @@ export const RULES = {
   I1: ['feed/introspection without a lease'],
   I2: ['feed/an answer to introspection that is old', 'feed/introspection without a lease'],
   I3: ['feed/introspection with a lease', 'feed/polling and introspection with a lease'],
-  E1: ['feed/entries are kept until they end', 'feed/entries of a quiet hour'],
+  E1: [
+    'feed/entries are kept until they end',
+    'feed/entries of a quiet hour',
+    'feed/a clock that was a day ahead',
+    'feed/polling and a clock that was a day ahead',
+  ],
   E2: ['feed/covers a session'],
   E3: ['feed/covers a grant', 'feed/covers a grant alone'],
   E4: ['feed/covers a subject'],
@@ -113,7 +138,7 @@ export const RULES = {
     'feed/polling without a lease',
   ],
   P9: ['feed/polling', 'feed/polling in time'],
-  P10: ['feed/polling and its requests'],
+  P10: ['feed/polling and its requests', 'feed/polling several pages'],
   P11: ['feed/polling in time', 'feed/polling and its requests'],
   P12: ['feed/polling an answer whose end does not come'],
   P13: ['feed/polling a broker that answers *', 'feed/polling in vain'],
@@ -280,7 +305,11 @@ export const RULES = {
   ],
   R11: ['feed/a clock behind the broker'],
   R12: ['feed/a report of sessions', 'feed/members of a report'],
-  R13: ['feed/a report of another log'],
+  R13: [
+    'feed/a report of another log',
+    'feed/polling and a report of another log',
+    'feed/polling an answer from before a report of another log',
+  ],
   R14: ['feed/a report that is wrong'],
   R15: ['feed/a report that was not taken', 'feed/a report that is not taken again and again'],
   R16: ['feed/members of a report'],
@@ -302,7 +331,11 @@ export const RULES = {
   O14: ['feed/a session of another token'],
   O15: ['feed/a session past its end', 'feed/a session without a lease'],
   O17: ['feed/a session without a lease', 'feed/a session without a lease, with introspect'],
-  O16: ['feed/a session and a clock that is set a day ahead', 'feed/a session and a wrong Date'],
+  O16: [
+    'feed/a session and a clock that is set a day ahead',
+    'feed/a session and a clock that was a day ahead',
+    'feed/a session and a wrong Date',
+  ],
   O18: [
     'feed/a session older than what is complete',
     'feed/a session that has no *',
@@ -316,6 +349,7 @@ export const RULES = {
   J2: [
     'feed/a session older than what is complete',
     'feed/a session of which a former log was told',
+    'feed/a session that is asked about while a log begins',
   ],
   J3: ['feed/a session older than what is complete', 'feed/a session that has no rev'],
   J4: ['feed/a session that cannot be asked about'],
@@ -376,6 +410,7 @@ export const RULES = {
     'logout-token/issued in the future',
     'feed/a logout token and a clock ahead',
     'feed/a logout token while the keys cannot be read',
+    'feed/a logout token by a key that is not read yet',
   ],
   B21: ['feed/a logout token that arrives twice'],
 }
@@ -386,7 +421,6 @@ export const RULES = {
  */
 export const UNDECIDED = {
   A7: 'No platform gives the kit a token. A guard sends it as it sends the assertions of A2.',
-  T18: 'The kit cannot let a machine sleep within one request: each later answer has a right `Date`.',
   L7: 'A guard that uses the worse of two anchors is safe, and the fake broker is at the same machine: its anchors are alike.',
   O6: 'The kit starts a guard that judges sessions from the beginning.',
 }

@@ -13,7 +13,12 @@ export const atLeast = (path, at_least) => ({ do: 'expect_requests', path, at_le
 /** The count begins here. */
 export const fromHere = (path) => atLeast(path, 0)
 /** The same token once more: what a guard remembers of it must not decide. */
-export const same = (expect, more = {}) => ({ do: 'check', token: { same: 'it' }, expect, ...more })
+export const checkAgain = (expect, more = {}) => ({
+  do: 'check',
+  token: { same: 'it' },
+  expect,
+  ...more,
+})
 export const check = (expect, claims = {}, more = {}) => ({
   do: 'check',
   token: { claims },
@@ -24,7 +29,7 @@ export const check = (expect, claims = {}, more = {}) => ({
 export const reaches = (expect, claims = {}) => check(expect, claims, { never: 'reject' })
 /** The lease ends, and none follows it. */
 export const LEASE_ENDS = [reaches('unavailable'), check('unavailable', {}, { for_ms: 600 })]
-export const now = (expect, claims) => check(expect, claims, { at_once: true })
+export const checkAtOnce = (expect, claims) => check(expect, claims, { at_once: true })
 export const revoke = (seq, selector, more = {}) => ({ do: 'revoke', seq, selector, ...more })
 export const REPORT = '/revocations/enforced'
 export const CLOCK = '/revocations/clock'
@@ -122,6 +127,12 @@ export const DOWN = [
   // On a busy machine a request of the guard may arrive late.
   check('unavailable', {}, { for_ms: 1000 }),
 ]
+/** A clock is a day ahead for so long that entries are forgotten by it, and is set back. */
+export const dayAhead = (step) => [
+  clockSet(86_400_000),
+  ...times(4, [passes(10_000), step]),
+  clockSet(-86_400_000),
+]
 export const polling = (name, section, why, steps, needs = []) =>
   feed(name, section, why, steps, { needs: ['polling', ...needs] })
 
@@ -135,18 +146,19 @@ export const KINDS = [
   ['tenant', { kind: 'tenant', tid: 't_1' }, { tid: 't_2' }],
 ]
 /** Checks a session of the instance. */
-export const judge = (expect, claims = {}, more = {}) => ({
+export const checkSession = (expect, claims = {}, more = {}) => ({
   do: 'session',
   claims,
   expect,
   ...more,
 })
-export const judgeNow = (expect, claims) => judge(expect, claims, { at_once: true })
-export const judging = { do: 'start', sessions: true }
+export const checkSessionAtOnce = (expect, claims) =>
+  checkSession(expect, claims, { at_once: true })
+export const startWithSessions = { do: 'start', sessions: true }
 export const sessions = (name, why, steps, needs = [], section = 'Your own sessions') =>
   feed(name, section, why, steps, { needs: ['sessions', ...needs] })
-export const ASK = 'Ask about one session'
-export const ASKED = '/revocations/session'
+export const ASK_ABOUT_SESSION = 'Ask about one session'
+export const SESSION_QUESTION = '/revocations/session'
 export const ONE_CLOCK = 'A session is ended by its own end, and by an entry until `session_exp`.'
 export const ID_TOKEN = 'Only what an ID token of this broker for this client said opens a session.'
 
@@ -165,20 +177,25 @@ export const tenantsOf = (begin, change) => [
   set({ tenants: ['t_1'] }),
   begin,
   check('accept'),
-  same('accept'),
-  now('reject', { tid: 't_2' }),
-  now('accept', { tid: null, sid: null, sub: 'conformance' }),
+  checkAgain('accept'),
+  checkAtOnce('reject', { tid: 't_2' }),
+  checkAtOnce('accept', { tid: null, sid: null, sub: 'conformance' }),
   revoke(101, session('s_2'), { members: { tid: 't_2' } }),
   // So far on that the entry is in no overlap.
   ...applied(1000),
   set({ tenants: ['t_1', 't_2'] }),
   ...change,
   check('accept', { tid: 't_2' }),
-  now('reject', { tid: 't_2', sid: 's_2' }),
+  checkAtOnce('reject', { tid: 't_2', sid: 's_2' }),
   set({ tenants: ['t_2'] }),
   ...change,
-  same('reject'),
-  now('accept', { tid: 't_2' }),
+  checkAgain('reject'),
+  checkAtOnce('accept', { tid: 't_2' }),
+  // The list is as long as before.
+  set({ tenants: ['t_3'] }),
+  ...change,
+  check('accept', { tid: 't_3' }),
+  checkAtOnce('reject', { tid: 't_2' }),
 ]
 /** Sends a logout token. The first answer counts. */
 export const logout = (expect, claims) => ({

@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from math import inf
@@ -48,7 +48,8 @@ class BrokerClock:
     def heard(self, date: str | None, sent_ms: float) -> None:
         """`sent_ms`: the time of `elapsed_ms` when the request was sent."""
         if date is not None and self._clock.elapsed_ms() - sent_ms <= LATE_MS:
-            self._ahead = parsedate_to_datetime(date).timestamp() + 0.5 - self._clock.elapsed_ms() / 1000
+            with suppress(ValueError):  # One that cannot be read says nothing.
+                self._ahead = parsedate_to_datetime(date).timestamp() + 0.5 - self._clock.elapsed_ms() / 1000
 
     @property
     def offset(self) -> int:

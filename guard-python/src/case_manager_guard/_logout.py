@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from ._tokens import OLDEST_LOGOUT_SECONDS, TOLERANCE_SECONDS, Claims, Invalid, Unsure
+from ._tokens import OLDEST_LOGOUT_SECONDS, TOLERANCE_SECONDS, Claims, Invalid, Unknown, Unsure
 
 MOST_BYTES = 16 * 1024
 MOST_REMEMBERED = 100_000
@@ -44,10 +44,10 @@ class LogoutReceiver:
             return 400
         try:
             return self._end(self._verify(tokens[0]))
+        except (Unknown, Unsure):
+            return 503
         except Invalid:
             return 400
-        except Unsure:
-            return 503
 
     def _end(self, claims: Claims) -> int:
         jti = claims["jti"]

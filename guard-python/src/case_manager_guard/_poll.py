@@ -79,8 +79,8 @@ class Poller:
         with self._feed.lock:
             position, generation, sessions = self._feed.position, self._feed.generation, self._feed.sessions
         tenants: object = None
+        stream = self._feed.stream_here
         for page in range(MOST_PAGES):
-            stream = self._feed.stream_here
             answer = self._broker.poll(self._guard, stream, position, self._feed.opens, sessions)
             with self._feed.lock:
                 self._feed.must_be_of(generation)
@@ -95,7 +95,7 @@ class Poller:
                     raise Close("its pages are of different tenants")
                 if self._take(answer):
                     return
-            position = answer["epoch"], answer["seq"]
+            position, stream = (answer["epoch"], answer["seq"]), answer.get("stream")
         raise ValueError("the answers of the broker do not end")
 
     def _take(self, answer: dict[str, object]) -> bool:

@@ -25,6 +25,10 @@ class Invalid(Exception):
     """The token will never be valid."""
 
 
+class Unknown(Invalid):
+    """Its key is unknown, and the keys were not read again for it."""
+
+
 class Unsure(Exception):
     """The token may be valid: a key cannot be read, or a clock is wrong."""
 
@@ -50,10 +54,12 @@ class Keys:
 
     def find(self, alg: str, kid: str) -> Any:
         """Returns a key, and reads the keys again where it is unknown, at most once in 5 s."""
+        was_read = False
         if (alg, kid) not in self._keys and kid not in self.retired:
             with self._lock:  # What waits for another thread's reading need not read again.
                 if self._clock.monotonic() - self._tried_at > BETWEEN_READS_SECONDS:
                     self.read()
+                    was_read = True
         # It may have been retired while the keys were read.
         if kid in self.retired:
             raise Invalid("it is signed with a key that was withdrawn")
@@ -62,7 +68,8 @@ class Keys:
             return key
         if self._failed or not self._keys:
             raise Unsure("the keys of the broker cannot be read")
-        raise Invalid("it is signed with a key that the broker does not publish")
+        is_certain = was_read or any(kid == each for _, each in self._keys)
+        raise (Invalid if is_certain else Unknown)("it is signed with a key that the broker does not publish")
 
     def read_once(self) -> None:
         if not self._keys:

@@ -42,15 +42,12 @@ export type Message =
   | Start
   | Clocks
   | { do: 'check'; token: string }
-  | { do: 'checks'; tokens: string[] }
   | { do: 'session'; session: Record<string, unknown> }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }
 
 export interface Reply {
   status?: number
-  /** The answers to `checks`, in the order of its tokens. */
-  statuses?: number[]
 }
 
 /** The adapter has ended, so that no further case can be run. */

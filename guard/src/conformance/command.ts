@@ -16,14 +16,13 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
                            {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
                            {"do":"session","session":…}        {"status":200} live, 401 ended, 503 not known
                            {"do":"clock","wall_ms":…,"monotonic_ms":…,"elapsed_ms":…}  {}
-                           {"do":"checks","tokens":[…]}        {"statuses":[200,…]}  all of them checked at once
                            {"do":"stop"}                       {}
   --only TEXT            only cases whose name contains this; more than once for several
   --section TEXT         only cases of the sections of docs/feed.md whose title contains this; more than once for several
   --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
                          private_key_jwt ("client_key" instead of "client_secret"), polling ("poll": true), introspection
                          ("without_lease": "introspect"), sessions ("sessions": true), clock (the message "clock"), timers (a "clock"
-                         that also runs the timers that are due by then), checks (the message "checks"); more than once for several
+                         that also runs the timers that are due by then); more than once for several
   --lease SECONDS        the length of the leases that the fake broker grants, 1 to 60; default 2
   --at-once NUMBER       how many cases run at once, each with a process of the adapter's command; default 8. 1 if two of them cannot run
                          beside each other, for example because each listens at the same port. An http address gets one case at a time

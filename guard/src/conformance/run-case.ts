@@ -46,7 +46,7 @@ export class Play {
   /** The number of requests by path that steps have already counted. */
   readonly #requestsSeen = new Map<string, number>()
   /** The tokens that the guard gets more than once, by their name in the case. */
-  readonly #signed = new Map<string, string[]>()
+  readonly #signed = new Map<string, string>()
   /** The answers that a later step waits for. */
   readonly #later = new Map<string, Promise<string>>()
   /** The number of requests up to the newest report that a step has found. */
@@ -203,7 +203,7 @@ export class Play {
    */
   async #decision(step: Asked): Promise<string | undefined> {
     const expected: string[] = [step.expect].flat()
-    if (step.do === 'check' && step.later !== undefined) {
+    if (step.do !== 'logout' && step.later !== undefined) {
       this.#later.set(step.later, this.#ask(step))
       return undefined
     }
@@ -248,19 +248,8 @@ export class Play {
       return DECISIONS[status] ?? `status ${status}`
     }
     const { same } = step.token
-    const copies = step.do === 'check' ? (step.copies ?? 1) : 1
-    const tokens =
-      (same === undefined ? undefined : this.#signed.get(same)) ??
-      Array.from({ length: copies }, () => this.#sign(step))
-    if (same !== undefined) this.#signed.set(same, tokens)
-    if (copies > 1) {
-      const expected: string[] = [step.expect].flat()
-      const { statuses = [] } = await adapter.ask({ do: 'checks', tokens })
-      if (statuses.length !== tokens.length) return `${statuses.length} statuses`
-      const answers = statuses.map((status) => DECISIONS[status] ?? `status ${status}`)
-      return answers.find((each) => !expected.includes(each)) ?? answers[0] ?? ''
-    }
-    const [token = ''] = tokens
+    const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
+    if (same !== undefined) this.#signed.set(same, token)
     const { status = 0 } = await adapter.ask(
       step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
     )

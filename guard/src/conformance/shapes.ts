@@ -54,15 +54,13 @@ export type Step =
   /**
    * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
    * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
-   * `later`: a name; a step `answer` waits for the answer. `copies`: so many tokens at once, each
-   * with a `jti` of its own; each answer must be an expected one.
+   * `later`: a name; a step `answer` waits for the answer.
    */
   | {
       do: 'check'
       token: TokenSpec
       expect: Decision | Decision[]
       later?: string
-      copies?: number
       at_once?: boolean
       never?: Decision
       for_ms?: number
@@ -75,12 +73,13 @@ export type Step =
   | { do: 'stop' }
   /**
    * Checks a session of the instance. `claims`: the differences from the claims of its ID token.
-   * Times are relative to the first such step, and null leaves a claim out.
+   * Times are relative to the first such step, and null leaves a claim out. `later`: as of a check.
    */
   | {
       do: 'session'
       claims: Record<string, unknown>
       expect: Decision | Decision[]
+      later?: string
       at_once?: boolean
       never?: Decision
     }
@@ -225,7 +224,6 @@ export const NEEDS = [
   'sessions',
   'clock',
   'timers',
-  'checks',
 ] as const
 export type Need = (typeof NEEDS)[number]
 

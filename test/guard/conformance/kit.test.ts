@@ -57,9 +57,6 @@ function nodeAdapter(): Adapter {
       } else if (message.do === 'check') {
         const result = await guard!.check(message.token)
         return { status: result.ok ? 200 : result.status }
-      } else if (message.do === 'checks') {
-        const results = await Promise.all(message.tokens.map((token) => guard!.check(token)))
-        return { statuses: results.map((result) => (result.ok ? 200 : result.status)) }
       } else if (message.do === 'session') {
         const { state } = await guard!.checkSession(message.session)
         return { status: { live: 200, ended: 401, unknown: 503 }[state] }
@@ -278,7 +275,7 @@ describe('guard conformance', () => {
     [[], '--adapter is missing'],
     [
       ['--adapter', 'x', '--without', 'tea'],
-      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, clock, timers, checks.',
+      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, clock, timers.',
     ],
     [['--adapter', 'x', '--lease', '0.5'], '--lease 0.5: expected is a number from 1 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],

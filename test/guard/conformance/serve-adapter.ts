@@ -24,11 +24,7 @@ export function serveAdapter(): Adapter {
       // A reverse proxy answers so while nothing listens.
       else if (serving === undefined) return { status: 503 }
       else if (message.do === 'check') return check(serving.checkAddress, message.token)
-      else if (message.do === 'checks') {
-        const { checkAddress } = serving
-        const results = await Promise.all(message.tokens.map((token) => check(checkAddress, token)))
-        return { statuses: results.map(({ status }) => status) }
-      } else if (message.do === 'session')
+      else if (message.do === 'session')
         return post(serving.localAddress, JSON.stringify(message.session))
       return {}
     },
