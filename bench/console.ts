@@ -105,7 +105,6 @@ function pagesOf(sub: string, sid: string): string[] {
       '/ops/clients',
       '/ops/clients/client-3',
       '/ops/tenants',
-      '/ops/webhooks',
       '/ops/keys',
     ],
     `/ops/users?q=user7`,

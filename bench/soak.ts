@@ -31,7 +31,7 @@ const CLIENTS = 10
 const HISTORY = { sessions: 100_000, revocations: 100_000, deliveries: 200_000, audit: 100_000 }
 const [FROM_MINUTE, MOST_CHANGE] = [5, 0.1]
 const PAGES = [
-  ...['', '/sessions', '/revocations', '/deliveries', '/audit', '/guards', '/locks', '/webhooks'],
+  ...['', '/sessions', '/revocations', '/deliveries', '/audit', '/locks', '/keys'],
   ...['/search?q=alice', '/sessions?tenant=11111111-1111-4111-8111-111111111111'],
 ]
 

@@ -65,7 +65,6 @@ const PAGES = [
   ['instances', '/ops/clients'],
   ['instance', '/ops/clients/melbourne'],
   ['replace-secret', '/ops/clients/melbourne/secrets/replace'],
-  ['guards', '/ops/guards'],
   ['search', '/ops/search?q=contoso'],
   ['keys', '/ops/keys'],
   ['audit', '/ops/audit'],

@@ -81,9 +81,7 @@ export const LISTS = [
   'deliveries',
   'audit',
   'clients',
-  'guards',
   'tenants',
-  'webhooks',
   'keys',
 ] as const
 /** A list of the console that can be downloaded. */

@@ -45,7 +45,7 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
         )}
         {now === undefined ? null : <Panel>{await instanceList(request, [now], true)}</Panel>}
         {isAdministrator(request) ? <Acts clientId={clientId} lock={lock} /> : null}
-        <Panel title="Guards">{await guardList(request, now?.guards ?? [], clientId)}</Panel>
+        <Panel title="Guards">{await guardList(request, now?.guards ?? [])}</Panel>
         {await streamPanel(request, clientId, client)}
       </Live>
       {client === undefined ? null : await secretsPanel(request, client)}

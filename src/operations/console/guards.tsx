@@ -2,40 +2,32 @@ import type { Child } from 'hono/jsx'
 import { withoutLeaseWords, type GuardState } from '../acts/guards.ts'
 import { Guard } from './instance-cells.tsx'
 import { type Columns, listOf, timeColumn } from './list.tsx'
-import { type ConsoleRequest, linkOf } from './request.ts'
+import { pageOf, placeOf } from './pages.tsx'
+import type { ConsoleRequest } from './request.ts'
 
-/** The most guards on an instance's page. The page of all guards has the others, and their CSV. */
-const FEW = 50
+/** The guards of an instance, on the page of that instance, in the order of their names. */
 
-export const guardColumns = (request: ConsoleRequest): Columns<GuardState> => [
-  ['Guard', (one) => <Guard guard={one} />, ({ guardId }) => guardId],
-  [
-    'State',
-    undefined,
-    ({ connected, silent }) => (silent ? 'not heard' : connected ? 'connected' : 'away'),
-  ],
-  ['Behind', undefined, ({ behind }) => behind],
+const SIZE = 50
+
+const guardColumns = (request: ConsoleRequest): Columns<GuardState> => [
+  ['Guard', (guard) => <Guard guard={guard} />],
   timeColumn(request, 'Last heard', ({ reportedAtMs }) => reportedAtMs),
   ['Version', ({ version }) => version ?? 'not reported'],
   ['Without a lease', ({ withoutLease }) => withoutLeaseWords(withoutLease)],
 ]
 
-export const guardList = async (
-  request: ConsoleRequest,
-  guards: readonly GuardState[],
-  client: string,
-): Promise<Child> => (
-  <>
-    {await listOf<GuardState>(request, {
-      label: 'Guards',
-      columns: guardColumns(request),
-      entries: guards.toSorted((a, b) => (a.guardId < b.guardId ? -1 : 1)).slice(0, FEW),
-      none: 'No guard has reported yet.',
-    })}
-    {guards.length === 0 ? null : (
-      <p>
-        <a href={linkOf('/ops/guards', { client })}>All its guards, and as CSV</a>
-      </p>
-    )}
-  </>
-)
+export function guardList(request: ConsoleRequest, guards: readonly GuardState[]): Promise<Child> {
+  const place = placeOf(request, (text) => text)
+  const { from = '' } = place
+  const found = guards
+    .filter(({ guardId }) => guardId > from)
+    .toSorted((a, b) => (a.guardId < b.guardId ? -1 : 1))
+  const { shown, next } = pageOf(found, SIZE, ({ guardId }) => guardId)
+  return listOf<GuardState>(request, {
+    label: 'Guards',
+    columns: guardColumns(request),
+    entries: shown,
+    none: 'No guard has reported yet.',
+    pages: { place, next },
+  })
+}

@@ -1,16 +1,13 @@
-import type { StoredSigningKey, WebhookEndpoint } from '../../../db/types.ts'
-import { type GuardState, guardsNow } from '../acts/guards.ts'
+import type { StoredSigningKey } from '../../../db/types.ts'
 import { type InstanceNow, instancesNow, worstFirst } from '../acts/instances.ts'
-import { guardColumns } from './guards.tsx'
 import { instanceColumns } from './instance-cells.tsx'
-import { instances, nameOf } from './format.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
-import { asked, clientLink, type Mounted } from './request.ts'
-import { type Counts, webhookColumns } from './webhooks.tsx'
-import { KEY, NO_INSTANCE, NO_WEBHOOK, NOTES } from './texts/registered.tsx'
+import type { Mounted } from './request.ts'
+import { webhookPanel } from './webhooks.tsx'
+import { KEY, NO_INSTANCE, NOTES } from './texts/registered.tsx'
 
 /**
- * The lists of the registered instances, their guards, the webhook endpoints and the signing keys.
+ * The lists of the registered instances, and of the signing keys with the endpoints of webhooks.
  * They change nothing: `cmb` and the admin API do.
  */
 
@@ -25,46 +22,12 @@ export const registeredRoutes: readonly Mounted[] = [
     idOf: ({ clientId }) => clientId,
     note: () => NOTES.clients,
   }),
-  ...wholeListRoutes<GuardState>({
-    name: 'guards',
-    title: 'Guards',
-    at: '/clients',
-    live: true,
-    fields: (request) => [['client', 'Instance', [['', 'Any'], ...instances(request)]]],
-    columns: (request) => [
-      [
-        'Instance',
-        ({ clientId }) => <a href={clientLink(clientId)}>{nameOf(request.deps, clientId)}</a>,
-      ],
-      ...guardColumns(request),
-    ],
-    none: 'No guard has reported yet.',
-    async all(request) {
-      const client = asked(request, 'client')
-      const { guards } = await guardsNow(request.deps)
-      return guards
-        .filter(({ clientId }) => client === undefined || client === clientId)
-        .toSorted((a, b) => (idOfGuard(a) < idOfGuard(b) ? -1 : 1))
-    },
-    idOf: (one) => idOfGuard(one),
-  }),
-  ...wholeListRoutes<WebhookEndpoint & { counts: Counts }>({
-    name: 'webhooks',
-    title: 'Webhooks',
-    label: 'Webhook endpoints',
-    live: true,
-    columns: webhookColumns,
-    none: NO_WEBHOOK,
-    async all({ deps: { store } }) {
-      const [all, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
-      return all.map((one) => ({ ...one, counts }))
-    },
-    idOf: ({ id }) => id,
-    note: () => NOTES.webhooks,
-  }),
   ...wholeListRoutes<StoredSigningKey>({
     name: 'keys',
-    title: 'Signing keys',
+    title: 'Keys and webhooks',
+    live: true,
+    label: 'Signing keys',
+    heading: () => 'Signing keys',
     columns: (request) => [
       ['Key', ({ kid }) => <code>{kid}</code>],
       ['Algorithm', ({ alg }) => alg],
@@ -78,6 +41,6 @@ export const registeredRoutes: readonly Mounted[] = [
     all: ({ deps }) => deps.keys.list(),
     idOf: ({ kid }) => kid,
     note: () => NOTES.keys,
+    above: webhookPanel,
   }),
 ]
-const idOfGuard = ({ guardId, clientId }: GuardState): string => `${guardId} ${clientId}`

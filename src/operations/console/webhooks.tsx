@@ -3,16 +3,36 @@ import type { WebhookEndpoint } from '../../../db/types.ts'
 import { unsettled } from '../acts/instances.ts'
 import { count } from './format.ts'
 import { STATE } from './texts/acts.ts'
-import { type Columns, ms, timeColumn } from './list.tsx'
+import { Live, Panel } from './layout.tsx'
+import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { type ConsoleRequest, linkOf } from './request.ts'
+import { NO_WEBHOOK, NOTES } from './texts/registered.tsx'
 
-/** The columns of webhook endpoints, with their undelivered messages. */
+/** The endpoints of webhooks, with their undelivered messages. */
 
-export type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
+type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
-export const webhookColumns = (
-  request: ConsoleRequest,
-): Columns<WebhookEndpoint & { counts: Counts }> => [
+type Row = WebhookEndpoint & { counts: Counts }
+
+export async function webhookPanel(request: ConsoleRequest): Promise<Child> {
+  const { store } = request.deps
+  const [endpoints, counts] = await Promise.all([store.listWebhooks(), store.deliveryCounts()])
+  return (
+    <Live id="webhooks">
+      <Panel title="Webhook endpoints">
+        {await listOf<Row>(request, {
+          label: 'Webhook endpoints',
+          columns: webhookColumns(request),
+          entries: endpoints.map((endpoint) => ({ ...endpoint, counts })),
+          none: NO_WEBHOOK,
+        })}
+        <p class="soft small">{NOTES.webhooks}</p>
+      </Panel>
+    </Live>
+  )
+}
+
+const webhookColumns = (request: ConsoleRequest): Columns<Row> => [
   ['Endpoint', (one) => <Endpoint endpoint={one} />],
   [
     'State',
@@ -23,7 +43,7 @@ export const webhookColumns = (
       </>
     ),
   ],
-  ['Messages', ({ position }) => count(position), ({ position }) => position],
+  ['Messages', ({ position }) => count(position)],
   ['Not delivered', ({ id, counts }) => undelivered(id, counts)],
   ['Events', ({ events }) => <span class="small">{events.join(', ')}</span>],
   ['Personal data', ({ include }) => <span class="small">{include.join(', ') || 'none'}</span>],

@@ -13,14 +13,13 @@ export const GROUPS = {
   Instances: [
     ['/clients', 'Instances'],
     ['/deliveries', 'Deliveries'],
-    ['/webhooks', 'Webhooks'],
   ],
   Log: [
     ['/revocations', 'Revocations'],
     ['/audit', 'Audit'],
   ],
   Broker: [
-    ['/keys', 'Keys'],
+    ['/keys', 'Keys and webhooks'],
     ['/setup', 'Set-up'],
   ],
 } as const
