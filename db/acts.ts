@@ -92,6 +92,7 @@ import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness
 import { securityHistory, signInAddress, userReports } from './rows/history.ts'
 import { liveSessionOfBrowser, statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
+import { acceptedByClient } from './session/accepted.ts'
 import { appsOfUser, withdrawConsent } from './session/apps.ts'
 import { hasConsent, recordConsent } from './session/consent.ts'
 import { liveSessionCount } from './session/count.ts'
@@ -151,7 +152,6 @@ const READS = {
   userReports,
   signInAddress,
   findRejectedSignIn,
-  rejectedByReason,
   findFamily,
   grantClient,
   checkClientAccess,
@@ -275,6 +275,8 @@ const PAGES = { purge, forgetErased }
 /** Acts that need several transactions, or first read whether there is anything to write. */
 const OF_SEVERAL = {
   listRejectedSignIns,
+  rejectedByReason,
+  acceptedByClient,
   searchSessions,
   pageOfSessions,
   searchUsers,

@@ -542,6 +542,37 @@ export const rejectedSignIns = sqliteTable(
   ],
 )
 
+/** How many sign-ins were accepted in each quarter of an hour, by tenant and instance. */
+export const acceptedSignIns = sqliteTable(
+  'accepted_sign_ins',
+  {
+    /** The beginning of the quarter. */
+    at: integer().notNull(),
+    tid: text().notNull(),
+    /** The instance that was signed in to; empty: a page of the broker. */
+    clientId: text('client_id').notNull(),
+    count: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.at, t.tid, t.clientId] })],
+)
+
+/** The activity of each broker in each of the last minutes, for the overview. */
+export const activity = sqliteTable(
+  'activity',
+  {
+    /** The beginning of the minute. */
+    at: integer().notNull(),
+    broker: text().notNull(),
+    signIns: integer('sign_ins').notNull(),
+    refreshes: integer().notNull(),
+    revocations: integer().notNull(),
+    /** How long the slowest delivery took, from its revocation on. */
+    deliveryMs: integer('delivery_ms'),
+    problems: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.at, t.broker] })],
+)
+
 export const consents = sqliteTable(
   'consents',
   {

@@ -127,9 +127,12 @@ export type RejectedVisit = Omit<RejectedSignIn, 'id' | 'user'>
 export interface RejectedSignInFilter {
   tid?: string | undefined
   oid?: string | undefined
+  /** A part of the username or of the object id, in any case. */
+  who?: string | undefined
   clientId?: string | undefined
   reason?: string | undefined
   since?: number | undefined
+  until?: number | undefined
 }
 
 /** A row that the store holds about a user, with its table's column names. */
@@ -873,6 +876,7 @@ export const PURGED_SOON = [
   'pushed_requests',
   'idempotency_keys',
   'session_entries',
+  'activity',
 ] as const
 /**
  * Data that is kept for weeks. Deliveries are purged before revocations, because a revocation is
@@ -889,6 +893,7 @@ export const PURGED_LATE = [
   'consents',
   'history',
   'rejected_sign_ins',
+  'accepted_sign_ins',
   'addresses',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]

@@ -22,6 +22,7 @@ import { migrateCommand } from './operations/command/migrate.ts'
 import { guardsCommand, hidingCommands, statusCommand } from './operations/command/overview.ts'
 import { userCommands } from './operations/command/users.ts'
 import { revocationCommands, revokeCommand } from './operations/command/revocations.ts'
+import { signInsCommand } from './operations/command/sign-ins.ts'
 import { searchCommand } from './operations/command/search.ts'
 import { sessionCommands } from './operations/command/sessions.ts'
 import { setupCommand, tenantCommands } from './operations/command/tenants.ts'
@@ -61,6 +62,7 @@ const COMMANDS: readonly Adder[] = [
   guardsCommand,
   clientCommands,
   searchCommand,
+  signInsCommand,
   sessionCommands,
   revokeCommand,
   revocationCommands,

@@ -5,6 +5,8 @@ import { assign, columnsOf, command, names, query, type Takes } from '../engine/
 import { applyCountChanges } from '../outbox/counts.ts'
 import { dropWorkOfTenant } from '../outbox/microsoft-work.ts'
 import {
+  acceptedSignIns,
+  activity,
   clients,
   codes,
   consents,
@@ -38,7 +40,8 @@ const DAY = 86_400
 /** A used code is kept past its expiry, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
-const REJECTED_DAYS = 30
+const SIGN_IN_DAYS = 30
+const ACTIVITY_SECONDS = 7_200
 const DEFAULT: Retention = {
   sessionDays: 30,
   revocationDays: 90,
@@ -148,6 +151,14 @@ const purgeRejectedSignIns = oldest(rejectedSignIns, {
   index: 'rejected_sign_ins_by_time',
   old: (before) => sql`${rejectedSignIns.at} <= ${before}`,
 })
+const purgeActivity = oldest(activity, {
+  key: [activity.at, activity.broker],
+  old: (before) => sql`${activity.at} <= ${before}`,
+})
+const purgeAcceptedSignIns = oldest(acceptedSignIns, {
+  key: [acceptedSignIns.at, acceptedSignIns.tid, acceptedSignIns.clientId],
+  old: (before) => sql`${acceptedSignIns.at} <= ${before}`,
+})
 const forgetAddresses = command(
   (p: Takes<{ before: number; limit: number }>) =>
     sql`WITH page AS MATERIALIZED (SELECT ${eventKeys} FROM ${securityEvents}${indexedBy('security_events_with_address')}
@@ -216,6 +227,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
   idempotency_keys: { purge: purgeIdempotencyKeys, keep: () => 0 },
   session_entries: { purge: purgeSessionEntries, keep: () => 0 },
+  activity: { purge: purgeActivity, keep: () => ACTIVITY_SECONDS },
   sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
   deliveries: { purge: inMs(purgeDeliveries), keep: keepDays('revocationDays') },
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },
@@ -225,7 +237,8 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   consents: { purge: (_, limit) => purgeConsents.run({ limit }), keep: () => 0 },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
-  rejected_sign_ins: { purge: purgeRejectedSignIns, keep: () => REJECTED_DAYS * DAY },
+  rejected_sign_ins: { purge: purgeRejectedSignIns, keep: () => SIGN_IN_DAYS * DAY },
+  accepted_sign_ins: { purge: purgeAcceptedSignIns, keep: () => SIGN_IN_DAYS * DAY },
   addresses: {
     purge: (before, limit) => forgetAddresses.run({ before, limit }),
     keep: keepDays('addressDays'),

@@ -112,6 +112,8 @@ export const {
   families,
   securityEvents,
   rejectedSignIns,
+  acceptedSignIns,
+  activity,
   consents,
   consumed,
   pushedRequests,

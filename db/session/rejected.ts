@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm'
-import type { Act, Engine } from '../engine/act.ts'
-import { withoutReprepare } from '../engine/dialect.ts'
+import type { Act, Engine, Statement } from '../engine/act.ts'
+import { has, withoutReprepare } from '../engine/dialect.ts'
 import { CLOCK_BACK_SECONDS, searchBack, WINDOW, type Window } from '../engine/search-back.ts'
 import {
   columnsOf,
@@ -174,15 +174,19 @@ export function* findRejectedSignIn(reference: string): Act<RejectedSignIn | und
 type Wanted = {
   tid: string | null
   oid: string | null
+  who: string | null
   clientId: string | null
   reason: string | null
   since: number
+  until: number
   before: number
   after: number
   limit: number
 }
 const wanted = (p: Takes<Wanted>): SQL =>
-  sql`${t.id} > ${p.after} AND ${t.id} < ${p.before} AND ${t.at} >= ${p.since} AND ${orAny(t.reason, p.reason)} AND ${orAny(t.clientId, p.clientId)}`
+  sql`${t.id} > ${p.after} AND ${t.id} < ${p.before} AND ${t.at} >= ${p.since} AND ${t.at} < ${p.until}
+    AND ${orAny(t.reason, p.reason)} AND ${orAny(t.clientId, p.clientId)}
+    AND (CAST(${p.who} AS text) IS NULL OR ${has(sql`lower(coalesce(${t.username}, '') || ' ' || coalesce(${t.oid}, ''))`, p.who)})`
 const ofUser = query(
   fields,
   (p: Takes<Wanted>, f) =>
@@ -198,23 +202,42 @@ const ofAll = query(
   (p: Takes<Wanted>, f) =>
     sql`SELECT ${f} FROM ${joined} WHERE ${wanted(p)} ORDER BY ${t.id} DESC LIMIT ${p.limit}`,
 )
+const counted = query(
+  { ...columnsOf(t, 'reason'), count: sql<number>`count(*)` },
+  (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${t} WHERE ${wanted(p)} GROUP BY ${t.reason}`,
+)
+const countedOfTenant = query(
+  { ...columnsOf(t, 'reason'), count: sql<number>`count(*)` },
+  (p: Takes<Wanted>, f) =>
+    sql`SELECT ${f} FROM ${t} WHERE ${t.tid} = ${p.tid} AND ${wanted(p)} AND ${orAny(t.oid, p.oid)} GROUP BY ${t.reason}`,
+)
 const newestBefore = query(
   columnsOf(t, 'id', 'at'),
   (p: Takes<{ before: number }>, f) =>
     sql`SELECT ${f} FROM ${t} WHERE ${t.id} < ${p.before} ORDER BY ${t.id} DESC LIMIT 1`,
 )
 
-/** Returns the rows of one window of ids before a place. */
-function* windowOf(
+type Asked = RejectedSignInFilter & { before?: number | undefined; limit: number }
+const wantedOf = ({ before = Number.MAX_SAFE_INTEGER, limit, ...filter }: Asked): Wanted => ({
+  ...{ tid: filter.tid ?? null, oid: filter.oid ?? null, clientId: filter.clientId ?? null },
+  ...{ reason: filter.reason ?? null, who: filter.who?.toLowerCase() ?? null },
+  ...{ since: filter.since ?? 0, until: filter.until ?? Number.MAX_SAFE_INTEGER },
+  ...{ before, after: 0, limit },
+})
+
+type Place = Pick<RejectedSignIn, 'id' | 'at'>
+
+/** Returns what a statement finds in one window of ids before a place. */
+function* windowOf<T>(
+  statement: Statement<Wanted, T>,
   asked: Wanted,
-  before: number,
-  room: number,
-): Act<Window<RejectedSignIn, number>> {
+  { id: before }: Place,
+): Act<Window<T, Place>> {
   const after = ((yield* newestBefore.get({ before }))?.id ?? 0) - WINDOW
-  const found = yield* ofAll.all({ ...asked, before, after, limit: room })
+  const found = yield* statement.all({ ...asked, before, after })
   const next = yield* newestBefore.get({ before: after + 1 })
-  const older = next !== undefined && next.at >= asked.since - CLOCK_BACK_SECONDS
-  return { found: found.map(rejectedOf), reached: older ? after + 1 : undefined, entries: WINDOW }
+  const isOlder = next !== undefined && next.at >= asked.since - CLOCK_BACK_SECONDS
+  return { found, reached: isOlder ? { ...next, id: after + 1 } : undefined, entries: WINDOW }
 }
 
 /**
@@ -223,34 +246,43 @@ function* windowOf(
  */
 export async function listRejectedSignIns(
   { read }: Pick<Engine, 'read'>,
-  {
-    before = Number.MAX_SAFE_INTEGER,
-    limit,
-    most,
-    ...filter
-  }: RejectedSignInFilter & { before?: number | undefined; limit: number; most: number },
-): Promise<Searched<RejectedSignIn, number>> {
-  const asked: Wanted = {
-    ...{ tid: filter.tid ?? null, oid: filter.oid ?? null, clientId: filter.clientId ?? null },
-    ...{ reason: filter.reason ?? null, since: filter.since ?? 0, before, after: 0, limit },
+  { most, ...asked }: Asked & { most: number },
+): Promise<Searched<RejectedSignIn, Place>> {
+  const rows = wantedOf(asked)
+  if (rows.tid !== null) {
+    const list = rows.oid === null ? ofTenant : ofUser
+    return { found: (await read(() => list.all(rows))).map(rejectedOf), searchedTo: undefined }
   }
-  if (asked.tid === null)
-    return searchBack(before, { limit, most }, (from, room) =>
-      read(() => windowOf(asked, from, room)),
-    )
-  const list = asked.oid === null ? ofTenant : ofUser
-  return { found: (await read(() => list.all(asked))).map(rejectedOf), searchedTo: undefined }
+  const bounds = { limit: asked.limit, most }
+  const { found, searchedTo } = await searchBack(
+    { id: rows.before, at: 0 },
+    bounds,
+    (from, limit) => read(() => windowOf(ofAll, { ...rows, limit }, from)),
+  )
+  return { found: found.map(rejectedOf), searchedTo }
 }
 
-const counted = query(
-  { ...columnsOf(t, 'reason'), count: sql<number>`count(*)` },
-  (p: Takes<{ tid: string; since: number }>, f) =>
-    sql`SELECT ${f} FROM ${t} WHERE ${t.tid} = ${p.tid} AND ${t.at} >= ${p.since} GROUP BY ${t.reason} ORDER BY 2 DESC, ${t.reason}`,
-)
-/** Counts the rejected sign-ins of a tenant's users since a time by their reason, most first. */
-export function* rejectedByReason(asked: {
-  tid: string
-  since: number
-}): Act<{ reason: string; count: number }[]> {
-  return yield* counted.all(asked)
+/**
+ * Counts rejected sign-ins by their reason, most first. Without a tenant it counts among the newest
+ * rows, about `most`.
+ */
+export async function rejectedByReason(
+  { read }: Pick<Engine, 'read'>,
+  { most, ...filter }: RejectedSignInFilter & { most: number },
+): Promise<{ reason: string; count: number }[]> {
+  const rows = wantedOf({ ...filter, limit: 0 })
+  const bounds = { limit: Infinity, most }
+  const all =
+    rows.tid === null
+      ? (
+          await searchBack({ id: rows.before, at: 0 }, bounds, (from) =>
+            read(() => windowOf(counted, rows, from)),
+          )
+        ).found
+      : await read(() => countedOfTenant.all(rows))
+  const counts = new Map<string, number>()
+  for (const { reason, count } of all) counts.set(reason, (counts.get(reason) ?? 0) + count)
+  return [...counts]
+    .map(([reason, count]) => ({ reason, count }))
+    .toSorted((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1))
 }

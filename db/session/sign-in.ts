@@ -45,6 +45,7 @@ import type {
 } from '../types.ts'
 import { emitClaimsChange } from '../stream/emit.ts'
 import { emit } from '../webhook/emit.ts'
+import { countAccepted } from './accepted.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 
 /**
@@ -231,6 +232,10 @@ export function* signIn(input: Input): Act<SignedIn | Rejected> {
   })
   if (input.newDevice === true && !done.renewed)
     yield* announceNewDevice(done.session, user.names.stored, input.from?.address)
+  // Last, because sign-ins of a tenant wait for each other's count.
+  yield* countAccepted({
+    ...{ at: input.now, tid: done.session.user.tid, clientId: input.from?.clientId },
+  })
   return done
 }
 

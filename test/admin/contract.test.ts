@@ -25,6 +25,7 @@ describe('the acts of the contract', () => {
       }
     })
     expect(open.map(({ at }) => at)).toEqual([
+      'GET /sign-ins',
       'POST /revocations',
       'POST /locks',
       'POST /locks/:id/lift',

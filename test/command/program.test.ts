@@ -67,6 +67,7 @@ describe('cmb', () => {
       'clients rotate-secret',
       'clients remove',
       'search',
+      'sign-ins',
       'sessions list',
       'revoke',
       'revocations list',

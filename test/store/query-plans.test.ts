@@ -139,13 +139,18 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'FROM rejected_sign_ins WHERE rejected_sign_ins.tid = ? AND rejected_sign_ins.oid = ?',
     'at most 100 of a user',
   ],
+  ['count(*) AS count FROM rejected_sign_ins WHERE rejected_sign_ins.id > ?', 'one window of ids'],
+  [
+    'count(*) AS count FROM rejected_sign_ins WHERE rejected_sign_ins.tid = ?',
+    'at most 10,000 of a tenant',
+  ],
+  ['LIMIT 5000) AS security_events', 'at most 5,000 entries of a user', 'scans'],
   ['DELETE FROM rejected_sign_ins WHERE (rejected_sign_ins.tid,', 'at most 100 of a user'],
   [
     'DELETE FROM rejected_sign_ins WHERE rejected_sign_ins.id <=',
     'the rows over the bound in all, those of the batch before, by the last row',
     'scans',
   ],
-  ['WHERE rejected_sign_ins.tid = ? AND rejected_sign_ins.at >= ?', 'at most 10,000 of a tenant'],
   [
     'LIMIT 2000) AS security_events WHERE EXISTS',
     'the latest 2000 reports, by their index',

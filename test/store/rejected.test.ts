@@ -49,9 +49,31 @@ describe.each(STORES)('rejected sign-ins, on %s', (_name, make) => {
     expect(await references(b, { tid: TENANT, since: b.now - 10 })).toEqual(['AAAA-0002'])
     const [newest] = await list(b)
     expect(await references(b, { before: newest?.id })).toHaveLength(3)
-    expect(await b.store.rejectedByReason({ tid: TENANT, since: 0 })).toEqual([
+    expect(await b.store.rejectedByReason({ tid: TENANT, most: 9 })).toEqual([
       { reason: 'mfa_not_proved', count: 2 },
     ])
+    expect(await references(b, { who: 'MALLORY' })).toEqual(['AAAA-0002'])
+    expect(await b.store.rejectedByReason({ most: 9, until: b.now })).toEqual([
+      { reason: 'mfa_not_proved', count: 3 },
+    ])
+  })
+
+  test('have beside them the number of accepted sign-ins, by instance and quarter of an hour, for a month', async () => {
+    const b = await open()
+    const count = async (filter: object = {}) =>
+      (
+        await b.store.acceptedByClient({ since: b.now - 40 * DAY, until: b.now + 1, ...filter })
+      ).map((row) => [row.clientId, row.count])
+    const first = await b.signIn('alice')
+    await Promise.all([b.signIn('bob'), b.signIn('carol')])
+    b.now += DAY
+    await b.signIn('alice')
+    expect(await count()).toEqual([[undefined, 4]])
+    expect(await count({ since: b.now })).toEqual([[undefined, 1]])
+    expect(await count({ tid: OTHER })).toEqual([])
+    expect(await count({ sub: first.session.sub })).toEqual([[undefined, 2]])
+    await b.store.purge({ kind: 'accepted_sign_ins', limit: 10, now: b.now + 30 * DAY - 900 })
+    expect(await count()).toEqual([[undefined, 1]])
   })
 
   test('are one a visit, also of two callbacks at once; a visit whose user Microsoft names later belongs to that user', async () => {

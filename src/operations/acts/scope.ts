@@ -77,6 +77,7 @@ export const LISTS = [
   'users',
   'sessions',
   'locks',
+  'sign-ins',
   'revocations',
   'deliveries',
   'audit',

@@ -1,6 +1,7 @@
 import type { Store } from '../../../db/store.ts'
 import type {
   LoggedRevocation,
+  RejectedSignIn,
   Searched,
   Session,
   SessionPlace,
@@ -11,6 +12,7 @@ import type { Deps } from '../deps.ts'
 import { Problem } from '../../audit/problem.ts'
 import { userName } from './names.ts'
 import { sessionIn, userIn } from './scope.ts'
+import { isReference } from './texts/search.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { folded, wordsOf } from '../../runtime/fold.ts'
 import { isGuid } from '../../protocol/guid.ts'
@@ -31,14 +33,19 @@ export interface Hits {
   /** Live and ended sessions. */
   sessions: { session: Session; state: Exclude<SessionStatus['state'], 'unknown'> }[]
   revocations: LoggedRevocation[]
+  /** The rejected sign-in whose page showed this reference. */
+  signIns: RejectedSignIn[]
   /**
    * The case reference with an exact match, and the bounded number of its revocations and locks.
    */
   cases: { caseReference: string; revocations: number; locks: number }[]
 }
 
-export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
-  users.length + clients.length + sessions.length + revocations.length + cases.length
+export const hitCount = ({ users, clients, sessions, revocations, signIns, cases }: Hits): number =>
+  [users, clients, sessions, revocations, signIns, cases].reduce(
+    (sum, { length }) => sum + length,
+    0,
+  )
 
 /** Searches all groups. @param tid limits the search to this tenant's users and sessions */
 export async function searched(
@@ -50,15 +57,18 @@ export async function searched(
   // Postgres rejects a NUL character in text.
   const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
   const none = { clients: [], revocations: [], cases: [] }
-  if (wanted === '') return { ...none, users: [], moreUsers: false, sessions: [] }
-  const [found, session] = await Promise.all([
+  if (wanted === '') return { ...none, users: [], moreUsers: false, sessions: [], signIns: [] }
+  const [found, session, rejected] = await Promise.all([
     usersFor(deps, wanted, tid),
     sessionIn(deps, { tid }, wanted, now),
+    isReference(wanted) ? deps.store.findRejectedSignIn(wanted.toUpperCase()) : undefined,
   ])
+  const isTheirs = tid === undefined || rejected?.user?.tid === tid
   const own = {
     users: found.users,
     moreUsers: found.more,
     sessions: session === undefined ? [] : [session],
+    signIns: rejected !== undefined && isTheirs ? [rejected] : [],
   }
   if (tid !== undefined) return { ...none, ...own }
   const [revocations, cases] = await Promise.all([
@@ -69,7 +79,7 @@ export async function searched(
 }
 
 /** Finds users by a whole id, or by words of a name. @param tid only users of this tenant */
-async function usersFor(
+export async function usersFor(
   { store, connection }: Pick<Deps, 'store' | 'connection'>,
   text: string,
   tid?: string,

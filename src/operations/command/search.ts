@@ -11,6 +11,7 @@ export const searchCommand = verb({
       clients: ['client_id', 'client_name'],
       sessions: ['sid', 'state', 'device', 'sub'],
       revocations: ['seq', 'reason', 'case_reference'],
+      sign_ins: ['reference', 'at', 'user', 'client_id', 'user_read', 'fix'],
       cases: ['case_reference', 'revocations', 'locks'],
     }) + (more ? 'More users may match: add a word.\n' : ''),
 })

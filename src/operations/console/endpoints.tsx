@@ -31,6 +31,7 @@ import { revokeRoutes } from './revoke.tsx'
 import { searchRoutes } from './search.tsx'
 import { secretRoutes } from './secrets.tsx'
 import { sessionRoutes } from './sessions.tsx'
+import { signInsRoutes } from './sign-ins.tsx'
 import { type InvitationAddress, tenantHome, tenantHomeRoutes } from './tenant-home.tsx'
 import { tenantsRoutes } from './tenants.tsx'
 import { userRoutes } from './user.tsx'
@@ -60,6 +61,7 @@ const ROUTES: readonly Mounted[] = [
   ...searchRoutes,
   ...secretRoutes,
   ...sessionRoutes,
+  ...signInsRoutes,
   ...tenantsRoutes,
   ...userRoutes,
   ...usersRoutes,

@@ -24,7 +24,15 @@ const sheetAt = (base: string) =>
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
 const ADMINISTRATORS: readonly Way[] = ['/setup']
-const TENANTS: readonly Way[] = ['', '/users', '/sessions', '/locks', '/revocations', '/audit']
+const TENANTS: readonly Way[] = [
+  '',
+  '/users',
+  '/sign-ins',
+  '/sessions',
+  '/locks',
+  '/revocations',
+  '/audit',
+]
 
 const wayLink = (request: ConsoleRequest, way: Way): string =>
   way === '/setup' ? way : pageLink(request, way)

@@ -5,6 +5,7 @@ import { whoIs } from './format.ts'
 import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { SessionState } from './sessions.tsx'
+import { rejectedColumns } from './sign-ins.tsx'
 import { userColumns } from './users.tsx'
 import {
   caseLink,
@@ -13,6 +14,7 @@ import {
   isOperator,
   linkOf,
   type Mounted,
+  pageLink,
   sessionLink,
   tidOf,
   userLink,
@@ -45,13 +47,14 @@ async function searchPage(request: ConsoleRequest): Promise<Response> {
 /** Returns the address of the first hit. */
 const addressOf = (
   request: ConsoleRequest,
-  { users, clients, sessions, revocations, cases }: Hits,
+  { users, clients, sessions, revocations, signIns, cases }: Hits,
 ): string | undefined =>
   [
     ...users.map(({ sub }) => userLink(request, sub)),
     ...clients.map(({ clientId }) => clientLink(clientId)),
     ...sessions.map(({ session }) => sessionLink(request, session.sub, session.sid)),
     ...revocations.map(({ seq }) => `/ops/revocations/${seq}`),
+    ...signIns.map(({ reference }) => pageLink(request, '/sign-ins', { reference })),
     ...cases.map((one) =>
       one.revocations > 0
         ? caseLink(one.caseReference)
@@ -96,6 +99,7 @@ async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<[string, C
       timeColumn(request, 'Signed in', ({ session }) => ms(session.openedAt)),
     ]),
     group('Revocations', hits.revocations, revocationColumns(request)),
+    group('Rejected sign-ins', hits.signIns, rejectedColumns(request)),
     group('Cases', hits.cases, [
       ['Case', (one) => <a href={caseLink(one.caseReference)}>{one.caseReference}</a>],
       ['Revocations', ({ revocations }) => revocations],

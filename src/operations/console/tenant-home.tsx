@@ -3,7 +3,7 @@ import type { HelpContact, RejectedSignIn, Tenant } from '../../../db/types.ts'
 import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
-import { sessionsBy } from '../acts/search.ts'
+import { MOST_ENTRIES, sessionsBy } from '../acts/search.ts'
 import { REPORT_SECONDS } from '../checks/user-reports.ts'
 import { ask } from '../contract/ask.ts'
 import { mayRead, nameOf, plural, whoIs } from './format.ts'
@@ -128,7 +128,7 @@ async function rejectedPanel(request: ConsoleRequest, { tid }: Tenant): Promise<
   const { deps, now } = request
   const since = now - DAY
   const [counts, { found }] = await Promise.all([
-    deps.store.rejectedByReason({ tid, since }),
+    deps.store.rejectedByReason({ tid, since, most: MOST_ENTRIES }),
     deps.store.listRejectedSignIns({ tid, since, limit: FEW * 2, most: FEW * 2 }),
   ])
   return (

@@ -8,6 +8,7 @@ import { revocationRoutes } from './revocations.ts'
 import { localRoutes } from './local.ts'
 import { searchRoutes } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
+import { signInRoutes } from './sign-ins.ts'
 import { streamRoutes } from './streams.ts'
 import { tenantRoutes } from './tenants.ts'
 import { userRoutes } from './users.ts'
@@ -20,6 +21,7 @@ import { webhookRoutes } from './webhooks.ts'
 export const ACTS = [
   ...clientRoutes,
   ...sessionRoutes,
+  ...signInRoutes,
   ...searchRoutes,
   ...revocationRoutes,
   ...lockRoutes,

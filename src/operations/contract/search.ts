@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { storedText } from '../../protocol/stored-text.ts'
 import { loggedRow } from '../acts/revocations.ts'
 import { LONGEST_SEARCH, searched } from '../acts/search.ts'
+import { rejectedRow } from '../acts/sign-ins.ts'
 import { hits } from './shapes.ts'
 import { route } from './route.ts'
 
@@ -18,7 +19,11 @@ export const searchRoutes = [
       answers: hits,
     },
     async ({ deps, query, now }) => {
-      const { clients, sessions, revocations, ...found } = await searched(deps, query.q, now)
+      const { clients, sessions, revocations, signIns, ...found } = await searched(
+        deps,
+        query.q,
+        now,
+      )
       return {
         ...found,
         clients: clients.map(({ clientId, metadata }) => ({ clientId, clientName: metadata.name })),
@@ -28,6 +33,7 @@ export const searchRoutes = [
           endedSeq: session.ended?.seq,
         })),
         revocations: revocations.map(loggedRow),
+        signIns: signIns.map((row) => rejectedRow(deps, row)),
       }
     },
   ),

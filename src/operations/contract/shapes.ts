@@ -301,6 +301,19 @@ export const status = readiness
   })
   .meta({ id: 'Status' })
 
+export const rejectedSignIn = shape('RejectedSignIn', {
+  reference: text,
+  at: seconds,
+  user: z
+    .object({ tid: text, oid: text, sub: nullable, name: nullable, username: nullable })
+    .nullable(),
+  client_id: nullable,
+  reason: text,
+  microsoft_code: count.nullable(),
+  user_read: text,
+  fix: text,
+})
+
 export const hits = z.object({
   users: z.array(
     shape('FoundUser', { sub: text, tid: text, oid: text, name: nullable, username: nullable }),
@@ -318,6 +331,7 @@ export const hits = z.object({
     }),
   ),
   revocations: z.array(revocation),
+  sign_ins: z.array(rejectedSignIn),
   cases: z.array(z.object({ case_reference: text, revocations: count, locks: count })),
 })
 

@@ -6,6 +6,8 @@ export const MEMBERS = {
   'Idempotency-Key':
     'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.',
   about: 'the thing, where a check looks at several',
+  accepted:
+    'the sign-ins in the period that opened or renewed a session: how many, in all and by client; without regard to `reason`',
   access_token: 'the access token: a JWT of RFC 9068 for a user',
   access_token_seconds: 'for how long its access tokens are valid',
   ack: 'the jti of each event that the receiver has stored',
@@ -43,6 +45,9 @@ export const MEMBERS = {
   brokers:
     'the brokers and workers that share the store, and those that are missing; empty on SQLite',
   by: 'what confirms it, or will: reports of its guards, the end of their leases, its answers to logout tokens, the expiry of every access token; none: it has nothing to end',
+  by_client: 'how many at each client; - : at a page of the broker',
+  by_reason:
+    'how many were rejected for each reason; without a tenant or a user, among the newest 50,000',
   bytes: 'the size of the file in bytes',
   case_reference: 'the reference of your case, kept in the audit log',
   cases: 'the cases with that reference; at most 20 revocations and locks are counted',
@@ -190,6 +195,9 @@ export const MEMBERS = {
   mfa_proof:
     'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in',
   microsoft: 'the connection to Microsoft',
+  microsoft_code: 'Microsoft’s error number (AADSTS)',
+  microsoft_log:
+    'the sign-in log of Microsoft Entra, which has the sign-ins that Microsoft stopped',
   min_verification_interval: 'the least seconds between two verification events',
   missing: 'it has not said goodbye, and sends no heartbeat',
   moreAvailable: 'whether there are more events',
@@ -240,6 +248,7 @@ export const MEMBERS = {
   redirect_uri: 'where the answer goes; an exact match',
   redirect_uris: 'where sign-in may return to; an exact match',
   redriven: 'how many are sent again',
+  reference: 'the reference on the page that the user saw',
   refresh_token: 'the refresh token',
   rejected: 'how many the receiver rejected',
   removed: 'true: it was removed',
@@ -287,6 +296,7 @@ export const MEMBERS = {
   settled_at_ms: 'when its last attempt ended',
   sid: 'the session',
   'Delivery.sid': 'the session that the logout token names; else sub',
+  sign_ins: 'the rejected sign-in with that reference',
   silent: 'it is connected, and has not reported for twice the time within which it reports',
   since: 'from this time on',
   since_ms: 'since when',
@@ -352,6 +362,7 @@ export const MEMBERS = {
   url: 'the address',
   user: 'the user, as Microsoft names them',
   'searchSessions.user': 'beginnings of words of a name or username; or a whole oid, sub or sid',
+  user_read: 'what the user read, in English',
   username: 'the user’s name at Microsoft; null: the broker knows none',
   users: 'the users',
   value: 'the notifications',

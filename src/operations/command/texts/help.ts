@@ -80,6 +80,16 @@ export const HELP: Readonly<Record<string, Help>> = {
       'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
     examples: ['cmb doctor', 'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\''],
   },
+  'sign-ins': {
+    about:
+      'List rejected sign-ins, newest first: what the user read, and what to do. Count the accepted ones. Without --from: of the last 7 days.',
+    more: 'Sign-ins that Microsoft stopped are not in this list. They are in the sign-in log of Microsoft Entra.',
+    examples: [
+      'cmb sign-ins BCDF-GHJK                    # the reference on the user’s page',
+      'cmb sign-ins --user "alice adams"',
+      'cmb sign-ins --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --reason mfa_not_proved',
+    ],
+  },
   evidence: {
     about: 'Export and verify signed evidence of a revocation or of the audit log, for auditors.',
   },

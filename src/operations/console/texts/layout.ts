@@ -6,6 +6,7 @@ export const OVERVIEW = ['', 'Overview'] as const
 export const GROUPS = {
   People: [
     ['/users', 'Users'],
+    ['/sign-ins', 'Sign-ins'],
     ['/sessions', 'Sessions'],
     ['/locks', 'Locks'],
     ['/tenants', 'Tenants'],

@@ -18,6 +18,7 @@ export const HINTS = {
   tenant: [
     'A user: the beginnings of words of their name, username or address, in any order. Or their whole sub or object id.',
     'A session, live or ended: its whole id, which begins with s_.',
+    'A rejected sign-in: the reference on the page that the user saw, such as BCDF-GHJK.',
   ],
   operators: [
     'An instance: a part of its name or its id.',

@@ -14,6 +14,8 @@ export const SUMMARIES = {
   'DELETE /clients/:id/secrets/:secret':
     'Remove one secret of a client at once, by its id; the registration lists them, the older first',
   'GET /sessions': 'List live sessions, newest first',
+  'GET /sign-ins':
+    'List rejected sign-ins, newest first, with what their users read and what to do, and count the accepted ones',
   'GET /search':
     'Find users, clients, sessions, revocations and cases; a name by the beginnings of its words',
   'POST /revocations':

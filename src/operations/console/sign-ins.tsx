@@ -1,0 +1,179 @@
+import type { Child } from 'hono/jsx'
+import type { RejectedSignIn } from '../../../db/types.ts'
+import { Problem } from '../../audit/problem.ts'
+import {
+  ENTRA_SIGN_IN_LOG,
+  rejectedPage,
+  rejectionWords,
+  signInCounts,
+  type SignInFilter,
+  signInFilter,
+} from '../acts/sign-ins.ts'
+import { tenantName } from '../acts/names.ts'
+import { count, instances, nameOf, plural, whoIs } from './format.ts'
+import { Panel } from './layout.tsx'
+import { type Columns, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
+import { numberIn, numberText } from './pages.tsx'
+import {
+  asked,
+  type ConsoleRequest,
+  isOperator,
+  type Mounted,
+  pageLink,
+  tidOf,
+  userLink,
+} from './request.ts'
+import { SIGN_INS } from './texts/sign-ins.ts'
+import { when } from '../times.ts'
+
+/** Who could not sign in, what they read, and what to do; and how many sign-ins were accepted. */
+
+/** Reads the filter of the query. @throws Problem if it names several users, or no time */
+const filterOf = (request: ConsoleRequest): Promise<SignInFilter> =>
+  signInFilter(
+    request.deps,
+    {
+      reference: asked(request, 'reference'),
+      user: asked(request, 'user'),
+      tid: tidOf(request) ?? asked(request, 'tenant'),
+      clientId: asked(request, 'client'),
+      reason: asked(request, 'reason'),
+      since: momentOf(request, 'since'),
+      until: momentOf(request, 'until'),
+    },
+    request.now,
+  )
+
+const userCell = (request: ConsoleRequest, { user }: RejectedSignIn): Child => {
+  if (user === undefined) return <span class="soft">{SIGN_INS.notIdentified}</span>
+  const name = whoIs({ user })
+  return user.sub === undefined ? name : <a href={userLink(request, user.sub)}>{name}</a>
+}
+
+/** The columns of rejected sign-ins. Only operators can do what is to be done at the broker. */
+export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn> {
+  const { deps } = request
+  const isAsked = asked(request, 'reference') !== undefined
+  return [
+    timeColumn(request, 'When', ({ at }) => ms(at)),
+    ['User', (row) => userCell(request, row)],
+    isOperator(request) && [
+      'Tenant',
+      ({ user }) => (user === undefined ? '' : tenantName(deps, user.tid)),
+    ],
+    ['Instance', ({ clientId }) => (clientId === undefined ? '' : nameOf(deps, clientId))],
+    [
+      SIGN_INS.read,
+      (row) => {
+        const { title, read } = rejectionWords(deps, row)
+        return (
+          <>
+            {title}
+            {row.code === undefined ? null : <span class="small"> AADSTS{row.code}</span>}
+            {isAsked ? <div class="small">{read}</div> : null}
+          </>
+        )
+      },
+      (row) => rejectionWords(deps, row).title,
+    ],
+    ['Reason', undefined, ({ reason }) => reason],
+    isOperator(request) && [
+      SIGN_INS.toDo,
+      (row) => <span class="small">{rejectionWords(deps, row).fix}</span>,
+    ],
+    [
+      'Reference',
+      ({ reference }) => (
+        <a href={pageLink(request, '/sign-ins', { reference })}>
+          <code>{reference}</code>
+        </a>
+      ),
+      ({ reference }) => reference,
+    ],
+  ]
+}
+
+/** Says how many sign-ins were accepted and rejected, and why. */
+async function countsPanel(request: ConsoleRequest): Promise<Child> {
+  const filter = await filterOf(request).catch((error: unknown) => {
+    // The list says it.
+    if (error instanceof Problem) return undefined
+    throw error
+  })
+  if (filter === undefined) return null
+  const { deps, now } = request
+  const { accepted, byClient, rejected, byReason } = await signInCounts(deps, filter, now)
+  const since = when(filter.since * 1000, deps.clock.nowMs())
+  return (
+    <Panel title={SIGN_INS.since(since)}>
+      <ul class="bullets">
+        <li>
+          {SIGN_INS.accepted(accepted)}{' '}
+          {byClient
+            .map(
+              (row) =>
+                `${row.clientId === undefined ? SIGN_INS.own : nameOf(deps, row.clientId)}: ${count(row.count)}`,
+            )
+            .join(', ')}
+        </li>
+        <li>{SIGN_INS.rejected(rejected)}</li>
+        {byReason.length === 0 ? null : (
+          <ul class="bullets">
+            {byReason.map(({ reason, count: some }) => (
+              <li>
+                <a href={pageLink(request, '/sign-ins', { reason })}>
+                  {rejectionWords(deps, { reason }).title}
+                </a>
+                : {plural(some, 'sign-in')}
+              </li>
+            ))}
+          </ul>
+        )}
+      </ul>
+      <p class="soft small">
+        {SIGN_INS.atMicrosoft} <a href={ENTRA_SIGN_IN_LOG}>{SIGN_INS.theirLog}</a>
+      </p>
+    </Panel>
+  )
+}
+
+export const signInsRoutes: readonly Mounted[] = listRoutes<
+  RejectedSignIn,
+  number,
+  Pick<RejectedSignIn, 'id' | 'at'>
+>({
+  name: 'sign-ins',
+  title: 'Sign-ins',
+  label: SIGN_INS.list,
+  tenant: true,
+  live: true,
+  fields: async (request) => [
+    ['user', 'User', 'Name, username or sub'],
+    ['reference', 'Reference', 'BCDF-GHJK'],
+    isOperator(request) && [
+      'tenant',
+      'Tenant',
+      [
+        ['', 'Any'],
+        ...(await request.deps.store.listTenants()).map(
+          ({ tid, name = tid }) => [tid, name] as const,
+        ),
+      ],
+    ],
+    isOperator(request) && ['client', 'Instance', [['', 'Any'], ...instances(request)]],
+    ['reason', 'Reason', 'mfa_not_proved'],
+    ...PERIOD,
+  ],
+  columns: rejectedColumns,
+  none: SIGN_INS.none,
+  above: countsPanel,
+  heading: () => SIGN_INS.list,
+  async read(request) {
+    const filter = await filterOf(request)
+    return ({ from: before, ...bounds }) =>
+      rejectedPage(request.deps, filter, { before, ...bounds })
+  },
+  placeIn: numberIn,
+  cursorOf: (request, { id }) => numberText(request, id),
+  stopped: (request, { at }) => when(at * 1000, request.deps.clock.nowMs()),
+})
