@@ -373,6 +373,30 @@ export const LEASES = [
     ],
     { needs: ['stream'] },
   ),
+  ...STREAM_AND_POLL.map(([name, begin, need]) =>
+    feed(
+      `${name}two resets`,
+      'Follow',
+      'A token of the first log is rejected also after the third has begun.',
+      [
+        begin,
+        check('accept'),
+        ...[
+          ['epoch-b', 50],
+          ['epoch-c', 200],
+        ].flatMap(([epoch, seq]) => [
+          set({ epoch, seq }),
+          ...(need === 'stream' ? [{ do: 'cut' }] : []),
+          // A guard that polls does so when it is asked.
+          check(['accept', 'unavailable'], { rev: seq }, { for_ms: 1500 }),
+          reported(seq, { epoch }),
+          check('accept', { rev: seq }),
+          checkAtOnce('reject', { rev: 90, iat: -60 }),
+        ]),
+      ],
+      { needs: [need] },
+    ),
+  ),
   feed(
     'events without ids',
     'What a member must be',

@@ -312,28 +312,29 @@ export const POLLS = [
     ],
     { needs: ['polling'] },
   ),
-  polling(
-    'polling pages of different tenants',
-    'Who may follow it',
-    'If pages of one poll differ in `tenants`, begin it again without a position.',
-    [
-      set({ tenants: ['t_1'], page: 1 }),
-      ...READY_BY_POLLS,
-      set({
-        answers: {
-          '/revocations': {
-            to: { query: { epoch: 'epoch-a', after: { $is: '^200$' } } },
-            members: { tenants: ['t_2'] },
-            times: 1,
-          },
-        },
-      }),
-      fromHere('/revocations'),
-      ...[200, 201, 202].map((seq) => revoke(seq, session(`s_${seq}`), { unsent: true })),
-      check('reject', { sid: 's_202' }),
-      FROM_NOTHING,
-      checkAtOnce('reject', { tid: 't_2', sid: 's_5' }),
-    ],
+  ...[
+    ['polling pages of different tenants', '200'],
+    ['polling a last page of different tenants', '201'],
+  ].map(([name, after]) =>
+    polling(
+      name,
+      'Who may follow it',
+      'If pages of one poll differ in `tenants`, begin it again without a position.',
+      [
+        set({ tenants: ['t_1'], page: 1 }),
+        ...READY_BY_POLLS,
+        answers('/revocations', {
+          to: { query: { epoch: 'epoch-a', after } },
+          members: { tenants: ['t_2'] },
+          times: 1,
+        }),
+        fromHere('/revocations'),
+        ...[200, 201, 202].map((seq) => revoke(seq, session(`s_${seq}`), { unsent: true })),
+        check('reject', { sid: 's_202' }),
+        FROM_NOTHING,
+        checkAtOnce('reject', { tid: 't_2', sid: 's_5' }),
+      ],
+    ),
   ),
   polling(
     'polling another log that does not say reset',

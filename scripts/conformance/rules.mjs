@@ -11,7 +11,7 @@ export const RULES = {
   ],
   A4: ['feed/tenants', 'feed/polling tenants'],
   A5: ['feed/tenants', 'feed/polling tenants'],
-  A6: ['feed/polling pages of different tenants'],
+  A6: ['feed/polling pages of different tenants', 'feed/polling a last page of different tenants'],
   D1: ['feed/another issuer', 'feed/polling another issuer'],
   D2: [
     'feed/a discovery document that cannot be read',
@@ -98,6 +98,7 @@ export const RULES = {
   ],
   W1: [
     'feed/nothing before live',
+    'feed/a proxy that holds the stream back',
     'feed/an event that cannot be read*',
     'feed/polling half of a reset*',
   ],
@@ -157,6 +158,8 @@ export const RULES = {
   F7: [
     'feed/a restored database',
     'feed/a reset on the line',
+    'feed/two resets',
+    'feed/polling and two resets',
     'feed/a logout token and a restored database',
   ],
   F8: ['feed/snapshots are merged', 'feed/a snapshot of another log'],
@@ -191,7 +194,11 @@ export const RULES = {
     'feed/unreadable: live {"epoch":"epoch-a"}',
     'feed/unreadable: revocation {"selector"*',
   ],
-  M6: ['feed/unreadable: reset *', 'feed/unreadable: live {"epoch":"epoch-b"*'],
+  M6: [
+    'feed/unreadable: reset *',
+    'feed/unreadable: snapshot {"seq"*',
+    'feed/unreadable: live {"epoch":"epoch-b"*',
+  ],
   M7: [
     'feed/unreadable: snapshot {"epoch":"epoch-a","seq":101*',
     'feed/polling what cannot be read: an entry*',
@@ -327,7 +334,7 @@ export const RULES = {
   O10: ['feed/a session is covered by client'],
   O11: ['feed/a session is covered by tenant'],
   O12: ['feed/a session is covered by everything'],
-  O13: ['feed/a session before live'],
+  O13: ['feed/a session before live', 'feed/a session after an event that cannot be read'],
   O14: ['feed/a session of another token'],
   O15: ['feed/a session past its end', 'feed/a session without a lease'],
   O17: ['feed/a session without a lease', 'feed/a session without a lease, with introspect'],

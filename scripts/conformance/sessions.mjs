@@ -237,6 +237,22 @@ export const SESSIONS = [
     ['stream'],
   ),
   sessions(
+    'a session after an event that cannot be read',
+    'After an event that cannot be read no session is known until the next `live`.',
+    [
+      startWithSessions,
+      checkSession('accept'),
+      connection(),
+      set({ hold_live: true }),
+      { do: 'send', event: 'head', data: {} },
+      connection({ within_ms: 1500, resumes: 'nothing' }),
+      checkSessionAtOnce('unavailable'),
+      { do: 'live' },
+      checkSession('accept'),
+    ],
+    ['stream'],
+  ),
+  sessions(
     'a session of a former log',
     'The mark of a former log lives as long as sessions: ask the broker.',
     [
