@@ -15,6 +15,7 @@ import {
   nextStep,
   silentError,
   tapNumber,
+  usePasskey,
   type Flow,
   type FlowRequest,
   type Step,
@@ -28,6 +29,7 @@ import {
   errorPage,
   kmsiPage,
   needAdminPage,
+  passkeyPage,
   passwordPage,
 } from './flow-pages.tsx'
 import type { User } from './users.ts'
@@ -192,6 +194,8 @@ function stepPage(c: Context, site: Site, browser: Browser, flow: Flow, step: St
       return emailPage(c, browser, flow)
     case 'password':
       return passwordPage(c, flow)
+    case 'passkey':
+      return passkeyPage(c, flow)
     case 'approve':
       flow.matching ??= newMatching()
       return approvePage(c, flow)
@@ -256,7 +260,10 @@ function take(
   else if (step === 'email') giveEmail(world, flow, form.get('loginfmt') ?? '')
   else if (step === 'password') givePassword(world, browser, flow, form.get('passwd') ?? '')
   else if (step === 'approve') tapNumber(world, flow, Number(form.get('number')))
-  else if (step === 'enrol') {
+  else if (step === 'passkey') {
+    if (form.get('passkey') !== 'yes') return new EntraError(65004)
+    usePasskey(world, flow)
+  } else if (step === 'enrol') {
     if (form.get('enrol') !== 'yes') return new EntraError(50079)
     enrol(flow)
   } else if (step === 'consent') {

@@ -10,6 +10,8 @@ export interface Account {
   /** When the password was entered. MFA does not change it. */
   authTime: number
   mfaAt: number | undefined
+  /** When the passkey was used. It is a second factor too. */
+  passkeyAt: number | undefined
   kmsi: boolean | undefined
   signedIn: boolean
   generation: number
@@ -70,6 +72,7 @@ export function signInAccount(
     sid: randomUUID(),
     authTime,
     mfaAt: undefined,
+    passkeyAt: undefined,
     kmsi: undefined,
     signedIn: true,
     generation: user.browserGeneration,

@@ -154,6 +154,26 @@ export function approvePage(c: Context, flow: Flow): Answer {
   )
 }
 
+export function passkeyPage(c: Context, flow: Flow): Answer {
+  return render(
+    c,
+    { title: 'Face, fingerprint, PIN or security key' },
+    <form method="post">
+      {who(flow)}
+      <h1>Face, fingerprint, PIN or security key</h1>
+      <p>Your organization requires a passkey for this. Your device asks you to use it.</p>
+      <div class="actions">
+        <button class="primary" name="passkey" value="yes">
+          Use the passkey
+        </button>
+        <button name="passkey" value="no">
+          Cancel
+        </button>
+      </div>
+    </form>,
+  )
+}
+
 export function enrolPage(c: Context, flow: Flow): Answer {
   return render(
     c,

@@ -54,7 +54,8 @@ export interface Flow {
 }
 
 export type Step =
-  | { step: 'choose' | 'email' | 'password' | 'approve' | 'enrol' | 'consent' | 'kmsi' | 'done' }
+  | { step: 'choose' | 'email' | 'password' | 'passkey' | 'approve' | 'enrol' }
+  | { step: 'consent' | 'kmsi' | 'done' }
   | { step: 'error'; error: EntraError; page: 'needAdmin' | 'plain' }
 
 export function newFlow(world: World, browser: Browser, request: FlowRequest): Flow {
@@ -117,7 +118,7 @@ export function completeAs(world: World, browser: Browser, flow: Flow, user: Use
   flow.user = user
   flow.account = signInAccount(browser, user, world.now())
   flow.account.kmsi = world.switches.kmsiDefault ? true : undefined
-  if (user.mfa === 'authenticator') flow.account.mfaAt = world.now()
+  if (user.mfa === 'authenticator') usePasskey(world, flow)
   flow.kmsiAsked = true
   flow.consented = true
 }
@@ -133,6 +134,8 @@ export function nextStep(world: World, browser: Browser, flow: Flow): Step {
   if (!account) return { step: 'password' }
   const rejection = accountError(world, user)
   if (rejection) return failed(rejection)
+  if (needsPasskey(world, request, user) && user.mfa !== 'none' && account.passkeyAt === undefined)
+    return { step: 'passkey' }
   if (needsMfa(world, request, user) && account.mfaAt === undefined)
     return user.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
   if (request.kind === 'authorize' && request.app.assignmentRequired && !user.assigned)
@@ -165,9 +168,19 @@ function accountError(world: World, user: User): EntraError | undefined {
 
 function needsMfa(world: World, request: FlowRequest, user: User): boolean {
   const { requireMfa, boundContexts } = world.switches
+  if (needsPasskey(world, request, user)) return true
   if (requireMfa === 'everybody' || (requireMfa === 'registered' && user.mfa === 'authenticator'))
     return true
   return request.contexts.some((context) => boundContexts.includes(context))
+}
+
+/** Returns whether the request names a context that needs a phishing-resistant proof there. */
+const needsPasskey = ({ switches }: World, { contexts }: FlowRequest, { tid }: User): boolean =>
+  contexts.some((context) => switches.strongContexts[tid]?.includes(context))
+
+/** Uses the user's passkey, a second factor that no other site can ask for. */
+export function usePasskey(world: World, { account }: Flow): void {
+  if (account) account.passkeyAt = account.mfaAt = world.now()
 }
 
 function askKmsi(world: World, flow: Flow, account: Account): boolean {
@@ -210,6 +223,7 @@ export function silentError(browser: Browser, step: Step): EntraError | undefine
     case 'email':
     case 'password':
       return new EntraError(50058)
+    case 'passkey':
     case 'approve':
       return new EntraError(50076)
     case 'enrol':

@@ -65,6 +65,11 @@ export const switchesSchema = z.strictObject({
    * its proof.
    */
   boundContexts: z.array(z.string()),
+  /**
+   * By tenant id, the authentication contexts whose policy requires the authentication strength
+   * Phishing-resistant MFA.
+   */
+  strongContexts: z.record(z.string(), z.array(z.string())),
   /** The users from whom Conditional Access demands MFA: those who have it, all, or none. */
   requireMfa: z.enum(['registered', 'everybody', 'nobody']),
   /** A sign-in frequency of Conditional Access, which refresh tokens meet too. */
@@ -124,6 +129,7 @@ export const DEFAULTS: Switches = {
   federatedDomains: [],
   omitClaims: [],
   boundContexts: ['c1'],
+  strongContexts: {},
   requireMfa: 'registered',
   signInFrequencySeconds: null,
   addressPolicy: null,

@@ -77,6 +77,8 @@ export class Browser extends Pages {
       if (title === 'Pick an account') page = await this.submit(page, { account: 'other' })
       else if (title === 'Sign in') page = await this.submit(page, { loginfmt: upn })
       else if (title === 'Enter password') page = await this.submit(page, { passwd: password })
+      else if (title === 'Face, fingerprint, PIN or security key')
+        page = await this.submit(page, { passkey: 'yes' })
       else if (title === 'Approve sign in request')
         page = await this.submit(page, { number: /id="number">(\d+)</.exec(page.html)![1]! })
       else if (title === 'Stay signed in?')

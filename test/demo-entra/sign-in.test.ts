@@ -129,6 +129,23 @@ describe('proof of MFA', () => {
     expect(claims['acrs']).toEqual(['c1'])
   })
 
+  test('bound to a phishing-resistant strength in the user’s tenant, a context asks for the passkey, which proves MFA too', async () => {
+    const at = await entra()
+    at.world.switches.strongContexts = { [CONTOSO.tid]: ['c5'] }
+    const app = await application(at, 'organizations')
+    const asked = async (upn: string) => {
+      const claims = '{"id_token":{"acrs":{"essential":true,"value":"c5"}}}'
+      const { url, redeem } = await attempt(app, {}, claims)
+      const browser = new Browser()
+      const { left } = await browser.signIn(url, upn)
+      const account = at.site.browsers.find(browser.cookies.get('simulated_microsoft'))?.accounts[0]
+      return [decodeJwt((await redeem(left)).idToken)['acrs'], account?.passkeyAt !== undefined]
+    }
+    expect(await asked('alice@contoso.example')).toEqual([['c5'], true])
+    // In a tenant without the policy Entra issues the context all the same.
+    expect(await asked('faye@fabrikam.example')).toEqual([['c5'], false])
+  })
+
   test('bound, a user without MFA has to set it up on Microsoft’s page; without pages it is AADSTS50079', async () => {
     const at = await entra()
     const app = await application(at)

@@ -73,6 +73,20 @@ describe('with the simulated Microsoft', () => {
     expect((await session())?.user.tid).toBe(TENANT)
   })
 
+  test('a demand for a phishing-resistant sign-in asks for the passkey, and its session serves within five minutes', async () => {
+    const { rig, entra, sydney, browser, signInAs, session } = await broker({
+      mfaProof: { kind: 'auth_context', id: 'c1', phishingResistant: 'c5' },
+    })
+    entra.set({ strongContexts: { [TENANT]: ['c5'] } })
+    await signInAs('alice@contoso.example')
+    expect(await session()).toMatchObject({ acr: 'urn:case-manager:acr:mfa' })
+    const demand = { acr_values: 'phr', max_age: '300' }
+    expect(delivered(await signInAs('alice@contoso.example', demand))).toHaveProperty('code')
+    expect(await session()).toMatchObject({ acr: 'phr', amr: ['mfa'] })
+    for (const client of [sydney, await rig.register('Melbourne')])
+      expect(delivered(await browser.get(authorizePath(client, demand)))).toHaveProperty('code')
+  })
+
   test('a fresh sign-in shows itself by auth_time', async () => {
     const { signInAs } = await broker()
     expect(
