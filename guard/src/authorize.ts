@@ -1,6 +1,7 @@
 import type { AccessClaims, CheckResult } from './claims.ts'
+import type { StepUp, Strength } from './strength.ts'
 
-export interface Requirement {
+export interface Requirement extends Strength {
   /** Scopes, all of which the token must have. */
   scope?: string | readonly string[] | undefined
   /** App roles, one of which it must have. */
@@ -14,12 +15,17 @@ export interface HasHeaders {
 
 export type Authorized = { ok: true; claims: AccessClaims } | { ok: false; response: Response }
 
+interface Checks {
+  check(token: string): Promise<CheckResult>
+  stepUp(claims: AccessClaims, demand: Strength): StepUp | undefined
+}
+
 /**
  * Checks the bearer token of a request, which only the `Authorization` header may hold (RFC 6750
  * §2.1). Answers a request without a valid token as §3 says.
  */
 export async function authorize(
-  check: (token: string) => Promise<CheckResult>,
+  { check, stepUp }: Checks,
   request: HasHeaders,
   requirement: Requirement = {},
 ): Promise<Authorized> {
@@ -37,32 +43,35 @@ export async function authorize(
   const granted = new Set(result.claims.scope?.split(' '))
   const missing = scopes.filter((scope) => !granted.has(scope))
   if (missing.length > 0)
-    return rejection(
-      403,
-      'insufficient_scope',
-      `The token lacks the scope ${missing.join(' ')}.`,
-      scopes.join(' '),
-    )
+    return rejection(403, 'insufficient_scope', `The token lacks the scope ${missing.join(' ')}.`, {
+      scope: scopes.join(' '),
+    })
   if (
     requirement.anyRole !== undefined &&
     !requirement.anyRole.some((role) => result.claims.roles?.includes(role))
   )
     return rejection(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
+  const missed = stepUp(result.claims, requirement)
+  if (missed !== undefined)
+    return rejection(401, 'insufficient_user_authentication', STEP_UP, { ...missed })
   return result
 }
+
+/** RFC 9470 §3: the client asks for the demanded authentication, and comes with a new token. */
+export const STEP_UP = 'The user must authenticate more strongly, or again.'
 
 function rejection(
   status: number,
   error: string | undefined,
   description: string,
-  scope?: string,
+  more: Record<string, string> = {},
 ): Authorized {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (status === 503) headers['retry-after'] = '1'
   else {
     const parts =
       error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]
-    if (scope) parts.push(`scope="${scope}"`)
+    for (const [name, value] of Object.entries(more)) parts.push(`${name}="${value}"`)
     headers['www-authenticate'] = `Bearer${parts.length > 0 ? ` ${parts.join(', ')}` : ''}`
   }
   return {

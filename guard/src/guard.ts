@@ -8,6 +8,7 @@ import { openParts, type Parts } from './parts.ts'
 import type { Bearer, Selector } from './selector.ts'
 import type { Problem } from './problems.ts'
 import type { SessionState } from './session-check.ts'
+import { type StepUp, stepUpFor, type Strength } from './strength.ts'
 
 export interface Guard {
   readonly id: string
@@ -28,6 +29,12 @@ export interface Guard {
    * §3).
    */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
+  /**
+   * Returns what the instance adds to its authorization request so that the user authenticates as
+   * an act demands: `{ acr: 'phr', maxAgeSeconds: 300 }`. Undefined if the claims of an access
+   * token, or of the ID token of a session, show it already.
+   */
+  stepUp(claims: object, demand: Strength): StepUp | undefined
   /**
    * Returns a signal for a connection that stays open (WebSocket, server-sent events). The signal
    * aborts as soon as the token that opened the connection is revoked, has expired, or can no
@@ -86,7 +93,8 @@ export type Known = (token: string) => CheckResult | undefined
  */
 export function openGuard(options: GuardOptions): { guard: Guard; known: Known } {
   const parts = openParts(options)
-  const { checker, feed, follower, holds, keys, ledger, listeners, live, sessions } = parts
+  const { brokerClock, checker, feed, follower, holds, keys, ledger, listeners, live, sessions } =
+    parts
   const { settings, stop, sweeper } = parts
   const receiver = openReceiver(parts)
   let running: Promise<void> | undefined
@@ -94,7 +102,9 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
   const guard: Guard = {
     id: settings.guardId,
     check,
-    authorize: (request, requirement) => authorize(check, request, requirement),
+    authorize: (request, requirement) => authorize(guard, request, requirement),
+    stepUp: (claims, demand) =>
+      stepUpFor(claims, demand, brokerClock.now() - settings.clockToleranceSeconds),
     receiveLogout: (request) => receiver.receive(request),
     hold: (claims, options) => holds.hold(holds.token(claims), options),
     judgeSessions() {

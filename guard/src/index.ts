@@ -14,6 +14,7 @@ export type { GuardClock } from './clock.ts'
 export type { AccessClaims, Actor, CheckResult, Rejection, Why } from './claims.ts'
 export type { EndedSession, SessionClaims, SessionState, UnknownSession } from './session-check.ts'
 export type { Authorized, HasHeaders, Requirement } from './authorize.ts'
+export type { StepUp, Strength } from './strength.ts'
 export { HoldEnded, type HoldEnd, type HoldOptions } from './holds.ts'
 export type { ClientAssertion, ClientKey } from './credentials.ts'
 export {
