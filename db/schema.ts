@@ -434,6 +434,8 @@ export const codes = sqliteTable(
     audience: text().notNull(),
     nonce: text(),
     codeChallenge: text('code_challenge'),
+    /** The thumbprint of the key that must be proved to redeem the code (RFC 9449 §10). */
+    jkt: text(),
     wantsAuthTime: integer('wants_auth_time').notNull(),
     openedSeq: integer('opened_seq').notNull(),
     expiresAt: integer('expires_at').notNull(),
@@ -459,6 +461,8 @@ export const families = sqliteTable(
     scope: text().notNull(),
     audience: text().notNull(),
     nonce: text(),
+    /** The thumbprint of the key that a public client must prove to refresh (RFC 9449 §5). */
+    jkt: text(),
     openedSeq: integer('opened_seq').notNull(),
     rotatedAt: integer('rotated_at').notNull(),
     /**

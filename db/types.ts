@@ -407,6 +407,8 @@ export interface TokenFamily {
   /** The audience requested by `resource`, else the client's own. */
   audience: string
   nonce?: string | undefined
+  /** The thumbprint of the key that must be proved to use it (RFC 9449). */
+  jkt?: string | undefined
 }
 
 /** The request that a one-time authorization code was issued for. */
@@ -417,6 +419,8 @@ export interface CodeGrant {
   audience: string
   nonce?: string | undefined
   codeChallenge?: string | undefined
+  /** The thumbprint of the key that must be proved to redeem the code (RFC 9449 §10). */
+  jkt?: string | undefined
   /** The client asked for `auth_time` (max_age, or the claims parameter). */
   wantsAuthTime?: boolean | undefined
 }
@@ -790,6 +794,7 @@ export type RejectedWhy =
   | 'wrong_client'
   | 'wrong_redirect_uri'
   | 'wrong_verifier'
+  | 'wrong_key'
   | 'marked'
   | 'not_fresh'
   | 'locked'

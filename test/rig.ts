@@ -459,7 +459,7 @@ export async function createRig(options: RigOptions = {}) {
   const issueCode = async (
     sid: string,
     client: RegisteredClient,
-    changes: { scope?: string; nonce?: string; audience?: string } = {},
+    changes: { scope?: string; nonce?: string; audience?: string; jkt?: string } = {},
   ) => {
     const code = newSecret(random)
     const redirectUri = client.metadata.redirectUris[0] ?? ''
@@ -473,6 +473,7 @@ export async function createRig(options: RigOptions = {}) {
         audience: changes.audience ?? client.metadata.audience,
         nonce: changes.nonce ?? 'nonce-1',
         codeChallenge: CHALLENGE,
+        jkt: changes.jkt,
         expiresAt: clock.now() + 60,
       },
       now: clock.now(),

@@ -52,6 +52,8 @@ CREATE TABLE `session_entries` (
 );
 --> statement-breakpoint
 CREATE INDEX `session_entries_by_end` ON `session_entries` (`until`);--> statement-breakpoint
+ALTER TABLE `codes` ADD `jkt` text;--> statement-breakpoint
+ALTER TABLE `families` ADD `jkt` text;--> statement-breakpoint
 ALTER TABLE `floors` ADD `authenticated_after` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `guard_leases` ADD `sessions` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `guard_leases` ADD `own_sessions` text;--> statement-breakpoint

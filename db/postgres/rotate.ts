@@ -96,6 +96,7 @@ export const rotateTogether =
           input === undefined ||
           answers.has(row.familyId) ||
           row.generation !== input.generation ||
+          input.keeps === true ||
           rejection(row, input) !== undefined
         )
           continue

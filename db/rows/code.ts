@@ -27,6 +27,7 @@ export const CODE_FIELDS = [
   'audience',
   'nonce',
   'codeChallenge',
+  'jkt',
   'wantsAuthTime',
   'openedSeq',
   'expiresAt',

@@ -102,6 +102,10 @@ type Redemption = {
   clientId: string
   redirectUri: string | undefined
   verifier: string | undefined
+  /** The thumbprint of the key that the request proves, if any. */
+  jkt?: string | undefined
+  /** True if the token family is bound to that key. */
+  bindsFamily?: boolean
   familyId: string
   /**
    * The maximum age of the user's authentication for this client. The grant ends when it is
@@ -138,6 +142,7 @@ const grantOf = (row: CodeRow): CodeGrant => ({
   audience: row.audience,
   nonce: optional(row.nonce),
   codeChallenge: optional(row.codeChallenge),
+  jkt: optional(row.jkt),
   wantsAuthTime: row.wantsAuthTime === 1,
 })
 
@@ -174,10 +179,14 @@ function* reuse(code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   return { outcome: 'reused', committed }
 }
 
-/** Returns why this caller may not use the code: another client, or another verifier. */
-const notTheirs = (code: CodeRow, { clientId, verifier }: Redemption): RejectedWhy | undefined => {
+/** Returns why this caller may not use the code: another client, verifier or key. */
+const notTheirs = (
+  code: CodeRow,
+  { clientId, verifier, jkt }: Redemption,
+): RejectedWhy | undefined => {
   if (!equalInConstantTime(code.clientId, clientId)) return 'wrong_client'
-  return verifierIsRight(code.codeChallenge, verifier) ? undefined : 'wrong_verifier'
+  if (!verifierIsRight(code.codeChallenge, verifier)) return 'wrong_verifier'
+  return code.jkt === null || code.jkt === jkt ? undefined : 'wrong_key'
 }
 
 /**
@@ -224,7 +233,14 @@ function* take(code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed>
   yield* touch(row, undefined, now)
   const grant = grantOf(code)
   const family = isOffline(code)
-    ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now })
+    ? yield* openFamily({
+        familyId,
+        sid,
+        grant,
+        jkt: input.bindsFamily === true ? input.jkt : undefined,
+        openedSeq: rev,
+        now,
+      })
     : undefined
   return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
 }

@@ -60,6 +60,7 @@ const familyFields = {
     'scope',
     'audience',
     'nonce',
+    'jkt',
     'rotatedAt',
     'replacedAt',
   ),
@@ -111,6 +112,7 @@ type NewFamily = {
   scope: string
   audience: string
   nonce: string | undefined
+  jkt: string | undefined
   openedSeq: number
   now: number
 }
@@ -119,7 +121,7 @@ const insert = command((p: Takes<NewFamily>) =>
     ...{
       ...pick(p, 'familyId', 'sid', 'clientId'),
       generation: 1,
-      ...pick(p, 'scope', 'audience', 'nonce'),
+      ...pick(p, 'scope', 'audience', 'nonce', 'jkt'),
     },
     ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
   }),
@@ -155,12 +157,16 @@ export type Input = {
   generation: number
   clientId: string
   replayWindowSeconds?: number | undefined
+  /** The thumbprint of the key that the request proves, if any. */
+  jkt?: string | undefined
+  /** True if the token stays the same, because FAPI 2.0 §5.3.2.1 allows no rotation. */
+  keeps?: boolean | undefined
   /** The audience requested instead of the family's own. */
   audience?: string | undefined
   now: number
 }
 export type Rotation =
-  | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
+  | { outcome: 'rotated' | 'replayed' | 'kept'; family: TokenFamily; session: Session; rev: number }
   | { outcome: 'rejected'; why: RejectedWhy }
   | { outcome: 'late' | 'stolen'; committed: Committed }
 
@@ -172,6 +178,7 @@ const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => (
   scope: row.scope,
   audience: row.audience,
   nonce: optional(row.nonce),
+  jkt: optional(row.jkt),
 })
 
 /**
@@ -244,10 +251,12 @@ const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefi
  */
 export function rejection(
   row: FamilyRow,
-  { generation, clientId, now }: Input,
+  { generation, clientId, jkt, now }: Input,
 ): RejectedWhy | undefined {
   if (isNoneOf(row, generation)) return 'unknown'
   if (row.familyClient !== clientId) return 'wrong_client'
+  // Before everything that a replaced token causes: without the key, a thief could end the session.
+  if (row.jkt !== null && row.jkt !== jkt) return 'wrong_key'
   if (row.lock !== null) return 'locked'
   const ended = endOfSession(row, now)
   if (ended !== undefined) return rejectedBy(ended)
@@ -259,20 +268,28 @@ export function rejection(
  * Rotates a refresh token from generation g to g+1, by compare-and-set. Until g is used, g−1 gets
  * g again as its successor. `replayWindowSeconds` bounds that for public clients: after it, g−1 is
  * `late`, which revokes the grant, and after 30 s it is theft. An older generation is `stale` for
- * 30 s from when it was last valid. Later it is theft, and the session is revoked.
+ * 30 s from when it was last valid. Later it is theft, and the session is revoked. With `keeps`, g
+ * stays the current generation.
  */
 export function* rotateRefreshToken(input: Input): Act<Rotation> {
   const { familyId, generation, clientId, audience, now } = input
   const row = yield* byIdLocked.get({ familyId, audience })
   const why = row === undefined ? 'unknown' : rejection(row, input)
   if (row === undefined || why !== undefined) return rejected(why ?? 'unknown')
-  if (generation === row.generation) {
+  const isCurrent = generation === row.generation
+  if (isCurrent && input.keeps !== true) {
     yield* advance.run({ familyId, generation, now })
     yield* touch(row, clientId, now)
     return rotated(row, validSession(row))
   }
-  if (!mayReplay(row, input)) return yield* older(row, input)
-  return { outcome: 'replayed', family: familyOf(row), session: validSession(row), rev: row.head }
+  if (isCurrent) yield* touch(row, clientId, now)
+  else if (!mayReplay(row, input)) return yield* older(row, input)
+  return {
+    outcome: isCurrent ? 'kept' : 'replayed',
+    family: familyOf(row),
+    session: validSession(row),
+    rev: row.head,
+  }
 }
 
 /**
@@ -298,11 +315,12 @@ export function* openFamily(input: {
   familyId: string
   sid: string
   grant: CodeGrant
+  jkt: string | undefined
   openedSeq: number
   now: number
 }): Act<TokenFamily> {
-  const { familyId, sid, grant, openedSeq, now } = input
+  const { familyId, sid, grant, jkt, openedSeq, now } = input
   const { clientId, scope, audience, nonce } = grant
-  yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, openedSeq, now })
-  return { familyId, sid, clientId, generation: 1, scope, audience, nonce }
+  yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, jkt, openedSeq, now })
+  return { familyId, sid, clientId, generation: 1, scope, audience, nonce, jkt }
 }

@@ -10,7 +10,8 @@ import { splitList } from '../protocol/params.ts'
 
 /**
  * Returns the client of `Authorization: Bearer`, if it is registered and no revocation covers the
- * token. A user's token is not accepted, whatever its scope.
+ * token. A user's token is not accepted, whatever its scope, nor is one that is bound to a key: these
+ * APIs read no proof.
  * @param audience the only audience that the token may have
  * @returns `granted`: the scopes of the token that the client still has
  */
@@ -23,8 +24,8 @@ export async function clientByToken(
   const claims =
     token === undefined ? undefined : await deps.keys.verify(token, { typ: TYP.accessToken, now })
   if (claims === undefined) return undefined
-  const { aud, client_id: clientId, rev, scope, sid } = claims
-  if (aud !== audience || sid !== undefined) return undefined
+  const { aud, client_id: clientId, cnf, rev, scope, sid } = claims
+  if (aud !== audience || sid !== undefined || cnf !== undefined) return undefined
   if (typeof clientId !== 'string' || typeof rev !== 'number' || typeof scope !== 'string')
     return undefined
   const client = deps.clients.find(clientId)

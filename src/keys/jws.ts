@@ -1,4 +1,5 @@
 import {
+  calculateJwkThumbprint,
   compactVerify,
   decodeJwt,
   decodeProtectedHeader,
@@ -108,3 +109,30 @@ export async function verifyForeign(
 
 /** The most keys tried for one JWT, if the keys have no `kid`. */
 const MAX_CANDIDATES = 5
+
+/** Algorithms of proofs, those of FAPI 2.0 Security Profile §5.4.1. */
+export const PROOF_ALGS = ['ES256', 'PS256', 'EdDSA'] as const
+
+/** Only this exponent of an RSA key is accepted: a long one would cost the broker milliseconds. */
+const EXPONENT = 'AQAB'
+
+/**
+ * Verifies a JWT with the public key in its own header, so that it proves nothing but that its
+ * signer holds the private one (RFC 9449 §4.2).
+ * @returns the claims and the thumbprint of the key (RFC 7638), or undefined
+ */
+export async function verifyProof(
+  jwt: string,
+  typ: string,
+): Promise<{ claims: Record<string, unknown>; jkt: string } | undefined> {
+  const header = readUnverified(jwt)?.header
+  const { alg, jwk } = header ?? {}
+  if (header === undefined || !sameType(header.typ, typ)) return undefined
+  if (!PROOF_ALGS.some((each) => each === alg) || typeof jwk !== 'object' || jwk === null)
+    return undefined
+  const { kty, e } = jwk as JWK
+  if (kty === 'RSA' && e !== EXPONENT) return undefined
+  const key = await importPublic({ ...jwk }, String(alg)).catch(() => undefined)
+  const claims = key && (await verifyCompact(jwt, key, [String(alg)]))
+  return claims && { claims, jkt: await calculateJwkThumbprint(jwk) }
+}

@@ -27,6 +27,8 @@ const STATUS = {
   invalid_request_uri: 400,
   // Code of RFC 8707 §2.
   invalid_target: 400,
+  // Code of RFC 9449 §5, §7.1. At a resource the status is 401.
+  invalid_dpop_proof: 400,
   // Codes of RFC 6750 §3.1.
   invalid_token: 401,
   insufficient_scope: 403,

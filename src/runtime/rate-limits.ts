@@ -93,6 +93,8 @@ const ratesOf = (settings: RateSettings) => ({
   // as /authorize.
   par: settings.authorize,
   callback: settings.authorize,
+  // Proofs of public clients at /token, which the broker remembers for a minute.
+  proofs: settings.authorize,
   // Wrong setup tokens, by address. The limit is for an administrator's typing errors; 256 random
   // bits cannot be guessed.
   setupToken: { perSecond: 6 / 60, burst: 10 },

@@ -252,7 +252,8 @@ describe('a sample instance', () => {
         scope: 'openid',
         rev: session.openedSeq,
         now: rig.clock.now(),
-      }).token
+        jkt: undefined,
+      }).access_token
     const who = (token: string) =>
       fetch(`${sydney.url}/api/whoami`, { headers: { authorization: `Bearer ${token}` } })
     const token = mint(sydney.url)

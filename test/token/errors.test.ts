@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { GRANT, JWT_BEARER_ASSERTION, TOKEN_TYPE } from '../../src/protocol/names.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER } from '../rig.ts'
+import { createProver } from './proofs.ts'
 
 /**
  * docs/errors.md against the answers of /token: each row is an answer, and each answer here is a
@@ -45,14 +46,14 @@ async function registered() {
     jwks: { keys: [jwk] },
     grants: [GRANT.clientCredentials],
   })
-  await rig.register('App', { authMethod: 'none' })
-  return { rig, sydney, other }
+  const app = await rig.register('App', { authMethod: 'none' })
+  return { rig, sydney, other, app }
 }
 
 let jti = 0
 
 /** Returns functions that make the forms of token requests, for a new session. */
-async function world({ rig, sydney, other }: Awaited<ReturnType<typeof registered>>) {
+async function world({ rig, sydney, other, app }: Awaited<ReturnType<typeof registered>>) {
   const now = rig.clock.now()
   const { session } = await rig.openSession()
   const code = async (client = sydney) => (await rig.issueCode(session.sid, client)).form
@@ -72,6 +73,13 @@ async function world({ rig, sydney, other }: Awaited<ReturnType<typeof registere
   }
   const post = (form: Form, authorization: string | undefined = sydney.basic) =>
     rig.post('/token', form, authorization === '' ? {} : { authorization })
+  /** Refreshes with a DPoP proof. */
+  const prove = async (changes: Record<string, unknown>, again?: true) => {
+    const dpop = await (await createProver(rig.clock)).prove('POST /token', changes)
+    const ask = async () =>
+      rig.post('/token', await refreshed(), { authorization: sydney.basic, dpop })
+    return again === true ? twice(ask) : ask()
+  }
   const sign = (
     claims: Record<string, unknown>,
     header: Record<string, unknown> = {},
@@ -110,11 +118,13 @@ async function world({ rig, sydney, other }: Awaited<ReturnType<typeof registere
     now,
     sydney,
     other,
+    app,
     session,
     code,
     refreshed,
     exchange,
     post,
+    prove,
     sign,
     send,
     assert,
@@ -200,6 +210,34 @@ const answers: Record<string, (at: World) => Promise<Response> | Response> = {
     post(await exchange({ audience: 'app' })),
   'a scope of client_credentials that is not registered': ({ post }) =>
     post({ grant_type: 'client_credentials', scope: 'cases:write' }),
+  'a proof for another method': ({ prove }) => prove({ htm: 'GET' }),
+  'a proof for another address': ({ prove }) => prove({ htu: `${ISSUER}/par` }),
+  'a proof without jti': ({ prove }) => prove({ jti: '' }),
+  'a proof from yesterday': ({ prove, now }) => prove({ iat: now - 86_400 }),
+  'a proof for tomorrow': ({ prove, now }) => prove({ nbf: now + 86_400 }),
+  'a proof again': ({ prove }) => prove({}, true),
+  'no proof at all': async ({ rig, sydney, refreshed }) =>
+    rig.post('/token', await refreshed(), { authorization: sydney.basic, dpop: 'x' }),
+  'a code for another key': async ({ rig, sydney, post }) => {
+    const { jkt } = await createProver(rig.clock)
+    const { session } = await rig.openSession()
+    return post((await rig.issueCode(session.sid, sydney, { jkt })).form)
+  },
+  'a refresh token for another key': async ({ rig, app, post }) => {
+    const { session } = await rig.openSession()
+    const { form } = await rig.issueCode(session.sid, app)
+    const dpop = await (await createProver(rig.clock)).prove('POST /token')
+    const id = { client_id: 'app' }
+    const tokens = await rig.post('/token', { ...form, ...id }, { dpop })
+    const { refresh_token } = (await tokens.json()) as { refresh_token: string }
+    return post({ grant_type: 'refresh_token', refresh_token, ...id }, '')
+  },
+  'an exchange of a bound token without a proof': async ({ rig, sydney, exchange, code, post }) => {
+    const dpop = await (await createProver(rig.clock)).prove('POST /token')
+    const bound = await rig.post('/token', await code(), { authorization: sydney.basic, dpop })
+    const { access_token } = (await bound.json()) as { access_token: string }
+    return post(await exchange({ subject_token: access_token }))
+  },
   'too many failures': async ({ post }) => {
     for (let n = 0; n < 200; n++) if ((await post({}, WRONG)).status === 429) break
     return post({}, WRONG)

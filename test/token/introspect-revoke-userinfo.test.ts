@@ -264,7 +264,7 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     const none = await rig.app.request('/userinfo')
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([
       401,
-      'Bearer realm="Case Manager Identity Broker"',
+      'Bearer realm="Case Manager Identity Broker", DPoP realm="Case Manager Identity Broker", algs="ES256 PS256 EdDSA"',
     ])
     for (const token of [
       'x',

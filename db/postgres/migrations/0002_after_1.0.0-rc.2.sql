@@ -47,6 +47,8 @@ CREATE TABLE "broker"."session_entries" (
 	CONSTRAINT "session_entries_client_id_seq_pk" PRIMARY KEY("client_id","seq")
 );
 --> statement-breakpoint
+ALTER TABLE "broker"."codes" ADD COLUMN "jkt" text COLLATE "C";--> statement-breakpoint
+ALTER TABLE "broker"."families" ADD COLUMN "jkt" text COLLATE "C";--> statement-breakpoint
 ALTER TABLE "broker"."floors" ADD COLUMN "authenticated_after" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "broker"."guard_leases" ADD COLUMN "sessions" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE "broker"."guard_leases" ADD COLUMN "own_sessions" text COLLATE "C";--> statement-breakpoint

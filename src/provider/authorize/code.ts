@@ -21,10 +21,8 @@ export function newCode(
   now: number,
 ): { code: string; row: NewCode } {
   const code = newSecret(deps.random)
-  const { clientId, reply, scope, audience, nonce, codeChallenge, wantsAuthTime } = asRegistered(
-    clientOf(deps, asked),
-    asked,
-  )
+  const { clientId, reply, scope, audience, nonce, codeChallenge, jkt, wantsAuthTime } =
+    asRegistered(clientOf(deps, asked), asked)
   return {
     code,
     row: {
@@ -35,6 +33,7 @@ export function newCode(
       audience,
       nonce,
       codeChallenge,
+      jkt,
       wantsAuthTime,
       expiresAt: now + CODE_SECONDS,
     },

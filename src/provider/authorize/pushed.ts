@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { invalidProof, provenKey } from '../../clients/dpop.ts'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import { requestingClient } from '../../clients/authenticate.ts'
@@ -46,6 +47,11 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
   source.set('client_id', client.clientId)
+  // RFC 9449 §10.1: a proof binds the code to its key, as dpop_jkt does.
+  const jkt = await provenKey(deps, c, now)
+  if (jkt !== undefined && (params.get('dpop_jkt') ?? jkt) !== jkt)
+    throw invalidProof('The dpop_jkt is not the thumbprint of the key of the DPoP proof.', false)
+  if (jkt !== undefined) source.set('dpop_jkt', jkt)
   if (source.toString().length > MOST_CHARACTERS)
     throw new OAuthError(
       'invalid_request',

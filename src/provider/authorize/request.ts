@@ -31,6 +31,8 @@ export interface SignInRequest {
   audience: string
   nonce?: string | undefined
   codeChallenge?: string | undefined
+  /** The thumbprint of the key that must be proved to redeem the code (`dpop_jkt`). */
+  jkt?: string | undefined
   prompt: Prompt[]
   /** Upper bound of the age of the user's authentication: `max_age`, or the client's default. */
   maxAgeSeconds?: number | undefined
@@ -172,6 +174,7 @@ export async function readRequest(
     audience: readAudience(client, params.get('resource')),
     nonce: params.get('nonce'),
     codeChallenge: readChallenge(client, params),
+    jkt: readThumbprint(params.get('dpop_jkt')),
     prompt: readPrompt(params.get('prompt')),
     maxAgeSeconds: lowest(maxAge, client.metadata.maxAuthAgeSeconds),
     loginHint: params.get('login_hint'),
@@ -292,6 +295,16 @@ function readChallenge(client: Client, params: Params): string | undefined {
       'The code_challenge must be a SHA-256 hash in base64url (43 characters).',
     )
   return challenge
+}
+
+/** Returns `dpop_jkt` (RFC 9449 §10), the SHA-256 thumbprint of a key in base64url. */
+function readThumbprint(value: string | undefined): string | undefined {
+  if (value !== undefined && !isCodeChallenge(value))
+    throw new OAuthError(
+      'invalid_request',
+      'The dpop_jkt must be the SHA-256 thumbprint of a key in base64url (43 characters).',
+    )
+  return value
 }
 
 const PROMPTS: readonly string[] = ['none', 'login', 'select_account', 'consent'] satisfies Prompt[]

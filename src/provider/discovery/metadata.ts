@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { FOREIGN_ALGS } from '../../keys/jws.ts'
+import { FOREIGN_ALGS, PROOF_ALGS } from '../../keys/jws.ts'
 import { GRANT, SCOPES } from '../../protocol/names.ts'
 import { STRENGTHS } from '../../protocol/strength.ts'
 
@@ -58,6 +58,8 @@ export const providerMetadata = ({
   introspection_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
   revocation_endpoint_auth_methods_supported: [...WITH_CREDENTIAL, 'none'],
   revocation_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
+  // RFC 9449 §5.1
+  dpop_signing_alg_values_supported: PROOF_ALGS,
   code_challenge_methods_supported: ['S256'],
   ui_locales_supported: look.languages.map(({ language }) => language),
   // OpenID Connect Prompt Create 1.0 §4.1

@@ -1,5 +1,6 @@
 import type { RejectedWhy } from '../../../db/types.ts'
 import { sha256 } from '../../runtime/compare.ts'
+import { isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { newId } from '../../runtime/ids.ts'
 import { GRANT } from '../../protocol/names.ts'
@@ -21,7 +22,7 @@ import { issueTokens, type TokenAnswer } from './tokens.ts'
  */
 export async function exchangeAuthorizationCode(
   deps: TokenDeps,
-  { client, params, now, requester }: GrantInput,
+  { client, params, jkt, now, requester }: GrantInput,
 ): Promise<TokenAnswer> {
   const code = required(params, 'code')
   // Checked before the code is consumed: a request that cannot succeed must not use up the code.
@@ -31,6 +32,9 @@ export async function exchangeAuthorizationCode(
     clientId: client.clientId,
     redirectUri: params.get('redirect_uri'),
     verifier: params.get('code_verifier'),
+    jkt,
+    // The credential of another client holds its refresh token (RFC 9449 §5).
+    bindsFamily: isPublic(client),
     familyId: newId(deps.random),
     maxAuthenticationSeconds: client.metadata.maxAuthenticationSeconds,
     sessionLimit: client.metadata.sessionLimit,
@@ -64,6 +68,7 @@ export async function exchangeAuthorizationCode(
     rev,
     now,
     refreshToken,
+    jkt,
     idToken: scope.includes('openid') && { nonce: grant.nonce },
   })
 }
@@ -85,6 +90,8 @@ const REJECTED: Record<RejectedWhy, string> = {
   marked: ENDED,
   not_fresh: NOT_FRESH,
   locked: LOCKED,
+  wrong_key:
+    'The code is bound to another key than that of the DPoP proof, or there is no proof. Start a new sign-in.',
   wrong_redirect_uri: 'The redirect_uri must exactly match the one of the authorization request.',
   wrong_verifier:
     'The code_verifier does not match the code_challenge of the authorization request. Start a new sign-in.',

@@ -35,7 +35,7 @@ const apiOf = (scope: string): OwnApi | undefined =>
  */
 export async function clientCredentials(
   deps: TokenDeps,
-  { client, params, now }: GrantInput,
+  { client, params, jkt, now }: GrantInput,
 ): Promise<TokenAnswer> {
   if (isPublic(client))
     throw new OAuthError(
@@ -63,14 +63,7 @@ export async function clientCredentials(
           'The client was removed from the broker. Ask an operator of the broker to register it.',
         )
   const scope = scopes.join(' ')
-  const { token, expiresIn } = mintAccessToken(deps, {
-    client,
-    audience,
-    scope,
-    rev: granted.rev,
-    now,
-  })
-  return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }
+  return mintAccessToken(deps, { client, audience, scope, rev: granted.rev, now, jkt })
 }
 
 /**

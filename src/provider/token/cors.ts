@@ -65,7 +65,7 @@ export function preflight(deps: Needs, c: Context, methods: string): Response {
   const origin = c.req.header('origin')
   if (allowOrigin(c, deps.clients)) {
     c.header('Access-Control-Allow-Methods', methods)
-    c.header('Access-Control-Allow-Headers', 'Authorization, Content-Type')
+    c.header('Access-Control-Allow-Headers', 'Authorization, Content-Type, DPoP')
     c.header('Access-Control-Max-Age', '600')
   } else if (origin !== undefined) logRejected(deps, c, origin)
   c.header('Allow', `${methods}, OPTIONS`)

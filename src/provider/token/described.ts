@@ -21,7 +21,7 @@ import { SAY } from '../texts/described.ts'
 const tokens = z
   .object({
     access_token: text,
-    token_type: z.literal('Bearer'),
+    token_type: z.enum(['Bearer', 'DPoP']),
     expires_in: z.int(),
     scope: text,
     refresh_token: text.optional(),

@@ -2,10 +2,12 @@ import type { Context } from 'hono'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import { requestingClient } from '../../clients/authenticate.ts'
-import type { Client } from '../../protocol/client-metadata.ts'
+import { provenKey } from '../../clients/dpop.ts'
+import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { GRANT, type GrantType } from '../../protocol/names.ts'
 import { required } from '../../protocol/params.ts'
+import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { deviceName } from '../../session/device.ts'
 import { exchangeAuthorizationCode } from './authorization-code.ts'
 import { clientCredentials } from './client-credentials.ts'
@@ -57,7 +59,8 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
         `The client is not registered for the grant ${type}.`,
       )
     const requester = () => ({ from, device: deviceName(c.req.header('user-agent')) })
-    const answer = await grants[type](deps, { client, params, now, requester })
+    const jkt = await keyOf(deps, c, client, now)
+    const answer = await grants[type](deps, { client, params, jkt, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
     deps.metrics.clientTokens.inc({
       client: client.clientId,
@@ -70,6 +73,23 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
       rejected(deps, { from, clientId: known.clientId, grant }, error)
     throw error
   }
+}
+
+/**
+ * Returns the thumbprint of the key that the tokens are bound to, or undefined for Bearer tokens.
+ * Anyone can send the proofs of a public client, and the broker remembers each.
+ * @throws OAuthError invalid_dpop_proof, 429
+ */
+async function keyOf(
+  deps: TokenDeps,
+  c: Context,
+  client: Client,
+  now: number,
+): Promise<string | undefined> {
+  const { clientId } = client
+  if (isPublic(client) && c.req.header('dpop') !== undefined)
+    mustBeWithin(deps.rateLimits, 'proofs', { clientId, address: remoteOf(c, deps.config) })
+  return provenKey(deps, c, now)
 }
 
 /**

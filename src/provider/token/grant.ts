@@ -17,6 +17,8 @@ export interface TokenDeps extends Deps {
 export interface GrantInput {
   client: Client
   params: Params
+  /** The thumbprint of the key that the request proves, to which its tokens are bound. */
+  jkt: string | undefined
   now: number
   requester: () => Requester
 }

@@ -56,7 +56,8 @@ async function accessToken(
             audience,
           })
         ).outcome === 'good'
-  return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
+  const type = claims.jkt === undefined ? 'Bearer' : 'DPoP'
+  return good ? { active: true, token_type: type, ...claims.raw } : INACTIVE
 }
 
 /** Introspects a refresh token, for its own client only. This does not use the token. */
@@ -72,6 +73,7 @@ async function refreshToken(
   const session = liveSession(await deps.store.statusBySid(found.family.sid, now))
   if (session === undefined) return INACTIVE
   const { sub, sid } = session
+  const { jkt, scope } = found.family
   const exp = endOf(session, client)
   if (exp <= now) return INACTIVE
   return {
@@ -80,7 +82,8 @@ async function refreshToken(
     client_id: client.clientId,
     sub,
     sid,
-    scope: found.family.scope,
+    scope,
     exp,
+    ...(jkt !== undefined && { cnf: { jkt } }),
   }
 }

@@ -29,7 +29,7 @@ const PUBLIC_REPLAY_SECONDS = 10
  */
 export async function refresh(
   deps: TokenDeps,
-  { client, params, now, requester }: GrantInput,
+  { client, params, jkt, now, requester }: GrantInput,
 ): Promise<TokenAnswer> {
   const presented = deps.refreshTokens.read(required(params, 'refresh_token'))
   if (!presented) throw new OAuthError('invalid_grant', UNKNOWN)
@@ -39,6 +39,7 @@ export async function refresh(
     ...presented,
     clientId: client.clientId,
     audience: wanted.audience,
+    jkt,
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
@@ -61,6 +62,7 @@ export async function refresh(
     rev,
     now,
     refreshToken: deps.refreshTokens.write(family),
+    jkt,
     idToken: splitList(wanted.scope).includes('openid') && { nonce: undefined },
   })
 }
@@ -104,6 +106,8 @@ const REJECTED: Record<RejectedWhy, string> = {
   wrong_client: UNKNOWN,
   wrong_redirect_uri: UNKNOWN,
   wrong_verifier: UNKNOWN,
+  wrong_key:
+    'The refresh token is bound to another key than that of the DPoP proof, or there is no proof.',
   expired: ENDED,
   revoked: ENDED,
   marked: ENDED,

@@ -1,4 +1,5 @@
 import type { Session } from '../../../db/types.ts'
+import { invalidProof } from '../../clients/dpop.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { TOKEN_TYPE } from '../../protocol/names.ts'
@@ -26,11 +27,12 @@ const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
  * Exchanges a token, so that an instance can call another on a user's behalf (RFC 8693). The caller
  * must be the source token's audience, and the target must list the caller. The new token has no
  * wider scope, no later expiry, the same `sid` and `rev`, and no refresh token. Caller and target
- * become participants.
+ * become participants. A token for a bound one is bound too, to the key of the caller, who has to
+ * prove it.
  */
 export async function exchangeToken(
   deps: TokenDeps,
-  { client, params, now }: GrantInput,
+  { client, params, jkt, now }: GrantInput,
 ): Promise<TokenAnswer> {
   mustBePlain(params)
   const target = targetOf(deps, client, params)
@@ -40,6 +42,11 @@ export async function exchangeToken(
     throw new OAuthError(
       'invalid_request',
       'The subject_token must be a valid access token of a user, issued for this client. Refresh it and try again.',
+    )
+  if (source.jkt !== undefined && jkt === undefined)
+    throw invalidProof(
+      'The subject_token is bound to a key: send a proof of your own, to which the new token is bound.',
+      false,
     )
   const scope = narrowed(
     splitList(source.scope).filter((each) => each !== 'offline_access'),
@@ -67,7 +74,7 @@ export async function exchangeToken(
     joins: target.clientId,
     audience,
   })
-  const { token, expiresIn } = mintAccessToken(deps, {
+  const answer = mintAccessToken(deps, {
     client,
     audience,
     scope,
@@ -76,14 +83,9 @@ export async function exchangeToken(
     session,
     notAfter: source.exp,
     act,
+    jkt,
   })
-  return {
-    access_token: token,
-    issued_token_type: TOKEN_TYPE.accessToken,
-    token_type: 'Bearer',
-    expires_in: expiresIn,
-    scope,
-  }
+  return { ...answer, issued_token_type: TOKEN_TYPE.accessToken }
 }
 
 function mustBePlain(params: Params): void {

@@ -11,7 +11,7 @@ import { TYP } from '../../protocol/names.ts'
 /** The response of the token endpoint (RFC 6749 §5.1). */
 export interface TokenAnswer {
   access_token: string
-  token_type: 'Bearer'
+  token_type: 'Bearer' | 'DPoP'
   expires_in: number
   scope: string
   refresh_token?: string
@@ -37,23 +37,26 @@ interface AccessTokenInput {
   /** An upper bound of the expiry (token exchange). */
   notAfter?: number | undefined
   act?: Act | undefined
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §6). Undefined: Bearer. */
+  jkt: string | undefined
 }
 
 /**
  * Signs an access token (RFC 9068, ES256). It never outlives the session's absolute end. It has
  * `acr` and `amr` only if Microsoft proved them.
+ * @returns the members of the answer that every grant has
  */
 export function mintAccessToken(
   deps: Pick<Deps, 'keys' | 'random' | 'config'>,
   input: AccessTokenInput,
-): { token: string; expiresIn: number } {
-  const { client, session, now } = input
+): TokenAnswer {
+  const { client, session, now, jkt } = input
   const exp = Math.min(
     now + client.metadata.accessTokenSeconds,
     session === undefined ? Infinity : endOf(session, client),
     input.notAfter ?? Infinity,
   )
-  const token = deps.keys.sign('ES256', TYP.accessToken, {
+  const accessToken = deps.keys.sign('ES256', TYP.accessToken, {
     iss: deps.config.issuer,
     // RFC 9068 §2.2: where no user is involved, the client is the subject.
     sub: session?.sub ?? client.clientId,
@@ -66,8 +69,14 @@ export function mintAccessToken(
     scope: input.scope,
     ...(session && userClaims(session)),
     ...(input.act && { act: input.act }),
+    ...(jkt !== undefined && { cnf: { jkt } }),
   })
-  return { token, expiresIn: exp - now }
+  return {
+    access_token: accessToken,
+    token_type: jkt === undefined ? 'Bearer' : 'DPoP',
+    expires_in: exp - now,
+    scope: input.scope,
+  }
 }
 
 function userClaims(session: Session): Record<string, unknown> {
@@ -153,24 +162,22 @@ export function issueTokens(
     rev: number
     now: number
     refreshToken: string | undefined
+    jkt: string | undefined
     /** False: no ID token. Otherwise the nonce that it repeats. */
     idToken: false | { nonce: string | undefined }
   },
 ): TokenAnswer {
   const scope = input.scope.join(' ')
-  const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
+  const answer = mintAccessToken(deps, { ...input, scope })
   return {
-    access_token: token,
-    token_type: 'Bearer',
-    expires_in: expiresIn,
-    scope,
+    ...answer,
     ...(input.refreshToken !== undefined && { refresh_token: input.refreshToken }),
     ...(input.idToken && {
       id_token: mintIdToken(deps, {
         ...input,
         nonce: input.idToken.nonce,
-        accessToken: token,
-        expiresIn,
+        accessToken: answer.access_token,
+        expiresIn: answer.expires_in,
       }),
     }),
   }
@@ -189,6 +196,8 @@ export interface AccessTokenClaims {
   /** The session id. Undefined: a token of the client itself. */
   sid: string | undefined
   act: Act | undefined
+  /** The thumbprint of the key that the token is bound to. */
+  jkt: string | undefined
   /** All claims as signed. */
   raw: Record<string, unknown>
 }
@@ -212,6 +221,7 @@ export async function readAccessToken(
     scope: String(raw.scope),
     sid: typeof raw.sid === 'string' ? raw.sid : undefined,
     act: raw.act as Act | undefined,
+    jkt: (raw.cnf as { jkt?: string } | undefined)?.jkt,
     raw,
   }
 }

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { DPOP_ALGS, invalidProof, provenKey } from '../../clients/dpop.ts'
 import { isForm, readForm } from '../../clients/form.ts'
 import { readUnverified, sameType } from '../../keys/jws.ts'
 import { OAuthError, type ErrorCode } from '../../protocol/error.ts'
@@ -14,7 +15,7 @@ import type { TokenDeps } from './grant.ts'
  */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
-  const token = await presentedToken(c)
+  const { token, scheme } = await presentedToken(c)
   const claims = await readAccessToken(deps, token, now)
   if (!claims) {
     const typ = readUnverified(token)?.header.typ
@@ -29,6 +30,15 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
     )
   }
   onlyFor(deps, c, deps.clients.find(claims.clientId))
+  if ((claims.jkt !== undefined) !== (scheme === 'dpop'))
+    throw rejected(
+      'invalid_token',
+      claims.jkt === undefined
+        ? 'The access token is not bound to a key. Send it as Bearer.'
+        : 'The access token is bound to a key. Send it as DPoP, with a proof.',
+    )
+  if (claims.jkt !== undefined && (await provenKey(deps, c, now, token)) !== claims.jkt)
+    throw invalidProof('Send a DPoP proof by the key that the access token is bound to.', true)
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
     throw rejected(
@@ -57,10 +67,10 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
  * Returns the token from the Authorization header or the form (RFC 6750 §2). The query is not
  * accepted, because it ends up in logs.
  */
-async function presentedToken(c: Context): Promise<string> {
+async function presentedToken(c: Context): Promise<{ token: string; scheme: string }> {
   const authorization = c.req.header('authorization')
-  const inHeader =
-    authorization === undefined ? undefined : /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
+  const [, scheme = 'bearer', inHeader] =
+    /^(bearer|dpop) +([\w.~+/-]+=*) *$/i.exec(authorization ?? '') ?? []
   const inBody =
     c.req.method === 'POST' && isForm(c) ? (await readForm(c)).get('access_token') : undefined
   if (authorization !== undefined && inBody !== undefined)
@@ -69,18 +79,18 @@ async function presentedToken(c: Context): Promise<string> {
       'Send the access token once: in the Authorization header or in the form.',
     )
   const token = inHeader ?? inBody
-  if (token !== undefined) return token
+  if (token !== undefined) return { token, scheme: scheme.toLowerCase() }
   if (authorization !== undefined)
     throw rejected(
       'invalid_request',
-      'The Authorization header must be: Bearer, a space, the access token.',
+      'The Authorization header must be: Bearer or DPoP, a space, the access token.',
     )
   // §3.1: the challenge has no error code where the request has no token.
   throw new OAuthError(
     'invalid_token',
     'Send an access token in the Authorization header, as Bearer.',
     {
-      headers: { 'WWW-Authenticate': `Bearer ${REALM}` },
+      headers: { 'WWW-Authenticate': `Bearer ${REALM}, DPoP ${REALM}, ${DPOP_ALGS}` },
     },
   )
 }
