@@ -1,6 +1,6 @@
 import { sql, type SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { greatest, indexedBy } from '../engine/dialect.ts'
+import { greatest, indexedBy, withoutReprepare } from '../engine/dialect.ts'
 import { columnsOf, query, type Takes } from '../engine/statement.ts'
 import { participants, sessionEntries, sessions } from '../schema.ts'
 import type { Revocation } from '../types.ts'
@@ -33,8 +33,8 @@ const seqOf = (p: Takes<At>) => sql`CAST(${p.seq} AS bigint)`
 const addOfSession = inserted(
   (p: Takes<At & { sid: string; clientId: string | null; after: number }>) =>
     sql`SELECT ${participants.clientId}, ${seqOf(p)}, ${until} FROM ${sessions} CROSS JOIN ${participants}
-      WHERE ${sessions.sid} = ${p.sid} AND ${participants.sid} = ${sessions.sid} AND ${promise} > ${p.after}
-        AND (CAST(${p.clientId} AS text) IS NULL OR ${participants.clientId} = ${p.clientId})`,
+      WHERE ${sessions.sid} = ${withoutReprepare(p.sid)} AND ${participants.sid} = ${sessions.sid} AND ${promise} > ${p.after}
+        AND (CAST(${p.clientId} AS text) IS NULL OR ${participants.clientId} = ${withoutReprepare(p.clientId)})`,
 )
 const addOfSubject = inserted(
   (p: Takes<At & { sub: string }>) =>
