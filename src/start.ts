@@ -5,7 +5,7 @@ import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './operations/api/socket.ts'
 import { answerTimes, requestsOf } from './runtime/requests.ts'
 import { type Checks, createChecks } from './operations/checks/checks.ts'
-import { isOfSetup } from './operations/checks/list.ts'
+import { isOfMicrosoft } from './operations/checks/list.ts'
 import type { Config } from './config/config.ts'
 import { type Address, listen, type Listener } from './runtime/listener.ts'
 import { within } from './runtime/concurrency.ts'
@@ -130,7 +130,7 @@ const ASK_MS = 1_000
  * the time, because a machine may start with a wrong clock, and the first /readyz has the answers.
  */
 const askMicrosoft = (checks: Checks): Promise<unknown> =>
-  within(ASK_MS, checks.look({ which: isOfSetup })).catch(() => undefined)
+  within(ASK_MS, checks.look({ which: isOfMicrosoft })).catch(() => undefined)
 
 /** The time after the start in which requests that waited for it have the processor. */
 const SETTLED_MS = 1_000

@@ -19,7 +19,6 @@ describe('the entrance of /setup', () => {
       '/setup/register',
       '/setup/register/script',
       '/setup/connect',
-      '/setup/checks',
       '/setup/add-tenant',
       tenantPath(),
     ]) {
@@ -35,9 +34,7 @@ describe('the entrance of /setup', () => {
       '/setup/add-tenant',
       '/setup/branding',
       `${tenantPath()}/proof`,
-      `${tenantPath()}/settings`,
       `${tenantPath()}/operators`,
-      `${tenantPath()}/remove`,
     ])
       expect(
         (await browser.post(OPS + path, new URLSearchParams({ tid: CONTOSO.tid }))).status,

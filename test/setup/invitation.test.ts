@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { trialOf } from '../../src/microsoft/tenants.ts'
+import { disconnectTenant, trialOf } from '../../src/microsoft/tenants.ts'
 import { ISSUER, OTHER_TENANT } from '../rig.ts'
-import { connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import { connect, createBrowser, createWorld, FABRIKAM, OPS } from './world.ts'
 
 /**
  * Contoso operates; Fabrikam's administrator works elsewhere and cannot reach the operators'
@@ -76,14 +76,14 @@ test('a holder of the link without a directory role writes nothing, and no holde
 })
 
 test('the link is valid for a week, for that tenant while it is connected, and for nothing else', async () => {
-  const { clock, browser, rig, link, felix } = await invited()
+  const { clock, rig, link, felix } = await invited()
   expect((await felix.get(link.replace('invitation=', 'invitation=x'))).status).toBe(400)
   clock.ahead = 7 * 86_400 + 5
   expect((await felix.get(link)).status).toBe(400)
   clock.ahead = 0
   expect((await felix.get(link)).status).toBe(200)
-  const page = await browser.get(tenantPath(FABRIKAM.tid))
-  await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
+  const actor = { kind: 'operator', id: 'olga' } as const
+  await disconnectTenant(rig.deps, { tid: FABRIKAM.tid, actor, now: rig.clock.now() })
   expect(rig.deps.connection.current().tenants).not.toContain(OTHER_TENANT)
   expect((await felix.get(link)).status).toBe(400)
   expect((await felix.get(`${OPS}/setup`)).status).toBe(401)

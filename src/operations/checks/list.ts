@@ -7,7 +7,6 @@ import { microsoftChecks } from './microsoft.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
 import { userReportChecks } from './user-reports.ts'
-import { QUESTIONS } from './texts/questions.ts'
 
 /**
  * All checks, in the order of `cmb doctor`. A new entry also appears at /readyz and in the
@@ -24,5 +23,6 @@ export const CHECKS: readonly Check[] = [
   ...userReportChecks,
 ]
 
-/** Returns whether the start and /setup/checks run a check: those that have a question there. */
-export const isOfSetup = ({ id }: Pick<Check, 'id'>): boolean => id in QUESTIONS
+/** Returns whether a check concerns the connection to Microsoft. */
+export const isOfMicrosoft = ({ id }: Pick<Check, 'id'>): boolean =>
+  microsoftChecks.some((check) => check.id === id)

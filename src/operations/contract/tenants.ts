@@ -267,7 +267,7 @@ function mayHaveAdministrators(
  * Returns whether the tenant may be removed. Removing the operator tenant would lock the operators
  * out, unless it is only connected and unused, for example by a mistyped id.
  */
-export const mayRemove = async (
+const mayRemove = async (
   { connection, store }: Pick<Deps, 'connection' | 'store'>,
   row: Tenant,
 ): Promise<boolean> =>

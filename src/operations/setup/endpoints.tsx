@@ -1,11 +1,9 @@
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
-import { Problem } from '../../audit/problem.ts'
 import { pageErrors } from '../../pages/errors.tsx'
 import { isGuid } from '../../protocol/guid.ts'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
-import { checksPage } from './checks.tsx'
 import {
   ADD_TENANT,
   addTenantPage,
@@ -28,16 +26,15 @@ import { overviewPage } from './overview.tsx'
 import { proposeProof } from './proof.tsx'
 import { REGISTER, registerPage, SCRIPT, scriptFile } from './register.tsx'
 import { type Seen, seenOf } from './seen.ts'
-import { makeOperators, removeTenant, tenantPage } from './tenant.tsx'
-import { saveSettings } from './tenant-settings.tsx'
+import { makeOperators, tenantPage } from './tenant.tsx'
 import { type AskConsole, visitorOf } from './visitor.ts'
 import { NOT_WRITTEN } from './texts/frame.ts'
 
 type Answering = Response | Promise<Response>
 
 /**
- * Owns /setup on the operators' listener: the registration in Entra, the application, tenants, the
- * proposed proof of MFA, and checks. Only the holder of the one-time token has access, and after the
+ * Owns /setup on the operators' listener: the registration in Entra, the application, tenants
+ * and the proposed proof of MFA. Only the holder of the one-time token has access, and after the
  * first operator only administrators. Changes to who may sign in need a fresh sign-in at Microsoft.
  */
 export function setupEndpoints(
@@ -80,13 +77,10 @@ export function setupEndpoints(
   change(CONNECT, saveConnection)
   show(ADD_TENANT, (request) => addTenantPage(request))
   change(ADD_TENANT, saveTenant)
-  show('/setup/checks', checksPage)
   const tenant = '/setup/tenants/:tid'
   show(tenant, withTenant(tenantPage))
   change(`${tenant}/proof`, withTenant(proposeProof))
-  change(`${tenant}/settings`, withTenant(saveSettings))
   change(`${tenant}/operators`, withTenant(makeOperators))
-  change(`${tenant}/remove`, withTenant(removeTenant))
   show(BRANDING, (request) => brandingPage(request))
   endpoints.post(
     BRANDING,
@@ -105,11 +99,8 @@ const withTenant =
   <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Answering) =>
   async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
     const tid = (request.c.req.param('tid') ?? '').toLowerCase()
-    try {
-      const seen = isGuid(tid) ? await seenOf(request.deps.store, tid) : undefined
-      if (seen !== undefined) return await act(request, seen, ...rest)
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-    }
-    return redirectTo(request.c, '/setup?result=no_tenant')
+    const seen = isGuid(tid) ? await seenOf(request.deps.store, tid) : undefined
+    return seen === undefined
+      ? redirectTo(request.c, '/setup?result=no_tenant')
+      : act(request, seen, ...rest)
   }

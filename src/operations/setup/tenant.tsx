@@ -1,11 +1,7 @@
 import { isDecided, trialOf } from '../../microsoft/tenants.ts'
-import { Facts, Tick } from '../../pages/components.tsx'
+import { Answer, Facts, Tick } from '../../pages/components.tsx'
 import { ROLE } from '../../protocol/names.ts'
-import { ask } from '../contract/ask.ts'
-import { mayRemove } from '../contract/tenants.ts'
-import { Findings } from './checks.tsx'
 import {
-  callerOf,
   Form,
   makeOperatorTenant,
   nameOf,
@@ -19,20 +15,17 @@ import { Proof } from './proof.tsx'
 import { resultOf } from './results.tsx'
 import { proofToAssert, type Seen } from './seen.ts'
 import { Links } from './steps.tsx'
-import { Settings } from './tenant-settings.tsx'
-import { ITS_PAGE, OPERATORS, SURE } from './texts/tenant.ts'
+import { CHANGE, ITS_PAGE, OPERATORS, QUESTIONS, SURE } from './texts/tenant.ts'
 
-/** The page of one tenant: its state, its proof of MFA, its settings, and removal. */
+/** The page of one tenant: its state, its proof of MFA, and whether operators are of it. */
 
-/** The checks whose findings the page shows. They cost nothing; /setup/checks asks Microsoft too. */
-const SHOWN = new Set(['consent', 'mfa-proof', 're-entry'])
+const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
 
 export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Response> {
   const { row } = seen
   const path = `/setup/tenants/${row.tid}`
   const operates = request.deps.connection.current().operatorTenant === row.tid
-  const found = await request.checks.look({ which: ({ id }) => SHOWN.has(id) })
-  const isRemovable = await mayRemove(request.deps, row)
+  const found = await request.checks.look({ which: ({ id }) => id in QUESTIONS })
   // A fix that only names this page says nothing here.
   const findings = found
     .filter(({ tid }) => tid === row.tid)
@@ -48,16 +41,16 @@ export async function tenantPage(request: SetupRequest, seen: Seen): Promise<Res
           ['Operators', operates ? OPERATORS : undefined],
         ]}
       />
-      <Findings findings={findings} />
+      {findings.map(({ check, state, found, fix }) => (
+        <Answer question={QUESTIONS[check] ?? check} is={ANSWER[state]}>
+          <p>{found}</p>
+          {fix === undefined ? null : <p class="soft">{fix}</p>}
+        </Answer>
+      ))}
       <Proof request={request} seen={seen} />
       <ItsPage request={request} seen={seen} />
-      <Settings request={request} seen={seen} />
-      {operates ? null : (
-        <Sure request={request} action={`${path}/operators`} {...SURE.operators} />
-      )}
-      {isRemovable ? (
-        <Sure request={request} action={`${path}/remove`} {...SURE.remove(nameOf(row))} />
-      ) : null}
+      {operates ? null : <Sure request={request} action={`${path}/operators`} {...SURE} />}
+      <p class="soft">{CHANGE(row.tid)}</p>
     </>,
   )
 }
@@ -124,17 +117,4 @@ export async function makeOperators(
     return redirectTo(request.c, `${page}?result=nobody_operates`)
   if (form.get('sure') === 'yes') await makeOperatorTenant(request, seen.row.tid)
   return redirectTo(request.c, page)
-}
-
-export async function removeTenant(
-  request: SetupRequest,
-  seen: Seen,
-  form: URLSearchParams,
-): Promise<Response> {
-  const { tid } = seen.row
-  const { deps, c } = request
-  if (form.get('sure') !== 'yes' || !(await mayRemove(deps, seen.row)))
-    return redirectTo(c, `/setup/tenants/${tid}`)
-  await ask(request, callerOf(request), 'DELETE /tenants/:tid', { tid })
-  return redirectTo(c, '/setup?result=saved')
 }

@@ -19,10 +19,6 @@ export const FIELDS = {
     label: 'What you call the tenant',
     hint: 'For you and other operators, “Contoso” for instance.',
   },
-  administrators: {
-    label: 'Users of this tenant who see, sign out and lock its users',
-    hint: 'app_role: those with the app role Broker.TenantAdministrator, assigned in their tenant. directory_role: and a template ID, such as directory_role:62e90394-69f5-4237-9190-012177145e10: those with that directory role, here the Global Administrator. Empty: only operators.',
-  },
 } as const
 
 /** The hint of a field whose value was typed before and is not shown again. */

@@ -22,7 +22,8 @@ export const HERE = {
   register: 'What to register',
   change: 'Change the application or its credential',
   enter: 'Enter what Entra gave you',
-  check: 'Check everything',
+  check:
+    'On the broker’s machine: cmb doctor asks Microsoft, and says what is wrong and how to fix it.',
   another: 'Connect another tenant',
   brand: 'Names, logo and color',
   differ: 'The settings differ from the connection in use',

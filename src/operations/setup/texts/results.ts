@@ -65,12 +65,6 @@ export const RESULTS = {
     kind: 'good',
     title: 'The proof of MFA is set. Users of this tenant can sign in now.',
   },
-  no_role_id: {
-    kind: 'bad',
-    title: 'This role cannot administer the tenant.',
-    words:
-      'Nothing was changed. Enter app_role, or directory_role: and the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
-  },
   saved: { kind: 'good', title: 'Saved.', words: 'Every broker follows within a second.' },
   token_rejected: {
     kind: 'bad',

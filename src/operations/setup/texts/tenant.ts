@@ -2,21 +2,23 @@
 
 export const OPERATORS = 'Its app roles Broker.Operator and Broker.Administrator count.'
 
-/** The acts that need a tick. */
-export const SURE = {
-  operators: {
-    summary: 'Make this the operator tenant',
-    words: 'From then on only its users can operate the broker. You may lose access.',
-    tick: 'Only its app roles Broker.Operator and Broker.Administrator shall count',
-    button: 'Change the operator tenant',
-  },
-  remove: (name: string) => ({
-    summary: 'Remove this tenant',
-    words: 'The broker signs all its users out everywhere at once and rejects their sign-ins.',
-    tick: `Remove ${name}`,
-    button: 'Remove',
-  }),
+/** The question that each check of the page answers, by its id. These checks cost nothing. */
+export const QUESTIONS: Readonly<Record<string, string>> = {
+  consent: 'Has the tenant consented?',
+  'mfa-proof': 'Is MFA proved?',
+  're-entry': 'Is periodic re-entry of password and MFA enforced?',
 }
+
+/** The act that needs a tick. */
+export const SURE = {
+  summary: 'Make this the operator tenant',
+  words: 'From then on only its users can operate the broker. You may lose access.',
+  tick: 'Only its app roles Broker.Operator and Broker.Administrator shall count',
+  button: 'Change the operator tenant',
+}
+
+export const CHANGE = (tid: string): string =>
+  `Its name, who administers its users, and its removal: cmb tenants change ${tid} and cmb tenants remove ${tid}, on the broker’s machine.`
 
 export const ITS_PAGE = {
   what: 'An administrator of this tenant consents, confirms it and asserts the proof of MFA on a page of its own. If that is you, go on there. Otherwise send them its address.',
@@ -24,10 +26,3 @@ export const ITS_PAGE = {
   link: 'A link for its administrator',
   valid: 'They open it in their own browser. It is valid for a week.',
 } as const
-
-export const SETTINGS = {
-  title: 'Change its name, or who administers its users',
-  operatorsOnly: 'Only operators see and sign out the users of this tenant.',
-  administeredBy: (role: string, issuer: string): string =>
-    `Users with the ${role.includes(':') ? 'directory' : 'app'} role ${role.split(':').at(-1)} administer it, at ${issuer}/tenant.`,
-}
