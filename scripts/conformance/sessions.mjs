@@ -292,7 +292,10 @@ export const SESSIONS = [
       fromHere(SESSION_QUESTION),
       checkSession([], { rev: 94 }, { later: 'first' }),
       atLeast(SESSION_QUESTION, 1),
+      fromHere('/jwks'),
       ...OTHER_LOG,
+      // The guard has read of the other log.
+      atLeast('/jwks', 1),
       set({ no_lease: false, inactive_sids: ['s_1'] }),
       { do: 'live' },
       checkSession('reject', { rev: 94 }, { never: 'accept' }),
