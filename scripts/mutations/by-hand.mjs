@@ -816,6 +816,20 @@ export const BY_HAND = [
     'feed/a session past its end',
   ],
   [
+    'the Date of the broker ends a session by itself',
+    'session-check',
+    'until <= brokerClock.earliest()',
+    'until <= brokerClock.now()',
+    'feed/a session and a wrong Date',
+  ],
+  [
+    'a session that is past its end by one clock is judged by the entries',
+    'session-check',
+    "if (isPastAtOne && !answered) return 'ask'",
+    '',
+    'feed/a session and a clock that is set a day ahead',
+  ],
+  [
     'sessions are live without a lease',
     'session-check',
     'if (!lease.held) {',
