@@ -750,11 +750,17 @@ export const STREAMS = [
   feed(
     'a token while the guard waits',
     SILENT,
-    'A token with a newer `rev` shows that the broker is up: connect at once.',
+    'A token with a newer `rev` shows that the broker is up: connect at once, once for each.',
     [
       ...READY,
       connection(),
       ...DOWN,
+      fromHere('/revocations'),
+      check('unavailable', { rev: 104 }, { at_once: true }),
+      atLeast('/revocations', 1),
+      fromHere('/revocations'),
+      check('unavailable', { rev: 104 }, { for_ms: 300 }),
+      atMost('/revocations', 0, 100),
       set({ down: false, answers: {} }),
       check('unavailable', { rev: 100 }, { for_ms: 100 }),
       check(['accept', 'unavailable'], { rev: 105 }, { at_once: true }),
