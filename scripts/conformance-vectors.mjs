@@ -12,6 +12,7 @@ import { ASKING } from './conformance/requests.mjs'
 import { RULES, UNDECIDED } from './conformance/rules.mjs'
 import { SESSIONS } from './conformance/sessions.mjs'
 import { STREAMS } from './conformance/streams.mjs'
+import { STRENGTH } from './conformance/strength.mjs'
 import { TEST_KEYS } from './conformance/test-keys.mjs'
 import { ACCESS, LOGOUT } from './conformance/tokens.mjs'
 import { UNREADABLE } from './conformance/unreadable.mjs'
@@ -46,6 +47,7 @@ const CASES = [
   ...POLLS,
   ...LOGOUTS,
   ...SESSIONS,
+  ...STRENGTH,
 ]
 /** A line for each step, so that a difference can be read. */
 const written = ({ steps, ...described }) =>

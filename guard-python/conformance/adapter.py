@@ -49,7 +49,9 @@ for line in sys.stdin:
             guard.judge_sessions()
         guard.start()
     elif act == "check":
-        answer = {"status": guard.check(message["token"]).status}
+        decision = guard.check(message.pop("token"))
+        missed = decision.accepted and guard.step_up(decision.claims, **message)
+        answer = {"status": 401 if missed else decision.status}
     elif act == "session":
         state = guard.check_session(message["session"]).state
         answer = {"status": {"live": 200, "ended": 401, "unknown": 503}[state]}

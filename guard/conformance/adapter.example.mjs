@@ -30,9 +30,10 @@ const acts = {
     if (sessions) guard.judgeSessions()
     void guard.start()
   },
-  check: async ({ token }) => {
+  check: async ({ acr, max_age: maxAgeSeconds, token }) => {
     const result = await guard.check(token)
-    return { status: result.ok ? 200 : result.status }
+    if (!result.ok) return { status: result.status }
+    return { status: guard.stepUp(result.claims, { acr, maxAgeSeconds }) ? 401 : 200 }
   },
   session: async ({ session }) => {
     const { state } = await guard.checkSession(session)

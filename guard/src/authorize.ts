@@ -52,11 +52,18 @@ export async function authorize(
   )
     return rejection(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
   const missed = stepUp(result.claims, requirement)
-  if (missed !== undefined)
-    return rejection(401, 'insufficient_user_authentication', STEP_UP, { ...missed })
+  if (missed !== undefined) return rejection(401, UNMET, STEP_UP, missed)
   return result
 }
 
+/** Returns the value of `WWW-Authenticate` for a rejected token (RFC 6750 §3, RFC 9470 §3). */
+export const challenge = (error: string, description: string, more: object = {}): string =>
+  `Bearer ${Object.entries({ error, error_description: description, ...more })
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(', ')}`
+
+/** The error of a token that shows no authentication as an act demands it. */
+export const UNMET = 'insufficient_user_authentication'
 /** RFC 9470 §3: the client asks for the demanded authentication, and comes with a new token. */
 export const STEP_UP = 'The user must authenticate more strongly, or again.'
 
@@ -64,15 +71,13 @@ function rejection(
   status: number,
   error: string | undefined,
   description: string,
-  more: Record<string, string> = {},
+  more: object = {},
 ): Authorized {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (status === 503) headers['retry-after'] = '1'
   else {
-    const parts =
-      error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]
-    for (const [name, value] of Object.entries(more)) parts.push(`${name}="${value}"`)
-    headers['www-authenticate'] = `Bearer${parts.length > 0 ? ` ${parts.join(', ')}` : ''}`
+    headers['www-authenticate'] =
+      error === undefined ? 'Bearer' : challenge(error, description, more)
   }
   return {
     ok: false,

@@ -420,6 +420,13 @@ export const RULES = {
     'feed/a logout token by a key that is not read yet',
   ],
   B21: ['feed/a logout token that arrives twice'],
+  S1: ['feed/a demand without a lease'],
+  S2: ['feed/an act that demands phishing-resistant', 'feed/an act that demands both'],
+  S3: ['feed/an act that demands MFA', 'feed/an act that demands another acr'],
+  S4: [
+    'feed/an act that demands a recent authentication',
+    'feed/a recent authentication and a clock that is set ahead',
+  ],
 }
 
 /**
@@ -429,5 +436,6 @@ export const RULES = {
 export const UNDECIDED = {
   A7: 'No platform gives the kit a token. A guard sends it as it sends the assertions of A2.',
   L7: 'A guard that uses the worse of two anchors is safe, and the fake broker is at the same machine: its anchors are alike.',
+  S5: 'An adapter answers by a status alone.',
   O6: 'The kit starts a guard that judges sessions from the beginning.',
 }

@@ -1,6 +1,6 @@
 """The part that both middlewares share: which requests need a token, and what is answered without one (RFC 6750)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
 from .guard import Decision, Guard
@@ -46,6 +46,12 @@ NOT_POSTED: Answer = 405, {"allow": "POST"}, b""
 def logout_answer(status: int) -> Answer:
     headers = {"cache-control": "no-store", "content-type": "application/json"}
     return status, headers, b'{"error":"invalid_request"}' if status == 400 else b""
+
+
+def step_up_challenge(step_up: Mapping[str, str]) -> str:
+    """The `WWW-Authenticate` of the 401 by which an API demands what `Guard.step_up` returned (RFC 9470)."""
+    members = {"error": "insufficient_user_authentication", **step_up}
+    return f"{REALM}, " + ", ".join(f'{name}="{value}"' for name, value in members.items())
 
 
 def rejection(decision: Decision | None) -> Answer:

@@ -24,8 +24,9 @@ from ._poll import Poller
 from ._problems import Problems
 from ._report import Reporter, repeat_seconds
 from ._sessions import SessionChecker, SessionState
+from ._strength import step_up_for
 from ._stream import Stream
-from ._tokens import Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
+from ._tokens import TOLERANCE_SECONDS, Claims, Invalid, Keys, Unsure, check_times, verify_access_token, verify_logout_token
 
 VERSION = f"case-manager-guard-python/{version('case-manager-guard')}"
 MOST_TOKENS = 10_000
@@ -185,6 +186,20 @@ class Guard:
         if self._process == os.getpid() and not self._by_poll and token in self._seen and self._lease.held:
             return self.check(token, *scopes)
         return await asyncio.to_thread(self.check, token, *scopes)
+
+    def step_up(
+        self, claims: Mapping[str, Any], *, acr: str | None = None, max_age: int | None = None
+    ) -> dict[str, str]:
+        """Returns the parameters that the instance adds to its authorization request (`acr_values`, `max_age`), so that
+        the user authenticates as an act demands. Empty if the claims of an access token, or of the ID token of a
+        session, show it already.
+
+        :param acr: the least that must be proved: `phr` for a phishing-resistant proof
+        :param max_age: the greatest age of the authentication, in seconds
+        """
+        if self._process != os.getpid():
+            self.start()
+        return step_up_for(claims, acr, max_age, self._broker.clock.now() - TOLERANCE_SECONDS)
 
     def judge_sessions(self) -> None:
         """Declares that this process judges the instance's own sessions, so that the broker sends what that needs, and

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Clock } from '../clock.ts'
+import type { Demand } from './shapes.ts'
 
 /**
  * The connection of the kit to a guard in any language: JSON messages by the lines of a process, or
@@ -41,7 +42,7 @@ export interface Clocks {
 export type Message =
   | Start
   | Clocks
-  | { do: 'check'; token: string }
+  | ({ do: 'check'; token: string } & Demand)
   | { do: 'session'; session: Record<string, unknown> }
   | { do: 'logout'; logout_token: string }
   | { do: 'stop' }

@@ -251,7 +251,9 @@ export class Play {
     const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
     if (same !== undefined) this.#signed.set(same, token)
     const { status = 0 } = await adapter.ask(
-      step.do === 'check' ? { do: 'check', token } : { do: 'logout', logout_token: token },
+      step.do === 'check'
+        ? { do: 'check', token, ...step.demand }
+        : { do: 'logout', logout_token: token },
     )
     return (step.do === 'check' ? DECISIONS : LOGOUT_DECISIONS)[status] ?? `status ${status}`
   }

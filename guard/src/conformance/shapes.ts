@@ -48,13 +48,20 @@ export interface Answer {
   padding?: number
 }
 
+/** A demand of an act on the user's authentication. */
+export interface Demand {
+  acr?: string
+  /** Seconds. */
+  max_age?: number
+}
+
 export type Step =
   /** Starts the guard. `by`: its authentication, by default a secret. `poll`: true if it polls. */
   | { do: 'start'; by?: 'key'; poll?: true; without_lease?: 'introspect'; sessions?: true }
   /**
    * Checks a token. `for_ms`: during that time each answer must be an expected one. `for_leases`:
    * the same in lengths of the lease. `within_ms`: an expected answer must come within that time.
-   * `later`: a name; a step `answer` waits for the answer.
+   * `later`: a name; a step `answer` waits for the answer. `demand`: the token is for such an act.
    */
   | {
       do: 'check'
@@ -66,6 +73,7 @@ export type Step =
       for_ms?: number
       for_leases?: number
       within_ms?: number
+      demand?: Demand
     }
   /** Waits for the answers to a check that was sent before. */
   | { do: 'answer'; to: string; expect: Decision | Decision[] }
@@ -222,6 +230,7 @@ export const NEEDS = [
   'polling',
   'introspection',
   'sessions',
+  'strength',
   'clock',
   'timers',
 ] as const

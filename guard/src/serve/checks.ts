@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
+import { challenge, STEP_UP, UNMET } from '../authorize.ts'
 import type { CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../problems.ts'
@@ -25,11 +26,12 @@ type Denied =
   | 'scope'
   | 'role'
   | 'audience'
+  | 'strength'
   | 'unavailable'
   | 'error'
 
 interface CheckParts {
-  guard: Pick<Guard, 'check'>
+  guard: Pick<Guard, 'check' | 'stepUp'>
   known: Known
   /** Returns the current rules, which can be reloaded while the process runs. */
   rules: () => readonly Rule[]
@@ -148,6 +150,11 @@ class Check {
         : this.#invalid(result.description)
     const lacks = lacking(rules, result.claims)
     if (lacks !== undefined) return this.#insufficient(lacks, asked)
+    for (const rule of rules) {
+      const missed = this.#parts.guard.stepUp(result.claims, rule)
+      if (missed !== undefined)
+        return this.#unauthenticated('strength', challenge(UNMET, STEP_UP, missed))
+    }
     this.#parts.sessions.accepted(result.claims)
     const { identity } = this.#parts
     const ready = identity.ready(result.claims)
@@ -170,10 +177,7 @@ class Check {
   }
 
   #invalid(description: string): Answer {
-    return this.#unauthenticated(
-      'invalid_token',
-      `Bearer error="invalid_token", error_description="${description}"`,
-    )
+    return this.#unauthenticated('invalid_token', challenge('invalid_token', description))
   }
 
   #unauthenticated(why: Denied, challenge: string): Answer {
@@ -182,9 +186,10 @@ class Check {
   }
 
   #insufficient({ description, rule, scope, what }: Lack, asked: Asked): Answer {
-    const named = scope === undefined ? '' : `, scope="${scope}"`
-    const challenge = `Bearer error="insufficient_scope", error_description="${description}"${named}`
-    return this.#logged(what, description, asked, { rule, error: 'insufficient_scope', challenge })
+    const error = 'insufficient_scope'
+    const more = scope === undefined ? {} : { scope }
+    const answer = { rule, error, challenge: challenge(error, description, more) }
+    return this.#logged(what, description, asked, answer)
   }
 
   /** Rejects with 403 and logs one line per reason and minute, with its first request. */
@@ -192,18 +197,13 @@ class Check {
     why: Denied,
     description: string,
     { host, method, path }: Asked,
-    { challenge, error, rule }: { rule?: string; error?: string; challenge?: string } = {},
+    { challenge: sent, error, rule }: { rule?: string; error?: string; challenge?: string } = {},
   ): Answer {
     const cause = new Error(rule === undefined ? description : `Rule ${rule}: ${description}`)
     this.#parts.problem(
       new Error(`A request was rejected with 403: ${method} ${quoted(host + path)}`, { cause }),
     )
-    return this.#deny(
-      why,
-      description,
-      error,
-      challenge === undefined ? [] : ['WWW-Authenticate', challenge],
-    )
+    return this.#deny(why, description, error, sent === undefined ? [] : ['WWW-Authenticate', sent])
   }
 
   #deny(

@@ -1,6 +1,7 @@
 import type { AccessClaims } from '../claims.ts'
 import { quoted } from '../problems.ts'
-import { isText } from '../selector.ts'
+import { isSeq, isText } from '../selector.ts'
+import type { Strength } from '../strength.ts'
 
 /** Reads the rules file (rules.schema.json), and decides what a request needs. */
 
@@ -62,7 +63,7 @@ export function fold(path: string): string {
   return lower.length > 1 && lower.endsWith('/') ? lower.slice(0, -1) : lower
 }
 
-export interface Rule {
+export interface Rule extends Strength {
   /** The path as written: exact, or with everything below it (`/api/*`). */
   path: string
   /**
@@ -222,10 +223,12 @@ export function readRules(text: string): ReadRules {
   return problems.length === 0 ? { ok: true, rules } : { ok: false, problems }
 }
 
-const MEMBERS = ['path', 'methods', 'hosts', 'scope', 'any_role', 'audience', 'public', 'comment']
+const NEEDS = ['scope', 'any_role', 'audience', 'acr', 'max_age'] as const
+const MEMBERS = ['path', 'methods', 'hosts', ...NEEDS, 'public', 'comment']
 const METHOD = /^[A-Z]{1,20}$/
 export const HOST =
   /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:.]+\]$/
+const ACR = /^[\x21\x23-\x5B\x5D-\x7E]+$/
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
 /**
@@ -241,8 +244,8 @@ function nameProblems(at: string, value: unknown, known: readonly string[]): str
 
 function readRule(value: unknown, at: string, problems: string[]): Rule {
   problems.push(...nameProblems(at, value, MEMBERS))
-  const { path, methods, hosts, scope, any_role, audience, comment, ...rest } = (value ??
-    {}) as Record<string, unknown>
+  const { path, methods, hosts, comment, ...rest } = (value ?? {}) as Record<string, unknown>
+  const { scope, any_role, audience, acr, max_age } = rest
   const say = (member: string, wanted: string): void =>
     void problems.push(`${at}.${member}: ${wanted}`)
   if (!isPattern(path))
@@ -260,10 +263,14 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
     say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
   if (audience !== undefined && !isList(audience, isText))
     say('audience', 'a list of audiences, one of which the token needs')
+  if (acr !== undefined && !(isText(acr) && ACR.test(acr)))
+    say('acr', 'the least that the user must have proved, e.g. "phr"')
+  if (max_age !== undefined && !(isSeq(max_age) && max_age > 0))
+    say('max_age', 'the greatest age of the authentication in seconds, 1 or more, e.g. 300')
   if (comment !== undefined && typeof comment !== 'string') say('comment', 'a text')
   if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
-  if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
-    say('public', 'a public rule has no scope, any_role or audience')
+  if (rest.public === true && NEEDS.some((need) => rest[need] !== undefined))
+    say('public', `a public rule has no ${NEEDS.join(', ')}`)
   const below = typeof path === 'string' && path.endsWith('/*')
   const written = below ? path.slice(0, -2) : String(path)
   return {
@@ -276,6 +283,8 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
     scope: typeof scope === 'string' ? scope.split(' ') : [],
     anyRole: any_role as string[] | undefined,
     audience: audience as string[] | undefined,
+    acr: acr as string | undefined,
+    maxAgeSeconds: max_age as number | undefined,
     public: rest.public === true,
   }
 }

@@ -55,8 +55,10 @@ function nodeAdapter(): Adapter {
         if (message.sessions === true) guard.judgeSessions()
         void guard.start()
       } else if (message.do === 'check') {
-        const result = await guard!.check(message.token)
-        return { status: result.ok ? 200 : result.status }
+        const { acr, max_age: maxAgeSeconds, token } = message
+        const result = await guard!.check(token)
+        if (!result.ok) return { status: result.status }
+        return { status: guard!.stepUp(result.claims, { acr, maxAgeSeconds }) ? 401 : 200 }
       } else if (message.do === 'session') {
         const { state } = await guard!.checkSession(message.session)
         return { status: { live: 200, ended: 401, unknown: 503 }[state] }
@@ -275,7 +277,7 @@ describe('guard conformance', () => {
     [[], '--adapter is missing'],
     [
       ['--adapter', 'x', '--without', 'tea'],
-      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, clock, timers.',
+      '--without tea: the values are logout, stream, private_key_jwt, polling, introspection, sessions, strength, clock, timers.',
     ],
     [['--adapter', 'x', '--lease', '0.5'], '--lease 0.5: expected is a number from 1 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],

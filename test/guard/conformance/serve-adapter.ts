@@ -1,18 +1,28 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { Adapter, Start } from '../../../guard/src/conformance/adapter.ts'
+import type { Adapter, Message, Start } from '../../../guard/src/conformance/adapter.ts'
+import type { Case, Demand } from '../../../guard/src/conformance/shapes.ts'
 import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { ask, post } from '../serve/rig.ts'
+
+const FEED = new URL('../../../guard/conformance/feed.json', import.meta.url)
+/** The demands of the cases. A proxy makes one by the path of the request. */
+const DEMANDS: Demand[] = (
+  JSON.parse(readFileSync(FEED, 'utf8')) as { cases: Case[] }
+).cases.flatMap(({ steps }) =>
+  steps.flatMap((step) => (step.do === 'check' && step.demand ? [step.demand] : [])),
+)
 
 /** Drives `guard serve` for the conformance kit. Each check is a reverse proxy's request. */
 export function serveAdapter(): Adapter {
   const directory = mkdtempSync(join(tmpdir(), 'guard-conformance-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   const rules = join(directory, 'rules.json')
-  writeFileSync(rules, JSON.stringify({ rules: [{ path: '/*' }] }))
+  const demands = DEMANDS.map((demand, at) => ({ path: `/demand/${at}`, ...demand }))
+  writeFileSync(rules, JSON.stringify({ rules: [{ path: '/*' }, ...demands] }))
   let serving: Serving | undefined
   return {
     async ask(message) {
@@ -23,7 +33,7 @@ export function serveAdapter(): Adapter {
       }
       // A reverse proxy answers so while nothing listens.
       else if (serving === undefined) return { status: 503 }
-      else if (message.do === 'check') return check(serving.checkAddress, message.token)
+      else if (message.do === 'check') return check(serving.checkAddress, message)
       else if (message.do === 'session')
         return post(serving.localAddress, JSON.stringify(message.session))
       return {}
@@ -62,14 +72,18 @@ async function start(message: Start, rules: string, directory: string): Promise<
   return serve({ config: read.config, problem: () => {} })
 }
 
-function check(address: string, token: string): Promise<{ status: number }> {
+function check(
+  address: string,
+  { acr, max_age, token }: Extract<Message, { do: 'check' }>,
+): Promise<{ status: number }> {
+  const at = DEMANDS.findIndex((demand) => demand.acr === acr && demand.max_age === max_age)
   const original = [
     'X-Forwarded-Method',
     'GET',
     'X-Forwarded-Host',
     'cases.example',
     'X-Forwarded-Uri',
-    '/',
+    at < 0 ? '/' : `/demand/${at}`,
   ]
   return ask(address, ['Host', 'guard', ...original, 'Authorization', `Bearer ${token}`])
 }

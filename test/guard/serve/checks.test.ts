@@ -55,6 +55,23 @@ describe('the check of a request', () => {
     expect((await check({ token })).status).toBe(401)
   })
 
+  test('a token that does not show the authentication that a rule demands: 401, and what to ask for (RFC 9470)', async () => {
+    const sealed = { path: '/sealed/*', acr: 'phr', max_age: 300 }
+    const { broker, check } = await startServe({}, { rules: [{ path: '/*' }, sealed] })
+    const ask = async (uri: string, claims: object) =>
+      check({ uri, token: await broker.token({ auth_time: broker.now, ...claims }) })
+    expect((await ask('/sealed/1', { acr: 'phr' })).status).toBe(200)
+    expect((await ask('/open', { acr: undefined })).status).toBe(200)
+    for (const claims of [{ acr: undefined }, { acr: 'phr', auth_time: broker.now - 306 }]) {
+      const answer = await ask('/sealed/1', claims)
+      expect([...shown(answer), answer.headers['www-authenticate']]).toEqual([
+        401,
+        'unauthenticated',
+        'Bearer error="insufficient_user_authentication", error_description="The user must authenticate more strongly, or again.", acr_values="phr", max_age="300"',
+      ])
+    }
+  })
+
   test('a token that lacks what the rules of the path ask for: 403, scope, role and audience', async () => {
     const { broker, check, problems } = await startServe()
     const scope = await check({ token: await broker.token({ scope: 'profile' }) })

@@ -334,6 +334,8 @@ describe('the rules file', () => {
         scope: value,
         any_role: value,
         audience: value,
+        acr: fc.oneof(value, fc.constantFrom('phr', 'p h', '')),
+        max_age: fc.oneof(value, fc.constantFrom(300, 0, -1, 1.5)),
         public: value,
         comment: value,
         other: value,
