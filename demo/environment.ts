@@ -41,7 +41,7 @@ export const environmentOf = ({
   BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
   BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
   BROKER_OPERATOR_TENANT: tenants[0] ?? '',
-  BROKER_MFA_PROOF: 'auth_context:c1',
+  BROKER_MFA_PROOF: 'auth_context:c1,phr:c5',
   // Microsoft's signals arrive within a minute, so that a user can watch their effect.
   BROKER_GRAPH: 'yes',
   BROKER_GRAPH_ORIGIN: `${authority}/graph/v1.0`,

@@ -10,14 +10,16 @@ import { Hono, type Context } from 'hono'
 import { getCookie, setCookie, deleteCookie } from 'hono/cookie'
 import { html } from 'hono/html'
 import { SCRIPT, STYLE } from './assets.ts'
-import { casesOf } from './cases.ts'
+import { casesOf, sealedCaseOf } from './cases.ts'
 import { eventsOf } from './events.ts'
 import { SignInFailed, type RelyingParty } from './oidc.ts'
 import {
   CasesPage,
   FinalPage,
   ProblemPage,
+  SealedPage,
   SignedOutPage,
+  StaysSealedPage,
   WelcomePage,
   wordsOf,
   type Place,
@@ -148,7 +150,11 @@ function cookiesOf({ place, sessions, url }: InstanceParts) {
 }
 type Cookies = ReturnType<typeof cookiesOf>
 
-function pages(app: App, { goesOn, place, sessions }: InstanceParts, cookies: Cookies): void {
+function pages(
+  app: App,
+  { goesOn, guard, place, relyingParty, sessions }: InstanceParts,
+  cookies: Cookies,
+): void {
   app.get('/', async (c) => {
     const session = cookies.session(c)
     const end = cookies.end(c)
@@ -167,6 +173,17 @@ function pages(app: App, { goesOn, place, sessions }: InstanceParts, cookies: Co
     return c.html(<SignedOutPage place={place} why={why} />)
   })
 
+  // One act that deserves more than the session: the user proves themselves anew, by a passkey.
+  app.get('/sealed', async (c) => {
+    const session = cookies.session(c)
+    if (session === undefined || !(await goesOn(session))) return c.redirect('/')
+    const more = guard.stepUp(session.claims, { acr: 'phr', maxAgeSeconds: 300 })
+    if (more === undefined)
+      return c.html(<SealedPage place={place} user={session} sealed={sealedCaseOf(place.name)} />)
+    const browser = cookies.browser(c) ?? cookies.setBrowser(c)
+    return c.redirect((await relyingParty.begin(browser, '/sealed', more)).href)
+  })
+
   app.get('/signed-out', (c) => {
     const session = cookies.session(c)
     // Only the answer to a sign-out that began here ends the session. A plain link does not.
@@ -180,7 +197,7 @@ function pages(app: App, { goesOn, place, sessions }: InstanceParts, cookies: Co
 
 function signInAndOut(
   app: App,
-  { goesOn, guard, relyingParty, sessions, url }: InstanceParts,
+  { goesOn, guard, place, relyingParty, sessions, url }: InstanceParts,
   cookies: Cookies,
 ): void {
   app.get('/sign-in', async (c) => {
@@ -192,17 +209,19 @@ function signInAndOut(
 
   app.get('/oidc/callback', async (c) => {
     const former = cookies.session(c)
-    const session = await relyingParty.finish(new URL(c.req.url).searchParams, cookies.browser(c))
+    const done = await relyingParty.finish(new URL(c.req.url).searchParams, cookies.browser(c))
     // The user turned back, or pressed Back in a browser that is signed in already.
-    if (session === 'canceled') return c.redirect(former === undefined ? '/?canceled' : '/')
-    if (session === 'stale') {
+    if (done === 'canceled') return c.redirect(former === undefined ? '/?canceled' : '/')
+    if (done === 'unmet') return c.html(<StaysSealedPage place={place} />, 403)
+    if (done === 'stale') {
       if (former !== undefined && (await goesOn(former))) return c.redirect('/')
       throw new SignInFailed('This sign-in is already finished, or too old. Sign in again.', 400)
     }
+    const { session, to } = done
     if (former !== undefined)
       sessions.end(former, former.sub === session.sub ? undefined : 'replaced')
     cookies.open(c, session)
-    return c.redirect('/')
+    return c.redirect(to)
   })
 
   app.post('/sign-out', async (c) => {

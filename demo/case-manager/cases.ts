@@ -51,4 +51,12 @@ const OTHERS: Case[] = [
   { number: 'MEL-2121', title: 'Complaint, answer sent', status: 'Closed', updated: 'last week' },
 ]
 
+/** Returns the case that opens only for a user who has proved themselves by a passkey. */
+export const sealedCaseOf = (instance: string): Case => ({
+  number: instance.includes('Sydney') ? 'SYD-1044' : 'MEL-2211',
+  title: 'Protection of a witness',
+  status: 'In progress',
+  updated: 'today',
+})
+
 export const casesOf = (instance: string): Case[] => (instance.includes('Sydney') ? SYDNEY : OTHERS)

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Guard } from '@case-manager/guard'
+import type { Guard, StepUp } from '@case-manager/guard'
 import * as oidc from 'openid-client'
 import type { InstanceSession } from './sessions.ts'
 
@@ -24,6 +24,8 @@ interface Begun {
   verifier: string
   nonce: string
   at: number
+  /** The page to which the user returns. */
+  to: string
 }
 
 type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
@@ -56,14 +58,15 @@ export class RelyingParty {
   /**
    * Begins a sign-in and returns the address to which the browser goes.
    * @param browser binds the answer to this browser
+   * @param stepUp what an act demands of the user's authentication
    */
-  async begin(browser: string): Promise<URL> {
+  async begin(browser: string, to = '/', stepUp: StepUp = {}): Promise<URL> {
     const { now, redirectUri } = this.#options
     const verifier = oidc.randomPKCECodeVerifier()
     const [state, nonce] = [oidc.randomState(), oidc.randomNonce()]
     for (const [old, { at }] of this.#begun)
       if (at < now() - BEGUN_SECONDS || this.#begun.size >= MOST_BEGUN) this.#begun.delete(old)
-    this.#begun.set(state, { browser, verifier, nonce, at: now() })
+    this.#begun.set(state, { browser, verifier, nonce, at: now(), to })
     return oidc.buildAuthorizationUrl(await this.#discover(), {
       redirect_uri: redirectUri,
       scope: 'openid profile email offline_access',
@@ -71,18 +74,20 @@ export class RelyingParty {
       code_challenge_method: 'S256',
       state,
       nonce,
+      ...stepUp,
     })
   }
 
   /**
-   * Finishes a sign-in and returns its session. `canceled`: the user turned back, which is no
-   * failure. `stale`: it was finished before, for example in another tab, or is too old.
+   * Finishes a sign-in and returns its session, with the page to which the user returns.
+   * `canceled`: the user turned back, which is no failure. `unmet`: the user's organization has no
+   * such proof. `stale`: it was finished before, for example in another tab, or is too old.
    * @throws SignInFailed
    */
   async finish(
     query: URLSearchParams,
     browser: string | undefined,
-  ): Promise<InstanceSession | 'canceled' | 'stale'> {
+  ): Promise<{ session: InstanceSession; to: string } | 'canceled' | 'unmet' | 'stale'> {
     const state = query.get('state') ?? ''
     const begun = this.#begun.get(state)
     if (
@@ -97,7 +102,7 @@ export class RelyingParty {
       state,
       begun,
     )
-    if (tokens === undefined) return 'canceled'
+    if (typeof tokens === 'string') return tokens
     const claims = tokens.claims()
     if (claims === undefined || tokens.id_token === undefined)
       throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
@@ -123,7 +128,7 @@ export class RelyingParty {
         'Case Manager cannot reach the broker at the moment. Sign in again.',
         503,
       )
-    return session
+    return { session, to: begun.to }
   }
 
   async #exchange(answer: URL, state: string, begun: Begun) {
@@ -135,8 +140,9 @@ export class RelyingParty {
         idTokenExpected: true,
       })
     } catch (cause) {
-      if (cause instanceof oidc.AuthorizationResponseError && cause.error === 'access_denied')
-        return undefined
+      const error = cause instanceof oidc.AuthorizationResponseError ? cause.error : undefined
+      if (error === 'access_denied') return 'canceled'
+      if (error === 'unmet_authentication_requirements') return 'unmet'
       throw new SignInFailed('Signing in did not work. Sign in again.', 400, { cause })
     }
   }

@@ -206,6 +206,9 @@ export const CasesPage = ({
     </div>
     <Cases cases={cases} />
     <div class="row">
+      <a class="button" href="/sealed">
+        Open the sealed case
+      </a>
       <Elsewhere place={place} />
       <a class="button quiet" href={`${place.issuer}/account`}>
         Where you are signed in
@@ -214,6 +217,48 @@ export const CasesPage = ({
     <p class="soft small">
       When you are signed out, this page hides your cases. Nothing in them changes.
     </p>
+  </Layout>
+)
+
+export const SealedPage = ({
+  place,
+  user,
+  sealed,
+}: {
+  place: Place
+  user: { name: string; email: string | undefined }
+  sealed: Case
+}) => (
+  <Layout place={place} title="Sealed case" user={user} live>
+    <div class="head">
+      <h1>Sealed case</h1>
+      <p id="live" class="soft small"></p>
+    </div>
+    <Cases cases={[sealed]} />
+    <div class="row">
+      <a class="button quiet" href="/">
+        Back to your cases
+      </a>
+    </div>
+    <p class="soft small">
+      You used your passkey less than five minutes ago. After that, this page asks for it again.
+    </p>
+  </Layout>
+)
+
+export const StaysSealedPage = ({ place }: { place: Place }) => (
+  <Layout place={place} title="The case stays sealed" narrow>
+    <section class="card big">
+      <h1>The case stays sealed</h1>
+      <p>
+        It opens only for users who sign in with a passkey or a security key. Your organization has
+        not set that up for Case Manager.
+      </p>
+      <p class="soft">Ask your IT administrator for it. You are still signed in.</p>
+      <a class="button" href="/">
+        Back to your cases
+      </a>
+    </section>
   </Layout>
 )
 

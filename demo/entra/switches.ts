@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CONTOSO, FABRIKAM } from './users.ts'
 
 /**
  * Switches for administrators and tests: each is a behavior that Microsoft shows to its clients.
@@ -129,7 +130,7 @@ export const DEFAULTS: Switches = {
   federatedDomains: [],
   omitClaims: [],
   boundContexts: ['c1'],
-  strongContexts: {},
+  strongContexts: { [CONTOSO.tid]: ['c5'], [FABRIKAM.tid]: ['c5'] },
   requireMfa: 'registered',
   signInFrequencySeconds: null,
   addressPolicy: null,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
+import { FABRIKAM } from '../../demo/entra/users.ts'
 import { until } from '../process/broker-process.ts'
 import { demoInChromium } from './demo.ts'
 import { picture as pictureOf, SCREENSHOTS } from './window.ts'
@@ -12,7 +13,7 @@ import { picture as pictureOf, SCREENSHOTS } from './window.ts'
  * `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
  */
 
-const { browser, demo, facts, instance, user } = demoInChromium()
+const { browser, cmb, demo, facts, instance, user } = demoInChromium()
 
 async function newContext(): Promise<BrowserContext> {
   const context = await browser().newContext({ viewport: { width: 1180, height: 720 } })
@@ -61,6 +62,11 @@ async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void>
   await page.locator('#passwd').fill(password)
   await picture(page, 'microsoft-password')
   await press(page.locator('#signin'))
+  const passkey = page.getByRole('button', { name: 'Use the passkey' })
+  if (await there(passkey)) {
+    await picture(page, 'microsoft-passkey')
+    await press(passkey)
+  }
   if (!(await there(page.locator('#number')))) return
   const number = (await page.locator('#number').textContent())?.trim() ?? ''
   await picture(page, 'microsoft-number')
@@ -81,6 +87,17 @@ async function throughMicrosoft(page: Page, name: string): Promise<void> {
     if (page.url().startsWith(facts().issuer) && (await begin.count()) > 0) await begin.click()
     if (page.url().startsWith(facts().microsoft)) await atMicrosoft(page, name)
   }
+}
+
+/** Takes pictures on a phone and a desktop, where the page is no wider than the window. */
+async function looksRight(page: Page, name: string): Promise<void> {
+  const size = page.viewportSize()
+  for (const width of [390, 1280]) {
+    await page.setViewportSize({ width, height: 800 })
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
+    await picture(page, `${name}-${width}`)
+  }
+  if (size !== null) await page.setViewportSize(size)
 }
 
 describe('the demo in a browser', () => {
@@ -189,6 +206,49 @@ describe('the demo in a browser', () => {
     expect(await page.locator('body').innerText()).toMatch(/disabled|administrator/i)
     await change({ accountEnabled: true })
     await context.close()
+  })
+
+  test('the sealed case asks alice for her passkey once, and not again within five minutes; faye, whose organization has none set up, reads so', async () => {
+    const context = await newContext()
+    const page = await context.newPage()
+    const visits: string[] = []
+    page.on('framenavigated', (frame) => {
+      if (frame.url().startsWith(`${facts().microsoft}/`)) visits.push(frame.url())
+    })
+    const openSealed = async (): Promise<void> => {
+      await page.getByRole('link', { name: 'Open the sealed case' }).click()
+    }
+    await signIn(page, 0, 'alice')
+    await page.waitForURL(`${instance(0).url}/`)
+    await openSealed()
+    await page.getByRole('heading', { name: 'Enter password' }).waitFor()
+    await atMicrosoft(page, 'alice')
+    await page.waitForURL(`${instance(0).url}/sealed`)
+    await page.getByRole('cell', { name: 'Protection of a witness' }).waitFor()
+    await looksRight(page, 'sealed')
+    const before = visits.length
+    await page.getByRole('link', { name: 'Back to your cases' }).click()
+    await openSealed()
+    await page.getByRole('heading', { name: 'Sealed case' }).waitFor()
+    // The session at the other instance has the same proof.
+    await page.goto(`${instance(1).url}/sign-in`)
+    await openSealed()
+    await page.getByRole('cell', { name: 'MEL-2211' }).waitFor()
+    expect(visits).toHaveLength(before)
+    await context.close()
+
+    cmb('tenants', 'remove', FABRIKAM.tid, '--yes')
+    cmb('tenants', 'add', FABRIKAM.tid, '--mfa-proof', 'auth_context:c1')
+    const other = await newContext()
+    const faye = await other.newPage()
+    await signIn(faye, 0, 'faye')
+    await faye.waitForURL(`${instance(0).url}/`)
+    await faye.getByRole('link', { name: 'Open the sealed case' }).click()
+    await faye.getByRole('heading', { name: 'The case stays sealed' }).waitFor()
+    await looksRight(faye, 'stays-sealed')
+    await faye.getByRole('link', { name: 'Back to your cases' }).click()
+    await faye.getByRole('heading', { name: 'Your cases' }).waitFor()
+    await other.close()
   })
 
   test('olivia opens the operators’ console; alice, who has no role there, gets a page that says so', async () => {

@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { resolve } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/users.ts'
@@ -10,7 +8,7 @@ import { demoInChromium } from './demo.ts'
  * sign-in, it does not come back without the password.
  */
 
-const { browser, facts, instance, user } = demoInChromium()
+const { browser, cmb, facts, instance, user } = demoInChromium()
 
 const ALICE = 'alice@contoso.example'
 const sydney = (): string => instance(0).url
@@ -111,12 +109,6 @@ async function signIn(page: Page): Promise<void> {
     .waitForURL(`${sydney()}/`)
     .catch(async () => expect.fail(`${page.url()}: ${await page.locator('body').innerText()}`))
 }
-
-const cmb = (...args: string[]): string =>
-  execFileSync(process.execPath, [resolve(import.meta.dirname, '../../dist/src/cli.js'), ...args], {
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH ?? '', BROKER_DATA_DIR: facts().data_dir },
-  })
 
 test('the phone is asked for the password after each remote end, with and without our cookies; a device that its owner signed out is not', async () => {
   const [phone, laptop] = [await newDevice(390), await newDevice(1180)]
