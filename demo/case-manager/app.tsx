@@ -173,7 +173,7 @@ function pages(
     return c.html(<SignedOutPage place={place} why={why} />)
   })
 
-  // One act that deserves more than the session: the user proves themselves anew, by a passkey.
+  // One act that deserves more than the session: the user proves again who they are, by a passkey.
   app.get('/sealed', async (c) => {
     const session = cookies.session(c)
     if (session === undefined || !(await goesOn(session))) return c.redirect('/')
