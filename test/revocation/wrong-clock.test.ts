@@ -43,7 +43,7 @@ async function startsAhead(seconds: number) {
   const { session } = await first.openSession()
   const { access_token: token } = await first.signInAt(session.sid, client)
   const { session: other } = await first.openSession()
-  await first.signInAt(other.sid, client)
+  const { refresh_token: refreshToken } = await first.signInAt(other.sid, client)
   const url = await first.serve()
   const guard = await guardAt(url, client)
   await vi.waitFor(() => expect(guard.status().leaseMs).toBeGreaterThan(0))
@@ -55,7 +55,7 @@ async function startsAhead(seconds: number) {
   clock.advance(seconds)
   const before = { dir, clock, microsoft, database }
   const rig = await createRig({ realTime: true, isCompared: false, before })
-  return { client, rig, seq, token, revoked: session, live: other }
+  return { client, rig, seq, token, revoked: session, live: other, refreshToken }
 }
 
 describe('a broker that was started with a clock ahead, before Microsoft has answered', () => {
@@ -76,6 +76,17 @@ describe('a broker that was started with a clock ahead, before Microsoft has ans
     expect(await ask(revoked)).toEqual({ active: false })
     rig.deps.clockWatch.comparison()(0)
     expect(await ask(live)).toEqual({ active: false })
+  })
+
+  test('rejects no refresh for good by the time', async () => {
+    const { client, refreshToken = '', rig } = await startsAhead(36 * HOUR)
+    const refresh = async (): Promise<unknown> => {
+      const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+      return (await rig.post('/token', form, { authorization: client.basic })).json()
+    }
+    expect(await refresh()).toMatchObject({ error: 'temporarily_unavailable' })
+    rig.deps.clockWatch.comparison()(0)
+    expect(await refresh()).toMatchObject({ error: 'invalid_grant' })
   })
 
   test('confirms no lease by the time of day', async () => {

@@ -5,13 +5,11 @@
  */
 import { Hono, type Context } from 'hono'
 import type { Deps } from '../deps.ts'
-import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import { type Description, described } from '../../protocol/described.ts'
-import { OAuthError } from '../../protocol/error.ts'
 import { allowOrigin, preflight } from './cors.ts'
 import { INTROSPECT, REVOKE, TOKEN, USERINFO } from './described.ts'
 import { tokenEndpoint } from './endpoint.ts'
-import type { TokenDeps } from './grant.ts'
+import { clockIsWrong, type TokenDeps } from './grant.ts'
 import { introspect } from './introspect.ts'
 import { refreshTokens } from './refresh-token.ts'
 import { revokeToken } from './revoke.ts'
@@ -53,12 +51,5 @@ export function tokenEndpoints(deps: Deps): Hono {
  * replaced tokens stolen. `/revoke` does not depend on the time.
  */
 function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
-  if (!clockWatch.disagrees()) return
-  throw new OAuthError(
-    'temporarily_unavailable',
-    "The broker's clock is wrong. Nothing was changed. Try again in a moment.",
-    {
-      headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
-    },
-  )
+  if (clockWatch.disagrees()) throw clockIsWrong()
 }

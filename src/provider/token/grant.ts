@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { printable, splitList, type Params } from '../../protocol/params.ts'
+import { CLOCK_RETRY_SECONDS } from '../../runtime/clock-watch.ts'
 import { lowest } from '../../session/lifetimes.ts'
 import type { refreshTokens } from './refresh-token.ts'
 import type { TokenAnswer } from './tokens.ts'
@@ -31,6 +32,14 @@ interface Requester {
   from: string | undefined
   device: string
 }
+
+/** Returns the rejection of what the broker's clock is too uncertain to decide. */
+export const clockIsWrong = (): OAuthError =>
+  new OAuthError(
+    'temporarily_unavailable',
+    "The broker's clock is wrong, or was not compared. Nothing was changed. Try again in a moment.",
+    { headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) } },
+  )
 
 /** Error text for a locked user or client. The client learns that a lock applies, not which one. */
 export const LOCKED =

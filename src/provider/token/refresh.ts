@@ -6,6 +6,7 @@ import { required, splitList } from '../../protocol/params.ts'
 import {
   allowed,
   askedAudience,
+  clockIsWrong,
   type GrantInput,
   LOCKED,
   narrowed,
@@ -43,6 +44,9 @@ export async function refresh(
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
+  // A valid session may look expired by a clock that was not compared.
+  if (rotated.outcome === 'rejected' && rotated.why === 'expired' && !deps.clockWatch.isCertain())
+    throw clockIsWrong()
   if (rotated.outcome === 'rejected')
     throw new OAuthError('invalid_grant', REJECTED[rotated.why], { cause: rotated.why })
   if ('committed' in rotated) {
