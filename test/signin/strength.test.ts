@@ -147,6 +147,8 @@ describe('a demand for a phishing-resistant proof', () => {
       const visits = rig.microsoft.started.length
       expect(delivered(await browser.get(authorizePath(client, WITHIN)))).toMatchObject(unmet)
       expect(rig.microsoft.started).toHaveLength(visits)
+      for (const other of [{ prompt: 'select_account' }, { login_hint: 'bob@contoso.example' }])
+        expect((await browser.get(authorizePath(client, { ...WITHIN, ...other }))).status).toBe(200)
     },
   )
 

@@ -193,7 +193,7 @@ export const MEMBERS = {
     'sessions end when the user’s authentication at Microsoft is so many seconds old; null: no limit of its own',
   method: 'urn:ietf:rfc:8935 (push) or urn:ietf:rfc:8936 (poll)',
   mfa_proof:
-    'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in',
+    'auth_context:c1 (to c25), amr or conditional_access, with ,phr:c5 after it where phishing-resistant sign-in is set up; or undecided: then no user of it can sign in',
   microsoft: 'the connection to Microsoft',
   microsoft_code: 'Microsoft’s error number (AADSTS)',
   microsoft_log:

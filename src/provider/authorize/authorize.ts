@@ -173,11 +173,16 @@ const skipsPage = (client: Client, { loginHint, sub, pushed }: SignInRequest): b
 async function cannotProve(
   { config, store }: Pick<Deps, 'config' | 'store'>,
   former: SessionStatus,
-  { acr, prompt }: SignInRequest,
+  { acr, loginHint, prompt, sub }: SignInRequest,
 ): Promise<boolean> {
   if (acr !== ACR_PHISHING_RESISTANT || former.state !== 'live') return false
-  if (prompt.includes('select_account')) return false
-  const tenant = await store.findTenant(former.session.user.tid)
+  const { session } = former
+  const isOther =
+    prompt.includes('select_account') ||
+    (sub ?? session.sub) !== session.sub ||
+    (loginHint ?? session.user.username) !== session.user.username
+  if (isOther) return false
+  const tenant = await store.findTenant(session.user.tid)
   return mfaPolicy(config, tenant)?.phishingResistant === undefined
 }
 
