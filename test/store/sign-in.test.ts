@@ -1,4 +1,7 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ACR_MFA } from '../../src/protocol/names.ts'
+import { ACR_PHISHING_RESISTANT, isStronger } from '../../src/protocol/strength.ts'
 import { benches, codeFor, PROBED, sha, STORES, T0, TENANT } from './fixture.ts'
 
 describe.each(STORES)('signing in, on %s', (_name, make) => {
@@ -51,6 +54,28 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await b.store.statusByCookie(sha(renewed.cookie), b.now)).toMatchObject({
       state: 'live',
     })
+  })
+
+  test('a renewed session never has an older strength beside a newer time: the pair of acr and auth_time is always of one proof', async () => {
+    const b = await open()
+    const proof = fc.record({
+      acr: fc.constantFrom(undefined, ACR_MFA, ACR_PHISHING_RESISTANT),
+      authTime: fc.constantFrom(0, T0 - 900, T0 - 300, T0),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(proof, { minLength: 2, maxLength: 6 }), async (proofs) => {
+        let browser: string | undefined
+        for (const [at, session] of proofs.entries()) {
+          const signedIn = await b.signIn('alice', { browser, session })
+          browser = signedIn.cookie
+          const { acr, authTime } = signedIn.session
+          expect(proofs.slice(0, at + 1)).toContainEqual({ acr, authTime })
+          // What was demanded is met: at least this strength, or a newer proof that is as strong.
+          expect(isStronger(session.acr, acr)).toBe(false)
+        }
+      }),
+      { numRuns: 30 },
+    )
   })
 
   test("another user on the same browser ends the former session as 'replaced', its logout tokens pending in the same act", async () => {
