@@ -705,6 +705,8 @@ export interface DatabaseFacts {
   mayChangeTables: boolean
   /** The number of dead row versions of `log_head`. */
   deadHeads: number
+  /** Indexes that `cmb migrate` is building or has not built. */
+  unbuiltIndexes: string[]
 }
 
 export class StoreUnavailable extends Error {

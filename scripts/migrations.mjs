@@ -30,7 +30,10 @@ for (const { folder, dialect } of ENGINES) {
     const rest = missingStatements(join(root, folder, 'after-tables.sql'), fresh)
     if (rest.length > 0 && tagsIn(fresh).length === released) generate('--custom')
     const [tag] = tagsIn(fresh).slice(released)
-    if (tag !== undefined) complete(join(fresh, `${tag}.sql`), rest, released === 0)
+    if (tag !== undefined) {
+      complete(join(fresh, `${tag}.sql`), rest, released === 0)
+      if (dialect === 'postgresql') leaveIndexes(join(fresh, tag))
+    }
     if (contentOf(migrations) === contentOf(fresh)) continue
     rmSync(migrations, { recursive: true, force: true })
     cpSync(fresh, migrations, { recursive: true })
@@ -48,6 +51,7 @@ function copyReleased(from, to, count) {
   cpSync(from, to, { recursive: true })
   for (const tag of tagsIn(to).slice(count)) {
     rmSync(join(to, `${tag}.sql`))
+    rmSync(join(to, `${tag}.indexes.sql`), { force: true })
     rmSync(join(to, 'meta', `${tag.slice(0, 4)}_snapshot.json`))
   }
   const journal = JSON.parse(readFileSync(join(to, JOURNAL), 'utf8'))
@@ -96,6 +100,28 @@ function complete(file, rest, isFirst) {
 }
 
 /**
+ * Moves the indexes of tables that the migration does not create into a file beside it, to be built
+ * CONCURRENTLY (db/postgres/indexes.ts): in the migration, each would hold the writes of its table.
+ */
+function leaveIndexes(path) {
+  const statements = statementsOf(readFileSync(`${path}.sql`, 'utf8'))
+  const made = new Set(statements.flatMap((one) => /^CREATE TABLE (\S+)/.exec(one)?.slice(1) ?? []))
+  const isLeft = (one) =>
+    /^CREATE (?:UNIQUE )?INDEX/.test(one) && !made.has(/ ON (\S+)/.exec(one)?.[1])
+  const left = statements.filter(isLeft)
+  if (left.length === 0) return
+  const write = (file, some) => writeFileSync(file, `${some.join(BREAKPOINT)}\n`)
+  write(
+    `${path}.sql`,
+    statements.filter((one) => !isLeft(one)),
+  )
+  write(
+    `${path}.indexes.sql`,
+    left.map((one) => one.replace(' INDEX ', ' INDEX CONCURRENTLY ')),
+  )
+}
+
+/**
  * Throws unless the older version can work on the tables while and after they are migrated.
  * @throws Error
  */
@@ -121,7 +147,8 @@ function contentOf(folder) {
     ...tags.flatMap((tag) => [`${tag}.sql`, join('meta', `${tag.slice(0, 4)}_snapshot.json`)]),
   ].map((name) => join(folder, name))
   if (!files.every(existsSync)) return undefined
-  return files
+  const indexes = tags.map((tag) => join(folder, `${tag}.indexes.sql`)).filter(existsSync)
+  return [...files, ...indexes]
     .map((file) => readFileSync(file, 'utf8').replace(/"(id|prevId|when)": ("[^"]*"|\d+)/g, ''))
     .join('\n')
 }

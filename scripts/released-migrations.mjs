@@ -17,11 +17,14 @@ const journalOf = (migrations) => {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).entries : []
 }
 
+/** Describes a migration by its file, followed by that of the indexes that it leaves, if any. */
 const describeMigration = (migrations, { tag, when }) => ({
   tag,
   when,
-  sha256: createHash('sha256')
-    .update(readFileSync(join(migrations, `${tag}.sql`)))
+  sha256: [`${tag}.sql`, `${tag}.indexes.sql`]
+    .map((name) => join(migrations, name))
+    .filter(existsSync)
+    .reduce((hash, file) => hash.update(readFileSync(file)), createHash('sha256'))
     .digest('hex'),
 })
 

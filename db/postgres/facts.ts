@@ -1,6 +1,8 @@
 import type { DatabaseFacts } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { rejection } from './engine.ts'
+import { indexesIn, unbuilt } from './indexes.ts'
+import { findMigrations } from './migrate.ts'
 import { NAMESPACE } from './schema.ts'
 
 /** Facts that Postgres reports, for the checks. src/operations/checks/database.ts judges them. */
@@ -36,13 +38,15 @@ export async function readFacts({
     )
     const askedMs = nowMs()
     const { rows } = await pool.query<
-      Omit<DatabaseFacts, 'notified' | 'clockAheadMs'> & { serverMs: number }
+      Omit<DatabaseFacts, 'notified' | 'clockAheadMs' | 'unbuiltIndexes'> & { serverMs: number }
     >(FACTS)
     const [row] = rows
     if (row === undefined)
       throw new Error('Postgres answered a question about itself with nothing.')
     const { serverMs, ...facts } = row
-    return { ...facts, notified, clockAheadMs: outside(serverMs, askedMs, nowMs()) }
+    const clockAheadMs = outside(serverMs, askedMs, nowMs())
+    const missing = await unbuilt(pool, indexesIn(findMigrations()))
+    return { ...facts, notified, clockAheadMs, unbuiltIndexes: missing.map(({ name }) => name) }
   } catch (error) {
     throw rejection(error)
   }

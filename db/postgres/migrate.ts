@@ -1,15 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import type { Client } from 'pg'
 import { StoreUnavailable } from '../types.ts'
 import { connectPrimary } from './connect.ts'
+import { buildIndexes, indexesIn } from './indexes.ts'
 import { NAMESPACE } from './schema.ts'
+import { codeOf } from './transact.ts'
 
 /**
- * Brings the tables of Postgres up to date, one process at a time. A schema that a newer version
- * has written is rejected.
+ * Brings the tables of Postgres up to date, one process at a time, while brokers of the older
+ * version write them. A schema that a newer version has written is rejected.
  */
 
 /**
@@ -23,7 +26,7 @@ const TABLE = 'migrations'
  * Returns `db/postgres/migrations` of the package that this file belongs to, whether it runs from
  * its source or from `dist`.
  */
-function findMigrations(): string {
+export function findMigrations(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const candidate = join(folder, 'db', 'postgres', 'migrations')
     if (
@@ -72,28 +75,84 @@ export async function schemaState(client: Pick<Client, 'query'>): Promise<Schema
   }
 }
 
+/** A step of a migration: it waits for another process, tries again, or builds an index. */
+export type MigrationStep =
+  | { step: 'waits' }
+  | { step: 'again'; attempt: number; of: number }
+  | { step: 'builds'; index: string }
+
+const LOOK_MS = 200
+
 /**
- * Applies the missing migrations.
+ * Takes the lock for as long as the connection lasts. Another process waits, and then finds nothing
+ * left to do. It asks again and again: a statement that waits would stop an index of the other from
+ * being finished.
+ */
+async function lock(client: Client, onStep: (step: MigrationStep) => void): Promise<void> {
+  for (let looks = 0; ; looks++) {
+    const { rows } = await client.query<{ has: boolean }>(
+      'SELECT pg_try_advisory_lock($1) AS has',
+      [LOCK],
+    )
+    if (rows[0]?.has === true) return
+    if (looks === 0) onStep({ step: 'waits' })
+    await sleep(LOOK_MS)
+  }
+}
+
+/**
+ * The longest time that changed tables wait for a transaction that holds one of them, because every
+ * later statement on that table waits behind them.
+ */
+const LOCK_TIMEOUT = '1s'
+const ATTEMPTS = 60
+
+/** Changes the tables in one transaction. Where another holds one for too long, it lets go first. */
+async function changeTables(client: Client, onStep: (step: MigrationStep) => void): Promise<void> {
+  await client.query(`SET lock_timeout = '${LOCK_TIMEOUT}'`)
+  for (let attempt = 1; ; attempt++)
+    try {
+      return await migrate(drizzle(client), {
+        migrationsFolder: findMigrations(),
+        migrationsSchema: NAMESPACE,
+        migrationsTable: TABLE,
+      })
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error
+      if (attempt === ATTEMPTS)
+        throw new StoreUnavailable(
+          `A transaction has held a table of the broker at each of ${ATTEMPTS} attempts. Find it in pg_stat_activity (the oldest xact_start), let it end, and run this command again.`,
+          { cause: error },
+        )
+      onStep({ step: 'again', attempt, of: ATTEMPTS })
+      await sleep(1000)
+    }
+}
+
+const isLockTimeout = (error: unknown): boolean =>
+  codeOf(error) === '55P03' || codeOf((error as { cause?: unknown }).cause) === '55P03'
+
+/**
+ * Applies the missing migrations, and builds the indexes that they leave.
  * @param url with a role that owns the namespace
  * @returns how many migrations were applied
  */
-export async function migratePostgres(url: string): Promise<number> {
+export async function migratePostgres(
+  url: string,
+  onStep: (step: MigrationStep) => void = () => undefined,
+): Promise<number> {
   const client = await connectPrimary(url)
   try {
-    // The connection holds the lock. Another process that migrates waits here, and then finds
-    // nothing left to do.
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
+    await lock(client, onStep)
     const { pending, newer } = await schemaState(client)
     if (newer)
       throw new StoreUnavailable(
         'A newer version of the broker has written this database. Start that version again.',
       )
-    if (pending > 0)
-      await migrate(drizzle(client), {
-        migrationsFolder: findMigrations(),
-        migrationsSchema: NAMESPACE,
-        migrationsTable: TABLE,
-      })
+    if (pending > 0) await changeTables(client, onStep)
+    await buildIndexes(client, indexesIn(findMigrations()), (index) =>
+      onStep({ step: 'builds', index }),
+    )
     return pending
   } finally {
     await client.end()
@@ -109,7 +168,7 @@ export async function migratePostgres(url: string): Promise<number> {
 export async function grantRole(url: string, role: string): Promise<string | undefined> {
   const client = await connectPrimary(url)
   try {
-    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
+    await lock(client, () => undefined)
     const name = client.escapeIdentifier(role)
     await client.query(`GRANT USAGE ON SCHEMA ${NAMESPACE} TO ${name}`)
     await client.query(

@@ -194,6 +194,15 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
     })
   })
 
+  test('an index that is not built is a warning', async () => {
+    const unbuilt = { unbuiltIndexes: ['sessions_open_by_end'] }
+    expect((await look(await broker(), unbuilt))('postgres-indexes')).toMatchObject({
+      state: 'warning',
+      found: saying(/missing or being built: sessions_open_by_end/),
+      fix: saying(/cmb migrate/),
+    })
+  })
+
   test('that is gone: the database has failed, with what to do about Postgres, and the other checks say that they could not look', async () => {
     const database = await createDatabase()
     const rig = await createRig({ realTime: true, config: { databaseUrl: database.url } })

@@ -45,7 +45,7 @@ function openCopy() {
     migrations: () =>
       ENGINES.map((folder) =>
         readdirSync(join(dir, folder, 'migrations'))
-          .filter((name) => name.endsWith('.sql'))
+          .filter((name) => name.endsWith('.sql') && !name.endsWith('.indexes.sql'))
           .sort(),
       ),
   }
@@ -134,4 +134,48 @@ test.each([
   expect(stderr).toContain('migrations only add')
   expect(stderr).toMatch(said)
   expect(copy.migrations()).toEqual(before)
+})
+
+test('an index of a table that exists is built after the migration of Postgres, CONCURRENTLY; one of a new table is part of it', () => {
+  const copy = openCopy()
+  copy.release()
+  const [, before = []] = copy.migrations()
+  copy.edit(
+    'db/schema.ts',
+    "index('audit_by_time')",
+    "index('audit_by_act_and_time').on(t.act, t.atMs), index('audit_by_time')",
+  )
+  expect(copy.generate()).toMatchObject({ status: 0 })
+  const [name = ''] = withNext([before])[0]?.slice(-1) ?? []
+  expect(copy.read(`db/postgres/migrations/${name.replace(/sql$/, 'indexes.sql')}`)).toMatch(
+    /^CREATE INDEX CONCURRENTLY "audit_by_act_and_time" ON [^;]*;\n$/,
+  )
+  expect(copy.read(`db/postgres/migrations/${name}`)).not.toContain('INDEX')
+})
+
+/** Statements that hold a table of Postgres only for the moment in which they are entered. */
+const BRIEF = [
+  /^CREATE TABLE /,
+  /^ALTER TABLE \S+ ADD COLUMN "\w+" (?:text COLLATE "C"|bigint|boolean)(?: DEFAULT (?:\d+|'[^']*'|true|false))?(?: NOT NULL)?;$/,
+  /^(?:-- .*\n)?CREATE (?:OR REPLACE )?(?:FUNCTION|TRIGGER) /,
+]
+
+test('no migration of Postgres that is not released holds the writes of a table: it adds columns with constant defaults, and indexes of its own tables', () => {
+  const folder = join(ROOT, 'db/postgres/migrations')
+  const { 'db/postgres': released } = JSON.parse(
+    readFileSync(join(ROOT, 'db/released.json'), 'utf8'),
+  ) as Record<string, { tag: string }[]>
+  const tags = new Set(released?.map(({ tag }) => `${tag}.sql`))
+  const long = readdirSync(folder)
+    .filter((name) => /\d\.sql$/.test(name) && !tags.has(name))
+    .flatMap((name) => {
+      const statements = readFileSync(join(folder, name), 'utf8')
+        .trim()
+        .split(/\n?--> statement-breakpoint\n?/)
+      const made = statements.flatMap((one) => /^CREATE TABLE (\S+)/.exec(one)?.slice(1) ?? [])
+      const isOfNew = (one: string): boolean =>
+        /^CREATE (?:UNIQUE )?INDEX /.test(one) && made.includes(/ ON (\S+)/.exec(one)?.[1] ?? '')
+      return statements.filter((one) => !isOfNew(one) && !BRIEF.some((brief) => brief.test(one)))
+    })
+  expect(long).toEqual([])
 })

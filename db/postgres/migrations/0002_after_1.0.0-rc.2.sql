@@ -47,28 +47,45 @@ CREATE TABLE "broker"."session_entries" (
 	CONSTRAINT "session_entries_client_id_seq_pk" PRIMARY KEY("client_id","seq")
 );
 --> statement-breakpoint
-ALTER TABLE "broker"."codes" ADD COLUMN "jkt" text COLLATE "C";--> statement-breakpoint
-ALTER TABLE "broker"."families" ADD COLUMN "jkt" text COLLATE "C";--> statement-breakpoint
-ALTER TABLE "broker"."floors" ADD COLUMN "authenticated_after" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "broker"."guard_leases" ADD COLUMN "sessions" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "broker"."guard_leases" ADD COLUMN "own_sessions" text COLLATE "C";--> statement-breakpoint
-ALTER TABLE "broker"."guard_leases" ADD COLUMN "token_seconds" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."guard_leases" ADD COLUMN "former_tokens_until_ms" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."guards" ADD COLUMN "every_seconds" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."guards" ADD COLUMN "sessions" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_to" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_from" bigint DEFAULT 0 NOT NULL;--> statement-breakpoint
-ALTER TABLE "broker"."revocations" ADD COLUMN "sessions_until" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."revocations" ADD COLUMN "session_clients" text COLLATE "C";--> statement-breakpoint
-ALTER TABLE "broker"."sessions" ADD COLUMN "promised_until" bigint;--> statement-breakpoint
-ALTER TABLE "broker"."tenants" ADD COLUMN "help_contact" text COLLATE "C";--> statement-breakpoint
-CREATE UNIQUE INDEX "rejected_sign_ins_by_reference" ON "broker"."rejected_sign_ins" USING btree ("reference");--> statement-breakpoint
-CREATE INDEX "rejected_sign_ins_by_time" ON "broker"."rejected_sign_ins" USING btree ("at");--> statement-breakpoint
-CREATE INDEX "rejected_sign_ins_by_tenant" ON "broker"."rejected_sign_ins" USING btree ("tid","number");--> statement-breakpoint
-CREATE INDEX "rejected_sign_ins_by_user" ON "broker"."rejected_sign_ins" USING btree ("tid","oid","id") WHERE oid IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "session_entries_by_end" ON "broker"."session_entries" USING btree ("until");--> statement-breakpoint
-CREATE INDEX "sessions_open_by_end" ON "broker"."sessions" USING btree ("absolute_at") WHERE ended_seq IS NULL;--> statement-breakpoint
-CREATE INDEX "sessions_open_by_promise" ON "broker"."sessions" USING btree ("promised_until") WHERE ended_seq IS NULL AND promised_until IS NOT NULL;
+ALTER TABLE "broker"."codes" ADD COLUMN "jkt" text COLLATE "C";
+--> statement-breakpoint
+ALTER TABLE "broker"."families" ADD COLUMN "jkt" text COLLATE "C";
+--> statement-breakpoint
+ALTER TABLE "broker"."floors" ADD COLUMN "authenticated_after" bigint DEFAULT 0 NOT NULL;
+--> statement-breakpoint
+ALTER TABLE "broker"."guard_leases" ADD COLUMN "sessions" bigint DEFAULT 0 NOT NULL;
+--> statement-breakpoint
+ALTER TABLE "broker"."guard_leases" ADD COLUMN "own_sessions" text COLLATE "C";
+--> statement-breakpoint
+ALTER TABLE "broker"."guard_leases" ADD COLUMN "token_seconds" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."guard_leases" ADD COLUMN "former_tokens_until_ms" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."guards" ADD COLUMN "every_seconds" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."guards" ADD COLUMN "sessions" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_to" bigint DEFAULT 0 NOT NULL;
+--> statement-breakpoint
+ALTER TABLE "broker"."log_head" ADD COLUMN "sessions_known_from" bigint DEFAULT 0 NOT NULL;
+--> statement-breakpoint
+ALTER TABLE "broker"."revocations" ADD COLUMN "sessions_until" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."revocations" ADD COLUMN "session_clients" text COLLATE "C";
+--> statement-breakpoint
+ALTER TABLE "broker"."sessions" ADD COLUMN "promised_until" bigint;
+--> statement-breakpoint
+ALTER TABLE "broker"."tenants" ADD COLUMN "help_contact" text COLLATE "C";
+--> statement-breakpoint
+CREATE UNIQUE INDEX "rejected_sign_ins_by_reference" ON "broker"."rejected_sign_ins" USING btree ("reference");
+--> statement-breakpoint
+CREATE INDEX "rejected_sign_ins_by_time" ON "broker"."rejected_sign_ins" USING btree ("at");
+--> statement-breakpoint
+CREATE INDEX "rejected_sign_ins_by_tenant" ON "broker"."rejected_sign_ins" USING btree ("tid","number");
+--> statement-breakpoint
+CREATE INDEX "rejected_sign_ins_by_user" ON "broker"."rejected_sign_ins" USING btree ("tid","oid","id") WHERE oid IS NOT NULL;
+--> statement-breakpoint
+CREATE INDEX "session_entries_by_end" ON "broker"."session_entries" USING btree ("until");
 --> statement-breakpoint
 -- A lowered end does not reach the sessions that instances opened by an ID token with the former one.
 CREATE FUNCTION "broker"."sessions_keep_their_promise"() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -60,6 +60,12 @@ export const databaseChecks: readonly Check[] = [
     severity: 'ticket',
     look: ofPostgres(bloat),
   },
+  {
+    id: 'postgres-indexes',
+    cost: MINUTE,
+    severity: 'ticket',
+    look: ofPostgres(indexes),
+  },
 ]
 
 async function commits({ deps }: Looking): Promise<Found> {
@@ -136,4 +142,9 @@ const MOST_DEAD = 10_000
 function bloat({ deadHeads }: DatabaseFacts): Found {
   if (deadHeads <= MOST_DEAD) return ok(`log_head has ${deadHeads} dead row version(s).`)
   return warning(FOUND.bloat(deadHeads), REMEDY.postgres_bloat)
+}
+
+function indexes({ unbuiltIndexes }: DatabaseFacts): Found {
+  if (unbuiltIndexes.length === 0) return ok('Each index is built.')
+  return warning(FOUND.unbuilt(unbuiltIndexes), REMEDY.unbuilt)
 }

@@ -1,3 +1,4 @@
+import type { MigrationStep } from '../../../db/postgres/migrate.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { databaseDefault, local, namedDatabaseUrl, option } from './context.ts'
 import { OPTION } from './texts/options.ts'
@@ -17,7 +18,9 @@ export const migrateCommand = local<{ to?: string; grant?: string }>(
   async ({ context, options: { to, grant } }) => {
     const at = namedDatabaseUrl(context, to)
     const { grantRole, migratePostgres } = await import('../../../db/postgres/migrate.ts')
-    const applied = await migratePostgres(at).catch((error: unknown) => failed(error))
+    const applied = await migratePostgres(at, (step) =>
+      context.terminal.err(`${progressOf(step)}\n`),
+    ).catch((error: unknown) => failed(error))
     const missing =
       grant === undefined
         ? undefined
@@ -35,6 +38,12 @@ export const migrateCommand = local<{ to?: string; grant?: string }>(
       )
   },
 )
+
+function progressOf(step: MigrationStep): string {
+  if (step.step === 'waits') return 'Another process is migrating this database. Waiting for it…'
+  if (step.step === 'builds') return `Building the index ${step.index}…`
+  return `A transaction holds a table. Trying again (${step.attempt} of ${step.of})…`
+}
 
 /** Reports a failed upgrade without the database URL, which holds a password. */
 function failed(error: unknown): never {

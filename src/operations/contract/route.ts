@@ -93,7 +93,7 @@ export class Lines {
   /** The name of the file. */
   readonly file: string
 
-  /** @param about the name of the object that the file is about */
+  /** Names the file after the object that it is about. */
   constructor(lines: AsyncGenerator<string>, about: string) {
     this.lines = lines
     this.file = `broker-${about}.jsonl`

@@ -137,6 +137,7 @@ export const REMEDY = {
   postgres_clock: 'Run an NTP client on the machines of the brokers and of Postgres.',
   postgres_rights:
     'Create a role of its own for the broker, run cmb migrate --grant <role> as the owner, and name that role in BROKER_DATABASE_URL.',
+  unbuilt: 'Wait for `cmb migrate` where it runs; otherwise run it again. It builds them.',
   postgres_bloat:
     'End the transaction that keeps them: look in pg_stat_activity for the oldest xact_start, in pg_prepared_xacts and in pg_replication_slots. Check that autovacuum is on.',
   federated_domains:

@@ -105,6 +105,8 @@ export const FOUND = {
     `Postgres’s clock is ${seconds} s ${side} the broker’s. Brokers whose clocks differ expire sessions and codes at different times.`,
   may_change_tables:
     'The broker’s role may change the tables: an attacker with its password could drop them, or take away what protects the logs.',
+  unbuilt: (names: readonly string[]): string =>
+    `These indexes are missing or being built: ${names.join(', ')}. Until then, some work reads whole tables.`,
   bloat: (rows: number): string =>
     `log_head has ${rows} dead row versions: autovacuum cannot clear them away, and each revocation reads past them.`,
   no_token: 'Not known: Entra gives no token at the moment.',
