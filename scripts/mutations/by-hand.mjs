@@ -962,4 +962,55 @@ export const BY_HAND = [
     "const isNew = source === 'log' && this.#all.add(entry)",
     'feed/a session that a logout token ends',
   ],
+
+  // What an act demands.
+  [
+    'a stronger acr meets no weaker demand',
+    'strength',
+    'STRENGTHS.indexOf(claims.acr) > STRENGTHS.indexOf(acr)',
+    'false',
+    'feed/an act that demands MFA',
+  ],
+  [
+    'any acr of the table meets a demand that is not in it',
+    'strength',
+    'STRENGTHS.includes(acr) && ',
+    '',
+    'feed/an act that demands another acr',
+  ],
+  [
+    'a weaker acr meets a stronger demand',
+    'strength',
+    'STRENGTHS.indexOf(claims.acr) > STRENGTHS.indexOf(acr)',
+    'STRENGTHS.includes(claims.acr)',
+    'feed/an act that demands phishing-resistant',
+  ],
+  [
+    'a token without auth_time is recent',
+    'strength',
+    "typeof claims.auth_time === 'number' &&",
+    "typeof claims.auth_time !== 'number' ||",
+    'feed/an act that demands a recent authentication',
+  ],
+  [
+    'an authentication is recent at any age',
+    'strength',
+    'now - claims.auth_time <= maxAgeSeconds',
+    'true',
+    'feed/an act that demands a recent authentication',
+  ],
+  [
+    'one of two demands is enough',
+    'strength',
+    'if (isStrong && isRecent)',
+    'if (isStrong || isRecent)',
+    'feed/an act that demands both',
+  ],
+  [
+    'the age counts by a wall clock that is ahead',
+    'guard',
+    'brokerClock.now() - settings.clockToleranceSeconds',
+    'brokerClock.latest() - settings.clockToleranceSeconds',
+    'feed/a recent authentication and a clock that is set ahead',
+  ],
 ]

@@ -70,7 +70,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
           browser = signedIn.cookie
           const { acr, authTime } = signedIn.session
           expect(proofs.slice(0, at + 1)).toContainEqual({ acr, authTime })
-          // What was demanded is met: at least this strength, or a newer proof that is as strong.
+          // A demand that this proof met is met by the session, too.
           expect(isStronger(session.acr, acr)).toBe(false)
         }
       }),
