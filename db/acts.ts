@@ -103,6 +103,7 @@ import {
   recordRejectedSignIn,
   recordRejectedVisits,
   rejectedByReason,
+  rejectedLately,
 } from './session/rejected.ts'
 import { signIn } from './session/sign-in.ts'
 import { listUsers, searchUsers } from './session/users.ts'
@@ -152,6 +153,7 @@ const READS = {
   userReports,
   signInAddress,
   findRejectedSignIn,
+  rejectedLately,
   findFamily,
   grantClient,
   checkClientAccess,

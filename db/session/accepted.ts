@@ -18,7 +18,8 @@ import { acceptedSignIns, securityEvents } from '../schema.ts'
 const t = acceptedSignIns
 const QUARTER_SECONDS = 900
 const DAY = 86_400
-const quarterOf = (at: number): number => at - (at % QUARTER_SECONDS)
+/** Returns the beginning of the quarter of an hour in which a time is counted. */
+export const quarterOf = (at: number): number => at - (at % QUARTER_SECONDS)
 /** The counts are kept for a month. */
 const KEPT_SECONDS = 31 * DAY
 

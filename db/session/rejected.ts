@@ -211,6 +211,22 @@ const countedOfTenant = query(
   (p: Takes<Wanted>, f) =>
     sql`SELECT ${f} FROM ${t} WHERE ${t.tid} = ${p.tid} AND ${wanted(p)} AND ${orAny(t.oid, p.oid)} GROUP BY ${t.reason}`,
 )
+/** The rows of a tenant that a look at the latest ones reads. */
+const MOST_LATELY = sql.raw('2000')
+const lately = query(
+  { ...columnsOf(t, 'reason', 'oid'), count: sql<number>`count(*)` },
+  (p: Takes<{ tid: string; since: number; until: number }>, f) =>
+    sql`SELECT ${f} FROM (SELECT * FROM ${t} WHERE ${t.tid} = ${p.tid} ORDER BY ${t.number} DESC LIMIT ${MOST_LATELY}) AS ${t}
+      WHERE ${t.at} >= ${p.since} AND ${t.at} < ${p.until} AND ${t.reason} NOT IN ('user_locked', 'tenant_locked', 'client_locked')
+      GROUP BY ${t.reason}, ${t.oid}`,
+)
+/** Counts a tenant's latest rejected sign-ins by reason and user, without those of a lock. */
+export const rejectedLately = (asked: {
+  tid: string
+  since: number
+  until: number
+}): Act<{ reason: string; oid: string | null; count: number }[]> => lately.all(asked)
+
 const newestBefore = query(
   columnsOf(t, 'id', 'at'),
   (p: Takes<{ before: number }>, f) =>

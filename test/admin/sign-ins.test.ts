@@ -115,3 +115,33 @@ describe('the page of sign-ins', () => {
     expect(csv).toMatch(/,mfa_not_proved,.*,BCDF-GHJK\r\n$/)
   })
 })
+
+describe('the page of a tenant', () => {
+  test('has its consent, proof of MFA, contact, administrators, probe, locks and sign-ins', async () => {
+    await rig.store.putTenant({
+      tid: OTHER_TENANT,
+      name: 'Fabrikam',
+      mfaProof: 'auth_context:c1',
+      connectedAt: 1,
+      administrators: 'app_role',
+    })
+    await rig.store.changeTenant({
+      tid: OTHER_TENANT,
+      change: { helpContact: { name: 'IT help desk', telephone: '+44 20 7946 0000' } },
+    })
+    await rejected('BCDF-GHJK', 'mfa_not_proved', { tid: OTHER_TENANT })
+    await rig.store.lock({
+      target: { kind: 'user', tid: OTHER_TENANT, oid: OID },
+      ...{ actor: { kind: 'operator', id: 'olga' }, may: 'administer', operatorTenant: TENANT },
+      ...{ caseReference: 'INC-7', now: rig.clock.now() },
+    })
+    const adam = await atConsole(rig, 'administrator')
+    const page = await adam.press(await adam.get('/ops/tenants'), 'Fabrikam')
+    expect(page.text).toMatch(
+      /Consent not confirmed Proof of MFA auth_context:c1 Administrators app_role Help contact IT help desk, \+44 20 7946 0000 Probe of Microsoft running/,
+    )
+    expect(page.text).toMatch(/Locked .*INC-7.* Rejected: 1 sign-in\. Two-step verification/)
+    expect((await adam.press(page, 'Its rejected sign-ins')).text).toContain('BCDF-GHJK')
+    expect((await adam.get('/ops/tenants/nowhere')).status).toBe(404)
+  })
+})

@@ -144,6 +144,7 @@ const BOUNDED: [piece: string, why: string, scans?: 'scans'][] = [
     'count(*) AS count FROM rejected_sign_ins WHERE rejected_sign_ins.tid = ?',
     'at most 10,000 of a tenant',
   ],
+  ['LIMIT 2000) AS rejected_sign_ins', 'the latest 2000 rows of a tenant', 'scans'],
   ['LIMIT 5000) AS security_events', 'at most 5,000 entries of a user', 'scans'],
   ['DELETE FROM rejected_sign_ins WHERE (rejected_sign_ins.tid,', 'at most 100 of a user'],
   [

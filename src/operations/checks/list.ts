@@ -4,6 +4,7 @@ import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { databaseChecks } from './database.ts'
 import { microsoftChecks } from './microsoft.ts'
+import { rejectedSignInChecks } from './rejected-sign-ins.ts'
 import { receiverChecks } from './receivers.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
 import { userReportChecks } from './user-reports.ts'
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   ...clientChecks,
   ...receiverChecks,
   ...signalIssuerChecks,
+  ...rejectedSignInChecks,
   ...userReportChecks,
 ]
 

@@ -33,6 +33,7 @@ import { secretRoutes } from './secrets.tsx'
 import { sessionRoutes } from './sessions.tsx'
 import { signInsRoutes } from './sign-ins.tsx'
 import { type InvitationAddress, tenantHome, tenantHomeRoutes } from './tenant-home.tsx'
+import { tenantRoutes } from './tenant.tsx'
 import { tenantsRoutes } from './tenants.tsx'
 import { userRoutes } from './user.tsx'
 import { usersRoutes } from './users.tsx'
@@ -63,6 +64,7 @@ const ROUTES: readonly Mounted[] = [
   ...sessionRoutes,
   ...signInsRoutes,
   ...tenantsRoutes,
+  ...tenantRoutes,
   ...userRoutes,
   ...usersRoutes,
   { path: '/fresh', tenant: true, page: freshPage },

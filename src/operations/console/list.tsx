@@ -372,7 +372,7 @@ function Filters({
 }
 
 /** Returns the problem of a filter that names no one, so that the page can say it. */
-const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
+export const orProblem = <T,>(filter: Promise<T>): Promise<T | Problem> =>
   filter.catch((error: unknown) => {
     if (error instanceof Problem) return error
     throw error

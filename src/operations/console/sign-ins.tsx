@@ -12,7 +12,7 @@ import {
 import { tenantName } from '../acts/names.ts'
 import { count, instances, nameOf, plural, whoIs } from './format.ts'
 import { Panel } from './layout.tsx'
-import { type Columns, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
+import { type Columns, listRoutes, momentOf, ms, orProblem, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import {
   asked,
@@ -93,14 +93,11 @@ export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn
   ]
 }
 
-/** Says how many sign-ins were accepted and rejected, and why. */
-async function countsPanel(request: ConsoleRequest): Promise<Child> {
-  const filter = await filterOf(request).catch((error: unknown) => {
-    // The list says it.
-    if (error instanceof Problem) return undefined
-    throw error
-  })
-  if (filter === undefined) return null
+/** Says how many sign-ins of a filter were accepted and rejected, and why. */
+export async function signInCountsPanel(
+  request: ConsoleRequest,
+  filter: SignInFilter,
+): Promise<Child> {
   const { deps, now } = request
   const { accepted, byClient, rejected, byReason } = await signInCounts(deps, filter, now)
   const since = when(filter.since * 1000, deps.clock.nowMs())
@@ -121,7 +118,12 @@ async function countsPanel(request: ConsoleRequest): Promise<Child> {
           <ul class="bullets">
             {byReason.map(({ reason, count: some }) => (
               <li>
-                <a href={pageLink(request, '/sign-ins', { reason })}>
+                <a
+                  href={pageLink(request, '/sign-ins', {
+                    reason,
+                    tenant: isOperator(request) ? filter.tid : undefined,
+                  })}
+                >
                   {rejectionWords(deps, { reason }).title}
                 </a>
                 : {plural(some, 'sign-in')}
@@ -166,7 +168,11 @@ export const signInsRoutes: readonly Mounted[] = listRoutes<
   ],
   columns: rejectedColumns,
   none: SIGN_INS.none,
-  above: countsPanel,
+  // The list says the problem of a filter.
+  above: async (request) => {
+    const filter = await orProblem(filterOf(request))
+    return filter instanceof Problem ? null : signInCountsPanel(request, filter)
+  },
   heading: () => SIGN_INS.list,
   async read(request) {
     const filter = await filterOf(request)

@@ -11,7 +11,7 @@ const MOST_LOCKS = 1000
 
 type Row = Tenant & { lock: Lock | undefined; isOperators: boolean }
 
-function Acts({ tenant: { tid, name = tid, lock, isOperators } }: { tenant: Row }) {
+export function TenantActs({ tenant: { tid, name = tid, lock, isOperators } }: { tenant: Row }) {
   const acts = [
     [EVERYONE, linkOf('/ops/revoke', { kind: 'tenant', value: tid })],
     // The lock of the operators' tenant is always rejected.
@@ -32,6 +32,22 @@ function Acts({ tenant: { tid, name = tid, lock, isOperators } }: { tenant: Row 
   )
 }
 
+/** Returns the connected tenants with their locks. */
+export async function tenantsNow({
+  deps: { store, connection },
+}: Pick<ConsoleRequest, 'deps'>): Promise<Row[]> {
+  const { operatorTenant } = connection.current()
+  const [tenants, locks] = await Promise.all([
+    store.listTenants(),
+    store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS }),
+  ])
+  return tenants.map((row) => ({
+    ...row,
+    isOperators: row.tid === operatorTenant,
+    lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === row.tid),
+  }))
+}
+
 /** Says how to name a tenant that has no name. */
 const howToName = (_: ConsoleRequest, shown: readonly Row[]) => {
   const nameless = shown.find(({ name }) => name === undefined)
@@ -46,7 +62,9 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
       'Tenant',
       ({ tid, name, isOperators }) => (
         <>
-          <strong>{name ?? tid}</strong>
+          <strong>
+            <a href={`/ops/tenants/${tid}`}>{name ?? tid}</a>
+          </strong>
           {isOperators ? <div class="small">{OPERATORS}</div> : null}
           {name === undefined ? null : <div class="small">{tid}</div>}
         </>
@@ -67,21 +85,10 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
         ),
     ],
     timeColumn(request, 'Connected', ({ connectedAt }) => ms(connectedAt)),
-    isAdministrator(request) && ['Act', (one) => <Acts tenant={one} />, false],
+    isAdministrator(request) && ['Act', (one) => <TenantActs tenant={one} />, false],
   ],
   none: NO_TENANT,
-  async all({ deps: { store, connection } }) {
-    const { operatorTenant } = connection.current()
-    const [tenants, locks] = await Promise.all([
-      store.listTenants(),
-      store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS }),
-    ])
-    return tenants.map((one) => ({
-      ...one,
-      isOperators: one.tid === operatorTenant,
-      lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === one.tid),
-    }))
-  },
+  all: tenantsNow,
   idOf: ({ tid }) => tid,
   note: howToName,
 })

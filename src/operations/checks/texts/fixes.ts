@@ -162,6 +162,8 @@ export const REMEDY = {
   jwks: 'Without them it cannot authenticate (private_key_jwt, workload_jwt). Correct its jwks_uri or the issuer of its workload, or register its jwks by value.',
   user_report: (sub: string): string =>
     `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device. Then hide this: that marks it as done.`,
+  rejected_sign_ins: (tid: string): string =>
+    `The page Sign-ins of the console, or cmb sign-ins --tenant ${tid}, lists them with what to do.`,
   user_reports: 'cmb audit --act user.report shows all of them.',
   secret_not_opened: (id: string): string =>
     `Set that value again, or: cmb webhooks rotate-secret ${id}`,

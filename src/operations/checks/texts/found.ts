@@ -54,6 +54,18 @@ export const FOUND = {
   first_event: 'The broker has started a short time ago and waits for its first event.',
   no_event: (seconds: number): string =>
     `The broker accepted no event from it for ${seconds} s, not even a verification event.`,
+  few_rejected: 'Of its sign-ins in the last half hour, not more than usual were rejected.',
+  rejected_share: ({
+    rejected,
+    accepted,
+    users,
+    before,
+    operator,
+  }: Record<'rejected' | 'accepted' | 'users', number> & {
+    before: Record<'rejected' | 'accepted', number>
+    operator: string
+  }): string =>
+    `${rejected} of ${rejected + accepted} sign-ins in the last half hour were rejected, of ${users} users; in the day before ${before.rejected} of ${before.rejected + before.accepted}. Mostly: ${operator}`,
   no_report: 'No user reported a device or a sign-in in the last 7 days.',
   reported_from: 'the session from which the user reported it; the reported one had ended before',
   user_told: 'The user was told that Outlook and Teams may still be open on the device.',

@@ -12,3 +12,22 @@ export const howToNameOne = (tid: string): Child => (
     set-up.
   </>
 )
+
+/** The words of the page of one tenant. */
+export const TENANT = {
+  unknown: 'No tenant with that ID is connected.',
+  wrong: 'What is wrong with this tenant',
+  operators: 'The operators of the broker are users of this tenant.',
+  by: (who: string, at: string): string => `by ${who}, ${at}`,
+  unnamed: 'an operator',
+  consented: 'granted',
+  noConsent: 'not confirmed',
+  noProof: 'not chosen: every sign-in is rejected',
+  noAdministrators: 'none: operators alone administer its users',
+  noContact: 'none: pages name the operator of the broker',
+  probes: 'running',
+  paused: (at: string): string => `paused since ${at}: cmb tenants resume-probe`,
+  locked: 'Locked',
+  rejected: 'Its rejected sign-ins',
+  audit: 'What was changed of it, in the audit log',
+} as const

@@ -1,0 +1,109 @@
+import { consentSetting, isDecided } from '../../microsoft/tenants.ts'
+import { probePause } from '../../microsoft/probe-pause.ts'
+import { Facts } from '../../pages/components.tsx'
+import { nameOf } from '../checks/check.ts'
+import { isHidden } from '../checks/readiness.ts'
+import { signInFilter } from '../acts/sign-ins.ts'
+import { when } from '../times.ts'
+import { consolePage, nothingHere, Panel } from './layout.tsx'
+import { lockList } from './locks.tsx'
+import { Items, problemsNow } from './problems.tsx'
+import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
+import { signInCountsPanel } from './sign-ins.tsx'
+import { TenantActs, tenantsNow } from './tenants.tsx'
+import { TENANT } from './texts/tenants.tsx'
+
+/**
+ * The page of one tenant: what is wrong with it, its set-up, who is locked, and its sign-ins.
+ */
+
+const MOST_LOCKS = 20
+
+async function tenantPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, now } = request
+  const { store } = deps
+  const tid = c.req.param('tid') ?? ''
+  const tenant = (await tenantsNow(request)).find((row) => row.tid === tid)
+  if (tenant === undefined) return nothingHere(request, TENANT.unknown, '/tenants')
+  const [problems, pause, consented, locks, filter] = await Promise.all([
+    problemsNow(request),
+    probePause(store, tid),
+    store.setting(consentSetting(tid)),
+    store.listLocks({ state: 'open', kind: 'user', key: tid, limit: MOST_LOCKS }),
+    signInFilter(deps, { tid }, now),
+  ])
+  const own = problems.filter(
+    (problem) => !isHidden(problem) && problem.about.includes(`tenant ${nameOf(tenant)}`),
+  )
+  const at = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
+  const by = (who: string | undefined, seconds: number | undefined) =>
+    seconds === undefined ? undefined : TENANT.by(who ?? TENANT.unnamed, at(seconds) ?? '')
+  const { name, email, telephone, link } = tenant.helpContact ?? {}
+  return consolePage(
+    request,
+    { title: nameOf(tenant), at: '/tenants' },
+    <>
+      {own.length === 0 ? null : (
+        <Panel title={TENANT.wrong}>
+          <Items request={request} problems={own} />
+        </Panel>
+      )}
+      <Panel>
+        <Facts
+          items={[
+            ['Tenant ID', <code>{tid}</code>],
+            ['Connected', at(tenant.connectedAt)],
+            ['Operators', tenant.isOperators ? TENANT.operators : undefined],
+            [
+              'Consent',
+              by(tenant.consentConfirmedBy, tenant.consentConfirmedAt) ??
+                (consented === undefined ? TENANT.noConsent : TENANT.consented),
+            ],
+            ['Proof of MFA', isDecided(tenant) ? tenant.mfaProof : TENANT.noProof],
+            ['Asserted', by(tenant.proofAssertedBy, tenant.proofAssertedAt)],
+            ['Administrators', tenant.administrators ?? TENANT.noAdministrators],
+            [
+              'Help contact',
+              [name, email, telephone, link].filter(Boolean).join(', ') || TENANT.noContact,
+            ],
+            [
+              'Probe of Microsoft',
+              pause === undefined ? TENANT.probes : TENANT.paused(at(pause.at) ?? ''),
+            ],
+          ]}
+        />
+        {isAdministrator(request) ? (
+          <div class="row">
+            <TenantActs tenant={tenant} />
+          </div>
+        ) : null}
+      </Panel>
+      <Panel title={TENANT.locked}>
+        {await lockList(request, TENANT.locked, [
+          ...(tenant.lock === undefined ? [] : [tenant.lock]),
+          ...locks,
+        ])}
+      </Panel>
+      {await signInCountsPanel(request, filter)}
+      <Panel title="More">
+        <ul class="bullets">
+          {(
+            [
+              ['/ops/sign-ins', { tenant: tid }, TENANT.rejected],
+              ['/ops/audit', { target: `tenant ${tid}` }, TENANT.audit],
+            ] as const
+          ).map(([path, query, words]) => (
+            <li>
+              <a href={linkOf(path, query)}>{words}</a>
+            </li>
+          ))}
+        </ul>
+      </Panel>
+    </>,
+  )
+}
+
+export const tenantRoutes: readonly Mounted[] = [
+  { path: '/tenants/:tid', at: '/tenants', page: tenantPage },
+]
