@@ -963,7 +963,7 @@ export const BY_HAND = [
     'feed/a session that a logout token ends',
   ],
 
-  // What an act demands.
+  // The demands of an act.
   [
     'a stronger acr meets no weaker demand',
     'strength',
