@@ -12,8 +12,8 @@ const read = async (path: string) => {
 }
 
 /**
- * The members that OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3 and the
- * logout specifications name.
+ * The members that OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9126 §5, RFC 9207 §3, RFC 9449
+ * §5.1 and the logout specifications name.
  */
 const KNOWN = [
   'issuer',
@@ -48,6 +48,7 @@ const KNOWN = [
   'request_parameter_supported',
   'request_uri_parameter_supported',
   'authorization_response_iss_parameter_supported',
+  'dpop_signing_alg_values_supported',
   'backchannel_logout_supported',
   'backchannel_logout_session_supported',
   'frontchannel_logout_supported',
