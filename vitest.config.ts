@@ -79,17 +79,20 @@ const ALONE = ['chaos', 'planned-restart', 'postgres-failover', 'upgrade'].map(
  * has no times of a former run, vitest begins with the largest files, which are others.
  */
 const LONG = [
-  ...['guard/conformance/kit', 'guard/conformance/python', 'cluster/two-brokers', 'guard/feed'],
-  ...[
-    'process/schemathesis',
-    'browser/ops',
-    'process/main-job',
-    'process/queue',
-    'browser/pages',
-    'process/chaos-cluster',
-    'process/runbook',
-  ],
-  ...['process/demo-ends', 'browser/demo', 'process/broker-dev-packed'],
+  'guard/conformance/kit',
+  'guard/conformance/python',
+  'cluster/two-brokers',
+  'guard/feed',
+  'process/schemathesis',
+  'browser/ops',
+  'process/main-job',
+  'process/queue',
+  'browser/pages',
+  'process/chaos-cluster',
+  'process/runbook',
+  'process/demo-ends',
+  'browser/demo',
+  'process/broker-dev-packed',
 ].map((name) => `/test/${name}.test.ts`)
 
 class LongFirst extends BaseSequencer {

@@ -78,8 +78,11 @@ async function start(world: World): Promise<Start> {
   await site.stop()
   const { readyMs, readyCpuSeconds: cpuSeconds } = idle
   return {
-    ...{ readyMs, cpuSeconds, startedMb },
-    ...{ signIns: spread(signIns), refreshes: spread(refreshes) },
+    readyMs,
+    cpuSeconds,
+    startedMb,
+    signIns: spread(signIns),
+    refreshes: spread(refreshes),
   }
 }
 

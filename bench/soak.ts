@@ -31,8 +31,15 @@ const CLIENTS = 10
 const HISTORY = { sessions: 100_000, revocations: 100_000, deliveries: 200_000, audit: 100_000 }
 const [FROM_MINUTE, MOST_CHANGE] = [5, 0.1]
 const PAGES = [
-  ...['', '/sessions', '/revocations', '/deliveries', '/audit', '/locks', '/keys'],
-  ...['/search?q=alice', '/sessions?tenant=11111111-1111-4111-8111-111111111111'],
+  '',
+  '/sessions',
+  '/revocations',
+  '/deliveries',
+  '/audit',
+  '/locks',
+  '/keys',
+  '/search?q=alice',
+  '/sessions?tenant=11111111-1111-4111-8111-111111111111',
 ]
 
 interface Done {
@@ -108,7 +115,11 @@ async function main(): Promise<void> {
   const site = await startSite(world, { clients: CLIENTS, size: HISTORY })
   const ending = new AbortController()
   const done: Done = {
-    ...{ signIns: 0, refreshes: 0, signOuts: 0, guards: 0, pages: 0 },
+    signIns: 0,
+    refreshes: 0,
+    signOuts: 0,
+    guards: 0,
+    pages: 0,
     failed: new Map(),
   }
   const operator = new Agent(site.url)

@@ -85,8 +85,13 @@ function brokerEnvironment(
     ...(issuer.startsWith('https:') && { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' }),
     ...(signalIssuersFile !== undefined && { BROKER_SIGNAL_ISSUERS_FILE: signalIssuersFile }),
     ...environmentOf({
-      ...{ issuer, port, operatorsPort, dataDir: data, clientsFile },
-      ...{ authority: localhost(microsoft), tenants: [CONTOSO.tid, FABRIKAM.tid] },
+      issuer,
+      port,
+      operatorsPort,
+      dataDir: data,
+      clientsFile,
+      authority: localhost(microsoft),
+      tenants: [CONTOSO.tid, FABRIKAM.tid],
     }),
   }
 }

@@ -78,12 +78,9 @@ async function open(
   Promise.resolve(ring).catch(() => undefined)
   const queue = given.queue ?? (await openQueue({ config, log }, closing))
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
+  const shared = { config, store, clients, metrics, log, clock, clockWatch, rateLimits, random }
   const feed =
-    given.feed ??
-    new FeedOfThisProcess({
-      ...{ config, store, clients, metrics, log, clock, clockWatch, rateLimits, random },
-      followed: { read: () => followed.read() },
-    })
+    given.feed ?? new FeedOfThisProcess({ ...shared, followed: { read: () => followed.read() } })
   const connection =
     given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
   // Uses the wall clock, because it is compared with Microsoft's time.
@@ -103,28 +100,20 @@ async function open(
   const followed = followOtherBrokers({ store, feed, clients, connection, keys, log, branding })
   closing.add('other brokers', () => followed.stop())
   return {
-    config,
-    clock,
-    clockWatch,
+    ...shared,
     signInWatch,
     rejectedVisits,
     addressWatch,
-    random,
     makeKey,
-    log,
-    metrics,
     branding,
-    store,
     sealer,
     keys,
-    clients,
     microsoft,
     connection,
     queue,
     refreshes,
     feed,
     ...outbounds,
-    rateLimits,
     followed,
   }
 }

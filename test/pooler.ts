@@ -59,13 +59,11 @@ export class Pooler {
       '[databases]',
       `* = host=${host}`,
       '[pgbouncer]',
-      ...[
-        'listen_addr = 127.0.0.1',
-        `listen_port = ${port}`,
-        'unix_socket_dir =',
-        'auth_type = trust',
-        `auth_file = ${join(dir, 'users')}`,
-      ],
+      'listen_addr = 127.0.0.1',
+      `listen_port = ${port}`,
+      'unix_socket_dir =',
+      'auth_type = trust',
+      `auth_file = ${join(dir, 'users')}`,
       // Brokers name the namespace of their tables in this parameter; here the role has it as a
       // setting.
       'ignore_startup_parameters = options',

@@ -60,8 +60,14 @@ export async function startIssuer(count: number, revocations = 0): Promise<Issue
     server.closeAllConnections()
   }
   const sessions = tokens.map((_token, n) => ({
-    ...{ iss: url, aud: CLIENT_ID, sub: `u_${n}`, sid: `s_${n}`, tenant: 'tenant' },
-    ...{ rev: seq, iat, session_expiry: iat + 12 * HOUR },
+    iss: url,
+    aud: CLIENT_ID,
+    sub: `u_${n}`,
+    sid: `s_${n}`,
+    tenant: 'tenant',
+    rev: seq,
+    iat,
+    session_expiry: iat + 12 * HOUR,
   }))
   return { url, tokens, sessions, close }
 }
@@ -98,6 +104,8 @@ function ended(first: number, below: number): object[] {
   return Array.from({ length: below - first }, (_, n) => ({
     seq: first + n,
     selector: { kind: 'session', sid: `s_ended_${(first + n).toString().padStart(20, '0')}` },
-    ...{ exp: now + HOUR, session_exp: now + 12 * HOUR, reason_class: 'signed_out' },
+    exp: now + HOUR,
+    session_exp: now + 12 * HOUR,
+    reason_class: 'signed_out',
   }))
 }

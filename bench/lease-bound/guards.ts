@@ -215,7 +215,10 @@ const partsOf = (
   { client }: GuardSpec,
   { issuer, secrets }: GuardsAsked['open']['in'],
 ): ClientParts => ({
-  ...{ issuer, clientId: client, secret: secrets[client], audience: `urn:bench:${client}` },
+  issuer,
+  clientId: client,
+  secret: secrets[client],
+  audience: `urn:bench:${client}`,
 })
 
 function openTarget(dir: string, spec: GuardSpec, client: ClientParts): Target {
@@ -257,8 +260,12 @@ function openGuardServe(dir: string, spec: GuardSpec, client: ClientParts): Targ
   writeFileSync(rules, '{ "rules": [{ "path": "/*", "scope": "openid" }] }')
   const line = `const own = fetch; globalThis.fetch = (to, init) => own(String(to).replace(${JSON.stringify(client.issuer)}, 'http://127.0.0.1:${spec.port}'), init)`
   const flags = {
-    ...{ issuer: client.issuer, 'client-id': client.clientId, audience: client.audience, rules },
-    ...{ listen: `unix:${socketPath}`, 'local-listen': `unix:${local}` },
+    issuer: client.issuer,
+    'client-id': client.clientId,
+    audience: client.audience,
+    rules,
+    listen: `unix:${socketPath}`,
+    'local-listen': `unix:${local}`,
     sessions: spec.judgesSessions ? 'yes' : 'no',
   }
   const child = spawn(

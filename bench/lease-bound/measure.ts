@@ -107,8 +107,17 @@ export async function measure({
     const tally = (tallies[name] ??= emptyTally())
     const faults = Math.round(share * allFaults)
     const options: RunOptions = {
-      ...{ seed, each, only, guards, wrong: 0, hasWrongReceipts: false, python, say, save },
-      ...{ mostSeconds: SLICE_SECONDS, longestDelayMs: LONGEST_DELAY_MS },
+      seed,
+      each,
+      only,
+      guards,
+      wrong: 0,
+      hasWrongReceipts: false,
+      python,
+      say,
+      save,
+      mostSeconds: SLICE_SECONDS,
+      longestDelayMs: LONGEST_DELAY_MS,
     }
     while (!isEnough({ ...part, faults }, tally, options)) {
       await runSlice({ ...part, faults }, tally, options)

@@ -237,7 +237,9 @@ class Slice {
       const isNode = kind === 'node'
       specs.push({
         name: `${kind.replace(' ', '-')}-${n}`,
-        ...{ kind, isBuffered, port: line.port },
+        kind,
+        isBuffered,
+        port: line.port,
         polls: isNode && n % 6 === 2,
         introspects: isNode && n % 20 === 4,
         hasBootClock: n % 2 === 0,
@@ -506,7 +508,9 @@ class Slice {
     act: () => Promise<unknown>,
   ): Promise<void> {
     const fault = {
-      ...{ kind, fromMs: sharedMs(), toMs: Infinity },
+      kind,
+      fromMs: sharedMs(),
+      toMs: Infinity,
       isOfBroker: guards.length === this.#lines.length,
       guards: new Set(guards),
       counted: { token: new Set<number>(), session: new Set<number>() },

@@ -193,7 +193,9 @@ async function signIn(stage: Stage): Promise<Issued> {
   }
   const { code } = await stage.ask('code', { sid, clientId: WITH_SESSIONS })
   return {
-    ...{ sid, sub, tid },
+    sid,
+    sub,
+    tid,
     of: {
       [TOKENS_ALONE]: await evidence(TOKENS_ALONE, session.code),
       [WITH_SESSIONS]: await evidence(WITH_SESSIONS, code),

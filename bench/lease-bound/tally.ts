@@ -42,10 +42,13 @@ interface Seen {
 }
 
 export const emptyTally = (): Tally => ({
-  ...{ slices: 0, revocations: 0, introspected: { inactive: 0, none: 0 } },
+  slices: 0,
+  revocations: 0,
+  introspected: { inactive: 0, none: 0 },
   of: { token: { counted: {}, latest: {} }, session: { counted: {}, latest: {} } },
   receipts: { compared: 0, token: 0, session: 0 },
-  ...{ endedEarly: {}, violations: [] },
+  endedEarly: {},
+  violations: [],
 })
 export const sum = (counts: Record<string, number>): number =>
   Object.values(counts).reduce((all, count) => all + count, 0)
@@ -59,19 +62,31 @@ export const STARTED_WRONG = 'broker started with a wrong clock'
 
 const OF_CLOCKS = [JUMPED, RESUMED, STARTED_WRONG]
 const OF_GUARDS = [
-  ...['cut', 'swallowed', 'lost to the guard', 'lost to the broker', 'delayed', 'held'],
+  'cut',
+  'swallowed',
+  'lost to the guard',
+  'lost to the broker',
+  'delayed',
+  'held',
   'throttled',
 ].map((kind) => `line ${kind}`)
 const OF_HOSTS = ['guard suspended', 'guard stopped']
 const SET = ['guard: clock set back', 'guard: clock set forward']
 const OF_BROKERS = [
-  ...['broker stopped', 'broker suspended', 'broker: clock set', KILLED],
-  ...[RESUMED, STARTED_WRONG],
+  'broker stopped',
+  'broker suspended',
+  'broker: clock set',
+  KILLED,
+  RESUMED,
+  STARTED_WRONG,
 ]
 const OF_POSTGRES = [
-  ...['Postgres stopped', 'Postgres killed', 'Postgres failed over'],
+  'Postgres stopped',
+  'Postgres killed',
+  'Postgres failed over',
   'Postgres failed over, the old primary isolated',
-  ...['broker: line to Postgres swallowed', 'broker: line to Postgres delayed'],
+  'broker: line to Postgres swallowed',
+  'broker: line to Postgres delayed',
 ]
 
 /** How many faults a run must count. */

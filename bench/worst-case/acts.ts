@@ -268,7 +268,9 @@ function refreshing(store: Store, now: number): () => Promise<number> {
 async function wholeSnapshot(store: Store, clientId: string, now: number): Promise<void> {
   for (let after = 0; ;) {
     const rows = await store.revocationsAfter({
-      ...{ after, since: now - 3_660, limit: 1_000 },
+      after,
+      since: now - 3_660,
+      limit: 1_000,
       sessionsOf: { clientId, now },
     })
     if (rows.length < 1_000) return

@@ -131,14 +131,12 @@ interface Place {
 
 const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: Place) => ({
   ...environmentOf({
-    ...{
-      issuer,
-      port: ports.broker,
-      operatorsPort: ports.operators,
-      dataDir: dir.data,
-      clientsFile,
-      authority,
-    },
+    issuer,
+    port: ports.broker,
+    operatorsPort: ports.operators,
+    dataDir: dir.data,
+    clientsFile,
+    authority,
     tenants: directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid),
   }),
   // The default limit is for users; a test suite signs in far more often.

@@ -28,13 +28,11 @@ type Lifting = {
 const setLifted = command(
   (p: Takes<Lifting>) =>
     sql`UPDATE ${locks} SET ${assign(locks, {
-      ...{
-        liftedAt: p.at,
-        liftedByKind: p.byKind,
-        liftedById: p.byId,
-        liftCaseReference: p.caseReference,
-        liftComment: p.comment,
-      },
+      liftedAt: p.at,
+      liftedByKind: p.byKind,
+      liftedById: p.byId,
+      liftCaseReference: p.caseReference,
+      liftComment: p.comment,
     })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
 )
 /** Tests whether the end of an open lock has passed. */

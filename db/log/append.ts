@@ -132,11 +132,18 @@ export function* addEntry(
     comment,
   }
   const { registryVersion, ...linked } = yield* link('revocations', {
-    ...{ number: seq, salt },
+    number: seq,
+    salt,
     ...linkOfRevocation(row),
   })
   yield* insert.run({
-    ...{ ...row, ...linked, salt, fanOut, sessions, sessionsUntil, traceparent },
+    ...row,
+    ...linked,
+    salt,
+    fanOut,
+    sessions,
+    sessionsUntil,
+    traceparent,
     sessionClients: sessionClients === undefined ? null : listOf(sessionClients),
   })
   return { hash: linked.hash, registryVersion }

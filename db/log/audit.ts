@@ -259,13 +259,12 @@ function* rangeOf({
 }
 
 const filtersOf = ({ actorId, act, target, caseReference, sinceMs, untilMs }: Input) => ({
-  ...{
-    actorId: actorId ?? null,
-    act: act ?? null,
-    target: target ?? null,
-    caseReference: caseReference ?? null,
-  },
-  ...{ sinceMs: sinceMs ?? 0, untilMs: untilMs ?? Number.MAX_SAFE_INTEGER },
+  actorId: actorId ?? null,
+  act: act ?? null,
+  target: target ?? null,
+  caseReference: caseReference ?? null,
+  sinceMs: sinceMs ?? 0,
+  untilMs: untilMs ?? Number.MAX_SAFE_INTEGER,
 })
 
 /**

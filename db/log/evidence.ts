@@ -82,14 +82,26 @@ export function* chainRows({
   const rows =
     log === 'audit'
       ? (yield* ofAudit.all(stretch)).map((row) => ({
-          ...{ row, number: row.id, link: linkOfEntry(row), ended: endOf(row, row.atMs) },
+          row,
+          number: row.id,
+          link: linkOfEntry(row),
+          ended: endOf(row, row.atMs),
         }))
       : (yield* ofRevocations.all(stretch)).map((row) => ({
-          ...{ row, number: row.seq, link: linkOfRevocation(row), ended: undefined },
+          row,
+          number: row.seq,
+          link: linkOfRevocation(row),
+          ended: undefined,
         }))
   return rows.map(({ row, number, link, ended }) => ({
-    ...{ number, kind: 'row', fields: link.fields, personal: row.personalHash, hash: row.hash },
-    ...{ salt: row.salt, content: link.personal, ended },
+    number,
+    kind: 'row',
+    fields: link.fields,
+    personal: row.personalHash,
+    hash: row.hash,
+    salt: row.salt,
+    content: link.personal,
+    ended,
   }))
 }
 export function* segmentBegins(place: { log: LogName; from: number; to: number }): Act<Link[]> {

@@ -39,7 +39,9 @@ type Row = Stream &
 const insert = command((p: Takes<Row>) =>
   insertInto(guardLeases, {
     ...pick(p, 'stream', 'clientId', 'guardId', 'sessions', 'seconds', 'reportedSeq', 'holder'),
-    ...{ firstSeq: headSeq, lastSeq: OPEN, reportedAtMs: 0 },
+    firstSeq: headSeq,
+    lastSeq: OPEN,
+    reportedAtMs: 0,
   }),
 )
 const isRegistered = (p: Takes<{ clientId: string }>) =>
@@ -58,8 +60,12 @@ const insertTerms = command((p: Takes<NewTerms>) =>
   insertInto(guardLeases, {
     ...pick(p, 'stream', 'clientId', 'seconds', 'tokenSeconds', 'ownSessions'),
     ...pick(p, 'formerTokensUntilMs'),
-    ...{ guardId: '', holder: REGISTERED, firstSeq: headSeq, lastSeq: OPEN },
-    ...{ reportedSeq: OPEN, reportedAtMs: 0 },
+    guardId: '',
+    holder: REGISTERED,
+    firstSeq: headSeq,
+    lastSeq: OPEN,
+    reportedSeq: OPEN,
+    reportedAtMs: 0,
   }),
 )
 const insertDoubts = command(
@@ -106,7 +112,10 @@ const dropUnused = command(
 )
 const report = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
-    ...{ stream: 'text', clientId: 'text', seq: 'bigint', atMs: 'bigint' },
+    stream: 'text',
+    clientId: 'text',
+    seq: 'bigint',
+    atMs: 'bigint',
   })
   return sql`UPDATE ${guardLeases} SET ${assign(guardLeases, { reportedSeq: row.seq, reportedAtMs: row.atMs })} FROM ${rows}
     WHERE ${guardLeases.stream} = ${row.stream} AND ${guardLeases.clientId} = ${row.clientId} AND ${guardLeases.reportedSeq} < ${row.seq}`
@@ -175,7 +184,9 @@ export function* setTerms(clientId: string, now: number, terms: Terms | undefine
   const { tokenSeconds = 0, formerTokensUntilMs } = former ?? {}
   const formerMs = (now + (tokenSeconds ?? LONGEST_TOKEN_SECONDS) + TOLERANCE_SECONDS) * 1000
   yield* insertTerms.run({
-    ...{ ...terms, clientId, stream: yield* newId() },
+    ...terms,
+    clientId,
+    stream: yield* newId(),
     formerTokensUntilMs: former === undefined ? 0 : Math.max(formerMs, formerTokensUntilMs ?? 0),
   })
 }

@@ -90,7 +90,9 @@ const report = command((p: Takes<{ list: string }>) => {
 type Heard = Guard & Pick<GuardReport, 'epoch' | 'reportedAtMs'>
 const hear = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
-    ...{ clientId: 'text', guardId: 'text', reportedAtMs: 'bigint' },
+    clientId: 'text',
+    guardId: 'text',
+    reportedAtMs: 'bigint',
   })
   return sql`UPDATE ${guards} SET ${assign(guards, { reportedAtMs: row.reportedAtMs })} FROM ${rows}
     WHERE ${isGuard(row)} AND ${guards.reportedAtMs} < ${row.reportedAtMs}`

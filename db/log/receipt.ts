@@ -108,8 +108,12 @@ const kept = query(
 )
 const keep = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, {
-    ...{ seq: 'bigint', clientId: 'text', tokensBy: 'text', tokensAtMs: 'bigint' },
-    ...{ sessionsBy: 'text', sessionsAtMs: 'bigint' },
+    seq: 'bigint',
+    clientId: 'text',
+    tokensBy: 'text',
+    tokensAtMs: 'bigint',
+    sessionsBy: 'text',
+    sessionsAtMs: 'bigint',
   })
   const first = PROOFS.map((name) => [
     name,
@@ -165,7 +169,9 @@ export function* receiptRows(seq: number): Act<ReceiptRows | undefined> {
   const clientIds = narrow ? yield* participantsOf(revocation) : undefined
   if (narrow && clientIds === undefined) return undefined
   return {
-    ...{ revocation, clientIds, leases: yield* leases.all({ seq }) },
+    revocation,
+    clientIds,
+    leases: yield* leases.all({ seq }),
     terms: yield* terms.all({ seq }),
     tokens: narrow ? yield* tokens.all({ seq }) : [],
     addressed: narrow ? [] : (yield* addressed.all({ seq })).map(({ clientId }) => clientId),

@@ -65,16 +65,16 @@ export const linkOfRevocation = (
   >,
 ) => ({
   fields: {
-    ...{
-      seq: row.seq,
-      kind: row.kind,
-      sid: row.sid,
-      client_id: row.clientId,
-      tid: row.tid,
-      reason: row.reason,
-      actor_kind: row.actorKind,
-    },
-    ...{ at: row.at, at_ms: row.atMs, case_reference: row.caseReference },
+    seq: row.seq,
+    kind: row.kind,
+    sid: row.sid,
+    client_id: row.clientId,
+    tid: row.tid,
+    reason: row.reason,
+    actor_kind: row.actorKind,
+    at: row.at,
+    at_ms: row.atMs,
+    case_reference: row.caseReference,
   },
   personal: { sub: row.sub, actor_id: row.actorId, comment: row.comment },
 })
@@ -248,18 +248,14 @@ const filtersOf = ({
   since,
   until,
 }: Input): Filters => ({
-  ...{
-    sub: sub ?? null,
-    clientId: clientId ?? null,
-    caseReference: caseReference ?? null,
-    tid: tid ?? null,
-  },
-  ...{
-    reason: reason ?? null,
-    actorId: actorId ?? null,
-    since: since ?? 0,
-    until: until ?? Number.MAX_SAFE_INTEGER,
-  },
+  sub: sub ?? null,
+  clientId: clientId ?? null,
+  caseReference: caseReference ?? null,
+  tid: tid ?? null,
+  reason: reason ?? null,
+  actorId: actorId ?? null,
+  since: since ?? 0,
+  until: until ?? Number.MAX_SAFE_INTEGER,
 })
 
 /**

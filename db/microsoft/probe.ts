@@ -59,11 +59,9 @@ const oneLocked = query(
 const vouch = command(
   (p: Takes<{ sid: string; cacheSealed: string; roles: string | undefined; now: number }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
-      ...{
-        microsoftCacheSealed: p.cacheSealed,
-        probedAt: p.now,
-        roles: sql`coalesce(${p.roles}, ${sessions.roles})`,
-      },
+      microsoftCacheSealed: p.cacheSealed,
+      probedAt: p.now,
+      roles: sql`coalesce(${p.roles}, ${sessions.roles})`,
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
@@ -74,7 +72,8 @@ const vouch = command(
 const mark = command(
   (p: Takes<{ sid: string; markAt: number; reason: Reason }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
-      ...{ markAt: p.markAt, markReason: p.reason },
+      markAt: p.markAt,
+      markReason: p.reason,
       deadlineAt: least(sql`${sessions.deadlineAt}`, p.markAt),
     })} WHERE ${sessions.sid} = ${p.sid} AND (${sessions.markAt} IS NULL OR ${sessions.markAt} > ${p.markAt})`,
 )

@@ -130,7 +130,8 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
     syncFile(dirname(file))
   }
   return {
-    ...{ head, mark },
+    head,
+    mark,
     ...rowsOf(db),
     committing: (to, nowMs) => note('committing', to, nowMs),
     disable(to, nowMs) {

@@ -81,7 +81,8 @@ function targetOf(client: Client): Target {
   const chains = () =>
     rowsOf<ChainHead>(`SELECT log, number, hash FROM "${NAMESPACE}".chain_heads ORDER BY log`)
   return {
-    ...{ head, chains },
+    head,
+    chains,
     name: `${client.host}:${client.port}/${client.database ?? ''}`,
     begin: (locked) => begin(client, locked),
     async mustBeEmpty() {

@@ -65,7 +65,9 @@ const firstDelivered = query(
     sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_seq')} WHERE ${deliveries.seq} > 0 ORDER BY ${deliveries.seq} LIMIT 1`,
 )
 const dropRevocations = [
-  ...[revocations.seq, revocationTotals.seq, enforcements.seq],
+  revocations.seq,
+  revocationTotals.seq,
+  enforcements.seq,
   guardLeases.lastSeq,
 ].map((seq) =>
   command((p: Takes<{ seq: number }>) => sql`DELETE FROM ${seq.table} WHERE ${seq} <= ${p.seq}`),

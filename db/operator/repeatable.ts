@@ -43,10 +43,13 @@ const keep = command(
   (p: Takes<Omit<Answered, 'most'> & { expiresAt: number }>) =>
     sql`${insertInto(keys, {
       ...pick(p, 'caller', 'keyHash', 'requestHash', 'expiresAt'),
-      ...{ status: p.status, answer: p.answer },
+      status: p.status,
+      answer: p.answer,
     })} ON CONFLICT (${names(keys.caller, keys.keyHash)}) DO UPDATE SET ${assign(keys, {
-      ...{ requestHash: excluded(keys.requestHash), expiresAt: excluded(keys.expiresAt) },
-      ...{ status: excluded(keys.status), answer: excluded(keys.answer) },
+      requestHash: excluded(keys.requestHash),
+      expiresAt: excluded(keys.expiresAt),
+      status: excluded(keys.status),
+      answer: excluded(keys.answer),
     })} WHERE ${keys.expiresAt} <= ${p.now}`,
 )
 

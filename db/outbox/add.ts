@@ -80,9 +80,14 @@ const insertBy = (
   query(writtenFields, (p: Takes<Of & { list: string }>, f) => {
     const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text' })
     const values = {
-      ...{ ...row, kind: 'logout_token', seq: castTo('bigint', p.seq) },
-      ...{ priority: castTo('bigint', p.priority), state: 'pending', attempts: 0 },
-      ...{ createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
+      ...row,
+      kind: 'logout_token',
+      seq: castTo('bigint', p.seq),
+      priority: castTo('bigint', p.priority),
+      state: 'pending',
+      attempts: 0,
+      createdAtMs: castTo('bigint', p.atMs),
+      nextAttemptAtMs: AT_ONCE,
       ...named(p),
     }
     return sql`${insertEach(deliveries, values, rows)} ON CONFLICT ${onConflict} RETURNING ${f}`
@@ -231,7 +236,8 @@ export function* addUncounted(what: DeliveriesFor, moves: Move[]): Act<DeliveryR
 
 const wideFields = {
   ...columnsOf(deliveries, 'id', 'clientId', 'targetId', 'payload', 'priority', 'createdAtMs'),
-  ...{ seq: sql<number>`${deliveries.seq}`, sub: sql<string>`${deliveries.sub}` },
+  seq: sql<number>`${deliveries.seq}`,
+  sub: sql<string>`${deliveries.sub}`,
 }
 const wideOne = query(
   wideFields,

@@ -58,13 +58,13 @@ type Written = {
 }
 const settlement = (p: Takes<Omit<Written, 'id'>>): SQL =>
   assign(deliveries, {
-    ...{
-      state: p.state,
-      attempts: p.attempt,
-      leasedUntilMs: 0,
-      nextAttemptAtMs: p.nextAttemptAtMs,
-    },
-    ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
+    state: p.state,
+    attempts: p.attempt,
+    leasedUntilMs: 0,
+    nextAttemptAtMs: p.nextAttemptAtMs,
+    settledAtMs: p.settledAtMs,
+    lastStatus: p.status,
+    lastError: p.error,
     // A delivered or superseded message is not sent again, so its content is deleted.
     payload: sql`CASE WHEN ${p.state} IN ('delivered', 'superseded') THEN NULL ELSE ${deliveries.payload} END`,
   })

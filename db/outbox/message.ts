@@ -29,13 +29,14 @@ type Written = Message & {
 
 const insert = command((p: Takes<Written>) =>
   insertInto(deliveries, {
-    ...{
-      id: p.id,
-      kind: p.kind,
-      clientId: p.targetId,
-      ...pick(p, 'targetId', 'sub', 'payload', 'priority'),
-    },
-    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: p.nextAttemptAtMs },
+    id: p.id,
+    kind: p.kind,
+    clientId: p.targetId,
+    ...pick(p, 'targetId', 'sub', 'payload', 'priority'),
+    state: 'pending',
+    attempts: 0,
+    createdAtMs: p.atMs,
+    nextAttemptAtMs: p.nextAttemptAtMs,
     traceparent: p.traceparent,
   }),
 )

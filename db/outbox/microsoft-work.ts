@@ -72,14 +72,12 @@ const isTaken = (p: Takes<Taken>) =>
 const ask = command(
   (p: Takes<Key & { nowMs: number }>) =>
     sql`${insertInto(microsoftWork, {
-      ...{
-        ...pick(p, 'kind', 'tid', 'oid'),
-        generation: 1,
-        attempts: 0,
-        state: 'pending',
-        askedAtMs: p.nowMs,
-        nextAtMs: p.nowMs,
-      },
+      ...pick(p, 'kind', 'tid', 'oid'),
+      generation: 1,
+      attempts: 0,
+      state: 'pending',
+      askedAtMs: p.nowMs,
+      nextAtMs: p.nowMs,
     })} ${again}`,
 )
 const hasPending = query(
@@ -135,13 +133,11 @@ const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHE
 const postpone = command(
   (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
-      ...{
-        attempts: sql`${microsoftWork.attempts} + 1`,
-        state: p.state,
-        nextAtMs: p.nextAtMs,
-        leasedUntilMs: 0,
-        lastError: p.error,
-      },
+      attempts: sql`${microsoftWork.attempts} + 1`,
+      state: p.state,
+      nextAtMs: p.nextAtMs,
+      leasedUntilMs: 0,
+      lastError: p.error,
     })} WHERE ${isTaken(p)}`,
 )
 

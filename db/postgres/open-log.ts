@@ -34,7 +34,9 @@ export async function openLog(pool: Connections, sources: Sources, { newEpoch, m
     const head = await readHead(client, 'FOR UPDATE')
     if (head === undefined) throw new Error('The log has no head.')
     const found = {
-      ...{ head, server: await serverOf(client), entries: await readLineage(client) },
+      head,
+      server: await serverOf(client),
+      entries: await readLineage(client),
       hashAt: remembered === undefined ? null : await readHashAt(client, remembered.seq),
     }
     const judged = judgeAtStart({ ...found, mark: remembered, file: mark ?? '' })

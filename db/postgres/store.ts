@@ -164,13 +164,11 @@ function startPresence({ pool, options, sources, known, elsewhere, announce }: P
   )
   const id = random(12).toString('base64url')
   const lease = new Lease({
-    ...{
-      connections: pool,
-      process: { id, kind, work, host, version },
-      nowMs: sources.nowMs,
-      elapsedMs,
-      standbyRequired,
-    },
+    connections: pool,
+    process: { id, kind, work, host, version },
+    nowMs: sources.nowMs,
+    elapsedMs,
+    standbyRequired,
     reached: () => follower.position,
     follows: (found, before) => follower.follows(found, before),
     seen(position) {

@@ -73,15 +73,13 @@ const registered = query(
 const claim = command(
   (p: Takes<{ clientId: string; source: string; now: number }>) =>
     sql`${insertInto(clients, {
-      ...{
-        clientId: p.clientId,
-        source: p.source,
-        metadata: '{}',
-        logoutBy: 'sid',
-        createdAt: p.now,
-        updatedAt: p.now,
-        removedAt: p.now,
-      },
+      clientId: p.clientId,
+      source: p.source,
+      metadata: '{}',
+      logoutBy: 'sid',
+      createdAt: p.now,
+      updatedAt: p.now,
+      removedAt: p.now,
     })} ON CONFLICT (${names(clients.clientId)}) DO NOTHING`,
 )
 type Written = Omit<ClientRow, 'removedAt'> & { logoutBy: string }
@@ -89,7 +87,9 @@ const write = command(
   (p: Takes<Written>) =>
     sql`UPDATE ${clients} SET ${assign(clients, {
       ...pick(p, 'source', 'metadata', 'formerTenants', 'logoutBy'),
-      ...{ createdAt: p.createdAt, updatedAt: p.updatedAt, removedAt: null },
+      createdAt: p.createdAt,
+      updatedAt: p.updatedAt,
+      removedAt: null,
     })} WHERE ${clients.clientId} = ${p.clientId}`,
 )
 const touch = command(
@@ -198,19 +198,15 @@ export function* putClient({
   if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata))
     return { outcome: 'unchanged', client: before }
   yield* write.run({
-    ...{
-      clientId,
-      source,
-      metadata: JSON.stringify(metadata),
-      formerTenants: JSON.stringify(formerTenants(latest, metadata, now)),
-    },
+    clientId,
+    source,
+    metadata: JSON.stringify(metadata),
+    formerTenants: JSON.stringify(formerTenants(latest, metadata, now)),
     // A new registration starts after the former one's removal, so that consents to the former one
     // do not count.
-    ...{
-      logoutBy: metadata.logoutBy,
-      createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1),
-      updatedAt: now,
-    },
+    logoutBy: metadata.logoutBy,
+    createdAt: before?.createdAt ?? Math.max(now, (latest?.removedAt ?? 0) + 1),
+    updatedAt: now,
   })
   const terms = termsOf(metadata)
   if (before === undefined || !isDeepStrictEqual(termsOf(before.metadata), terms))

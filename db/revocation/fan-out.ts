@@ -72,11 +72,9 @@ const any = query(
 const advance = command(
   (p: Takes<{ seq: number; cursor: string; fanOut: string; ended: number }>) =>
     sql`UPDATE ${revocations} SET ${assign(revocations, {
-      ...{
-        fanOutCursor: p.cursor,
-        fanOut: p.fanOut,
-        sessions: sql`${revocations.sessions} + ${p.ended}`,
-      },
+      fanOutCursor: p.cursor,
+      fanOut: p.fanOut,
+      sessions: sql`${revocations.sessions} + ${p.ended}`,
     })} WHERE ${revocations.seq} = ${p.seq}`,
 )
 

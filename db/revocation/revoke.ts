@@ -127,29 +127,35 @@ export function* revoke({ now, priority = 'urgent', ...entry }: RevocationEntry)
   const { sub, tid } = yield* whose(selector)
   const narrow = isNarrow(selector)
   const revocation: Revocation = {
-    ...{
-      seq,
-      selector,
-      tid,
-      reason,
-      actor: { kind: actor.kind, id: actor.id },
-      at,
-      caseReference,
-      comment,
-    },
-    ...{
-      fanOut: narrow ? 'complete' : 'pending',
-      sessions: narrow ? 1 : 0,
-      traceparent: currentTraceparent() ?? undefined,
-    },
+    seq,
+    selector,
+    tid,
+    reason,
+    actor: { kind: actor.kind, id: actor.id },
+    at,
+    caseReference,
+    comment,
+    fanOut: narrow ? 'complete' : 'pending',
+    sessions: narrow ? 1 : 0,
+    traceparent: currentTraceparent() ?? undefined,
   }
   const revoking: Revoking = {
-    ...{ revocation, actor, sub, now, entryAtMs, atMs, priority },
-    ...{ pending: [], entry: { hash: '', registryVersion: 0 }, moves: [] },
+    revocation,
+    actor,
+    sub,
+    now,
+    entryAtMs,
+    atMs,
+    priority,
+    pending: [],
+    entry: { hash: '', registryVersion: 0 },
+    moves: [],
   }
   for (const write of WRITERS) revoking.pending.push(...((yield* write(revoking)) ?? []))
   const committed: Committed = {
-    ...{ revocation: revoking.revocation, sub, pending: revoking.pending },
+    revocation: revoking.revocation,
+    sub,
+    pending: revoking.pending,
     ...revoking.entry,
   }
   yield { revoked: committed }

@@ -62,7 +62,9 @@ export function* addSessionEntries({ seq, selector, reason }: Revocation, now: n
   const clientId = 'clientId' in selector ? selector.clientId : undefined
   const rows = isNarrow(selector)
     ? yield* addOfSession.all({
-        ...{ seq, sid: selector.sid, clientId: clientId ?? null },
+        seq,
+        sid: selector.sid,
+        clientId: clientId ?? null,
         // A session that has reached its own latest end is over at the instances too.
         after: reason === 'expired' ? now : 0,
       })

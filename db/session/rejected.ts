@@ -90,8 +90,14 @@ export function* recordRejectedVisits(visits: readonly RejectedVisit[]): Act<voi
   yield* lockVisits.get({ name: '' })
   for (const { reference, at, clientId, reason, code } of visits)
     yield* insert.run({
-      ...{ reference, at, clientId, reason, code },
-      ...{ tid: UNPROVED, oid: undefined, username: undefined },
+      reference,
+      at,
+      clientId,
+      reason,
+      code,
+      tid: UNPROVED,
+      oid: undefined,
+      username: undefined,
     })
   yield* dropOfTenant.run({ tid: UNPROVED, most: MOST_REJECTED.unproved })
   yield* dropOfAll.run({ most: MOST_REJECTED.all })
@@ -122,8 +128,14 @@ export function* recordRejectedSignIn({
   // An error that the browser brought from Microsoft does not end its visit.
   yield* dropUnproved.run({ reference })
   const added = yield* insert.run({
-    ...{ reference, at: now, tid, oid, username },
-    ...{ clientId: from?.clientId, reason: why, code: undefined },
+    reference,
+    at: now,
+    tid,
+    oid,
+    username,
+    clientId: from?.clientId,
+    reason: why,
+    code: undefined,
   })
   if (added === 0) return
   yield* dropOfUser.run({ tid, oid, most: MOST_REJECTED.user })
@@ -150,12 +162,19 @@ const fields = {
 const joined = sql`${t} LEFT JOIN ${subjects} ON ${subjects.tid} = ${t.tid} AND ${subjects.oid} = ${t.oid}`
 
 const rejectedOf = (row: RowOf<typeof fields>): RejectedSignIn => ({
-  ...{ id: row.id, reference: row.reference, at: row.at, reason: row.reason },
-  ...{ clientId: optional(row.clientId), code: optional(row.code) },
+  id: row.id,
+  reference: row.reference,
+  at: row.at,
+  reason: row.reason,
+  clientId: optional(row.clientId),
+  code: optional(row.code),
   ...(row.oid !== null && {
     user: {
-      ...{ tid: row.tid, oid: row.oid, sub: optional(row.sub) },
-      ...{ name: optional(row.name), username: optional(row.username) },
+      tid: row.tid,
+      oid: row.oid,
+      sub: optional(row.sub),
+      name: optional(row.name),
+      username: optional(row.username),
     },
   }),
 })
@@ -235,10 +254,16 @@ const newestBefore = query(
 
 type Asked = RejectedSignInFilter & { before?: number | undefined; limit: number }
 const wantedOf = ({ before = Number.MAX_SAFE_INTEGER, limit, ...filter }: Asked): Wanted => ({
-  ...{ tid: filter.tid ?? null, oid: filter.oid ?? null, clientId: filter.clientId ?? null },
-  ...{ reason: filter.reason ?? null, who: filter.who?.toLowerCase() ?? null },
-  ...{ since: filter.since ?? 0, until: filter.until ?? Number.MAX_SAFE_INTEGER },
-  ...{ before, after: 0, limit },
+  tid: filter.tid ?? null,
+  oid: filter.oid ?? null,
+  clientId: filter.clientId ?? null,
+  reason: filter.reason ?? null,
+  who: filter.who?.toLowerCase() ?? null,
+  since: filter.since ?? 0,
+  until: filter.until ?? Number.MAX_SAFE_INTEGER,
+  before,
+  after: 0,
+  limit,
 })
 
 type Place = Pick<RejectedSignIn, 'id' | 'at'>

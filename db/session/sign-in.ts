@@ -57,33 +57,31 @@ const valuesOf = ({ session: input, identified, now }: Input) => ({
   ...pick(input, 'authTime', 'visitStartedAt', 'idleSeconds', 'absoluteAt', 'acr'),
   ...pick(input, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
   ...pick(input, 'device', 'cookieHash', 'browserHash'),
-  ...{
-    now,
-    probedAt: identified?.at ?? now,
-    amr: input.amr && JSON.stringify(input.amr),
-    roles: JSON.stringify(input.roles),
-    staySignedIn: input.staySignedIn ? 1 : 0,
-    shared: input.shared ? 1 : 0,
-  },
+  now,
+  probedAt: identified?.at ?? now,
+  amr: input.amr && JSON.stringify(input.amr),
+  roles: JSON.stringify(input.roles),
+  staySignedIn: input.staySignedIn ? 1 : 0,
+  shared: input.shared ? 1 : 0,
 })
 type Values = ReturnType<typeof valuesOf>
 
 /** The columns that a sign-in sets, also on a session that it renews. */
 const columns = (p: Takes<Values>) => ({
-  ...{
-    authTime: p.authTime,
-    lastActiveAt: p.now,
-    idleSeconds: p.idleSeconds,
-    absoluteAt: p.absoluteAt,
-    deadlineAt: deadline({
-      lastActiveAt: castTo('bigint', p.now),
-      idleSeconds: castTo('bigint', p.idleSeconds),
-      absoluteAt: castTo('bigint', p.absoluteAt),
-      markAt: sql`NULL`,
-    }),
-  },
+  authTime: p.authTime,
+  lastActiveAt: p.now,
+  idleSeconds: p.idleSeconds,
+  absoluteAt: p.absoluteAt,
+  deadlineAt: deadline({
+    lastActiveAt: castTo('bigint', p.now),
+    idleSeconds: castTo('bigint', p.idleSeconds),
+    absoluteAt: castTo('bigint', p.absoluteAt),
+    markAt: sql`NULL`,
+  }),
   ...pick(p, 'acr', 'amr', 'roles', 'staySignedIn', 'shared', 'device', 'cookieHash'),
-  ...{ browserHash: p.browserHash, visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
+  browserHash: p.browserHash,
+  visitStartedAt: p.visitStartedAt,
+  visitEndedAt: p.now,
   ...pick(p, 'microsoftSid', 'loginHintSealed', 'microsoftCacheSealed'),
   ...pick(p, 'probedAt'),
 })
@@ -94,11 +92,9 @@ const open = command(
     >,
   ) =>
     insertInto(sessions, {
-      ...{
-        ...pick(p, 'sid', 'sub', 'tid', 'openedSeq'),
-        openedAt: p.now,
-        probePhase: p.probePhase,
-      },
+      ...pick(p, 'sid', 'sub', 'tid', 'openedSeq'),
+      openedAt: p.now,
+      probePhase: p.probePhase,
       ...columns(p),
     }),
 )
@@ -106,7 +102,8 @@ const renew = command(
   (p: Takes<Values & { sid: string }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
       ...columns(p),
-      ...{ markAt: null, markReason: null },
+      markAt: null,
+      markReason: null,
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
@@ -234,7 +231,9 @@ export function* signIn(input: Input): Act<SignedIn | Rejected> {
     yield* announceNewDevice(done.session, user.names.stored, input.from?.address)
   // Last, because sign-ins of a tenant wait for each other's count.
   yield* countAccepted({
-    ...{ at: input.now, tid: done.session.user.tid, clientId: input.from?.clientId },
+    at: input.now,
+    tid: done.session.user.tid,
+    clientId: input.from?.clientId,
   })
   return done
 }
@@ -261,7 +260,10 @@ function* openOrRenew(asked: Input, user: KnownUser): Act<SignedIn | Rejected> {
   const made = yield* makeRoom(sub, limit, now)
   if (!made.room)
     return {
-      ...{ outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among },
+      outcome: 'rejected',
+      why: 'session_limit',
+      choose: made.choose,
+      among: made.among,
       identified: asked.identified ?? { at: now, seq: head },
     }
   yield* nameUser(user)

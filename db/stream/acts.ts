@@ -73,7 +73,10 @@ export function* addStream(stream: SignalStream): Act<{ added: boolean; refs: De
   if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0)
     return { added: false, refs: [] }
   yield* addTarget.run({
-    ...{ targetId: stream.id, clientId: stream.id, uri: uriOf(row), addedSeq: 0 },
+    targetId: stream.id,
+    clientId: stream.id,
+    uri: uriOf(row),
+    addedSeq: 0,
   })
   yield* announce(stream, 'created')
   return {

@@ -60,28 +60,20 @@ export const streamOf = ({ streamId, eventsRequested, ...row }: StreamRow): Sign
 })
 
 export const rowOf = (one: SignalStream): StreamRow => ({
-  ...{
-    streamId: one.id,
-    clientId: one.clientId,
-    method: one.method,
-    endpointUrl: one.endpointUrl ?? null,
-  },
-  ...{
-    authorizationSealed: one.authorizationSealed ?? null,
-    eventsRequested: JSON.stringify(one.eventsRequested),
-  },
-  ...{
-    description: one.description ?? null,
-    status: one.status,
-    statusReason: one.statusReason ?? null,
-    statusBy: one.statusBy,
-  },
-  ...{
-    verifiedAt: one.verifiedAt ?? null,
-    askedAt: one.askedAt ?? null,
-    createdAt: one.createdAt,
-    updatedAt: one.updatedAt,
-  },
+  streamId: one.id,
+  clientId: one.clientId,
+  method: one.method,
+  endpointUrl: one.endpointUrl ?? null,
+  authorizationSealed: one.authorizationSealed ?? null,
+  eventsRequested: JSON.stringify(one.eventsRequested),
+  description: one.description ?? null,
+  status: one.status,
+  statusReason: one.statusReason ?? null,
+  statusBy: one.statusBy,
+  verifiedAt: one.verifiedAt ?? null,
+  askedAt: one.askedAt ?? null,
+  createdAt: one.createdAt,
+  updatedAt: one.updatedAt,
 })
 
 /** Returns the address that the outbox has for a stream. */

@@ -118,12 +118,11 @@ type NewFamily = {
 }
 const insert = command((p: Takes<NewFamily>) =>
   insertInto(families, {
-    ...{
-      ...pick(p, 'familyId', 'sid', 'clientId'),
-      generation: 1,
-      ...pick(p, 'scope', 'audience', 'nonce', 'jkt'),
-    },
-    ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
+    ...pick(p, 'familyId', 'sid', 'clientId'),
+    generation: 1,
+    ...pick(p, 'scope', 'audience', 'nonce', 'jkt'),
+    openedSeq: p.openedSeq,
+    rotatedAt: p.now,
   }),
 )
 /** The length at which the list in `replaced_at` is full. */

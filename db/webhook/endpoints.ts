@@ -121,7 +121,10 @@ export function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
   if ((yield* all.all({})).length >= MOST) return false
   yield* insert.run(rowOf(endpoint))
   yield* addTarget.run({
-    ...{ targetId: endpoint.id, clientId: endpoint.id, uri: endpoint.url, addedSeq: 0 },
+    targetId: endpoint.id,
+    clientId: endpoint.id,
+    uri: endpoint.url,
+    addedSeq: 0,
   })
   return true
 }

@@ -138,7 +138,7 @@ function collectChanges(
       for (let at = 0; at < changes.length; at += BATCH) {
         if (closed) return
         const batch = changes.slice(at, at + BATCH)
-        await within(ANSWER_MS, Promise.all(batch.map((one) => apply(...one))))
+        await within(ANSWER_MS, Promise.all(batch.map((entry) => apply(...entry))))
         outages.up()
       }
     } catch (error) {

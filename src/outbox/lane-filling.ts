@@ -51,10 +51,10 @@ export class LaneFilling {
     lane.reading = true
     const { more } = lane
     try {
-      for (const one of more ? await this.#due(lane) : await this.#early(lane)) {
-        if (one.how === 'due') this.put(lane, one.ref)
-        else if (!lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id))
-          lane.waiting.add(one)
+      for (const waiting of more ? await this.#due(lane) : await this.#early(lane)) {
+        if (waiting.how === 'due') this.put(lane, waiting.ref)
+        else if (!lane.running.has(waiting.ref.id) && !lane.waiting.has(waiting.ref.id))
+          lane.waiting.add(waiting)
       }
     } catch (error) {
       lane.more ||= more

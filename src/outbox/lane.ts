@@ -37,11 +37,11 @@ class PriorityQueue {
     return this.#lines.get(lineOf(ref))?.length ?? 0
   }
 
-  add(one: Waiting): void {
-    this.#ids.add(one.ref.id)
-    const name = lineOf(one.ref)
+  add(waiting: Waiting): void {
+    this.#ids.add(waiting.ref.id)
+    const name = lineOf(waiting.ref)
     const line = this.#lines.get(name) ?? []
-    line.push(one)
+    line.push(waiting)
     this.#lines.set(name, line)
   }
 
@@ -50,7 +50,7 @@ class PriorityQueue {
   }
 
   nextBulk(): Waiting | undefined {
-    const name = [...this.#lines.keys()].find((one) => one !== 'urgent')
+    const name = [...this.#lines.keys()].find((line) => line !== 'urgent')
     return name === undefined ? undefined : this.#next(name)
   }
 
@@ -61,13 +61,13 @@ class PriorityQueue {
 
   #next(name: string): Waiting | undefined {
     const line = this.#lines.get(name)
-    const one = line?.shift()
-    if (line === undefined || one === undefined) return undefined
-    this.#ids.delete(one.ref.id)
+    const waiting = line?.shift()
+    if (line === undefined || waiting === undefined) return undefined
+    this.#ids.delete(waiting.ref.id)
     // Put at the end, so that its next turn comes after all others.
     this.#lines.delete(name)
     if (line.length > 0) this.#lines.set(name, line)
-    return one
+    return waiting
   }
 }
 

@@ -61,7 +61,7 @@ export async function openPostgres(engine: QueueEngine, down: Down) {
     ping: () => pool.query('SELECT 1'),
     durability: async () => undefined,
     async close() {
-      for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
+      for (const entry of [pool, ...workers]) await within(ANSWER_MS, entry.end()).catch(() => {})
     },
   }
 }

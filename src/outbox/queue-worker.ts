@@ -103,16 +103,16 @@ interface Opened {
 export async function openReady<T extends Opened>(
   open: () => T,
   attempts: number,
-  { signal, opened }: { signal?: AbortSignal; opened?: (one: T) => void } = {},
+  { signal, opened }: { signal?: AbortSignal; opened?: (entry: T) => void } = {},
 ): Promise<T> {
   for (let failures = 0; ; failures++) {
-    const one = open()
-    opened?.(one)
+    const entry = open()
+    opened?.(entry)
     try {
-      await one.waitUntilReady()
-      return one
+      await entry.waitUntilReady()
+      return entry
     } catch (error) {
-      await one.close().catch(() => {})
+      await entry.close().catch(() => {})
       if (failures + 1 < attempts) await pause(failures, signal)
       if (failures + 1 >= attempts || signal?.aborted === true) throw error
     }
@@ -123,7 +123,7 @@ export async function openReady<T extends Opened>(
 export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
   const ending = new AbortController()
   let worker: Opened | undefined
-  const opened = (one: Opened): void => void (worker = one)
+  const opened = (made: Opened): void => void (worker = made)
   openReady(open, Number.POSITIVE_INFINITY, { signal: ending.signal, opened }).catch(() => {})
   return {
     async stop() {

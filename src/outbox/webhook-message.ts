@@ -64,7 +64,7 @@ function secretsOf(
 ): Buffer[] {
   const sealed =
     former !== undefined && former.until > now ? [secretSealed, former.sealed] : [secretSealed]
-  return sealed.flatMap((one) => sealer.open(secretPlace(id), one) ?? [])
+  return sealed.flatMap((text) => sealer.open(secretPlace(id), text) ?? [])
 }
 
 const signature = (secret: Buffer, signed: string): string =>

@@ -148,8 +148,11 @@ async function ownSession(deps: Deps, c: Context, params: Params): Promise<Respo
   if (rev !== undefined && !/^\d{1,15}$/.test(rev))
     throw new OAuthError('invalid_request', 'The parameter rev must be a seq: digits only.')
   const found = await deps.store.checkOwnSession({
-    ...{ sid: required(params, 'sid'), sub: required(params, 'sub') },
-    ...{ clientId, audience: client.metadata.audience, now },
+    sid: required(params, 'sid'),
+    sub: required(params, 'sub'),
+    clientId,
+    audience: client.metadata.audience,
+    now,
     rev: rev === undefined ? undefined : Number(rev),
   })
   const expiry = found === undefined ? 0 : endOf(found.session, client)
@@ -248,7 +251,9 @@ async function snapshot(deps: Deps, guard: Guard, params: Params) {
   const complete = sessions && { complete_from: await deps.store.sessionsKnownFrom() }
   const leave = await deps.feed.turn(clientId)
   const rows = await entriesAfter(deps, {
-    ...{ after: position, since: now - ENTRY_SECONDS, limit: PAGE },
+    after: position,
+    since: now - ENTRY_SECONDS,
+    limit: PAGE,
     sessionsOf: sessions ? { clientId, now } : undefined,
   }).finally(leave)
   const more = rows.length === PAGE

@@ -83,7 +83,9 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   await clients.atLeast(await store.registryVersion())
   const { acknowledgedAtMs = clock.nowMs() } = rows.revocation
   const basis: Basis = {
-    ...{ rows, acknowledgedAtMs, tokensUntilMs: tokensUntil(deps, rows, acknowledgedAtMs) },
+    rows,
+    acknowledgedAtMs,
+    tokensUntilMs: tokensUntil(deps, rows, acknowledgedAtMs),
     // By the steady clock since this process has known of the revocation, or long after by the
     // wall clock, once that was compared.
     isOver: (untilMs) =>
@@ -96,7 +98,9 @@ export async function receiptOf(deps: ReceiptDeps, seq: number): Promise<Receipt
   const kept = byClient(await keep(deps, rows, now))
   const participants = now.map((part) => withKept(part, kept.get(part.clientId)))
   return {
-    ...{ seq, acknowledgedAtMs, participants },
+    seq,
+    acknowledgedAtMs,
+    participants,
     leaseSeconds: Math.max(0, ...participants.map((part) => part.leaseSeconds)),
     final: participants.every(({ tokens, sessions }) =>
       [tokens, sessions].every(({ state }) => state !== 'bounded'),
@@ -117,7 +121,9 @@ function participantOf(deps: ReceiptDeps, basis: Basis, clientId: string): Part 
       ? guardsClaim(basis, lease, leaseSeconds * 1000)
       : undefined
   return {
-    ...{ clientId, leaseSeconds, guards: { listening, confirmed: listening - silent } },
+    clientId,
+    leaseSeconds,
+    guards: { listening, confirmed: listening - silent },
     // The tokens of a client without a guard end by themselves.
     tokens: byGuards ?? bounded(basis, 'expiry', basis.tokensUntilMs),
     sessions: sessionsClaim(deps, basis, { clientId, lease, byGuards }),
@@ -177,7 +183,8 @@ const either = (one: Claim, other: Claim): Claim => ({
 /** Returns a claim that is bounded until a time, and confirmed from then on. */
 const bounded = ({ isOver }: Basis, by: Proof, untilMs: number): Claim => ({
   state: isOver(untilMs) ? 'confirmed' : 'bounded',
-  ...{ by, noLaterThanMs: untilMs },
+  by,
+  noLaterThanMs: untilMs,
 })
 
 /** Returns what the guards of a client prove of everything that they judge. */

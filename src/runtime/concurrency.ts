@@ -27,7 +27,8 @@ export class Readings {
  * @throws the error of the first one, in their order, that failed
  */
 export async function allEnded(acts: readonly Promise<unknown>[]): Promise<void> {
-  for (const one of await Promise.allSettled(acts)) if (one.status === 'rejected') throw one.reason
+  for (const settled of await Promise.allSettled(acts))
+    if (settled.status === 'rejected') throw settled.reason
 }
 
 /**

@@ -123,14 +123,14 @@ export function requestsOf(
   }
 }
 
-const one = (value: string | string[] | undefined): string | undefined =>
+const entry = (value: string | string[] | undefined): string | undefined =>
   typeof value === 'string' ? value : undefined
 
 const NONE = new BlockList()
 const isPrivate = (address: string): boolean => privateProblem(address, NONE, false) !== undefined
 
 function watchAddress({ config, addressWatch }: Needs, { headers, socket }: IncomingMessage): void {
-  const header = one(headers['x-forwarded-for'])
+  const header = entry(headers['x-forwarded-for'])
   if (header === undefined || socket.remoteAddress === undefined) return
   addressWatch.note(forwarded(socket.remoteAddress, header, config.trustedProxies), isPrivate)
 }
@@ -145,7 +145,7 @@ function incomingTrace(
 ): IncomingTrace {
   const isTrusted = isTrustedProxy(trustedProxies, socket.remoteAddress)
   const fromProxy = (name: string): string | undefined =>
-    isTrusted ? one(headers[name]) : undefined
+    isTrusted ? entry(headers[name]) : undefined
   return {
     requestId: fromProxy('x-request-id'),
     traceparent: activeTraceparent() ?? fromProxy('traceparent'),
@@ -164,7 +164,7 @@ function inAccessLog(
 ): Response | Promise<Response> {
   const from = remoteAddress(
     socket.remoteAddress,
-    one(headers['x-forwarded-for']),
+    entry(headers['x-forwarded-for']),
     deps.config.trustedProxies,
   )
   const path = url.replace(/[?#].*$/s, '').slice(0, MOST_OF_PATH)

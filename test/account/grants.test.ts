@@ -82,10 +82,15 @@ describe('your apps', () => {
     const actor = { kind: 'user', id: sub }
     const logged = (await rig.store.listRevocations({ limit: 5 })).map((one) => ({
       ...one.selector,
-      ...{ reason: one.reason, actor: one.actor },
+      reason: one.reason,
+      actor: one.actor,
     }))
     const of = (sid: string, reason: string) => ({
-      ...{ kind: 'grant', sid, clientId: 'sydney', reason, actor },
+      kind: 'grant',
+      sid,
+      clientId: 'sydney',
+      reason,
+      actor,
     })
     expect(logged).toHaveLength(2)
     expect(logged).toEqual(

@@ -18,12 +18,10 @@ const browserFrom = (remoteAddress: string): Browser =>
   new Browser({
     fetch: (address, init) =>
       rig.app.request(address, init, { incoming: { socket: { remoteAddress } } }),
-    ...{
-      at: ISSUER,
-      nowMs: () => rig.clock.nowMs(),
-      userAgent: WINDOWS,
-      follows: ({ origin }) => origin === ISSUER,
-    },
+    at: ISSUER,
+    nowMs: () => rig.clock.nowMs(),
+    userAgent: WINDOWS,
+    follows: ({ origin }) => origin === ISSUER,
   })
 const signInFrom = async (address: string): Promise<Browser> => {
   const browser = browserFrom(address)

@@ -16,7 +16,10 @@ const OID = '00000000-0000-4000-8000-0000000000aa'
 const rejected = (reference: string, why: string, more: object = {}) =>
   rig.store.recordRejectedSignIn({
     user: { tid: TENANT, oid: OID, username: 'Nina.New@contoso.example', ...more },
-    ...{ why, reference, device: 'Chrome on Linux', now: rig.clock.now() },
+    why,
+    reference,
+    device: 'Chrome on Linux',
+    now: rig.clock.now(),
     from: { clientId: 'sydney' },
   })
 const type = async (...args: string[]) =>
@@ -42,7 +45,9 @@ describe('rejected sign-ins', () => {
     expect((await type('bcdf-ghjk', '--json')).json()).toMatchObject({
       rejected: [
         {
-          ...{ reference: 'BCDF-GHJK', client_id: 'sydney', reason: 'mfa_not_proved' },
+          reference: 'BCDF-GHJK',
+          client_id: 'sydney',
+          reason: 'mfa_not_proved',
           user: { tid: TENANT, oid: OID, sub: null, username: 'Nina.New@contoso.example' },
           user_read: expect.stringMatching(
             /^Two-step verification is needed\. Microsoft did not confirm/,

@@ -32,7 +32,8 @@ const selectorsOf = (
 const CAUSES = [
   ...REASONS.map((reason) => ({ reason, kind: 'session' as const })),
   ...(['grant', 'subject', 'client', 'tenant', 'everything'] as const).map((kind) => ({
-    ...{ reason: 'administrator' as const, kind },
+    reason: 'administrator' as const,
+    kind,
   })),
 ]
 

@@ -80,11 +80,20 @@ async function haveHistory(): Promise<{ lock: string }> {
   await rig.store.recordOperator({ sub: tina.session.sub, may: 'tenant', now })
   const { session: lost } = await rig.openSession({ user: UMA, device: 'Chrome on Android' })
   await rig.store.reportByUser({
-    ...{ sub: lost.sub, acting: lost.sid, what: { sid: lost.sid }, now },
-    ...{ everywhere: false, atMicrosoft: false, freshSince: now },
+    sub: lost.sub,
+    acting: lost.sid,
+    what: { sid: lost.sid },
+    now,
+    everywhere: false,
+    atMicrosoft: false,
+    freshSince: now,
   })
   await rig.store.recordRejectedSignIn({
-    ...{ user: URS, why: 'mfa_not_proved', reference: 'BCDF-GHJK', device: 'Edge on Windows', now },
+    user: URS,
+    why: 'mfa_not_proved',
+    reference: 'BCDF-GHJK',
+    device: 'Edge on Windows',
+    now,
     from: { clientId: 'sydney' },
   })
   const { session: tablet } = await rig.openSession({ user: UMA, device: 'Safari on iPad' })

@@ -189,7 +189,8 @@ describe('running checks', () => {
     await rig.register('Sydney')
     await rig.register('Perth', { requirePkce: false })
     await rig.register('Melbourne', {
-      ...{ authMethod: 'private_key_jwt', jwksUri: 'https://keys.example/' },
+      authMethod: 'private_key_jwt',
+      jwksUri: 'https://keys.example/',
       assertionAudience: 'endpoint',
     })
     const looked = await createChecks(rig.deps).look({

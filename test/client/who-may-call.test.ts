@@ -67,7 +67,9 @@ async function callerOf(rig: Rig, kind: Kind): Promise<Caller> {
   if (kind === 'locked')
     await rig.store.lock({
       target: { kind: 'client', clientId: kind },
-      ...{ ...by, may: 'administer', operatorTenant: TENANT },
+      ...by,
+      may: 'administer',
+      operatorTenant: TENANT,
     })
   if (kind === 'foreign')
     await rig.store.putClient({
@@ -78,9 +80,15 @@ async function callerOf(rig: Rig, kind: Kind): Promise<Caller> {
     })
   await rig.clients.reload()
   return {
-    ...{ kind, client, code, sid: session.sid, sub: session.sub },
-    ...{ access: tokens.access_token ?? '', refresh: tokens.refresh_token ?? '' },
-    ...{ ssf: ssf.access_token ?? '', admin: admin.access_token ?? '' },
+    kind,
+    client,
+    code,
+    sid: session.sid,
+    sub: session.sub,
+    access: tokens.access_token ?? '',
+    refresh: tokens.refresh_token ?? '',
+    ssf: ssf.access_token ?? '',
+    admin: admin.access_token ?? '',
   }
 }
 
@@ -186,23 +194,34 @@ const bearer = { removed: '401 invalid_token', locked: '401 invalid_token' }
 const ANSWERS: Record<string, Answers> = {
   'POST /par': { confidential: '201', removed: REJECTED },
   'POST /token authorization_code': {
-    ...{ confidential: '200', removed: REJECTED },
-    ...{ locked: '400 invalid_grant', foreign: '400 invalid_grant' },
+    confidential: '200',
+    removed: REJECTED,
+    locked: '400 invalid_grant',
+    foreign: '400 invalid_grant',
   },
   'POST /token refresh_token': {
-    ...{ confidential: '200', removed: REJECTED },
-    ...{ locked: '400 invalid_grant', foreign: '400 invalid_grant' },
+    confidential: '200',
+    removed: REJECTED,
+    locked: '400 invalid_grant',
+    foreign: '400 invalid_grant',
   },
   'POST /token client_credentials': {
-    ...{ confidential: '200', public: '400 unauthorized_client', removed: REJECTED },
+    confidential: '200',
+    public: '400 unauthorized_client',
+    removed: REJECTED,
     locked: '400 unauthorized_client',
   },
   'POST /token token-exchange': {
-    ...{ confidential: '200', public: '400 unauthorized_client', removed: REJECTED },
-    ...{ locked: '400 invalid_grant', foreign: '400 invalid_target' },
+    confidential: '200',
+    public: '400 unauthorized_client',
+    removed: REJECTED,
+    locked: '400 invalid_grant',
+    foreign: '400 invalid_target',
   },
   'POST /introspect': {
-    ...{ confidential: '200 active: true', public: REJECTED, removed: REJECTED },
+    confidential: '200 active: true',
+    public: REJECTED,
+    removed: REJECTED,
     locked: '200 active: false',
   },
   'GET /userinfo': { confidential: '200', ...bearer },

@@ -148,7 +148,9 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     const client = await a.register('Sydney', { tenants: [TENANT] })
     const addTenant = () =>
       a.store.putClient({
-        ...{ clientId: client.clientId, source: 'command', now: a.clock.now() },
+        clientId: client.clientId,
+        source: 'command',
+        now: a.clock.now(),
         metadata: { ...client.metadata, tenants: [TENANT, OTHER_TENANT] },
       })
     await expect.poll(() => b.clients.find(client.clientId)?.metadata.tenants).toEqual([TENANT])

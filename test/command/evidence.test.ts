@@ -226,7 +226,9 @@ describe('cmb evidence export --audit', () => {
     expect(links.length).toBeGreaterThan(1)
     for (const { number, content, ended } of links)
       expect([number, content !== undefined, ended !== undefined]).toEqual([
-        ...[number, number === 4, number === 4],
+        number,
+        number === 4,
+        number === 4,
       ])
     expect(await range('--to', at(60))).toMatchObject({ from: 1, to: 3 })
     expect(await range('--from', '2026-11-24', '--to', '2026-11-25')).toMatchObject({

@@ -106,12 +106,10 @@ describe('settings', () => {
       problems({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(','), BROKER_LISTEN: 'nowhere' }),
     ).toEqual([
       'BROKER_LISTEN',
-      ...[
-        'BROKER_TRANSLATION_FILES',
-        'BROKER_TRANSLATION_FILES',
-        'BROKER_TRANSLATION_FILES',
-        'BROKER_TRANSLATION_FILES',
-      ],
+      'BROKER_TRANSLATION_FILES',
+      'BROKER_TRANSLATION_FILES',
+      'BROKER_TRANSLATION_FILES',
+      'BROKER_TRANSLATION_FILES',
     ])
     const report = () => loadConfig({ ...LEAST, BROKER_TRANSLATION_FILES: files.join(',') })
     for (const words of [

@@ -90,18 +90,30 @@ test('the first page begins with what to do: reports, who is locked, rejected si
   for (const user of [UMA, CAROL]) {
     const { session } = await rig.openSession({ user, device: `Phone of ${user.name}` })
     await rig.store.reportByUser({
-      ...{ sub: session.sub, acting: session.sid, what: { sid: session.sid }, now },
-      ...{ everywhere: false, atMicrosoft: false, freshSince: now },
+      sub: session.sub,
+      acting: session.sid,
+      what: { sid: session.sid },
+      now,
+      everywhere: false,
+      atMicrosoft: false,
+      freshSince: now,
     })
     for (const at of [1, 2])
       await rig.store.recordRejectedSignIn({
-        ...{ user, why: 'mfa_not_proved', device: 'Firefox', now: now + at },
+        user,
+        why: 'mfa_not_proved',
+        device: 'Firefox',
+        now: now + at,
         reference: `BCDF-${user.oid.slice(-2)}${at}`,
       })
   }
   await rig.store.lock({
-    ...{ target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid }, endsAt: now + 3600, now },
-    ...{ actor: { kind: 'operator', id: 'olga' }, may: 'administer', operatorTenant: undefined },
+    target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid },
+    endsAt: now + 3600,
+    now,
+    actor: { kind: 'operator', id: 'olga' },
+    may: 'administer',
+    operatorTenant: undefined,
   })
   const page = await browser.get('/tenant')
   expect(page.text).toContain('Phone of Uma User')

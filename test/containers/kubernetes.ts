@@ -80,26 +80,18 @@ function serviceOf(pod: string, container: Container, init: readonly string[]): 
     : ['/data:mode=0755']
   const memory = container.resources?.limits?.['memory']
   return {
-    ...{
-      image: IMAGE,
-      hostname: pod,
-      entrypoint: container.command,
-      command: container.args,
-      environment: environmentOf(container),
-    },
-    ...{
-      user: `${runAsUser ?? ''}:${runAsGroup}`,
-      group_add: fsGroup === undefined ? [] : [String(fsGroup)],
-    },
-    ...{
-      read_only: readOnlyRootFilesystem,
-      cap_drop: capabilities?.drop,
-      security_opt: [`no-new-privileges:${allowPrivilegeEscalation === false}`],
-    },
-    ...{
-      volumes: mounts.filter((mount) => typeof mount === 'object'),
-      tmpfs: [...data, ...mounts.filter((mount) => typeof mount === 'string')],
-    },
+    image: IMAGE,
+    hostname: pod,
+    entrypoint: container.command,
+    command: container.args,
+    environment: environmentOf(container),
+    user: `${runAsUser ?? ''}:${runAsGroup}`,
+    group_add: fsGroup === undefined ? [] : [String(fsGroup)],
+    read_only: readOnlyRootFilesystem,
+    cap_drop: capabilities?.drop,
+    security_opt: [`no-new-privileges:${allowPrivilegeEscalation === false}`],
+    volumes: mounts.filter((mount) => typeof mount === 'object'),
+    tmpfs: [...data, ...mounts.filter((mount) => typeof mount === 'string')],
     ...(memory !== undefined && { mem_limit: bytesOf(memory) }),
     ports: (container.ports ?? []).map(({ containerPort }) => `127.0.0.1::${containerPort}`),
     depends_on: Object.fromEntries(

@@ -46,7 +46,8 @@ function buildImage(): boolean {
     'docker',
     ['build', '-q', '-t', IMAGE, '--build-arg', `POSTGRES=${postgres}`, folder],
     {
-      ...{ env: { ...process.env, DOCKER_BUILDKIT: '1' }, stdio: ['ignore', 'ignore', 'inherit'] },
+      env: { ...process.env, DOCKER_BUILDKIT: '1' },
+      stdio: ['ignore', 'ignore', 'inherit'],
     },
   )
   if (status !== 0)

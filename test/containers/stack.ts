@@ -83,7 +83,8 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   const [http = 0, https = 0, open = 0, ops = 0, microsoft = 0, inside = 0] = await freePorts(6)
   const issuer = `https://${HOST}:${https}`
   const entra = await startEntra({
-    ...{ port: inside, origin: `https://${MICROSOFT}:${microsoft}` },
+    port: inside,
+    origin: `https://${MICROSOFT}:${microsoft}`,
     apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }],
   })
   const certificates = [HOST, MICROSOFT].map((host) => ({
@@ -97,16 +98,12 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
   const ca = certificates.map(({ certificate }) => certificate).join('')
   write('ca.pem', ca)
   const settings = {
-    ...{
-      BROKER_ENTRA_SIMULATED: 'yes',
-      BROKER_ENTRA_AUTHORITY: entra.authority,
-      BROKER_ENTRA_TENANT: CONTOSO.tid,
-    },
-    ...{
-      BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
-      BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
-      BROKER_OPERATOR_TENANT: CONTOSO.tid,
-    },
+    BROKER_ENTRA_SIMULATED: 'yes',
+    BROKER_ENTRA_AUTHORITY: entra.authority,
+    BROKER_ENTRA_TENANT: CONTOSO.tid,
+    BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
+    BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
+    BROKER_OPERATOR_TENANT: CONTOSO.tid,
   }
   write(
     'broker.env',
@@ -149,7 +146,14 @@ export async function openStack(name: string, gateway: string): Promise<Stack> {
       dispatcher: agent,
     }) as unknown as Promise<Response>
   return {
-    ...{ name, dir, issuer, ports: { public: open, ops }, sh, write, entra, fetch: toBroker },
+    name,
+    dir,
+    issuer,
+    ports: { public: open, ops },
+    sh,
+    write,
+    entra,
+    fetch: toBroker,
     async startProxy() {
       const site = readFileSync(join(dir, 'deploy/nginx.conf'), 'utf8')
         .replace('listen 80;', `listen ${http};`)
@@ -168,7 +172,8 @@ server {
       )
       const mounts = [
         'nginx-site.conf:/etc/nginx/conf.d/site.conf',
-        ...[`${HOST}.pem:/etc/ssl/broker.pem`, `${HOST}.key:/etc/ssl/broker.key`],
+        `${HOST}.pem:/etc/ssl/broker.pem`,
+        `${HOST}.key:/etc/ssl/broker.key`,
         ...['pem', 'key'].map((end) => `${MICROSOFT}.${end}:/etc/ssl/${MICROSOFT}.${end}`),
       ]
       await sh(

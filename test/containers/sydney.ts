@@ -53,11 +53,9 @@ export async function signIn(
   )
   const verifier = oidc.randomPKCECodeVerifier()
   const url = oidc.buildAuthorizationUrl(config, {
-    ...{
-      redirect_uri: SYDNEY.redirect,
-      scope: 'openid profile offline_access',
-      code_challenge_method: 'S256',
-    },
+    redirect_uri: SYDNEY.redirect,
+    scope: 'openid profile offline_access',
+    code_challenge_method: 'S256',
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
   })
   // If the store cannot be read at the moment, the browser starts again.

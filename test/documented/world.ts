@@ -215,16 +215,18 @@ export async function openDocumented(dir: string): Promise<Documented> {
       DOCUMENTED_HOME: process.env.HOME ?? '/',
       DOCUMENTED_PORT: String((await freePorts(1))[0]),
       BROKER_DATA_DIR: world.dataDir,
-      ...{
-        NODE_EXTRA_CA_CERTS: world.caFile,
-        SSL_CERT_FILE: world.caFile,
-        REQUESTS_CA_BUNDLE: world.caFile,
-        CURL_CA_BUNDLE: world.caFile,
-      },
+      NODE_EXTRA_CA_CERTS: world.caFile,
+      SSL_CERT_FILE: world.caFile,
+      REQUESTS_CA_BUNDLE: world.caFile,
+      CURL_CA_BUNDLE: world.caFile,
       JAVA_TOOL_OPTIONS: `-Djavax.net.ssl.trustStore=${trusted} -Djavax.net.ssl.trustStorePassword=changeit`,
       XDG_DATA_HOME: cwd,
       XDG_CONFIG_HOME: cwd,
-      ...{ ISSUER: world.issuer, CLIENT: 'robot', SECRET: robot, SUBJECT: sub, SEQ: String(seq) },
+      ISSUER: world.issuer,
+      CLIENT: 'robot',
+      SECRET: robot,
+      SUBJECT: sub,
+      SEQ: String(seq),
     }
     if (example !== undefined) {
       cpSync(join(ROOT, example), cwd, { recursive: true })

@@ -123,7 +123,11 @@ function play(one: Run): { latest: number; accepted: number } {
   const ledger = new Ledger(10_000)
   const keys = { refresh: async () => {}, retire: () => {} } as unknown as KeySet
   const feed = new FeedReader({
-    ...{ clock, hooks: callHooks({}, () => {}), keys, lease, ledger },
+    clock,
+    hooks: callHooks({}, () => {}),
+    keys,
+    lease,
+    ledger,
     enforce: (entry) => ledger.add(entry),
     onEnforced: () => {},
     now: () => 0,
@@ -208,7 +212,9 @@ function play(one: Run): { latest: number; accepted: number } {
 }
 
 const entryOf = (sid: string, seq: number) => ({
-  ...{ seq, selector: { kind: 'session', sid }, exp: 1e12 },
+  seq,
+  selector: { kind: 'session', sid },
+  exp: 1e12,
 })
 
 test('no check that begins later than the lease after an acknowledgment accepts what was revoked', () => {

@@ -45,7 +45,8 @@ describe('a guard without a lease', () => {
     const { broker, clock, guard } = await turned()
     await eventually(() => expect(broker.reports).toHaveLength(1))
     expect(broker.reports[0]).toMatchObject({
-      ...{ without_lease: 'reject', lease_ran_out: { count: 0 } },
+      without_lease: 'reject',
+      lease_ran_out: { count: 0 },
     })
     silence(broker)
     await eventually(() => expect(guard.status().connected).toBe(false))

@@ -154,7 +154,10 @@ async function instance(open: Open): Promise<{
   const alice = { iss, aud: 'sydney', sub: 'u_alice', sid: 's_1', tenant: 'tenant-1' }
   sessions.set('alice', { ...alice, rev, iat: now, session_expiry: now + 3600 })
   return {
-    ...{ broker, clock, guard, sessions },
+    broker,
+    clock,
+    guard,
+    sessions,
     async ask() {
       const response = await fetch(origin, { headers: { cookie: 'session=alice' } })
       const body: unknown = await response.json()
@@ -243,8 +246,13 @@ test('an instance may answer itself where nothing is known, and an end that fail
   const broker = await startBroker()
   const guard = await startGuard(broker, { start: false })
   const session = {
-    ...{ iss: broker.issuer, aud: 'sydney', sub: 'u_alice', sid: 's_1', iat: 1 },
-    ...{ rev: 100, session_expiry: broker.now - 60 },
+    iss: broker.issuer,
+    aud: 'sydney',
+    sub: 'u_alice',
+    sid: 's_1',
+    iat: 1,
+    rev: 100,
+    session_expiry: broker.now - 60,
   }
   const withSession = onNext.checkSessions(guard, {
     claims: () => session,

@@ -143,7 +143,10 @@ describe('a guard that polls (docs/feed.md, "Poll")', () => {
     expect(await why(guard, await broker.token({ rev: 100 }))).toBe('revoked')
     const urls = broker.requests.filter(({ url }) => url.startsWith('/revocations?'))
     expect(urls.slice(asked).map(({ url }) => /after=(\d+)/.exec(url)?.[1])).toEqual([
-      ...['36', '102', undefined, '102'],
+      '36',
+      '102',
+      undefined,
+      '102',
     ])
   })
 

@@ -310,7 +310,13 @@ export class Broker {
     const stream = params.get('stream') ?? `poller-${++this.opened}`
     const nonce = params.get('nonce')
     const page = {
-      ...{ epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more, stream },
+      epoch: this.epoch,
+      seq,
+      entries,
+      retired_kids: this.retiredKids,
+      reset,
+      more,
+      stream,
       tenants: this.tenants,
       nonce,
     }

@@ -127,12 +127,12 @@ describe('a sign-in at Microsoft', () => {
     const { cache, ...identity } = await redeem()
     expect(identity).toEqual({
       user: {
-        ...{ tid: TENANT, oid: OID, homeId: `${OID}.${TENANT}` },
-        ...{
-          name: 'Alice Adams',
-          username: 'alice@contoso.example',
-          email: 'alice@contoso.example',
-        },
+        tid: TENANT,
+        oid: OID,
+        homeId: `${OID}.${TENANT}`,
+        name: 'Alice Adams',
+        username: 'alice@contoso.example',
+        email: 'alice@contoso.example',
       },
       authTime: entra.now - 5,
       clockOffsetSeconds: expect.any(Number) as number,

@@ -52,8 +52,13 @@ export const names: (string | null)[] = (data?.tenants ?? []).map((one: Tenant) 
 `,
     )
     const compilerOptions = {
-      ...{ strict: true, noEmit: true, skipLibCheck: true, types: [] },
-      ...{ module: 'esnext', moduleResolution: 'bundler', target: 'es2024' },
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: [],
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      target: 'es2024',
       lib: ['es2024', 'dom', 'dom.iterable'],
     }
     const config = { compilerOptions, include: ['use.ts', 'client'] }

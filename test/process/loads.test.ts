@@ -13,12 +13,21 @@ import { freePorts } from './ports.ts'
 const DIST = resolve(import.meta.dirname, '../../dist')
 /** The modules that only operators use, or that a setting turns on. */
 const AT_USE = [
-  ...['/dist/src/operators.js', '/dist/src/operations/console/', '/dist/src/operations/api/api.js'],
-  ...['/dist/src/operations/command/', '/dist/src/provider/discovery/openapi.js'],
-  ...['/dist/src/clients/read-clients-file.js', '/dist/src/outbox/postgres-queue.js'],
-  ...['/dist/src/outbox/engine-postgres.js', '/dist/db/postgres/', '/dist/db/move/'],
-  ...['/node_modules/pg/', '/node_modules/yaml/'],
-  ...['/node_modules/commander/', '/node_modules/@opentelemetry/sdk', '/node_modules/lodash/'],
+  '/dist/src/operators.js',
+  '/dist/src/operations/console/',
+  '/dist/src/operations/api/api.js',
+  '/dist/src/operations/command/',
+  '/dist/src/provider/discovery/openapi.js',
+  '/dist/src/clients/read-clients-file.js',
+  '/dist/src/outbox/postgres-queue.js',
+  '/dist/src/outbox/engine-postgres.js',
+  '/dist/db/postgres/',
+  '/dist/db/move/',
+  '/node_modules/pg/',
+  '/node_modules/yaml/',
+  '/node_modules/commander/',
+  '/node_modules/@opentelemetry/sdk',
+  '/node_modules/lodash/',
 ]
 const OF_OPERATORS = ['/dist/src/operators.js', '/dist/src/operations/console/']
 

@@ -76,16 +76,12 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
       include: ['names'],
     }))
     const env = {
-      ...{
-        ACCOUNT_URL: `${world().issuer}/account`,
-        MAIL_DOMAINS: 'fabrikam.example,contoso.example',
-      },
-      ...{
-        MAIL_FROM: 'case-manager@contoso.example',
-        PORT: String(port),
-        SMTP_URL: server.url,
-        WEBHOOK_SECRET: secret,
-      },
+      ACCOUNT_URL: `${world().issuer}/account`,
+      MAIL_DOMAINS: 'fabrikam.example,contoso.example',
+      MAIL_FROM: 'case-manager@contoso.example',
+      PORT: String(port),
+      SMTP_URL: server.url,
+      WEBHOOK_SECRET: secret,
     }
     program = new Program({ file: NODE, args: [example('new-device-mail/server.mjs')], env })
     await program.start(() => answers(url))
@@ -168,17 +164,13 @@ function defineTests(name: string, world: () => World, note: (line: string) => v
   test('no other address gets mail: outside the domains, more than one, a header, or none; and no other event sends any', async () => {
     const before = server.mails.length
     for (const email of [
-      ...[
-        'mallory@evil.example',
-        'alice@mail.contoso.example',
-        'mallory@evil.example,alice@contoso.example',
-      ],
-      ...[
-        '"mallory@evil.example, x"@contoso.example',
-        'alice@contoso.example\r\nBcc: x@evil.example',
-        'alice@contoso.example\n',
-        undefined,
-      ],
+      'mallory@evil.example',
+      'alice@mail.contoso.example',
+      'mallory@evil.example,alice@contoso.example',
+      '"mallory@evil.example, x"@contoso.example',
+      'alice@contoso.example\r\nBcc: x@evil.example',
+      'alice@contoso.example\n',
+      undefined,
     ])
       expect([email, await send({ email })]).toEqual([email, 204])
     expect(

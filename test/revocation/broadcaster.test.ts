@@ -9,13 +9,13 @@ import type { FeedStream } from '../../src/revocation/feed-stream.ts'
 
 const revocation = (seq: number, registryVersion = 0): FeedRow => ({
   registryVersion,
-  ...{
-    seq,
-    selector: { kind: 'session', sid: `s${seq}` },
-    reason: 'idle',
-    actor: { kind: 'broker', id: 'sweep' },
-  },
-  ...{ at: 1, atMs: 1_000, sessions: 1, fanOut: 'complete' },
+  seq,
+  selector: { kind: 'session', sid: `s${seq}` },
+  reason: 'idle',
+  actor: { kind: 'broker', id: 'sweep' },
+  at: 1,
+  sessions: 1,
+  fanOut: 'complete',
 })
 
 async function opened() {

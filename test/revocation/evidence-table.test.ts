@@ -49,7 +49,8 @@ const INSTANCES: readonly Instance[] = [
   instance('guard', BY_GUARD, BOTH, REPORTED, { isReached: true }),
   instance('guard', BY_GUARD, BOTH, CUT),
   instance('guard', BY_GUARD, BOTH, 'its listener failed', {
-    ...{ isReached: true, listenerFails: true },
+    isReached: true,
+    listenerFails: true,
   }),
   instance('guard', { ownSessions: 'guard' }, BOTH, `${REPORTED}; a logout token is pending`, {
     isReached: true,
@@ -61,7 +62,8 @@ const INSTANCES: readonly Instance[] = [
     isReached: true,
   }),
   instance('logout_token', BY_TOKEN, TOKENS, `${REPORTED}; the logout token was answered`, {
-    ...{ isReached: true, isDelivered: true },
+    isReached: true,
+    isDelivered: true,
   }),
   instance('logout_token', BY_TOKEN, TOKENS, `${CUT}; the logout token was answered`, {
     isDelivered: true,

@@ -145,7 +145,8 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
 describe('a guard with the token of its workload instead of a secret', () => {
   const workload = { issuer: 'https://kubernetes.example', subject: 'sydney-workload' }
   const byWorkload = () => ({
-    ...{ authMethod: 'workload_jwt' as const, workload },
+    authMethod: 'workload_jwt' as const,
+    workload,
     jwks: { keys: [publicKey] },
   })
 

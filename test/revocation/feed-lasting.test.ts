@@ -273,8 +273,13 @@ describe('a registration that changes', () => {
     return { registered, stream: new FeedStream(log, { ...guard, opening }) }
   }
   const revocationOf = (tid: string, seq: number): Revocation => ({
-    ...{ seq, tid, at: 1, selector: { kind: 'tenant', tid }, reason: 'administrator' as const },
-    ...{ fanOut: 'complete' as const, sessions: 1 },
+    seq,
+    tid,
+    at: 1,
+    selector: { kind: 'tenant', tid },
+    reason: 'administrator' as const,
+    fanOut: 'complete' as const,
+    sessions: 1,
     actor: { kind: 'operator', id: 'olivia' },
   })
 

@@ -18,7 +18,10 @@ async function broker(tenants?: string[]) {
   const url = await rig.serve()
   const basic = { authorization: client.basic }
   return {
-    ...{ rig, client, other, url },
+    rig,
+    client,
+    other,
+    url,
     feed: (query: string, by = client) =>
       follow(`${url}/revocations${query}`, { authorization: by.basic }),
     poll: async (query: string, by = client) => {
@@ -29,7 +32,8 @@ async function broker(tenants?: string[]) {
     },
     ask: async (form: Record<string, string | number>, headers = basic) => {
       const answer = await fetch(`${url}/revocations/session`, {
-        ...{ method: 'POST', headers },
+        method: 'POST',
+        headers,
         body: new URLSearchParams(Object.entries(form).map(([k, v]) => [k, String(v)])),
       })
       return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
@@ -51,7 +55,10 @@ async function signIn(rig: Rig, client: RegisteredClient, seconds = 90 * DAY) {
 
 async function end(rig: Rig, selector: Selector): Promise<number> {
   const answer = await revoke(rig.deps, {
-    ...{ selector, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() },
+    selector,
+    reason: 'administrator',
+    actor: OLIVIA,
+    now: rig.clock.now(),
   })
   return answer.outcome === 'revoked' ? answer.committed.revocation.seq : expect.fail('not revoked')
 }
@@ -107,7 +114,10 @@ describe('a guard that judges sessions', () => {
     const { events } = guards.tokens
     expect(JSON.stringify(events)).not.toMatch(/session_exp|complete_from/)
     expect(Object.keys(events.at(-1)?.data ?? {})).toEqual([
-      ...['seq', 'selector', 'exp', 'reason_class'],
+      'seq',
+      'selector',
+      'exp',
+      'reason_class',
     ])
     for (const guard of Object.values(guards)) guard.close()
     const { epoch } = await rig.store.head()
@@ -126,8 +136,14 @@ describe('a guard that judges sessions', () => {
     const { seq } = await rig.store.head()
     const at = rig.clock.now()
     const former: Revocation = {
-      ...{ seq: seq + 1, selector: { kind: 'session', sid: 's_former' }, tid: TENANT, at },
-      ...{ reason: 'administrator', actor: OLIVIA, sessions: 1, fanOut: 'complete' },
+      seq: seq + 1,
+      selector: { kind: 'session', sid: 's_former' },
+      tid: TENANT,
+      at,
+      reason: 'administrator',
+      actor: OLIVIA,
+      sessions: 1,
+      fanOut: 'complete',
     }
     rig.deps.feed.publish(former, 0)
     const seen = await Promise.all(
@@ -169,7 +185,9 @@ describe('a guard that judges sessions', () => {
     const seqs: number[] = []
     for (let after = 0; ; after = seqs.at(-1) ?? 0) {
       const rows = await rig.store.revocationsAfter({
-        ...{ after, since: rig.clock.now() - 3660, limit: 7 },
+        after,
+        since: rig.clock.now() - 3660,
+        limit: 7,
         sessionsOf: { clientId: client.clientId, now: rig.clock.now() },
       })
       seqs.push(...rows.map(({ seq }) => seq))

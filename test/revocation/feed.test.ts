@@ -190,8 +190,10 @@ describe('the snapshot', () => {
       more: false,
       stream: expect.any(String) as string,
       lease: {
-        ...{ clock: rig.feed.clock, seconds: 30 },
-        ...{ at_ms: expect.any(Number) as number, known_ms: expect.any(Number) as number },
+        clock: rig.feed.clock,
+        seconds: 30,
+        at_ms: expect.any(Number) as number,
+        known_ms: expect.any(Number) as number,
       },
     })
     expect(JSON.stringify(body)).not.toContain('reported')
@@ -697,8 +699,11 @@ describe('a report of a guard', () => {
     const guard = await feed('?guard=web-1')
     await guard.until('live')
     const report = {
-      ...{ epoch, seq: 0, guard: 'web-1' },
-      ...{ without_lease: 'reject', every_seconds: 15 },
+      epoch,
+      seq: 0,
+      guard: 'web-1',
+      without_lease: 'reject',
+      every_seconds: 15,
     }
     const checks = createChecks(rig.deps, clientChecks)
     const problems = async () =>

@@ -67,7 +67,10 @@ async function delivered(rig: Rig, city: string): Promise<void> {
         result: {
           outcome: 'delivered',
           attempt: {
-            ...{ attempt: attempts + 1, atMs: rig.clock.nowMs(), latencyMs: 5, status: 200 },
+            attempt: attempts + 1,
+            atMs: rig.clock.nowMs(),
+            latencyMs: 5,
+            status: 200,
             outcome: 'delivered',
           },
         },
@@ -102,11 +105,16 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const open = { state: 'not_bounded', no_later_than_ms: null }
   const one = { lease_seconds: 30, ...open, sessions: { ...open, by: null } }
   expect(members).toEqual({
-    ...{ seq: 1, acknowledged_at_ms: at, lease_seconds: 30, final: false },
+    seq: 1,
+    acknowledged_at_ms: at,
+    lease_seconds: 30,
+    final: false,
     participants: [
       {
         ...one,
-        ...{ client_id: 'darwin', tokens: expiry, guards: { listening: 0, confirmed: 0 } },
+        client_id: 'darwin',
+        tokens: expiry,
+        guards: { listening: 0, confirmed: 0 },
       },
       {
         ...one,
@@ -116,7 +124,10 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
       },
       {
         ...one,
-        ...{ client_id: 'perth', state: 'bounded', no_later_than_ms: at + 360_000, tokens: expiry },
+        client_id: 'perth',
+        state: 'bounded',
+        no_later_than_ms: at + 360_000,
+        tokens: expiry,
         sessions: { state: 'confirmed', by: 'logout_token', no_later_than_ms: at + 5 },
         guards: { listening: 0, confirmed: 0 },
       },
@@ -167,7 +178,8 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
   const verify = (content: string) =>
     type(['evidence', 'verify', file('receipt.json', content), '--keys', keys])
   expect(await verify(text)).toMatchObject({
-    ...{ code: 0, err: '' },
+    code: 0,
+    err: '',
     out: expect.stringContaining('The evidence of the receipt of revocation 1 is as') as string,
   })
   const last = text.indexOf(jws) + jws.length - 1
@@ -184,7 +196,8 @@ test('a receipt with an instance of each kind: by the API, for the user, for ope
     participants: [
       { client_id: 'darwin', state: 'not_bounded' },
       {
-        ...{ client_id: 'melbourne', state: 'not_bounded' },
+        client_id: 'melbourne',
+        state: 'not_bounded',
         tokens: { state: 'confirmed', by: 'lease', no_later_than_ms: at + 30_000 },
       },
       ...members.participants.slice(2),
@@ -223,7 +236,9 @@ test('of everyone: an instance without a logout address has no bound, also after
   const { session } = await rig.openSession()
   for (const city of cities) await rig.signInAt(session.sid, city)
   await revoke(rig.deps, {
-    ...{ selector: { kind: 'everything' }, reason: 'administrator', now: rig.clock.now() },
+    selector: { kind: 'everything' },
+    reason: 'administrator',
+    now: rig.clock.now(),
     actor: { kind: 'operator', id: 'olga' },
   })
   while ((await rig.store.fanOutPending({ limit: 100 })).more);
@@ -248,8 +263,10 @@ test('the console is no participant; the time of a guard’s report stays when i
   await rig.signInAt(operator.sid, of('Sydney'))
   const at = rig.clock.nowMs()
   await revoke(rig.deps, {
-    ...{ selector: { kind: 'session', sid: operator.sid }, reason: 'administrator' },
-    ...{ actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() },
+    selector: { kind: 'session', sid: operator.sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    now: rig.clock.now(),
   })
   rig.clock.advance(2)
   await report(sydney, 1)
@@ -273,13 +290,20 @@ test('a guard that judges sessions confirms them too, and one that does not only
   await register('Perth', { ownSessions: 'guard' })
   const sydney = await guard('Sydney')
   await rig.feed.leases.open({
-    ...{ stream: 'judging', clientId: 'perth', guardId: 'web-1', sessions: true },
+    stream: 'judging',
+    clientId: 'perth',
+    guardId: 'web-1',
+    sessions: true,
   })
   const { user, done } = await signOut('Sydney', 'Perth')
   const { epoch } = await rig.store.head()
   await report(sydney, 1)
   const { reached } = await rig.store.recordEnforced({
-    ...{ clientId: 'perth', guardId: 'web-1', epoch, enforcedSeq: 1, streams: ['judging'] },
+    clientId: 'perth',
+    guardId: 'web-1',
+    epoch,
+    enforcedSeq: 1,
+    streams: ['judging'],
     reportedAtMs: rig.clock.nowMs(),
   })
   expect(reached).toEqual([])
@@ -288,8 +312,10 @@ test('a guard that judges sessions confirms them too, and one that does not only
   expect(participants).toMatchObject([
     { clientId: 'perth', state: 'confirmed', sessions: { state: 'confirmed', by: 'report' } },
     {
-      ...{ clientId: 'sydney', state: 'not_bounded' },
-      ...{ tokens: { state: 'confirmed', by: 'report' }, sessions: { state: 'not_bounded' } },
+      clientId: 'sydney',
+      state: 'not_bounded',
+      tokens: { state: 'confirmed', by: 'report' },
+      sessions: { state: 'not_bounded' },
     },
   ])
   const page = (await user.get(done.path)).text
@@ -308,12 +334,17 @@ test('of everything: one row for each instance, none for each guard, in a broker
   for (const one of guards)
     await rig.feed.leases.open({ ...one, stream: `${one.clientId} ${one.guardId}`, sessions: true })
   await revoke(rig.deps, {
-    ...{ selector: { kind: 'everything' }, reason: 'administrator', now: rig.clock.now() },
+    selector: { kind: 'everything' },
+    reason: 'administrator',
+    now: rig.clock.now(),
     actor: { kind: 'operator', id: 'olga' },
   })
   const { epoch } = await rig.store.head()
   const reports = guards.map((one) => ({
-    ...{ ...one, epoch, enforcedSeq: 1, streams: [`${one.clientId} ${one.guardId}`] },
+    ...one,
+    epoch,
+    enforcedSeq: 1,
+    streams: [`${one.clientId} ${one.guardId}`],
     reportedAtMs: rig.clock.nowMs(),
   }))
   await rig.store.recordEnforced(...reports)
@@ -336,13 +367,17 @@ test('of a client and of a grant: the targets of its token exchange took part, a
   const { session } = await rig.openSession()
   const { access_token: token } = await rig.signInAt(session.sid, reports)
   const asked = {
-    ...{ grant_type: exchange, subject_token: token, audience: 'archive' },
+    grant_type: exchange,
+    subject_token: token,
+    audience: 'archive',
     subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
   }
   expect((await rig.post('/token', asked, { authorization: reports.basic })).status).toBe(200)
   const participantsOf = async (selector: Parameters<typeof revoke>[1]['selector']) => {
     const answer = await revoke(rig.deps, {
-      ...{ selector, reason: 'administrator', now: rig.clock.now() },
+      selector,
+      reason: 'administrator',
+      now: rig.clock.now(),
       actor: { kind: 'operator', id: 'olga' },
     })
     while ((await rig.store.fanOutPending({ limit: 100 })).more);
@@ -358,7 +393,8 @@ test('of a client and of a grant: the targets of its token exchange took part, a
   expect(await participantsOf(grant)).toEqual([archive, answered])
   // The sessions of a client are not counted: all that may have its tokens are named.
   expect(await participantsOf({ kind: 'client', clientId: 'reports' })).toEqual([
-    ...[archive, answered],
+    archive,
+    answered,
     ['vault', 'expiry', 'none'],
   ])
 })

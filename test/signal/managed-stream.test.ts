@@ -72,14 +72,13 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     } as const
     const now = there.clock.now()
     await there.store.addStream({
-      ...{
-        ...other,
-        eventsRequested: [],
-        endpointUrl: undefined,
-        authorizationSealed: undefined,
-        description: 'of another system',
-      },
-      ...{ createdAt: now, updatedAt: now },
+      ...other,
+      eventsRequested: [],
+      endpointUrl: undefined,
+      authorizationSealed: undefined,
+      description: 'of another system',
+      createdAt: now,
+      updatedAt: now,
     })
     const alice = await signIn(ALICE)
     await tend()
@@ -146,20 +145,17 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     const { there, here, stream, tend, requests, advance } = await managed('push')
     const now = there.clock.now()
     await there.store.addStream({
-      ...{
-        id: 'st_by_hand',
-        clientId: 'gateway',
-        method: 'push',
-        eventsRequested: [STREAM_EVENT.sessionRevoked],
-        status: 'enabled',
-      },
-      ...{
-        statusBy: 'receiver',
-        endpointUrl: `${here.config.issuer}/signal/events`,
-        authorizationSealed: undefined,
-        description: 'by hand',
-      },
-      ...{ createdAt: now, updatedAt: now },
+      id: 'st_by_hand',
+      clientId: 'gateway',
+      method: 'push',
+      eventsRequested: [STREAM_EVENT.sessionRevoked],
+      status: 'enabled',
+      statusBy: 'receiver',
+      endpointUrl: `${here.config.issuer}/signal/events`,
+      authorizationSealed: undefined,
+      description: 'by hand',
+      createdAt: now,
+      updatedAt: now,
     })
     await tend()
     expect(await stream()).toMatchObject({
@@ -218,21 +214,17 @@ describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
     expect(await stream()).toBeUndefined()
     const now = there.clock.now()
     await there.store.addStream({
-      ...{
-        id: 'st_other',
-        clientId: 'gateway',
-        method: 'poll',
-        eventsRequested: [],
-        status: 'enabled',
-        statusBy: 'receiver',
-      },
-      ...{
-        endpointUrl: undefined,
-        authorizationSealed: undefined,
-        description: 'of another system',
-        createdAt: now,
-        updatedAt: now,
-      },
+      id: 'st_other',
+      clientId: 'gateway',
+      method: 'poll',
+      eventsRequested: [],
+      status: 'enabled',
+      statusBy: 'receiver',
+      endpointUrl: undefined,
+      authorizationSealed: undefined,
+      description: 'of another system',
+      createdAt: now,
+      updatedAt: now,
     })
     advance(600)
     await tendWith({ delivery: 'none' })

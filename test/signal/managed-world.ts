@@ -50,7 +50,9 @@ export async function managed(
   const client = await gateway()
   const { secret } = client
   const stream: StreamSettings = {
-    ...{ delivery, events: undefined, configurationUri: `${issuer}/.well-known/ssf-configuration` },
+    delivery,
+    events: undefined,
+    configurationUri: `${issuer}/.well-known/ssf-configuration`,
     authorization: {
       kind: 'client',
       tokenEndpoint: `${issuer}/token`,
@@ -60,20 +62,21 @@ export async function managed(
     },
   }
   const known: SignalIssuer = {
-    ...{
-      issuer,
-      kind: 'secevent',
-      jwksUri: `${issuer}/jwks`,
-      audience: `${issuer}/ssf/receivers/gateway`,
-      subject: 'opaque',
-      tenants: undefined,
-    },
-    ...{ maxSilenceSeconds: 600, stream },
+    issuer,
+    kind: 'secevent',
+    jwksUri: `${issuer}/jwks`,
+    audience: `${issuer}/ssf/receivers/gateway`,
+    subject: 'opaque',
+    tenants: undefined,
+    maxSilenceSeconds: 600,
+    stream,
     ...changes,
   }
   const here = await createRig({ listening: true, config: { signals: signalsOf([known]) } })
   await there.store.putClient({
-    ...{ clientId: 'gateway', source: 'command', now: there.clock.now() },
+    clientId: 'gateway',
+    source: 'command',
+    now: there.clock.now(),
     metadata: { ...client.metadata, ssfPushOrigins: [here.config.issuer] },
   })
   await there.clients.reload()
@@ -165,11 +168,9 @@ function acts(there: Rig, here: Rig, client: RegisteredClient) {
       (await here.store.statusBySid(session.sid, here.clock.now())).state
     const revokeThere = () =>
       there.store.revoke({
-        ...{
-          selector: { kind: 'session', sid: session.sid },
-          reason: 'administrator',
-          actor: { kind: 'operator', id: 'olga' },
-        },
+        selector: { kind: 'session', sid: session.sid },
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'olga' },
         now: there.clock.now(),
       })
     return { sid: session.sid, stateHere, revokeThere }

@@ -79,8 +79,18 @@ async function simulate() {
     await openOf(rig, i)
     const [tid, clientId, authTime] = [TENANT, APP_CLIENT_ID, rig.clock.now()]
     signIns.set(oid, {
-      ...{ grantId: oid, oid, tid, clientId, sid: oid, authTime, mfa: true, acrs: [] },
-      ...{ kmsi: true, scope: 'openid offline_access', offline: true, generation: 0 },
+      grantId: oid,
+      oid,
+      tid,
+      clientId,
+      sid: oid,
+      authTime,
+      mfa: true,
+      acrs: [],
+      kmsi: true,
+      scope: 'openid offline_access',
+      offline: true,
+      generation: 0,
     })
     signedInAt.set(i, authTime)
     open.add(i)

@@ -176,7 +176,9 @@ describe('what a fresh sign-in is', () => {
     const { rig, phone, path, sid, sub } = await stolenPhone()
     await phone.browser.submit(await phone.browser.get('/logout'), {}, 'Sign out')
     await rig.store.revoke({
-      ...{ selector: { kind: 'session', sid }, reason: 'signed_out', now: rig.clock.now() },
+      selector: { kind: 'session', sid },
+      reason: 'signed_out',
+      now: rig.clock.now(),
       actor: { kind: 'user', id: sub },
     })
     expect(delivered(await phone.signIn(path, { password: false }))).toHaveProperty('code')

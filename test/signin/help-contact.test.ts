@@ -19,7 +19,9 @@ async function locked(
   const rig = await createRig({ env })
   const sydney = await rig.register('Sydney')
   await rig.store.putTenant({
-    ...{ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now() },
+    tid: TENANT,
+    mfaProof: 'auth_context:c1',
+    connectedAt: rig.clock.now(),
     helpContact,
   })
   const { user } = rig.microsoft
@@ -29,7 +31,9 @@ async function locked(
   await rig.store.lock({
     target: { kind: 'user', tid: user.tid, oid: user.oid },
     actor: { kind: 'operator', id: byOwnTenant ? session.sub : 'cmb@ops' },
-    ...{ may: 'administer', operatorTenant: undefined, now: rig.clock.now() },
+    may: 'administer',
+    operatorTenant: undefined,
+    now: rig.clock.now(),
   })
   const browser = createBrowser(rig)
   return { rig, page: await signIn(rig, browser, authorizePath(sydney)) }
@@ -75,7 +79,9 @@ describe('the help contact', () => {
   test('is the help of every page of the account, and of the page after a report', async () => {
     const rig = await createRig()
     await rig.store.putTenant({
-      ...{ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now() },
+      tid: TENANT,
+      mfaProof: 'auth_context:c1',
+      connectedAt: rig.clock.now(),
       helpContact: DESK,
     })
     const sydney = await rig.register('Sydney')

@@ -183,11 +183,9 @@ describe('max_authentication_age of a client', () => {
     rig.microsoft.next = { authTime: rig.clock.now() - HOUR - 1 }
     const { access_token: token = '' } = await redeem(caller, await answered(authorizePath(caller)))
     const form = {
-      ...{
-        grant_type: exchange,
-        subject_token: token,
-        subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-      },
+      grant_type: exchange,
+      subject_token: token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
       audience: strict.clientId,
     }
     const response = await rig.post('/token', form, { authorization: caller.basic })

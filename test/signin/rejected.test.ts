@@ -39,7 +39,9 @@ describe('a rejected sign-in', () => {
     const { tid, oid } = rig.microsoft.user
     expect(found).toMatchObject({
       user: { tid, oid, username: 'alice@contoso.example' },
-      ...{ clientId: 'sydney', reason: 'mfa_not_proved', at: rig.clock.now() },
+      clientId: 'sydney',
+      reason: 'mfa_not_proved',
+      at: rig.clock.now(),
     })
     const again = await browser.get(callback)
     expect([again.status, again.title]).toEqual([403, 'Two-step verification is needed'])
@@ -58,8 +60,12 @@ describe('a rejected sign-in', () => {
     const all = async () => (await rig.store.listRejectedSignIns({ limit: 99, most: 99 })).found
     expect(await all()).toHaveLength(20)
     expect((await all()).at(-1)).toEqual({
-      ...{ id: 1, reference: referenceIn(html), at: rig.clock.now(), clientId: 'sydney' },
-      ...{ reason: 'declined', code: undefined },
+      id: 1,
+      reference: referenceIn(html),
+      at: rig.clock.now(),
+      clientId: 'sydney',
+      reason: 'declined',
+      code: undefined,
     })
     rig.clock.advance(3600)
     await browser.get(await decline())
@@ -70,7 +76,8 @@ describe('a rejected sign-in', () => {
   test('by an error of Microsoft’s token endpoint says the same over a reload, before and after it is written', async () => {
     const { rig, sydney, browser } = await open()
     rig.microsoft.next = new MicrosoftRejection('not_assigned', {
-      ...{ code: 50_105, effect: 'session' },
+      code: 50_105,
+      effect: 'session',
     })
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const first = await browser.get(callback)
@@ -90,7 +97,8 @@ describe('a rejected sign-in', () => {
     const { html } = await browser.get(authorizePath(perth))
     expect(await rig.store.findRejectedSignIn(referenceIn(html))).toMatchObject({
       user: { sub: expect.any(String) as string },
-      ...{ clientId: 'perth', reason: 'not_assigned_here' },
+      clientId: 'perth',
+      reason: 'not_assigned_here',
     })
   })
 })

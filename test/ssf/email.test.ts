@@ -62,12 +62,10 @@ describe('a receiver whose client has ssf_email_domains', () => {
     const { id } = await pushStream(made, sydney)
     const { sid, sub } = await sessionOf(made, sydney)
     await made.rig.store.revoke({
-      ...{
-        selector: { kind: 'session', sid },
-        reason: 'administrator',
-        actor: { kind: 'operator', id: 'olga' },
-        now: made.rig.clock.now(),
-      },
+      selector: { kind: 'session', sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olga' },
+      now: made.rig.clock.now(),
     })
     const user = alsoBy(sub, 'alice@contoso.example')
     const session = {

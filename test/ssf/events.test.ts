@@ -84,13 +84,11 @@ describe('a security event token', () => {
     const { jti } = set?.claims ?? {}
     const why = { en: 'The session has ended: administrator.' }
     expect(set?.claims).toEqual({
-      ...{
-        iss: ISSUER,
-        aud: `${ISSUER}/ssf/receivers/sydney`,
-        iat: made.rig.clock.now(),
-        jti,
-        txn: jti,
-      },
+      iss: ISSUER,
+      aud: `${ISSUER}/ssf/receivers/sydney`,
+      iat: made.rig.clock.now(),
+      jti,
+      txn: jti,
       sub_id: {
         format: 'complex',
         user: { format: 'iss_sub', iss: ISSUER, sub },

@@ -3,7 +3,8 @@ import type { HeldRecord } from '../../db/types.ts'
 import { benches, expectOutcome, STORES, TENANT, type Bench } from './fixture.ts'
 
 const sessionOf = (who: string) => ({
-  ...{ loginHintSealed: 'a SEALED hint', microsoftCacheSealed: 'a SEALED cache' },
+  loginHintSealed: 'a SEALED hint',
+  microsoftCacheSealed: 'a SEALED cache',
   user: {
     tid: TENANT,
     oid: `oid-${who}`,
@@ -37,14 +38,15 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
   await b.client('sydney')
   await b.client('perth', { logoutBy: 'sub' })
   await b.store.addWebhook({
-    ...{
-      id: 'wh_1',
-      url: 'https://siem.example/',
-      events: ['session.new_device'],
-      include: ['names'],
-      secretSealed: 'sealed',
-    },
-    ...{ state: 'enabled', position: 0, createdAt: b.now, updatedAt: b.now },
+    id: 'wh_1',
+    url: 'https://siem.example/',
+    events: ['session.new_device'],
+    include: ['names'],
+    secretSealed: 'sealed',
+    state: 'enabled',
+    position: 0,
+    createdAt: b.now,
+    updatedAt: b.now,
   })
   const subs = []
   for (const who of ['alice', 'bob']) {
@@ -109,27 +111,32 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const { records } = await exported(b, alice)
     const count = (kind: string) => records.filter((one) => one.kind === kind).length
     const kinds = [
-      ...['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit'],
-      ...['history', 'session', 'participation', 'delivery', 'revocation'],
+      'user',
+      'floor',
+      'lock',
+      'consent',
+      'microsoft_work',
+      'audit',
+      'history',
+      'session',
+      'participation',
+      'delivery',
+      'revocation',
     ]
     expect(kinds.map((kind) => [kind, count(kind)])).toEqual([
-      ...[
-        ['user', 1],
-        ['floor', 1],
-        ['lock', 2],
-        ['consent', 1],
-        ['microsoft_work', 1],
-        ['audit', 2],
-      ],
+      ['user', 1],
+      ['floor', 1],
+      ['lock', 2],
+      ['consent', 1],
+      ['microsoft_work', 1],
+      ['audit', 2],
       // The history has two sign-ins and an end.
-      ...[
-        ['history', 3],
-        ['session', 2],
-        ['participation', 2],
-        // The deliveries are two logout tokens, and the webhook about a new device.
-        ['delivery', 3],
-        ['revocation', 3],
-      ],
+      ['history', 3],
+      ['session', 2],
+      ['participation', 2],
+      // The deliveries are two logout tokens, and the webhook about a new device.
+      ['delivery', 3],
+      ['revocation', 3],
     ])
     const text = JSON.stringify(records)
     expect(text).toContain('alice@contoso.example')

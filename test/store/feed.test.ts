@@ -146,7 +146,10 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const { epoch } = await b.store.head()
     await revokeSome(b, 2)
     const sign = (guardId: string, reportedAtMs: number, ofEpoch = epoch) => ({
-      ...{ clientId: 'sydney', guardId, epoch: ofEpoch, reportedAtMs },
+      clientId: 'sydney',
+      guardId,
+      epoch: ofEpoch,
+      reportedAtMs,
     })
     await b.store.recordEnforced({ ...sign('g-1', 1_000), enforcedSeq: 2, version: '1.0.0' })
     expect(await b.store.hearGuards([sign('g-1', 2_000), sign('g-2', 2_000)])).toMatchObject([
@@ -192,7 +195,12 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const { epoch } = await b.store.head()
     await revokeSome(b, 3)
     const report = (guardId: string, enforcedSeq: number, version: string) => ({
-      ...{ clientId: 'sydney', guardId, epoch, enforcedSeq, version, reportedAtMs: b.now * 1000 },
+      clientId: 'sydney',
+      guardId,
+      epoch,
+      enforcedSeq,
+      version,
+      reportedAtMs: b.now * 1000,
     })
     const { reached } = await b.store.recordEnforced(
       report('g-1', 1, 'a'),
@@ -238,7 +246,8 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
         reportedAtMs: 5000,
         version: '0.1.0',
         withoutLease: 'introspect',
-        ...{ leasesRunOut: 3, leaseRanOutAtMs: 5000 },
+        leasesRunOut: 3,
+        leaseRanOutAtMs: 5000,
         clockOffsetSeconds: -7,
       },
     ])

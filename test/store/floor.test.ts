@@ -30,7 +30,8 @@ async function attempt(
       device: 'Firefox on Windows',
       cookieHash: `cookie-${id}`,
     },
-    ...{ provenSeq, contextSeq },
+    provenSeq,
+    contextSeq,
     ids: { sub: `u_${id}`, sid: `s_${id}` },
     now: b.now,
   })

@@ -65,28 +65,24 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     await b.revoke({ kind: 'session', sid })
     const events = await all(b, sub)
     expect(events).toMatchObject([
-      ...[
-        {
-          kind: 'ended',
-          at: T0 + 30,
-          sid,
-          device: 'Safari on iPhone',
-          why: 'administrator',
-          actor: { kind: 'operator', id: 'test' },
-          seq: 1,
-        },
-      ],
-      ...[
-        {
-          kind: 'sign_in_rejected',
-          at: T0 + 20,
-          why: 'mfa_not_proved',
-          device: 'Chrome on Linux',
-          address: '198.51.100.9',
-        },
-      ],
-      ...[{ kind: 'renewed', at: T0 + 10, sid, ...FROM }],
-      ...[{ kind: 'signed_in', at: T0, sid, device: 'Safari on iPhone', ...FROM }],
+      {
+        kind: 'ended',
+        at: T0 + 30,
+        sid,
+        device: 'Safari on iPhone',
+        why: 'administrator',
+        actor: { kind: 'operator', id: 'test' },
+        seq: 1,
+      },
+      {
+        kind: 'sign_in_rejected',
+        at: T0 + 20,
+        why: 'mfa_not_proved',
+        device: 'Chrome on Linux',
+        address: '198.51.100.9',
+      },
+      { kind: 'renewed', at: T0 + 10, sid, ...FROM },
+      { kind: 'signed_in', at: T0, sid, device: 'Safari on iPhone', ...FROM },
     ])
     expect(events[0]?.address).toBeUndefined()
     expect(events[1]?.sid).toBeUndefined()

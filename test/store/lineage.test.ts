@@ -40,7 +40,8 @@ describe('what a broker that serves has met', () => {
       expect(one).toBe(first <= end ? 'continue' : 'lost')
       for (const seq of others) {
         const next = judgeMet({
-          ...{ server: here, hashAt: null },
+          server: here,
+          hashAt: null,
           head: { epoch: 'e', seq: end + LEAP },
           entries: [continued(end), former],
           reached: { epoch: 'e', seq },
@@ -81,7 +82,9 @@ describe('what a broker knows of the log', () => {
     const options = { connections, steadyMs: () => 0, leaseMs: 5000, mark: undefined }
     const server = { systemIdentifier: '7', timeline: '00000001' }
     const follower = new LogFollower(options as unknown as FollowerOptions, {
-      ...{ server, entries: [], reached: { epoch: 'e', seq: 5 } },
+      server,
+      entries: [],
+      reached: { epoch: 'e', seq: 5 },
     })
     const appended = (seq: number, hash: string) =>
       follower.appended([{ revocation: { seq }, hash } as Committed], follower.position)

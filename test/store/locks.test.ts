@@ -389,7 +389,9 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
           const again = await lock(b, ALICE, { endsAt: endsAt(second) })
           const isInForce = !isNarrow && (first ?? Infinity) >= (second ?? Infinity)
           expect([first, second, isNarrow, again.outcome]).toEqual([
-            ...[first, second, isNarrow],
+            first,
+            second,
+            isNarrow,
             isInForce ? 'already' : 'weaker',
           ])
           await lift(b, made.lock.id)

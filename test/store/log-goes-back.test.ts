@@ -46,7 +46,11 @@ describe.skipIf(!HAS_POSTGRES)(
       }
       const nowMs = () => b.now * 1000
       return {
-        ...{ b, volume: new Volume(server), revoke, stateAt, signIns },
+        b,
+        volume: new Volume(server),
+        revoke,
+        stateAt,
+        signIns,
         open: (name: string) => open(name, nowMs),
       }
     }

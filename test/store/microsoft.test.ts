@@ -180,14 +180,13 @@ describe.each(STORES)('results of Microsoft in the store, on %s', (_name, make) 
     const outageMs = nowMs + 3_600_000
     expect(
       await b.store.takeProbes({
-        ...{
-          tid: TENANT,
-          begun: { place: PLACES * 13, atMs: outageMs },
-          end: PLACES * 13,
-          limit: 100,
-          now: b.now,
-        },
-        ...{ nowMs: outageMs, untilMs: outageMs + 1 },
+        tid: TENANT,
+        begun: { place: PLACES * 13, atMs: outageMs },
+        end: PLACES * 13,
+        limit: 100,
+        now: b.now,
+        nowMs: outageMs,
+        untilMs: outageMs + 1,
       }),
     ).toBeUndefined()
   })

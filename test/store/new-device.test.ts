@@ -16,15 +16,16 @@ const OLGA = { kind: 'operator', id: 'olga' } as const
 
 const addEndpoint = (b: Bench, id: string, how: Partial<WebhookEndpoint> = {}) =>
   b.store.addWebhook({
-    ...{
-      id,
-      url: `https://${id}.example/`,
-      events: [TYPE],
-      include: [],
-      secretSealed: 'sealed',
-      state: 'enabled',
-    },
-    ...{ position: 0, createdAt: T0, updatedAt: T0, ...how },
+    id,
+    url: `https://${id}.example/`,
+    events: [TYPE],
+    include: [],
+    secretSealed: 'sealed',
+    state: 'enabled',
+    position: 0,
+    createdAt: T0,
+    updatedAt: T0,
+    ...how,
   })
 
 interface How extends SignInOptions {
@@ -85,12 +86,10 @@ describe.each(STORES)('a session on a new device, on %s', (_name, make) => {
     expect((await events(b, 'wh_none')).map(({ data }) => data)).toEqual([plain])
     expect(await events(b)).toEqual([
       {
-        ...{
-          type: TYPE,
-          timestamp: new Date(b.now * 1000).toISOString(),
-          endpoint_id: 'wh_every',
-          position: 1,
-        },
+        type: TYPE,
+        timestamp: new Date(b.now * 1000).toISOString(),
+        endpoint_id: 'wh_every',
+        position: 1,
         data: {
           ...plain,
           name: 'Alice',

@@ -368,7 +368,8 @@ test('a join is compiled once: SQLite does not plan by the values that it looks 
   const joins = [...statements]
     .map(plain)
     .filter(
-      (sql) => /^(?:SELECT|INSERT)/.test(sql) && sql.includes(' JOIN ') && !sql.includes(' LIMIT ?'),
+      (sql) =>
+        /^(?:SELECT|INSERT)/.test(sql) && sql.includes(' JOIN ') && !sql.includes(' LIMIT ?'),
     )
   expect(joins.length).toBeGreaterThan(10)
   expect(

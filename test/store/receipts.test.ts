@@ -112,9 +112,16 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
   for (const clientId of CLIENTS) await put(clientId)
   const guards = CLIENTS.flatMap((clientId) =>
     ['web-1', 'web-1', 'web-2'].map((guardId): Guard => ({
-      ...{ clientId, guardId, enforced: 0, leaseUntilMs: 0, at: undefined, hangs: false },
+      clientId,
+      guardId,
+      enforced: 0,
+      leaseUntilMs: 0,
+      at: undefined,
+      hangs: false,
       sessions: random() < 0.8,
-      ...{ stream: '', names: [], reports: [] },
+      stream: '',
+      names: [],
+      reports: [],
     })),
   )
   const granted = async (guard: Guard): Promise<void> => {
@@ -170,7 +177,11 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
         const { store } = pick(processes)
         const { epoch } = await store.head()
         const { reached } = await store.recordEnforced({
-          ...{ clientId, guardId, epoch, enforcedSeq, streams },
+          clientId,
+          guardId,
+          epoch,
+          enforcedSeq,
+          streams,
           reportedAtMs: nowMs(),
         })
         for (const { seq } of reached) if (random() < 0.5) await receipt(seq)
@@ -219,8 +230,14 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     const signedIn = await store.signIn({
       session: {
         user: { tid: TENANT, oid: `oid-${++serial}` },
-        ...{ authTime: now, visitStartedAt: now, idleSeconds: 28_800, absoluteAt: now + 43_200 },
-        ...{ roles: [], staySignedIn: false, device: '', cookieHash: sha(`${serial}`) },
+        authTime: now,
+        visitStartedAt: now,
+        idleSeconds: 28_800,
+        absoluteAt: now + 43_200,
+        roles: [],
+        staySignedIn: false,
+        device: '',
+        cookieHash: sha(`${serial}`),
       },
       provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: `u_${seed}_${serial}`, sid: `s_${seed}_${serial}` },
@@ -270,7 +287,15 @@ async function world(make: (typeof STORES)[number][1], seed: number) {
     return (await receiptOf(deps as never, seq)) ?? expect.unreachable()
   }
   return {
-    ...{ random, pick, acts, guards, granted, revoke, receipt, nowMs, lengths },
+    random,
+    pick,
+    acts,
+    guards,
+    granted,
+    revoke,
+    receipt,
+    nowMs,
+    lengths,
     advance: (seconds: number) => (now += seconds),
   }
 }
@@ -323,7 +348,9 @@ describe.each(STORES)('receipts (%s)', (_, make) => {
             for (const guard of accepting(seq))
               if (guard.clientId === clientId)
                 expect([seq, clientId, w.nowMs()]).toEqual([
-                  ...[seq, clientId, Math.min(w.nowMs(), noLaterThanMs)],
+                  seq,
+                  clientId,
+                  Math.min(w.nowMs(), noLaterThanMs),
                 ])
           const { participants } = await w.receipt(seq)
           const named = new Set(participants.map((one) => one.clientId))

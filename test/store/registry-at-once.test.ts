@@ -24,14 +24,12 @@ const each = <T>(pair: (name: string) => Promise<T>): Promise<T[]> => Promise.al
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
 const key = (kid: string, alg: StoredSigningKey['alg']): StoredSigningKey => ({
-  ...{
-    kid,
-    alg,
-    state: 'next',
-    privateSealed: `sealed-${kid}`,
-    publicJwk: { kty: 'EC', kid },
-    createdAt: T0,
-  },
+  kid,
+  alg,
+  state: 'next',
+  privateSealed: `sealed-${kid}`,
+  publicJwk: { kty: 'EC', kid },
+  createdAt: T0,
 })
 
 describe.each(STORES)('two acts at once on a registration, on %s', (_name, make) => {

@@ -10,12 +10,18 @@ const OPERATOR = { kind: 'operator', id: 'olga' } as const
 const rejected = (b: Bench, who: string, reference: string, tid = TENANT) =>
   b.store.recordRejectedSignIn({
     user: { tid, oid: `oid-${who}`, username: `${who}@contoso.example` },
-    ...{ why: 'mfa_not_proved', reference, device: 'Chrome on Linux' },
+    why: 'mfa_not_proved',
+    reference,
+    device: 'Chrome on Linux',
     from: { clientId: 'sydney' },
     now: b.now,
   })
 const visit = (b: Bench, reference: string, reason = 'declined') => ({
-  ...{ reference, at: b.now, clientId: 'sydney', reason, code: 65_004 },
+  reference,
+  at: b.now,
+  clientId: 'sydney',
+  reason,
+  code: 65_004,
 })
 const list = async (b: Bench, filter: object = {}) =>
   (await b.store.listRejectedSignIns({ ...filter, limit: 100_000, most: 1_000_000 })).found
@@ -35,7 +41,9 @@ describe.each(STORES)('rejected sign-ins, on %s', (_name, make) => {
     b.now += 10
     await b.store.recordRejectedVisits([visit(b, 'AAAA-0004')])
     expect(await b.store.findRejectedSignIn('AAAA-0001')).toMatchObject({
-      ...{ reference: 'AAAA-0001', clientId: 'sydney', reason: 'mfa_not_proved' },
+      reference: 'AAAA-0001',
+      clientId: 'sydney',
+      reason: 'mfa_not_proved',
       user: { tid: TENANT, oid: 'oid-alice', sub: session.sub },
     })
     const without = await b.store.findRejectedSignIn('AAAA-0004')
@@ -99,7 +107,9 @@ describe.each(STORES)('rejected sign-ins, on %s', (_name, make) => {
     const records = []
     for (let next: string | undefined = '0:'; next !== undefined;) {
       const page: Awaited<ReturnType<Bench['store']['exportUser']>> = await b.store.exportUser({
-        ...{ sub, cursor: next, limit: 100 },
+        sub,
+        cursor: next,
+        limit: 100,
       })
       records.push(...(page?.records ?? []))
       next = page?.next

@@ -174,7 +174,8 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
       const b = await open()
       const tidOf = (who: string): string => `tid-${who}`
       const opened = await each(async (who) => ({
-        ...{ who, ...(await b.signIn(who, { tid: tidOf(who) })) },
+        who,
+        ...(await b.signIn(who, { tid: tidOf(who) })),
       }))
       await Promise.all(
         opened.map(async ({ who, cookie, session }, n) => {

@@ -156,7 +156,10 @@ class Run {
     if (step.do === 'revokeByFormer') await this.#revokeByFormer(step.own)
     if (step.do === 'limit')
       await b.store.applyAuthenticationAge({
-        ...{ kind: 'tenant', key: TENANTS[step.tenant % 2]!, seconds: step.seconds, rows: 100 },
+        kind: 'tenant',
+        key: TENANTS[step.tenant % 2]!,
+        seconds: step.seconds,
+        rows: 100,
       })
     if (step.do === 'sweep') await this.#sweep()
     await this.check()
@@ -219,7 +222,9 @@ class Run {
     for (const kind of [...PURGED_SOON, ...PURGED_LATE])
       while (
         await b.store.purge({
-          ...{ kind, now: b.now, limit: 20 },
+          kind,
+          now: b.now,
+          limit: 20,
           retention: {
             sessionDays: 1,
             revocationDays: 1,
@@ -271,7 +276,11 @@ async function runSteps(make: (typeof STORES)[number][1], steps: readonly Step[]
 }
 
 const signIn = (seconds: number, browser = 0): Step => ({
-  ...{ do: 'signIn', who: 0, tenant: 0, browser, seconds },
+  do: 'signIn',
+  who: 0,
+  tenant: 0,
+  browser,
+  seconds,
 })
 const enter = { do: 'enter', session: 0, client: 0 } as const
 const sweep: Step = { do: 'sweep' }
@@ -290,7 +299,8 @@ const ENDS: [string, Step[]][] = [
     'a revocation by 1.0.0-rc.2, before another',
     [
       { do: 'revokeByFormer', own: 0 },
-      ...[signIn(90 * DAY, 1), { ...enter, session: 1 }],
+      signIn(90 * DAY, 1),
+      { ...enter, session: 1 },
       { ...revoke('session'), own: 1 },
     ],
   ],
@@ -302,7 +312,10 @@ const ENDS: [string, Step[]][] = [
 describe.each(STORES)('what can end an own session, on %s', (name, make) => {
   test.each(ENDS)('is kept for 90 days: %s', (_end, steps) =>
     runSteps(make, [
-      ...[signIn(90 * DAY), enter, ...steps, sweep],
+      signIn(90 * DAY),
+      enter,
+      ...steps,
+      sweep,
       ...[2 * HOUR, 21 * HOUR, 40 * DAY, 40 * DAY].flatMap((seconds) => [wait(seconds), sweep]),
     ]),
   )

@@ -16,16 +16,23 @@ test('holds no token, cookie, code or client secret of a user who is signed in',
   const answer = await rig.post(
     '/token',
     {
-      ...{ grant_type: 'authorization_code', code, code_verifier: VERIFIER },
+      grant_type: 'authorization_code',
+      code,
+      code_verifier: VERIFIER,
       redirect_uri: sydney.metadata.redirectUris[0] ?? '',
     },
     { authorization: sydney.basic },
   )
   const tokens = (await answer.json()) as Record<string, string>
   const secrets = {
-    ...{ code, pending, client: sydney.secret, access: tokens.access_token },
-    ...{ refresh: tokens.refresh_token, id: tokens.id_token },
-    ...{ token: 'a-token-of-microsoft', hint: 'a-login-hint-of-microsoft' },
+    code,
+    pending,
+    client: sydney.secret,
+    access: tokens.access_token,
+    refresh: tokens.refresh_token,
+    id: tokens.id_token,
+    token: 'a-token-of-microsoft',
+    hint: 'a-login-hint-of-microsoft',
     session: browser.cookies.get('__Host-cmb_session'),
     browser: browser.cookies.get('__Host-cmb_signin'),
   }

@@ -6,14 +6,16 @@ import { benches, STORES, T0, TENANT, type Bench } from './fixture.ts'
 const SCOPES = ['openid', 'offline_access', 'ssf.read']
 
 const stream = (id: string, changed: Partial<SignalStream> = {}): SignalStream => ({
-  ...{
-    id,
-    clientId: 'sydney',
-    method: 'push',
-    endpointUrl: `https://${id}.example/events`,
-    eventsRequested: [...STREAM_EVENTS],
-  },
-  ...{ status: 'enabled', statusBy: 'receiver', verifiedAt: T0, createdAt: T0, updatedAt: T0 },
+  id,
+  clientId: 'sydney',
+  method: 'push',
+  endpointUrl: `https://${id}.example/events`,
+  eventsRequested: [...STREAM_EVENTS],
+  status: 'enabled',
+  statusBy: 'receiver',
+  verifiedAt: T0,
+  createdAt: T0,
+  updatedAt: T0,
   ...changed,
 })
 const messages = async (b: Bench, refs: readonly { id: string }[]) =>

@@ -88,41 +88,33 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     family_id: `f${i}`,
   })
   const sessionRow = ({ session }: Family, i: number): Row => ({
-    ...{
-      sid: idsOf(i).sid,
-      sub: idsOf(i).sub,
-      tid: idsOf(i).tid,
-      opened_seq: session.openedSeq,
-      opened_at: T0,
-      auth_time: T0,
-      visit_started_at: T0,
-    },
-    ...{
-      last_active_at: session.lastActiveAt,
-      idle_seconds: session.idleSeconds,
-      absolute_at: session.absoluteAt,
-      mark_at: session.markAt,
-    },
-    ...{
-      mark_reason: 'mfa_lapsed',
-      deadline_at: Math.min(
-        session.lastActiveAt + session.idleSeconds,
-        session.absoluteAt,
-        session.markAt ?? Infinity,
-      ),
-      roles: '["Case.Worker"]',
-      stay_signed_in: 1,
-      device: 'Firefox',
-      cookie_hash: idsOf(i).sid,
-    },
-    ...{
-      visit_ended_at: T0,
-      probed_at: T0,
-      probe_phase: 0,
-      ended_seq: session.endedSeq,
-      ended_at: T0,
-      ended_reason: 'administrator',
-    },
+    sid: idsOf(i).sid,
+    sub: idsOf(i).sub,
+    tid: idsOf(i).tid,
+    opened_seq: session.openedSeq,
+    opened_at: T0,
+    auth_time: T0,
+    visit_started_at: T0,
+    last_active_at: session.lastActiveAt,
+    idle_seconds: session.idleSeconds,
+    absolute_at: session.absoluteAt,
+    mark_at: session.markAt,
+    mark_reason: 'mfa_lapsed',
+    deadline_at: Math.min(
+      session.lastActiveAt + session.idleSeconds,
+      session.absoluteAt,
+      session.markAt ?? Infinity,
+    ),
+    roles: '["Case.Worker"]',
+    stay_signed_in: 1,
+    device: 'Firefox',
+    cookie_hash: idsOf(i).sid,
+    visit_ended_at: T0,
+    probed_at: T0,
+    probe_phase: 0,
+    ended_seq: session.endedSeq,
+    ended_at: T0,
+    ended_reason: 'administrator',
   })
   function familyRow(family: Family, i: number): Row {
     const { sid, client_id, family_id } = idsOf(i)
@@ -130,16 +122,15 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       ? Array.from({ length: 128 }, () => T0 - 5)
       : family.replaced.toSorted((a, b) => a - b)
     return {
-      ...{
-        family_id,
-        sid,
-        client_id,
-        generation: family.generation,
-        scope: 'openid',
-        audience: 'a',
-        opened_seq: family.openedSeq,
-      },
-      ...{ rotated_at: replaced.at(-1) ?? T0 - 20, replaced_at: JSON.stringify(replaced) },
+      family_id,
+      sid,
+      client_id,
+      generation: family.generation,
+      scope: 'openid',
+      audience: 'a',
+      opened_seq: family.openedSeq,
+      rotated_at: replaced.at(-1) ?? T0 - 20,
+      replaced_at: JSON.stringify(replaced),
     }
   }
   const cutoffRows = (family: Family, i: number): Row[] =>
@@ -373,25 +364,19 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         await insert(
           'deliveries',
           rows.map((one, i) => ({
-            ...{
-              id: `d${i}`,
-              kind: 'logout_token',
-              seq: one.seq,
-              client_id: idsOf(i).client_id,
-              target_id: `t${i}`,
-            },
-            ...{
-              sid: one.of === 'sid' ? idsOf(i).sid : null,
-              sub: one.of === 'sub' ? idsOf(i).sub : null,
-              payload: null,
-              priority: 0,
-            },
-            ...{
-              state: one.state,
-              attempts: one.attempts,
-              created_at_ms: nowMs,
-              next_attempt_at_ms: nowMs + one.dueInMs,
-            },
+            id: `d${i}`,
+            kind: 'logout_token',
+            seq: one.seq,
+            client_id: idsOf(i).client_id,
+            target_id: `t${i}`,
+            sid: one.of === 'sid' ? idsOf(i).sid : null,
+            sub: one.of === 'sub' ? idsOf(i).sub : null,
+            payload: null,
+            priority: 0,
+            state: one.state,
+            attempts: one.attempts,
+            created_at_ms: nowMs,
+            next_attempt_at_ms: nowMs + one.dueInMs,
             leased_until_ms: nowMs + one.leasedForMs,
           })),
         )

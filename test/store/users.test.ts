@@ -71,7 +71,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
   test('what was written of them in locks is forgotten; a lock stays', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')
-    const target = { kind: 'user', ...{ tid: session.user.tid, oid: session.user.oid } } as const
+    const target = { kind: 'user', tid: session.user.tid, oid: session.user.oid } as const
     await b.store.lock({
       target,
       actor: OPERATOR,

@@ -15,18 +15,17 @@ import { DrivenQueue, LocalQueue } from './local-queue.ts'
 import { ok, startReceiver, status, type Receiver } from './receiver.ts'
 
 const DELIVERY: Delivery = {
-  ...{
-    id: 'd',
-    kind: 'logout_token',
-    seq: 1,
-    clientId: 'sydney',
-    targetId: 't',
-    uri: 'https://sydney.example',
-    sid: 's_1',
-    priority: 'urgent',
-    state: 'pending',
-  },
-  ...{ attempts: 0, createdAtMs: 0 },
+  id: 'd',
+  kind: 'logout_token',
+  seq: 1,
+  clientId: 'sydney',
+  targetId: 't',
+  uri: 'https://sydney.example',
+  sid: 's_1',
+  priority: 'urgent',
+  state: 'pending',
+  attempts: 0,
+  createdAtMs: 0,
 }
 const ADMINISTRATOR = { kind: 'operator', id: 'olivia' } as const
 
@@ -107,7 +106,11 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     )
     expect(found.signed_out).toEqual(['signed_out', 'token_revoked', 'microsoft_signed_out'])
     for (const reason of [
-      ...['signed_out_remotely', 'signed_out_everywhere', 'replaced', 'session_limit', 'locked'],
+      'signed_out_remotely',
+      'signed_out_everywhere',
+      'replaced',
+      'session_limit',
+      'locked',
     ])
       expect(found[reason]).toEqual([reason])
   })
@@ -494,18 +497,27 @@ describe('the workers', () => {
     const report = (enforcedSeq: number) =>
       rig.store.recordEnforced(
         ...streams.map(({ clientId, guardId }) => ({
-          ...{ clientId, guardId, epoch, enforcedSeq, streams: [`${clientId} ${guardId}`] },
+          clientId,
+          guardId,
+          epoch,
+          enforcedSeq,
+          streams: [`${clientId} ${guardId}`],
           reportedAtMs: rig.clock.nowMs(),
         })),
       )
     const everything = () =>
       revoke(rig.deps, {
-        ...{ selector: { kind: 'everything' }, reason: 'administrator' },
-        ...{ actor: ADMINISTRATOR, now: rig.clock.now() },
+        selector: { kind: 'everything' },
+        reason: 'administrator',
+        actor: ADMINISTRATOR,
+        now: rig.clock.now(),
       })
     const states = async () =>
       (await receiptOf(rig.deps, 1))?.participants.map(({ tokens, sessions }) => [
-        ...[tokens.state, tokens.by, sessions.state, sessions.by],
+        tokens.state,
+        tokens.by,
+        sessions.state,
+        sessions.by,
       ])
     await working(rig)
     await everything()

@@ -136,8 +136,11 @@ async function newDevice(
       user: { tid: TENANT, oid: 'oid-nora', name: 'Nora', email: 'nora@contoso.example' },
       cookieHash: `cookie-${which}`,
     },
-    ...{ newDevice: true, from: { address: '203.0.113.7' } },
-    ...{ provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: 'u_nora', sid: `s_${which}` }, now },
+    newDevice: true,
+    from: { address: '203.0.113.7' },
+    provenSeq: Number.MAX_SAFE_INTEGER,
+    ids: { sub: 'u_nora', sid: `s_${which}` },
+    now,
   })
 }
 

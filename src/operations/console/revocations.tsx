@@ -244,7 +244,9 @@ async function receiptList(
           return [
             nameOf(deps, one.client_id),
             <span class={CLAIM[one.state].tag}>{CLAIM[one.state].words}</span>,
-            ...[tokens, sessions, guards],
+            tokens,
+            sessions,
+            guards,
           ]
         })}
         none={LOG.noInstance}

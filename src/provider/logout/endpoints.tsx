@@ -88,7 +88,8 @@ async function answer(deps: Deps, request: PageRequest, checked: Checked): Promi
     const detail = words.why[checked.rejection]
     if (session === undefined) return messageOf({ ...words, status: 400, detail })
     return askWhichSignOut(deps, request, {
-      ...{ session, isByBrowser },
+      session,
+      isByBrowser,
       logout: {},
       status: 400,
       notice: (

@@ -23,9 +23,12 @@ const client = {
   scope: 'ssf.read ssf.manage',
 }
 const config = {
-  ...{ alias: 'cmbrx', description: 'Case Manager Identity Broker, SSF receiver', client },
+  alias: 'cmbrx',
+  description: 'Case Manager Identity Broker, SSF receiver',
+  client,
   ssf: {
-    ...{ stream: { audience: BROKER }, transmitter: { access_token: TOKEN } },
+    stream: { audience: BROKER },
+    transmitter: { access_token: TOKEN },
     subjects: {
       valid: { format: 'opaque', id: 'a-user' },
       invalid: { format: 'opaque', id: 'invalid' },
@@ -51,13 +54,11 @@ async function start(issuer, stream) {
       ? { token: TOKEN }
       : { token_endpoint: `${issuer}/token`, client_id, client_secret, scope }
   const one = {
-    ...{
-      issuer,
-      jwks_uri: `${issuer}/jwks`,
-      audience: BROKER,
-      subject: 'opaque',
-      max_silence_seconds: 60,
-    },
+    issuer,
+    jwks_uri: `${issuer}/jwks`,
+    audience: BROKER,
+    subject: 'opaque',
+    max_silence_seconds: 60,
     stream: { ...authorization, ...stream },
   }
   const file = path.resolve(dir, 'signal-issuers.yaml')

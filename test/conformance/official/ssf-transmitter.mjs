@@ -7,12 +7,12 @@ import { execSync } from 'node:child_process'
 import { count, runPlan, waitFor } from './plan.mjs'
 const [configFile, outFile, planName, mode = 'push', only] = process.argv.slice(2)
 const variant = {
-  ...{ ssf_delivery_mode: mode, ssf_auth_mode: 'dynamic', ssf_server_metadata: 'discovery' },
-  ...{
-    client_registration: 'static_client',
-    server_metadata: 'discovery',
-    client_auth_type: 'client_secret_post',
-  },
+  ssf_delivery_mode: mode,
+  ssf_auth_mode: 'dynamic',
+  ssf_server_metadata: 'discovery',
+  client_registration: 'static_client',
+  server_metadata: 'discovery',
+  client_auth_type: 'client_secret_post',
 }
 const results = await runPlan(
   { planName, variant, config: JSON.parse(fs.readFileSync(configFile, 'utf8')), only },

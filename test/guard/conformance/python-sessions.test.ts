@@ -64,8 +64,15 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
     const { broker, becomes, judge } = await application()
     await becomes(claims(broker), { state: 'live' })
     const wrong = [
-      ...[{ iss: 'https://other.example' }, { aud: 'melbourne' }, { aud: [] }, { sid: 5 }],
-      ...[{ sub: '' }, { rev: -1 }, { rev: 1.5 }, { iat: '1' }, { session_expiry: null }],
+      { iss: 'https://other.example' },
+      { aud: 'melbourne' },
+      { aud: [] },
+      { sid: 5 },
+      { sub: '' },
+      { rev: -1 },
+      { rev: 1.5 },
+      { iat: '1' },
+      { session_expiry: null },
     ].map((changes) => claims(broker, changes))
     for (const session of [...wrong, [], 'text', 7])
       expect(await judge(session as object)).toMatchObject({ state: 'ended', why: 'invalid' })

@@ -334,22 +334,18 @@ describe('what was asked for is certain, or rejected (rule 18)', () => {
 
 describe('a header that overrides the method or the path', () => {
   test.each([
-    ...[
-      'X-HTTP-Method-Override',
-      'X-HTTP-Method',
-      'X-Method-Override',
-      'x_http_method_override',
-      'X.Http.Method.Override',
-    ],
-    ...[
-      'X-Original-URL',
-      'X-Original-Uri',
-      'X-Rewrite-URL',
-      'X-Rewrite-Uri',
-      'X-Override-URL',
-      'X-Script-Name',
-      'x_original_url',
-    ],
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+    'x_http_method_override',
+    'X.Http.Method.Override',
+    'X-Original-URL',
+    'X-Original-Uri',
+    'X-Rewrite-URL',
+    'X-Rewrite-Uri',
+    'X-Override-URL',
+    'X-Script-Name',
+    'x_original_url',
   ])('%s: 403 on every path, and the log says so to the operator', async (name) => {
     const { broker, check, problems } = await startServe()
     expect(shown(await check({ token: await broker.token(), headers: [name, ''] }))).toEqual([

@@ -270,8 +270,14 @@ describe('the local listener', () => {
 
 describe('the sessions of an application', () => {
   const sessionOf = ({ broker }: Running) => ({
-    ...{ iss: broker.issuer, aud: 'sydney', sub: 'u_alice', sid: 's_1', tenant: 'tenant-1' },
-    ...{ rev: broker.seq, iat: broker.now, session_expiry: broker.now + 3600 },
+    iss: broker.issuer,
+    aud: 'sydney',
+    sub: 'u_alice',
+    sid: 's_1',
+    tenant: 'tenant-1',
+    rev: broker.seq,
+    iat: broker.now,
+    session_expiry: broker.now + 3600,
   })
 
   test('are judged by what the ID token said, and the stream names those that end', async () => {
@@ -287,7 +293,10 @@ describe('the sessions of an application', () => {
     broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
     await eventually(() => expect(names()).toEqual(['live', 'ended s_1']))
     expect(events.at(-1)?.data).toEqual({
-      ...{ sid: 's_1', sub: 'u_alice', client_id: 'sydney', rev: 100 },
+      sid: 's_1',
+      sub: 'u_alice',
+      client_id: 'sydney',
+      rev: 100,
       reason_class: 'signed_out',
     })
     expect(await askAgain()).toEqual([
@@ -307,7 +316,9 @@ describe('the sessions of an application', () => {
     const off = await startServe()
     expect((await post(off.serving.localAddress, '{}')).status).toBe(403)
     const running = await startServe({
-      ...{ sessions: 'yes', local_listen: '127.0.0.1:0', local_secret: 'a secret of the app' },
+      sessions: 'yes',
+      local_listen: '127.0.0.1:0',
+      local_secret: 'a secret of the app',
     })
     const { localAddress } = running.serving
     const body = JSON.stringify(sessionOf(running))

@@ -91,18 +91,14 @@ export async function judge(cluster: Watched, load: Load, guards: readonly Guard
     guards.filter((guard) => !guard.status().connected || guard.status().leaseMs === 0).length
   await until('every guard is live', () => lost() === 0, 10).catch(() => undefined)
   return {
-    ...{
-      requests: load.requests,
-      failed: load.failures.length,
-      failures: load.failures.slice(0, 20),
-    },
+    requests: load.requests,
+    failed: load.failures.length,
+    failures: load.failures.slice(0, 20),
     logs: load.failures.length === 0 ? [] : logsOf(cluster),
-    ...{
-      longestMs: load.longestMs,
-      signOuts: load.signedOut.length,
-      undelivered: undelivered(),
-      guardsLost: lost(),
-    },
+    longestMs: load.longestMs,
+    signOuts: load.signedOut.length,
+    undelivered: undelivered(),
+    guardsLost: lost(),
   }
 }
 
