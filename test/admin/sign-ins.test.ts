@@ -137,8 +137,11 @@ describe('the page of a tenant', () => {
     await rejected('BCDF-GHJK', 'mfa_not_proved', { tid: OTHER_TENANT })
     await rig.store.lock({
       target: { kind: 'user', tid: OTHER_TENANT, oid: OID },
-      ...{ actor: { kind: 'operator', id: 'olga' }, may: 'administer', operatorTenant: TENANT },
-      ...{ caseReference: 'INC-7', now: rig.clock.now() },
+      actor: { kind: 'operator', id: 'olga' },
+      may: 'administer',
+      operatorTenant: TENANT,
+      caseReference: 'INC-7',
+      now: rig.clock.now(),
     })
     const adam = await atConsole(rig, 'administrator')
     const page = await adam.press(await adam.get('/ops/tenants'), 'Fabrikam')

@@ -19,7 +19,10 @@ async function reject(rig: Rig, visits: number, users: number, why = 'mfa_not_pr
   for (let visit = 0; visit < visits; visit++)
     await rig.store.recordRejectedSignIn({
       user: { tid: TENANT, oid: `oid-${visit % users}` },
-      ...{ why, reference: `R-${++reference}`, device: '', now: rig.clock.now() },
+      why,
+      reference: `R-${++reference}`,
+      device: '',
+      now: rig.clock.now(),
     })
 }
 const accept = async (rig: Rig, count: number) => {
