@@ -9,8 +9,8 @@ import {
   uniform,
   type Verdict,
 } from '../src/outbox/attempt.ts'
-import type { How } from '../src/outbox/lane.ts'
-import type { Taken } from '../src/outbox/lanes.ts'
+import type { AttemptKind } from '../src/outbox/lane.ts'
+import type { AttemptResult } from '../src/outbox/lanes.ts'
 import type { MessageKinds } from '../src/outbox/message-kinds.ts'
 import { parseTraceparent } from '../src/runtime/request-context.ts'
 import { tracedAttempt } from '../src/runtime/telemetry.ts'
@@ -42,7 +42,7 @@ interface Sending {
   attempt: number
   delivery: Delivery
   minted: Minted
-  how: How
+  how: AttemptKind
 }
 
 interface Attempted {
@@ -60,8 +60,8 @@ export async function deliver(
   deps: DeliverDeps,
   kinds: MessageKinds,
   ref: DeliveryRef,
-  how: How = 'due',
-): Promise<Taken> {
+  how: AttemptKind = 'due',
+): Promise<AttemptResult> {
   const steadyMs = deps.clock.steadyMs()
   const lease = await deps.store.leaseDelivery({
     id: ref.id,
@@ -109,7 +109,7 @@ function tellJob({ queue }: DeliverDeps, { delivery, attempt, verdict }: Attempt
   )
 }
 
-const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({
+const failing = (delivery: Delivery, cause: string): AttemptResult['failure'] => ({
   client_id: delivery.clientId,
   address: addressOf(delivery),
   cause,
@@ -119,7 +119,11 @@ const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({
  * Replaces a delivery by `sub`, which would end a session opened since, by one delivery for each
  * session to end.
  */
-async function split(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
+async function split(
+  deps: DeliverDeps,
+  delivery: Delivery,
+  ref: DeliveryRef,
+): Promise<AttemptResult> {
   const attempt: DeliveryAttempt = {
     attempt: ref.attempt,
     atMs: deps.clock.nowMs(),
@@ -137,7 +141,7 @@ async function attempt(
   kind: MessageKind,
   delivery: Delivery,
   ref: DeliveryRef,
-  how: How,
+  how: AttemptKind,
 ): Promise<Attempted | 'held'> {
   const atMs = deps.clock.nowMs()
   const minted = await kind.mint(delivery, deps.clock.now())

@@ -5,7 +5,7 @@ import { record } from '../audit/record.ts'
 import type { Deps } from './deps.ts'
 import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
-import { toWire } from './metadata.ts'
+import { registrationToWire } from './metadata.ts'
 import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
 
 /**
@@ -171,14 +171,14 @@ function recordLoad(
   secrets: SecretHash[],
   act: () => ReturnType<Deps['store']['putClient']>,
 ): ReturnType<Deps['store']['putClient']> {
-  const after = { ...toWire(wanted), secrets: secrets.map(({ id }) => id) }
+  const after = { ...registrationToWire(wanted), secrets: secrets.map(({ id }) => id) }
   const entry = {
     act: isRegistered(before) ? 'client.change' : 'client.add',
     target: `client ${wanted.clientId}`,
     details: isRegistered(before)
       ? {
           changed: changes(
-            { ...toWire(before), secrets: before.secrets.map(({ id }) => id) },
+            { ...registrationToWire(before), secrets: before.secrets.map(({ id }) => id) },
             after,
           ),
         }

@@ -365,7 +365,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
  * Returns the wire form of a registration, as shown and exported. `parseClientMetadata` reads it
  * back to the same metadata. It never contains a secret.
  */
-export function toWire({
+export function registrationToWire({
   clientId,
   metadata,
 }: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {

@@ -17,7 +17,7 @@ import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
 const STEP_MS = 3_000
 
-const inTime = <T>(work: Promise<T>): Promise<T> =>
+const unlessLate = <T>(work: Promise<T>): Promise<T> =>
   within(
     STEP_MS,
     work,
@@ -55,7 +55,7 @@ async function reading(
   tid: string,
 ): Promise<Discovery | { problem: string }> {
   try {
-    return await inTime(
+    return await unlessLate(
       directory.discovery(tid).then(async (discovery) => {
         if ((await directory.verifier(tid).warm()) === 0)
           throw new MicrosoftUnreachable('It publishes no signing keys.')
@@ -176,7 +176,7 @@ async function tryCredential(
       discovery,
       transport,
     })
-    const token = await inTime(
+    const token = await unlessLate(
       application.acquireTokenByClientCredential({ scopes: [scope], skipCache: true }),
     )
     return { ok: true, graphRoles: rolesOf(token?.accessToken) }

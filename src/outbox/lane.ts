@@ -7,12 +7,12 @@ import type { TargetState } from './interface.ts'
  * The kind of attempt. `early`: before it is due, and a failure does not count as an attempt.
  * `probe`: early, while the target is down, with less time to answer.
  */
-export type How = 'due' | 'early' | 'probe'
+export type AttemptKind = 'due' | 'early' | 'probe'
 
 /** A waiting delivery. */
 export interface Waiting {
   ref: DeliveryRef
-  how: How
+  how: AttemptKind
 }
 
 /**

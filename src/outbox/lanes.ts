@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lane, type Failing, type How, type Waiting } from './lane.ts'
+import { Lane, type Failing, type AttemptKind, type Waiting } from './lane.ts'
 import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { Deps } from './deps.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
@@ -29,14 +29,14 @@ const PROBES = 3
  * The result of an attempt. `passed`: the target was not called (another process has the lease, or
  * the delivery is settled), or the answer says nothing about the target's health.
  */
-export interface Taken {
+export interface AttemptResult {
   outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
   /** The failure or rejection, for logs and operators. */
   failure?: Failing | undefined
 }
 
-export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
+export type Perform = (ref: DeliveryRef, how: AttemptKind) => Promise<AttemptResult>
 
 type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<Store, 'pendingTargetIds'> }
 
@@ -183,7 +183,7 @@ export class Lanes implements LocalLanes {
       })
   }
 
-  #judge(lane: Lane, taken: Taken): void {
+  #judge(lane: Lane, taken: AttemptResult): void {
     const { breaker } = lane
     if (taken.outcome === 'passed') return
     if (taken.outcome === 'failed') {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   clientMetadataJsonSchema,
   parseClientMetadata,
-  toWire,
+  registrationToWire,
 } from '../../src/clients/metadata.ts'
 
 const SYDNEY = {
@@ -305,7 +305,9 @@ describe('reading a registration (RFC 7591 §2)', () => {
     const parsed = parseClientMetadata(full)
     if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
     const again = parseClientMetadata(
-      JSON.parse(JSON.stringify(toWire({ clientId: 'sydney', metadata: parsed.metadata }))),
+      JSON.parse(
+        JSON.stringify(registrationToWire({ clientId: 'sydney', metadata: parsed.metadata })),
+      ),
     )
     expect(again).toEqual(parsed)
   })

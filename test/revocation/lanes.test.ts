@@ -3,8 +3,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/runtime/log.ts'
-import type { How } from '../../src/outbox/lane.ts'
-import { Lanes, type Perform, type Taken } from '../../src/outbox/lanes.ts'
+import type { AttemptKind } from '../../src/outbox/lane.ts'
+import { Lanes, type Perform, type AttemptResult } from '../../src/outbox/lanes.ts'
 
 /** Lanes over a store that is a list: how much goes to which target at a time. */
 
@@ -92,9 +92,13 @@ function lanesOver(perform: Perform, rows = new Rows()) {
 }
 
 function gated() {
-  const open: { ref: DeliveryRef; how: How; answer: (taken: Taken['outcome']) => void }[] = []
+  const open: {
+    ref: DeliveryRef
+    how: AttemptKind
+    answer: (taken: AttemptResult['outcome']) => void
+  }[] = []
   const perform: Perform = (one, how) =>
-    new Promise<Taken>((done) =>
+    new Promise<AttemptResult>((done) =>
       open.push({ ref: one, how, answer: (outcome) => done({ outcome }) }),
     )
   return { open, perform }
@@ -155,7 +159,7 @@ describe('lanes', () => {
       address: 'https://sydney.example/',
       cause: 'HTTP 400 invalid_request',
     }
-    const answers: Taken[] = [{ outcome: 'rejected', failure }, { outcome: 'delivered' }]
+    const answers: AttemptResult[] = [{ outcome: 'rejected', failure }, { outcome: 'delivered' }]
     const { lanes } = lanesOver(async () => answers.shift() ?? { outcome: 'delivered' })
     lanes.take([ref('a')])
     await expect

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { toWire } from '../../clients/metadata.ts'
+import { registrationToWire } from '../../clients/metadata.ts'
 import type { client as clientShape } from '../contract/registration.ts'
 import type { Deps } from '../deps.ts'
 import type {
@@ -28,7 +28,7 @@ export function shown(client: Client): ClientShown {
     ...(secret.expiresAt !== undefined && { expires_at: secret.expiresAt }),
   }))
   return {
-    ...toWire(client),
+    ...registrationToWire(client),
     source: client.source,
     secrets,
     created_at: client.createdAt,

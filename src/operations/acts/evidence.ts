@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { LoggedRevocation } from '../../../db/types.ts'
 import { auditEntry, delivery, revocation as revocationShape } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { toWire } from '../contract/wire.ts'
 import type { Deps } from '../deps.ts'
 import { canonical, type LogName } from '../../protocol/evidence-chain.ts'
 import { deliveryShown } from './deliveries.ts'
@@ -120,7 +120,7 @@ async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGe
         yield { record: 'link', ...begins.shift() }
       const row = {
         ...(salt && { salt, content }),
-        ended: ended && shown(auditEntry.shape.ended, ended),
+        ended: ended && toWire(auditEntry.shape.ended, ended),
       }
       yield { record: 'link', ...link, ...(number >= from && number <= to && row) }
       after = number
@@ -136,14 +136,14 @@ async function* chain({ store }: AuditDeps, { log, from, to }: Stretch): AsyncGe
 /** Yields what is recorded about a revocation outside the chain. */
 async function* about(deps: EvidenceDeps, one: LoggedRevocation): AsyncGenerator<Record_> {
   const { store } = deps
-  const { seq, fan_out, sessions, totals } = shown(revocationShape, loggedRow(one))
+  const { seq, fan_out, sessions, totals } = toWire(revocationShape, loggedRow(one))
   yield { record: 'state', fan_out, sessions, totals }
   for (let before: string | undefined, more = true; more;) {
     const page = await store.listDeliveries({ seq, limit: PAGE, before })
     for (const each of page)
       yield {
         record: 'delivery',
-        ...shown(delivery, deliveryShown(each, await store.attemptsOf(each.id))),
+        ...toWire(delivery, deliveryShown(each, await store.attemptsOf(each.id))),
       }
     before = page.at(-1)?.id
     more = page.length === PAGE

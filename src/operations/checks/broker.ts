@@ -4,7 +4,7 @@ import type { Sealer } from '../../keys/interface.ts'
 import { secretPlace } from '../../outbox/webhook-message.ts'
 import { brokersNow } from '../acts/brokers.ts'
 import { createSealer } from '../../keys/sealer.ts'
-import type { Check, Looked, Looking } from './check.ts'
+import type { Check, Looked, CheckContext } from './check.ts'
 import { at, failed, type Found, message, ok, settingWarning, warning } from './finding.ts'
 import { WORK_NAMES } from '../../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
@@ -65,7 +65,7 @@ export const brokerChecks: readonly Check[] = [
   },
 ]
 
-function settings({ deps: { config, connection } }: Looking): Found[] {
+function settings({ deps: { config, connection } }: CheckContext): Found[] {
   const differences = connection
     .differences()
     .map((difference) => warning(difference, REMEDY.setting_differs))
@@ -81,14 +81,14 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
   ].filter((one) => one !== false)
 }
 
-function clientAddresses({ deps: { addressWatch } }: Looking): Found {
+function clientAddresses({ deps: { addressWatch } }: CheckContext): Found {
   const hidden = addressWatch.hidden()
   if (hidden === undefined) return ok('No unknown proxy hides them.')
   const { address, requests } = hidden
   return warning(FOUND.hidden_addresses(requests, address), REMEDY.proxy_unknown(address))
 }
 
-async function brokers({ deps }: Looking): Promise<Found[]> {
+async function brokers({ deps }: CheckContext): Promise<Found[]> {
   const all = await brokersNow(deps)
   const brokers = all.filter(({ kind }) => kind === 'broker')
   const { length: left } = brokers.filter(({ missing }) => !missing)
@@ -104,7 +104,7 @@ async function brokers({ deps }: Looking): Promise<Found[]> {
 }
 
 /** Checks that a broker or worker does each kind of work, because BROKER_WORK may exclude some. */
-async function work({ deps }: Looking): Promise<Looked> {
+async function work({ deps }: CheckContext): Promise<Looked> {
   if (deps.config.databaseUrl === undefined) return undefined
   const all = (await brokersNow(deps)).filter(({ missing }) => !missing)
   const missing = WORK_NAMES.filter(
@@ -129,7 +129,7 @@ function fixOfQueue(problem: string): string {
   return REMEDY.queue_down
 }
 
-async function queue({ deps }: Looking): Promise<Found> {
+async function queue({ deps }: CheckContext): Promise<Found> {
   const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
   if (!up) {
     const found = FOUND.queue_down(message(problem))
@@ -139,7 +139,7 @@ async function queue({ deps }: Looking): Promise<Found> {
   return ok(`It answers (${engine}).`, { engine })
 }
 
-async function durability({ deps }: Looking): Promise<Looked> {
+async function durability({ deps }: CheckContext): Promise<Looked> {
   const found = await deps.queue.durability()
   if (found === undefined) return undefined
   const evicts = found.evictionPolicy !== 'noeviction'
@@ -154,7 +154,7 @@ async function durability({ deps }: Looking): Promise<Looked> {
  * Checks old secrets. One can be removed when no key is sealed under it, and when every session
  * that may hold a value of it has ended.
  */
-async function secrets({ deps, now }: Looking): Promise<Found> {
+async function secrets({ deps, now }: CheckContext): Promise<Found> {
   const { config, store } = deps
   const [current] = config.secrets
   const own = await secretSince(deps)
@@ -221,7 +221,7 @@ async function longestSession({ config, store }: Pick<Deps, 'config' | 'store'>)
   return Math.max(...Object.values(config.limits), ...own)
 }
 
-async function signingKeys({ deps, now }: Looking): Promise<Found[]> {
+async function signingKeys({ deps, now }: CheckContext): Promise<Found[]> {
   const rows = await deps.keys.list()
   return (['ES256', 'RS256'] as const).map((alg): Found => {
     const about = `key ${alg}`

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import { failureOf } from '../../outbox/attempt.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { at, eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 
 /**
@@ -23,7 +23,7 @@ const ALL_MS = 50_000
 const DAY = 86_400
 const EARLY_SECONDS = 14 * DAY
 
-async function certificates({ deps, now }: Looking): Promise<Found[]> {
+async function certificates({ deps, now }: CheckContext): Promise<Found[]> {
   const { metrics, clock } = deps
   const untilMs = clock.steadyMs() + ALL_MS
   metrics.certificateExpiresAt.reset()

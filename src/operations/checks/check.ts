@@ -28,23 +28,26 @@ export interface Check {
 }
 /** The findings of a look; undefined if there is nothing to say. */
 export type Looked = Found | readonly Found[] | undefined
-export type Look = (looking: Looking) => Looked | Promise<Looked>
-type OfTenant = (looking: Looking, tenant: Tenant) => Looked | Promise<Looked>
+export type Look = (context: CheckContext) => Looked | Promise<Looked>
+type OfTenant = (context: CheckContext, tenant: Tenant) => Looked | Promise<Looked>
 
 /** Carries out a check. */
-export const lookOf = async ({ look, ofTenant }: Check, looking: Looking): Promise<Found[]> => [
-  ...listOf(await look?.(looking)),
-  ...(ofTenant === undefined ? [] : await eachTenant(looking, ofTenant)),
+export const lookOf = async (
+  { look, ofTenant }: Check,
+  context: CheckContext,
+): Promise<Found[]> => [
+  ...listOf(await look?.(context)),
+  ...(ofTenant === undefined ? [] : await eachTenant(context, ofTenant)),
 ]
 
 const listOf = (looked: Looked): readonly Found[] => (looked === undefined ? [] : [looked].flat())
 
 export const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
 
-export async function eachTenant(looking: Looking, look: OfTenant): Promise<Found[]> {
+export async function eachTenant(context: CheckContext, look: OfTenant): Promise<Found[]> {
   const found = await Promise.all(
-    (await looking.tenants()).map(async (row) =>
-      listOf(await look(looking, row)).map((one) => ({
+    (await context.tenants()).map(async (row) =>
+      listOf(await look(context, row)).map((one) => ({
         about: `tenant ${nameOf(row)}`,
         tid: row.tid,
         ...one,
@@ -55,7 +58,7 @@ export async function eachTenant(looking: Looking, look: OfTenant): Promise<Foun
 }
 
 /** Data that the checks of one run share, each read once. */
-export interface Looking {
+export interface CheckContext {
   deps: Deps
   now: number
   /** How long this process has run. */
@@ -68,7 +71,7 @@ export interface Looking {
   examine(tid: string): Promise<Examination>
 }
 
-export function looking(deps: Deps, startedMs: number): Looking {
+export function contextOf(deps: Deps, startedMs: number): CheckContext {
   let rows: Promise<Tenant[]> | undefined
   let facts: Promise<DatabaseFacts | undefined> | undefined
   const asked = new Map<string, Promise<Examination>>()

@@ -1,6 +1,6 @@
 import { within } from '../../runtime/concurrency.ts'
 import type { Deps } from '../deps.ts'
-import { type Check, type Looking, looking, lookOf } from './check.ts'
+import { type Check, type CheckContext, contextOf, lookOf } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'
 
@@ -41,10 +41,10 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   const startedMs = deps.clock.steadyMs()
   const current = async (
     check: Check,
-    look: Looking,
+    context: CheckContext,
     { fresh, atMostSeconds }: { fresh: boolean; atMostSeconds: number },
   ): Promise<Finding[]> => {
-    if (typeof check.cost !== 'object') return run(deps, check, look)
+    if (typeof check.cost !== 'object') return run(deps, check, context)
     const { everySeconds, background = false } = check.cost
     const nowMs = deps.clock.steadyMs()
     let last = kept.get(check.id)
@@ -53,7 +53,11 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
       last === undefined ||
       nowMs - last.atMs >= Math.min(everySeconds, atMostSeconds) * 1000
     ) {
-      const next: Kept = { atMs: nowMs, findings: run(deps, check, look), ended: last?.ended ?? [] }
+      const next: Kept = {
+        atMs: nowMs,
+        findings: run(deps, check, context),
+        ended: last?.ended ?? [],
+      }
       void next.findings.then((findings) => (next.ended = findings))
       kept.set(check.id, (last = next))
     }
@@ -61,10 +65,10 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   }
   return {
     async look({ fresh = false, atMostSeconds = Infinity, which = () => true } = {}) {
-      const look = looking(deps, startedMs)
+      const context = contextOf(deps, startedMs)
       const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
       const found = await Promise.all(
-        due.map((check) => current(check, look, { fresh, atMostSeconds })),
+        due.map((check) => current(check, context, { fresh, atMostSeconds })),
       )
       for (const [index, { id }] of due.entries()) seen.note(id, found[index] ?? [])
       return found.flat()
@@ -92,13 +96,13 @@ function createSeen({ clock }: Pick<Deps, 'clock'>) {
   }
 }
 
-async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
+async function run(deps: Deps, check: Check, context: CheckContext): Promise<Finding[]> {
   const waitedFor =
     typeof check.cost === 'object' ? check.cost.background !== true : check.cost !== 'on_demand'
   const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
   const found: Found[] = await within(
     ms,
-    lookOf(check, look),
+    lookOf(check, context),
     () => new Error(`There was no answer within ${ms / 1000} seconds.`),
   ).catch((error: unknown) => {
     deps.log.warn('check_not_done', { check: check.id, problem: message(error) })

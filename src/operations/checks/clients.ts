@@ -9,7 +9,7 @@ import {
   instancesNow,
   isWatched,
 } from '../acts/instances.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { type Failure, failureOf } from '../../outbox/attempt.ts'
 import { at, eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { FIX, HELP, REMEDY } from './texts/fixes.ts'
@@ -57,7 +57,7 @@ export const clientChecks: readonly Check[] = [
 ]
 
 /** Warns about members of a registration that give up a protection, for libraries without it. */
-function weakRegistrations({ deps }: Looking): Found[] {
+function weakRegistrations({ deps }: CheckContext): Found[] {
   return deps.clients.list().flatMap(({ clientId, metadata }) => {
     const about = { about: `client ${clientId}` }
     return [
@@ -77,7 +77,7 @@ const SETTLED_SECONDS = 60
  */
 const URGENT_MS = 6 * 3_600_000
 
-async function guardsHeard({ deps, upSeconds }: Looking): Promise<Found[]> {
+async function guardsHeard({ deps, upSeconds }: CheckContext): Promise<Found[]> {
   const all = (await instancesNow(deps)).filter(({ registered }) => registered)
   const count = all.flatMap(({ guards }) => guards).length
   if (count > 0 && upSeconds < SETTLED_SECONDS) return [unknown(FOUND.guards_return)]
@@ -130,7 +130,7 @@ const RAN_OUT_MS = 3_600_000
 /** Upper bound of the guards that a finding names. */
 const NAMED = 5
 
-async function guardLeases({ deps }: Looking): Promise<Found[]> {
+async function guardLeases({ deps }: CheckContext): Promise<Found[]> {
   const sinceMs = deps.clock.nowMs() - RAN_OUT_MS
   const reports = await deps.store.guardReports()
   const found = (isOne: (one: GuardRecord) => unknown, what: string, fix: string): Found[] =>
@@ -159,7 +159,7 @@ async function guardLeases({ deps }: Looking): Promise<Found[]> {
 /** Share of the allowed streams from which the check warns, before a guard is rejected. */
 const NEARLY_FULL = 0.9
 
-function feedStreams({ deps: { config, feed } }: Looking): Found[] {
+function feedStreams({ deps: { config, feed } }: CheckContext): Found[] {
   const { ofClient, inAll } = config.feedStreams
   const streams = feed.streams()
   const found = `${streams.length} of at most ${inAll} feed streams are open at this broker.`
@@ -180,7 +180,7 @@ function feedStreams({ deps: { config, feed } }: Looking): Found[] {
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
 
-async function instances({ deps }: Looking): Promise<Found[]> {
+async function instances({ deps }: CheckContext): Promise<Found[]> {
   const all = (await instancesNow(deps)).filter(isWatched)
   const found = all.flatMap(problemOf)
   const good = all.length - found.length
@@ -219,7 +219,7 @@ function problemOf(one: InstanceNow): Found[] {
   ]
 }
 
-async function addresses({ deps }: Looking): Promise<Found[]> {
+async function addresses({ deps }: CheckContext): Promise<Found[]> {
   // The console's own client is left out: operators notice themselves if the console fails.
   const looks = (await deps.store.listClients())
     .filter((client) => client.source !== 'broker')

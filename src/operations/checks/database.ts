@@ -1,5 +1,5 @@
 import type { DatabaseFacts } from '../../../db/types.ts'
-import type { Check, Look, Looking } from './check.ts'
+import type { Check, Look, CheckContext } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -13,10 +13,10 @@ const MINUTE = { everySeconds: 60 } as const
 
 /** Returns a check of Postgres. With SQLite it finds nothing. */
 const ofPostgres =
-  (judge: (facts: DatabaseFacts, looking: Looking) => Found): Look =>
-  async (looking) => {
-    const facts = await looking.databaseFacts()
-    return facts && judge(facts, looking)
+  (judge: (facts: DatabaseFacts, context: CheckContext) => Found): Look =>
+  async (context) => {
+    const facts = await context.databaseFacts()
+    return facts && judge(facts, context)
   }
 
 export const databaseChecks: readonly Check[] = [
@@ -68,7 +68,7 @@ export const databaseChecks: readonly Check[] = [
   },
 ]
 
-async function commits({ deps }: Looking): Promise<Found> {
+async function commits({ deps }: CheckContext): Promise<Found> {
   try {
     await deps.store.probe()
     return ok('It commits.')
@@ -98,7 +98,7 @@ function version({ version: found, major }: DatabaseFacts): Found {
   return ok(`Postgres ${found}.`)
 }
 
-function durability(facts: DatabaseFacts, { deps }: Looking): Found {
+function durability(facts: DatabaseFacts, { deps }: CheckContext): Found {
   const { synchronousCommit: commit, standby, seesStandbys, fsync } = facts
   if (!fsync) return failed(FOUND.fsync_off, REMEDY.fsync)
   if (commit === 'off') return failed(FOUND.commit_off, REMEDY.synchronous_commit)
@@ -110,7 +110,7 @@ function durability(facts: DatabaseFacts, { deps }: Looking): Found {
   return failed(FOUND.no_standby, REMEDY.no_standby)
 }
 
-function notifications({ notified }: DatabaseFacts, { deps }: Looking): Found {
+function notifications({ notified }: DatabaseFacts, { deps }: CheckContext): Found {
   if (notified) return ok('A notification came back.')
   const direct = deps.config.databaseDirectUrl !== undefined
   return warning(FOUND.no_notification, direct ? REMEDY.notifications_direct : REMEDY.notifications)

@@ -6,7 +6,7 @@ import { registration, RISK_PERMISSION, signInReturn } from '../../microsoft/reg
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../../microsoft/tenants.ts'
 import { contextFor, parseMfaProof } from '../../protocol/mfa-proof.ts'
 import { ACR_PHISHING_RESISTANT } from '../../protocol/strength.ts'
-import { type Check, eachTenant, type Looked, type Looking } from './check.ts'
+import { type Check, eachTenant, type Looked, type CheckContext } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { federatedDomains, freshSignIn, reEntry } from './sign-in-demands.ts'
 import { NEEDED_FOR, REMEDY } from './texts/fixes.ts'
@@ -111,17 +111,17 @@ export const microsoftChecks: readonly Check[] = [
   },
 ]
 
-const tenantPage = ({ deps }: Looking, { tid }: Tenant): string =>
+const tenantPage = ({ deps }: CheckContext, { tid }: Tenant): string =>
   `${deps.config.opsOrigin}/setup/tenants/${tid}`
 
-function connection({ deps }: Looking): Found {
+function connection({ deps }: CheckContext): Found {
   const readiness = deps.microsoft.readiness()
   if (readiness.connected) return ok('Tenants, application and credential are set.')
   const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
   return failed(FOUND.not_connected(missing), REMEDY.connection)
 }
 
-async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
+async function credentialExpiry({ deps, now }: CheckContext): Promise<Looked> {
   const { credential } = deps.connection.current()
   if (credential === undefined) return undefined
   const end = await deps.microsoft.credentialEnd()
@@ -135,16 +135,16 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Looked> {
   return days < EARLY_DAYS ? warning(found, REMEDY.credential_expiry) : ok(found)
 }
 
-async function allReached(looking: Looking): Promise<Found[]> {
-  const { operatorTenant } = looking.deps.connection.current()
-  const all = await eachTenant(looking, reached)
+async function allReached(context: CheckContext): Promise<Found[]> {
+  const { operatorTenant } = context.deps.connection.current()
+  const all = await eachTenant(context, reached)
   const down = all.filter(({ state }) => state === 'failed')
   return all.map((one) =>
     down.includes(one) ? { ...one, found: FOUND.not_reached(one, down, operatorTenant) } : one,
   )
 }
 
-async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
+async function reached({ examine }: CheckContext, { tid }: Tenant): Promise<Found> {
   const { metadata, authorize, credential: tried } = await examine(tid)
   const problems = [
     ...(metadata.ok ? [] : [metadata.problem]),
@@ -156,9 +156,9 @@ async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found> {
   return problems.length === 0 ? ok(FOUND.reached) : failed(problems.join(' '), REMEDY.microsoft)
 }
 
-async function clocks(looking: Looking): Promise<Found[]> {
-  const found = await eachTenant(looking, clock)
-  const { clockWatch } = looking.deps
+async function clocks(context: CheckContext): Promise<Found[]> {
+  const found = await eachTenant(context, clock)
+  const { clockWatch } = context.deps
   const ahead = clockWatch.aheadSeconds()
   if (!clockWatch.disagrees() || found.some(({ state }) => state === 'failed')) return found
   // Microsoft has not answered since the clock was set, so the answers above do not show the
@@ -168,7 +168,10 @@ async function clocks(looking: Looking): Promise<Found[]> {
 
 const side = (ahead: number): string => (ahead > 0 ? 'ahead of' : 'behind')
 
-async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found> {
+async function clock(
+  { examine, deps: { clockWatch } }: CheckContext,
+  { tid }: Tenant,
+): Promise<Found> {
   const compared = clockWatch.comparison()
   const { metadata } = await examine(tid)
   if (!metadata.ok || metadata.skewSeconds === undefined)
@@ -182,7 +185,7 @@ async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant
   )
 }
 
-async function credential({ examine }: Looking, row: Tenant): Promise<Found> {
+async function credential({ examine }: CheckContext, row: Tenant): Promise<Found> {
   const { credential: tried } = await examine(row.tid)
   if (tried === undefined || (!tried.ok && tried.outage)) return unknown(FOUND.not_asked)
   if (tried.ok) return ok(FOUND.token_given)
@@ -200,7 +203,7 @@ const unlessUndecided = (row: Tenant, guidance: string, found: string, fix: stri
     ? failed(`${found} Users of this tenant cannot sign in.`, fix)
     : warning(found, fix)
 
-async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found> {
+async function registered({ examine, deps }: CheckContext, row: Tenant): Promise<Found> {
   const { authorize } = await examine(row.tid)
   if (authorize === undefined || !authorize.ok) return unknown(FOUND.page_not_reached)
   if (authorize.shown === undefined) return ok(FOUND.request_taken)
@@ -221,8 +224,8 @@ async function registered({ examine, deps }: Looking, row: Tenant): Promise<Foun
  */
 const MANY_USERS = 3
 
-function signIns(looking: Looking, row: Tenant): Found {
-  const { users, returned, causes } = looking.deps.signInWatch.failing(row.tid)
+function signIns(context: CheckContext, row: Tenant): Found {
+  const { users, returned, causes } = context.deps.signInWatch.failing(row.tid)
   if (users === 0) return ok(FOUND.all_sign_in)
   const away = users - returned
   const found = [
@@ -230,25 +233,25 @@ function signIns(looking: Looking, row: Tenant): Found {
     ...causes.map((cause) => guidanceFor(cause).operator),
     ...(away === 0 ? [] : [FOUND.stayed_away(away)]),
   ].join(' ')
-  const fix = REMEDY.sign_ins(tenantPage(looking, row))
+  const fix = REMEDY.sign_ins(tenantPage(context, row))
   if (users >= MANY_USERS) return failed(found, fix)
   // A user who leaves Microsoft's page may have changed their mind.
   return returned > 0 ? warning(found, fix) : unknown(found)
 }
 
-function consent(looking: Looking, row: Tenant): Found {
+function consent(context: CheckContext, row: Tenant): Found {
   if (row.consentConfirmedAt === undefined)
-    return unknown('Consent is not confirmed here.', REMEDY.consent(tenantPage(looking, row)))
+    return unknown('Consent is not confirmed here.', REMEDY.consent(tenantPage(context, row)))
   return ok(
     `Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`,
   )
 }
 
-async function mfaProofs(looking: Looking): Promise<Found[]> {
-  const rows = await looking.tenants()
-  const { operatorTenant: tid } = looking.deps.connection.current()
-  const found = await eachTenant(looking, (_, row) =>
-    byItsTenant(looking, row, mfaProof(row, tenantPage(looking, row))),
+async function mfaProofs(context: CheckContext): Promise<Found[]> {
+  const rows = await context.tenants()
+  const { operatorTenant: tid } = context.deps.connection.current()
+  const found = await eachTenant(context, (_, row) =>
+    byItsTenant(context, row, mfaProof(row, tenantPage(context, row))),
   )
   if (tid === undefined || rows.length === 0 || rows.some((row) => row.tid === tid)) return found
   return [
@@ -265,8 +268,8 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
  * Warns if the proof was not asserted by the tenant itself: only its own administrators see its
  * policies.
  */
-async function byItsTenant(looking: Looking, row: Tenant, found: Found): Promise<Found> {
-  const { connection, store } = looking.deps
+async function byItsTenant(context: CheckContext, row: Tenant, found: Found): Promise<Found> {
+  const { connection, store } = context.deps
   if (
     found.state !== 'ok' ||
     row.proofAssertedAt === undefined ||
@@ -274,7 +277,7 @@ async function byItsTenant(looking: Looking, row: Tenant, found: Found): Promise
     (await store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)
   )
     return found
-  return warning(FOUND.proof_unasserted(found.found), REMEDY.assert(tenantPage(looking, row)))
+  return warning(FOUND.proof_unasserted(found.found), REMEDY.assert(tenantPage(context, row)))
 }
 
 function mfaProof(row: Tenant, page: string): Found {
@@ -295,7 +298,7 @@ function mfaProof(row: Tenant, page: string): Found {
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
 }
 
-async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {
+async function claims({ deps }: CheckContext, { tid }: Tenant): Promise<Found> {
   const trial = await trialOf(deps, tid)
   if (trial === undefined) return unknown(FOUND.claims_unseen, REMEDY.claims_unseen)
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
@@ -307,7 +310,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found> {
   return missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)
 }
 
-async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found> {
+async function permission({ deps, examine }: CheckContext, { tid }: Tenant): Promise<Found> {
   const tried = (await examine(tid)).credential
   if (!tried?.ok) return unknown('Not known: Entra gives no token at the moment.')
   const has = registration('')
@@ -324,7 +327,7 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
 
 const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
 
-async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {
+async function subscription({ deps, now }: CheckContext, { tid }: Tenant): Promise<Found> {
   if (!names(deps.config.signals.graph.tenants, tid))
     return unknown(FOUND.graph_unused, REMEDY.graph_unused)
   const kept = await deps.store.setting(`graph/${tid}/subscription`)
@@ -334,7 +337,7 @@ async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Fo
   return failed(`The subscription ended at ${at(until)}.`, REMEDY.subscription_ended)
 }
 
-async function probe({ deps }: Looking, { tid }: Tenant): Promise<Looked> {
+async function probe({ deps }: CheckContext, { tid }: Tenant): Promise<Looked> {
   const pause = await probePause(deps.store, tid)
   if (pause === undefined) return undefined
   const { address, assignment } = pause.since

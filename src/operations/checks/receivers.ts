@@ -1,5 +1,5 @@
 import { secretPlace } from '../../outbox/webhook-message.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { failed, type Found, ok } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -23,7 +23,7 @@ export const receiverChecks: readonly Check[] = [
  * Returns the number of failed and rejected deliveries by client id. The delivery alerts use the
  * same counts.
  */
-async function lost({ deps }: Looking): Promise<Map<string, number>> {
+async function lost({ deps }: CheckContext): Promise<Map<string, number>> {
   const counts = await deps.store.deliveryCounts()
   const undelivered = new Map<string, number>()
   for (const { clientId, state, count } of counts)
@@ -32,9 +32,9 @@ async function lost({ deps }: Looking): Promise<Map<string, number>> {
   return undelivered
 }
 
-async function webhooks(looking: Looking): Promise<Found[]> {
-  const { deps } = looking
-  const [endpoints, undelivered] = await Promise.all([deps.store.listWebhooks(), lost(looking)])
+async function webhooks(context: CheckContext): Promise<Found[]> {
+  const { deps } = context
+  const [endpoints, undelivered] = await Promise.all([deps.store.listWebhooks(), lost(context)])
   return endpoints.map(({ id, state, cause, secretSealed }): Found => {
     const about = `webhook ${id}`
     const count = undelivered.get(id) ?? 0
@@ -51,8 +51,8 @@ async function webhooks(looking: Looking): Promise<Found[]> {
   })
 }
 
-async function streams(looking: Looking): Promise<Found[]> {
-  const [known, undelivered] = await Promise.all([looking.deps.store.listStreams(), lost(looking)])
+async function streams(context: CheckContext): Promise<Found[]> {
+  const [known, undelivered] = await Promise.all([context.deps.store.listStreams(), lost(context)])
   return known.map(({ id, clientId, status, statusBy, statusReason }): Found => {
     const about = `stream ${id} of ${clientId}`
     const count = undelivered.get(id) ?? 0

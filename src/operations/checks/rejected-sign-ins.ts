@@ -1,7 +1,7 @@
 import type { Tenant } from '../../../db/types.ts'
 import { quarterOf } from '../../../db/session/accepted.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { type Found, ok, failed } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -33,7 +33,10 @@ interface Tally {
 const shareOf = ({ rejected, accepted }: Tally): number =>
   rejected === 0 ? 0 : rejected / (rejected + accepted)
 
-async function rejectedShare({ deps: { store }, now }: Looking, { tid }: Tenant): Promise<Found> {
+async function rejectedShare(
+  { deps: { store }, now }: CheckContext,
+  { tid }: Tenant,
+): Promise<Found> {
   const since = quarterOf(now - WINDOW_SECONDS)
   const of = (from: number, until: number) =>
     Promise.all([

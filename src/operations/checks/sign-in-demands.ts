@@ -2,7 +2,7 @@ import type { Tenant } from '../../../db/types.ts'
 import { maxAuthenticationSeconds } from '../../session/lifetimes.ts'
 import { type FederatedDomain, GraphProblem } from '../../microsoft/interface.ts'
 import { signInFrequencySetting, trialOf } from '../../microsoft/tenants.ts'
-import type { Looking } from './check.ts'
+import type { CheckContext } from './check.ts'
 import { at, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -18,7 +18,7 @@ const PERMISSION = 'Domain.Read.All'
  * for a password.
  */
 export async function federatedDomains(
-  { deps, examine }: Looking,
+  { deps, examine }: CheckContext,
   { tid }: Tenant,
 ): Promise<Found> {
   const tried = (await examine(tid)).credential
@@ -51,7 +51,7 @@ function judged(domains: FederatedDomain[]): Found {
  * Checks whether a revocation makes the tenant's users enter their password again. The broker
  * demands it only after the tenant's first `auth_time`.
  */
-export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found> {
+export async function freshSignIn({ deps, now }: CheckContext, { tid }: Tenant): Promise<Found> {
   if ((await deps.store.tenantsWithAuthTime()).includes(tid)) return ok(FOUND.auth_time_came)
   const lacking = (await trialOf(deps, tid))?.claims.auth_time === false
   if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
@@ -60,7 +60,7 @@ export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Prom
 }
 
 /** Checks what makes users authenticate periodically: the broker, Entra's policy, or neither. */
-export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found> {
+export async function reEntry({ deps }: CheckContext, row: Tenant): Promise<Found> {
   const seconds = maxAuthenticationSeconds(deps.config, row)
   if (seconds !== undefined) return await byBroker(deps, row, seconds)
   const seen = await deps.store.setting(signInFrequencySetting(row.tid))
@@ -68,7 +68,11 @@ export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found> {
   return unknown(FOUND.no_re_entry, REMEDY.re_entry)
 }
 
-async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number): Promise<Found> {
+async function byBroker(
+  deps: CheckContext['deps'],
+  { tid }: Tenant,
+  seconds: number,
+): Promise<Found> {
   if ((await trialOf(deps, tid))?.claims.auth_time === false)
     return failed(FOUND.age_unprovable(seconds), REMEDY.no_auth_time)
   return ok(FOUND.age_enforced(seconds))

@@ -1,5 +1,5 @@
 import { eventInterval, intervalMark } from '../../signals/received/interval.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { failed, type Found, ok, unknown } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -24,7 +24,7 @@ const FIRST_SECONDS = 120
  * Warns about a transmitter that sends nothing, not even verification events: it may be unable to
  * report that a session must end.
  */
-async function sendsEvents({ deps, now, upSeconds }: Looking): Promise<Found[]> {
+async function sendsEvents({ deps, now, upSeconds }: CheckContext): Promise<Found[]> {
   const found: Found[] = []
   for (const { issuer: about, maxSilenceSeconds: seconds, stream } of deps.config.signals.issuers) {
     if (seconds === undefined || stream?.delivery === 'none') continue

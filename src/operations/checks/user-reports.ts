@@ -1,5 +1,5 @@
 import type { LoggedRevocation, SecurityEvent } from '../../../db/types.ts'
-import type { Check, Looking } from './check.ts'
+import type { Check, CheckContext } from './check.ts'
 import { type Found, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
@@ -19,7 +19,7 @@ export const REPORT_SECONDS = 7 * 86_400
 /** Upper bound of the reports that are shown one by one. */
 const MOST = 20
 
-async function userReports({ deps: { store }, now }: Looking): Promise<Found[]> {
+async function userReports({ deps: { store }, now }: CheckContext): Promise<Found[]> {
   const all = await store.userReports({ since: now - REPORT_SECONDS, limit: MOST + 1 })
   if (all.length === 0) return [ok(FOUND.no_report)]
   const found = await Promise.all(

@@ -9,7 +9,14 @@ import { actorWords, count, plural } from './format.ts'
 import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
-import { asked, type ConsoleRequest, isOperator, type Mounted, pageLink, tidOf } from './request.ts'
+import {
+  queryParam,
+  type ConsoleRequest,
+  isOperator,
+  type Mounted,
+  pageLink,
+  tidOf,
+} from './request.ts'
 import { EVIDENCE, howToVerify, OUTCOME, revocation, UNFINISHED } from './texts/audit.tsx'
 
 /**
@@ -61,7 +68,7 @@ const fieldsOf = (request: ConsoleRequest) => [
  */
 async function filterOf(request: ConsoleRequest) {
   const { deps } = request
-  const text = (name: string) => asked(request, name)
+  const text = (name: string) => queryParam(request, name)
   const period = {
     sinceMs: ms(momentOf(request, 'since')),
     untilMs: ms(momentOf(request, 'until')),

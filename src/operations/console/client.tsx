@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../db/types.ts'
-import { toWire } from '../../clients/metadata.ts'
+import { registrationToWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
@@ -101,7 +101,7 @@ const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
         ['Registered by', SOURCE[client.source]],
         ['Registered', when(client.createdAt * 1000, nowMs)],
         ['Changed', when(client.updatedAt * 1000, nowMs)],
-        ...Object.entries(toWire(client)).map(([name, value]): [string, Child] => [
+        ...Object.entries(registrationToWire(client)).map(([name, value]): [string, Child] => [
           name,
           valueOf(value),
         ]),

@@ -10,7 +10,7 @@ import { withoutMicrosoft } from './microsoft-down.tsx'
 import { consolePage, Hidden, Panel } from './layout.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, queried, signInAgain } from './request.ts'
 import { CONFIRM, FIELDS, PROBLEMS } from './texts/confirm.ts'
-import type { Way } from './texts/layout.ts'
+import type { NavPath } from './texts/layout.ts'
 
 /**
  * The page that confirms an act. It shows what the act would change, and asks for the case and a
@@ -23,7 +23,7 @@ import type { Way } from './texts/layout.ts'
 const AGAIN = readAsset(import.meta.url, './again.js')
 
 /** The parts of the page that describe an act. */
-interface Shown {
+interface ActionParts {
   facts: Parameters<typeof Facts>[0]['items']
   /** Content above the facts (`notices`) and below them (`after`). */
   notices?: Child
@@ -32,9 +32,9 @@ interface Shown {
   more?: Child
 }
 
-interface Act {
+interface ConfirmedAction {
   title: string
-  at: Way
+  at: NavPath
   /** The path of the form (`action`), and the hidden fields that identify the object of the act. */
   action: string
   fields: Record<string, string | undefined>
@@ -44,7 +44,7 @@ interface Act {
   /** The label of the submit button. */
   button: string
   back: { href: string; label?: string }
-  show: () => Shown | Promise<Shown>
+  show: () => ActionParts | Promise<ActionParts>
   /** Carries the act out. Returns the address of its result, or the result. */
   carryOut: (caseAndComment: CaseAndComment) => Promise<string | Response>
 }
@@ -53,7 +53,7 @@ interface Act {
 type CaseAndComment = Partial<Record<'case_reference' | 'comment', string | undefined>>
 
 /** The query of the page, or the form that was sent (`sent`). */
-export interface Asked {
+export interface Submission {
   source: URLSearchParams
   sent?: URLSearchParams
 }
@@ -64,24 +64,25 @@ export interface Asked {
  */
 export async function confirmed(
   request: ConsoleRequest,
-  asked: Asked,
-  act: Act,
+  submission: Submission,
+  act: ConfirmedAction,
 ): Promise<Response> {
-  const { sent } = asked
+  const { sent } = submission
   const problem = sent && problemOf(request, sent, act)
-  if (sent === undefined || problem !== undefined) return confirmPage(request, act, asked, problem)
+  if (sent === undefined || problem !== undefined)
+    return confirmPage(request, act, submission, problem)
   const result = await act.carryOut(caseAndCommentIn(sent))
   return typeof result === 'string' ? request.c.redirect(result, 303) : result
 }
 
 async function confirmPage(
   request: ConsoleRequest,
-  act: Act,
-  asked: Asked,
+  act: ConfirmedAction,
+  submission: Submission,
   problem: string | undefined,
 ): Promise<Response> {
   const { facts, notices, after, more } = await act.show()
-  const isSent = asked.sent !== undefined
+  const isSent = submission.sent !== undefined
   return consolePage(
     request,
     {
@@ -95,9 +96,11 @@ async function confirmPage(
       {notices}
       <Facts items={facts} />
       {after}
-      {isFresh(request.viewer.session, request.now) ? null : await signInFirst(request, act, asked)}
+      {isFresh(request.viewer.session, request.now)
+        ? null
+        : await signInFirst(request, act, submission)}
       {isSent || isFresh(request.viewer.session, request.now) ? (
-        <ActForm request={request} act={act} asked={asked}>
+        <ActForm request={request} act={act} submission={submission}>
           {more}
         </ActForm>
       ) : null}
@@ -105,7 +108,7 @@ async function confirmPage(
   )
 }
 
-const Back = ({ back: { href, label = 'Back' } }: Pick<Act, 'back'>) => (
+const Back = ({ back: { href, label = 'Back' } }: Pick<ConfirmedAction, 'back'>) => (
   <LinkButton kind="quiet" href={href}>
     {label}
   </LinkButton>
@@ -114,12 +117,12 @@ const Back = ({ back: { href, label = 'Back' } }: Pick<Act, 'back'>) => (
 function ActForm({
   request,
   act,
-  asked: { sent = new URLSearchParams() },
+  submission: { sent = new URLSearchParams() },
   children,
 }: {
   request: ConsoleRequest
-  act: Act
-  asked: Asked
+  act: ConfirmedAction
+  submission: Submission
   children: Child
 }) {
   return (
@@ -145,8 +148,8 @@ function ActForm({
  */
 async function signInFirst(
   request: ConsoleRequest,
-  { action, fields, button, back }: Act,
-  { source, sent }: Asked,
+  { action, fields, button, back }: ConfirmedAction,
+  { source, sent }: Submission,
 ): Promise<Child> {
   const members = new URLSearchParams(source)
   for (const [name, value = ''] of Object.entries(fields)) members.set(name, value)
@@ -185,8 +188,8 @@ async function signInFirst(
 /** Returns the route of an act, whose confirmation page and form have one address. */
 export const actAt = (
   path: string,
-  act: (request: ConsoleRequest, asked: Asked) => Promise<Response>,
-  more: { at: Way } & Pick<Mounted, 'need' | 'tenant'>,
+  act: (request: ConsoleRequest, submission: Submission) => Promise<Response>,
+  more: { at: NavPath } & Pick<Mounted, 'need' | 'tenant'>,
 ): Mounted => ({
   path,
   need: 'administer',
@@ -199,7 +202,7 @@ export const actAt = (
 function problemOf(
   { viewer, now }: ConsoleRequest,
   form: URLSearchParams,
-  { typed, reason }: Pick<Act, 'typed' | 'reason'>,
+  { typed, reason }: Pick<ConfirmedAction, 'typed' | 'reason'>,
 ): string | undefined {
   if (!isFresh(viewer.session, now)) return PROBLEMS.notFresh
   if (typed !== undefined && form.get(NAME)?.trim() !== typed.word)

@@ -2,13 +2,13 @@ import type { Child } from 'hono/jsx'
 import { type Delivery, DELIVERY_STATES, type DeliveryState } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
-import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { actAt, type Submission, confirmed } from './confirm.tsx'
 import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
 import { type Columns, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import {
-  asked,
+  queryParam,
   type ConsoleRequest,
   isAdministrator,
   linkOf,
@@ -31,12 +31,12 @@ const OPEN: readonly DeliveryState[] = [...FAILED, 'pending']
 const STATES = [...new Set([...OPEN, ...DELIVERY_STATES])]
 
 const askedState = (request: ConsoleRequest): DeliveryState | undefined =>
-  STATES.find((one) => one === asked(request, 'state'))
+  STATES.find((one) => one === queryParam(request, 'state'))
 const stateOf = (request: ConsoleRequest): DeliveryState => askedState(request) ?? 'failed'
 
 /** Counts the deliveries of the instance that the query names, or of all, by state. */
 async function countsOf(request: ConsoleRequest) {
-  const clientId = asked(request, 'client')
+  const clientId = queryParam(request, 'client')
   const counts = await request.deps.store.deliveryCounts()
   const total = (state: DeliveryState): number =>
     counts
@@ -50,7 +50,7 @@ async function openedOn(request: ConsoleRequest): Promise<string | undefined> {
   if (askedState(request) !== undefined) return undefined
   const { total } = await countsOf(request)
   const state = OPEN.find((one) => total(one) > 0) ?? 'delivered'
-  return linkOf('/ops/deliveries', { state, client: asked(request, 'client') })
+  return linkOf('/ops/deliveries', { state, client: queryParam(request, 'client') })
 }
 
 const deliveryList = listRoutes<Delivery, string, Delivery>({
@@ -92,7 +92,7 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   none: 'No delivery matches.',
   above: (request) => <Done request={request} results={DONE} />,
   heading(request) {
-    const clientId = asked(request, 'client')
+    const clientId = queryParam(request, 'client')
     const state = stateTitle(stateOf(request))
     return clientId === undefined ? state : `${state}, ${nameOf(request.deps, clientId)}`
   },
@@ -103,7 +103,7 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     async ({ from, limit }) => ({
       found: await request.deps.store.listDeliveries({
         state: stateOf(request),
-        clientId: asked(request, 'client'),
+        clientId: queryParam(request, 'client'),
         before: from,
         limit,
       }),
@@ -199,7 +199,7 @@ function Many({
   const mayTry = mayAct(request) && FAILED.includes(state)
   const mayClose = isAdministrator(request) && OPEN.includes(state)
   if (!mayTry && !mayClose) return null
-  const clientId = asked(request, 'client')
+  const clientId = queryParam(request, 'client')
   const all = shown.map((one): [string, string] => [`target_id ${one.targetId}`, addressOf(one)])
   if (clientId !== undefined) all.push([`client_id ${clientId}`, nameOf(request.deps, clientId)])
   return (
@@ -291,13 +291,13 @@ async function factsOf(request: ConsoleRequest, selection: Selection) {
   ] as const
 }
 
-async function close(request: ConsoleRequest, asking: Asked): Promise<Response> {
-  const named = asking.source.get('which') ?? ''
+async function close(request: ConsoleRequest, submission: Submission): Promise<Response> {
+  const named = submission.source.get('which') ?? ''
   const selection = readSelection(named)
   const facts = selection && (await factsOf(request, selection))
   if (selection === undefined || facts === undefined)
     return nothingHere(request, CLOSE.gone, '/deliveries')
-  return confirmed(request, asking, {
+  return confirmed(request, submission, {
     title: CLOSE.check,
     at: '/deliveries',
     action: '/deliveries/close',

@@ -17,7 +17,7 @@ import { clientRoutes } from './client.tsx'
 import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
 import { CONSOLE_SHEET, formHolds, nothingHere } from './layout.tsx'
-import { NEEDS_ADMINISTRATOR, NOT_OURS, type Way } from './texts/layout.ts'
+import { NEEDS_ADMINISTRATOR, NOT_OURS, type NavPath } from './texts/layout.ts'
 import * as words from './texts/endpoints.ts'
 import { redriveFailed } from './failed-work.tsx'
 import type { LivePages } from './live.ts'
@@ -219,7 +219,7 @@ function mount(
 /** Answers an act that is rejected by a page that says why. */
 async function orRejected(
   request: ConsoleRequest,
-  back: Way,
+  back: NavPath,
   answer: () => Response | Promise<Response>,
 ): Promise<Response> {
   try {

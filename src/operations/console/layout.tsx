@@ -7,14 +7,14 @@ import { page, type PageOptions } from '../../pages/layout.tsx'
 import { version } from '../../runtime/version.ts'
 import { whoIs } from './format.ts'
 import {
-  asked,
+  queryParam,
   baseOf,
   type ConsoleRequest,
   isAdministrator,
   isOperator,
   pageLink,
 } from './request.ts'
-import { FIND, GROUPS, LIMITS, LIVE, OVERVIEW, ROLE_WORDS, type Way } from './texts/layout.ts'
+import { FIND, GROUPS, LIMITS, LIVE, OVERVIEW, ROLE_WORDS, type NavPath } from './texts/layout.ts'
 
 /** Parts that the console's pages share: navigation, the viewer, panels and tables. */
 
@@ -23,8 +23,8 @@ const sheetAt = (base: string) =>
   styleSheet(`${base}/assets/console.css`, readAsset(import.meta.url, './console.css'))
 export const CONSOLE_SHEET = { '/ops': sheetAt('/ops'), '/tenant': sheetAt('/tenant') }
 
-const ADMINISTRATORS: readonly Way[] = ['/setup']
-const TENANTS: readonly Way[] = [
+const ADMINISTRATORS: readonly NavPath[] = ['/setup']
+const TENANTS: readonly NavPath[] = [
   '',
   '/users',
   '/sign-ins',
@@ -34,9 +34,9 @@ const TENANTS: readonly Way[] = [
   '/audit',
 ]
 
-const wayLink = (request: ConsoleRequest, way: Way): string =>
+const wayLink = (request: ConsoleRequest, way: NavPath): string =>
   way === '/setup' ? way : pageLink(request, way)
-const mayGo = (request: ConsoleRequest, way: Way): boolean =>
+const mayGo = (request: ConsoleRequest, way: NavPath): boolean =>
   isOperator(request)
     ? isAdministrator(request) || !ADMINISTRATORS.includes(way)
     : TENANTS.includes(way)
@@ -66,7 +66,7 @@ export const Hidden = ({
 )
 
 /** The pages on which a role does not see the acts that it may not do. */
-const ACTING: readonly (Way | undefined)[] = [
+const ACTING: readonly (NavPath | undefined)[] = [
   '/users',
   '/sessions',
   '/locks',
@@ -109,7 +109,7 @@ function Nav({
   search,
 }: {
   request: ConsoleRequest
-  at: Way | undefined
+  at: NavPath | undefined
   search: string | undefined
 }) {
   const ways = <Ways request={request} at={at} />
@@ -130,9 +130,9 @@ function Nav({
 }
 
 /** The links in their groups, each with the number of what waits there. */
-function Ways({ request, at }: { request: ConsoleRequest; at: Way | undefined }) {
+function Ways({ request, at }: { request: ConsoleRequest; at: NavPath | undefined }) {
   const { waiting = {} } = request
-  const links = (ways: readonly (readonly [Way, string])[]) =>
+  const links = (ways: readonly (readonly [NavPath, string])[]) =>
     ways
       .filter(([way]) => mayGo(request, way))
       .map(([way, name]) => {
@@ -207,7 +207,7 @@ export function consolePage(
     search,
     ...shown
   }: Pick<PageOptions, 'title' | 'status' | 'script' | 'focused'> & {
-    at?: Way | undefined
+    at?: NavPath | undefined
     live?: boolean
     search?: string
   },
@@ -309,10 +309,10 @@ export type Results = Readonly<Record<string, string | ((number: number) => stri
 
 /** Shows the result of the act that redirected here, if the query names one. */
 export function Done({ request, results }: { request: ConsoleRequest; results: Results }) {
-  const key = asked(request, 'done') ?? ''
+  const key = queryParam(request, 'done') ?? ''
   if (!Object.hasOwn(results, key)) return null
   const words = results[key]
-  const number = Number(/^\d{1,9}$/.exec(asked(request, 'number') ?? '')?.[0] ?? 0)
+  const number = Number(/^\d{1,9}$/.exec(queryParam(request, 'number') ?? '')?.[0] ?? 0)
   return <Notice kind="good" title={typeof words === 'function' ? words(number) : words} />
 }
 
@@ -380,7 +380,7 @@ export const revocationLink = (seq: number, words: Child = seq): Child => (
 export const nothingHere = (
   request: ConsoleRequest,
   what: string,
-  back: Way,
+  back: NavPath,
   status: 400 | 403 | 404 | 422 = 404,
   href: string = wayLink(request, back),
 ): Response =>

@@ -11,9 +11,9 @@ import { MOST_ENTRIES } from '../acts/search.ts'
 import { when } from '../times.ts'
 import { type Column, columnName, consolePage, Live, nothingHere, Panel, Table } from './layout.tsx'
 import { FIRST, Pages, type PagesProps, pageOfSearch, placeOf } from './pages.tsx'
-import { asked, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
+import { queryParam, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
 import { LIST } from './texts/list.ts'
-import type { Way } from './texts/layout.ts'
+import type { NavPath } from './texts/layout.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
 
@@ -90,7 +90,7 @@ interface List<T, P, S> {
   name: ListName
   title: string
   /** The page of the navigation that is marked. Default: the list's own. */
-  at?: Way
+  at?: NavPath
   tenant?: true
   /** True if the first page updates itself. */
   live?: true
@@ -233,7 +233,7 @@ async function textOf(cell: Child | Text): Promise<Text> {
 }
 const ESCAPED = { amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" } as const
 
-const atOf = <T, P, S>({ at, name }: List<T, P, S>): Way => at ?? (`/${name}` as Way)
+const atOf = <T, P, S>({ at, name }: List<T, P, S>): NavPath => at ?? (`/${name}` as NavPath)
 
 /** Returns the routes of a list: its page and its CSV. */
 export const listRoutes = <T, P, S>(list: List<T, P, S>): Mounted[] =>
@@ -300,7 +300,7 @@ function timeIn(text: string | undefined): number | undefined {
  * @throws Problem if the field holds no time
  */
 export function momentOf(request: ConsoleRequest, name: string): number | undefined {
-  const text = asked(request, name)
+  const text = queryParam(request, name)
   const at = timeIn(text)
   if (Number.isNaN(at)) throw new Problem(422, ...LIST.noTime(text))
   return at
@@ -313,15 +313,17 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
       <TextField
         name={name}
         label={label}
-        value={asked(request, name)}
+        value={queryParam(request, name)}
         maxlength={200}
         placeholder={kind}
         literal
       />
     )
   if (!('moment' in kind))
-    return <SelectField name={name} label={label} options={kind} chosen={asked(request, name)} />
-  const at = timeIn(asked(request, name))
+    return (
+      <SelectField name={name} label={label} options={kind} chosen={queryParam(request, name)} />
+    )
+  const at = timeIn(queryParam(request, name))
   return (
     <div class="field">
       <label for={name}>{label}</label>
@@ -338,7 +340,7 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
 const shownOf = (fields: Fields): Field[] => fields.filter((one) => one !== false)
 /** Returns the filter of the query, for a link to the same entries. */
 const queryOf = (request: ConsoleRequest, fields: Fields) =>
-  Object.fromEntries(shownOf(fields).map(([name]) => [name, asked(request, name)]))
+  Object.fromEntries(shownOf(fields).map(([name]) => [name, queryParam(request, name)]))
 
 /** The id of the form that filters a list. Parts of the list can belong to the form by it. */
 export const FILTER = 'filter'

@@ -7,8 +7,8 @@ import { SelectField } from '../../pages/fields.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { ask, dryRun } from '../contract/ask.ts'
 import { lockTarget } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
-import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
+import { toWire } from '../contract/wire.ts'
+import { actAt, type Submission, confirmed, typedFor } from './confirm.tsx'
 import { Done, nothingHere, revocationLink } from './layout.tsx'
 import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
 import { actorWords, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
@@ -18,7 +18,7 @@ import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.ts
 import { idIn } from './pages.tsx'
 import { DONE, GONE, LOCKS, THEN } from './texts/locks.ts'
 import {
-  asked,
+  queryParam,
   clientLink,
   type ConsoleRequest,
   isAdministrator,
@@ -102,11 +102,11 @@ export const lockList = async (
 /** Says what a lock has done, with a link to its revocation. */
 async function resultOf(request: ConsoleRequest): Promise<Child> {
   const { deps, viewer } = request
-  const lock = await lockIn(deps, viewer.caller.actor, asked(request, 'id') ?? '')
+  const lock = await lockIn(deps, viewer.caller.actor, queryParam(request, 'id') ?? '')
   if (lock?.seq === undefined) return <Done request={request} results={DONE} />
   const { kind } = lock.target
   const { words } = await targetWords(request, lock.target)
-  const ended = Math.trunc(Number(asked(request, 'number'))) || 0
+  const ended = Math.trunc(Number(queryParam(request, 'number'))) || 0
   return (
     <Notice kind="good" title={kind === 'user' ? LOCKS.done(words, ended) : DONE[kind]}>
       {isOperator(request) ? revocationLink(lock.seq, LOCKS.stopped) : null}
@@ -189,7 +189,7 @@ const choices = (request: ConsoleRequest) => [
 const chosenLength = (kind: LockTarget['kind'], hours: string | null): string =>
   [...HOURS.map(String), OPEN].find((one) => one === hours) ?? (kind === 'user' ? '24' : OPEN)
 
-async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
+async function lock(request: ConsoleRequest, form: Submission): Promise<Response> {
   const { deps, viewer, now } = request
   const { caller } = viewer
   const { source } = form
@@ -201,7 +201,7 @@ async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
   const { words, sub } = await targetWords(request, target)
   const length = chosenLength(kind, source.get('hours'))
   const members = {
-    target: shown(lockTarget, target),
+    target: toWire(lockTarget, target),
     ends_at: length === OPEN ? undefined : now + Number(length) * 3600,
   }
   const { would_end: end, open } = await dryRun(request, caller, 'POST /locks', members)
@@ -242,7 +242,7 @@ async function lock(request: ConsoleRequest, form: Asked): Promise<Response> {
   })
 }
 
-async function lift(request: ConsoleRequest, form: Asked): Promise<Response> {
+async function lift(request: ConsoleRequest, form: Submission): Promise<Response> {
   const { deps, viewer } = request
   const open = await lockIn(deps, viewer.caller.actor, form.source.get('id') ?? '')
   if (open === undefined) return nothingHere(request, GONE, '/locks')

@@ -7,7 +7,7 @@ import { day, since } from '../times.ts'
 import { Done, Hidden, Live, Panel } from './layout.tsx'
 import { count, nameOf, plural } from './format.ts'
 import {
-  asked,
+  queryParam,
   clientLink,
   type ConsoleRequest,
   linkOf,
@@ -162,7 +162,7 @@ export function HidingDone({
   request: ConsoleRequest
   problems: readonly Problem[]
 }) {
-  const hidden = problems.filter(isHidden).find(({ id }) => id === asked(request, 'id'))
+  const hidden = problems.filter(isHidden).find(({ id }) => id === queryParam(request, 'id'))
   return (
     <>
       <Done request={request} results={HID} />

@@ -3,7 +3,7 @@ import type { Session, Tenant } from '../../../db/types.ts'
 import type { Caller, Right } from '../../audit/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import type { Deps } from '../deps.ts'
-import type { Way } from './texts/layout.ts'
+import type { NavPath } from './texts/layout.ts'
 
 /** A request of the console: the viewer, the query, and the addresses of pages. */
 
@@ -35,7 +35,7 @@ export interface Mounted {
   /** The right that the route demands. Default: `audit` for a page, `operate` for a form. */
   need?: Right
   /** The page to which the page of a rejected act leads back. Default: the overview. */
-  at?: Way
+  at?: NavPath
   /** True if the route is also open to the administrator of a tenant. Default: operators only. */
   tenant?: true
   page?: (request: ConsoleRequest) => Response | Promise<Response>
@@ -82,7 +82,7 @@ export const queried = ({ c }: Pick<ConsoleRequest, 'c'>): URLSearchParams =>
   new URL(c.req.url).searchParams
 
 /** Returns a parameter of the query without white space around it, or undefined if it is empty. */
-export const asked = ({ c }: Pick<ConsoleRequest, 'c'>, name: string): string | undefined =>
+export const queryParam = ({ c }: Pick<ConsoleRequest, 'c'>, name: string): string | undefined =>
   c.req.query(name)?.trim().slice(0, 200) || undefined
 
 /**

@@ -21,7 +21,7 @@ import { claimWords, receiptWords } from '../acts/receipt-words.ts'
 import { ask } from '../contract/ask.ts'
 import { JSON_LINES } from '../contract/route.ts'
 import { receipt as receiptShape } from '../contract/shapes.ts'
-import { shown } from '../contract/wire.ts'
+import { toWire } from '../contract/wire.ts'
 import { receiptOf } from '../../revocation/receipt.ts'
 import { actorWords, count, covered, instances, isReason, mayRead, nameOf } from './format.ts'
 import { STATE } from './texts/acts.ts'
@@ -29,7 +29,7 @@ import { span, when } from '../times.ts'
 import { REASON } from './texts/reasons.ts'
 import { type Columns, listOf, listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import {
-  asked,
+  queryParam,
   caseLink,
   type ConsoleRequest,
   isOperator,
@@ -107,18 +107,18 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
   above: (request) => <Done request={request} results={DONE} />,
   async read(request) {
     const { deps } = request
-    const [tid, reason] = [tidOf(request), asked(request, 'reason')]
+    const [tid, reason] = [tidOf(request), queryParam(request, 'reason')]
     const filter = {
       tid,
-      sub: await idNamedBy(deps, 'user', asked(request, 'user'), tid),
+      sub: await idNamedBy(deps, 'user', queryParam(request, 'user'), tid),
       reason: reason !== undefined && isReason(reason) ? reason : undefined,
       since: momentOf(request, 'since'),
       until: momentOf(request, 'until'),
       // Only operators see cases, actors and instances, so only they filter by them.
       ...(tid === undefined && {
-        clientId: asked(request, 'client'),
-        caseReference: asked(request, 'case'),
-        actorId: await idNamedBy(deps, 'actor', asked(request, 'actor')),
+        clientId: queryParam(request, 'client'),
+        caseReference: queryParam(request, 'case'),
+        actorId: await idNamedBy(deps, 'actor', queryParam(request, 'actor')),
       }),
     }
     return ({ from, ...bounds }) =>
@@ -229,7 +229,7 @@ async function receiptList(
   const { deps } = request
   const found = await receiptOf(deps, seq)
   if (found === undefined) return <p>{LOG.noReceipt}</p>
-  const receipt = shown(receiptShape, found)
+  const receipt = toWire(receiptShape, found)
   const at = (atMs: number): string => when(atMs, deps.clock.nowMs())
   return (
     <>

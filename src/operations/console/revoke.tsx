@@ -5,7 +5,7 @@ import { HiddenFields, Notice } from '../../pages/components.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
 import { decodeSelector, encodeSelector } from '../../protocol/selector.ts'
 import { ask } from '../contract/ask.ts'
-import { actAt, type Asked, confirmed, typedFor } from './confirm.tsx'
+import { actAt, type Submission, confirmed, typedFor } from './confirm.tsx'
 import { consolePage, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { covered, everywhere, onlyAt, whoIs } from './format.ts'
 import { END_SESSION, EVERYONE, EVERYONE_OF_TENANT, EVERYONE_THERE } from './texts/acts.ts'
@@ -102,9 +102,9 @@ async function carriedOut(
  * Revokes one selector after the other, each with its audit entry. A form that is sent again
  * revokes only what is left.
  */
-async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Response> {
+async function revokeWanted(request: ConsoleRequest, submission: Submission): Promise<Response> {
   const { deps, viewer } = request
-  const { source, sent } = asked
+  const { source, sent } = submission
   const seen = numberIn(request, source.get('seen') ?? '')
   if (seen === undefined && sent === undefined) return withSeen(request, source)
   const draft = readDraft(source)
@@ -117,7 +117,7 @@ async function revokeWanted(request: ConsoleRequest, asked: Asked): Promise<Resp
   if (done.length === selectors.length)
     return sent === undefined ? donePage(request, done) : resultOf(request, done, 'before')
   const { kind, value, client, users } = draft
-  return confirmed(request, asked, {
+  return confirmed(request, submission, {
     title: REVOKE.check,
     at: AT[kind],
     action: '/revoke',

@@ -4,7 +4,7 @@ import type { Client, SecretHash } from '../../protocol/client-metadata.ts'
 import { fileOf, known, secretIn, usesSecret, withOwnSecrets } from '../acts/clients.ts'
 import { CHANGED, entryInFile, SECRETS, stepsInFile, stops } from '../acts/texts/secrets.ts'
 import { ask } from '../contract/ask.ts'
-import { actAt, type Asked, confirmed } from './confirm.tsx'
+import { actAt, type Submission, confirmed } from './confirm.tsx'
 import { when } from '../times.ts'
 import { plural } from './format.ts'
 import { consolePage, Done, nothingHere, Panel } from './layout.tsx'
@@ -116,16 +116,16 @@ const actOn = (clientId: string, act: string) =>
     back: { href: clientLink(clientId) },
   }) as const
 
-async function replace(request: ConsoleRequest, asked: Asked): Promise<Response> {
+async function replace(request: ConsoleRequest, submission: Submission): Promise<Response> {
   const client = await clientOf(request)
   const { clientId, metadata } = client
   const valid = client.secrets.filter(({ expiresAt = Infinity }) => expiresAt > request.now)
   // A form that is sent again would make a third secret, and so end one that works.
   const ids = valid.map(({ id }) => id).join(' ')
-  if (asked.sent !== undefined && asked.sent.get('known') !== ids)
+  if (submission.sent !== undefined && submission.sent.get('known') !== ids)
     return nothingHere(request, CHANGED, '/clients', 422, clientLink(clientId))
   const [oldest] = valid
-  return confirmed(request, asked, {
+  return confirmed(request, submission, {
     ...actOn(clientId, 'replace'),
     title: SECRETS.checkReplace,
     fields: { known: ids },
@@ -166,12 +166,12 @@ async function replace(request: ConsoleRequest, asked: Asked): Promise<Response>
   })
 }
 
-async function remove(request: ConsoleRequest, asked: Asked): Promise<Response> {
+async function remove(request: ConsoleRequest, submission: Submission): Promise<Response> {
   const { deps } = request
   const client = await clientOf(request)
   const { clientId, metadata, secrets } = client
-  const { id, createdAt } = secretIn(client, asked.source.get('secret') ?? '')
-  return confirmed(request, asked, {
+  const { id, createdAt } = secretIn(client, submission.source.get('secret') ?? '')
+  return confirmed(request, submission, {
     ...actOn(clientId, 'remove'),
     title: SECRETS.checkRemove,
     fields: { secret: id },

@@ -8,7 +8,7 @@ import { END_SESSION } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
-  asked,
+  queryParam,
   type ConsoleRequest,
   isAdministrator,
   isOperator,
@@ -127,10 +127,10 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
     ({ from, ...bounds }) =>
       sessionsBy(request.deps, {
         tid: tidOf(request),
-        text: asked(request, 'user'),
+        text: queryParam(request, 'user'),
         // Only operators filter by instance.
-        clientId: isOperator(request) ? asked(request, 'client') : undefined,
-        device: asked(request, 'device'),
+        clientId: isOperator(request) ? queryParam(request, 'client') : undefined,
+        device: queryParam(request, 'device'),
         before: from,
         now: request.now,
         ...bounds,

@@ -15,7 +15,7 @@ import { Panel } from './layout.tsx'
 import { type Columns, listRoutes, momentOf, ms, orProblem, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import {
-  asked,
+  queryParam,
   type ConsoleRequest,
   isOperator,
   type Mounted,
@@ -33,11 +33,11 @@ const filterOf = (request: ConsoleRequest): Promise<SignInFilter> =>
   signInFilter(
     request.deps,
     {
-      reference: asked(request, 'reference'),
-      user: asked(request, 'user'),
-      tid: tidOf(request) ?? asked(request, 'tenant'),
-      clientId: asked(request, 'client'),
-      reason: asked(request, 'reason'),
+      reference: queryParam(request, 'reference'),
+      user: queryParam(request, 'user'),
+      tid: tidOf(request) ?? queryParam(request, 'tenant'),
+      clientId: queryParam(request, 'client'),
+      reason: queryParam(request, 'reason'),
       since: momentOf(request, 'since'),
       until: momentOf(request, 'until'),
     },
@@ -53,7 +53,7 @@ const userCell = (request: ConsoleRequest, { user }: RejectedSignIn): Child => {
 /** The columns of rejected sign-ins. Only operators can do what is to be done at the broker. */
 export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn> {
   const { deps } = request
-  const isAsked = asked(request, 'reference') !== undefined
+  const isAsked = queryParam(request, 'reference') !== undefined
   return [
     timeColumn(request, 'When', ({ at }) => ms(at)),
     ['User', (row) => userCell(request, row)],

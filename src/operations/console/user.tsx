@@ -21,7 +21,7 @@ import {
   SessionState,
 } from './sessions.tsx'
 import {
-  asked,
+  queryParam,
   type ConsoleRequest,
   isAdministrator,
   isOperator,
@@ -52,7 +52,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
   const user = await userIn(deps, actor, c.req.param('sub') ?? '')
   if (user === undefined) return nothingHere(request, USER.unknown, '')
   const { sub, tid, oid } = user
-  const sid = asked(request, 'session')
+  const sid = queryParam(request, 'session')
   const [live, locks, looked, history, whyNot] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({

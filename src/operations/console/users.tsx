@@ -7,7 +7,7 @@ import { whoIs } from './format.ts'
 import { EVERYONE } from './texts/acts.ts'
 import { type Columns, FILTER, listRoutes, ms, timeColumn } from './list.tsx'
 import {
-  asked,
+  queryParam,
   type ConsoleRequest,
   isAdministrator,
   isOperator,
@@ -89,7 +89,7 @@ export const usersRoutes: readonly Mounted[] = listRoutes<Subject, Place, Place>
   none: 'No user matches.',
   async read(request) {
     const { store } = request.deps
-    const [text, tid] = [asked(request, 'q'), tidOf(request)]
+    const [text, tid] = [queryParam(request, 'q'), tidOf(request)]
     const hits =
       text === undefined ? undefined : await store.searchUsers({ text, tid, limit: MOST_FOUND })
     const sorted = hits?.users.toSorted((a, b) => (placeText(a) < placeText(b) ? -1 : 1))

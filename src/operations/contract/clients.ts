@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clientIdSchema } from '../../clients/metadata-fields.ts'
-import { parseClientMetadata, toWire } from '../../clients/metadata.ts'
+import { parseClientMetadata, registrationToWire } from '../../clients/metadata.ts'
 import { Problem } from '../../audit/problem.ts'
 import { newClientSecret } from '../../clients/secret.ts'
 import { changes } from '../../protocol/changes.ts'
@@ -28,7 +28,7 @@ import { REJECTED } from '../acts/texts/rejected.ts'
 import { caseAndComment, dryRun, named } from './fields.ts'
 import { client, described } from './registration.ts'
 import { dryRunOfChange, lock } from './shapes.ts'
-import { shown as shownLock } from './wire.ts'
+import { toWire as shownLock } from './wire.ts'
 import type { Caller } from '../../audit/caller.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
@@ -90,7 +90,7 @@ export const clientRoutes = [
           'The client already exists',
           REJECTED.registered_already(id, WHERE[before.source]),
         )
-      const registration = toWire({ clientId: id, metadata: wanted })
+      const registration = registrationToWire({ clientId: id, metadata: wanted })
       return record(`client ${id}`, { registration }, async () => {
         const made = usesSecret(wanted) ? newClientSecret(deps.random, deps.clock.now()) : undefined
         const added = await put(deps, caller, id, wanted, made ? [made.hash] : [])
@@ -113,7 +113,7 @@ export const clientRoutes = [
       const { dry_run: dry, client_id: _, ...patch } = wire
       const before = await known(deps, params.id)
       const { clientId, source } = before
-      const merged = Object.entries({ ...toWire(before), ...patch }).filter(
+      const merged = Object.entries({ ...registrationToWire(before), ...patch }).filter(
         ([, value]) => value !== null,
       )
       const wanted = metadata(deps, clientId, Object.fromEntries(merged))
@@ -122,7 +122,10 @@ export const clientRoutes = [
         const age = wanted.maxAuthenticationSeconds
         return dryRunShown(deps, await previewedAge(deps, { kind: 'client', clientId }, age, now))
       }
-      const changed = changes(toWire(before), toWire({ clientId, metadata: wanted }))
+      const changed = changes(
+        registrationToWire(before),
+        registrationToWire({ clientId, metadata: wanted }),
+      )
       return record(`client ${clientId}`, { changed }, async () =>
         shown(await put(deps, caller, clientId, wanted)),
       )
@@ -192,7 +195,7 @@ export const clientRoutes = [
     },
     async ({ deps, caller, now, record, params: { id }, query: { source = caller.source } }) => {
       const before = await deps.store.findClient(id)
-      const details = { source, registration: before && toWire(before) }
+      const details = { source, registration: before && registrationToWire(before) }
       return record(`client ${id}`, details, async () => {
         const { actor } = caller
         const answer = await deps.store.removeClient({ clientId: id, source, actor, now })

@@ -5,7 +5,7 @@ import { record } from '../../audit/record.ts'
 import type { Answer, Content, Description } from '../../protocol/described.ts'
 import { inWords } from '../../runtime/in-words.ts'
 import type { Checks } from '../checks/checks.ts'
-import { type Fields, fieldsOf, type Row, shown } from './wire.ts'
+import { type Fields, fromWire, type Row, toWire } from './wire.ts'
 import { REJECTIONS } from './texts/rejections.ts'
 import { SUMMARIES } from './texts/summaries.ts'
 import type { Deps } from '../deps.ts'
@@ -223,7 +223,7 @@ export function route<
     async carryOut({ deps, checks }, caller, members) {
       const { tid } = admit(caller).actor
       const wire = members.wire as z.output<B>
-      const fields = fieldsOf(members.query as z.output<Q>)
+      const fields = fromWire(members.query as z.output<Q>)
       const request: Request<P, Q, B> = {
         deps,
         // No act that is open to the administrator of a tenant uses them.
@@ -232,7 +232,7 @@ export function route<
         now: deps.clock.now(),
         params: members.params as z.output<P>,
         query: fields,
-        body: fieldsOf(wire),
+        body: fromWire(wire),
         wire,
         record: (...entry) => recording(deps, caller, definition, wire ?? fields)(...entry),
       }
@@ -243,7 +243,7 @@ export function route<
         created !== undefined && (result as { outcome?: string }).outcome === created
       const status = isCreated ? 201 : (first ?? 200)
       const schema = answers[status]?.[1]?.['application/json']
-      return [schema === undefined ? result : shown(schema, result as never), status]
+      return [schema === undefined ? result : toWire(schema, result as never), status]
     },
   }
 }
@@ -256,7 +256,7 @@ function recording(
   fields: unknown,
 ): Recording {
   if (audit === undefined) throw new Error(`${id} has no name in the audit log.`)
-  const members = fieldsOf(fields) as { caseReference?: string; comment?: string; reason?: string }
+  const members = fromWire(fields) as { caseReference?: string; comment?: string; reason?: string }
   const { caseReference, [named ?? 'comment']: comment } = members
   return (target, details, ...rest) =>
     record(deps, caller, { act: audit, target, caseReference, comment, details }, ...rest)

@@ -10,7 +10,7 @@ import type { Deps } from '../deps.ts'
 import { caseAndComment, named } from './fields.ts'
 import { stream } from './shapes.ts'
 import { route } from './route.ts'
-import { shown } from './wire.ts'
+import { toWire } from './wire.ts'
 
 /**
  * Streams of Shared Signals receivers. Receivers create and change them (src/signals/sent);
@@ -19,7 +19,7 @@ import { shown } from './wire.ts'
 
 /** Returns a stream for operators, without the receiver's header. */
 const streamShown = (found: SignalStream) =>
-  shown(stream, { ...found, method: DELIVERY[found.method] })
+  toWire(stream, { ...found, method: DELIVERY[found.method] })
 
 /** Returns a stream. @throws Problem 404 */
 const known = async ({ store }: Deps, id: string): Promise<SignalStream> =>

@@ -13,7 +13,7 @@ import type { Deps } from '../deps.ts'
 import { caseAndComment, named } from './fields.ts'
 import { ok, route } from './route.ts'
 import { webhook } from './shapes.ts'
-import { type Row, shown } from './wire.ts'
+import { type Row, toWire } from './wire.ts'
 
 /**
  * Webhook endpoints: their address, events and content. A secret is only in the answer that created
@@ -33,7 +33,7 @@ const settings = webhook.pick({
   state: true,
   cause: true,
 })
-const settingsShown = (one: Row<z.output<typeof settings>>) => shown(settings, one)
+const settingsShown = (one: Row<z.output<typeof settings>>) => toWire(settings, one)
 
 const withoutSecrets = (one: WebhookEndpoint) => ({
   ...one,

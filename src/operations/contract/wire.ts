@@ -23,7 +23,7 @@ type Nullable<T, K extends keyof T> = null extends T[K]
       ? K
       : never
 /**
- * The input of `shown`. A missing field becomes null on the wire, or is left out if the schema says
+ * The input of `toWire`. A missing field becomes null on the wire, or is left out if the schema says
  * so. A literal need not be given.
  */
 export type Row<T> = T extends readonly (infer E)[]
@@ -45,7 +45,7 @@ const renamed = (
   each: (value: unknown) => unknown = (one) => one,
 ) => Object.fromEntries(Object.entries(value).map(([name, one]) => [rename(name), each(one)]))
 
-export const fieldsOf = <T>(wire: T): Fields<T> => fields(wire) as Fields<T>
+export const fromWire = <T>(wire: T): Fields<T> => fields(wire) as Fields<T>
 const fields = (wire: unknown): unknown =>
   typeof wire === 'object' && wire !== null && !Array.isArray(wire)
     ? renamed(wire, camel, fields)
@@ -55,7 +55,7 @@ const fields = (wire: unknown): unknown =>
  * Returns the answer that a schema describes, without fields that the schema lacks. The members of
  * a union are renamed without a schema.
  */
-export const shown = <S extends z.ZodType>(schema: S, row: Row<z.output<S>>): z.output<S> =>
+export const toWire = <S extends z.ZodType>(schema: S, row: Row<z.output<S>>): z.output<S> =>
   onWire(schema, row) as z.output<S>
 
 function onWire(schema: z.core.$ZodType, value: unknown): unknown {

@@ -41,7 +41,7 @@ interface Proved
   tenant: Tenant | undefined
 }
 
-interface How {
+interface SignInKind {
   /**
    * The user's answer on the page of the session limit: the sessions to end, and when Microsoft
    * identified the user. Undefined if the user was not asked yet.
@@ -59,7 +59,7 @@ export async function signIn(
   visitor: Visitor,
   result: CallbackResult,
   tenant: Tenant | undefined,
-  how: How,
+  how: SignInKind,
 ): Promise<Answer> {
   const outcome = await judgeAndOpen(deps, visitor, result, tenant, how)
   return 'admitted' in outcome ? notAdmitted(deps, visitor, result, outcome, how) : outcome
@@ -74,7 +74,7 @@ async function judgeAndOpen(
   visitor: Visitor,
   result: CallbackResult,
   tenant: Tenant | undefined,
-  { limit, now }: How,
+  { limit, now }: SignInKind,
 ): Promise<Answer | NotAdmitted> {
   const { visit, identity } = result
   const { purpose } = visit
@@ -259,7 +259,7 @@ async function notAdmitted(
   visitor: Visitor,
   result: CallbackResult,
   judgement: NotAdmitted,
-  { limit, now }: How,
+  { limit, now }: SignInKind,
 ): Promise<Answer> {
   const { visit, identity } = result
   const { purpose } = visit

@@ -77,7 +77,7 @@ export async function signInPage(
     if (lock !== undefined) {
       const key = `${lock.kind}_locked`
       const attempt = `${former.session.sid} ${key}`
-      return guidancePage(deps, view, visitor, { key, purpose, attempt, user }, now)
+      return guidancePage(deps, view, visitor, { key, purpose, attempt, user, lock }, now)
     }
   }
   const app = purpose.kind === 'instance' ? deps.clients.find(purpose.request.clientId) : undefined
@@ -214,6 +214,8 @@ export interface GuidanceAbout {
   retryAfterSeconds?: number | undefined
   /** The user whom Microsoft identified, now or for the browser's session. */
   user?: User | undefined
+  /** The lock that keeps the user out, where it is known already. */
+  lock?: LockInForce
 }
 
 /** Keeps a rejected sign-in under its reference, once. @returns the reference */
@@ -262,7 +264,7 @@ export async function guidancePage(
     ...(about.cause !== undefined && { cause: about.cause }),
   }
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
-  const lock = await lockOf(deps, about)
+  const lock = about.lock ?? (await lockOf(deps, about))
   const tid = about.user?.tid ?? visitor.users[0]?.tid
   // Only the operator can lift a lock of theirs.
   const help =

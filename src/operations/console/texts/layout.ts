@@ -26,7 +26,7 @@ export const GROUPS = {
 } as const
 
 /** The path of a page of the navigation. */
-export type Way = (typeof OVERVIEW)[0] | (typeof GROUPS)[keyof typeof GROUPS][number][0]
+export type NavPath = (typeof OVERVIEW)[0] | (typeof GROUPS)[keyof typeof GROUPS][number][0]
 
 export const NOT_OURS =
   'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
