@@ -70,18 +70,15 @@ describe.each(QUEUE_ENGINES)('the job of a revocation, on $engine', ({ path }) =
   test('its page has the state and the log of its job, and the counts of the queue are on the overview and in the API', async () => {
     const { rig, queue, seq } = await oneRejected()
     const olga = await atConsole(rig, 'operator')
-    // A job that runs before it hears of the last attempt runs, and counts, once more.
-    await vi.waitFor(
-      async () =>
-        expect((await queue.job(seq))?.log.slice(-2)).toEqual([
-          'city 2: attempt 1: HTTP 400 invalid_request',
-          '3 of 3: 2 delivered, 1 rejected',
-        ]),
-      SOON,
-    )
+    // A job that runs before it hears of the last attempts runs, and counts, once more for each.
+    await vi.waitFor(async () => {
+      const { log = [] } = (await queue.job(seq)) ?? {}
+      expect(log).toContain('city 2: attempt 1: HTTP 400 invalid_request')
+      expect(log.at(-1)).toBe('3 of 3: 2 delivered, 1 rejected')
+    }, SOON)
     const page = await olga.get(`/ops/revocations/${seq}`)
     expect(page.text).toMatch(
-      /Job of the queue State failed Runs \d+ Failed 2 delivered, 1 rejected .*city 2: attempt 1: HTTP 400 invalid_request 3 of 3: 2 delivered, 1 rejected/,
+      /Job of the queue State failed Runs \d+ Failed 2 delivered, 1 rejected .*city 2: attempt 1: HTTP 400 invalid_request .*3 of 3: 2 delivered, 1 rejected/,
     )
     expect(await queue.jobs()).toEqual({ waiting: 0, active: 0, delayed: 0, failed: 1 })
     expect((await olga.get('/ops')).text).toMatch(/Queue Waiting 0 Active 0 Delayed 0 Failed 1/)
