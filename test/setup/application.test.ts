@@ -23,6 +23,7 @@ describe('the application and the first tenant', () => {
     const { rig } = world
     const page = await connect(world)
     expect(page.url).toBe(`${OPS}${tenantPath()}`)
+    expect((await world.browser.get('/setup')).links).toContain('/setup/add-tenant')
     expect(rig.deps.connection.current()).toMatchObject({
       tenants: [TENANT],
       clientId: APP_CLIENT_ID,
