@@ -90,14 +90,19 @@ export async function verifyAssertion(
       'unknown_client',
       `No client is registered with the iss of the assertion, ${shown(unverified.claims.iss)}; none, or more than one, is registered for a workload with its iss and sub.`,
     )
-  const { workload } = client.metadata
+  const { profile, workload } = client.metadata
   if (!isOfItsMethod(client, unverified))
     return rejected(
       'other_method',
       'The client sent an assertion, and is registered for another authentication method.',
     )
-  const signed = await signedByClient(deps, client, attempt.assertion, now)
   const { kid, alg } = unverified.header
+  if (profile === 'fapi2' && alg === 'RS256')
+    return rejected(
+      'wrong_signature',
+      'The client is registered with profile fapi2, which has no RS256: sign with ES256 or PS256.',
+    )
+  const signed = await signedByClient(deps, client, attempt.assertion, now)
   if (signed === 'unknown_key')
     return rejected(
       'unknown_key',

@@ -148,6 +148,8 @@ export const wireSchema = (loopback: boolean, isNative = false) =>
     audience: absoluteUri('https://sydney.case-manager.example').optional(),
     resources: z.array(absoluteUri('https://melbourne.case-manager.example')).default([]),
     exchange_from: z.array(clientIdSchema).default([]),
+    profile: z.literal('fapi2', 'fapi2, or leave it out').optional(),
+    dpop_bound_access_tokens: z.boolean('true or false').default(false),
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
@@ -163,6 +165,19 @@ export const wireSchema = (loopback: boolean, isNative = false) =>
 
 type WireSchema = ReturnType<typeof wireSchema>
 type Wire = z.output<WireSchema>
+
+/**
+ * The values of FAPI 2.0 Security Profile §5.3.2.1 and §5.4.1. A registration with the profile may
+ * leave them out.
+ */
+const FAPI2 = {
+  token_endpoint_auth_method: 'private_key_jwt',
+  client_assertion_audience: 'issuer',
+  require_pkce: true,
+  require_pushed_authorization_requests: true,
+  dpop_bound_access_tokens: true,
+  id_token_signed_response_alg: 'ES256',
+} as const satisfies Partial<Wire>
 
 /** The schemas that were used before. Making one takes milliseconds. */
 const made: Record<string, WireSchema> = {}
@@ -182,7 +197,9 @@ export function parseClientMetadata(
     (input as Partial<Wire> | undefined | null)?.token_endpoint_auth_method === 'none'
   const { allowLoopback = false } = options
   const schema = (made[`${allowLoopback} ${isNative}`] ??= wireSchema(allowLoopback, isNative))
-  const parsed = schema.safeParse(input, { error: inWords })
+  const isFapi2 = (input as Partial<Wire> | undefined | null)?.profile === 'fapi2'
+  const given = isFapi2 ? { ...FAPI2, ...(input as object) } : input
+  const parsed = schema.safeParse(given, { error: inWords })
   if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
   const clientId = parsed.data.client_id ?? options.clientId
   const problems = contradictions(parsed.data, clientId)
@@ -254,9 +271,22 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     )
   if (!byKey && wire.client_assertion_audience === 'endpoint')
     problems.push('client_assertion_audience: only private_key_jwt sends assertions; remove it')
+  if (wire.profile === 'fapi2') problems.push(...contradictionsOfProfile(wire))
   problems.push(...contradictionsOfScopes(wire, grants))
   if (wire.audience === undefined && clientId === undefined)
     problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
+  return problems
+}
+
+function contradictionsOfProfile(wire: Wire): string[] {
+  const problems = Object.entries(FAPI2).flatMap(([name, value]) => {
+    const given = wire[name as keyof typeof FAPI2]
+    return given === value
+      ? []
+      : [`${name}: is ${given}, and with profile fapi2 it is ${value}; leave it out`]
+  })
+  if (wire.jwks?.keys.some(({ alg }) => alg === 'RS256') === true)
+    problems.push('jwks: profile fapi2 has no RS256; register a key for ES256 or PS256')
   return problems
 }
 
@@ -275,6 +305,10 @@ function contradictionsOfScopes(wire: Wire, grants: ReadonlySet<string>): string
   if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
     problems.push(
       `scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`,
+    )
+  if (ofClients.length > 0 && wire.dpop_bound_access_tokens)
+    problems.push(
+      `scope: ${ofClients.join(' ')} is for APIs of the broker, which take Bearer tokens; register another client for them, without dpop_bound_access_tokens`,
     )
   if (!scopes.some((scope) => SSF_SCOPES.some((each) => each === scope)))
     for (const field of ['ssf_push_origins', 'ssf_email_domains'] as const)
@@ -314,6 +348,8 @@ const WIRE = {
   audience: 'audience',
   resources: 'resources',
   exchangeFrom: 'exchange_from',
+  profile: 'profile',
+  dpopBound: 'dpop_bound_access_tokens',
   requirePkce: 'require_pkce',
   requirePar: 'require_pushed_authorization_requests',
   idTokenAlg: 'id_token_signed_response_alg',
@@ -351,6 +387,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     audience: wire.audience ?? `urn:case-manager:instance:${clientId}`,
     scope: wire.scope.split(' ').filter(Boolean),
     skip_sign_in_page: wire.skip_sign_in_page ? true : undefined,
+    dpop_bound_access_tokens: wire.dpop_bound_access_tokens ? true : undefined,
     id_token_user_claims: wire.id_token_user_claims ? undefined : false,
     client_assertion_audience:
       wire.client_assertion_audience === 'issuer' ? undefined : wire.client_assertion_audience,
@@ -378,6 +415,7 @@ export function registrationToWire({
       ...written,
       ['scope', metadata.scopes.join(' ')],
       ['skip_sign_in_page', metadata.skipSignInPage ?? false],
+      ['dpop_bound_access_tokens', metadata.dpopBound ?? false],
       ['id_token_user_claims', metadata.idTokenUserClaims ?? true],
     ]),
   }

@@ -95,6 +95,13 @@ export interface ClientMetadata {
   /** Clients that may exchange a user's token for one of this client's audience (RFC 8693). */
   exchangeFrom: string[]
   requirePkce: boolean
+  /**
+   * The profile that the client keeps to. FAPI 2.0 Security Profile: its refresh tokens are not
+   * rotated and its assertions have no RS256; what else it demands is in the other fields.
+   */
+  profile?: 'fapi2' | undefined
+  /** True if its tokens must be bound to a key (RFC 9449 §5.2). */
+  dpopBound?: true | undefined
   /** True if authorization requests must be pushed (RFC 9126 §6). */
   requirePar: boolean
   idTokenAlg: SigningAlg

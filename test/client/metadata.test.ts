@@ -270,6 +270,49 @@ describe('reading a registration (RFC 7591 §2)', () => {
     expect(parsed.ok && parsed.metadata.ssfEmailDomains).toEqual({ [CONTOSO]: ['contoso.example'] })
   })
 
+  const FAPI2 = { profile: 'fapi2', jwks_uri: 'https://sydney.case-manager.example/jwks' }
+
+  test('profile fapi2 implies everything that the profile demands, and reads back to the same', () => {
+    const parsed = parseClientMetadata({ ...SYDNEY, ...FAPI2 })
+    if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
+    const { metadata } = parsed
+    expect(metadata).toMatchObject({
+      profile: 'fapi2',
+      authMethod: 'private_key_jwt',
+      requirePkce: true,
+      requirePar: true,
+      dpopBound: true,
+      idTokenAlg: 'ES256',
+    })
+    expect(metadata.assertionAudience).toBeUndefined()
+    const wire = registrationToWire({ clientId: 'sydney', metadata })
+    expect(parseClientMetadata(wire)).toMatchObject({ ok: true, metadata })
+  })
+
+  test.each([
+    ['require_pkce', false],
+    ['require_pushed_authorization_requests', false],
+    ['dpop_bound_access_tokens', false],
+    ['client_assertion_audience', 'endpoint'],
+    ['id_token_signed_response_alg', 'RS256'],
+    ['jwks', { keys: [{ kty: 'RSA', alg: 'RS256' }] }],
+    ['token_endpoint_auth_method', 'client_secret_basic'],
+  ])('profile fapi2 is contradicted by %s: %j', (name, value) => {
+    const { jwks_uri, ...rest } = FAPI2
+    const found = problems({ ...rest, ...(name !== 'jwks' && { jwks_uri }), [name]: value })
+    expect(found).toContainEqual(expect.stringMatching(`^${name}: .*profile fapi2`))
+  })
+
+  test('a client of the broker’s own APIs cannot have bound tokens', () => {
+    expect(
+      problems({
+        grant_types: ['client_credentials'],
+        scope: 'broker:audit',
+        dpop_bound_access_tokens: true,
+      }),
+    ).toEqual([expect.stringMatching(/^scope: broker:audit .*Bearer/)])
+  })
+
   test('what toWire writes reads back to the same', () => {
     const full = {
       ...SYDNEY,
@@ -280,6 +323,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
       tos_uri: 'https://sydney.case-manager.example/terms',
       contacts: ['support@case-manager.example'],
       skip_sign_in_page: true,
+      dpop_bound_access_tokens: false,
       token_endpoint_auth_method: 'private_key_jwt',
       jwks_uri: 'https://sydney.case-manager.example/jwks',
       grant_types: [

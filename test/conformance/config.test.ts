@@ -38,6 +38,7 @@ const KNOWN = [
   'introspection_endpoint_auth_signing_alg_values_supported',
   'revocation_endpoint_auth_methods_supported',
   'revocation_endpoint_auth_signing_alg_values_supported',
+  'dpop_signing_alg_values_supported',
   'code_challenge_methods_supported',
   'ui_locales_supported',
   'prompt_values_supported',

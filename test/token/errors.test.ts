@@ -218,6 +218,10 @@ const answers: Record<string, (at: World) => Promise<Response> | Response> = {
   'a proof again': ({ prove }) => prove({}, true),
   'no proof at all': async ({ rig, sydney, refreshed }) =>
     rig.post('/token', await refreshed(), { authorization: sydney.basic, dpop: 'x' }),
+  'no proof by a client that needs one': async ({ rig, post }) => {
+    const { basic } = await rig.register('Bound', { dpopBound: true })
+    return post({ grant_type: 'refresh_token', refresh_token: 'x' }, basic)
+  },
   'a code for another key': async ({ rig, sydney, post }) => {
     const { jkt } = await createProver(rig.clock)
     const { session } = await rig.openSession()

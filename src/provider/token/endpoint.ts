@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import { requestingClient } from '../../clients/authenticate.ts'
-import { provenKey } from '../../clients/dpop.ts'
+import { invalidProof, provenKey } from '../../clients/dpop.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { GRANT, type GrantType } from '../../protocol/names.ts'
@@ -86,10 +86,13 @@ async function keyOf(
   client: Client,
   now: number,
 ): Promise<string | undefined> {
-  const { clientId } = client
+  const { clientId, metadata } = client
   if (isPublic(client) && c.req.header('dpop') !== undefined)
     mustBeWithin(deps.rateLimits, 'proofs', { clientId, address: remoteOf(c, deps.config) })
-  return provenKey(deps, c, now)
+  const jkt = await provenKey(deps, c, now)
+  if (jkt === undefined && metadata.dpopBound === true)
+    throw invalidProof('This client gets bound tokens alone: send a DPoP proof.', false)
+  return jkt
 }
 
 /**
