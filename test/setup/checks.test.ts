@@ -13,7 +13,7 @@ import {
   type World,
 } from './world.ts'
 
-/** What the checks of the connection find, each with its id and state. */
+/** Returns the findings about the connection, each with its id and state. */
 async function found({ rig }: World): Promise<string> {
   const findings = await createChecks(rig.deps).look({ fresh: true, which: isOfMicrosoft })
   return findings.map(({ check, state, found: words }) => `${check} ${state}: ${words}`).join('\n')
