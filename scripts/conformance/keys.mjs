@@ -34,7 +34,7 @@ const JWKS = [
   { ...publicJwk(TEST_KEYS.unpublished), use: 'enc' },
   { ...publicJwk(TEST_KEYS['es-1']), kid: 'broken', x: 'AA' },
   { kty: 'new', kid: 'new', alg: 'ES256' },
-  publicJwk(TEST_KEYS['es-1']),
+  { ...publicJwk(TEST_KEYS['es-1']), use: undefined },
   publicJwk(TEST_KEYS['rs-1']),
 ]
 

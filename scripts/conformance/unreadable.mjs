@@ -52,6 +52,7 @@ const EVENTS = [
   ['revocation', { seq: 101, selector: 's_9', exp: 2_000_000_000 }],
   ['snapshot', { epoch: 'epoch-a', seq: 101, entries: [7] }],
   ['snapshot', { epoch: 'epoch-a', seq: 101, entries: [null] }],
+  ['snapshot', { epoch: 'epoch-a', seq: 101, entries: {} }],
   ['snapshot', { epoch: 'epoch-a', seq: 101 }],
   ['snapshot', { epoch: 'epoch-a', entries: [] }],
   ['snapshot', { seq: 101, entries: [] }],
