@@ -159,6 +159,9 @@ export interface Failure {
   text: string
 }
 
+/** The failure of a target that takes a connection and does not answer. */
+export const NO_ANSWER = 'no answer in time'
+
 const BY_CODE: readonly [pattern: RegExp, cause: FailureCause, words: string][] = [
   [
     /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN)$/,
@@ -166,7 +169,7 @@ const BY_CODE: readonly [pattern: RegExp, cause: FailureCause, words: string][] 
     'connection refused or unreachable',
   ],
   [/^(ENOTFOUND|EAI_\w+|ENODATA|ESERVFAIL)$/, 'dns', 'the host name does not resolve'],
-  [/^(ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_\w*TIMEOUT)$/, 'timeout', 'no answer in time'],
+  [/^(ETIMEDOUT|ESOCKETTIMEDOUT|UND_ERR_\w*TIMEOUT)$/, 'timeout', NO_ANSWER],
   [
     /CERT|^(ERR_TLS|ERR_SSL|UNABLE_TO|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|EPROTO)/,
     'certificate',
@@ -187,7 +190,7 @@ export function failureOf(error: unknown): Failure {
   const message =
     error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : 'unknown error'
   // The request's own time limit aborts it with this message.
-  if (message.includes('no answer within')) return { cause: 'timeout', text: 'no answer in time' }
+  if (message.includes('no answer within')) return { cause: 'timeout', text: NO_ANSWER }
   return { cause: 'other', text: code === undefined ? message : `${message} (${code})` }
 }
 

@@ -1,3 +1,4 @@
+import type { Store } from '../../db/store.ts'
 import type { FeedRow, Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { LONGEST_SESSION_SECONDS, reasonClass, type ReasonClass } from '../protocol/revocation.ts'
@@ -184,13 +185,29 @@ export const isLost = (
  */
 const FARTHEST = 1_000 * 2 ** 32
 
+/** A guard that had seen more of the log than there is. `at` is epoch seconds. */
+interface Loss {
+  clientId: string
+  guardId: string
+  seq: number
+  head: number
+  at: number
+}
+const LOSS = 'guard_ahead_of_log'
+
+/** Returns the last guard that was ahead of the log, for the checks. */
+export async function lastLoss({ setting }: Pick<Store, 'setting'>): Promise<Loss | undefined> {
+  const kept = await setting(LOSS)
+  return kept === undefined ? undefined : (JSON.parse(kept) as Loss)
+}
+
 /**
- * Counts and logs that revocations were lost: a guard has seen a `seq` that the database does not
+ * Counts, logs and keeps that revocations were lost: a guard has seen a `seq` that the database does not
  * have. An operator must check; the guard itself gets `reset`. A `seq` that no log can have issued
  * proves nothing but that the guard is wrong, and raises no alert.
  */
 export function noteLost(
-  deps: Pick<Deps, 'log' | 'metrics' | 'rateLimits'>,
+  deps: Pick<Deps, 'clock' | 'log' | 'metrics' | 'rateLimits' | 'store'>,
   {
     clientId,
     guardId,
@@ -208,6 +225,10 @@ export function noteLost(
       ...position,
       next: 'No log of this broker can have issued this number. The guard is faulty, or its credential is in the wrong hands.',
     })
+  const loss: Loss = { clientId, guardId, seq, head, at: deps.clock.now() }
+  deps.store
+    .setSetting(LOSS, JSON.stringify(loss))
+    .catch((error: unknown) => deps.log.error('loss_not_kept', { ...position, cause: error }))
   deps.log.error('guard_ahead_of_log', {
     ...position,
     next: 'Revocations that this guard enforces were lost: the database was restored to an earlier state. See docs/alerts.md, BrokerLogLost.',

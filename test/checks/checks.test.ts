@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import type { Check } from '../../src/operations/checks/check.ts'
 import { createChecks } from '../../src/operations/checks/checks.ts'
 import { clientChecks } from '../../src/operations/checks/clients.ts'
@@ -42,35 +41,19 @@ describe('the list of checks', () => {
     expect(rows).toEqual(
       CHECKS.map((one, at) => {
         const question = rows[at]?.[2] || 'a question'
-        return ['', `\`${one.id}\``, question, cost(one), one.severity ?? '', one.part ?? '', '']
+        const { id, severity = '', warnsByTicket = false, part = '' } = one
+        return [
+          '',
+          `\`${id}\``,
+          question,
+          cost(one),
+          severity,
+          warnsByTicket ? 'ticket' : '',
+          part,
+          '',
+        ]
       }),
     )
-  })
-
-  test('each that pages or files a ticket has an alert rule of that severity', () => {
-    const by: Record<string, string> = {
-      database: 'broker_part_up{part="store"}',
-      queue: 'broker_part_up{part="queue"}',
-      probe: 'broker_probe_paused',
-      instances: 'broker_oldest_pending_delivery_seconds',
-      'user-reports': 'broker_user_reports_total',
-    }
-    const { groups } = parse(docs('alerts.yml')) as {
-      groups: { rules: { expr: string; labels: { severity: string } }[] }[]
-    }
-    const named = (id: string, expr: string): boolean => {
-      const other = by[id]
-      if (other !== undefined) return expr.includes(other)
-      return [...expr.matchAll(/broker_check_findings\{check=~?"([^"]*)"/g)].some(([, ids = '']) =>
-        ids.split('|').includes(id),
-      )
-    }
-    for (const { id, severity } of CHECKS.filter((one) => one.severity !== undefined)) {
-      const severities = groups
-        .flatMap(({ rules }) => rules)
-        .flatMap(({ expr, labels }) => (named(id, expr) ? [labels.severity] : []))
-      expect([id, severities]).toEqual([id, expect.arrayContaining([severity])])
-    }
   })
 })
 

@@ -104,7 +104,7 @@ describe('cmb backup and restore', () => {
     const files = readdirSync(dataDir)
     expect(files).toContain('broker.db.mark')
     expect(files.filter((one) => statSync(join(dataDir, one)).uid !== 65_534)).toEqual([])
-    expect((await cmb(['doctor'], { dataDir })).out).not.toContain('FAIL  data-directory')
+    expect((await cmb(['doctor'], { dataDir })).out).not.toMatch(/^Act .*data-directory/m)
     chownSync(join(dataDir, 'broker.db.mark'), 0, 0)
     expect((await cmb(['doctor'], { dataDir })).out).toContain(
       `-> chown 65534 ${join(dataDir, 'broker.db.mark')}\n`,

@@ -2,6 +2,7 @@ import type { DeliveryState, Lock } from '../../../db/types.ts'
 import type { Client } from '../../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
 import { lockKey } from '../../protocol/lock-target.ts'
+import { NO_ANSWER } from '../../outbox/attempt.ts'
 import type { TargetState } from '../../outbox/interface.ts'
 import { type GuardState, guardsNow } from './guards.ts'
 
@@ -44,6 +45,8 @@ export interface InstanceNow {
    * token until the token expires.
    */
   unreached: boolean
+  /** True if a delivery has been pending for longer than an instance that is well leaves one. */
+  isOverdue: boolean
   /** How long an access token that it accepts is valid at most. 0: it accepts none. */
   tokenSeconds: number
   /** True if users sign in at the instance. */
@@ -60,6 +63,9 @@ const NONE: Record<DeliveryState, number> = {
 }
 
 const MOST_LOCKS = 1000
+
+/** The age of a pending delivery from which an operator has to look, as the alert has it. */
+const OVERDUE_MS = 60_000
 
 export async function instancesNow(
   deps: Pick<Deps, 'store' | 'queue' | 'clients' | 'clock'>,
@@ -102,6 +108,10 @@ export async function instancesNow(
         client.metadata.grants.includes('authorization_code') &&
         mine.length === 0 &&
         ownGuards.length === 0,
+      isOverdue: mine.some(
+        ({ oldestAtMs }) =>
+          oldestAtMs !== undefined && deps.clock.nowMs() - oldestAtMs > OVERDUE_MS,
+      ),
       tokenSeconds: (client && seconds.get(client.metadata.audience)) ?? 0,
       userFacing: client?.metadata.grants.includes('authorization_code') === true,
     }
@@ -170,15 +180,31 @@ export type Health = 'bad' | 'ill' | 'waits' | 'good'
 const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
 
 /** The reason for which an instance needs an operator. */
-export type Trouble = 'down' | 'failed' | 'rejects' | 'unreached' | 'unguarded' | 'silent'
+export type Trouble =
+  | Failing
+  | 'overdue'
+  | 'failed'
+  | 'rejects'
+  | 'unreached'
+  | 'unguarded'
+  | 'silent'
 
-interface InstanceHealth {
+export interface InstanceHealth {
   health: Health
   trouble?: Trouble
   /** Completes a sentence that begins with the instance's name. */
   why: string
   /** The last failure of an address that does not answer. */
   failure?: string | undefined
+}
+
+type Failing = 'down' | 'hangs' | 'errs'
+
+/** Tells an address that answers with an error from one that is late, and one that is not there. */
+export function failingAs(failure = ''): { trouble: Failing; why: string } {
+  if (failure.startsWith('HTTP ')) return { trouble: 'errs', why: 'answers with an error' }
+  if (failure.startsWith(NO_ANSWER)) return { trouble: 'hangs', why: 'does not answer in time' }
+  return { trouble: 'down', why: 'does not answer' }
 }
 
 export function healthOf(one: InstanceNow): InstanceHealth {
@@ -189,9 +215,14 @@ export function healthOf(one: InstanceNow): InstanceHealth {
   if (down !== undefined)
     return {
       health: 'bad',
-      trouble: 'down',
-      why: 'does not answer',
+      ...failingAs(down.state?.lastFailure),
       failure: down.state?.lastFailure,
+    }
+  if (one.isOverdue)
+    return {
+      health: 'bad',
+      trouble: 'overdue',
+      why: 'has had a pending delivery for over a minute',
     }
   if (one.counts.failed > 0)
     return { health: 'bad', trouble: 'failed', why: 'has failed deliveries' }

@@ -30,7 +30,7 @@ export const brokerChecks: readonly Check[] = [
   {
     id: 'queue-durability',
     cost: { everySeconds: 300 },
-    severity: 'ticket',
+    warnsByTicket: true,
     look: durability,
   },
   {
@@ -41,7 +41,7 @@ export const brokerChecks: readonly Check[] = [
   },
   {
     id: 'brokers',
-    severity: 'ticket',
+    warnsByTicket: true,
     names: true,
     look: brokers,
   },
@@ -55,6 +55,7 @@ export const brokerChecks: readonly Check[] = [
     id: 'signing-keys',
     cost: { everySeconds: 60 },
     severity: 'ticket',
+    warnsByTicket: true,
     look: signingKeys,
   },
   {

@@ -12,6 +12,7 @@ export const certificateChecks: readonly Check[] = [
     id: 'certificates',
     cost: { everySeconds: 3600, background: true },
     severity: 'ticket',
+    warnsByTicket: true,
     look: certificates,
   },
 ]

@@ -1,7 +1,7 @@
 import type { DatabaseFacts, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Examination } from '../../microsoft/interface.ts'
-import type { Found } from './finding.ts'
+import type { Finding, Found } from './finding.ts'
 
 /** One check: its cost, severity and function. `list.ts` has all checks. */
 export interface Check {
@@ -13,8 +13,13 @@ export interface Check {
    * `on_demand`: runs only for `cmb doctor`, because its cost grows with the number of clients.
    */
   cost?: 'on_demand' | { everySeconds: number; background?: true }
-  /** The alert of a failure: one that pages, or one that files a ticket. Default: none. */
+  /**
+   * The alert of a failure: one that pages, or one that files a ticket. A check without it warns at
+   * most.
+   */
   severity?: 'page' | 'ticket'
+  /** True if a warning files a ticket too. Default: it is a note, with no alert. */
+  warnsByTicket?: boolean
   /** The part of the broker that is down when the check fails. */
   part?: 'store' | 'queue' | 'microsoft'
   /**
@@ -30,6 +35,16 @@ export interface Check {
 export type Looked = Found | readonly Found[] | undefined
 export type Look = (context: CheckContext) => Looked | Promise<Looked>
 type OfTenant = (context: CheckContext, tenant: Tenant) => Looked | Promise<Looked>
+
+/** Returns how urgent a finding is. Everything that reports or alerts follows from it. */
+export const urgencyOf = (
+  { severity, warnsByTicket = false }: Pick<Check, 'severity' | 'warnsByTicket'>,
+  state: Finding['state'],
+): Finding['urgency'] => {
+  if (state === 'failed') return severity === 'page' ? 'now' : 'today'
+  if (state === 'warning') return warnsByTicket ? 'today' : 'note'
+  return undefined
+}
 
 /** Carries out a check. */
 export const lookOf = async (

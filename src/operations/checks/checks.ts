@@ -1,6 +1,6 @@
 import { within } from '../../runtime/concurrency.ts'
 import type { Deps } from '../deps.ts'
-import { type Check, type CheckContext, contextOf, lookOf } from './check.ts'
+import { type Check, type CheckContext, contextOf, lookOf, urgencyOf } from './check.ts'
 import { failed, type Finding, type Found, message } from './finding.ts'
 import { CHECKS } from './list.ts'
 
@@ -116,5 +116,8 @@ async function run(deps: Deps, check: Check, context: CheckContext): Promise<Fin
       },
     ]
   })
-  return found.map((one) => ({ check: check.id, ...one }))
+  return found.map((one) => {
+    const urgency = urgencyOf(check, one.state)
+    return { check: check.id, ...(urgency && { urgency }), ...one }
+  })
 }

@@ -5,11 +5,14 @@ import type { Client } from '../../protocol/client-metadata.ts'
 import {
   guardHealthOf,
   healthOf,
+  type InstanceHealth,
   type InstanceNow,
   instancesNow,
   isWatched,
+  type Trouble,
 } from '../acts/instances.ts'
 import type { Check, CheckContext } from './check.ts'
+import { lastLoss } from '../../revocation/feed-wire.ts'
 import { type Failure, failureOf } from '../../outbox/attempt.ts'
 import { at, eachInTurn, failed, type Found, ok, unknown, warning } from './finding.ts'
 import { FIX, HELP, REMEDY } from './texts/fixes.ts'
@@ -24,18 +27,33 @@ export const clientChecks: readonly Check[] = [
     id: 'instances',
     cost: { everySeconds: 5 },
     severity: 'page',
+    warnsByTicket: true,
     names: true,
     look: instances,
   },
   {
     id: 'guards',
     severity: 'page',
+    warnsByTicket: true,
     names: true,
     look: guardsHeard,
   },
   {
+    id: 'unreached',
+    warnsByTicket: true,
+    names: true,
+    look: unreached,
+  },
+  {
+    id: 'log-lost',
+    severity: 'page',
+    names: true,
+    look: logLost,
+  },
+  {
     id: 'clients',
     cost: 'on_demand',
+    severity: 'ticket',
     look: addresses,
   },
   {
@@ -45,12 +63,13 @@ export const clientChecks: readonly Check[] = [
   },
   {
     id: 'feed-streams',
-    severity: 'ticket',
+    warnsByTicket: true,
     names: true,
     look: feedStreams,
   },
   {
     id: 'guard-leases',
+    warnsByTicket: true,
     names: true,
     look: guardLeases,
   },
@@ -180,6 +199,25 @@ function feedStreams({ deps: { config, feed } }: CheckContext): Found[] {
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
 
+/** Warns about instances that learn of no revocation. */
+async function unreached({ deps }: CheckContext): Promise<Found[]> {
+  const all = (await instancesNow(deps)).filter((one) => one.unreached)
+  return all.map((one) => problemWith(one, { ...healthOf(one), trouble: 'unreached' }))
+}
+
+/** How long a guard that was ahead of the log is reported. */
+const LOST_SECONDS = 3600
+
+async function logLost({ deps, now }: CheckContext): Promise<Found> {
+  const loss = await lastLoss(deps.store)
+  if (loss === undefined || now - loss.at > LOST_SECONDS) return ok(FOUND.nothing_lost)
+  const { clientId, guardId, seq, head, at: lostAt } = loss
+  return failed(FOUND.log_lost(guardId, seq, head), REMEDY.log_lost, {
+    about: `client ${clientId}`,
+    since_ms: lostAt * 1000,
+  })
+}
+
 async function instances({ deps }: CheckContext): Promise<Found[]> {
   const all = (await instancesNow(deps)).filter(isWatched)
   const found = all.flatMap(problemOf)
@@ -187,11 +225,18 @@ async function instances({ deps }: CheckContext): Promise<Found[]> {
   return [...found, ok(`${good} of ${all.length} instances get their revocations.`)]
 }
 
-/** Returns the problem of an instance: its cause, what follows from it, and what to do. */
+/** Returns the problem of an instance that another check does not report. */
 function problemOf(one: InstanceNow): Found[] {
-  const { clientId: id, name, guards, counts, tokenSeconds, targets } = one
-  const { health, trouble, why, failure } = healthOf(one)
-  if (trouble === undefined || trouble === guardHealthOf(one)?.trouble) return []
+  const { trouble, ...health } = healthOf(one)
+  if (trouble === undefined || trouble === 'unreached') return []
+  return trouble === guardHealthOf(one)?.trouble ? [] : [problemWith(one, { ...health, trouble })]
+}
+
+/** Returns what is wrong with an instance: its cause, what follows from it, and what to do. */
+function problemWith(
+  { clientId: id, name, guards, counts, tokenSeconds, targets }: InstanceNow,
+  { health, trouble, why, failure }: InstanceHealth & { trouble: Trouble },
+): Found {
   const left = (['pending', 'rejected', 'failed'] as const)
     .filter((state) => counts[state] > 0)
     .map((state) => `${counts[state]} ${state}`)
@@ -201,22 +246,20 @@ function problemOf(one: InstanceNow): Found[] {
       ? ''
       : ` cmb deliveries list --client ${id} shows its answers. Then: cmb deliveries redrive --client ${id}`
   const oldest = Math.min(...targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
-  return [
-    {
-      state: health === 'bad' ? 'failed' : 'warning',
-      about: `client ${id}`,
-      found: [
-        `${name} ${why}${failure === undefined ? '' : `: ${failure}`}.`,
-        left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`,
-        tokenSeconds === 0 || guards.some(({ connected }) => connected)
-          ? ''
-          : FOUND.accepts(guards, tokenSeconds),
-      ].join(''),
-      fix: `${fix}${redrive}`,
-      runbook,
-      ...(Number.isFinite(oldest) && { since_ms: oldest }),
-    },
-  ]
+  return {
+    state: health === 'bad' ? 'failed' : 'warning',
+    about: `client ${id}`,
+    found: [
+      `${name} ${why}${failure === undefined ? '' : `: ${failure}`}.`,
+      left.length === 0 ? '' : ` Deliveries: ${left.join(', ')}.`,
+      tokenSeconds === 0 || guards.some(({ connected }) => connected)
+        ? ''
+        : FOUND.accepts(guards, tokenSeconds),
+    ].join(''),
+    fix: `${fix}${redrive}`,
+    runbook,
+    ...(Number.isFinite(oldest) && { since_ms: oldest }),
+  }
 }
 
 async function addresses({ deps }: CheckContext): Promise<Found[]> {

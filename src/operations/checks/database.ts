@@ -29,6 +29,7 @@ export const databaseChecks: readonly Check[] = [
   {
     id: 'postgres-version',
     cost: MINUTE,
+    severity: 'ticket',
     look: ofPostgres(version),
   },
   {
@@ -40,13 +41,14 @@ export const databaseChecks: readonly Check[] = [
   {
     id: 'postgres-notifications',
     cost: MINUTE,
-    severity: 'ticket',
+    warnsByTicket: true,
     look: ofPostgres(notifications),
   },
   {
     id: 'postgres-clock',
     cost: MINUTE,
     severity: 'ticket',
+    warnsByTicket: true,
     look: ofPostgres(clock),
   },
   {
@@ -57,13 +59,13 @@ export const databaseChecks: readonly Check[] = [
   {
     id: 'postgres-bloat',
     cost: MINUTE,
-    severity: 'ticket',
+    warnsByTicket: true,
     look: ofPostgres(bloat),
   },
   {
     id: 'postgres-indexes',
     cost: MINUTE,
-    severity: 'ticket',
+    warnsByTicket: true,
     look: ofPostgres(indexes),
   },
 ]

@@ -8,7 +8,7 @@ import { moment } from '../times.ts'
  * have a `fix`.
  */
 export type Finding = z.output<typeof finding>
-export type Found = Omit<Finding, 'check'>
+export type Found = Omit<Finding, 'check' | 'urgency'>
 
 type More = Partial<Found>
 export const ok = (found: string, more?: More): Found => ({ state: 'ok', found, ...more })

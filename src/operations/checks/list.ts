@@ -6,6 +6,7 @@ import { databaseChecks } from './database.ts'
 import { microsoftChecks } from './microsoft.ts'
 import { rejectedSignInChecks } from './rejected-sign-ins.ts'
 import { receiverChecks } from './receivers.ts'
+import { storageChecks } from './storage.ts'
 import { signalIssuerChecks } from './signal-issuers.ts'
 import { userReportChecks } from './user-reports.ts'
 
@@ -16,6 +17,7 @@ import { userReportChecks } from './user-reports.ts'
 export const CHECKS: readonly Check[] = [
   ...brokerChecks,
   ...databaseChecks,
+  ...storageChecks,
   ...microsoftChecks,
   ...certificateChecks,
   ...clientChecks,

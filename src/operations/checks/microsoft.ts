@@ -34,6 +34,7 @@ export const microsoftChecks: readonly Check[] = [
     id: 'credential-expiry',
     cost: { everySeconds: 60 },
     severity: 'ticket',
+    warnsByTicket: true,
     look: credentialExpiry,
   },
   {
@@ -66,6 +67,7 @@ export const microsoftChecks: readonly Check[] = [
   {
     id: 'sign-ins',
     severity: 'page',
+    warnsByTicket: true,
     ofTenant: signIns,
   },
   {
@@ -78,6 +80,7 @@ export const microsoftChecks: readonly Check[] = [
   },
   {
     id: 're-entry',
+    severity: 'page',
     ofTenant: reEntry,
   },
   {

@@ -128,17 +128,7 @@ function titleOf({ found, about }: Problem): string {
   return `${cause.replace(/[.!]$/, '')}${named && ` (${named})`}`
 }
 
-const BY_ID = new Map(CHECKS.map((one) => [one.id, one]))
 const URGENCY = ['now', 'today', 'note'] as const
-
-const urgencyOf = ({ check, state }: Finding): Problem['urgency'] => {
-  const severity = BY_ID.get(check)?.severity
-  return severity === undefined
-    ? 'note'
-    : severity === 'page' && state === 'failed'
-      ? 'now'
-      : 'today'
-}
 
 /**
  * Returns the findings as problems, the worst first. Findings of a check that differ in what they
@@ -152,7 +142,7 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
       if (one === undefined) return []
       const since = group.flatMap((each) => each.since_ms ?? checks.since(each) ?? [])
       const about = group.flatMap((each) => each.about ?? [])
-      const urgency = urgencyOf(one)
+      const { urgency = 'note' } = one
       const isDown = one.state === 'failed' && PART_OF.has(one.check)
       return [
         {

@@ -9,6 +9,7 @@ export const receiverChecks: readonly Check[] = [
   {
     id: 'webhooks',
     cost: { everySeconds: 30 },
+    severity: 'ticket',
     look: webhooks,
   },
   {

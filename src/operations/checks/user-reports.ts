@@ -8,7 +8,7 @@ import { FOUND } from './texts/found.ts'
 export const userReportChecks: readonly Check[] = [
   {
     id: 'user-reports',
-    severity: 'ticket',
+    warnsByTicket: true,
     names: true,
     look: userReports,
   },

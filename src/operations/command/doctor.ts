@@ -1,7 +1,8 @@
-import { access, constants, readdir, stat, statfs } from 'node:fs/promises'
+import { access, constants, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { remedy } from '../../../db/files.ts'
 import type { Config, ConfigError } from '../../config/config.ts'
+import { urgencyOf } from '../checks/check.ts'
 import { failed, type Finding, type Found, ok, settingWarning, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { local, type Context } from './context.ts'
@@ -38,18 +39,33 @@ async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const config = found instanceof ConfigError ? undefined : found
   return [
     ...named('environment', settings(found, running)),
-    ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]),
-    ...(running || config === undefined ? [] : named('clients-file', await clientsFile(config))),
+    ...named('data-directory', [await directory(dataDir)]),
+    ...(running || config === undefined ? [] : await withoutBroker(config)),
     ...inside,
   ]
 }
 
+/** Names the findings of a check of this command. A broker does not start while it fails. */
 const named = (check: string, found: readonly Found[]): Finding[] =>
-  found.map((one) => ({ check, ...one }))
+  found.map((one) => {
+    const urgency = urgencyOf({ severity: 'page' }, one.state)
+    return { check, ...(urgency && { urgency }), ...one }
+  })
 
-async function clientsFile(config: Config): Promise<Found[]> {
+/** The checks of a running broker that need none. */
+async function withoutBroker(config: Config): Promise<Finding[]> {
   const { examineClientsFile } = await import('../checks/broker.ts')
-  return examineClientsFile(config, false)
+  const { diskOf } = await import('../checks/storage.ts')
+  return [
+    ...named('clients-file', await examineClientsFile(config, false)),
+    ...named(
+      'disk',
+      await diskOf(config).then(
+        (found) => [found],
+        () => [],
+      ),
+    ),
+  ]
 }
 
 /**
@@ -71,23 +87,17 @@ function settings(read: Config | ConfigError, running: boolean): Found[] {
   )
 }
 
-const LEAST_FREE_BYTES = 256 * 1024 * 1024
-
-async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
+async function directory(dataDir: string): Promise<Found> {
   try {
     const { mode, uid } = await stat(dataDir)
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
-    const { bavail, bsize } = await statfs(dataDir)
-    const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
     if ((mode & 0o077) !== 0)
       return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
     const self = process.getuid?.() ?? uid
     const owner = self === 0 ? uid : self
     const foreign = await filesOfOthers(dataDir, owner)
     if (foreign.length > 0) return failed(SAYS.foreign_files, `chown ${owner} ${foreign.join(' ')}`)
-    if (bavail * bsize < LEAST_FREE_BYTES)
-      return failed(`${dataDir}: ${free}.`, SAYS.free_space(onPostgres))
-    return ok(`${dataDir}: ${free}.`)
+    return ok(`The broker can use ${dataDir}.`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return warning(SAYS.no_directory(dataDir), SAYS.right_directory)
@@ -122,32 +132,36 @@ async function fromBroker(context: Context, dataDir: string): Promise<Finding[]>
   }
 }
 
-const MARK = { failed: 'FAIL', warning: 'warn', unknown: '?   ' } as const
+const MARK = { now: 'Act now', today: 'Act today', note: 'Note', unknown: 'Not known' } as const
+type Mark = keyof typeof MARK
+const MARKS = Object.keys(MARK) as Mark[]
+
+/** Returns how urgent a finding is, as `cmb status` and the console say it. Undefined: all is well. */
+const markOf = ({ state, urgency }: Finding): Mark | undefined =>
+  urgency ?? (state === 'unknown' ? 'unknown' : undefined)
 
 /**
- * Returns what is wrong, the worst first, and each subject's good checks in one line. Findings of a
- * check that differ in what they are about alone are one.
+ * Returns what is wrong, the most urgent first, and each subject's good checks in one line. Findings
+ * of a check that differ in what they are about alone are one.
  */
 function printed(findings: readonly Finding[]): string {
-  const inState = (state: Finding['state']) => findings.filter((one) => one.state === state)
-  const problems = (['failed', 'warning', 'unknown'] as const).flatMap((state) =>
-    [...Map.groupBy(inState(state), ({ check, found, fix }) => [check, found, fix].join('\n'))].map(
-      ([, [one, ...others]]) => {
-        const about = [one, ...others].flatMap((each) => each?.about ?? []).join(', ')
-        return `${MARK[state]}  ${one?.check}${about && ` (${about})`}: ${one?.found}\n${one?.fix === undefined ? '' : `        -> ${one.fix}\n`}`
-      },
-    ),
+  const byMark = Map.groupBy(findings, markOf)
+  const problems = MARKS.flatMap((mark) =>
+    [
+      ...Map.groupBy(byMark.get(mark) ?? [], ({ check, found, fix }) =>
+        [check, found, fix].join('\n'),
+      ),
+    ].map(([, [one, ...others]]) => {
+      const about = [one, ...others].flatMap((each) => each?.about ?? []).join(', ')
+      return `${MARK[mark].padEnd(9)}  ${one?.check}${about && ` (${about})`}: ${one?.found}\n${one?.fix === undefined ? '' : `           -> ${one.fix}\n`}`
+    }),
   )
-  const good = [...Map.groupBy(inState('ok'), ({ about = 'the broker' }) => about)].map(
-    ([about, its]) => `ok    ${about}: ${its.map(({ check }) => check).join(', ')}\n`,
+  const good = [
+    ...Map.groupBy(byMark.get(undefined) ?? [], ({ about = 'the broker' }) => about),
+  ].map(([about, its]) => `ok         ${about}: ${its.map(({ check }) => check).join(', ')}\n`)
+  const counts = [...MARKS, undefined].map(
+    (mark) =>
+      `${byMark.get(mark)?.length ?? 0} ${mark === undefined ? 'ok' : MARK[mark].toLowerCase()}`,
   )
-  const counts = ([state, words]: readonly [Finding['state'], string]): string =>
-    `${inState(state).length} ${words}`
-  const sum = [
-    ['failed', 'failed'],
-    ['warning', 'warnings'],
-    ['unknown', 'not known'],
-    ['ok', 'ok'],
-  ] as const
-  return `${problems.join('')}${good.join('')}\n${sum.map(counts).join(', ')}.\n`
+  return `${problems.join('')}${good.join('')}\n${counts.join(', ')}.\n`
 }

@@ -4,6 +4,7 @@ import { count, lockWords, plural, stateTitle } from './format.ts'
 import { moment, when } from '../times.ts'
 import { type Columns, listOf } from './list.tsx'
 import {
+  failingAs,
   type Health,
   healthOf,
   type InstanceNow,
@@ -138,9 +139,10 @@ function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; w
   const { breaker = 'unknown', lastFailure } = target.state ?? {}
   const { words, tag } =
     breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
+  const state = breaker === 'open' ? failingAs(lastFailure).why : words
   return (
     <div class="small">
-      <span class={tag}>{words}</span> {whole ? target.uri : hostOf(target.uri)}
+      <span class={tag}>{state}</span> {whole ? target.uri : hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
       {lastFailure === undefined ? null : `: ${lastFailure}`}
       {target.pending > 0 && target.oldestAtMs !== undefined ? (

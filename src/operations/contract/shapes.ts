@@ -216,10 +216,12 @@ const part = z.object({
 })
 const since_ms = milliseconds.optional()
 const runbook = text.optional()
+const urgency = z.enum(['now', 'today', 'note'])
 export const finding = shape('Finding', {
   check: text,
   about: text.optional(),
   state: z.enum(['ok', 'unknown', 'warning', 'failed']),
+  urgency: urgency.optional(),
   found: text,
   fix: text.optional(),
   tid: text.optional(),
@@ -231,7 +233,7 @@ export const finding = shape('Finding', {
 export const problem = shape('OperatorProblem', {
   id: text,
   check: text,
-  urgency: z.enum(['now', 'today', 'note']),
+  urgency,
   found: text,
   fix: text.optional(),
   about: z.array(text),

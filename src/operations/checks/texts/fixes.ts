@@ -7,6 +7,15 @@ const RESTORE = 'Start the instance, or correct its logout address.'
 /** The remedy for each trouble, and the heading of docs/runbook.md that helps. */
 export const HELP: Record<Trouble, readonly [fix: string, runbook: string]> = {
   down: [RESTORE, 'An instance is down'],
+  hangs: [
+    'It takes connections and is stuck or overloaded, or a firewall drops its answers. Look at its process before you start it again.',
+    'An instance is down',
+  ],
+  errs: ['It runs, and fails at the logout token: look at its own log.', 'An instance is down'],
+  overdue: [
+    'Look at its deliveries: the broker has not sent them, or it is told to wait.',
+    'An instance is down',
+  ],
   failed: [RESTORE, 'An instance is down'],
   rejects: ['Correct its issuer, client id or clock.', 'An instance rejects logout tokens'],
   unreached: [
@@ -123,6 +132,11 @@ export const REMEDY = {
     'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.',
   postgres:
     'Check that the Postgres of BROKER_DATABASE_URL runs as the primary, has free disk, and that its synchronous standby answers. The broker recovers without a restart.',
+  disk: 'Delete old backups and logs from it, or enlarge it. The broker recovers without a restart.',
+  wal: 'End the program that reads it: a backup, a copy, or a shell (docs/alerts.md, BrokerWalLarge).',
+  backup: 'Run cmb backup and read its output, then repair the job that runs it.',
+  log_lost:
+    'See docs/alerts.md, BrokerLogLost: compare the clients, then bring back the newest database.',
   fsync: 'Set fsync = on in postgresql.conf, and restart Postgres.',
   synchronous_commit:
     'Set synchronous_commit = on for the broker’s role: ALTER ROLE <role> SET synchronous_commit = on. Then restart the brokers.',

@@ -66,6 +66,9 @@ export const FOUND = {
     operator: string
   }): string =>
     `${rejected} of ${rejected + accepted} sign-ins in the last half hour were rejected, of ${users} users; in the day before ${before.rejected} of ${before.rejected + before.accepted}. Mostly: ${operator}`,
+  nothing_lost: 'No guard has seen more of the log than there is.',
+  log_lost: (guard: string, seq: number, head: number): string =>
+    `Revocations were lost: the guard ${guard} enforces ${seq}, and the log ends at ${head}. The database was put back to an earlier state, unless this instance alone is faulty.`,
   no_report: 'No user reported a device or a sign-in in the last 7 days.',
   reported_from: 'the session from which the user reported it; the reported one had ended before',
   user_told: 'The user was told that Outlook and Teams may still be open on the device.',
@@ -101,6 +104,15 @@ export const FOUND = {
     `Held back since ${since}: the application was withdrawn from more than 5 % of the tenant’s users within 10 minutes. They stay signed in until you decide.`,
   commits_not: (problem: string): string =>
     `The database cannot commit: ${problem} The broker cannot sign in, refresh or revoke.`,
+  disk_full: (onPostgres: boolean): string =>
+    onPostgres
+      ? 'When it is full, the broker’s own queue server fails.'
+      : 'When it is full, no user can sign in or out.',
+  wal_large:
+    'The write-ahead log of the database has more than 1 GB, because a program has been reading the database for long.',
+  wal_small: 'The write-ahead log of the database is moved into the database.',
+  no_backup: 'cmb backup has made no backup yet.',
+  last_backup: (when: string): string => `cmb backup made the last backup at ${when}.`,
   fsync_off: 'fsync is off: a crash of the server damages the database, and loses revocations.',
   commit_off: 'synchronous_commit is off: a crash loses revocations that the broker has confirmed.',
   one_server:

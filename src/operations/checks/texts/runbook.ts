@@ -6,6 +6,7 @@ export const RUNBOOK: Readonly<Record<string, string>> = {
   queue: 'The queue server is down or lost its data',
   'queue-durability': 'The queue server is down or lost its data',
   database: 'The disk is full',
+  disk: 'The disk is full',
   microsoft: 'Microsoft is down, or rejects the broker',
   credential: 'Microsoft is down, or rejects the broker',
   registration: 'Microsoft is down, or rejects the broker',

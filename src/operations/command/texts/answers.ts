@@ -25,8 +25,6 @@ export const SAYS = {
   to_check: 'To check them, run this with the environment of the broker.',
   start_it:
     'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.',
-  free_space: (onPostgres: boolean): string =>
-    `Free some space: with a full disk, ${onPostgres ? 'the broker’s own queue server fails' : 'sign-ins and revocations fail'}.`,
   foreign_files: 'The broker does not own each of its files.',
   no_directory: (directory: string): string =>
     `${directory} does not exist yet; the broker makes it at its first start.`,
