@@ -89,7 +89,7 @@ import { grantClient } from './rows/client.ts'
 import { issueCode } from './rows/code.ts'
 import { lockInForce } from './rows/locked.ts'
 import { needsFreshSignIn, tenantsWithAuthTime } from './rows/required-freshness.ts'
-import { securityHistory, signInAddress, userReports } from './rows/history.ts'
+import { markReportDone, securityHistory, signInAddress, userReports } from './rows/history.ts'
 import { liveSessionOfBrowser, statusByCookie, statusBySid } from './rows/session.ts'
 import { findHuman, findSubject, findSubjectByUser } from './rows/user.ts'
 import { acceptedByClient } from './session/accepted.ts'
@@ -220,6 +220,7 @@ const WRITES = {
   pushRequest,
   revoke: revokeRequested,
   reportByUser,
+  markReportDone,
   recordEnforced,
   hearGuards,
   openGuardLease,

@@ -495,10 +495,12 @@ export const securityEvents = sqliteTable(
     clientId: text('client_id'),
     /** Why the session or grant was revoked, or why the sign-in was rejected. */
     why: text(),
-    /** The actor who asked for the end, and the end's number in the log. */
+    /** The actor who asked for the end, or who acted on a report, and the end's number in the log. */
     actorKind: text('actor_kind').$type<Actor['kind']>(),
     actorId: text('actor_id'),
     seq: integer(),
+    /** When a report was marked as acted on. */
+    doneAt: integer('done_at'),
   },
   (t) => [
     primaryKey({ columns: [t.sub, t.at, t.id] }),

@@ -97,10 +97,12 @@ export interface SecurityEvent {
   clientId?: string | undefined
   /** Why the session or grant was revoked, or why the sign-in was rejected. */
   why?: string | undefined
-  /** The actor who asked for the end. */
+  /** The actor who asked for the end, or who acted on a report. */
   actor?: Actor | undefined
   /** The end's number in the log. */
   seq?: number | undefined
+  /** When a report was marked as acted on. */
+  doneAt?: number | undefined
 }
 
 /** A rejected sign-in, by the visit to Microsoft that it ended. */

@@ -22,6 +22,7 @@ import { migrateCommand } from './operations/command/migrate.ts'
 import { guardsCommand, hidingCommands, statusCommand } from './operations/command/overview.ts'
 import { userCommands } from './operations/command/users.ts'
 import { revocationCommands, revokeCommand } from './operations/command/revocations.ts'
+import { reportCommands } from './operations/command/reports.ts'
 import { signInsCommand } from './operations/command/sign-ins.ts'
 import { searchCommand } from './operations/command/search.ts'
 import { sessionCommands } from './operations/command/sessions.ts'
@@ -63,6 +64,7 @@ const COMMANDS: readonly Adder[] = [
   clientCommands,
   searchCommand,
   signInsCommand,
+  reportCommands,
   sessionCommands,
   revokeCommand,
   revocationCommands,

@@ -65,6 +65,7 @@ ALTER TABLE `log_head` ADD `sessions_known_to` integer DEFAULT 0 NOT NULL;--> st
 ALTER TABLE `log_head` ADD `sessions_known_from` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `revocations` ADD `sessions_until` integer;--> statement-breakpoint
 ALTER TABLE `revocations` ADD `session_clients` text;--> statement-breakpoint
+ALTER TABLE `security_events` ADD `done_at` integer;--> statement-breakpoint
 ALTER TABLE `sessions` ADD `promised_until` integer;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_end` ON `sessions` (`absolute_at`) WHERE ended_seq IS NULL;--> statement-breakpoint
 CREATE INDEX `sessions_open_by_promise` ON `sessions` (`promised_until`) WHERE ended_seq IS NULL AND promised_until IS NOT NULL;--> statement-breakpoint

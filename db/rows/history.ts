@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { sql, type SQL } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
 import {
@@ -34,7 +34,7 @@ const fields = {
     'clientId',
     'why',
   ),
-  ...columnsOf(securityEvents, 'actorKind', 'actorId', 'seq'),
+  ...columnsOf(securityEvents, 'actorKind', 'actorId', 'seq', 'doneAt'),
 }
 type Row = RowOf<typeof fields>
 type Values = Omit<SecurityEvent, 'actor'> & {
@@ -70,10 +70,14 @@ const newest = query(
       ORDER BY ${securityEvents.at} DESC, ${securityEvents.id} DESC LIMIT ${p.limit}`,
 )
 
+type Reports = { since: number; done: number; limit: number }
+/** The reports since a time that were marked as acted on, or those that were not. */
+const isReport = (p: Takes<Reports>): SQL =>
+  sql`${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since} AND CASE WHEN ${securityEvents.doneAt} IS NULL THEN 0 ELSE 1 END = ${p.done}`
 const latestReports = query(
   fields,
-  (p: Takes<{ since: number; limit: number }>, f) =>
-    sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since}
+  (p: Takes<Reports>, f) =>
+    sql`SELECT ${f} FROM ${securityEvents} WHERE ${isReport(p)}
       ORDER BY ${securityEvents.at} DESC LIMIT ${p.limit}`,
 )
 
@@ -81,8 +85,8 @@ const latestReports = query(
 const MOST_REPORTS = sql.raw('2000')
 const latestOfTenant = query(
   fields,
-  (p: Takes<{ tid: string; since: number; limit: number }>, f) =>
-    sql`SELECT ${f} FROM (SELECT * FROM ${securityEvents} WHERE ${securityEvents.kind} = 'reported' AND ${securityEvents.at} > ${p.since}
+  (p: Takes<Reports & { tid: string }>, f) =>
+    sql`SELECT ${f} FROM (SELECT * FROM ${securityEvents} WHERE ${isReport(p)}
       ORDER BY ${securityEvents.at} DESC LIMIT ${MOST_REPORTS}) AS ${securityEvents}
       WHERE EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${securityEvents.sub} AND ${subjects.tid} = ${p.tid})
       ORDER BY ${securityEvents.at} DESC LIMIT ${p.limit}`,
@@ -162,17 +166,51 @@ export function* securityHistory({
   return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
 }
 
-/** Returns what users, or those of one tenant, have reported after `since`, newest first. */
+/**
+ * Returns what users, or those of one tenant, have reported after `since`, newest first: what is to
+ * be acted on, or what was marked as done.
+ */
 export function* userReports({
   tid,
-  ...asked
+  done = false,
+  ...bounds
 }: {
   tid?: string | undefined
   since: number
+  done?: boolean | undefined
   limit: number
 }): Act<SecurityEvent[]> {
+  const asked = { ...bounds, done: done ? 1 : 0 }
   const found = tid === undefined ? latestReports.all(asked) : latestOfTenant.all({ ...asked, tid })
   return (yield* found).map(eventOf)
+}
+
+type ReportKey = Pick<SecurityEvent, 'sub' | 'at' | 'id'>
+const reportKey = (p: Takes<ReportKey>): SQL =>
+  sql`${securityEvents.sub} = ${p.sub} AND ${securityEvents.at} = ${p.at} AND ${securityEvents.id} = ${p.id} AND ${securityEvents.kind} = 'reported'`
+const reportBy = query(
+  fields,
+  (p: Takes<ReportKey>, f) => sql`SELECT ${f} FROM ${securityEvents} WHERE ${reportKey(p)}`,
+)
+const markDone = command(
+  (p: Takes<ReportKey & { doneAt: number; actorKind: string; actorId: string }>) =>
+    sql`UPDATE ${securityEvents} SET ${names(securityEvents.doneAt)} = ${p.doneAt}, ${names(securityEvents.actorKind)} = ${p.actorKind},
+      ${names(securityEvents.actorId)} = ${p.actorId} WHERE ${reportKey(p)} AND ${securityEvents.doneAt} IS NULL`,
+)
+
+/** Marks a user's report as acted on, by the first who does so. */
+export function* markReportDone({
+  actor,
+  now,
+  ...key
+}: ReportKey & { actor: Actor; now: number }): Act<
+  { outcome: 'done' | 'already'; report: SecurityEvent } | { outcome: 'unknown' }
+> {
+  const { kind: actorKind, id: actorId } = actor
+  const marked = yield* markDone.run({ ...key, doneAt: now, actorKind, actorId })
+  const row = yield* reportBy.get(key)
+  if (row === undefined) return { outcome: 'unknown' }
+  return { outcome: marked === 1 ? 'done' : 'already', report: eventOf(row) }
 }
 
 /** Returns the address of a session's latest sign-in, while the history has it. */

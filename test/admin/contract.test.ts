@@ -26,6 +26,8 @@ describe('the acts of the contract', () => {
     })
     expect(open.map(({ at }) => at)).toEqual([
       'GET /sign-ins',
+      'GET /reports',
+      'POST /reports/:id/done',
       'POST /revocations',
       'POST /locks',
       'POST /locks/:id/lift',

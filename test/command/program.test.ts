@@ -68,6 +68,8 @@ describe('cmb', () => {
       'clients remove',
       'search',
       'sign-ins',
+      'reports list',
+      'reports done',
       'sessions list',
       'revoke',
       'revocations list',

@@ -76,10 +76,11 @@ describe('a device that its user reports', () => {
   test('ends when an operator marks it as done: no words say that it is hidden or broken', async () => {
     const { sub } = await report('Safari on iPad')
     const olga = await atConsole(rig, 'operator')
-    const done = await olga.submitTo(await olga.get('/ops'), '/ops/problems/hide')
-    expect(done.text).toMatch(/Marked as done\..* All good .*Marked as done by Olga Operator\./)
-    expect(done.text).not.toMatch(/Hidden (?:for|by)/)
-    expect(done.links).toContain(`/ops/users/${sub}`)
+    const done = await olga.submitTo(await olga.get('/ops'), '/ops/reports/done')
+    expect(done.text).toMatch(/Marked as done\..* All good /)
+    expect(done.text).not.toMatch(/Hidden (?:for|by)|A user reported/)
+    const user = await olga.get(`/ops/users/${sub}`)
+    expect(user.text).toMatch(/Reported by the user Done \d.*, by Olga Operator/)
   })
 
   test('is counted and announced beside what needs the operator now', async () => {

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { SecurityEvent } from '../../db/types.ts'
 import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
 import { download } from '../../src/pages/download.ts'
 import {
@@ -7,7 +8,9 @@ import {
   isAdministratorsSetting,
   sessionRoles,
 } from '../../src/protocol/tenant-administrators.ts'
+import { reportId } from '../../src/operations/acts/reports.ts'
 import { ROLE } from '../../src/protocol/names.ts'
+import { startCmb } from '../command/cmb.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { OPS } from './console.ts'
@@ -126,6 +129,58 @@ test('the first page begins with what to do: reports, who is locked, rejected si
   const places = order.map((title) => page.html.indexOf(`<h2>${title}`))
   expect(places).toEqual(places.toSorted((a, b) => a - b))
   expect(places.every((place) => place > 0)).toBe(true)
+})
+
+test('a report that an administrator marks as done leaves the list, at the broker’s operators too; who and when is kept and audited', async () => {
+  await administered('app_role')
+  const browser = await tina()
+  const reports: Record<string, SecurityEvent> = {}
+  const now = rig.clock.now()
+  for (const user of [TINA, CAROL]) {
+    const { session } = await rig.openSession({ user, device: `Phone of ${user.name}` })
+    const acting = (await rig.openSession({ user })).session.sid
+    await rig.store.reportByUser({
+      sub: session.sub,
+      acting,
+      what: { sid: session.sid },
+      everywhere: false,
+      atMicrosoft: false,
+      freshSince: 0,
+      now,
+    })
+    const [report] = await rig.store.userReports({ tid: user.tid, since: 0, limit: 1 })
+    if (report !== undefined) reports[user.tid] = report
+  }
+  const home = await browser.get('/tenant')
+  const done = await browser.submitTo(home, '/tenant/reports/done')
+  expect(done.text).toMatch(/Marked as done\. .* There is nothing to do\. 1 report marked as done/)
+  expect(done.text).toMatch(/Phone of Tina Tenant .*, by Tina Tenant/)
+  const id = reportId(reports[OTHER_TENANT] as SecurityEvent)
+  const [entry] = await rig.store.listAudit({ act: 'report.done', limit: 1 })
+  expect(entry).toMatchObject({
+    target: `subject ${browser.sub}`,
+    actor: { kind: 'operator', id: browser.sub },
+    ended: { outcome: 'done', result: { outcome: 'done' } },
+  })
+  expect(await rig.store.userReports({ tid: OTHER_TENANT, since: 0, limit: 9 })).toEqual([])
+
+  // Another press, and the report of another tenant's user.
+  const again = await browser.submitTo(home, '/tenant/reports/done')
+  expect(again.text).toContain('had marked the report as done before')
+  const other = await browser.submitTo(home, '/tenant/reports/done', {
+    id: reportId(reports[TENANT] as SecurityEvent),
+  })
+  expect([other.status, other.html.includes('Carol')]).toEqual([404, false])
+  expect((await rig.store.userReports({ since: 0, limit: 9 })).length).toBe(1)
+
+  const { type } = await startCmb(rig)
+  const list = await type(['reports', 'list', '--state', 'done', '--json'])
+  expect(JSON.parse(list.out)).toMatchObject({
+    reports: [{ id, sub: browser.sub, done: { at: now, actor: { id: browser.sub } } }],
+  })
+  const carols = reportId(reports[TENANT] as SecurityEvent)
+  expect((await type(['reports', 'done', carols])).out).toMatch(/^Done: the report by Carol/)
+  expect((await type(['reports', 'done', 'u_none.1.x'])).code).toBe(1)
 })
 
 describe('who administers a tenant', () => {

@@ -336,6 +336,7 @@ describe('what is answered is what openapi.json says', () => {
       ['/admin/v1/clients/{id}', '/admin/v1/clients/sydney'],
       ['/admin/v1/sessions', '/admin/v1/sessions?user=alice'],
       ['/admin/v1/sign-ins', '/admin/v1/sign-ins?client_id=sydney'],
+      ['/admin/v1/reports', '/admin/v1/reports'],
       ['/admin/v1/search', '/admin/v1/search?q=alice'],
       ['/admin/v1/search', `/admin/v1/search?q=${world.session.sid}`],
       ['/admin/v1/search', '/admin/v1/search?q=C-1'],

@@ -73,6 +73,8 @@ ALTER TABLE "broker"."revocations" ADD COLUMN "sessions_until" bigint;
 --> statement-breakpoint
 ALTER TABLE "broker"."revocations" ADD COLUMN "session_clients" text COLLATE "C";
 --> statement-breakpoint
+ALTER TABLE "broker"."security_events" ADD COLUMN "done_at" bigint;
+--> statement-breakpoint
 ALTER TABLE "broker"."sessions" ADD COLUMN "promised_until" bigint;
 --> statement-breakpoint
 ALTER TABLE "broker"."tenants" ADD COLUMN "help_contact" text COLLATE "C";

@@ -6,6 +6,7 @@ const LISTED_BY = {
   delivery: 'cmb deliveries list',
   key: 'cmb keys list',
   lock: 'cmb locks list --all',
+  report: 'cmb reports list',
   revocation: 'cmb revocations list',
   session: 'cmb sessions list',
   'session with that client': 'cmb sessions list',

@@ -100,8 +100,7 @@ export async function readinessOf(
  */
 export function verdictOf(all: readonly Problem[], { names } = { names: true }): string {
   const shown = all.filter((one) => !isHidden(one))
-  // A report of a user is done once an operator says so: nothing stays broken.
-  const hidden = all.filter((one) => isHidden(one) && one.check !== 'user-reports')
+  const hidden = all.filter(isHidden)
   const counts = Map.groupBy(
     shown.filter((one) => one.urgency !== 'note'),
     ({ urgency }) => urgency,
@@ -149,7 +148,8 @@ function problemsOf(findings: readonly Finding[], checks: Pick<Checks, 'since'>)
           id: problemId({ ...one, about }),
           check: one.check,
           urgency,
-          hideable: urgency !== 'now' && !isDown,
+          hideable: urgency !== 'now' && !isDown && one.report === undefined,
+          report: one.report,
           found: one.found,
           fix: one.fix,
           runbook: one.runbook ?? RUNBOOK[one.check],

@@ -1,4 +1,5 @@
 import type { LoggedRevocation, SecurityEvent } from '../../../db/types.ts'
+import { REPORT_SECONDS, reportId } from '../acts/reports.ts'
 import type { Check, CheckContext } from './check.ts'
 import { type Found, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
@@ -14,8 +15,6 @@ export const userReportChecks: readonly Check[] = [
   },
 ]
 
-/** A report is shown for a week. The user's own page shows it as long. */
-export const REPORT_SECONDS = 7 * 86_400
 /** Upper bound of the reports that are shown one by one. */
 const MOST = 20
 
@@ -27,9 +26,10 @@ async function userReports({ deps: { store }, now }: CheckContext): Promise<Foun
       const { seq, sub, at } = report
       const revocation = seq === undefined ? undefined : await store.findRevocation(seq)
       // The text has no name: the audit log keeps it when an operator hides the problem.
-      return warning(wordsOf(report, revocation), REMEDY.user_report(sub), {
+      return warning(wordsOf(report, revocation), REMEDY.user_report(sub, reportId(report)), {
         about: `user ${sub}`,
         sub,
+        report: reportId(report),
         since_ms: at * 1000,
       })
     }),

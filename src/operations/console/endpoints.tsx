@@ -26,6 +26,7 @@ import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './console-session.ts'
 import { registeredRoutes } from './registered.tsx'
+import { reportRoutes } from './reports.tsx'
 import { revocationRoutes } from './revocations.tsx'
 import { revokeRoutes } from './revoke.tsx'
 import { searchRoutes } from './search.tsx'
@@ -57,6 +58,7 @@ const ROUTES: readonly Mounted[] = [
   ...lockRoutes,
   ...problemRoutes,
   ...registeredRoutes,
+  ...reportRoutes,
   ...revocationRoutes,
   ...revokeRoutes,
   ...searchRoutes,

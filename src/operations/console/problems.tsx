@@ -15,7 +15,8 @@ import {
   type Mounted,
   userLink,
 } from './request.ts'
-import { HID, hidingWords, PROBLEM } from './texts/hiding.ts'
+import { REPORT_RESULT, ReportDone } from './reports.tsx'
+import { HID, HIDE, PROBLEM } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
@@ -92,7 +93,7 @@ export const Items = ({
 
 /** A problem. Its first sentence says the cause, and the others what follows from it. */
 function Item({ request, problem }: { request: ConsoleRequest; problem: Problem }) {
-  const { urgency, found, fix, about, user, runbook, since_ms: sinceMs } = problem
+  const { urgency, found, fix, about, user, report, runbook, since_ms: sinceMs } = problem
   const nowMs = request.deps.clock.nowMs()
   const [cause, then] = causeOf(found)
   const { words, tag } = URGENCY[urgency]
@@ -108,11 +109,14 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
           <strong>{PROBLEM.whatToDo}</strong> {user ? PROBLEM.reported : fix}
         </p>
       )}
+      {report !== undefined && user !== undefined && mayAct(request) ? (
+        <Reported request={request} user={user} report={report} />
+      ) : null}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
         {sinceMs === undefined ? null : `${since(sinceMs, nowMs)} `}
         {isHidden(problem)
-          ? hidingWords(problem).by(problem.hidden_by, day((problem.hidden_until ?? 0) * 1000))
+          ? HIDE.by(problem.hidden_by, day((problem.hidden_until ?? 0) * 1000))
           : null}
         {runbook === undefined ? null : <Runbook request={request} heading={runbook} />}
       </p>
@@ -123,27 +127,34 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
 /** Hides a problem, or shows a hidden problem again. */
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {
   const [cause] = causeOf(problem.found)
-  const { button } = hidingWords(problem)
-  const { user } = problem
   return isHidden(problem) ? (
     <ShowAgain request={request} problem={problem} />
   ) : (
-    <div class="row">
-      {user && (
-        <>
-          <a href={userLink(request, user.sub)}>{PROBLEM.sessionsOf}</a>
-          <a href={linkOf('/ops/lock', { user: user.sub })}>{PROBLEM.lock(user.name)}</a>
-        </>
-      )}
-      <form method="post" action="/ops/problems/hide">
-        <Hidden request={request} fields={{ id: problem.id }} />
-        <Button kind="quiet" small label={`${button}: ${cause}`}>
-          {button}
-        </Button>
-      </form>
-    </div>
+    <form method="post" action="/ops/problems/hide">
+      <Hidden request={request} fields={{ id: problem.id }} />
+      <Button kind="quiet" small label={`${HIDE.button}: ${cause}`}>
+        {HIDE.button}
+      </Button>
+    </form>
   )
 }
+
+/** Leads from the report of a user to what ends it. */
+const Reported = ({
+  request,
+  user,
+  report,
+}: {
+  request: ConsoleRequest
+  user: NonNullable<Problem['user']>
+  report: string
+}) => (
+  <div class="row">
+    <a href={userLink(request, user.sub)}>{PROBLEM.sessionsOf}</a>
+    <a href={linkOf('/ops/lock', { user: user.sub })}>{PROBLEM.lock(user.name)}</a>
+    <ReportDone request={request} id={report} of={user.name} />
+  </div>
+)
 
 const ShowAgain = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => (
   <form method="post" action="/ops/problems/unhide">
@@ -165,7 +176,7 @@ export function HidingDone({
   const hidden = problems.filter(isHidden).find(({ id }) => id === queryParam(request, 'id'))
   return (
     <>
-      <Done request={request} results={HID} />
+      <Done request={request} results={{ ...HID, ...REPORT_RESULT }} />
       {hidden && <ShowAgain request={request} problem={hidden} />}
     </>
   )
@@ -176,9 +187,8 @@ export const problemsNow = async ({ deps, checks }: ConsoleRequest): Promise<rea
 
 async function hide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const id = form.get('id') ?? ''
-  const problem = await ask(request, request.viewer.caller, 'POST /problems/:id/hide', { id })
-  const { result } = hidingWords(problem)
-  return request.c.redirect(linkOf('/ops', { done: result, id }), 303)
+  await ask(request, request.viewer.caller, 'POST /problems/:id/hide', { id })
+  return request.c.redirect(linkOf('/ops', { done: 'hidden', id }), 303)
 }
 
 async function unhide(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {

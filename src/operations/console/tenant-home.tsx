@@ -1,15 +1,22 @@
 import type { Child } from 'hono/jsx'
-import type { HelpContact, RejectedSignIn, Tenant } from '../../../db/types.ts'
+import type {
+  HelpContact,
+  RejectedSignIn,
+  SecurityEvent,
+  Subject,
+  Tenant,
+} from '../../../db/types.ts'
 import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
 import { Button, Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { TextField } from '../../pages/fields.tsx'
 import { MOST_ENTRIES, sessionsBy } from '../acts/search.ts'
-import { REPORT_SECONDS } from '../checks/user-reports.ts'
+import { REPORT_SECONDS, reportId } from '../acts/reports.ts'
 import { ask } from '../contract/ask.ts'
 import { mayRead, nameOf, plural, whoIs } from './format.ts'
 import { consolePage, Done, Hidden, Panel } from './layout.tsx'
-import { listOf, ms, timeColumn } from './list.tsx'
+import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
+import { doneWords, ReportDone, REPORT_RESULT } from './reports.tsx'
 import { when } from '../times.ts'
 import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
 import { REJECTED } from './texts/reasons.ts'
@@ -34,7 +41,7 @@ export async function tenantHome(
     request,
     { title: tenant.name ?? HOME.yours, at: '' },
     <>
-      <Done request={request} results={{ contact: HELP_CONTACT.saved }} />
+      <Done request={request} results={{ contact: HELP_CONTACT.saved, ...REPORT_RESULT }} />
       {await reportsPanel(request, tenant)}
       {await locksPanel(request, tenant)}
       {await rejectedPanel(request, tenant)}
@@ -51,46 +58,78 @@ const DAY = 86_400
 const MOST = 20
 const FEW = 5
 
-async function reportsPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
-  const { store } = request.deps
-  const since = request.now - REPORT_SECONDS
-  const reports = await Promise.all(
-    (await store.userReports({ tid, since, limit: MOST })).map(async (report) => ({
-      ...report,
-      user: await store.findSubject(report.sub),
-    })),
+/** A report, and the user who made it. */
+type Report = SecurityEvent & { user: Subject | undefined }
+
+async function reportsOf(
+  { deps: { store }, now }: ConsoleRequest,
+  { tid }: Tenant,
+  done: boolean,
+): Promise<Report[]> {
+  const since = now - REPORT_SECONDS
+  const found = await store.userReports({ tid, since, done, limit: MOST })
+  return Promise.all(
+    found.map(async (report) => ({ ...report, user: await store.findSubject(report.sub) })),
   )
+}
+
+const nameIn = ({ sub, user }: Report): string => (user === undefined ? sub : whoIs({ user }))
+
+async function reportsPanel(request: ConsoleRequest, tenant: Tenant): Promise<Child> {
+  const [reports, done] = await Promise.all([
+    reportsOf(request, tenant, false),
+    reportsOf(request, tenant, true),
+  ])
+  const columns: Columns<Report> = [
+    [
+      'User',
+      (report) => (
+        <strong>
+          <a href={userLink(request, report.sub)}>{nameIn(report)}</a>
+        </strong>
+      ),
+    ],
+    ['Reported', ({ device }) => device ?? HOME.aSignIn],
+    timeColumn(request, 'When', ({ at }) => ms(at)),
+  ]
   return (
     <Panel title={HOME.reports}>
       {reports.length === 0 ? null : <p>{HOME.whatToDo}</p>}
-      {await listOf<(typeof reports)[number]>(request, {
+      {await listOf<Report>(request, {
         label: HOME.reports,
         columns: [
-          [
-            'User',
-            ({ sub, user }) => (
-              <strong>
-                <a href={userLink(request, sub)}>{user === undefined ? sub : whoIs({ user })}</a>
-              </strong>
-            ),
-          ],
-          ['Reported', ({ device }) => device ?? HOME.aSignIn],
-          timeColumn(request, 'When', ({ at }) => ms(at)),
+          ...columns,
           [
             'Act',
-            ({ sub, user }) => (
-              <a
-                href={pageLink(request, '/lock', { user: sub })}
-                aria-label={`Lock ${user === undefined ? sub : whoIs({ user })}`}
-              >
-                Lock
-              </a>
+            (report) => (
+              <div class="row">
+                <LinkButton
+                  href={pageLink(request, '/lock', { user: report.sub })}
+                  kind="quiet"
+                  label={`Lock ${nameIn(report)}`}
+                  small
+                >
+                  Lock
+                </LinkButton>
+                <ReportDone request={request} id={reportId(report)} of={nameIn(report)} />
+              </div>
             ),
           ],
         ],
         entries: reports,
         none: HOME.noReport,
       })}
+      {done.length === 0 ? null : (
+        <details>
+          <summary>{HOME.doneReports(done.length)}</summary>
+          {await listOf<Report>(request, {
+            label: HOME.doneReports(done.length),
+            columns: [...columns, ['Done', (report) => doneWords(request, report)]],
+            entries: done,
+            none: '',
+          })}
+        </details>
+      )}
     </Panel>
   )
 }

@@ -2,16 +2,18 @@ import type { Child } from 'hono/jsx'
 import type { Lock, SecurityEvent, Session, SessionStatus, Subject } from '../../../db/types.ts'
 import { whyNotLocked } from '../contract/locks.ts'
 import { tenantName } from '../acts/names.ts'
+import { reportId } from '../acts/reports.ts'
 import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
-import { consolePage, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
+import { consolePage, Done, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { calledBy, everywhere, lockWords, mayRead, nameOf, onlyAt, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
+import { doneWords, REPORT_RESULT, ReportDone } from './reports.tsx'
 import { EVENT, REASON, REJECTED } from './texts/reasons.ts'
 import {
   type Found,
@@ -61,7 +63,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
       limit: MOST_LOCKS,
     }),
     sid === undefined ? undefined : sessionIn(deps, actor, sid, now),
-    historyOf(request, sub),
+    historyOf(request, user),
     mayAct(request)
       ? whyNotLocked(deps, viewer.caller, { kind: 'user', tid, oid }, now)
       : undefined,
@@ -70,6 +72,7 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: whoIs({ user }), at: '/users', live: true },
     <>
+      <Done request={request} results={REPORT_RESULT} />
       <Live id="state">
         {await lockNotice(request, locks)}
         {looked?.session.sub === sub ? await oneSession(request, looked) : null}
@@ -220,6 +223,21 @@ const sessionsPanel = async (request: ConsoleRequest, live: readonly Found[]): P
 
 const happened = ({ kind, clientId }: SecurityEvent): string =>
   kind === 'ended' && clientId !== undefined ? USER.outOfOne : EVENT[kind]
+
+/** Says of a report that it is done, or offers to mark it. */
+async function reportState(
+  request: ConsoleRequest,
+  event: SecurityEvent,
+  user: Subject,
+): Promise<Child> {
+  if (event.kind !== 'reported') return null
+  if (event.doneAt !== undefined)
+    return <div class="small">Done {await doneWords(request, event)}</div>
+  return mayAct(request) ? (
+    <ReportDone request={request} id={reportId(event)} of={calledBy(user)} />
+  ) : null
+}
+
 const WHY: Readonly<Record<string, string>> = { ...REASON, ...REJECTED }
 const whyOf = ({ why = '' }: SecurityEvent): string => WHY[why] ?? why
 
@@ -227,7 +245,8 @@ const whyOf = ({ why = '' }: SecurityEvent): string => WHY[why] ?? why
  * Renders a page of the user's security history, without the network address that only the user
  * sees.
  */
-async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
+async function historyOf(request: ConsoleRequest, user: Subject): Promise<Child> {
+  const { sub } = user
   const { deps } = request
   const place = placeOf(request, historyPlace, 'history_')
   const found = await deps.store.securityHistory({
@@ -240,7 +259,15 @@ async function historyOf(request: ConsoleRequest, sub: string): Promise<Child> {
     label: 'Security history',
     columns: [
       timeColumn(request, 'When', ({ at }) => ms(at)),
-      ['What', happened],
+      [
+        'What',
+        async (event) => (
+          <>
+            {happened(event)}
+            {await reportState(request, event, user)}
+          </>
+        ),
+      ],
       [
         'Device',
         (one) => (

@@ -4,6 +4,7 @@ import { deliveryRoutes } from './deliveries.ts'
 import { keyRoutes } from './keys.ts'
 import { lockRoutes } from './locks.ts'
 import { overviewRoutes } from './overview.ts'
+import { reportRoutes } from './reports.ts'
 import { revocationRoutes } from './revocations.ts'
 import { localRoutes } from './local.ts'
 import { searchRoutes } from './search.ts'
@@ -22,6 +23,7 @@ export const ACTS = [
   ...clientRoutes,
   ...sessionRoutes,
   ...signInRoutes,
+  ...reportRoutes,
   ...searchRoutes,
   ...revocationRoutes,
   ...lockRoutes,

@@ -226,6 +226,7 @@ export const finding = shape('Finding', {
   fix: text.optional(),
   tid: text.optional(),
   sub: text.optional(),
+  report: text.optional(),
   engine: text.optional(),
   since_ms,
   runbook,
@@ -238,6 +239,7 @@ export const problem = shape('OperatorProblem', {
   fix: text.optional(),
   about: z.array(text),
   user: z.object({ sub: text, name: text }).optional(),
+  report: text.optional(),
   hideable: z.boolean(),
   hidden_by: text.optional(),
   hidden_until: seconds.optional(),
@@ -302,6 +304,15 @@ export const status = readiness
     ),
   })
   .meta({ id: 'Status' })
+
+export const report = shape('Report', {
+  id: text,
+  at: seconds,
+  sub: text,
+  user: z.object({ tid: text, oid: text, name: nullable, username: nullable }).nullable(),
+  device: nullable,
+  done: z.object({ at: seconds, actor }).nullable(),
+})
 
 export const rejectedSignIn = shape('RejectedSignIn', {
   reference: text,

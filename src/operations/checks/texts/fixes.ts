@@ -174,11 +174,11 @@ export const REMEDY = {
     'Start a further broker, or raise BROKER_FEED_STREAMS and the limit of file descriptors.',
   logout_address_fails: "Look at the instance's own log.",
   jwks: 'Without them it cannot authenticate (private_key_jwt, workload_jwt). Correct its jwks_uri or the issuer of its workload, or register its jwks by value.',
-  user_report: (sub: string): string =>
-    `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device. Then hide this: that marks it as done.`,
+  user_report: (sub: string, report: string): string =>
+    `Call the user. cmb sessions list --subject ${sub} shows what is still signed in. If an attacker uses the account, lock it: cmb lock user --subject ${sub}. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device. Then: cmb reports done ${report}`,
   rejected_sign_ins: (tid: string): string =>
     `The page Sign-ins of the console, or cmb sign-ins --tenant ${tid}, lists them with what to do.`,
-  user_reports: 'cmb audit --act user.report shows all of them.',
+  user_reports: 'cmb reports list shows all of them.',
   secret_not_opened: (id: string): string =>
     `Set that value again, or: cmb webhooks rotate-secret ${id}`,
   lost: (id: string): string =>

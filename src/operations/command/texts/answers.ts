@@ -57,6 +57,9 @@ export const SAYS = {
   lifted: (name: string): string => `Lifted: ${name} may sign in again.\n`,
   lifted_before: (by = 'Another operator', at = ''): string =>
     `${by} already lifted it, at ${at}.\n`,
+  report_done: (name: string): string => `Done: the report by ${name}.\n`,
+  report_done_before: (name: string, by = 'Another administrator', at = ''): string =>
+    `${by} already marked the report by ${name} as done, at ${at}.\n`,
   ended_before: 'That had already ended; nothing was revoked.\n',
   revoked: (seq: number): string =>
     `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n`,

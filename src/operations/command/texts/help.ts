@@ -182,6 +182,16 @@ export const HELP: Readonly<Record<string, Help>> = {
       'cmb revoke --everything --yes',
     ],
   },
+  reports: { about: 'What users reported as lost, stolen or not theirs.' },
+  'reports list': {
+    about: 'List the reports of the last 7 days: those to act on, or with --state done the others.',
+    examples: ['cmb reports list'],
+  },
+  'reports done': {
+    about:
+      'Mark a report as acted on. It leaves the lists of what to do, also that of the tenant’s administrators.',
+    examples: ['cmb reports done u_5ZpD2kQx.1764633600.h_8Yw2 --comment "telephone wiped"'],
+  },
   revocations: {
     about: 'Show the log of revocations, with the deliveries of each and their proof.',
   },

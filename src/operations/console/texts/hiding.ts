@@ -1,25 +1,13 @@
 /** The words of hiding a problem. */
-const HIDE = {
+export const HIDE = {
   button: 'Hide for 30 days',
   by: (who: string | undefined, until: string): string => `Hidden by ${who}, until ${until}. `,
-  result: 'hidden',
 }
-
-/** The words of taking a report of a user off the list. */
-const MARK: typeof HIDE = {
-  button: 'Mark as done',
-  by: (who) => `Marked as done by ${who}. `,
-  result: 'done',
-}
-
-export const hidingWords = ({ check }: { check: string }): typeof HIDE =>
-  check === 'user-reports' ? MARK : HIDE
 
 /** The results of hiding, by the name in the address. */
 export const HID: Readonly<Record<string, string>> = {
   hidden:
     'Hidden for 30 days, or until its words change. The overview and cmb status go on naming it.',
-  done: 'Marked as done. The user’s page and the audit log keep the report.',
   unhidden: 'It counts again.',
 }
 

@@ -16,6 +16,9 @@ export const SUMMARIES = {
   'GET /sessions': 'List live sessions, newest first',
   'GET /sign-ins':
     'List rejected sign-ins, newest first, with what their users read and what to do, and count the accepted ones',
+  'GET /reports':
+    'List what users reported in the last 7 days as lost, stolen or not theirs, newest first',
+  'POST /reports/:id/done': 'Mark a report as acted on: it leaves the lists of what to do',
   'GET /search':
     'Find users, clients, sessions, revocations and cases; a name by the beginnings of its words',
   'POST /revocations':
