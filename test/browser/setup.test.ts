@@ -182,7 +182,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await atMicrosoft(page, entra.origin, 'adam@contoso.example')
   expect(page.url()).toBe(`${ops}/setup`)
   expect(await page.textContent('main')).toContain('An administrator has.')
-  expect((await type(['doctor'])).out).toMatch(/^0 failed, /m)
+  expect((await type(['doctor'])).out).toMatch(/^0 act now, 0 act today, /m)
   await page.goto(`${rig.config.issuer}/account/ready`)
   expect(await page.textContent('main')).toContain('Microsoft confirmed that it is you')
   expect(await rig.store.findTenant(CONTOSO.tid)).toMatchObject({

@@ -54,7 +54,7 @@ async function rejectedShare(
   const before = { rejected: sum(rowsBefore), accepted: sum(byClientBefore) }
   if (shareOf(lately) < JUMP.times * shareOf(before)) return ok(FOUND.few_rejected)
   const reasons = Map.groupBy(rows, ({ reason }) => reason)
-  const [[reason = ''] = []] = [...reasons].toSorted(([, a], [, b]) => sum(b) - sum(a))
+  const [[reason] = ['']] = [...reasons].toSorted(([, a], [, b]) => sum(b) - sum(a))
   return failed(
     FOUND.rejected_share({ ...lately, users, before, operator: guidanceFor(reason).operator }),
     REMEDY.rejected_sign_ins(tid),

@@ -3,7 +3,7 @@ import type { Lock } from '../../../db/types.ts'
 import { registrationToWire } from '../../clients/metadata.ts'
 import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
-import { consolePage, Live, nothingHere, Panel } from './layout.tsx'
+import { consolePage, Live, More, nothingHere, Panel } from './layout.tsx'
 import { EVERYONE_THERE } from './texts/acts.ts'
 import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
@@ -50,7 +50,14 @@ async function clientPage(request: ConsoleRequest): Promise<Response> {
       </Live>
       {client === undefined ? null : await secretsPanel(request, client)}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
-      <More clientId={clientId} />
+      <More
+        links={[
+          [linkOf('/ops/deliveries', { client: clientId }), INSTANCE.deliveries],
+          [linkOf('/ops/revocations', { client: clientId }), INSTANCE.revocations],
+          [linkOf('/ops/sessions', { client: clientId }), INSTANCE.sessions],
+          [linkOf('/ops/audit', { target: `client ${clientId}` }), INSTANCE.audit],
+        ]}
+      />
     </>,
   )
 }
@@ -69,25 +76,6 @@ const Acts = ({ clientId, lock }: { clientId: string; lock: Lock | undefined }) 
       <LinkButton href={linkOf('/ops/locks/lift', { id: lock.id })}>Lift the lock</LinkButton>
     )}
   </div>
-)
-
-const More = ({ clientId: client }: { clientId: string }) => (
-  <Panel title="More">
-    <ul class="bullets">
-      {(
-        [
-          ['/ops/deliveries', { client }, INSTANCE.deliveries],
-          ['/ops/revocations', { client }, INSTANCE.revocations],
-          ['/ops/sessions', { client }, INSTANCE.sessions],
-          ['/ops/audit', { target: `client ${client}` }, INSTANCE.audit],
-        ] as const
-      ).map(([path, query, words]) => (
-        <li>
-          <a href={linkOf(path, query)}>{words}</a>
-        </li>
-      ))}
-    </ul>
-  </Panel>
 )
 
 /**

@@ -304,6 +304,19 @@ export const Panel = ({
   </section>
 )
 
+/** Shows links to what else there is about the object of a page. */
+export const More = ({ links }: { links: readonly (readonly [href: string, words: Child])[] }) => (
+  <Panel title="More">
+    <ul class="bullets">
+      {links.map(([href, words]) => (
+        <li>
+          <a href={href}>{words}</a>
+        </li>
+      ))}
+    </ul>
+  </Panel>
+)
+
 /** The words of an act's results by their key in the query; those of a number, by the number. */
 export type Results = Readonly<Record<string, string | ((number: number) => string)>>
 

@@ -5,7 +5,7 @@ import { nameOf } from '../checks/check.ts'
 import { isHidden } from '../checks/readiness.ts'
 import { signInFilter } from '../acts/sign-ins.ts'
 import { when } from '../times.ts'
-import { consolePage, nothingHere, Panel } from './layout.tsx'
+import { consolePage, More, nothingHere, Panel } from './layout.tsx'
 import { lockList } from './locks.tsx'
 import { Items, problemsNow } from './problems.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
@@ -18,6 +18,50 @@ import { TENANT } from './texts/tenants.tsx'
  */
 
 const MOST_LOCKS = 20
+
+/** Shows how the tenant is set up, and who confirmed it. */
+function SetUp({
+  tenant,
+  pause,
+  isConsented,
+  nowMs,
+}: {
+  tenant: Awaited<ReturnType<typeof tenantsNow>>[number]
+  pause: Awaited<ReturnType<typeof probePause>>
+  isConsented: boolean
+  nowMs: number
+}) {
+  const at = (seconds: number | undefined) =>
+    seconds === undefined ? undefined : when(seconds * 1000, nowMs)
+  const by = (who: string | undefined, seconds: number | undefined) =>
+    seconds === undefined ? undefined : TENANT.by(who ?? TENANT.unnamed, at(seconds) ?? '')
+  const { name, email, telephone, link } = tenant.helpContact ?? {}
+  return (
+    <Facts
+      items={[
+        ['Tenant ID', <code>{tenant.tid}</code>],
+        ['Connected', at(tenant.connectedAt)],
+        ['Operators', tenant.isOperators ? TENANT.operators : undefined],
+        [
+          'Consent',
+          by(tenant.consentConfirmedBy, tenant.consentConfirmedAt) ??
+            (isConsented ? TENANT.consented : TENANT.noConsent),
+        ],
+        ['Proof of MFA', isDecided(tenant) ? tenant.mfaProof : TENANT.noProof],
+        ['Asserted', by(tenant.proofAssertedBy, tenant.proofAssertedAt)],
+        ['Administrators', tenant.administrators ?? TENANT.noAdministrators],
+        [
+          'Help contact',
+          [name, email, telephone, link].filter(Boolean).join(', ') || TENANT.noContact,
+        ],
+        [
+          'Probe of Microsoft',
+          pause === undefined ? TENANT.probes : TENANT.paused(at(pause.at) ?? ''),
+        ],
+      ]}
+    />
+  )
+}
 
 async function tenantPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request
@@ -35,11 +79,6 @@ async function tenantPage(request: ConsoleRequest): Promise<Response> {
   const own = problems.filter(
     (problem) => !isHidden(problem) && problem.about.includes(`tenant ${nameOf(tenant)}`),
   )
-  const at = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
-  const by = (who: string | undefined, seconds: number | undefined) =>
-    seconds === undefined ? undefined : TENANT.by(who ?? TENANT.unnamed, at(seconds) ?? '')
-  const { name, email, telephone, link } = tenant.helpContact ?? {}
   return consolePage(
     request,
     { title: nameOf(tenant), at: '/tenants' },
@@ -50,28 +89,11 @@ async function tenantPage(request: ConsoleRequest): Promise<Response> {
         </Panel>
       )}
       <Panel>
-        <Facts
-          items={[
-            ['Tenant ID', <code>{tid}</code>],
-            ['Connected', at(tenant.connectedAt)],
-            ['Operators', tenant.isOperators ? TENANT.operators : undefined],
-            [
-              'Consent',
-              by(tenant.consentConfirmedBy, tenant.consentConfirmedAt) ??
-                (consented === undefined ? TENANT.noConsent : TENANT.consented),
-            ],
-            ['Proof of MFA', isDecided(tenant) ? tenant.mfaProof : TENANT.noProof],
-            ['Asserted', by(tenant.proofAssertedBy, tenant.proofAssertedAt)],
-            ['Administrators', tenant.administrators ?? TENANT.noAdministrators],
-            [
-              'Help contact',
-              [name, email, telephone, link].filter(Boolean).join(', ') || TENANT.noContact,
-            ],
-            [
-              'Probe of Microsoft',
-              pause === undefined ? TENANT.probes : TENANT.paused(at(pause.at) ?? ''),
-            ],
-          ]}
+        <SetUp
+          tenant={tenant}
+          pause={pause}
+          isConsented={consented !== undefined}
+          nowMs={deps.clock.nowMs()}
         />
         {isAdministrator(request) ? (
           <div class="row">
@@ -86,20 +108,12 @@ async function tenantPage(request: ConsoleRequest): Promise<Response> {
         ])}
       </Panel>
       {await signInCountsPanel(request, filter)}
-      <Panel title="More">
-        <ul class="bullets">
-          {(
-            [
-              ['/ops/sign-ins', { tenant: tid }, TENANT.rejected],
-              ['/ops/audit', { target: `tenant ${tid}` }, TENANT.audit],
-            ] as const
-          ).map(([path, query, words]) => (
-            <li>
-              <a href={linkOf(path, query)}>{words}</a>
-            </li>
-          ))}
-        </ul>
-      </Panel>
+      <More
+        links={[
+          [linkOf('/ops/sign-ins', { tenant: tid }), TENANT.rejected],
+          [linkOf('/ops/audit', { target: `tenant ${tid}` }), TENANT.audit],
+        ]}
+      />
     </>,
   )
 }
