@@ -103,7 +103,10 @@ describe('docs/feed.md and the conformance kit', () => {
       ([, name = '']) => name,
     )
     expect(names.length).toBeGreaterThan(30)
-    expect(names.filter((name) => !cases.some((each) => each.name === name))).toEqual([])
+    // A star stands for the rest of the names of several cases.
+    const isMeant = (name: string, by: string): boolean =>
+      by.endsWith('*') ? name.startsWith(by.slice(0, -1)) : name === by
+    expect(names.filter((by) => !cases.some(({ name }) => isMeant(name, by)))).toEqual([])
   })
 
   test('each section that a case names is one of the page', () => {
