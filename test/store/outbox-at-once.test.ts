@@ -5,7 +5,7 @@ import { listDeliveries } from '../../db/outbox/lists.ts'
 import { connectionConfig } from '../../db/postgres/connect.ts'
 import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
-import { PURGED_LATE, type AttemptResult, type DeliveryState } from '../../db/types.ts'
+import { DELIVERY_STATES, PURGED_LATE, type AttemptResult } from '../../db/types.ts'
 import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { bench, benches, expectOutcome, signHeads, STORES, T0, type Bench } from './fixture.ts'
 
@@ -17,14 +17,6 @@ import { bench, benches, expectOutcome, signHeads, STORES, T0, type Bench } from
 const MS = T0 * 1000
 const DAY = 86_400
 const USERS = Array.from({ length: 12 }, (_, i) => `user-${i}`)
-const STATES: DeliveryState[] = [
-  'pending',
-  'delivered',
-  'rejected',
-  'failed',
-  'superseded',
-  'closed',
-]
 
 const result = (
   attempt: number,
@@ -63,7 +55,9 @@ const tally = (keys: string[]): Record<string, number> =>
 /** Checks that the stored counts, by client and by revocation, match the rows. */
 async function expectTrueCounts(b: Bench): Promise<void> {
   const all = (
-    await Promise.all(STATES.map((state) => b.store.listDeliveries({ state, limit: 1000 })))
+    await Promise.all(
+      DELIVERY_STATES.map((state) => b.store.listDeliveries({ state, limit: 1000 })),
+    )
   ).flat()
   const counts = (await b.store.deliveryCounts()).map(({ clientId, state, count }) => [
     `${clientId} ${state}`,
