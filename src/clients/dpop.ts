@@ -15,6 +15,12 @@ interface ProofDeps {
   store: Pick<Store, 'consumeOnce'>
 }
 
+/** An access token, and the thumbprint of the key that it is bound to. */
+interface BoundToken {
+  token: string
+  jkt: string
+}
+
 const TYP = 'dpop+jwt'
 /** How old a proof may be. */
 const PAST_SECONDS = 60
@@ -25,6 +31,7 @@ const PAST_SECONDS = 60
 const AHEAD_SECONDS = 30
 const MAX_LENGTH = 4096
 const MAX_ID_LENGTH = 255
+const BY_ITS_KEY = 'Send a DPoP proof by the key that the access token is bound to.'
 
 /** The parameters of a challenge for a bound token (RFC 9449 §7.1). */
 export const DPOP_ALGS = `algs="${PROOF_ALGS.join(' ')}"`
@@ -32,7 +39,8 @@ export const DPOP_ALGS = `algs="${PROOF_ALGS.join(' ')}"`
 /**
  * Returns the thumbprint of the key that the request proves, or undefined without a proof. It uses
  * up the proof.
- * @param accessToken the token of a request to a resource of the broker, which the proof must name
+ * @param bound the token of a request to a resource of the broker, and the key that it is bound to;
+ * a proof by another key is rejected before it is recorded
  * @throws OAuthError invalid_dpop_proof: 400, or 401 with a challenge at a resource
  * @throws StoreUnavailable if the proof cannot be recorded
  */
@@ -40,11 +48,12 @@ export async function provenKey(
   { config, store }: ProofDeps,
   c: Context,
   now: number,
-  accessToken?: string,
+  bound?: BoundToken,
 ): Promise<string | undefined> {
+  const rejected = (problem: string): OAuthError => invalidProof(problem, bound !== undefined)
   const proof = c.req.header('dpop')
+  if (proof === undefined && bound !== undefined) throw rejected(BY_ITS_KEY)
   if (proof === undefined) return undefined
-  const rejected = (problem: string): OAuthError => invalidProof(problem, accessToken !== undefined)
   const verified = proof.length > MAX_LENGTH ? undefined : await verifyProof(proof, TYP)
   if (verified === undefined)
     throw rejected(
@@ -54,7 +63,7 @@ export async function provenKey(
   const problem =
     problemOfTarget(claims, { method: c.req.method, address: config.issuer + c.req.path }) ??
     problemOfTimes(claims, now) ??
-    problemOfToken(claims, accessToken)
+    (bound && problemOfToken(verified, bound))
   if (problem !== undefined) throw rejected(problem)
   const isFirst = await store.consumeOnce({
     purpose: 'dpop_proof',
@@ -107,8 +116,12 @@ function problemOfTimes({ iat, nbf, exp }: Claims, now: number): string | undefi
   return undefined
 }
 
-const problemOfToken = ({ ath }: Claims, accessToken: string | undefined): string | undefined =>
-  accessToken === undefined ||
-  (typeof ath === 'string' && equalInConstantTime(ath, sha256(accessToken)))
+function problemOfToken(
+  { claims: { ath }, jkt }: { claims: Claims; jkt: string },
+  bound: BoundToken,
+): string | undefined {
+  if (jkt !== bound.jkt) return BY_ITS_KEY
+  return typeof ath === 'string' && equalInConstantTime(ath, sha256(bound.token))
     ? undefined
     : 'The ath of the proof must be the SHA-256 of the access token.'
+}

@@ -358,6 +358,21 @@ describe('a bound access token', () => {
     )
   })
 
+  test('has no proof of another key recorded', async () => {
+    const { rig, tokens } = await bound()
+    const thief = await createProver(rig.clock)
+    const proof = await thief.prove('GET /userinfo', ath(tokens.access_token))
+    for (const attempt of ['first', 'second']) {
+      const answer = await userinfo(rig, tokens, { proof })
+      expect([attempt, await answer.json()]).toEqual([
+        attempt,
+        expect.objectContaining({
+          error_description: 'Send a DPoP proof by the key that the access token is bound to.',
+        }),
+      ])
+    }
+  })
+
   test('is rejected by the APIs of the broker itself, which read no proof', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', {

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { DPOP_ALGS, invalidProof, provenKey } from '../../clients/dpop.ts'
+import { DPOP_ALGS, provenKey } from '../../clients/dpop.ts'
 import { isForm, readForm } from '../../clients/form.ts'
 import { readUnverified, sameType } from '../../keys/jws.ts'
 import { OAuthError, type ErrorCode } from '../../protocol/error.ts'
@@ -37,8 +37,7 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
         ? 'The access token is not bound to a key. Send it as Bearer.'
         : 'The access token is bound to a key. Send it as DPoP, with a proof.',
     )
-  if (claims.jkt !== undefined && (await provenKey(deps, c, now, token)) !== claims.jkt)
-    throw invalidProof('Send a DPoP proof by the key that the access token is bound to.', true)
+  if (claims.jkt !== undefined) await provenKey(deps, c, now, { token, jkt: claims.jkt })
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
     throw rejected(
