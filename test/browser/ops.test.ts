@@ -61,7 +61,9 @@ const PAGES = [
   ['deliveries', '/ops/deliveries?state=failed'],
   ['sessions', '/ops/sessions?client=sydney'],
   ['users', '/ops/users'],
+  ['sign-ins', '/ops/sign-ins'],
   ['tenants', '/ops/tenants'],
+  ['tenant', `/ops/tenants/${TENANT}`],
   ['instances', '/ops/clients'],
   ['instance', '/ops/clients/melbourne'],
   ['replace-secret', '/ops/clients/melbourne/secrets/replace'],
@@ -89,6 +91,14 @@ test('the console fits on every page at every width, and axe objects to nothing,
     ])
   }
   const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
+  await rig.store.recordRejectedSignIn({
+    user: { ...USERS.auditor, tid: TENANT },
+    why: 'mfa_not_proved',
+    reference: 'BCDF-GHJK',
+    device: 'Edge on Windows',
+    now: rig.clock.now(),
+    from: { clientId: 'sydney' },
+  })
   // A search looks at two entries, as in a log of millions, in which a reason is not found at once.
   const { pageOfRevocations } = rig.store
   rig.store.pageOfRevocations = (input) =>

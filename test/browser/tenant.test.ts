@@ -133,6 +133,8 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     ['overview', '/tenant'],
     ['found', '/tenant/search?q=u'],
     ['users', '/tenant/users'],
+    ['sign-ins', '/tenant/sign-ins'],
+    ['sign-in', '/tenant/sign-ins?reference=BCDF-GHJK'],
     ['user', `/tenant/users/${phone.sub}?session=${phone.sid}`],
     ['user-none', '/tenant/search?q=zzz'],
     ['sessions', '/tenant/sessions'],
@@ -150,6 +152,10 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
     expect([name, answer?.status()]).toEqual([name, name === 'unknown' ? 404 : 200])
     await fits(window.page, `tenant-${name}`)
   }
+  await window.page.goto(`${base}/tenant`)
+  await window.page.getByRole('button', { name: 'Mark as done' }).click()
+  await window.page.getByText('1 report marked as done').click()
+  await fits(window.page, 'tenant-report-done')
   // The list looks at one session a page, so that there are more pages.
   const { pageOfSessions } = rig.store
   rig.store.pageOfSessions = (input) => pageOfSessions({ ...input, most: 1 })

@@ -13,7 +13,10 @@ export const REPORT_RESULT = {
   reported_before: 'Another administrator had marked the report as done before.',
 } as const
 
-/** Its accessible name has the name of the user (`of`), for readers who hear the button alone. */
+/**
+ * The button's accessible name begins with its text and names the user (`of`), for readers who hear
+ * the button alone.
+ */
 export const ReportDone = ({
   request,
   id,
@@ -25,7 +28,7 @@ export const ReportDone = ({
 }) => (
   <form method="post" action={pageLink(request, '/reports/done')}>
     <Hidden request={request} fields={{ id, back: request.c.req.path }} />
-    <Button kind="quiet" label={`Mark the report by ${of} as done`} small>
+    <Button kind="quiet" label={`Mark as done: the report by ${of}`} small>
       Mark as done
     </Button>
   </form>

@@ -10,7 +10,7 @@ import {
   signInFilter,
 } from '../acts/sign-ins.ts'
 import { tenantName } from '../acts/names.ts'
-import { count, instances, nameOf, plural, whoIs } from './format.ts'
+import { instances, nameOf, plural, whoIs } from './format.ts'
 import { Panel } from './layout.tsx'
 import { type Columns, listRoutes, momentOf, ms, orProblem, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
@@ -53,7 +53,7 @@ const userCell = (request: ConsoleRequest, { user }: RejectedSignIn): Child => {
 /** The columns of rejected sign-ins. Only operators can do what is to be done at the broker. */
 export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn> {
   const { deps } = request
-  const isAsked = queryParam(request, 'reference') !== undefined
+  const isByReference = queryParam(request, 'reference') !== undefined
   return [
     timeColumn(request, 'When', ({ at }) => ms(at)),
     ['User', (row) => userCell(request, row)],
@@ -70,7 +70,7 @@ export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn
           <>
             {title}
             {row.code === undefined ? null : <span class="small"> AADSTS{row.code}</span>}
-            {isAsked ? <div class="small">{read}</div> : null}
+            {isByReference ? <div class="small">{read}</div> : null}
           </>
         )
       },
@@ -93,6 +93,13 @@ export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn
   ]
 }
 
+/** Says where the sign-ins are that never came back to the broker. */
+export const AtMicrosoft = () => (
+  <p class="soft small">
+    {SIGN_INS.atMicrosoft} <a href={ENTRA_SIGN_IN_LOG}>{SIGN_INS.theirLog}</a>
+  </p>
+)
+
 /** Says how many sign-ins of a filter were accepted and rejected, and why. */
 export async function signInCountsPanel(
   request: ConsoleRequest,
@@ -100,44 +107,47 @@ export async function signInCountsPanel(
 ): Promise<Child> {
   const { deps, now } = request
   const { accepted, byClient, rejected, byReason } = await signInCounts(deps, filter, now)
-  const since = when(filter.since * 1000, deps.clock.nowMs())
+  const tenant = isOperator(request) ? filter.tid : undefined
   return (
-    <Panel title={SIGN_INS.since(since)}>
+    <Panel title={SIGN_INS.since(when(filter.since * 1000, deps.clock.nowMs()))}>
       <ul class="bullets">
         <li>
-          {SIGN_INS.accepted(accepted)}{' '}
-          {byClient
-            .map(
-              (row) =>
-                `${row.clientId === undefined ? SIGN_INS.own : nameOf(deps, row.clientId)}: ${count(row.count)}`,
-            )
-            .join(', ')}
+          {SIGN_INS.accepted(accepted)}
+          <Parts
+            parts={byClient.map((row) => [
+              row.clientId === undefined ? SIGN_INS.own : nameOf(deps, row.clientId),
+              row.count,
+            ])}
+          />
         </li>
-        <li>{SIGN_INS.rejected(rejected)}</li>
-        {byReason.length === 0 ? null : (
-          <ul class="bullets">
-            {byReason.map(({ reason, count: some }) => (
-              <li>
-                <a
-                  href={pageLink(request, '/sign-ins', {
-                    reason,
-                    tenant: isOperator(request) ? filter.tid : undefined,
-                  })}
-                >
-                  {rejectionWords(deps, { reason }).title}
-                </a>
-                : {plural(some, 'sign-in')}
-              </li>
-            ))}
-          </ul>
-        )}
+        <li>
+          {SIGN_INS.rejected(rejected)}
+          <Parts
+            parts={byReason.map((row) => [
+              <a href={pageLink(request, '/sign-ins', { reason: row.reason, tenant })}>
+                {rejectionWords(deps, row).title}
+              </a>,
+              row.count,
+            ])}
+          />
+        </li>
       </ul>
-      <p class="soft small">
-        {SIGN_INS.atMicrosoft} <a href={ENTRA_SIGN_IN_LOG}>{SIGN_INS.theirLog}</a>
-      </p>
+      <AtMicrosoft />
     </Panel>
   )
 }
+
+/** Lists the parts of a count. */
+const Parts = ({ parts }: { parts: readonly (readonly [name: Child, count: number])[] }) =>
+  parts.length === 0 ? null : (
+    <ul class="bullets">
+      {parts.map(([name, count]) => (
+        <li>
+          {name}: {plural(count, 'sign-in')}
+        </li>
+      ))}
+    </ul>
+  )
 
 export const signInsRoutes: readonly Mounted[] = listRoutes<
   RejectedSignIn,

@@ -29,5 +29,5 @@ export const TENANT = {
   paused: (at: string): string => `paused since ${at}: cmb tenants resume-probe`,
   locked: 'Locked',
   rejected: 'Its rejected sign-ins',
-  audit: 'What was changed of it, in the audit log',
+  audit: 'What was changed, in the audit log',
 } as const
