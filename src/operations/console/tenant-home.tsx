@@ -12,13 +12,14 @@ import { TextField } from '../../pages/fields.tsx'
 import { MOST_ENTRIES, sessionsBy } from '../acts/search.ts'
 import { REPORT_SECONDS, reportId } from '../acts/reports.ts'
 import { ask } from '../contract/ask.ts'
-import { mayRead, nameOf, plural, whoIs } from './format.ts'
+import { mayRead, plural, whoIs } from './format.ts'
 import { consolePage, Done, Hidden, Panel } from './layout.tsx'
 import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { doneWords, ReportDone, REPORT_RESULT } from './reports.tsx'
 import { when } from '../times.ts'
 import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
+import { AtMicrosoft, rejectedColumns } from './sign-ins.tsx'
 import { REJECTED } from './texts/reasons.ts'
 import { HELP_CONTACT, HOME } from './texts/tenant-home.ts'
 
@@ -183,24 +184,11 @@ async function rejectedPanel(request: ConsoleRequest, { tid }: Tenant): Promise<
       )}
       {await listOf<RejectedSignIn>(request, {
         label: HOME.rejected,
-        columns: [
-          [
-            'User',
-            ({ user }) => {
-              const words = user === undefined ? '' : whoIs({ user })
-              const { sub } = user ?? {}
-              return sub === undefined ? words : <a href={userLink(request, sub)}>{words}</a>
-            },
-          ],
-          ['Why', ({ reason }) => reasonWords(reason)],
-          ['Instance', ({ clientId }) => (clientId === undefined ? '' : nameOf(deps, clientId))],
-          timeColumn(request, 'When', ({ at }) => ms(at)),
-          ['Reference', ({ reference }) => <code>{reference}</code>],
-        ],
+        columns: rejectedColumns(request),
         entries: found,
         none: HOME.noneRejected,
       })}
-      <p class="soft">{HOME.atMicrosoft}</p>
+      <AtMicrosoft />
     </Panel>
   )
 }

@@ -18,8 +18,6 @@ export const HOME = {
   askOperator: 'Ask the operator',
   rejected: 'Rejected sign-ins in the last 24 hours',
   noneRejected: 'None was rejected here after Microsoft had identified the user.',
-  atMicrosoft:
-    'Sign-ins that Microsoft stopped are not in this list. They are in the sign-in log of Microsoft Entra: Entra admin center, Monitoring & health, Sign-in logs, filter by the application Case Manager and the status Failure.',
   signedIn: 'Signed in now',
   nobody: 'No user of your organization is signed in.',
   all: 'All who are signed in',
