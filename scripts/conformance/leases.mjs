@@ -33,6 +33,18 @@ import {
   LEASE,
 } from './words.mjs'
 
+/**
+ * Checks a token by a new key while the guard reads the keys. A step `answer` to `first` waits for
+ * the decision.
+ */
+const checkWhileKeysAreRead = (expect, broker = {}) => [
+  set({ ...broker, jwks: ['es-1', 'es-2', 'rs-1'], answers: { '/jwks': { delay_ms: 800 } } }),
+  fromHere('/jwks'),
+  keysChanged(),
+  atLeast('/jwks', 1),
+  byNewKey(expect, undefined, { later: 'first' }),
+]
+
 export const LEASES = [
   ...['comment', 'head', 'revocation'].map((beats) =>
     feed(
@@ -230,15 +242,7 @@ export const LEASES = [
       { ...start, without_lease: 'introspect' },
       check('accept'),
       connection(),
-      set({
-        hold_live: true,
-        jwks: ['es-1', 'es-2', 'rs-1'],
-        answers: { '/jwks': { delay_ms: 800 } },
-      }),
-      fromHere('/jwks'),
-      keysChanged(),
-      atLeast('/jwks', 1),
-      byNewKey('unavailable', undefined, { later: 'first' }),
+      ...checkWhileKeysAreRead('unavailable', { hold_live: true }),
       { do: 'send', event: 'reset', data: { epoch: 'epoch-b' } },
       { do: 'answer', to: 'first', expect: ['unavailable', 'reject'] },
     ],
@@ -250,11 +254,7 @@ export const LEASES = [
     'Look the entries up after the last thing that you waited for.',
     [
       ...READY,
-      set({ jwks: ['es-1', 'es-2', 'rs-1'], answers: { '/jwks': { delay_ms: 800 } } }),
-      fromHere('/jwks'),
-      keysChanged(),
-      atLeast('/jwks', 1),
-      byNewKey('reject', undefined, { later: 'first' }),
+      ...checkWhileKeysAreRead('reject'),
       revoke(101, session('s_1')),
       { do: 'answer', to: 'first', expect: ['reject', 'unavailable'] },
     ],
@@ -267,15 +267,7 @@ export const LEASES = [
     [
       ...READY,
       connection(),
-      set({
-        hold_live: true,
-        jwks: ['es-1', 'es-2', 'rs-1'],
-        answers: { '/jwks': { delay_ms: 800 } },
-      }),
-      fromHere('/jwks'),
-      keysChanged(),
-      atLeast('/jwks', 1),
-      byNewKey('unavailable', undefined, { later: 'first' }),
+      ...checkWhileKeysAreRead('unavailable', { hold_live: true }),
       { do: 'send', event: 'head', data: {} },
       { do: 'answer', to: 'first', expect: ['unavailable', 'reject'] },
     ],

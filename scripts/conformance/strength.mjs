@@ -1,5 +1,5 @@
 // The cases in which an act demands how the user has authenticated (RFC 9470).
-import { check, feed, READY, set } from './words.mjs'
+import { check, clockSet, feed, READY, set } from './words.mjs'
 
 const MFA = 'urn:case-manager:acr:mfa'
 const STRONG = { acr: 'phr' }
@@ -41,7 +41,7 @@ export const STRENGTH = [
     'The age counts by the broker’s clock: by a wrong one the user would be asked again and again.',
     [
       ...READY,
-      { do: 'clock', wall_ms: 120_000, monotonic_ms: 0, elapsed_ms: 0 },
+      clockSet(120_000),
       demanding(RECENT, 'accept', { auth_time: -280 }),
       demanding(RECENT, 'reject', { auth_time: -320 }),
     ],
