@@ -150,9 +150,7 @@ async function instance(open: Open): Promise<{
   const sessions: Sessions = new Map()
   const origin = await open(guard, sessions)
   await guard.start()
-  const { issuer: iss, now, seq: rev } = broker
-  const alice = { iss, aud: 'sydney', sub: 'u_alice', sid: 's_1', tenant: 'tenant-1' }
-  sessions.set('alice', { ...alice, rev, iat: now, session_expiry: now + 3600 })
+  sessions.set('alice', broker.sessionClaims())
   return {
     broker,
     clock,

@@ -4,20 +4,6 @@ import { eventually, startBroker, startGuard, TestClock, type Broker } from './s
 
 const HOUR = 3600
 
-/** Returns what an ID token said. */
-const claims = (broker: Broker, changes: Record<string, unknown> = {}) => ({
-  iss: broker.issuer,
-  aud: 'sydney',
-  sub: 'u_alice',
-  sid: 's_1',
-  tenant: 'tenant-1',
-  rev: broker.seq,
-  iat: broker.now,
-  session_expiry: broker.now + 12 * HOUR,
-  nonce: 'of the sign-in',
-  ...changes,
-})
-
 async function both(
   options: Partial<GuardOptions> & { start?: boolean } = {},
   prepare: (broker: Broker) => void = () => {},
@@ -52,7 +38,7 @@ const wordOf = (state: SessionState): string =>
 describe('a session of the instance', () => {
   test('is live until a revocation covers it, and ended with the reason from then on', async () => {
     const { broker, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     expect(await guard.checkSession(session)).toEqual({ state: 'live', rev: 100 })
     broker.revoke({ kind: 'subject', sub: 'u_alice' }, 'signed_out_everywhere')
     await eventually(async () =>
@@ -62,7 +48,7 @@ describe('a session of the instance', () => {
         reasonClass: 'signed_out_everywhere',
       }),
     )
-    expect(wordOf(await guard.checkSession(claims(broker, { sid: 's_2' })))).toBe('live')
+    expect(wordOf(await guard.checkSession(broker.sessionClaims({ sid: 's_2' })))).toBe('live')
     expect(broker.sessionForms).toHaveLength(0)
     expect(guard.status().sessionsFromSeq).toBe(0)
   })
@@ -75,7 +61,7 @@ describe('a session of the instance', () => {
     ['everything', { kind: 'everything' }],
   ] as const)('is ended by a revocation of its %s', async (_name, selector) => {
     const { broker, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     expect(wordOf(await guard.checkSession(session))).toBe('live')
     broker.revoke(selector)
     await eventually(async () =>
@@ -85,7 +71,7 @@ describe('a session of the instance', () => {
 
   test('says the oldest of the reasons that ended it', async () => {
     const { broker, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
     broker.revoke({ kind: 'everything' }, 'administrator')
     await eventually(() => expect(guard.status().enforcedSeq).toBe(102))
@@ -96,7 +82,7 @@ describe('a session of the instance', () => {
     'that was revoked is ended at a guard that starts %i h later, which asks for sessions',
     async (hours) => {
       const { broker, clock, guard } = await both({ start: false })
-      const session = claims(broker)
+      const session = broker.sessionClaims()
       broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
       clock.advance(hours * HOUR)
       await guard.start()
@@ -109,7 +95,7 @@ describe('a session of the instance', () => {
 
   test('stays ended for as long as it could have lived, and then it has expired', async () => {
     const { broker, clock, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     broker.revoke({ kind: 'session', sid: 's_1' })
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
     for (let hour = 1; hour <= 11; hour++) {
@@ -139,7 +125,7 @@ describe('a session of the instance', () => {
     ['with an end that is no number', { session_expiry: Infinity }, 'ended invalid'],
   ])('%s is judged by its claims', async (_name, changes, expected) => {
     const { broker, guard } = await both()
-    expect(wordOf(await guard.checkSession(claims(broker, changes)))).toBe(expected)
+    expect(wordOf(await guard.checkSession(broker.sessionClaims(changes)))).toBe(expected)
     expect(broker.sessionForms).toHaveLength(0)
   })
 
@@ -154,7 +140,7 @@ describe('a session of the instance', () => {
 
   test('is not known before the first snapshot, without a lease, and after the guard has stopped', async () => {
     const { broker, clock, guard } = await both({ start: false })
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     expect(wordOf(await guard.checkSession(session))).toBe('unknown starting')
     await guard.start()
     expect(wordOf(await guard.checkSession(session))).toBe('live')
@@ -164,7 +150,7 @@ describe('a session of the instance', () => {
     broker.cut()
     clock.advance(31)
     expect(wordOf(await guard.checkSession(session))).toBe('unknown no_lease')
-    expect(wordOf(await guard.checkSession(claims(broker, { sid: 's_2', rev: 100 })))).toBe(
+    expect(wordOf(await guard.checkSession(broker.sessionClaims({ sid: 's_2', rev: 100 })))).toBe(
       'ended revoked',
     )
     expect(broker.sessionForms).toHaveLength(0)
@@ -174,9 +160,9 @@ describe('a session of the instance', () => {
 
   test('is not ended by a clock that was set ahead: it is asked about', async () => {
     const { broker, clock, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     broker.revoke({ kind: 'session', sid: 's_2' })
-    const revoked = claims(broker, { sid: 's_2', rev: 100 })
+    const revoked = broker.sessionClaims({ sid: 's_2', rev: 100 })
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
     clock.set(13 * HOUR)
     broker.aheadSeconds = -13 * HOUR
@@ -195,7 +181,7 @@ describe('a session of the instance', () => {
 
   test('is not ended by a wrong `Date` of the broker: it is asked about each time', async () => {
     const { broker, clock, guard } = await both()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     broker.aheadSeconds = 13 * HOUR
     broker.cut()
     await eventually(async () => {
@@ -208,11 +194,11 @@ describe('a session of the instance', () => {
     expect((guard.holdSession(session).reason as HoldEnded).why).toBe('no_lease')
     broker.sessionAnswer = undefined
     expect(wordOf(await guard.checkSession(session))).toBe('unknown not_known')
-    const past = claims(broker, { session_expiry: clock.now - 60 })
+    const past = broker.sessionClaims({ session_expiry: clock.now - 60 })
     expect(wordOf(await guard.checkSession(past))).toBe('ended expired')
     broker.revoke({ kind: 'session', sid: 's_2' }, 'signed_out')
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
-    const revoked = claims(broker, { sid: 's_2', rev: 100, session_expiry: clock.now + HOUR })
+    const revoked = broker.sessionClaims({ sid: 's_2', rev: 100, session_expiry: clock.now + HOUR })
     expect(wordOf(await guard.checkSession(revoked))).toBe('ended revoked')
     broker.sessionAnswer = () => ({ active: false })
     expect(wordOf(await guard.checkSession(session))).toBe('ended expired')
@@ -229,7 +215,7 @@ describe('a session that entries do not reach back to', () => {
     ['without rev, of an ID token of a former broker', { rev: undefined, tenant: undefined }],
   ])('%s is asked about once', async (_name, changes) => {
     const { broker, guard } = await both({}, older)
-    const session = claims(broker, changes)
+    const session = broker.sessionClaims(changes)
     const states = await Promise.all([1, 2, 3].map(() => guard.checkSession(session)))
     expect(states).toEqual(states.map(() => ({ state: 'live', rev: 100 })))
     expect(wordOf(await guard.checkSession(session))).toBe('live')
@@ -238,7 +224,7 @@ describe('a session that entries do not reach back to', () => {
     expect(form?.get('sid')).toBe('s_1')
     expect(form?.get('sub')).toBe('u_alice')
     expect(form?.get('rev')).toBe(changes.rev === undefined ? null : '89')
-    expect(wordOf(await guard.checkSession(claims(broker, { rev: 90 })))).toBe('live')
+    expect(wordOf(await guard.checkSession(broker.sessionClaims({ rev: 90 })))).toBe('live')
     expect(broker.sessionForms).toHaveLength(1)
     broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
     await eventually(async () =>
@@ -249,7 +235,7 @@ describe('a session that entries do not reach back to', () => {
   test('is ended if the broker says so, and is not asked about again', async () => {
     const { broker, guard } = await both({}, older)
     broker.sessionAnswer = () => ({ active: false })
-    const session = claims(broker, { rev: 1 })
+    const session = broker.sessionClaims({ rev: 1 })
     expect(await guard.checkSession(session)).toEqual({ state: 'ended', why: 'revoked' })
     expect(await guard.checkSession(session)).toEqual({ state: 'ended', why: 'revoked' })
     expect(broker.sessionForms).toHaveLength(1)
@@ -258,7 +244,7 @@ describe('a session that entries do not reach back to', () => {
   test('ends when the broker says that it does', async () => {
     const { broker, clock, guard } = await both({}, older)
     broker.sessionAnswer = () => ({ active: true, rev: 100, session_expiry: broker.now + 15 })
-    const session = claims(broker, { rev: 1 })
+    const session = broker.sessionClaims({ rev: 1 })
     expect(wordOf(await guard.checkSession(session))).toBe('live')
     const signal = guard.holdSession(session)
     await pass(guard, broker, clock, 21)
@@ -275,7 +261,7 @@ describe('a session that entries do not reach back to', () => {
   ])('is not known where the broker %s, and it is asked again', async (_name, answer) => {
     const { broker, guard } = await both({}, older)
     broker.sessionAnswer = () => answer
-    const session = claims(broker, { rev: 1 })
+    const session = broker.sessionClaims({ rev: 1 })
     expect(wordOf(await guard.checkSession(session))).toBe('unknown not_known')
     expect(wordOf(await guard.checkSession(session))).toBe('unknown not_known')
     expect(broker.sessionForms).toHaveLength(2)
@@ -290,11 +276,13 @@ describe('a session that entries do not reach back to', () => {
     }
     let go = (): void => {}
     broker.hold = new Promise((resolve) => (go = resolve))
-    const checking = guard.checkSession(claims(broker, { rev: 1 }))
+    const checking = guard.checkSession(broker.sessionClaims({ rev: 1 }))
     go()
     await checking
     await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
-    expect(await guard.checkSession(claims(broker, { rev: 1, iat: broker.now }))).toMatchObject({
+    expect(
+      await guard.checkSession(broker.sessionClaims({ rev: 1, iat: broker.now })),
+    ).toMatchObject({
       state: 'ended',
       reasonClass: 'administrator',
     })
@@ -308,7 +296,7 @@ describe('a session that entries do not reach back to', () => {
       answered = () =>
         void response.writeHead(200, { 'content-type': 'application/json' }).end(body)
     }
-    const session = claims(broker, { rev: 1 })
+    const session = broker.sessionClaims({ rev: 1 })
     const checking = guard.checkSession(session)
     await eventually(() => expect(broker.count('/revocations/session')).toBe(1))
     broker.restore()
@@ -326,7 +314,7 @@ describe('a session that entries do not reach back to', () => {
         () => void response.writeHead(200, { 'content-type': 'application/json' }).end(body),
       )
     }
-    const session = claims(broker, { rev: 1 })
+    const session = broker.sessionClaims({ rev: 1 })
     const checking = [guard.checkSession(session)]
     await eventually(() => expect(answers).toHaveLength(1))
     broker.restore()
@@ -351,7 +339,7 @@ describe('a session that entries do not reach back to', () => {
       answered = () =>
         void response.writeHead(200, { 'content-type': 'application/json' }).end(body)
     }
-    const checking = guard.checkSession(claims(broker, { rev: 1 }))
+    const checking = guard.checkSession(broker.sessionClaims({ rev: 1 }))
     await eventually(() => expect(broker.count('/revocations/session')).toBe(1))
     broker.broken['/revocations'] = 503
     broker.cut()
@@ -364,7 +352,7 @@ describe('a session that entries do not reach back to', () => {
 
   test('without a tenant is asked about again after each revocation of a tenant', async () => {
     const { broker, guard } = await both()
-    const session = claims(broker, { tenant: undefined })
+    const session = broker.sessionClaims({ tenant: undefined })
     expect(wordOf(await guard.checkSession(session))).toBe('live')
     const signal = guard.holdSession(session)
     broker.revoke({ kind: 'tenant', tid: 'tenant-1' })
@@ -376,7 +364,7 @@ describe('a session that entries do not reach back to', () => {
 
   test('because the ledger is bounded is asked about, and not ended', async () => {
     const { broker, guard } = await both({ maxEntries: 4 })
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     const held = guard.holdSession(session)
     for (let n = 0; n < 6; n++) broker.revoke({ kind: 'session', sid: `s_other${n}` })
     await eventually(() => expect(guard.status().enforcedSeq).toBe(106))
@@ -394,7 +382,7 @@ describe('a session that entries do not reach back to', () => {
       (older) => (older.completeFrom = undefined),
     )
     expect(problems.join()).toMatch(/Upgrade it/)
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     broker.broken['/revocations/session'] = 404
     expect(wordOf(await guard.checkSession(session))).toBe('unknown not_known')
     broker.broken = {}
@@ -419,29 +407,29 @@ describe('without a lease, a guard that may introspect', () => {
 
   test('asks the broker about each session at each request', async () => {
     const { broker, guard } = await cutOff()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     expect(wordOf(await guard.checkSession(session))).toBe('live')
     expect(wordOf(await guard.checkSession(session))).toBe('live')
     expect(broker.sessionForms).toHaveLength(2)
     broker.sessionAnswer = () => ({ active: false })
     expect(wordOf(await guard.checkSession(session))).toBe('ended revoked')
     broker.sessionAnswer = undefined
-    expect(wordOf(await guard.checkSession(claims(broker, { sid: 's_2' })))).toBe(
+    expect(wordOf(await guard.checkSession(broker.sessionClaims({ sid: 's_2' })))).toBe(
       'unknown no_lease',
     )
   })
 
   test('holds no connection', async () => {
     const { broker, guard } = await cutOff()
-    expect((guard.holdSession(claims(broker)).reason as HoldEnded).why).toBe('no_lease')
+    expect((guard.holdSession(broker.sessionClaims()).reason as HoldEnded).why).toBe('no_lease')
   })
 })
 
 describe('a guard that judges sessions', () => {
   test('ends the connections that a session has opened, with the reason', async () => {
     const { broker, guard } = await both()
-    const signal = guard.holdSession(claims(broker))
-    const other = guard.holdSession(claims(broker, { sid: 's_2', sub: 'u_bob' }))
+    const signal = guard.holdSession(broker.sessionClaims())
+    const other = guard.holdSession(broker.sessionClaims({ sid: 's_2', sub: 'u_bob' }))
     broker.revoke({ kind: 'subject', sub: 'u_alice' }, 'locked')
     await eventually(() => expect(signal.aborted).toBe(true))
     expect(signal.reason).toMatchObject({ why: 'revoked', reasonClass: 'locked' })
@@ -454,7 +442,7 @@ describe('a guard that judges sessions', () => {
     await eventually(() => expect(broker.reports).toHaveLength(2))
     const said = Object.fromEntries(broker.reports.map(({ guard, sessions }) => [guard, sessions]))
     expect(said).toEqual({ 'web-1': true, 'api-1': undefined })
-    expect(wordOf(await tokensOnly.checkSession(claims(broker)))).toBe('unknown starting')
+    expect(wordOf(await tokensOnly.checkSession(broker.sessionClaims()))).toBe('unknown starting')
   })
 
   test.each([false, true])(
@@ -476,9 +464,11 @@ describe('a guard that judges sessions', () => {
       guard.judgeSessions()
       expect(await guard.check(token)).toMatchObject({ ok: true })
       await eventually(async () =>
-        expect(wordOf(await guard.checkSession(claims(broker, { rev: 50 })))).toBe('ended revoked'),
+        expect(wordOf(await guard.checkSession(broker.sessionClaims({ rev: 50 })))).toBe(
+          'ended revoked',
+        ),
       )
-      expect(wordOf(await guard.checkSession(claims(broker, { sid: 's_2' })))).toBe('live')
+      expect(wordOf(await guard.checkSession(broker.sessionClaims({ sid: 's_2' })))).toBe('live')
       expect(problems).toEqual([])
     },
   )
@@ -486,7 +476,10 @@ describe('a guard that judges sessions', () => {
   test('asks about a session of a former log, without its rev, and believes the answer', async () => {
     const { broker, clock, guard } = await both()
     const revs: (string | null)[] = []
-    const [first, second] = [claims(broker, { rev: 90 }), claims(broker, { sid: 's_2', rev: 90 })]
+    const [first, second] = [
+      broker.sessionClaims({ rev: 90 }),
+      broker.sessionClaims({ sid: 's_2', rev: 90 }),
+    ]
     clock.advance(1)
     broker.restore()
     await connected(guard, broker, clock)

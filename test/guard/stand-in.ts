@@ -230,6 +230,22 @@ export class Broker {
       .sign(key.key)
   }
 
+  /** Returns the claims of an ID token, which an instance keeps with its session. */
+  sessionClaims(changes: Record<string, unknown> = {}) {
+    return {
+      iss: this.issuer,
+      aud: 'sydney',
+      sub: 'u_alice',
+      sid: 's_1',
+      tenant: 'tenant-1',
+      rev: this.seq,
+      iat: this.now,
+      session_expiry: this.now + 43_200,
+      nonce: 'of the sign-in',
+      ...changes,
+    }
+  }
+
   /** Returns a logout token signed by RS256, the default for a client. */
   async logoutToken(
     claims: Record<string, unknown> = {},

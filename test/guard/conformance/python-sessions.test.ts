@@ -6,19 +6,6 @@ import { PYTHON, startBrokerOfToday, startProgram } from './python-program.ts'
 
 const PROGRAM = new URL('python-sessions.py', import.meta.url).pathname
 
-/** Returns what an ID token said. */
-const claims = (broker: Broker, changes: object = {}) => ({
-  iss: broker.issuer,
-  aud: 'sydney',
-  sub: 'u_alice',
-  sid: 's_1',
-  tenant: 'tenant-1',
-  rev: broker.seq,
-  iat: broker.now,
-  session_expiry: broker.now + 43_200,
-  ...changes,
-})
-
 async function application(prepare: (broker: Broker) => void = () => {}, options: object = {}) {
   const broker = await startBrokerOfToday()
   prepare(broker)
@@ -40,11 +27,11 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
     ['everything', { kind: 'everything' }],
   ] as const)('is live until a revocation of its %s, and then ended', async (_, selector) => {
     const { broker, becomes, judge } = await application()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     await becomes(session, { state: 'live', rev: 100 })
     broker.revoke(selector, 'administrator')
     await becomes(session, { state: 'ended', why: 'revoked', reason: 'administrator' })
-    expect(await judge(claims(broker))).toMatchObject({ state: 'live' })
+    expect(await judge(broker.sessionClaims())).toMatchObject({ state: 'live' })
     expect(broker.sessionForms).toHaveLength(0)
   })
 
@@ -56,13 +43,13 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
         const [entry] = prepared.entries
         if (entry !== undefined) entry.exp = prepared.now - 7200
       }, options)
-      await becomes(claims(broker, { rev: 100 }), { state: 'ended', reason: 'signed_out' })
+      await becomes(broker.sessionClaims({ rev: 100 }), { state: 'ended', reason: 'signed_out' })
     },
   )
 
   test('is ended where its claims are wrong or its time is over, and never raises', async () => {
     const { broker, becomes, judge } = await application()
-    await becomes(claims(broker), { state: 'live' })
+    await becomes(broker.sessionClaims(), { state: 'live' })
     const wrong = [
       { iss: 'https://other.example' },
       { aud: 'melbourne' },
@@ -73,10 +60,10 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
       { rev: 1.5 },
       { iat: '1' },
       { session_expiry: null },
-    ].map((changes) => claims(broker, changes))
+    ].map((changes) => broker.sessionClaims(changes))
     for (const session of [...wrong, [], 'text', 7])
       expect(await judge(session as object)).toMatchObject({ state: 'ended', why: 'invalid' })
-    expect(await judge(claims(broker, { session_expiry: broker.now - 10 }))).toMatchObject({
+    expect(await judge(broker.sessionClaims({ session_expiry: broker.now - 10 }))).toMatchObject({
       state: 'ended',
       why: 'expired',
     })
@@ -86,14 +73,14 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
     const { broker, becomes, judge } = await application((prepared) => {
       prepared.completeFrom = 90
     })
-    const session = claims(broker, { rev: 80 })
+    const session = broker.sessionClaims({ rev: 80 })
     await becomes(session, { state: 'live', rev: 100 })
     expect(await judge(session)).toMatchObject({ state: 'live' })
     expect(broker.sessionForms.map((form) => form.get('rev'))).toEqual(['80'])
     broker.sessionAnswer = undefined
-    expect(await judge(claims(broker, { rev: 81 }))).toMatchObject({ state: 'unknown' })
+    expect(await judge(broker.sessionClaims({ rev: 81 }))).toMatchObject({ state: 'unknown' })
     broker.sessionAnswer = () => ({ active: false })
-    expect(await judge(claims(broker, { rev: 82 }))).toMatchObject({ state: 'ended' })
+    expect(await judge(broker.sessionClaims({ rev: 82 }))).toMatchObject({ state: 'ended' })
     broker.revoke({ kind: 'subject', sub: 'u_alice' })
     await becomes(session, { state: 'ended', why: 'revoked' })
   })
@@ -101,10 +88,10 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
   test('is not known once the guard is stopped, and no token is accepted', async () => {
     const { broker, ask, becomes, judge } = await application()
     const token = await broker.token()
-    await becomes(claims(broker), { state: 'live' })
+    await becomes(broker.sessionClaims(), { state: 'live' })
     expect(await ask({ do: 'token', token })).toEqual({ status: 200 })
     await ask({ do: 'stop' })
-    expect(await judge(claims(broker))).toMatchObject({ state: 'unknown', why: 'starting' })
+    expect(await judge(broker.sessionClaims())).toMatchObject({ state: 'unknown', why: 'starting' })
     expect(await ask({ do: 'token', token })).toEqual({ status: 503 })
   })
 
@@ -113,12 +100,12 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
       prepared.instead['/.well-known/openid-configuration'] = (response) =>
         void response.writeHead(503).end()
     })
-    await becomes(claims(broker), { state: 'live' })
+    await becomes(broker.sessionClaims(), { state: 'live' })
   })
 
   test('a listener may wait for a request that is checked in another thread', async () => {
     const { broker, ask, becomes } = await application()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     await becomes(session, { state: 'live' })
     await ask({ do: 'keep', cookie: 'checked', session })
     broker.revoke({ kind: 'session', sid: 's_1' })
@@ -133,9 +120,9 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
       },
       { poll: true },
     )
-    await becomes(claims(broker), { state: 'live' })
+    await becomes(broker.sessionClaims(), { state: 'live' })
     await eventually(async () => {
-      await judge(claims(broker))
+      await judge(broker.sessionClaims())
       expect(broker.count('/revocations')).toBeGreaterThan(8)
     })
     expect(broker.reports.map(({ seq }) => seq)).toEqual([100])
@@ -143,7 +130,7 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
 
   test('a listener that fails withholds the report until it has succeeded', async () => {
     const { broker, ask, becomes, logged } = await application()
-    const session = claims(broker)
+    const session = broker.sessionClaims()
     await becomes(session, { state: 'live' })
     await eventually(() =>
       expect(broker.reports.at(-1)).toMatchObject({ seq: 100, sessions: true }),
@@ -164,10 +151,10 @@ describe.skipIf(PYTHON === undefined)('an own session at the guard for Python', 
         prepared.completeFrom = 90
         prepared.sessionAnswer = undefined
       })
-      const session = claims(broker)
+      const session = broker.sessionClaims()
       const open = (path: string, cookie = 'c') => ask({ do: by, cookie, path })
       await ask({ do: 'keep', cookie: 'c', session })
-      await ask({ do: 'keep', cookie: 'old', session: claims(broker, { rev: 80 }) })
+      await ask({ do: 'keep', cookie: 'old', session: broker.sessionClaims({ rev: 80 }) })
       await becomes(session, { state: 'live' })
       expect(await open('/', 'old')).toMatchObject({ status: 503 })
       expect(await open('/')).toMatchObject({ status: 200, body: 'True None' })

@@ -269,21 +269,10 @@ describe('the local listener', () => {
 })
 
 describe('the sessions of an application', () => {
-  const sessionOf = ({ broker }: Running) => ({
-    iss: broker.issuer,
-    aud: 'sydney',
-    sub: 'u_alice',
-    sid: 's_1',
-    tenant: 'tenant-1',
-    rev: broker.seq,
-    iat: broker.now,
-    session_expiry: broker.now + 3600,
-  })
-
   test('are judged by what the ID token said, and the stream names those that end', async () => {
     const running = await startServe({ sessions: 'yes' })
     const { broker, serving } = running
-    const session = sessionOf(running)
+    const session = broker.sessionClaims()
     const askAgain = async () => {
       const { body, status } = await post(serving.localAddress, JSON.stringify(session))
       return [status, JSON.parse(body)]
@@ -321,7 +310,7 @@ describe('the sessions of an application', () => {
       local_secret: 'a secret of the app',
     })
     const { localAddress } = running.serving
-    const body = JSON.stringify(sessionOf(running))
+    const body = JSON.stringify(running.broker.sessionClaims())
     const secret = ['Authorization', 'Bearer a secret of the app']
     // 401 would say that the session has ended.
     expect((await post(localAddress, body)).status).toBe(403)
