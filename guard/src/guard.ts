@@ -104,7 +104,7 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
     check,
     authorize: (request, requirement) => authorize(guard, request, requirement),
     stepUp: (claims, demand) =>
-      stepUpFor(claims, demand, brokerClock.now() - settings.clockToleranceSeconds),
+      stepUpFor(claims, demand, () => brokerClock.now() - settings.clockToleranceSeconds),
     receiveLogout: (request) => receiver.receive(request),
     hold: (claims, options) => holds.hold(holds.token(claims), options),
     judgeSessions() {

@@ -20,12 +20,12 @@ const STRENGTHS: readonly unknown[] = ['urn:case-manager:acr:mfa', 'phr']
 /**
  * Returns how to ask for the demanded authentication, or undefined if the claims show it. Claims
  * without `acr` or `auth_time` show none.
- * @param now the broker's clock, clock tolerance deducted
+ * @param now reads the broker's clock, clock tolerance deducted, which only an age needs
  */
 export function stepUpFor(
   claims: { acr?: unknown; auth_time?: unknown },
   { acr, maxAgeSeconds }: Strength,
-  now: number,
+  now: () => number,
 ): StepUp | undefined {
   const isStrong =
     acr === undefined ||
@@ -33,7 +33,7 @@ export function stepUpFor(
     (STRENGTHS.includes(acr) && STRENGTHS.indexOf(claims.acr) > STRENGTHS.indexOf(acr))
   const isRecent =
     maxAgeSeconds === undefined ||
-    (typeof claims.auth_time === 'number' && now - claims.auth_time <= maxAgeSeconds)
+    (typeof claims.auth_time === 'number' && now() - claims.auth_time <= maxAgeSeconds)
   if (isStrong && isRecent) return undefined
   return {
     ...(acr !== undefined && { acr_values: acr }),

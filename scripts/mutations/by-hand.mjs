@@ -995,7 +995,7 @@ export const BY_HAND = [
   [
     'an authentication is recent at any age',
     'strength',
-    'now - claims.auth_time <= maxAgeSeconds',
+    'now() - claims.auth_time <= maxAgeSeconds',
     'true',
     'feed/an act that demands a recent authentication',
   ],
