@@ -84,7 +84,7 @@ function missingStatements(file, migrations) {
       statementsOf(readFileSync(join(migrations, `${tag}.sql`), 'utf8')),
     ),
   )
-  return statementsOf(readFileSync(file, 'utf8')).filter((one) => !present.has(one))
+  return statementsOf(readFileSync(file, 'utf8')).filter((statement) => !present.has(statement))
 }
 
 /** Adds the hand-written statements to a new migration. */
@@ -105,19 +105,21 @@ function complete(file, rest, isFirst) {
  */
 function leaveIndexes(path) {
   const statements = statementsOf(readFileSync(`${path}.sql`, 'utf8'))
-  const made = new Set(statements.flatMap((one) => /^CREATE TABLE (\S+)/.exec(one)?.slice(1) ?? []))
-  const isLeft = (one) =>
-    /^CREATE (?:UNIQUE )?INDEX/.test(one) && !made.has(/ ON (\S+)/.exec(one)?.[1])
+  const newTables = new Set(
+    statements.flatMap((statement) => /^CREATE TABLE (\S+)/.exec(statement)?.slice(1) ?? []),
+  )
+  const isLeft = (statement) =>
+    /^CREATE (?:UNIQUE )?INDEX/.test(statement) && !newTables.has(/ ON (\S+)/.exec(statement)?.[1])
   const left = statements.filter(isLeft)
   if (left.length === 0) return
-  const write = (file, some) => writeFileSync(file, `${some.join(BREAKPOINT)}\n`)
+  const write = (file, parts) => writeFileSync(file, `${parts.join(BREAKPOINT)}\n`)
   write(
     `${path}.sql`,
-    statements.filter((one) => !isLeft(one)),
+    statements.filter((statement) => !isLeft(statement)),
   )
   write(
     `${path}.indexes.sql`,
-    left.map((one) => one.replace(' INDEX ', ' INDEX CONCURRENTLY ')),
+    left.map((statement) => statement.replace(' INDEX ', ' INDEX CONCURRENTLY ')),
   )
 }
 
