@@ -9,7 +9,7 @@ import { LEASES } from './conformance/leases.mjs'
 import { LOGOUTS } from './conformance/logout.mjs'
 import { POLLS } from './conformance/polls.mjs'
 import { ASKING } from './conformance/requests.mjs'
-import { RULES, UNDECIDED } from './conformance/rules.mjs'
+import { RULES, UNTESTED } from './conformance/rules.mjs'
 import { SESSIONS } from './conformance/sessions.mjs'
 import { STREAMS } from './conformance/streams.mjs'
 import { STRENGTH } from './conformance/strength.mjs'
@@ -80,7 +80,7 @@ const NAMES = [
 ]
 const isNamed = (name, text) =>
   text.endsWith('*') ? name.startsWith(text.slice(0, -1)) : name === text
-/** Returns the rules that a case decides. */
+/** Returns the rules that a case tests. */
 const rulesOf = (name) =>
   Object.keys(RULES).filter((rule) => RULES[rule].some((text) => isNamed(name, text)))
 
@@ -90,7 +90,7 @@ const rulesOf = (name) =>
  */
 export function wrongRules() {
   const rules = [...rulesOfFeed().keys()]
-  const known = [...Object.keys(RULES), ...Object.keys(UNDECIDED)]
+  const known = [...Object.keys(RULES), ...Object.keys(UNTESTED)]
   return [
     ...rules.filter((rule) => !known.includes(rule)).map((rule) => `${rule} has no case`),
     ...known.filter((rule) => !rules.includes(rule)).map((rule) => `${rule} is no rule`),
@@ -107,7 +107,7 @@ const TABLE = /(?<=<!-- rules -->\n)[^]*(?=<!-- \/rules -->)/
 export function readmeFile() {
   const rows = [...rulesOfFeed()].map(
     ([rule, anchor]) =>
-      `| [${rule}](../../docs/feed.md#${anchor}) | ${UNDECIDED[rule] ?? (RULES[rule] ?? []).map((text) => `\`${text}\``).join(', ')} |`,
+      `| [${rule}](../../docs/feed.md#${anchor}) | ${UNTESTED[rule] ?? (RULES[rule] ?? []).map((text) => `\`${text}\``).join(', ')} |`,
   )
   return readFileSync(join(HOME, 'README.md'), 'utf8').replace(
     TABLE,

@@ -1,4 +1,4 @@
-// The cases that decide each rule of docs/feed.md. A name that ends with * stands for all that begin so.
+// The cases that test each rule of docs/feed.md. A name that ends with * stands for all that begin so.
 
 /** @type {Record<string, string[]>} */
 export const RULES = {
@@ -430,12 +430,12 @@ export const RULES = {
 }
 
 /**
- * The rules that no case decides, and why.
+ * The rules that no case tests, and why.
  * @type {Record<string, string>}
  */
-export const UNDECIDED = {
+export const UNTESTED = {
   A7: 'No platform gives the kit a token. A guard sends it as it sends the assertions of A2.',
   L7: 'A guard that uses the worse of two anchors is safe, and the fake broker is at the same machine: its anchors are alike.',
-  S5: 'An adapter answers by a status alone.',
+  S5: 'An adapter answers by a status alone, so the kit sees no header.',
   O6: 'The kit starts a guard that judges sessions from the beginning.',
 }

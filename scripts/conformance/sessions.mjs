@@ -282,7 +282,7 @@ export const SESSIONS = [
   ),
   sessions(
     'a session that is asked about while a log begins',
-    'A question that was sent before a `reset` is answered by the former log: share it no more.',
+    'The answer to a question from before a `reset` is of the former log: share it with no later request.',
     [
       set({ complete_from: 95 }),
       startWithSessions,

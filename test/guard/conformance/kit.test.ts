@@ -174,7 +174,7 @@ describe('the conformance kit', () => {
     expect(readmeFile()).toBe(committed('README.md'))
   })
 
-  test('each rule of docs/feed.md has a case, or the reason why none can decide it', () => {
+  test('each rule of docs/feed.md has a case, or the reason why none can test it', () => {
     expect(wrongRules()).toEqual([])
   })
 })
