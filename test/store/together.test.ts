@@ -51,6 +51,10 @@ const families = fc.array(
     replaced: fc.array(seconds(-40, 0), { maxLength: 3 }),
     full: usually(false, fc.constant(true)),
     rightClient: usually(true, fc.constant(false)),
+    /** The key that the family is bound to, and the key that the request proves. */
+    bound: fc.constantFrom(null, 'key'),
+    proved: usually('key', fc.constantFrom(undefined, 'another key')),
+    keeps: usually(false, fc.constant(true)),
   }),
   { minLength: 1, maxLength: 6 },
 )
@@ -128,6 +132,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       generation: family.generation,
       scope: 'openid',
       audience: 'a',
+      jkt: family.bound,
       opened_seq: family.openedSeq,
       rotated_at: replaced.at(-1) ?? T0 - 20,
       replaced_at: JSON.stringify(replaced),
@@ -169,12 +174,14 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       ...all.flatMap(cutoffRows),
       ...(everything > 0 ? [{ kind: 'everything', key: '', seq: everything }] : []),
     ])
-    return all.map(({ rightClient, generation, presented }, i) => {
+    return all.map(({ rightClient, generation, presented, proved, keeps }, i) => {
       const { family_id: familyId, client_id } = idsOf(i)
       return {
         familyId,
         clientId: rightClient ? client_id : 'another',
         generation: generation + presented,
+        jkt: proved,
+        keeps,
         now: T0,
       }
     })
