@@ -2,6 +2,7 @@ import { sql, type SQL } from 'drizzle-orm'
 import type { Actor, Reason } from '../../src/protocol/revocation.ts'
 import { type Act, newId } from '../engine/act.ts'
 import {
+  assign,
   columnsOf,
   command,
   insertInto,
@@ -194,8 +195,8 @@ const reportBy = query(
 )
 const markDone = command(
   (p: Takes<ReportKey & { doneAt: number; actorKind: string; actorId: string }>) =>
-    sql`UPDATE ${securityEvents} SET ${names(securityEvents.doneAt)} = ${p.doneAt}, ${names(securityEvents.actorKind)} = ${p.actorKind},
-      ${names(securityEvents.actorId)} = ${p.actorId} WHERE ${reportKey(p)} AND ${securityEvents.doneAt} IS NULL`,
+    sql`UPDATE ${securityEvents} SET ${assign(securityEvents, pick(p, 'doneAt', 'actorKind', 'actorId'))}
+      WHERE ${reportKey(p)} AND ${securityEvents.doneAt} IS NULL`,
 )
 
 /** Marks a user's report as acted on, by the first who does so. */
