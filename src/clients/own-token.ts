@@ -10,8 +10,8 @@ import { splitList } from '../protocol/params.ts'
 
 /**
  * Returns the client of `Authorization: Bearer`, if it is registered and no revocation covers the
- * token. A user's token is not accepted, whatever its scope, nor is one that is bound to a key: these
- * APIs read no proof.
+ * token. A user's token is not accepted, whatever its scope, nor is one that is bound to a key,
+ * because these APIs verify no proof.
  * @param audience the only audience that the token may have
  * @returns `granted`: the scopes of the token that the client still has
  */

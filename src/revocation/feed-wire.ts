@@ -202,9 +202,9 @@ export async function lastLoss({ setting }: Pick<Store, 'setting'>): Promise<Los
 }
 
 /**
- * Counts, logs and keeps that revocations were lost: a guard has seen a `seq` that the database does not
- * have. An operator must check; the guard itself gets `reset`. A `seq` that no log can have issued
- * proves nothing but that the guard is wrong, and raises no alert.
+ * Counts, logs and keeps that revocations were lost: a guard has seen a `seq` that the database
+ * does not have. An operator must check; the guard itself gets `reset`. A `seq` that no log can have
+ * issued proves nothing but that the guard is wrong, and raises no alert.
  */
 export function noteLost(
   deps: Pick<Deps, 'clock' | 'log' | 'metrics' | 'rateLimits' | 'store'>,

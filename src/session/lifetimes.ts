@@ -67,8 +67,8 @@ export const isFresh = (
 ): boolean => authTime > 0 && now - authTime <= FRESH_SECONDS
 
 /**
- * Returns when a session's tokens, and an instance's own session, must end: the session's absolute end, or earlier by the client's
- * limit on the age of an authentication.
+ * Returns when a session's tokens, and an instance's own session, must end: the session's absolute
+ * end, or earlier by the client's limit on the age of an authentication.
  */
 export const endOf = (
   { absoluteAt, authenticatedAt }: Session,

@@ -52,7 +52,7 @@ const NOT_ISSUED: MfaVerdict = { proved: true, acr: undefined, amr: undefined }
  * @param asserted Entra also issues `acrs` if no policy is bound to the context. Without an
  * assertion the user is admitted, but tokens claim no MFA.
  * @param authContext the context that this visit asked for. A token may have others from earlier
- * sign-ins, whose time nothing tells.
+ * sign-ins, and no claim says when those were.
  */
 export function judgeMfa(
   policy: MfaProof | undefined,

@@ -25,8 +25,9 @@ import { issueTokens, type TokenAnswer } from './tokens.ts'
 const PUBLIC_REPLAY_SECONDS = 10
 
 /**
- * Refreshes with rotation (RFC 6749 §6, RFC 9700 §4.14.2), or without it by FAPI 2.0 §5.3.2.1. The answer has an ID token only if the
- * request's `scope` names `openid` (OpenID Connect Core §12.2 makes it optional), without a nonce.
+ * Refreshes with rotation (RFC 6749 §6, RFC 9700 §4.14.2), or without it where the client keeps to
+ * FAPI 2.0 (§5.3.2.1). The answer has an ID token only if the request's `scope` names `openid`
+ * (OpenID Connect Core §12.2 makes it optional), without a nonce.
  */
 export async function refresh(
   deps: TokenDeps,

@@ -284,7 +284,8 @@ interface Slice {
 
 interface ProbeAlarm {
   /**
-   * Counts an answer at a time of the steady clock, in seconds; undefined where it concerns nothing that many users get at once.
+   * Counts an answer at a time of the steady clock, in seconds.
+   * @param concern undefined where the answer is none that many users get at once
    * @returns true if there are now too many
    */
   count(tid: string, sub: string, concern: Concern | undefined, now: number): boolean
