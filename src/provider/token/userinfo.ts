@@ -87,7 +87,7 @@ async function presentedToken(c: Context): Promise<{ token: string; scheme: stri
   // §3.1: the challenge has no error code where the request has no token.
   throw new OAuthError(
     'invalid_token',
-    'Send an access token in the Authorization header, as Bearer.',
+    'Send an access token in the Authorization header, as Bearer, or as DPoP where it is bound to a key.',
     {
       headers: { 'WWW-Authenticate': `Bearer ${REALM}, DPoP ${REALM}, ${DPOP_ALGS}` },
     },
