@@ -246,6 +246,11 @@ const answers: Record<string, (at: World) => Promise<Response> | Response> = {
     for (let n = 0; n < 200; n++) if ((await post({}, WRONG)).status === 429) break
     return post({}, WRONG)
   },
+  // Last, because the clock stays wrong.
+  'a wrong clock of the broker': ({ rig, post }) => {
+    rig.deps.clockWatch.comparison()(3600)
+    return post({})
+  },
 }
 
 test('docs/errors.md has each answer of /token, and no other', async () => {
