@@ -257,7 +257,7 @@ incident('BROKER_SECRET leaked', async (steps) => {
   await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
     { error: 'invalid_grant' },
   )
-  expect(await steps.next({}, [0, 1])).toMatch(/^ok {4}[^:]+: .*\bsecrets\b/m)
+  expect(await steps.next({}, [0, 1])).toMatch(/^ok {9}[^:]+: .*\bsecrets\b/m)
 })
 
 incident('An instance is down', async (steps) => {
@@ -345,7 +345,7 @@ incident('The clock is wrong', async (steps) => {
   const { at } = await world.signedIn(ALICE)
   await setClock(world.broker, 20 * 60_000)
   expect(await introspected(instance(0), instance(0).entry.client_secret)).toBe(503)
-  expect(await steps.next({}, [0, 1])).toMatch(/^ok {4}tenant .*: .*\bclock\b/m)
+  expect(await steps.next({}, [0, 1])).toMatch(/^ok {9}tenant .*: .*\bclock\b/m)
   await world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')
 })
 
@@ -420,7 +420,7 @@ incident('The database is lost or damaged', async (steps) => {
   await expect(world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')).rejects.toMatchObject(
     { error: 'invalid_grant' },
   )
-  expect(await steps.next({}, [0, 1])).toMatch(/sydney[\s\S]*^ok {4}[^:]+: .*\bbroker\b/m)
+  expect(await steps.next({}, [0, 1])).toMatch(/sydney[\s\S]*^ok {9}[^:]+: .*\bbroker\b/m)
   await world.signedIn(ALICE)
 })
 
