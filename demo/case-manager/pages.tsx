@@ -241,7 +241,8 @@ export const SealedPage = ({
       </a>
     </div>
     <p class="soft small">
-      You used your passkey less than five minutes ago. After that, this page asks for it again.
+      You used your passkey less than five minutes ago. After five minutes, this page asks for it
+      again.
     </p>
   </Layout>
 )

@@ -43,7 +43,7 @@ test('a jump of it is on the overview, with counts, the users and what is to be 
   const olga = await atConsole(rig, 'operator')
   // The sign-in of the operator is accepted too.
   expect((await olga.get('/ops')).text).toContain(
-    '12 of 17 sign-ins in the last half hour were rejected, of 6 users; in the day before 1 of 9.',
+    '12 of 17 sign-ins in the last half hour were rejected, from 6 users; in the day before, 1 of 9.',
   )
   rig.clock.advance(3_600)
   expect(await stateOf(rig)).toEqual(['ok'])

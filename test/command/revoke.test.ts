@@ -67,7 +67,7 @@ describe('cmb search and the filters of lists', () => {
     expect(await found(bob.session.sid)).toMatch(new RegExp(`${bob.session.sid} +ended`))
     expect(await found('INC-4711')).toMatch(/INC-4711 +1 +0/)
     expect(await found('1')).toMatch(/1 +administrator +INC-4711/)
-    expect(await found('nothing-like-it')).toMatch(/^No users, .*\.\n$/)
+    expect(await found('nothing-like-it')).toMatch(/^No users, .*, sign-ins, cases\.\n$/)
     const seqs = async (...args: string[]) =>
       (await type(['revocations', 'list', ...args, '--json']))
         .json<{ revocations: { seq: number }[] }>()

@@ -25,7 +25,6 @@ async function userReports({ deps: { store }, now }: CheckContext): Promise<Foun
     all.slice(0, MOST).map(async (report) => {
       const { seq, sub, at } = report
       const revocation = seq === undefined ? undefined : await store.findRevocation(seq)
-      // The text has no name: the audit log keeps it when an operator hides the problem.
       return warning(wordsOf(report, revocation), REMEDY.user_report(sub, reportId(report)), {
         about: `user ${sub}`,
         sub,

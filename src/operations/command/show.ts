@@ -55,7 +55,8 @@ const IS_TIME = /(?:^|_)(?:at|until|since|than)(?:_ms)?$/
 const isCount = (name: string, value: unknown): value is number =>
   typeof value === 'number' && name !== 'seq' && !IS_TIME.test(name)
 
-const wordsOf = (name: string): string => name.replace(/_ms$/, '').replaceAll('_', ' ')
+const wordsOf = (name: string): string =>
+  name.replace(/_ms$/, '').replaceAll('_', ' ').replace('sign ins', 'sign-ins')
 
 /** The member that has the name of what another member identifies. */
 const NAME_OF: Readonly<Record<string, string>> = {

@@ -146,7 +146,7 @@ export const MEMBERS = {
     'whom the users of the tenant ask for help, on each of their pages; null: the contact of the broker',
   hidden_by: 'who hid it: it does not count until it is shown again or its words change',
   hidden_until: 'when it is shown again at the latest',
-  hideable: 'false: it needs you now, or a part is down by it',
+  hideable: 'false: it needs you now, a part is down because of it, or it is the report of a user',
   heartbeat_age_ms: 'since its latest heartbeat, by the clock of the broker that answers',
   host: 'its machine; of a broker with its port',
   hours: 'for how many hours',

@@ -31,7 +31,8 @@ export const REJECTED = {
   stream_disabled: (stream: string): string =>
     `${stream} is disabled already. Nothing is sent to it.`,
   problem_ended: 'It has changed or ended. cmb status lists problems.',
-  not_hideable: 'It needs an operator now, or a part of the broker is down because of it.',
+  not_hideable:
+    'It needs an operator now, or a part of the broker is down because of it. The report of a user is marked as done instead: cmb reports done.',
   file_exists: (path: string): string =>
     `${path} exists, and a backup overwrites no file. Name another file.`,
   file_not_written: (path: string, code: string): string =>

@@ -65,11 +65,11 @@ export const FOUND = {
     before: Record<'rejected' | 'accepted', number>
     operator: string
   }): string =>
-    `${rejected} of ${rejected + accepted} sign-ins in the last half hour were rejected, of ${users} users; in the day before ${before.rejected} of ${before.rejected + before.accepted}. Mostly: ${operator}`,
+    `${rejected} of ${rejected + accepted} sign-ins in the last half hour were rejected, from ${users} users; in the day before, ${before.rejected} of ${before.rejected + before.accepted}. Mostly: ${operator}`,
   nothing_lost: 'No guard has seen more of the log than there is.',
   log_lost: (guard: string, seq: number, head: number): string =>
     `Revocations were lost: the guard ${guard} enforces ${seq}, and the log ends at ${head}. The database was put back to an earlier state, unless this instance alone is faulty.`,
-  no_report: 'No user reported a device or a sign-in in the last 7 days.',
+  no_report: 'No report of a device or a sign-in in the last 7 days is open.',
   reported_from: 'the session from which the user reported it; the reported one had ended before',
   user_told: 'The user was told that Outlook and Teams may still be open on the device.',
   clock_set: (seconds: number, side: string): string =>

@@ -9,7 +9,7 @@ export const HOME = {
     'The session that a user reported has ended. Call the user: was a device lost or stolen, was their account used by another person? Then lock the user until their password and their sign-in methods are changed. Then mark the report as done.',
   aSignIn: 'a sign-in that was rejected',
   noReport:
-    'No user has reported a device or a sign-in in the last 7 days. There is nothing to do.',
+    'No report of a device or a sign-in in the last 7 days is open. There is nothing to do.',
   doneReports: (number: number): string => `${plural(number, 'report')} marked as done`,
   locked: 'Locked users',
   noLock: 'No user of your organization is locked.',

@@ -20,7 +20,7 @@ export const SUMMARIES = {
     'List what users reported in the last 7 days as lost, stolen or not theirs, newest first',
   'POST /reports/:id/done': 'Mark a report as acted on: it leaves the lists of what to do',
   'GET /search':
-    'Find users, clients, sessions, revocations and cases; a name by the beginnings of its words',
+    'Find users, clients, sessions, revocations, rejected sign-ins and cases; a name by the beginnings of its words',
   'POST /revocations':
     'Revoke sessions and tokens: effective at once, with a logout token for every instance that took part',
   'GET /revocations': 'List revocations, newest first',

@@ -18,7 +18,7 @@ export const SURE = {
 }
 
 export const CHANGE = (tid: string): string =>
-  `Its name, who administers its users, and its removal: cmb tenants change ${tid} and cmb tenants remove ${tid}, on the broker’s machine.`
+  `To change its name or who administers its users, run on the broker’s machine: cmb tenants change ${tid}. To remove it: cmb tenants remove ${tid}.`
 
 export const ITS_PAGE = {
   what: 'An administrator of this tenant consents, confirms it and asserts the proof of MFA on a page of its own. If that is you, go on there. Otherwise send them its address.',
