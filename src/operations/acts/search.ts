@@ -112,6 +112,18 @@ function theOnly<T>(text: string, found: readonly Candidate<T>[], more: boolean,
   )
 }
 
+/** Returns the user whom `usersFor` found. @throws Problem 422 if there is none, or several */
+export const onlyUser = (
+  text: string,
+  { users, more }: Awaited<ReturnType<typeof usersFor>>,
+): Subject =>
+  theOnly(
+    text,
+    users.map((user) => [user.sub, userName(user), user] as const),
+    more,
+    'user',
+  )
+
 /**
  * Returns the id of the actor or user whom a filter names, by id or by words of a name.
  * @throws Problem 422 if it names none, or several

@@ -3,7 +3,7 @@ import { BUILT_IN } from '../../config/languages/language.ts'
 import { textsIn } from '../../config/languages/texts.ts'
 import { guidanceFor, guidanceKey } from '../../microsoft/guidance.ts'
 import type { Deps } from '../deps.ts'
-import { idNamedBy, MOST_ENTRIES, usersFor } from './search.ts'
+import { MOST_ENTRIES, onlyUser, usersFor } from './search.ts'
 
 /**
  * The sign-ins that were rejected, with the words that their users read and what an operator does,
@@ -20,7 +20,7 @@ const DAY = 86_400
 
 type Known = Pick<Deps, 'store' | 'clients' | 'connection'>
 
-interface Asked {
+interface SignInQuery {
   /** The reference on the user's page, without regard to the other members but `tid`. */
   reference?: string | undefined
   /** A user, by id or words of a name; or a part of a username that the broker does not know. */
@@ -42,23 +42,22 @@ export interface SignInFilter extends RejectedSignInFilter {
 /** Looks up what a filter names. @throws Problem 422 if its user may be several */
 export async function signInFilter(
   deps: Known,
-  { reference, user, since: from, ...asked }: Asked,
+  { reference, user, since: from, ...rest }: SignInQuery,
   now: number,
 ): Promise<SignInFilter> {
   const since = from ?? now - SHOWN_DAYS * DAY
   if (reference !== undefined) {
     const row = await deps.store.findRejectedSignIn(reference.toUpperCase())
-    const isTheirs = asked.tid === undefined || row?.user?.tid === asked.tid
-    if (row === undefined || !isTheirs) return { tid: asked.tid, since, found: [] }
+    const isTheirs = rest.tid === undefined || row?.user?.tid === rest.tid
+    if (row === undefined || !isTheirs) return { tid: rest.tid, since, found: [] }
     const { tid, oid, sub } = row.user ?? {}
     return { tid, oid, sub, since, found: [row] }
   }
-  if (user === undefined) return { ...asked, since }
-  const { users } = await usersFor(deps, user, asked.tid)
-  if (users.length === 0) return { ...asked, since, who: user }
-  const sub = await idNamedBy(deps, 'user', user, asked.tid)
-  const known = users.find((one) => one.sub === sub)
-  return { ...asked, since, sub, tid: known?.tid, oid: known?.oid }
+  if (user === undefined) return { ...rest, since }
+  const found = await usersFor(deps, user, rest.tid)
+  if (found.users.length === 0) return { ...rest, since, who: user }
+  const { sub, tid, oid } = onlyUser(user, found)
+  return { ...rest, since, sub, tid, oid }
 }
 
 /** Returns a page of rejected sign-ins, newest first, from before the id `before`. */
@@ -85,10 +84,12 @@ export async function signInCounts(
     store.rejectedByReason({ ...filter, most: MOST_ENTRIES }),
     isUnknown ? [] : store.acceptedByClient({ sub, tid, clientId, since, until }),
   ])
-  const sum = (all: readonly { count: number }[]) =>
-    all.reduce((total, row) => total + row.count, 0)
-  return { rejected: sum(byReason), byReason, accepted: sum(byClient), byClient }
+  return { rejected: sumOfCounts(byReason), byReason, accepted: sumOfCounts(byClient), byClient }
 }
+
+/** Returns how many sign-ins the rows of a count have together. */
+export const sumOfCounts = (rows: readonly { count: number }[]): number =>
+  rows.reduce((sum, { count }) => sum + count, 0)
 
 /** Returns a rejected sign-in for the API. */
 export function rejectedRow(deps: Pick<Deps, 'config'>, row: RejectedSignIn) {

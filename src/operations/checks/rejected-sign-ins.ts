@@ -1,6 +1,7 @@
 import type { Tenant } from '../../../db/types.ts'
 import { quarterOf } from '../../../db/session/accepted.ts'
 import { guidanceFor } from '../../microsoft/guidance.ts'
+import { sumOfCounts } from '../acts/sign-ins.ts'
 import type { Check, CheckContext } from './check.ts'
 import { type Found, ok, failed } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
@@ -44,17 +45,15 @@ async function rejectedShare(
       store.acceptedByClient({ tid, since: from, until }),
     ])
   const [rows, byClient] = await of(since, now + 1)
-  const sum = (all: readonly { count: number }[]) =>
-    all.reduce((total, row) => total + row.count, 0)
-  const lately = { rejected: sum(rows), accepted: sum(byClient) }
+  const lately = { rejected: sumOfCounts(rows), accepted: sumOfCounts(byClient) }
   const users = new Set(rows.map(({ oid }) => oid)).size
   if (lately.rejected < LEAST.rejected || users < LEAST.users || shareOf(lately) < JUMP.share)
     return ok(FOUND.few_rejected)
   const [rowsBefore, byClientBefore] = await of(since - DAY, since)
-  const before = { rejected: sum(rowsBefore), accepted: sum(byClientBefore) }
+  const before = { rejected: sumOfCounts(rowsBefore), accepted: sumOfCounts(byClientBefore) }
   if (shareOf(lately) < JUMP.times * shareOf(before)) return ok(FOUND.few_rejected)
   const reasons = Map.groupBy(rows, ({ reason }) => reason)
-  const [[reason] = ['']] = [...reasons].toSorted(([, a], [, b]) => sum(b) - sum(a))
+  const [[reason] = ['']] = [...reasons].toSorted(([, a], [, b]) => sumOfCounts(b) - sumOfCounts(a))
   return failed(
     FOUND.rejected_share({ ...lately, users, before, operator: guidanceFor(reason).operator }),
     REMEDY.rejected_sign_ins(tid),

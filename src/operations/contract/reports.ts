@@ -25,8 +25,12 @@ export const reportRoutes = [
     },
     async ({ deps, now, query: { tid, state, limit: most } }) => {
       const since = now - REPORT_SECONDS
-      const asked = { tid, since, done: state === 'done', limit: most }
-      const found = await deps.store.userReports(asked)
+      const found = await deps.store.userReports({
+        tid,
+        since,
+        done: state === 'done',
+        limit: most,
+      })
       return { reports: await Promise.all(found.map((row) => reportShown(deps, row))) }
     },
   ),

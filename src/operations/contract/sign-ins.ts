@@ -26,7 +26,7 @@ export const signInRoutes = [
       id: 'listSignIns',
       tenant: ({ query }, tid) => query.tid === tid,
       query: z.strictObject({
-        reference: storedText().max(20).toUpperCase().optional(),
+        reference: storedText().max(20).optional(),
         user: idText.optional(),
         tid: guid('a tenant id').optional(),
         client_id: idText.optional(),
@@ -47,8 +47,8 @@ export const signInRoutes = [
       }),
       rejects: [422],
     },
-    async ({ deps, now, query: { before, limit: most, ...asked } }) => {
-      const filter = await signInFilter(deps, asked, now)
+    async ({ deps, now, query: { before, limit: most, ...query } }) => {
+      const filter = await signInFilter(deps, query, now)
       const bounds = { before, limit: most, most: MOST_ENTRIES }
       const [{ found, searchedTo }, counts] = await Promise.all([
         rejectedPage(deps, filter, bounds),
