@@ -6,6 +6,7 @@ import { urgencyOf } from '../checks/check.ts'
 import { failed, type Finding, type Found, ok, settingWarning, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { local, type Context } from './context.ts'
+import { URGENCY } from './show.ts'
 import { SAYS } from './texts/answers.ts'
 
 /**
@@ -132,13 +133,12 @@ async function fromBroker(context: Context, dataDir: string): Promise<Finding[]>
   }
 }
 
-const MARK = { now: 'Act now', today: 'Act today', note: 'Note', unknown: 'Not known' } as const
+const MARK = { ...URGENCY, unknown: 'Not known', ok: 'ok' } as const
 type Mark = keyof typeof MARK
 const MARKS = Object.keys(MARK) as Mark[]
 
-/** Returns how urgent a finding is, as `cmb status` and the console say it. Undefined: all is well. */
-const markOf = ({ state, urgency }: Finding): Mark | undefined =>
-  urgency ?? (state === 'unknown' ? 'unknown' : undefined)
+/** Returns how urgent a finding is, that it is not known, or that all is well. */
+const markOf = ({ state, urgency }: Finding): Mark => urgency ?? (state === 'ok' ? 'ok' : 'unknown')
 
 /**
  * Returns what is wrong, the most urgent first, and each subject's good checks in one line. Findings
@@ -146,22 +146,19 @@ const markOf = ({ state, urgency }: Finding): Mark | undefined =>
  */
 function printed(findings: readonly Finding[]): string {
   const byMark = Map.groupBy(findings, markOf)
-  const problems = MARKS.flatMap((mark) =>
-    [
-      ...Map.groupBy(byMark.get(mark) ?? [], ({ check, found, fix }) =>
-        [check, found, fix].join('\n'),
-      ),
-    ].map(([, [one, ...others]]) => {
+  const problems = MARKS.filter((mark) => mark !== 'ok').flatMap((mark) => {
+    const same = Map.groupBy(byMark.get(mark) ?? [], ({ check, found, fix }) =>
+      [check, found, fix].join('\n'),
+    )
+    return [...same.values()].map(([one, ...others]) => {
       const about = [one, ...others].flatMap((each) => each?.about ?? []).join(', ')
       return `${MARK[mark].padEnd(9)}  ${one?.check}${about && ` (${about})`}: ${one?.found}\n${one?.fix === undefined ? '' : `           -> ${one.fix}\n`}`
-    }),
+    })
+  })
+  const good = Map.groupBy(byMark.get('ok') ?? [], ({ about = 'the broker' }) => about)
+  const goodLines = [...good].map(
+    ([about, its]) => `ok         ${about}: ${its.map(({ check }) => check).join(', ')}\n`,
   )
-  const good = [
-    ...Map.groupBy(byMark.get(undefined) ?? [], ({ about = 'the broker' }) => about),
-  ].map(([about, its]) => `ok         ${about}: ${its.map(({ check }) => check).join(', ')}\n`)
-  const counts = [...MARKS, undefined].map(
-    (mark) =>
-      `${byMark.get(mark)?.length ?? 0} ${mark === undefined ? 'ok' : MARK[mark].toLowerCase()}`,
-  )
-  return `${problems.join('')}${good.join('')}\n${counts.join(', ')}.\n`
+  const counts = MARKS.map((mark) => `${byMark.get(mark)?.length ?? 0} ${MARK[mark].toLowerCase()}`)
+  return `${problems.join('')}${goodLines.join('')}\n${counts.join(', ')}.\n`
 }

@@ -1,7 +1,7 @@
 import { systemClock } from '../../runtime/clock.ts'
 import { type AnswerTo, EXIT } from './broker.ts'
 import { CASE_AND_COMMENT, verb } from './context.ts'
-import { inWords } from './show.ts'
+import { inWords, URGENCY } from './show.ts'
 import { day, since } from '../times.ts'
 
 export const statusCommand = verb({
@@ -56,7 +56,6 @@ export const guardsCommand = verb({
 })
 
 type Problem = AnswerTo<'GET /status'>['problems'][number]
-const URGENCY = { now: 'Act now', today: 'Act today', note: 'Note' } as const
 
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 

@@ -33,6 +33,9 @@ export const lines = (pairs: readonly (readonly [string, Cell])[]): string => al
 export const withName = (name: string | undefined, id: string): string =>
   name === undefined ? id : `${name} (${id})`
 
+/** The words for how urgent a problem is. */
+export const URGENCY = { now: 'Act now', today: 'Act today', note: 'Note' } as const
+
 /** Formats epoch seconds as UTC. */
 export const time = (at: unknown): string =>
   typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-'

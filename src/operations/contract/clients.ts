@@ -28,7 +28,7 @@ import { REJECTED } from '../acts/texts/rejected.ts'
 import { caseAndComment, dryRun, named } from './fields.ts'
 import { client, described } from './registration.ts'
 import { dryRunOfChange, lock } from './shapes.ts'
-import { toWire as shownLock } from './wire.ts'
+import { toWire } from './wire.ts'
 import type { Caller } from '../../audit/caller.ts'
 import type { Deps } from '../deps.ts'
 import { ok, route } from './route.ts'
@@ -57,7 +57,7 @@ export const clientRoutes = [
         deps.store.listClients(),
         openLocks(deps, MOST_LOCKS, 'client'),
       ])
-      const lockOf = new Map(locks.map((one) => [lockKey(one.target).key, shownLock(lock, one)]))
+      const lockOf = new Map(locks.map((one) => [lockKey(one.target).key, toWire(lock, one)]))
       return {
         clients: clients.map((one) => ({ ...shown(one), lock: lockOf.get(one.clientId) })),
       }
