@@ -154,6 +154,18 @@ export function approvePage(c: Context, flow: Flow): Answer {
   )
 }
 
+/** The two buttons of a page that asks whether to go on. */
+const YesOrNo = ({ name, yes, no }: { name: string; yes: string; no: string }) => (
+  <div class="actions">
+    <button class="primary" name={name} value="yes">
+      {yes}
+    </button>
+    <button name={name} value="no">
+      {no}
+    </button>
+  </div>
+)
+
 export function passkeyPage(c: Context, flow: Flow): Answer {
   return render(
     c,
@@ -162,14 +174,7 @@ export function passkeyPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Face, fingerprint, PIN or security key</h1>
       <p>Your organization requires a passkey for this. Your device asks you to use it.</p>
-      <div class="actions">
-        <button class="primary" name="passkey" value="yes">
-          Use the passkey
-        </button>
-        <button name="passkey" value="no">
-          Cancel
-        </button>
-      </div>
+      <YesOrNo name="passkey" yes="Use the passkey" no="Cancel" />
     </form>,
   )
 }
@@ -186,14 +191,7 @@ export function enrolPage(c: Context, flow: Flow): Answer {
         Authenticator app on your phone.
       </p>
       <p class="soft">AADSTS50079</p>
-      <div class="actions">
-        <button class="primary" name="enrol" value="yes">
-          Set it up
-        </button>
-        <button name="enrol" value="no">
-          Cancel
-        </button>
-      </div>
+      <YesOrNo name="enrol" yes="Set it up" no="Cancel" />
     </form>,
   )
 }
@@ -224,14 +222,7 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
           organization
         </label>
       ) : null}
-      <div class="actions">
-        <button class="primary" name="consent" value="yes">
-          Accept
-        </button>
-        <button name="consent" value="no">
-          Cancel
-        </button>
-      </div>
+      <YesOrNo name="consent" yes="Accept" no="Cancel" />
     </form>,
   )
 }
@@ -244,14 +235,7 @@ export function kmsiPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Stay signed in?</h1>
       <p>Do this to reduce the number of times you are asked to sign in.</p>
-      <div class="actions">
-        <button class="primary" name="kmsi" value="yes">
-          Yes
-        </button>
-        <button name="kmsi" value="no">
-          No
-        </button>
-      </div>
+      <YesOrNo name="kmsi" yes="Yes" no="No" />
     </form>,
   )
 }

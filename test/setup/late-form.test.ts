@@ -8,14 +8,7 @@ import {
   OPS,
   signInAsAdam,
   tenantPath,
-  type World,
 } from './world.ts'
-
-const addFabrikam = async ({ browser }: World) =>
-  browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
-    tid: FABRIKAM.tid,
-    name: 'Fabrikam',
-  })
 
 test('a form whose content is no longer kept after a fresh sign-in changes nothing', async () => {
   const world = await createWorld()
@@ -36,7 +29,10 @@ test('a tenant that is removed while its form is open: the page says that nothin
   const world = await createWorld()
   const { browser, rig } = world
   await connect(world)
-  await addFabrikam(world)
+  await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/add-tenant', {
+    tid: FABRIKAM.tid,
+    name: 'Fabrikam',
+  })
   const page = await browser.get(OPS + tenantPath(FABRIKAM.tid))
   const actor = { kind: 'operator', id: 'olga' } as const
   await disconnectTenant(rig.deps, { tid: FABRIKAM.tid, actor, now: rig.clock.now() })
