@@ -137,21 +137,25 @@ export interface RejectedSignInFilter {
   until?: number | undefined
 }
 
+/** The kinds of rows that the store holds about a user. */
+export const HELD_KINDS = [
+  'user',
+  'floor',
+  'lock',
+  'consent',
+  'microsoft_work',
+  'audit',
+  'history',
+  'rejected_sign_in',
+  'session',
+  'participation',
+  'delivery',
+  'revocation',
+] as const
+
 /** A row that the store holds about a user, with its table's column names. */
 export interface HeldRecord {
-  kind:
-    | 'user'
-    | 'floor'
-    | 'lock'
-    | 'consent'
-    | 'microsoft_work'
-    | 'audit'
-    | 'history'
-    | 'rejected_sign_in'
-    | 'session'
-    | 'participation'
-    | 'delivery'
-    | 'revocation'
+  kind: (typeof HELD_KINDS)[number]
   values: Record<string, string | number | null>
 }
 

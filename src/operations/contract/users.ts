@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { HeldRecord } from '../../../db/types.ts'
+import { HELD_KINDS, type HeldRecord } from '../../../db/types.ts'
 import { Problem } from '../../audit/problem.ts'
 import { text } from '../../protocol/described.ts'
 import { storedText } from '../../protocol/stored-text.ts'
@@ -27,20 +27,7 @@ const exportRequest = z.union(
   'name sub, or tid and oid (GUIDs); for the next page, send next alone',
 )
 const held = shape('HeldRecord', {
-  kind: z.enum([
-    'user',
-    'floor',
-    'lock',
-    'consent',
-    'microsoft_work',
-    'audit',
-    'history',
-    'rejected_sign_in',
-    'session',
-    'participation',
-    'delivery',
-    'revocation',
-  ]),
+  kind: z.enum(HELD_KINDS),
   values: z.record(text, z.union([text, z.number(), z.null()])),
 })
 const dryRunAnswer = z.object({ dry_run: z.literal(true), sub: text, would_end: preview })
