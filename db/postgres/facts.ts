@@ -1,7 +1,7 @@
 import type { DatabaseFacts } from '../types.ts'
 import type { Connections } from './connections.ts'
 import { rejection } from './engine.ts'
-import { indexesIn, unbuilt } from './indexes.ts'
+import { type Index, indexesIn, unbuilt } from './indexes.ts'
 import { findMigrations } from './migrate.ts'
 import { NAMESPACE } from './schema.ts'
 
@@ -14,6 +14,10 @@ const FACTS = `SELECT current_setting('server_version') AS version, current_sett
     pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = '${NAMESPACE}.log_head'::regclass), 'USAGE') AS "mayChangeTables",
     coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = '${NAMESPACE}.log_head'::regclass), 0) AS "deadHeads",
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "serverMs"`
+
+let indexes: readonly Index[] | undefined
+/** Reads the list of indexes once: the files of this version do not change. */
+const knownIndexes = (): readonly Index[] => (indexes ??= indexesIn(findMigrations()))
 
 interface Asked {
   pool: Pick<Connections, 'query'>
@@ -45,7 +49,7 @@ export async function readFacts({
       throw new Error('Postgres answered a question about itself with nothing.')
     const { serverMs, ...facts } = row
     const clockAheadMs = outside(serverMs, askedMs, nowMs())
-    const missing = await unbuilt(pool, indexesIn(findMigrations()))
+    const missing = await unbuilt(pool, knownIndexes())
     return { ...facts, notified, clockAheadMs, unbuiltIndexes: missing.map(({ name }) => name) }
   } catch (error) {
     throw rejection(error)

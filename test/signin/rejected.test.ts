@@ -11,8 +11,9 @@ import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn } f
  */
 
 const referenceIn = (html: string): string =>
-  /(?:<code id="reference">|[Rr]eference[^<]{0,3}[: ])(\w{4}-\w{4})/.exec(html)?.[1] ??
-  expect.unreachable()
+  /(?:<code id="reference">|[Rr]eference[^<]{0,3}[: ])([BCDFGHJKMNPQRSTVWXZ2-9]{4}-[BCDFGHJKMNPQRSTVWXZ2-9]{4})/.exec(
+    html,
+  )?.[1] ?? expect.unreachable()
 
 async function open() {
   const rig = await createRig()
