@@ -106,7 +106,11 @@ describe('the page of sign-ins', () => {
       /Nina\.New@contoso\.example .*Sydney Two-step verification is needed Microsoft did not confirm .*Conditional Access policy is bound/,
     )
     expect(page.text).toContain('They are in the sign-in log of Microsoft Entra')
+    expect(page.text).toMatch(/Sign-ins of this user since .* Rejected: 1 sign-in\./)
     expect(page.html).toContain('href="https://entra.microsoft.com/')
+    const unknown = await aura.get('/ops/sign-ins?reference=ZZZZ-ZZZZ')
+    expect(unknown.text).toMatch(/in the field “reference”.*No rejected sign-in matches\./)
+    expect(unknown.text).not.toContain('Rejected: ')
   })
 
   test('says how many sign-ins were accepted and rejected, and is downloaded as CSV', async () => {

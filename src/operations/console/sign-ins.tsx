@@ -10,6 +10,7 @@ import {
   signInFilter,
 } from '../acts/sign-ins.ts'
 import { tenantName } from '../acts/names.ts'
+import { aboutReference } from '../acts/texts/search.ts'
 import { instances, nameOf, plural, whoIs } from './format.ts'
 import { Panel } from './layout.tsx'
 import { type Columns, listRoutes, momentOf, ms, orProblem, PERIOD, timeColumn } from './list.tsx'
@@ -108,8 +109,9 @@ export async function signInCountsPanel(
   const { deps, now } = request
   const { accepted, byClient, rejected, byReason } = await signInCounts(deps, filter, now)
   const tenant = isOperator(request) ? filter.tid : undefined
+  const since = when(filter.since * 1000, deps.clock.nowMs())
   return (
-    <Panel title={SIGN_INS.since(when(filter.since * 1000, deps.clock.nowMs()))}>
+    <Panel title={SIGN_INS.since(since, filter.oid !== undefined)}>
       <ul class="bullets">
         <li>
           {SIGN_INS.accepted(accepted)}
@@ -181,7 +183,10 @@ export const signInsRoutes: readonly Mounted[] = listRoutes<
   // The list says the problem of a filter.
   above: async (request) => {
     const filter = await orProblem(filterOf(request))
-    return filter instanceof Problem ? null : signInCountsPanel(request, filter)
+    if (filter instanceof Problem) return null
+    if (filter.found?.length !== 0) return signInCountsPanel(request, filter)
+    const words = aboutReference(queryParam(request, 'reference') ?? '')
+    return words === '' ? null : <p>{words}</p>
   },
   heading: () => SIGN_INS.list,
   async read(request) {
