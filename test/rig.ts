@@ -22,7 +22,7 @@ import {
   type Renewal,
   type StartSignIn,
 } from '../src/microsoft/interface.ts'
-import type { TargetState } from '../src/outbox/interface.ts'
+import type { JobCounts, TargetState } from '../src/outbox/interface.ts'
 import { makeSigningKey, type SigningKey } from '../src/keys/signing-key.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import type { SigningAlg } from '../src/protocol/names.ts'
@@ -199,7 +199,7 @@ export class RecordingQueue {
   async job() {
     return undefined
   }
-  async jobs() {
+  async jobs(): Promise<JobCounts | undefined> {
     return undefined
   }
   async durability() {

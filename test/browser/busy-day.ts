@@ -46,6 +46,7 @@ export async function busyDay(one: Rig): Promise<string> {
     return { targetId, breaker, failuresInARow: breaker === 'open' ? 7 : 0, waiting: 0, running: 0 }
   })
   one.queue.targets = () => targets as never
+  one.queue.jobs = async () => ({ waiting: 0, active: 0, delayed: 1, failed: 0 })
   let live = ''
   for (const [index, name] of NAMES.entries()) {
     const oid = `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`
