@@ -575,8 +575,9 @@ const serviceToService = application({
     const [archiveProgram, reports] = ['archive', 'reports'].map((name) =>
       example(`service-to-service/${name}.mjs`),
     )
+    const archiveAnswers = `${NODE} --input-type=module -e 'await fetch(process.env.ARCHIVE_URL)' 2> /dev/null`
     // Both are in the process group that the test ends.
-    const both = `${asArchive} ${NODE} ${archiveProgram} & exec ${NODE} ${reports}`
+    const both = `${asArchive} ${NODE} ${archiveProgram} & until ${archiveAnswers}; do :; done; exec ${NODE} ${reports}`
     return { file: 'sh', args: ['-c', both], env }
   },
   more: exchanges,
