@@ -52,6 +52,33 @@ const [request, socket] = [new Request('http://localhost/'), { close: (code, why
     after: `await guard.stop()\nif (closed.join() !== '4401,stopped') throw new Error(closed.join())\nconsole.log('DONE')`,
   },
   {
+    page: 'guard/README.md',
+    has: "requireToken(guard, { acr: 'phr'",
+    before: `import { Hono } from 'hono'
+import { createGuard } from '@case-manager/guard'
+import { requireToken } from '@case-manager/guard/hono'
+${START}
+const guard = createGuard({ issuer, clientId, clientSecret, audience })
+await guard.start()
+const app = new Hono()`,
+    after: `const answer = await app.request('/api/sealed/1', { headers: { authorization: 'Bearer ' + process.env.TOKEN } })
+await guard.stop()
+if (!answer.headers.get('www-authenticate').includes('insufficient_user_authentication')) throw new Error('not demanded')
+console.log('DONE')`,
+  },
+  {
+    page: 'guard/README.md',
+    has: 'guard.stepUp(',
+    before: `import { createGuard } from '@case-manager/guard'
+${START}
+const guard = createGuard({ issuer, clientId, clientSecret, audience })
+const signIn = (more) => JSON.stringify(more)
+function open(session) {`,
+    after: `}
+if (open({ claims: {} }) !== '{"acr_values":"phr","max_age":"300"}') throw new Error('not demanded')
+console.log('DONE')`,
+  },
+  {
     page: 'docs/webhooks.md',
     has: 'standardwebhooks',
     before: '',
