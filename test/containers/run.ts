@@ -137,10 +137,9 @@ describe.runIf(engine)('two brokers on two Postgres servers', () => {
 
   test('a killed broker takes along only what it was answering, and a stopped queue server nothing', async () => {
     const sh = (script: string) => () => stack.sh(script)
-    // Only requests that the killed broker was answering are lost.
-    expect(
-      (await load.during('a broker killed', sh('docker compose kill broker-a'))).failed,
-    ).toBeLessThan(3)
+    // Only requests that the killed broker was answering are lost, never more than waited at once.
+    const killed = await load.during('a broker killed', sh('docker compose kill broker-a'))
+    expect(killed.failed).toBeLessThanOrEqual(killed.mostPending)
     // The proxy starts while one broker is down.
     await load.during('the proxy restarted', sh('docker compose restart proxy'))
     expect(

@@ -29,8 +29,12 @@ const nextSecond = () => {
   return until('the next second', () => Math.floor(Date.now() / 1000) > now)
 }
 
-/** Signs a user in at both instances. Returns the refresh token of each. */
+/**
+ * Signs a user in at both instances, in a later second than the former event. Returns the refresh
+ * token of each.
+ */
 async function signedIn(upn: string) {
+  await nextSecond()
   const { browser, at } = await world.signedIn(upn)
   return { browser, tokens: at.map(({ tokens }) => tokens.refresh_token ?? '') }
 }
