@@ -218,10 +218,13 @@ const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?', off: '–' } a
 export const Answer = ({
   question,
   is,
+  says,
   children,
 }: {
   question: string
   is: keyof typeof MARK
+  /** The answer in words. Default: those of the mark. */
+  says?: string | undefined
   children?: Child
 }) => {
   const t = useTexts()
@@ -233,7 +236,7 @@ export const Answer = ({
       <h2>{question}</h2>
       <div class="tight">
         <p>
-          <strong>{t.answer[is === 'off' ? 'no' : is]}</strong>
+          <strong>{says ?? t.answer[is === 'off' ? 'no' : is]}</strong>
         </p>
         {children}
       </div>

@@ -92,12 +92,16 @@ describe('granting consent', () => {
     const { entra, browser } = world
     await connect(world)
     const page = await tenantsPage(world)
+    expect(page.text).toMatch(/1\. Consent\s+To do\./)
     entra.auto(ADAM)
     expect((await browser.press(page, 'Confirm by signing in')).text).toContain(
       'no administrator has consented for the whole tenant',
     )
     entra.set({ consent: {} })
-    expect((await browser.press(await tenantsPage(world), 'Confirm by signing in')).text).toContain(
+    const granted = await tenantsPage(world)
+    expect(granted.text).toMatch(/1\. Consent\s+Done\./)
+    expect(granted.text).toMatch(/2\. Confirm that it was you\s+To do\./)
+    expect((await browser.press(granted, 'Confirm by signing in')).text).toContain(
       'Consent is confirmed.',
     )
   })

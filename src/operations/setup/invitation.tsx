@@ -57,16 +57,19 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   if (seen === undefined) return tooLate(visiting)
   const href = (step: Visit['step']): string =>
     `/signin/setup?${new URLSearchParams({ invitation, step })}`
-  const { tid, consentConfirmedAt } = seen.row
+  const { tid, name, consentConfirmedAt } = seen.row
+  const isConfirmed = consentConfirmedAt !== undefined
+  const isGranted =
+    seen.consentReturnedAt !== undefined || (!isConfirmed && (await consentsAtMicrosoft(deps, tid)))
   return page(
     c,
     { title: INVITATION.title, config: deps.config },
     <>
       <Result result={resultOf(c)} />
-      <p>{youAdminister(tid)}</p>
-      <ConsentStep href={href('consent')} seen={seen} />
-      <ConfirmStep href={href('confirm')} seen={seen} />
-      {consentConfirmedAt === undefined ? null : <ProofStep href={href('assert')} seen={seen} />}
+      <p>{youAdminister(tid, name)}</p>
+      <ConsentStep href={href('consent')} isDone={isConfirmed || isGranted} />
+      <ConfirmStep href={href('confirm')} isDone={isConfirmed} mayBegin={isGranted} />
+      {isConfirmed ? <ProofStep href={href('assert')} seen={seen} /> : null}
       {isAnothers(deps.connection.current(), seen.row) ? null : (
         <Links links={[[INVITATION.back, `${deps.config.opsOrigin}/setup`]]} />
       )}
@@ -74,49 +77,62 @@ export async function tenantsPage(visiting: Visiting): Promise<Response> {
   )
 }
 
-interface StepProps {
+/**
+ * Returns whether the tenant has consented for all its users, wherever an administrator of it did
+ * so. Only that consent gives the application its permissions, so they prove it.
+ */
+export async function consentsAtMicrosoft(
+  { microsoft }: Pick<Deps, 'microsoft'>,
+  tid: string,
+): Promise<boolean> {
+  const { credential } = await microsoft.examine(tid)
+  return credential?.ok === true && credential.graphRoles.length > 0
+}
+
+/** The state of a step. One that remains is no fault. */
+const stateOf = (isDone: boolean) =>
+  ({ is: isDone ? 'yes' : 'off', says: isDone ? INVITATION.done : INVITATION.toDo }) as const
+
+function ConsentStep({ href, isDone }: { href: string; isDone: boolean }) {
+  const { question, link, words, asked } = STEP_WORDS.consent
+  return (
+    <Step question={question} {...stateOf(isDone)} links={[[link, href, !isDone]]}>
+      <p class="soft">
+        {words} <a href="/signin/granting-consent">{asked}</a>
+      </p>
+    </Step>
+  )
+}
+
+function ConfirmStep({
+  href,
+  isDone,
+  mayBegin,
+}: {
   href: string
-  seen: Seen
-}
-
-function ConsentStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
-  const done = row.consentConfirmedAt !== undefined || consentReturnedAt !== undefined
+  isDone: boolean
+  mayBegin: boolean
+}) {
+  const { question, link, words } = STEP_WORDS.confirm
   return (
-    <Step
-      question={STEP_WORDS.consent.question}
-      is={done ? 'yes' : 'no'}
-      links={[[STEP_WORDS.consent.link, href, !done]]}
-    >
-      <p class="soft">{STEP_WORDS.consent.words}</p>
+    <Step question={question} {...stateOf(isDone)} links={[[link, href, !isDone && mayBegin]]}>
+      <p class="soft">{words}</p>
     </Step>
   )
 }
 
-function ConfirmStep({ href, seen: { row, consentReturnedAt } }: StepProps) {
-  const done = row.consentConfirmedAt !== undefined
-  return (
-    <Step
-      question={STEP_WORDS.confirm.question}
-      is={done ? 'yes' : 'no'}
-      links={[[STEP_WORDS.confirm.link, href, !done && consentReturnedAt !== undefined]]}
-    >
-      <p class="soft">{STEP_WORDS.confirm.words}</p>
-    </Step>
-  )
-}
-
-function ProofStep({ href, seen }: StepProps) {
+function ProofStep({ href, seen }: { href: string; seen: Seen }) {
   const proof = proofToAssert(seen)
   const { question, link, words: signIn } = STEP_WORDS.assert
   if (proof === undefined)
     return (
-      <Answer question={question} is={seen.assertedByTenant ? 'yes' : 'no'}>
+      <Answer question={question} is={seen.assertedByTenant ? 'yes' : 'unknown'}>
         <p>{seen.assertedByTenant ? doneBy(seen.row.proofAssertedBy) : INVITATION.notProposed}</p>
       </Answer>
     )
   const { means, assertion } = wordsOf(proof)
   return (
-    <Step question={question} is="no" links={[[link, href, true]]}>
+    <Step question={question} {...stateOf(false)} links={[[link, href, true]]}>
       <p>{proposed(proof)}</p>
       <p>“{assertion}”</p>
       <Notice kind="warn" title={INVITATION.takes}>

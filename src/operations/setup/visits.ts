@@ -15,7 +15,13 @@ import { newSecret } from '../../runtime/ids.ts'
 import { type Administrator, assertionAddress, assertionPage } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
 import { asTenant, recordStep } from './frame.tsx'
-import { invited, tenantsAddress, tenantsPage, tooLate } from './invitation.tsx'
+import {
+  consentsAtMicrosoft,
+  invited,
+  tenantsAddress,
+  tenantsPage,
+  tooLate,
+} from './invitation.tsx'
 import { proofToAssert, type Seen, seenOf } from './seen.ts'
 import {
   bindBrowser,
@@ -213,12 +219,9 @@ async function confirmed(
   { oid, who, consents, trial }: Administrator,
 ): Promise<string> {
   if (consents === undefined) return 'no_role'
-  // The consent may have been given in the admin center. Only consent for all users gives the
-  // application its permissions, so they prove it.
-  if (consentConfirmedAt === undefined && consentReturnedAt === undefined) {
-    const { credential } = await deps.microsoft.examine(tid)
-    if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
-  }
+  // The consent may have been given in the admin center.
+  const isAskedFor = consentConfirmedAt === undefined && consentReturnedAt === undefined
+  if (isAskedFor && !(await consentsAtMicrosoft(deps, tid))) return 'not_consented'
   await keepTrial(deps.store, tid, trial)
   if (consentConfirmedAt !== undefined) return 'confirmed'
   const details = { oid, directoryRole: consents }

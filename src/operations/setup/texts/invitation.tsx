@@ -8,12 +8,14 @@ export const INVITATION = {
   notProposed:
     'The operators of Case Manager have not proposed a proof of MFA yet. Open this link again when they tell you.',
   takes: 'What it takes',
+  done: 'Done.',
+  toDo: 'To do.',
 } as const
 
-export const youAdminister = (tid: string): Child => (
+export const youAdminister = (tid: string, name = 'your organization'): Child => (
   <>
-    You administer the Microsoft tenant <code>{tid}</code>, and its users are to sign in to Case
-    Manager with their Microsoft accounts. The steps, all at Microsoft:
+    You administer <strong>{name}</strong> (Microsoft tenant <code>{tid}</code>), and its users are
+    to sign in to Case Manager with their Microsoft accounts. The steps, all at Microsoft:
   </>
 )
 
@@ -22,7 +24,8 @@ export const STEP_WORDS = {
     question: '1. Consent',
     link: 'Granting consent',
     words:
-      'Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.',
+      'Microsoft shows what Case Manager may do. You need to be a Global Administrator or a Privileged Role Administrator.',
+    asked: 'What Microsoft asks for, and why',
   },
   confirm: {
     question: '2. Confirm that it was you',
