@@ -238,7 +238,8 @@ export class Page {
   }
   /** The text that a user reads on the page. */
   get text(): string {
-    return textOf(this.html.replace(/^.*<main/s, '<main').replace(/<style[\s\S]*?<\/style>/g, ' '))
+    const main = this.html.replace(/^.*<main/s, '<main')
+    return textOf(main.replace(/<(style|script)[\s\S]*?<\/\1>|<\/?time[^>]*>/g, ''))
   }
   /** Returns the address of the link or button with this label. */
   link(label: string): string {

@@ -9,7 +9,8 @@ import { lookOf } from './look.ts'
 import { speaksEnglish, textsOf, TextsProvider, type Texts } from './texts.ts'
 
 const LIVE = readAsset(import.meta.url, './live.js')
-const USERS = readAsset(import.meta.url, './users.js')
+const TIMES = readAsset(import.meta.url, './times.js')
+const USERS = TIMES + readAsset(import.meta.url, './users.js')
 
 /**
  * The layout that all pages share: one structure, one style and one set of headers. The JSX
@@ -59,7 +60,7 @@ interface Script {
 
 function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
   return [
-    ...(forUsers ? [{ text: USERS }] : []),
+    { text: forUsers ? USERS : TIMES },
     ...(script === undefined ? [] : [{ text: script }]),
     ...(live === undefined
       ? []

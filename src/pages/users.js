@@ -1,27 +1,7 @@
-// The script of users' pages, which also work without it. It shows times in the reader's time zone,
+// The script of users' pages, which also work without it. It groups a history by the reader's days,
 // copies references and messages, shows that a click was accepted, and leaves an account page when
 // the user is signed out elsewhere.
 {
-  const MOMENT = {
-    weekday: 'long',
-    day: 'numeric',
-    month: 'long',
-    hour: '2-digit',
-    minute: '2-digit',
-  }
-  // A global function, for the script that updates parts of a page.
-  globalThis.showTimes = (page) => {
-    for (const time of page.querySelectorAll('time[data-locale]')) {
-      const at = new Date(time.dateTime)
-      const { locale, today } = time.dataset
-      time.textContent =
-        at.toDateString() === new Date().toDateString()
-          ? [today, at.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })].join(' ')
-          : new Intl.DateTimeFormat(locale, MOMENT).format(at)
-    }
-  }
-  showTimes(document)
-
   // The lines of a history move beneath the days of the reader's time zone.
   const days = document.querySelector('.days')
   if (days) {

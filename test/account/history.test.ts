@@ -228,7 +228,7 @@ describe('"This wasn’t me"', () => {
     await confirm()
     const devices = await browser.get('/account')
     expect(devices.text).toMatch(
-      /You reported this sign-in Reported: Tuesday 24 November, 09:00 UTC \. Safari on iPhone is signed out of Case Manager\./,
+      /You reported this sign-in Reported: Tuesday 24 November, 09:00 UTC\. Safari on iPhone is signed out of Case Manager\./,
     )
     expect(devices.link('What to do now')).toMatch(/\/account\/reported$/)
     rig.clock.advance(7 * 86_400)

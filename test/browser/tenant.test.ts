@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { createRig, OTHER_TENANT, type Rig } from '../rig.ts'
-import { fits, launchChromium, openWindow, pressAt, tabTo } from './window.ts'
+import { fits, launchChromium, type Looks, openWindow, pressAt, tabTo } from './window.ts'
 
 /**
  * The console of one tenant in real Chromium, by its administrator: in light and dark, at 320, 768
@@ -58,8 +58,8 @@ beforeEach(async () => {
   rig.config.issuer = base
 })
 
-async function open(path: string, width = 1280) {
-  const window = await openWindow(browser, { width, height: 800 })
+async function open(path: string, looks: Partial<Looks> = {}) {
+  const window = await openWindow(browser, { width: 1280, height: 800, ...looks })
   await window.page.goto(`${base}/test-session`)
   await window.page.goto(base + path)
   return window
@@ -170,6 +170,20 @@ test('every page fits at 320, 768 and 1440 px, in light and dark, and axe object
   await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: undefined } })
   expect((await window.page.goto(`${base}/tenant`))?.status()).toBe(403)
   await fits(window.page, 'tenant-closed')
+  expect(window.complaints).toEqual([])
+})
+
+test('each time is in the reader’s time zone, beside UTC', async () => {
+  await haveHistory()
+  await using window = await open('/tenant', { zone: 'Europe/Zurich' })
+  const { page } = window
+  const timeOf = (heading: string) =>
+    page.locator('section', { hasText: heading }).locator('time').first().textContent()
+  expect(await timeOf('Reported by your users')).toMatch(/10:00:00 09:00:00\sUTC$/)
+  expect(await timeOf('Locked users')).toMatch(/10:00:00 09:00:00\sUTC$/)
+  expect(await timeOf('Your tenant')).toMatch(/10:00:00 09:00:00\sUTC$/)
+  await page.goto(`${base}/tenant/users/${phone.sub}`)
+  expect(await timeOf('Known since')).toMatch(/10:00:00 09:00:00\sUTC$/)
   expect(window.complaints).toEqual([])
 })
 

@@ -6,7 +6,6 @@ import { idNamedBy, targetsNamedBy } from '../acts/search.ts'
 import { ACTS } from '../contract/acts.ts'
 import { revocationLink } from './layout.tsx'
 import { actorWords, count, plural } from './format.ts'
-import { when } from '../times.ts'
 import { listRoutes, momentOf, ms, PERIOD, timeColumn } from './list.tsx'
 import { numberIn, numberText } from './pages.tsx'
 import {
@@ -18,6 +17,7 @@ import {
   tidOf,
 } from './request.ts'
 import { EVIDENCE, howToVerify, OUTCOME, revocation, UNFINISHED } from './texts/audit.tsx'
+import { Time } from './time.tsx'
 
 /**
  * The audit log: each entry with its actor, act, target and outcome. The administrator of a tenant
@@ -136,7 +136,11 @@ export const auditRoutes: readonly Mounted[] = listRoutes<
   },
   placeIn: numberIn,
   cursorOf: (request, { id }) => numberText(request, id),
-  stopped: ({ deps }, { id, atMs }) => `${when(atMs, deps.clock.nowMs())} (entry ${count(id)})`,
+  stopped: ({ deps }, { id, atMs }) => (
+    <>
+      <Time atMs={atMs} nowMs={deps.clock.nowMs()} /> (entry {count(id)})
+    </>
+  ),
 })
 
 async function whoOf(request: ConsoleRequest, { actor }: AuditEntry): Promise<Child> {

@@ -5,7 +5,6 @@ import { Facts, LinkButton } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { consolePage, Live, More, nothingHere, Panel } from './layout.tsx'
 import { EVERYONE_THERE } from './texts/acts.ts'
-import { when } from '../times.ts'
 import { guardList } from './guards.tsx'
 import { instanceList } from './instance-cells.tsx'
 import { instancesNow } from '../acts/instances.ts'
@@ -15,6 +14,7 @@ import { INSTANCE, SOURCE } from './texts/registered.tsx'
 import { secretsPanel } from './secrets.tsx'
 import { streamPanel } from './stream.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
+import { Time } from './time.tsx'
 
 /**
  * The page of one client: its registration, the age of its secrets, which of its addresses answer,
@@ -87,8 +87,8 @@ const Registered = ({ client, nowMs }: { client: Client; nowMs: number }) => (
     <Facts
       items={[
         ['Registered by', SOURCE[client.source]],
-        ['Registered', when(client.createdAt * 1000, nowMs)],
-        ['Changed', when(client.updatedAt * 1000, nowMs)],
+        ['Registered', <Time atMs={client.createdAt * 1000} nowMs={nowMs} />],
+        ['Changed', <Time atMs={client.updatedAt * 1000} nowMs={nowMs} />],
         ...Object.entries(registrationToWire(client)).map(([name, value]): [string, Child] => [
           name,
           valueOf(value),

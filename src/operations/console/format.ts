@@ -1,10 +1,9 @@
-import type { Delivery, Lock, Session, Subject } from '../../../db/types.ts'
+import type { Delivery, Session, Subject } from '../../../db/types.ts'
 import { isNoClient } from '../acts/instances.ts'
 import { actorName, tenantName, userName } from '../acts/names.ts'
 import { isOwn } from '../acts/scope.ts'
 import type { Deps } from '../deps.ts'
 import type { Actor, Reason, Selector } from '../../protocol/revocation.ts'
-import { when } from '../times.ts'
 import { type ConsoleRequest } from './request.ts'
 import { BY, COVERED, STATE } from './texts/acts.ts'
 import { REASON } from './texts/reasons.ts'
@@ -96,17 +95,3 @@ export async function actorWords(request: Reading, actor: Actor): Promise<string
   if (actor.kind === 'broker' || actor.kind === 'microsoft') return BY[actor.kind]
   return (await actorName(deps, actor)) ?? actor.id
 }
-
-/** Says by whom something was locked, for which case, and until when. */
-export async function lockWords(request: Reading, lock: Lock): Promise<string> {
-  const { caseReference } = (await mayRead(request, lock)) ? lock : {}
-  return [
-    `By: ${await actorWords(request, lock.actor)}.`,
-    caseReference === undefined ? '' : ` Case: ${caseReference}.`,
-    ` Until: ${untilOf(lock, request.deps.clock.nowMs())}.`,
-  ].join('')
-}
-
-/** Returns when a lock ends, or that an administrator must lift it. */
-export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>, nowMs: number): string =>
-  endsAt === undefined ? COVERED.lifts : when(endsAt * 1000, nowMs)

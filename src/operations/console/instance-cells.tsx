@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { GuardState } from '../acts/guards.ts'
-import { count, lockWords, plural, stateTitle } from './format.ts'
-import { moment, when } from '../times.ts'
+import { count, plural, stateTitle } from './format.ts'
+import { moment } from '../times.ts'
 import { type Columns, listOf } from './list.tsx'
 import {
   failingAs,
@@ -13,6 +13,8 @@ import {
 } from '../acts/instances.ts'
 import { clientLink, type ConsoleRequest, linkOf } from './request.ts'
 import { BREAKER, NO_INSTANCE, REJECTS } from './texts/registered.tsx'
+import { Time } from './time.tsx'
+import { lockWords } from './locks.tsx'
 
 /**
  * The list of instances, and its cells: which logout addresses answer, and what guards enforce.
@@ -146,7 +148,9 @@ function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; w
       {target.former ? ' (former)' : ''}
       {lastFailure === undefined ? null : `: ${lastFailure}`}
       {target.pending > 0 && target.oldestAtMs !== undefined ? (
-        <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span>
+        <span class="soft">
+          , pending since <Time atMs={target.oldestAtMs} nowMs={nowMs} />
+        </span>
       ) : null}
     </div>
   )

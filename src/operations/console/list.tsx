@@ -8,11 +8,11 @@ import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 import { download } from '../../pages/download.ts'
 import { type ListName, exportAs } from '../acts/scope.ts'
 import { MOST_ENTRIES } from '../acts/search.ts'
-import { when } from '../times.ts'
 import { type Column, columnName, consolePage, Live, nothingHere, Panel, Table } from './layout.tsx'
 import { FIRST, Pages, type PagesProps, pageOfSearch, placeOf } from './pages.tsx'
 import { queryParam, type ConsoleRequest, type Mounted, pageLink } from './request.ts'
 import { LIST } from './texts/list.ts'
+import { Time } from './time.tsx'
 import type { NavPath } from './texts/layout.ts'
 
 /** Lists of the console: their filters, columns and pages, and the same entries as CSV. */
@@ -27,7 +27,7 @@ type ListColumn<T> = readonly [
 /** `false` leaves a column out for this viewer. */
 export type Columns<T> = readonly (ListColumn<T> | false)[]
 
-/** A column with a time: on the page as a reader compares it with logs, in CSV as ISO 8601. */
+/** A column with a time, in CSV as ISO 8601. */
 export const timeColumn = <T,>(
   { deps }: ConsoleRequest,
   head: string,
@@ -36,7 +36,7 @@ export const timeColumn = <T,>(
   head,
   (one) => {
     const at = atMs(one)
-    return at === undefined ? '' : when(at, deps.clock.nowMs())
+    return at === undefined ? '' : <Time atMs={at} nowMs={deps.clock.nowMs()} />
   },
   (one) => iso(atMs(one)),
 ]

@@ -11,7 +11,7 @@ import { toWire } from '../contract/wire.ts'
 import { actAt, type Submission, confirmed, typedFor } from './confirm.tsx'
 import { Done, nothingHere, revocationLink } from './layout.tsx'
 import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
-import { actorWords, mayRead, nameOf, plural, untilOf, whoIs } from './format.ts'
+import { actorWords, mayRead, nameOf, plural, whoIs } from './format.ts'
 import { howMany } from './texts/revoke.ts'
 import { when } from '../times.ts'
 import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.tsx'
@@ -28,6 +28,8 @@ import {
   tidOf,
   userLink,
 } from './request.ts'
+import { timeAt } from './time.tsx'
+import { COVERED } from './texts/acts.ts'
 
 /**
  * The page of open locks; the lock of a user, an instance or a tenant, after a dry run that says
@@ -62,7 +64,7 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],
-    ['Until', (one) => untilOf(one, request.deps.clock.nowMs()), ({ endsAt }) => iso(ms(endsAt))],
+    ['Until', (one) => untilOf(request, one), ({ endsAt }) => iso(ms(endsAt))],
     someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
     ['Case', read(({ caseReference }) => caseReference)],
     ['Comment', read(({ comment }) => comment)],
@@ -82,6 +84,24 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
       false,
     ],
   ]
+}
+
+/** Returns when a lock ends, or that an administrator must lift it. */
+export const untilOf = (
+  request: Pick<ConsoleRequest, 'deps'>,
+  { endsAt }: Pick<Lock, 'endsAt'>,
+): Child => timeAt(request, endsAt) ?? COVERED.lifts
+
+/** Says by whom something was locked, for which case, and until when. */
+export async function lockWords(request: ConsoleRequest, lock: Lock): Promise<Child> {
+  const { caseReference } = (await mayRead(request, lock)) ? lock : {}
+  const by = await actorWords(request, lock.actor)
+  return (
+    <>
+      By: {by}.{caseReference === undefined ? '' : ` Case: ${caseReference}.`} Until:{' '}
+      {untilOf(request, lock)}.
+    </>
+  )
 }
 
 export const lockList = async (

@@ -14,9 +14,10 @@ import { lockList } from './locks.tsx'
 import { HidingDone, Problems } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { count, plural } from './format.ts'
-import { span, when } from '../times.ts'
+import { span } from '../times.ts'
 import { askedWords } from './texts/failed-work.ts'
 import type { ConsoleRequest } from './request.ts'
+import { Time } from './time.tsx'
 
 /**
  * The first page of the console: current problems, the state of each instance, locks, the processes
@@ -101,7 +102,9 @@ async function queuePanel({ deps }: ConsoleRequest): Promise<Child> {
             ['Waiting', count(jobs.waiting)],
             [
               'Oldest',
-              jobs.oldestAtMs === undefined ? undefined : when(jobs.oldestAtMs, deps.clock.nowMs()),
+              jobs.oldestAtMs === undefined ? undefined : (
+                <Time atMs={jobs.oldestAtMs} nowMs={deps.clock.nowMs()} />
+              ),
             ],
             ['Active', count(jobs.active)],
             ['Delayed', count(jobs.delayed)],
@@ -132,7 +135,8 @@ async function brokersPanel(request: ConsoleRequest, brokers: Brokers): Promise<
             (one) =>
               one.missing ? (
                 <>
-                  <span class="tag bad">missing</span> since {when(one.seenAtMs, nowMs)}
+                  <span class="tag bad">missing</span> since{' '}
+                  <Time atMs={one.seenAtMs} nowMs={nowMs} />
                 </>
               ) : (
                 `${span(one.heartbeatAgeMs)} ago`

@@ -1,10 +1,11 @@
+import type { Child } from 'hono/jsx'
 import type { SecurityEvent } from '../../../db/types.ts'
 import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { actorWords } from './format.ts'
 import { Hidden } from './layout.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
-import { when } from '../times.ts'
+import { timeAt } from './time.tsx'
 
 /** The button that marks a user's report as acted on, and who pressed it when. */
 
@@ -38,10 +39,14 @@ export const ReportDone = ({
 export async function doneWords(
   request: ConsoleRequest,
   { doneAt, actor }: SecurityEvent,
-): Promise<string> {
+): Promise<Child> {
   if (doneAt === undefined || actor === undefined) return ''
-  const at = when(doneAt * 1000, request.deps.clock.nowMs())
-  return `${at}, by ${await actorWords(request, actor)}`
+  const by = await actorWords(request, actor)
+  return (
+    <>
+      {timeAt(request, doneAt)}, by {by}
+    </>
+  )
 }
 
 /** Marks a report as done, and returns to the page with the button. */

@@ -39,6 +39,7 @@ import {
 } from './request.ts'
 import { howToVerify } from './texts/audit.tsx'
 import { CLAIM, DONE, LOG, RECEIPT } from './texts/revocations.ts'
+import { Time, timeAt } from './time.tsx'
 
 /** The log of revocations, and each with its receipt and its deliveries. */
 
@@ -126,9 +127,12 @@ const revocationList = listRoutes<LoggedRevocation, number, Pick<LoggedRevocatio
   },
   placeIn: numberIn,
   cursorOf: (request, { seq }) => numberText(request, seq),
-  stopped: (request, { seq, at }) =>
-    when(at * 1000, request.deps.clock.nowMs()) +
-    (isOperator(request) ? ` (revocation ${count(seq)})` : ''),
+  stopped: (request, { seq, at }) => (
+    <>
+      {timeAt(request, at)}
+      {isOperator(request) ? ` (revocation ${count(seq)})` : ''}
+    </>
+  ),
 })
 
 async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
@@ -151,7 +155,7 @@ async function revocationPage(request: ConsoleRequest, seq: number): Promise<Res
               ['What', await covered(deps, selector)],
               ['Why', REASON[reason]],
               ['By', await actorWords(request, actor)],
-              ['When', when(at * 1000, deps.clock.nowMs())],
+              ['When', timeAt(request, at)],
               [
                 // The sessions go on where one instance alone was revoked.
                 'clientId' in selector ? LOG.signedOutThere : LOG.ended,
@@ -260,7 +264,8 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
   const { deps } = request
   const attemptOf = ({ atMs, status, error, outcome, latencyMs }: DeliveryAttempt): Child => (
     <div class="small">
-      {when(atMs, deps.clock.nowMs())}: {status ?? error ?? outcome}, {span(latencyMs)}
+      <Time atMs={atMs} nowMs={deps.clock.nowMs()} />: {status ?? error ?? outcome},{' '}
+      {span(latencyMs)}
     </div>
   )
   const place = placeOf(request, idIn)

@@ -5,7 +5,6 @@ import { fileOf, known, secretIn, usesSecret, withOwnSecrets } from '../acts/cli
 import { CHANGED, entryInFile, SECRETS, stepsInFile, stops } from '../acts/texts/secrets.ts'
 import { ask } from '../contract/ask.ts'
 import { actAt, type Submission, confirmed } from './confirm.tsx'
-import { when } from '../times.ts'
 import { plural } from './format.ts'
 import { consolePage, Done, nothingHere, Panel } from './layout.tsx'
 import { listOf } from './list.tsx'
@@ -16,6 +15,7 @@ import {
   linkOf,
   type Mounted,
 } from './request.ts'
+import { timeAt } from './time.tsx'
 
 /**
  * The secrets of a client on its page, and the acts that replace and remove one. For a client of
@@ -31,7 +31,6 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
   const { clientId, secrets, source, metadata } = client
   if (!usesSecret(metadata) && secrets.length === 0) return null
   const isInFile = source === 'file'
-  const nowMs = request.deps.clock.nowMs()
   const mayChange = isAdministrator(request) && !isInFile && source !== 'broker'
   return (
     <Panel title="Secrets">
@@ -44,13 +43,18 @@ export async function secretsPanel(request: ConsoleRequest, client: Client): Pro
             'Works since',
             ({ createdAt }) => {
               const days = Math.floor((request.now - createdAt) / DAY)
-              return `${when(createdAt * 1000, nowMs)}${days > 0 ? `, for ${plural(days, 'day')}` : ''}`
+              return (
+                <>
+                  {timeAt(request, createdAt)}
+                  {days > 0 ? `, for ${plural(days, 'day')}` : ''}
+                </>
+              )
             },
           ],
           [
             'Works until',
             ({ expiresAt }) =>
-              expiresAt === undefined ? SECRETS.until : when(expiresAt * 1000, nowMs),
+              expiresAt === undefined ? SECRETS.until : timeAt(request, expiresAt),
           ],
           mayChange && [
             'Remove',
@@ -167,7 +171,6 @@ async function replace(request: ConsoleRequest, submission: Submission): Promise
 }
 
 async function remove(request: ConsoleRequest, submission: Submission): Promise<Response> {
-  const { deps } = request
   const client = await clientOf(request)
   const { clientId, metadata, secrets } = client
   const { id, createdAt } = secretIn(client, submission.source.get('secret') ?? '')
@@ -181,7 +184,7 @@ async function remove(request: ConsoleRequest, submission: Submission): Promise<
       facts: [
         ['Instance', metadata.name],
         ['Secret', <code>{id}</code>],
-        ['Works since', when(createdAt * 1000, deps.clock.nowMs())],
+        ['Works since', timeAt(request, createdAt)],
         ['Then', SECRETS.removedThen],
       ],
     }),

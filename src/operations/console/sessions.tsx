@@ -5,7 +5,6 @@ import { isFresh } from '../../session/lifetimes.ts'
 import { networkOf } from '../../runtime/remote-address.ts'
 import { instances, nameOf, plural, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'
-import { when } from '../times.ts'
 import { type Columns, listRoutes, ms, timeColumn } from './list.tsx'
 import {
   queryParam,
@@ -20,6 +19,7 @@ import {
   userLink,
 } from './request.ts'
 import { SESSIONS } from './texts/sessions.ts'
+import { timeAt } from './time.tsx'
 
 /** Live sessions by user, instance and device, newest first. */
 
@@ -44,12 +44,11 @@ async function networkIn(
 
 /** Returns what tells a session from the other sessions of its user. */
 export async function sessionFacts(request: ConsoleRequest, session: Session) {
-  const nowMs = request.deps.clock.nowMs()
   return [
     ['Device', session.device],
     ['Network', await networkIn(request, session)],
-    ['Signed in', when(session.openedAt * 1000, nowMs)],
-    ['Last used', when(session.lastActiveAt * 1000, nowMs)],
+    ['Signed in', timeAt(request, session.openedAt)],
+    ['Last used', timeAt(request, session.lastActiveAt)],
     ['Session ID', <code>{session.sid}</code>],
   ] as const
 }
@@ -137,8 +136,7 @@ export const sessionRoutes: readonly Mounted[] = listRoutes<Found, SessionPlace,
       }),
   placeIn: (_, cursor) => readSessionCursor(cursor),
   cursorOf: (_, one) => sessionCursor('session' in one ? one.session : one),
-  stopped: ({ deps }, { openedAt }) =>
-    `sessions that began ${when(openedAt * 1000, deps.clock.nowMs())}`,
+  stopped: (request, { openedAt }) => <>sessions that began {timeAt(request, openedAt)}</>,
 })
 
 const userText = ({ session }: Found): string => whoIs(session)

@@ -20,11 +20,11 @@ import {
   clearConsoleCookie,
 } from './console-session.ts'
 import type { Checks } from '../checks/checks.ts'
-import { untilOf } from './format.ts'
 import { withoutMicrosoft } from './microsoft-down.tsx'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 import { linkOf, type Viewer } from './request.ts'
 import * as words from './texts/sign-in.tsx'
+import { untilOf } from './locks.tsx'
 
 /**
  * Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC
@@ -257,7 +257,7 @@ const lockedPage = async (deps: Deps, c: Context, lock: Lock): Promise<Response>
     ...words.locked(
       lock,
       (await actorName(deps, lock.actor)) ?? lock.actor.id,
-      untilOf(lock, deps.clock.nowMs()),
+      untilOf({ deps }, lock),
     ),
     status: 403,
     config: deps.config,

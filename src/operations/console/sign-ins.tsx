@@ -25,7 +25,7 @@ import {
   userLink,
 } from './request.ts'
 import { SIGN_INS } from './texts/sign-ins.ts'
-import { when } from '../times.ts'
+import { timeAt } from './time.tsx'
 
 /** Who could not sign in, what they read, and what to do; and how many sign-ins were accepted. */
 
@@ -109,9 +109,14 @@ export async function signInCountsPanel(
   const { deps, now } = request
   const { accepted, byClient, rejected, byReason } = await signInCounts(deps, filter, now)
   const tenant = isOperator(request) ? filter.tid : undefined
-  const since = when(filter.since * 1000, deps.clock.nowMs())
   return (
-    <Panel title={SIGN_INS.since(since, filter.oid !== undefined)}>
+    <Panel
+      title={
+        <>
+          {SIGN_INS.since(filter.oid !== undefined)} {timeAt(request, filter.since)}
+        </>
+      }
+    >
       <ul class="bullets">
         <li>
           {SIGN_INS.accepted(accepted)}
@@ -196,5 +201,5 @@ export const signInsRoutes: readonly Mounted[] = listRoutes<
   },
   placeIn: numberIn,
   cursorOf: (request, { id }) => numberText(request, id),
-  stopped: (request, { at }) => when(at * 1000, request.deps.clock.nowMs()),
+  stopped: (request, { at }) => timeAt(request, at),
 })

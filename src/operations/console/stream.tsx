@@ -4,10 +4,10 @@ import { Facts } from '../../pages/components.tsx'
 import type { Client } from '../../protocol/client-metadata.ts'
 import { SSF_SCOPES } from '../../protocol/names.ts'
 import { Panel } from './layout.tsx'
-import { when } from '../times.ts'
 import { type ConsoleRequest, linkOf } from './request.ts'
 import { undelivered } from './webhooks.tsx'
 import { DISABLE, SET_BY, STREAM } from './texts/stream.tsx'
+import { Time } from './time.tsx'
 
 /**
  * The Shared Signals stream of a client, on the client's page, with its deliveries. It changes
@@ -44,7 +44,10 @@ export async function streamPanel(
           ['Reason', statusReason],
           ['Delivery', deliveryOf(stream)],
           ['Not delivered', undelivered(id, counts)],
-          ['Last delivered', at === undefined ? STREAM.noEvent : when(at, clock.nowMs())],
+          [
+            'Last delivered',
+            at === undefined ? STREAM.noEvent : <Time atMs={at} nowMs={clock.nowMs()} />,
+          ],
           ['Events', eventsRequested.map((one) => <div class="small">{one}</div>)],
         ]}
       />

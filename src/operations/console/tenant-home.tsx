@@ -17,11 +17,11 @@ import { consolePage, Done, Hidden, Panel } from './layout.tsx'
 import { type Columns, listOf, ms, timeColumn } from './list.tsx'
 import { lockList } from './locks.tsx'
 import { doneWords, ReportDone, REPORT_RESULT } from './reports.tsx'
-import { when } from '../times.ts'
 import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
 import { AtMicrosoft, rejectedColumns } from './sign-ins.tsx'
 import { REJECTED } from './texts/reasons.ts'
 import { HELP_CONTACT, HOME } from './texts/tenant-home.ts'
+import { timeAt } from './time.tsx'
 
 /**
  * The first page of a tenant's administrator: what to act on, who is locked, rejected or signed in,
@@ -216,23 +216,22 @@ async function signedInPanel(request: ConsoleRequest, { tid }: Tenant): Promise<
 }
 
 async function tenantPanel(
-  { deps, now }: ConsoleRequest,
+  request: ConsoleRequest,
   { tid, connectedAt, proofAssertedAt, proofAssertedBy }: Tenant,
   invitation: InvitationAddress,
 ): Promise<Child> {
+  const { deps, now } = request
   // The name of an operator who asserted the proof is not shown to the tenant.
   const isTheirs =
     (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
-  const moment = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs())
   return (
     <Panel title={HOME.title}>
       <Facts
         items={[
           ['Tenant ID', <code>{tid}</code>],
-          ['Connected', moment(connectedAt)],
+          ['Connected', timeAt(request, connectedAt)],
           [HOME.assertedBy, isTheirs ? proofAssertedBy : undefined],
-          ['Asserted', isTheirs ? moment(proofAssertedAt) : undefined],
+          ['Asserted', isTheirs ? timeAt(request, proofAssertedAt) : undefined],
         ]}
       />
       {isTheirs ? null : (

@@ -4,7 +4,6 @@ import { Facts } from '../../pages/components.tsx'
 import { nameOf } from '../checks/check.ts'
 import { isHidden } from '../checks/readiness.ts'
 import { signInFilter } from '../acts/sign-ins.ts'
-import { when } from '../times.ts'
 import { consolePage, More, nothingHere, Panel } from './layout.tsx'
 import { lockList } from './locks.tsx'
 import { Items, problemsNow } from './problems.tsx'
@@ -12,6 +11,7 @@ import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './re
 import { signInCountsPanel } from './sign-ins.tsx'
 import { TenantActs, tenantsNow } from './tenants.tsx'
 import { TENANT } from './texts/tenants.tsx'
+import { Time } from './time.tsx'
 
 /**
  * The page of one tenant: what is wrong with it, its set-up, who is locked, and its sign-ins.
@@ -32,7 +32,7 @@ function SetUp({
   nowMs: number
 }) {
   const at = (seconds: number | undefined) =>
-    seconds === undefined ? undefined : when(seconds * 1000, nowMs)
+    seconds === undefined ? undefined : <Time atMs={seconds * 1000} nowMs={nowMs} />
   const by = (who: string | undefined, seconds: number | undefined) =>
     seconds === undefined ? undefined : TENANT.by(who ?? TENANT.unnamed, at(seconds) ?? '')
   const { name, email, telephone, link } = tenant.helpContact ?? {}

@@ -1,9 +1,9 @@
 import type { Lock, Tenant } from '../../../db/types.ts'
-import { lockWords } from './format.ts'
 import { EVERYONE } from './texts/acts.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 import { howToNameOne, NO_TENANT, OPERATORS } from './texts/tenants.tsx'
+import { lockWords } from './locks.tsx'
 
 /** The connected tenants. Administrators sign the users of one out, lock it and lift its lock. */
 

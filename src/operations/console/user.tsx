@@ -7,11 +7,10 @@ import { sessionIn, userIn } from '../acts/scope.ts'
 import { Facts, LinkButton, Notice } from '../../pages/components.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { consolePage, Done, Live, nothingHere, Panel, revocationLink } from './layout.tsx'
-import { calledBy, everywhere, lockWords, mayRead, nameOf, onlyAt, whoIs } from './format.ts'
+import { calledBy, everywhere, mayRead, nameOf, onlyAt, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'
-import { when } from '../times.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
-import { lockList } from './locks.tsx'
+import { lockList, lockWords } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import { doneWords, REPORT_RESULT, ReportDone } from './reports.tsx'
 import { EVENT, REASON, REJECTED } from './texts/reasons.ts'
@@ -34,6 +33,7 @@ import {
   sessionLink,
 } from './request.ts'
 import { USER } from './texts/user.ts'
+import { timeAt } from './time.tsx'
 
 /**
  * The page of one user: identity, locks, live sessions and security history. Revoking and locking
@@ -118,7 +118,7 @@ const Who = ({
         ['Tenant ID', tenant === user.tid ? undefined : user.tid],
         ['Object ID', user.oid],
         ['Subject (sub)', user.sub],
-        ['Known since', when(user.createdAt * 1000, request.deps.clock.nowMs())],
+        ['Known since', timeAt(request, user.createdAt)],
       ]}
     />
     <div class="row">
@@ -164,7 +164,6 @@ async function oneSession(
   { session, state }: { session: Session; state: SessionStatus['state'] },
 ): Promise<Child> {
   const { deps } = request
-  const nowMs = deps.clock.nowMs()
   const { sid, ended } = session
   const participants = await deps.store.participants(sid)
   const mayEnd = isAdministrator(request) && state !== 'ended'
@@ -174,7 +173,7 @@ async function oneSession(
         items={[
           ['State', <SessionState state={state} />],
           ...(await sessionFacts(request, session)),
-          ['Ended', ended === undefined ? undefined : when(ended.at * 1000, nowMs)],
+          ['Ended', timeAt(request, ended?.at)],
           ['Why', ended === undefined ? undefined : REASON[ended.reason]],
           [
             'Revocation',

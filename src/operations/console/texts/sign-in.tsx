@@ -1,3 +1,4 @@
+import type { Child } from 'hono/jsx'
 import type { Lock } from '../../../../db/types.ts'
 import type { Config } from '../../../config/config.ts'
 
@@ -100,13 +101,14 @@ const LOCKED = {
 const lockedWords = ({ kind }: Lock['target']) => LOCKED[kind === 'tenant' ? kind : 'user']
 
 /** Says by whom an operator or their tenant is locked, and how the lock is lifted. */
-export const locked = ({ id, target, caseReference }: Lock, by: string, until: string) => ({
+export const locked = ({ id, target, caseReference }: Lock, by: string, until: Child) => ({
   title: lockedWords(target).title,
-  what: [
-    `By: ${by}.`,
-    caseReference === undefined ? '' : ` Case: ${caseReference}.`,
-    ` Until: ${until}. You can sign in nowhere until then.`,
-  ].join(''),
+  what: (
+    <>
+      By: {by}.{caseReference === undefined ? '' : ` Case: ${caseReference}.`} Until: {until}. You
+      can sign in nowhere until then.
+    </>
+  ),
   next: (
     <>
       {lockedWords(target).lift} <code>cmb unlock {id}</code>

@@ -3,8 +3,7 @@ import { plural } from '../format.ts'
 /** The words of the page of sign-ins. */
 export const SIGN_INS = {
   list: 'Rejected sign-ins',
-  since: (at: string, isOfUser: boolean): string =>
-    `Sign-ins ${isOfUser ? 'of this user ' : ''}since ${at}`,
+  since: (isOfUser: boolean): string => `Sign-ins ${isOfUser ? 'of this user ' : ''}since`,
   accepted: (number: number): string => `Accepted: ${plural(number, 'sign-in')}.`,
   rejected: (number: number): string => `Rejected: ${plural(number, 'sign-in')}.`,
   own: 'Account pages',

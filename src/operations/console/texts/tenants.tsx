@@ -18,7 +18,11 @@ export const TENANT = {
   unknown: 'No tenant with that ID is connected.',
   wrong: 'What is wrong with this tenant',
   operators: 'The operators of the broker are users of this tenant.',
-  by: (who: string, at: string): string => `by ${who}, ${at}`,
+  by: (who: string, at: Child): Child => (
+    <>
+      by {who}, {at}
+    </>
+  ),
   unnamed: 'an operator',
   consented: 'granted',
   noConsent: 'not confirmed',
@@ -26,7 +30,11 @@ export const TENANT = {
   noAdministrators: 'none: operators alone administer its users',
   noContact: 'none: pages name the operator of the broker',
   probes: 'running',
-  paused: (at: string): string => `paused since ${at}: cmb tenants resume-probe`,
+  paused: (at: Child): Child => (
+    <>
+      paused since {at}: <code>cmb tenants resume-probe</code>
+    </>
+  ),
   locked: 'Locked',
   rejected: 'Its rejected sign-ins',
   audit: 'What was changed, in the audit log',
