@@ -28,11 +28,12 @@ import {
   type Tally,
   type Wanted,
   isEnough,
-  kindsOf,
+  rareOf,
   sum,
 } from './tally.ts'
 import { type Child, startChild } from '../servers/child.ts'
 import { type Random, randomOf } from '../machine/random.ts'
+import type { Asked } from '../servers/broker.ts'
 import { basic } from '../servers/stage.ts'
 
 /**
@@ -77,7 +78,7 @@ const LOOK_MS = 200
 /** A guard that accepted a token so recently holds a lease. */
 const RECENT_MS = 700
 const NO_FAULT = 'none'
-/** The time for which a revocation waits for a broker that is down. */
+/** The time for which a revocation waits for brokers or a Postgres that are down. */
 const WAIT_MS = 20_000
 
 interface Fault {
@@ -137,7 +138,7 @@ class Slice {
   readonly #ending = new AbortController()
   /** The kinds of faults of the brokers, and those that come next. */
   #kinds: string[] = []
-  #coming: string[] | undefined
+  readonly #coming: string[] = []
   /** When the next revocations come. */
   #nextMs = 0
   /** When each guard accepted any token last. */
@@ -199,7 +200,7 @@ class Slice {
     if (!isEnough(this.#part, this.#tally, this.#options)) return false
     const { counted } = this.#tally.of.token
     const missing = this.#kinds.filter((kind) => counted[kind] === undefined)
-    return this.#coming !== undefined && missing.length === 0
+    return this.#kinds.length > 0 && missing.length === 0
   }
 
   #progress(): string {
@@ -208,10 +209,9 @@ class Slice {
       ', ',
     )
     const { each } = this.#options
-    const rare = kindsOf(this.#part, this.#options).flatMap((kind) => {
-      const counts = SUBJECTS.map((subject) => of[subject].counted[kind] ?? 0)
-      return Math.min(...counts) < each ? `${kind} ${counts.join('/')}` : []
-    })
+    const rare = rareOf(this.#part, this.#tally, this.#options).map(
+      (kind) => `${kind} ${SUBJECTS.map((subject) => of[subject].counted[kind] ?? 0).join('/')}`,
+    )
     const accepting = this.#lines.filter((_, guard) => this.#accepts(guard)).length
     const under = `${accepting} of ${this.#lines.length} guards accept tokens`
     const left = rare.length === 0 ? '' : `; below ${each}: ${rare.join(', ')}`
@@ -277,16 +277,8 @@ class Slice {
       { kind: 'tenant' as const, tid },
     ])
     const clients = selector.kind === 'grant' ? [clientId] : CLIENTS
-    const broker = this.#random.one(site.brokers)
-    for (const untilMs = sharedMs() + WAIT_MS; !broker.isUp && sharedMs() < untilMs;)
-      await sleep(20)
     const requestedMs = sharedMs()
-    let acknowledged: { seq: number; acknowledgedMs: number } | undefined
-    try {
-      acknowledged = await broker.stage.ask('revoke', { selector })
-    } catch {
-      // The broker has not acknowledged it, so no guard has to know it.
-    }
+    const acknowledged = await this.#acknowledgment(site, selector)
     if (acknowledged === undefined) return void (await this.#toAll('done', { id }, true))
     const { seq, acknowledgedMs } = acknowledged
     void this.#toAll('acknowledged', { id, atMs: acknowledgedMs }, false)
@@ -311,6 +303,24 @@ class Slice {
       }
     // Revocations are judged in about the order of their acknowledgment.
     this.#faults = this.#faults.filter(({ toMs }) => toMs > acknowledgedMs - 60_000)
+  }
+
+  /**
+   * Requests a revocation until a broker acknowledges it, so that one which comes while brokers or Postgres
+   * are down tests their return. Until then no guard has to know it.
+   */
+  async #acknowledgment(
+    { brokers }: Site,
+    selector: Asked['revoke']['in']['selector'],
+  ): Promise<Asked['revoke']['out'] | undefined> {
+    for (const untilMs = sharedMs() + WAIT_MS; sharedMs() < untilMs; await sleep(20)) {
+      const broker = this.#random.one(brokers)
+      const acknowledged = broker.isUp
+        ? await broker.stage.ask('revoke', { selector }).catch(() => undefined)
+        : undefined
+      if (acknowledged !== undefined) return acknowledged
+    }
+    return undefined
   }
 
   /** Returns the fault of a guard that began last before a time. */
@@ -616,7 +626,7 @@ class Slice {
 
   async #faultOfBroker(site: Site, random: Random): Promise<void> {
     await this.#untilRevoked(random)
-    const all = this.#lines.map((_, n) => n)
+    const guards = this.#lines.map((_, n) => n)
     const ms = this.#duration(random)
     const broker = random.one(site.brokers)
     const faults: Record<string, () => Promise<unknown>> = {
@@ -649,15 +659,14 @@ class Slice {
     if (this.#options.only === 'clocks')
       for (const kind of Object.keys(faults))
         if (kind !== RESUMED && kind !== STARTED_WRONG) delete faults[kind]
-    if (this.#coming === undefined) this.#kinds = Object.keys(faults)
-    const left = (this.#coming ??= random.shuffled(this.#kinds))
-    // Each kind once, then again. A killed broker starts slowly on a busy machine, so it is rarer.
-    if (left.length === 0)
-      left.push(
-        ...random.shuffled([...this.#kinds, ...this.#kinds.filter((one) => one !== KILLED)]),
-      )
-    const kind = left.shift() ?? KILLED
-    await this.#happens(kind, all, faults[kind] as () => Promise<unknown>)
+    this.#kinds = Object.keys(faults)
+    // Those that are too rare, or all. A killed broker starts slowly on a busy machine, so it is rarer.
+    const rare = rareOf(this.#part, this.#tally, this.#options).filter((one) => one in faults)
+    const all = [...this.#kinds, ...this.#kinds.filter((one) => one !== KILLED)]
+    if (this.#coming.length === 0)
+      this.#coming.push(...random.shuffled(rare.length > 0 ? rare : all))
+    const kind = this.#coming.shift() ?? KILLED
+    await this.#happens(kind, guards, faults[kind] as () => Promise<unknown>)
   }
 }
 

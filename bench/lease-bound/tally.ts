@@ -106,11 +106,12 @@ export function kindsOf({ store }: Part, { only }: Wanted): string[] {
     : [...OF_GUARDS, ...OF_HOSTS, ...SET, JUMPED, ...OF_BROKERS]
 }
 
-/** Returns whether enough faults were counted: by tokens and by sessions, where each must be. */
-export function isEnough(part: Part, tally: Tally, wanted: Wanted): boolean {
-  const kinds = kindsOf(part, wanted)
-  if (wanted.each === 0) return faultsOf(tally) >= part.faults
-  return SUBJECTS.every((subject) =>
-    kinds.every((kind) => (tally.of[subject].counted[kind] ?? 0) >= wanted.each),
+/** Returns the kinds of which too few faults were counted, by tokens or by sessions. */
+export const rareOf = (part: Part, { of }: Tally, wanted: Wanted): string[] =>
+  kindsOf(part, wanted).filter((kind) =>
+    SUBJECTS.some((subject) => (of[subject].counted[kind] ?? 0) < wanted.each),
   )
-}
+
+/** Returns whether enough faults were counted. */
+export const isEnough = (part: Part, tally: Tally, wanted: Wanted): boolean =>
+  wanted.each === 0 ? faultsOf(tally) >= part.faults : rareOf(part, tally, wanted).length === 0
