@@ -34,16 +34,18 @@ const SILENT_MS = 60_000
 /** Returns the mutants that were thought of. @throws Error if a text is not in its source once */
 function byHand() {
   return BY_HAND.map(([name, module, from, to, only, because]) => {
-    const file = `${module}.ts`
-    let source = readFileSync(join(ROOT, 'guard', 'src', file), 'utf8')
+    const isPython = module.endsWith('.py')
+    const file = isPython ? module : `${module}.ts`
+    const folder = isPython ? 'guard-python/src/case_manager_guard' : 'guard/src'
+    let source = readFileSync(join(ROOT, folder, file), 'utf8')
     for (const [index, text] of [from].flat().entries()) {
       const count = source.split(text).length - 1
-      if (count !== 1) throw new Error(`${name}: guard/src/${file} has ${count} of ${text}`)
+      if (count !== 1) throw new Error(`${name}: ${folder}/${file} has ${count} of ${text}`)
       source = source.replace(text, () => [to].flat()[index])
     }
     return {
       id: `by hand/${file}: ${name}`,
-      guard: 'node',
+      guard: isPython ? 'python' : 'node',
       kind: 'by hand',
       file,
       only,
@@ -144,32 +146,40 @@ async function mustPass(guards) {
 
 const NAMES = readCases().map(({ name }) => name)
 
-/** Returns a function that says which cases run a mutant of the guard for Node: only they can find it. */
-async function readCoverage(atOnce) {
+/** Returns a function that says which cases run a mutant of a guard, the quickest first: only they can find it. */
+async function readCoverage(guard, atOnce) {
   const parts = Array.from({ length: atOnce }, (_, at) =>
     NAMES.filter((_name, index) => index % atOnce === at),
   )
   const covered = await Promise.all(
     parts.map(async (covers) => {
       const child = start()
-      const found = await ask(child, { covers })
+      const found = await ask(child, { covers, guard })
       kill(child)
-      if (typeof found === 'string') throw new Error(`The cases of the guard for Node: ${found}`)
+      if (typeof found === 'string')
+        throw new Error(`The cases of the guard for ${guard}: ${found}`)
       return found
     }),
   )
-  return ({ file, isOfModule, start: at }) =>
-    covered.flat().flatMap(([name, files]) => {
-      // The ranges of a function are from the outer to the inner, and its own come before those within.
-      const within = (files[file] ?? []).filter(
-        ({ endOffset, startOffset }) => startOffset <= at && at < endOffset,
-      )
-      const [inmost] = within.sort(
-        (a, b) => a.endOffset - a.startOffset - (b.endOffset - b.startOffset),
-      )
-      return isOfModule || (inmost?.count ?? 0) > 0 ? [name] : []
-    })
+  const quickest = covered.flat().sort(([, , a], [, , b]) => a - b)
+  const runs = guard === 'node' ? runsPart : runsLine
+  return (mutant) =>
+    quickest.flatMap(([name, { [mutant.file]: ran = [] }]) =>
+      mutant.isOfModule || runs(mutant, ran) ? [name] : [],
+    )
 }
+
+function runsPart({ start: at }, ranges) {
+  // The ranges of a function are from the outer to the inner, and its own come before those within.
+  const within = ranges.filter(({ endOffset, startOffset }) => startOffset <= at && at < endOffset)
+  const [inmost] = within.sort(
+    (a, b) => a.endOffset - a.startOffset - (b.endOffset - b.startOffset),
+  )
+  return (inmost?.count ?? 0) > 0
+}
+
+const runsLine = ({ lines: [first, last] }, ran) =>
+  ran.some((line) => first <= line && line <= last)
 
 /** Draws mutants in an order that only the seed decides. */
 const drawn = (mutants, seed) =>
@@ -233,15 +243,17 @@ async function main() {
   for (const mutant of chosen.filter(isJudged))
     results.push({ ...mutant, found: before.get(mutant.id).found })
   const waiting = chosen.filter((mutant) => !isJudged(mutant))
-  const covers = waiting.some(({ guard }) => guard === 'node')
-    ? await readCoverage(Number(values['at-once']))
-    : undefined
+  const covers = {}
+  for (const guard of new Set(
+    waiting.filter(({ start: at }) => at !== undefined).map((mutant) => mutant.guard),
+  ))
+    covers[guard] = await readCoverage(guard, Number(values['at-once']))
   /** How many mutants of a file each case has found. Those that found the most come first. */
   const finds = new Map()
   const findsOf = ({ file, only }, name) =>
     only && name.includes(only) ? Infinity : (finds.get(`${file} ${name}`) ?? 0)
   const casesOf = (mutant) =>
-    (mutant.guard === 'node' && mutant.start !== undefined ? covers(mutant) : [...NAMES]).sort(
+    (mutant.start === undefined ? [...NAMES] : covers[mutant.guard](mutant)).sort(
       (a, b) => findsOf(mutant, b) - findsOf(mutant, a) || 0,
     )
   const note = (mutant, found = null, ms = 0, count = 0) => {

@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const GUARD = pathToFileURL(join(ROOT, 'guard')).href
 const PYTHON = join(ROOT, 'guard-python')
 /** The cases that run beside each other. The guards for Node are in this process. */
-const AT_ONCE = { node: 12, python: 4 }
+const AT_ONCE = { node: 12, python: 12 }
 const QUERY = /\?mutant=\d+/
 const clock = completeClock(undefined)
 
@@ -59,6 +59,14 @@ const nodeAdapter = async (query) => {
   }
 }
 
+/** `covers`: the file that gets the lines which it runs. */
+const pythonAdapter = (home, covers) => {
+  const adapter = join(PYTHON, 'conformance', 'adapter.py')
+  const covered = covers ? `${join(import.meta.dirname, 'python-coverage.py')} ${covers} ` : ''
+  const command = `PYTHONPATH=${home} PYTHONDONTWRITEBYTECODE=1 exec ${findPython()} ${covered}${adapter} 2>/dev/null`
+  return openAdapter(command, clock)
+}
+
 /** Returns the adapters of a guard, and what removes them. */
 async function open(mutant, count = AT_ONCE[mutant.guard] + 1) {
   if (mutant.guard === 'node') {
@@ -71,8 +79,7 @@ async function open(mutant, count = AT_ONCE[mutant.guard] + 1) {
   const home = mkdtempSync(join(mutant.home, 'python-'))
   cpSync(join(PYTHON, 'src'), home, { recursive: true })
   if (mutant.file) writeFileSync(join(home, 'case_manager_guard', mutant.file), mutant.source)
-  const command = `PYTHONPATH=${home} PYTHONDONTWRITEBYTECODE=1 exec ${findPython()} ${join(PYTHON, 'conformance', 'adapter.py')} 2>/dev/null`
-  const adapters = Array.from({ length: count }, () => openAdapter(command, clock))
+  const adapters = Array.from({ length: count }, () => pythonAdapter(home))
   const close = async () => {
     await Promise.all(adapters.map((each) => each.close()))
     rmSync(home, { recursive: true, force: true })
@@ -99,28 +106,54 @@ async function judge(mutant) {
   const isWrong = async (adapter, name) => (await play(adapter, name, 3)).outcome === 'fail'
   const isSure = async (name) =>
     (await isWrong(alone, name)) && !(await isWrong(sound.adapters[0], name))
+  let running = 0
+  const run = async (own, resolve) => {
+    running++
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const { outcome } = await play(own, name)
+      process.send({ beat: true })
+      if (outcome === 'fail') {
+        const isFault = last.then(() => isSure(name))
+        last = isFault
+        if (await isFault) return resolve(name)
+      }
+      // Most faults are found by the first cases, and each adapter costs a start.
+      const next = others.shift()
+      if (next !== undefined) begin(next, resolve)
+    }
+    if (--running === 0) resolve()
+  }
+  const begin = (own, resolve) =>
+    void run(own, resolve).catch((error) => resolve(`it ends: ${error.message}`))
   try {
-    await Promise.all(
-      others.map(async (own) => {
-        for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-          const { outcome } = await play(own, name)
-          process.send({ beat: true })
-          if (outcome !== 'fail') continue
-          const isFault = last.then(() => isSure(name))
-          last = isFault
-          if (await isFault) throw name
-        }
-      }),
-    )
-  } catch (error) {
-    return typeof error === 'string' ? error : `it ends: ${error.message}`
+    return await new Promise((resolve) => {
+      for (const own of others.splice(0, 2)) begin(own, resolve)
+    })
   } finally {
     for (const end of [close, sound.close]) void end().catch(() => {})
   }
 }
 
-/** Returns which parts of the guard for Node each case runs, by file. */
-async function cover(cases) {
+/** Returns which lines of the guard for Python each case runs, by file, and how long it takes. */
+async function coverPython(cases, home) {
+  const covered = []
+  const waiting = [...cases]
+  const run = async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      const file = join(mkdtempSync(join(home, 'covered-')), 'lines.json')
+      const adapter = pythonAdapter(join(PYTHON, 'src'), file)
+      const { ms } = await play(adapter, name, 3)
+      await adapter.close()
+      covered.push([name, JSON.parse(readFileSync(file, 'utf8')), ms])
+      process.send({ beat: true })
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE.python }, run))
+  return covered
+}
+
+/** Returns which parts of the guard for Node each case runs, by file, and how long it takes. */
+async function coverNode(cases) {
   const { adapters } = await open({ guard: 'node' })
   const session = new Session()
   session.connect()
@@ -128,7 +161,7 @@ async function cover(cases) {
   await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
   const covered = []
   for (const name of cases) {
-    await play(adapters[0], name)
+    const { ms } = await play(adapters[0], name)
     const { result } = await session.post('Profiler.takePreciseCoverage')
     const files = result
       .filter(({ url }) => url.startsWith(`${GUARD}/src/`) && QUERY.test(url))
@@ -136,14 +169,16 @@ async function cover(cases) {
         url.split('?')[0].slice(`${GUARD}/src/`.length),
         functions.flatMap(({ ranges }) => ranges),
       ])
-    covered.push([name, Object.fromEntries(files)])
+    covered.push([name, Object.fromEntries(files), ms])
     process.send({ beat: true })
   }
   return covered
 }
 
+const cover = (cases, { guard, home }) =>
+  guard === 'node' ? coverNode(cases) : coverPython(cases, home)
 process.on('message', ({ covers, ...mutant }) => {
-  ;(covers === undefined ? judge(mutant) : cover(covers)).then(
+  ;(covers === undefined ? judge(mutant) : cover(covers, mutant)).then(
     (found) => process.send({ found }),
     (error) => process.send({ found: `it cannot be read: ${error.message}` }),
   )

@@ -26,12 +26,22 @@ const GUARDS = {
       'holds',
       'listeners',
       'options',
+      'own-sessions',
     ],
   },
   python: {
     folder: join(ROOT, 'guard-python', 'src', 'case_manager_guard'),
     end: '.py',
-    without: ['__init__', '_bearer', '_listener', '_problems', 'asgi', 'django', 'wsgi'],
+    without: [
+      '__init__',
+      '_bearer',
+      '_listener',
+      '_own_sessions',
+      '_problems',
+      'asgi',
+      'django',
+      'wsgi',
+    ],
   },
 }
 
@@ -183,7 +193,7 @@ export function mutantsOf(guard) {
   return files.flatMap((file, at) => {
     const source = sources[at]
     const ids = new Map()
-    return spans[at].map(({ kind, where, start, end: until, to }) => {
+    return spans[at].map(({ kind, where, start, end: until, to, lines }) => {
       const id = `${guard}/${file} ${where}: ${normal(source.slice(start, until))} => ${normal(to)}`
       const count = (ids.get(id) ?? 0) + 1
       ids.set(id, count)
@@ -193,6 +203,7 @@ export function mutantsOf(guard) {
         kind,
         file,
         start,
+        lines,
         isOfModule: OF_MODULE.test(where),
         source: () => source.slice(0, start) + to + source.slice(until),
       }

@@ -13,10 +13,10 @@ whole = set()
 
 
 def read(path):
-    global source, starts, found
+    global source, starts, found, lines
     with open(path, encoding="utf-8") as file:
         source = file.read()
-    starts, found = [0], []
+    starts, found, lines = [0], [], (1, 1)
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     visit(ast.parse(source), "")
@@ -30,7 +30,7 @@ def at(line, column):
 
 def add(kind, where, node, replacement):
     begin, end = at(node.lineno, node.col_offset), at(node.end_lineno, node.end_col_offset)
-    found.append({"kind": kind, "where": where, "start": begin, "end": end, "to": replacement})
+    found.append({"kind": kind, "where": where, "start": begin, "end": end, "to": replacement, "lines": lines})
 
 
 def text(node):
@@ -48,6 +48,11 @@ def condition(where, node):
 
 
 def visit(node, where):
+    global lines
+    if isinstance(node, ast.stmt):
+        # A statement with a body is run where its head is.
+        body = getattr(node, "body", None)
+        lines = (node.lineno, max(node.lineno, body[0].lineno - 1) if body else node.end_lineno)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         where = node.name
     elif isinstance(node, ast.Compare) and len(node.ops) == 1 and (is_order(node) or node not in whole):
@@ -81,10 +86,12 @@ def visit(node, where):
         if name in ("annotation", "returns", "decorator_list", "type_params"):
             continue
         for child in field if isinstance(field, list) else [field]:
+            head = lines
             is_text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
             is_message = isinstance(node, ast.Raise)
             if isinstance(child, ast.AST) and not is_text and not is_message and not isinstance(child, ast.JoinedStr):
                 visit(child, where)
+            lines = head
 
 
 print(json.dumps([read(path) for path in sys.argv[1:]]))
