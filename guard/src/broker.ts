@@ -264,7 +264,9 @@ export class Broker {
       readJson,
       INTROSPECTION_MS,
     )
-    return answer?.active === true
+    if (typeof answer?.active !== 'boolean')
+      throw new Error('the answer about a token cannot be read')
+    return answer.active
   }
 
   /**

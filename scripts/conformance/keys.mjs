@@ -22,21 +22,29 @@ import {
   feed,
   byNewKey,
   times,
+  passes,
   SILENT,
   TENANTS,
   tenantsOf,
 } from './words.mjs'
 
 /** A JWKS with keys that do not count, and two that do. */
-const JWKS = [
+const jwks = (use) => [
   { ...publicJwk(TEST_KEYS['es-1']), kid: undefined },
   { ...publicJwk(TEST_KEYS['es-2']), alg: undefined },
-  { ...publicJwk(TEST_KEYS.unpublished), use: 'enc' },
+  { ...publicJwk(TEST_KEYS.unpublished), use },
   { ...publicJwk(TEST_KEYS['es-1']), kid: 'broken', x: 'AA' },
   { kty: 'new', kid: 'new', alg: 'ES256' },
   { ...publicJwk(TEST_KEYS['es-1']), use: undefined },
   publicJwk(TEST_KEYS['rs-1']),
 ]
+
+const unknownKey = {
+  do: 'check',
+  token: { key: 'unpublished' },
+  expect: ['reject', 'unavailable'],
+  at_once: true,
+}
 
 export const KEYS = [
   feed('a retired key', 'Follow', 'Reject retired keys at once, whatever a cached JWKS says.', [
@@ -114,17 +122,7 @@ export const KEYS = [
     'keys that nothing has',
     'What you need besides the feed',
     'An unknown `kid` fetches the JWKS at most once in some seconds: anything may be in a token.',
-    [
-      ...READY,
-      fromHere('/jwks'),
-      ...Array.from({ length: 20 }, () => ({
-        do: 'check',
-        token: { key: 'unpublished' },
-        expect: ['reject', 'unavailable'],
-        at_once: true,
-      })),
-      atMost('/jwks', 2, 100),
-    ],
+    [...READY, fromHere('/jwks'), ...times(20, [unknownKey]), atMost('/jwks', 2, 100)],
   ),
   feed(
     'keys that do not come',
@@ -149,6 +147,8 @@ export const KEYS = [
       set({ issuer: 'https://other.example' }),
       start,
       atLeast(DISCOVERY, 1),
+      check('unavailable', {}, { for_ms: 700 }),
+      set({ issuer: '$ISSUER/' }),
       check('unavailable', {}, { for_ms: 700 }),
       set({ issuer: '$ISSUER' }),
       reaches('accept'),
@@ -197,21 +197,56 @@ export const KEYS = [
     ],
     { needs: ['stream'] },
   ),
+  ...['enc', 'tls'].map((use) =>
+    feed(
+      `keys that do not count, as of use ${use}`,
+      'What you need besides the feed',
+      'A key without `alg` or `kid`, of another `use`, or that cannot be imported does not count, and the others do.',
+      [
+        answers('/jwks', { members: { keys: jwks(use) } }),
+        start,
+        check('accept'),
+        ...['es-2', 'unpublished'].map((key) => ({
+          do: 'check',
+          token: { key },
+          expect: ['reject', 'unavailable'],
+          at_once: true,
+        })),
+        check('accept'),
+      ],
+    ),
+  ),
   feed(
-    'keys that do not count',
+    'keys that nothing has, 3 and 6 s later',
     'What you need besides the feed',
-    'A key without `alg` or `kid`, of another `use`, or that cannot be imported does not count, and the others do.',
+    'An unknown `kid` fetches the JWKS at most once in 5 s, and then again.',
     [
-      answers('/jwks', { members: { keys: JWKS } }),
-      start,
-      check('accept'),
-      ...['es-2', 'unpublished'].map((key) => ({
-        do: 'check',
-        token: { key },
-        expect: ['reject', 'unavailable'],
-        at_once: true,
-      })),
-      check('accept'),
+      ...READY,
+      unknownKey,
+      fromHere('/jwks'),
+      passes(3_000),
+      unknownKey,
+      atMost('/jwks', 0, 200),
+      passes(3_000),
+      unknownKey,
+      atLeast('/jwks', 1),
     ],
+    { needs: ['timers'] },
+  ),
+  feed(
+    'a retired key, and keys that do not come',
+    'Follow',
+    'Reject retired keys at once, and not only when the keys were read again.',
+    [
+      set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
+      ...READY,
+      answers('/jwks', { hangs: true }),
+      keysChanged(['es-1']),
+      // Once that is enforced, everything before it on the stream is enforced too.
+      revoke(101, session('s_1')),
+      byNewKey('reject'),
+      checkAtOnce('reject', { sid: 's_2' }),
+    ],
+    { needs: ['stream'] },
   ),
 ]

@@ -54,6 +54,19 @@ export const POLLS = [
     checkAtOnce('accept', { sid: 's_2' }),
     reported(101),
   ]),
+  polling(
+    'polling an answer without a nonce',
+    'A poll that fails',
+    'A page that repeats no `nonce` is the answer to another request: take nothing of it.',
+    [
+      answers('/revocations', { members: { nonce: null } }),
+      poll,
+      atLeast('/revocations', 2),
+      check('unavailable', {}, { for_ms: 300 }),
+      ORDINARY,
+      reaches('accept'),
+    ],
+  ),
   polling('polling without a lease', 'Poll', 'An answer without a lease grants nothing.', [
     set({ no_lease: true }),
     poll,

@@ -116,7 +116,7 @@ export const STREAMS = [
     ...READY,
     fromHere('/revocations'),
     { do: 'send', event: 'weather', data: { is: 'fine' } },
-    revoke(101, session('s_1'), { members: { reason: { code: 7 } } }),
+    revoke(101, { ...session('s_1'), later: 'x' }, { members: { reason: { code: 7 } } }),
     check('reject'),
     checkAtOnce('accept', { sid: 's_2' }),
     atMost('/revocations', 0, 300),

@@ -146,7 +146,7 @@ export const ACCESS = [
     access(`${claim} that is empty`, 'reject', CLAIM, { claims: { [claim]: '' } }),
   ),
   without('rev', 'Without `rev` no revocation can cover the token: reject it.'),
-  ...[-1, 1.5, '100', 9_007_199_254_740_992].map((rev) =>
+  ...[-1, 1.5, '100', true, 9_007_199_254_740_992].map((rev) =>
     access(`rev ${JSON.stringify(rev)}`, 'reject', '`rev` is a whole number from 0 to 2⁵³ − 1.', {
       claims: { rev },
     }),
@@ -154,6 +154,17 @@ export const ACCESS = [
   ...[{ jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' }, {}, 'x'].map((cnf) =>
     access(`cnf ${JSON.stringify(cnf)}`, 'reject', BOUND, { claims: { cnf } }),
   ),
+  ...['sid', 'tid', 'nbf', 'cnf'].map((claim) =>
+    access(`${claim} null`, 'reject', 'A claim that is null is there, and is of another type.', {
+      claims: { [claim]: '$NULL' },
+    }),
+  ),
+  ...['exp', 'iat'].map((claim) =>
+    access(`${claim} true`, 'reject', CLAIM, { claims: { [claim]: true } }),
+  ),
+  access('empty list of critical headers', 'reject', '`crit` must be absent (RFC 7515 §4.1.11).', {
+    header: { crit: [] },
+  }),
   access('sid that is not a string', 'reject', CLAIM, { claims: { sid: ['s_1'] } }),
   access('tid that is not a string', 'reject', CLAIM, { claims: { tid: 1 } }),
 ]
@@ -219,13 +230,16 @@ export const LOGOUT = [
       }),
     ),
   ),
-  ...[-1, 1.5, '101', 9_007_199_254_740_992].map((rev) =>
+  ...[-1, 1.5, '101', true, 9_007_199_254_740_992].map((rev) =>
     logout(`rev ${JSON.stringify(rev)}`, 'final', '`rev` is a whole number from 0 to 2⁵³ − 1.', {
       claims: { rev },
     }),
   ),
   logout('with a nonce', 'final', 'Back-Channel Logout 1.0 §2.4: `nonce` is prohibited.', {
     claims: { nonce: 'n' },
+  }),
+  logout('with a nonce that is null', 'final', '`nonce` must be absent.', {
+    claims: { nonce: '$NULL' },
   }),
   logout('without events', 'final', FINAL, { claims: { events: null } }),
   logout('with another event', 'final', FINAL, {

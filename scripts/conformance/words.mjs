@@ -181,7 +181,8 @@ export const tenantsOf = (begin, change) => [
   checkAtOnce('reject', { tid: 't_2' }),
   checkAtOnce('accept', { tid: null, sid: null, sub: 'conformance' }),
   revoke(101, session('s_2'), { members: { tid: 't_2' } }),
-  // So far on that the entry is in no overlap.
+  revoke(102, session('s_3'), { members: { tid: 't_3' } }),
+  // So far on that the entries are in no overlap.
   ...applied(1000),
   set({ tenants: ['t_1', 't_2'] }),
   ...change,
@@ -195,6 +196,7 @@ export const tenantsOf = (begin, change) => [
   set({ tenants: ['t_3'] }),
   ...change,
   check('accept', { tid: 't_3' }),
+  checkAtOnce('reject', { tid: 't_3', sid: 's_3' }),
   checkAtOnce('reject', { tid: 't_2' }),
 ]
 /** Sends a logout token. The first answer counts. */

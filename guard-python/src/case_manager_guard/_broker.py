@@ -201,7 +201,10 @@ class Broker:
         return must_repeat(nonce, self._asked("/revocations/clock", {"nonce": nonce}, dict(FRESH), lambda: None))
 
     def is_active(self, token: str) -> bool:
-        return self._question("/introspect", {"token": token}).get("active") is True
+        active = self._question("/introspect", {"token": token}).get("active")
+        if not isinstance(active, bool):
+            raise ValueError("the answer about a token cannot be read")
+        return active
 
     def ask_session(self, sid: str, sub: str, rev: int | None) -> tuple[int, float] | None:
         """Asks whether a session is live, and no revocation after `rev` has ended it. Returns its new `rev` and

@@ -8,7 +8,7 @@ import {
   type Request,
 } from './fake-broker.ts'
 import { differs } from './pattern.ts'
-import type { Case, Decision, LogoutDecision, Step } from './shapes.ts'
+import type { BrokerState, Case, Decision, LogoutDecision, Step } from './shapes.ts'
 import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
 
 /** Plays the steps of a case, and reports what a guard did wrong. */
@@ -155,9 +155,7 @@ export class Play {
         break
       case 'broker':
         // The address of the fake broker is known only now.
-        broker.set(
-          step.set.issuer === '$ISSUER' ? { ...step.set, issuer: broker.issuer } : step.set,
-        )
+        broker.set(withIssuer(step.set, broker.issuer))
         break
       case 'fill':
         for (let n = 1; n <= step.count; n++)
@@ -247,9 +245,10 @@ export class Play {
       })
       return DECISIONS[status] ?? `status ${status}`
     }
-    const { same } = step.token
-    const token = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
-    if (same !== undefined) this.#signed.set(same, token)
+    const { is_forged: isForged, same } = step.token
+    const signed = (same === undefined ? undefined : this.#signed.get(same)) ?? this.#sign(step)
+    if (same !== undefined) this.#signed.set(same, signed)
+    const token = isForged === true ? forged(signed) : signed
     const { status = 0 } = await adapter.ask(
       step.do === 'check'
         ? { do: 'check', token, ...step.demand }
@@ -392,6 +391,15 @@ export class Play {
     await new Promise<void>((resolve) => this.#stage.clock.after(BETWEEN_MS, resolve))
   }
 }
+
+const withIssuer = (changes: Partial<BrokerState>, issuer: string): Partial<BrokerState> =>
+  changes.issuer === undefined
+    ? changes
+    : { ...changes, issuer: changes.issuer.replace('$ISSUER', issuer) }
+
+/** Returns the token with the signature of nothing. */
+const forged = (token: string): string =>
+  token.replace(/[^.]*$/, (signature) => 'A'.repeat(signature.length))
 
 function unexpected(expect: string | string[], answered: string): string | undefined {
   const expected = [expect].flat()

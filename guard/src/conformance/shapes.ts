@@ -5,7 +5,7 @@ export type LogoutDecision = 'ended' | 'final' | 'again'
 
 /**
  * The differences from the default token of its kind. Times are relative to the current time. Null
- * leaves a claim or a header out.
+ * leaves a claim or a header out; the text "$NULL" makes a claim null.
  */
 export interface TokenSpec {
   /** Default: es-1 for access tokens, rs-1 for logout tokens. */
@@ -16,6 +16,8 @@ export interface TokenSpec {
   text?: string
   /** A name for the token. A later step with the same name sends the same token again. */
   same?: string
+  /** True to send it with another signature. */
+  is_forged?: true
 }
 
 /**

@@ -74,7 +74,8 @@ export function signToken(
   const claims = present({ iss: issuer, jti: randomUUID(), ...base.claims, ...spec.claims })
   // The address of the fake broker is known only now.
   for (const [name, value] of Object.entries(claims))
-    if (typeof value === 'string') claims[name] = value.replace('$ISSUER', issuer)
+    if (typeof value === 'string')
+      claims[name] = value === '$NULL' ? null : value.replace('$ISSUER', issuer)
   for (const name of TIMES) if (typeof claims[name] === 'number') claims[name] += now
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${signature(input, header.alg, key)}`
