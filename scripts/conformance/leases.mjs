@@ -299,6 +299,18 @@ export const LEASES = [
     ),
   ),
   feed(
+    'a lease that would end earlier',
+    LEASE,
+    'A later lease never shortens what an earlier one allows.',
+    [
+      set({ lease_seconds: 60 }),
+      ...READY,
+      set({ known_ago_ms: 90_000 }),
+      check('accept', {}, { for_ms: 1_500 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
     'a new anchor that comes late',
     LEASE,
     'A lease counts from before the request for its anchor was sent, never from when the anchor arrives.',

@@ -254,6 +254,7 @@ export const RULES = {
     'feed/a lease of fewer seconds',
     'feed/polling and a lease of fewer seconds',
     'feed/a lease that allows less than the one before',
+    'feed/a lease that would end earlier',
   ],
   L9: ['feed/a clock of the broker that jumps ahead', 'feed/a clock that jumps ahead and back'],
   L10: ['feed/a clock that goes back a little'],
@@ -380,7 +381,7 @@ export const RULES = {
   ],
   O19: ['feed/a session is covered by *'],
   O20: ['feed/a session of a former log', 'feed/a session that a logout token end*'],
-  J1: ['feed/the question about a session'],
+  J1: ['feed/the question about a session', 'feed/a session of a former log'],
   J2: [
     'feed/a session older than what is complete',
     'feed/a session of which a former log was told',

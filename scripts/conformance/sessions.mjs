@@ -291,6 +291,7 @@ export const SESSIONS = [
       set({ epoch: 'epoch-b', seq: 50, inactive_sids: ['s_2'] }),
       { do: 'cut' },
       checkSession('reject', { sid: 's_2', rev: 90 }),
+      { ...atLeast(SESSION_QUESTION, 1), each: { query: { sid: 's_2', rev: null } } },
       passes(4_000_000),
       checkSession('reject', { sid: 's_2', rev: 91 }, { never: 'accept' }),
     ],

@@ -95,6 +95,12 @@ export const STREAMS = [
       { kind: 'subject', sub: 7 },
       { kind: 'client', client_id: '' },
       { kind: 'tenant', tid: null },
+      // Empty ones.
+      { kind: 'session', sid: '' },
+      { kind: 'grant', sid: '', client_id: 'conformance' },
+      { kind: 'grant', sid: 's_1', client_id: '' },
+      { kind: 'subject', sub: '' },
+      { kind: 'tenant', tid: '' },
     ].flatMap((selector, at) => [
       revoke(104 + at, selector),
       check('reject', { sid: 's_2', rev: 103 + at }),
