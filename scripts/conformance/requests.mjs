@@ -151,6 +151,31 @@ export const ASKING = [
       { needs: ['stream'] },
     ),
   ),
+  ...[DISCOVERY, '/jwks'].map((path) =>
+    feed(
+      `${path} that comes in drops`,
+      REQUESTS,
+      'The time for an answer counts to its last byte, and not from each piece: give it up after 5 s.',
+      [
+        answers(path, { trickles: true, times: 1 }),
+        start,
+        atLeast(path, 1),
+        check('accept', {}, { never: 'reject', within_ms: 15_000 }),
+      ],
+      { needs: ['stream'] },
+    ),
+  ),
+  polling(
+    'polling an answer that comes in drops',
+    'A poll that fails',
+    'An answer whose last byte comes later than 5 s is none: poll again.',
+    [
+      answers('/revocations', { trickles: true, times: 1 }),
+      poll,
+      { ...atLeast('/revocations', 2), within_ms: 15_000 },
+      reaches('accept'),
+    ],
+  ),
   polling(
     'polling an answer whose end does not come',
     'A poll that fails',

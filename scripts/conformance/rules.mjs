@@ -60,6 +60,7 @@ export const RULES = {
     'access-token/several audiences',
     'access-token/client_id as its audience',
     'access-token/without aud',
+    'access-token/issuer as its audience',
   ],
   T8: ['access-token/without exp', 'access-token/exp that is no number', 'access-token/exp true'],
   T9: [
@@ -163,7 +164,10 @@ export const RULES = {
   P9: ['feed/polling', 'feed/polling in time'],
   P10: ['feed/polling and its requests', 'feed/polling several pages'],
   P11: ['feed/polling in time', 'feed/polling and its requests'],
-  P12: ['feed/polling an answer whose end does not come'],
+  P12: [
+    'feed/polling an answer whose end does not come',
+    'feed/polling an answer that comes in drops',
+  ],
   P13: ['feed/polling a broker that answers *', 'feed/polling in vain'],
   P14: ['feed/polling an answer to another request', 'feed/polling an answer without a nonce'],
   P15: ['feed/polling what is no page*'],
@@ -313,7 +317,12 @@ export const RULES = {
   H4: ['feed/a broker that asks for time'],
   H5: ['feed/a token while the guard waits', 'feed/a logout token while the guard waits'],
   H6: ['feed/a newer rev on a stream that is stuck', 'feed/a rev that never arrives'],
-  Q1: ['feed//jwks whose end does not come', 'feed/polling an answer whose end does not come'],
+  Q1: [
+    'feed//jwks whose end does not come',
+    'feed/polling an answer whose end does not come',
+    'feed//jwks that comes in drops',
+    'feed//.well-known/openid-configuration that comes in drops',
+  ],
   Q2: ['feed/polling an answer that is too large'],
   Q3: ['feed/keys that do not come'],
   Q4: [

@@ -117,6 +117,9 @@ export const ACCESS = [
   access('audience with a slash', 'reject', 'Compare `aud` exactly.', {
     claims: { aud: 'https://conformance.example/' },
   }),
+  access('issuer as its audience', 'reject', 'A token for the broker is none for an instance.', {
+    claims: { aud: '$ISSUER' },
+  }),
   access('client_id as its audience', 'reject', 'A `client_id` is no audience of access tokens.', {
     claims: { aud: 'conformance' },
   }),

@@ -14,6 +14,7 @@ export const ENFORCED = '/revocations/enforced'
 export const ENTRY_SECONDS = 3660
 /** The seconds until a session ends. */
 export const SESSION_SECONDS = 43_200
+const TRICKLE_MS = 300
 /** The age of an answer to another request. */
 const REPLAYED_MS = 60_000
 
@@ -318,14 +319,20 @@ export class FakeBroker {
   }
 
   #send(response: ServerResponse, reply: Reply, answer: Answer): void {
-    const { body_delay_ms, headers, members = {}, padding = 0, text } = answer
+    const { body_delay_ms, headers, members = {}, padding = 0, text, trickles } = answer
     if (reply.stream !== undefined) return reply.stream()
     const json = reply.json && JSON.stringify(changed(reply.json, members))
     const body = ' '.repeat(padding) + (text ?? json ?? '')
     const type = reply.json && { 'content-type': 'application/json' }
     response.writeHead(reply.status, { ...type, ...reply.headers, ...headers })
+    if (trickles === true) return this.#trickle(response)
     if (body_delay_ms !== undefined) response.flushHeaders()
     this.#later(body_delay_ms, () => response.end(body))
+  }
+
+  #trickle(response: ServerResponse): void {
+    response.write(' ')
+    if (!response.destroyed) this.#later(TRICKLE_MS, () => this.#trickle(response))
   }
 
   /** Returns the ordinary answer. */

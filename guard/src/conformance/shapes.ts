@@ -38,6 +38,8 @@ export interface Answer {
   delay_ms?: number
   /** Sends the headers at once, and what follows so much later. */
   body_delay_ms?: number
+  /** Sends the headers at once, then a space every 300 ms, and never the rest. */
+  trickles?: true
   /** Never answers. */
   hangs?: true
   status?: number
