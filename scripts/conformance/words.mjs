@@ -198,6 +198,11 @@ export const tenantsOf = (begin, change) => [
   check('accept', { tid: 't_3' }),
   checkAtOnce('reject', { tid: 't_3', sid: 's_3' }),
   checkAtOnce('reject', { tid: 't_2' }),
+  // Without a list the client is registered for all.
+  set({ tenants: [] }),
+  ...change,
+  check('accept', { tid: 't_2' }),
+  checkAtOnce('reject', { tid: 't_2', sid: 's_2' }),
 ]
 /** Sends a logout token. The first answer counts. */
 export const logout = (expect, claims) => ({
