@@ -41,7 +41,10 @@ const EVENTS = [
   ['lease', { clock: 'c', known_ms: '0', seconds: 30, seq: 100 }],
   ['lease', { clock: 'c', known_ms: 0, seq: 100 }],
   ['lease', { clock: 'c', known_ms: 0, seconds: 30 }],
-  ['lease', { clock: 'c', known_ms: 0, seconds: '30', seq: 100 }],
+  ...['30', true, 0.5, 61].map((seconds) => [
+    'lease',
+    { clock: 'c', known_ms: 0, seconds, seq: 100 },
+  ]),
   ['anchor', { clock: 7, at_ms: 0 }],
   ['anchor', { clock: 'c', at_ms: '0' }],
   ['revocation', { seq: 101, selector: { kind: 'session', sid: 's_9' } }],

@@ -156,7 +156,7 @@ class Feed:
 
     def _granted(self, data: Any) -> None:
         seconds, known, clock = data["seconds"], data["known_ms"], data["clock"]
-        if not (is_seq(data["seq"]) and isinstance(clock, str) and is_time(known)):
+        if not (is_seq(data["seq"]) and isinstance(clock, str) and is_time(known) and is_time(seconds)):
             raise Unreadable("lease")
         if not 1 <= seconds <= MOST_LEASE_SECONDS:
             raise Unreadable("lease")
