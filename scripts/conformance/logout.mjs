@@ -1,6 +1,7 @@
 // The cases of logout tokens beside the feed.
 import {
   start,
+  answers,
   connection,
   check,
   checkAtOnce,
@@ -92,6 +93,21 @@ export const LOGOUTS = [
     '400 is final, and the sign-out would be lost: answer 503.',
     [set({ down: true }), start, logout('again')],
     { needs: ['logout'] },
+  ),
+  feed(
+    'a logout token by a key that cannot be read',
+    'Logout tokens',
+    'The keys cannot be read again for its `kid`: 400 is final, and the sign-out would be lost. Answer 503.',
+    [
+      set({ jwks: ['es-1'] }),
+      ...READY,
+      answers('/jwks', { status: 503 }),
+      // The keys may be read again.
+      passes(6_000),
+      logout('again', { sid: 's_1' }),
+      logout('again', { sid: 's_1' }),
+    ],
+    { needs: ['logout', 'timers'] },
   ),
   feed(
     'a logout token by a key that is not read yet',

@@ -210,6 +210,12 @@ export const ASKING = [
     ],
     { needs: ['stream'] },
   ),
+  polling(
+    'polling a broker that is down, without a storm',
+    'A poll that fails',
+    'Wait 0.1 to 0.5 s before you poll again.',
+    [set({ down: true }), poll, { ...atMost('/revocations', 22, 2000), apart_ms: 60 }],
+  ),
   feed(
     'a rev that never arrives',
     SILENT,

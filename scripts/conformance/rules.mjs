@@ -168,7 +168,11 @@ export const RULES = {
     'feed/polling an answer whose end does not come',
     'feed/polling an answer that comes in drops',
   ],
-  P13: ['feed/polling a broker that answers *', 'feed/polling in vain'],
+  P13: [
+    'feed/polling a broker that answers *',
+    'feed/polling in vain',
+    'feed/polling a broker that is down, without a storm',
+  ],
   P14: ['feed/polling an answer to another request', 'feed/polling an answer without a nonce'],
   P15: ['feed/polling what is no page*'],
   P16: ['feed/polling what cannot be read*', 'feed/polling a lease of *'],
@@ -380,6 +384,7 @@ export const RULES = {
     'feed/a session and a clock that is set a day ahead',
     'feed/a session and a clock that was a day ahead',
     'feed/a session and a wrong Date',
+    'feed/a session and a Date that was a day ahead',
   ],
   O18: [
     'feed/a session older than what is complete',
@@ -458,6 +463,7 @@ export const RULES = {
     'feed/a logout token and a clock ahead',
     'feed/a logout token while the keys cannot be read',
     'feed/a logout token by a key that is not read yet',
+    'feed/a logout token by a key that cannot be read',
   ],
   B21: ['feed/a logout token that arrives twice'],
   S1: ['feed/a demand without a lease'],

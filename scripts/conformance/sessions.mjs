@@ -1,5 +1,7 @@
 // The cases of the instance's own sessions.
 import {
+  applied,
+  check,
   connection,
   reported,
   atMost,
@@ -35,6 +37,9 @@ const SESSION_KINDS = [
   ['tenant', { kind: 'tenant', tid: 't_1' }, { tenant: 't_2' }],
   ['everything', { kind: 'everything' }, { rev: 101 }],
 ]
+
+/** The times of a token that is new by a clock which is not a day ahead. */
+const A_DAY_AGO = { iat: -86_400, exp: -86_100 }
 
 export const SESSIONS = [
   ...SESSION_KINDS.map(([kind, selector, other]) =>
@@ -435,6 +440,32 @@ export const SESSIONS = [
       checkSession('reject', { sid: 's_2' }, { never: 'accept' }),
     ],
     ['timers', 'stream'],
+  ),
+  sessions(
+    'a session and a Date that was a day ahead',
+    'What was forgotten by a wrong `Date` is not known, also before everything was read again.',
+    [
+      set({ lease_seconds: 60 }),
+      startWithSessions,
+      checkSession('accept'),
+      revoke(101, session('s_2')),
+      // So far on that the entry is in no overlap.
+      ...applied(1000),
+      set({ clock_ahead_seconds: 86_400 }),
+      { do: 'cut' },
+      check(['reject', 'unavailable'], A_DAY_AGO),
+      // A heartbeat comes meanwhile, with which entries are deleted.
+      check(['reject', 'unavailable'], A_DAY_AGO, { for_ms: 1_000 }),
+      set({ clock_ahead_seconds: 0, hold_live: true }),
+      connection(),
+      { do: 'cut' },
+      connection(),
+      check(['accept', 'reject', 'unavailable'], {}, { for_ms: 300 }),
+      checkSessionAtOnce(['reject', 'unavailable'], { sid: 's_2' }),
+      { do: 'live' },
+      checkSession('accept'),
+    ],
+    ['stream'],
   ),
   sessions(
     'a session and a clock that is set a day ahead',
