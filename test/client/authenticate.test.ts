@@ -256,6 +256,7 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
 
   test.each([
     ['another subject', { sub: 'sydney' }],
+    ['no subject', { sub: undefined }],
     ['an unknown issuer', { iss: 'nobody', sub: 'nobody' }],
     ['a client of another method', { iss: 'sydney', sub: 'sydney' }],
     ['another audience', { aud: 'https://other.example' }],

@@ -34,17 +34,15 @@ const BACK_CHANNEL_RP = 8
 const MODULES = 1 + BASIC + ALL_TESTS + 11 + 2 + BACK_CHANNEL_RP
 /** The number of modules for transmitters and for receivers. */
 const SHARED_SIGNALS = 22 + 7
+const FAPI2 = 56
 
-test('the table has every module of the OpenID Connect plans', () => {
-  const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith('`oidcc-')))
-  expect(modules.size).toBe(MODULES)
-})
-
-test('the table has every module of the Shared Signals plans', () => {
-  const modules = new Set(
-    rows.map((row) => row.what).filter((what) => what.startsWith('`openid-ssf-')),
-  )
-  expect(modules.size).toBe(SHARED_SIGNALS)
+test.each([
+  ['OpenID Connect', '`oidcc-', MODULES],
+  ['Shared Signals', '`openid-ssf-', SHARED_SIGNALS],
+  ['FAPI 2.0', '`fapi2-', FAPI2],
+])('the table has every module of the %s plans', (_plans, prefix, count) => {
+  const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith(prefix)))
+  expect(modules.size).toBe(count)
 })
 
 test('every test that the table names is there, under that name', () => {
@@ -52,7 +50,7 @@ test('every test that the table names is there, under that name', () => {
   const missing = rows.filter(({ file, test: name }) => {
     const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
     texts.set(file, text)
-    return ![`test('${name}',`, `])('${name}',`].some((call) => text.includes(call))
+    return ![`'${name}',`, `"${name}",`].some((argument) => text.includes(argument))
   })
   expect(missing).toEqual([])
   expect(rows.length).toBeGreaterThan(MODULES)

@@ -36,6 +36,9 @@ describe('pushed authorization requests (RFC 9126)', () => {
     const second = await browser.get(path(client, body.request_uri))
     expect(second.status).toBe(400)
     expect(second.headers.get('location')).toBeNull()
+    const late = await uriOf(await push(rig, client))
+    rig.clock.advance(61)
+    expect((await browser.get(path(client, late))).status).toBe(400)
   })
 
   test('hold what a request needs and no more: any caller may push in the name of a public client, and it is kept (§2.3)', async () => {

@@ -207,6 +207,7 @@ describe('a request that is valid', () => {
         await ask({ ui_locales: 'en', display: 'popup', utm: 'x', max_age: '', prompt: '' }),
       ),
     ).toHaveProperty('code')
+    expect(delivered(await ask({ state: undefined }))).not.toHaveProperty('state')
   })
 
   test('leaves out what is not registered, and offline_access where the client may not refresh', async () => {

@@ -319,10 +319,13 @@ describe('a bound access token', () => {
 
   test('reads userinfo with a proof of its key for this very token (§7.1)', async () => {
     const { rig, session, key, tokens } = await bound()
-    const proof = key.prove('GET /userinfo', ath(tokens.access_token))
-    const answer = await userinfo(rig, tokens, { proof })
-    expect(answer.status).toBe(200)
-    expect(await answer.json()).toMatchObject({ sub: session.sub })
+    // The name of a scheme is case-insensitive (RFC 9110 §11.1).
+    for (const scheme of ['DPoP', 'dpop']) {
+      const proof = key.prove('GET /userinfo', ath(tokens.access_token))
+      const answer = await userinfo(rig, tokens, { scheme, proof })
+      expect(answer.status).toBe(200)
+      expect(await answer.json()).toMatchObject({ sub: session.sub })
+    }
   })
 
   test('is worth nothing at userinfo to a thief', async () => {

@@ -1,23 +1,27 @@
 // Writes DIR/clients.json (for `npm run demo -- --clients`) and DIR/config-*.json (for run.mjs):
 // one set without a logout address, as the suite's other plans must not be called there, one with
-// it, one with private_key_jwt. With --ssf also a client for the Shared Signals plans, once the
-// broker knows its scopes.
+// it, one with private_key_jwt, one with the profile FAPI 2.0. With --ssf also a client for the
+// Shared Signals plans, once the broker knows its scopes.
 import fs from 'node:fs'
 import crypto from 'node:crypto'
 import path from 'node:path'
 const dir = process.argv[2],
   out = [],
   hash = (s) => crypto.createHash('sha256').update(s).digest('base64url')
-const jwk = (kid) => ({
-  ...crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
-  kid,
-  alg: 'ES256',
-  use: 'sig',
-})
+const generate = {
+  ES256: () => crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  PS256: () => crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }),
+}
+const keySets = (kid, alg) => {
+  const { publicKey, privateKey } = generate[alg]()
+  const of = (key) => ({ keys: [{ ...key.export({ format: 'jwk' }), kid, alg, use: 'sig' }] })
+  return { ofBroker: of(publicKey), ofSuite: of(privateKey) }
+}
 for (const [alias, kind] of [
   ['cmb', 'secret'],
   ['cmbout', 'secret'],
   ['cmbpk', 'key'],
+  ['cmbfapi', 'fapi2'],
 ]) {
   const at = `https://localhost.emobix.co.uk:8443/test/a/${alias}`,
     config = {
@@ -34,30 +38,35 @@ for (const [alias, kind] of [
     ['client2', 'two', 'client_secret_basic'],
     ['client_secret_post', 'post', 'client_secret_post'],
   ]) {
-    if (kind === 'key' && name === 'post') continue
+    if (kind !== 'secret' && name === 'post') continue
     const client_id = `${alias}-${name}`,
       secret = `${client_id}-secret-${crypto.randomBytes(24).toString('base64url')}`,
-      key = kind === 'key' ? jwk(client_id) : undefined
+      // The suite tries RS256, for assertions and for proofs, with an RSA key alone.
+      alg = kind === 'fapi2' && name === 'one' ? 'PS256' : 'ES256',
+      keys = kind === 'secret' ? undefined : keySets(client_id, alg)
     out.push({
       client_id,
       client_name: `Conformance ${client_id}`,
       id_token_user_claims: false,
       redirect_uris: [`${at}/callback`, `${at}/callback?dummy1=lorem&dummy2=ipsum`],
       post_logout_redirect_uris: [`${at}/post_logout_redirect`],
-      require_pkce: false,
+      ...(kind === 'fapi2'
+        ? { profile: 'fapi2', consent_required: true }
+        : { require_pkce: false }),
       ...(alias === 'cmbout' ? { backchannel_logout_uri: `${at}/backchannel_logout` } : {}),
-      ...(key
-        ? {
-            token_endpoint_auth_method: 'private_key_jwt',
-            client_assertion_audience: 'endpoint',
-            jwks: { keys: [(({ d: _d, ...pub }) => pub)(key)] },
-          }
+      ...(kind === 'key'
+        ? { token_endpoint_auth_method: 'private_key_jwt', client_assertion_audience: 'endpoint' }
+        : {}),
+      ...(keys
+        ? { jwks: keys.ofBroker }
         : { token_endpoint_auth_method: method, client_secret_hash: hash(secret) }),
     })
-    config[field] = key
-      ? { client_id, jwks: { keys: [key] } }
-      : { client_id, client_secret: secret }
+    config[field] = keys ? { client_id, jwks: keys.ofSuite } : { client_id, client_secret: secret }
+    if (kind === 'fapi2')
+      Object.assign(config[field], { scope: 'openid offline_access', dpop_signing_alg: alg })
   }
+  if (kind === 'fapi2')
+    config.resource = { resourceUrl: 'https://broker.emobix.test:9443/userinfo' }
   fs.writeFileSync(path.join(dir, `config-${alias}.json`), JSON.stringify(config, null, 1))
 }
 if (process.argv.includes('--ssf')) {

@@ -11,6 +11,13 @@ const [dir, ...ports] = process.argv.slice(2),
 const keys = {
   key: fs.readFileSync(path.join(dir, 'key.pem')),
   cert: fs.readFileSync(path.join(dir, 'cert.pem')),
+  // FAPI 2.0 Security Profile §5.2.2 allows only the ciphers of BCP 195 with TLS 1.2.
+  ciphers: [
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'ECDHE-RSA-AES128-GCM-SHA256',
+    'ECDHE-RSA-AES256-GCM-SHA384',
+  ].join(':'),
 }
 const { ONE_AT_A_TIME } = process.env
 let last = Promise.resolve()
