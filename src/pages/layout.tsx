@@ -9,7 +9,7 @@ import { lookOf } from './look.ts'
 import { speaksEnglish, textsOf, TextsProvider, type Texts } from './texts.ts'
 
 const LIVE = readAsset(import.meta.url, './live.js')
-const TIMES = readAsset(import.meta.url, './times.js')
+const TIMES = readAsset(import.meta.url, './local-times.js')
 const USERS = TIMES + readAsset(import.meta.url, './users.js')
 
 /**
