@@ -268,6 +268,8 @@ export const LEASES = [
       checkAtOnce('unavailable', { sid: 's_2' }),
       answers('/introspect', { members: { active: null } }),
       checkAtOnce('unavailable', { sid: 's_2' }),
+      answers('/introspect', { status: 500, members: { active: true } }),
+      checkAtOnce('unavailable', { sid: 's_2' }),
     ],
     { needs: ['introspection', 'stream'] },
   ),

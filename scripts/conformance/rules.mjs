@@ -31,7 +31,7 @@ export const RULES = {
   ],
   K3: ['feed/the request for the keys'],
   K4: ['feed/a key that is no longer published'],
-  K5: ['feed/keys that cannot be read again'],
+  K5: ['feed/keys that cannot be read again', 'feed//jwks that answers 500, with keys'],
   K6: ['feed/keys that do not count*'],
   T1: [
     'access-token/ID token*',
@@ -172,6 +172,7 @@ export const RULES = {
     'feed/polling a broker that answers *',
     'feed/polling in vain',
     'feed/polling a broker that is down, without a storm',
+    'feed/polling a broker that answers 500, with a page',
   ],
   P14: ['feed/polling an answer to another request', 'feed/polling an answer without a nonce'],
   P15: ['feed/polling what is no page*'],
@@ -404,7 +405,10 @@ export const RULES = {
     'feed/a session whose end the broker says is past',
   ],
   J3: ['feed/a session older than what is complete', 'feed/a session that has no rev'],
-  J4: ['feed/a session that cannot be asked about'],
+  J4: [
+    'feed/a session that cannot be asked about',
+    'feed/a question about a session that is answered by 500',
+  ],
   B1: [
     'logout-token/access token with the claims of a logout token',
     'logout-token/ID token with the claims of a logout token',

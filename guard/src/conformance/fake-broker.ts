@@ -290,8 +290,11 @@ export class FakeBroker {
     this.requests.push(asked)
     const answer = this.#answerTo(asked)
     const reply =
-      answer.status === undefined
-        ? this.#reply(asked, request, response)
+      answer.status === undefined || answer.members !== undefined
+        ? {
+            ...this.#reply(asked, request, response),
+            ...(answer.status && { status: answer.status }),
+          }
         : { status: answer.status }
     if (isReport) asked.answered = reply.status
     response.setHeader('date', new Date(this.now * 1000).toUTCString())

@@ -42,6 +42,7 @@ export interface Answer {
   trickles?: true
   /** Never answers. */
   hangs?: true
+  /** Without a body, unless there are `members`. */
   status?: number
   headers?: Record<string, string>
   /** Members that replace those of the JSON. Null leaves one out. */
