@@ -22,7 +22,7 @@ local function ask(txn, address)
     ["x-forwarded-host"] = values(request, "host"),
     ["x-forwarded-uri"] = { txn.f:pathq() },
   }
-  for _, name in ipairs({ "authorization", "upgrade" }) do
+  for _, name in ipairs({ "authorization", "dpop", "upgrade" }) do
     if request[name] then
       headers[name] = values(request, name)
     end

@@ -1,4 +1,5 @@
-import type { AccessClaims, CheckResult } from './claims.ts'
+import type { AccessClaims, CheckResult, Rejection } from './claims.ts'
+import { DPOP_ALGS, type Presented } from './proofs.ts'
 import type { StepUp, Strength } from './strength.ts'
 
 export interface Requirement extends Strength {
@@ -10,34 +11,51 @@ export interface Requirement extends Strength {
 
 /** The part of a web `Request` that `authorize` reads. */
 export interface HasHeaders {
+  /** Needed for a token that is bound to a key, as is `url`: an address, of which only the path counts. */
+  method?: string | undefined
+  url?: string | undefined
   headers: { get(name: string): string | null }
 }
 
 export type Authorized = { ok: true; claims: AccessClaims } | { ok: false; response: Response }
 
 interface Checks {
-  check(token: string): Promise<CheckResult>
+  check(token: string, presented?: Presented): Promise<CheckResult>
   stepUp(claims: AccessClaims, demand: Strength): StepUp | undefined
 }
 
+export type Scheme = 'Bearer' | 'DPoP'
+
 /**
- * Checks the bearer token of a request, which only the `Authorization` header may hold (RFC 6750
- * §2.1). Answers a request without a valid token as §3 says.
+ * Checks the access token of a request, which only the `Authorization` header may hold (RFC 6750
+ * §2.1). Answers a request without a valid token as §3 and RFC 9449 §7.1 say.
  */
 export async function authorize(
   { check, stepUp }: Checks,
+  publicAddresses: readonly string[],
   request: HasHeaders,
   requirement: Requirement = {},
 ): Promise<Authorized> {
   const header = request.headers.get('authorization')
-  // §3.1: a request without credentials gets the challenge without an error code.
-  if (header === null || !/^bearer(?: |$)/i.test(header))
-    return rejection(401, undefined, 'Send an access token: Authorization: Bearer …')
-  const token = header.slice(7).trim()
+  const [, named, rest = ''] = /^(bearer|dpop)(?: (.*))?$/is.exec(header ?? '') ?? []
+  if (named === undefined)
+    return rejected(401, 'Send an access token: Authorization: Bearer …', unnamed(publicAddresses))
+  const scheme: Scheme = named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer'
+  const rejection = (status: number, error: string, description: string, more?: object) =>
+    rejected(status, description, challenge(scheme, error, description, more), error)
+  const token = rest.trim()
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token))
-    return rejection(400, 'invalid_request', 'The Authorization header holds no bearer token.')
-  const result = await check(token)
-  if (!result.ok) return rejection(result.status, result.error, result.description)
+    return rejection(400, 'invalid_request', `The Authorization header holds no ${scheme} token.`)
+  const presented = {
+    proof: request.headers.get('dpop') ?? undefined,
+    method: request.method ?? '',
+    addresses: addressesOf(publicAddresses, request.url),
+  }
+  const result = await check(token, scheme === 'DPoP' ? presented : undefined)
+  if (!result.ok) {
+    const { description, error, status } = result
+    return rejected(status, description, challengeOf(result, scheme), error)
+  }
   const scopes =
     typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
   const granted = new Set(result.claims.scope?.split(' '))
@@ -56,34 +74,55 @@ export async function authorize(
   return result
 }
 
-/** Returns the value of `WWW-Authenticate` for a rejected token (RFC 6750 §3, RFC 9470 §3). */
-export const challenge = (error: string, description: string, more: object = {}): string =>
-  `Bearer ${Object.entries({ error, error_description: description, ...more })
-    .map(([name, value]) => `${name}="${value}"`)
-    .join(', ')}`
+/** Returns the addresses of a request's path, or of the path of its address, below the public ones. */
+export function addressesOf(publicAddresses: readonly string[], url = ''): string[] {
+  const path = URL.canParse(url) ? new URL(url).pathname : url
+  return path.startsWith('/') ? publicAddresses.map((address) => address + path) : []
+}
+
+/**
+ * Returns the value of `WWW-Authenticate` for a request without credentials: RFC 6750 §3.1 wants no
+ * error code.
+ */
+export const unnamed = (publicAddresses: readonly string[]): string =>
+  publicAddresses.length === 0 ? 'Bearer' : `Bearer, DPoP ${parameters(DPOP_ALGS)}`
+
+/** Returns the value for a rejected token (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3). */
+export const challenge = (
+  scheme: Scheme,
+  error: string,
+  description: string,
+  more: object = {},
+): string => {
+  const algs = scheme === 'DPoP' ? DPOP_ALGS : {}
+  return `${scheme} ${parameters({ error, error_description: description, ...more, ...algs })}`
+}
+
+/** Returns the challenge for the result of a check. A token that needs a proof asks for one. */
+export const challengeOf = ({ description, error, why }: Rejection, scheme: Scheme): string =>
+  challenge(why === 'proof' ? 'DPoP' : scheme, error, description)
+
+const parameters = (members: object): string =>
+  Object.entries(members)
+    .map(([name, value]) => `${name}="${String(value)}"`)
+    .join(', ')
 
 /** The error of a token that shows no authentication as an act demands it. */
 export const UNMET = 'insufficient_user_authentication'
 /** RFC 9470 §3: the client asks for the demanded authentication, and comes with a new token. */
 export const STEP_UP = 'The user must authenticate more strongly, or again.'
 
-function rejection(
+function rejected(
   status: number,
-  error: string | undefined,
   description: string,
-  more: object = {},
+  challenge: string,
+  error = 'unauthorized',
 ): Authorized {
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (status === 503) headers['retry-after'] = '1'
-  else {
-    headers['www-authenticate'] =
-      error === undefined ? 'Bearer' : challenge(error, description, more)
-  }
+  else headers['www-authenticate'] = challenge
   return {
     ok: false,
-    response: Response.json(
-      { error: error ?? 'unauthorized', error_description: description },
-      { status, headers },
-    ),
+    response: Response.json({ error, error_description: description }, { status, headers }),
   }
 }

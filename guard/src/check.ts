@@ -16,6 +16,7 @@ import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Covered, Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 import type { Lease } from './lease.ts'
+import { Proofs, type Presented } from './proofs.ts'
 import { SharedQuestions } from './shared-questions.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
 import type { Validity } from './validity.ts'
@@ -59,21 +60,23 @@ export class Checker {
   /** The verifications that run now. Requests with the same token share one. */
   readonly #verifying = new Map<string, Promise<Verified | Rejection>>()
   readonly #questions: SharedQuestions<boolean>
+  readonly #proofs: Proofs
 
   constructor(parts: CheckParts) {
     this.#parts = parts
     this.#questions = new SharedQuestions(parts.clock)
+    this.#proofs = new Proofs(() => parts.brokerClock.now())
   }
 
-  async check(token: string): Promise<CheckResult> {
+  async check(token: string, presented: Presented | undefined): Promise<CheckResult> {
     const { catchUp } = this.#parts
     if (catchUp !== undefined) await catchUp()
-    return this.#now(token) ?? this.#later(token)
+    return (presented === undefined && this.#now(token)) || this.#later(token, presented)
   }
 
   /**
-   * Decides without waiting. Returns undefined if `check` must be called: the token is not verified
-   * yet, or the broker has to answer first.
+   * Decides about a token that came as Bearer, without waiting. Returns undefined if `check` must be
+   * called: the token is not verified yet, is bound to a key, or the broker has to answer first.
    */
   known(token: string): CheckResult | undefined {
     return this.#parts.catchUp === undefined ? this.#now(token) : undefined
@@ -87,7 +90,7 @@ export class Checker {
     const { cache, feed, lease, onIssued } = this.#parts
     if (!feed.ready || !lease.held) return undefined
     const verified = cache.get(token)
-    if (verified === undefined) return undefined
+    if (verified === undefined || verified.claims.cnf !== undefined) return undefined
     this.counters.checks++
     this.counters.cacheHits++
     const over = this.#over(token, verified)
@@ -96,7 +99,7 @@ export class Checker {
     return this.#accept(verified.claims)
   }
 
-  async #later(token: string): Promise<CheckResult> {
+  async #later(token: string, presented: Presented | undefined): Promise<CheckResult> {
     this.counters.checks++
     const { cache, feed } = this.#parts
     if (!feed.ready)
@@ -107,8 +110,13 @@ export class Checker {
       const result = await this.#verify(token)
       if ('error' in result) return this.#reject(result)
       verified = result
-      if (!feed.ready) return this.#starting(NEW_LOG)
     }
+    if (presented !== undefined || verified.claims.cnf !== undefined) {
+      const unproved =
+        this.#over(token, verified) ?? (await this.#proofs.judge(token, verified.claims, presented))
+      if (unproved !== undefined) return this.#reject(unproved)
+    }
+    if (!feed.ready) return this.#starting(NEW_LOG)
     // From here to the answer nothing is awaited, unless the broker is asked, so that the latest
     // revocations decide.
     const over = this.#over(token, verified)

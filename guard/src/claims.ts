@@ -26,6 +26,8 @@ export interface AccessClaims {
    * the clients before.
    */
   readonly act?: Actor
+  /** Present in a token that is bound to a key: the key's thumbprint (RFC 9449 §6.1). */
+  readonly cnf?: { readonly jkt: string }
   readonly [claim: string]: unknown
 }
 
@@ -55,14 +57,17 @@ export type Why =
   | 'starting'
   | 'no_lease'
   | 'keys_unavailable'
+  | 'proof'
+  | 'proofs_full'
 
 /**
  * The answer for a rejected token. `invalid_token`: the client needs another one, by refreshing
- * (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment (503).
+ * (RFC 6750 §3.1, 401). `invalid_dpop_proof`: it needs another proof (RFC 9449 §7.1, 401).
+ * `temporarily_unavailable`: the guard cannot decide at the moment (503).
  */
 export type Rejection = {
   ok: false
-  error: 'invalid_token' | 'temporarily_unavailable'
+  error: 'invalid_token' | 'invalid_dpop_proof' | 'temporarily_unavailable'
   status: 401 | 503
   why: Why
   /** The problem and what to do next. Never contains any part of the token. */

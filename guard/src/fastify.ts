@@ -13,6 +13,8 @@ export { holdConnection } from './node.ts'
 /** The part of Fastify that is used. The package depends on no framework. */
 interface FastifyRequest {
   raw: IncomingMessage
+  /** The target before it was rewritten. */
+  originalUrl?: string
   body?: unknown
 }
 interface FastifyReply {
@@ -43,7 +45,10 @@ const FORM = 'application/x-www-form-urlencoded'
  */
 export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
-    const authorized = await guard.authorize(readable(request.raw), requirement)
+    const authorized = await guard.authorize(
+      { ...readable(request.raw), url: request.originalUrl ?? request.raw.url },
+      requirement,
+    )
     if (!authorized.ok) return send(authorized.response, reply)
     keepClaims(request, authorized.claims)
     return undefined

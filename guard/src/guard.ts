@@ -5,6 +5,7 @@ import type { HoldOptions } from './holds.ts'
 import { createLogoutReceiver, type Logout, type LogoutCounters } from './logout-receiver.ts'
 import type { GuardOptions } from './options.ts'
 import { openParts, type Parts } from './parts.ts'
+import type { Presented } from './proofs.ts'
 import type { Bearer, Selector } from './selector.ts'
 import type { Problem } from './problems.ts'
 import type { SessionState } from './session-check.ts'
@@ -22,11 +23,15 @@ export interface Guard {
    * Closes the connection to the broker. A stopped guard accepts nothing and cannot start again.
    */
   stop(): Promise<void>
-  /** Decides whether an access token is valid now. Never throws for input of an attacker. */
-  check(token: string): Promise<CheckResult>
   /**
-   * Checks the bearer token of a request. If it is not valid, returns the answer to send (RFC 6750
-   * §3).
+   * Decides whether an access token is valid now. Never throws for input of an attacker.
+   * @param presented the proof of a request with the scheme `DPoP`. Without it a token that is bound
+   * to a key is rejected, with it any other token
+   */
+  check(token: string, presented?: Presented): Promise<CheckResult>
+  /**
+   * Checks the access token of a request, and its proof where the token is bound to a key. If it is
+   * not valid, returns the answer to send (RFC 6750 §3, RFC 9449 §7.1).
    */
   authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
   /**
@@ -84,7 +89,7 @@ export interface Guard {
  */
 export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
 
-/** Checks a token without waiting. Returns undefined if `check` must be called. */
+/** Checks a bearer token without waiting. Returns undefined if `check` must be called. */
 export type Known = (token: string) => CheckResult | undefined
 
 /**
@@ -98,11 +103,11 @@ export function openGuard(options: GuardOptions): { guard: Guard; known: Known }
   const { settings, stop, sweeper } = parts
   const receiver = openReceiver(parts)
   let running: Promise<void> | undefined
-  const check = (token: string): Promise<CheckResult> => checker.check(token)
   const guard: Guard = {
     id: settings.guardId,
-    check,
-    authorize: (request, requirement) => authorize(guard, request, requirement),
+    check: (token, presented) => checker.check(token, presented),
+    authorize: (request, requirement) =>
+      authorize(guard, settings.publicAddress, request, requirement),
     stepUp: (claims, demand) =>
       stepUpFor(claims, demand, () => brokerClock.now() - settings.clockToleranceSeconds),
     receiveLogout: (request) => receiver.receive(request),

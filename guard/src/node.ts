@@ -1,6 +1,6 @@
 import { pipeline, Readable } from 'node:stream'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Requirement } from './authorize.ts'
+import type { HasHeaders, Requirement } from './authorize.ts'
 import type { AccessClaims } from './claims.ts'
 import type { Guard } from './guard.ts'
 import { checkOwnSession, type OwnSessions, type SessionGuard } from './own-sessions.ts'
@@ -79,9 +79,9 @@ export function holdConnection(
 }
 
 /** Returns the part of a web `Request` that `authorize` reads. */
-export const readable = (
-  request: Pick<IncomingMessage, 'headers'>,
-): { headers: { get(name: string): string | null } } => ({
+export const readable = (request: NodeRequest): HasHeaders => ({
+  method: request.method,
+  url: request.originalUrl ?? request.url,
   headers: {
     get: (name) => {
       const value = request.headers[name]

@@ -26,6 +26,12 @@ export interface GuardOptions {
    */
   audience?: string | string[] | undefined
   /**
+   * The address by which clients reach this API, as they write it in a proof: scheme, host, and what
+   * a proxy cuts from the path. Several if it has several. Without it no token that is bound to a
+   * key is accepted.
+   */
+  publicAddress?: string | string[] | undefined
+  /**
    * The treatment of valid tokens while the guard holds no lease of the broker: reject them, or ask
    * the broker about each. Default: `reject`.
    */
@@ -71,6 +77,7 @@ export interface GuardOptions {
 
 type Filled =
   | 'audience'
+  | 'publicAddress'
   | 'withoutLease'
   | 'clockToleranceSeconds'
   | 'guardId'
@@ -79,8 +86,8 @@ type Filled =
   | 'fetch'
   | 'random'
 export type Settings = Omit<GuardOptions, Filled> & {
-  [Name in Filled]-?: NonNullable<GuardOptions[Name]>
-}
+  [Name in Exclude<Filled, 'publicAddress'>]-?: NonNullable<GuardOptions[Name]>
+} & { publicAddress: string[] }
 
 /**
  * Returns the options with their defaults.
@@ -91,6 +98,7 @@ export function readOptions(given: GuardOptions): Settings {
   const settings: Settings = {
     ...given,
     audience: given.audience ?? `urn:case-manager:instance:${given.clientId}`,
+    publicAddress: [given.publicAddress ?? []].flat(),
     withoutLease: given.withoutLease ?? 'reject',
     clockToleranceSeconds: given.clockToleranceSeconds ?? 5,
     guardId: given.guardId ?? crypto.randomUUID(),
@@ -116,6 +124,7 @@ function findProblems({
   clientKey,
   clientAssertion,
   audience,
+  publicAddress,
   withoutLease,
   clockToleranceSeconds,
   idTokenSignedResponseAlg,
@@ -124,7 +133,7 @@ function findProblems({
   maxCachedTokens,
 }: Settings): string[] {
   const problems: string[] = []
-  if (!isIssuer(issuer))
+  if (!isBaseAddress(issuer))
     problems.push(
       'issuer: an https address without a trailing slash, e.g. https://sign-in.example (http only on localhost).',
     )
@@ -147,6 +156,10 @@ function findProblems({
   const audiences = Array.isArray(audience) ? audience : [audience]
   if (audiences.length === 0 || !audiences.every(isText))
     problems.push('audience: the audience that this client is registered with.')
+  if (!publicAddress.every(isBaseAddress))
+    problems.push(
+      'publicAddress: https addresses without a trailing slash, e.g. https://cases.example (http only on localhost).',
+    )
   if (withoutLease !== 'reject' && withoutLease !== 'introspect')
     problems.push("withoutLease: 'reject' or 'introspect'.")
   if (!(clockToleranceSeconds >= 0 && clockToleranceSeconds <= 30))
@@ -166,7 +179,7 @@ function findProblems({
   return problems
 }
 
-function isIssuer(value: string): boolean {
+function isBaseAddress(value: string): boolean {
   if (typeof value !== 'string' || value.endsWith('/') || !URL.canParse(value)) return false
   const { protocol, hostname, search, hash, username } = new URL(value)
   const local = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'

@@ -112,7 +112,7 @@ function readHeader(token: string): { alg?: unknown; kid?: unknown; typ?: unknow
 }
 
 const bare = (typ: string): string => typ.toLowerCase().replace(/^application\//, '')
-const sameTyp = (typ: unknown, expected: string): boolean =>
+export const sameTyp = (typ: unknown, expected: string): boolean =>
   typeof typ === 'string' && bare(typ) === bare(expected)
 
 const byTime = (
@@ -191,6 +191,12 @@ const LIST_IF_ANY = {
   expected: 'absent or a list of strings',
 }
 
+function isThumbprint(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { jkt, ...others } = value as Record<string, unknown>
+  return typeof jkt === 'string' && /^[\w-]{43}$/.test(jkt) && Object.keys(others).length === 0
+}
+
 function isActor(value: unknown): boolean {
   if (value === undefined) return true
   if (typeof value !== 'object' || value === null) return false
@@ -217,10 +223,10 @@ const CLAIMS: Readonly<Record<string, { holds: (value: unknown) => boolean; expe
   },
   roles: LIST_IF_ANY,
   amr: LIST_IF_ANY,
-  // A token that is bound to a key is worth nothing without a proof of the key (RFC 7800 §3.1).
+  // Nothing but a thumbprint can be compared with a proof, so another binding is not accepted.
   cnf: {
-    holds: (value) => value === undefined,
-    expected: 'absent, as no proof of its key is read',
+    holds: (value) => optional(value, isThumbprint),
+    expected: 'absent or a jkt alone (RFC 9449 §6.1)',
   },
   act: { holds: isActor, expected: 'absent or an actor with a sub (RFC 8693 §4.1)' },
 }

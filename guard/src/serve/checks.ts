@@ -1,6 +1,14 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
-import { challenge, STEP_UP, UNMET } from '../authorize.ts'
+import {
+  addressesOf,
+  challenge,
+  challengeOf,
+  unnamed,
+  STEP_UP,
+  UNMET,
+  type Scheme,
+} from '../authorize.ts'
 import type { CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../problems.ts'
@@ -44,6 +52,8 @@ interface CheckParts {
    * decides.
    */
   trustedProxies: BlockList | undefined
+  /** The addresses by which clients send requests that the proxy has checked. */
+  publicAddresses: readonly string[]
   tokenHeader: string
   identityPrefix: string
   noLeaseStatus: 403 | 503
@@ -83,6 +93,7 @@ export function checks(parts: CheckParts): { listener: RequestListener; counters
   return { listener, counters }
 }
 
+const SCHEMES: Readonly<Record<string, Scheme>> = { bearer: 'Bearer', dpop: 'DPoP' }
 const NO_RULE = 'No rule has this method, host and path.'
 
 class Check {
@@ -95,7 +106,7 @@ class Check {
     this.#parts = parts
     this.#counters = counters
     this.#headers = new HeaderReader(
-      [...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader, 'Upgrade'],
+      [...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader, 'Upgrade', 'DPoP'],
       parts.identityPrefix,
     )
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
@@ -117,7 +128,7 @@ class Check {
         headers,
         'The client sent a header that overrides its method or path. Remove X-HTTP-Method-Override, X-Original-URL and their like.',
       )
-    const [, , , held, upgrade] = headers
+    const [, , , held, upgrade, proof] = headers
     // With another upgrade, the proxy would pass on a different protocol without a check.
     if (upgrade !== undefined && (upgrade === REPEATED || upgrade.toLowerCase() !== 'websocket'))
       return this.#misconfigured(
@@ -136,24 +147,44 @@ class Check {
       return identity.none
     }
     if (held === REPEATED) return this.#deny('token_repeated')
-    const token = held === undefined ? undefined : this.#tokenIn(held.trim())
-    if (token === undefined) return this.#unauthenticated('no_token', 'Bearer')
-    const result = known(token)
-    if (result !== undefined) return this.#judge(ruling.rules, result, read.asked)
-    return guard.check(token).then((checked) => this.#judge(ruling.rules, checked, read.asked))
+    const { publicAddresses } = this.#parts
+    const found = held === undefined ? undefined : this.#tokenIn(held.trim())
+    if (found === undefined) return this.#unauthenticated('no_token', unnamed(publicAddresses))
+    const { scheme, token } = found
+    const judge = (result: CheckResult): Answer | Promise<Answer> =>
+      this.#judge(ruling.rules, result, read.asked, scheme)
+    if (scheme === 'Bearer') {
+      const result = known(token)
+      return result === undefined ? guard.check(token).then(judge) : judge(result)
+    }
+    const { host, method } = read.asked
+    const addresses = publicAddresses.filter((address) => new URL(address).hostname === host)
+    return guard
+      .check(token, {
+        // Several proofs count as none.
+        proof: typeof proof === 'string' ? proof : undefined,
+        method,
+        addresses: addressesOf(addresses, read.target),
+      })
+      .then(judge)
   }
 
-  #judge(rules: readonly Rule[], result: CheckResult, asked: Asked): Answer | Promise<Answer> {
+  #judge(
+    rules: readonly Rule[],
+    result: CheckResult,
+    asked: Asked,
+    scheme: Scheme,
+  ): Answer | Promise<Answer> {
     if (!result.ok)
       return result.status === 503
         ? this.unavailable('unavailable')
-        : this.#invalid(result.description)
+        : this.#unauthenticated('invalid_token', challengeOf(result, scheme))
     const lacks = lacking(rules, result.claims)
-    if (lacks !== undefined) return this.#insufficient(lacks, asked)
+    if (lacks !== undefined) return this.#insufficient(lacks, asked, scheme)
     for (const rule of rules) {
       const missed = this.#parts.guard.stepUp(result.claims, rule)
       if (missed !== undefined)
-        return this.#unauthenticated('strength', challenge(UNMET, STEP_UP, missed))
+        return this.#unauthenticated('strength', challenge(scheme, UNMET, STEP_UP, missed))
     }
     this.#parts.sessions.accepted(result.claims)
     const { identity } = this.#parts
@@ -168,16 +199,12 @@ class Check {
     return answer
   }
 
-  #tokenIn(value: string): string | undefined {
+  #tokenIn(value: string): { scheme: Scheme; token: string } | undefined {
     const space = value.indexOf(' ')
-    if (space < 0) return this.#bearerAlone || value === '' ? undefined : value
-    return value.slice(0, space).toLowerCase() === 'bearer'
-      ? value.slice(space).trimStart()
-      : undefined
-  }
-
-  #invalid(description: string): Answer {
-    return this.#unauthenticated('invalid_token', challenge('invalid_token', description))
+    if (space < 0)
+      return this.#bearerAlone || value === '' ? undefined : { scheme: 'Bearer', token: value }
+    const scheme = SCHEMES[value.slice(0, space).toLowerCase()]
+    return scheme && { scheme, token: value.slice(space).trimStart() }
   }
 
   #unauthenticated(why: Denied, challenge: string): Answer {
@@ -185,10 +212,10 @@ class Check {
     return new Answer(401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
   }
 
-  #insufficient({ description, rule, scope, what }: Lack, asked: Asked): Answer {
+  #insufficient({ description, rule, scope, what }: Lack, asked: Asked, scheme: Scheme): Answer {
     const error = 'insufficient_scope'
     const more = scope === undefined ? {} : { scope }
-    const answer = { rule, error, challenge: challenge(error, description, more) }
+    const answer = { rule, error, challenge: challenge(scheme, error, description, more) }
     return this.#logged(what, description, asked, answer)
   }
 

@@ -14,7 +14,12 @@ import type { Once } from './headers.ts'
 export type RequestFrom = 'forwarded' | 'request'
 
 type ReadRequest =
-  | { ok: true; asked: Asked }
+  | {
+      ok: true
+      asked: Asked
+      /** The path as the client sent it, with its query. */
+      target: string
+    }
   | {
       ok: false
       why: 'method' | 'host' | 'path'
@@ -62,7 +67,7 @@ export function readRequest(
     )
   const path = readPath(target)
   return path.ok
-    ? { ok: true, asked: { method, host, path: path.path } }
+    ? { ok: true, asked: { method, host, path: path.path }, target }
     : { ok: false, why: 'path' }
 }
 

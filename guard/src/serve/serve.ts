@@ -82,6 +82,7 @@ export async function serve({
   const stop = new AbortController()
   const { counters, listener } = checks({
     ...config,
+    publicAddresses: [config.guard.publicAddress ?? []].flat(),
     guard,
     known,
     identity,

@@ -39,6 +39,12 @@ const TABLE = [
     example: 'https://sydney.example',
     list: true,
   },
+  {
+    name: 'public_address',
+    help: 'addresses of the application for clients; not set: tokens bound to a key (DPoP) are rejected',
+    example: 'https://sydney.example',
+    list: true,
+  },
   { name: 'rules', help: 'the file of rules: which requests need what', example: 'rules.json' },
   {
     name: 'listen',

@@ -189,6 +189,7 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
     )
   if (tokenFile !== undefined) contentOf(tokenFile, say, 'client_assertion_file')
   const audience = listOf(get('audience'))
+  const publicAddress = listOf(get('public_address'))
   return {
     issuer: issuer ?? '',
     clientId: clientId ?? '',
@@ -197,6 +198,7 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
     clientAssertion:
       tokenFile === undefined ? undefined : () => readFileSync(tokenFile, 'utf8').trim(),
     audience: audience.length === 0 ? undefined : audience,
+    publicAddress,
     withoutLease: oneOf(get, say, 'without_lease', ['reject', 'introspect']) as WithoutLease,
     clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),
     guardId: get('guard_id'),
