@@ -33,6 +33,7 @@ const reachedFields = {
   ...columnsOf(participants, 'sid', 'clientId', 'joinedSeq'),
   cutoff: rowGrantCutoff,
   logoutBy: clients.logoutBy,
+  source: clients.source,
   targets: sql<number>`(SELECT count(*) FROM ${targets} WHERE ${targets.clientId} = ${participants.clientId} AND ${targets.removedSeq} IS NULL)`,
 }
 type Reached = RowOf<typeof reachedFields>
@@ -136,12 +137,13 @@ class Count {
    * Counts the deliveries to a client. A wide revocation sends a client with `logoutBy: 'sub'` one
    * message a user.
    */
-  #deliver({ clientId, logoutBy, targets: count }: Reached): void {
+  #deliver({ clientId, logoutBy, source, targets: count }: Reached): void {
     const narrow =
       this.#until !== undefined ||
       this.#selector.kind === 'session' ||
       this.#selector.kind === 'grant'
-    this.#clients.add(clientId)
+    // The console is a client of the broker itself and no instance.
+    if (source !== 'broker') this.#clients.add(clientId)
     if (narrow || logoutBy === 'sid' || !this.#sentBySub.has(clientId)) this.#deliveries += count
     this.#sentBySub.add(clientId)
   }

@@ -26,6 +26,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
    * reader reads it first.
    */
   said?: string | undefined
+  /** How many things wait for the reader: the title of the window begins with the number. */
+  waiting?: number | undefined
   status?: ContentfulStatusCode | undefined
   /** The severity, shown by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
@@ -158,7 +160,7 @@ const Heading = ({ title, mark, focused }: PageOptions) =>
     </div>
   )
 
-function Head({ config, title, said, console, next }: PageOptions) {
+function Head({ config, title, said, waiting = 0, console, next }: PageOptions) {
   const { sheet, icon } = lookOf(config)
   return (
     <head>
@@ -166,6 +168,7 @@ function Head({ config, title, said, console, next }: PageOptions) {
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta name="color-scheme" content="light dark" />
       <title>
+        {waiting === 0 ? '' : `(${waiting}) `}
         {[said, title, console?.place, config.look.product].filter(Boolean).join(' · ')}
       </title>
       <link rel="stylesheet" href={sheet.href} />

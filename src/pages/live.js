@@ -20,6 +20,7 @@
     if (html === undefined) return undefined
     const next = new DOMParser().parseFromString(html, 'text/html')
     globalThis.showTimes?.(next)
+    document.title = next.title
     let skipped = false
     for (const shown of document.querySelectorAll('[data-live]')) {
       const now = next.getElementById(shown.id)

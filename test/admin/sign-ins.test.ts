@@ -156,4 +156,17 @@ describe('the page of a tenant', () => {
     expect((await adam.press(page, 'Its rejected sign-ins')).text).toContain('BCDF-GHJK')
     expect((await adam.get('/ops/tenants/nowhere')).status).toBe(404)
   })
+
+  test('has its own problems alone, also beside a tenant of the same name, and the list names the worst', async () => {
+    const one = { name: 'Contoso', mfaProof: 'amr', connectedAt: 1 }
+    await rig.store.putTenant({ ...one, tid: TENANT })
+    await rig.store.putTenant({ ...one, tid: OTHER_TENANT, mfaProof: 'undecided' })
+    const olga = await atConsole(rig, 'operator')
+    const cause = 'No proof of MFA is chosen'
+    expect((await olga.get(`/ops/tenants/${OTHER_TENANT}`)).text).toContain(cause)
+    expect((await olga.get(`/ops/tenants/${TENANT}`)).text).not.toContain(cause)
+    expect((await olga.get('/ops/tenants')).text).toMatch(
+      /(act now|act today|note) No proof of MFA/,
+    )
+  })
 })

@@ -37,6 +37,15 @@ describe('queue', () => {
     },
   )
 
+  test('down beside a database that cannot commit does not say that revocations are effective', async () => {
+    const rig = await createRig()
+    rig.queue.up = false
+    const store = { ...rig.store, probe: () => Promise.reject(new Error('disk is full')) }
+    const [found] = await look({ ...rig.deps, store }, 'queue')
+    expect(found?.found).toMatch(/Nothing is delivered meanwhile, because the database cannot/)
+    expect(found?.found).not.toContain('effective')
+  })
+
   test('on the embedded Postgres is a warning: it is for trying', async () => {
     const rig = await createRig()
     const queue = {

@@ -50,6 +50,28 @@ describe('deliveries', () => {
         (entry) => entry.ended?.result,
       ),
     ).toEqual([{ redriven: 0 }, { redriven: 2 }, { redriven: 1 }])
+    expect((await rig.store.listAudit({ act: 'redrive', limit: 1 }))[0]?.target).toBe('all')
+  })
+
+  test('that failed are retried by a button of their problem, whose number the window’s title has', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    const [delivery] = await rig.store.listDeliveries({ limit: 1 })
+    await attempted(rig, delivery?.id ?? '', 'failed')
+    const olga = await atConsole(rig, 'operator')
+    const overview = await olga.get('/ops')
+    expect(overview.html).toContain('<title>(1) Overview · ')
+    expect(overview.text).toContain('Retry all')
+    expect((await olga.submitTo(overview, '/ops/deliveries/try')).text).toContain(
+      '1 delivery will be retried now.',
+    )
+    rig.clock.advance(6)
+    expect((await olga.get('/ops')).html).toContain('<title>Overview · ')
   })
 })
 

@@ -270,6 +270,7 @@ describe('revoking', () => {
       }),
     )
     expect(check.text).toContain('Every user, at Case Manager Sydney only')
+    expect(check.text).not.toContain('You will be signed out too')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
       const answer = await adam.submitTo(check, '/ops/revoke', { typed })
@@ -291,7 +292,9 @@ describe('revoking', () => {
         kind: 'everything',
       }),
     )
-    const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everything' })
+    expect(check.text).toContain('You will be signed out too. A revocation cannot be undone')
+    expect(check.text).toContain('1 session of 1 user, at 0 instances')
+    const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everyone' })
     expect(done.status).toBe(401)
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' } })
   })

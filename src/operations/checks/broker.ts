@@ -130,10 +130,10 @@ function fixOfQueue(problem: string): string {
   return REMEDY.queue_down
 }
 
-async function queue({ deps }: CheckContext): Promise<Found> {
+async function queue({ deps, storeProblem }: CheckContext): Promise<Found> {
   const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
   if (!up) {
-    const found = FOUND.queue_down(message(problem))
+    const found = FOUND.queue_down(message(problem), (await storeProblem()) === undefined)
     return failed(found, fixOfQueue(problem), { engine })
   }
   if (engine === 'postgres') return warning(FOUND.queue_embedded, REMEDY.queue_embedded, { engine })

@@ -1,7 +1,7 @@
 import type { DatabaseFacts, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Examination } from '../../microsoft/interface.ts'
-import type { Finding, Found } from './finding.ts'
+import { type Finding, type Found, message } from './finding.ts'
 
 /** One check: its cost, severity and function. `list.ts` has all checks. */
 export interface Check {
@@ -80,6 +80,8 @@ export interface CheckContext {
   upSeconds: number
   /** Returns the connected tenants. */
   tenants(): Promise<Tenant[]>
+  /** Returns why the database cannot commit; undefined if it can. */
+  storeProblem(): Promise<string | undefined>
   /** Returns facts about the Postgres database; undefined with SQLite. */
   databaseFacts(): Promise<DatabaseFacts | undefined>
   /** Asks Microsoft about a tenant's connection now. */
@@ -89,6 +91,7 @@ export interface CheckContext {
 export function contextOf(deps: Deps, startedMs: number): CheckContext {
   let rows: Promise<Tenant[]> | undefined
   let facts: Promise<DatabaseFacts | undefined> | undefined
+  let probed: Promise<string | undefined> | undefined
   const asked = new Map<string, Promise<Examination>>()
   return {
     deps,
@@ -98,6 +101,7 @@ export function contextOf(deps: Deps, startedMs: number): CheckContext {
       (rows ??= deps.store
         .listTenants()
         .then((all) => all.filter((row) => row.removedAt === undefined))),
+    storeProblem: () => (probed ??= deps.store.probe().then(() => undefined, message)),
     databaseFacts: () => (facts ??= deps.store.databaseFacts()),
     examine(tid) {
       const running = asked.get(tid) ?? deps.microsoft.examine(tid)

@@ -241,10 +241,10 @@ function problemWith(
     .filter((state) => counts[state] > 0)
     .map((state) => `${counts[state]} ${state}`)
   const [fix, runbook] = HELP[trouble]
-  const redrive =
-    counts.rejected + counts.failed === 0
-      ? ''
-      : ` cmb deliveries list --client ${id} shows its answers. Then: cmb deliveries redrive --client ${id}`
+  const isRedriven = counts.rejected + counts.failed > 0
+  const redrive = !isRedriven
+    ? ''
+    : ` cmb deliveries list --client ${id} shows its answers. Then: cmb deliveries redrive --client ${id}`
   const oldest = Math.min(...targets.flatMap(({ oldestAtMs }) => oldestAtMs ?? []))
   return {
     state: health === 'bad' ? 'failed' : 'warning',
@@ -257,6 +257,7 @@ function problemWith(
         : FOUND.accepts(guards, tokenSeconds),
     ].join(''),
     fix: `${fix}${redrive}`,
+    ...(isRedriven && { redrive: `client_id ${id}` }),
     runbook,
     ...(Number.isFinite(oldest) && { since_ms: oldest }),
   }

@@ -1,6 +1,6 @@
 import type { DatabaseFacts } from '../../../db/types.ts'
 import type { Check, Look, CheckContext } from './check.ts'
-import { failed, type Found, message, ok, warning } from './finding.ts'
+import { failed, type Found, ok, warning } from './finding.ts'
 import { REMEDY } from './texts/fixes.ts'
 import { FOUND } from './texts/found.ts'
 
@@ -70,17 +70,14 @@ export const databaseChecks: readonly Check[] = [
   },
 ]
 
-async function commits({ deps }: CheckContext): Promise<Found> {
-  try {
-    await deps.store.probe()
-    return ok('It commits.')
-  } catch (error) {
-    deps.log.warn('store_probe_failed', { problem: message(error) })
-    return failed(
-      FOUND.commits_not(message(error)),
-      deps.config.databaseUrl === undefined ? REMEDY.sqlite : REMEDY.postgres,
-    )
-  }
+async function commits({ deps, storeProblem }: CheckContext): Promise<Found> {
+  const problem = await storeProblem()
+  if (problem === undefined) return ok('It commits.')
+  deps.log.warn('store_probe_failed', { problem })
+  return failed(
+    FOUND.commits_not(problem),
+    deps.config.databaseUrl === undefined ? REMEDY.sqlite : REMEDY.postgres,
+  )
 }
 
 const OLDEST = 15

@@ -42,7 +42,10 @@ async function webhooks(context: CheckContext): Promise<Found[]> {
     if (deps.sealer.open(secretPlace(id), secretSealed) === undefined)
       return failed(FOUND.secret_not_opened, REMEDY.secret_not_opened(id), { about })
     if (count > 0)
-      return failed(`${count} messages are failed or rejected.`, REMEDY.lost(id), { about })
+      return failed(`${count} messages are failed or rejected.`, REMEDY.lost(id), {
+        about,
+        redrive: `target_id ${id}`,
+      })
     return ok(
       state === 'enabled'
         ? 'Every message is delivered or pending.'
@@ -64,7 +67,10 @@ async function streams(context: CheckContext): Promise<Found[]> {
         { about },
       )
     if (count > 0)
-      return failed(`${count} events are failed or rejected.`, REMEDY.lost(id), { about })
+      return failed(`${count} events are failed or rejected.`, REMEDY.lost(id), {
+        about,
+        redrive: `target_id ${id}`,
+      })
     return ok(
       status === 'enabled'
         ? 'Every event is delivered or pending.'

@@ -159,6 +159,9 @@ function printed(findings: readonly Finding[]): string {
   const goodLines = [...good].map(
     ([about, its]) => `ok         ${about}: ${its.map(({ check }) => check).join(', ')}\n`,
   )
-  const counts = MARKS.map((mark) => `${byMark.get(mark)?.length ?? 0} ${MARK[mark].toLowerCase()}`)
+  const counts = MARKS.map((mark) => {
+    const { length } = byMark.get(mark) ?? []
+    return `${length} ${MARK[mark].toLowerCase()}${mark === 'note' && length !== 1 ? 's' : ''}`
+  })
   return `${problems.join('')}${goodLines.join('')}\n${counts.join(', ')}.\n`
 }

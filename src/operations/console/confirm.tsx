@@ -265,7 +265,7 @@ export async function typedFor(
 ): Promise<TypedProps | undefined> {
   if (what?.kind === 'client') return { word: what.clientId }
   if (what?.kind === 'tenant') return { word: await tenantName(deps, what.tid) }
-  return what?.kind === 'everything' ? { word: 'everything' } : undefined
+  return what?.kind === 'everything' ? { word: 'everyone' } : undefined
 }
 
 /** The name of the form field for the word that the reader types before signing many users out. */

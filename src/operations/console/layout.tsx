@@ -206,7 +206,7 @@ export function consolePage(
     live: updates,
     search,
     ...shown
-  }: Pick<PageOptions, 'title' | 'status' | 'script' | 'focused'> & {
+  }: Pick<PageOptions, 'title' | 'status' | 'script' | 'focused' | 'waiting'> & {
     at?: NavPath | undefined
     live?: boolean
     search?: string

@@ -11,7 +11,7 @@ import { instanceList } from './instance-cells.tsx'
 import { instancesNow, isWatched } from '../acts/instances.ts'
 import { listOf } from './list.tsx'
 import { lockList } from './locks.tsx'
-import { HidingDone, Problems } from './problems.tsx'
+import { HidingDone, Problems, urgentOf } from './problems.tsx'
 import { revocationColumns } from './revocations.tsx'
 import { count, plural } from './format.ts'
 import { span } from '../times.ts'
@@ -37,7 +37,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   ])
   return consolePage(
     request,
-    { title: 'Overview', at: '', live: true },
+    { title: 'Overview', at: '', live: true, waiting: urgentOf(ready.problems).length },
     <>
       <HidingDone request={request} problems={ready.problems} />
       <Done request={request} results={{ asked: askedWords }} />
@@ -93,8 +93,7 @@ async function queuePanel({ deps }: ConsoleRequest): Promise<Child> {
     <Panel title="Queue">
       {jobs === undefined ? (
         <p>
-          <span class="tag bad">down</span> Its server does not answer. Nothing is lost: retries
-          come from the database, up to 5 s late.
+          <span class="tag bad">down</span> Its server does not answer.
         </p>
       ) : (
         <Facts

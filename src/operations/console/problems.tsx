@@ -20,11 +20,15 @@ import { HID, HIDE, PROBLEM } from './texts/hiding.ts'
 
 /** The verdict and the problems behind it, the worst first. Notes are collapsed. */
 
-const URGENCY = {
+export const URGENCY = {
   now: { words: 'act now', tag: 'tag bad' },
   today: { words: 'act today', tag: 'tag wait' },
   note: { words: 'note', tag: 'tag calm' },
 } as const
+
+/** Returns the problems that need an operator now or today. */
+export const urgentOf = (problems: readonly Problem[]): Problem[] =>
+  problems.filter((one) => !isHidden(one) && one.urgency !== 'note')
 
 export function Problems({
   request,
@@ -36,9 +40,8 @@ export function Problems({
   problems: readonly Problem[]
 }) {
   const hidden = problems.filter(isHidden)
-  const others = problems.filter((one) => !isHidden(one))
-  const notes = others.filter(({ urgency }) => urgency === 'note')
-  const urgent = others.filter(({ urgency }) => urgency !== 'note')
+  const notes = problems.filter((one) => !isHidden(one) && one.urgency === 'note')
+  const urgent = urgentOf(problems)
   return (
     <>
       <Live id="news" announced>
@@ -112,6 +115,9 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
       {report !== undefined && user !== undefined && mayAct(request) ? (
         <Reported request={request} user={user} report={report} />
       ) : null}
+      {problem.redrive !== undefined && mayAct(request) ? (
+        <TryAgain request={request} redrive={problem.redrive} cause={cause} />
+      ) : null}
       {problem.hideable && mayAct(request) ? <Hiding request={request} problem={problem} /> : null}
       <p class="small soft">
         {sinceMs === undefined ? null : `${since(sinceMs, nowMs)} `}
@@ -123,6 +129,24 @@ function Item({ request, problem }: { request: ConsoleRequest; problem: Problem 
     </li>
   )
 }
+
+/** Retries the rejected and failed deliveries of a problem, as their own page does. */
+const TryAgain = ({
+  request,
+  redrive,
+  cause,
+}: {
+  request: ConsoleRequest
+  redrive: string
+  cause: string
+}) => (
+  <form method="post" action="/ops/deliveries/try">
+    <Hidden request={request} fields={{ which: redrive }} />
+    <Button kind="quiet" small label={`${PROBLEM.tryAll}: ${cause}`}>
+      {PROBLEM.tryAll}
+    </Button>
+  </form>
+)
 
 /** Hides a problem, or shows a hidden problem again. */
 const Hiding = ({ request, problem }: { request: ConsoleRequest; problem: Problem }) => {

@@ -20,6 +20,7 @@ import {
   sessionLink,
   userLink,
 } from './request.ts'
+import { CONSOLE } from './registration.ts'
 import { sessionFacts } from './sessions.tsx'
 import { pickedIn } from './users.tsx'
 import { GONE, howMany, REVOKE } from './texts/revoke.ts'
@@ -249,11 +250,25 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
     ] as const,
     after: (
       <>
+        {selectors.some((one) => endsOwn(request, one)) ? (
+          <Notice kind="warn" title={REVOKE.you} />
+        ) : null}
         {isOfInstance ? <Notice title={REVOKE.sessionsGoOn} /> : null}
         <Warnings request={request} end={end} />
       </>
     ),
   }
+}
+
+/** Returns whether a revocation signs the viewer out of the console. */
+function endsOwn({ viewer: { session } }: ConsoleRequest, selector: Selector): boolean {
+  if (selector.kind === 'everything') return true
+  if (selector.kind === 'tenant') return selector.tid === session.user.tid
+  if (selector.kind === 'subject') return selector.sub === session.sub
+  if (selector.kind === 'session') return selector.sid === session.sid
+  return (
+    selector.clientId === CONSOLE && (selector.kind === 'client' || selector.sid === session.sid)
+  )
 }
 
 /**

@@ -2,11 +2,10 @@ import { consentSetting, isDecided } from '../../microsoft/tenants.ts'
 import { probePause } from '../../microsoft/probe-pause.ts'
 import { Facts } from '../../pages/components.tsx'
 import { nameOf } from '../checks/check.ts'
-import { isHidden } from '../checks/readiness.ts'
 import { signInFilter } from '../acts/sign-ins.ts'
 import { consolePage, More, nothingHere, Panel } from './layout.tsx'
 import { lockList } from './locks.tsx'
-import { Items, problemsNow } from './problems.tsx'
+import { Items } from './problems.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
 import { signInCountsPanel } from './sign-ins.tsx'
 import { TenantActs, tenantsNow } from './tenants.tsx'
@@ -69,23 +68,19 @@ async function tenantPage(request: ConsoleRequest): Promise<Response> {
   const tid = c.req.param('tid') ?? ''
   const tenant = (await tenantsNow(request)).find((row) => row.tid === tid)
   if (tenant === undefined) return nothingHere(request, TENANT.unknown, '/tenants')
-  const [problems, pause, consented, locks, filter] = await Promise.all([
-    problemsNow(request),
+  const [pause, consented, locks, filter] = await Promise.all([
     probePause(store, tid),
     store.setting(consentSetting(tid)),
     store.listLocks({ state: 'open', kind: 'user', key: tid, limit: MOST_LOCKS }),
     signInFilter(deps, { tid }, now),
   ])
-  const own = problems.filter(
-    (problem) => !isHidden(problem) && problem.about.includes(`tenant ${nameOf(tenant)}`),
-  )
   return consolePage(
     request,
     { title: nameOf(tenant), at: '/tenants' },
     <>
-      {own.length === 0 ? null : (
+      {tenant.problems.length === 0 ? null : (
         <Panel title={TENANT.wrong}>
-          <Items request={request} problems={own} />
+          <Items request={request} problems={tenant.problems} />
         </Panel>
       )}
       <Panel>

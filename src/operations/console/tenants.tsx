@@ -1,4 +1,7 @@
 import type { Lock, Tenant } from '../../../db/types.ts'
+import { causeOf } from '../checks/finding.ts'
+import { isHidden, type Problem } from '../checks/readiness.ts'
+import { problemsNow, URGENCY } from './problems.tsx'
 import { EVERYONE } from './texts/acts.ts'
 import { ms, timeColumn, wholeListRoutes } from './list.tsx'
 import { type ConsoleRequest, isAdministrator, linkOf, type Mounted } from './request.ts'
@@ -9,7 +12,8 @@ import { lockWords } from './locks.tsx'
 
 const MOST_LOCKS = 1000
 
-type Row = Tenant & { lock: Lock | undefined; isOperators: boolean }
+/** `problems`: what is wrong with the tenant and not hidden, the worst first. */
+type Row = Tenant & { lock: Lock | undefined; isOperators: boolean; problems: readonly Problem[] }
 
 export function TenantActs({ tenant: { tid, name = tid, lock, isOperators } }: { tenant: Row }) {
   const acts = [
@@ -33,19 +37,31 @@ export function TenantActs({ tenant: { tid, name = tid, lock, isOperators } }: {
 }
 
 /** Returns the connected tenants with their locks. */
-export async function tenantsNow({
-  deps: { store, connection },
-}: Pick<ConsoleRequest, 'deps'>): Promise<Row[]> {
+export async function tenantsNow(request: ConsoleRequest): Promise<Row[]> {
+  const { store, connection } = request.deps
   const { operatorTenant } = connection.current()
-  const [tenants, locks] = await Promise.all([
+  const [problems, tenants, locks] = await Promise.all([
+    problemsNow(request),
     store.listTenants(),
     store.listLocks({ state: 'open', kind: 'tenant', limit: MOST_LOCKS }),
   ])
   return tenants.map((row) => ({
     ...row,
     isOperators: row.tid === operatorTenant,
+    problems: problems.filter((one) => !isHidden(one) && one.tids.includes(row.tid)),
     lock: locks.find(({ target }) => target.kind === 'tenant' && target.tid === row.tid),
   }))
+}
+
+/** The state of a tenant that is not locked: its worst problem, if it has one. */
+function Worst({ problem }: { problem: Problem | undefined }) {
+  if (problem === undefined) return <span class="tag">open</span>
+  const { words, tag } = URGENCY[problem.urgency]
+  return (
+    <>
+      <span class={tag}>{words}</span> <span class="small">{causeOf(problem.found)[0]}</span>
+    </>
+  )
 }
 
 /** Says how to name a tenant that has no name. */
@@ -74,9 +90,9 @@ export const tenantsRoutes: readonly Mounted[] = wholeListRoutes<Row>({
     ['Tenant ID', undefined, ({ tid }) => tid],
     [
       'State',
-      async ({ lock }) =>
+      async ({ lock, problems: [worst] }) =>
         lock === undefined ? (
-          <span class="tag">open</span>
+          <Worst problem={worst} />
         ) : (
           <>
             <span class="tag bad">locked</span>

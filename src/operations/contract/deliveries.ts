@@ -153,7 +153,8 @@ export const deliveryRoutes = [
 ]
 
 /** Returns the target of the audit entry: the first member, which selects. */
-const targetOf = (selection: object): string => (Object.entries(selection)[0] ?? []).join(' ')
+const targetOf = (selection: object): string =>
+  'all' in selection ? 'all' : (Object.entries(selection)[0] ?? []).join(' ')
 
 type Selection = Parameters<Deps['store']['redrive']>[0] & { all?: true }
 /**

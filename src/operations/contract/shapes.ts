@@ -217,6 +217,8 @@ const part = z.object({
 const since_ms = milliseconds.optional()
 const runbook = text.optional()
 const urgency = z.enum(['now', 'today', 'note'])
+/** The deliveries that can be redriven, as the audit log names them: `client_id sydney`. */
+const redrive = text.optional()
 export const finding = shape('Finding', {
   check: text,
   about: text.optional(),
@@ -227,6 +229,7 @@ export const finding = shape('Finding', {
   tid: text.optional(),
   sub: text.optional(),
   report: text.optional(),
+  redrive,
   engine: text.optional(),
   since_ms,
   runbook,
@@ -238,8 +241,10 @@ export const problem = shape('OperatorProblem', {
   found: text,
   fix: text.optional(),
   about: z.array(text),
+  tids: z.array(text),
   user: z.object({ sub: text, name: text }).optional(),
   report: text.optional(),
+  redrive,
   hideable: z.boolean(),
   hidden_by: text.optional(),
   hidden_until: seconds.optional(),

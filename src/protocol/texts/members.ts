@@ -250,6 +250,8 @@ export const MEMBERS = {
   recover: 'true: although there is an administrator',
   redirect_uri: 'where the answer goes; an exact match',
   redirect_uris: 'where sign-in may return to; an exact match',
+  redrive:
+    'the rejected and failed deliveries that the finding is about, as `client_id` or `target_id` and its value',
   redriven: 'how many are sent again',
   reference: 'the reference on the page that the user saw',
   refresh_token: 'the refresh token',
@@ -348,6 +350,7 @@ export const MEMBERS = {
   tenants_without_auth_time:
     'those concerned whose users have signed in, and of whom no fresh sign-in can be demanded: their ID tokens have never had auth_time',
   tid: 'the Microsoft tenant',
+  tids: 'the tenants that it is about',
   title: 'the problem in a few words',
   token: 'the token',
   token_endpoint_auth_method: 'how it authenticates',

@@ -23,8 +23,8 @@ export const FOUND = {
     `The queue server evicts jobs when its memory is full (maxmemory-policy ${policy}). A lost job delays a logout token by seconds.`,
   queue_forgets:
     'The queue server does not persist jobs (AOF is off). After its restart, logout tokens are delayed by seconds.',
-  queue_down: (problem: string): string =>
-    `${problem} Revocations are effective at once, and logout tokens go out from the database meanwhile.`,
+  queue_down: (problem: string, commits: boolean): string =>
+    `${problem} ${commits ? 'Revocations are effective at once, and logout tokens go out from the database meanwhile.' : 'Nothing is delivered meanwhile, because the database cannot commit either.'}`,
   secret_lacks:
     'BROKER_SECRET lacks a value with which another broker seals: refresh tokens made under it are rejected here.',
   key_old: (kid: string, days: number): string =>

@@ -15,6 +15,7 @@ export const PROBLEM = {
   none: 'No check fails, and every instance gets what it should.',
   whatToDo: 'What to do:',
   showAgain: 'Show again',
+  tryAll: 'Retry all',
   reported:
     'Call the user. If an attacker uses the account, lock it. Revoke the user’s sessions in Entra too: that closes Outlook and Teams on the device.',
   sessionsOf: 'See the user’s sessions',

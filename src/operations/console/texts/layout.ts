@@ -51,10 +51,13 @@ export const ROLE_WORDS = {
 /** The search box, for operators and for the administrators of one tenant. */
 export const FIND = {
   all: {
-    label: 'Search users, instances, cases, revocations and sessions',
-    placeholder: 'User, instance, case, number, session',
+    label: 'Search users, instances, cases, revocations, sessions and references',
+    placeholder: 'User, instance, case, number, session, reference',
   },
-  tenant: { label: 'Search users and sessions', placeholder: 'User or session' },
+  tenant: {
+    label: 'Search users, sessions and references',
+    placeholder: 'User, session or reference',
+  },
 } as const
 
 export const LIVE = {

@@ -15,6 +15,7 @@ export const REVOKE = {
   wouldBeOut: 'Would be signed out there',
   wouldEnd: 'Would end',
   first: 'The first users',
+  you: 'You will be signed out too. A revocation cannot be undone: sign in again afterwards.',
   sessionsGoOn:
     'The sessions go on: a user who opens the instance again comes back without a password. To end the sessions, sign the users out everywhere.',
   noSession:
