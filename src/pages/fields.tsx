@@ -83,3 +83,33 @@ export const SelectField = ({
     </select>
   </div>
 )
+
+const TIME = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
+
+/**
+ * Returns the time of a `MomentField` in epoch seconds, NaN if the text is none, or undefined for
+ * no text.
+ */
+export function timeIn(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const zoned = text.length === 10 ? `${text}T00:00Z` : `${text}Z`
+  return TIME.test(text) ? Math.floor(Date.parse(zoned) / 1000) : Number.NaN
+}
+
+/** A time in UTC to the minute. @param at epoch seconds */
+export const MomentField = ({
+  label,
+  name,
+  id = name,
+  at,
+}: FieldProps & { at?: number | undefined }) => (
+  <div class="field">
+    <label for={id}>{label}</label>
+    <input
+      id={id}
+      name={name}
+      type="datetime-local"
+      value={at ? new Date(at * 1000).toISOString().slice(0, 16) : undefined}
+    />
+  </div>
+)

@@ -63,6 +63,19 @@ describe('/ops/locks', () => {
     ])
   })
 
+  test('a lock ends at any time that is given, in UTC; one that has passed, or is no time, locks nothing', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.get(`/ops/lock?user=${sessions[0]?.sub}`)
+    expect(check.html).toContain('name="until" type="datetime-local"')
+    for (const until of ['2020-01-01T00:00', 'tomorrow'])
+      expect((await adam.submitTo(check, '/ops/lock', { until })).status).toBe(422)
+    expect(await rig.store.listLocks({ state: 'open', limit: 1 })).toEqual([])
+    await adam.submitTo(check, '/ops/lock', { until: '2026-12-01T08:30' })
+    const [lock] = await rig.store.listLocks({ state: 'open', limit: 1 })
+    expect(lock?.endsAt).toBe(Date.parse('2026-12-01T08:30Z') / 1000)
+  })
+
   test.each(['/ops/locks?done', '/ops/revocations?done', '/ops/deliveries?done'])(
     'a key at %s that names no result shows none',
     async (address) => {

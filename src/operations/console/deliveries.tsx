@@ -60,15 +60,11 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   opensAt: openedOn,
   async fields(request) {
     const { deps } = request
-    const { counts, total } = await countsOf(request)
+    const { counts } = await countsOf(request)
     const registered = deps.clients.list().filter(({ source }) => source !== 'broker')
     const clientIds = new Set([...registered, ...counts].map((one) => one.clientId))
     return [
-      [
-        'state',
-        'State',
-        STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`] as const),
-      ],
+      ['state', 'State', STATES.map((one) => [one, stateTitle(one)] as const)],
       [
         'client',
         'Instance',
@@ -91,9 +87,10 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   ],
   none: 'No delivery matches.',
   above: (request) => <Done request={request} results={DONE} />,
-  heading(request) {
+  async heading(request) {
     const clientId = queryParam(request, 'client')
-    const state = stateTitle(stateOf(request))
+    const { total } = await countsOf(request)
+    const state = `${stateTitle(stateOf(request))} (${count(total(stateOf(request)))})`
     return clientId === undefined ? state : `${state}, ${nameOf(request.deps, clientId)}`
   },
   below: (request, shown) =>

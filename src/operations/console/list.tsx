@@ -3,7 +3,7 @@ import type { Child } from 'hono/jsx'
 import type { Searched } from '../../../db/types.ts'
 import { Problem } from '../../audit/problem.ts'
 import { Button, LinkButton, Notice } from '../../pages/components.tsx'
-import { SelectField, TextField } from '../../pages/fields.tsx'
+import { MomentField, SelectField, TextField, timeIn } from '../../pages/fields.tsx'
 import { quotedCell, withoutFormula } from '../../runtime/csv.ts'
 import { download } from '../../pages/download.ts'
 import { type ListName, exportAs } from '../acts/scope.ts'
@@ -113,7 +113,11 @@ interface List<T, P, S> {
   /** Says where a search stopped. */
   stopped?: (request: ConsoleRequest, at: S) => Child
   /** The heading of the table. `whole`: one page holds all. */
-  heading?: (request: ConsoleRequest, shown: readonly T[], whole: boolean) => string | undefined
+  heading?: (
+    request: ConsoleRequest,
+    shown: readonly T[],
+    whole: boolean,
+  ) => string | undefined | Promise<string>
   /** Parts of the page above the filter and below the table. */
   above?: (request: ConsoleRequest) => Child | Promise<Child>
   /** A remark below the table. */
@@ -155,7 +159,7 @@ async function listPage<T, P, S>(request: ConsoleRequest, list: List<T, P, S>): 
         <Notice kind="warn" title={found.message} />
       ) : (
         <Live id={name}>
-          <Panel title={list.heading?.(request, shown, isWhole)}>
+          <Panel title={await list.heading?.(request, shown, isWhole)}>
             {await listOf<T>(request, { label, columns, entries: shown, none, pages })}
             {found.more ? <p class="soft">{LIST.more}</p> : null}
             <p>
@@ -286,21 +290,16 @@ export const PERIOD: readonly Field[] = [
   ['since', LIST.from, MOMENT],
   ['until', LIST.before, MOMENT],
 ]
-const SHAPE = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?)?$/
-
-/** Returns a time in epoch seconds, NaN if the text is none, or undefined for no text. */
-function timeIn(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const zoned = text.length === 10 ? `${text}T00:00Z` : `${text}Z`
-  return SHAPE.test(text) ? Math.floor(Date.parse(zoned) / 1000) : Number.NaN
-}
 
 /**
  * Returns the time of a filter field in epoch seconds.
  * @throws Problem if the field holds no time
  */
-export function momentOf(request: ConsoleRequest, name: string): number | undefined {
-  const text = queryParam(request, name)
+export const momentOf = (request: ConsoleRequest, name: string): number | undefined =>
+  momentIn(queryParam(request, name))
+
+/** Returns the time of a field in epoch seconds. @throws Problem if the text is no time */
+export function momentIn(text: string | undefined): number | undefined {
   const at = timeIn(text)
   if (Number.isNaN(at)) throw new Problem(422, ...LIST.noTime(text))
   return at
@@ -323,18 +322,7 @@ function FilterField({ request, field }: { request: ConsoleRequest; field: Field
     return (
       <SelectField name={name} label={label} options={kind} chosen={queryParam(request, name)} />
     )
-  const at = timeIn(queryParam(request, name))
-  return (
-    <div class="field">
-      <label for={name}>{label}</label>
-      <input
-        id={name}
-        name={name}
-        type="datetime-local"
-        value={at ? new Date(at * 1000).toISOString().slice(0, 16) : undefined}
-      />
-    </div>
-  )
+  return <MomentField name={name} label={label} at={timeIn(queryParam(request, name))} />
 }
 
 const shownOf = (fields: Fields): Field[] => fields.filter((one) => one !== false)

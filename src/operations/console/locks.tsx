@@ -3,7 +3,7 @@ import type { Lock } from '../../../db/types.ts'
 import { tenantName } from '../acts/names.ts'
 import { lockIn, userIn } from '../acts/scope.ts'
 import { Notice } from '../../pages/components.tsx'
-import { SelectField } from '../../pages/fields.tsx'
+import { MomentField, SelectField } from '../../pages/fields.tsx'
 import type { LockTarget } from '../../protocol/lock-target.ts'
 import { ask, dryRun } from '../contract/ask.ts'
 import { lockTarget } from '../contract/shapes.ts'
@@ -14,7 +14,7 @@ import { NEEDS_ADMINISTRATOR } from './texts/layout.ts'
 import { actorWords, mayRead, nameOf, plural, whoIs } from './format.ts'
 import { howMany } from './texts/revoke.ts'
 import { when } from '../times.ts'
-import { type Columns, iso, listOf, listRoutes, ms, timeColumn } from './list.tsx'
+import { type Columns, iso, listOf, listRoutes, momentIn, ms, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import { DONE, GONE, LOCKS, THEN } from './texts/locks.ts'
 import {
@@ -220,9 +220,10 @@ async function lock(request: ConsoleRequest, form: Submission): Promise<Response
     return nothingHere(request, NEEDS_ADMINISTRATOR, '/locks', 403)
   const { words, sub } = await targetWords(request, target)
   const length = chosenLength(kind, source.get('hours'))
+  const until = momentIn(source.get('until')?.trim() || undefined)
   const members = {
     target: toWire(lockTarget, target),
-    ends_at: length === OPEN ? undefined : now + Number(length) * 3600,
+    ends_at: until ?? (length === OPEN ? undefined : now + Number(length) * 3600),
   }
   const { would_end: end, open } = await dryRun(request, caller, 'POST /locks', members)
   return confirmed(request, form, {
@@ -248,7 +249,15 @@ async function lock(request: ConsoleRequest, form: Submission): Promise<Response
         [LOCKS.whileItLasts, THEN[kind]],
       ],
       more: (
-        <SelectField name="hours" label={LOCKS.until} options={choices(request)} chosen={length} />
+        <>
+          <SelectField
+            name="hours"
+            label={LOCKS.until}
+            options={choices(request)}
+            chosen={length}
+          />
+          <MomentField name="until" label={LOCKS.another} at={until} />
+        </>
       ),
     }),
     async carryOut(caseAndComment) {

@@ -53,13 +53,19 @@ export async function tenantsNow(request: ConsoleRequest): Promise<Row[]> {
   }))
 }
 
-/** The state of a tenant that is not locked: its worst problem, if it has one. */
+/** The state of a tenant that is not locked, with its worst problem, if it has one. */
 function Worst({ problem }: { problem: Problem | undefined }) {
   if (problem === undefined) return <span class="tag">open</span>
   const { words, tag } = URGENCY[problem.urgency]
-  return (
+  const [cause] = causeOf(problem.found)
+  return problem.urgency === 'note' ? (
     <>
-      <span class={tag}>{words}</span> <span class="small">{causeOf(problem.found)[0]}</span>
+      <span class="tag">open</span>
+      <div class="small">{`${words}: ${cause}`}</div>
+    </>
+  ) : (
+    <>
+      <span class={tag}>{words}</span> <div class="small">{cause}</div>
     </>
   )
 }

@@ -6,7 +6,7 @@ export const LIST = {
   csv: 'Download as CSV',
   tooMany: ['Too many match', 'Too many match to list them all: add a word.'],
   noTime: (text: string | undefined) =>
-    ['The filter has no time', `${text} is no time, such as 2026-11-24T09:00.`] as const,
+    ['A field has no time', `${text} is no time, such as 2026-11-24T09:00.`] as const,
   from: 'From (UTC)',
   before: 'Before (UTC)',
   showAll: 'Show all',

@@ -33,6 +33,7 @@ export const LOCKS = {
   endsNow: 'Ends now',
   whileItLasts: 'While it lasts',
   until: 'Until when?',
+  another: 'Or until another time (UTC)',
   open: 'An administrator lifts it',
   done: (target: string, sessions: number): string =>
     `${target} is locked. ${plural(sessions, 'session')} ended.`,
