@@ -285,9 +285,9 @@ export const LEASES = [
     ],
   ),
   ...[
-    [200, 'unavailable'],
-    [100, 'reject'],
-  ].map(([seconds, expect]) =>
+    { seconds: 200, expect: 'unavailable' },
+    { seconds: 100, expect: 'reject' },
+  ].map(({ seconds, expect }) =>
     feed(
       `a clock ${seconds} s ahead of the broker`,
       'An access token',

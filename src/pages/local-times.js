@@ -14,8 +14,13 @@
       : new Intl.DateTimeFormat(locale, MOMENT).format(at)
 
   const DAY = { day: 'numeric', month: 'short', year: 'numeric' }
+  /**
+   * @param {Date} at
+   * @param {HTMLTimeElement} time
+   */
   const besideUtc = (at, time) => {
     if (at.getTimezoneOffset() === 0) return
+    /** @param {string} [timeZone] the reader's by default */
     const day = (timeZone) => at.toLocaleDateString('en-GB', { ...DAY, timeZone })
     const utc = document.createElement('small')
     const isSameDay = day() === day('UTC')
