@@ -36,20 +36,30 @@ const BY_ITS_KEY = 'Send a DPoP proof by the key that the access token is bound 
 /** The parameters of a challenge for a bound token (RFC 9449 §7.1). */
 export const DPOP_ALGS = `algs="${PROOF_ALGS.join(' ')}"`
 
+/** A proof that was judged, and is not used up yet. */
+interface Proof {
+  /** The thumbprint of its key. */
+  jkt: string
+  /**
+   * Uses up the proof: the broker remembers it as long as its times are accepted.
+   * @throws OAuthError invalid_dpop_proof if it was used before
+   * @throws StoreUnavailable if it cannot be recorded
+   */
+  use: () => Promise<void>
+}
+
 /**
- * Returns the thumbprint of the key that the request proves, or undefined without a proof. It uses
- * up the proof.
- * @param bound the token of a request to a resource of the broker, and the key that it is bound to;
- * a proof by another key is rejected before it is recorded
+ * Returns the proof of the request, or undefined without one. The caller uses it up once the rest
+ * of the request is judged, because each proof that is used up is a row.
+ * @param bound the token of a request to a resource of the broker, and the key that it is bound to
  * @throws OAuthError invalid_dpop_proof: 400, or 401 with a challenge at a resource
- * @throws StoreUnavailable if the proof cannot be recorded
  */
-export async function provenKey(
+export async function judgedProof(
   { config, store }: ProofDeps,
   c: Context,
   now: number,
   bound?: BoundToken,
-): Promise<string | undefined> {
+): Promise<Proof | undefined> {
   const rejected = (problem: string): OAuthError => invalidProof(problem, bound !== undefined)
   const proof = c.req.header('dpop')
   if (proof === undefined && bound !== undefined) throw rejected(BY_ITS_KEY)
@@ -65,14 +75,16 @@ export async function provenKey(
     problemOfTimes(claims, now) ??
     (bound && problemOfToken(verified, bound))
   if (problem !== undefined) throw rejected(problem)
-  const isFirst = await store.consumeOnce({
-    purpose: 'dpop_proof',
-    idHash: sha256(JSON.stringify([jkt, claims.jti])),
-    expiresAt: Math.floor(Number(claims.iat)) + PAST_SECONDS + 1,
-  })
-  if (!isFirst)
-    throw rejected('The jti of the proof was used before: make a proof for each request.')
-  return jkt
+  const use = async (): Promise<void> => {
+    const isFirst = await store.consumeOnce({
+      purpose: 'dpop_proof',
+      idHash: sha256(JSON.stringify([jkt, claims.jti])),
+      expiresAt: Math.floor(Number(claims.iat)) + PAST_SECONDS + 1,
+    })
+    if (!isFirst)
+      throw rejected('The jti of the proof was used before: make a proof for each request.')
+  }
+  return { jkt, use }
 }
 
 /** Returns the error for a proof that is missing or wrong. */

@@ -362,7 +362,7 @@ const rates = {
     default: '20/s:600',
     schema: parse.rate,
     example: '50/s:2000',
-    text: '`/authorize`, by client and address, `/par` of a public client and its requests to `/token` with a DPoP proof in the same way, and `/signin/callback`, by address: a sign-in is one request of each. All users of an office behind one public address share this limit.',
+    text: '`/authorize`, by client and address, `/par` of a public client and its requests to `/token` with a DPoP proof in the same way, `/userinfo` with a DPoP proof by client and user, and `/signin/callback`, by address: a sign-in is one request of each. All users of an office behind one public address share this limit.',
   }),
   pushedRequests: setting({
     name: 'BROKER_RATE_PUSHED_REQUESTS',

@@ -93,7 +93,8 @@ const ratesOf = (settings: RateSettings) => ({
   // as /authorize.
   par: settings.authorize,
   callback: settings.authorize,
-  // Proofs of public clients at /token, which the broker remembers for a minute.
+  // Proofs of public clients at /token, by address, and those of a user at /userinfo. The broker
+  // remembers each for a minute.
   proofs: settings.authorize,
   // Wrong setup tokens, by address. The limit is for an administrator's typing errors; 256 random
   // bits cannot be guessed.

@@ -31,8 +31,11 @@ async function ask(
 }
 
 /** Signs a user in at a client, whose tokens are bound to its key. */
-async function bound(changes: Parameters<Rig['register']>[1] = {}) {
-  const rig = await createRig()
+async function bound(
+  changes: Parameters<Rig['register']>[1] = {},
+  env: Record<string, string> = {},
+) {
+  const rig = await createRig({ env })
   const client = await rig.register('Sydney', { grants: GRANTS, ...changes })
   const key = await createProver(rig.clock)
   const { session } = await rig.openSession()
@@ -241,6 +244,47 @@ describe('a code (RFC 9449 §10)', () => {
   })
 })
 
+describe('the proof of a pushed request', () => {
+  const pushTo = async (options: Parameters<typeof createRig>[0] = {}) => {
+    const rig = await createRig(options)
+    const client = await rig.register('Sydney')
+    const key = await createProver(rig.clock)
+    const parameters = Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams)
+    const push = (dpop: string, more: Record<string, string> = {}) =>
+      outcome(rig.post('/par', { ...parameters, ...more }, { authorization: client.basic, dpop }))
+    return { rig, key, push }
+  }
+
+  test('is used up by a request that is stored, and not by one that is rejected', async () => {
+    const { key, push } = await pushTo()
+    const proof = await key.prove('POST /par')
+    for (const wrong of [
+      { redirect_uri: 'https://evil.example/' },
+      { code_challenge_method: 'plain' },
+      { request_uri: 'urn:x' },
+      { state: 'x'.repeat(8192) },
+    ])
+      expect((await push(proof, wrong))[1]).not.toBe('invalid_dpop_proof')
+    expect((await push(proof))[0]).toBe(201)
+    expect(await push(proof)).toEqual([400, 'invalid_dpop_proof'])
+  })
+
+  test('is not recorded above the limit of stored requests', async () => {
+    const { rig, key, push } = await pushTo({ env: { BROKER_RATE_PUSHED_REQUESTS: '1/min:1' } })
+    const [first, second] = [await key.prove('POST /par'), await key.prove('POST /par')]
+    expect([(await push(first))[0], (await push(second))[0]]).toEqual([201, 429])
+    rig.clock.advance(60)
+    expect((await push(second))[0]).toBe(201)
+  })
+
+  test('serves one of two requests that come at once', async () => {
+    const { key, push } = await pushTo()
+    const proof = await key.prove('POST /par')
+    const both = await Promise.all([push(proof), push(proof)])
+    expect(both.map(([status]) => status).toSorted()).toEqual([201, 400])
+  })
+})
+
 describe('a refresh token', () => {
   test('of a public client is bound to the key: a thief gets nothing by it, and ends nothing (§5)', async () => {
     const { rig, client, key, tokens } = await bound({
@@ -374,6 +418,19 @@ describe('a bound access token', () => {
         }),
       ])
     }
+  })
+
+  test('has a limited number of its proofs recorded at userinfo, which a thief without the key cannot use up', async () => {
+    const { rig, key, tokens } = await bound({}, { BROKER_RATE_AUTHORIZE: '1/min:2' })
+    const thief = await createProver(rig.clock)
+    const status = async (by: typeof key) => {
+      const proof = by.prove('GET /userinfo', ath(tokens.access_token))
+      return (await userinfo(rig, tokens, { proof })).status
+    }
+    for (let n = 0; n < 5; n++) expect(await status(thief)).toBe(401)
+    expect([await status(key), await status(key), await status(key)]).toEqual([200, 200, 429])
+    rig.clock.advance(60)
+    expect(await status(key)).toBe(200)
   })
 
   test('is rejected by the APIs of the broker itself, which read no proof', async () => {

@@ -56,6 +56,7 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
     'delete /ssf/streams',
     'get /authorize',
     'get /revocations',
+    'get /userinfo',
     'patch /ssf/streams',
     'post /authorize',
     'post /introspect',
@@ -66,6 +67,7 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
     'post /ssf/streams',
     'post /ssf/verification',
     'post /token',
+    'post /userinfo',
     'put /ssf/streams',
   ])
 })

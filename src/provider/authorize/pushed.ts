@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { invalidProof, provenKey } from '../../clients/dpop.ts'
+import { invalidProof, judgedProof } from '../../clients/dpop.ts'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import { requestingClient } from '../../clients/authenticate.ts'
@@ -48,7 +48,8 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
   source.set('client_id', client.clientId)
   // RFC 9449 §10.1: a proof binds the code to its key, as dpop_jkt does.
-  const jkt = await provenKey(deps, c, now)
+  const proof = await judgedProof(deps, c, now)
+  const jkt = proof?.jkt
   if (jkt !== undefined && (params.get('dpop_jkt') ?? jkt) !== jkt)
     throw invalidProof('The dpop_jkt is not the thumbprint of the key of the DPoP proof.', false)
   if (jkt !== undefined) source.set('dpop_jkt', jkt)
@@ -60,8 +61,9 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     )
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
-  // Each request is stored for 60 s, so this bounds the stored requests of a client.
+  // Each request is stored for 60 s, so this bounds the stored requests and proofs of a client.
   mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
+  await proof?.use()
   const id = newSecret(deps.random)
   const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
   await deps.store.pushRequest({

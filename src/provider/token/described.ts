@@ -97,6 +97,7 @@ const info = {
     400: rejected(SAY.unreadable),
     401: rejected(SAY.invalid),
     403: rejected(SAY.noOpenid),
+    ...limited,
     503: rejected(SAY.unavailable),
   },
 } as const

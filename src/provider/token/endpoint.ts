@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { readForm } from '../../clients/form.ts'
 import { remoteOf } from '../../runtime/remote-address.ts'
 import { requestingClient } from '../../clients/authenticate.ts'
-import { invalidProof, provenKey } from '../../clients/dpop.ts'
+import { invalidProof, judgedProof } from '../../clients/dpop.ts'
 import { type Client, isPublic } from '../../protocol/client-metadata.ts'
 import { OAuthError } from '../../protocol/error.ts'
 import { GRANT, type GrantType } from '../../protocol/names.ts'
@@ -76,8 +76,8 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
 }
 
 /**
- * Returns the thumbprint of the key that the tokens are bound to, or undefined for Bearer tokens.
- * Anyone can send the proofs of a public client, and the broker remembers each.
+ * Returns the thumbprint of the key that the tokens are bound to, or undefined for Bearer tokens. It
+ * uses up the proof before the grant is looked at, so a proof serves one grant at most. Anyone can send the proofs of a public client, and the broker remembers each.
  * @throws OAuthError invalid_dpop_proof, 429
  */
 async function keyOf(
@@ -89,10 +89,11 @@ async function keyOf(
   const { clientId, metadata } = client
   if (isPublic(client) && c.req.header('dpop') !== undefined)
     mustBeWithin(deps.rateLimits, 'proofs', { clientId, address: remoteOf(c, deps.config) })
-  const jkt = await provenKey(deps, c, now)
-  if (jkt === undefined && metadata.dpopBound === true)
+  const proof = await judgedProof(deps, c, now)
+  if (proof === undefined && metadata.dpopBound === true)
     throw invalidProof('This client gets bound tokens alone: send a DPoP proof.', false)
-  return jkt
+  await proof?.use()
+  return proof?.jkt
 }
 
 /**

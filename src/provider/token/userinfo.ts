@@ -1,10 +1,11 @@
 import type { Context } from 'hono'
-import { DPOP_ALGS, provenKey } from '../../clients/dpop.ts'
+import { DPOP_ALGS, judgedProof } from '../../clients/dpop.ts'
 import { isForm, readForm } from '../../clients/form.ts'
 import { readUnverified, sameType } from '../../keys/jws.ts'
 import { OAuthError, type ErrorCode } from '../../protocol/error.ts'
 import { TYP } from '../../protocol/names.ts'
 import { splitList } from '../../protocol/params.ts'
+import { mustBeWithin } from '../../runtime/rate-limits.ts'
 import { readAccessToken, userInfo } from './tokens.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
@@ -37,7 +38,12 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
         ? 'The access token is not bound to a key. Send it as Bearer.'
         : 'The access token is bound to a key. Send it as DPoP, with a proof.',
     )
-  if (claims.jkt !== undefined) await provenKey(deps, c, now, { token, jkt: claims.jkt })
+  if (claims.jkt !== undefined) {
+    const proof = await judgedProof(deps, c, now, { token, jkt: claims.jkt })
+    // The user of a public client holds the key, and each proof is a row.
+    mustBeWithin(deps.rateLimits, 'proofs', { clientId: claims.clientId, sub: claims.sub })
+    await proof?.use()
+  }
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
     throw rejected(
