@@ -221,8 +221,12 @@ export class FeedReader {
 
   #anchored(data: Record<string, unknown> | undefined): string | undefined {
     const { clock, at_ms: brokerMs, nonce, stream } = data ?? {}
-    if (typeof clock !== 'string' || typeof brokerMs !== 'number') return this.#nonsense('anchor')
-    this.stream = typeof stream === 'string' ? stream : undefined
+    const isRead =
+      typeof clock === 'string' &&
+      typeof brokerMs === 'number' &&
+      (stream === undefined || typeof stream === 'string')
+    if (!isRead) return this.#nonsense('anchor')
+    this.stream = stream
     this.#noteStream()
     const sentMs = this.#sentMs
     this.#clock = clock
@@ -353,8 +357,10 @@ export class FeedReader {
       this.resumeExactly()
       return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`
     }
+    const { complete_from: completeFrom } = data
     const tenants = readTenants(data)
-    if (tenants === 'unreadable') return this.#nonsense('live')
+    if (tenants === 'unreadable' || !(completeFrom === undefined || isSeq(completeFrom)))
+      return this.#nonsense('live')
     if (!this.#fromNothing && !ledger.bringsAll(tenants)) {
       this.startOver()
       return 'it brings revocations of tenants whose earlier ones are not known here'
@@ -363,7 +369,7 @@ export class FeedReader {
     if (this.#turned) ledger.turned(data.seq, readNow())
     if (this.#fromNothing) ledger.refilled()
     this.#turned = false
-    this.#fromNothing = !this.#complete(data.complete_from)
+    this.#fromNothing = !this.#complete(completeFrom)
     this.#exactly = false
     this.#wasLive = true
     this.enforcedSeq = data.seq
@@ -379,10 +385,10 @@ export class FeedReader {
    * Notes from which `seq` on the entries tell every end of a session. Returns false if the broker
    * does not say it: the next connection then asks for everything.
    */
-  #complete(from: unknown): boolean {
+  #complete(from: number | undefined): boolean {
     if (!this.sessions) return true
     const { hooks, ledger } = this.#parts
-    const isKnown = isSeq(from)
+    const isKnown = from !== undefined
     const before = this.#fromNothing ? 0 : (ledger.completeFrom ?? 0)
     ledger.completeFrom = isKnown ? Math.max(before, from) : Infinity
     if (!isKnown)

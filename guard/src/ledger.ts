@@ -170,7 +170,10 @@ export class Ledger {
     return tid === undefined || this.#tenants?.has(tid) !== false
   }
 
-  /** Returns whether the log has brought the revocations of all these tenants so far. */
+  /**
+   * Returns whether the log has brought the revocations of all these tenants so far. Undefined: of
+   * each tenant.
+   */
   bringsAll(tenants: readonly string[] | undefined): boolean {
     const known = this.#tenants
     return known === undefined || tenants?.every((tid) => known.has(tid)) === true

@@ -214,7 +214,9 @@ export class SessionChecker {
     if (isPastAtOne && !answered) return 'ask'
     const { completeFrom, cutoffSeq = 0, tenantSeq } = ledger
     const needed = Math.max(completeFrom, cutoffSeq, session.tenant === undefined ? tenantSeq : 0)
-    const isComplete = from !== undefined && known >= needed && ledger.brings(session.tenant)
+    // Without its tenant it may be of one that the log does not bring.
+    const brings = ledger.bringsAll(session.tenant === undefined ? undefined : [session.tenant])
+    const isComplete = from !== undefined && known >= needed && brings
     return isComplete ? { state: 'live', rev: known } : 'ask'
   }
 

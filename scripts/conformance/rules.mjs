@@ -3,7 +3,7 @@
 /** @type {Record<string, string[]>} */
 export const RULES = {
   A1: ['feed/the requests for a stream'],
-  A2: ['feed/private_key_jwt', 'feed/polling with private_key_jwt'],
+  A2: ['feed/private_key_jwt*', 'feed/polling with private_key_jwt'],
   A3: [
     'feed/a broker that answers 401',
     'feed/a broker that answers 429',
@@ -209,9 +209,13 @@ export const RULES = {
   M1: ['feed/unreadable: lease {"clock"*', 'feed/unreadable: anchor {"clock":7*'],
   M2: [
     'feed/unreadable: lease {"clock":"c","known_ms":"0"*',
-    'feed/unreadable: anchor {"clock":"c"*',
+    'feed/unreadable: anchor {"clock":"c","at_ms":"0"*',
   ],
-  M3: ['feed/a stream of another request'],
+  M3: [
+    'feed/a stream of another request',
+    'feed/unreadable: anchor {"clock":"c","at_ms":0,"stream"*',
+    'feed/polling what cannot be read: stream',
+  ],
   M4: [
     'feed/a lease of *',
     'feed/polling a lease of *',
@@ -244,7 +248,10 @@ export const RULES = {
     'feed/unreadable: live {"epoch":"epoch-a","seq":100,"tenants"*',
     'feed/polling what cannot be read: tenants',
   ],
-  M12: ['feed/a session of a broker that does not say complete_from'],
+  M12: [
+    'feed/a session of a broker that does not say complete_from',
+    'feed/a session and a complete_from that cannot be read',
+  ],
   M13: ['feed/events without ids', 'feed/another log without a reset'],
   M14: ['feed/an end that says nothing'],
   F17: ['feed/a connection that breaks'],

@@ -406,6 +406,33 @@ export const SESSIONS = [
     'What a member must be',
   ),
   sessions(
+    'a session and a complete_from that cannot be read',
+    'What you cannot read may be a revocation: accept nothing, and connect again without a position.',
+    [
+      startWithSessions,
+      checkSession('accept'),
+      connection(),
+      set({ hold_live: true }),
+      { do: 'send', event: 'live', data: { epoch: 'epoch-a', seq: 100, complete_from: '0' } },
+      connection({ within_ms: 1500, resumes: 'nothing' }),
+      checkSession('unavailable'),
+    ],
+    ['stream'],
+    'What a member must be',
+  ),
+  sessions(
+    'a session that has no tenant, of a client with tenants',
+    'Without `tenant` a session may be of one that is not in `tenants`: ask the broker.',
+    [
+      set({ tenants: ['t_1'], inactive_sids: ['s_2'] }),
+      startWithSessions,
+      checkSession('accept'),
+      checkSession('reject', { tenant: null, sid: 's_2' }, { never: 'accept' }),
+    ],
+    [],
+    ASK_ABOUT_SESSION,
+  ),
+  sessions(
     'a session of another tenant',
     'Of a tenant that is not in `tenants` the entries do not tell: ask the broker.',
     [

@@ -1022,6 +1022,13 @@ export const STREAMS = [
     ],
     { needs: ['private_key_jwt', 'stream'] },
   ),
+  feed(
+    'private_key_jwt and a clock behind the broker',
+    'Who may follow it',
+    'The `exp` of an assertion is by the broker’s clock.',
+    [set({ clock_ahead_seconds: 600 }), { do: 'start', by: 'key' }, reported(100)],
+    { needs: ['private_key_jwt', 'stream'] },
+  ),
   feed('reports', 'Report', 'The report is the broker’s proof that a revocation is enforced.', [
     ...READY,
     reported(100),

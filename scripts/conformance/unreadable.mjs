@@ -48,6 +48,7 @@ const EVENTS = [
   ]),
   ['anchor', { clock: 7, at_ms: 0 }],
   ['anchor', { clock: 'c', at_ms: '0' }],
+  ['anchor', { clock: 'c', at_ms: 0, stream: 7 }],
   ['revocation', { seq: 101, selector: { kind: 'session', sid: 's_9' } }],
   ['revocation', { seq: 101, exp: 2_000_000_000 }],
   ['revocation', { selector: { kind: 'session', sid: 's_9' }, exp: 2_000_000_000 }],
@@ -74,6 +75,7 @@ const PAGES = [
   ['an entry without selector', { entries: [{ seq: 101, exp: 2_000_000_000 }] }],
   ['retired_kids', { retired_kids: 'es-1' }],
   ['tenants', { tenants: 't_1' }],
+  ['stream', { stream: 7 }],
   ['a lease', { lease: { clock: 'c', at_ms: 0, known_ms: 0 } }],
 ]
 

@@ -182,6 +182,7 @@ export const tenantsOf = (begin, change) => [
   checkAtOnce('accept', { tid: null, sid: null, sub: 'conformance' }),
   revoke(101, session('s_2'), { members: { tid: 't_2' } }),
   revoke(102, session('s_3'), { members: { tid: 't_3' } }),
+  revoke(103, session('s_4'), { members: { tid: 't_4' } }),
   // So far on that the entries are in no overlap.
   ...applied(1000),
   set({ tenants: ['t_1', 't_2'] }),
@@ -203,6 +204,7 @@ export const tenantsOf = (begin, change) => [
   ...change,
   check('accept', { tid: 't_2' }),
   checkAtOnce('reject', { tid: 't_2', sid: 's_2' }),
+  checkAtOnce('reject', { tid: 't_4', sid: 's_4' }),
 ]
 /** Sends a logout token. The first answer counts. */
 export const logout = (expect, claims) => ({

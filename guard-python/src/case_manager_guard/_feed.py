@@ -138,18 +138,18 @@ class Feed:
         self._streams = {name: at for name, at in self._streams.items() if at > now - NAMED_MS}
         return list(self._streams)[-MOST_NAMED:]
 
-    def _name_stream(self, stream: Any) -> None:
-        if isinstance(stream, str):
+    def _name_stream(self, stream: str | None) -> None:
+        if stream is not None:
             self._streams.pop(stream, None)
             self._streams[stream] = self._clock.elapsed_ms()
 
     def _anchor(self, data: Any) -> None:
-        if not isinstance(data["clock"], str) or not is_time(data["at_ms"]):
+        clock, stream = data["clock"], data.get("stream", self.stream_here)
+        if not isinstance(clock, str) or not is_time(data["at_ms"]) or not (stream is None or isinstance(stream, str)):
             raise Unreadable("anchor")
-        self.clock_here = data["clock"]
-        self.stream_here = data.get("stream", self.stream_here)
+        self.clock_here, self.stream_here = clock, stream
         self._name_stream(self.stream_here)
-        anchor = Anchor(data["clock"], float(data["at_ms"]), self._sent_ms, self._clock.elapsed_ms())
+        anchor = Anchor(clock, float(data["at_ms"]), self._sent_ms, self._clock.elapsed_ms())
         # Without it the next lease extends none, and the guard asks for an anchor by itself.
         if data.get("nonce") == self._nonce:
             self._lease.anchor(anchor)
@@ -218,7 +218,7 @@ class Feed:
             self.report_due.set()
 
     def _live(self, data: Any) -> None:
-        if data["epoch"] != self.epoch or not is_seq(data["seq"]):
+        if data["epoch"] != self.epoch or not is_seq(data["seq"]) or not is_seq(data.get("complete_from", 0)):
             raise Unreadable("live")
         if data["seq"] < self.seq:
             self._from_nothing = False

@@ -167,7 +167,8 @@ class SessionChecker:
         # One wrong clock ends no session, but what covers this one may be forgotten.
         if not answered and (until <= clock.latest() or expiry < ledger.swept_at):
             return None
-        if since is None or not ledger.brings(session.tenant):
+        # Without its tenant it may be of one that the log does not bring.
+        if since is None or not (ledger.tenants is None or session.tenant in ledger.tenants):
             return None
         reached = max(since, known or 0)
         needed = max(ledger.sessions_from, ledger.tenant_seq if session.tenant is None else 0)

@@ -170,7 +170,7 @@ def verify_logout_token(token: str, keys: Keys, issuer: str, client_id: str, alg
     if "rev" in claims and not is_seq(claims["rev"]):
         raise Invalid("its rev cannot be read")
     early = max(claims["iat"], claims.get("nbf", 0)) > now + TOLERANCE_SECONDS
-    late = claims["exp"] <= now - TOLERANCE_SECONDS or claims["iat"] < now - OLDEST_LOGOUT_SECONDS
+    late = claims["exp"] <= now - TOLERANCE_SECONDS or claims["iat"] < now - OLDEST_LOGOUT_SECONDS - TOLERANCE_SECONDS
     if early or late:
         raise Unsure("it is not valid at this time")
     return claims
