@@ -109,8 +109,8 @@ async function work(next, casesOf, note) {
       cases.length === 0
         ? undefined
         : await ask(child, { guard, file, cases, source: mutant.source() })
-    // A guard that was found may still run, and would disturb the next mutant.
-    if (found !== undefined) {
+    // A guard for Node that was found may still run, and would disturb the next mutant.
+    if (found !== undefined && (guard === 'node' || !cases.includes(found))) {
       kill(child)
       child = undefined
     }

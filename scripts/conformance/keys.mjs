@@ -122,7 +122,16 @@ export const KEYS = [
     'keys that nothing has',
     'What you need besides the feed',
     'An unknown `kid` fetches the JWKS at most once in some seconds: anything may be in a token.',
-    [...READY, fromHere('/jwks'), ...times(20, [unknownKey]), atMost('/jwks', 2, 100)],
+    [
+      ...READY,
+      fromHere('/jwks'),
+      ...times(20, [unknownKey]),
+      ...['k-1', 'k-2', 'k-3', 'k-4'].map((kid) => ({
+        ...unknownKey,
+        token: { key: 'unpublished', header: { kid } },
+      })),
+      atMost('/jwks', 2, 100),
+    ],
   ),
   feed(
     'keys that do not come',
@@ -182,6 +191,21 @@ export const KEYS = [
       ...times(5, [checkAtOnce('reject')]),
       atMost('/jwks', 0, 100),
     ],
+  ),
+  feed(
+    'tokens of a retired key, 6 s later',
+    'What you need besides the feed',
+    'A retired `kid` is not unknown: its tokens need no reading of the keys.',
+    [
+      set({ lease_seconds: 60, retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
+      start,
+      byNewKey('accept'),
+      passes(6_000),
+      fromHere('/jwks'),
+      checkAtOnce('reject'),
+      atMost('/jwks', 0, 200),
+    ],
+    { needs: ['timers'] },
   ),
   feed(
     'a discovery document that cannot be read',

@@ -439,6 +439,18 @@ export const LEASES = [
     ),
   ),
   feed(
+    'a clock that was 15 minutes ahead',
+    'An access token',
+    'Where the time goes back by more than 5 s, start over: tokens are rejected no longer than until then.',
+    [
+      ...longLease(start),
+      ...dayAhead(check(['accept', 'reject', 'unavailable']), 900_000),
+      ...times(4, [passes(10_000)]),
+      check('accept'),
+    ],
+    { needs: ['timers', 'stream'] },
+  ),
+  feed(
     'an event that cannot be read, with introspect',
     'Follow',
     'After an event that cannot be read nothing is accepted until `live`, also not by introspection.',

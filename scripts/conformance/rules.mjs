@@ -25,7 +25,7 @@ export const RULES = {
   ],
   K2: [
     'feed/keys that nothing has',
-    'feed/tokens of a retired key',
+    'feed/tokens of a retired key*',
     'feed/a new key that no event names',
     'feed/keys that nothing has, 3 and 6 s later',
   ],
@@ -106,7 +106,11 @@ export const RULES = {
     'feed/a clock that is set back by 15 s',
   ],
   T18: ['feed/a Date that cannot be read'],
-  T19: ['feed/a wrong Date', 'feed/polling and a wrong Date'],
+  T19: [
+    'feed/a wrong Date',
+    'feed/polling and a wrong Date',
+    'feed/a clock that was 15 minutes ahead',
+  ],
   T20: [
     'feed/a token that was seen and then expires',
     'feed/a key that is no longer published',

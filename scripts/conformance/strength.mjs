@@ -27,7 +27,7 @@ export const STRENGTH = [
     'an act that demands a recent authentication',
     'Without `auth_time` nothing shows when the user authenticated; `iat` does not.',
     [
-      ...[0, -290].map((at) => demanding(RECENT, 'accept', { auth_time: at })),
+      ...[0, -297].map((at) => demanding(RECENT, 'accept', { auth_time: at })),
       ...[-320, null].map((at) => demanding(RECENT, 'reject', { auth_time: at })),
     ],
   ),

@@ -170,6 +170,9 @@ export const ACCESS = [
   }),
   access('sid that is not a string', 'reject', CLAIM, { claims: { sid: ['s_1'] } }),
   access('tid that is not a string', 'reject', CLAIM, { claims: { tid: 1 } }),
+  ...['image/at+jwt', 'not-at+jwt'].map((typ) =>
+    access(`typ ${typ}`, 'reject', TYP, { header: { typ } }),
+  ),
 ]
 
 const FINAL =

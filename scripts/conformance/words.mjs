@@ -127,11 +127,11 @@ export const DOWN = [
   // On a busy machine a request of the guard may arrive late.
   check('unavailable', {}, { for_ms: 1000 }),
 ]
-/** A clock is a day ahead for so long that entries are forgotten by it, and is set back. */
-export const dayAhead = (step) => [
-  clockSet(86_400_000),
+/** A clock is ahead, by default a day, for so long that entries are forgotten by it, and is set back. */
+export const dayAhead = (step, ms = 86_400_000) => [
+  clockSet(ms),
   ...times(4, [passes(10_000), step]),
-  clockSet(-86_400_000),
+  clockSet(-ms),
 ]
 export const polling = (name, section, why, steps, needs = []) =>
   feed(name, section, why, steps, { needs: ['polling', ...needs] })

@@ -1,8 +1,10 @@
 // A process that judges mutants by the conformance kit, one after the other.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { completeClock } from '../../guard/src/clock.ts'
 import { openAdapter } from '../../guard/src/conformance/adapter.ts'
@@ -59,13 +61,30 @@ const nodeAdapter = async (query) => {
   }
 }
 
-/** `covers`: the file that gets the lines which it runs. */
-const pythonAdapter = (home, covers) => {
-  const adapter = join(PYTHON, 'conformance', 'adapter.py')
-  const covered = covers ? `${join(import.meta.dirname, 'python-coverage.py')} ${covers} ` : ''
-  const command = `PYTHONPATH=${home} PYTHONDONTWRITEBYTECODE=1 exec ${findPython()} ${covered}${adapter} 2>/dev/null`
-  return openAdapter(command, clock)
+const ADAPTER = join(PYTHON, 'conformance', 'adapter.py')
+
+/** Starts an adapter that writes to a file which lines it runs. */
+const coveredAdapter = (file) =>
+  openAdapter(
+    `PYTHONPATH=${join(PYTHON, 'src')} PYTHONDONTWRITEBYTECODE=1 exec ${findPython()} ${join(import.meta.dirname, 'python-coverage.py')} ${file} ${ADAPTER} 2>/dev/null`,
+    clock,
+  )
+
+/** The socket of the process that forks adapters for Python. */
+let forks
+async function startForks(home) {
+  const script = join(import.meta.dirname, 'python-adapters.py')
+  const path = join(mkdtempSync(join(home, 'forks-')), 'socket')
+  spawn(findPython(), [script, path], { stdio: 'ignore' })
+  while (!existsSync(path)) await setTimeout(20)
+  return { path, script }
 }
+
+const pythonAdapter = (home) =>
+  openAdapter(
+    `exec ${findPython()} -I -S ${forks.script} ${forks.path} ${ADAPTER} ${home} 2>/dev/null`,
+    clock,
+  )
 
 /** Returns the adapters of a guard, and what removes them. */
 async function open(mutant, count = AT_ONCE[mutant.guard] + 1) {
@@ -76,6 +95,7 @@ async function open(mutant, count = AT_ONCE[mutant.guard] + 1) {
     for (let at = 0; at < count; at++) adapters.push(await nodeAdapter(query))
     return { adapters, close: async () => {} }
   }
+  forks ??= await startForks(mutant.home)
   const home = mkdtempSync(join(mutant.home, 'python-'))
   cpSync(join(PYTHON, 'src'), home, { recursive: true })
   if (mutant.file) writeFileSync(join(home, 'case_manager_guard', mutant.file), mutant.source)
@@ -115,7 +135,10 @@ async function judge(mutant) {
       if (outcome === 'fail') {
         const isFault = last.then(() => isSure(name))
         last = isFault
-        if (await isFault) return resolve(name)
+        if (await isFault) {
+          waiting.length = 0
+          return resolve(name)
+        }
       }
       // Most faults are found by the first cases, and each adapter costs a start.
       const next = others.shift()
@@ -141,7 +164,7 @@ async function coverPython(cases, home) {
   const run = async () => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const file = join(mkdtempSync(join(home, 'covered-')), 'lines.json')
-      const adapter = pythonAdapter(join(PYTHON, 'src'), file)
+      const adapter = coveredAdapter(file)
       const { ms } = await play(adapter, name, 3)
       await adapter.close()
       covered.push([name, JSON.parse(readFileSync(file, 'utf8')), ms])
