@@ -5,8 +5,10 @@ import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
 import { valuesOf } from './headers.ts'
 import { readText } from '../read-text.ts'
+import { problemsOfDemand } from './rules.ts'
 import { pathOf, webRequest } from '../node.ts'
 import type { SessionClaims } from '../session-check.ts'
+import type { Strength } from '../strength.ts'
 import type { Sessions } from './sessions.ts'
 import type { ServeConfig } from './settings.ts'
 
@@ -17,7 +19,7 @@ import type { ServeConfig } from './settings.ts'
 
 interface LocalParts {
   config: ServeConfig
-  guard: Pick<Guard, 'checkSession' | 'status'>
+  guard: Pick<Guard, 'checkSession' | 'status' | 'stepUp'>
   sessions: Sessions
   ended: EndedStream
   signer: IdentitySigner | undefined
@@ -29,7 +31,7 @@ export function local(parts: LocalParts): RequestListener {
     const wrong = fromOutside(parts, request)
     if (wrong !== undefined) return text(response, 403, wrong)
     const path = pathOf(request.url)
-    if (path === '/session')
+    if (path === '/session' || path === '/session/strength')
       return void judge(parts, request, response).catch(() => response.destroy())
     if (request.method !== 'GET' && request.method !== 'HEAD')
       return text(response, 405, 'Use GET.\n', { allow: 'GET, HEAD' })
@@ -50,7 +52,7 @@ export function local(parts: LocalParts): RequestListener {
         return text(
           response,
           404,
-          'There are /healthz, /readyz, /metrics, /jwks, /session and /ended.\n',
+          'There are /healthz, /readyz, /metrics, /jwks, /session, /session/strength and /ended.\n',
         )
     }
   }
@@ -119,7 +121,11 @@ function isStranger(
 const MOST_BYTES = 64 * 1024
 const STATUS = { live: 200, ended: 401, unknown: 503 } as const
 
-/** Answers whether a session of the application is live. */
+/**
+ * Answers whether a session of the application is live, and at /session/strength, whether its user
+ * has authenticated as the query demands. A path of its own, because guards that know no demand
+ * ignore the query, and answer 404 or 405 there.
+ */
 async function judge(
   parts: LocalParts,
   request: IncomingMessage,
@@ -129,6 +135,8 @@ async function judge(
   if (request.method !== 'POST') return text(response, 405, 'Use POST.\n', { allow: 'POST' })
   if (!parts.config.judgesSessions)
     return text(response, 403, 'Set sessions to yes, so that guard serve judges sessions.\n')
+  const demand = pathOf(request.url) === '/session' ? {} : demandOf(request.url ?? '')
+  if (typeof demand === 'string') return text(response, 400, `${demand}\n`)
   const body = await readText(webRequest(request), MOST_BYTES)
   if (body === undefined) return text(response, 413, `Send at most ${MOST_BYTES} bytes.\n`)
   const session = objectOf(body)
@@ -138,8 +146,30 @@ async function judge(
   // The guard has read the claims of a live session.
   if (state.state === 'live')
     parts.sessions.live(session as SessionClaims, parts.config.guard.clientId, state.rev)
+  const missed = state.state === 'live' ? parts.guard.stepUp(session, demand) : undefined
   const { reasonClass, ...rest } = { reasonClass: undefined, ...state }
-  json(response, STATUS[state.state], { ...rest, reason_class: reasonClass })
+  json(response, missed === undefined ? STATUS[state.state] : 403, {
+    ...rest,
+    reason_class: reasonClass,
+    step_up: missed,
+  })
+}
+
+/** Returns the demand of a query such as `?acr=phr&max_age=300`, or what is wrong. */
+function demandOf(url: string): Strength | string {
+  const query = new URLSearchParams(url.split('?')[1] ?? '')
+  const names = [...query.keys()]
+  if (
+    names.length === 0 ||
+    new Set(names).size < names.length ||
+    names.some((name) => name !== 'acr' && name !== 'max_age')
+  )
+    return 'Demand acr, max_age or both, each once, e.g. /session/strength?acr=phr&max_age=300.'
+  const acr = query.get('acr') ?? undefined
+  const age = query.get('max_age') ?? undefined
+  const maxAgeSeconds = age === undefined ? undefined : /^\d+$/.test(age) ? Number(age) : Number.NaN
+  const [problem] = problemsOfDemand({ acr, max_age: maxAgeSeconds })
+  return problem === undefined ? { acr, maxAgeSeconds } : `${problem[0]}: ${problem[1]}.`
 }
 
 function objectOf(body: string): object | undefined {

@@ -263,10 +263,7 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
     say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
   if (audience !== undefined && !isList(audience, isText))
     say('audience', 'a list of audiences, one of which the token needs')
-  if (acr !== undefined && !(isText(acr) && ACR.test(acr)))
-    say('acr', 'the least that the user must have proved, e.g. "phr"')
-  if (max_age !== undefined && !(isSeq(max_age) && max_age > 0))
-    say('max_age', 'the greatest age of the authentication in seconds, 1 or more, e.g. 300')
+  for (const [member, wanted] of problemsOfDemand({ acr, max_age })) say(member, wanted)
   if (comment !== undefined && typeof comment !== 'string') say('comment', 'a text')
   if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
   if (rest.public === true && NEEDS.some((need) => rest[need] !== undefined))
@@ -288,6 +285,21 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
     public: rest.public === true,
   }
 }
+
+/** Returns the members of a demand on the user's authentication that are wrong, and what each is. */
+export const problemsOfDemand = ({ acr, max_age }: Record<'acr' | 'max_age', unknown>) => [
+  ...(acr === undefined || (isText(acr) && ACR.test(acr))
+    ? []
+    : [['acr', 'the least that the user must have proved, e.g. "phr"'] as const]),
+  ...(max_age === undefined || (isSeq(max_age) && max_age > 0)
+    ? []
+    : [
+        [
+          'max_age',
+          'the greatest age of the authentication in seconds, 1 or more, e.g. 300',
+        ] as const,
+      ]),
+]
 
 const setOf = (list: unknown): Set<string> | undefined =>
   Array.isArray(list) ? new Set(list as string[]) : undefined

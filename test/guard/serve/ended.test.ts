@@ -301,6 +301,45 @@ describe('the sessions of an application', () => {
     expect((await running.local('/metrics')).body).toContain('guard_session_checks_total 3\n')
   })
 
+  test('are compared with what an act demands: a live session that falls short is 403, with what to ask for', async () => {
+    const running = await startServe({ sessions: 'yes' })
+    const { broker, serving } = running
+    const now = broker.clock.now
+    const judged = async (claims: Record<string, unknown>, query = '?acr=phr&max_age=300') => {
+      const session = JSON.stringify(broker.sessionClaims(claims))
+      const path = `/session/strength${query}`
+      const { body, status } = await post(serving.localAddress, session, [], path)
+      return status === 400 ? [status] : [status, JSON.parse(body)]
+    }
+    const strong = { acr: 'phr', auth_time: now }
+    const live = { state: 'live', rev: 100 }
+    const missed = [403, { ...live, step_up: { acr_values: 'phr', max_age: '300' } }]
+    expect(await judged(strong)).toEqual([200, live])
+    expect(await judged({ ...strong, acr: 'urn:case-manager:acr:mfa' })).toEqual(missed)
+    expect(await judged({ ...strong, auth_time: now - 400 })).toEqual(missed)
+    expect(await judged({})).toEqual(missed)
+    expect(await judged(strong, '?acr=urn:case-manager:acr:mfa')).toEqual([200, live])
+    expect(await judged({ auth_time: now - 400 }, '?max_age=300')).toEqual([
+      403,
+      { ...live, step_up: { max_age: '300' } },
+    ])
+    // A demand that is misspelled is never met.
+    for (const query of [
+      '',
+      '?acr=',
+      '?acr=phr&acr=phr',
+      '?acr=phr&maxage=300',
+      '?max_age=0',
+      '?max_age=5m',
+      '?max_age=',
+      '?max_age=1e3',
+      '?acr=%22',
+    ])
+      expect([query, await judged(strong, query)]).toEqual([query, [400]])
+    broker.revoke({ kind: 'session', sid: 's_1' }, 'signed_out')
+    await eventually(async () => expect((await judged({ rev: 100 }))[0]).toBe(401))
+  })
+
   test('are judged only where the setting says so, and only for those who may ask', async () => {
     const off = await startServe()
     expect((await post(off.serving.localAddress, '{}')).status).toBe(403)

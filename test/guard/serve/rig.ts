@@ -168,8 +168,13 @@ export function placeOf(address: string): { socketPath: string } | { host: strin
 }
 
 /** Asks as an application does about one of its own sessions. */
-export function post(address: string, body: string, headers: string[] = []): Promise<Answer> {
+export function post(
+  address: string,
+  body: string,
+  headers: string[] = [],
+  path = '/session',
+): Promise<Answer> {
   const length = ['Content-Length', String(Buffer.byteLength(body))]
-  const options = { method: 'POST', path: '/session', body }
+  const options = { method: 'POST', path, body }
   return ask(address, ['Host', 'localhost', ...length, ...headers], options)
 }
