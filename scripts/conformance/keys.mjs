@@ -69,6 +69,23 @@ export const KEYS = [
     ],
   ),
   feed(
+    'a retired key that a later list lacks',
+    'What you keep',
+    'A key that was retired once stays so: a restored database may know fewer.',
+    [
+      set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
+      ...READY,
+      keysChanged(['es-1']),
+      check('reject'),
+      keysChanged(),
+      // Once that is enforced, everything before it on the stream is enforced too.
+      revoke(101, session('s_2')),
+      byNewKey('reject', { sid: 's_2' }),
+      check('reject', {}, { for_ms: 300 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
     'a new key',
     'What you need besides the feed',
     'When the keys have changed, fetch the JWKS again.',

@@ -207,7 +207,7 @@ export const RULES = {
   F11: ['feed/live alone', 'feed/a log that goes back', 'feed/a log that lost its newest part'],
   F12: ['feed/a retired key', 'feed/a new key', 'feed/a retired key, and keys that do not come'],
   F13: ['feed/the broker ends the stream'],
-  F14: ['feed/a key that was retired before'],
+  F14: ['feed/a key that was retired before', 'feed/a retired key that a later list lacks'],
   F15: ['feed/unknown members and events'],
   F16: ['feed/an event that cannot be read*', 'feed/another log without a reset'],
   M1: ['feed/unreadable: lease {"clock"*', 'feed/unreadable: anchor {"clock":7*'],

@@ -886,8 +886,9 @@ export const STREAMS = [
   feed(
     'a stream in pieces',
     'Follow',
-    'Events may arrive in pieces, end lines with CRLF, and spread data over lines (the HTML standard, server-sent events).',
+    'Events may arrive in pieces, end lines with CRLF, spread data over lines, and have no space after the colon (the HTML standard, server-sent events).',
     [
+      set({ lease_seconds: 60 }),
       ...READY,
       revoke(101, session('s_1'), { unsent: true }),
       {
@@ -896,11 +897,12 @@ export const STREAMS = [
           'eve',
           'nt: revocation\r\nid: epoch-a.101\r',
           '\ndata: {"seq": 101, "selector": {"kind": "session",\r\nda',
-          'ta: "sid": "s_1"}, "exp": $EXP}\r\n',
+          'ta:"sid": "s_1"}, "exp": $EXP}\r\n',
           '\r\n',
         ],
       },
-      check('reject'),
+      // A guard that lost the event starts over at the next one.
+      check('reject', {}, { never: 'unavailable' }),
       checkAtOnce('accept', { sid: 's_2' }),
     ],
     { needs: ['stream'] },

@@ -147,7 +147,8 @@ class Feed:
         clock, stream = data["clock"], data.get("stream", self.stream_here)
         if not isinstance(clock, str) or not is_time(data["at_ms"]) or not (stream is None or isinstance(stream, str)):
             raise Unreadable("anchor")
-        self.clock_here, self.stream_here = clock, stream
+        self.clock_here = data["clock"]
+        self.stream_here = stream
         self._name_stream(self.stream_here)
         anchor = Anchor(clock, float(data["at_ms"]), self._sent_ms, self._clock.elapsed_ms())
         # Without it the next lease extends none, and the guard asks for an anchor by itself.
