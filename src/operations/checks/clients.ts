@@ -58,6 +58,7 @@ export const clientChecks: readonly Check[] = [
   },
   {
     id: 'weak-registrations',
+    warnsByTicket: true,
     names: true,
     look: weakRegistrations,
   },
