@@ -367,7 +367,7 @@ export const RULES = {
   R11: ['feed/a clock behind the broker'],
   R12: ['feed/a report of sessions', 'feed/members of a report'],
   R13: [
-    'feed/a report of another log',
+    'feed/a report of another log*',
     'feed/polling and a report of another log',
     'feed/polling an answer from before a report of another log',
   ],
