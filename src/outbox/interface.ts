@@ -23,6 +23,8 @@ export interface TargetState {
    * rejected, a certificate, HTTP 500. Undefined after a success.
    */
   lastFailure?: string | undefined
+  /** The time at which it last accepted or rejected a delivery. */
+  answeredAtMs?: number | undefined
   waiting: number
   running: number
 }

@@ -197,6 +197,8 @@ export class Lane {
   probes = 0
   /** The last answer, if it was a failure or a rejection. */
   failure: Failing | undefined
+  /** The time at which the target last accepted or rejected a delivery. */
+  answeredAtMs: number | undefined
   constructor(targetId: string) {
     this.targetId = targetId
   }
@@ -217,6 +219,7 @@ export class Lane {
       waiting: this.waiting.size,
       running: this.running.size,
       lastFailure: this.failure?.cause,
+      answeredAtMs: this.answeredAtMs,
     }
   }
 }

@@ -194,6 +194,7 @@ export class Lanes implements LocalLanes {
     }
     const wasOpen = breaker.open
     lane.failure = taken.failure
+    lane.answeredAtMs = this.#deps.clock.nowMs()
     if (!breaker.succeeded()) return
     if (wasOpen) this.#deps.log.info('target_answers_again', { target: lane.targetId })
     if (wasOpen) lane.more = true

@@ -271,6 +271,37 @@ describe('what the pages show', () => {
     }
   })
 
+  test('when a logout address last answered: nobody knows whether it answers now', async () => {
+    await rig.register('Sydney')
+    const [target] = await rig.store.listTargets()
+    const state = { targetId: target?.targetId ?? '', failuresInARow: 0, waiting: 0, running: 0 }
+    rig.queue.states = [{ ...state, breaker: 'closed', answeredAtMs: rig.clock.nowMs() }]
+    rig.clock.advance(40)
+    const { text } = await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')
+    expect(text).toMatch(/ nothing pending 0 0 0 answered 09:00:00\sUTC https:\/\/sydney/)
+    expect(text).not.toMatch(/\b(ok|answers)\b/)
+  })
+
+  test('a delivery to an address that does not answer has no time: the broker calls it every few seconds', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    const olga = await atConsole(rig, 'operator')
+    const next = async () => {
+      const { html } = await olga.get('/ops/deliveries?state=pending')
+      return /data-label="Next attempt"><div>(.*?)<\/div>/s.exec(html)?.[1]
+    }
+    expect(await next()).toContain('<time')
+    const [target] = await rig.store.listTargets()
+    const state = { targetId: target?.targetId ?? '', failuresInARow: 3, waiting: 0, running: 0 }
+    rig.queue.states = [{ ...state, breaker: 'open' }]
+    expect(await next()).toBe('every few seconds until the address answers')
+  })
+
   test('a revocation with its receipt and each delivery’s attempts', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     await rig.store.revoke({

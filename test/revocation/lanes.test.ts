@@ -164,7 +164,9 @@ describe('lanes', () => {
     lanes.take([ref('a')])
     await expect
       .poll(() => lanes.states())
-      .toMatchObject([{ breaker: 'closed', lastFailure: 'HTTP 400 invalid_request' }])
+      .toMatchObject([
+        { breaker: 'closed', lastFailure: 'HTTP 400 invalid_request', answeredAtMs: 0 },
+      ])
     lanes.take([ref('b')])
     await expect
       .poll(() => lanes.states())

@@ -241,7 +241,8 @@ export function healthOf(one: InstanceNow): InstanceHealth {
   if (one.counts.pending > 0) return { health: 'waits', why: 'has pending deliveries' }
   if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0))
     return { health: 'waits', why: 'has a guard that is behind' }
-  return { health: 'good', why: 'ok' }
+  // Only a guard shows that an instance runs while nothing is sent to it.
+  return { health: 'good', why: one.guards.length > 0 ? 'ok' : 'nothing pending' }
 }
 
 /** Returns what is wrong with an instance's guards. Undefined if it has none, or all are heard. */

@@ -5,7 +5,7 @@ import { ask } from '../contract/ask.ts'
 import { actAt, type Submission, confirmed } from './confirm.tsx'
 import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
 import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
-import { type Columns, listRoutes, timeColumn } from './list.tsx'
+import { type Columns, iso, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import {
   queryParam,
@@ -17,7 +17,7 @@ import {
   sessionLink,
   userLink,
 } from './request.ts'
-import { ACT, CLOSE, DONE, MANY } from './texts/deliveries.ts'
+import { ACT, CLOSE, DONE, MANY, PROBED } from './texts/deliveries.ts'
 
 /**
  * The page of deliveries. Operators redrive rejected and failed ones: one, those of an address or
@@ -78,8 +78,7 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     ['State', undefined, ({ state }) => state],
     ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
     ['Last answer', (one) => lastAnswer(one) ?? ''],
-    stateOf(request) === 'pending' &&
-      timeColumn(request, 'Next attempt', ({ nextAttemptAtMs }) => nextAttemptAtMs),
+    stateOf(request) === 'pending' && nextAttempt(request),
     ['Act', (one) => <Acts request={request} delivery={one} />, false],
     ['ID', undefined, ({ id }) => id],
     ['Session ID', undefined, ({ sid }) => sid],
@@ -109,6 +108,16 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
   placeIn: (_, cursor) => idIn(cursor),
   cursorOf: (_, { id }) => id,
 })
+
+/** The column of the next attempt. While an address does not answer, probes do not wait for it. */
+function nextAttempt(request: ConsoleRequest): Columns<Delivery>[number] {
+  const attemptAt = ({ nextAttemptAtMs }: Delivery): number | undefined => nextAttemptAtMs
+  const [head, timeOf] = timeColumn(request, 'Next attempt', attemptAt)
+  const states = request.deps.queue.targets()
+  const isProbed = ({ targetId }: Delivery): boolean =>
+    states.some((one) => one.targetId === targetId && one.breaker === 'open')
+  return [head, (one) => (isProbed(one) ? PROBED : timeOf?.(one)), (one) => iso(attemptAt(one))]
+}
 
 /** The columns of deliveries, which the page of a revocation shows too. */
 export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [

@@ -138,13 +138,22 @@ function guards(one: InstanceNow): Child {
 
 /** A logout address with its state, its last failure and its oldest pending delivery. */
 function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; whole: boolean }) {
-  const { breaker = 'unknown', lastFailure } = target.state ?? {}
+  const { breaker = 'unknown', lastFailure, answeredAtMs } = target.state ?? {}
   const { words, tag } =
     breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
   const state = breaker === 'open' ? failingAs(lastFailure).why : words
   return (
     <div class="small">
-      <span class={tag}>{state}</span> {whole ? target.uri : hostOf(target.uri)}
+      <span class={tag}>
+        {state}
+        {words === BREAKER.closed.words && answeredAtMs !== undefined ? (
+          <>
+            {' '}
+            <Time atMs={answeredAtMs} nowMs={nowMs} />
+          </>
+        ) : null}
+      </span>{' '}
+      {whole ? target.uri : hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
       {lastFailure === undefined ? null : `: ${lastFailure}`}
       {target.pending > 0 && target.oldestAtMs !== undefined ? (

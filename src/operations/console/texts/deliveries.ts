@@ -12,6 +12,9 @@ export const DONE = {
     'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
 }
 
+/** The next attempt while the address does not answer. */
+export const PROBED = 'every few seconds until the address answers'
+
 export const ACT = { tryNow: 'Try now', close: 'Close this delivery' } as const
 
 export const MANY = {

@@ -55,7 +55,7 @@ export const NO_INSTANCE = 'No instance is registered yet: cmb clients add regis
 
 /** The states of a logout address, with the class of their tag. */
 export const BREAKER = {
-  closed: { words: 'answers', tag: 'tag' },
+  closed: { words: 'answered', tag: 'tag' },
   failing: { words: 'failing', tag: 'tag wait' },
   open: { words: 'does not answer', tag: 'tag bad' },
   unknown: { words: 'not called yet', tag: 'tag calm' },
