@@ -15,12 +15,13 @@
 
   const DAY = { day: 'numeric', month: 'short', year: 'numeric' }
   /**
+   * Shows a time in the reader's time zone, with UTC beside it.
    * @param {Date} at
    * @param {HTMLTimeElement} time
    */
   const besideUtc = (at, time) => {
     if (at.getTimezoneOffset() === 0) return
-    /** @param {string} [timeZone] the reader's by default */
+    /** Returns the day. @param {string} [timeZone] the reader's by default */
     const day = (timeZone) => at.toLocaleDateString('en-GB', { ...DAY, timeZone })
     const utc = document.createElement('small')
     const isSameDay = day() === day('UTC')

@@ -45,5 +45,6 @@ export const keyCommands = group(
   verb({
     name: 'retire <kid>',
     at: 'POST /keys/:kid/retire',
+    takes: CASE_AND_COMMENT,
   }),
 )

@@ -21,6 +21,7 @@ import { NEEDS_ADMINISTRATOR, NOT_OURS, type NavPath } from './texts/layout.ts'
 import * as words from './texts/endpoints.ts'
 import { redriveFailed } from './failed-work.tsx'
 import type { LivePages } from './live.ts'
+import { keyRoutes } from './keys.tsx'
 import { lockRoutes } from './locks.tsx'
 import { problemRoutes } from './problems.tsx'
 import { overviewPage } from './overview.tsx'
@@ -55,6 +56,7 @@ const ROUTES: readonly Mounted[] = [
   ...auditRoutes,
   ...clientRoutes,
   ...deliveryRoutes,
+  ...keyRoutes,
   ...lockRoutes,
   ...problemRoutes,
   ...registeredRoutes,

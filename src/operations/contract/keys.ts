@@ -65,6 +65,8 @@ export const keyRoutes = [
       id: 'retireKey',
       audit: 'key.retire',
       params: z.strictObject({ kid: storedText().max(200) }),
+      body: z.strictObject(caseAndComment),
+      bodyOptional: true,
       answers: z.object({ kid: text, retired: z.literal(true) }),
       rejects: [409],
     },

@@ -10,14 +10,6 @@ export const SOURCE: Record<Client['source'], string> = {
   broker: 'the broker',
 }
 
-/** The states of a signing key, with the class of their tag. */
-export const KEY = {
-  active: { words: 'signs', tag: 'tag' },
-  next: { words: 'comes next', tag: 'tag calm' },
-  retiring: { words: 'still published', tag: 'tag wait' },
-  retired: { words: 'retired', tag: 'tag calm' },
-} as const
-
 export const NO_WEBHOOK = 'There is no webhook endpoint. Add one: cmb webhooks add --help'
 
 /** Remarks below the lists. */
@@ -28,14 +20,6 @@ export const NOTES = {
     <>
       Change one with <code>cmb webhooks</code> or the admin API; <code>cmb webhooks test</code>{' '}
       sends a test event.
-    </>
-  ),
-  keys: (
-    <>
-      The broker rotates keys by itself. To sign with new ones at once:{' '}
-      <code>cmb keys rotate ES256 --activate</code> for access tokens,{' '}
-      <code>cmb keys rotate RS256 --activate</code> for ID tokens and logout tokens. If keys may
-      have leaked, rotate both with <code>--emergency</code> instead.
     </>
   ),
 }
