@@ -4,7 +4,7 @@ import { Button } from '../../pages/components.tsx'
 import { ask } from '../contract/ask.ts'
 import { actAt, type Submission, confirmed } from './confirm.tsx'
 import { Done, Hidden, nothingHere, Panel, revocationLink } from './layout.tsx'
-import { addressOf, count, nameOf, stateTitle, whoIs } from './format.ts'
+import { addressOf, count, nameOf, plural, stateTitle, whoIs } from './format.ts'
 import { type Columns, iso, listRoutes, timeColumn } from './list.tsx'
 import { idIn } from './pages.tsx'
 import {
@@ -76,7 +76,18 @@ const deliveryList = listRoutes<Delivery, string, Delivery>({
     ...deliveryColumns(request),
     ['Revocation', ({ seq }) => (seq === undefined ? '' : revocationLink(seq)), ({ seq }) => seq],
     ['State', undefined, ({ state }) => state],
-    ['Attempts', ({ attempts }) => count(attempts), ({ attempts }) => attempts],
+    [
+      'Attempts',
+      (one) => (
+        <a
+          href={deliveryLink(one.id)}
+          aria-label={`${plural(one.attempts, 'attempt')}: ${named(request, one)}`}
+        >
+          {count(one.attempts)}
+        </a>
+      ),
+      ({ attempts }) => attempts,
+    ],
     ['Last answer', (one) => lastAnswer(one) ?? ''],
     stateOf(request) === 'pending' && nextAttempt(request),
     ['Act', (one) => <Acts request={request} delivery={one} />, false],
@@ -119,6 +130,8 @@ function nextAttempt(request: ConsoleRequest): Columns<Delivery>[number] {
   return [head, (one) => (isProbed(one) ? PROBED : timeOf?.(one)), (one) => iso(attemptAt(one))]
 }
 
+export const deliveryLink = (id: string): string => `/ops/deliveries/${id}`
+
 /** The columns of deliveries, which the page of a revocation shows too. */
 export const deliveryColumns = (request: ConsoleRequest): Columns<Delivery> => [
   [
@@ -142,16 +155,16 @@ const doneLink = (done: string, state: DeliveryState = 'pending', number?: numbe
 /**
  * Returns the status and error of the last attempt. Leaves the status out if the error names it.
  */
-const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
+export const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
   lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true
     ? lastError
     : [lastStatus, lastError].filter(Boolean).join(' ')
 
-const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
+export const named = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
 
 /** Names the user and the device of a delivery. */
-async function whoseOf(request: ConsoleRequest, { sid, sub }: Delivery): Promise<Child> {
+export async function whoseOf(request: ConsoleRequest, { sid, sub }: Delivery): Promise<Child> {
   const found =
     sid === undefined ? undefined : await request.deps.store.statusBySid(sid, request.now)
   if (found !== undefined && found.state !== 'unknown') {
@@ -169,7 +182,7 @@ async function whoseOf(request: ConsoleRequest, { sid, sub }: Delivery): Promise
   return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
 }
 
-const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
+export const Acts = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
   <>
     {mayAct(request) && OPEN.includes(delivery.state) ? (
       <Now

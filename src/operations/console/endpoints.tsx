@@ -16,6 +16,7 @@ import { auditRoutes } from './audit.tsx'
 import { clientRoutes } from './client.tsx'
 import { freshPage } from './confirm.tsx'
 import { deliveryRoutes } from './deliveries.tsx'
+import { deliveryPageRoutes } from './delivery.tsx'
 import { CONSOLE_SHEET, formHolds, nothingHere } from './layout.tsx'
 import { NEEDS_ADMINISTRATOR, NOT_OURS, type NavPath } from './texts/layout.ts'
 import * as words from './texts/endpoints.ts'
@@ -56,6 +57,7 @@ const ROUTES: readonly Mounted[] = [
   ...auditRoutes,
   ...clientRoutes,
   ...deliveryRoutes,
+  ...deliveryPageRoutes,
   ...keyRoutes,
   ...lockRoutes,
   ...problemRoutes,

@@ -3,7 +3,7 @@ import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '..
 import { Button, Facts } from '../../pages/components.tsx'
 import { download } from '../../pages/download.ts'
 import { REASONS } from '../../protocol/revocation.ts'
-import { deliveryColumns } from './deliveries.tsx'
+import { deliveryColumns, deliveryLink } from './deliveries.tsx'
 import {
   consolePage,
   Done,
@@ -276,7 +276,21 @@ async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<Child
     columns: [
       ...deliveryColumns(request),
       ['State', ({ state }) => <span class={STATE[state].tag}>{STATE[state].words}</span>],
-      ['Attempts', async ({ id }) => (await deps.store.attemptsOf(id)).map(attemptOf)],
+      [
+        'Attempts',
+        async (one) => (
+          <>
+            {(await deps.store.attemptsOf(one.id)).map(attemptOf)}
+            <a
+              class="small"
+              href={deliveryLink(one.id)}
+              aria-label={`${LOG.attempts}: ${nameOf(deps, one.clientId)}`}
+            >
+              {LOG.attempts}
+            </a>
+          </>
+        ),
+      ],
     ],
     entries: shown.toSorted((a, b) =>
       nameOf(deps, a.clientId).localeCompare(nameOf(deps, b.clientId)),

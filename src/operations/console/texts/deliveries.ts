@@ -15,6 +15,20 @@ export const DONE = {
 /** The next attempt while the address does not answer. */
 export const PROBED = 'every few seconds until the address answers'
 
+/** The words of the page of one delivery. */
+export const DELIVERY = {
+  title: 'Delivery',
+  unknown: 'There is no such delivery, or it is no longer kept.',
+  attempts: (all: number, most: number): string =>
+    all > most ? `The latest ${most} attempts` : 'Attempts',
+  none: 'No attempt yet.',
+  number: (attempt: string): string => `Attempt ${attempt}`,
+  retry: { words: 'retried', tag: 'tag wait' },
+  request: 'Request:',
+  answer: 'Answer:',
+  after: (duration: string): string => `after ${duration}`,
+} as const
+
 export const ACT = { tryNow: 'Try now', close: 'Close this delivery' } as const
 
 export const MANY = {
