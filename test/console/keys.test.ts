@@ -29,7 +29,7 @@ describe('/ops/keys', () => {
     const published = vi.spyOn(rig.feed, 'publishKeys')
     const check = await adam.press(await adam.get('/ops/keys'), 'Rotate as planned')
     expect(check.text).toMatch(
-      /access tokens \S+ ID tokens and logout tokens \S+ Then The new key is published at once\. .* Users Nobody is signed out/,
+      /Key of access tokens \S+ Key of ID tokens and logout tokens \S+ Then The new key is published at once\. .* Users Nobody is signed out/,
     )
     const planned = await adam.submitTo(check, ROTATE, WHY)
     expect(planned.text).toContain('The new key is published. It signs in 24 hours.')

@@ -24,9 +24,9 @@ async function deliveryPage(request: ConsoleRequest): Promise<Response> {
   const { words, tag } = STATE[delivery.state]
   return consolePage(
     request,
-    { title: DELIVERY.title, at: '/deliveries', live: true },
+    { title: DELIVERY.title(named(request, delivery)), at: '/deliveries', live: true },
     <Live id="delivery">
-      <Panel title={named(request, delivery)}>
+      <Panel>
         <Facts
           items={[
             ['State', <span class={tag}>{words}</span>],

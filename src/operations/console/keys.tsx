@@ -50,7 +50,7 @@ async function rotate(request: ConsoleRequest, submission: Submission): Promise<
     back: { href: '/ops/keys' },
     show: () => ({
       facts: [
-        ...keys.map(({ alg, kid }) => [SIGNS[alg], <code>{kid}</code>] as const),
+        ...keys.map(({ alg, kid }) => [KEYS.of(SIGNS[alg]), <code>{kid}</code>] as const),
         ['Then', words.effect],
         ['Users', words.users],
         ['Afterwards', isCompromised ? <SignEveryoneOut /> : undefined],

@@ -17,7 +17,7 @@ export const PROBED = 'every few seconds until the address answers'
 
 /** The words of the page of one delivery. */
 export const DELIVERY = {
-  title: 'Delivery',
+  title: (of: string): string => `Delivery of ${of}`,
   unknown: 'There is no such delivery, or it is no longer kept.',
   attempts: (all: number, most: number): string =>
     all > most ? `The latest ${most} attempts` : 'Attempts',

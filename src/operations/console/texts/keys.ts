@@ -48,6 +48,7 @@ export const HOW = {
 export const KEYS = {
   title: 'Rotation',
   itself: 'The broker rotates the keys that it keeps every 90 days.',
+  of: (signed: string): string => `Key of ${signed}`,
   which: 'Which keys?',
   both: 'Both algorithms',
   when: 'When does the new key sign?',
