@@ -331,7 +331,7 @@ export const ASKING = [
       reported(101, { answered: 503 }),
       fromHere(REPORT),
       revoke(102, session('s_2')),
-      { ...atMost(REPORT, 1, 4000) },
+      atMost(REPORT, 1, 5000),
       ORDINARY,
       reported(102),
     ],

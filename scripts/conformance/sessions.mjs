@@ -515,7 +515,7 @@ export const SESSIONS = [
     'a session and a wrong Date',
     'A wrong clock of the broker signs no user out: ask it about each session, each time.',
     [
-      set({ inactive_sids: ['s_2'] }),
+      set({ lease_seconds: 60, inactive_sids: ['s_2'] }),
       startWithSessions,
       checkSession('accept'),
       set({ clock_ahead_seconds: 86_400 }),

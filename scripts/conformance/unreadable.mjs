@@ -67,6 +67,7 @@ const EVENTS = [
   ['live', { epoch: 'epoch-b', seq: 100 }],
   ['live', { epoch: 'epoch-a', seq: 100, tenants: 't_1' }],
   ['live', { epoch: 'epoch-a', seq: 100, tenants: [7] }],
+  ['live', { epoch: 'epoch-a', seq: 100, tenants: null }],
 ]
 
 /** @type {[string, object][]} */

@@ -72,7 +72,7 @@ export class FakeBroker {
     issuer: '',
     moved: '',
     buffered: false,
-    type: 'text/event-stream',
+    type: 'text/event-stream; charset=utf-8',
     known_ago_ms: 0,
     late: false,
     lease_clock: '',
