@@ -223,6 +223,9 @@ for (const project of ['guard', '.']) {
   }
 }
 await bundle('src/cli.ts')
+// The broker of the benches is measured as it ships. An image is built without them.
+const benched = 'bench/servers/broker.ts'
+if (existsSync(join(root, benched))) await bundle(benched)
 // The threads of the store, which share no module with the command.
 await bundle('db/sqlite/checkpoint-thread.ts', 'db/sqlite/reader-thread.ts')
 // Copies the style sheets, browser scripts and icons, which the compiler leaves out, beside the

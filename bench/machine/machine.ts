@@ -40,14 +40,40 @@ export function pinLoader(pinned: ReturnType<typeof cores>): string {
 export const pinAll = (pid: number, core: string): void =>
   void spawnSync('taskset', ['-acp', core, String(pid)])
 
-/** Returns the command that starts a server of the benches (`servers/broker`, say) on that core. */
+/**
+ * Returns the flags of Node with which `npm start` starts the broker, or those of the variable
+ * `BENCH_NODE_FLAGS`, to compare others.
+ */
+export const brokerFlags = (): string[] =>
+  (process.env.BENCH_NODE_FLAGS ?? startCommand())
+    .split(' ')
+    .filter((word) => word.startsWith('--'))
+
+const startCommand = (): string =>
+  (
+    JSON.parse(
+      readFileSync(join(import.meta.dirname, '..', '..', '..', 'package.json'), 'utf8'),
+    ) as { scripts: { start: string } }
+  ).scripts.start
+
+/**
+ * Returns the command that starts a server of the benches (`servers/broker`, say) on that core. The
+ * broker gets the flags of `npm start`.
+ */
 export function serverCommand(
   core: string | undefined,
   name: string,
   ...args: string[]
 ): [program: string, ...args: string[]] {
   const file = join(import.meta.dirname, '..', `${name}.js`)
-  const command: [string, ...string[]] = [process.execPath, ...process.execArgv, file, ...args]
+  const flags = name === 'servers/broker' ? brokerFlags() : []
+  const command: [string, ...string[]] = [
+    process.execPath,
+    ...process.execArgv,
+    ...flags,
+    file,
+    ...args,
+  ]
   return core === undefined ? command : ['taskset', '-c', core, ...command]
 }
 

@@ -10,7 +10,7 @@ import { applicationOf, environmentOf } from '../../demo/environment.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Instance } from '../clients/agent.ts'
 import { seed, type Size } from './seed.ts'
-import { cpuSeconds } from '../machine/machine.ts'
+import { brokerFlags, cpuSeconds } from '../machine/machine.ts'
 import { end } from './process.ts'
 import { QueueProcess } from './queue.ts'
 import { basic, freePort } from './stage.ts'
@@ -38,16 +38,9 @@ export const ADMINISTRATOR = `adam@${CONTOSO.domain}`
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-/** The flags with which `npm start` starts the broker. */
-const nodeFlags = (
-  JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }
-).scripts.start
-  .split(' ')
-  .filter((word) => word.startsWith('--'))
-
 /** Starts the built broker as `npm start` does. */
 export const spawnBroker = (env: Record<string, string>): ChildProcess =>
-  spawn(process.execPath, [...nodeFlags, join(ROOT, 'dist', 'src', 'cli.js'), 'serve'], {
+  spawn(process.execPath, [...brokerFlags(), join(ROOT, 'dist', 'src', 'cli.js'), 'serve'], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })

@@ -8,6 +8,8 @@ export class Load {
   #pending = 0
   #lastMs = performance.now()
   #inARow = 0
+  /** How many requests failed in which way, since the last act began. */
+  #failures: Record<string, number> = {}
   readonly #timer: NodeJS.Timeout
   constructor(stack: Stack, secret: string) {
     this.#timer = setInterval(() => {
@@ -15,15 +17,18 @@ export class Load {
       this.#pending++
       this.#seen.mostPending = Math.max(this.#seen.mostPending, this.#pending)
       newToken(stack, secret).then(
-        (status) => this.#ended(status === 200),
-        () => this.#ended(false),
+        (status) => this.#ended(status === 200 ? undefined : `status ${status}`),
+        (error: Error) => this.#ended(`error ${error.message}`),
       )
     }, 50)
   }
-  #ended(well: boolean): void {
+  #ended(failure: string | undefined): void {
     this.#pending--
-    this.#inARow = well ? this.#inARow + 1 : 0
-    if (!well) return void this.#seen.failed++
+    this.#inARow = failure === undefined ? this.#inARow + 1 : 0
+    if (failure !== undefined) {
+      this.#failures[failure] = (this.#failures[failure] ?? 0) + 1
+      return void this.#seen.failed++
+    }
     this.#seen.answered++
     this.#seen.longestMs = Math.max(
       this.#seen.longestMs,
@@ -40,19 +45,33 @@ export class Load {
       mostPending: this.#pending,
       longestMs: 0,
     }
+    this.#failures = {}
     await act()
     const before = this.#seen.answered
-    await until('tokens are issued again', () => this.#seen.answered > before + 20, 90)
+    await this.#until('tokens are issued again', () => this.#seen.answered > before + 20)
     const { requests, failed, longestMs } = this.#seen
     console.log(
-      `${what}: ${requests} requests, ${failed} failed, longest without a token ${longestMs} ms`,
+      `${what}: ${requests} requests, ${failed} failed${this.#ways()}, longest without a token ${longestMs} ms`,
     )
     return this.seen
   }
   /** Waits until no request has failed for two seconds. */
   async steady(): Promise<void> {
     this.#inARow = 0
-    await until('no token fails', () => this.#inARow > 40, 90)
+    await this.#until('no token fails', () => this.#inARow > 40)
+  }
+  /**
+   * Waits for a condition.
+   * @throws Error that says how the requests failed, if it is not met in time
+   */
+  async #until(what: string, isMet: () => boolean): Promise<void> {
+    await until(what, isMet, 90).catch((error: Error) => {
+      throw new Error(`${error.message}${this.#ways()}`, { cause: error })
+    })
+  }
+  #ways(): string {
+    const ways = Object.entries(this.#failures).map(([how, count]) => `${count} × ${how}`)
+    return ways.length === 0 ? '' : ` (${ways.join('; ')})`
   }
   get seen(): { requests: number; failed: number; mostPending: number; longestMs: number } {
     return this.#seen
