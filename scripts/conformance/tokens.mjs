@@ -268,4 +268,9 @@ export const LOGOUT = [
   logout('expired', 'again', AGAIN, { claims: { iat: -520, exp: -400 } }),
   logout('issued long ago', 'again', AGAIN, { claims: { iat: -700, exp: 120 } }),
   logout('issued in the future', 'again', AGAIN, { claims: { iat: 900, exp: 1020 } }),
+  ...['rev', 'sid', 'sub'].map((claim) =>
+    logout(`${claim} null`, 'final', 'A claim that is null is there, and is of another type.', {
+      claims: { sub: 'u_logout', [claim]: '$NULL' },
+    }),
+  ),
 ]
