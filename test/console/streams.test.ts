@@ -58,6 +58,6 @@ test('its pending events make no instance of it, and its deliveries have its nam
   const olga = await atConsole(made.rig, 'operator')
   for (const path of ['/ops', '/ops/clients']) expect((await olga.get(path)).text).not.toContain(id)
   expect((await olga.get(`/ops/deliveries?state=pending&client=${id}`)).text).toContain(
-    `Pending, Stream ${id}`,
+    `Pending (1), Stream ${id}`,
   )
 })

@@ -122,7 +122,8 @@ test('the first page begins with what to do: reports, who is locked, rejected si
   expect(page.text).toContain('Phone of Uma User')
   expect(page.text).toContain('MFA was not proved: 2 sign-ins')
   expect(page.text).toContain('BCDF-c32')
-  expect(page.text).toContain('the operator of Case Manager, who alone can lift it earlier')
+  expect(page.text).toContain('Only the operator of Case Manager can lift a lock')
+  expect(page.text).toContain('Check that the user has set up a second factor')
   expect(page.text).toContain('Sign-ins that Microsoft stopped are not in this list.')
   expect(page.html).not.toMatch(/Carol|BCDF-c22|olga/)
   const order = ['Reported by your users', 'Locked users', 'Rejected sign-ins', 'Signed in now']
@@ -282,15 +283,17 @@ describe('in their own tenant', () => {
     expect(user.path).toBe(`/tenant/users/${uma.sub}`)
     expect(user.text).toContain('Safari on iPhone')
     const check = await browser.get(`/tenant/revoke?kind=session&value=${uma.sid}`)
+    expect(check.title).toBe('Check before you sign out')
     expect(check.text).toContain('1 session of 1 user, at 1 instance')
+    expect(check.text).not.toContain('logout token')
     const { number } = await rig.store.chainHead('audit')
     expect(new URL(check.url).searchParams.get('seen')).not.toBe(String(number))
     const done = await browser.submitTo(check, '/tenant/revoke', {
       case_reference: 'FAB-1',
       comment: 'lost telephone',
     })
-    expect([done.path, done.text.includes('Revoked.')]).toEqual([
-      '/tenant/revocations?done=yes',
+    expect([done.path, done.text.includes('Signed out.')]).toEqual([
+      `/tenant/users/${uma.sub}?done=yes`,
       true,
     ])
     expect([await isLive(uma.sid), await isLive(carol.sid)]).toEqual([false, true])
@@ -414,9 +417,10 @@ describe('in their own tenant', () => {
   test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
     const { browser, uma } = await scene()
     const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
-    expect((await browser.submitTo(page, '/tenant/lock', { hours: 'open' })).text).toContain(
-      'is locked. 1 session ended.',
-    )
+    const done = await browser.submitTo(page, '/tenant/lock', { hours: 'open' })
+    expect(done.path).toContain(`/tenant/users/${uma.sub}?done=user`)
+    expect(done.text).toContain('is locked. 1 session ended.')
+    expect((await browser.get('/tenant')).text).not.toContain('Only the operator')
     expect(await isLive(uma.sid)).toBe(false)
     const [lock] = await locksOf(OTHER_TENANT)
     expect(lock).toMatchObject({
@@ -424,9 +428,9 @@ describe('in their own tenant', () => {
       endsAt: undefined,
     })
     const lift = await browser.press(await browser.get('/tenant/locks'), 'Lift')
-    expect((await browser.submitTo(lift, '/tenant/locks/lift')).text).toContain(
-      'The lock is lifted.',
-    )
+    const lifted = await browser.submitTo(lift, '/tenant/locks/lift')
+    expect(lifted.path).toBe(`/tenant/users/${uma.sub}?done=lifted`)
+    expect(lifted.text).toContain('The lock is lifted.')
     expect(await locksOf(OTHER_TENANT)).toEqual([])
     const self = await browser.get(`/tenant/lock?user=${browser.sub}`)
     expect((await browser.submitTo(self, '/tenant/lock')).text).toContain(
@@ -462,7 +466,14 @@ describe('in their own tenant', () => {
         html.includes('adam'),
       ]).toEqual([path, false, false, false])
     }
-    expect((await browser.get('/tenant/locks')).text).toContain('An operator')
+    expect((await browser.get('/tenant/locks')).text).toContain('The operator of Case Manager')
+    rig.config.look = { ...rig.config.look, support: 'tel:+41445550100' }
+    for (const path of ['/tenant', `/tenant/users/${uma.sub}`]) {
+      const { text, html } = await browser.get(path)
+      expect([path, text]).toEqual([path, expect.stringContaining('the operator lifts it')])
+      expect(text).toContain('Only the operator of Case Manager can lift a lock')
+      expect(html).toContain('href="tel:+41445550100"')
+    }
     expect((await browser.get(`/tenant/locks/lift?id=${id}`)).status).toBe(404)
     const actor = { kind: 'operator', id: browser.sub, tid: OTHER_TENANT } as const
     expect(await rig.store.liftLock({ id, actor, now })).toEqual({ outcome: 'unknown' })

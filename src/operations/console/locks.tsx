@@ -64,7 +64,7 @@ function columnsOf(request: ConsoleRequest, someLifted = false): Columns<ShownLo
     ],
     timeColumn(request, 'Since', ({ at }) => ms(at)),
     ['By', ({ actor }) => actorWords(request, actor)],
-    ['Until', (one) => untilOf(request, one), ({ endsAt }) => iso(ms(endsAt))],
+    ['Until', (one) => endWords(request, one, one.isReadable), ({ endsAt }) => iso(ms(endsAt))],
     someLifted && timeColumn(request, 'Lifted', ({ lifted }) => ms(lifted?.at)),
     ['Case', read(({ caseReference }) => caseReference)],
     ['Comment', read(({ comment }) => comment)],
@@ -92,15 +92,32 @@ export const untilOf = (
   { endsAt }: Pick<Lock, 'endsAt'>,
 ): Child => timeAt(request, endsAt) ?? COVERED.lifts
 
+/** Returns the same for the viewer of a lock: one of an operator is lifted by the operator alone. */
+const endWords = (request: ConsoleRequest, { endsAt }: Lock, isReadable: boolean): Child =>
+  endsAt === undefined && !isReadable ? LOCKS.operatorLifts : untilOf(request, { endsAt })
+
 /** Says by whom something was locked, for which case, and until when. */
 export async function lockWords(request: ConsoleRequest, lock: Lock): Promise<Child> {
-  const { caseReference } = (await mayRead(request, lock)) ? lock : {}
+  const isReadable = await mayRead(request, lock)
+  const { caseReference } = isReadable ? lock : {}
   const by = await actorWords(request, lock.actor)
   return (
     <>
       By: {by}.{caseReference === undefined ? '' : ` Case: ${caseReference}.`} Until:{' '}
-      {untilOf(request, lock)}.
+      {endWords(request, lock, isReadable)}.
     </>
+  )
+}
+
+/** Says of locks that the viewer must not lift who lifts them, and whom to ask. */
+export async function ofOperator(request: ConsoleRequest, locks: readonly Lock[]): Promise<Child> {
+  const readable = await Promise.all(locks.map((lock) => mayRead(request, lock)))
+  if (readable.every(Boolean)) return null
+  const { support } = request.deps.config.look
+  return (
+    <p class="soft">
+      {LOCKS.ofOperator} {support === undefined ? null : <a href={support}>{LOCKS.askOperator}</a>}
+    </p>
   )
 }
 
@@ -119,8 +136,8 @@ export const lockList = async (
     none: LOCKS.none,
   })
 
-/** Says what a lock has done, with a link to its revocation. */
-async function resultOf(request: ConsoleRequest): Promise<Child> {
+/** Says what the locking or lifting of a lock has done, with a link to the lock's revocation. */
+export async function lockResult(request: ConsoleRequest): Promise<Child> {
   const { deps, viewer } = request
   const lock = await lockIn(deps, viewer.caller.actor, queryParam(request, 'id') ?? '')
   if (lock?.seq === undefined) return <Done request={request} results={DONE} />
@@ -141,7 +158,7 @@ const openLocks = listRoutes<ShownLock, string, ShownLock>({
   tenant: true,
   columns: (request) => columnsOf(request),
   none: LOCKS.noneYet,
-  above: resultOf,
+  above: lockResult,
   heading: (_, shown, whole) => (whole ? plural(shown.length, 'open lock') : undefined),
   async read(request) {
     const tid = tidOf(request)
@@ -245,7 +262,10 @@ async function lock(request: ConsoleRequest, form: Submission): Promise<Response
       notices: open === null ? null : <Notice kind="warn" title={LOCKS.already(kind)} />,
       facts: [
         ['What', words],
-        [LOCKS.endsNow, howMany({ ...end, otherSubjects: end.other_subjects })],
+        [
+          LOCKS.endsNow,
+          howMany({ ...end, otherSubjects: end.other_subjects }, isOperator(request)),
+        ],
         [LOCKS.whileItLasts, THEN[kind]],
       ],
       more: (
@@ -263,27 +283,35 @@ async function lock(request: ConsoleRequest, form: Submission): Promise<Response
     async carryOut(caseAndComment) {
       const wanted = { ...members, ...caseAndComment }
       const { outcome, lock } = await ask(request, caller, 'POST /locks', wanted)
-      if (outcome !== 'locked') return pageLink(request, '/locks', { done: outcome })
+      if (outcome !== 'locked') return lockedLink(request, sub, { done: outcome })
       // The revocation counts its sessions only later.
       const number = kind === 'user' ? String(end.sessions) : undefined
-      return pageLink(request, '/locks', { done: kind, id: lock.id, number })
+      return lockedLink(request, sub, { done: kind, id: lock.id, number })
     },
   })
 }
+
+/** Returns the page on which an act ends: that of its user, or else the locks. */
+const lockedLink = (
+  request: ConsoleRequest,
+  sub: string | undefined,
+  query?: Record<string, string | undefined>,
+): string =>
+  sub === undefined ? pageLink(request, '/locks', query) : userLink(request, sub, query)
 
 async function lift(request: ConsoleRequest, form: Submission): Promise<Response> {
   const { deps, viewer } = request
   const open = await lockIn(deps, viewer.caller.actor, form.source.get('id') ?? '')
   if (open === undefined) return nothingHere(request, GONE, '/locks')
   const { id, target, caseReference, comment } = open
-  const { words } = await targetWords(request, target)
+  const { words, sub } = await targetWords(request, target)
   return confirmed(request, form, {
     title: LOCKS.lift,
     at: '/locks',
     action: '/locks/lift',
     fields: { id },
     button: LOCKS.liftIt,
-    back: { href: pageLink(request, '/locks') },
+    back: { href: lockedLink(request, sub) },
     show: () => ({
       facts: [
         ['Locked', words],
@@ -294,7 +322,7 @@ async function lift(request: ConsoleRequest, form: Submission): Promise<Response
     async carryOut(caseAndComment) {
       const members = { id, ...caseAndComment }
       const { outcome } = await ask(request, viewer.caller, 'POST /locks/:id/lift', members)
-      return pageLink(request, '/locks', {
+      return lockedLink(request, sub, {
         done: outcome === 'lifted' ? 'lifted' : 'lifted_before',
       })
     },

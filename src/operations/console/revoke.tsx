@@ -116,10 +116,10 @@ async function revokeWanted(request: ConsoleRequest, submission: Submission): Pr
   )
   const done = before.filter((one) => one !== undefined)
   if (done.length === selectors.length)
-    return sent === undefined ? donePage(request, done) : resultOf(request, done, 'before')
+    return sent === undefined ? donePage(request, done) : resultOf(request, draft, done, 'before')
   const { kind, value, client, users } = draft
   return confirmed(request, submission, {
-    title: REVOKE.check,
+    title: isOperator(request) ? REVOKE.check : REVOKE.checkOfTenant,
     at: AT[kind],
     action: '/revoke',
     fields: { kind, value, client, seen: source.get('seen') ?? '' },
@@ -144,7 +144,7 @@ async function revokeWanted(request: ConsoleRequest, submission: Submission): Pr
         }
         if (seq !== undefined) seqs.push(seq)
       }
-      return resultOf(request, seqs, 'yes')
+      return resultOf(request, draft, seqs, 'yes')
     },
   })
 }
@@ -235,10 +235,7 @@ async function preview(request: ConsoleRequest, selectors: readonly Selector[]) 
         only === undefined ? REVOKE.everythingOf(selectors.length) : await covered(deps, only),
       ],
       ...(session === undefined ? [] : await sessionFacts(request, session)),
-      [
-        isOfInstance ? REVOKE.wouldBeOut : REVOKE.wouldEnd,
-        howMany(isOperator(request) ? end : { ...end, otherSubjects: [] }),
-      ],
+      [isOfInstance ? REVOKE.wouldBeOut : REVOKE.wouldEnd, howMany(end, isOperator(request))],
       [
         only !== undefined && end.subjects > shown.length ? REVOKE.first : 'Users',
         shown.map((user) => (
@@ -286,17 +283,27 @@ const Warnings = ({ request, end }: { request: ConsoleRequest; end: RevocationPr
   </>
 )
 
-/** Answers a form: the page of the revocation, or those of several. */
-function resultOf(
+/**
+ * Answers a form: the page of the revocation, or those of several. The administrator of a tenant
+ * returns to the user.
+ */
+async function resultOf(
   request: ConsoleRequest,
+  { kind, value }: Draft,
   done: readonly number[],
   key: 'yes' | 'before',
-): Promise<Response> | Response {
+): Promise<Response> {
   const [seq] = done
   if (seq === undefined) return nothingHere(request, REVOKE.ended, '/revocations', 422)
   if (done.length > 1) return donePage(request, done)
-  const page = isOperator(request) ? `/revocations/${seq}` : '/revocations'
-  return request.c.redirect(pageLink(request, page, { done: key }), 303)
+  if (isOperator(request))
+    return request.c.redirect(pageLink(request, `/revocations/${seq}`, { done: key }), 303)
+  const sub = kind === 'subject' ? value : (await sessionOf(request, value))?.sub
+  const result = { done: key }
+  return request.c.redirect(
+    sub === undefined ? pageLink(request, '/revocations', result) : userLink(request, sub, result),
+    303,
+  )
 }
 
 /** The result page. Back leads to it too, so that nothing is revoked twice. */

@@ -24,6 +24,7 @@ import {
   tidOf,
   userLink,
 } from './request.ts'
+import { TENANT_TO_DO } from './texts/reasons.ts'
 import { SIGN_INS } from './texts/sign-ins.ts'
 import { timeAt } from './time.tsx'
 
@@ -56,8 +57,12 @@ const userCell = (request: ConsoleRequest, { user }: RejectedSignIn): Child => {
   return user.sub === undefined ? name : <a href={userLink(request, user.sub)}>{name}</a>
 }
 
-/** The columns of rejected sign-ins. Only operators can do what is to be done at the broker. */
-export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn> {
+/** Returns what the administrator of a tenant can do about rejected sign-ins of a reason. */
+export const tenantToDo = (reason: string): string | undefined =>
+  (TENANT_TO_DO as Readonly<Record<string, string>>)[reason]
+
+/** The columns of rejected sign-ins. @param saysToDo whether each row says what to do */
+export function rejectedColumns(request: ConsoleRequest, saysToDo = true): Columns<RejectedSignIn> {
   const { deps } = request
   const isByReference = queryParam(request, 'reference') !== undefined
   return [
@@ -83,9 +88,13 @@ export function rejectedColumns(request: ConsoleRequest): Columns<RejectedSignIn
       (row) => rejectionWords(deps, row).title,
     ],
     ['Reason', undefined, ({ reason }) => reason],
-    isOperator(request) && [
+    saysToDo && [
       SIGN_INS.toDo,
-      (row) => <span class="small">{rejectionWords(deps, row).fix}</span>,
+      (row) => (
+        <span class="small">
+          {isOperator(request) ? rejectionWords(deps, row).fix : tenantToDo(row.reason)}
+        </span>
+      ),
     ],
     [
       'Reference',
@@ -172,7 +181,7 @@ export const signInsRoutes: readonly Mounted[] = listRoutes<
   tenant: true,
   live: true,
   fields: async (request) => [
-    ['user', 'User', 'Name, username or sub'],
+    ['user', 'User', isOperator(request) ? 'Name, username or sub' : 'Name or username'],
     ['reference', 'Reference', 'BCDF-GHJK'],
     isOperator(request) && [
       'tenant',

@@ -12,13 +12,13 @@ import { TextField } from '../../pages/fields.tsx'
 import { MOST_ENTRIES, sessionsBy } from '../acts/search.ts'
 import { REPORT_SECONDS, reportId } from '../acts/reports.ts'
 import { ask } from '../contract/ask.ts'
-import { mayRead, plural, whoIs } from './format.ts'
+import { plural, whoIs } from './format.ts'
 import { consolePage, Done, Hidden, Panel } from './layout.tsx'
 import { type Columns, listOf, ms, timeColumn } from './list.tsx'
-import { lockList } from './locks.tsx'
+import { lockList, ofOperator } from './locks.tsx'
 import { doneWords, ReportDone, REPORT_RESULT } from './reports.tsx'
 import { type ConsoleRequest, type Mounted, pageLink, userLink } from './request.ts'
-import { AtMicrosoft, rejectedColumns } from './sign-ins.tsx'
+import { AtMicrosoft, rejectedColumns, tenantToDo } from './sign-ins.tsx'
 import { REJECTED } from './texts/reasons.ts'
 import { HELP_CONTACT, HOME } from './texts/tenant-home.ts'
 import { timeAt } from './time.tsx'
@@ -136,7 +136,6 @@ async function reportsPanel(request: ConsoleRequest, tenant: Tenant): Promise<Ch
 }
 
 async function locksPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Child> {
-  const { support } = request.deps.config.look
   const locks = await request.deps.store.listLocks({
     state: 'open',
     kind: 'user',
@@ -150,12 +149,7 @@ async function locksPanel(request: ConsoleRequest, { tid }: Tenant): Promise<Chi
       ) : (
         await lockList(request, HOME.locked, locks)
       )}
-      {(await Promise.all(locks.map((lock) => mayRead(request, lock)))).every(Boolean) ? null : (
-        <p class="soft">
-          {HOME.ofOperator}{' '}
-          {support === undefined ? null : <a href={support}>{HOME.askOperator}</a>}
-        </p>
-      )}
+      {await ofOperator(request, locks)}
       {locks.length < MOST ? null : <a href={pageLink(request, '/locks')}>All locks</a>}
     </Panel>
   )
@@ -178,13 +172,14 @@ async function rejectedPanel(request: ConsoleRequest, { tid }: Tenant): Promise<
           {counts.map(({ reason, count }) => (
             <li>
               {reasonWords(reason)}: {plural(count, 'sign-in')}
+              <div class="small">{tenantToDo(reason)}</div>
             </li>
           ))}
         </ul>
       )}
       {await listOf<RejectedSignIn>(request, {
         label: HOME.rejected,
-        columns: rejectedColumns(request),
+        columns: rejectedColumns(request, false),
         entries: found,
         none: HOME.noneRejected,
       })}

@@ -10,7 +10,7 @@ import { consolePage, Done, Live, nothingHere, Panel, revocationLink } from './l
 import { calledBy, everywhere, mayRead, nameOf, onlyAt, whoIs } from './format.ts'
 import { END_SESSION } from './texts/acts.ts'
 import { listOf, ms, timeColumn } from './list.tsx'
-import { lockList, lockWords } from './locks.tsx'
+import { lockList, lockResult, lockWords, ofOperator } from './locks.tsx'
 import { pageOf, placeOf } from './pages.tsx'
 import { doneWords, REPORT_RESULT, ReportDone } from './reports.tsx'
 import { EVENT, REASON, REJECTED } from './texts/reasons.ts'
@@ -41,6 +41,8 @@ import { timeAt } from './time.tsx'
  */
 
 const MOST_LOCKS = 20
+/** The results of acts that return to this page, by the name in the address. */
+const RESULTS = { ...REPORT_RESULT, yes: USER.signedOut, before: USER.signedOutBefore }
 const HISTORY = 30
 /** Reads the cursor of a page of the history: time and id of its last entry. */
 function historyPlace(text: string): { at: number; id: string } | undefined {
@@ -72,7 +74,8 @@ async function userPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: whoIs({ user }), at: '/users', live: true },
     <>
-      <Done request={request} results={REPORT_RESULT} />
+      <Done request={request} results={RESULTS} />
+      {await lockResult(request)}
       <Live id="state">
         {await lockNotice(request, locks)}
         {looked?.session.sub === sub ? await oneSession(request, looked) : null}
@@ -114,8 +117,8 @@ const Who = ({
         ['Name', user.name],
         ['Username', user.username],
         ['Email', user.email],
-        ['Tenant', tenant],
-        ['Tenant ID', tenant === user.tid ? undefined : user.tid],
+        ['Tenant', isOperator(request) ? tenant : undefined],
+        ['Tenant ID', isOperator(request) && tenant !== user.tid ? user.tid : undefined],
         ['Object ID', user.oid],
         ['Subject (sub)', user.sub],
         ['Known since', timeAt(request, user.createdAt)],
@@ -151,6 +154,7 @@ async function lockNotice(request: ConsoleRequest, locks: readonly Lock[]): Prom
   return (
     <Notice kind="warn" title={USER.locked}>
       <p>{await lockWords(request, open)}</p>
+      {await ofOperator(request, [open])}
       {mayLift ? (
         <a href={pageLink(request, '/locks/lift', { id: open.id })}>Lift the lock</a>
       ) : null}

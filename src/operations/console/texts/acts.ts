@@ -12,7 +12,7 @@ export const EVERYONE_OF_TENANT = 'Sign everyone of this tenant out'
 export const BY: Record<Actor['kind'], string> = {
   user: 'The user',
   client: 'An app',
-  operator: 'An operator',
+  operator: 'The operator of Case Manager',
   microsoft: 'Microsoft',
   broker: 'The broker',
 }

@@ -38,6 +38,9 @@ export const LOCKS = {
   done: (target: string, sessions: number): string =>
     `${target} is locked. ${plural(sessions, 'session')} ended.`,
   stopped: 'See what each instance has confirmed',
+  ofOperator: 'Only the operator of Case Manager can lift a lock that the operator set.',
+  operatorLifts: 'the operator lifts it',
+  askOperator: 'Ask the operator',
   lift: 'Lift a lock',
   liftIt: 'Lift the lock',
 }

@@ -44,6 +44,26 @@ export const REJECTED: Record<RejectedFor, string> = {
   client_locked: 'The instance is locked',
 }
 
+/** The advice to the administrator of a tenant, by the reason of the rejection. */
+export const TENANT_TO_DO: Record<RejectedFor, string> = {
+  mfa_not_proved:
+    'Check in the sign-in log of Microsoft Entra which policies applied: a Conditional Access policy has to demand MFA for Case Manager and cover this user. Check that the user has set up a second factor, and ask them to try again.',
+  freshness_not_proved:
+    'Ask the user to sign in again, and to enter their password where Microsoft asks for it. If it is rejected again, tell the operator of Case Manager the reference.',
+  not_assigned_here:
+    'If the user needs the instance, assign them in Microsoft Entra (Enterprise applications, Users and groups) with the role that the instance needs, and ask them to sign in again.',
+  other_user:
+    'Nothing to change: the user chose another account than the one that was signed in before. Ask them to sign in with that account.',
+  tenant_not_connected:
+    'Your organization was not connected at that time. If it is rejected again, tell the operator of Case Manager.',
+  user_locked:
+    'Open the user: the page says who locked them and until when. Lift the lock there if it was set by your organization; only the operator of Case Manager lifts theirs.',
+  tenant_locked:
+    'The operator of Case Manager locked your whole organization. Ask the operator until when.',
+  client_locked:
+    'The operator of Case Manager locked the instance for every user. Ask the operator until when.',
+}
+
 /** The names of the events in a user’s security history. */
 export const EVENT: Record<SecurityEvent['kind'], string> = {
   signed_in: 'Signed in',

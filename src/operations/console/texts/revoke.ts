@@ -7,6 +7,7 @@ export const GONE = 'There is no such user, session or instance here. Nothing wa
 export const REVOKE = {
   pick: 'Pick at least one user. Nothing was done.',
   check: 'Check before you revoke',
+  checkOfTenant: 'Check before you sign out',
   /** Follows the number to type in the label of its field. */
   number: ', the number of users,',
   these: (users: number): string => `Sign these ${users} users out everywhere`,
@@ -28,17 +29,23 @@ export const REVOKE = {
   nothingMore: 'You have revoked this. Nothing more is sent from here.',
 }
 
-/** Says how much a revocation or a lock ends. */
-export const howMany = (end: {
+interface Ending {
   sessions: number
   subjects: number
   clients: number
   deliveries: number
   otherSubjects: string[]
-}): string =>
-  end.sessions + end.deliveries === 0
-    ? `No user is signed in: nothing ends now${othersWords(end.otherSubjects)}.`
-    : `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
+}
+
+/** Says how much a revocation or a lock ends: its messages and other tenants to operators alone. */
+export const howMany = (end: Ending, isOperator: boolean): string => {
+  const others = isOperator ? othersWords(end.otherSubjects) : ''
+  if (end.sessions + end.deliveries === 0) return `No user is signed in: nothing ends now${others}.`
+  const sessions = `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user')}, at ${plural(end.clients, 'instance')}`
+  return isOperator
+    ? `${sessions}; ${plural(end.deliveries, 'logout token')} to deliver${others}`
+    : sessions
+}
 const othersWords = ({ length }: string[]): string =>
   length === 0
     ? ''

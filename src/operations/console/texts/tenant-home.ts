@@ -13,9 +13,6 @@ export const HOME = {
   doneReports: (number: number): string => `${plural(number, 'report')} marked as done`,
   locked: 'Locked users',
   noLock: 'No user of your organization is locked.',
-  ofOperator:
-    'A lock by an operator was set by the operator of Case Manager, who alone can lift it earlier.',
-  askOperator: 'Ask the operator',
   rejected: 'Rejected sign-ins in the last 24 hours',
   noneRejected: 'None was rejected here after Microsoft had identified the user.',
   signedIn: 'Signed in now',

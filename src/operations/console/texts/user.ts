@@ -4,6 +4,8 @@ export const USER = {
   revocations: 'Revocations of this user',
   audit: 'This user in the audit log',
   locked: 'This user is locked.',
+  signedOut: 'Signed out. Every instance is told to end it now.',
+  signedOutBefore: 'You signed this out already. Nothing was sent a second time.',
   locks: 'Locks of this user',
   notSignedIn: 'This user is not signed in. Ended sessions are in the history below.',
   outOfOne: 'Signed out of one instance',
