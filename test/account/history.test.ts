@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/types.ts'
 import { Browser, browserAt } from '../browser.ts'
-import { createRig, ISSUER, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+import { createRig, ISSUER, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
 import { atMicrosoft, authorizePath, signIn } from '../signin/browser.ts'
 
 const WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0'
@@ -187,6 +187,28 @@ describe('"This wasn’t me"', () => {
   const askAbout = async (label: string) => browser.press(await browser.get('/account'), label)
   const confirm = async (filled: Record<string, string> = {}) =>
     browser.submit(await askAbout('Lost, stolen or not me'), filled)
+
+  test('says before and after it who reads it: the administrators of the tenant, or the operator where it has none', async () => {
+    const user = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000d1', name: 'Uma' }
+    const { cookieHeader } = await rig.openSession({ user, device: 'Firefox on Windows' })
+    browser = browserAt(rig, { cookies: cookieHeader })
+    const devices = ['Safari on iPhone', 'Safari on iPad']
+    for (const device of devices) await rig.openSession({ user, device })
+    const titles = async () => {
+      const asked = await askAbout('Lost, stolen or not me')
+      expect(asked.text).toContain('reads your report.')
+      return [asked.title, (await browser.submit(asked)).title]
+    }
+    expect(await titles()).toEqual([
+      'Report this to the operator of Case Manager?',
+      'We told the operator of Case Manager',
+    ])
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators: 'app_role' } })
+    expect(await titles()).toEqual([
+      'Report this to your IT administrator?',
+      'We told your IT administrator',
+    ])
+  })
 
   test('ends that session at once, tells the operators by audit log, metric and log line, and says what else to do', async () => {
     const asked = await askAbout('Lost, stolen or not me')

@@ -200,7 +200,10 @@ describe('with Microsoft 365 too', () => {
     expect(back.text).toContain('You are signed out of Microsoft 365 in this browser too.')
     expect(back.html).not.toContain('http-equiv="refresh"')
     expect(back.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
-    expect(browser.cookies.has('__Host-cmb_after_logout')).toBe(false)
+    const linked = await browser.get('/logout/done')
+    expect(linked.title).toBe('You are signed out on this device')
+    expect(linked.text).toContain('You are signed out of Microsoft 365 in this browser too.')
+    expect((await browser.get('/logout/microsoft')).path).toBe('/logout/done')
   })
 
   test('the form may lead to the registered address, and nowhere else (CSP form-action)', async () => {
@@ -219,6 +222,7 @@ describe('with Microsoft 365 too', () => {
     const done = await browser.get('/logout/return')
     expect(done.title).toBe('You are signed out of Case Manager everywhere')
     expect(done.text).toContain('You are signed out of Microsoft 365 in this browser too.')
+    expect(done.text).toContain('Your next sign-in in each browser starts with your password')
   })
 
   test('Microsoft cannot be reached: signed out here all the same, and the page says which', async () => {

@@ -1,5 +1,5 @@
 import { record } from '../../audit/record.ts'
-import type { SecurityEvent, Session } from '../../../db/types.ts'
+import type { SecurityEvent, Session, Tenant } from '../../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import {
   Button,
@@ -72,6 +72,8 @@ export async function askReport(
   const { about, ...asked } = readAsked(request)
   const reported = await findReported(deps, current, asked, now)
   if (reported === undefined) return { to: '/account/history' }
+  const { tid } = current.user
+  const told = administratorsAreTold(deps, tid, await deps.store.findTenant(tid))
   const fresh = isFresh(current, now)
   const network = networksFor(current, request)
   const ends =
@@ -79,7 +81,7 @@ export async function askReport(
     liveSession(await deps.store.statusBySid(reported.sid, now)) !== undefined
   return {
     page: {
-      title: t.report.title,
+      title: told ? t.report.title : t.report.titleOperator,
       mark: 'warn',
       wide: true,
       nav: <AccountNav at={undefined} session={current} />,
@@ -101,7 +103,7 @@ export async function askReport(
           />
         )}
         <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
-        <p class="soft">{t.report.tells}</p>
+        <p class="soft">{told ? t.report.tells : t.report.tellsOperator}</p>
         {fresh ? null : (
           <Notice kind="warn">
             <p>{t.report.endsHere}</p>
@@ -179,6 +181,13 @@ export async function report(
   return { to: '/account/reported', signedOut: done.actingEnded }
 }
 
+/** Returns whether the user's own organization has administrators to whom reports are shown. */
+const administratorsAreTold = (
+  { connection }: Pick<Deps, 'connection'>,
+  tid: string | undefined,
+  tenant: Tenant | undefined,
+): boolean => tenant?.administrators !== undefined || tid === connection.current().operatorTenant
+
 /** Returns the page of next steps after a report. It is public, because the user is signed out by then. */
 export async function reportedPage(
   deps: Deps,
@@ -187,13 +196,11 @@ export async function reportedPage(
 ): Promise<PageAnswer> {
   const tid = (session?.user ?? users[0])?.tid
   const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
-  // A report is shown to the administrators of the tenant, where it has any.
-  const isTold =
-    tenant?.administrators !== undefined || tid === deps.connection.current().operatorTenant
+  const told = administratorsAreTold(deps, tid, tenant)
   const help = helpOf(deps, tenant)
   return {
     page: {
-      title: isTold ? t.report.doneTitle : t.report.toldOperator,
+      title: told ? t.report.doneTitle : t.report.toldOperator,
       mark: 'good',
       help: help && addressOf(help),
     },

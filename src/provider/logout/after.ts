@@ -107,5 +107,7 @@ export function backFromMicrosoft(
 ): PageAnswer {
   const done = readDone(deps, after, now)
   if (done === undefined) return { to: '/logout/done' }
-  return { to: signedOutAddress(deps.sealer, { ...done, microsoft: 'left' }, now), after: '' }
+  // The browser keeps that it has left Microsoft too, for an app that links to the page.
+  const left: Done = { ...done, microsoft: 'left', account: undefined }
+  return { to: signedOutAddress(deps.sealer, left, now), after: sealDone(deps.sealer, left, now) }
 }

@@ -69,6 +69,7 @@ export async function signedOutPage(deps: Deps, request: PageRequest): Promise<P
             {t.signedOut.elsewhere}
           </Notice>
         )}
+        {scope === 'everywhere' ? <p class="soft">{t.signedOut.nextSignIn}</p> : null}
         {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
         {returnLink(deps, done, t)}
       </>

@@ -330,7 +330,7 @@ export const en = {
   onceMore: {
     title: 'Confirm once more that it is you',
     because:
-      'You have just signed in. Because of what happened, we ask Microsoft once more whether it is you: one time, and in this browser only. You did nothing wrong. If you did not expect this, tell your IT administrator.',
+      'You have just signed in, and only now do we know who you are. After what happened, Microsoft has to confirm once more that it is you: one time, and in this browser only. You did nothing wrong. If you did not expect this, tell your IT administrator.',
     what: 'You have just signed in. To be sure that it is you and no other person, we ask Microsoft once more: one time, and in this browser only. You did nothing wrong.',
   },
 
@@ -545,6 +545,8 @@ export const en = {
       '{devices, plural, one {You are still signed in on another device} other {You are still signed in on # other devices}}',
     elsewhere:
       'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
+    nextSignIn:
+      'Your next sign-in in each browser starts with your password or your device. A browser that is new here may ask for it twice.',
     microsoftNextTitle: 'Signing out of Microsoft 365…',
     microsoftNext:
       'You are signed out of {product}. Microsoft’s page opens now, and then brings you back here.',
@@ -585,7 +587,7 @@ export const en = {
     tenant: 'Administer your organization’s users',
     lostDevice: 'Was a device lost or stolen, or are you not sure about one?',
     everywhereHint:
-      'Find that device above and choose “Lost, stolen or not me” there: we sign it out and tell your IT administrator. If you are not sure which one, sign out of every app on every device at once, this one included, and call your IT administrator.',
+      'Find that device above and choose “Lost, stolen or not me” there: we sign it out and pass your report on. If you are not sure which one, sign out of every app on every device at once, this one included, and call your IT administrator.',
     onlyHereHint:
       'No other device is signed in. If you are still not sure, sign out everywhere, this device included, and call your IT administrator.',
     everywhere: 'Sign out everywhere',
@@ -644,11 +646,14 @@ export const en = {
     notMe: 'This wasn’t me',
     notMeOf: 'This wasn’t me: {what}, {when}',
     title: 'Report this to your IT administrator?',
-    ends: 'If you report it, the device above is signed out of {product} at once. Outlook and Teams may stay open on it: tell your IT administrator.',
+    titleOperator: 'Report this to the operator of {product}?',
+    ends: 'If you report it, the device above is signed out of {product} at once. Outlook and Teams may stay open on it until your IT administrator closes them.',
     nothingLeft:
       'That device is not signed in any more. If you report it, you are signed out here.',
     tells:
-      'We tell your IT administrator. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
+      'Your IT administrator reads your report. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
+    tellsOperator:
+      'The operator of {product} reads your report. At your next sign-in on each device, Microsoft asks you to prove that it is you.',
     endsHere:
       'You did not confirm at Microsoft in the last five minutes that it is you. Therefore you are signed out here too.',
     more: 'Do you want to do more?',
