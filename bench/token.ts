@@ -1,10 +1,11 @@
 /**
  * `npm run bench token -- --store sqlite|postgres --beside limit|peer`: refreshes a second of the
  * broker beside a composed limit of that engine, or beside node-oidc-provider on SQLite, in one
- * run. Each server has one core, the loader another. Postgres runs on either core, except beside
- * node-oidc-provider: then it shares the broker's core. Rounds alternate, so that a machine that
- * slows down affects both. The last line is JSON: {"store","broker","limit","ratio"} and the CPU
- * time per refresh in µs, of each server and of Postgres.
+ * run; and of the same broker where each refresh brings a DPoP proof. Each server has one core, the
+ * loader another. Postgres runs on either core, except beside node-oidc-provider: then it shares
+ * the broker's core. Rounds alternate, so that a machine that slows down affects all. The last line
+ * is JSON: {"store","broker","dpop","limit","ratio"} and the CPU time per refresh in µs, of each
+ * server and of Postgres.
  */
 import { load, type Round, type Target } from './clients/loader.ts'
 import {
@@ -25,17 +26,22 @@ import {
 import { readOptions, usageError } from './machine/options.ts'
 import { startChild } from './servers/child.ts'
 import { basic, openStage } from './servers/stage.ts'
+import { createProver } from './token/proofs.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const WARM_UP_SECONDS = 2
+/** More refreshes than a second can have here: as many proofs are made. */
+const MOST_PER_SECOND = 6000
 
 type Other = 'limit' | 'peer'
-type Name = 'broker' | Other
+type Name = 'broker' | 'dpop' | Other
 interface Server extends Target {
   name: Name
   pid: number
+  /** Makes the proofs of a round. */
+  prove?: (count: number) => string[]
   stop(): Promise<void>
 }
 interface Measured extends Round {
@@ -63,32 +69,47 @@ else if (values.beside !== 'limit' && values.beside !== 'peer')
 else await compare(values.store, values.beside)
 
 /**
- * Starts a server of the bench.
- * @param url the address of its database on Postgres
+ * Starts the server that the broker is compared with.
+ * @param url the address of its database on Postgres, as for `startBroker`
  */
-async function start(
-  name: Name,
+async function startOther(
+  name: Other,
   core: string | undefined,
   url: string | undefined,
 ): Promise<Server> {
-  if (name !== 'broker') {
-    const more = [String(CONNECTIONS), ...(url === undefined ? [] : [url])]
-    const { ready, pid, stop } = await startChild(core, `token/${name}-server`, ...more)
-    return { name, pid, stop, ...(ready as unknown as Target) }
-  }
+  const more = [String(CONNECTIONS), ...(url === undefined ? [] : [url])]
+  const { ready, pid, stop } = await startChild(core, `token/${name}-server`, ...more)
+  return { name, pid, stop, ...(ready as unknown as Target) }
+}
+
+/** Starts the broker, which is loaded without proofs and with them. */
+async function startBroker(core: string | undefined, url: string | undefined): Promise<Server[]> {
   const stage = await openStage(core, url === undefined ? {} : { BROKER_DATABASE_URL: url })
   await stage.register([{ clientId: 'bench', alg: 'ES256' }])
   const tid = '11111111-1111-4111-8111-111111111111'
-  const tokens = await stage.signIn({ count: CONNECTIONS, clientId: 'bench', tid })
   const authorization = basic('bench', stage.secret('bench'))
-  const refreshTokens = tokens.map(({ refresh_token }) => refresh_token)
-  return { name, pid: stage.pid, stop: stage.stop, url: stage.url, authorization, refreshTokens }
+  const { pid, url: address } = stage
+  const signIn = async (): Promise<Target> => {
+    const tokens = await stage.signIn({ count: CONNECTIONS, clientId: 'bench', tid })
+    const refreshTokens = tokens.map(({ refresh_token }) => refresh_token)
+    return { url: address, authorization, refreshTokens }
+  }
+  return [
+    { name: 'broker', pid, stop: stage.stop, ...(await signIn()) },
+    {
+      name: 'dpop',
+      pid,
+      prove: createProver(`${address}/token`),
+      stop: () => Promise.resolve(),
+      ...(await signIn()),
+    },
+  ]
 }
 
 /** Starts one Postgres with a database for each server. */
 async function openDatabases(): Promise<{
   server: PostgresServer
-  urls: Record<Exclude<Name, 'peer'>, string>
+  urls: Record<'broker' | 'limit', string>
 }> {
   const server = await startPostgres(SYNCED)
   await sql(server.url('postgres'), 'CREATE DATABASE "limit"')
@@ -111,13 +132,16 @@ async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void
     `Node ${process.version}, ${CONNECTIONS} connections, ${synced}, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`,
   )
   const servers: Server[] = []
-  const rounds: Record<Name, Measured[]> = { limit: [], peer: [], broker: [] }
+  const rounds: Record<Name, Measured[]> = { limit: [], peer: [], broker: [], dpop: [] }
   try {
-    for (const name of [other, 'broker'] as const)
-      servers.push(
-        await start(name, pinned?.[0], name === 'peer' ? undefined : databases?.urls[name]),
-      )
-    for (const server of servers) await load(server, CONNECTIONS, WARM_UP_SECONDS)
+    servers.push(
+      await startOther(other, pinned?.[0], other === 'peer' ? undefined : databases?.urls.limit),
+    )
+    servers.push(...(await startBroker(pinned?.[0], databases?.urls.broker)))
+    for (const server of servers) {
+      prepare(server, WARM_UP_SECONDS)
+      await load(server, CONNECTIONS, WARM_UP_SECONDS)
+    }
     for (let index = 1; index <= ROUNDS; index++) {
       for (const server of index % 2 ? servers : servers.toReversed()) {
         const round = await measure(server, databases?.server.pid)
@@ -132,11 +156,17 @@ async function compare(store: 'sqlite' | 'postgres', other: Other): Promise<void
   console.log(JSON.stringify({ store, ...summary(rounds, other) }))
 }
 
+/** Makes the proofs of the next round, where the server gets any. */
+function prepare(server: Server, seconds: number): void {
+  if (server.prove !== undefined) server.proofs = server.prove(seconds * MOST_PER_SECOND)
+}
+
 async function measure(server: Server, postgresPid: number | undefined): Promise<Measured> {
   const used = (): [number, number] => [
     cpuSeconds(server.pid),
     postgresPid === undefined ? 0 : cpuSecondsOfAll(postgresPid),
   ]
+  prepare(server, SECONDS)
   const before = used()
   const round = await load(server, CONNECTIONS, SECONDS)
   const after = used()
@@ -167,8 +197,9 @@ function summary(rounds: Record<Name, Measured[]>, other: Other) {
   const [rate, beside] = [rates('broker'), rates(other)]
   return {
     broker: rate,
+    dpop: rates('dpop'),
     [other]: beside,
     ratio: Number((rate / beside).toFixed(3)),
-    microseconds: { broker: cpu('broker'), [other]: cpu(other) },
+    microseconds: { broker: cpu('broker'), dpop: cpu('dpop'), [other]: cpu(other) },
   }
 }

@@ -13,6 +13,8 @@ export interface Target {
   authorization: string
   /** One refresh token a connection, replaced at each rotation. */
   refreshTokens: string[]
+  /** DPoP proofs, one for each refresh. They are made before a round, so that it measures none. */
+  proofs?: string[]
 }
 
 export interface Round {
@@ -53,12 +55,16 @@ export async function load(target: Target, connections: number, seconds: number)
 }
 
 async function refreshOnce(pool: Pool, target: Target, index: number): Promise<string> {
+  const proof = target.proofs?.pop()
+  if (target.proofs !== undefined && proof === undefined)
+    throw new Error('The proofs are used up: make more for each round.')
   const answer = await pool.request({
     path: target.path ?? '/token',
     method: 'POST',
     headers: {
       authorization: target.authorization,
       'content-type': 'application/x-www-form-urlencoded',
+      ...(proof !== undefined && { dpop: proof }),
     },
     body: `grant_type=refresh_token&refresh_token=${target.refreshTokens[index] ?? ''}`,
   })
